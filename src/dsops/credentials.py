@@ -1,0 +1,76 @@
+"""AWS credentials as one snapshot, and when they may sign a call or be handed on.
+
+Two ages (docs/explanation): *usable* credentials may sign the next call; *fresh* ones may be handed to a child.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from dsops.secret import Secret
+
+USABLE_SECONDS = 60
+"""Credentials with less than this left sign nothing any more."""
+
+FRESH_SECONDS = 15 * 60
+"""The most time that must be left before credentials are handed on; a quarter of the lifetime if that is shorter."""
+
+
+class Credentials:
+    """The three parts of one session (or of a long-term key), never mixed with another's; secret parts don't print.
+
+    `expiration` and `issued_at` are aware UTC datetimes, None for long-term keys and for keys from the environment whose
+    expiry nobody told us. `arn` is the caller that these credentials make (an assumed-role ARN), "" when not known.
+    """
+
+    __slots__ = ("access_key_id", "arn", "expiration", "issued_at", "secret_access_key", "session_token")
+
+    def __init__(
+        self,
+        access_key_id: str,
+        secret_access_key: Secret,
+        session_token: Secret | None = None,
+        expiration: datetime | None = None,
+        *,
+        issued_at: datetime | None = None,
+        arn: str = "",
+    ) -> None:
+        self.access_key_id = access_key_id
+        self.secret_access_key = secret_access_key
+        self.session_token = session_token
+        self.expiration = expiration
+        self.issued_at = issued_at
+        self.arn = arn
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether a role assumed with these is a chained one, with its one-hour limit."""
+        return self.session_token is not None
+
+    @property
+    def masked_key_id(self) -> str:
+        """The key id's prefix and last four characters: enough to tell two apart, not enough to be one."""
+        return f"{self.access_key_id[:4]}...{self.access_key_id[-4:]}"
+
+    def seconds_left(self, now: datetime) -> float:
+        """Seconds until expiry; infinite when no expiry is known."""
+        return float("inf") if self.expiration is None else (self.expiration - now).total_seconds()
+
+    def is_usable(self, now: datetime) -> bool:
+        """At least 60 seconds left: may sign a call, such as the next hop."""
+        return self.seconds_left(now) >= USABLE_SECONDS
+
+    def is_fresh(self, now: datetime) -> bool:
+        """At least min(15 minutes, a quarter of the lifetime) left: may be handed to a child."""
+        if self.expiration is None:
+            return True
+        needed: float = FRESH_SECONDS
+        if self.issued_at is not None:
+            needed = min(needed, (self.expiration - self.issued_at).total_seconds() / 4)
+        return self.seconds_left(now) >= needed
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.masked_key_id}, ***, expiration={self.expiration})"

@@ -1,0 +1,381 @@
+"""Every exception of dsops: what happened, why, what to do next, and the exit code.
+
+This is the only file that defines exceptions. A class is one stable dotted `code`; its docstring is the
+text that a user reads when asking what that code means. Instances carry the particulars.
+Nothing in here is ever the value of a secret.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Where(NamedTuple):
+    """A place in a file; prints as `dsops.yaml:9`. `line` starts at 1; 0 means the file as a whole."""
+
+    file: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+class Problem(NamedTuple):
+    """One thing wrong in a document: where, under which dotted path (`secretStores.prod.role_arn`), what, and the cure."""
+
+    where: Where
+    path: str
+    message: str
+    hint: str = ""
+
+
+class AwsAnswer(NamedTuple):
+    """What AWS itself said. `endpoint` is short (`sts.us-east-1`); empty strings where AWS said nothing."""
+
+    code: str
+    message: str
+    status: int
+    request_id: str
+    endpoint: str
+
+
+class DsopsError(Exception):
+    """Something inside dsops went wrong that should not have: please report it."""
+
+    code = "internal.bug"
+    exit_code = 1
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        why: str = "",
+        hint: str = "",
+        where: Where | None = None,
+        aws: AwsAnswer | None = None,
+        problems: tuple[Problem, ...] = (),
+    ) -> None:
+        """`message` says what was tried and failed, `why` one sentence, `hint` the very command or edit to make."""
+        super().__init__(message)
+        self.message = message
+        self.why = why
+        self.hint = hint
+        self.where = where
+        self.aws = aws
+        self.problems = problems
+
+
+class Failures(DsopsError):
+    """Several independent things failed; each is an error of its own."""
+
+    code = "several"
+
+    def __init__(self, errors: tuple[DsopsError, ...]) -> None:
+        """`errors` has at least two members, in the order in which the user wrote what they belong to."""
+        super().__init__(f"{len(errors)} things failed")
+        self.errors = errors
+        # One exit code for many failures: the gravest that a user can act on first (config, then access, ...).
+        self.exit_code = min(error.exit_code for error in errors)
+
+
+# --- 2: config or command line ------------------------------------------------------------------------------
+
+
+class UsageError(DsopsError):
+    """The command line is not one that dsops understands."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class ConfigError(DsopsError):
+    """The configuration can't be used as it is."""
+
+    code = "config.invalid"
+    exit_code = 2
+
+
+class ConfigNotFound(ConfigError):
+    """No dsops.yaml was found in this folder or above it, or the named file does not exist."""
+
+    code = "config.not-found"
+
+
+class ConfigUnreadable(ConfigError):
+    """The configuration file exists but could not be read."""
+
+    code = "config.unreadable"
+
+
+class ConfigTooLarge(ConfigError):
+    """The file is larger, deeper or expands to more than any configuration needs."""
+
+    code = "config.too-large"
+
+
+class SyntaxInvalid(ConfigError):
+    """The file is not well-formed YAML or JSON."""
+
+    code = "config.syntax"
+
+
+class NotAllowed(ConfigError):
+    """The configuration was found, not named, and would run a command or send credentials to a foreign address."""
+
+    code = "config.not-allowed"
+
+
+class EnvironmentUnknown(ConfigError):
+    """The configuration has no environment of that name."""
+
+    code = "config.environment-unknown"
+
+
+class StoreUnknown(ConfigError):
+    """The configuration has no store of that name."""
+
+    code = "config.store-unknown"
+
+
+class StoreTypeUnknown(ConfigError):
+    """A store that is needed has a type that no installed part of dsops provides."""
+
+    code = "config.store-type-unknown"
+
+
+class VariableUnset(ConfigError):
+    """The configuration refers to `${NAME}` and that environment variable is not set."""
+
+    code = "config.variable-unset"
+
+
+class LimitExceeded(ConfigError):
+    """AWS would refuse this value; dsops refuses it before any call."""
+
+    code = "config.limit"
+
+
+class PolicyInvalid(ConfigError):
+    """A policy document is not one that AWS accepts."""
+
+    code = "policy.invalid"
+
+
+class SeedInvalid(ConfigError):
+    """A sandbox seed can't be used as it is."""
+
+    code = "sandbox.seed-invalid"
+
+
+class SandboxUnavailable(ConfigError):
+    """The sandbox can't start here: its extra is not installed, its port is taken, or moto changed under it."""
+
+    code = "sandbox.unavailable"
+
+
+class ExtraMissing(ConfigError):
+    """This command needs an optional part of dsops that is not installed."""
+
+    code = "usage.extra-missing"
+
+
+class FileNotWritten(DsopsError):
+    """The file that was asked for could not be written."""
+
+    code = "output.not-written"
+    exit_code = 2
+
+
+# --- 3: credentials or access denied ------------------------------------------------------------------------
+
+
+class CredentialsError(DsopsError):
+    """Credentials could not be obtained."""
+
+    code = "credentials.failed"
+    exit_code = 3
+
+
+class NoCredentials(CredentialsError):
+    """There are no base credentials: nothing in the environment, no profile, no container or instance role."""
+
+    code = "credentials.none"
+
+
+class CredentialsExpired(CredentialsError):
+    """The credentials that sign the call have expired."""
+
+    code = "credentials.expired"
+
+
+class CredentialsInvalid(CredentialsError):
+    """AWS does not know the key, or the signature does not match."""
+
+    code = "credentials.invalid"
+
+
+class ClockSkewed(CredentialsError):
+    """This machine's clock is too far from AWS's for a signature to hold."""
+
+    code = "credentials.clock-skewed"
+
+
+class AmbientFailed(CredentialsError):
+    """The profile, process or metadata service that should give the base credentials failed."""
+
+    code = "credentials.ambient-failed"
+
+
+class AssumeRoleDenied(CredentialsError):
+    """STS refused to let the caller assume the role."""
+
+    code = "sts.access-denied"
+
+
+class StsRefused(CredentialsError):
+    """STS refused the request for a reason other than access."""
+
+    code = "sts.refused"
+
+
+class RegionDisabled(CredentialsError):
+    """STS is not activated in that region for the account."""
+
+    code = "sts.region-disabled"
+
+
+class MfaRequired(CredentialsError):
+    """An MFA code is needed and there is nobody to ask."""
+
+    code = "mfa.required"
+
+
+class MfaRefused(CredentialsError):
+    """AWS did not accept the MFA code or device."""
+
+    code = "mfa.refused"
+
+
+class AccessDenied(CredentialsError):
+    """The credentials are good, but may not do this."""
+
+    code = "access-denied"
+
+
+class SecretAccessDenied(AccessDenied):
+    """The credentials may not read that secret or parameter."""
+
+    code = "secret.access-denied"
+
+
+# --- 4: a secret was not resolved ---------------------------------------------------------------------------
+
+
+class SecretError(DsopsError):
+    """A secret could not be turned into a variable's value."""
+
+    code = "secret.failed"
+    exit_code = 4
+
+
+class SecretNotFound(SecretError):
+    """The secret, parameter or version does not exist where it was looked for."""
+
+    code = "secret.not-found"
+
+
+class SecretDeleted(SecretError):
+    """The secret is scheduled for deletion."""
+
+    code = "secret.scheduled-for-deletion"
+
+
+class SecretRefused(SecretError):
+    """The service refused to give the secret for a reason other than access."""
+
+    code = "secret.refused"
+
+
+class FieldMissing(SecretError):
+    """The secret has no such field."""
+
+    code = "secret.field-missing"
+
+
+class TransformFailed(SecretError):
+    """A transform could not be applied to the value."""
+
+    code = "secret.transform-failed"
+
+
+class ValueUnusable(SecretError):
+    """The value can't be put into an environment variable or file of that format."""
+
+    code = "secret.value-unusable"
+
+
+# --- 5: unreachable or throttled ----------------------------------------------------------------------------
+
+
+class ServiceError(DsopsError):
+    """The service did not answer as it should."""
+
+    code = "service.failed"
+    exit_code = 5
+
+
+class Unreachable(ServiceError):
+    """No connection could be made, or it broke."""
+
+    code = "service.unreachable"
+
+
+class TimedOut(ServiceError):
+    """The service did not answer in time."""
+
+    code = "service.timed-out"
+
+
+class TlsRefused(ServiceError):
+    """The server's certificate could not be verified."""
+
+    code = "service.tls"
+
+
+class Throttled(ServiceError):
+    """AWS asked to slow down, also after the retries."""
+
+    code = "service.throttled"
+
+
+class AnswerInvalid(ServiceError):
+    """Something answered, but not as AWS does."""
+
+    code = "service.answer-invalid"
+
+
+# --- 6: a check found something -----------------------------------------------------------------------------
+
+
+class CheckFailed(DsopsError):
+    """A check found something that needs attention."""
+
+    code = "check.failed"
+    exit_code = 6
+
+
+# --- the command that exec runs -----------------------------------------------------------------------------
+
+
+class CommandNotFound(DsopsError):
+    """The command to run was not found on the PATH."""
+
+    code = "exec.not-found"
+    exit_code = 127
+
+
+class CommandNotExecutable(DsopsError):
+    """The command to run exists but can't be executed."""
+
+    code = "exec.not-executable"
+    exit_code = 126

@@ -1,0 +1,40 @@
+"""What dsops needs of the world, as one value that is passed in: clock, environment, prompt, progress, randomness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from dsops.secret import Secret
+
+
+class Event(NamedTuple):
+    """Something worth telling while work goes on; `name` is stable (`credentials.issued`), `facts` never hold a value."""
+
+    name: str
+    facts: Mapping[str, str]
+
+
+class Runtime(NamedTuple):
+    """The outside world. Tests pass a fixed clock, a dict, a list's `append`; only `cli` makes the real one."""
+
+    environ: Mapping[str, str]
+    """The environment that counts: the client's, not necessarily this process's."""
+    now: Callable[[], datetime]
+    """The time, aware and in UTC."""
+    ask: Callable[[str], Secret | None]
+    """Asks a person on the terminal, hidden input, never on stdout or stderr; None when there is nobody to ask."""
+    report: Callable[[Event], None]
+    """Takes progress; decides by itself whether and how it looks."""
+    random: Callable[[], float]
+    """A number in [0, 1), for jitter."""
+    folder: str
+    """The working folder, absolute."""
+    timestamp: str
+    """`${TIMESTAMP}` where the environment has none: the same text for the whole run, such as 20261124T150718Z."""
+
+
+def utc_now() -> datetime:
+    """The time, aware and in UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,49 @@
+"""A string that never prints itself: from the line that receives it to the line that hands it to the child."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+
+class Secret:
+    """A value that shows up as `***` wherever it is printed, logged, formatted or compared in a failing test.
+
+    Bytes that are not UTF-8 (a binary secret) are held as surrogate escapes (PEP 383), as `os.fsencode` expects
+    them; so every value that fits an environment variable survives unchanged.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    @classmethod
+    def from_bytes(cls, value: bytes) -> Secret:
+        """A secret of these bytes, UTF-8 or not."""
+        return cls(value.decode("utf-8", "surrogateescape"))
+
+    def reveal(self) -> str:
+        """The value. Each call of this is a place where a secret could leak: a test counts the files that have one."""
+        return self._value
+
+    def reveal_bytes(self) -> bytes:
+        """The value as the bytes it came as."""
+        return self._value.encode("utf-8", "surrogateescape")
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __format__(self, spec: str) -> str:
+        return format("***", spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret can't be pickled or copied to a place that keeps it")
