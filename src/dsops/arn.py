@@ -1,0 +1,88 @@
+"""ARNs, account ids, regions and partitions: what their text says, without asking anybody."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Partition(NamedTuple):
+    """One of AWS's separate worlds: names, credentials and endpoints don't cross from one to another."""
+
+    name: str
+    dns_suffix: str
+    dual_stack_suffix: str
+    region_prefixes: tuple[str, ...]
+    global_region: str
+
+
+# Checked against botocore's partitions.json by a test; reading that file would cost a cold run milliseconds.
+PARTITIONS = (
+    Partition("aws-cn", "amazonaws.com.cn", "api.amazonwebservices.com.cn", ("cn-",), "cn-northwest-1"),
+    Partition("aws-us-gov", "amazonaws.com", "api.aws", ("us-gov-",), "us-gov-west-1"),
+    Partition("aws-iso", "c2s.ic.gov", "api.aws.ic.gov", ("us-iso-",), "us-iso-east-1"),
+    Partition("aws-iso-b", "sc2s.sgov.gov", "api.aws.scloud", ("us-isob-",), "us-isob-east-1"),
+    Partition("aws-iso-e", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk", ("eu-isoe-",), "eu-isoe-west-1"),
+    Partition("aws-iso-f", "csp.hci.ic.gov", "api.aws.hci.ic.gov", ("us-isof-", "eu-isof-"), "us-isof-south-1"),
+    Partition("aws-eusc", "amazonaws.eu", "api.amazonwebservices.eu", ("eusc-",), "eusc-de-east-1"),
+    Partition("aws", "amazonaws.com", "api.aws", ("",), "us-east-1"),
+)
+
+
+class Arn(NamedTuple):
+    """`arn:partition:service:region:account:resource`; region and account may be empty."""
+
+    partition: str
+    service: str
+    region: str
+    account: str
+    resource: str
+
+    def __str__(self) -> str:
+        return f"arn:{self.partition}:{self.service}:{self.region}:{self.account}:{self.resource}"
+
+    @property
+    def resource_type(self) -> str:
+        """`role` of `role/path/Name`, `secret` of `secret:name-AbCdEf`; the whole resource where it has no type."""
+        for index, character in enumerate(self.resource):
+            if character in "/:":
+                return self.resource[:index]
+        return self.resource
+
+    @property
+    def resource_name(self) -> str:
+        """What follows the last `/`: the role's or user's name without its path."""
+        return self.resource.rpartition("/")[2]
+
+
+def parse_arn(text: str) -> Arn | None:
+    """The parts of an ARN; None when the text is not one (fewer than six parts, or an empty partition or service)."""
+    parts = text.split(":", 5)
+    if len(parts) != 6 or parts[0] != "arn" or not parts[1] or not parts[2] or not parts[5]:
+        return None
+    return Arn(*parts[1:])
+
+
+def is_account_id(text: str) -> bool:
+    """Exactly twelve ASCII digits, leading zeros included."""
+    return len(text) == 12 and text.isascii() and text.isdigit()
+
+
+def partition_of_region(region: str) -> Partition:
+    """The partition that a region belongs to; `aws` for names that no other one claims."""
+    for partition in PARTITIONS:
+        if region.startswith(partition.region_prefixes):
+            return partition
+    raise AssertionError("the last partition takes every region")
+
+
+def partition_named(name: str) -> Partition | None:
+    """The partition of that name (`aws-cn`), or None."""
+    for partition in PARTITIONS:
+        if partition.name == name:
+            return partition
+    return None
+
+
+def role_session_arn(role_arn: Arn, session_name: str) -> str:
+    """The caller that assuming the role gives: `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`, the role's path dropped."""
+    return f"arn:{role_arn.partition}:sts::{role_arn.account}:assumed-role/{role_arn.resource_name}/{session_name}"

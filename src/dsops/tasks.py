@@ -1,0 +1,249 @@
+"""Work that goes on side by side in one thread: coroutines, driven by whoever moves the bytes.
+
+`async def` functions of dsops await only what stands here (`transfer`, `pause`, `settle`, `gather`, `spawn`, `blocking`),
+directly or through each other. asyncio is not used: importing it costs more than the whole of a cold run's Python.
+A `Driver` moves the bytes; `aws/transport.py` has one on a CurlMulti.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from heapq import heappop, heappush
+from time import monotonic
+from time import sleep as system_sleep
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+from dsops.errors import DsopsError
+
+T = TypeVar("T")
+# What an effect is answered with depends on the effect: the one place where this loop can't be typed further.
+Work = Coroutine[Any, Any, T]
+
+_POLL_SECONDS = 1.0
+"""The longest uninterrupted wait for bytes: Ctrl-C is noticed in between also where a driver swallows the signal."""
+
+
+class Driver(Protocol):
+    """Moves bytes for many transfers at once."""
+
+    def start(self, request: object, token: object) -> None:
+        """Begins a transfer; it comes back from `poll` with this token."""
+
+    def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
+        """Waits until something happened, then gives (token, outcome) of what is finished; an exception is an outcome."""
+
+    def cancel(self) -> None:
+        """Ends every transfer that is under way and forgets it."""
+
+
+class Task(Generic[T]):
+    """A coroutine that runs by itself; awaiting it gives its result or raises its error, as often as it is awaited."""
+
+    __slots__ = ("error", "is_done", "result", "waiting", "work")
+
+    def __init__(self, work: Work[T]) -> None:
+        self.work = work
+        self.is_done = False
+        self.result: T | None = None
+        self.error: BaseException | None = None
+        self.waiting: list[Task[Any]] = []
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        if not self.is_done:
+            yield _Join(self)
+        if self.error is not None:
+            raise self.error
+        return cast("T", self.result)
+
+
+class _Effect:
+    """Something that a coroutine asks of the loop; the answer is what `await` gives."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return (yield self)
+
+
+class _Transfer(_Effect):
+    __slots__ = ("request",)
+
+    def __init__(self, request: object) -> None:
+        self.request = request
+
+
+class _Pause(_Effect):
+    __slots__ = ("seconds",)
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+
+class _Blocking(_Effect):
+    __slots__ = ("work",)
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self.work = work
+
+
+class _Spawn(_Effect):
+    __slots__ = ("work",)
+
+    def __init__(self, work: Work[Any]) -> None:
+        self.work = work
+
+
+class _Join(_Effect):
+    __slots__ = ("task",)
+
+    def __init__(self, task: Task[Any]) -> None:
+        self.task = task
+
+
+async def transfer(request: object) -> object:
+    """The driver's outcome for this request; raises it when it is an exception."""
+    return await _Transfer(request)
+
+
+async def pause(seconds: float) -> None:
+    """Lets the others go on for that long."""
+    await _Pause(seconds)
+
+
+async def blocking(work: Callable[[], T]) -> T:
+    """The result of a call that stops everything, such as asking a person or waiting for a process.
+
+    It is made when no transfer is under way: a transfer that nobody moves for as long as a person types would time out.
+    """
+    return cast("T", await _Blocking(work))
+
+
+async def spawn(work: Work[T]) -> Task[T]:
+    """A task that runs on its own; whoever awaits it gets the same result."""
+    return cast("Task[T]", await _Spawn(work))
+
+
+async def settle(*works: Work[T]) -> list[T | DsopsError]:
+    """The results of all, side by side, in the order given; a dsops error takes its result's place."""
+    tasks = [await spawn(work) for work in works]
+    outcomes: list[T | DsopsError] = []
+    for task in tasks:
+        try:
+            outcomes.append(await task)
+        except DsopsError as error:
+            outcomes.append(error)
+    return outcomes
+
+
+async def gather(*works: Work[T]) -> list[T]:
+    """The results of all, side by side, in the order given; the first error in that order is raised when all are done."""
+    results: list[T] = []
+    for outcome in await settle(*works):
+        if isinstance(outcome, DsopsError):
+            raise outcome
+        results.append(outcome)
+    return results
+
+
+def run(work: Work[T], driver: Driver, *, sleep: Callable[[float], None] = system_sleep) -> T:
+    """The result of the coroutine, after everything it started; on an error or Ctrl-C all transfers are ended."""
+    return _Loop(driver, sleep).run(work)
+
+
+class _Loop:
+    """One run: who can go on, who waits for a moment, who waits for the wire to be quiet."""
+
+    def __init__(self, driver: Driver, sleep: Callable[[float], None]) -> None:
+        self._driver = driver
+        self._sleep = sleep
+        self._ready: deque[tuple[Task[Any], object, BaseException | None]] = deque()
+        self._timers: list[tuple[float, int, Task[Any]]] = []
+        self._timer_count = 0
+        self._blocked: deque[tuple[Task[Any], Callable[[], object]]] = deque()
+        self._in_flight = 0
+        self._tasks: dict[int, Task[Any]] = {}
+
+    def run(self, work: Work[T]) -> T:
+        root = self._begin(work)
+        try:
+            while not root.is_done:
+                self._turn()
+        finally:
+            self._driver.cancel()
+            for task in list(self._tasks.values()):
+                task.work.close()
+        if root.error is not None:
+            raise root.error
+        return cast("T", root.result)
+
+    def _begin(self, work: Work[T]) -> Task[T]:
+        task = Task(work)
+        self._tasks[id(task)] = task
+        self._ready.append((task, None, None))
+        return task
+
+    def _turn(self) -> None:
+        """Lets everybody go on who can, then waits for the next thing to happen."""
+        if self._ready:
+            self._step(*self._ready.popleft())
+            return
+        if self._blocked and not self._in_flight:
+            task, work = self._blocked.popleft()
+            try:
+                self._ready.append((task, work(), None))
+            except DsopsError as error:
+                self._ready.append((task, None, error))
+            return
+        wait = _POLL_SECONDS
+        if self._timers:
+            wait = max(0.0, min(wait, self._timers[0][0] - monotonic()))
+        if self._in_flight:
+            for token, outcome in self._driver.poll(wait):
+                self._in_flight -= 1
+                failed = isinstance(outcome, BaseException)
+                self._ready.append((cast("Task[Any]", token), None if failed else outcome,
+                                    cast("BaseException", outcome) if failed else None))
+        elif self._timers:
+            self._sleep(wait)
+        else:
+            raise RuntimeError("every task waits for another one")
+        while self._timers and self._timers[0][0] <= monotonic():
+            self._ready.append((heappop(self._timers)[2], None, None))
+
+    def _step(self, task: Task[Any], value: object, error: BaseException | None) -> None:
+        """Resumes one task up to the next thing that it waits for."""
+        try:
+            effect = task.work.throw(error) if error is not None else task.work.send(value)
+        except StopIteration as stop:
+            self._finish(task, stop.value, None)
+        except DsopsError as failure:
+            self._finish(task, None, failure)
+        else:
+            self._serve(task, effect)
+
+    def _serve(self, task: Task[Any], effect: _Effect) -> None:
+        if isinstance(effect, _Transfer):
+            self._in_flight += 1
+            self._driver.start(effect.request, task)
+        elif isinstance(effect, _Spawn):
+            self._ready.append((task, self._begin(effect.work), None))
+        elif isinstance(effect, _Join):
+            if effect.task.is_done:
+                self._ready.append((task, None, None))
+            else:
+                effect.task.waiting.append(task)
+        elif isinstance(effect, _Pause):
+            self._timer_count += 1
+            heappush(self._timers, (monotonic() + effect.seconds, self._timer_count, task))
+        elif isinstance(effect, _Blocking):
+            self._blocked.append((task, effect.work))
+        else:
+            raise TypeError(f"a dsops coroutine may not await {type(effect).__name__}")
+
+    def _finish(self, task: Task[Any], result: object, error: BaseException | None) -> None:
+        task.result, task.error, task.is_done = result, error, True
+        del self._tasks[id(task)]
+        for waiter in task.waiting:
+            self._ready.append((waiter, None, None))
+        task.waiting.clear()
