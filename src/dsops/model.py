@@ -1,0 +1,97 @@
+"""What a configuration says, after every include, default and `extends` was followed; no I/O.
+
+Texts may still hold `${NAME}`: they are expanded by `plan`, for the one environment that is asked for, so that a variable
+which nobody needs may stay unset. Everything that can be checked without the environment has been checked by `config`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from dsops.document import Node
+from dsops.errors import Where
+
+
+class Field(NamedTuple):
+    """One key of a store as written: its value, and where that stands (the file of an included or local part)."""
+
+    node: Node
+    where: Where
+
+
+class Store(NamedTuple):
+    """One entry of `secretStores` (or `providers`): its type and its fields under their canonical names."""
+
+    name: str
+    type: str
+    fields: Mapping[str, Field]
+    where: Where
+
+
+class Text(NamedTuple):
+    """A text as written, possibly with `${NAME}` in it, and where it stands."""
+
+    text: str
+    where: Where
+
+
+class Transform(NamedTuple):
+    """One step of a `transform`: its name and argument (`json_extract`, `.password`); "" where it takes none."""
+
+    name: str
+    argument: str
+    where: Where
+
+
+class Reference(NamedTuple):
+    """What `from` points at, whichever of the four forms it was written in."""
+
+    store: str
+    key: Text
+    version: Text | None
+    field: Text | None
+    where: Where
+
+
+class Variable(NamedTuple):
+    """One variable of an environment. Exactly one of `reference` and `literal` is set."""
+
+    name: str
+    reference: Reference | None
+    literal: Text | None
+    default: Text | None
+    optional: bool
+    transforms: tuple[Transform, ...]
+    where: Where
+
+
+class Environment(NamedTuple):
+    """One entry of `envs`, its `extends` followed, variables in the order written."""
+
+    name: str
+    variables: Mapping[str, Variable]
+    where: Where
+
+
+class SourceFile(NamedTuple):
+    """A file that the configuration was read from: its absolute path and the SHA-256 of its bytes (hex)."""
+
+    path: str
+    sha256: str
+
+
+class Config(NamedTuple):
+    """A configuration in which nothing can be wrong any more that can be seen without the environment variables."""
+
+    stores: Mapping[str, Store]
+    environments: Mapping[str, Environment]
+    default_environment: str
+    files: tuple[SourceFile, ...]
+    """The main file first, then the local one and the included ones."""
+    is_named: bool
+    """Whether the user named the file (`--config`, `DSOPS_CONFIG`) rather than it being found by walking up."""
+    is_allowed: bool
+    """Whether its commands and foreign endpoints may be used: named, or allowed by content hash."""
+    notes: tuple[str, ...]
+    """One line each, for stderr: old key names accepted, and the like."""

@@ -1,0 +1,81 @@
+"""Config + environment name + ambient identity -> Plan: which stores, in which order, every limit checked; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, NewType
+
+from dsops.errors import Where
+from dsops.model import Transform
+from dsops.secret import Secret
+
+Fingerprint = NewType("Fingerprint", str)
+
+Setting = str | int | bool | Secret | tuple[str, ...] | tuple[tuple[str, str], ...]
+Settings = Mapping[str, Setting]
+
+
+class Ambient(NamedTuple):
+    """What is known, without asking anybody, of the identity that signs the first hop."""
+
+    source: str
+    """`environment`, `profile NAME`, or `default chain`."""
+    digest: str
+    """Differs whenever the identity may differ; an HMAC, so that it tells nothing about the key."""
+    is_temporary: bool | None
+    """Whether a role assumed with it is chained; None when only the subprocess can tell."""
+
+
+class Step(NamedTuple):
+    """One store that the environment needs, its texts expanded and every limit checked."""
+
+    name: str
+    type: str
+    settings: Settings
+    """Under their canonical names, without `region`, `credentials_from` and `profile`, which stand below."""
+    region: str
+    credentials_from: str
+    """The step whose credentials it uses; "" for the ambient ones (of `profile`, where that is set)."""
+    profile: str
+    fingerprint: Fingerprint
+    """Of the session it issues (credential stores) or reads with (secret stores)."""
+    is_chained: bool | None
+    """Whether its AssumeRole is signed by temporary credentials, so that one hour is the most; None when not yet known."""
+    where: Where
+
+
+class SecretReference(NamedTuple):
+    """What a secret store is asked for; equal references are fetched once."""
+
+    key: str
+    version: str
+    field: str
+
+
+class PlannedVariable(NamedTuple):
+    """One variable of the environment, its texts expanded. `step` is "" for a literal."""
+
+    name: str
+    step: str
+    reference: SecretReference | None
+    literal: Secret | None
+    default: Secret | None
+    optional: bool
+    transforms: tuple[Transform, ...]
+    source: str
+    """For people: `store://aws-secrets-prod/prod/database/connection`, or `literal`."""
+    where: Where
+
+
+class Plan(NamedTuple):
+    """Everything that a run will do, before it does anything."""
+
+    environment: str
+    variables: tuple[PlannedVariable, ...]
+    steps: Mapping[str, Step]
+    """In an order in which each stands after the one whose credentials it uses."""
+    ambient: Mapping[str, Ambient]
+    """Profile name ("" for none) -> the ambient identity, for those that some step uses."""
+    calls: int
+    """How many requests a cold run makes to AWS."""
+    notes: tuple[str, ...]

@@ -1,0 +1,1 @@
+"""The table of store types, and the seam for those of others."""
