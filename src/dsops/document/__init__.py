@@ -1,0 +1,103 @@
+"""YAML and JSON text -> a tree with a line number for every value. The only room that knows PyYAML."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from dsops.errors import Problem
+
+Kind = Literal["text", "integer", "number", "boolean", "null"]
+
+MAX_CHARACTERS = 1 << 20
+"""The longest YAML text that is read: ten thousand stores fit; a file that was named by mistake does not."""
+
+MAX_DEPTH = 100
+"""How deep lists and mappings may nest; what dsops reads needs ten."""
+
+MAX_NODES = 250_000
+"""How many values a document may have once every alias is followed: what stops an alias bomb."""
+
+
+class Scalar(NamedTuple):
+    """One value: `text` is just what was written (`007`), `kind` what plain YAML or JSON would read it as."""
+
+    text: str
+    kind: Kind
+    line: int
+
+
+class Sequence(NamedTuple):
+    """A list."""
+
+    items: tuple[Node, ...]
+    line: int
+
+
+class Mapping(NamedTuple):
+    """Keys and values in the order written; a key stands once (repeating it is a problem of the document)."""
+
+    entries: tuple[tuple[Scalar, Node], ...]
+    line: int
+
+    def get(self, key: str) -> Node | None:
+        """The value under that key, or None."""
+        for name, node in self.entries:
+            if name.text == key:
+                return node
+        return None
+
+
+Node = Scalar | Sequence | Mapping
+
+
+class Document(NamedTuple):
+    """What a text says. `root` is None when it is empty or not well-formed; `problems` are in line order.
+
+    Where reading could go on after a problem (a repeated key, a comment in JSON), `root` is what could be
+    made of it: of a repeated key the first value.
+    """
+
+    root: Node | None
+    problems: tuple[Problem, ...]
+    is_too_large: bool = False
+    """Whether the text was refused for its size, depth or expansion rather than for what it says."""
+
+
+def parse_yaml(text: str, file: str) -> Document:
+    """The one document of a YAML text, anchors and `<<` followed.
+
+    Numbers keep their text and dates are text: YAML 1.1 would read `0777` as 511 and `12:30` as 750.
+    `file` is how problems name the text. Several documents, tags of an application and keys that are no
+    scalars are problems.
+    """
+    from dsops.document.yaml_reader import read
+
+    return read(text, file)
+
+
+def parse_json(text: str, file: str, *, comments: bool = False) -> Document:
+    """The value of a JSON text (RFC 8259); with `comments`, `//` and `/* */` are white space.
+
+    Comments, repeated keys, missing and trailing commas are problems over which reading goes on, so that all
+    are reported. Linear in the length of the text, which is not limited; its depth is.
+    """
+    from dsops.document.json_reader import read
+
+    return read(text, file, comments=comments)
+
+
+def to_json(node: Node) -> str:
+    """Compact JSON text of a node: order kept, numbers with the text they were written in.
+
+    What YAML calls a number and JSON does not (`012345678901`, `0x1f`, `.5`) becomes a string, as it is.
+    """
+    from dsops.document.json_writer import write
+
+    return write(node)
+
+
+def to_plain(node: Node) -> object:
+    """The node as Python's dict, list, str, int, float, bool and None, by the same rules as `to_json`."""
+    import json
+
+    return json.loads(to_json(node))

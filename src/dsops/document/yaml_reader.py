@@ -1,0 +1,300 @@
+"""YAML events -> a tree.
+
+Events, not PyYAML's composer and constructor: those recurse as deep as the text says, follow every alias,
+and drop the text of numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from dsops.document import (
+    MAX_CHARACTERS,
+    MAX_DEPTH,
+    MAX_NODES,
+    Document,
+    Kind,
+    Mapping,
+    Node,
+    Scalar,
+    Sequence,
+)
+from dsops.errors import ConfigTooLarge, Problem, SyntaxInvalid, Where
+
+# The C parser is about ten times as fast; builds of PyYAML without libyaml have only the other.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# The attributes of PyYAML's events differ by class; its type stubs give the base class none of them.
+_Event = Any
+
+_LIBYAML_DEPTH = "exceeded maximum nesting depth"
+
+_STANDARD = "tag:yaml.org,2002:"
+_PLAIN_TAGS = frozenset({f"{_STANDARD}{name}" for name in ("int", "float", "bool", "null", "map", "seq")})
+_MERGE = "<<"
+
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+# YAML 1.1's booleans: the config takes either spelling where it wants one.
+_BOOLEANS = frozenset(
+    spelling
+    for word in ("true", "false", "yes", "no", "on", "off")
+    for spelling in (word, word.title(), word.upper())
+)
+# YAML 1.2's numbers. YAML 1.1's `1_000` and `12:30` stay text: nobody means 750 by the latter.
+_INTEGER = re.compile(r"[-+]?[0-9]+|0x[0-9a-fA-F]+|0o[0-7]+")
+_NUMBER = re.compile(
+    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+)
+
+
+def read(text: str, file: str) -> Document:
+    """What `dsops.document.parse_yaml` gives."""
+    if len(text) > MAX_CHARACTERS:
+        message = f"the file has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read"
+        return Document(None, (Problem(Where(file), "", message),), is_too_large=True)
+    reader = _Reader(file, text.removeprefix("\ufeff"))
+    root = None
+    is_too_large = False
+    try:
+        root = reader.document()
+    except ConfigTooLarge as error:
+        reader.problems.append(Problem(error.where or Where(file), "", error.message))
+        is_too_large = True
+    except SyntaxInvalid as error:
+        reader.problems.append(Problem(error.where or Where(file), "", error.message, error.hint))
+    except yaml.YAMLError as error:
+        reader.problems.append(_syntax_problem(error, reader.text, file))
+        is_too_large = _LIBYAML_DEPTH in str(error)
+    except UnicodeEncodeError as error:
+        line = text.count("\n", 0, error.start) + 1
+        reader.problems.append(Problem(Where(file, line), "", "half a character (a lone surrogate)"))
+    reader.problems.sort(key=lambda problem: problem.where.line)
+    return Document(root, tuple(reader.problems), is_too_large)
+
+
+class _Reader:
+    """Builds the tree; every list, mapping and scalar is counted, an alias as often as it is used."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file = file
+        self.text = text
+        self.problems: list[Problem] = []
+        self._events: Iterator[_Event] = yaml.parse(text, Loader=_LOADER)
+        self._anchors: dict[str, tuple[Node, int]] = {}
+        self._open: set[str] = set()
+        self._count = 0
+
+    def document(self) -> Node | None:
+        """The only document; None when there is nothing in it."""
+        root: Node | None = None
+        is_first = True
+        for event in self._events:
+            if not isinstance(event, yaml.DocumentStartEvent):
+                continue
+            if not is_first:
+                raise self._wrong(
+                    event, "a second document starts here (`---`)", "keep one document in a file"
+                )
+            is_first = False
+            root = self._node(next(self._events), 1)
+        return None if isinstance(root, Scalar) and root.kind == "null" else root
+
+    def _node(self, event: _Event, depth: int) -> Node:
+        if type(event) is yaml.AliasEvent:
+            return self._alias(event)
+        anchor: str | None = event.anchor
+        before = self._count
+        self._add(1, event)
+        if type(event) is yaml.ScalarEvent:
+            node: Node = self._scalar(event)
+        else:
+            if depth > MAX_DEPTH:
+                raise ConfigTooLarge(f"values nest more than {MAX_DEPTH} deep", where=self._where(event))
+            if anchor is not None:
+                self._open.add(anchor)
+            self._check_tag(event)
+            is_list = type(event) is yaml.SequenceStartEvent
+            node = self._sequence(event, depth) if is_list else self._mapping(event, depth)
+            if anchor is not None:
+                self._open.discard(anchor)
+        if anchor is not None:
+            self._anchors[anchor] = node, self._count - before
+        return node
+
+    def _alias(self, event: _Event) -> Node:
+        anchor: str = event.anchor
+        if anchor in self._open:
+            raise self._wrong(event, f"`*{anchor}` stands inside of `&{anchor}`: it would contain itself")
+        if anchor not in self._anchors:
+            message = f"`*{anchor}` refers to an anchor that doesn't stand above it"
+            raise self._wrong(event, message, f"write `&{anchor}` before the value it stands for")
+        node, size = self._anchors[anchor]
+        self._add(size, event)
+        return node
+
+    def _sequence(self, start: _Event, depth: int) -> Sequence:
+        items: list[Node] = []
+        while type(event := next(self._events)) is not yaml.SequenceEndEvent:
+            items.append(self._node(event, depth + 1))
+        return Sequence(tuple(items), start.start_mark.line + 1)
+
+    def _mapping(self, start: _Event, depth: int) -> Mapping:
+        own: dict[str, tuple[Scalar, Node]] = {}
+        merged: dict[str, tuple[Scalar, Node]] = {}
+        merge_line = 0
+        while type(event := next(self._events)) is not yaml.MappingEndEvent:
+            is_merge = type(event) is yaml.ScalarEvent and event.value == _MERGE and event.implicit[0]
+            key = self._node(event, depth + 1)
+            value = self._node(next(self._events), depth + 1)
+            if not isinstance(key, Scalar) or key.kind == "null":
+                kind = "nothing" if isinstance(key, Scalar) else "a list or mapping"
+                hint = "put text that starts with `{` or `[` in quotes"
+                self._note(
+                    event.start_mark.line + 1,
+                    f"{kind} can't be a key",
+                    "" if isinstance(key, Scalar) else hint,
+                )
+            elif is_merge:
+                if merge_line:
+                    hint = "merge several mappings with a list: `<<: [*one, *two]`"
+                    self._note(key.line, f"`<<` stands twice: on line {merge_line} and here", hint)
+                merge_line = key.line
+                self._merge(key.line, value, merged)
+            elif key.text in own:
+                self._note(key.line, f"`{key.text}` stands twice: on line {own[key.text][0].line} and here")
+            else:
+                own[key.text] = key, value
+        return Mapping(tuple((merged | own).values()), start.start_mark.line + 1)
+
+    def _merge(self, line: int, value: Node, into: dict[str, tuple[Scalar, Node]]) -> None:
+        # https://yaml.org/type/merge.html: of several mappings the earlier wins.
+        for source in value.items if isinstance(value, Sequence) else (value,):
+            if not isinstance(source, Mapping):
+                self._note(
+                    line,
+                    "`<<` takes a mapping or a list of mappings",
+                    "name an anchor of a mapping: `<<: *name`",
+                )
+                continue
+            self._add(len(source.entries), None)
+            for key, node in source.entries:
+                into.setdefault(key.text, (key, node))
+
+    def _scalar(self, event: _Event) -> Scalar:
+        text: str = event.value
+        tag: str | None = event.tag
+        if tag is None:
+            return Scalar(text, _kind(text) if event.implicit[0] else "text", event.start_mark.line + 1)
+        self._check_tag(event)
+        return Scalar(text, _kind(text) if tag in _PLAIN_TAGS else "text", event.start_mark.line + 1)
+
+    def _check_tag(self, event: _Event) -> None:
+        tag: str | None = event.tag
+        if tag is not None and tag not in _PLAIN_TAGS and tag not in ("!", f"{_STANDARD}str"):
+            shown = tag.replace(_STANDARD, "!!")
+            self._note(event.start_mark.line + 1, f"the tag `{shown}` means nothing here", "leave it out")
+
+    def _add(self, count: int, event: _Event | None) -> None:
+        self._count += count
+        if self._count > MAX_NODES:
+            where = Where(self.file) if event is None else self._where(event)
+            raise ConfigTooLarge(f"the file expands to more than {MAX_NODES:,} values", where=where)
+
+    def _where(self, event: _Event) -> Where:
+        return Where(self.file, event.start_mark.line + 1)
+
+    def _wrong(self, event: _Event, message: str, hint: str = "") -> SyntaxInvalid:
+        return SyntaxInvalid(message, hint=hint, where=self._where(event))
+
+    def _note(self, line: int, message: str, hint: str = "") -> None:
+        self.problems.append(Problem(Where(self.file, line), "", message, hint))
+
+
+def _kind(text: str) -> Kind:
+    """What an unquoted text stands for."""
+    if text in _NULLS:
+        return "null"
+    if text[0] in "0123456789+-.":
+        if _INTEGER.fullmatch(text):
+            return "integer"
+        if _NUMBER.fullmatch(text):
+            return "number"
+    return "boolean" if text in _BOOLEANS else "text"
+
+
+# (part of PyYAML's words, what a person reads, what to do); the C parser's words first, where the two differ.
+_CONTINUES = "this line doesn't continue what stands above it"
+_LIST = "a `[` list without its `]`, or two items without a `,` between them"
+_MAPPING = "a `{` mapping without its `}`, or two entries without a `,` between them"
+_WORDS = (
+    (
+        "mapping values are not allowed",
+        "a `: ` stands where no key can be",
+        "put the value in quotes if the colon belongs to it, or check the indentation of this line",
+    ),
+    ("did not find expected key", _CONTINUES, "check its indentation and quotes"),
+    ("expected <block end>", _CONTINUES, "check its indentation and quotes"),
+    (
+        "did not find expected '-' indicator",
+        "this line is no further item of the list above",
+        "check its indentation",
+    ),
+    ("could not find expected ':'", "a key without `:`", "write `key: value`, with a space after the colon"),
+    ("expected ',' or ']'", _LIST, ""),
+    ("expected ',' or '}'", _MAPPING, ""),
+    (
+        "unexpected end of stream",
+        "a quote is opened here and not closed",
+        "close it, or double it inside of the text",
+    ),
+    (
+        "unknown escape character",
+        "a backslash and a character that mean nothing together",
+        "use single quotes",
+    ),
+)
+
+
+def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
+    """PyYAML's complaint in the words of a person who edits the file; never a piece of the file itself."""
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        words = error.problem or error.context or ""
+        if "unexpected end of stream" in words and error.context_mark is not None:
+            mark = error.context_mark
+        line, column = (mark.line, mark.column) if mark is not None else (0, 0)
+        return _marked_problem(words, text, Where(file, line + 1), column)
+    if isinstance(error, yaml.reader.ReaderError):
+        # libyaml gives an offset in bytes, the Python reader one in characters: good for a line either way.
+        line = text.encode("utf-8", "replace").count(b"\n", 0, error.position) + 1
+        code = error.character if isinstance(error.character, int) else ord(error.character)
+        return Problem(
+            Where(file, line), "", f"the control character U+{code:04X} can't stand in YAML", "remove it"
+        )
+    return Problem(Where(file), "", "the file is not well-formed YAML")
+
+
+def _marked_problem(words: str, text: str, where: Where, column: int) -> Problem:
+    lines = text.split("\n")
+    for index in (where.line - 1, where.line - 2):
+        if 0 <= index < len(lines):
+            indentation = lines[index][: len(lines[index]) - len(lines[index].lstrip())]
+            if "\t" in indentation:
+                return Problem(
+                    Where(where.file, index + 1), "", "a tab indents this line", "YAML takes spaces only"
+                )
+    if "cannot start any token" in words:
+        here = lines[where.line - 1][column : column + 1] if where.line <= len(lines) else ""
+        return Problem(
+            where,
+            "",
+            f"no value can start with `{here}`" if here.strip() else words,
+            "put the value in quotes",
+        )
+    for part, message, hint in _WORDS:
+        if part in words:
+            return Problem(where, "", message, hint)
+    return Problem(where, "", f"not well-formed YAML: {words}")
