@@ -1,0 +1,231 @@
+"""Service + region (+ FIPS, dual stack, AWS_ENDPOINT_URL*) -> the address that gets the credentials; pure.
+
+What stands in the partitions' tables is checked against botocore's endpoint rules by a test.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from dsops.arn import PARTITIONS, Partition, partition_of_region
+from dsops.errors import ConfigError
+
+# The service's name in host names -> its id in AWS_ENDPOINT_URL_<ID>.
+_SERVICE_IDS = {"sts": "STS", "secretsmanager": "SECRETS_MANAGER", "ssm": "SSM", "iam": "IAM"}
+
+GLOBAL_REGION = "aws-global"
+"""The pseudo-region of https://sts.amazonaws.com, which is signed for us-east-1."""
+
+# A region goes into a host name: anything but a plain label could point the credentials at another host.
+_REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
+_HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?\Z")
+_IPV6 = re.compile(r"\[[0-9A-Fa-f:.]{2,45}\]\Z")
+_LOOPBACK_IPV4 = re.compile(r"127(?:\.[0-9]{1,3}){3}\Z")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+# IAM has one address for a whole partition, and no rule that would give it:
+# (standard, dual stack, FIPS, FIPS and dual stack, signing region).
+_IAM: dict[str, tuple[str, str, str, str, str]] = {
+    "aws": (
+        "iam.amazonaws.com", "iam.global.api.aws",
+        "iam-fips.amazonaws.com", "iam-fips.global.api.aws", "us-east-1",
+    ),
+    "aws-cn": (
+        "iam.cn-north-1.amazonaws.com.cn", "iam.global.api.amazonwebservices.com.cn",
+        "iam-fips.amazonaws.com.cn", "iam-fips.api.amazonwebservices.com.cn", "cn-north-1",
+    ),
+    "aws-us-gov": (
+        "iam.us-gov.amazonaws.com", "iam.us-gov.api.aws",
+        "iam.us-gov.amazonaws.com", "iam.us-gov.api.aws", "us-gov-west-1",
+    ),
+    "aws-iso": (
+        "iam.us-iso-east-1.c2s.ic.gov", "iam.api.aws.ic.gov",
+        "iam-fips.us-iso-east-1.c2s.ic.gov", "iam-fips.api.aws.ic.gov", "us-iso-east-1",
+    ),
+    "aws-iso-b": (
+        "iam.us-isob-east-1.sc2s.sgov.gov", "iam.api.aws.scloud",
+        "iam-fips.us-isob-east-1.sc2s.sgov.gov", "iam-fips.api.aws.scloud", "us-isob-east-1",
+    ),
+    "aws-iso-e": (
+        "iam.eu-isoe-west-1.cloud.adc-e.uk", "iam.api.cloud-aws.adc-e.uk",
+        "iam-fips.cloud.adc-e.uk", "iam-fips.api.cloud-aws.adc-e.uk", "eu-isoe-west-1",
+    ),
+    "aws-iso-f": (
+        "iam.us-isof-south-1.csp.hci.ic.gov", "iam.api.aws.hci.ic.gov",
+        "iam-fips.csp.hci.ic.gov", "iam-fips.api.aws.hci.ic.gov", "us-isof-south-1",
+    ),
+    "aws-eusc": (
+        "iam.eusc-de-east-1.amazonaws.eu", "iam.global.api.amazonwebservices.eu",
+        "iam-fips.amazonaws.eu", "iam-fips.api.amazonwebservices.eu", "eusc-de-east-1",
+    ),
+}
+
+
+class Endpoint(NamedTuple):
+    """Where a service of a region is reached, and what a signature for it names."""
+
+    url: str
+    """`https://sts.us-east-1.amazonaws.com`; an endpoint that was set may have a port and a path."""
+    service: str
+    """Also the service's name in signatures."""
+    region: str
+    signing_region: str
+    short: str
+    """For people: `sts.us-east-1`, or `sts at 127.0.0.1:4566` where an endpoint was set."""
+
+
+class Address(NamedTuple):
+    """Where a connection to an http(s) URL goes. `host` is lower case, IPv6 without brackets."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def authority(self) -> str:
+        """`host`, or `host:port` where the port isn't the scheme's own; IPv6 in brackets."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+def parse_address(url: str) -> Address | None:
+    """The parts of `http[s]://host[:port][/path]`; None for anything else.
+
+    No user part, query or fragment: none belongs to an endpoint, and each can make a host look like another.
+    """
+    scheme, separator, rest = url.partition("://")
+    scheme = scheme.lower()
+    authority, slash, path = rest.partition("/")
+    if not separator or scheme not in _DEFAULT_PORTS or re.search(r"[?#@\\\s\x00-\x1f\x7f]", rest):
+        return None
+    host, port = authority, ""
+    if not _IPV6.match(authority):
+        host, colon, port = authority.rpartition(":")
+        if not colon:
+            host, port = authority, ""
+        elif not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
+            return None
+    if _IPV6.match(host):
+        host = host[1:-1]
+    elif not _HOST_NAME.match(host):
+        return None
+    number = int(port) if port else _DEFAULT_PORTS[scheme]
+    return Address(scheme, host.lower().rstrip("."), number, slash + path)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only be this machine: `localhost`, 127.0.0.0/8, `::1`."""
+    host = host.lower().strip("[]").rstrip(".")
+    if host in ("localhost", "::1"):
+        return True
+    return _LOOPBACK_IPV4.match(host) is not None
+
+
+def is_aws_host(host: str) -> bool:
+    """Whether AWS itself answers under this name: a service's own host, VPC endpoints of it included.
+
+    `amazonaws.com` alone says nothing: buckets, load balancers and instances of anybody have names under it.
+    """
+    labels = host.lower().rstrip(".").split(".")
+    if labels[0].startswith("vpce-"):
+        # vpce-0123456789abcdef0-abcdefgh.sts.us-east-1.vpce.amazonaws.com
+        labels = labels[1:]
+        if "vpce" not in labels:
+            return False
+        labels.remove("vpce")
+    service = labels[0].removesuffix("-fips")
+    if service not in _SERVICE_IDS:
+        return False
+    for partition in PARTITIONS:
+        for suffix in (partition.dns_suffix, partition.dual_stack_suffix):
+            end = suffix.split(".")
+            middle = labels[1 : -len(end)]
+            if labels[-len(end) :] == end and len(middle) <= 1 and all(map(_REGION.match, middle)):
+                return True
+    return False
+
+
+def resolve_endpoint(
+    service: str,
+    region: str,
+    environ: Mapping[str, str],
+    *,
+    endpoint_url: str = "",
+    fips: bool = False,
+    dual_stack: bool = False,
+) -> Endpoint:
+    """The address of `sts`, `secretsmanager`, `ssm` or `iam` for a region.
+
+    In this order: `endpoint_url`, AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL (the two variables unless
+    AWS_IGNORE_CONFIGURED_ENDPOINT_URLS), the region's own host. FIPS and dual stack are also on where
+    AWS_USE_FIPS_ENDPOINT or AWS_USE_DUALSTACK_ENDPOINT says so. Raises ConfigError for a region that is not
+    a plain name, and for an address that is not https, unless it is on loopback.
+    """
+    if not _REGION.match(region):
+        raise ConfigError(
+            f"`{region}` is not the name of a region" if region else f"no region is known for {service}",
+            hint="set `region` on the store or AWS_REGION, for example us-east-1",
+        )
+    for url, origin in _configured_urls(service, environ, endpoint_url):
+        address = parse_address(url)
+        if address is None:
+            raise ConfigError(f"{origin} is not an address that dsops can use", hint="write https://host[:port][/path]")
+        if address.scheme == "http" and not is_loopback(address.host):
+            raise ConfigError(
+                f"{origin} would send credentials unencrypted to {address.authority}",
+                why="http:// is used for loopback addresses only",
+                hint=f"write https://{address.host}",
+            )
+        signing_region = "us-east-1" if region == GLOBAL_REGION else region
+        return Endpoint(url.rstrip("/"), service, region, signing_region, f"{service} at {address.authority}")
+    fips = fips or _is_on(environ, "AWS_USE_FIPS_ENDPOINT")
+    dual_stack = dual_stack or _is_on(environ, "AWS_USE_DUALSTACK_ENDPOINT")
+    host, signing_region = _regional_host(service, region, fips=fips, dual_stack=dual_stack)
+    short = "iam" if service == "iam" else f"{service}.{region}"
+    return Endpoint(f"https://{host}", service, region, signing_region, short)
+
+
+def _configured_urls(service: str, environ: Mapping[str, str], endpoint_url: str) -> list[tuple[str, str]]:
+    """The addresses that somebody set, each with where; the first one counts."""
+    found = [(endpoint_url, "`endpoint_url`")]
+    if not _is_on(environ, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"):
+        names = (f"AWS_ENDPOINT_URL_{_SERVICE_IDS[service]}", "AWS_ENDPOINT_URL")
+        found += [(environ.get(name, ""), name) for name in names]
+    return [(url, origin) for url, origin in found if url]
+
+
+def _is_on(environ: Mapping[str, str], name: str) -> bool:
+    # botocore's ensure_boolean: "true" in any case, nothing else.
+    return environ.get(name, "").strip().lower() == "true"
+
+
+def _regional_host(service: str, region: str, *, fips: bool, dual_stack: bool) -> tuple[str, str]:
+    """The host of AWS's own, and the region that its signatures name."""
+    partition = partition_of_region(region)
+    if service == "iam":
+        row = _IAM[partition.name]
+        return row[2 * fips + dual_stack], row[4]
+    if region == GLOBAL_REGION:
+        if service != "sts" or fips or dual_stack:
+            raise ConfigError(
+                f"the region {GLOBAL_REGION} has no such endpoint of {service}",
+                hint="name the region that is meant, for example us-east-1",
+            )
+        return "sts.amazonaws.com", "us-east-1"
+    prefix, suffix = service, partition.dns_suffix
+    if dual_stack and _has_dual_stack_name(service, partition, fips=fips):
+        suffix = partition.dual_stack_suffix
+    # In GovCloud the plain names of STS and SSM are the FIPS ones.
+    if fips and not (partition.name == "aws-us-gov" and service != "secretsmanager" and not dual_stack):
+        prefix += "-fips"
+    return f"{prefix}.{region}.{suffix}", region
+
+
+def _has_dual_stack_name(service: str, partition: Partition, *, fips: bool) -> bool:
+    """Whether dual stack has a name of its own; Secrets Manager's plain name mostly answers on IPv6 too."""
+    if service != "secretsmanager" or partition.name not in ("aws", "aws-us-gov", "aws-cn"):
+        return True
+    return fips and partition.name == "aws-cn"

@@ -1,0 +1,128 @@
+"""What the text of an ARN, an account id or a region says."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from botocore.loaders import Loader
+
+from dsops.arn import (
+    PARTITIONS,
+    Arn,
+    is_account_id,
+    parse_arn,
+    partition_named,
+    partition_of_region,
+    role_session_arn,
+)
+
+PARTITION_DATA: list[dict[str, Any]] = Loader().load_data("partitions")["partitions"]
+
+
+@pytest.mark.parametrize("theirs", PARTITION_DATA, ids=[data["id"] for data in PARTITION_DATA])
+def test_the_partition_table_is_botocores(theirs: dict[str, Any]) -> None:
+    """Suffixes and the global region of every partition are those of partitions.json."""
+    ours = partition_named(theirs["id"])
+    assert ours is not None
+    outputs = theirs["outputs"]
+    assert (outputs["dnsSuffix"], outputs["dualStackDnsSuffix"], outputs["implicitGlobalRegion"]) == (
+        ours.dns_suffix,
+        ours.dual_stack_suffix,
+        ours.global_region,
+    )
+
+
+def test_no_partition_is_missing_or_invented() -> None:
+    """The table has exactly botocore's partitions, each once."""
+    assert sorted(data["id"] for data in PARTITION_DATA) == sorted(partition.name for partition in PARTITIONS)
+
+
+@pytest.mark.parametrize("theirs", PARTITION_DATA, ids=[data["id"] for data in PARTITION_DATA])
+def test_every_region_is_found_in_its_partition(theirs: dict[str, Any]) -> None:
+    """Known regions, and those that the partition's pattern would take tomorrow."""
+    regions = [region for region in theirs["regions"] if not region.endswith("-global")]
+    pattern = theirs["regionRegex"]
+    prefixes = re.sub(r"[\\^$]|w\+|d\+", "", pattern).replace("(", "").replace(")", "").rstrip("-").split("|")
+    assert regions
+    for region in regions:
+        assert re.match(pattern, region)
+        assert partition_of_region(region).name == theirs["id"]
+    for prefix in prefixes if theirs["id"] != "aws" else ():
+        assert partition_of_region(f"{prefix.rstrip('-')}-nowhere-9").name == theirs["id"]
+
+
+def test_an_unknown_region_is_taken_for_the_main_partition() -> None:
+    """New regions appear there first."""
+    assert partition_of_region("xx-new-1").name == "aws"
+    assert partition_of_region("").name == "aws"
+
+
+def test_an_unknown_partition_has_no_entry() -> None:
+    """A name is not guessed."""
+    assert partition_named("aws-moon") is None
+
+
+def test_an_arn_is_read_and_written_back() -> None:
+    """Six parts; the resource keeps its own colons."""
+    text = "arn:aws:secretsmanager:us-east-1:098765432109:secret:prod/db:x-AbCdEf"
+    arn = parse_arn(text)
+    assert arn == Arn("aws", "secretsmanager", "us-east-1", "098765432109", "secret:prod/db:x-AbCdEf")
+    assert str(arn) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "arn",
+        "arn:aws:iam::1",
+        "ARN:aws:iam::1:role/x",
+        "arn::iam::1:role/x",
+        "arn:aws:::1:role/x",
+        "arn:aws:iam::1:",
+    ],
+)
+def test_a_text_with_a_missing_part_is_no_arn(text: str) -> None:
+    """Partition, service and resource must be there."""
+    assert parse_arn(text) is None
+
+
+@pytest.mark.parametrize(
+    ("resource", "kind", "name"),
+    [
+        ("role/path/Name", "role", "Name"),
+        ("secret:name-AbCdEf", "secret", "secret:name-AbCdEf"),
+        ("root", "root", "root"),
+        ("parameter/a/b", "parameter", "b"),
+    ],
+)
+def test_type_and_name_of_a_resource(resource: str, kind: str, name: str) -> None:
+    """The type ends at the first slash or colon, the name starts after the last slash."""
+    arn = Arn("aws", "iam", "", "123456789012", resource)
+    assert (kind, name) == (arn.resource_type, arn.resource_name)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("123456789012", True),
+        ("098765432109", True),
+        ("12345678901", False),
+        ("1234567890123", False),
+        ("12345678901a", False),
+        ("١٢٣٤٥٦٧٨٩٠١٢", False),
+        ("", False),
+    ],
+)
+def test_account_ids_are_twelve_ascii_digits(text: str, *, expected: bool) -> None:
+    """Leading zeros count; other scripts' digits are none."""
+    assert expected == is_account_id(text)
+
+
+def test_a_session_arn_drops_the_roles_path() -> None:
+    """What GetCallerIdentity says of a role with a path."""
+    role = parse_arn("arn:aws-cn:iam::123456789012:role/team/a/Deploy")
+    assert role is not None
+    assert role_session_arn(role, "me") == "arn:aws-cn:sts::123456789012:assumed-role/Deploy/me"
