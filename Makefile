@@ -1,0 +1,93 @@
+# The commands of this project: `make` lists them. Needs Python 3.11 or newer, git and make; no other tool.
+#
+# .venv has two layers, each with a stamp: what the demo needs (dsops and its sandbox), and on top of it what tests and
+# checks need. A layer is installed again when its pinned list or pyproject.toml changes.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+DEMO := $(VENV)/.installed-demo
+DEV := $(VENV)/.installed-dev
+PIP := $(PY) -m pip --quiet --disable-pip-version-check --no-input
+LOCK_VENV := .venv-lock
+COMPILE := $(LOCK_VENV)/bin/pip-compile --quiet --generate-hashes --strip-extras --resolver backtracking \
+	--no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
+
+# The first of these that is new enough; `make PYTHON=/path/to/python3.12 ...` takes that one and no other.
+PYTHON ?=
+CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python)
+
+# Somebody's settings for another project: without bytecode every start is slow, a foreign path changes what is imported.
+unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV PIP_REQUIRE_VIRTUALENV PIP_USER
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types contracts check bench lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: $(DEMO) ## a command runs with secrets of a local AWS, reached through two roles
+	@$(PY) examples/demo/run.py
+
+test: $(DEV) ## every test (ARGS='-k plan -x' is passed on to pytest)
+	@$(PY) -m pytest $(ARGS)
+
+lint: $(DEV) ## ruff
+	@$(PY) -m ruff check .
+
+types: $(DEV) ## mypy --strict
+	@$(PY) -m mypy
+
+contracts: $(DEV) ## who may import whom
+	@$(VENV)/bin/lint-imports
+
+check: lint types contracts test ## all four
+
+bench: $(DEV) ## the table of bench/README.md, measured here
+	@$(PY) bench/run.py $(ARGS)
+
+lock: $(LOCK_VENV)/.installed ## resolves requirements/*.txt anew (UPGRADE=1: to the newest versions)
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra sandbox --build-deps-for editable \
+		--unsafe-package pycurl --no-allow-unsafe --output-file requirements/demo.txt pyproject.toml >/dev/null
+	@# pip-compile warns in the file that pycurl is missing; pycurl.txt has it.
+	@sed '/^# WARNING/,$$d' requirements/demo.txt > requirements/demo.txt.new
+	@mv requirements/demo.txt.new requirements/demo.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/pycurl.txt requirements/pycurl.in >/dev/null
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/dev.txt requirements/dev.in >/dev/null
+
+clean: ## removes what the other commands made
+	rm -rf $(VENV) $(LOCK_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
+	find src tests bench examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A link to a Python that is gone counts as missing, so the environment is made anew.
+$(PY):
+	@for python in $(CANDIDATES); do \
+		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			if $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+				echo "making $(VENV) with $$($$python -c 'import sys; print(sys.executable, sys.version.split()[0])')"; \
+				exec $$python -m venv --clear $(VENV); \
+			fi; \
+			echo "$$python has no venv module (on Debian and Ubuntu: apt install python3-venv)" >&2; \
+		fi; \
+	done; \
+	echo "no usable Python 3.11 or newer among: $(CANDIDATES)" >&2; \
+	echo "name one: make PYTHON=/path/to/python3.12 ..." >&2; \
+	exit 1
+
+# pycurl has no wheel for musl (Alpine); dsops then sends its requests with urllib3.
+$(DEMO): requirements/demo.txt requirements/pycurl.txt pyproject.toml | $(PY)
+	@echo "installing dsops and its sandbox into $(VENV)"
+	@libc=$$($(PY) -c 'import sysconfig; print(sysconfig.get_config_var("HOST_GNU_TYPE"))'); \
+	case $$libc in *musl*) pycurl= ;; *) pycurl="--requirement requirements/pycurl.txt" ;; esac; \
+	$(PIP) install --require-hashes --requirement requirements/demo.txt $$pycurl
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): $(DEMO) requirements/dev.txt
+	@echo "installing the tools for tests and checks into $(VENV)"
+	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+$(LOCK_VENV)/.installed: $(PY)
+	@$(PY) -m venv --clear $(LOCK_VENV)
+	@$(LOCK_VENV)/bin/python -m pip --quiet --disable-pip-version-check install pip-tools==7.6.2
+	@touch $@

@@ -1,0 +1,136 @@
+"""No test sees the real HOME, somebody's AWS_* and DSOPS_* variables, or an address of another machine."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from tests.fakes import FixedClock, Reports, make_runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from dsops.runtime import Event, Runtime
+    from dsops.secret import Secret
+
+FORGOTTEN = (
+    "CI", "GITHUB_", "GITLAB_", "ACTIONS_", "XDG_",  # what says where we run
+    "AWS_", "DSOPS_", "BOTO_", "MOTO_",              # whose account and whose settings
+    "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_", "REQUESTS_CA_", "CURL_CA_",
+    "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "COLUMNS", "LINES",
+    "MFA_", "EXTERNAL_ID", "TARGET_ROLE_ARN",        # the founding page's names
+)  # fmt: skip
+"""Beginnings of the names of variables that a test doesn't inherit, in either case."""
+
+
+class OutsideNetworkError(RuntimeError):
+    """A test tried to leave this machine; no OSError, which code under test would take for a failure."""
+
+
+def _is_loopback(host: object) -> bool:
+    if isinstance(host, bytes):
+        host = host.decode("ascii", "replace")
+    if host in {None, "", "localhost", "0.0.0.0", "::"}:  # noqa: S104 (those mean this machine)
+        return True
+    try:
+        return ipaddress.ip_address(str(host).partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _refuse_outside(event: str, arguments: tuple[object, ...]) -> None:
+    """Sees each connection and name look-up that Python code makes; libcurl's own sockets pass unseen."""
+    if event in {"socket.connect", "socket.sendto"}:
+        address = arguments[1]
+        if isinstance(address, tuple) and not _is_loopback(address[0]):
+            raise OutsideNetworkError(f"a test may only reach loopback, not {address[0]}:{address[1]}")
+    elif event == "socket.getaddrinfo" and not _is_loopback(arguments[0]):
+        raise OutsideNetworkError(f"a test may only look up loopback names, not {arguments[0]!r}")
+
+
+sys.addaudithook(_refuse_outside)
+
+_home_numbers = count()
+
+
+@pytest.fixture(scope="session")
+def _homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("homes")
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch: pytest.MonkeyPatch, _homes: Path) -> Path:
+    """An empty home folder, this test's own, and an environment that inherits nobody's settings."""
+    for name in list(os.environ):
+        if name.upper().startswith(FORGOTTEN):
+            monkeypatch.delenv(name)
+    folder = _homes / str(next(_home_numbers))
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("USERPROFILE", str(folder))
+    # Without it botocore asks 169.254.169.254 for an instance's credentials, and waits.
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return folder
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """A clock that stands at noon until the test moves it."""
+    return FixedClock()
+
+
+@pytest.fixture
+def reports() -> Reports:
+    """What the code under test reported, when it runs with the `runtime` fixture."""
+    return Reports()
+
+
+class RuntimeFactory(Protocol):
+    """Makes a Runtime of the test's own `clock` and `reports`, nobody to ask, an empty environment."""
+
+    def __call__(
+        self,
+        environ: Mapping[str, str] | None = None,
+        *,
+        now: Callable[[], datetime] | None = None,
+        ask: Callable[[str], Secret | None] | None = None,
+        report: Callable[[Event], None] | None = None,
+        random: Callable[[], float] = ...,
+        folder: str = ...,
+        timestamp: str = ...,
+    ) -> Runtime:
+        """The world; whatever is given takes its default's place."""
+
+
+@pytest.fixture
+def runtime(clock: FixedClock, reports: Reports, tmp_path: Path) -> RuntimeFactory:
+    """`runtime({"USER": "ada"})` is a world of that environment, in an empty folder, at noon."""
+
+    def make(
+        environ: Mapping[str, str] | None = None,
+        *,
+        now: Callable[[], datetime] | None = None,
+        ask: Callable[[str], Secret | None] | None = None,
+        report: Callable[[Event], None] | None = None,
+        random: Callable[[], float] = lambda: 0.5,
+        folder: str = "",
+        timestamp: str = "20261124T120000Z",
+    ) -> Runtime:
+        return make_runtime(
+            environ,
+            now=now or clock,
+            ask=ask,
+            report=report or reports,
+            random=random,
+            folder=folder or str(tmp_path),
+            timestamp=timestamp,
+        )
+
+    return make

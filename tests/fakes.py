@@ -1,0 +1,85 @@
+"""Stand-ins for the outside world: a clock that a test moves, a person to ask, a list for progress."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from dsops.runtime import Event, Runtime
+from dsops.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+NOON = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
+
+
+class FixedClock:
+    """The time is what the test says; it moves only when told."""
+
+    def __init__(self, start: datetime = NOON) -> None:
+        self.time = start
+
+    def __call__(self) -> datetime:
+        """The time at which the clock stands."""
+        return self.time
+
+    def advance(self, seconds: float) -> datetime:
+        """The new time, that many seconds later (or earlier, when negative)."""
+        self.time += timedelta(seconds=seconds)
+        return self.time
+
+
+class Person:
+    """Somebody at the terminal who gives these answers in turn, then is gone; remembers what was asked."""
+
+    def __init__(self, *answers: str) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    def __call__(self, question: str) -> Secret | None:
+        """The next answer; None when there is none left."""
+        self.asked.append(question)
+        return Secret(self.answers.pop(0)) if self.answers else None
+
+
+class Reports:
+    """Progress, kept in order."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        """Keeps one more event."""
+        self.events.append(event)
+
+    @property
+    def names(self) -> list[str]:
+        """The events' names alone, in order."""
+        return [event.name for event in self.events]
+
+    def facts(self, name: str) -> list[dict[str, str]]:
+        """The facts of each event of that name, in order."""
+        return [dict(event.facts) for event in self.events if event.name == name]
+
+
+def make_runtime(
+    environ: Mapping[str, str] | None = None,
+    *,
+    now: Callable[[], datetime] | None = None,
+    ask: Callable[[str], Secret | None] | None = None,
+    report: Callable[[Event], None] | None = None,
+    random: Callable[[], float] = lambda: 0.5,
+    folder: str = "/project",
+    timestamp: str = "20261124T120000Z",
+) -> Runtime:
+    """A world in which nothing happens by itself: empty environment, noon, nobody to ask, no chance."""
+    return Runtime(
+        environ=dict(environ or {}),
+        now=now or FixedClock(),
+        ask=ask or Person(),
+        report=report or Reports(),
+        random=random,
+        folder=folder,
+        timestamp=timestamp,
+    )

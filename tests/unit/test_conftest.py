@@ -1,0 +1,98 @@
+"""What every test may rely on: an empty home, nobody's settings, no way out of this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dsops.runtime import Event
+from dsops.secret import Secret
+from tests.conftest import OutsideNetworkError, RuntimeFactory
+from tests.fakes import NOON, FixedClock, Person, Reports
+
+
+def test_home_is_an_empty_folder_of_this_test(home: Path) -> None:
+    """HOME, Python's and a child's idea of it are one and the same empty folder."""
+    child = subprocess.run(["sh", "-c", "echo ~"], check=True, capture_output=True, text=True)
+
+    assert [] == list(home.iterdir())
+    assert str(home) == os.environ["HOME"] == str(Path.home()) == child.stdout.strip()
+
+
+def test_nobodys_settings_are_inherited(tmp_path: Path) -> None:
+    """A variable that says whose account or settings count never reaches a test, whatever started pytest."""
+    probe = tmp_path / "test_probe.py"
+    probe.write_text("import os\ndef test_probe():\n    assert 'mine' not in os.environ.values()\n")
+    names = ("AWS_PROFILE", "DSOPS_CONFIG", "https_proxy", "CI", "MFA_TOKEN")
+    environ = os.environ | dict.fromkeys(names, "mine") | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    pytest_command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(probe)]
+
+    def run(*options: str) -> int:
+        command = [*pytest_command, *options]
+        return subprocess.run(command, env=environ, cwd=tmp_path, check=False, capture_output=True).returncode
+
+    assert 1 == run()
+    assert 0 == run("-p", "tests.conftest")
+
+
+@pytest.mark.parametrize("address", [("192.0.2.1", 80), ("2001:db8::1", 80)])
+def test_a_connection_off_loopback_is_refused(address: tuple[str, int]) -> None:
+    """Connecting to an address that is not this machine's raises at once, and not as an OSError."""
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with socket.socket(family) as connection, pytest.raises(OutsideNetworkError, match="only reach loopback"):
+        connection.connect(address)
+
+
+def test_a_name_off_loopback_is_not_looked_up() -> None:
+    """A host name of the outside is refused before anybody asks a name server."""
+    with pytest.raises(OutsideNetworkError, match=r"sts\.amazonaws\.com"):
+        socket.create_connection(("sts.amazonaws.com", 443), timeout=1)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_loopback_is_reached(host: str) -> None:
+    """A server of the test's own on loopback can be reached by address and by name."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection((host, server.getsockname()[1]), timeout=5) as connection,
+    ):
+        assert "127.0.0.1" == connection.getpeername()[0]
+
+
+@given(number=st.integers())
+def test_properties_run_under_the_guard(number: int) -> None:
+    """Hypothesis accepts the guard, which is made once for all of a property's examples."""
+    assert number == int(str(number))
+    assert "AWS_PROFILE" not in os.environ
+
+
+def test_a_runtime_is_the_tests_own_world(
+    runtime: RuntimeFactory, clock: FixedClock, reports: Reports
+) -> None:
+    """Clock and reports are the fixtures that the test holds; nothing is inherited."""
+    world = runtime({"USER": "ada"})
+
+    clock.advance(90)
+    world.report(Event("credentials.issued", {"store": "prod"}))
+
+    assert {"USER": "ada"} == world.environ
+    assert 90 == (world.now() - NOON).total_seconds()
+    assert ["credentials.issued"] == reports.names
+    assert [{"store": "prod"}] == reports.facts("credentials.issued")
+    assert world.ask("code?") is None
+
+
+def test_a_person_answers_in_turn() -> None:
+    """Answers come in the order given, then nobody is there; the questions are remembered."""
+    person = Person("123456")
+
+    assert Secret("123456") == person("first?")
+    assert person("second?") is None
+    assert ["first?", "second?"] == person.asked
