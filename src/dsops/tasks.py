@@ -1,8 +1,8 @@
 """Work that goes on side by side in one thread: coroutines, driven by whoever moves the bytes.
 
-`async def` functions of dsops await only what stands here (`transfer`, `pause`, `settle`, `gather`, `spawn`, `blocking`),
-directly or through each other. asyncio is not used: importing it costs more than the whole of a cold run's Python.
-A `Driver` moves the bytes; `aws/transport.py` has one on a CurlMulti.
+`async def` functions of dsops await only what stands here (`transfer`, `pause`, `settle`, `gather`, `spawn`,
+`blocking`), directly or through each other. asyncio is not used: importing it costs more than the whole of a
+cold run's Python. A `Driver` moves the bytes; `aws/transport.py` has one on a CurlMulti.
 """
 
 from __future__ import annotations
@@ -21,24 +21,30 @@ T = TypeVar("T")
 Work = Coroutine[Any, Any, T]
 
 _POLL_SECONDS = 1.0
-"""The longest uninterrupted wait for bytes: Ctrl-C is noticed in between also where a driver swallows the signal."""
+"""The longest uninterrupted wait: Ctrl-C is noticed in between also where a driver swallows the signal."""
 
 
 class Driver(Protocol):
     """Moves bytes for many transfers at once."""
 
     def start(self, request: object, token: object) -> None:
-        """Begins a transfer; it comes back from `poll` with this token."""
+        """Begins a transfer; it comes back from `poll` with this token. A DsopsError: it never began."""
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """Waits until something happened, then gives (token, outcome) of what is finished; an exception is an outcome."""
+        """Waits until something happened, then gives (token, outcome) of what is finished.
+
+        An exception is an outcome too. Nothing finished within the time: an empty list.
+        """
 
     def cancel(self) -> None:
         """Ends every transfer that is under way and forgets it."""
 
 
 class Task(Generic[T]):
-    """A coroutine that runs by itself; awaiting it gives its result or raises its error, as often as it is awaited."""
+    """A coroutine that runs by itself; awaiting it gives its result or raises its error, as often as wanted.
+
+    An error that nobody awaits is lost: whoever starts work that may turn out unneeded need not look at it.
+    """
 
     __slots__ = ("error", "is_done", "result", "waiting", "work")
 
@@ -114,7 +120,7 @@ async def pause(seconds: float) -> None:
 async def blocking(work: Callable[[], T]) -> T:
     """The result of a call that stops everything, such as asking a person or waiting for a process.
 
-    It is made when no transfer is under way: a transfer that nobody moves for as long as a person types would time out.
+    It is made when no transfer is under way: one that nobody moves while a person types would time out.
     """
     return cast("T", await _Blocking(work))
 
@@ -137,7 +143,7 @@ async def settle(*works: Work[T]) -> list[T | DsopsError]:
 
 
 async def gather(*works: Work[T]) -> list[T]:
-    """The results of all, side by side, in the order given; the first error in that order is raised when all are done."""
+    """The results of all, side by side, in the order given; when all are done the first error is raised."""
     results: list[T] = []
     for outcome in await settle(*works):
         if isinstance(outcome, DsopsError):
@@ -146,17 +152,27 @@ async def gather(*works: Work[T]) -> list[T]:
     return results
 
 
-def run(work: Work[T], driver: Driver, *, sleep: Callable[[float], None] = system_sleep) -> T:
-    """The result of the coroutine, after everything it started; on an error or Ctrl-C all transfers are ended."""
-    return _Loop(driver, sleep).run(work)
+def run(
+    work: Work[T],
+    driver: Driver,
+    *,
+    sleep: Callable[[float], None] = system_sleep,
+    clock: Callable[[], float] = monotonic,
+) -> T:
+    """The result of the coroutine, after all that it started; on an error or Ctrl-C every transfer is ended.
+
+    `sleep` and `clock` belong together: a test that passes time by hand passes both.
+    """
+    return _Loop(driver, sleep, clock).run(work)
 
 
 class _Loop:
     """One run: who can go on, who waits for a moment, who waits for the wire to be quiet."""
 
-    def __init__(self, driver: Driver, sleep: Callable[[float], None]) -> None:
+    def __init__(self, driver: Driver, sleep: Callable[[float], None], clock: Callable[[], float]) -> None:
         self._driver = driver
         self._sleep = sleep
+        self._clock = clock
         self._ready: deque[tuple[Task[Any], object, BaseException | None]] = deque()
         self._timers: list[tuple[float, int, Task[Any]]] = []
         self._timer_count = 0
@@ -167,7 +183,7 @@ class _Loop:
     def run(self, work: Work[T]) -> T:
         root = self._begin(work)
         try:
-            while not root.is_done:
+            while self._tasks and root.error is None:
                 self._turn()
         finally:
             self._driver.cancel()
@@ -197,7 +213,7 @@ class _Loop:
             return
         wait = _POLL_SECONDS
         if self._timers:
-            wait = max(0.0, min(wait, self._timers[0][0] - monotonic()))
+            wait = max(0.0, min(wait, self._timers[0][0] - self._clock()))
         if self._in_flight:
             for token, outcome in self._driver.poll(wait):
                 self._in_flight -= 1
@@ -208,7 +224,7 @@ class _Loop:
             self._sleep(wait)
         else:
             raise RuntimeError("every task waits for another one")
-        while self._timers and self._timers[0][0] <= monotonic():
+        while self._timers and self._timers[0][0] <= self._clock():
             self._ready.append((heappop(self._timers)[2], None, None))
 
     def _step(self, task: Task[Any], value: object, error: BaseException | None) -> None:
@@ -224,8 +240,12 @@ class _Loop:
 
     def _serve(self, task: Task[Any], effect: _Effect) -> None:
         if isinstance(effect, _Transfer):
-            self._in_flight += 1
-            self._driver.start(effect.request, task)
+            try:
+                self._driver.start(effect.request, task)
+            except DsopsError as error:
+                self._ready.append((task, None, error))
+            else:
+                self._in_flight += 1
         elif isinstance(effect, _Spawn):
             self._ready.append((task, self._begin(effect.work), None))
         elif isinstance(effect, _Join):
@@ -235,7 +255,7 @@ class _Loop:
                 effect.task.waiting.append(task)
         elif isinstance(effect, _Pause):
             self._timer_count += 1
-            heappush(self._timers, (monotonic() + effect.seconds, self._timer_count, task))
+            heappush(self._timers, (self._clock() + effect.seconds, self._timer_count, task))
         elif isinstance(effect, _Blocking):
             self._blocked.append((task, effect.work))
         else:
