@@ -167,6 +167,12 @@ class SeedInvalid(ConfigError):
     code = "sandbox.seed-invalid"
 
 
+class SandboxRefusal(DsopsError):
+    """The sandbox says no as AWS would; its server turns this into the answer, so that only an AWS client sees it."""
+
+    code = "sandbox.refusal"
+
+
 class SandboxUnavailable(ConfigError):
     """The sandbox can't start here: its extra is not installed, its port is taken, or moto changed under it."""
 
@@ -206,6 +212,12 @@ class CredentialsExpired(CredentialsError):
     """The credentials that sign the call have expired."""
 
     code = "credentials.expired"
+
+
+class TooLittleTimeLeft(CredentialsError):
+    """The credentials are good, but end sooner than `--min-ttl` allows, and new ones would too."""
+
+    code = "credentials.too-little-time"
 
 
 class CredentialsInvalid(CredentialsError):
@@ -367,15 +379,29 @@ class CheckFailed(DsopsError):
 # --- the command that exec runs -----------------------------------------------------------------------------
 
 
-class CommandNotFound(DsopsError):
+class CommandFailed(DsopsError):
+    """The command could not be run, or not to its end."""
+
+    code = "exec.failed"
+    exit_code = 126
+
+
+class CommandNotFound(CommandFailed):
     """The command to run was not found on the PATH."""
 
     code = "exec.not-found"
     exit_code = 127
 
 
-class CommandNotExecutable(DsopsError):
+class CommandNotExecutable(CommandFailed):
     """The command to run exists but can't be executed."""
 
     code = "exec.not-executable"
     exit_code = 126
+
+
+class CommandTimedOut(CommandFailed):
+    """The command ran longer than `--timeout` allows and was ended with everything it had started."""
+
+    code = "exec.timed-out"
+    exit_code = 124

@@ -1,0 +1,174 @@
+"""The command line: imports the one module that is needed, turns errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from dsops.cli.command import Command, Group, is_on, nearest, parse
+from dsops.cli.world import DONE, ignore, real_runtime
+from dsops.errors import CommandFailed, DsopsError, UsageError
+from dsops.runtime import Event
+
+INTERRUPTED = 128 + 2
+BROKEN_PIPE = 128 + 13
+
+
+class Entry(NamedTuple):
+    """One line of the table of commands."""
+
+    module: str
+    """Has a `COMMAND`; imported only when the command is chosen."""
+    summary: str
+
+
+COMMANDS: Mapping[str, Entry] = {
+    "init": Entry("dsops.cli.init", "write a dsops.yaml to start from"),
+    "validate": Entry("dsops.cli.validate", "check a configuration, and say all that is wrong with it"),
+    "allow": Entry("dsops.cli.allow", "let the configuration found here run commands and name endpoints"),
+    "plan": Entry("dsops.cli.plan", "show what a run would do, without doing it"),
+    "exec": Entry("dsops.cli.exec", "run a command with an environment's secrets"),
+    "get": Entry("dsops.cli.get", "print the value of one variable"),
+    "render": Entry("dsops.cli.render", "write an environment as dotenv, shell, JSON or YAML"),
+    "credentials": Entry("dsops.cli.credentials", "print the credentials that a store issues"),
+    "whoami": Entry("dsops.cli.whoami", "ask AWS who the caller is, here or behind a store"),
+    "stores": Entry("dsops.cli.stores", "list the stores of the configuration, and the types there are"),
+    "schema": Entry("dsops.cli.schema", "print the JSON Schema of dsops.yaml, for editors"),
+    "doctor": Entry("dsops.cli.doctor", "try everything that an environment needs, and say what is broken"),
+    "completion": Entry("dsops.cli.completion", "print a completion script for a shell"),
+    "sandbox": Entry("dsops.cli.sandbox", "run a local AWS that says no as AWS does"),
+    "help": Entry("dsops.cli.help", "explain a command or an error's code"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line and gives its exit code; every error has become a message on stderr by then."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _dispatch(words)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Who reads our answer has had enough. What is left in the buffer would fail once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return BROKEN_PIPE
+    return code
+
+
+def load(name: str) -> Command | Group:
+    """The command of that name, its module imported."""
+    if name not in COMMANDS:
+        meant = nearest(name, list(COMMANDS))
+        hint = f"did you mean `dsops {meant}`?" if meant else "`dsops --help` lists the commands"
+        raise UsageError(f"there is no command `{name}`", hint=hint)
+    module = __import__(COMMANDS[name].module, fromlist=["COMMAND"])
+    command: Command | Group = module.COMMAND
+    return command
+
+
+def _dispatch(words: list[str]) -> int:
+    """Finds the command that is meant; flags before its name are for it."""
+    position = 0
+    while position < len(words) and words[position].startswith("-"):
+        if words[position] in {"--version", "-V"}:
+            return _print_version()
+        if words[position] in {"--help", "-h"}:
+            break
+        position += 2 if words[position] in {"--config", "--env"} else 1
+    if position >= len(words) or words[position].startswith("-"):
+        from dsops.cli.help import show_overview
+
+        return show_overview(is_asked=position < len(words))
+    return _run(words[position], words[:position] + words[position + 1:])
+
+
+def _run(name: str, words: list[str]) -> int:
+    """Runs the command of that name with these words."""
+    failure_code = 0
+    report: Callable[[Event], None] = ignore
+    try:
+        command = load(name)
+        if isinstance(command, Group):
+            member, words = _member(name, command, words)
+            if not member:
+                from dsops.cli.help import show_group
+
+                return show_group(name, command, is_asked=bool(words))
+            name, command = f"{name} {member}", command.commands[member]
+        failure_code = command.own_failure_code
+        arguments = parse(command, words, os.environ)
+        if arguments.is_help:
+            from dsops.cli.help import show_command
+
+            return show_command(name, command)
+        runtime = real_runtime(arguments)
+        report = runtime.report
+        code = command.run(arguments, runtime)
+        report(DONE)
+    except (DsopsError, KeyboardInterrupt) as error:
+        report(DONE)
+        if isinstance(error, KeyboardInterrupt):
+            return INTERRUPTED
+        return _fail(error, words, failure_code)
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a bug's own traceback would print what it holds
+        report(DONE)
+        return _fail(_as_bug(error), words, failure_code)
+    return code
+
+
+def _member(name: str, group: Group, words: list[str]) -> tuple[str, list[str]]:
+    """The command of the family that is meant, and the other words; "" when help is asked for, or nothing."""
+    for position, word in enumerate(words):
+        if word in {"--help", "-h"}:
+            return "", [word]
+        if not word.startswith("-"):
+            if word not in group.commands:
+                meant = nearest(word, list(group.commands))
+                known = ", ".join(group.commands)
+                hint = f"did you mean `dsops {name} {meant}`?" if meant else f"it is one of {known}"
+                raise UsageError(f"there is no command `{name} {word}`", hint=hint)
+            return word, words[:position] + words[position + 1:]
+    return "", []
+
+
+def _print_version() -> int:
+    from dsops import __version__
+
+    print(f"dsops {__version__}")
+    return 0
+
+
+def _fail(error: DsopsError, words: Sequence[str], failure_code: int) -> int:
+    """Says on stderr what went wrong, and gives the exit code."""
+    from dsops.cli import output
+
+    exit_code = error.exit_code
+    if failure_code and not isinstance(error, CommandFailed):
+        exit_code = failure_code
+    own_words = words[:words.index("--")] if "--" in words else words
+    if "--json" in own_words or is_on(os.environ.get("DSOPS_JSON", "")):
+        output.tell(output.error_json(error, exit_code))
+    else:
+        output.tell(output.error_text(error))
+    if "--debug" in own_words or is_on(os.environ.get("DSOPS_DEBUG", "")):
+        output.tell(f"debug: raised at\n{output.origin_text(error)}")
+    return exit_code
+
+
+def _as_bug(error: Exception) -> DsopsError:
+    """What a user is told of an error that should not be; not its own message, which may hold a value."""
+    from traceback import extract_tb
+
+    frame = extract_tb(error.__traceback__)[-1]
+    place = f"{frame.filename.rpartition(os.sep)[2]}:{frame.lineno}"
+    bug = DsopsError(
+        f"something inside dsops went wrong: {type(error).__name__} in {place}",
+        hint="run the same with `--debug` and report what it prints; no secret's value is in it",
+    )
+    bug.__cause__ = error
+    return bug

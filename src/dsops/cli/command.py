@@ -1,0 +1,268 @@
+"""Command lines as data: what a command takes, and argv + environment -> Arguments; pure.
+
+argparse is not behind this: it can't read an environment that is not this process's own (the agent parses its
+clients' command lines), and importing it and filling its parsers costs a cold run 4 ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NamedTuple, NoReturn
+
+from dsops.errors import UsageError
+from dsops.runtime import Runtime
+
+FlagKind = Literal["text", "switch", "seconds", "integer"]
+
+_TRUE = ("1", "true", "yes", "on")
+_FALSE = ("0", "false", "no", "off")
+
+
+class Flag(NamedTuple):
+    """One `--name` of a command; also settable by its `DSOPS_*` variable, overridden by the command line."""
+
+    name: str
+    """With its dashes: `--env`."""
+    help: str
+    kind: FlagKind = "text"
+    """`switch` takes no value; `seconds` a positive number, `integer` a whole one of at least 0."""
+    value: str = ""
+    """What stands for the value in the help: `NAME`."""
+    choices: tuple[str, ...] = ()
+    default: str = ""
+    short: str = ""
+    """A second name: `-v`."""
+    own_variable: str = ""
+    """Its variable where that is not `DSOPS_` and the flag's name."""
+
+    @property
+    def variable(self) -> str:
+        """`--keep-existing` -> `DSOPS_KEEP_EXISTING`."""
+        return self.own_variable or "DSOPS_" + self.name.removeprefix("--").replace("-", "_").upper()
+
+
+class Operand(NamedTuple):
+    """One word of a command that is not a flag; those that may be left out come last."""
+
+    name: str
+    help: str
+    is_required: bool = True
+    choices: tuple[str, ...] = ()
+    is_repeatable: bool = False
+    """Takes all the words that are left; only the last operand of a command may."""
+
+
+class Arguments:
+    """What the user asked for. Names that the command does not declare are a KeyError: a bug of ours."""
+
+    __slots__ = ("_operands", "_values", "command", "is_help")
+
+    def __init__(
+        self,
+        values: Mapping[str, str],
+        operands: Mapping[str, tuple[str, ...]],
+        command: tuple[str, ...],
+        *,
+        is_help: bool = False,
+    ) -> None:
+        self._values = values
+        self.is_help = is_help
+        """Whether `--help` was among the words; nothing else is known then."""
+        self._operands = operands
+        self.command = command
+        """The words after `--`: a program and its arguments; () for commands that take none."""
+
+    def text(self, flag: str) -> str:
+        """The flag's value or default; "" when there is neither."""
+        return self._values[flag]
+
+    def switch(self, flag: str) -> bool:
+        """Whether the switch is on."""
+        return self._values[flag] == "1"
+
+    def seconds(self, flag: str) -> float | None:
+        """A positive number of seconds, None when not given."""
+        return float(self._values[flag]) if self._values[flag] else None
+
+    def integer(self, flag: str) -> int | None:
+        """A whole number of at least 0, None when not given."""
+        return int(self._values[flag]) if self._values[flag] else None
+
+    def operand(self, name: str) -> str:
+        """The word; "" for one that was left out."""
+        words = self._operands[name]
+        return words[0] if words else ""
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """All words of a repeatable operand."""
+        return self._operands[name]
+
+
+class Command(NamedTuple):
+    """One command: what it takes, what it says about itself, what it does."""
+
+    help: str
+    """What it does, for `--help`; the table in `cli` has the one-line summary."""
+    run: Callable[[Arguments, Runtime], int]
+    """Gives the exit code; raises DsopsError for everything that a user can do something about."""
+    flags: tuple[Flag, ...] = ()
+    operands: tuple[Operand, ...] = ()
+    takes_command: bool = False
+    """Whether `-- PROGRAM ARGUMENTS` follows; such a command has no operands."""
+    own_failure_code: int = 0
+    """The exit code of dsops' own failures, where the other codes belong to somebody else (`exec`: 125)."""
+
+
+class Group(NamedTuple):
+    """A command that is a family: `dsops sandbox serve`."""
+
+    help: str
+    commands: Mapping[str, Command]
+
+
+CONFIG = Flag("--config", "the configuration file, not the dsops.yaml found here or above", value="FILE")
+ENVIRONMENT = Flag("--env", "the environment of the configuration to use", value="NAME")
+NO_AGENT = Flag("--no-agent", "do all the work in this process", "switch")
+
+# Every command takes these; `cli.main` itself acts on the last two.
+COMMON = (
+    Flag("--json", "answer in JSON where there is data to answer, errors on stderr too", "switch"),
+    Flag("--verbose", "tell on stderr what is done: roles assumed, secrets read", "switch", short="-v"),
+    Flag("--debug", "show where an error comes from (never a secret)", "switch"),
+)
+
+
+def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str]) -> Arguments:
+    """What those words, and for the flags not among them those variables, ask of the command.
+
+    A flag is written `--name VALUE` or `--name=VALUE`, never abbreviated; the last one of a name counts.
+    Raises UsageError.
+    """
+    flags = command.flags + COMMON
+    by_name = {name: flag for flag in flags for name in (flag.name, flag.short) if name}
+    given: dict[str, str] = {}
+    words: list[str] = []
+    position = 0
+    while position < len(argv):
+        word = argv[position]
+        position += 1
+        if word == "--":
+            words.extend(argv[position:])
+            break
+        if word in {"--help", "-h"}:
+            return Arguments({}, {}, (), is_help=True)
+        if word.startswith("-") and word != "-":
+            name, equals, value = word.partition("=")
+            flag = by_name.get(name) or _refuse_flag(name, by_name)
+            if flag.kind == "switch":
+                value = _switch(value, name) if equals else "1"
+            elif not equals:
+                value = _next_word(argv, position, flag)
+                position += 1
+            given[flag.name] = _checked(flag, value, f"`{name}`")
+        elif command.takes_command:
+            _refuse_words_before_dashes(argv, position - 1)
+            words.extend(argv[position - 1:])
+            break
+        else:
+            words.append(word)
+    values = {
+        flag.name: given[flag.name] if flag.name in given else _from_variable(flag, environ) for flag in flags
+    }
+    if command.takes_command:
+        return Arguments(values, {}, tuple(words))
+    return Arguments(values, _operands(command, words), ())
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """The known word that was probably meant, or ""."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, known, n=1, cutoff=0.6)
+    return close[0] if close else ""
+
+
+def _refuse_flag(name: str, by_name: Mapping[str, Flag]) -> NoReturn:
+    meant = nearest(name, sorted(by_name))
+    hint = f"did you mean `{meant}`?" if meant else "`--help` lists the flags"
+    raise UsageError(f"there is no flag `{name}`", hint=hint)
+
+
+def _next_word(argv: Sequence[str], position: int, flag: Flag) -> str:
+    """The value of a flag that stands in a word of its own."""
+    if position == len(argv) or argv[position].startswith("--"):
+        hint = f"write `{flag.name}={flag.value or 'VALUE'}`"
+        raise UsageError(f"`{flag.name}` needs a value", hint=hint)
+    return argv[position]
+
+
+def _refuse_words_before_dashes(argv: Sequence[str], position: int) -> None:
+    """Without `--` the first word begins the command; with one further on nobody knows what was meant."""
+    if "--" in argv[position:]:
+        word = argv[position]
+        raise UsageError(
+            f"`{word}` stands before `--`",
+            why="what follows `--` is the command, and only flags may stand before it",
+            hint=f"an environment is named by `--env {word}`; a command begins after the first `--`",
+        )
+
+
+def _operands(command: Command, words: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    left = list(words)
+    for operand in command.operands:
+        if operand.is_required and not left:
+            raise UsageError(f"{operand.name} is missing", hint=f"{operand.name} is {operand.help}")
+        taken = left if operand.is_repeatable else left[:1]
+        left = left[len(taken):]
+        for word in taken:
+            if operand.choices and word not in operand.choices:
+                raise UsageError(f"{operand.name} can't be `{word}`", hint=_one_of(operand.choices))
+        found[operand.name] = tuple(taken)
+    if left:
+        raise UsageError(f"`{left[0]}` is one word too many", hint="`--help` shows what the command takes")
+    return found
+
+
+def _from_variable(flag: Flag, environ: Mapping[str, str]) -> str:
+    value = environ.get(flag.variable, "")
+    if not value:
+        return flag.default
+    if flag.kind == "switch":
+        return _switch(value, flag.variable)
+    return _checked(flag, value, flag.variable)
+
+
+def is_on(value: str) -> bool:
+    """Whether a switch's variable of that value switches it on."""
+    return value.lower() in _TRUE
+
+
+def _switch(value: str, name: str) -> str:
+    if is_on(value):
+        return "1"
+    if value.lower() in _FALSE:
+        return ""
+    raise UsageError(f"{name} is a switch and can't be `{value}`", hint="set it to 1 or 0")
+
+
+def _checked(flag: Flag, value: str, name: str) -> str:
+    """The value, when it is one that the flag takes."""
+    if flag.choices and value not in flag.choices:
+        raise UsageError(f"{name} can't be `{value}`", hint=_one_of(flag.choices))
+    if flag.kind == "seconds" and not _is_seconds(value):
+        raise UsageError(f"{name} can't be `{value}`", hint="it is a number of seconds above 0, such as 30")
+    if flag.kind == "integer" and not (value.isascii() and value.isdigit()):
+        raise UsageError(f"{name} can't be `{value}`", hint="it is a whole number")
+    return value
+
+
+def _one_of(choices: Sequence[str]) -> str:
+    return f"it is one of {', '.join(choices)}"
+
+
+def _is_seconds(value: str) -> bool:
+    try:
+        return 0 < float(value) < float("inf")
+    except ValueError:
+        return False

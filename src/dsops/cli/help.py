@@ -1,0 +1,124 @@
+"""What `--help` and `dsops help` say, made from the same data that the command line is parsed with."""
+
+from __future__ import annotations
+
+from textwrap import fill
+
+from dsops.cli import COMMANDS, load
+from dsops.cli.command import COMMON, Arguments, Command, Flag, Group, Operand, nearest
+from dsops.cli.output import answer, tell
+from dsops.errors import DsopsError, UsageError
+from dsops.runtime import Runtime
+
+_WIDTH = 100
+_INDENT = 26
+
+
+def show_overview(*, is_asked: bool) -> int:
+    """The table of commands: the answer when it was asked for, else the way out of an empty command line."""
+    lines = ["usage: dsops COMMAND [FLAGS] ...", "", "commands:"]
+    lines.extend(_entry(name, entry.summary) for name, entry in COMMANDS.items())
+    lines.extend(["", "`dsops COMMAND --help` says more; `dsops --version` prints the version"])
+    return _show("\n".join(lines), is_asked=is_asked)
+
+
+def show_group(name: str, group: Group, *, is_asked: bool) -> int:
+    """The commands of a family."""
+    lines = [f"usage: dsops {name} COMMAND [FLAGS] ...", "", group.help, "", "commands:"]
+    lines.extend(_entry(member, command.help.split("\n", 1)[0]) for member, command in group.commands.items())
+    return _show("\n".join(lines), is_asked=is_asked)
+
+
+def show_command(name: str, command: Command) -> int:
+    """Everything about one command."""
+    return _show(command_text(name, command), is_asked=True)
+
+
+def command_text(name: str, command: Command) -> str:
+    """Usage, help, operands and flags with their variables."""
+    lines = [f"usage: {usage(name, command)}", "", command.help]
+    if command.operands:
+        lines.extend(["", "operands:", *(_entry(operand.name, operand.help) for operand in command.operands)])
+    lines.extend(["", "flags (each also by the variable named after it):"])
+    lines.extend(_entry(_spelling(flag), flag_help(flag)) for flag in command.flags + COMMON)
+    return "\n".join(lines)
+
+
+def usage(name: str, command: Command) -> str:
+    """`dsops exec [FLAGS] -- PROGRAM [ARGUMENTS]`."""
+    parts = ["dsops", name, "[FLAGS]", *(_operand(operand) for operand in command.operands)]
+    if command.takes_command:
+        parts.extend(["--", "PROGRAM", "[ARGUMENTS]"])
+    return " ".join(parts)
+
+
+def flag_help(flag: Flag) -> str:
+    """What the flag does, what it may be, and its variable."""
+    parts = [flag.help]
+    if flag.choices:
+        parts.append(f": {', '.join(flag.choices)}")
+    if flag.default:
+        parts.append(f" (default {flag.default})")
+    return f"{''.join(parts)} [{flag.variable}]"
+
+
+def _operand(operand: Operand) -> str:
+    text = f"{operand.name}..." if operand.is_repeatable else operand.name
+    return text if operand.is_required else f"[{text}]"
+
+
+def _spelling(flag: Flag) -> str:
+    value = "" if flag.kind == "switch" else f" {flag.value or 'VALUE'}"
+    return f"{flag.short + ', ' if flag.short else ''}{flag.name}{value}"
+
+
+def _entry(name: str, text: str) -> str:
+    start = f"  {name:<{_INDENT - 4}}  "
+    return fill(text, _WIDTH, initial_indent=start, subsequent_indent=" " * _INDENT, break_on_hyphens=False)
+
+
+def _show(text: str, *, is_asked: bool) -> int:
+    if is_asked:
+        answer(text)
+        return 0
+    tell(text)
+    return UsageError.exit_code
+
+
+def _run(arguments: Arguments, _runtime: Runtime) -> int:
+    topic = arguments.words("TOPIC")
+    if not topic:
+        return show_overview(is_asked=True)
+    explained = _explain_code(topic[0])
+    if explained:
+        answer(explained)
+        return 0
+    if topic[0] not in COMMANDS and "." in topic[0]:
+        codes = sorted(error.code for error in _errors(DsopsError))
+        meant = nearest(topic[0], codes)
+        hint = f"did you mean `{meant}`?" if meant else "it stands in brackets: `error[config.invalid]`"
+        raise UsageError(f"there is no error code `{topic[0]}`", hint=hint)
+    command = load(topic[0])
+    if isinstance(command, Command):
+        return show_command(topic[0], command)
+    if len(topic) > 1 and topic[1] in command.commands:
+        return show_command(" ".join(topic[:2]), command.commands[topic[1]])
+    return show_group(topic[0], command, is_asked=True)
+
+
+def _explain_code(code: str) -> str:
+    for error in _errors(DsopsError):
+        if error.code == code:
+            return f"{code} (exit code {error.exit_code})\n{error.__doc__}"
+    return ""
+
+
+def _errors(root: type[DsopsError]) -> list[type[DsopsError]]:
+    return [root, *(error for child in root.__subclasses__() for error in _errors(child))]
+
+
+COMMAND = Command(
+    help="Explains a command (`dsops help exec`) or an error's code (`dsops help sts.access-denied`).",
+    run=_run,
+    operands=(Operand("TOPIC", "a command, or the code of an error", is_required=False, is_repeatable=True),),
+)

@@ -1,0 +1,148 @@
+"""What people and programs read: answers on stdout, notes and errors on stderr. Nothing here is coloured."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+
+from dsops.errors import AwsAnswer, DsopsError, Failures, Problem, Where
+
+Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+
+
+def answer(text: str) -> None:
+    """Puts lines on stdout, in UTF-8 whatever the locale says."""
+    answer_bytes(f"{text}\n".encode("utf-8", "surrogateescape"))
+
+
+def answer_bytes(data: bytes) -> None:
+    """Puts exactly these bytes on stdout."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def answer_json(value: Json) -> None:
+    """Puts one JSON document on stdout."""
+    answer(json_text(value))
+
+
+def json_text(value: Json) -> str:
+    """JSON as every `--json` of dsops has it: two spaces, keys in the order given, text as it is."""
+    import json
+
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def note(text: str) -> None:
+    """Tells people something on stderr."""
+    tell(f"dsops: note: {clean(text)}")
+
+
+def tell(text: str) -> None:
+    """Puts lines on stderr; a stderr that nobody reads is no reason to fail."""
+    try:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+    except OSError:
+        pass
+
+
+def clean(text: str) -> str:
+    """One line that moves no cursor and rings no bell: what a server answered may be in it."""
+    return "".join(
+        character if character.isprintable() else " " if character in "\n\t" else f"\\x{ord(character):02x}"
+        for character in text
+    )
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns under their headings, two spaces apart, with nothing at the end of a line."""
+    lines = [[clean(cell) for cell in row] for row in (headings, *rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def error_text(error: DsopsError) -> str:
+    """The error as people read it: what, then why, the next step, and AWS's own words."""
+    if isinstance(error, Failures):
+        return "\n".join(error_text(each) for each in error.errors)
+    lines = [f"dsops: error[{error.code}]: {clean(error.message)}"]
+    lines.extend(_problem_text(problem) for problem in error.problems)
+    if error.where and str(error.where) not in f"{error.message} {error.why} {error.hint}":
+        lines.append(f"  at: {error.where}")
+    if error.why:
+        lines.append(f"  why: {clean(error.why)}")
+    if error.hint:
+        lines.append(f"  hint: {clean(error.hint)}")
+    if error.aws:
+        lines.append(f"  aws: {_aws_text(error.aws)}")
+    return "\n".join(lines)
+
+
+def _problem_text(problem: Problem) -> str:
+    """`file:line: path: message` from the first column on, where editors look for it."""
+    path = f" {problem.path}:" if problem.path else ""
+    line = clean(f"{problem.where}:{path} {problem.message}")
+    return f"{line}\n  hint: {clean(problem.hint)}" if problem.hint else line
+
+
+def _aws_text(aws: AwsAnswer) -> str:
+    parts = [aws.code or f"status {aws.status}"]
+    if aws.request_id:
+        parts.append(f"request {aws.request_id}")
+    words = f": {aws.message}" if aws.message else ""
+    return clean(f"{', '.join(parts)} ({aws.endpoint}){words}")
+
+
+def error_json(error: DsopsError, exit_code: int) -> str:
+    """The same as one JSON object; every key is always there."""
+    return json_text({"error": _error_value(error), "exit_code": exit_code})
+
+
+def _error_value(error: DsopsError) -> Json:
+    return {
+        "code": error.code,
+        "message": error.message,
+        "why": error.why or None,
+        "hint": error.hint or None,
+        "where": _where_value(error.where),
+        "aws": error.aws._asdict() if error.aws else None,
+        "problems": [
+            {
+                "where": _where_value(problem.where),
+                "path": problem.path,
+                "message": problem.message,
+                "hint": problem.hint or None,
+            }
+            for problem in error.problems
+        ],
+        "errors": [_error_value(each) for each in error.errors] if isinstance(error, Failures) else [],
+    }
+
+
+def _where_value(where: Where | None) -> Json:
+    return {"file": where.file, "line": where.line or None} if where else None
+
+
+def origin_text(error: BaseException) -> str:
+    """Where an error comes from, cause before consequence: types and lines of code.
+
+    Neither values of variables nor the messages of errors that are not ours: a UnicodeEncodeError, for one,
+    carries the whole text that it could not encode.
+    """
+    from traceback import extract_tb
+
+    blocks: list[str] = []
+    current: BaseException | None = error
+    while current is not None:
+        about = f": {clean(current.message)}" if isinstance(current, DsopsError) else ""
+        kind = type(current)
+        frames_of = extract_tb(current.__traceback__)
+        frames = [f"    {frame.filename}:{frame.lineno} in {frame.name}" for frame in frames_of]
+        blocks.append("\n".join([f"  {kind.__module__}.{kind.__qualname__}{about}", *frames]))
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return "\n".join(reversed(blocks))

@@ -1,0 +1,75 @@
+"""A question to the person at the terminal: never on stdout or stderr, which belong to somebody's pipe."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+from dsops.secret import Secret
+
+_LONGEST_ANSWER = 1024
+_ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP")
+
+
+def ask(question: str, *, terminal: str = "/dev/tty") -> Secret | None:
+    """What the person types, unseen; None at once when there is nobody to ask, or they answer with Ctrl-D.
+
+    Nobody is there without a controlling terminal, and in the background of one: reading would stop us.
+    """
+    if sys.platform == "win32":
+        return None
+    try:
+        descriptor = os.open(terminal, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        if os.tcgetpgrp(descriptor) != os.getpgrp():
+            return None
+        return _ask_on(descriptor, question)
+    except OSError:
+        # The terminal went away: hung up, or never the controlling one.
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _ask_on(descriptor: int, question: str) -> Secret | None:
+    """Echo is off only while the answer is awaited, also when Ctrl-C, Ctrl-Z or a signal comes in between."""
+    import termios
+
+    before = termios.tcgetattr(descriptor)
+    hidden = list(before)
+    hidden[3] &= ~termios.ECHO
+
+    def show() -> None:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+    def hide() -> None:
+        termios.tcsetattr(descriptor, termios.TCSAFLUSH, hidden)
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        """Gives the terminal back as it was, lets the signal do what it does, asks again after a Ctrl-Z."""
+        show()
+        handler = signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        signal.signal(number, handler)
+        hide()
+        os.write(descriptor, question.encode())
+
+    handlers = {}
+    for name in _ENDING:
+        number = getattr(signal, name)
+        if signal.getsignal(number) == signal.SIG_DFL:
+            handlers[number] = signal.signal(number, on_signal)
+    try:
+        hide()
+        os.write(descriptor, question.encode())
+        answer = os.read(descriptor, _LONGEST_ANSWER)
+    finally:
+        show()
+        os.write(descriptor, b"\n")
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return Secret.from_bytes(answer.removesuffix(b"\n")) if answer.endswith(b"\n") else None

@@ -1,0 +1,61 @@
+"""The real world as a Runtime: the one place that reads the clock, the environment and the terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from dsops.cli.command import Arguments
+from dsops.errors import UsageError
+from dsops.runtime import Event, Runtime, utc_now
+from dsops.secret import Secret
+
+
+DONE = Event("done", {})
+"""Reported when an answer, a question, a command or the end comes next: a transient line goes away."""
+
+
+def real_runtime(arguments: Arguments) -> Runtime:
+    """This process's environment, folder and terminal, and this machine's clock."""
+    try:
+        folder = os.getcwd()
+    except OSError as error:
+        raise UsageError("the working folder is gone", hint="change into another one") from error
+    report = _reporter(is_verbose=arguments.switch("--verbose"))
+    return Runtime(
+        environ=os.environ,
+        now=utc_now,
+        ask=_asker(report),
+        report=report,
+        random=_random,
+        folder=folder,
+        timestamp=utc_now().strftime("%Y%m%dT%H%M%SZ"),
+    )
+
+
+def _asker(report: Callable[[Event], None]) -> Callable[[str], Secret | None]:
+    def ask(question: str) -> Secret | None:
+        from dsops.cli import prompt
+
+        report(DONE)
+        return prompt.ask(question)
+
+    return ask
+
+
+def _random() -> float:
+    # `random` costs a cold run 3 ms of imports, and jitter is all that is wanted.
+    return int.from_bytes(os.urandom(6), "big") / 2**48
+
+
+def _reporter(*, is_verbose: bool) -> Callable[[Event], None]:
+    if is_verbose or (sys.stderr is not None and sys.stderr.isatty()):
+        from dsops.cli.progress import Progress
+
+        return Progress(is_kept=is_verbose).report
+    return ignore
+
+
+def ignore(_event: Event) -> None:
+    """Nobody watches."""
