@@ -1,0 +1,222 @@
+"""`${NAME}` in the texts of a configuration; pure.
+
+The whole grammar, NAME being `[A-Za-z_][A-Za-z0-9_]*`:
+
+- `${NAME}`: the variable's value; an error where it is not set
+- `${NAME:-default}`: `default` where it is not set or empty
+- `${NAME:?message}`: an error with that message where it is not set or empty
+- `$${`: a literal `${`
+
+Everything else stays as it is: `$HOME`, `${}`, and what IAM calls policy variables (`${aws:username}`).
+A default and a message end at the `}` that belongs to them, and may hold further `${...}`.
+What a variable holds is not looked at again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from dsops.document import Mapping as MappingNode
+from dsops.document import Node, Scalar, Sequence
+from dsops.errors import VariableUnset, Where
+
+_TOKEN = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(\}|:-|:\?))?|\}")
+
+_MAX_DEPTH = 20
+"""How deep defaults may stand in defaults; what is deeper stays literal."""
+
+TIMESTAMP = "TIMESTAMP"
+USER = "USER"
+# Set by login(1), by POSIX systems without it, and by Windows.
+_USER_VARIABLES = ("USER", "LOGNAME", "USERNAME")
+
+
+class _Use(NamedTuple):
+    """One `${NAME...}`: its operator ("" for none) and what follows that."""
+
+    name: str
+    operator: str
+    rest: _Parts
+
+
+_Parts = tuple["str | _Use", ...]
+
+
+class Names(NamedTuple):
+    """Where names get their values: the environment, and what stands in for `USER` and `TIMESTAMP` there."""
+
+    environ: Mapping[str, str]
+    timestamp: str = ""
+    user: str = ""
+    symbolic_timestamp: bool = False
+    """Whether a generated timestamp stays `${TIMESTAMP}`: else fingerprints would differ at every run."""
+
+    def get(self, name: str) -> str | None:
+        """The value, None where the variable is not set."""
+        value = self.environ.get(name)
+        if value:
+            return value
+        if name == USER:
+            others = (self.environ.get(key) for key in _USER_VARIABLES)
+            return next(filter(None, others), self.user) or value
+        if name == TIMESTAMP:
+            return "${TIMESTAMP}" if self.symbolic_timestamp else self.timestamp or value
+        return value
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """The names that a text refers to, each once, in order; those in defaults too."""
+    return tuple(dict.fromkeys(_walk_names(_parse(text)[0]))) if "${" in text else ()
+
+
+def has_names(node: Node) -> bool:
+    """Whether any text of a node refers to a name."""
+    if isinstance(node, Scalar):
+        return "${" in node.text and bool(names_in(node.text))
+    if isinstance(node, Sequence):
+        return any(has_names(item) for item in node.items)
+    return any(has_names(key) or has_names(value) for key, value in node.entries)
+
+
+def expand(
+    text: str,
+    environ: Mapping[str, str],
+    where: Where,
+    path: str,
+    *,
+    timestamp: str = "",
+    user: str = "",
+    symbolic_timestamp: bool = False,
+) -> str:
+    """The text with its names replaced. `path` is the field's dotted path, for the error.
+
+    USER is taken from USER, LOGNAME, USERNAME, then `user`; TIMESTAMP from the environment, then `timestamp`.
+    With `symbolic_timestamp`, a timestamp that would be generated stays `${TIMESTAMP}`.
+    Raises VariableUnset for the first name in the text that has no value.
+    """
+    if "${" not in text:
+        return text
+    names = Names(environ, timestamp, user, symbolic_timestamp)
+    return _evaluate(_parse(text)[0], names, where, path)
+
+
+def expand_node(node: Node, names: Names, file: str, path: str) -> Node:
+    """A node with every text in it expanded, keys of mappings too; VariableUnset has the text's own line.
+
+    A scalar in which something was replaced is a text, whatever it looked like before.
+    """
+    if isinstance(node, Scalar):
+        return _expand_scalar(node, names, file, path)
+    if isinstance(node, Sequence):
+        items = [expand_node(item, names, file, f"{path}[{index}]") for index, item in enumerate(node.items)]
+        return Sequence(tuple(items), node.line)
+    entries = [
+        (_expand_scalar(key, names, file, path), expand_node(value, names, file, f"{path}.{key.text}"))
+        for key, value in node.entries
+    ]
+    return MappingNode(tuple(entries), node.line)
+
+
+def mask(text: str) -> str:
+    """A text of the same length with a run of `_` for each `${NAME...}`: for finding separators around them."""
+    if "${" not in text:
+        return text
+    pieces: list[str] = []
+    end = 0
+    for start, stop in _parse(text)[1]:
+        pieces += text[end:start], "_" * (stop - start)
+        end = stop
+    return "".join(pieces) + text[end:]
+
+
+def _expand_scalar(scalar: Scalar, names: Names, file: str, path: str) -> Scalar:
+    if "${" not in scalar.text:
+        return scalar
+    text = _evaluate(_parse(scalar.text)[0], names, Where(file, scalar.line), path)
+    return Scalar(text, "text", scalar.line)
+
+
+def _walk_names(parts: _Parts) -> Iterator[str]:
+    for part in parts:
+        if isinstance(part, _Use):
+            yield part.name
+            yield from _walk_names(part.rest)
+
+
+def _evaluate(parts: _Parts, names: Names, where: Where, path: str) -> str:
+    return "".join([part if isinstance(part, str) else _value(part, names, where, path) for part in parts])
+
+
+def _value(use: _Use, names: Names, where: Where, path: str) -> str:
+    value = names.get(use.name)
+    if value or (value is not None and not use.operator):
+        return value
+    if use.operator == ":-":
+        return _evaluate(use.rest, names, where, path)
+    state = "not set" if value is None else "empty"
+    message = _evaluate(use.rest, names, where, path).strip()
+    raise VariableUnset(
+        f"`{path}` needs the environment variable {use.name}, which is {state}",
+        why=message,
+        hint=f"set it (export {use.name}=...), or give it a default: ${{{use.name}:-...}}",
+        where=where,
+    )
+
+
+class _Frame:
+    """Something that a `}` will close: the whole text, a `${NAME:-` or `${NAME:?`, or a literal `${`.
+
+    What stands in a literal one is collected by the frame around it.
+    """
+
+    __slots__ = ("name", "opener", "operator", "parts", "start")
+
+    def __init__(
+        self, parts: list[str | _Use], opener: str, name: str = "", operator: str = "", start: int = 0
+    ) -> None:
+        self.parts = parts
+        self.opener = opener
+        self.name = name
+        self.operator = operator
+        self.start = start
+
+
+def _parse(text: str) -> tuple[_Parts, list[tuple[int, int]]]:
+    """The parts of a text, and the outermost spans of its names; one pass. What is never closed is literal."""
+    stack = [_Frame([], "")]
+    spans: list[tuple[int, int]] = []
+    depth = 0
+    end = 0
+    for match in _TOKEN.finditer(text):
+        parts = stack[-1].parts
+        parts.append(text[end : match.start()])
+        end = match.end()
+        opener, name, operator = match.group(), match.group(1), match.group(2)
+        if operator == "}":
+            parts.append(_Use(name, "", ()))
+            spans.append(match.span())
+        elif name and depth < _MAX_DEPTH:
+            depth += 1
+            stack.append(_Frame([], opener, name, operator, match.start()))
+        elif opener != "}":
+            stack.append(_Frame(parts, opener))
+            parts.append("${" if opener == "$${" else opener)
+        elif len(stack) == 1 or not stack[-1].name:
+            parts.append("}")
+            if len(stack) > 1:
+                stack.pop()
+        else:
+            depth -= 1
+            frame = stack.pop()
+            stack[-1].parts.append(_Use(frame.name, frame.operator, tuple(frame.parts)))
+            while spans and spans[-1][0] > frame.start:
+                spans.pop()
+            spans.append((frame.start, end))
+    stack[-1].parts.append(text[end:])
+    while len(stack) > 1:
+        frame = stack.pop()
+        if frame.name:
+            stack[-1].parts += [frame.opener, *frame.parts]
+    return tuple(part for part in stack[0].parts if part), spans
