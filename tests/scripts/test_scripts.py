@@ -1,0 +1,51 @@
+"""The golden scripts beside this file, run with the real program.
+
+DSOPS_UPDATE_GOLDEN=1 writes into them what it does now.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.scripts.script import adopt, difference, parse, run
+
+SCRIPTS = sorted(Path(__file__).parent.glob("*.txt"))
+# Read before the guard of tests/conftest.py takes every DSOPS_* variable away.
+UPDATE = os.environ.get("DSOPS_UPDATE_GOLDEN") == "1"
+
+
+def play(path: Path, outside: Path, *, update: bool) -> list[str]:
+    """The differences found by running every command of a script in a new home below `outside`."""
+    script = parse(path.read_text(encoding="utf-8"))
+    if missing := [program for program in script.needs if shutil.which(program) is None]:
+        pytest.skip(f"{path.name} needs {', '.join(missing)}")
+    home = outside / "home"
+    folder = home / "project"
+    for name, text in script.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    differences = []
+    for index, part in enumerate(script.parts):
+        if isinstance(part, str):
+            continue
+        adopted = adopt(part, run(part, home, folder))
+        differences.append(difference(path.name, part, adopted))
+        if update:
+            script.parts[index] = adopted
+    if update:
+        path.write_text(script.render(), encoding="utf-8")
+    return [found for found in differences if found]
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_script(path: Path, tmp_path: Path) -> None:
+    """Every command of the script prints and returns what the script says."""
+    differences = play(path, tmp_path, update=UPDATE)
+
+    if not UPDATE:
+        assert not differences, "\n" + "\n".join(differences)
