@@ -334,6 +334,9 @@ class ServiceError(DsopsError):
 
     code = "service.failed"
     exit_code = 5
+    how_far = "answered"
+    # `unsent`: the request never left; `sent`: no byte of an answer came, so it may have been carried out;
+    # `answered`: an answer had begun. It decides whether the same request may be sent again.
 
 
 class Unreachable(ServiceError):
