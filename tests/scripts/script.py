@@ -13,9 +13,9 @@ r"""A golden script: commands as a person types them, and what each must print.
     -- dsops.yaml --
     version: 1                    (files, to the end of the script; they exist before the first command)
 
-Each command runs in `sh`, in one and the same folder below an empty home, with no terminal, no standard input
-and nothing of the outside in its environment. `<time>` and the other PLACEHOLDERS stand for what differs from run
-to run.
+Each command runs in `sh`, in one and the same folder below an empty home, with no terminal, no standard
+input and nothing of the outside in its environment. `<time>` and the other PLACEHOLDERS stand for what
+differs from run to run.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def run(step: Step, home: Path, folder: Path) -> Step:
 
 
 def adopt(expected: Step, actual: Step) -> Step:
-    """What really happened, in the expectation's words where they fit; equal to it when all is as expected."""
+    """What really happened, in the expectation's words where they fit; equal to it when all is well."""
     return Step(
         line=expected.line,
         command=expected.command,
