@@ -1,4 +1,4 @@
-"""Config + environment name + ambient identity -> Plan: which stores, in which order, every limit checked; no I/O."""
+"""What a plan is made of; values only."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ class Ambient(NamedTuple):
     """Differs whenever the identity may differ; an HMAC, so that it tells nothing about the key."""
     is_temporary: bool | None
     """Whether a role assumed with it is chained; None when only the subprocess can tell."""
+    region: str = ""
+    """The region that its profile names; "" where it names none, or there is no profile."""
 
 
 class Step(NamedTuple):

@@ -1,0 +1,168 @@
+"""Fingerprint -> credentials, in memory only: one issue at a time for each, and only success is shared.
+
+Several runs, threads or (in the agent) clients may share one cache. Waiting is by looking again after a short pause:
+nobody is ever blocked by a thread or a process that hangs elsewhere, and whoever dies inside leaves the door open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from dsops.credentials import Credentials
+from dsops.errors import DsopsError, TooLittleTimeLeft
+from dsops.secret import Secret
+from dsops.tasks import Work, pause
+
+_FIRST_LOOK_SECONDS = 0.001
+_LONGEST_LOOK_SECONDS = 0.05
+_FACT_LIFETIME = timedelta(hours=1)
+"""How long something learnt about a session is believed: a role's permissions change while its sessions live."""
+
+
+class Obtained(NamedTuple):
+    """One snapshot, and whether it was there already (so that AWS may know better than we do whether it still works)."""
+
+    credentials: Credentials
+    is_cached: bool
+
+
+class Need(NamedTuple):
+    """How much life credentials must have left for what is planned with them."""
+
+    is_handed_on: bool = False
+    """False: they sign a call now. True: a child gets them and works on with them, so renewal is tried earlier."""
+    min_ttl_seconds: float | None = None
+    """The user's own limit; stands in for both of ours."""
+
+    def is_met(self, credentials: Credentials, now: datetime) -> bool:
+        """Whether these need no renewal for that."""
+        if self.min_ttl_seconds is not None:
+            return credentials.seconds_left(now) >= self.min_ttl_seconds
+        return credentials.is_fresh(now) if self.is_handed_on else credentials.is_usable(now)
+
+
+SIGN = Need()
+HAND_ON = Need(is_handed_on=True)
+
+
+class Gates:
+    """Doors that one passes at a time, by name: a fingerprint, an MFA device."""
+
+    def __init__(self) -> None:
+        self._inside: dict[str, object] = {}
+
+    async def enter(self, name: str) -> None:
+        """Waits for its turn; `leave` belongs in a `finally`."""
+        visitor, look = object(), _FIRST_LOOK_SECONDS
+        # setdefault is one step also between threads: exactly one of several visitors finds itself inside.
+        while self._inside.setdefault(name, visitor) is not visitor:
+            await pause(look)
+            look = min(look * 2, _LONGEST_LOOK_SECONDS)
+
+    def leave(self, name: str) -> None:
+        """Opens the door for the next one."""
+        self._inside.pop(name, None)
+
+
+class Memory:
+    """What was learnt from AWS's answers and should not be asked again: refused ways, used MFA codes."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self.gates = Gates()
+        self._now = now
+        self._facts: dict[tuple[str, str], datetime] = {}
+        self._codes: dict[str, Secret] = {}
+
+    def learn(self, about: str, fact: str) -> None:
+        """Remembers it for an hour; `about` is a fingerprint."""
+        now = self._now()
+        for key in [key for key, until in list(self._facts.items()) if until <= now]:
+            self._facts.pop(key, None)
+        self._facts[about, fact] = now + _FACT_LIFETIME
+
+    def knows(self, about: str, fact: str) -> bool:
+        """Whether that was learnt within the last hour."""
+        until = self._facts.get((about, fact))
+        return until is not None and self._now() < until
+
+    def take_code(self, serial_number: str, code: Secret) -> bool:
+        """True once for a device and code, then False: AWS takes a code only once. Call it inside the device's gate."""
+        if self._codes.get(serial_number) == code:
+            return False
+        self._codes[serial_number] = code
+        return True
+
+
+class CredentialCache:
+    """The sessions that this process holds."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self.memory = Memory(now)
+        self._now = now
+        self._held: dict[str, Credentials] = {}
+
+    def peek(self, fingerprint: str) -> Credentials | None:
+        """The session held, if it may still sign a call."""
+        held = self._held.get(fingerprint)
+        return held if held is not None and held.is_usable(self._now()) else None
+
+    def evict(self, fingerprint: str, credentials: Credentials) -> None:
+        """Forgets these credentials, which AWS refused; newer ones under the same fingerprint stay."""
+        if self._held.get(fingerprint) is credentials:
+            self._held.pop(fingerprint, None)
+
+    def clear(self) -> None:
+        """Forgets every session."""
+        self._held.clear()
+
+    async def obtain(
+        self, fingerprint: str, issue: Callable[[bool], Work[Credentials]], need: Need = SIGN
+    ) -> Obtained:
+        """A session that meets the need; `issue` is called when none is held that does.
+
+        `issue(may_ask)` gives new credentials; with `may_ask` False it must not ask a person, because a session that
+        still works is at hand: it serves when renewal fails. Raises what `issue` raises, or TooLittleTimeLeft.
+        """
+        held = self.peek(fingerprint)
+        if held is not None and need.is_met(held, self._now()):
+            return Obtained(held, is_cached=True)
+        await self.memory.gates.enter(fingerprint)
+        try:
+            return await self._renew(fingerprint, issue, need)
+        finally:
+            self.memory.gates.leave(fingerprint)
+
+    async def _renew(
+        self, fingerprint: str, issue: Callable[[bool], Work[Credentials]], need: Need
+    ) -> Obtained:
+        held = self.peek(fingerprint)
+        if held is not None and need.is_met(held, self._now()):
+            return Obtained(held, is_cached=True)
+        try:
+            issued = await issue(held is None or need.min_ttl_seconds is not None)
+        except DsopsError:
+            still_held = self.peek(fingerprint)
+            if still_held is None or need.min_ttl_seconds is not None:
+                raise
+            return Obtained(still_held, is_cached=True)
+        self._keep(fingerprint, issued)
+        _check_life(issued, need, self._now())
+        return Obtained(issued, is_cached=False)
+
+    def _keep(self, fingerprint: str, issued: Credentials) -> None:
+        now = self._now()
+        for key in [key for key, held in list(self._held.items()) if not held.is_usable(now)]:
+            self._held.pop(key, None)
+        self._held[fingerprint] = issued
+
+
+def _check_life(issued: Credentials, need: Need, now: datetime) -> None:
+    """Refuses even a new session when it is shorter than the user's limit: a command must not start on it."""
+    if need.min_ttl_seconds is None or issued.seconds_left(now) >= need.min_ttl_seconds:
+        return
+    raise TooLittleTimeLeft(
+        f"new credentials last {int(issued.seconds_left(now))} s, and at least {int(need.min_ttl_seconds)} s are asked for",
+        hint="ask for less with --min-ttl, or raise duration_seconds on the store",
+    )

@@ -1,0 +1,25 @@
+"""Config + environment name + ambient identity -> Plan: which stores, in which order, every limit checked; no I/O."""
+
+from __future__ import annotations
+
+from dsops.plan.types import (
+    Ambient,
+    Fingerprint,
+    Plan,
+    PlannedVariable,
+    SecretReference,
+    Setting,
+    Settings,
+    Step,
+)
+
+__all__ = [
+    "Ambient",
+    "Fingerprint",
+    "Plan",
+    "PlannedVariable",
+    "SecretReference",
+    "Setting",
+    "Settings",
+    "Step",
+]
