@@ -7,6 +7,7 @@ Nothing in here is ever the value of a secret.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
@@ -27,6 +28,19 @@ class Problem(NamedTuple):
     path: str
     message: str
     hint: str = ""
+
+
+def nearest(word: str, names: Iterable[str]) -> str:
+    """The name that was probably meant, for a hint; "" when none is near. Case, `-` and `_` hardly count."""
+    from difflib import get_close_matches
+
+    plain = {_plain(name): name for name in names}
+    close = get_close_matches(_plain(word), plain, n=1)
+    return plain[close[0]] if close else ""
+
+
+def _plain(word: str) -> str:
+    return word.lower().replace("_", "").replace("-", "")
 
 
 class AwsAnswer(NamedTuple):

@@ -120,7 +120,7 @@ def expand_node(node: Node, names: Names, file: str, path: str) -> Node:
 
 
 def mask(text: str) -> str:
-    """A text of the same length with a run of `_` for each `${NAME...}`: for finding separators around them."""
+    """A text of the same length with a run of `_` for each `${NAME...}`: to find separators around them."""
     if "${" not in text:
         return text
     pieces: list[str] = []
@@ -184,7 +184,7 @@ class _Frame:
 
 
 def _parse(text: str) -> tuple[_Parts, list[tuple[int, int]]]:
-    """The parts of a text, and the outermost spans of its names; one pass. What is never closed is literal."""
+    """The parts of a text, and the outermost spans of its names. What is never closed is literal."""
     stack = [_Frame([], "")]
     spans: list[tuple[int, int]] = []
     depth = 0

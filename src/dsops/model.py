@@ -42,6 +42,8 @@ class Transform(NamedTuple):
     name: str
     argument: str
     where: Where
+    replacement: str = ""
+    """What `replace` puts where its argument stood."""
 
 
 class Reference(NamedTuple):

@@ -96,6 +96,13 @@ def to_json(node: Node) -> str:
     return write(node)
 
 
+def is_json_number(text: str) -> bool:
+    """Whether JSON would take the text for a number as it stands."""
+    import re
+
+    return re.fullmatch(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?", text, re.ASCII) is not None
+
+
 def to_plain(node: Node) -> object:
     """The node as Python's dict, list, str, int, float, bool and None, by the same rules as `to_json`."""
     import json

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from json.encoder import encode_basestring
 
-from dsops.document import Node, Scalar, Sequence
+from dsops.document import Node, Scalar, Sequence, is_json_number
 
-_JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _TRUE = frozenset({"true", "yes", "on"})
 
 
@@ -27,6 +25,6 @@ def _write_scalar(scalar: Scalar) -> str:
         return "null"
     if scalar.kind == "boolean":
         return "true" if scalar.text.lower() in _TRUE else "false"
-    if scalar.kind != "text" and _JSON_NUMBER.fullmatch(scalar.text):
+    if scalar.kind != "text" and is_json_number(scalar.text):
         return scalar.text
     return encode_basestring(scalar.text)

@@ -1,0 +1,103 @@
+"""A value and its transforms -> the value after them. No error or its cause shows a piece of the value."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Callable
+
+from dsops.document import parse_yaml
+from dsops.errors import FieldMissing, TransformFailed, ValueUnusable
+from dsops.model import Transform
+from dsops.secret import Secret
+from dsops.transform.extract import extract, extract_from_yaml, items_of
+from dsops.transform.parse import describe
+
+_BASE64_URL = str.maketrans("-_", "+/")
+_WHITE_SPACE = str.maketrans("", "", " \t\r\n")
+_LIST_SEPARATORS = ("\n", ",", ";", "|", " ")
+
+
+def apply(value: Secret, transforms: tuple[Transform, ...]) -> Secret:
+    """The value after each transform in turn. TransformFailed names the step, never the value."""
+    for transform in transforms:
+        value = _FUNCTIONS[transform.name](value, transform)
+    return value
+
+
+def _trim(value: Secret, _: Transform) -> Secret:
+    return Secret(value.reveal().strip())
+
+
+def _multiline_to_single(value: Secret, _: Transform) -> Secret:
+    return Secret(value.reveal().replace("\r", "").replace("\n", "\\n"))
+
+
+def _base64_encode(value: Secret, _: Transform) -> Secret:
+    return Secret(binascii.b2a_base64(value.reveal_bytes(), newline=False).decode("ascii"))
+
+
+def _base64_decode(value: Secret, transform: Transform) -> Secret:
+    text = value.reveal().translate(_WHITE_SPACE).translate(_BASE64_URL).rstrip("=")
+    try:
+        decoded = binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
+    except ValueError:
+        decoded = None
+    if decoded is None:  # outside of the except: binascii's message tells the length of the value
+        raise _failed(transform, "the value is not base64")
+    return Secret.from_bytes(decoded)
+
+
+def _json_extract(value: Secret, transform: Transform) -> Secret:
+    return _field(transform, lambda: extract(value, transform.argument))
+
+
+def _yaml_extract(value: Secret, transform: Transform) -> Secret:
+    # The document's own problems may quote an anchor or a key of the value: only the line is told.
+    document = parse_yaml(value.reveal(), "")
+    root = document.root
+    if root is None:
+        line = document.problems[0].where.line if document.problems else 1
+        raise _failed(transform, f"the value is not YAML (its line {line})")
+    return _field(transform, lambda: extract_from_yaml(root, transform.argument))
+
+
+def _field(transform: Transform, get: Callable[[], Secret]) -> Secret:
+    try:
+        return get()
+    except (FieldMissing, ValueUnusable) as error:
+        raise _failed(transform, error.why or error.message, error.hint) from error
+
+
+def _replace(value: Secret, transform: Transform) -> Secret:
+    return Secret(value.reveal().replace(transform.argument, transform.replacement))
+
+
+def _join(value: Secret, transform: Transform) -> Secret:
+    text = value.reveal()
+    items = items_of(value)
+    if items is None:
+        for separator in _LIST_SEPARATORS:
+            items = [item.strip() for item in text.split(separator) if item.strip()]
+            if len(items) > 1:
+                break
+        else:
+            return value
+    return Secret(transform.argument.join(items))
+
+
+def _failed(transform: Transform, why: str, hint: str = "") -> TransformFailed:
+    return TransformFailed(
+        f"the transform `{describe(transform)}` can't be applied", why=why, hint=hint, where=transform.where
+    )
+
+
+_FUNCTIONS: dict[str, Callable[[Secret, Transform], Secret]] = {
+    "trim": _trim,
+    "multiline_to_single": _multiline_to_single,
+    "base64_encode": _base64_encode,
+    "base64_decode": _base64_decode,
+    "json_extract": _json_extract,
+    "yaml_extract": _yaml_extract,
+    "replace": _replace,
+    "join": _join,
+}

@@ -1,0 +1,222 @@
+"""One field of a JSON value, by a path.
+
+`.a.b`, `.list[0]`, `.list[-1]`, `."key.with.dots"`, `["any key"]`; `.` is the whole value.
+A path that starts with neither `.` nor `[` is first taken as a key's name, then as a path without its dot.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from json.encoder import encode_basestring
+from typing import NoReturn
+
+from dsops.document import Mapping, Node, Sequence, is_json_number
+from dsops.errors import FieldMissing, ValueUnusable, nearest
+from dsops.secret import Secret
+
+_STEP = re.compile(
+    r"""\.?\[\s*(?:(-?[0-9]{1,9})|("(?:[^"\\]|\\.)*"|'[^']*'))\s*\]|\.(?:("(?:[^"\\]|\\.)*"|'[^']*')|([^.\[\]"']+))"""
+)
+
+_NAMES_SHOWN = 12
+_NAME_LENGTH_SHOWN = 40
+
+
+class _Number(str):
+    """The text of a JSON number: 1.0, 1e400 and 12345678901234567890 stay what they are."""
+
+    __slots__ = ()
+
+
+class _NotJson:
+    """What `_load` gives for a text that is not JSON; no exception, since json's hold the whole text."""
+
+    __slots__ = ()
+
+
+_NOT_JSON = _NotJson()
+
+
+def parse_path(path: str) -> tuple[str | int, ...] | None:
+    """The keys and indexes of a path that starts with `.` or `[`; None when it can't be read."""
+    if path == ".":
+        return ()
+    steps: list[str | int] = []
+    at = 0
+    while at < len(path):
+        match = _STEP.match(path, at)
+        if match is None:
+            return None
+        index, bracketed, dotted, plain = match.groups()
+        quoted = bracketed or dotted
+        if quoted:
+            name = _unquote(quoted)
+            if name is None:
+                return None
+            steps.append(name)
+        else:
+            steps.append(int(index) if index else plain)
+        at = match.end()
+    return tuple(steps) if steps else None
+
+
+def extract(value: Secret, path: str) -> Secret:
+    """The field: a text as it is, a number with its own text, true or false, "" for null, else compact JSON.
+
+    Raises FieldMissing when the value is not JSON or has no such field; names that there are stand in it.
+    """
+    plain = _load(value.reveal())
+    if isinstance(plain, _NotJson):
+        raise FieldMissing(
+            f"there is no field `{path}`: the value is not JSON",
+            hint="leave out the field to get the whole value",
+        )
+    return _walk(plain, path)
+
+
+def extract_from_yaml(root: Node, path: str) -> Secret:
+    """The same of a YAML document; texts, dates, numbers, `yes` and `off` stay as they were written."""
+    return _walk(_plain(root), path)
+
+
+def items_of(value: Secret) -> list[str] | None:
+    """The texts of a JSON list's items, by the same rules; None when the value is not such a list."""
+    text = value.reveal()
+    plain = _load(text) if text.lstrip().startswith("[") else _NOT_JSON
+    if not isinstance(plain, list):
+        return None
+    texts = [_render(item) for item in plain]
+    return None if None in texts else [item for item in texts if item is not None]
+
+
+def _walk(plain: object, path: str) -> Secret:
+    steps: tuple[str | int, ...] | None
+    if not path.startswith((".", "[")):
+        steps = (path,) if isinstance(plain, dict) and path in plain else parse_path(f".{path}")
+    else:
+        steps = parse_path(path)
+    if steps is None:
+        raise FieldMissing(
+            f"`{path}` is not a path to a field", hint='write `.name`, `.name[0]` or `["any name"]`'
+        )
+    passed = ""
+    for step in steps:
+        plain = _step(plain, step, passed, path)
+        passed += f"[{step}]" if isinstance(step, int) else f".{step}"
+    text = _render(plain)
+    if text is None:
+        raise ValueUnusable(
+            f"the field `{path}` holds half a character (a lone surrogate), or is nested too deep"
+        )
+    return Secret(text)
+
+
+def _step(plain: object, step: str | int, passed: str, path: str) -> object:
+    here = f"`{passed}`" if passed else "the value"
+    if isinstance(step, str):
+        if not isinstance(plain, dict):
+            raise FieldMissing(f"there is no field `{path}`", why=f"{here} is {_kind(plain)}, not an object")
+        if step not in plain:
+            _raise_missing(path, here, step, list(plain))
+        return plain[step]
+    if not isinstance(plain, list):
+        raise FieldMissing(f"there is no field `{path}`", why=f"{here} is {_kind(plain)}, not a list")
+    if not -len(plain) <= step < len(plain):
+        raise FieldMissing(
+            f"there is no field `{path}`", why=f"{here} has {len(plain)} items; the first is [0]"
+        )
+    return plain[step]
+
+
+def _raise_missing(path: str, here: str, step: str, names: list[str]) -> NoReturn:
+    if not names:
+        raise FieldMissing(f"there is no field `{path}`", why=f"{here} is an empty object")
+    meant = nearest(step, names[:1000])
+    shown = [_shorten(name) for name in names[:_NAMES_SHOWN]]
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    raise FieldMissing(
+        f"there is no field `{path}`",
+        why=f"{here} has no `{step}`; it has {', '.join(shown)}{more}",
+        hint=f"did you mean `{_shorten(meant)}`?" if meant else "",
+    )
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= _NAME_LENGTH_SHOWN else f"{name[:_NAME_LENGTH_SHOWN]}..."
+
+
+def _plain(node: Node) -> object:
+    if isinstance(node, Mapping):
+        return {key.text: _plain(value) for key, value in node.entries}
+    if isinstance(node, Sequence):
+        return [_plain(item) for item in node.items]
+    if node.kind == "null":
+        return None
+    if node.kind == "boolean" and node.text.lower() in ("true", "false"):
+        return node.text.lower() == "true"
+    return (
+        _Number(node.text) if node.kind in ("integer", "number") and is_json_number(node.text) else node.text
+    )
+
+
+def _kind(plain: object) -> str:
+    if isinstance(plain, dict):
+        return "an object"
+    if isinstance(plain, list):
+        return "a list"
+    if plain is None:
+        return "null"
+    return "a number" if isinstance(plain, _Number) else "a text" if isinstance(plain, str) else "a boolean"
+
+
+def _load(text: str) -> object:
+    try:
+        return json.loads(
+            text.removeprefix("\ufeff"),
+            parse_int=_Number,
+            parse_float=_Number,
+            parse_constant=_refuse_constant,
+        )
+    except (ValueError, RecursionError):
+        return _NOT_JSON
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _render(plain: object) -> str | None:
+    """The value's text; None where UTF-8 can't hold it or it nests too deep."""
+    try:
+        text = "" if plain is None else str(plain) if isinstance(plain, str) else _write(plain)
+        text.encode("utf-8", "surrogateescape")
+    except (UnicodeEncodeError, RecursionError):
+        return None
+    return text
+
+
+def _write(plain: object) -> str:
+    if isinstance(plain, _Number):
+        return str(plain)
+    if isinstance(plain, str):
+        return encode_basestring(plain)
+    if isinstance(plain, dict):
+        return (
+            "{"
+            + ",".join([f"{encode_basestring(key)}:{_write(value)}" for key, value in plain.items()])
+            + "}"
+        )
+    if isinstance(plain, list):
+        return "[" + ",".join([_write(item) for item in plain]) + "]"
+    return "null" if plain is None else "true" if plain else "false"
+
+
+def _unquote(quoted: str) -> str | None:
+    if quoted[0] == "'":
+        return quoted[1:-1]
+    try:
+        text = json.loads(quoted)
+    except ValueError:
+        return None
+    return text if isinstance(text, str) else None

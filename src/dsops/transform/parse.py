@@ -1,0 +1,236 @@
+"""The `transform` of a variable -> steps, whichever way it is written."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+from dsops.document import Mapping, Node, Scalar, Sequence
+from dsops.errors import Problem, Where, nearest
+from dsops.model import Transform
+from dsops.transform.extract import parse_path
+
+_Argument = Literal["none", "path", "separator", "replacement"]
+
+STEPS: dict[str, _Argument] = {
+    "trim": "none",
+    "base64_encode": "none",
+    "base64_decode": "none",
+    "json_extract": "path",
+    "yaml_extract": "path",
+    "replace": "replacement",
+    "join": "separator",
+    "multiline_to_single": "none",
+}
+"""Each transform, and what its argument is."""
+
+_KEYS: dict[_Argument, tuple[str, ...]] = {
+    "none": (),
+    "path": ("path",),
+    "separator": ("separator",),
+    "replacement": ("from", "to"),
+}
+_FORMS: dict[_Argument, str] = {
+    "none": "{name}",
+    "path": "{name}:.field",
+    "separator": "{name}:,",
+    "replacement": "{name}:old:new",
+}
+
+_QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'""")
+_FOLLOWING_STEP = re.compile(rf"\s*(?:{'|'.join(STEPS)})\s*(?:$|[:|,])")
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
+
+
+class _Step(NamedTuple):
+    """A step as written: its name and its arguments as texts."""
+
+    name: str
+    arguments: tuple[str, ...]
+
+
+class _Wrong(NamedTuple):
+    """Why something is no step."""
+
+    message: str
+    hint: str = ""
+
+
+def parse_transforms(node: Node, file: str, path: str) -> tuple[tuple[Transform, ...], tuple[Problem, ...]]:
+    """The steps in the order they are applied, and what is wrong with them; nothing written is no step."""
+    transforms: list[Transform] = []
+    problems: list[Problem] = []
+    for item in node.items if isinstance(node, Sequence) else (node,):
+        where = Where(file, item.line)
+        for step in _steps(item, is_item=isinstance(node, Sequence)):
+            wrong = step if isinstance(step, _Wrong) else _check(step)
+            if wrong:
+                problems.append(Problem(where, path, wrong.message, wrong.hint))
+            elif isinstance(step, _Step):
+                argument, replacement = (*step.arguments, "", "")[:2]
+                transforms.append(Transform(step.name, argument, where, replacement))
+    return tuple(transforms), tuple(problems)
+
+
+def describe(transform: Transform) -> str:
+    """The step as one text, for people: `replace:,:;`."""
+    argument = STEPS[transform.name]
+    if argument == "none":
+        return transform.name
+    if argument == "replacement":
+        return f"{transform.name}:{transform.argument}:{transform.replacement}"
+    return f"{transform.name}:{transform.argument}"
+
+
+def _steps(item: Node, *, is_item: bool) -> list[_Step | _Wrong]:
+    if isinstance(item, Mapping):
+        return [_step_of_mapping(item)]
+    if isinstance(item, Sequence):
+        return [_Wrong("a step is a text or a mapping, not a list", "write one step an item")]
+    if is_item:
+        return [_step_of_item(item.text)]
+    return [_step_of_text(part) for part in _split(item.text)] if item.text.strip() else []
+
+
+def _check(step: _Step) -> _Wrong | None:
+    """What is wrong with a step's name or arguments."""
+    kind = STEPS[step.name]
+    form = _FORMS[kind].format(name=step.name)
+    if kind == "none":
+        return (
+            _Wrong(f"`{step.name}` takes no argument", "separate steps by `|`")
+            if any(step.arguments)
+            else None
+        )
+    if not step.arguments or not step.arguments[0]:
+        hint = f"write `{form}`; put an argument of separators or spaces in quotes"
+        return _Wrong(f"`{step.name}` needs an argument", hint)
+    if kind == "path":
+        path = step.arguments[0]
+        readable = parse_path(path if path.startswith((".", "[")) else f".{path}") is not None
+        hint = 'write `.name`, `.name[0]`, `."any name"`'
+        return None if readable else _Wrong(f"`{path}` is not a path to a field", hint)
+    if kind == "replacement" and len(step.arguments) != 2:
+        return _Wrong("`replace` needs what to put instead", f"write `{form}`; `replace:old:` removes `old`")
+    return None
+
+
+def _split(text: str) -> list[str]:
+    """The steps of a chain, quotes and what stands right after a `:` left whole."""
+    parts: list[str] = []
+    start = at = 0
+    before = ""
+    while at < len(text):
+        character = text[at]
+        quoted = _QUOTED.match(text, at) if character in "\"'" and before in (":", ".", "[") else None
+        if quoted:
+            at = quoted.end()
+            before = character
+            continue
+        is_pipe = character == "|" and before != ":"
+        if is_pipe or (character == "," and before != ":" and _FOLLOWING_STEP.match(text, at + 1)):
+            parts.append(text[start:at])
+            start = at + 1
+        if not character.isspace():
+            before = character
+        at += 1
+    return [*parts, text[start:]]
+
+
+def _step_of_text(text: str) -> _Step | _Wrong:
+    """A step of a chain: white space around it is nothing, and arguments may be quoted."""
+    name, colon, rest = text.strip().partition(":")
+    name = name.strip()
+    if not name:
+        return _Wrong("an empty step", 'put an argument that holds `|` in quotes: `join:"|"`')
+    if name not in STEPS:
+        return _unknown(name)
+    if STEPS[name] == "path":
+        return _Step(name, (rest.strip(),))
+    if STEPS[name] != "replacement":
+        return _Step(name, (_unquote(rest),) if colon else ())
+    quoted = _QUOTED.match(rest.lstrip())
+    if quoted is None:
+        old, second, new = rest.partition(":")
+    else:
+        old, (_, second, new) = quoted.group(), rest.lstrip()[quoted.end() :].partition(":")
+    return _Step(name, (_unquote(old), _unquote(new)) if second else (_unquote(old),))
+
+
+def _step_of_item(text: str) -> _Step | _Wrong:
+    """A step of a list: everything after the first `:` is its argument, as it is."""
+    name, colon, rest = text.partition(":")
+    name = name.strip()
+    if name not in STEPS:
+        return _unknown(name)
+    if STEPS[name] == "replacement":
+        old, second, new = rest.partition(":")
+        return _Step(name, (old, new) if second else (old,))
+    return _Step(name, (rest,) if colon else ())
+
+
+def _step_of_mapping(mapping: Mapping) -> _Step | _Wrong:
+    """`{type: NAME, KEY: ARGUMENT}`, `{NAME: ARGUMENT}` or `{replace: {from: OLD, to: NEW}}`."""
+    kind = mapping.get("type")
+    given: Node
+    if kind is not None:
+        name = kind.text if isinstance(kind, Scalar) else ""
+        given = Mapping(tuple(entry for entry in mapping.entries if entry[0].text != "type"), mapping.line)
+    elif len(mapping.entries) == 1:
+        key, given = mapping.entries[0]
+        name = key.text
+    else:
+        return _Wrong("a step names one transform", "write `{type: NAME, ...}` or `{NAME: ARGUMENT}`")
+    if name not in STEPS:
+        return _unknown(name)
+    keys = _KEYS[STEPS[name]]
+    if isinstance(given, Mapping):
+        return _step_of_keys(name, keys, given)
+    items = (
+        given.items if isinstance(given, Sequence) else () if given.kind == "null" and not keys else (given,)
+    )
+    texts = [item.text for item in items if isinstance(item, Scalar)]
+    if len(texts) != len(keys) or len(texts) != len(items):
+        hint = (
+            f"write `{{{name}: {{{', '.join(f'{key}: ...' for key in keys)}}}}}`"
+            if keys
+            else f"write `{name}`"
+        )
+        return _Wrong(f"`{name}` takes {len(keys) or 'no'} argument{'' if len(keys) == 1 else 's'}", hint)
+    return _Step(name, tuple(texts))
+
+
+def _step_of_keys(name: str, keys: tuple[str, ...], given: Mapping) -> _Step | _Wrong:
+    texts: dict[str, str] = {}
+    for key, value in given.entries:
+        if key.text not in keys:
+            hint = f"it takes {', '.join(f'`{known}`' for known in keys)}" if keys else "it takes none"
+            return _Wrong(f"`{name}` has no argument `{key.text}`", hint)
+        if not isinstance(value, Scalar):
+            return _Wrong(f"`{key.text}` of `{name}` is a text")
+        texts[key.text] = value.text
+    missing = [key for key in keys if key not in texts]
+    if missing:
+        return _Wrong(f"`{name}` needs `{missing[0]}`")
+    return _Step(name, tuple(texts[key] for key in keys))
+
+
+def _unknown(name: str) -> _Wrong:
+    meant = nearest(name, STEPS)
+    if any(mark in name for mark in "|,"):
+        return _Wrong(f"`{name}` is no transform", "in a list, each item is one step")
+    known = ", ".join(STEPS)
+    return _Wrong(
+        f"there is no transform `{name}`", f"did you mean `{meant}`?" if meant else f"there are {known}"
+    )
+
+
+def _unquote(text: str) -> str:
+    """The text between quotes, in double ones with its escapes; without quotes as it is."""
+    stripped = text.strip()
+    if not _QUOTED.fullmatch(stripped):
+        return text
+    if stripped[0] == "'":
+        return stripped[1:-1]
+    return _ESCAPE.sub(lambda match: _ESCAPED.get(match.group(1), match.group(1)), stripped[1:-1])
