@@ -1,7 +1,7 @@
 """Fingerprint -> credentials, in memory only: one issue at a time for each, and only success is shared.
 
-Several runs, threads or (in the agent) clients may share one cache. Waiting is by looking again after a short pause:
-nobody is ever blocked by a thread or a process that hangs elsewhere, and whoever dies inside leaves the door open.
+Several runs, threads or (in the agent) clients may share one cache. Waiting is by looking again after a
+short pause: no thread is ever blocked by another one, and whoever dies inside leaves the door open.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from dsops.tasks import Work, pause
 _FIRST_LOOK_SECONDS = 0.001
 _LONGEST_LOOK_SECONDS = 0.05
 _FACT_LIFETIME = timedelta(hours=1)
-"""How long something learnt about a session is believed: a role's permissions change while its sessions live."""
+"""How long something learnt about a session is believed: a role's permissions may change meanwhile."""
 
 
 class Obtained(NamedTuple):
-    """One snapshot, and whether it was there already (so that AWS may know better than we do whether it still works)."""
+    """One snapshot, and whether it was held already: then AWS may know better whether it still works."""
 
     credentials: Credentials
     is_cached: bool
@@ -32,7 +32,7 @@ class Need(NamedTuple):
     """How much life credentials must have left for what is planned with them."""
 
     is_handed_on: bool = False
-    """False: they sign a call now. True: a child gets them and works on with them, so renewal is tried earlier."""
+    """False: they sign a call now. True: a child goes on working with them, so renewal is tried earlier."""
     min_ttl_seconds: float | None = None
     """The user's own limit; stands in for both of ours."""
 
@@ -88,7 +88,7 @@ class Memory:
         return until is not None and self._now() < until
 
     def take_code(self, serial_number: str, code: Secret) -> bool:
-        """True once for a device and code, then False: AWS takes a code only once. Call it inside the device's gate."""
+        """True once for a device and code, then False: AWS takes it once. Call inside the device's gate."""
         if self._codes.get(serial_number) == code:
             return False
         self._codes[serial_number] = code
@@ -122,8 +122,9 @@ class CredentialCache:
     ) -> Obtained:
         """A session that meets the need; `issue` is called when none is held that does.
 
-        `issue(may_ask)` gives new credentials; with `may_ask` False it must not ask a person, because a session that
-        still works is at hand: it serves when renewal fails. Raises what `issue` raises, or TooLittleTimeLeft.
+        `issue(may_ask)` gives new credentials; with `may_ask` False it must not ask a person, because a
+        session that still works is at hand, and serves when renewal fails. Raises what `issue` raises, or
+        TooLittleTimeLeft.
         """
         held = self.peek(fingerprint)
         if held is not None and need.is_met(held, self._now()):
@@ -163,6 +164,7 @@ def _check_life(issued: Credentials, need: Need, now: datetime) -> None:
     if need.min_ttl_seconds is None or issued.seconds_left(now) >= need.min_ttl_seconds:
         return
     raise TooLittleTimeLeft(
-        f"new credentials last {int(issued.seconds_left(now))} s, and at least {int(need.min_ttl_seconds)} s are asked for",
+        f"new credentials last {issued.seconds_left(now):.0f} s, and at least {need.min_ttl_seconds:.0f} s"
+        " are asked for",
         hint="ask for less with --min-ttl, or raise duration_seconds on the store",
     )

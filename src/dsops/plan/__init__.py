@@ -1,4 +1,4 @@
-"""Config + environment name + ambient identity -> Plan: which stores, in which order, every limit checked; no I/O."""
+"""Config + environment name + ambient identity -> Plan: stores in order, every limit checked; no I/O."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Step(NamedTuple):
     fingerprint: Fingerprint
     """Of the session it issues (credential stores) or reads with (secret stores)."""
     is_chained: bool | None
-    """Whether its AssumeRole is signed by temporary credentials, so that one hour is the most; None when not yet known."""
+    """Whether temporary credentials sign its AssumeRole, so that one hour is the most; None: not known."""
     where: Where
 
 

@@ -1,0 +1,298 @@
+"""Sessions in memory: who waits for whom, when renewal is tried, what is forgotten."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dsops.cache import HAND_ON, SIGN, CredentialCache, Memory, Need, Obtained
+from dsops.credentials import Credentials
+from dsops.errors import DsopsError, MfaRequired, StsRefused, TooLittleTimeLeft
+from dsops.secret import Secret
+from dsops.tasks import blocking, pause, run, settle, spawn
+from tests.loop import NoWire, Time
+
+if TYPE_CHECKING:
+    from tests.fakes import FixedClock
+
+class Issuer:
+    """Issues sessions of the given length, numbered; fails when told; counts."""
+
+    def __init__(self, clock: FixedClock, *, lifetime: float = 3600, takes: float = 0.0) -> None:
+        self.clock = clock
+        self.lifetime = lifetime
+        self.takes = takes
+        self.calls: list[bool] = []
+        self.failures: list[DsopsError] = []
+
+    async def __call__(self, may_ask: bool) -> Credentials:  # noqa: FBT001 (the cache's own call)
+        """The next session."""
+        self.calls.append(may_ask)
+        number = len(self.calls)
+        if self.takes:
+            await pause(self.takes)
+        if self.failures:
+            raise self.failures.pop(0)
+        now = self.clock()
+        end = now + timedelta(seconds=self.lifetime)
+        return Credentials(f"ASIA{number:016}", Secret("s"), Secret("t"), end, issued_at=now)
+
+
+@pytest.fixture
+def time() -> Time:
+    """The loop's time."""
+    return Time()
+
+
+@pytest.fixture
+def cache(clock: FixedClock) -> CredentialCache:
+    """An empty one."""
+    return CredentialCache(clock)
+
+
+def obtained(time: Time, cache: CredentialCache, issuer: Issuer, need: Need = SIGN) -> Obtained:
+    """What a caller with that need gets."""
+    return time.run(cache.obtain("f", issuer, need))
+
+
+def test_a_session_is_issued_once_and_then_served(
+    time: Time, cache: CredentialCache, clock: FixedClock
+) -> None:
+    """The second caller gets the very snapshot of the first, and is told that it was held."""
+    issuer = Issuer(clock)
+    first = obtained(time, cache, issuer)
+    second = obtained(time, cache, issuer)
+    assert first.credentials is second.credentials
+    assert (first.is_cached, second.is_cached) == (False, True)
+    assert issuer.calls == [True]
+
+
+def test_another_fingerprint_is_another_session(
+    time: Time, cache: CredentialCache, clock: FixedClock
+) -> None:
+    """What is held under one fingerprint never answers for another."""
+    issuer = Issuer(clock)
+    first = time.run(cache.obtain("one", issuer))
+    second = time.run(cache.obtain("two", issuer))
+    assert first.credentials is not second.credentials
+
+
+def test_many_at_once_make_one_call(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
+    """Twenty callers at the same instant share one issue, also when it takes long."""
+    issuer = Issuer(clock, takes=0.3)
+
+    async def all_at_once() -> list[Obtained | DsopsError]:
+        return await settle(*[cache.obtain("f", issuer) for _ in range(20)])
+
+    outcomes = time.run(all_at_once())
+    assert len(issuer.calls) == 1
+    assert len({id(each.credentials) for each in outcomes if isinstance(each, Obtained)}) == 1
+
+
+def test_failure_is_not_shared(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
+    """When the one who asks fails, the next in line asks for itself and its success serves the rest."""
+    issuer = Issuer(clock, takes=0.1)
+    issuer.failures = [MfaRequired("nobody to ask")]
+
+    async def three() -> list[Obtained | DsopsError]:
+        return await settle(*[cache.obtain("f", issuer) for _ in range(3)])
+
+    outcomes = time.run(three())
+    assert sum(isinstance(outcome, MfaRequired) for outcome in outcomes) == 1
+    assert sum(isinstance(outcome, Obtained) for outcome in outcomes) == 2
+    assert len(issuer.calls) == 2
+
+
+def test_one_who_is_killed_inside_leaves_the_door_open(
+    time: Time, cache: CredentialCache, clock: FixedClock
+) -> None:
+    """A run that ends in the middle of an issue (Ctrl-C, a client that goes away) stops nobody else."""
+
+    async def interrupted() -> None:
+        unwatched = await spawn(cache.obtain("f", Issuer(clock, takes=60)))
+        assert not unwatched.is_done
+        await pause(0.1)
+
+        def ctrl_c() -> None:
+            raise KeyboardInterrupt
+
+        await blocking(ctrl_c)
+
+    with pytest.raises(KeyboardInterrupt):
+        time.run(interrupted())
+    assert not obtained(time, cache, Issuer(clock)).is_cached
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "left", "need", "is_renewed"),
+    [
+        (3600, 60, SIGN, False),
+        (3600, 59, SIGN, True),
+        (3600, 900, HAND_ON, False),
+        (3600, 899, HAND_ON, True),
+        (900, 225, HAND_ON, False),
+        (900, 224, HAND_ON, True),
+        (3600, 1200, Need(min_ttl_seconds=1201), True),
+        (3600, 1200, Need(min_ttl_seconds=1200), False),
+        (3600, 100, Need(is_handed_on=True, min_ttl_seconds=90), False),
+    ],
+)
+def test_renewal_is_tried_when_too_little_is_left(
+    time: Time,
+    cache: CredentialCache,
+    clock: FixedClock,
+    lifetime: int,
+    left: int,
+    need: Need,
+    *,
+    is_renewed: bool,
+) -> None:
+    """60 s sign a call, 15 minutes or a quarter of the life go to a child; a user's limit beats both."""
+    issuer = Issuer(clock, lifetime=lifetime)
+    obtained(time, cache, issuer)
+    clock.advance(lifetime - left)
+    assert obtained(time, cache, issuer, need).is_cached is not is_renewed
+    assert len(issuer.calls) == 1 + is_renewed
+
+
+def test_a_valid_session_serves_when_renewal_fails(
+    time: Time, cache: CredentialCache, clock: FixedClock
+) -> None:
+    """Between usable and fresh an outage of STS breaks nothing, and nobody is asked for a code."""
+    issuer = Issuer(clock)
+    first = obtained(time, cache, issuer)
+    clock.advance(3600 - 300)
+    issuer.failures = [StsRefused("down")]
+    second = obtained(time, cache, issuer, HAND_ON)
+    assert second.credentials is first.credentials
+    assert issuer.calls == [True, False]
+
+
+def test_a_session_that_ends_during_a_failing_renewal_does_not_serve(
+    time: Time, cache: CredentialCache, clock: FixedClock
+) -> None:
+    """What expired while renewal was tried is not handed out; its error is."""
+    obtained(time, cache, Issuer(clock))
+    clock.advance(3600 - 70)
+
+    async def slow_failure(may_ask: bool) -> Credentials:  # noqa: FBT001
+        assert not may_ask
+        clock.advance(20)
+        raise StsRefused("down")
+
+    with pytest.raises(StsRefused):
+        time.run(cache.obtain("f", slow_failure, HAND_ON))
+
+
+def test_min_ttl_is_never_undercut(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
+    """With --min-ttl a held session that is too short does not serve, and asking a person is worth it."""
+    issuer = Issuer(clock)
+    obtained(time, cache, issuer)
+    clock.advance(1800)
+    issuer.failures = [StsRefused("down")]
+    with pytest.raises(StsRefused):
+        obtained(time, cache, issuer, Need(min_ttl_seconds=2000))
+    assert issuer.calls == [True, True]
+
+
+def test_min_ttl_beyond_the_lifetime_is_an_error(
+    time: Time, cache: CredentialCache, clock: FixedClock
+) -> None:
+    """A new session that is still too short is refused, with both figures."""
+    with pytest.raises(TooLittleTimeLeft, match=r"last 3600 s, and at least 7200 s"):
+        obtained(time, cache, Issuer(clock), Need(min_ttl_seconds=7200))
+
+
+def test_evicted_credentials_are_issued_anew(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
+    """A session that AWS refused is forgotten; eviction of an older snapshot leaves the newer one."""
+    issuer = Issuer(clock)
+    old = obtained(time, cache, issuer).credentials
+    cache.evict("f", old)
+    new = obtained(time, cache, issuer)
+    assert not new.is_cached
+    cache.evict("f", old)
+    assert cache.peek("f") is new.credentials
+
+
+def test_expired_sessions_are_dropped(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
+    """The memory of a long-lived process holds no session that can do nothing any more."""
+    time.run(cache.obtain("old", Issuer(clock)))
+    clock.advance(3600)
+    time.run(cache.obtain("new", Issuer(clock)))
+    assert list(cache._held) == ["new"]
+
+
+def test_clear_forgets_every_session(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
+    """After `clear` the next one is issued."""
+    obtained(time, cache, Issuer(clock))
+    cache.clear()
+    assert cache.peek("f") is None
+
+
+def test_two_threads_share_one_issue(cache: CredentialCache, clock: FixedClock) -> None:
+    """Two loops in two threads, one fingerprint: one call, one snapshot."""
+    from threading import Barrier, Thread
+
+    issuer = Issuer(clock, takes=0.05)
+    together = Barrier(2)
+    outcomes: list[Obtained] = []
+
+    def work() -> None:
+        together.wait()
+        outcomes.append(run(cache.obtain("f", issuer), NoWire()))
+
+    threads = [Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(issuer.calls) == 1
+    assert outcomes[0].credentials is outcomes[1].credentials
+
+
+@pytest.fixture
+def memory(clock: FixedClock) -> Memory:
+    """An empty one."""
+    return Memory(clock)
+
+
+def test_what_was_learnt_is_believed_for_an_hour(memory: Memory, clock: FixedClock) -> None:
+    """A refused way is not tried again at once, but a changed permission is noticed some day."""
+    memory.learn("session", "batch-denied")
+    assert memory.knows("session", "batch-denied")
+    assert not memory.knows("other", "batch-denied")
+    clock.advance(3600)
+    assert not memory.knows("session", "batch-denied")
+
+
+def test_a_code_is_taken_once_a_device(memory: Memory) -> None:
+    """The same code again is refused for that device; the next code, or another device, is not."""
+    assert memory.take_code("mfa/ada", Secret("012345"))
+    assert not memory.take_code("mfa/ada", Secret("012345"))
+    assert memory.take_code("mfa/bob", Secret("012345"))
+    assert memory.take_code("mfa/ada", Secret("543210"))
+
+
+def test_a_gate_lets_one_in_at_a_time(time: Time, memory: Memory) -> None:
+    """Whoever comes second enters after the first left; another gate is another matter."""
+    inside: list[str] = []
+
+    async def visit(name: str, gate: str) -> None:
+        await memory.gates.enter(gate)
+        try:
+            inside.append(f"+{name}")
+            await pause(1)
+            inside.append(f"-{name}")
+        finally:
+            memory.gates.leave(gate)
+
+    async def three() -> None:
+        await settle(visit("a", "g"), visit("b", "g"), visit("c", "h"))
+
+    time.run(three())
+    assert inside == ["+a", "+c", "-a", "-c", "+b", "-b"]
+    assert 2 <= time.seconds < 2.2
+
+
