@@ -14,7 +14,7 @@ _LONGEST = 79
 
 
 class Progress:
-    """Shows events. Not kept, each takes the place of the one before it on a terminal, and the last one is erased."""
+    """Shows events; one that is not kept gives way to the next, and the last is erased."""
 
     def __init__(self, *, is_kept: bool) -> None:
         self._is_kept = is_kept

@@ -11,7 +11,6 @@ from dsops.errors import UsageError
 from dsops.runtime import Event, Runtime, utc_now
 from dsops.secret import Secret
 
-
 DONE = Event("done", {})
 """Reported when an answer, a question, a command or the end comes next: a transient line goes away."""
 

@@ -1,0 +1,114 @@
+"""Parent environment + secrets -> the child's environment; pure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from dsops.errors import ValueUnusable
+from dsops.secret import Secret
+
+IDENTITY = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
+"""What decides who an AWS SDK is. One of ours beside an inherited one would be somebody else, or nobody."""
+
+_ATTENDANTS = (
+    "AWS_CREDENTIAL_EXPIRATION",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+)
+"""What belongs to an identity and misleads without it: the expiry of a session that is not there."""
+
+_PRISTINE = frozenset((
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "PWD", "TMPDIR", "TMP", "TEMP", "TZ",
+    "TERM", "TERMINFO", "COLORTERM", "NO_COLOR", "LANG", "LANGUAGE",
+    "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "USERPROFILE",
+))  # fmt: skip
+"""What a program needs to find itself on a machine and to talk to a person, and `LC_*`."""
+
+
+class ChildEnvironment(NamedTuple):
+    """What the child gets. Values that were inherited are plain text, ours are secrets."""
+
+    variables: Mapping[str, str | Secret]
+    removed: tuple[str, ...]
+    """Inherited variables that name another AWS identity than ours, and so were left out."""
+    kept: tuple[str, ...]
+    """Ours that an inherited value stands in for."""
+
+
+def child_environment(
+    parent: Mapping[str, str],
+    secrets: Mapping[str, Secret],
+    *,
+    is_pristine: bool = False,
+    keeps_existing: bool = False,
+) -> ChildEnvironment:
+    """The parent's variables with ours over them.
+
+    `is_pristine` leaves out what no program needs; `keeps_existing` lets an inherited value win over ours.
+    The variables of an AWS identity count as one value: where an inherited one is kept, all of ours give
+    way; where ours are set, all inherited ones are removed. Two sessions are never mixed.
+    """
+    inherited = {name: value for name, value in parent.items() if not is_pristine or _is_plain(name)}
+    identity = {*IDENTITY, *_ATTENDANTS}
+    kept: set[str] = set()
+    removed: tuple[str, ...] = ()
+    if keeps_existing:
+        kept = secrets.keys() & inherited.keys()
+        if not inherited.keys().isdisjoint(IDENTITY):
+            kept |= secrets.keys() & identity
+    if any(name in secrets and name not in kept for name in IDENTITY):
+        removed = tuple(sorted(inherited.keys() & identity - secrets.keys()))
+    variables: dict[str, str | Secret] = {
+        name: value for name, value in inherited.items() if name not in removed
+    }
+    variables.update((name, value) for name, value in secrets.items() if name not in kept)
+    return ChildEnvironment(variables, removed, tuple(sorted(kept)))
+
+
+def encode(environment: ChildEnvironment) -> dict[bytes, bytes]:
+    """The environment as the bytes that a process is started with.
+
+    Inherited values go back through the locale's encoding to the bytes that they came as; ours are UTF-8,
+    or the bytes of a binary secret. Raises ValueUnusable for what no variable can hold.
+    """
+    return {
+        os.fsencode(name): _secret_bytes(name, value) if isinstance(value, Secret) else os.fsencode(value)
+        for name, value in environment.variables.items()
+    }
+
+
+def _is_plain(name: str) -> bool:
+    return name.upper() in _PRISTINE or name.startswith("LC_")
+
+
+def _secret_bytes(name: str, value: Secret) -> bytes:
+    try:
+        data = value.reveal_bytes()
+    except UnicodeEncodeError:
+        # From None: the error carries the value.
+        raise ValueUnusable(
+            f"the value of `{name}` can't be put into an environment variable",
+            why="it holds half of a UTF-16 surrogate pair, which no encoding has",
+            hint="add `transform: base64_encode` and decode it in the command",
+        ) from None
+    if b"\0" in data:
+        raise ValueUnusable(
+            f"the value of `{name}` can't be put into an environment variable",
+            why="it holds a NUL byte, which ends a variable",
+            hint="add `transform: base64_encode` and decode it in the command",
+        )
+    return data

@@ -1,0 +1,105 @@
+"""Environment -> process: finds the command, and replaces this process by it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from stat import S_ISDIR
+from typing import NoReturn
+
+from dsops.errors import CommandFailed, CommandNotExecutable, CommandNotFound
+
+SHELL = "/bin/sh"
+"""Runs a script without `#!`, as execvp and every shell do."""
+
+
+def find_command(name: str, path: str | None) -> str:
+    """The file that a shell would run for that name with that PATH (None when it is not set).
+
+    Raises CommandNotFound or CommandNotExecutable, before anything was spent on the command.
+    """
+    if os.name == "nt":
+        from dsops.process.windows import find
+
+        return find(name, path)
+    folders = [""] if "/" in name else (os.defpath if path is None else path).split(":")
+    refused = ""
+    for folder in folders:
+        candidate = name if "/" in name else f"{folder or '.'}/{name}"
+        try:
+            is_folder = S_ISDIR(os.stat(candidate).st_mode)
+        except OSError:
+            continue
+        if not is_folder and os.access(candidate, os.X_OK):
+            return candidate
+        if not is_folder or "/" in name:
+            refused = refused or candidate
+    if refused:
+        raise _refusal(refused)
+    raise CommandNotFound(f"the command `{name}` was not found", why=_why_not_found(name), hint=_hint(name))
+
+
+def replace(command: str, arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> NoReturn:
+    """Becomes the command; what comes back is an error: CommandFailed or CommandNotExecutable.
+
+    `arguments` begins with the command's name as the user wrote it. Descriptors that this process was given
+    are handed on, those that it opened are not (PEP 446).
+    """
+    import signal
+
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Python ignores both from its start, and what is ignored stays so in the new program: the `yes` of
+    # `dsops exec -- yes | head` would not end.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    try:
+        try:
+            os.execve(command, tuple(arguments), environment)  # noqa: S606 - no shell is the point
+        except OSError as error:
+            if error.errno != errno.ENOEXEC:
+                raise
+            os.execve(SHELL, (SHELL, command, *arguments[1:]), environment)  # noqa: S606 - the same
+    except OSError as error:
+        raise start_failure(command, environment, error) from error
+
+
+def start_failure(command: str, environment: Mapping[bytes, bytes], error: OSError) -> CommandFailed:
+    """What a failed start means to the user."""
+    if error.errno == errno.E2BIG:
+        name, value = max(environment.items(), key=lambda item: len(item[1]), default=(b"", b""))
+        return CommandNotExecutable(
+            f"the command `{command}` can't be started: environment and arguments are too large",
+            why=f"the largest variable is `{os.fsdecode(name)}` with {len(value)} bytes",
+            hint="`dsops render --out FILE` puts values into a file that the command can read",
+        )
+    if error.errno == errno.ENOENT and os.path.exists(command):
+        return CommandNotExecutable(
+            f"the command `{command}` can't be started",
+            why="the interpreter that its first line names, or its loader, does not exist",
+        )
+    reason = os.strerror(error.errno or 0)
+    return CommandNotExecutable(f"the command `{command}` can't be started", why=reason)
+
+
+def _refusal(candidate: str) -> CommandNotExecutable:
+    if os.path.isdir(candidate):
+        return CommandNotExecutable(f"the command `{candidate}` is a folder")
+    hint = f"run `chmod +x {candidate}`, or name its interpreter"
+    return CommandNotExecutable(f"the command `{candidate}` is not executable", hint=hint)
+
+
+def _why_not_found(name: str) -> str:
+    if not name:
+        return "its name is empty"
+    return "there is no such file" if "/" in name else "no folder of the PATH has it"
+
+
+def _hint(name: str) -> str:
+    if " " in name:
+        return f"a line for a shell needs one: `-- sh -c '{name}'`"
+    if "/" not in name and os.path.isfile(name):
+        return f"a file of the working folder is named with its folder: `./{name}`"
+    return ""

@@ -1,0 +1,99 @@
+"""The child's environment: whose value wins, what is left out, and what no process can take."""
+
+from __future__ import annotations
+
+import pytest
+
+from dsops.environment import IDENTITY, child_environment, encode
+from dsops.errors import ValueUnusable
+from dsops.secret import Secret
+
+
+def test_own_values_win_over_inherited_ones() -> None:
+    """A variable of the configuration replaces the parent's; all others are inherited."""
+    child = child_environment({"TOKEN": "theirs", "HOME": "/h"}, {"TOKEN": Secret("ours")})
+    assert encode(child) == {b"TOKEN": b"ours", b"HOME": b"/h"}
+    assert child.kept == ()
+
+
+def test_keeping_existing_turns_that_round() -> None:
+    """With keeps_existing the inherited value stays, an empty one too, and ours fills what is not there."""
+    secrets = {"TOKEN": Secret("ours"), "EMPTY": Secret("ours"), "NEW": Secret("ours")}
+    child = child_environment({"TOKEN": "theirs", "EMPTY": ""}, secrets, keeps_existing=True)
+    assert encode(child) == {b"TOKEN": b"theirs", b"EMPTY": b"", b"NEW": b"ours"}
+    assert child.kept == ("EMPTY", "TOKEN")
+
+
+def test_pristine_passes_ours_and_what_every_program_needs() -> None:
+    """Only PATH, HOME, the locale, the terminal and the like are inherited."""
+    needed = dict.fromkeys(("PATH", "HOME", "TERM", "LANG", "LC_TIME", "USER", "TZ", "TMPDIR"), "theirs")
+    others = {"GITHUB_TOKEN": "t", "AWS_REGION": "eu-west-1", "LD_PRELOAD": "x.so", "LCD": "no locale"}
+    child = child_environment({**needed, **others}, {"A": Secret("1")}, is_pristine=True)
+    assert dict(child.variables) == {**needed, "A": Secret("1")}
+
+
+@pytest.mark.parametrize("name", IDENTITY)
+def test_another_identity_is_removed_when_ours_is_set(name: str) -> None:
+    """Whatever would make an SDK somebody else goes, with what belongs to it, and is named."""
+    parent = {name: "theirs", "AWS_CREDENTIAL_EXPIRATION": "soon", "AWS_REGION": "eu-west-1"}
+    secrets = {"AWS_ACCESS_KEY_ID": Secret("AKIA"), "AWS_SECRET_ACCESS_KEY": Secret("s")}
+    child = child_environment(parent, secrets)
+    assert set(child.variables) == {*secrets, "AWS_REGION"}
+    assert set(child.removed) == {name, "AWS_CREDENTIAL_EXPIRATION"} - set(secrets)
+
+
+@pytest.mark.parametrize("name", [*IDENTITY[:3], "AWS_PROFILE"])
+def test_any_part_of_our_identity_removes_theirs(name: str) -> None:
+    """One of ours is enough: an inherited key beside our token would be a mix of two sessions."""
+    parent = dict.fromkeys(IDENTITY, "theirs")
+    assert set(child_environment(parent, {name: Secret("ours")}).variables) == {name}
+
+
+def test_an_inherited_identity_stays_when_we_set_none() -> None:
+    """The command may use AWS as the caller does, when the environment has other variables only."""
+    parent = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_PROFILE": "p"}
+    child = child_environment(parent, {"AWS_REGION": Secret("eu-west-1"), "TOKEN": Secret("t")})
+    assert child.variables["AWS_ACCESS_KEY_ID"] == "AKIA"
+    assert child.removed == ()
+
+
+def test_keeping_existing_keeps_an_identity_whole() -> None:
+    """Their key without a token is not given our token: as one of theirs is there, none of ours is."""
+    secrets = {name: Secret("ours") for name in IDENTITY[:3]} | {"TOKEN": Secret("t")}
+    child = child_environment({"AWS_ACCESS_KEY_ID": "theirs"}, secrets, keeps_existing=True)
+    assert dict(child.variables) == {"AWS_ACCESS_KEY_ID": "theirs", "TOKEN": Secret("t")}
+    assert child.kept == tuple(sorted(IDENTITY[:3]))
+
+
+def test_keeping_existing_does_not_keep_an_expiry_without_its_session() -> None:
+    """An inherited expiry alone is no identity: ours is set, and that expiry goes."""
+    secrets = {name: Secret("ours") for name in IDENTITY[:3]}
+    child = child_environment({"AWS_CREDENTIAL_EXPIRATION": "soon"}, secrets, keeps_existing=True)
+    assert dict(child.variables) == secrets
+    assert child.removed == ("AWS_CREDENTIAL_EXPIRATION",)
+
+
+def test_values_that_are_not_utf8_survive() -> None:
+    """Bytes of a binary secret and of an inherited variable reach the child as they are."""
+    child = child_environment({"LATIN": "caf\udce9"}, {"BINARY": Secret.from_bytes(b"\xff\xfe\x01")})
+    assert encode(child) == {b"LATIN": b"caf\xe9", b"BINARY": b"\xff\xfe\x01"}
+
+
+def test_an_empty_secret_is_an_empty_variable() -> None:
+    """An empty value is a value."""
+    assert encode(child_environment({}, {"EMPTY": Secret("")})) == {b"EMPTY": b""}
+
+
+@pytest.mark.parametrize("value", ["hush\0hush", "hush\ud800"])
+def test_a_value_that_no_variable_can_hold_is_refused_by_name(value: str) -> None:
+    """NUL and half a surrogate pair: the variable is named, its value is not."""
+    with pytest.raises(ValueUnusable) as caught:
+        encode(child_environment({}, {"TOKEN": Secret(value)}))
+    assert "`TOKEN`" in caught.value.message
+    assert "hush" not in f"{caught.value.message}{caught.value.why}{caught.value.hint}"
+    assert caught.value.__cause__ is None
+
+
+def test_the_child_environment_does_not_print_secrets() -> None:
+    """Its repr, in a traceback or a failing test, has no value of ours."""
+    assert "hush" not in repr(child_environment({}, {"TOKEN": Secret("hush")}))

@@ -1,0 +1,493 @@
+"""Commands as real processes: found as a shell finds them, replaced, watched, signalled, ended."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dsops.errors import CommandFailed, CommandNotExecutable, CommandNotFound, CommandTimedOut
+from dsops.process import find_command
+from dsops.process.watch import watch
+from dsops.process.windows import run
+
+ENVIRONMENT = {b"PATH": os.fsencode(os.environ["PATH"])}
+PATIENCE_SECONDS = 20
+"""How long a test waits for what should come at once."""
+
+
+def script(folder: Path, name: str, text: str, mode: int = 0o755) -> str:
+    """The path of a new file with that text."""
+    path = folder / name
+    path.write_text(textwrap.dedent(text).lstrip())
+    path.chmod(mode)
+    return str(path)
+
+
+def watched(*command: str, timeout_seconds: float | None = None, grace_seconds: float = 10) -> int:
+    """The exit code of a command that is watched by this very process."""
+    path = find_command(command[0], os.environ["PATH"])
+    return watch(path, command, ENVIRONMENT, timeout_seconds=timeout_seconds, grace_seconds=grace_seconds)
+
+
+def python(body: str, *arguments: str) -> list[str]:
+    """A command line that runs this code in a new Python, with the names of this file's imports at hand."""
+    head = """
+    import os, signal, sys
+    from dsops.errors import CommandFailed
+    from dsops.process import replace
+    from dsops.process.watch import watch
+    environment = dict(os.environb)
+    """
+    return [sys.executable, "-c", textwrap.dedent(head) + textwrap.dedent(body), *arguments]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Returns as soon as the condition holds; a failure when that takes unreasonably long."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def is_gone(pid: int) -> bool:
+    """Whether no such process runs any more; a zombie runs no more."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return True
+    return state == "Z"
+
+
+class TestFindCommand:
+    """As a shell looks a command up."""
+
+    def test_the_first_folder_of_the_path_wins(self, tmp_path: Path) -> None:
+        """Folders are searched in the order of the PATH that is passed in, not of this process's own."""
+        (tmp_path / "a").mkdir()
+        (tmp_path / "b").mkdir()
+        first = script(tmp_path / "a", "tool", "")
+        second = script(tmp_path / "b", "tool", "")
+        assert find_command("tool", f"{tmp_path}/a:{tmp_path}/b") == first
+        assert find_command("tool", f"{tmp_path}/none:{tmp_path}/b") == second
+
+    def test_a_file_that_is_not_executable_does_not_hide_a_later_one(self, tmp_path: Path) -> None:
+        """A shell goes on looking, and so do we; a folder of that name does not count at all."""
+        for name in "abc":
+            (tmp_path / name).mkdir()
+        script(tmp_path / "a", "tool", "", mode=0o644)
+        (tmp_path / "b" / "tool").mkdir()
+        found = script(tmp_path / "c", "tool", "")
+        assert find_command("tool", f"{tmp_path}/a:{tmp_path}/b:{tmp_path}/c") == found
+
+    def test_a_name_with_a_slash_is_a_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """`./deploy.sh` is looked for in the working folder, not on the PATH."""
+        script(tmp_path, "deploy.sh", "")
+        monkeypatch.chdir(tmp_path)
+        assert find_command("./deploy.sh", "/nowhere") == "./deploy.sh"
+
+    def test_an_empty_entry_is_the_working_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """POSIX: a zero-length prefix in PATH means the current folder."""
+        script(tmp_path, "deploy.sh", "")
+        monkeypatch.chdir(tmp_path)
+        assert find_command("deploy.sh", "/nowhere:") == "./deploy.sh"
+        with pytest.raises(CommandNotFound):
+            find_command("deploy.sh", "/nowhere")
+
+    def test_without_a_path_the_systems_own_is_searched(self) -> None:
+        """An unset PATH is not an empty one."""
+        assert find_command("sh", None) in {"/bin/sh", "/usr/bin/sh"}
+
+    @pytest.mark.parametrize("name", ["no-such-tool", "./no-such-tool", ""])
+    def test_what_is_not_there_is_127(self, name: str) -> None:
+        """The name is in the message, and the code is a shell's."""
+        with pytest.raises(CommandNotFound, match=f"`{name}`") as caught:
+            find_command(name, os.environ["PATH"])
+        assert caught.value.exit_code == 127
+        assert caught.value.why
+
+    def test_a_file_of_the_working_folder_is_hinted_at(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """`deploy.sh` that lies here but not on the PATH: `./deploy.sh` was meant."""
+        script(tmp_path, "deploy.sh", "")
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(CommandNotFound) as caught:
+            find_command("deploy.sh", "/nowhere")
+        assert "`./deploy.sh`" in caught.value.hint
+
+    def test_a_whole_line_is_hinted_at(self) -> None:
+        """A command with spaces is a line for a shell."""
+        with pytest.raises(CommandNotFound) as caught:
+            find_command("echo $TOKEN | wc -c", os.environ["PATH"])
+        assert "sh -c" in caught.value.hint
+
+    def test_what_is_not_executable_is_126(self, tmp_path: Path) -> None:
+        """A file without the x bit, and a folder named outright."""
+        path = script(tmp_path, "deploy.sh", "", mode=0o644)
+        with pytest.raises(CommandNotExecutable) as caught:
+            find_command(path, "")
+        assert caught.value.exit_code == 126
+        assert f"chmod +x {path}" in caught.value.hint
+        with pytest.raises(CommandNotExecutable, match="is a folder"):
+            find_command(str(tmp_path), "")
+
+
+class TestReplace:
+    """This process becomes the command."""
+
+    def test_it_is_the_same_process_with_only_the_environment_given(self) -> None:
+        """The pid stays, arguments and variables are those given, bytes that are not UTF-8 too."""
+        body = """
+        print(os.getpid(), flush=True)
+        shown = "import os, sys; print(os.getpid(), sys.argv[1:], dict(os.environb))"
+        variables = {b"A": b"\\xff", b"LC_ALL": b"C.UTF-8"}
+        replace(sys.executable, ["python", "-c", shown, "a b", "--", ""], variables)
+        """
+        out = subprocess.run(python(body), capture_output=True, text=True, check=True).stdout.splitlines()
+        before, after = out[0], out[1]
+        assert after == f"{before} ['a b', '--', ''] {{b'A': b'\\xff', b'LC_ALL': b'C.UTF-8'}}"
+
+    def test_a_closed_pipe_ends_the_command_as_it_does_from_a_shell(self) -> None:
+        """Python ignores SIGPIPE and SIGXFSZ; the command must not inherit that."""
+        body = "replace('/bin/sh', ['sh', '-c', 'grep SigIgn /proc/self/status'], environment)"
+        out = subprocess.run(python(body), capture_output=True, text=True, check=True).stdout
+        ignored = int(out.split()[1], 16)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            assert not ignored & 1 << (number - 1)
+
+    def test_what_was_ignored_by_the_caller_stays_ignored(self) -> None:
+        """`nohup dsops exec ...` protects the command from SIGHUP."""
+        body = "replace('/bin/sh', ['sh', '-c', 'grep SigIgn /proc/self/status'], environment)"
+        command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *python(body)]
+        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert int(out.split()[1], 16) & 1 << (signal.SIGHUP - 1)
+
+    def test_only_descriptors_that_were_handed_in_are_handed_on(self) -> None:
+        """Our own sockets and files close; `<(...)` of the caller's shell stays open."""
+        body = """
+        ours = open("/dev/null")
+        replace("/bin/sh", ["sh", "-c", "ls /proc/self/fd; cat <&9"], environment)
+        """
+        command = ["bash", "-c", '"$@" 9<<<handed-in', "bash", *python(body)]
+        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        assert out == ["0", "1", "2", "3", "9", "handed-in"]  # 3 is what ls reads the folder with
+
+    def test_a_script_without_a_first_line_runs_in_sh(self, tmp_path: Path) -> None:
+        """As execvp and every shell have it."""
+        path = script(tmp_path, "deploy", 'echo "$0" "$1" "$A"\n')
+        body = f"replace({path!r}, ['deploy', 'one'], {{b'A': b'two'}})"
+        out = subprocess.run(python(body), capture_output=True, text=True, check=True).stdout
+        assert out == f"{path} one two\n"
+
+    def test_a_missing_interpreter_is_126(self, tmp_path: Path) -> None:
+        """The system says `no such file`, but the file is there: the reason names the interpreter."""
+        path = script(tmp_path, "deploy", "#!/no/such/interpreter\n")
+        with pytest.raises(CommandNotExecutable) as caught:
+            watch(path, ["deploy"], ENVIRONMENT, timeout_seconds=None)
+        assert "interpreter" in caught.value.why
+
+    def test_an_environment_that_is_too_large_names_its_largest_variable(self) -> None:
+        """E2BIG says nothing by itself; the value is not shown."""
+        body = """
+        try:
+            replace("/bin/true", ["true"], {b"SMALL": b"x", b"LARGE": b"hush" * 1000000})
+        except CommandFailed as error:
+            print(error.exit_code, error.why)
+        """
+        out = subprocess.run(python(body), capture_output=True, text=True, check=True).stdout
+        assert out == "126 the largest variable is `LARGE` with 4000000 bytes\n"
+
+
+class TestWatch:
+    """A command that is watched: its code, its signals, its end."""
+
+    @pytest.mark.parametrize(
+        ("command", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -KILL $$", 137), ("kill $$", 143)]
+    )
+    def test_the_code_is_the_commands(self, command: str, code: int) -> None:
+        """Its own exit code, or 128 + n for a signal, as a shell counts."""
+        assert watched("sh", "-c", command) == code
+
+    def test_signal_dispositions_are_those_of_a_shell(self, tmp_path: Path) -> None:
+        """SIGPIPE and SIGXFSZ are at their defaults here too, and nothing of ours is blocked."""
+        out = tmp_path / "out"
+        assert watched("sh", "-c", f"grep -E 'Sig(Ign|Blk)' /proc/self/status > {out}") == 0
+        masks = [int(line.split()[1], 16) for line in out.read_text().splitlines()]
+        # glibc's posix_spawn ignores 32 and 33, which it uses itself.
+        assert [mask & 0x7FFFFFFF for mask in masks] == [0, 0]
+
+    def test_a_script_without_a_first_line_runs_in_sh(self, tmp_path: Path) -> None:
+        """The same as when it replaces us."""
+        path = script(tmp_path, "deploy", 'test "$1" = one && exit 5\n')
+        assert watched(path, "one") == 5
+
+    @pytest.mark.parametrize("name", ["TERM", "HUP", "INT", "QUIT", "USR1", "USR2", "WINCH"])
+    def test_signals_reach_the_command_once_and_its_code_comes_back(self, name: str) -> None:
+        """The original died of SIGTERM and left the command running with the secrets."""
+        number = signal.Signals[f"SIG{name}"]
+        child = """
+        import signal, sys
+        seen = []
+        signal.signal({number}, lambda *_: seen.append(1))
+        print("ready", flush=True)
+        signal.pause()
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        signal.signal(signal.SIGALRM, lambda *_: sys.exit(40 + len(seen)))
+        while True:
+            signal.pause()
+        """
+        text = textwrap.dedent(child).format(number=int(number))
+        body = f"""
+        sys.exit(watch(sys.executable, ["python", "-c", {text!r}], environment, timeout_seconds=None))
+        """
+        with subprocess.Popen(python(body), stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(number)
+            assert process.wait(PATIENCE_SECONDS) == 41
+
+    def test_a_signal_that_the_caller_ignores_is_ignored_by_all(self) -> None:
+        """Under `nohup` neither we nor the command end by SIGHUP."""
+        body = """
+        words = ["sh", "-c", "echo ready; read line; exit 9"]
+        sys.exit(watch("/bin/sh", words, environment, timeout_seconds=None))
+        """
+        command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *python(body)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            assert process.stdin
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(signal.SIGHUP)
+            process.stdin.write("\n")
+            process.stdin.flush()
+            assert process.wait(PATIENCE_SECONDS) == 9
+
+    def test_the_time_limit_ends_grandchildren_too(self, tmp_path: Path) -> None:
+        """At 124 nothing is left of what the command started: asked first, so that it can clean up."""
+        pids = tmp_path / "pids"
+        command = f"""
+        trap 'echo asked >> {pids}; exit 0' TERM
+        sleep 600 & echo $! >> {pids}
+        wait
+        """
+        with pytest.raises(CommandTimedOut, match="`sh` ran longer than 0.3 s") as caught:
+            watched("sh", "-c", command, timeout_seconds=0.3)
+        assert caught.value.exit_code == 124
+        grandchild, asked = pids.read_text().split()
+        assert asked == "asked"
+        until(lambda: is_gone(int(grandchild)))
+
+    def test_who_does_not_listen_is_killed_after_the_grace(self, tmp_path: Path) -> None:
+        """A grandchild that ignores SIGTERM outlives its parent only for the grace."""
+        pids = tmp_path / "pids"
+        stubborn = f'sh -c \'trap "" TERM; echo $$ >> {pids}; while :; do sleep 1; done\''
+        with pytest.raises(CommandTimedOut):
+            watched("sh", "-c", f"{stubborn} & exec sleep 600", timeout_seconds=0.5, grace_seconds=0.3)
+        until(lambda: is_gone(int(pids.read_text())))
+
+    def test_a_stopped_command_is_ended_too(self) -> None:
+        """SIGTERM waits for a stopped process to go on; so it is told to."""
+        started = time.monotonic()
+        with pytest.raises(CommandTimedOut):
+            watched("sh", "-c", "kill -STOP $$", timeout_seconds=0.3, grace_seconds=PATIENCE_SECONDS)
+        assert time.monotonic() - started < PATIENCE_SECONDS / 2
+
+    def test_a_command_that_ends_in_time_is_not_touched(self, tmp_path: Path) -> None:
+        """The limit does nothing to what it left in the background either: that is what exec would do."""
+        pids = tmp_path / "pids"
+        command = f"sleep 600 & echo $! > {pids}; exit 3"
+        assert watched("sh", "-c", command, timeout_seconds=PATIENCE_SECONDS) == 3
+        left = int(pids.read_text())
+        assert not is_gone(left)
+        os.kill(left, signal.SIGKILL)
+
+    def test_the_callers_handlers_come_back(self) -> None:
+        """Afterwards this process handles signals as before."""
+        numbers = (signal.SIGINT, signal.SIGCHLD, signal.SIGTERM)
+        before = [signal.getsignal(number) for number in numbers]
+        watched("true")
+        assert [signal.getsignal(number) for number in numbers] == before
+
+
+class Terminal:
+    """A terminal with a session of its own, in which a command line runs; tests type and read."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.pid, self._descriptor = pty.fork()
+        if not self.pid:
+            os.execvp(command[0], command)
+        self.text = ""
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass
+
+    def type(self, text: str) -> None:
+        """Types; `\\x03` is Ctrl-C, `\\x1a` Ctrl-Z."""
+        os.write(self._descriptor, text.encode())
+
+    def expect(self, text: str) -> str:
+        """Waits until that is on the screen, takes it away with all before it, and gives that."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while text not in self.text:
+            ready, _, _ = select.select([self._descriptor], [], [], max(0, end - time.monotonic()))
+            assert ready, f"waited in vain for {text!r}, the screen says {self.text!r}"
+            try:
+                self.text += os.read(self._descriptor, 4096).decode()
+            except OSError:
+                assert text in self.text, f"the terminal closed before {text!r}: {self.text!r}"
+        before, _, self.text = self.text.partition(text)
+        return before + text
+
+    def code(self) -> int:
+        """Waits for the end; the exit code, negative for a signal."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < end:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.01)
+        raise AssertionError("it does not end")
+
+
+COUNTING = """
+import signal, sys
+seen = []
+signal.signal(signal.SIGINT, lambda *_: seen.append(1))
+print("ready", flush=True)
+line = sys.stdin.readline()
+print("read", line.strip(), "interrupted", len(seen), flush=True)
+"""
+
+
+DYING = "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); print('ready', flush=True)"
+
+
+def watching(child: str, *, then: str = "") -> list[str]:
+    """A command line that watches a Python child, prints the code, and exits with it."""
+    return python(f"""
+    code = watch(sys.executable, ["python", "-c", {child!r}], environment, timeout_seconds=60)
+    print("code", code, flush=True)
+    {then}
+    sys.exit(code)
+    """)
+
+
+class TestTerminal:
+    """A command that is watched on a terminal."""
+
+    def test_the_command_can_read_the_terminal_and_gets_one_interrupt_per_ctrl_c(self) -> None:
+        """The command's group is in the foreground; a Ctrl-C comes from the terminal, not again from us."""
+        with Terminal(watching(COUNTING)) as terminal:
+            terminal.expect("ready")
+            terminal.type("\x03")
+            terminal.expect("^C")
+            terminal.type("hello\n")
+            terminal.expect("read hello interrupted 1")
+            terminal.expect("code 0")
+            assert terminal.code() == 0
+
+    def test_a_script_ends_by_ctrl_c_with_a_pipe_beside_it_too(self) -> None:
+        """Here the signal comes to us, and we pass it on; the loop around us does not make its next turn."""
+        child = f"{DYING}; import time; time.sleep(600)"
+        loop = 'for i in 1 2; do "$@" < /dev/null; done; echo went on'
+        command = ["bash", "-c", loop, "bash", *watching(child)]
+        with Terminal(command) as terminal:
+            terminal.expect("ready")
+            terminal.type("\x03")
+            assert terminal.code() == -signal.SIGINT
+
+    def test_with_a_pipe_beside_it_the_command_gets_the_terminal_when_it_asks(self) -> None:
+        """In `dsops exec ... | less` the terminal stays with the pipeline until the command reads it."""
+        command = ["bash", "-c", '"$@" | cat', "bash", *watching(COUNTING)]
+        with Terminal(command) as terminal:
+            terminal.expect("ready")
+            terminal.type("hello\n")
+            terminal.expect("read hello interrupted 0")
+            terminal.expect("code 0")
+
+    def test_a_ctrl_c_that_ends_the_command_ends_the_script_around_us(self) -> None:
+        """The script would have got the signal from the terminal, had the command not had that for itself."""
+        command = ["bash", "-c", '"$@"; echo went on', "bash", *watching(f"{DYING}; input()")]
+        with Terminal(command) as terminal:
+            terminal.expect("ready")
+            terminal.type("\x03")
+            assert terminal.code() == -signal.SIGINT
+            assert "went on" not in terminal.text
+
+    def test_ctrl_z_stops_the_whole_job_and_fg_goes_on(self) -> None:
+        """An interactive shell gets its prompt back, and the command gets the terminal back."""
+        with Terminal(["bash", "--norc", "--noprofile", "-i"]) as terminal:
+            quoted = " ".join("'" + word.replace("'", "'\\''") + "'" for word in watching(COUNTING))
+            terminal.type("PS1='prompt''> '\n")
+            terminal.expect("prompt> ")
+            terminal.type(f"{quoted}\n")
+            terminal.expect("ready\r\n")
+            terminal.type("\x1a")
+            terminal.expect("Stopped")
+            terminal.expect("prompt> ")
+            terminal.type("fg\n")
+            terminal.type("hello\n")
+            terminal.expect("read hello interrupted 0")
+            terminal.expect("code 0")
+            terminal.expect("prompt> ")
+
+    def test_the_terminal_is_ours_again_afterwards(self) -> None:
+        """What runs after the command can read."""
+        with Terminal(watching("print('done')", then="print('typed', input(), flush=True)")) as terminal:
+            terminal.expect("code 0")
+            terminal.type("more\n")
+            terminal.expect("typed more")
+            assert terminal.code() == 0
+
+
+class TestWindows:
+    """What stands in for execve there; it needs nothing of Windows, so it is tried here."""
+
+    def test_the_code_is_the_commands(self) -> None:
+        """Arguments, environment and code go through."""
+        words = ["sh", "-c", 'test "$1 $A" = "one two" && exit 5', "sh", "one"]
+        assert run("/bin/sh", words, {b"A": b"two"}, timeout_seconds=None) == 5
+
+    def test_the_time_limit_is_124(self) -> None:
+        """The command is ended."""
+        with pytest.raises(CommandTimedOut):
+            run("/bin/sleep", ["sleep", "600"], ENVIRONMENT, timeout_seconds=0.2)
+
+    def test_what_can_not_be_started_is_126(self, tmp_path: Path) -> None:
+        """The reason is the system's."""
+        with pytest.raises(CommandFailed) as caught:
+            run(script(tmp_path, "x", "", mode=0o644), ["x"], ENVIRONMENT, timeout_seconds=None)
+        assert caught.value.exit_code == 126
+
+
+def test_replace_raises_what_the_system_says(tmp_path: Path) -> None:
+    """Where execve fails for a reason of its own, that reason is told."""
+    path = script(tmp_path, "deploy", "", mode=0o644)
+    body = f"""
+    try:
+        replace({path!r}, ["deploy"], environment)
+    except CommandFailed as error:
+        print(error.code, error.why)
+    """
+    out = subprocess.run(python(body), capture_output=True, text=True, check=True).stdout
+    assert out == "exec.not-executable Permission denied\n"
