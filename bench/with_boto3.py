@@ -1,0 +1,23 @@
+"""What a careful person writes without dsops: assume the role, read the secret, run the command."""
+
+import os
+import sys
+
+import boto3
+
+sts = boto3.client("sts", region_name="us-east-1")
+session = sts.assume_role(
+    RoleArn="arn:aws:iam::123456789012:role/ProdAccessRole",
+    RoleSessionName="dsops-session",
+    DurationSeconds=3600,
+)
+credentials = session["Credentials"]
+secrets = boto3.client(
+    "secretsmanager",
+    region_name="us-east-1",
+    aws_access_key_id=credentials["AccessKeyId"],
+    aws_secret_access_key=credentials["SecretAccessKey"],
+    aws_session_token=credentials["SessionToken"],
+)
+os.environ["SECRET_000"] = secrets.get_secret_value(SecretId="bench/000")["SecretString"]
+os.execvp(sys.argv[1], sys.argv[1:])
