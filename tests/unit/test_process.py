@@ -12,6 +12,7 @@ import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -238,15 +239,14 @@ class TestWatch:
         """The original died of SIGTERM and left the command running with the secrets."""
         number = signal.Signals[f"SIG{name}"]
         child = """
-        import signal, sys
+        import signal, sys, time
         seen = []
         signal.signal({number}, lambda *_: seen.append(1))
         print("ready", flush=True)
-        signal.pause()
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
-        signal.signal(signal.SIGALRM, lambda *_: sys.exit(40 + len(seen)))
-        while True:
-            signal.pause()
+        while not seen:
+            time.sleep(0.01)
+        time.sleep(0.05)
+        sys.exit(40 + len(seen))
         """
         text = textwrap.dedent(child).format(number=int(number))
         body = f"""
@@ -282,7 +282,7 @@ class TestWatch:
         sleep 600 & echo $! >> {pids}
         wait
         """
-        with pytest.raises(CommandTimedOut, match="`sh` ran longer than 0.3 s") as caught:
+        with pytest.raises(CommandTimedOut, match=r"`sh` ran longer than 0\.3 s") as caught:
             watched("sh", "-c", command, timeout_seconds=0.3)
         assert caught.value.exit_code == 124
         grandchild, asked = pids.read_text().split()
@@ -327,10 +327,10 @@ class Terminal:
     def __init__(self, command: list[str]) -> None:
         self.pid, self._descriptor = pty.fork()
         if not self.pid:
-            os.execvp(command[0], command)
+            os.execvp(command[0], command)  # noqa: S606 - no shell is meant
         self.text = ""
 
-    def __enter__(self) -> Terminal:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -342,7 +342,7 @@ class Terminal:
             pass
 
     def type(self, text: str) -> None:
-        """Types; `\\x03` is Ctrl-C, `\\x1a` Ctrl-Z."""
+        """Types; the control characters of ASCII are Ctrl and a letter."""
         os.write(self._descriptor, text.encode())
 
     def expect(self, text: str) -> str:
