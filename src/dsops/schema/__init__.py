@@ -1,0 +1,32 @@
+"""For each store type its keys, limits and identity fields, as data, and the one check that applies them.
+
+A plugin's types are passed in beside `BUILTIN_TYPES`.
+"""
+
+from __future__ import annotations
+
+from dsops.schema.aws import AWS_KEYS, AWS_TYPES
+from dsops.schema.check import Checked, check_setting, check_shape, check_store, missing_keys, unknown_key
+from dsops.schema.key import Conflict, Key, KeyKind, Setting, Settings, StoreType
+from dsops.schema.local import COMMON_KEYS, LOCAL_TYPES
+
+__all__ = [
+    "AWS_KEYS",
+    "BUILTIN_TYPES",
+    "COMMON_KEYS",
+    "Checked",
+    "Conflict",
+    "Key",
+    "KeyKind",
+    "Setting",
+    "Settings",
+    "StoreType",
+    "check_setting",
+    "check_shape",
+    "check_store",
+    "missing_keys",
+    "unknown_key",
+]
+
+BUILTIN_TYPES = {store_type.name: store_type for store_type in (*AWS_TYPES, *LOCAL_TYPES)}
+"""Type name -> what it takes, for the types that come with dsops."""

@@ -1,0 +1,265 @@
+r"""The AWS store types. Limits are those of the STS service model 2011-06-15, where no other source is named.
+
+AWS counts lengths in code points. Its `\w` is ASCII. Python's `re` has no `\p{L}\p{Z}\p{N}` for tags: its
+`\w` is letters, numbers and `_`, and the separators are spelled out.
+"""
+
+from __future__ import annotations
+
+from dsops.schema.key import Conflict, Key, Settings, StoreType
+from dsops.schema.local import COMMON_KEYS
+
+_ASSUME_ROLE = "the AssumeRole API reference"
+_SPACES = r" \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_TAG_CHARACTERS = rf"[\w.:/=+\-@{_SPACES}]"
+_NAME_CHARACTERS = r"[A-Za-z0-9_+=,.@-]"
+_NAME_SHAPE = "letters, digits and _+=,.@-"
+# A region goes into a host name: the same rule as in `endpoint`.
+_REGION = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+
+AWS_KEYS = (
+    Key(
+        "region",
+        "text",
+        "The AWS region; else its profile's, AWS_REGION, AWS_DEFAULT_REGION, or that of `credentials_from`.",
+        is_identity=False,
+        pattern=_REGION,
+        shape="a region's name, such as us-east-1",
+    ),
+    Key(
+        "profile",
+        "text",
+        "The AWS profile whose credentials are used; not together with `credentials_from`.",
+        is_identity=False,
+        minimum=1,
+    ),
+    Key(
+        "credentials_from",
+        "store",
+        "The store whose credentials are used; else those that the environment has.",
+        is_identity=False,
+    ),
+    Key(
+        "endpoint_url",
+        "url",
+        "The address to use instead of AWS's own. Hosts that are neither AWS's nor local need `dsops allow`.",
+        aliases=("endpoint",),
+    ),
+)
+"""What every AWS type takes besides `COMMON_KEYS`."""
+
+
+def _check_source(settings: Settings) -> list[Conflict]:
+    if "profile" in settings and "credentials_from" in settings:
+        message = "`profile` and `credentials_from` name two sources of credentials"
+        return [Conflict("profile", message, "remove one (an inherited one with `profile: null`)")]
+    return []
+
+
+def _check_sts(settings: Settings) -> list[Conflict]:
+    conflicts = _check_source(settings)
+    if "serial_number" not in settings:
+        conflicts += [
+            Conflict(key, f"`{key}` without `serial_number`", "name the MFA device that the code is of")
+            for key in ("token_code", "mfa_process")
+            if key in settings
+        ]
+    # STS: "Duplicate tag keys found. Please note that Tag keys are case insensitive."
+    names: dict[str, str] = {}
+    for name in _tag_names(settings):
+        if name.lower() in names:
+            message = f"the tags `{names[name.lower()]}` and `{name}` are one to AWS, which ignores case"
+            conflicts.append(Conflict("tags", message, "remove one of them"))
+        names[name.lower()] = name
+    transitive = settings.get("transitive_tag_keys", ())
+    for key in transitive if isinstance(transitive, tuple) else ():
+        if isinstance(key, str) and key.lower() not in names:
+            message = f"`{key}` is to be passed on, but is none of the `tags`"
+            conflicts.append(Conflict("transitive_tag_keys", message, "add it to `tags`, or remove it here"))
+    return conflicts
+
+
+def _tag_names(settings: Settings) -> list[str]:
+    tags = settings.get("tags", ())
+    return [pair[0] for pair in tags if isinstance(pair, tuple)] if isinstance(tags, tuple) else []
+
+
+_STS_KEYS = (
+    Key(
+        "role_arn",
+        "text",
+        "The role to assume.",
+        is_required=True,
+        aliases=("assume_role",),
+        pattern=r"arn:[a-z0-9-]+:iam::[0-9]{12}:role/(?:[!-~]+/)?[A-Za-z0-9_+=,.@-]{1,64}",
+        shape="a role's ARN, arn:aws:iam::ACCOUNT:role/NAME",
+        minimum=20,
+        maximum=2048,
+        source=_ASSUME_ROLE,
+    ),
+    Key(
+        "role_session_name",
+        "text",
+        "The session's name, as CloudTrail shows it; one made of `dsops` and your user name if it isn't set.",
+        characters=_NAME_CHARACTERS,
+        shape=_NAME_SHAPE,
+        minimum=2,
+        maximum=64,
+        source=_ASSUME_ROLE,
+    ),
+    Key(
+        "duration_seconds",
+        "integer",
+        "How long the session lives: 900 (15 minutes) to 43200 (12 hours), at most 3600 for a chained role.",
+        aliases=("duration",),
+        minimum=900,
+        maximum=43200,
+        source=_ASSUME_ROLE,
+    ),
+    Key(
+        "external_id",
+        "text",
+        "The external ID that the role's trust policy asks for; never shown.",
+        is_secret=True,
+        characters=r"[A-Za-z0-9_+=,.@:/-]",
+        shape="letters, digits and _+=,.@:/-",
+        minimum=2,
+        maximum=1224,
+        source=_ASSUME_ROLE,
+    ),
+    Key(
+        "serial_number",
+        "text",
+        "The MFA device: the ARN of a virtual one or the number of a hardware one.",
+        aliases=("mfa_serial_number",),
+        characters=r"[A-Za-z0-9_+=/:,.@-]",
+        shape="letters, digits and _+=/:,.@-",
+        minimum=9,
+        maximum=256,
+        source=_ASSUME_ROLE,
+    ),
+    Key(
+        "token_code",
+        "text",
+        "The MFA device's current code; asked for on the terminal where it isn't set.",
+        is_secret=True,
+        is_identity=False,
+        is_askable=True,
+        aliases=("mfa_token_code",),
+        pattern=r"[0-9]{6}",
+        shape="six digits",
+        source=_ASSUME_ROLE,
+    ),
+    Key(
+        "mfa_process",
+        "command",
+        "A command that prints the MFA device's current code.",
+        is_identity=False,
+    ),
+    Key(
+        "session_policy",
+        "policy",
+        "What the session may do at most, as JSON text or as YAML; it gets what this and the role allow.",
+        characters=r"[\t\n\r -ÿ]",
+        shape="characters up to U+00FF (others as \\uXXXX)",
+        minimum=1,
+        maximum=2048,
+        source=_ASSUME_ROLE,
+    ),
+    Key(
+        "policy_arns",
+        "texts",
+        "Managed policies of the role's account that limit the session like `session_policy`.",
+        pattern=r"arn:[a-z0-9-]+:iam::(?:[0-9]{12}|aws):policy/[!-~]+",
+        shape="a policy's ARN, arn:aws:iam::ACCOUNT:policy/NAME",
+        minimum=20,
+        maximum=2048,
+        maximum_items=10,
+        source=_ASSUME_ROLE,
+    ),
+    Key(
+        "tags",
+        "map",
+        "Session tags, key to value; the trust policy has to allow sts:TagSession.",
+        characters=_TAG_CHARACTERS,
+        shape="letters, digits, spaces and _.:/=+-@",
+        minimum=1,
+        maximum=128,
+        maximum_value=256,
+        maximum_items=50,
+        source=_ASSUME_ROLE,
+    ),
+    Key(
+        "transitive_tag_keys",
+        "texts",
+        "The keys of `tags` that go on to the roles that this session assumes.",
+        characters=_TAG_CHARACTERS,
+        shape="letters, digits, spaces and _.:/=+-@",
+        minimum=1,
+        maximum=128,
+        maximum_items=50,
+        source=_ASSUME_ROLE,
+    ),
+    Key(
+        "source_identity",
+        "text",
+        "Who is behind the session, through every hop; the trust policy has to allow sts:SetSourceIdentity.",
+        characters=_NAME_CHARACTERS,
+        shape=_NAME_SHAPE,
+        minimum=2,
+        # 64 until July 2026, when STS and its model went to 256.
+        maximum=256,
+        source=_ASSUME_ROLE,
+    ),
+)
+
+AWS_TYPES = (
+    StoreType(
+        "aws.sts",
+        "A role that is assumed through AWS STS. Other stores use it by `credentials_from`, "
+        "and variables can read its credentials.",
+        (*COMMON_KEYS, *AWS_KEYS, *_STS_KEYS),
+        gives_credentials=True,
+        takes_credentials=True,
+        check_together=_check_sts,
+    ),
+    StoreType(
+        "aws.secretsmanager",
+        "AWS Secrets Manager. A key is a secret's name or ARN.",
+        (
+            *COMMON_KEYS,
+            *AWS_KEYS,
+            Key(
+                "batch",
+                "text",
+                "`auto`: more than ten secrets are read by BatchGetSecretValue; `never`: each by itself.",
+                is_identity=False,
+                choices=("auto", "never"),
+            ),
+        ),
+        takes_credentials=True,
+        check_together=_check_source,
+    ),
+    StoreType(
+        "aws.ssm",
+        "AWS Systems Manager Parameter Store. A key is a parameter's name, path or ARN.",
+        (
+            *COMMON_KEYS,
+            *AWS_KEYS,
+            Key(
+                "with_decryption",
+                "boolean",
+                "Whether SecureString parameters are decrypted; true if it isn't set.",
+                is_identity=False,
+            ),
+            Key(
+                "parameter_prefix",
+                "text",
+                "What is put before each key to get the parameter's name: `/prod/`.",
+                is_identity=False,
+            ),
+        ),
+        takes_credentials=True,
+        check_together=_check_source,
+    ),
+)

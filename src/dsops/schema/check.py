@@ -1,0 +1,349 @@
+"""A key and what is written for it -> a setting, or what is wrong with it.
+
+`config` applies this to texts without `${NAME}`, `plan` after interpolation to all that an environment needs.
+*Problems* are wrong whoever reads them: a list where a text belongs. *Limits* are what AWS would refuse; they
+only count for a store that is needed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping as MappingOf
+from typing import NamedTuple
+
+from dsops.arn import is_account_id, parse_arn
+from dsops.document import Mapping, Node, Scalar, Sequence, parse_json, to_json
+from dsops.endpoint import is_loopback, parse_address
+from dsops.errors import Problem, Where, nearest
+from dsops.model import Field
+from dsops.schema.key import Key, Setting, Settings, StoreType
+from dsops.secret import Secret
+
+_TRUE = frozenset({"true", "yes", "on"})
+_FALSE = frozenset({"false", "no", "off"})
+_INTEGER = re.compile(r"[-+]?[0-9]{1,15}")
+
+_WANTED = {"integer": "a whole number", "boolean": "true or false", "store": "the name of a store"}
+
+_CREDENTIAL_KEYS = frozenset({"role_arn", "assume_role", "external_id", "role_session_name", "serial_number"})
+_KEY_PAIR = frozenset({"access_key_id", "secret_access_key", "session_token"})
+
+
+class Checked(NamedTuple):
+    """`setting` is None when there are problems; limits leave it as it is."""
+
+    setting: Setting | None
+    problems: tuple[Problem, ...]
+    limits: tuple[Problem, ...]
+
+
+class CheckedStore(NamedTuple):
+    """The settings that have no problems, under their canonical names, and what is wrong."""
+
+    settings: Settings
+    problems: tuple[Problem, ...]
+    limits: tuple[Problem, ...]
+
+
+def check_store(
+    store_type: StoreType, fields: MappingOf[str, Field], where: Where, path: str
+) -> CheckedStore:
+    """Every field of a store, its texts expanded; missing keys are problems, conflicts of keys are limits."""
+    keys = {key.name: key for key in store_type.keys}
+    settings: dict[str, Setting] = {}
+    problems = list(missing_keys(store_type, fields, where, path))
+    limits: list[Problem] = []
+    for name, field in fields.items():
+        key = keys.get(name)
+        if key is None:
+            problems.append(unknown_key(store_type, name, field.where, path))
+            continue
+        checked = check_setting(key, field, f"{path}.{name}")
+        problems += checked.problems
+        limits += checked.limits
+        if checked.setting is not None:
+            settings[name] = checked.setting
+    for conflict in store_type.check_together(settings) if store_type.check_together else ():
+        field = fields[conflict.key]
+        limits.append(Problem(field.where, f"{path}.{conflict.key}", conflict.message, conflict.hint))
+    return CheckedStore(settings, tuple(problems), tuple(limits))
+
+
+def check_setting(key: Key, field: Field, path: str) -> Checked:
+    """One field whose texts are expanded. `path` is its dotted path, `secretStores.prod.role_arn`."""
+    found = _Findings(key, field.where.file, path)
+    if problem := check_shape(key, field, path):
+        return Checked(None, (problem,), ())
+    setting = found.convert(field.node)
+    if found.problems:
+        setting = None
+    return Checked(setting, tuple(found.problems), tuple(found.limits))
+
+
+def check_shape(key: Key, field: Field, path: str) -> Problem | None:
+    """What is wrong with a field whatever its `${NAME}`s hold: a list where a text belongs, and the like."""
+    node = field.node
+    if key.kind == "map":
+        good = isinstance(node, Mapping) and all(isinstance(value, Scalar) for _, value in node.entries)
+        wanted = "a mapping of texts"
+    elif key.kind in ("texts", "command"):
+        good = _is_text(node) or (isinstance(node, Sequence) and all(map(_is_text, node.items)))
+        wanted = "a list of texts" if key.kind == "texts" else "a command line, or a list of its words"
+    elif key.kind == "policy":
+        good = _is_text(node) or isinstance(node, Mapping)
+        wanted = "a JSON text or a mapping"
+    else:
+        good = _is_text(node)
+        wanted = _WANTED.get(key.kind, "one text")
+    if good:
+        return None
+    return Problem(
+        Where(field.where.file, node.line), path, f"`{key.name}` takes {wanted}, not {_kind(node)}"
+    )
+
+
+def missing_keys(
+    store_type: StoreType, fields: MappingOf[str, Field], where: Where, path: str
+) -> list[Problem]:
+    """One problem for each required key that is not there."""
+    return [
+        Problem(where, path, f"`{key.name}` is missing", f"{store_type.name} needs it: {key.help}")
+        for key in store_type.keys
+        if key.is_required and key.name not in fields
+    ]
+
+
+def unknown_key(store_type: StoreType, name: str, where: Where, path: str) -> Problem:
+    """The problem of a key that the store's type does not take, with what was probably meant."""
+    hint = ""
+    if meant := nearest(name, [key.name for key in store_type.keys]):
+        hint = f"did you mean `{meant}`?"
+    elif store_type.takes_credentials and name in _CREDENTIAL_KEYS:
+        hint = "make a store of type aws.sts with it, and name that in `credentials_from`"
+    elif name in _KEY_PAIR:
+        hint = "keys don't belong in a configuration: put them into the environment or a `profile`"
+    return Problem(where, f"{path}.{name}", f"{store_type.name} has no key `{name}`", hint)
+
+
+class _Findings:
+    """Collects what is wrong with one key's value while it is converted."""
+
+    def __init__(self, key: Key, file: str, path: str) -> None:
+        self.key = key
+        self.problems: list[Problem] = []
+        self.limits: list[Problem] = []
+        self._file = file
+        self._path = path
+
+    def convert(self, node: Node) -> Setting | None:
+        """The setting, as far as it can be made of a node of the right shape."""
+        if isinstance(node, Mapping):
+            return self._policy(node, to_json(node)) if self.key.kind == "policy" else self._map(node)
+        if isinstance(node, Sequence):
+            self._check_count(len(node.items), node.line)
+            texts = [item for item in node.items if isinstance(item, Scalar)]
+            if self.key.kind == "command":
+                return self._command([item.text for item in texts], node.line)
+            return tuple([self._text(item.text, item.line) for item in texts])
+        return self._scalar(node.text, node.line)
+
+    def _scalar(self, text: str, line: int) -> Setting | None:
+        kind = self.key.kind
+        if kind == "integer":
+            return self._integer(text, line)
+        if kind == "boolean":
+            return self._boolean(text, line)
+        if kind == "policy":
+            return self._policy_text(text, line)
+        if kind == "command":
+            return self._command_line(text, line)
+        if kind == "texts":
+            return (self._text(text, line),)
+        if kind == "url":
+            self._check_address(text, line)
+        checked = self._text(text, line)
+        return Secret(checked) if self.key.is_secret else checked
+
+    def _text(self, text: str, line: int) -> str:
+        key = self.key
+        if "\0" in text:
+            self._problem(line, f"`{key.name}` holds a NUL character")
+        if key.choices and text not in key.choices:
+            meant = nearest(text, key.choices)
+            hint = f"did you mean `{meant}`?" if meant else ""
+            self._problem(line, f"`{key.name}` is one of {', '.join(key.choices)}", hint)
+        self._check_length(text, line, key.minimum, key.maximum)
+        self._check_characters(text, line)
+        if key.pattern and not re.fullmatch(key.pattern, text):
+            shown = "" if key.is_secret else f": `{_shorten(text)}`"
+            hint = "" if key.is_secret else _arn_hint(text, key)
+            self._limit(line, f"`{key.name}` has to be {key.shape}{shown}", hint, with_source=not key.shape)
+        return text
+
+    def _integer(self, text: str, line: int) -> int | None:
+        key = self.key
+        if not _INTEGER.fullmatch(text.strip()):
+            self._problem(line, f"`{key.name}` takes a whole number, not `{_shorten(text)}`")
+            return None
+        number = int(text)
+        hint = f"write a number from {key.minimum} to {key.maximum}"
+        if key.maximum is not None and number > key.maximum:
+            self._limit(line, f"`{key.name}` is {number}, and the most is {key.maximum}", hint)
+        elif key.minimum is not None and number < key.minimum:
+            self._limit(line, f"`{key.name}` is {number}, and the least is {key.minimum}", hint)
+        return number
+
+    def _boolean(self, text: str, line: int) -> bool | None:
+        word = text.strip().lower()
+        if word in _TRUE or word in _FALSE:
+            return word in _TRUE
+        self._problem(line, f"`{self.key.name}` takes true or false, not `{_shorten(text)}`")
+        return None
+
+    def _map(self, node: Mapping) -> Setting:
+        key = self.key
+        self._check_count(len(node.entries), node.line)
+        pairs = [(name, value) for name, value in node.entries if isinstance(value, Scalar)]
+        for name, value in pairs:
+            self._check_length(name.text, name.line, key.minimum, key.maximum)
+            self._check_characters(name.text, name.line)
+            text = "" if value.kind == "null" else value.text
+            self._check_length(text, value.line, None, key.maximum_value)
+            self._check_characters(text, value.line)
+            if "\0" in name.text + text:
+                self._problem(value.line, f"`{key.name}` holds a NUL character")
+        texts = [(name.text, "" if value.kind == "null" else value.text) for name, value in pairs]
+        return tuple([(name, Secret(text)) for name, text in texts]) if key.is_secret else tuple(texts)
+
+    def _policy_text(self, text: str, line: int) -> Setting | None:
+        document = parse_json(text, self._file)
+        for problem in document.problems:
+            # A block text starts on the line after its key, others on the same: the policy's line is sure.
+            place = f"line {problem.where.line} of the policy"
+            message = f"`{self.key.name}` is not JSON: {problem.message} ({place})"
+            self._limit(line, message, problem.hint, with_source=False)
+        root = document.root
+        if document.problems:
+            return None
+        if not isinstance(root, Mapping):
+            self._limit(line, f"`{self.key.name}` is not a JSON object", with_source=False)
+            return None
+        return self._policy(root, to_json(root), line)
+
+    def _policy(self, root: Mapping, compact: str, line: int = 0) -> Setting:
+        line = line or root.line
+        # Beyond U+00FF only an escape passes AWS's pattern; outside of strings JSON has nothing there.
+        text = re.sub(r"[^\x00-\xff]", _json_escape, compact)
+        if root.get("Statement") is None:
+            hint = 'a policy is {"Version": "2012-10-17", "Statement": [...]}'
+            self._limit(line, f"`{self.key.name}` has no `Statement`", hint, with_source=False)
+        self._check_length(text, line, self.key.minimum, self.key.maximum)
+        self._check_characters(text, line)
+        return text
+
+    def _command_line(self, text: str, line: int) -> Setting | None:
+        import shlex
+
+        try:
+            words = shlex.split(text)
+        except ValueError as error:
+            self._problem(line, f"`{self.key.name}` can't be split into words: {str(error).lower()}")
+            return None
+        return self._command(words, line)
+
+    def _command(self, words: list[str], line: int) -> Setting | None:
+        if not words or not words[0]:
+            self._problem(line, f"`{self.key.name}` names no command")
+            return None
+        if any("\0" in word for word in words):
+            self._problem(line, f"`{self.key.name}` holds a NUL character")
+            return None
+        return tuple(words)
+
+    def _check_address(self, text: str, line: int) -> None:
+        address = parse_address(text)
+        if address is None:
+            self._problem(line, f"`{self.key.name}` is not an address", "write https://host[:port][/path]")
+        elif address.scheme == "http" and not is_loopback(address.host):
+            message = f"`{self.key.name}` would send credentials unencrypted to {address.authority}"
+            self._problem(line, message, f"write https://{address.authority}")
+
+    def _check_count(self, count: int, line: int) -> None:
+        most = self.key.maximum_items
+        if most is not None and count > most:
+            self._limit(line, f"`{self.key.name}` has {count} entries, and the most is {most}")
+
+    def _check_length(self, text: str, line: int, minimum: int | None, maximum: int | None) -> None:
+        key = self.key
+        if maximum is not None and len(text) > maximum:
+            self._limit(line, f"`{key.name}` has {len(text)} characters, and the most is {maximum}")
+        elif minimum is not None and len(text) < minimum:
+            state = "empty" if not text else f"{len(text)} character{'s' if len(text) > 1 else ''} long"
+            self._limit(line, f"`{key.name}` is {state}, and the least is {minimum}")
+
+    def _check_characters(self, text: str, line: int) -> None:
+        key = self.key
+        if not key.characters or re.fullmatch(f"{key.characters}*", text):
+            return
+        for index, character in enumerate(text):
+            if not re.fullmatch(key.characters, character):
+                # Of a secret not even one character is shown, unless it is the usual mistake: white space.
+                shown = f"`{character}`" if not key.is_secret else "another one"
+                shown = "white space" if character.isspace() else shown
+                message = f"`{key.name}` takes {key.shape}; {shown} stands at position {index + 1}"
+                self._limit(line, message, "" if key.is_secret else _name_hint(text, key))
+                return
+
+    def _problem(self, line: int, message: str, hint: str = "") -> None:
+        self.problems.append(Problem(Where(self._file, line), self._path, message, hint))
+
+    def _limit(self, line: int, message: str, hint: str = "", *, with_source: bool = True) -> None:
+        source = f" ({self.key.source})" if with_source and self.key.source else ""
+        self.limits.append(Problem(Where(self._file, line), self._path, message + source, hint))
+
+
+def _is_text(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.kind != "null"
+
+
+def _kind(node: Node) -> str:
+    if isinstance(node, Mapping):
+        return "this mapping"
+    if isinstance(node, Sequence):
+        return "this list"
+    return "nothing" if node.kind == "null" else "a text"
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:80]}..."
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    if code > 0xFFFF:
+        code -= 0x10000
+        return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
+    return f"\\u{code:04x}"
+
+
+def _name_hint(text: str, key: Key) -> str:
+    """A name that AWS takes instead; the user's own is never changed silently."""
+    fit = "".join([character if re.fullmatch(key.characters, character) else "-" for character in text])
+    return f"`{fit}` would do" if key.kind == "text" and len(fit) <= (key.maximum or 0) else ""
+
+
+def _arn_hint(text: str, key: Key) -> str:
+    """What is wrong with a text that should be an ARN."""
+    if not key.shape.endswith("/NAME"):
+        return ""
+    arn = parse_arn(text)
+    if arn is None:
+        return "an ARN has six parts between colons" if text.startswith("arn:") else "this is not an ARN"
+    if arn.resource_type == "assumed-role":
+        return "this is a session of a role: name the role itself"
+    wanted = "policy" if "policy" in key.pattern else "role"
+    if arn.service != "iam" or arn.resource_type != wanted:
+        return f"this is the ARN of a {arn.resource_type} of {arn.service}, not of a {wanted} of iam"
+    if not is_account_id(arn.account):
+        return f"an account id has 12 digits, this one has {len(arn.account)}"
+    return "an ARN of iam has no region" if arn.region else ""

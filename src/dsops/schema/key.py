@@ -1,0 +1,84 @@
+"""The shape of a key, of a store type, and of a checked value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple
+
+from dsops.secret import Secret
+
+Setting = (
+    str | int | bool | Secret | tuple[str, ...] | tuple[tuple[str, str], ...] | tuple[tuple[str, Secret], ...]
+)
+"""A key's value after every check: `texts` and `command` are a tuple, `map` a tuple of pairs, order kept."""
+
+Settings = Mapping[str, Setting]
+
+KeyKind = Literal[
+    "text",  # any scalar, kept as written: account ids and MFA codes never become numbers
+    "integer",  # a whole number, also as quoted or interpolated text
+    "boolean",
+    "texts",  # a list of texts; one text stands for a list of one
+    "map",  # text -> text
+    "policy",  # a JSON text or a YAML mapping; a setting is its compact JSON text
+    "command",  # a command line (text or list), a setting is its argv: only in allowed configurations
+    "url",  # an endpoint: AWS's, loopback, or only in allowed configurations
+    "store",  # the name of another store; never interpolated
+]
+
+
+class Key(NamedTuple):
+    """One key that a store type takes."""
+
+    name: str
+    kind: KeyKind
+    help: str
+    """One sentence for the reference, the JSON Schema and an editor's hover."""
+    is_required: bool = False
+    is_secret: bool = False
+    """Never shown, also not in `plan`: external IDs, MFA codes."""
+    is_identity: bool = True
+    """Whether it decides whose session it is, and so belongs in the fingerprint."""
+    is_askable: bool = False
+    """Whether a person can be asked for it at run time: an unset `${NAME}` in it is no error."""
+    aliases: tuple[str, ...] = ()
+    """The original tool's names for it, accepted with a note."""
+    choices: tuple[str, ...] = ()
+    characters: str = ""
+    """A regular expression for each character, AWS's own where AWS has one; in a map, of keys and values."""
+    pattern: str = ""
+    """A regular expression for the whole text (of `texts`, each one) after interpolation."""
+    shape: str = ""
+    """What `characters` or `pattern` ask for, in words: `letters, digits and _+=,.@-`."""
+    minimum: int | None = None
+    """The smallest integer, or the shortest text in code points; of a map, the shortest key."""
+    maximum: int | None = None
+    """The largest integer, or the longest text in code points; of a map, the longest key."""
+    maximum_value: int | None = None
+    """The longest value of a map, in code points."""
+    maximum_items: int | None = None
+    """How many `texts`, or entries of a map, there may be."""
+    source: str = ""
+    """Where the limits come from, named in the error: `the AssumeRole API reference`."""
+
+
+class Conflict(NamedTuple):
+    """Something wrong with a key's value only because of another key's."""
+
+    key: str
+    message: str
+    hint: str = ""
+
+
+class StoreType(NamedTuple):
+    """One `type:` of the config."""
+
+    name: str
+    help: str
+    keys: tuple[Key, ...]
+    gives_credentials: bool = False
+    gives_secrets: bool = True
+    takes_credentials: bool = False
+    """Whether `credentials_from`, `profile` and `region` make sense on it."""
+    check_together: Callable[[Settings], list[Conflict]] | None = None
+    """Finds what is wrong between keys that are right by themselves."""

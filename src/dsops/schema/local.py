@@ -1,0 +1,44 @@
+"""The store types that ask nobody: values in the file itself, and the environment dsops was started in."""
+
+from __future__ import annotations
+
+from dsops.schema.key import Key, StoreType
+
+COMMON_KEYS = (
+    Key(
+        "timeout_ms",
+        "integer",
+        "How long one request of this store may take, in milliseconds; 30000 if it isn't set.",
+        is_identity=False,
+        minimum=1,
+        maximum=600_000,
+        source="dsops: ten minutes are enough for any request",
+    ),
+)
+"""What every type takes."""
+
+LOCAL_TYPES = (
+    StoreType(
+        "literal",
+        "Values that stand in the configuration itself, for defaults and tests.",
+        (
+            *COMMON_KEYS,
+            Key(
+                "values",
+                "map",
+                "The store's secrets: key to value, each kept as it is written.",
+                is_required=True,
+                is_secret=True,
+                is_identity=False,
+            ),
+        ),
+    ),
+    StoreType(
+        "env",
+        "Variables of the environment that dsops was started in.",
+        (
+            *COMMON_KEYS,
+            Key("prefix", "text", "What is put before each key to get the variable's name: `APP_`."),
+        ),
+    ),
+)
