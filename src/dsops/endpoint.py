@@ -21,6 +21,8 @@ GLOBAL_REGION = "aws-global"
 # A region goes into a host name: anything but a plain label could point the credentials at another host.
 _REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?\Z")
+# One slash between segments and no `.` or `..`: signers differ in what they make of those.
+_PATH = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~!$&'()*+,;=:%-]+)*/?\Z")
 _IPV6 = re.compile(r"\[[0-9A-Fa-f:.]{2,45}\]\Z")
 _LOOPBACK_IPV4 = re.compile(r"127(?:\.[0-9]{1,3}){3}\Z")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -99,7 +101,7 @@ def parse_address(url: str) -> Address | None:
     scheme, separator, rest = url.partition("://")
     scheme = scheme.lower()
     authority, slash, path = rest.partition("/")
-    if not separator or scheme not in _DEFAULT_PORTS or re.search(r"[?#@\\\s\x00-\x1f\x7f]", rest):
+    if not separator or scheme not in _DEFAULT_PORTS or not _PATH.match(slash + path):
         return None
     host, port = authority, ""
     if not _IPV6.match(authority):

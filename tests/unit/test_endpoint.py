@@ -132,6 +132,13 @@ def test_unencrypted_endpoints_on_loopback_are_taken(url: str) -> None:
         "https://",
         "https:///path",
         "https://user:pw@host",
+        "https://host/a//b",
+        "https://host/a/../b",
+        "https://host/./a",
+        "https://host/..",
+        "https://host/a@b",
+        "https://host/a b",
+        "https://host/\u00e9",
         "https://host?x=1",
         "https://host#f",
         "https://host:0",
@@ -147,7 +154,7 @@ def test_unencrypted_endpoints_on_loopback_are_taken(url: str) -> None:
     ],
 )
 def test_an_address_that_is_not_plain_is_refused(url: str) -> None:
-    """User parts, queries, fragments, bad ports and control characters are none of an endpoint's."""
+    """User parts, queries, fragments, bad ports and paths that signers read differently are no endpoint's."""
     with pytest.raises(ConfigError, match="AWS_ENDPOINT_URL_STS is not an address"):
         resolve_endpoint("sts", "us-east-1", {"AWS_ENDPOINT_URL_STS": url})
 

@@ -1,0 +1,274 @@
+"""Requests on the wire: one CurlMulti that signs, pools connections and moves every transfer side by side.
+
+The only file that knows pycurl. Where that can't be had, `open_driver` gives the driver of transport_urllib3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from io import BytesIO
+from select import select
+from time import monotonic, sleep
+from typing import Any, cast
+
+from dsops.aws import wire
+from dsops.aws.network import Proxy, Trust, system_trust
+from dsops.aws.wire import MAX_ANSWER_BYTES, MAX_CONNECTIONS, Request, Response
+from dsops.errors import ConfigError, ServiceError
+from dsops.tasks import Driver
+
+try:
+    import pycurl
+except ImportError:  # no wheel for this platform: the README's table says where
+    pycurl = None
+
+# Older ones sign some requests wrongly and don't bound an answer of unknown length (MAXFILESIZE, 8.4).
+_OLDEST_LIBCURL = 0x080A00
+
+# libcurl's numbers for answers that are no HTTP/1: wrong protocol, weird reply, bad encoding, too large head.
+_RUBBISH = (1, 8, 61, 100)
+
+_HIGH_DESCRIPTOR = 900
+_BLIND_SECONDS = 0.01
+"""How long to wait when some socket may not be seen."""
+
+
+def open_driver(environ: Mapping[str, str]) -> Driver:
+    """What moves the bytes: libcurl, else urllib3 and botocore's signer (DSOPS_TRANSPORT=urllib3)."""
+    wanted = environ.get("DSOPS_TRANSPORT", "")
+    if wanted not in ("", "pycurl", "urllib3"):
+        raise ConfigError(f"DSOPS_TRANSPORT is `{wanted}`", hint="use pycurl or urllib3, or unset it")
+    if wanted != "urllib3":
+        if pycurl is not None and pycurl.version_info()[2] >= _OLDEST_LIBCURL:
+            return CurlDriver()
+        if wanted:
+            raise ConfigError("there is no pycurl with libcurl 8.10 or newer", hint="unset DSOPS_TRANSPORT")
+    from dsops.aws.transport_urllib3 import ThreadDriver
+
+    return ThreadDriver()
+
+
+class _Transfer:
+    """One request under way. Any: pycurl ships no types."""
+
+    __slots__ = ("body", "curl", "headers", "request", "token")
+
+    def __init__(self, request: Request, token: object, curl: Any) -> None:
+        self.request = request
+        self.token = token
+        self.curl = curl
+        self.headers: list[bytes] = []
+        self.body = BytesIO()
+
+
+class CurlDriver:
+    """Transfers on one CurlMulti. It belongs to one thread, and to no child of a fork.
+
+    Connections stay open from one run to the next. libcurl calls back nothing that is written in Python, just
+    `list.append` and `BytesIO.write`: pycurl swallows a Ctrl-C that comes while Python code runs in a
+    callback (seen with those of its socket interface, which would be the other way to wait).
+    """
+
+    def __init__(self) -> None:
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, MAX_CONNECTIONS)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, MAX_CONNECTIONS)
+        self._transfers: dict[Any, _Transfer] = {}
+        self._system_trust: Trust | None = None
+
+    def start(self, request: object, token: object) -> None:
+        """Begins a transfer."""
+        curl = pycurl.Curl()
+        transfer = _Transfer(cast("Request", request), token, curl)
+        self._prepare(transfer)
+        self._transfers[curl] = transfer
+        self._multi.add_handle(curl)
+
+    def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
+        """The transfers that finished, each a Response or a ServiceError; waits for the first one."""
+        until = monotonic() + timeout_seconds
+        while True:
+            self._multi.perform()
+            finished = self._finished()
+            left = until - monotonic()
+            if finished or left <= 0:
+                return finished
+            self._wait(left)
+
+    def cancel(self) -> None:
+        """Ends every transfer; connections that are between two requests stay open."""
+        for curl in list(self._transfers):
+            self._forget(curl)
+
+    def close(self) -> None:
+        """Ends everything and closes the connections."""
+        self.cancel()
+        self._multi.close()
+
+    def preconnect(self, url: str, *, proxy: Proxy | None = None, trust: Trust | None = None) -> None:
+        """Opens a connection that a later request to the same host finds ready.
+
+        By an unsigned HEAD: libcurl gives no connection that carried nothing to a later transfer. Nothing
+        comes of a failure; the request that needs the connection will tell.
+        """
+        self.start(Request("HEAD", url, proxy=proxy, trust=trust), None)
+
+    def _finished(self) -> list[tuple[object, object]]:
+        finished: list[tuple[object, object]] = []
+        while True:
+            waiting, succeeded, failed = self._multi.info_read()
+            finished += [self._settle(curl, None) for curl in succeeded]
+            finished += [self._settle(curl, (number, text)) for curl, number, text in failed]
+            if not waiting:
+                return [each for each in finished if each[0] is not None]
+
+    def _settle(self, curl: Any, failure: tuple[int, str] | None) -> tuple[object, object]:
+        transfer = self._transfers[curl]
+        outcome = _failed(transfer, *failure) if failure else _answered(transfer)
+        self._forget(curl)
+        return transfer.token, outcome
+
+    def _forget(self, curl: Any) -> None:
+        del self._transfers[curl]
+        self._multi.remove_handle(curl)
+        # At once: it holds the session token and the secret key.
+        curl.close()
+
+    def _wait(self, seconds: float) -> None:
+        """Until a socket is ready, libcurl's own timer is due, or that long."""
+        timer = self._multi.timeout()
+        if timer >= 0:
+            seconds = min(seconds, timer / 1000)
+        readers, writers, others = self._multi.fdset()
+        sockets = [*readers, *writers, *others]
+        # None while a name is looked up, and none above 1023, where `fd_set` ends: many files may be open.
+        if max(sockets, default=1023) > _HIGH_DESCRIPTOR:
+            seconds = min(seconds, _BLIND_SECONDS)
+        if sockets:
+            select(readers, writers, others, seconds)
+        else:
+            sleep(seconds)
+
+    def _prepare(self, transfer: _Transfer) -> None:
+        """Sets every option that decides where something goes: the others libcurl takes from the process."""
+        request, curl, set_option = transfer.request, transfer.curl, transfer.curl.setopt
+        headers = wire.checked_headers(request)
+        set_option(pycurl.URL, request.url)
+        set_option(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        set_option(pycurl.FOLLOWLOCATION, 0)
+        set_option(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        set_option(pycurl.HTTP09_ALLOWED, 0)
+        set_option(pycurl.NETRC, pycurl.NETRC_IGNORED)
+        set_option(pycurl.NOSIGNAL, 1)
+        set_option(pycurl.CONNECTTIMEOUT_MS, min(request.connect_timeout_ms, request.total_timeout_ms))
+        set_option(pycurl.TIMEOUT_MS, request.total_timeout_ms)
+        set_option(pycurl.MAXFILESIZE_LARGE, MAX_ANSWER_BYTES)
+        set_option(pycurl.WRITEDATA, transfer.body)
+        set_option(pycurl.HEADERFUNCTION, transfer.headers.append)
+        # An empty value takes away what libcurl would add: nobody is to wait for `100 Continue`.
+        lines = [f"{name}: {value}" for name, value in headers]
+        if not any(name.lower() == "content-type" for name, _ in headers):
+            lines.append("Content-Type:")
+        set_option(pycurl.HTTPHEADER, [*lines, "Expect:", "Accept:"])
+        set_option(pycurl.HEADEROPT, pycurl.HEADER_SEPARATE)  # ours don't go to a proxy with CONNECT
+        if request.is_once:
+            # On a kept connection that turns out dead libcurl sends the request a second time by itself.
+            set_option(pycurl.FRESH_CONNECT, 1)
+        _set_method(curl, request)
+        _set_signing(curl, request)
+        self._set_trust(curl, request)
+        _set_proxy(curl, request)
+
+    def _set_trust(self, curl: Any, request: Request) -> None:
+        curl.setopt(pycurl.SSL_VERIFYPEER, 1)
+        curl.setopt(pycurl.SSL_VERIFYHOST, 2)
+        schemes = {request.address.scheme, request.proxy.address.scheme if request.proxy else "http"}
+        if "https" not in schemes:
+            return
+        trust = request.trust or self._system_trust
+        if trust is None:
+            trust = self._system_trust = system_trust()
+        if trust is not None:
+            for option, value in (
+                (pycurl.CAINFO, trust.file),
+                (pycurl.CAPATH, trust.folder),
+                (pycurl.PROXY_CAINFO, trust.file),
+                (pycurl.PROXY_CAPATH, trust.folder),
+            ):
+                if value:
+                    curl.setopt(option, value)
+                else:
+                    curl.unsetopt(option)
+
+
+def _set_method(curl: Any, request: Request) -> None:
+    if request.method == "HEAD":
+        curl.setopt(pycurl.NOBODY, 1)
+    elif request.method == "GET":
+        curl.setopt(pycurl.HTTPGET, 1)
+    else:
+        curl.setopt(pycurl.POST, 1)
+        curl.setopt(pycurl.POSTFIELDS, request.body)
+        if request.method != "POST":
+            curl.setopt(pycurl.CUSTOMREQUEST, request.method)
+
+
+def _set_signing(curl: Any, request: Request) -> None:
+    # libcurl signs Host, every header set by HTTPHEADER, and the body; X-Amz-Date there is its time.
+    # A user agent set by its own option is not signed: proxies change it.
+    curl.setopt(pycurl.USERAGENT, wire.USER_AGENT)
+    if request.signing is not None:
+        curl.setopt(pycurl.AWS_SIGV4, f"aws:amz:{request.signing.region}:{request.signing.service}")
+        curl.setopt(pycurl.USERNAME, request.signing.access_key_id)
+        curl.setopt(pycurl.PASSWORD, request.signing.secret_access_key.reveal_bytes())
+
+
+def _set_proxy(curl: Any, request: Request) -> None:
+    # "" means none and no look at the environment; the same of NOPROXY, which was decided before.
+    curl.setopt(pycurl.NOPROXY, "")
+    curl.setopt(pycurl.PROXY, request.proxy.url if request.proxy else "")
+    if request.proxy is not None and request.proxy.username:
+        curl.setopt(pycurl.PROXYAUTH, pycurl.HTTPAUTH_BASIC)
+        curl.setopt(pycurl.PROXYUSERNAME, request.proxy.username)
+        password = request.proxy.password.reveal_bytes() if request.proxy.password else b""
+        curl.setopt(pycurl.PROXYPASSWORD, password)
+
+
+def _answered(transfer: _Transfer) -> Response:
+    status = transfer.curl.getinfo(pycurl.RESPONSE_CODE)
+    return Response(status, _parse_headers(transfer.headers), transfer.body.getvalue())
+
+
+def _parse_headers(lines: Iterable[bytes]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for line in lines:
+        if line.startswith(b"HTTP/"):
+            # A proxy's answer to CONNECT, or `100 Continue`, went before.
+            headers.clear()
+            continue
+        name, colon, value = line.decode("latin-1").partition(":")
+        if colon:
+            headers[name.strip().lower()] = value.strip()
+    return headers
+
+
+def _failed(transfer: _Transfer, number: int, text: str) -> ServiceError:
+    """What a libcurl error number means for the one who asked."""
+    request, curl = transfer.request, transfer.curl
+    is_connected = curl.getinfo(pycurl.PRETRANSFER_TIME) > 0
+    why = text[:1].lower() + text[1:]
+    if number == pycurl.E_OPERATION_TIMEDOUT:
+        return wire.timed_out(request, connecting=not is_connected)
+    if number in (pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CACERT_BADFILE):
+        return wire.tls_refused(request, why)
+    if number == pycurl.E_FILESIZE_EXCEEDED:
+        return wire.too_large(request)
+    if number in _RUBBISH:
+        return wire.answer_invalid(request, why)
+    if request.proxy is not None and not is_connected and curl.getinfo(pycurl.HTTP_CONNECTCODE):
+        return wire.unreachable(request, f"the proxy answered {curl.getinfo(pycurl.HTTP_CONNECTCODE)}")
+    how_far = "unsent"
+    if is_connected:
+        how_far = "answered" if transfer.headers else "sent"
+    return wire.unreachable(request, why, how_far=how_far)
+

@@ -1,0 +1,160 @@
+"""A request and its answer as bytes, and the ways in which there may be no answer; common to every driver."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple, TypeVar
+
+from dsops import __version__
+from dsops.aws.network import Proxy, Trust
+from dsops.endpoint import Address, parse_address
+from dsops.errors import AnswerInvalid, CredentialsInvalid, ServiceError, TimedOut, TlsRefused, Unreachable
+from dsops.secret import Secret
+
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+"""More than any answer that we ask for: 20 secrets of 64 KB, all of it JSON escapes, are 8 MB."""
+
+USER_AGENT = f"dsops/{__version__}"
+
+MAX_CONNECTIONS = 64
+"""Open at once. 100 requests take two rounds; 64 handshakes cost 70 ms of CPU, so more would not help."""
+
+_E = TypeVar("_E", bound=ServiceError)
+
+# Line breaks would end a header; a space at either end would be lost on the way, and with it the signature.
+_UNSAFE = re.compile(r"[^\x20-\x7e]|^ | $")
+
+
+class Signing(NamedTuple):
+    """What a Signature Version 4 is made with. `timestamp` (`20261124T120000Z`) is by the server's clock."""
+
+    access_key_id: str
+    secret_access_key: Secret
+    session_token: Secret | None
+    service: str
+    region: str
+    timestamp: str
+
+
+class Request(NamedTuple):
+    """One HTTP request; everything that decides where it goes and how, so that a driver reads no environment.
+
+    Header values and body may hold secrets (an external ID, an MFA code): its repr shows neither.
+    """
+
+    method: str
+    url: str
+    """Its path and query are percent-encoded, without `//` or `.` segments: as it stands it is signed."""
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    signing: Signing | None = None
+    proxy: Proxy | None = None
+    trust: Trust | None = None
+    """None trusts the operating system's certificates."""
+    connect_timeout_ms: int = 5_000
+    total_timeout_ms: int = 30_000
+    is_once: bool = False
+    """It must not reach the service twice: no driver may repeat it on a second connection."""
+
+    @property
+    def address(self) -> Address:
+        """Where it goes."""
+        address = parse_address(self.url.partition("?")[0])
+        if address is None:
+            raise ValueError("a request needs an http(s) URL without user part or fragment")
+        return address
+
+    def __repr__(self) -> str:
+        return f"Request({self.method} {self.url})"
+
+
+class Response(NamedTuple):
+    """What came back. Header names are lower case, of a repeated one the last counts; no body in its repr."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"Response({self.status}, {len(self.body)} bytes)"
+
+
+def checked_headers(request: Request) -> list[tuple[str, str]]:
+    """The request's headers with those that its signature needs (not Authorization), fit for the wire.
+
+    Raises CredentialsInvalid when a key or token has a character that would end its header: a line break.
+    """
+    headers = list(request.headers)
+    signing = request.signing
+    if signing is not None:
+        token = signing.session_token.reveal() if signing.session_token is not None else ""
+        for what, text in (
+            ("access key id", signing.access_key_id),
+            ("secret access key", signing.secret_access_key.reveal()),
+            ("session token", token),
+        ):
+            if _UNSAFE.search(text):
+                raise CredentialsInvalid(
+                    f"the {what} has a character that none has",
+                    hint="look for a line break or a space at its end, where it comes from",
+                )
+        headers.append(("X-Amz-Date", signing.timestamp))
+        if token:
+            headers.append(("X-Amz-Security-Token", token))
+    for name, value in request.headers:
+        if _UNSAFE.search(name + value):
+            raise ValueError(f"the header {name!r} can't be sent")
+    return headers
+
+
+def where(request: Request) -> str:
+    """Host, and the proxy in between: `sts.us-east-1.amazonaws.com through the proxy http://proxy:3128`."""
+    through = f" through the proxy {request.proxy.url}" if request.proxy else ""
+    return f"{request.address.authority}{through}"
+
+
+def _hint(request: Request) -> str:
+    if request.proxy is not None:
+        return f"check {request.proxy.origin} and NO_PROXY"
+    return "check the network, the region, and AWS_ENDPOINT_URL where that is set"
+
+
+def unreachable(request: Request, why: str, *, how_far: str = "unsent") -> Unreachable:
+    """No connection was made, or it broke; `how_far` is one of `ServiceError.how_far`."""
+    verb = "could not reach" if how_far == "unsent" else "lost the connection to"
+    return _with(how_far, Unreachable(f"{verb} {where(request)}", why=why, hint=_hint(request)))
+
+
+def timed_out(request: Request, *, connecting: bool) -> TimedOut:
+    """The time was up, either before there was a connection or before the answer was complete."""
+    if connecting:
+        seconds = min(request.connect_timeout_ms, request.total_timeout_ms) / 1000
+        message = f"no connection to {where(request)} within {seconds:g} s"
+        return _with("unsent", TimedOut(message, hint=_hint(request)))
+    message = f"no complete answer from {where(request)} within {request.total_timeout_ms / 1000:g} s"
+    return _with("sent", TimedOut(message, hint="raise the store's `timeout_ms`, or try again"))
+
+
+def tls_refused(request: Request, why: str) -> TlsRefused:
+    """The server's certificate, or the proxy's, is not one that we trust for that name."""
+    message = f"the certificate of {where(request)} is not trusted"
+    hint = "if a company proxy or a private CA signed it, name its certificates with AWS_CA_BUNDLE"
+    return _with("unsent", TlsRefused(message, why=why, hint=hint))
+
+
+def too_large(request: Request) -> AnswerInvalid:
+    """The answer is longer than AWS ever sends."""
+    message = f"{where(request)} sent more than {MAX_ANSWER_BYTES // (1024 * 1024)} MB"
+    return _with("answered", AnswerInvalid(message, hint=_hint(request)))
+
+
+def answer_invalid(request: Request, why: str) -> AnswerInvalid:
+    """Bytes came that are no HTTP."""
+    message = f"{where(request)} does not answer as AWS does"
+    return _with("answered", AnswerInvalid(message, why=why, hint=_hint(request)))
+
+
+def _with(how_far: str, error: _E) -> _E:
+    error.how_far = how_far
+    return error
