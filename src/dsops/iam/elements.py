@@ -1,0 +1,233 @@
+"""What a statement's Action and Resource elements say, compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from dsops.iam.match import Predicate, anything, compile_arn, compile_glob, split_sections
+from dsops.iam.tokens import (
+    ANY_RUN,
+    Context,
+    Resolved,
+    Token,
+    Variable,
+    Wildcard,
+    is_static,
+    resolve,
+    tokenize,
+)
+
+
+class Actions(NamedTuple):
+    """Action or NotAction."""
+
+    written: tuple[str, ...]
+    is_negated: bool
+    matches: Predicate
+    """Takes an action in lower case."""
+
+    @property
+    def element(self) -> str:
+        """As it is called in the document."""
+        return "NotAction" if self.is_negated else "Action"
+
+
+ResourceTest = Callable[[str, Sequence[str] | None, Callable[[], Context]], bool]
+"""Takes the resource, its six parts (None when it is no ARN), and what gives the context to a variable."""
+
+
+class Resources(NamedTuple):
+    """Resource or NotResource."""
+
+    written: tuple[str, ...]
+    is_negated: bool
+    matches: ResourceTest
+
+    @property
+    def element(self) -> str:
+        """As it is called in the document."""
+        return "NotResource" if self.is_negated else "Resource"
+
+
+# --- actions ------------------------------------------------------------------------------------------------
+
+
+def check_action(text: str) -> None:
+    """ValueError when the text is neither `service:Name` (wildcards anywhere) nor `*`."""
+    if text and not text.strip("*"):
+        return
+    service, colon, name = text.partition(":")
+    if not colon:
+        raise ValueError(f"`{text}` names no service: an action is `service:Name` or `*`")
+    if not service or not name or ":" in name or any(character.isspace() for character in text):
+        raise ValueError(f"`{text}` is not an action: `service:Name` or `*`")
+
+
+def compile_actions(written: Sequence[str], *, is_negated: bool) -> Actions:
+    """The element for actions that `check_action` passed. Case counts in neither the service nor the name."""
+    exact: set[str] = set()
+    tests: list[Predicate] = []
+    for text in written:
+        lower = text.lower()
+        if "*" in lower or "?" in lower:
+            # A literal action never holds `${...}` as a variable: those work in Resource and Condition only.
+            tests.append(compile_glob(_wildcards_only(lower)))
+        else:
+            exact.add(lower)
+    return Actions(tuple(written), is_negated, _any_action(frozenset(exact), tests, is_negated=is_negated))
+
+
+def _wildcards_only(text: str) -> list[Resolved]:
+    return [
+        token
+        for token in tokenize(text, has_variables=False, has_wildcards=True)
+        if not isinstance(token, Variable)
+    ]
+
+
+def _any_action(exact: frozenset[str], tests: Sequence[Predicate], *, is_negated: bool) -> Predicate:
+    if is_negated:
+        return lambda action: action not in exact and not any(test(action) for test in tests)
+    if anything in tests:
+        return anything
+    if not tests:
+        return exact.__contains__
+    if not exact and len(tests) == 1:
+        return tests[0]
+
+    def matches(action: str) -> bool:
+        if action in exact:
+            return True
+        for test in tests:  # noqa: SIM110 - a generator costs as much as three tests
+            if test(action):
+                return True
+        return False
+
+    return matches
+
+
+# --- resources ----------------------------------------------------------------------------------------------
+
+
+class _Pattern(NamedTuple):
+    """One resource pattern: exactly one of these says what it matches."""
+
+    is_everything: bool = False
+    whole: Predicate | None = None
+    parts: Callable[[Sequence[str]], bool] | None = None
+    tokens: tuple[Token, ...] = ()
+
+
+def compile_resources(
+    written: Sequence[str], *, is_negated: bool, is_deny: bool, has_variables: bool
+) -> Resources:
+    """The element; ValueError says which text is no ARN pattern and why.
+
+    A pattern with a variable that has no value in the request matches nothing (AWS IAM User Guide, "Variables
+    and tags": it can make the whole statement invalid). In NotResource that leaves the resource out of an
+    Allow and in a Deny.
+    """
+    patterns = [_compile_resource(text, has_variables=has_variables) for text in written]
+    test = _any_resource(patterns, is_negated=is_negated, when_unset=is_negated and is_deny)
+    return Resources(tuple(written), is_negated, test)
+
+
+def _compile_resource(text: str, *, has_variables: bool) -> _Pattern:
+    """The pattern, part by part.
+
+    A wildcard stays within its part, except one at the very end: `arn:aws:ec2:*` covers the parts that are
+    not written (AWS IAM User Guide, "Resource": a `*` at the end of a segment can expand beyond the colon).
+    The partition may be a wildcard, as in 145 resources of AWS's own managed policies; the service may not.
+    """
+    if text == "*":
+        return _Pattern(is_everything=True)
+    try:
+        tokens = tokenize(text, has_variables=has_variables, has_wildcards=True)
+    except ValueError as cause:
+        raise ValueError(f"in `{text}` {cause}") from cause
+    sections = split_sections(tokens)
+    if sections[0] != ["arn"]:
+        raise ValueError(f"`{text}` is neither an ARN nor `*`")
+    if len(sections) < 6 and (len(sections) < 4 or sections[-1][-1:] != [ANY_RUN]):
+        raise ValueError(f"`{text}` is not an ARN: it has {len(sections)} of six parts")
+    if any(isinstance(token, Wildcard) for token in sections[2]):
+        raise ValueError(f"`{text}` has a wildcard in the place of the service")
+    head = [[_as_literal(token) for token in section] for section in sections[:5]]
+    if len(sections) < 6:
+        return _Pattern(parts=_expanding(head))
+    if not is_static(sections[5]):
+        return _Pattern(tokens=tuple(_joined([*head, sections[5]])))
+    resolved = [*head, [_as_literal(token) for token in sections[5]]]
+    if all(isinstance(token, str) for section in head for token in section):
+        # Nothing in the first five parts can stretch, so comparing the whole text is comparing part by part.
+        return _Pattern(whole=compile_glob(_only_resolved(_joined(resolved))))
+    return _Pattern(parts=compile_arn(_only_resolved(_joined(resolved))))
+
+
+def _as_literal(token: Token) -> Resolved:
+    """A variable means nothing before the fifth colon: its text stays, and no ARN has such a part."""
+    return token.written if isinstance(token, Variable) else token
+
+
+def _only_resolved(tokens: Sequence[Token]) -> list[Resolved]:
+    return [token for token in tokens if not isinstance(token, Variable)]
+
+
+def _joined(sections: Sequence[Sequence[Token]]) -> list[Token]:
+    tokens: list[Token] = []
+    for index, section in enumerate(sections):
+        tokens.extend((":", *section) if index else section)
+    return tokens
+
+
+def _expanding(sections: Sequence[Sequence[Resolved]]) -> Callable[[Sequence[str]], bool]:
+    """A pattern of four or five parts that ends in `*`."""
+    last = len(sections) - 1
+    tests = [compile_glob(section) for section in sections]
+    return lambda parts: (
+        all(tests[index](parts[index]) for index in range(last)) and tests[last](":".join(parts[last:]))
+    )
+
+
+def _any_resource(patterns: Sequence[_Pattern], *, is_negated: bool, when_unset: bool) -> ResourceTest:
+    if any(pattern.is_everything for pattern in patterns):
+        return lambda _resource, _parts, _context: not is_negated
+    wholes = [pattern.whole for pattern in patterns if pattern.whole]
+    in_parts = [pattern.parts for pattern in patterns if pattern.parts]
+    dynamic = [pattern.tokens for pattern in patterns if pattern.tokens]
+    if len(wholes) == 1 and not in_parts and not dynamic and not is_negated:
+        only = wholes[0]
+        return lambda resource, _parts, _context: only(resource)
+
+    def matches(resource: str, parts: Sequence[str] | None, context: Callable[[], Context]) -> bool:
+        for whole in wholes:
+            if whole(resource):
+                return not is_negated
+        if parts is None:
+            return is_negated
+        for test in in_parts:
+            if test(parts):
+                return not is_negated
+        if dynamic:
+            found = _any_dynamic(dynamic, parts, context())
+            return when_unset if found is None else found is not is_negated
+        return is_negated
+
+    return matches
+
+
+def _any_dynamic(
+    dynamic: Sequence[tuple[Token, ...]], parts: Sequence[str], context: Context
+) -> bool | None:
+    """Whether one matches; None when none does and one has a variable without a value."""
+    answer: bool | None = False
+    for tokens in dynamic:
+        resolved = resolve(tokens, context)
+        if resolved is None:
+            answer = None
+            continue
+        test = compile_arn(resolved)
+        if test is not None and test(parts):
+            return True
+    return answer

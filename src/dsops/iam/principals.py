@@ -1,0 +1,213 @@
+"""Who asks, and whom a Principal element names.
+
+How a caller is named decides what else must allow the call, so the answer is not yes or no but a Reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple
+
+from dsops.arn import is_account_id, parse_arn
+
+PrincipalKind = Literal[
+    "user", "role-session", "federated-session", "root", "web-identity", "saml", "service", "anonymous"
+]
+
+
+class Principal(NamedTuple):
+    """The caller of a request."""
+
+    kind: PrincipalKind
+    """A GetSessionToken session is its `user`; `web-identity` and `saml` call AssumeRoleWith... unsigned."""
+    account: str
+    """12 digits; "" for anonymous, services and those who are not signed in yet."""
+    arn: str
+    """The caller's ARN: user, assumed-role, federated-user or root."""
+    issuer_arn: str = ""
+    """The role's ARN with its path for a role session; the user's ARN for a federated session."""
+    unique_id: str = ""
+    """AIDA... of a user (and of the one who federated), AROA... of a session's role."""
+    federated: str = ""
+    """The provider's ARN or name for web identity and SAML, the service's name for a service."""
+
+
+Reach = int
+"""How closely a principal is named, and what that means in its own account (IAM User Guide)."""
+UNNAMED: Final = 0
+ACCOUNT: Final = 1
+"""The account or its root: it delegates, the caller's own policies must allow as well."""
+ISSUER: Final = 2
+"""The session's role or the user who federated: boundary and session policy limit, no identity policy."""
+DIRECT: Final = 3
+"""The user, the very session, everyone, a provider, a service: nothing else need allow."""
+
+Type = Literal["AWS", "Federated", "Service", "CanonicalUser"]
+Written = tuple[Type, str]
+
+FEDERATED_NAMES: Final = (
+    "accounts.google.com",
+    "cognito-identity.amazonaws.com",
+    "graph.facebook.com",
+    "www.amazon.com",
+)
+
+
+class Principals(NamedTuple):
+    """Principal or NotPrincipal. Both `"*"` and `{"AWS": "*"}` are written `("AWS", "*")`."""
+
+    written: tuple[Written, ...]
+    is_negated: bool
+    is_deny: bool
+    is_everyone: bool
+    accounts: frozenset[tuple[str, str]]
+    """Partition ("" for a bare account id) and account."""
+    arns: frozenset[str]
+    ids: frozenset[str]
+    providers: frozenset[str]
+    services: frozenset[str]
+
+    @property
+    def element(self) -> str:
+        """As it is called in the document."""
+        return "NotPrincipal" if self.is_negated else "Principal"
+
+    def reach(self, principal: Principal) -> Reach:
+        """How closely the statement names that principal; UNNAMED when it is not about it."""
+        if self.is_negated:
+            return UNNAMED if self._spares(principal) else DIRECT
+        if self.is_everyone:
+            return DIRECT
+        if principal.kind in ("user", "role-session", "federated-session", "root"):
+            return self._reach_of_identity(principal)
+        return DIRECT if self._names_provider(principal) else UNNAMED
+
+    def _reach_of_identity(self, principal: Principal) -> Reach:
+        if principal.arn in self.arns:
+            return DIRECT
+        if principal.issuer_arn in self.arns and principal.issuer_arn:
+            return ISSUER
+        if principal.unique_id in self.ids and principal.unique_id:
+            return DIRECT if principal.kind == "user" else ISSUER
+        return ACCOUNT if self._names_account(principal) else UNNAMED
+
+    def _names_account(self, principal: Principal) -> bool:
+        if not self.accounts or not principal.account:
+            return False
+        partition = principal.arn.split(":", 2)[1] if ":" in principal.arn else ""
+        return (partition, principal.account) in self.accounts or ("", principal.account) in self.accounts
+
+    def _names_provider(self, principal: Principal) -> bool:
+        if principal.kind in ("web-identity", "saml"):
+            return principal.federated in self.providers
+        return principal.kind == "service" and principal.federated in self.services
+
+    def _spares(self, principal: Principal) -> bool:
+        """NotPrincipal names that principal.
+
+        A Deny spares only whom it names in every way: the account's root, the role and the session (AWS IAM
+        User Guide, NotPrincipal). An Allow leaves out whoever it names in any way. Both give less, not more.
+        """
+        if self.is_everyone:
+            return True
+        if principal.kind not in ("user", "role-session", "federated-session", "root"):
+            return self._names_provider(principal)
+        by_account = self._names_account(principal)
+        names = [by_account]
+        by_id = bool(principal.unique_id) and principal.unique_id in self.ids
+        if principal.kind == "user":
+            names.append(principal.arn in self.arns or by_id)
+        elif principal.kind != "root":
+            names.append(principal.arn in self.arns)
+            names.append(principal.issuer_arn in self.arns or by_id)
+        return all(names) if self.is_deny else any(names)
+
+
+def compile_principals(written: Sequence[Written], *, is_negated: bool, is_deny: bool) -> Principals:
+    """The element for principals that `check_principal` passed."""
+    accounts: set[tuple[str, str]] = set()
+    arns: set[str] = set()
+    ids: set[str] = set()
+    for kind, text in written:
+        if kind != "AWS" or text == "*":
+            continue
+        arn = parse_arn(text)
+        if is_account_id(text):
+            accounts.add(("", text))
+        elif arn is None:
+            ids.add(text)
+        elif arn.resource == "root":
+            accounts.add((arn.partition, arn.account))
+        else:
+            arns.add(text)
+    return Principals(
+        written=tuple(written),
+        is_negated=is_negated,
+        is_deny=is_deny,
+        is_everyone=("AWS", "*") in written,
+        accounts=frozenset(accounts),
+        arns=frozenset(arns),
+        ids=frozenset(ids),
+        providers=frozenset(text for kind, text in written if kind == "Federated"),
+        services=frozenset(text for kind, text in written if kind == "Service"),
+    )
+
+
+# --- what may be written ------------------------------------------------------------------------------------
+
+
+def check_principal(kind: Type, text: str) -> None:
+    """ValueError when that text can't be a principal of that type."""
+    if text == "*":
+        if kind != "AWS":
+            raise ValueError(f"`*` is no {kind} principal: name the one you mean")
+        return
+    if "*" in text or "?" in text:
+        raise ValueError(
+            f"`{text}` has a wildcard: name the principal in full, or use a condition on aws:PrincipalArn"
+        )
+    is_valid = {
+        "AWS": _is_aws_principal,
+        "Federated": _is_provider,
+        "Service": _is_service,
+        "CanonicalUser": str.isalnum,
+    }[kind]
+    if not is_valid(text):
+        raise ValueError(f"`{text}` is not a principal of type {kind}")
+
+
+def _is_aws_principal(text: str) -> bool:
+    """An account, its root, a user, role, role session or federated user, or the id of a user or role."""
+    if is_account_id(text) or is_unique_id(text):
+        return True
+    arn = parse_arn(text)
+    if arn is None or arn.region or not is_account_id(arn.account):
+        return False
+    kind, slash, name = arn.resource.partition("/")
+    if arn.service == "iam":
+        return arn.resource == "root" or (kind in ("user", "role") and bool(name) and not name.endswith("/"))
+    if arn.service != "sts":
+        return False
+    if kind == "assumed-role":
+        role, _, session = name.partition("/")
+        return bool(role) and bool(session) and "/" not in session
+    return kind == "federated-user" and bool(slash) and bool(name)
+
+
+def is_unique_id(text: str) -> bool:
+    """The id of a user (AIDA...) or role (AROA...), as a policy shows it once its owner was deleted."""
+    return (
+        text.startswith(("AIDA", "AROA")) and 16 <= len(text) <= 128 and text.isascii() and text.isalnum()
+    )
+
+
+def _is_provider(text: str) -> bool:
+    arn = parse_arn(text)
+    if arn is None:
+        return text in FEDERATED_NAMES
+    kind, _, name = arn.resource.partition("/")
+    return arn.service == "iam" and kind in ("oidc-provider", "saml-provider") and bool(name)
+
+
+def _is_service(text: str) -> bool:
+    return "." in text and all(character.isalnum() or character in ".-_" for character in text)
