@@ -20,6 +20,6 @@ from __future__ import annotations
 
 from dsops.transform.apply import apply
 from dsops.transform.extract import extract, parse_path
-from dsops.transform.parse import describe, parse_transforms
+from dsops.transform.parse import STEPS, describe, parse_transforms
 
-__all__ = ["apply", "describe", "extract", "parse_path", "parse_transforms"]
+__all__ = ["STEPS", "apply", "describe", "extract", "parse_path", "parse_transforms"]

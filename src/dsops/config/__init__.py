@@ -1,0 +1,62 @@
+"""Text -> Config: the file is found and read, every key and reference checked, `include` and `extends` followed.
+
+`load` raises one error with every problem that can be seen without the environment variables. What AWS would refuse
+of a store that may never be needed (a duration, the shape of a name) is left to `plan`; `limits.check_limits` gives it
+for all stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dsops.config.allow import allow, disallow, is_allowed, needs_permission
+from dsops.config.environments import make_environments, pick_default
+from dsops.config.files import Reader
+from dsops.config.find import find, named_path
+from dsops.config.problems import Problems
+from dsops.config.references import References
+from dsops.config.sections import collect
+from dsops.config.stores import check_complete, check_graph, make_stores
+from dsops.model import Config
+from dsops.schema import BUILTIN_TYPES, StoreType
+
+__all__ = ["allow", "disallow", "find", "is_allowed", "load", "needs_permission"]
+
+
+def load(
+    *,
+    folder: str,
+    environ: Mapping[str, str],
+    named: str = "",
+    types: Mapping[str, StoreType] = BUILTIN_TYPES,
+) -> Config:
+    """The configuration that counts in `folder`.
+
+    `named` is the file that the user named (`--config`, DSOPS_CONFIG), relative to `folder`. Where that is "", the
+    nearest `dsops.yaml` upward is taken, no higher than the git root or the home folder (`find`), and refused when it
+    or a file that it includes belongs to neither the user nor root. `dsops.local.yaml` beside it overrides it, store by
+    store and field by field, environment by environment and variable by variable.
+    Raises ConfigError or one of its kinds.
+    """
+    problems = Problems()
+    reader = Reader(folder, environ, problems, is_named=bool(named))
+    reader.read(named_path(named, folder) if named else find(folder, environ))
+    store_keys = frozenset(key.name for store_type in types.values() for key in store_type.keys)
+    sections = collect(reader.sources, store_keys, problems)
+    stores = make_stores(sections, types, problems)
+    references = References(stores, types, problems)
+    environments = make_environments(sections, references, problems)
+    used = check_graph(stores, types, problems) | references.used
+    check_complete(stores, used, types, problems)
+    default = pick_default(sections, environments, problems)
+    problems.raise_any(reader.shown[0], reader.shown)
+    files = tuple(reader.files)
+    return Config(
+        stores=stores.by_name,
+        environments=environments,
+        default_environment=default,
+        files=files,
+        is_named=bool(named),
+        is_allowed=bool(named) or is_allowed(files, environ),
+        notes=tuple(problems.notes),
+    )

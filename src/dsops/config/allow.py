@@ -1,0 +1,129 @@
+"""Which found configurations may run commands and use foreign addresses: those that the user has allowed as they are.
+
+A file that was found by walking up is somebody's repository. What it may make dsops do without being asked ends where
+it would run a program of its choice, or send credentials to a host of its choice. `dsops allow` remembers a digest of
+the paths and contents of all its files: any change asks anew, and so does a copy elsewhere, since a relative command
+is another program there.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+
+from dsops.config.files import digest
+from dsops.endpoint import is_aws_host, is_loopback, parse_address
+from dsops.errors import ConfigError, FileNotWritten
+from dsops.model import SourceFile
+from dsops.schema import Settings, StoreType
+
+
+def needs_permission(store_type: StoreType, settings: Settings) -> tuple[str, ...]:
+    """The keys of a store that only an allowed or named configuration may have: commands and foreign addresses."""
+    found: list[str] = []
+    for key in store_type.keys:
+        setting = settings.get(key.name)
+        if setting is None:
+            continue
+        if key.kind == "command" or (key.kind == "url" and isinstance(setting, str) and _is_foreign(setting)):
+            found.append(key.name)
+    return tuple(found)
+
+
+def is_allowed(files: tuple[SourceFile, ...], environ: Mapping[str, str]) -> bool:
+    """Whether the user has allowed these files with this content."""
+    path = _path(environ)
+    if not path:
+        return False
+    wanted = _digest(files).encode()
+    return any(line.split(b" ", 1)[0] == wanted for line in _read_lines(path))
+
+
+def allow(files: tuple[SourceFile, ...], environ: Mapping[str, str]) -> None:
+    """Remembers these files as they are; what was allowed before stays, for those who switch branches.
+
+    Raises ConfigError where there is no home folder to remember it in, FileNotWritten where that can't be written.
+    """
+    path = _path(environ)
+    if not path:
+        raise ConfigError(
+            "there is no folder to remember it in",
+            why="neither XDG_DATA_HOME nor HOME is set",
+            hint="name the file: --config",
+        )
+    if is_allowed(files, environ):
+        return
+    line = f"{_digest(files)} ".encode() + _quote(files[0].path) + b"\n"
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        # One write of one line at the end: two processes don't lose each other's.
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NO_FOLLOW, 0o600)
+        try:
+            os.write(descriptor, line)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _not_written(path, error) from error
+
+
+def disallow(files: tuple[SourceFile, ...], environ: Mapping[str, str]) -> bool:
+    """Forgets every content that was allowed for the main file; whether there was any."""
+    path = _path(environ)
+    lines = _read_lines(path) if path else []
+    kept = [line for line in lines if line.split(b" ", 1)[-1] != _quote(files[0].path)]
+    if len(kept) == len(lines):
+        return False
+    new = f"{path}.{os.getpid()}"
+    try:
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(b"".join([line + b"\n" for line in kept]))
+        os.replace(new, path)
+    except OSError as error:
+        raise _not_written(path, error) from error
+    return True
+
+
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+
+
+def _is_foreign(url: str) -> bool:
+    address = parse_address(url)
+    return address is None or not (is_loopback(address.host) or is_aws_host(address.host))
+
+
+def _digest(files: tuple[SourceFile, ...]) -> str:
+    lines = sorted(b"%s %s\n" % (file.sha256.encode(), _quote(file.path)) for file in files)
+    return digest(b"".join(lines))
+
+
+def _quote(path: str) -> bytes:
+    """The path on one line."""
+    return os.fsencode(path).replace(b"\\", b"\\\\").replace(b"\n", b"\\n")
+
+
+def _path(environ: Mapping[str, str]) -> str:
+    """The file of what is allowed, by the XDG base directory specification; "" where there is no home."""
+    data = environ.get("XDG_DATA_HOME", "")
+    if not os.path.isabs(data):  # the specification: relative paths are to be ignored
+        home = environ.get("HOME") or environ.get("USERPROFILE", "")
+        data = os.path.join(home, ".local", "share") if os.path.isabs(home) else ""
+    return os.path.join(data, "dsops", "allowed") if data else ""
+
+
+def _read_lines(path: str) -> list[bytes]:
+    """The lines of the file; none where it isn't there, or where others could have written it."""
+    try:
+        with open(path, "rb") as file:
+            status = os.fstat(file.fileno())
+            is_ours = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
+            if not is_ours or (os.name == "posix" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+                return []
+            return file.read().splitlines()
+    except OSError:
+        return []
+
+
+def _not_written(path: str, error: OSError) -> FileNotWritten:
+    return FileNotWritten(f"{path} can't be written: {(error.strerror or 'unknown reason').lower()}")

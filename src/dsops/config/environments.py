@@ -1,0 +1,181 @@
+"""What the files say of each environment -> its variables, `extends` followed and every variable checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from dsops.config.problems import Problems
+from dsops.config.references import References
+from dsops.config.sections import Part, Sections
+from dsops.config.stores import MAX_EXTENDS, check_extends, extends_of, is_null, place_of
+from dsops.document import Mapping, Node, Scalar
+from dsops.errors import Where
+from dsops.model import Environment, Field, Text, Transform, Variable
+
+# POSIX, XBD 8.1: what a shell can read back. Anything else would be exported and then be out of reach.
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_KEYS = ("from", "literal", "optional", "default", "transform", "metadata")
+_MEANT = {"value": "literal", "fallback": "default", "transforms": "transform", "store": "from", "key": "from"}
+_TRUE = frozenset({"true", "yes", "on"})
+_FALSE = frozenset({"false", "no", "off"})
+
+_Entries = dict[str, Variable | None]
+"""Variables by name; None for one that has a problem, so that nothing else is said of it."""
+
+
+def make_environments(sections: Sections, references: References, problems: Problems) -> dict[str, Environment]:
+    """Every environment, its variables in the order written, those of its bases first."""
+    merger = _Merger(sections.environments, references, problems)
+    environments: dict[str, Environment] = {}
+    for name, parts in sections.environments.items():
+        variables = {key: variable for key, variable in merger.merge(name).items() if variable is not None}
+        environments[name] = Environment(name, variables, parts[-1].where)
+    return environments
+
+
+def pick_default(sections: Sections, environments: Iterable[str], problems: Problems) -> str:
+    """The name that `default_env` gives, "" where there is none."""
+    if not sections.default_environment:
+        return ""
+    name, where = sections.default_environment[-1]
+    known = list(environments)
+    if name not in known:
+        problems.add(where, "default_env", f"there is no environment `{name}`", word=name, known=known)
+    return name
+
+
+class _Merger:
+    """Follows `extends`; each environment is merged once, each variable read once."""
+
+    def __init__(self, parts: dict[str, list[Part]], references: References, problems: Problems) -> None:
+        self._parts = parts
+        self._reader = _Reader(references, problems)
+        self._problems = problems
+        self._merged: dict[str, _Entries] = {}
+        self._open: list[str] = []
+
+    def merge(self, name: str) -> _Entries:
+        """The variables of an environment with those that it inherits; what can't be followed is left out."""
+        if name not in self._merged:
+            self._open.append(name)
+            self._merged[name] = self._merge(self._parts[name])
+            self._open.pop()
+        return self._merged[name]
+
+    def _merge(self, parts: list[Part]) -> _Entries:
+        self._problems.extend(check_extends(parts))
+        where, path = place_of(parts, "extends")
+        entries: _Entries = {}
+        for base in extends_of(parts):
+            here = Where(where.file, base.line)
+            if base.text in self._open:
+                loop = " -> ".join([*self._open[self._open.index(base.text) :], base.text])
+                message = f"environments extend each other: {loop}"
+                self._problems.add(here, f"{path}.extends", message, "remove one of the `extends`")
+            elif base.text not in self._parts:
+                message = f"there is no environment `{base.text}`"
+                self._problems.add(here, f"{path}.extends", message, word=base.text, known=self._parts)
+            elif len(self._open) > MAX_EXTENDS:
+                self._problems.add(here, f"{path}.extends", f"`extends` goes more than {MAX_EXTENDS} deep")
+            else:
+                entries |= self.merge(base.text)
+        for part in parts:
+            self._add(part, entries)
+        return entries
+
+    def _add(self, part: Part, entries: _Entries) -> None:
+        for name, field in part.entries.items():
+            path = f"{part.path}.{name}"
+            if name == "extends":
+                continue
+            if is_null(field.node):
+                if name in entries:
+                    del entries[name]
+                else:
+                    hint = f"write `{name}: {{literal: ...}}` or `{name}: {{from: ...}}`"
+                    self._problems.add(field.where, path, f"`{name}` says nothing, and there is none to remove", hint)
+                continue
+            entries[name] = self._reader.read(name, field, path)
+
+
+class _Reader:
+    """Reads single variables."""
+
+    def __init__(self, references: References, problems: Problems) -> None:
+        self._references = references
+        self._problems = problems
+
+    def read(self, name: str, field: Field, path: str) -> Variable | None:
+        """The variable; None when something is wrong with it."""
+        node, where = field.node, field.where
+        if not _VARIABLE_NAME.fullmatch(name):
+            hint = "use letters, digits and _, and no digit first"
+            self._problems.add(where, path, f"`{name}` can't be the name of an environment variable", hint)
+            return None
+        if not isinstance(node, Mapping):
+            # Not shown: what stands here may be the value itself.
+            hint = f"write `{name}: {{literal: ...}}`, or `{name}: {{from: ...}}` for a store's secret"
+            self._problems.add(where, path, f"`{name}` takes `from` or `literal`", hint)
+            return None
+        return self._variable(name, node, where, path)
+
+    def _variable(self, name: str, node: Mapping, where: Where, path: str) -> Variable | None:
+        self._check_keys(node, where.file, path)
+        reference, source = None, node.get("from")
+        literal = self._text(node, "literal", where.file, path)
+        if source is not None and literal is not None:
+            message = "`from` and `literal` both say what the value is"
+            self._problems.add(where, path, message, "keep one; `default` is what counts when `from` gives nothing")
+            return None
+        if source is not None:
+            reference = self._references.read(source, where.file, f"{path}.from")
+        elif literal is None:
+            if node.get("literal") is None:
+                self._problems.add(where, path, f"`{name}` has neither `from` nor `literal`", "add one of them")
+            return None
+        default = self._text(node, "default", where.file, path)
+        if reference is None and literal is None:
+            return None
+        transforms = self._transforms(node.get("transform"), where.file, f"{path}.transform")
+        is_optional = self._boolean(node.get("optional"), where.file, f"{path}.optional")
+        return Variable(name, reference, literal, default, is_optional, transforms, where)
+
+    def _check_keys(self, node: Mapping, file: str, path: str) -> None:
+        for key, _ in node.entries:
+            if key.text in _KEYS:
+                continue
+            where, message = Where(file, key.line), f"a variable has no key `{key.text}`"
+            if meant := _MEANT.get(key.text):
+                self._problems.add(where, f"{path}.{key.text}", message, f"did you mean `{meant}`?")
+            else:
+                hint = f"it takes {', '.join(_KEYS[:-1])}"
+                self._problems.add(where, f"{path}.{key.text}", message, hint, word=key.text, known=_KEYS)
+
+    def _text(self, node: Mapping, key: str, file: str, path: str) -> Text | None:
+        value = node.get(key)
+        if value is None:
+            return None
+        if isinstance(value, Scalar) and value.kind != "null":
+            return Text(value.text, Where(file, value.line))
+        kind = "nothing" if isinstance(value, Scalar) else "a mapping" if isinstance(value, Mapping) else "a list"
+        hint = f'write `{key}: ""` for an empty text' if kind == "nothing" else "put JSON text into quotes"
+        self._problems.add(Where(file, value.line), f"{path}.{key}", f"`{key}` takes one text, not {kind}", hint)
+        return None
+
+    def _boolean(self, node: Node | None, file: str, path: str) -> bool:
+        if node is None:
+            return False
+        word = node.text.lower() if isinstance(node, Scalar) else ""
+        if word not in _TRUE and word not in _FALSE:
+            self._problems.add(Where(file, node.line), path, "`optional` takes true or false")
+        return word in _TRUE
+
+    def _transforms(self, node: Node | None, file: str, path: str) -> tuple[Transform, ...]:
+        if node is None:
+            return ()
+        from dsops.transform import parse_transforms
+
+        transforms, problems = parse_transforms(node, file, path)
+        self._problems.extend(problems)
+        return transforms

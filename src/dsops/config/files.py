@@ -1,0 +1,181 @@
+"""The files of a configuration, read: the main one, the local one beside it, and what they include."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping as MappingOf
+from typing import NamedTuple
+
+from dsops.config.find import local_path
+from dsops.config.problems import Problems
+from dsops.document import MAX_CHARACTERS, Mapping, Scalar, Sequence, parse_yaml
+from dsops.errors import ConfigTooLarge, ConfigUnreadable, Where
+from dsops.model import SourceFile
+
+try:  # `hashlib` loads OpenSSL for this, which costs a cold run 2.5 ms
+    from _sha2 import sha256  # type: ignore[import-not-found,unused-ignore]
+except ImportError:
+    try:
+        from _sha256 import sha256  # type: ignore[import-not-found,unused-ignore]  # Python 3.11
+    except ImportError:  # a Python built without its own hashes
+        from hashlib import sha256
+
+
+def digest(data: bytes) -> str:
+    """The SHA-256 of the bytes, in hex."""
+    return str(sha256(data).hexdigest())
+
+
+_MAX_BYTES = MAX_CHARACTERS
+_MAX_DEPTH = 10
+_MAX_FILES = 100
+
+
+class Source(NamedTuple):
+    """One file's content. `shown` is how errors name it."""
+
+    shown: str
+    root: Mapping
+
+
+class Reader:
+    """Reads each file once; `sources` are in the order in which later ones override earlier ones."""
+
+    def __init__(self, folder: str, environ: MappingOf[str, str], problems: Problems, *, is_named: bool) -> None:
+        self.sources: list[Source] = []
+        self.files: list[SourceFile] = []
+        self.shown: list[str] = []
+        self._folder = folder
+        self._owners = None if is_named else _trusted_owners(environ)
+        self._problems = problems
+        self._read: dict[str, Source | None] = {}
+
+    def read(self, path: str) -> None:
+        """Reads the main file, the local one beside it where there is one, and all that they include."""
+        main = self._source(path)
+        has_local = os.path.lexists(local_path(path))
+        local = self._source(local_path(path)) if has_local else None
+        if main is None and self._problems.is_empty:
+            where = Where(self.shown[0])
+            self._problems.add(where, "", "the file is empty", "`dsops init` shows what stands in one")
+        for file, source in ((path, main), (local_path(path), local)):
+            if source is not None:
+                self._add(file, source, (os.path.realpath(file),))
+
+    def _add(self, path: str, source: Source, chain: tuple[str, ...]) -> None:
+        """Adds what a file includes, then the file itself."""
+        for include in _includes(source, self._problems):
+            where = Where(source.shown, include.line)
+            wanted = os.path.join(os.path.dirname(path), include.text)
+            real = os.path.realpath(wanted)
+            if real in chain:
+                loop = " -> ".join([self._shown(file) for file in (*chain[chain.index(real) :], real)])
+                self._problems.add(where, "include", f"files include each other: {loop}", "remove one of the includes")
+            elif not os.path.isfile(wanted):
+                self._problems.add(where, "include", f"there is no file `{include.text}`", "paths start at this file")
+            elif len(chain) > _MAX_DEPTH or len(self.files) >= _MAX_FILES:
+                message = f"includes go more than {_MAX_DEPTH} deep, or to more than {_MAX_FILES} files"
+                self._problems.add(where, "include", message)
+            else:
+                included = self._source(wanted)
+                if included is not None:
+                    self._add(wanted, included, (*chain, real))
+        self.sources.append(source)
+
+    def _source(self, path: str) -> Source | None:
+        """The content of a file; None when it is empty or can't be parsed, which is then among the problems."""
+        real = os.path.realpath(path)
+        if real in self._read:
+            return self._read[real]
+        shown = self._shown(path)
+        data = self._bytes(path, shown)
+        self.files.append(SourceFile(real, digest(data)))
+        self.shown.append(shown)
+        self._read[real] = source = self._parse(data, shown)
+        return source
+
+    def _bytes(self, path: str, shown: str) -> bytes:
+        """The file's bytes. Raises at once for what can't be read, or is somebody else's."""
+        try:
+            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
+        except OSError as error:
+            raise ConfigUnreadable(f"{shown} can't be read: {(error.strerror or 'unknown reason').lower()}") from error
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            self._check_owner(status, shown)
+            if not stat.S_ISREG(status.st_mode) and self._owners is not None:
+                raise ConfigUnreadable(f"{shown} is not a regular file")
+            os.set_blocking(descriptor, True)
+            data = file.read(_MAX_BYTES + 1) if status.st_size <= _MAX_BYTES else b""
+        if len(data) > _MAX_BYTES or status.st_size > _MAX_BYTES:
+            raise ConfigTooLarge(
+                f"{shown} is too large to be a configuration",
+                why=f"more than {_MAX_BYTES // 1024} KiB are not read",
+                hint="check that it is the right file; parts of a large configuration can be kept apart by `include`",
+            )
+        return data
+
+    def _check_owner(self, status: os.stat_result, shown: str) -> None:
+        if self._owners is not None and status.st_uid not in self._owners:
+            raise ConfigUnreadable(
+                f"{shown} belongs to another user",
+                why="it was found, not named, and whoever wrote it decides which variables a command gets",
+                hint=f"if you trust it, name it: --config {shown}",
+            )
+
+    def _parse(self, data: bytes, shown: str) -> Source | None:
+        encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            self._problems.has_bad_syntax = True
+            self._problems.add(Where(shown, line), "", "the text is not UTF-8", "save the file as UTF-8")
+            return None
+        document = parse_yaml(text, shown)
+        self._problems.extend(document.problems)
+        self._problems.is_too_large |= document.is_too_large
+        if document.root is None:
+            self._problems.has_bad_syntax |= bool(document.problems)
+            return None
+        if not isinstance(document.root, Mapping):
+            message = "the file is not a mapping of keys such as `secretStores:` and `envs:`"
+            self._problems.add(Where(shown, document.root.line), "", message, "`dsops init` shows what stands in one")
+            return None
+        return Source(shown, document.root)
+
+    def _shown(self, path: str) -> str:
+        """The path as it is shortest to name from the working folder."""
+        relative = os.path.relpath(path, self._folder)
+        return relative if len(relative) < len(path) else path
+
+
+def _includes(source: Source, problems: Problems) -> list[Scalar]:
+    node = source.root.get("include")
+    if node is None:
+        return []
+    found: list[Scalar] = []
+    for item in node.items if isinstance(node, Sequence) else (node,):
+        where = Where(source.shown, item.line)
+        if not isinstance(item, Scalar) or item.kind == "null" or not item.text:
+            problems.add(where, "include", "`include` takes the path of a file, or a list of such paths")
+        elif "${" in item.text:
+            problems.add(where, "include", "`${...}` is not replaced in the path of an include", "write the path out")
+        else:
+            found.append(item)
+    return found
+
+
+def _trusted_owners(environ: MappingOf[str, str]) -> frozenset[int] | None:
+    """Whose files may be found: the user's own, root's, and under sudo those of the user who called it.
+
+    None where files have no owners (Windows). Like git's safe.directory.
+    """
+    if not hasattr(os, "geteuid"):
+        return None
+    user = os.geteuid()
+    owners = {user, 0}
+    if user == 0 and environ.get("SUDO_UID", "").isdecimal():
+        owners.add(int(environ["SUDO_UID"]))
+    return frozenset(owners)

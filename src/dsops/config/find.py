@@ -1,0 +1,55 @@
+"""Which file is the configuration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from dsops.errors import ConfigNotFound
+
+NAME = "dsops.yaml"
+
+
+def find(folder: str, environ: Mapping[str, str]) -> str:
+    """The path of the nearest `dsops.yaml` in `folder` or above it.
+
+    The search ends with the first folder that holds `.git` or is the home folder, which are looked into, and goes no
+    higher: what stands above belongs to somebody else. Raises ConfigNotFound.
+    """
+    here = start = os.path.realpath(folder)
+    home = os.path.realpath(environ["HOME"]) if environ.get("HOME") else ""
+    misnamed = ""
+    while True:
+        path = os.path.join(here, NAME)
+        if os.path.lexists(path) and not os.path.isdir(path):
+            return path
+        if not misnamed and os.path.isfile(other := os.path.join(here, "dsops.yml")):
+            misnamed = other
+        parent = os.path.dirname(here)
+        if here in (home, parent) or os.path.lexists(os.path.join(here, ".git")):
+            break
+        here = parent
+    looked = f"looked in {start}" + (f" and above it up to {here}" if here != start else "")
+    if misnamed:
+        raise ConfigNotFound(
+            f"there is no {NAME}", why=looked, hint=f"rename {misnamed} to {NAME}, or name it: --config"
+        )
+    raise ConfigNotFound(
+        f"there is no {NAME}", why=looked, hint="`dsops init` writes one; --config FILE or DSOPS_CONFIG names another"
+    )
+
+
+def named_path(named: str, folder: str) -> str:
+    """The absolute path of a file that the user named. Raises ConfigNotFound when there is none."""
+    path = os.path.join(folder, named)
+    if not os.path.lexists(path):
+        raise ConfigNotFound(f"there is no {named}", hint="check --config or DSOPS_CONFIG")
+    if os.path.isdir(path):
+        raise ConfigNotFound(f"{named} is a folder", hint=f"name the file: --config {os.path.join(named, NAME)}")
+    return path
+
+
+def local_path(path: str) -> str:
+    """The file beside a configuration that overrides it: `dsops.local.yaml` of `dsops.yaml`."""
+    stem, extension = os.path.splitext(path)
+    return f"{stem}.local{extension}"

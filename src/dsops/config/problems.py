@@ -1,0 +1,56 @@
+"""What is wrong with a configuration, collected so that all of it is told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dsops.errors import ConfigError, ConfigTooLarge, Problem, SyntaxInvalid, Where, nearest
+
+_MOST = 100
+"""A file that was mistaken for a configuration has thousands; nobody reads on after these."""
+
+
+class Problems:
+    """Problems and notes. `files` gives the order in which the files were read."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.is_too_large = False
+        self.has_bad_syntax = False
+        self._found: list[Problem] = []
+        self._more = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is wrong so far."""
+        return not self._found
+
+    def add(
+        self, where: Where, path: str, message: str, hint: str = "", *, word: str = "", known: Iterable[str] = ()
+    ) -> None:
+        """One more problem. Where `word` is near one of the `known` names, that becomes the hint."""
+        if len(self._found) >= _MOST:
+            self._more += 1
+            return
+        if word and (meant := nearest(word, known)):
+            hint = f"did you mean `{meant}`?"
+        self._found.append(Problem(where, path, message, hint))
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Problems that somebody else has put into words."""
+        for problem in problems:
+            self.add(*problem)
+
+    def raise_any(self, shown: str, files: Iterable[str]) -> None:
+        """Raises one error with every problem, in the order of `files` and lines; nothing when there is none."""
+        if not self._found:
+            return
+        order = {file: index for index, file in enumerate(files)}
+        found = sorted(self._found, key=lambda problem: (order.get(problem.where.file, -1), problem.where.line))
+        count = len(found) + self._more
+        kind = ConfigTooLarge if self.is_too_large else SyntaxInvalid if self.has_bad_syntax else ConfigError
+        raise kind(
+            f"{shown} can't be used: it has {count} problem{'s' if count > 1 else ''}",
+            why=f"the first {_MOST} are shown" if self._more else "",
+            problems=tuple(found),
+        )

@@ -1,0 +1,149 @@
+"""What `from` points at, in each of the forms it can be written in.
+
+from: {store: NAME, key: KEY, version: V, field: F}     `provider` is another word for `store`
+from: store://NAME/KEY#FIELD?version=V                  also as {store: store://...}
+from: NAME:KEY
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingOf
+
+from dsops.config.problems import Problems
+from dsops.config.stores import Stores
+from dsops.document import Mapping, Node, Scalar
+from dsops.errors import Where
+from dsops.interpolate import mask
+from dsops.model import Reference, Text
+from dsops.schema import StoreType
+
+_SCHEME = "store://"
+_KEYS = ("store", "provider", "key", "version", "field")
+_MEANT = {"name": "key", "path": "key", "secret": "key"}
+_FORM = "write `{store: NAME, key: KEY}`, `store://NAME/KEY` or `NAME:KEY`"
+
+
+class References:
+    """Reads references and checks them against the stores; `used` are the names of those that it met."""
+
+    def __init__(self, stores: Stores, types: MappingOf[str, StoreType], problems: Problems) -> None:
+        self.used: set[str] = set()
+        self._stores = stores
+        self._types = types
+        self._problems = problems
+
+    def read(self, node: Node, file: str, path: str) -> Reference | None:
+        """The reference; None when it is not one, which is then among the problems."""
+        where = Where(file, node.line)
+        if isinstance(node, Mapping):
+            reference = self._mapping(node, file, path)
+        elif isinstance(node, Scalar) and node.text:
+            reference = self._text(node.text, where, path)
+        else:
+            self._problems.add(where, path, "`from` says nothing", _FORM)
+            return None
+        if reference is not None:
+            self._check(reference, path)
+        return reference
+
+    def _mapping(self, node: Mapping, file: str, path: str) -> Reference | None:
+        texts: dict[str, Text] = {}
+        is_good = True
+        for key, value in node.entries:
+            where = Where(file, key.line)
+            if key.text not in _KEYS:
+                meant = _MEANT.get(key.text, "")
+                hint = f"did you mean `{meant}`?" if meant else f"it takes {', '.join(_KEYS)}"
+                message = f"`from` has no key `{key.text}`"
+                self._problems.add(where, f"{path}.{key.text}", message, hint, word=key.text, known=_KEYS)
+                is_good = False
+            elif not isinstance(value, Scalar):
+                self._problems.add(where, f"{path}.{key.text}", f"`{key.text}` takes one text")
+                is_good = False
+            elif value.kind != "null":
+                texts[key.text] = Text(value.text, Where(file, value.line))
+        return self._of_texts(texts, Where(file, node.line), path) if is_good else None
+
+    def _of_texts(self, texts: dict[str, Text], where: Where, path: str) -> Reference | None:
+        if "store" in texts and "provider" in texts:
+            message = "`store` and `provider` are two words for the same"
+            self._problems.add(texts["provider"].where, f"{path}.provider", message, "remove one")
+            return None
+        store = texts.get("store") or texts.get("provider")
+        if store is None:
+            self._problems.add(where, path, "`from` names no store", _FORM)
+            return None
+        if store.text.startswith(_SCHEME):
+            return self._with_url(store, texts, path)
+        if "key" not in texts:
+            self._problems.add(where, path, "`from` names no key", f"add `key:`, what to read from `{store.text}`")
+            return None
+        return Reference(store.text, texts["key"], texts.get("version"), texts.get("field"), where)
+
+    def _with_url(self, store: Text, texts: dict[str, Text], path: str) -> Reference | None:
+        """`{store: store://NAME/KEY}`, where `version` and `field` may stand beside it."""
+        found = self._text(store.text, store.where, path)
+        if found is None:
+            return None
+        version, field = texts.get("version"), texts.get("field")
+        for name, beside, inside in (
+            ("key", texts.get("key"), found.key),
+            ("version", version, found.version),
+            ("field", field, found.field),
+        ):
+            if beside is not None and inside is not None:
+                message = f"`{name}` stands in `{store.text}` and beside it"
+                self._problems.add(beside.where, f"{path}.{name}", message, "remove one")
+                return None
+        return found._replace(version=version or found.version, field=field or found.field)
+
+    def _text(self, text: str, where: Where, path: str) -> Reference | None:
+        # Separators inside of `${NAME:-...}` are none.
+        masked = mask(text)
+        if text.startswith(_SCHEME):
+            return self._url(text, masked, where, path)
+        name, colon, _ = masked.partition(":")
+        if not colon or len(name) + 1 == len(text):
+            message = f"`{text}` names no key" if colon else f"`{text}` is not a reference"
+            self._problems.add(where, path, message, _FORM)
+            return None
+        return Reference(text[: len(name)].strip(), Text(text[len(name) + 1 :].strip(), where), None, None, where)
+
+    def _url(self, text: str, masked: str, where: Where, path: str) -> Reference | None:
+        slash = masked.find("/", len(_SCHEME))
+        ends = [at for mark in "?#" if (at := masked.find(mark, len(_SCHEME))) >= 0]
+        end = min(ends, default=len(text))
+        if slash < 0 or slash >= end - 1:
+            self._problems.add(where, path, f"`{text}` names no key", "write `store://NAME/KEY`")
+            return None
+        version = field = None
+        while end < len(text):
+            after = [at for mark in "?#" if (at := masked.find(mark, end + 1)) >= 0]
+            following = min(after, default=len(text))
+            piece = text[end + 1 : following]
+            if masked[end] == "#" and field is None:
+                field = Text(piece, where)
+            elif masked[end] == "?" and version is None and piece.startswith("version=") and "&" not in piece:
+                version = Text(piece.removeprefix("version="), where)
+            else:
+                message = f"`{text[end:following]}` means nothing in a reference"
+                self._problems.add(where, path, message, "write `store://NAME/KEY#FIELD?version=VERSION`")
+                return None
+            end = following
+        end = min(ends, default=len(text))
+        return Reference(text[len(_SCHEME) : slash], Text(text[slash + 1 : end], where), version, field, where)
+
+    def _check(self, reference: Reference, path: str) -> None:
+        name, where = reference.store, reference.where
+        if "${" in name:
+            message = "`from` names a store as it is written: `${...}` is not replaced in its name"
+            self._problems.add(where, path, message)
+        elif name not in self._stores.paths:
+            hint = "an ARN is a key: write `{store: NAME, key: ARN}`" if name == "arn" else ""
+            message = f"there is no store `{name}`"
+            self._problems.add(where, path, message, hint, word=name, known=self._stores.paths)
+        elif name in self._stores.by_name:
+            self.used.add(name)
+            type_name = self._stores.by_name[name].type
+            if type_name in self._types and not self._types[type_name].gives_secrets:
+                self._problems.add(where, path, f"`{name}` is of type {type_name}, which gives no secrets")

@@ -1,0 +1,133 @@
+"""The files' top level -> which file says what of each store, environment and default; nothing merged yet."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from dsops.config.files import Source
+from dsops.config.problems import Problems
+from dsops.document import Mapping, Node, Scalar
+from dsops.errors import Where
+from dsops.model import Field, Text
+
+STORE_SECTIONS = ("secretStores", "providers")
+TOP_LEVEL_KEYS = (*STORE_SECTIONS, "envs", "default_env", "defaults", "include", "version")
+VERSIONS = ("1", "0")
+
+UNUSED_KEYS = ("services", "transforms", "templates", "policies", "notifications", "metrics")
+"""Sections of the original tool that have no meaning here; a note says so."""
+
+_MEANT = {"environments": "envs", "environment": "envs", "env": "envs", "stores": "secretStores", "includes": "include"}
+
+# Names stand in `store://NAME/PATH` and `NAME:KEY`, and on the command line.
+_NAME = re.compile(r"[^\s/:#?$\x00-\x20\x7f-][^\s/:#?$\x00-\x20\x7f]*")
+
+
+class Part(NamedTuple):
+    """What one file says of one store or environment: its entries, and the line and path of its name."""
+
+    where: Where
+    path: str
+    entries: dict[str, Field]
+
+
+class Sections(NamedTuple):
+    """Everything that the files say, later ones overriding earlier ones."""
+
+    stores: dict[str, list[Part]]
+    environments: dict[str, list[Part]]
+    defaults: dict[str, list[Part]]
+    """Store type -> entries for all stores of that type."""
+    default_environment: list[Text]
+    """The last one counts."""
+
+
+def collect(sources: list[Source], store_keys: frozenset[str], problems: Problems) -> Sections:
+    """What stands in the sections; unknown keys and wrong shapes of the top level are problems.
+
+    `store_keys` are those that any store takes: at the top level they are out of place rather than unknown.
+    """
+    sections = Sections({}, {}, {}, [])
+    section_of: dict[str, str] = {}
+    for source in sources:
+        for key, node in source.root.entries:
+            if key.text in STORE_SECTIONS:
+                _check_section_of(source.shown, key.text, node, section_of, problems)
+            into = _parts_of(key.text, sections)
+            if into is not None:
+                _add_parts(source.shown, key, node, into, problems)
+            elif key.text in store_keys:
+                message = f"`{key.text}` is a key of a store"
+                problems.add(Where(source.shown, key.line), key.text, message, "put it into a store in `secretStores:`")
+            else:
+                _add_setting(key, node, Where(source.shown, key.line), sections, problems)
+    return sections
+
+
+def _parts_of(section: str, sections: Sections) -> dict[str, list[Part]] | None:
+    """Where the parts of a section go; None for what has no parts."""
+    if section in STORE_SECTIONS:
+        return sections.stores
+    return {"envs": sections.environments, "defaults": sections.defaults}.get(section)
+
+
+def _check_section_of(file: str, section: str, node: Node, section_of: dict[str, str], problems: Problems) -> None:
+    for name, _ in node.entries if isinstance(node, Mapping) else ():
+        if section_of.setdefault(name.text, section) != section:
+            message = f"`{name.text}` stands in both `secretStores` and `providers`"
+            hint = "keep one; they are the same to dsops"
+            problems.add(Where(file, name.line), f"{section}.{name.text}", message, hint)
+
+
+def _add_setting(key: Scalar, node: Node, where: Where, sections: Sections, problems: Problems) -> None:
+    if key.text == "default_env":
+        if isinstance(node, Scalar) and node.kind != "null":
+            sections.default_environment.append(Text(node.text, where))
+        else:
+            problems.add(where, "default_env", "`default_env` takes the name of an environment")
+    elif key.text == "version":
+        _check_version(node, where, problems)
+    elif key.text in UNUSED_KEYS:
+        problems.notes.append(f"`{key.text}` ({where}) is a key of the original dsops without a meaning here")
+    elif key.text != "include" and not key.text.startswith("x-"):
+        _add_unknown(key, node, where, problems)
+
+
+def _add_parts(file: str, section: Scalar, node: Node, into: dict[str, list[Part]], problems: Problems) -> None:
+    if isinstance(node, Scalar) and node.kind == "null":
+        return
+    if not isinstance(node, Mapping):
+        problems.add(Where(file, node.line), section.text, f"`{section.text}` takes a mapping of names")
+        return
+    for name, value in node.entries:
+        path = f"{section.text}.{name.text}"
+        where = Where(file, name.line)
+        if section.text != "defaults" and not _NAME.fullmatch(name.text):
+            hint = "leave out white space and `/ : # ? $`, and `-` as its first character"
+            problems.add(where, path, f"`{name.text}` can't be a name", hint)
+            continue
+        entries: dict[str, Field] = {}
+        if isinstance(value, Mapping):
+            entries = {key.text: Field(node, Where(file, key.line)) for key, node in value.entries}
+        elif not (isinstance(value, Scalar) and value.kind == "null"):
+            problems.add(where, path, f"`{name.text}` takes a mapping of keys")
+            continue
+        into.setdefault(name.text, []).append(Part(where, path, entries))
+
+
+def _check_version(node: Node, where: Where, problems: Problems) -> None:
+    if not isinstance(node, Scalar) or node.text not in (*VERSIONS, "") or (not node.text and node.kind != "null"):
+        shown = f"`{node.text}` " if isinstance(node, Scalar) else ""
+        problems.add(where, "version", f"the version {shown}is not one that this dsops reads", "write `version: 1`")
+
+
+def _add_unknown(key: Scalar, node: Node, where: Where, problems: Problems) -> None:
+    message = f"`{key.text}` is not a key of a configuration"
+    if key.text in _MEANT:
+        problems.add(where, key.text, message, f"did you mean `{_MEANT[key.text]}`?")
+    elif isinstance(node, Mapping) and node.get("type") is not None:
+        problems.add(where, key.text, message, "it looks like a store: put it under `secretStores:`")
+    else:
+        hint = "keys that only keep anchors start with `x-`"
+        problems.add(where, key.text, message, hint, word=key.text, known=TOP_LEVEL_KEYS)

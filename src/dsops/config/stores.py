@@ -1,0 +1,306 @@
+"""What the files say of each store -> the stores: `defaults` and `extends` followed, keys and references checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from dsops.config.problems import Problems
+from dsops.config.sections import Part, Sections
+from dsops.document import Node, Scalar, Sequence
+from dsops.errors import Problem, Where
+from dsops.interpolate import Names, expand_node, has_names
+from dsops.model import Field, Store
+from dsops.schema import Key, StoreType, check_setting, check_shape, missing_keys, unknown_key
+
+MAX_EXTENDS = 50
+"""How many names `extends` may follow one after the other."""
+
+_OWN_KEYS = ("type", "extends")
+_NO_NAMES = Names({})
+
+
+class Stores(NamedTuple):
+    """The stores that can be used, and the names that stand for none because something is wrong with them."""
+
+    by_name: dict[str, Store]
+    paths: dict[str, str]
+    """Name -> `secretStores.NAME`, also of the stores that are only a base for others or have a problem."""
+    bases: frozenset[str]
+    """Names that others extend: such a store may be incomplete as long as nobody uses it."""
+
+
+class _Merged(NamedTuple):
+    """A store with all that it inherits. Fields that are null stay, so that they remove what a base has."""
+
+    type: str
+    fields: dict[str, Field]
+
+
+def make_stores(sections: Sections, types: Mapping[str, StoreType], problems: Problems) -> Stores:
+    """Every store, its fields under their canonical names."""
+    merger = _Merger(sections, types, problems)
+    checker = _Checker(types, problems)
+    by_name: dict[str, Store] = {}
+    paths: dict[str, str] = {}
+    bases = frozenset(base.text for parts in sections.stores.values() for base in extends_of(_unreplaced(parts)))
+    for name, parts in sections.stores.items():
+        where, path = parts[-1].where, parts[-1].path
+        paths[name] = path
+        merged = merger.merge(name)
+        if merged is None:
+            continue
+        if not merged.type:
+            if name not in bases:
+                known = ", ".join(sorted(types))
+                problems.add(where, f"{path}.type", "`type` is missing", f"this dsops knows {known}")
+            continue
+        fields = {key: field for key, field in merged.fields.items() if not is_null(field.node)}
+        checker.check(merged, path)
+        by_name[name] = Store(name, merged.type, fields, where)
+    checker.check_defaults(sections, {store.type for store in by_name.values()})
+    return Stores(by_name, paths, bases)
+
+
+def check_complete(stores: Stores, used: set[str], types: Mapping[str, StoreType], problems: Problems) -> None:
+    """Adds the required keys that are missing, but for a store that only others extend."""
+    for name, store in stores.by_name.items():
+        if store.type in types and (name not in stores.bases or name in used):
+            problems.extend(missing_keys(types[store.type], store.fields, store.where, stores.paths[name]))
+
+
+def check_graph(stores: Stores, types: Mapping[str, StoreType], problems: Problems) -> set[str]:
+    """Checks every `credentials_from`: that there is such a store, that it gives credentials, and that none goes round.
+
+    Gives the names of the stores that are used so.
+    """
+    links: dict[str, str] = {}
+    for name, store in stores.by_name.items():
+        field = store.fields.get("credentials_from")
+        if field is None or store.type not in types or not isinstance(field.node, Scalar):
+            continue
+        target = field.node.text
+        path = f"{stores.paths[name]}.credentials_from"
+        if "${" in target:
+            message = "`credentials_from` names a store as it is written: `${...}` is not replaced"
+            problems.add(field.where, path, message)
+        elif target not in stores.paths:
+            problems.add(field.where, path, f"there is no store `{target}`", word=target, known=stores.paths)
+        elif target in stores.by_name:
+            links[name] = target
+            type_name = stores.by_name[target].type
+            if type_name in types and not types[type_name].gives_credentials:
+                message = f"`{target}` is of type {type_name}, which gives no credentials"
+                problems.add(field.where, path, message, "name a store of type aws.sts")
+    _add_cycles(links, stores, problems)
+    return set(links.values())
+
+
+def _add_cycles(links: dict[str, str], stores: Stores, problems: Problems) -> None:
+    seen: set[str] = set()
+    for start in links:
+        chain: list[str] = []
+        name = start
+        while name in links and name not in seen:
+            seen.add(name)
+            chain.append(name)
+            name = links[name]
+        if name in chain:
+            loop = chain[chain.index(name) :]
+            field = stores.by_name[name].fields["credentials_from"]
+            shown = " -> ".join([*loop, name])
+            path = f"{stores.paths[name]}.credentials_from"
+            message = f"stores take their credentials from each other: {shown}"
+            problems.add(
+                field.where, path, message, "the first hop takes them from nobody: remove its `credentials_from`"
+            )
+
+
+class _Merger:
+    """Follows `extends`; each store is merged once."""
+
+    def __init__(self, sections: Sections, types: Mapping[str, StoreType], problems: Problems) -> None:
+        self._sections = sections
+        self._types = types
+        self._problems = problems
+        self._merged: dict[str, _Merged | None] = {}
+        self._open: list[str] = []
+        self._noted: set[str] = set()
+        self._aliases = {
+            name: {alias: key.name for key in store_type.keys for alias in key.aliases}
+            for name, store_type in types.items()
+        }
+
+    def merge(self, name: str) -> _Merged | None:
+        """The store with its bases; None when a cycle or a base that can't be found makes it unusable."""
+        if name not in self._merged:
+            self._open.append(name)
+            self._merged[name] = self._merge(name)
+            self._open.pop()
+        return self._merged[name]
+
+    def _merge(self, name: str) -> _Merged | None:
+        parts = _unreplaced(self._sections.stores[name])
+        where, path = place_of(parts, "extends")
+        self._problems.extend(check_extends(parts))
+        if len(self._open) > MAX_EXTENDS:
+            self._problems.add(where, f"{path}.extends", f"`extends` goes more than {MAX_EXTENDS} deep")
+            return None
+        bases = [self._base(base, parts) for base in extends_of(parts)]
+        good_bases = [base for base in bases if base is not None]
+        if len(good_bases) != len(bases):
+            return None
+        own_type = self._own_type(parts)
+        type_name = own_type or next((base.type for base in reversed(good_bases) if base.type), "")
+        if any(base.type not in ("", type_name) for base in good_bases):
+            message = f"a store of type {type_name} can't extend one of another type"
+            self._problems.add(where, f"{path}.extends", message)
+            return None
+        fields: dict[str, Field] = {}
+        for part in self._sections.defaults.get(type_name, ()):
+            fields |= self._canonical(part, type_name)
+        for base in good_bases:
+            fields |= self._canonical(Part(parts[-1].where, parts[-1].path, base.fields), type_name)
+        for part in parts:
+            fields |= self._canonical(part, type_name)
+        return _Merged(type_name, fields)
+
+    def _base(self, base: Scalar, parts: list[Part]) -> _Merged | None:
+        where, path = place_of(parts, "extends")
+        path = f"{path}.extends"
+        where = Where(where.file, base.line)
+        if base.text in self._open:
+            loop = " -> ".join([*self._open[self._open.index(base.text) :], base.text])
+            self._problems.add(where, path, f"stores extend each other: {loop}", "remove one of the `extends`")
+            return None
+        if base.text not in self._sections.stores:
+            message = f"there is no store `{base.text}`"
+            self._problems.add(where, path, message, word=base.text, known=self._sections.stores)
+            return None
+        return self.merge(base.text)
+
+    def _own_type(self, parts: list[Part]) -> str:
+        for part in reversed(parts):
+            field = part.entries.get("type")
+            if field is None or is_null(field.node):
+                continue
+            if isinstance(field.node, Scalar) and "${" not in field.node.text:
+                return field.node.text
+            self._problems.add(field.where, f"{part.path}.type", "`type` takes the name of a store type, as it is")
+        return ""
+
+    def _canonical(self, part: Part, type_name: str) -> dict[str, Field]:
+        """The entries under the names that dsops uses; an old name is noted once."""
+        aliases = self._aliases.get(type_name, {})
+        fields: dict[str, Field] = {}
+        for key, field in part.entries.items():
+            name = aliases.get(key, key)
+            if name in _OWN_KEYS:
+                continue
+            if name != key and name in part.entries:
+                message = f"`{key}` is an old name of `{name}`, which stands here too"
+                self._problems.add(field.where, f"{part.path}.{key}", message, f"remove `{key}`")
+                continue
+            if name != key and key not in self._noted:
+                self._noted.add(key)
+                self._problems.notes.append(f"`{key}` ({field.where}) is an old name of `{name}`")
+            fields[name] = field
+        return fields
+
+
+class _Checker:
+    """Checks each field where it is written, once, however many stores inherit it."""
+
+    def __init__(self, types: Mapping[str, StoreType], problems: Problems) -> None:
+        self._types = types
+        self._problems = problems
+        self._keys = {name: {key.name: key for key in store_type.keys} for name, store_type in types.items()}
+        self._seen: set[tuple[Where, str, str]] = set()
+
+    def check(self, merged: _Merged, path: str) -> None:
+        """Adds what is wrong with a store's fields; those of an unknown type are nobody's business."""
+        store_type = self._types.get(merged.type)
+        if store_type is None:
+            return
+        keys = self._keys[merged.type]
+        for name, field in merged.fields.items():
+            place = (field.where, name, merged.type)
+            if place in self._seen:
+                continue
+            self._seen.add(place)
+            if name not in keys:
+                self._problems.extend([unknown_key(store_type, name, field.where, path)])
+            elif not is_null(field.node):
+                self._check_field(keys[name], field, f"{path}.{name}")
+
+    def check_defaults(self, sections: Sections, used_types: set[str]) -> None:
+        """Adds what is wrong with defaults, also those for types of which there is no store."""
+        for type_name, parts in sections.defaults.items():
+            if type_name not in self._types and type_name not in used_types:
+                message = f"there is no store type `{type_name}`"
+                self._problems.add(parts[0].where, parts[0].path, message, word=type_name, known=self._types)
+            aliases = {alias: key.name for key in self._keys.get(type_name, {}).values() for alias in key.aliases}
+            for part in parts:
+                for key in _OWN_KEYS:
+                    if key in part.entries:
+                        message = f"`{key}` can't be a default"
+                        self._problems.add(part.entries[key].where, f"{part.path}.{key}", message)
+                fields = {aliases.get(key, key): field for key, field in part.entries.items() if key not in _OWN_KEYS}
+                self.check(_Merged(type_name, fields), part.path)
+
+    def _check_field(self, key: Key, field: Field, path: str) -> None:
+        if key.kind == "store" or has_names(field.node):
+            problem = check_shape(key, field, path)
+            self._problems.extend([problem] if problem else [])
+            return
+        expanded = expand_node(field.node, _NO_NAMES, field.where.file, path)
+        self._problems.extend(check_setting(key, Field(expanded, field.where), path).problems)
+
+
+def check_extends(parts: list[Part]) -> list[Problem]:
+    """What is wrong with the shape of an `extends`."""
+    problems: list[Problem] = []
+    for part in parts:
+        field = part.entries.get("extends")
+        if field is None or is_null(field.node):
+            continue
+        items = field.node.items if isinstance(field.node, Sequence) else (field.node,)
+        if not all(isinstance(item, Scalar) and item.kind != "null" for item in items):
+            problems.append(Problem(field.where, f"{part.path}.extends", "`extends` takes one name or a list of names"))
+    return problems
+
+
+def extends_of(parts: list[Part]) -> list[Scalar]:
+    """The names that the last part with an `extends` names."""
+    for part in reversed(parts):
+        if "extends" in part.entries:
+            node = part.entries["extends"].node
+            items = node.items if isinstance(node, Sequence) else (node,)
+            return [item for item in items if isinstance(item, Scalar) and item.kind != "null"]
+    return []
+
+
+def _unreplaced(parts: list[Part]) -> list[Part]:
+    """The parts that count: an override with another type starts the store anew."""
+    type_text = ""
+    first = 0
+    for index, part in enumerate(parts):
+        node = part.entries["type"].node if "type" in part.entries else None
+        if isinstance(node, Scalar) and node.kind != "null":
+            if type_text and node.text != type_text:
+                first = index
+            type_text = node.text
+    return parts[first:]
+
+
+def place_of(parts: list[Part], key: str) -> tuple[Where, str]:
+    """Where the last part with that key has it, and the part's path."""
+    for part in reversed(parts):
+        if key in part.entries:
+            return part.entries[key].where, part.path
+    return parts[-1].where, parts[-1].path
+
+
+def is_null(node: Node) -> bool:
+    """Whether nothing is written: what removes an inherited value."""
+    return isinstance(node, Scalar) and node.kind == "null"
