@@ -1,0 +1,76 @@
+"""Secrets -> the text of a file: the table of formats, one module each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from dsops.errors import UsageError, ValueUnusable
+from dsops.secret import Secret
+
+Render = Callable[[Mapping[str, Secret]], bytes]
+
+
+class Format(NamedTuple):
+    """One way to write an environment."""
+
+    module: str
+    """Has `render(values) -> bytes`; imported only when the format is chosen."""
+    help: str
+    endings: tuple[str, ...]
+    """How the names of files in that format end."""
+
+
+FORMATS: Mapping[str, Format] = {
+    "dotenv": Format("dsops.render.dotenv", "NAME=value, as python-dotenv reads it", (".env",)),
+    "shell": Format("dsops.render.shell", "`export NAME='value'` for bash, dash, zsh, ksh", (".sh", ".bash")),
+    "fish": Format("dsops.render.fish", "`set -gx NAME 'value'` for fish", (".fish",)),
+    "json": Format("dsops.render.json", "one object, name to value", (".json",)),
+    "yaml": Format("dsops.render.yaml", "one mapping, name to value", (".yaml", ".yml")),
+}
+
+_SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def renderer(format_name: str) -> Render:
+    """What writes that format; a KeyError for a name that is not in the table."""
+    module = __import__(FORMATS[format_name].module, fromlist=["render"])
+    render: Render = module.render
+    return render
+
+
+def format_of(path: str) -> str:
+    """The format that a file's name tells: `.env.production` and `prod.env` are dotenv. Raises UsageError."""
+    name = path.rpartition("/")[2].lower()
+    if name.startswith(".env."):
+        return "dotenv"
+    for format_name, known in FORMATS.items():
+        if name.endswith(known.endings):
+            return format_name
+    raise UsageError(
+        f"the name `{path}` does not tell the format", hint=f"add `--format`: {', '.join(FORMATS)}"
+    )
+
+
+def text_of(name: str, value: Secret, format_name: str) -> str:
+    """The value, for a format that can hold only text; raises ValueUnusable with the variable's name."""
+    try:
+        text = value.reveal()
+        text.encode()
+    except UnicodeEncodeError:
+        # From None: the error carries the value.
+        raise ValueUnusable(
+            f"the value of `{name}` can't be written as {format_name}",
+            why="its bytes are not UTF-8",
+            hint="add `transform: base64_encode`",
+        ) from None
+    return text
+
+
+def require_shell_name(name: str) -> None:
+    """Refuses a name that a shell would not take for a variable's: it would run as a command."""
+    if not _SHELL_NAME.fullmatch(name):
+        raise ValueUnusable(
+            f"`{name}` can't be the name of a shell's variable", why="that has letters, digits and `_` only"
+        )

@@ -1,0 +1,63 @@
+"""A file that holds secrets: for the owner alone, and either wholly there or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from dsops.errors import FileNotWritten
+
+_MODE = 0o600
+
+
+def write_private(path: str, data: bytes) -> None:
+    """Puts a file with these bytes and mode 0600 at that path, in one step, also where one is already.
+
+    Raises FileNotWritten for a symbolic link, which may lead anywhere, and for anything else that is not a
+    plain file.
+    """
+    _refuse_what_is_no_file(path)
+    # Beside the target, since only within one file system a rename is one step.
+    folder, name = os.path.split(path)
+    part = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}")
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
+    except OSError as error:
+        hint = f"make the folder first: `mkdir -p {folder}`" if isinstance(error, FileNotFoundError) else ""
+        raise _failure(path, error, hint) from error
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        # The umask may have taken even more away.
+        os.chmod(part, _MODE)
+        os.replace(part, path)
+    except OSError as error:
+        os.unlink(part)
+        raise _failure(path, error, "") from error
+    except BaseException:
+        os.unlink(part)
+        raise
+
+
+def _refuse_what_is_no_file(path: str) -> None:
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return
+    if stat.S_ISLNK(mode):
+        target = os.path.realpath(path)
+        raise FileNotWritten(
+            f"`{path}` was not written: it is a symbolic link to `{target}`",
+            hint="name the file itself, or remove the link; without `--out` the answer goes to stdout",
+        )
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "not a plain file"
+        raise FileNotWritten(
+            f"`{path}` was not written: it is {kind}", hint="without `--out` the answer goes to stdout"
+        )
+
+
+def _failure(path: str, error: OSError, hint: str) -> FileNotWritten:
+    return FileNotWritten(f"`{path}` was not written", why=os.strerror(error.errno or 0), hint=hint)

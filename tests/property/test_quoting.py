@@ -1,0 +1,146 @@
+"""What render writes is what real shells and other readers read, and no part of a value ever runs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+import yaml
+from dotenv import dotenv_values
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dsops.render import FORMATS, renderer
+from dsops.secret import Secret
+
+T = TypeVar("T")
+
+FRAGMENTS = (
+    "'", '"', "\\", "`", "$", "${", "}", "$(", ")", "${A}", "${A:-b}", "$V", "!", "!!", "#", " #", ";", "&", "|",
+    "\n", "\r", "\r\n", "\t", " ", "=", "==ls", "~", "~/", "*", "%s", "\\n", "\\'", '\\"', "\\\\", "\x1b[0m", "\x7f",
+    "\x85", "\u2028", "\ufeff", "\U0001f511", "touch MARK", "$(touch MARK)", "`touch MARK`", "'$(touch MARK)'",
+    '"$(touch MARK)"', "';touch MARK;'", '";touch MARK;"', "\ntouch MARK\n", "EOF", "-n", "--",
+)  # fmt: skip
+"""What one reader or another makes something of."""
+
+texts = st.lists(
+    st.sampled_from(FRAGMENTS) | st.characters(codec="utf-8", exclude_characters="\0"), max_size=12
+).map("".join)
+byte_strings = st.lists(
+    st.sampled_from(FRAGMENTS).map(str.encode) | st.binary(max_size=3), max_size=12
+).map(lambda parts: b"".join(parts).replace(b"\0", b""))
+
+several = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def named(values: list[T]) -> dict[str, T]:
+    """Each value under a name of its own."""
+    return {f"VALUE_{index}": value for index, value in enumerate(values)}
+
+
+def read_by(shell: str, text: bytes, folder: Path) -> dict[str, bytes]:
+    """What a shell's child finds in its environment after the shell has read that file without a word."""
+    file = folder / "rendered"
+    file.write_bytes(text)
+    source = "source" if shell == "fish" else "."
+    options = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}.get(shell, [])
+    done = subprocess.run(
+        [shell, *options, "-c", f"{source} ./rendered; env -0"],
+        cwd=folder, env={"PATH": "/usr/bin:/bin", "HOME": str(folder)}, capture_output=True, check=True,
+    )  # fmt: skip
+    assert done.stderr == b""
+    assert not (folder / "MARK").exists()
+    pairs = (entry.partition(b"=") for entry in done.stdout.split(b"\0"))
+    return {name.decode(): value for name, _, value in pairs if name.startswith(b"VALUE_")}
+
+
+@pytest.mark.parametrize("shell", ["bash", "dash", "zsh", "ksh"])
+@several
+@given(values=st.lists(byte_strings, min_size=20, max_size=40))
+def test_shells_read_back_what_the_shell_format_says(shell: str, values: list[bytes], tmp_path: Path) -> None:
+    """Every value, binary ones too, comes through each shell of the Bourne family unchanged."""
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    secrets = named([Secret.from_bytes(value) for value in values])
+    assert read_by(shell, renderer("shell")(secrets), tmp_path) == named(values)
+
+
+@several
+@given(values=st.lists(texts, min_size=20, max_size=40))
+def test_fish_reads_back_what_the_fish_format_says(values: list[str], tmp_path: Path) -> None:
+    """Newlines too, at which fish's own `export` stops."""
+    if not shutil.which("fish"):
+        pytest.skip("fish is not installed")
+    rendered = renderer("fish")(named([Secret(value) for value in values]))
+    assert read_by("fish", rendered, tmp_path) == named([value.encode() for value in values])
+
+
+@several
+@given(values=st.lists(texts, min_size=20, max_size=40))
+def test_fish_reads_the_quotes_of_the_shell_format_alike(values: list[str], tmp_path: Path) -> None:
+    """But for newlines, `export` lines mean the same to it."""
+    if not shutil.which("fish"):
+        pytest.skip("fish is not installed")
+    values = [value.replace("\n", "") for value in values]
+    rendered = renderer("shell")(named([Secret(value) for value in values]))
+    assert read_by("fish", rendered, tmp_path) == named([value.encode() for value in values])
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(values=st.lists(texts, min_size=1, max_size=20))
+def test_python_dotenv_reads_back_what_the_dotenv_format_says(values: list[str], tmp_path: Path) -> None:
+    """Also with interpolation on, which is its default, and which knows no escape."""
+    file = tmp_path / ".env"
+    file.write_bytes(renderer("dotenv")(named([Secret(value) for value in values])))
+    assert dotenv_values(file) == named(values)
+
+
+@pytest.mark.parametrize("shell", ["bash", "dash", "zsh", "ksh"])
+@several
+@given(values=st.lists(texts, min_size=20, max_size=40))
+def test_a_dotenv_file_that_is_sourced_says_the_value_or_nothing(
+    shell: str, values: list[str], tmp_path: Path
+) -> None:
+    """Never another value, and never a part of one as a command: the original's files ran `$(id)`."""
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    for index, value in enumerate(values):
+        (tmp_path / f"{index}.env").write_bytes(renderer("dotenv")({"VALUE": Secret(value)}))
+        (tmp_path / f"{index}.read").unlink(missing_ok=True)
+    options = {"bash": ["--norc"], "zsh": ["-f"]}.get(shell, [])
+    loop = 'for i in *.env; do (. "./$i" && printf %s "$VALUE" > "${i%.env}.read") 2> /dev/null; done; :'
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    subprocess.run([shell, *options, "-c", loop], cwd=tmp_path, env=environment, check=True)
+    assert not (tmp_path / "MARK").exists()
+    for index, value in enumerate(values):
+        read = tmp_path / f"{index}.read"
+        if read.exists():
+            assert read.read_bytes().decode() == value
+        else:
+            assert any(mark in value for mark in ("$", "`", "\r")) or value.endswith("\\")
+
+
+@settings(max_examples=300, deadline=None)
+@given(values=st.dictionaries(st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}|NO|Y|NULL", fullmatch=True), texts))
+def test_json_and_yaml_readers_read_back_what_those_formats_say(values: dict[str, str]) -> None:
+    """Names and values are strings for both, whatever YAML 1.1 makes of `NO`."""
+    secrets = {name: Secret(value) for name, value in values.items()}
+    assert json.loads(renderer("json")(secrets)) == values
+    assert yaml.safe_load(renderer("yaml")(secrets)) == values
+
+
+@settings(max_examples=100, deadline=None)
+@given(values=st.lists(texts, max_size=5))
+def test_rendering_keeps_the_order(values: list[str]) -> None:
+    """The variables stand in the file as they stand in the configuration."""
+    secrets = named([Secret(value.replace("\n", " ")) for value in values])
+    for name in FORMATS:
+        rendered = renderer(name)(secrets).decode()
+        places = [rendered.index(variable) for variable in secrets]
+        assert places == sorted(places)
