@@ -117,9 +117,7 @@ class CredentialCache:
         """Forgets every session."""
         self._held.clear()
 
-    async def obtain(
-        self, fingerprint: str, issue: Callable[[bool], Work[Credentials]], need: Need = SIGN
-    ) -> Obtained:
+    async def obtain(self, fingerprint: str, issue: Callable[[bool], Work[Credentials]], need: Need = SIGN) -> Obtained:
         """A session that meets the need; `issue` is called when none is held that does.
 
         `issue(may_ask)` gives new credentials; with `may_ask` False it must not ask a person, because a
@@ -135,9 +133,7 @@ class CredentialCache:
         finally:
             self.memory.gates.leave(fingerprint)
 
-    async def _renew(
-        self, fingerprint: str, issue: Callable[[bool], Work[Credentials]], need: Need
-    ) -> Obtained:
+    async def _renew(self, fingerprint: str, issue: Callable[[bool], Work[Credentials]], need: Need) -> Obtained:
         held = self.peek(fingerprint)
         if held is not None and need.is_met(held, self._now()):
             return Obtained(held, is_cached=True)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dsops.plan.make import make_plan, plan_store
 from dsops.plan.types import (
     Ambient,
     Fingerprint,
     Plan,
     PlannedVariable,
     SecretReference,
-    Setting,
-    Settings,
     Step,
 )
+from dsops.schema import Setting, Settings
 
 __all__ = [
     "Ambient",
@@ -22,4 +22,6 @@ __all__ = [
     "Setting",
     "Settings",
     "Step",
+    "make_plan",
+    "plan_store",
 ]

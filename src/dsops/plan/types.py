@@ -7,12 +7,10 @@ from typing import NamedTuple, NewType
 
 from dsops.errors import Where
 from dsops.model import Transform
+from dsops.schema import Settings
 from dsops.secret import Secret
 
 Fingerprint = NewType("Fingerprint", str)
-
-Setting = str | int | bool | Secret | tuple[str, ...] | tuple[tuple[str, str], ...]
-Settings = Mapping[str, Setting]
 
 
 class Ambient(NamedTuple):

@@ -1,0 +1,238 @@
+"""Stores that are needed -> drafts of steps: texts expanded, keys checked, regions found, sources first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from dsops.arn import parse_arn, partition_named
+from dsops.document import Scalar
+from dsops.errors import (
+    ConfigError,
+    LimitExceeded,
+    StoreTypeUnknown,
+    StoreUnknown,
+    VariableUnset,
+    Where,
+    nearest,
+)
+from dsops.interpolate import TIMESTAMP, USER, Names, expand_node, names_in
+from dsops.model import Config, Field, Store
+from dsops.plan.findings import Findings
+from dsops.plan.limits import Place, check_allowed
+from dsops.plan.types import Ambient
+from dsops.schema import Setting, StoreType, check_setting, check_store
+
+DEFAULT_DURATION_SECONDS = 3600
+"""What AssumeRole gives when nothing is asked for (its API reference), chained or not."""
+
+_SYMBOL = "${TIMESTAMP}"
+_UNFIT = re.compile(r"[^A-Za-z0-9_+=,.@-]")
+_SESSION_NAME_LENGTH = 64
+
+
+class Draft:
+    """A step in the making: what can still change until it is known who shares an MFA session with whom."""
+
+    __slots__ = (
+        "credentials_from",
+        "identity",
+        "name",
+        "place",
+        "profile",
+        "region",
+        "settings",
+        "type",
+        "where",
+    )
+
+    def __init__(self, name: str, store_type: StoreType, place: Place, where: Where) -> None:
+        self.name = name
+        self.type = store_type
+        self.place = place
+        self.where = where
+        self.settings: dict[str, Setting] = {}
+        self.identity: dict[str, Setting] = {}
+        """The settings with a generated timestamp still as `${TIMESTAMP}`, for the fingerprint."""
+        self.region = ""
+        self.credentials_from = ""
+        self.profile = ""
+
+    @property
+    def is_role(self) -> bool:
+        """Whether it assumes a role."""
+        return self.type.name == "aws.sts" and "role_arn" in self.settings
+
+
+class Drafts:
+    """The stores that something needs, each once, in an order in which sources stand before their users."""
+
+    def __init__(
+        self,
+        config: Config,
+        names: Names,
+        ambient: Callable[[str], Ambient],
+        store_types: Mapping[str, StoreType],
+        findings: Findings,
+    ) -> None:
+        self.by_name: dict[str, Draft] = {}
+        self.ambient: dict[str, Ambient] = {}
+        self._config = config
+        self._names = names
+        self._symbolic = names._replace(symbolic_timestamp=True)
+        self._find_ambient = ambient
+        self._store_types = store_types
+        self._findings = findings
+        self._failed: set[str] = set()
+
+    def add(self, name: str, where: Where) -> Draft | None:
+        """The draft of that store, made at its first mention; None when something about it is wrong."""
+        if name in self.by_name or name in self._failed:
+            return self.by_name.get(name)
+        self._failed.add(name)  # until it turns out well; a cycle would end here too
+        store = self._config.stores.get(name)
+        if store is None:
+            near = nearest(name, self._config.stores)
+            hint = f"did you mean `{near}`?" if near else ""
+            self._findings.add(StoreUnknown, where, "", f"there is no store `{name}`", hint)
+            return None
+        store_type = self._store_types.get(store.type)
+        path = f"secretStores.{name}"
+        if store_type is None:
+            near = nearest(store.type, self._store_types)
+            hint = f"did you mean `{near}`?" if near else "install the package that provides it"
+            message = f"nothing installed provides the store type `{store.type}`"
+            self._findings.add(StoreTypeUnknown, store.where, f"{path}.type", message, hint)
+            return None
+        draft = self._draft(store, store_type, path)
+        if draft is not None:
+            self._failed.discard(name)
+            self.by_name[name] = draft
+        return draft
+
+    def ambient_of(self, profile: str) -> Ambient:
+        """The base identity of that profile ("" for none), looked up once."""
+        if profile not in self.ambient:
+            self.ambient[profile] = self._find_ambient(profile)
+        return self.ambient[profile]
+
+    def _draft(self, store: Store, store_type: StoreType, path: str) -> Draft | None:
+        fields, failed, variable = self._expand(store, store_type, path)
+        draft = Draft(store.name, store_type, Place(path, fields, store.where), store.where)
+        # A key whose text can't be expanded was told already; it counts neither as given nor as missing.
+        keys = tuple([key for key in store_type.keys if key.name not in failed])
+        checked = check_store(store_type._replace(keys=keys), fields, store.where, path)
+        for problem in checked.problems:
+            self._findings.add_problem(problem)
+        for limit in checked.limits:
+            self._findings.add_problem(limit, LimitExceeded)
+        draft.settings = dict(checked.settings)
+        if not self._config.is_allowed:
+            check_allowed(store_type, draft.settings, draft.place, self._findings)
+        self._keep_symbols(draft, store, path)
+        if store_type.name == "aws.sts":
+            self._complete_role(draft, variable)
+        if not store_type.takes_credentials:
+            return None if failed or checked.problems else draft
+        draft.credentials_from = _taken(draft, "credentials_from")
+        draft.profile = _taken(draft, "profile")
+        source = None
+        if draft.credentials_from:
+            source = self.add(draft.credentials_from, draft.place.where("credentials_from"))
+        elif not failed:
+            self.ambient_of(draft.profile)
+        is_broken = bool(failed or checked.problems or (draft.credentials_from and source is None))
+        draft.region = self._region(draft, source)
+        return None if is_broken else draft
+
+    def _expand(self, store: Store, store_type: StoreType, path: str) -> tuple[dict[str, Field], frozenset[str], str]:
+        """The fields expanded, the names of those that can't be, the variable that may hold the MFA code."""
+        fields: dict[str, Field] = {}
+        failed: set[str] = set()
+        variable = ""
+        askable = {key.name for key in store_type.keys if key.is_askable}
+        for name, field in store.fields.items():
+            try:
+                node = expand_node(field.node, self._names, field.where.file, f"{path}.{name}")
+            except VariableUnset as error:
+                # `${MFA_TOKEN:?message}` says outright that the variable has to be there.
+                if name not in askable or error.why:
+                    failed.add(name)
+                    self._findings.add_error(error, field.where, f"{path}.{name}")
+                elif isinstance(field.node, Scalar):
+                    variable = names_in(field.node.text)[0]
+                continue
+            if name in askable and isinstance(node, Scalar) and isinstance(field.node, Scalar):
+                variable = next(iter(names_in(field.node.text)), "")
+                if not node.text and variable:
+                    continue
+            fields[name] = Field(node, field.where)
+        return fields, frozenset(failed), variable
+
+    def _keep_symbols(self, draft: Draft, store: Store, path: str) -> None:
+        """Fills `identity`: as the settings, but a timestamp that changes at every run stays a symbol."""
+        draft.identity = {name: setting for name, setting in draft.settings.items() if name != "endpoint_url"}
+        for key in draft.type.keys:
+            field, setting = draft.place.field(key.name), draft.settings.get(key.name)
+            if not key.is_identity or field is None or setting is None:
+                continue
+            written = store.fields[key.name].node
+            node = expand_node(written, self._symbolic, field.where.file, path)
+            if node != field.node:
+                symbolic = check_setting(key, Field(node, field.where), path).setting
+                draft.identity[key.name] = setting if symbolic is None else symbolic
+
+    def _complete_role(self, draft: Draft, variable: str) -> None:
+        """The defaults of AssumeRole, and where an MFA code was looked for, for the error without one."""
+        for settings in (draft.settings, draft.identity):
+            settings.setdefault("duration_seconds", DEFAULT_DURATION_SECONDS)
+        if "role_session_name" not in draft.settings:
+            draft.settings["role_session_name"] = self.default_session_name(self._names)
+            draft.identity["role_session_name"] = self.default_session_name(self._symbolic)
+        if variable and "token_code" not in draft.settings:
+            draft.settings["token_code_variable"] = variable
+
+    @staticmethod
+    def default_session_name(names: Names) -> str:
+        """`dsops-ada-20261124T120000Z`: made fit for AWS, unlike a name that the user wrote."""
+        timestamp = names.get(TIMESTAMP) or ""
+        if timestamp != _SYMBOL:
+            timestamp = _UNFIT.sub("-", timestamp)
+        room = _SESSION_NAME_LENGTH - len("dsops--") - 20
+        user = _UNFIT.sub("-", names.get(USER) or "")[:room]
+        name = "-".join([part for part in ("dsops", user, timestamp) if part])
+        return name if name.endswith(_SYMBOL) else name[:_SESSION_NAME_LENGTH]
+
+    def _region(self, draft: Draft, source: Draft | None) -> str:
+        """The first region that is named, in the documented order; "" when there is none."""
+        region = _taken(draft, "region")
+        if not region and draft.profile:
+            region = self.ambient_of(draft.profile).region
+        region = (
+            region or self._names.environ.get("AWS_REGION", "") or self._names.environ.get("AWS_DEFAULT_REGION", "")
+        )
+        if not region and source is not None:
+            region = source.region
+        if not region and draft.type.name == "aws.sts":
+            role = parse_arn(str(draft.settings.get("role_arn", "")))
+            partition = partition_named(role.partition) if role else None
+            region = partition.global_region if partition else "us-east-1"
+        return region
+
+
+def _taken(draft: Draft, name: str) -> str:
+    """Moves a setting that has a place of its own in a Step out of the settings."""
+    draft.identity.pop(name, None)
+    setting = draft.settings.pop(name, "")
+    return setting if isinstance(setting, str) else ""
+
+
+def region_missing(draft: Draft) -> tuple[type[ConfigError], Where, str, str, str]:
+    """The problem of a store for which no region is known."""
+    return (
+        ConfigError,
+        draft.where,
+        draft.place.path,
+        "no region is known for this store",
+        "set `region` on it, or AWS_REGION",
+    )

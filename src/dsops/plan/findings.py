@@ -1,0 +1,47 @@
+"""What is wrong with the part of a configuration that is planned, collected so that all is told at once."""
+
+from __future__ import annotations
+
+from dsops.errors import ConfigError, Problem, VariableUnset, Where
+
+
+class Findings:
+    """Problems and notes, in the order in which they were met."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self._found: list[tuple[type[ConfigError], Problem]] = []
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, kind: type[ConfigError], where: Where, path: str, message: str, hint: str = "") -> None:
+        """One more problem; `kind` is the error to raise when it stays the only kind."""
+        self._found.append((kind, Problem(where, path, message, hint)))
+
+    def add_problem(self, problem: Problem, kind: type[ConfigError] = ConfigError) -> None:
+        """One more problem that somebody else has put into words."""
+        self._found.append((kind, problem))
+
+    def add_error(self, error: ConfigError, where: Where, path: str) -> None:
+        """What an error says, as a problem of that place unless it names one itself."""
+        if error.problems:
+            self._found += [(type(error), problem) for problem in error.problems]
+            return
+        why = f": {error.why}" if error.why else ""
+        # It begins with the path already: `secretStores.prod.role_arn` needs the environment variable ...
+        path = "" if isinstance(error, VariableUnset) else path
+        self.add(type(error), error.where or where, path, f"{error.message}{why}", error.hint)
+
+    def raise_any(self, subject: str) -> None:
+        """Raises one error with every problem, in the order of files and lines; none: does nothing."""
+        if not self._found:
+            return
+        kinds = {kind for kind, _ in self._found}
+        kind = kinds.pop() if len(kinds) == 1 else ConfigError
+        problems = tuple(sorted({problem for _, problem in self._found}, key=_place))
+        raise kind(f"{subject} can't be used as configured", problems=problems)
+
+
+def _place(problem: Problem) -> tuple[str, int, str, str]:
+    return (*problem.where, problem.path, problem.message)

@@ -1,0 +1,64 @@
+"""Whose session it is, as a text that differs whenever the session may not be shared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from dsops.config.files import digest
+from dsops.plan.types import Ambient, Fingerprint
+from dsops.schema import Key, Setting, StoreType
+from dsops.secret import Secret
+
+_Plain = str | int | bool | list["_Plain"] | dict[str, "_Plain"]
+
+
+def ambient_fingerprint(ambient: Ambient) -> Fingerprint:
+    """Of base credentials: their digest is made from all that decides about them."""
+    return _digest(["ambient", ambient.digest])
+
+
+def session_fingerprint(
+    store_type: StoreType,
+    settings: Mapping[str, Setting],
+    source: Fingerprint,
+    *,
+    partition: str,
+    endpoint: str,
+) -> Fingerprint:
+    """Of the session that a store issues: identity fields, the chain below it, partition, own endpoint.
+
+    `settings` have a generated timestamp still as `${TIMESTAMP}`. The order of keys, tags and ARNs is nothing,
+    and neither are the store's name and region: one session serves all regions of a partition.
+    """
+    identity: dict[str, _Plain] = {
+        key.name: _plain(settings[key.name], key) for key in store_type.keys if key.is_identity and key.name in settings
+    }
+    return _digest([store_type.name, identity, source, partition, endpoint])
+
+
+def _digest(parts: _Plain) -> Fingerprint:
+    return Fingerprint(digest(json.dumps(parts, sort_keys=True).encode()))
+
+
+def _plain(setting: Setting, key: Key) -> _Plain:
+    """The value in a form in which equal means equal to AWS."""
+    if isinstance(setting, Secret):
+        return setting.reveal()
+    if isinstance(setting, tuple):
+        items: list[_Plain] = [_item(item) for item in setting]
+        return items if key.kind == "command" else sorted(items, key=json.dumps)
+    if key.kind == "policy" and isinstance(setting, str):
+        try:
+            parsed: _Plain = json.loads(setting)
+        except (ValueError, RecursionError):
+            return setting
+        return parsed
+    return setting
+
+
+def _item(item: str | tuple[str, str | Secret]) -> _Plain:
+    if isinstance(item, str):
+        return item
+    name, value = item
+    return [name, value.reveal() if isinstance(value, Secret) else value]

@@ -1,0 +1,135 @@
+"""What AWS would refuse though each key of a store is right by itself, and what has to be allowed first."""
+
+from __future__ import annotations
+
+from dsops.arn import parse_arn, partition_of_region
+from dsops.config import needs_permission
+from dsops.document import Document, Scalar, parse_json
+from dsops.endpoint import parse_address
+from dsops.errors import LimitExceeded, NotAllowed, PolicyInvalid, Where
+from dsops.model import Field
+from dsops.plan.findings import Findings
+from dsops.plan.types import Step
+from dsops.schema import Settings, StoreType
+
+CHAINED_SECONDS = 3600
+"""The most that AssumeRole gives to a caller with temporary credentials (its reference, DurationSeconds)."""
+
+_SESSION_POLICY_CHARACTERS = 2048
+_ASSUME_ROLE = "the AssumeRole API reference"
+
+
+class Place:
+    """Where a step's fields stand, for its problems."""
+
+    __slots__ = ("_fields", "_where", "path")
+
+    def __init__(self, path: str, fields: dict[str, Field], where: Where) -> None:
+        self.path = path
+        self._fields = fields
+        self._where = where
+
+    def field(self, name: str) -> Field | None:
+        """The field as expanded; None where the store does not have it."""
+        return self._fields.get(name)
+
+    def where(self, name: str) -> Where:
+        """The field's place, or the store's where it has none."""
+        field = self._fields.get(name)
+        return field.where if field else self._where
+
+    def path_of(self, name: str) -> str:
+        """`secretStores.prod.role_arn`."""
+        return f"{self.path}.{name}"
+
+
+def check_allowed(store_type: StoreType, settings: Settings, place: Place, findings: Findings) -> None:
+    """Finds commands and foreign addresses: a file that was found by walking up is somebody's repository."""
+    for name in needs_permission(store_type, settings):
+        setting = settings[name]
+        address = parse_address(setting) if isinstance(setting, str) else None
+        message = f"would send credentials to {address.authority}" if address else "would run a command"
+        findings.add(
+            NotAllowed,
+            place.where(name),
+            place.path_of(name),
+            f"this configuration was found, not named, and {message}",
+            "read it, then `dsops allow`, or name the file with --config",
+        )
+
+
+def check_assume_role(step: Step, place: Place, findings: Findings) -> None:
+    """Checks of one aws.sts step between its keys, its region and its place in the chain."""
+    role = parse_arn(str(step.settings.get("role_arn", "")))
+    if role is None:
+        return
+    partition = partition_of_region(step.region).name
+    if role.partition != partition:
+        message = f"the role is in the partition {role.partition}, and the region {step.region} in {partition}"
+        hint = f"set `region` to one of {role.partition}"
+        findings.add(LimitExceeded, place.where("role_arn"), place.path_of("role_arn"), message, hint)
+    _check_policies(step.settings, role.account, place, findings)
+    _check_tags(step.settings, place, findings)
+
+
+def check_chain(step: Step, place: Place, why: str, findings: Findings) -> None:
+    """The one hour of a chained role; `why` says what makes it one."""
+    message = chained_too_long(step, why)
+    if message:
+        findings.add(LimitExceeded, place.where("duration_seconds"), place.path_of("duration_seconds"), *message)
+
+
+def chained_too_long(step: Step, why: str) -> tuple[str, str] | None:
+    """Message and hint when a chained step asks for more than an hour, else None."""
+    seconds = step.settings.get("duration_seconds")
+    if not isinstance(seconds, int) or seconds <= CHAINED_SECONDS:
+        return None
+    message = (
+        f"{seconds} is over 3600 seconds (1 hour), the most that a chained role gets, "
+        f"whatever the role itself allows ({_ASSUME_ROLE}); {why}"
+    )
+    return message, "set `duration_seconds: 3600` or less, or start from long-term credentials"
+
+
+def _check_policies(settings: Settings, account: str, place: Place, findings: Findings) -> None:
+    """The size of inline and managed session policies together, their account, the inline one's grammar."""
+    inline, arns = settings.get("session_policy", ""), settings.get("policy_arns", ())
+    texts = [arn for arn in arns if isinstance(arn, str)] if isinstance(arns, tuple) else []
+    size = len(str(inline)) + sum(map(len, texts))
+    if inline and texts and size > _SESSION_POLICY_CHARACTERS:
+        message = (
+            f"`session_policy` and `policy_arns` have {size} characters together, "
+            f"and the most is {_SESSION_POLICY_CHARACTERS} ({_ASSUME_ROLE})"
+        )
+        findings.add(LimitExceeded, place.where("session_policy"), place.path_of("session_policy"), message)
+    for text in texts:
+        arn = parse_arn(text)
+        if arn is not None and arn.account not in ("aws", account):
+            message = f"`{text}` is of another account than the role, {account} ({_ASSUME_ROLE})"
+            findings.add(LimitExceeded, place.where("policy_arns"), place.path_of("policy_arns"), message)
+    field = place.field("session_policy")
+    if inline and field is not None:
+        _check_policy_grammar(field, place.path_of("session_policy"), findings)
+
+
+def _check_policy_grammar(field: Field, path: str, findings: Findings) -> None:
+    # Only where there is a session policy: the policy language costs a cold run milliseconds.
+    from dsops.iam.policy import check_policy
+
+    is_text = isinstance(field.node, Scalar)
+    document = (
+        parse_json(field.node.text, field.where.file) if isinstance(field.node, Scalar) else Document(field.node, ())
+    )
+    for problem in check_policy(document, "session", file=field.where.file).problems:
+        # A block text starts on the line after its key, others on it: only the policy's own line is sure.
+        where = field.where if is_text else problem.where
+        line = f" (line {problem.where.line} of the policy)" if is_text else ""
+        findings.add(PolicyInvalid, where, path, f"{problem.message}{line}", problem.hint)
+
+
+def _check_tags(settings: Settings, place: Place, findings: Findings) -> None:
+    tags = settings.get("tags", ())
+    for tag in tags if isinstance(tags, tuple) else ():
+        if isinstance(tag, tuple) and tag[0].lower().startswith("aws:"):
+            message = f"the tag `{tag[0]}` begins with `aws:`, which AWS keeps for itself"
+            findings.add(LimitExceeded, place.where("tags"), place.path_of("tags"), message)

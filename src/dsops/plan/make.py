@@ -1,0 +1,279 @@
+"""The plan of an environment, or of one store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from dsops.arn import parse_arn, partition_of_region
+from dsops.endpoint import is_aws_host, parse_address, resolve_endpoint
+from dsops.errors import ConfigError, EnvironmentUnknown, StoreUnknown, VariableUnset, nearest
+from dsops.interpolate import Names, expand
+from dsops.model import Config, Environment, Text, Variable
+from dsops.plan.drafts import Draft, Drafts, region_missing
+from dsops.plan.findings import Findings
+from dsops.plan.fingerprint import ambient_fingerprint, session_fingerprint
+from dsops.plan.limits import check_assume_role, check_chain
+from dsops.plan.mfa import share_mfa_sessions
+from dsops.plan.references import canonical_reference, count_calls
+from dsops.plan.types import Ambient, Fingerprint, Plan, PlannedVariable, SecretReference, Step
+from dsops.schema import StoreType
+from dsops.secret import Secret
+
+_SERVICES = {"aws.sts": "sts", "aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm"}
+
+
+class _Read(NamedTuple):
+    """A variable that is read from a store, its reference expanded."""
+
+    variable: Variable
+    store: str
+    reference: SecretReference
+    is_whole: bool
+    """Whether every text of it could be expanded; else that was told already."""
+
+
+def make_plan(
+    config: Config,
+    environment_name: str,
+    *,
+    environ: Mapping[str, str],
+    user: str = "",
+    timestamp: str = "",
+    ambient: Callable[[str], Ambient],
+    store_types: Mapping[str, StoreType],
+) -> Plan:
+    """Everything that a run of that environment ("" for the default one) will do.
+
+    `ambient` gives the base identity of a profile ("" for none) and is only asked for those that are used;
+    `user` and `timestamp` stand in for `${USER}` and `${TIMESTAMP}`. Raises EnvironmentUnknown, or one
+    ConfigError (of a kind of its own where all problems are of that) with every problem of the environment.
+    """
+    environment = _find_environment(config, environment_name)
+    planner = _Planner(config, Names(environ, timestamp, user), ambient, store_types)
+    return planner.plan_environment(environment)
+
+
+def plan_store(
+    config: Config,
+    store_name: str,
+    *,
+    environ: Mapping[str, str],
+    user: str = "",
+    timestamp: str = "",
+    ambient: Callable[[str], Ambient],
+    store_types: Mapping[str, StoreType],
+) -> Plan:
+    """The same for one store and the chain below it: a plan without variables."""
+    if store_name not in config.stores:
+        near = nearest(store_name, config.stores)
+        hint = f"did you mean `{near}`?" if near else f"the stores are: {', '.join(config.stores)}"
+        raise StoreUnknown(f"there is no store `{store_name}`", hint=hint)
+    planner = _Planner(config, Names(environ, timestamp, user), ambient, store_types)
+    return planner.plan_store(store_name)
+
+
+def _find_environment(config: Config, name: str) -> Environment:
+    name = name or config.default_environment
+    if not name:
+        raise EnvironmentUnknown("no environment is named", hint="name one with --env, or set `default_env`")
+    environment = config.environments.get(name)
+    if environment is None:
+        near = nearest(name, config.environments)
+        names = ", ".join(config.environments) or "none"
+        hint = f"did you mean `{near}`?" if near else f"the environments are: {names}"
+        raise EnvironmentUnknown(f"there is no environment `{name}`", hint=hint)
+    return environment
+
+
+class _Planner:
+    """One planning: what it has found so far."""
+
+    def __init__(
+        self,
+        config: Config,
+        names: Names,
+        ambient: Callable[[str], Ambient],
+        store_types: Mapping[str, StoreType],
+    ) -> None:
+        self._config = config
+        self._names = names
+        self._findings = Findings()
+        self._drafts = Drafts(config, names, ambient, store_types, self._findings)
+        self._steps: dict[str, Step] = {}
+
+    def plan_environment(self, environment: Environment) -> Plan:
+        """The plan of everything that the environment's variables need."""
+        path = f"envs.{environment.name}"
+        reads = []
+        literals: dict[str, PlannedVariable] = {}
+        for variable in environment.variables.values():
+            if variable.reference is None:
+                literals[variable.name] = self._literal(variable, f"{path}.{variable.name}")
+                continue
+            read = self._read(variable, f"{path}.{variable.name}.from")
+            self._drafts.add(read.store, variable.reference.where)
+            reads.append(read)
+        self._finish_steps(reads)
+        planned = {read.variable.name: self._planned(read, path) for read in reads}
+        self._findings.raise_any(f"environment `{environment.name}`")
+        variables = tuple([literals.get(name) or planned[name] for name in environment.variables])
+        return self._plan(environment.name, variables)
+
+    def plan_store(self, name: str) -> Plan:
+        """The plan of one store's session."""
+        self._drafts.add(name, self._config.stores[name].where)
+        self._finish_steps([])
+        self._findings.raise_any(f"store `{name}`")
+        return self._plan("", ())
+
+    def _plan(self, environment: str, variables: tuple[PlannedVariable, ...]) -> Plan:
+        references: dict[str, set[SecretReference]] = {}
+        for variable in variables:
+            if variable.reference is not None:
+                references.setdefault(variable.step, set()).add(variable.reference)
+        drafts = self._drafts.by_name
+        issues = {step.fingerprint for name, step in self._steps.items() if drafts[name].type.gives_credentials}
+        return Plan(
+            environment=environment,
+            variables=variables,
+            steps=self._steps,
+            ambient=self._drafts.ambient,
+            calls=count_calls(self._steps, references, issues=len(issues)),
+            notes=tuple(self._findings.notes),
+        )
+
+    def _literal(self, variable: Variable, path: str) -> PlannedVariable:
+        text = self._text(variable.literal, f"{path}.literal")
+        return PlannedVariable(
+            name=variable.name,
+            step="",
+            reference=None,
+            literal=Secret(text),
+            default=None,
+            optional=variable.optional,
+            transforms=variable.transforms,
+            source="literal",
+            where=variable.where,
+        )
+
+    def _read(self, variable: Variable, path: str) -> _Read:
+        reference = variable.reference
+        assert reference is not None  # noqa: S101 (its caller asked)
+        problems = len(self._findings)
+        expanded = SecretReference(
+            self._text(reference.key, f"{path}.key"),
+            self._text(reference.version, f"{path}.version"),
+            self._text(reference.field, f"{path}.field"),
+        )
+        return _Read(variable, reference.store, expanded, is_whole=len(self._findings) == problems)
+
+    def _planned(self, read: _Read, path: str) -> PlannedVariable:
+        variable, reference, step = read.variable, read.reference, self._steps.get(read.store)
+        if step is not None and variable.reference is not None and read.is_whole:
+            reference = canonical_reference(step, reference, variable.reference.where, self._findings)
+        default = variable.default
+        return PlannedVariable(
+            name=variable.name,
+            step=read.store,
+            reference=reference,
+            literal=None,
+            default=None if default is None else Secret(self._text(default, f"{path}.{variable.name}.default")),
+            optional=variable.optional,
+            transforms=variable.transforms,
+            source=_source(read.store, reference),
+            where=variable.where,
+        )
+
+    def _text(self, text: Text | None, path: str) -> str:
+        """The text expanded; "" where there is none, or where it can't be, which is a problem then."""
+        if text is None:
+            return ""
+        names = self._names
+        try:
+            return expand(text.text, names.environ, text.where, path, timestamp=names.timestamp, user=names.user)
+        except VariableUnset as error:
+            self._findings.add_error(error, text.where, path)
+            return ""
+
+    def _finish_steps(self, reads: list[_Read]) -> None:
+        """Drafts -> steps, each after the one whose credentials it uses."""
+        drafts = self._drafts
+        for draft in drafts.by_name.values():
+            if draft.type.takes_credentials and not draft.region:
+                draft.region = _region_of_arns([read for read in reads if read.store == draft.name])
+                if not draft.region:
+                    self._findings.add(*region_missing(draft))
+        share_mfa_sessions(drafts, self._session, self._findings)
+        for name, draft in drafts.by_name.items():
+            self._steps[name] = self._finish(draft)
+
+    def _finish(self, draft: Draft) -> Step:
+        step = Step(
+            name=draft.name,
+            type=draft.type.name,
+            settings=draft.settings,
+            region=draft.region,
+            credentials_from=draft.credentials_from,
+            profile=draft.profile,
+            fingerprint=self._session(draft),
+            is_chained=False,
+            where=draft.where,
+        )
+        if draft.is_role:
+            is_chained, why = self._chain(draft)
+            step = step._replace(is_chained=is_chained)
+            check_assume_role(step, draft.place, self._findings)
+            if is_chained:
+                check_chain(step, draft.place, why, self._findings)
+        return step
+
+    def _chain(self, draft: Draft) -> tuple[bool | None, str]:
+        """Whether temporary credentials sign the step, and the words for it."""
+        source = self._drafts.by_name.get(draft.credentials_from)
+        if source is not None:
+            # A plugin's credentials may be long-term ones; every store of AWS's own gives a session.
+            is_session = True if source.type.name.startswith("aws.") else None
+            return is_session, f"its credentials come from `{source.name}`"
+        ambient = self._drafts.ambient_of(draft.profile)
+        return ambient.is_temporary, f"the base credentials are temporary ({ambient.source})"
+
+    def _session(self, draft: Draft) -> Fingerprint:
+        """Of the session that the step issues or, where it issues none, reads with."""
+        if not draft.type.takes_credentials:
+            return Fingerprint("")
+        source = self._drafts.by_name.get(draft.credentials_from)
+        below = self._session(source) if source else ambient_fingerprint(self._drafts.ambient_of(draft.profile))
+        if not draft.type.gives_credentials:
+            self._endpoint(draft)
+            return below
+        partition = partition_of_region(draft.region).name
+        return session_fingerprint(
+            draft.type, draft.identity, below, partition=partition, endpoint=self._endpoint(draft)
+        )
+
+    def _endpoint(self, draft: Draft) -> str:
+        """The address that was set in place of AWS's own, "" for AWS's; finds unusable ones."""
+        service, endpoint_url = _SERVICES.get(draft.type.name), draft.settings.get("endpoint_url", "")
+        if service is None or not draft.region:
+            return str(endpoint_url)
+        try:
+            url = resolve_endpoint(service, draft.region, self._names.environ, endpoint_url=str(endpoint_url)).url
+        except ConfigError as error:
+            self._findings.add_error(error, draft.where, draft.place.path)
+            return ""
+        address = parse_address(url)
+        return "" if address is None or is_aws_host(address.host) else url
+
+
+def _source(store: str, reference: SecretReference) -> str:
+    field = f"#{reference.field}" if reference.field else ""
+    version = f"?version={reference.version}" if reference.version else ""
+    return f"store://{store}/{reference.key}{field}{version}"
+
+
+def _region_of_arns(reads: Iterable[_Read]) -> str:
+    """The first one's region where every secret is named by its ARN: then no other region is needed."""
+    arns = [parse_arn(read.reference.key) for read in reads]
+    regions = [arn.region if arn else "" for arn in arns]
+    return regions[0] if regions and all(regions) else ""

@@ -1,0 +1,117 @@
+"""One code for several roles: it works once, so a GetSessionToken session stands before those that share it.
+
+Only where it can: GetSessionToken is for a user's long-term key, and a role assumed with its session is a
+chained one, with one hour at the most. A role with a longer session asks for a code of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dsops.errors import LimitExceeded
+from dsops.plan.drafts import Draft, Drafts
+from dsops.plan.findings import Findings
+from dsops.plan.limits import CHAINED_SECONDS
+from dsops.secret import Secret
+
+_CODE_KEYS = ("token_code", "mfa_process", "token_code_variable")
+
+_Group = tuple[str, str, str]
+
+
+def share_mfa_sessions(drafts: Drafts, session_of: Callable[[Draft], str], findings: Findings) -> None:
+    """Puts one GetSessionToken before the roles that name one device; finds a fixed code needed twice.
+
+    `session_of` tells sessions apart: two stores that make the same session need one code anyway.
+    """
+    groups: dict[_Group, dict[str, list[Draft]]] = {}
+    for draft in drafts.by_name.values():
+        if _can_share(draft, drafts):
+            same_session = groups.setdefault(_group(draft), {})
+            same_session.setdefault(session_of(draft), []).append(draft)
+    shared: dict[str, Draft] = {}
+    for sessions in groups.values():
+        if len(sessions) > 1:
+            members = [draft for same in sessions.values() for draft in same]
+            session = _session_before(members)
+            shared[session.name] = session
+            names = ", ".join(f"`{member.name}`" for member in members)
+            findings.notes.append(f"one MFA session of {_serial(session)} serves {names}: a code works once")
+    # In front: every user of a session stands after it.
+    drafts.by_name = {**shared, **drafts.by_name}
+    _check_fixed_codes(drafts, session_of, findings)
+    _note_sessions_without_device(drafts, findings)
+
+
+def _can_share(draft: Draft, drafts: Drafts) -> bool:
+    seconds = draft.settings.get("duration_seconds")
+    return (
+        draft.is_role
+        and "serial_number" in draft.settings
+        and not draft.credentials_from
+        and drafts.ambient_of(draft.profile).is_temporary is not True
+        and isinstance(seconds, int)
+        and seconds <= CHAINED_SECONDS
+    )
+
+
+def _group(draft: Draft) -> _Group:
+    return _serial(draft), draft.profile, str(draft.settings.get("endpoint_url", ""))
+
+
+def _serial(draft: Draft) -> str:
+    return str(draft.settings.get("serial_number", ""))
+
+
+def _session_before(members: list[Draft]) -> Draft:
+    """The session that serves these roles: no longer than the longest of them, to reach no further."""
+    first = members[0]
+    session = Draft(f"MFA session of {_serial(first)}", first.type, first.place, first.where)
+    session.region, session.profile = first.region, first.profile
+    session.settings["serial_number"] = _serial(first)
+    session.settings["duration_seconds"] = max(_seconds(member) for member in members)
+    for key in (*_CODE_KEYS, "endpoint_url", "timeout_ms"):
+        setting = next((member.settings[key] for member in members if key in member.settings), None)
+        if setting is not None:
+            session.settings[key] = setting
+    session.identity = dict(session.settings)
+    for member in members:
+        member.credentials_from, member.profile = session.name, ""
+        for settings in (member.settings, member.identity):
+            for key in ("serial_number", *_CODE_KEYS):
+                settings.pop(key, None)
+    return session
+
+
+def _seconds(draft: Draft) -> int:
+    seconds = draft.settings.get("duration_seconds")
+    return seconds if isinstance(seconds, int) else CHAINED_SECONDS
+
+
+def _check_fixed_codes(drafts: Drafts, session_of: Callable[[Draft], str], findings: Findings) -> None:
+    users: dict[tuple[str, str], dict[str, Draft]] = {}
+    for draft in drafts.by_name.values():
+        code = draft.settings.get("token_code")
+        if isinstance(code, Secret):
+            users.setdefault((_serial(draft), code.reveal()), {}).setdefault(session_of(draft), draft)
+    for sessions in users.values():
+        first, *others = sessions.values()
+        for other in others:
+            findings.add(
+                LimitExceeded,
+                other.place.where("token_code"),
+                other.place.path_of("token_code"),
+                f"the same code would be sent for `{first.name}` and `{other.name}`, and AWS takes it once",
+                "leave out `token_code` to be asked for each, set `mfa_process`, or let sessions of at most "
+                "3600 seconds start from a user's own key: they share one code",
+            )
+
+
+def _note_sessions_without_device(drafts: Drafts, findings: Findings) -> None:
+    for draft in drafts.by_name.values():
+        source = drafts.by_name.get(draft.credentials_from)
+        if "serial_number" in draft.settings and source is not None and source.is_role:
+            findings.notes.append(
+                f"store `{draft.name}` sends an MFA code as the session of `{source.name}`, and AWS checks a "
+                "code for the IAM user who calls: a role's session has no device"
+            )

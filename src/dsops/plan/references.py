@@ -1,0 +1,159 @@
+"""What secret stores are asked for: one spelling a secret, what AWS would refuse, the requests it takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from dsops.arn import parse_arn, partition_of_region
+from dsops.errors import ConfigError, LimitExceeded, Where, nearest
+from dsops.plan.findings import Findings
+from dsops.plan.types import SecretReference, Step
+
+SINGLE_READS = 10
+"""The most secrets that a store reads one by one; more go through BatchGetSecretValue."""
+
+SECRETS_PER_CALL = 20
+"""The most that BatchGetSecretValue takes (its API reference, SecretIdList)."""
+
+PARAMETERS_PER_CALL = 10
+"""The most that ssm:GetParameters takes (its API reference, Names)."""
+
+PARTS = {
+    "access_key_id": ("AccessKeyId", "AWS_ACCESS_KEY_ID"),
+    "secret_access_key": ("SecretAccessKey", "AWS_SECRET_ACCESS_KEY"),
+    "session_token": ("SessionToken", "AWS_SESSION_TOKEN"),
+    "expiration": ("Expiration",),
+    "assumed_role_arn": (),
+    "credentials": ("all",),
+}
+"""What an aws.sts store gives as secrets, each with its other spellings (those of `schema`, a test says)."""
+
+_PART_OF = {spelling: part for part, spellings in PARTS.items() for spelling in (part, *spellings)}
+
+# The CreateSecret API reference has /_+=.@-; its error message in practice names `!` too.
+_SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@!-]{1,512}\Z")
+_PARAMETER_NAME = re.compile(r"[A-Za-z0-9_./-]{1,2048}(?::[A-Za-z0-9_.-]{1,100})?\Z")
+_BAD_SECRET_CHARACTER = re.compile(r"[^A-Za-z0-9/_+=.@!-]")
+_BAD_PARAMETER_CHARACTER = re.compile(r"[^A-Za-z0-9_./:-]")
+
+
+def canonical_reference(step: Step, reference: SecretReference, where: Where, findings: Findings) -> SecretReference:
+    """The same reference as every other spelling of it is given: `name#.field` and `field` are one."""
+    if step.type == "aws.sts":
+        return _part(step, reference, where, findings)
+    if step.type not in ("aws.secretsmanager", "aws.ssm"):
+        return reference
+    key, separator, field = reference.key.partition("#")
+    if separator and reference.field:
+        findings.add(
+            ConfigError,
+            where,
+            "",
+            f"a field is named twice: `{field}` in the key and `{reference.field}`",
+            "keep one",
+        )
+    version = "" if reference.version.lower() == "latest" else reference.version
+    found = SecretReference(key, version, field or reference.field)
+    if step.type == "aws.ssm":
+        _check_parameter(step, found, where, findings)
+    else:
+        _check_secret(step, found, where, findings)
+    return found
+
+
+def _part(step: Step, reference: SecretReference, where: Where, findings: Findings) -> SecretReference:
+    part = _PART_OF.get(reference.key)
+    if part is None:
+        near = nearest(reference.key, _PART_OF)
+        hint = f"did you mean `{near}`?" if near else f"it gives {', '.join(PARTS)}"
+        findings.add(ConfigError, where, "", f"store `{step.name}` has no `{reference.key}`", hint)
+    if reference.version:
+        findings.add(ConfigError, where, "", "a session has no versions", "leave out `version`")
+    return SecretReference(part or reference.key, "", reference.field)
+
+
+def _check_secret(step: Step, reference: SecretReference, where: Where, findings: Findings) -> None:
+    key, version = reference.key, reference.version
+    if not key:
+        findings.add(ConfigError, where, "", "the secret's name is empty")
+    elif key.startswith("arn:"):
+        _check_arn(step, key, ("secretsmanager", "secret:"), where, findings)
+    elif not _SECRET_NAME.match(key):
+        bad = _BAD_SECRET_CHARACTER.search(key)
+        what = f"has {_shown(bad.group())} in it" if bad else f"has {len(key)} characters, and 512 are the most"
+        message = f"the secret's name `{key[:80]}` {what}: AWS takes letters, digits and /_+=.@-"
+        findings.add(LimitExceeded, where, "", message)
+    if len(version) > 256:
+        findings.add(LimitExceeded, where, "", "a staging label has at most 256 characters")
+
+
+def _check_parameter(step: Step, reference: SecretReference, where: Where, findings: Findings) -> None:
+    key, version = reference.key, reference.version
+    if not key:
+        findings.add(ConfigError, where, "", "the parameter's name is empty")
+    elif key.startswith("arn:"):
+        _check_arn(step, key, ("ssm", "parameter/"), where, findings)
+    elif not _PARAMETER_NAME.match(key):
+        bad = _BAD_PARAMETER_CHARACTER.search(key)
+        what = f"has {_shown(bad.group())} in it" if bad else "is not one that AWS takes"
+        findings.add(
+            LimitExceeded,
+            where,
+            "",
+            f"the parameter's name `{key[:80]}` {what}: letters, digits and _.-/ make one",
+        )
+    selector = key.rpartition("/")[2].partition(":")[2]
+    if version and selector:
+        findings.add(ConfigError, where, "", f"a version is named twice: `{selector}` and `{version}`", "keep one")
+
+
+def _check_arn(step: Step, text: str, wanted: tuple[str, str], where: Where, findings: Findings) -> None:
+    service, beginning = wanted
+    arn = parse_arn(text)
+    if arn is None or arn.service != service or not arn.resource.startswith(beginning) or not arn.region:
+        example = f"arn:aws:{service}:REGION:ACCOUNT:{beginning}NAME"
+        findings.add(
+            ConfigError,
+            where,
+            "",
+            f"`{text}` is not the ARN of a {_noun(service)}",
+            f"it looks like {example}",
+        )
+        return
+    partition = partition_of_region(step.region).name
+    if step.region and arn.partition != partition:
+        message = f"`{text}` is in the partition {arn.partition}, and store `{step.name}` works in {partition}"
+        findings.add(ConfigError, where, "", message, "credentials never cross from one partition to another")
+    elif step.region and arn.region != step.region:
+        note = f"{text} is read in its own region {arn.region}, not in {step.region} of store `{step.name}`"
+        findings.notes.append(note)
+
+
+def count_calls(steps: Mapping[str, Step], references: Mapping[str, Iterable[SecretReference]], *, issues: int) -> int:
+    """The requests of a cold run: one for each session, and what the secrets take when nothing is refused."""
+    calls = issues
+    for name, wanted in references.items():
+        step = steps[name]
+        secrets = len({(reference.key, reference.version) for reference in wanted})
+        if step.type == "aws.secretsmanager":
+            is_single = secrets <= SINGLE_READS or step.settings.get("batch") == "never"
+            calls += secrets if is_single else _batches(wanted)
+        elif step.type == "aws.ssm":
+            calls += -(-secrets // PARAMETERS_PER_CALL)
+    return calls
+
+
+def _batches(wanted: Iterable[SecretReference]) -> int:
+    """BatchGetSecretValue gives current versions only; others are read one by one."""
+    current = {reference.key for reference in wanted if not reference.version}
+    others = {(reference.key, reference.version) for reference in wanted if reference.version}
+    return -(-len(current) // SECRETS_PER_CALL) + len(others)
+
+
+def _shown(character: str) -> str:
+    return "a space" if character == " " else f"`{character}`" if character.isprintable() else repr(character)
+
+
+def _noun(service: str) -> str:
+    return "parameter" if service == "ssm" else "secret"

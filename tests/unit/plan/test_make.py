@@ -1,0 +1,333 @@
+"""A configuration -> the steps that an environment needs, and no others."""
+
+from __future__ import annotations
+
+import pytest
+
+from dsops.errors import (
+    ConfigError,
+    EnvironmentUnknown,
+    NotAllowed,
+    StoreTypeUnknown,
+    StoreUnknown,
+    VariableUnset,
+    Where,
+)
+from dsops.plan import Ambient, SecretReference
+from dsops.secret import Secret
+from tests.plans import LONG_TERM, TEMPORARY, plan_of
+
+CHAIN = """
+secretStores:
+  target: {type: aws.sts, role_arn: "arn:aws:iam::222222222222:role/Target", credentials_from: jump}
+  jump: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/Jump"}
+  unused: {type: aws.sts, role_arn: "${NOBODY_SETS_THIS}"}
+  unknown: {type: aws.stss, role_arn: "arn:aws:iam::111111111111:role/Jump"}
+  secrets: {type: aws.secretsmanager, credentials_from: target}
+  plain: {type: aws.ssm, profile: dev}
+  values: {type: literal, values: {a: "${A:-one}"}}
+envs:
+  production:
+    DATABASE_URL: {from: {store: secrets, key: prod/db}}
+    GREETING: {literal: "hello ${USER}"}
+  other:
+    P: {from: {store: plain, key: /p}}
+  none: {}
+"""
+
+
+def problems_of(error: ConfigError) -> list[tuple[int, str, str]]:
+    """Line, path and message of each problem."""
+    return [(problem.where.line, problem.path, problem.message) for problem in error.problems]
+
+
+def test_a_plan_holds_the_chain_below_each_store_and_nothing_else() -> None:
+    """Sources stand before their users, whatever the order in the file; an unset variable elsewhere is nothing."""
+    plan = plan_of(CHAIN, "production")
+    assert list(plan.steps) == ["jump", "target", "secrets"]
+    assert [variable.name for variable in plan.variables] == ["DATABASE_URL", "GREETING"]
+    assert plan.calls == 3
+
+
+def test_an_environment_without_variables_needs_nothing() -> None:
+    """No step, no ambient identity, no call."""
+    plan = plan_of(CHAIN, "none")
+    assert (plan.steps, plan.ambient, plan.calls) == ({}, {}, 0)
+
+
+def test_the_ambient_identity_is_asked_for_once_for_each_profile_in_use() -> None:
+    """Only profiles that a needed step starts from are looked at."""
+    asked: list[str] = []
+
+    def ambient(profile: str) -> Ambient:
+        asked.append(profile)
+        return LONG_TERM
+
+    assert list(plan_of(CHAIN, "other", ambient=ambient).ambient) == ["dev"]
+    assert asked == ["dev"]
+
+
+def test_the_default_environment_is_taken_when_none_is_named() -> None:
+    """An empty name means the configuration's own default."""
+    assert plan_of(CHAIN).environment == "production"
+
+
+def test_an_unknown_environment_offers_the_nearest() -> None:
+    """A typo is answered with what was probably meant; without anything near, with all there are."""
+    with pytest.raises(EnvironmentUnknown) as caught:
+        plan_of(CHAIN, "prodution")
+    assert caught.value.hint == "did you mean `production`?"
+    with pytest.raises(EnvironmentUnknown) as caught:
+        plan_of(CHAIN, "zzz")
+    assert caught.value.hint == "the environments are: production, other, none"
+
+
+def test_one_store_is_planned_with_its_chain() -> None:
+    """`credentials STORE` and `whoami STORE` need no environment."""
+    plan = plan_of(CHAIN, store="target")
+    assert (list(plan.steps), plan.variables, plan.calls) == (["jump", "target"], (), 2)
+
+
+def test_an_unknown_store_offers_the_nearest() -> None:
+    """The same for stores."""
+    with pytest.raises(StoreUnknown) as caught:
+        plan_of(CHAIN, store="tarjet")
+    assert caught.value.hint == "did you mean `target`?"
+
+
+def test_an_unknown_store_type_is_an_error_where_it_is_needed() -> None:
+    """It names file, line and the type that was probably meant."""
+    with pytest.raises(StoreTypeUnknown) as caught:
+        plan_of(CHAIN, store="unknown")
+    (problem,) = caught.value.problems
+    assert (problem.where, problem.hint) == (Where("dsops.yaml", 6), "did you mean `aws.sts`?")
+
+
+def test_an_unset_variable_names_file_line_field_and_variable() -> None:
+    """Only when its store is needed."""
+    with pytest.raises(VariableUnset) as caught:
+        plan_of(CHAIN, store="unused")
+    (problem,) = caught.value.problems
+    assert str(problem.where) == "dsops.yaml:5"
+    assert "secretStores.unused.role_arn" in problem.message
+    assert "NOBODY_SETS_THIS" in problem.message
+
+
+def test_every_problem_of_an_environment_is_told_at_once() -> None:
+    """Different kinds make one ConfigError, in the order of lines; what is broken once is told once."""
+    with pytest.raises(ConfigError) as caught:
+        plan_of(
+            """
+secretStores:
+  one: {type: aws.sts, role_arn: "${UNSET_ONE}"}
+  two: {type: aws.sts, role_arn: "arn:aws:iam::1:role/R", duration_seconds: 86400}
+  secrets: {type: aws.secretsmanager, credentials_from: one}
+  more: {type: aws.secretsmanager, credentials_from: two}
+envs:
+  e:
+    A: {from: {store: secrets, key: a}}
+    B: {from: {store: secrets, key: b}}
+    C: {from: {store: more, key: "${UNSET_TWO}"}}
+"""
+        )
+    assert type(caught.value) is ConfigError
+    assert [(line, path) for line, path, _ in problems_of(caught.value)] == [
+        (3, ""),
+        (4, "secretStores.two.duration_seconds"),
+        (4, "secretStores.two.role_arn"),
+        (11, ""),
+    ]
+
+
+def test_texts_are_expanded() -> None:
+    """Keys, fields, versions, literals and defaults; USER and TIMESTAMP work without being set."""
+    plan = plan_of(
+        """
+secretStores:
+  values: {type: literal, values: {a: "${A:-one}"}}
+envs:
+  e:
+    A: {from: {store: values, key: "${K}", version: "${V}", field: "${F}"}, default: "${USER}-${TIMESTAMP}"}
+    B: {literal: "$${K} ${aws:username}"}
+""",
+        environ={"K": "key", "V": "v1", "F": ".f"},
+    )
+    first, second = plan.variables
+    assert first.reference == SecretReference("key", "v1", ".f")
+    assert first.default == Secret("ada-20261124T120000Z")
+    assert first.source == "store://values/key#.f?version=v1"
+    assert second.literal == Secret("${K} ${aws:username}")
+    assert plan.steps["values"].settings["values"] == (("a", Secret("one")),)
+
+
+def test_an_empty_literal_and_an_empty_default_are_values() -> None:
+    """Nothing is no missing value."""
+    plan = plan_of(
+        """
+secretStores: {s: {type: env}}
+envs: {e: {A: {literal: ""}, B: {from: {store: s, key: b}, default: ""}}}
+"""
+    )
+    assert plan.variables[0].literal == Secret("")
+    assert plan.variables[1].default == Secret("")
+
+
+# --- regions ------------------------------------------------------------------------------------------------
+
+REGIONS = """
+secretStores:
+  role: {type: aws.sts, role_arn: "arn:aws:iam::222222222222:role/R"ROLE}
+  secrets: {type: aws.secretsmanager, credentials_from: roleSECRETS}
+envs:
+  e: {A: {from: {store: secrets, key: a}}}
+"""
+
+
+def regions(environ: dict[str, str], role: str = "", secrets: str = "") -> tuple[str, str]:
+    """The regions of a role and of the store that uses it."""
+    text = REGIONS.replace('"ROLE', f'"{role}').replace("SECRETS", secrets)
+    steps = plan_of(text, environ=environ).steps
+    return steps["role"].region, steps["secrets"].region
+
+
+def test_a_region_is_taken_from_the_store_first() -> None:
+    """Then AWS_REGION, then AWS_DEFAULT_REGION, then the source's; each step by itself."""
+    both = {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"}
+    assert regions(both, ", region: us-west-1", ", region: us-west-2") == ("us-west-1", "us-west-2")
+    assert regions(both, ", region: us-west-1") == ("us-west-1", "eu-west-1")
+    assert regions({"AWS_DEFAULT_REGION": "eu-west-2"}) == ("eu-west-2", "eu-west-2")
+    assert regions({}, ", region: us-west-1") == ("us-west-1", "us-west-1")
+
+
+def test_sts_alone_has_a_region_of_its_own_without_any() -> None:
+    """us-east-1, or that of the role's partition; what uses the role gets that too."""
+    assert regions({}) == ("us-east-1", "us-east-1")
+    text = REGIONS.replace("arn:aws:", "arn:aws-cn:").replace('"ROLE', '"').replace("SECRETS", "")
+    assert plan_of(text, environ={}).steps["role"].region == "cn-northwest-1"
+
+
+def test_a_profile_has_a_region() -> None:
+    """It goes before AWS_REGION, which is for the store that names no profile."""
+    profile = LONG_TERM._replace(region="ap-south-1")
+    plan = plan_of(
+        """
+secretStores: {s: {type: aws.ssm, profile: dev}, t: {type: aws.ssm}}
+envs: {e: {A: {from: {store: s, key: a}}, B: {from: {store: t, key: a}}}}
+""",
+        ambient=lambda name: profile if name == "dev" else LONG_TERM,
+    )
+    assert (plan.steps["s"].region, plan.steps["t"].region) == ("ap-south-1", "us-east-1")
+
+
+def test_a_secret_store_without_any_region_is_an_error() -> None:
+    """It names the store and both cures."""
+    text = "secretStores: {s: {type: aws.ssm}}\nenvs: {e: {A: {from: {store: s, key: a}}}}"
+    with pytest.raises(ConfigError) as caught:
+        plan_of(text, environ={})
+    (problem,) = caught.value.problems
+    assert (problem.path, problem.message) == ("secretStores.s", "no region is known for this store")
+    assert problem.hint == "set `region` on it, or AWS_REGION"
+
+
+def test_secrets_named_by_arn_need_no_other_region() -> None:
+    """The first ARN's region is the store's; with one plain name among them it is an error."""
+    arn = "arn:aws:secretsmanager:eu-central-1:222222222222:secret:db-AbCdEf"
+    text = f"""
+secretStores: {{s: {{type: aws.secretsmanager}}}}
+envs:
+  e: {{A: {{from: {{store: s, key: "{arn}#.user"}}}}}}
+  f: {{A: {{from: {{store: s, key: "{arn}"}}}}, B: {{from: {{store: s, key: plain}}}}}}
+"""
+    assert plan_of(text, "e", environ={}).steps["s"].region == "eu-central-1"
+    with pytest.raises(ConfigError, match="environment `f`"):
+        plan_of(text, "f", environ={})
+
+
+@pytest.mark.parametrize("region", ["us-east-1/", "evil.example.com#", "US EAST"])
+def test_a_region_that_is_no_name_is_refused(region: str) -> None:
+    """A region goes into a host name that gets credentials, also when it comes from the environment."""
+    with pytest.raises(ConfigError):
+        regions({"AWS_REGION": region})
+
+
+# --- the chain ----------------------------------------------------------------------------------------------
+
+
+def test_a_role_assumed_with_another_role_is_chained() -> None:
+    """The first one is not, when a long-term key signs it."""
+    steps = plan_of(CHAIN).steps
+    assert (steps["jump"].is_chained, steps["target"].is_chained) == (False, True)
+
+
+def test_temporary_base_credentials_make_the_first_hop_a_chained_one() -> None:
+    """As on a runner, whose keys are a role's session."""
+    assert plan_of(CHAIN, ambient=TEMPORARY).steps["jump"].is_chained is True
+
+
+def test_nobody_knows_yet_what_the_default_chain_gives() -> None:
+    """Then it is decided when the credentials are there."""
+    unknown = LONG_TERM._replace(is_temporary=None)
+    assert plan_of(CHAIN, ambient=unknown).steps["jump"].is_chained is None
+
+
+def test_defaults_of_a_role_stand_in_the_plan() -> None:
+    """One hour, and a session name made fit for AWS."""
+    settings = plan_of(CHAIN, user="DOMAIN\\ada b").steps["jump"].settings
+    assert settings["duration_seconds"] == 3600
+    assert settings["role_session_name"] == "dsops-DOMAIN-ada-b-20261124T120000Z"
+
+
+@pytest.mark.parametrize("user", ["", "x" * 200, "añó/:", "root"])
+@pytest.mark.parametrize("environ", [{}, {"TIMESTAMP": "2026-11-24 12:00:00+00:00"}, {"TIMESTAMP": "t" * 90}])
+def test_a_default_session_name_is_always_one_that_aws_takes(user: str, environ: dict[str, str]) -> None:
+    """2 to 64 of letters, digits and _+=,.@-, whatever the user and the time are called."""
+    import re
+
+    settings = plan_of(CHAIN, store="jump", user=user, environ=environ).steps["jump"].settings
+    assert re.fullmatch(r"[A-Za-z0-9_+=,.@-]{2,64}", str(settings["role_session_name"]))
+
+
+# --- what has to be allowed ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "is_refused"),
+    [
+        ("mfa_process: ykman oath code, serial_number: arn:aws:iam::111111111111:mfa/ada", True),
+        ('endpoint_url: "https://evil.example.com"', True),
+        ('endpoint_url: "${E}"', True),
+        ('endpoint_url: "https://sts.us-east-1.amazonaws.com"', False),
+        ('endpoint_url: "http://127.0.0.1:5000"', False),
+        ("timeout_ms: 100", False),
+    ],
+)
+def test_a_found_configuration_runs_no_command_and_sends_nothing_elsewhere(field: str, *, is_refused: bool) -> None:
+    """Until it is allowed or named; AWS's own addresses and loopback are always good."""
+    text = f'secretStores:\n  r: {{type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/R", {field}}}'
+    environ = {"E": "https://evil.example.com/x"}
+    assert plan_of(text, store="r", environ=environ).steps
+    if is_refused:
+        with pytest.raises(NotAllowed, match="store `r`") as caught:
+            plan_of(text, store="r", environ=environ, is_allowed=False)
+        assert caught.value.problems[0].where.line == 2
+    else:
+        assert plan_of(text, store="r", environ=environ, is_allowed=False).steps
+
+
+def test_an_endpoint_of_the_users_own_environment_needs_no_permission() -> None:
+    """AWS_ENDPOINT_URL is the user's; unencrypted off loopback it is refused all the same."""
+    environ = {"AWS_ENDPOINT_URL": "https://aws.corp.example", "AWS_REGION": "us-east-1"}
+    assert plan_of(CHAIN, environ=environ, is_allowed=False).steps
+    with pytest.raises(ConfigError, match="environment `production`"):
+        plan_of(CHAIN, environ={**environ, "AWS_ENDPOINT_URL": "http://aws.corp.example"})
+
+
+def test_an_external_id_is_in_no_text_of_the_plan() -> None:
+    """It is a secret, also in repr."""
+    text = """
+secretStores:
+  r: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/R", external_id: unique-customer-id-12345}
+"""
+    plan = plan_of(text, store="r")
+    assert plan.steps["r"].settings["external_id"] == Secret("unique-customer-id-12345")
+    assert "unique-customer-id-12345" not in repr(plan)
