@@ -129,10 +129,10 @@ def unreachable(request: Request, why: str, *, how_far: str = "unsent") -> Unrea
 def timed_out(request: Request, *, connecting: bool) -> TimedOut:
     """The time was up, either before there was a connection or before the answer was complete."""
     if connecting:
-        seconds = min(request.connect_timeout_ms, request.total_timeout_ms) / 1000
-        message = f"no connection to {where(request)} within {seconds:g} s"
+        limit = min(request.connect_timeout_ms, request.total_timeout_ms)
+        message = f"no connection to {where(request)} within {_seconds(limit)}"
         return _with("unsent", TimedOut(message, hint=_hint(request)))
-    message = f"no complete answer from {where(request)} within {request.total_timeout_ms / 1000:g} s"
+    message = f"no complete answer from {where(request)} within {_seconds(request.total_timeout_ms)}"
     return _with("sent", TimedOut(message, hint="raise the store's `timeout_ms`, or try again"))
 
 
@@ -153,6 +153,11 @@ def answer_invalid(request: Request, why: str) -> AnswerInvalid:
     """Bytes came that are no HTTP."""
     message = f"{where(request)} does not answer as AWS does"
     return _with("answered", AnswerInvalid(message, why=why, hint=_hint(request)))
+
+
+def _seconds(milliseconds: int) -> str:
+    # What is left of a limit after the first attempt, 29998 ms, is still the 30 s that somebody set.
+    return f"{round(milliseconds / 1000, 1 if milliseconds >= 1000 else 2):g} s"
 
 
 def _with(how_far: str, error: _E) -> _E:

@@ -1,0 +1,277 @@
+"""One call to AWS: signed, sent, sent again where that may help, its refusal told as a dsops error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from time import monotonic
+from typing import NamedTuple, cast
+
+from dsops.aws import answer as answers
+from dsops.aws.answer import Element
+from dsops.aws.network import proxy_for, trust_from
+from dsops.aws.refusal import as_error, is_bad_signature, is_skew, is_throttling, is_transient
+from dsops.aws.wire import Request, Response, Signing
+from dsops.credentials import Credentials
+from dsops.endpoint import Endpoint, parse_address
+from dsops.errors import (
+    AnswerInvalid,
+    AwsAnswer,
+    DsopsError,
+    ServiceError,
+    Throttled,
+    TimedOut,
+    Unreachable,
+)
+from dsops.runtime import Runtime
+from dsops.secret import Secret
+from dsops.tasks import pause, transfer
+
+_SLOW_SECONDS = 0.5
+_QUICK_SECONDS = 0.1
+_MOST_SECONDS = 20.0
+"""Pauses: a random part of a base that doubles with each attempt, up to the last number. The slow base is for
+throttling; after a connection that failed, or a 5xx, the next attempt comes sooner."""
+
+_SKEW_SECONDS = 4 * 60
+"""Less than that is no reason for a refusal: Secrets Manager takes 5 minutes, STS 15."""
+
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")
+
+
+class Client(NamedTuple):
+    """What a call needs besides its own content. Made by `make_client`; `_replace` gives one with other limits."""
+
+    runtime: Runtime
+    skews: dict[str, float]
+    """Host -> seconds that its clock is ahead of ours, once a refusal told; shared by the copies of a client."""
+    connect_timeout_ms: int
+    total_timeout_ms: int
+    """For the whole call, repetitions and pauses included."""
+    attempts: int
+
+    def skew_seconds(self, endpoint: Endpoint) -> float:
+        """How far that endpoint's clock is ahead of ours, as far as we know."""
+        return self.skews.get(endpoint.url, 0.0)
+
+
+def make_client(
+    runtime: Runtime, *, connect_timeout_ms: int = 5_000, total_timeout_ms: int = 30_000, attempts: int = 4
+) -> Client:
+    """A client of this world."""
+    return Client(runtime, {}, connect_timeout_ms, total_timeout_ms, attempts)
+
+
+Refusal = Callable[[AwsAnswer, str], DsopsError | None]
+"""(what AWS said, what was being done) -> the error that an action makes of it; None where the common one will do."""
+
+
+class Call(NamedTuple):
+    """One action on one service, apart from its parameters."""
+
+    endpoint: Endpoint
+    credentials: Credentials | None
+    """None for the actions that are not signed."""
+    action: str
+    doing: str
+    """Completes `not allowed to ...`: `assume arn:aws:iam::123456789012:role/Deploy`."""
+    refusal: Refusal
+    hidden: tuple[Secret | None, ...] = ()
+    """Secrets among the parameters, which AWS may repeat in a message."""
+    is_once: bool = False
+    """It holds an MFA code, which works once: what may have arrived is never sent again."""
+
+
+class Reply(NamedTuple):
+    """An answer's content, and the headers that it came with. Its repr shows neither."""
+
+    result: Element
+    headers: Mapping[str, str]
+
+
+async def call_query(client: Client, call: Call, version: str, parameters: Sequence[tuple[str, str]]) -> Reply:
+    """The `<Action>Result` element of a query API (STS, IAM). Parameters in wire form: `Tags.member.1.Key`."""
+    form = [("Action", call.action), ("Version", version), *parameters]
+    body = "&".join(f"{name}={quote(value)}" for name, value in form).encode("ascii")
+    headers = (("Content-Type", "application/x-www-form-urlencoded; charset=utf-8"),)
+    response = await _send(client, call, headers, body, answers.query_refusal)
+    root = answers.parse_xml(response.body)
+    result = root.find(f"{call.action}Result") if root and root.name == f"{call.action}Response" else None
+    if result is None:
+        raise answers.lacks(call.endpoint, call.action, f"{call.action}Result")
+    return Reply(result, response.headers)
+
+
+async def call_json(
+    client: Client, call: Call, target: str, parameters: Mapping[str, object]
+) -> dict[str, object]:
+    """The answer of a JSON 1.1 API (Secrets Manager, SSM). `target` is what X-Amz-Target has before the action."""
+    body = json.dumps(parameters, separators=(",", ":")).encode("ascii")
+    headers = (
+        ("Content-Type", "application/x-amz-json-1.1"),
+        ("X-Amz-Target", f"{target}.{call.action}"),
+    )
+    response = await _send(client, call, headers, body, answers.json_refusal)
+    content = answers.parse_json(response.body)
+    if content is None:
+        raise answers.lacks(call.endpoint, call.action, "JSON object")
+    return content
+
+
+def quote(text: str) -> str:
+    """Percent-encoded for a form or a query."""
+    raw = text.encode("utf-8", "surrogateescape")
+    return "".join(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in raw)
+
+
+_ReadRefusal = Callable[[Response], "tuple[str, str, str] | None"]
+
+
+async def _send(
+    client: Client, call: Call, headers: tuple[tuple[str, str], ...], body: bytes, read_refusal: _ReadRefusal
+) -> Response:
+    """The answer with status 200, after as many attempts as may help and the time allows."""
+    until = monotonic() + client.total_timeout_ms / 1000
+    is_skew_corrected = False
+    attempt = 0
+    while True:
+        attempt += 1
+        skew = client.skew_seconds(call.endpoint)
+        try:
+            response = cast("Response", await transfer(_request(client, call, headers, body, until)))
+        except (Unreachable, TimedOut) as error:
+            failure: DsopsError = error
+            asked_to_wait = 0.0
+        else:
+            if response.status == 200:
+                return response
+            said = _what_aws_said(call, response, read_refusal)
+            if said is not None and not is_skew_corrected and _is_corrected(client, call, response, said, skew):
+                # AWS looks at nothing else before the signature: an MFA code was not used up by this.
+                is_skew_corrected = True
+                continue
+            failure = _failure(call, response, said)
+            asked_to_wait = _retry_after(response)
+        wait = max(asked_to_wait, _backoff(client, failure, attempt))
+        is_last = attempt >= client.attempts or wait > _MOST_SECONDS or monotonic() + wait >= until
+        if is_last or not _may_help(failure, call):
+            raise failure
+        await pause(wait)
+
+
+def _request(
+    client: Client, call: Call, headers: tuple[tuple[str, str], ...], body: bytes, until: float
+) -> Request:
+    """What goes on the wire, signed for the time that the endpoint's clock shows."""
+    url = call.endpoint.url
+    address = parse_address(url)
+    if address is None:
+        raise ValueError("endpoints come from resolve_endpoint")
+    environ = client.runtime.environ
+    signing = None
+    if call.credentials is not None:
+        now = client.runtime.now() + timedelta(seconds=client.skew_seconds(call.endpoint))
+        signing = Signing(
+            call.credentials.access_key_id,
+            call.credentials.secret_access_key,
+            call.credentials.session_token,
+            call.endpoint.service,
+            call.endpoint.signing_region,
+            now.strftime("%Y%m%dT%H%M%SZ"),
+        )
+    return Request(
+        "POST",
+        url if address.path else f"{url}/",
+        headers,
+        body,
+        signing,
+        proxy_for(address, environ),
+        trust_from(environ) if address.scheme == "https" else None,
+        client.connect_timeout_ms,
+        max(1, int((until - monotonic()) * 1000)),
+        call.is_once,
+    )
+
+
+def _what_aws_said(call: Call, response: Response, read_refusal: _ReadRefusal) -> AwsAnswer | None:
+    parts = read_refusal(response)
+    if parts is None or 300 <= response.status < 400:
+        return None
+    token = call.credentials.session_token if call.credentials is not None else None
+    return answers.aws_answer(call.endpoint, response.status, parts, (*call.hidden, token))
+
+
+def _failure(call: Call, response: Response, said: AwsAnswer | None) -> DsopsError:
+    """The error for an answer that is not 200."""
+    endpoint = call.endpoint
+    if said is not None and is_throttling(said):
+        hint = "try again in a while, or ask AWS for a higher limit"
+        return Throttled(f"{endpoint.short} asks to slow down", why=said.message, hint=hint, aws=said)
+    if said is not None and is_transient(said):
+        message = f"{endpoint.short} failed to {call.doing}"
+        return ServiceError(message, why=said.message, hint="try again", aws=said)
+    if said is not None:
+        return call.refusal(said, call.doing) or as_error(said, call.doing, call.credentials)
+    return _unreadable(call, response)
+
+
+def _unreadable(call: Call, response: Response) -> DsopsError:
+    """The error for an answer in which AWS says nothing: a load balancer's, a proxy's, somebody else's."""
+    endpoint, status = call.endpoint, response.status
+    if status == 429:
+        return Throttled(f"{endpoint.short} asks to slow down", hint="try again in a while")
+    if status >= 500:
+        return ServiceError(f"{endpoint.short} failed to {call.doing}: it answered {status}", hint="try again")
+    if 300 <= status < 400:
+        where = "".join(each for each in response.headers.get("location", "") if each.isprintable())
+        return AnswerInvalid(
+            f"{endpoint.short} redirects instead of answering",
+            why=f"it points to {where[:200] or 'nowhere'}, where no credentials are sent",
+            hint=f"is {endpoint.url} really the address of {endpoint.service}?",
+        )
+    return AnswerInvalid(
+        f"{endpoint.short} answered {status}, but not as AWS does",
+        hint=f"is {endpoint.url} really AWS, or a proxy or something else in its place?",
+    )
+
+
+def _may_help(failure: DsopsError, call: Call) -> bool:
+    """Whether sending the same again may help, and does no harm."""
+    if not isinstance(failure, ServiceError) or isinstance(failure, AnswerInvalid):
+        return False
+    if failure.how_far == "unsent":
+        return True
+    if call.is_once:
+        return False
+    # A broken answer is not asked for again: an answer had begun, so the connection was not what was wrong.
+    return failure.how_far == "sent" if isinstance(failure, (Unreachable, TimedOut)) else True
+
+
+def _backoff(client: Client, failure: DsopsError, attempt: int) -> float:
+    """Full jitter, so that many that failed together don't come back together."""
+    base = _SLOW_SECONDS if isinstance(failure, Throttled) else _QUICK_SECONDS
+    return client.runtime.random() * min(_MOST_SECONDS, base * 2.0 ** (attempt - 1))
+
+
+def _retry_after(response: Response) -> float:
+    """Seconds that the server asked to wait for, 0 when it did not; a date is not read (AWS sends none)."""
+    value = response.headers.get("retry-after", "")
+    return float(value) if value.isascii() and value.isdigit() and len(value) <= 6 else 0.0
+
+
+def _is_corrected(client: Client, call: Call, response: Response, said: AwsAnswer, used_skew: float) -> bool:
+    """Whether the refusal was one of the time, and the next attempt will be signed for the server's."""
+    if call.credentials is None or not (is_skew(said) or is_bad_signature(said)):
+        return False
+    theirs = answers.server_time(response.headers)
+    if theirs is None:
+        return False
+    if client.skew_seconds(call.endpoint) != used_skew:
+        # Another call, side by side with this one, has met the same refusal.
+        return True
+    ahead = (theirs - client.runtime.now()).total_seconds()
+    if abs(ahead - used_skew) < _SKEW_SECONDS:
+        return False
+    client.skews[call.endpoint.url] = ahead
+    return True

@@ -1,0 +1,114 @@
+"""Parameter Store: up to ten parameters at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from dsops.aws.answer import lacks, text_in
+from dsops.aws.client import Call, Client, call_json
+from dsops.aws.refusal import concerns_credentials, is_denied
+from dsops.credentials import Credentials
+from dsops.endpoint import Endpoint
+from dsops.errors import AwsAnswer, DsopsError, SecretAccessDenied, SecretNotFound, SecretRefused
+from dsops.secret import Secret
+
+BATCH_SIZE = 10
+"""The most that GetParameters takes."""
+
+
+class Parameter(NamedTuple):
+    """One version of a parameter. A StringList's value has its items joined by commas."""
+
+    value: Secret
+    version: int
+    type: str
+    """`String`, `StringList` or `SecureString`."""
+
+
+class Parameters(NamedTuple):
+    """What came of each name that was asked for: it stands in one of the two."""
+
+    found: Mapping[str, Parameter]
+    invalid: tuple[str, ...]
+    """Not there, or not in that version or with that label."""
+
+
+async def get_parameters(
+    client: Client,
+    credentials: Credentials,
+    endpoint: Endpoint,
+    names: Sequence[str],
+    *,
+    with_decryption: bool = True,
+) -> Parameters:
+    """The parameters of up to ten names: `name`, `name:version`, `name:label`, or an ARN in place of the name.
+
+    Raises SecretAccessDenied or SecretRefused for all of them, besides what every call may raise.
+    """
+    doing = f"read the parameter{'s' if len(names) > 1 else ''} {', '.join(f'`{name}`' for name in names)}"
+    call = Call(endpoint, credentials, "GetParameters", doing, _refused)
+    content = await call_json(
+        client, call, "AmazonSSM", {"Names": list(names), "WithDecryption": with_decryption}
+    )
+    entries = content.get("Parameters") or []
+    invalid = content.get("InvalidParameters") or []
+    if not isinstance(entries, list) or not isinstance(invalid, list):
+        raise lacks(endpoint, call.action, "list of parameters")
+    found: dict[str, Parameter] = {}
+    for name in names:
+        # An entry with the very version or label comes before one that just does not say.
+        matching = sorted(filter(None, (_match(name, entry) for entry in entries)), key=lambda match: match[0])
+        if matching and name not in invalid:
+            found[name] = _parameter(endpoint, call.action, matching[0][1])
+    return Parameters(found, tuple(name for name in names if name not in found))
+
+
+def _match(name: str, entry: object) -> tuple[int, dict[str, object]] | None:
+    """The entry with how well it answers that name (0 is best), or None when it answers another one."""
+    if not isinstance(entry, dict):
+        return None
+    base, wanted = _split(name)
+    selector = text_in(entry, "Selector").lstrip(":")
+    if base not in (text_in(entry, "Name"), text_in(entry, "ARN")):
+        return None
+    if wanted == selector:
+        return (0, entry)
+    # Servers that are not AWS leave the selector out.
+    if wanted and not selector:
+        return (1 if wanted == str(entry.get("Version")) else 2, entry)
+    return None
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Name or ARN, and the version or label after it; `parameter/a` in an ARN has no colon of its own."""
+    start = name.find(":parameter/") + 1 if name.startswith("arn:") else 0
+    base, colon, selector = name[start:].partition(":")
+    return (name[:start] + base, selector) if colon else (name, "")
+
+
+def _parameter(endpoint: Endpoint, action: str, entry: Mapping[str, object]) -> Parameter:
+    value, version = entry.get("Value"), entry.get("Version")
+    if not isinstance(value, str) or not _is_text(value):
+        raise lacks(endpoint, action, "value that is text")
+    return Parameter(Secret(value), version if isinstance(version, int) else 0, text_in(entry, "Type"))
+
+
+def _is_text(value: str) -> bool:
+    # Half a surrogate pair is valid JSON and no text.
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
+    """Tells of refusals to read parameters."""
+    if concerns_credentials(said):
+        return None
+    if is_denied(said):
+        hint = "allow ssm:GetParameters on them to the role that reads them"
+        if "kms:" in said.message or "KMS" in said.message:
+            hint = "allow kms:Decrypt on the key that encrypts them to the role that reads them"
+        return SecretAccessDenied(f"not allowed to {doing}", why=said.message, hint=hint, aws=said)
+    if said.code in ("ParameterNotFound", "ParameterVersionNotFound"):
+        return SecretNotFound(f"{said.endpoint} has nothing there: could not {doing}", why=said.message, aws=said)
+    hint = "check the key that encrypts it" if said.code == "InvalidKeyId" else ""
+    return SecretRefused(f"{said.endpoint} refused to {doing}", why=said.message, hint=hint, aws=said)

@@ -1,0 +1,48 @@
+"""A client, a driver and keys, aimed at a stub server; time passes without being waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from dsops.aws.client import Client, make_client
+from dsops.aws.transport import open_driver
+from dsops.credentials import Credentials
+from dsops.endpoint import Endpoint, resolve_endpoint
+from dsops.secret import Secret
+from dsops.tasks import run
+from tests.fakes import FixedClock, make_runtime
+from tests.stubs.server import StubServer
+
+T = TypeVar("T")
+
+USER = Credentials("AKIAEXAMPLEEXAMPLE01", Secret("user/secret"))
+SESSION = Credentials("ASIAEXAMPLEEXAMPLE02", Secret("session/secret"), Secret("session/token=="))
+
+
+class Scene:
+    """Runs coroutines against servers; `paused` lists the pauses that the client wanted."""
+
+    def __init__(
+        self, environ: dict[str, str] | None = None, *, total_timeout_ms: int = 30_000, chance: float = 0.5
+    ) -> None:
+        self.clock = FixedClock()
+        self.paused: list[float] = []
+        self.client: Client = make_client(
+            make_runtime(environ, now=self.clock, random=lambda: chance), total_timeout_ms=total_timeout_ms
+        )
+        self._driver = open_driver(environ or {})
+        self._time = 0.0
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The coroutine's result; its pauses take no time."""
+        return run(work, self._driver, sleep=self._sleep, clock=lambda: self._time)
+
+    def _sleep(self, seconds: float) -> None:
+        self.paused.append(seconds)
+        self._time += seconds
+
+
+def endpoint_at(server: StubServer, service: str = "sts", region: str = "us-east-1") -> Endpoint:
+    """The stub as the endpoint of a service."""
+    return resolve_endpoint(service, region, {}, endpoint_url=server.url)

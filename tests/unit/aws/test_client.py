@@ -1,0 +1,556 @@
+"""One call to AWS: when it is sent again, and what its failures are called."""
+
+from __future__ import annotations
+
+import pytest
+
+from dsops.aws.client import Call, Client, call_json, call_query, quote
+from dsops.aws.sts import get_caller_identity
+from dsops.credentials import Credentials
+from dsops.errors import (
+    AccessDenied,
+    AnswerInvalid,
+    AwsAnswer,
+    ClockSkewed,
+    ConfigError,
+    CredentialsExpired,
+    CredentialsInvalid,
+    DsopsError,
+    RegionDisabled,
+    ServiceError,
+    Throttled,
+    TimedOut,
+    TlsRefused,
+    Unreachable,
+)
+from dsops.secret import Secret
+from dsops.tasks import gather
+from tests.stubs.authority import Authority
+from tests.stubs.aws import json_answer, json_error, parameters_of, signature_is_right, sts_error
+from tests.stubs.proxy import StubProxy
+from tests.stubs.server import Answer, Seen, StubServer
+from tests.unit.aws.scene import SESSION, USER, Scene, endpoint_at
+
+IDENTITY = Answer(
+    body=b"""<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+  <GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:user/ada</Arn><UserId>AIDA1</UserId>
+  <Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"""
+)
+
+
+class Answers:
+    """Gives these answers in turn, the last one for ever."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self._answers = list(answers)
+
+    def __call__(self, _: Seen) -> Answer:
+        """The next answer."""
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+
+def whoami(scene: Scene, server: StubServer, credentials: Credentials = USER) -> str:
+    """The caller's ARN."""
+    return scene.run(get_caller_identity(scene.client, credentials, endpoint_at(server))).arn
+
+
+def common(_said: AwsAnswer, _doing: str) -> DsopsError | None:
+    """No refusal is told in a way of its own."""
+    return None
+
+
+def call_at(server: StubServer, *, is_once: bool = False, hidden: tuple[Secret, ...] = ()) -> Call:
+    """A call of some action."""
+    return Call(endpoint_at(server), SESSION, "DoIt", "do it", common, hidden, is_once)
+
+
+def failure_of(answer: Answer, **options: object) -> DsopsError:
+    """What a call raises that always gets this answer. Object: the options are those of `call_at`."""
+    scene = Scene()
+    with StubServer(lambda _: answer) as server, pytest.raises(DsopsError) as caught:
+        scene.run(call_query(scene.client, call_at(server, **options), "v", ()))  # type: ignore[arg-type]
+    return caught.value
+
+
+# --- what is sent -------------------------------------------------------------------------------------------
+
+
+def test_a_query_call_is_a_signed_form() -> None:
+    """Action, version and parameters, encoded; signed for service, region and the runtime's time."""
+    with StubServer(lambda _: IDENTITY) as server:
+        assert whoami(Scene(), server, SESSION) == "arn:aws:iam::123456789012:user/ada"
+    (seen,) = server.seen
+    assert parameters_of(seen) == {"Action": "GetCallerIdentity", "Version": "2011-06-15"}
+    assert seen.header("content-type") == "application/x-www-form-urlencoded; charset=utf-8"
+    assert seen.header("x-amz-date") == "20261124T120000Z"
+    assert seen.header("x-amz-security-token") == "session/token=="
+    assert signature_is_right(seen, server.url, "session/secret", service="sts")
+
+
+def test_a_json_call_names_its_target() -> None:
+    """JSON 1.1 with X-Amz-Target, in ASCII."""
+    scene = Scene()
+    with StubServer(lambda _: json_answer({"Answer": 42})) as server:
+        content = scene.run(
+            call_json(scene.client, call_at(server), "secretsmanager", {"SecretId": "\u00e9"})
+        )
+    (seen,) = server.seen
+    assert content == {"Answer": 42}
+    assert seen.header("x-amz-target") == "secretsmanager.DoIt"
+    assert seen.header("content-type") == "application/x-amz-json-1.1"
+    assert seen.body == b'{"SecretId":"\\u00e9"}'
+    assert signature_is_right(seen, server.url, "session/secret", service="sts")
+
+
+@pytest.mark.parametrize(
+    "text", ["a b&c=d+e/f%", "\u00e9\u4e2d\U0001f511", "line\nbreak", "\udcff", "~-._09azAZ", ""]
+)
+def test_every_text_survives_a_form(text: str) -> None:
+    """What is quoted is read back by the standard library."""
+    from urllib.parse import unquote
+
+    assert unquote(quote(text), errors="surrogateescape") == text
+    assert quote(text).isascii()
+
+
+def test_credentials_go_to_their_endpoint_only() -> None:
+    """A redirect is no address to send them to: the error says where it points."""
+    with StubServer(lambda _: IDENTITY) as elsewhere:
+        error = failure_of(Answer(status=302, headers=(("Location", f"{elsewhere.url}/iam\x1b[31m"),)))
+    assert isinstance(error, AnswerInvalid)
+    assert "redirects" in error.message
+    assert f"it points to {elsewhere.url}/iam" in error.why
+    assert "\x1b" not in error.why
+    assert elsewhere.connections == 0
+
+
+# --- attempts -----------------------------------------------------------------------------------------------
+
+THROTTLED = sts_error("Throttling", "Rate exceeded", 400)
+BROKEN = sts_error("InternalFailure", "oops", 500)
+BAD_GATEWAY = Answer(status=502, body=b"<html>bad gateway</html>")
+DROPPED = Answer(raw=b"")
+
+
+@pytest.mark.parametrize(
+    "trouble", [THROTTLED, BROKEN, BAD_GATEWAY, DROPPED, Answer(status=429), Answer(status=503)]
+)
+def test_what_passes_is_tried_again(trouble: Answer) -> None:
+    """Throttling, 5xx, and a connection that broke before an answer."""
+    scene = Scene()
+    with StubServer(Answers(trouble, trouble, IDENTITY)) as server:
+        assert whoami(scene, server).endswith("user/ada")
+    assert len(server.seen) == 3
+    assert len(scene.paused) == 2
+
+
+@pytest.mark.parametrize("trouble", [THROTTLED, BROKEN, BAD_GATEWAY, DROPPED, Answer(status=429)])
+def test_four_attempts_are_made_and_no_more(trouble: Answer) -> None:
+    """Then the last failure is told."""
+    scene = Scene()
+    with StubServer(lambda _: trouble) as server, pytest.raises(ServiceError):
+        whoami(scene, server)
+    assert len(server.seen) == 4
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        sts_error("AccessDenied", "no", 403),
+        sts_error("ValidationError", "bad", 400),
+        sts_error("ExpiredToken", "late", 403),
+        Answer(status=302),
+        Answer(status=404, body=b"<html/>"),
+        Answer(body=b"rubbish"),
+        Answer(body=b"x" * 100, cut_after=50),
+    ],
+)
+def test_what_stays_is_not_tried_again(trouble: Answer) -> None:
+    """Refusals, rubbish, redirects, and an answer that broke off."""
+    scene = Scene()
+    with StubServer(lambda _: trouble) as server, pytest.raises(DsopsError):
+        whoami(scene, server)
+    assert len(server.seen) == 1
+    assert scene.paused == []
+
+
+def test_pauses_are_random_and_grow() -> None:
+    """Full jitter: a random part of a limit that doubles; throttling waits longer than a broken connection."""
+    for trouble, base in ((THROTTLED, 0.5), (BROKEN, 0.1)):
+        scene = Scene(chance=0.5)
+        with StubServer(lambda _, trouble=trouble: trouble) as server, pytest.raises(ServiceError):  # type: ignore[misc]
+            whoami(scene, server)
+        assert scene.paused == pytest.approx([base / 2, base, base * 2])
+    scene = Scene(chance=0.0)
+    with StubServer(Answers(THROTTLED, IDENTITY)) as server:
+        whoami(scene, server)
+    assert scene.paused == [0.0]
+
+
+def test_a_server_that_says_how_long_to_wait_is_heard() -> None:
+    """Retry-After, when it is longer than the pause would be."""
+    scene = Scene()
+    asking = sts_error("Throttling", "Rate exceeded", 400, headers=(("Retry-After", "3"),))
+    with StubServer(Answers(asking, IDENTITY)) as server:
+        whoami(scene, server)
+    assert sum(scene.paused) == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("seconds", ["21", "3600", "999999"])
+def test_a_long_wait_is_not_waited(seconds: str) -> None:
+    """More than 20 s is for the user to decide: the call fails at once rather than coming back too early."""
+    scene = Scene(total_timeout_ms=10_000_000)
+    asking = sts_error("Throttling", "Rate exceeded", 400, headers=(("Retry-After", seconds),))
+    with StubServer(lambda _: asking) as server, pytest.raises(Throttled):
+        whoami(scene, server)
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("value", ["-1", "soon", "1e3", "Tue, 24 Nov 2026 12:00:10 GMT", "\u0663", "9" * 50])
+def test_a_retry_after_that_is_no_number_is_ignored(value: str) -> None:
+    """The usual pause is made."""
+    scene = Scene()
+    asking = sts_error(
+        "Throttling", "Rate exceeded", 400, headers=(("Retry-After", value.encode().decode("latin-1")),)
+    )
+    with StubServer(Answers(asking, IDENTITY)) as server:
+        whoami(scene, server)
+    assert scene.paused == [0.25]
+
+
+def test_no_attempt_begins_after_the_total_time() -> None:
+    """`timeout_ms` is for the whole call: a pause that would end later is not made."""
+    scene = Scene(total_timeout_ms=400, chance=0.99)
+    with StubServer(lambda _: THROTTLED) as server, pytest.raises(Throttled):
+        whoami(scene, server)
+    assert len(server.seen) == 1
+
+
+def test_a_server_that_never_answers_is_asked_once() -> None:
+    """The total time is used up by the first attempt."""
+    scene = Scene(total_timeout_ms=150)
+    with (
+        StubServer(lambda _: Answer(is_silent=True)) as server,
+        pytest.raises(TimedOut, match=r"within 0\.1\d? s|within 0\.15 s"),
+    ):
+        whoami(scene, server)
+    assert len(server.seen) == 1
+
+
+def test_nobody_listening_is_tried_again() -> None:
+    """The sandbox may be just starting."""
+    scene = Scene()
+    with StubServer(lambda _: IDENTITY) as server:
+        endpoint = endpoint_at(server)
+    with pytest.raises(Unreachable) as caught:
+        scene.run(get_caller_identity(scene.client, USER, endpoint))
+    assert len(scene.paused) == 3
+    assert caught.value.exit_code == 5
+
+
+@pytest.mark.parametrize("trouble", [THROTTLED, BROKEN, DROPPED, BAD_GATEWAY])
+def test_an_mfa_code_is_never_sent_twice(trouble: Answer) -> None:
+    """It works once: what may have arrived is not sent again, whatever came back."""
+    scene = Scene()
+    with StubServer(lambda _: trouble) as server, pytest.raises(ServiceError):
+        scene.run(call_query(scene.client, call_at(server, is_once=True), "v", ()))
+    assert len(server.seen) == 1
+
+
+def test_an_mfa_code_that_never_left_may_be_sent_again() -> None:
+    """Where there was no connection there was no code."""
+    scene = Scene()
+    with StubServer(lambda _: IDENTITY) as server:
+        call = call_at(server, is_once=True)
+    with pytest.raises(Unreachable):
+        scene.run(call_query(scene.client, call, "v", ()))
+    assert len(scene.paused) == 3
+
+
+# --- clocks -------------------------------------------------------------------------------------------------
+
+EXPIRED_SIGNATURE = (
+    "Signature expired: 20261124T120000Z is now earlier than 20261124T130500Z (20261124T132000Z - 15 min.)"
+)
+LATER = (("Date", "Tue, 24 Nov 2026 13:20:00 GMT"),)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("SignatureDoesNotMatch", EXPIRED_SIGNATURE),
+        (
+            "SignatureDoesNotMatch",
+            "Signature not yet current: 20261124T120000Z is still later than 20261124T110000Z",
+        ),
+        ("InvalidSignatureException", EXPIRED_SIGNATURE),
+        (
+            "RequestTimeTooSkewed",
+            "The difference between the request time and the current time is too large.",
+        ),
+        ("RequestExpired", "Request has expired."),
+        (
+            "SignatureDoesNotMatch",
+            "The request signature we calculated does not match the signature you provided.",
+        ),
+    ],
+)
+def test_a_wrong_clock_is_corrected_from_the_servers_date(code: str, message: str) -> None:
+    """The second attempt is signed for the time that the server told; no pause, and the caller sees nothing."""
+    scene = Scene()
+    with StubServer(Answers(sts_error(code, message, 403, headers=LATER), IDENTITY)) as server:
+        whoami(scene, server)
+        assert [seen.header("x-amz-date") for seen in server.seen] == ["20261124T120000Z", "20261124T132000Z"]
+        assert signature_is_right(server.seen[1], server.url, "user/secret", service="sts")
+        assert scene.client.skew_seconds(endpoint_at(server)) == 80 * 60
+    assert scene.paused == []
+
+
+def test_a_corrected_clock_is_remembered() -> None:
+    """The next call of the run is right at once, also with other time limits; another endpoint's clock is its own."""
+    scene = Scene()
+    refusal = sts_error("SignatureDoesNotMatch", EXPIRED_SIGNATURE, 403, headers=LATER)
+    with StubServer(Answers(refusal, IDENTITY)) as server, StubServer(lambda _: IDENTITY) as other:
+        whoami(scene, server)
+        scene.client = scene.client._replace(total_timeout_ms=5_000)
+        whoami(scene, server)
+        whoami(scene, other)
+    assert len(server.seen) == 3
+    assert server.seen[2].header("x-amz-date") == "20261124T132000Z"
+    assert other.seen[0].header("x-amz-date") == "20261124T120000Z"
+
+
+def test_many_calls_correct_one_clock_together() -> None:
+    """Side by side each meets the refusal once, and none fails for the other's correction."""
+
+    def answer(seen: Seen) -> Answer:
+        if seen.header("x-amz-date") == "20261124T132000Z":
+            return IDENTITY
+        return sts_error("SignatureDoesNotMatch", EXPIRED_SIGNATURE, 403, headers=LATER)
+
+    scene = Scene()
+    with StubServer(answer) as server:
+        calls = [get_caller_identity(scene.client, USER, endpoint_at(server)) for _ in range(10)]
+        assert len(scene.run(gather(*calls))) == 10
+
+
+def test_a_clock_is_corrected_once() -> None:
+    """A server that is never content ends the call."""
+    scene = Scene()
+    refusal = sts_error("SignatureDoesNotMatch", EXPIRED_SIGNATURE, 403, headers=LATER)
+    with StubServer(lambda _: refusal) as server, pytest.raises(ClockSkewed) as caught:
+        whoami(scene, server)
+    assert len(server.seen) == 2
+    assert "timedatectl" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "headers", [(), (("Date", "yesterday"),), (("Date", "Tue, 24 Nov 2026 12:01:00 GMT"),)]
+)
+def test_a_refused_time_that_the_date_does_not_explain(headers: tuple[tuple[str, str], ...]) -> None:
+    """Without a Date, or with one like ours, there is nothing to correct."""
+    scene = Scene()
+    refusal = sts_error("SignatureDoesNotMatch", EXPIRED_SIGNATURE, 403, headers=headers)
+    with StubServer(lambda _: refusal) as server, pytest.raises(ClockSkewed):
+        whoami(scene, server)
+    assert len(server.seen) == 1
+
+
+def test_an_mfa_call_is_corrected_too() -> None:
+    """The signature is looked at before the code, so the code is still good."""
+    scene = Scene()
+    refusal = sts_error("SignatureDoesNotMatch", EXPIRED_SIGNATURE, 403, headers=LATER)
+    done = Answer(body=b"<DoItResponse><DoItResult/></DoItResponse>")
+    with StubServer(Answers(refusal, done)) as server:
+        scene.run(call_query(scene.client, call_at(server, is_once=True), "v", ()))
+    assert len(server.seen) == 2
+
+
+# --- what failures are called -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "text"),
+    [
+        ("InvalidClientTokenId", CredentialsInvalid, "does not accept the key ASIA...LE02"),
+        ("UnrecognizedClientException", CredentialsInvalid, "does not accept the key ASIA...LE02"),
+        ("MissingAuthenticationToken", CredentialsInvalid, "does not accept"),
+        ("SignatureDoesNotMatch", CredentialsInvalid, "finds the signature of the key ASIA...LE02 wrong"),
+        ("IncompleteSignature", CredentialsInvalid, "finds the signature"),
+        ("ExpiredToken", CredentialsExpired, "the session of the key ASIA...LE02 has expired"),
+        ("ExpiredTokenException", CredentialsExpired, "has expired"),
+        ("AccessDenied", AccessDenied, "not allowed to do it"),
+        ("AccessDeniedException", AccessDenied, "not allowed to do it"),
+        ("RegionDisabledException", RegionDisabled, "is not activated"),
+        ("SomethingNew", ServiceError, "refused to do it"),
+    ],
+)
+def test_refusals_have_names(code: str, kind: type[DsopsError], text: str) -> None:
+    """By AWS's code; the user's own words first, AWS's after `why`, and who said it."""
+    error = failure_of(sts_error(code, "The reason.", 403))
+    assert type(error) is kind
+    assert text in error.message
+    assert error.why == "The reason."
+    assert error.aws is not None
+    assert error.aws.code == code
+    assert error.aws.status == 403
+    assert error.aws.request_id == "fedcba98-7654-3210-fedc-ba9876543210"
+    assert error.aws.endpoint.startswith("sts at 127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    "code", ["com.amazonaws.secretsmanager#AccessDeniedException", "AccessDeniedException:http://x/"]
+)
+def test_a_json_code_may_wear_a_namespace(code: str) -> None:
+    """Before a `#` or after a `:`."""
+    scene = Scene()
+    with StubServer(lambda _: json_error(code, "no")) as server, pytest.raises(AccessDenied) as caught:
+        scene.run(call_json(scene.client, call_at(server), "secretsmanager", {}))
+    assert caught.value.aws is not None
+    assert (caught.value.aws.code, caught.value.aws.request_id) == (
+        "AccessDeniedException",
+        "aaaabbbb-cccc-dddd-eeee-ffff00001111",
+    )
+
+
+def test_a_json_code_may_stand_in_a_header() -> None:
+    """x-amzn-ErrorType, with an empty or shorter body; `message` in lower case."""
+    answer = Answer(
+        status=400, body=b'{"message":"no"}', headers=(("x-amzn-ErrorType", "AccessDeniedException:"),)
+    )
+    scene = Scene()
+    with StubServer(lambda _: answer) as server, pytest.raises(AccessDenied) as caught:
+        scene.run(call_json(scene.client, call_at(server), "secretsmanager", {}))
+    assert caught.value.why == "no"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(status=200, body=b""),
+        Answer(status=200, body=b"<html><body>Log in to the WiFi</body></html>"),
+        Answer(status=200, body=b'{"json": true}'),
+        Answer(status=200, body=b"<DoItResponse/>"),
+        Answer(status=200, body=b"<OtherResponse><DoItResult/></OtherResponse>"),
+        Answer(status=204),
+        Answer(status=400, body=b""),
+        Answer(status=403, body=b"<html>forbidden by the proxy</html>"),
+        Answer(status=404, body=b"<UnknownOperationException/>"),
+        Answer(status=407, body=b""),
+        Answer(status=400, body=b"<ErrorResponse><Error><Code>not a code!</Code></Error></ErrorResponse>"),
+        Answer(status=400, body=b"<ErrorResponse><Error></Error></ErrorResponse>"),
+        Answer(status=200, body=b"<DoItResponse>" + b"<a>" * 1000 + b"</a>" * 1000 + b"</DoItResponse>"),
+        Answer(
+            status=200,
+            body=b'<!DOCTYPE x [<!ENTITY a "b">]><DoItResponse><DoItResult>&a;</DoItResult></DoItResponse>',
+        ),
+        Answer(status=200, body=b"\xff\xfe\x00"),
+    ],
+)
+def test_what_is_not_an_answer_of_aws_says_so(answer: Answer) -> None:
+    """Captive portals, proxies and other servers; nothing of the body is shown."""
+    error = failure_of(answer)
+    assert isinstance(error, AnswerInvalid)
+    assert "not as AWS does" in error.message
+    assert "http://127.0.0.1" in error.hint
+    assert "WiFi" not in f"{error.message}{error.why}{error.hint}"
+
+
+@pytest.mark.parametrize("body", [b"[]", b'"text"', b"nul", b"[" * 100_000, b"\xff"])
+def test_what_is_not_a_json_object_says_so(body: bytes) -> None:
+    """Also when it is JSON of another kind, or too deep."""
+    scene = Scene()
+    with (
+        StubServer(lambda _: Answer(body=body)) as server,
+        pytest.raises(AnswerInvalid, match="not as AWS does"),
+    ):
+        scene.run(call_json(scene.client, call_at(server), "secretsmanager", {}))
+
+
+# --- what is never shown ------------------------------------------------------------------------------------
+
+
+def test_secrets_of_the_request_are_masked_in_messages() -> None:
+    """AWS repeats a value that it refuses, and headers that a signature should cover."""
+    error = failure_of(
+        sts_error(
+            "ValidationError",
+            "Value 'p\u00e4ss' at 'externalId' failed; x-amz-security-token:session/token== p\u00e4ss",
+            400,
+        ),
+        hidden=(Secret("p\u00e4ss"),),
+    )
+    assert error.aws is not None
+    assert error.why == error.aws.message
+    assert "p\u00e4ss" not in error.why
+    assert "session/token" not in error.why
+    assert "Value '***' at 'externalId'" in error.why
+
+
+@pytest.mark.parametrize("member", ["externalId", "tokenCode", "webIdentityToken"])
+def test_a_secret_member_is_masked_however_aws_writes_it(member: str) -> None:
+    """Also when what is repeated is not letter for letter what was sent."""
+    error = failure_of(
+        sts_error(
+            "ValidationError", f"Value 'cut off \u2026' at '{member}' failed, 'x' at 'roleArn' too", 400
+        )
+    )
+    assert error.why == f"Value '***' at '{member}' failed, 'x' at 'roleArn' too"
+
+
+def test_messages_are_fit_for_a_terminal() -> None:
+    """One line, no control characters, not endless."""
+    error = failure_of(sts_error("ValidationError", "one\n two\tthree \u202e" + "x" * 5000, 400))
+    assert error.why.startswith("one two three xxx")
+    assert len(error.why) < 1100
+
+
+# --- the way there ------------------------------------------------------------------------------------------
+
+
+def test_the_runtimes_certificates_count(authority: Authority) -> None:
+    """AWS_CA_BUNDLE of the environment that was passed in; without it the server is not trusted."""
+    with StubServer(lambda _: IDENTITY, tls=authority.server()) as server:
+        assert whoami(Scene({"AWS_CA_BUNDLE": str(authority.bundle)}), server).endswith("user/ada")
+        with pytest.raises(TlsRefused):
+            whoami(Scene({}), server)
+    assert len(server.seen) == 1
+
+
+def test_a_certificate_that_is_not_trusted_is_not_tried_again(authority: Authority) -> None:
+    """It would not be trusted in a second."""
+    scene = Scene()
+    with StubServer(lambda _: IDENTITY, tls=authority.server()) as server, pytest.raises(TlsRefused):
+        whoami(scene, server)
+    assert (server.connections, scene.paused) == (1, [])
+
+
+def test_a_bundle_that_is_not_there_is_an_error_of_the_environment(authority: Authority) -> None:
+    """The variable and the path are named."""
+    with (
+        StubServer(lambda _: IDENTITY, tls=authority.server()) as server,
+        pytest.raises(ConfigError, match="AWS_CA_BUNDLE names /nowhere/ca, which does not exist"),
+    ):
+        whoami(Scene({"AWS_CA_BUNDLE": "/nowhere/ca"}), server)
+
+
+def test_the_runtimes_proxy_counts(authority: Authority) -> None:
+    """HTTPS_PROXY of the environment that was passed in."""
+    with (
+        StubServer(lambda _: IDENTITY, tls=authority.server("sts.eu-west-1.amazonaws.com")) as server,
+        StubProxy(server.port) as proxy,
+    ):
+        scene = Scene({"HTTPS_PROXY": proxy.url, "AWS_CA_BUNDLE": str(authority.bundle)})
+        from dsops.endpoint import resolve_endpoint
+
+        endpoint = resolve_endpoint("sts", "eu-west-1", {})
+        identity = scene.run(get_caller_identity(scene.client, USER, endpoint))
+    assert identity.account == "123456789012"
+    assert [seen.target for seen in proxy.seen] == ["sts.eu-west-1.amazonaws.com:443"]
+    assert server.seen[0].header("host") == "sts.eu-west-1.amazonaws.com"
+
+
+def test_a_copy_of_a_client_shares_what_is_known_of_clocks() -> None:
+    """Stores get copies with their own time limits."""
+    client: Client = Scene().client
+    assert client._replace(total_timeout_ms=1).skews is client.skews
