@@ -27,7 +27,7 @@ PARTS = {
     "assumed_role_arn": (),
     "credentials": ("all",),
 }
-"""What an aws.sts store gives as secrets, each with its other spellings (those of `schema`, a test says)."""
+"""What an aws.sts store gives as secrets, each with its other spellings: AWS's own and the original tool's."""
 
 _PART_OF = {spelling: part for part, spellings in PARTS.items() for spelling in (part, *spellings)}
 
@@ -65,7 +65,7 @@ def canonical_reference(step: Step, reference: SecretReference, where: Where, fi
 def _part(step: Step, reference: SecretReference, where: Where, findings: Findings) -> SecretReference:
     part = _PART_OF.get(reference.key)
     if part is None:
-        near = nearest(reference.key, _PART_OF)
+        near = nearest(reference.key, PARTS)
         hint = f"did you mean `{near}`?" if near else f"it gives {', '.join(PARTS)}"
         findings.add(ConfigError, where, "", f"store `{step.name}` has no `{reference.key}`", hint)
     if reference.version:

@@ -1,0 +1,132 @@
+"""A code works once: which roles share one MFA session, and which ask for a code of their own."""
+
+from __future__ import annotations
+
+import pytest
+
+from dsops.errors import LimitExceeded
+from dsops.plan import Plan
+from dsops.secret import Secret
+from tests.plans import TEMPORARY, UNKNOWN, plan_of
+
+DEVICE = "arn:aws:iam::111111111111:mfa/ada"
+SESSION = f"MFA session of {DEVICE}"
+
+
+def planned(first: str = "", second: str = "", **options: object) -> Plan:
+    """Two roles behind one device, each with these fields too."""
+    text = f"""
+secretStores:
+  a: {{type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/A", serial_number: "{DEVICE}"{first}}}
+  b: {{type: aws.sts, role_arn: "arn:aws:iam::222222222222:role/B", serial_number: "{DEVICE}"{second}}}
+  sa: {{type: aws.ssm, credentials_from: a}}
+  sb: {{type: aws.ssm, credentials_from: b}}
+envs:
+  e:
+    A: {{from: {{store: sa, key: a}}}}
+    B: {{from: {{store: sb, key: b}}}}
+  one:
+    A: {{from: {{store: sa, key: a}}}}
+"""
+    return plan_of(text, **options)  # type: ignore[arg-type]
+
+
+def test_two_roles_behind_one_device_share_a_session() -> None:
+    """One GetSessionToken, one code, two AssumeRoles without a code; the plan says so."""
+    plan = planned()
+    assert list(plan.steps)[0] == SESSION
+    session, a, b = plan.steps[SESSION], plan.steps["a"], plan.steps["b"]
+    assert (session.type, session.settings["serial_number"]) == ("aws.sts", DEVICE)
+    assert "role_arn" not in session.settings
+    assert (a.credentials_from, b.credentials_from) == (SESSION, SESSION)
+    assert "serial_number" not in a.settings
+    assert plan.calls == 3 + 2
+    assert plan.notes == (f"one MFA session of {DEVICE} serves `a`, `b`: a code works once",)
+
+
+def test_a_role_assumed_with_an_mfa_session_is_a_chained_one() -> None:
+    """AWS counts a user's session as temporary too."""
+    assert planned().steps["a"].is_chained is True
+
+
+def test_one_role_alone_sends_its_code_itself() -> None:
+    """No further call where nothing is shared."""
+    plan = planned(environment="one")
+    assert list(plan.steps) == ["a", "sa"]
+    assert plan.steps["a"].settings["serial_number"] == DEVICE
+    assert plan.notes == ()
+
+
+def test_two_stores_that_make_the_same_session_need_no_further_call() -> None:
+    """One code is enough for one session: the founding page's regions."""
+    text = f"""
+secretStores:
+  us: {{type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::111111111111:role/A", serial_number: "{DEVICE}"}}
+  eu: {{type: aws.sts, region: eu-west-1, role_arn: "arn:aws:iam::111111111111:role/A", serial_number: "{DEVICE}"}}
+envs: {{e: {{A: {{from: {{store: us, key: all}}}}, B: {{from: {{store: eu, key: all}}}}}}}}
+"""
+    plan = plan_of(text)
+    assert list(plan.steps) == ["us", "eu"]
+    assert plan.calls == 1
+
+
+def test_a_longer_session_asks_for_a_code_of_its_own() -> None:
+    """Chaining would cost it all but one hour."""
+    plan = planned(first=", duration_seconds: 3601")
+    assert SESSION not in plan.steps
+    assert plan.steps["a"].settings["serial_number"] == DEVICE
+    assert plan.steps["b"].settings["serial_number"] == DEVICE
+
+
+def test_the_shared_session_lives_no_longer_than_what_it_serves() -> None:
+    """A code given for a break-glass session of 15 minutes reaches no further than asked."""
+    session = planned(", duration_seconds: 900", ", duration_seconds: 1800").steps[SESSION]
+    assert session.settings["duration_seconds"] == 1800
+
+
+def test_temporary_base_credentials_share_nothing() -> None:
+    """GetSessionToken is refused to sessions; who knows of the default chain finds out later."""
+    assert SESSION not in planned(ambient=TEMPORARY).steps
+    assert SESSION in planned(ambient=UNKNOWN).steps
+
+
+def test_the_shared_session_takes_the_code_from_whoever_has_one() -> None:
+    """A setting of one of the roles is enough."""
+    session = planned(second=", token_code: '012345'").steps[SESSION]
+    assert session.settings["token_code"] == Secret("012345")
+    assert "token_code" not in planned(second=", token_code: '012345'").steps["b"].settings
+
+
+def test_the_same_fixed_code_for_two_is_refused() -> None:
+    """When both need it for themselves the second one can't have it; the code is not shown."""
+    code = ", duration_seconds: 7200, token_code: '012345'"
+    with pytest.raises(LimitExceeded, match="environment `e`") as caught:
+        planned(code, code)
+    (problem,) = caught.value.problems
+    assert problem.message == "the same code would be sent for `a` and `b`, and AWS takes it once"
+    assert problem.where.line == 4
+    assert planned(code, code.replace("012345", "543210")).steps
+    assert "012345" not in str(caught.value.problems)
+
+
+def test_two_devices_are_two_codes() -> None:
+    """Nothing is shared between them."""
+    other = f', tags: {{a: b}}, external_id: "{DEVICE}"'
+    text = f"""
+secretStores:
+  a: {{type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/A", serial_number: "{DEVICE}"{other}}}
+  b: {{type: aws.sts, role_arn: "arn:aws:iam::222222222222:role/B", serial_number: "{DEVICE}2"}}
+envs: {{e: {{A: {{from: {{store: a, key: all}}}}, B: {{from: {{store: b, key: all}}}}}}}}
+"""
+    assert list(plan_of(text).steps) == ["a", "b"]
+
+
+def test_a_code_behind_a_role_is_pointed_out() -> None:
+    """AWS checks a code for the user who calls, and a role's session has no device."""
+    text = f"""
+secretStores:
+  a: {{type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/A"}}
+  b: {{type: aws.sts, role_arn: "arn:aws:iam::222222222222:role/B", serial_number: "{DEVICE}", credentials_from: a}}
+"""
+    (note,) = plan_of(text, store="b").notes
+    assert note.startswith("store `b` sends an MFA code as the session of `a`")

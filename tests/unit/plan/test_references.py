@@ -1,0 +1,158 @@
+"""What secret stores are asked for: one spelling for one secret, and how many requests it takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from dsops.errors import ConfigError
+from dsops.plan import Plan, SecretReference
+from dsops.plan.references import PARTS
+from tests.plans import plan_of
+
+ARN = "arn:aws:secretsmanager:us-east-1:222222222222:secret:db-AbCdEf"
+PARAMETER = "arn:aws:ssm:us-east-1:222222222222:parameter/db/password"
+
+
+def planned(*sources: str, kind: str = "aws.secretsmanager", more: str = "") -> Plan:
+    """A plan of variables with these `from` mappings."""
+    lines = "".join(f"    V{index}: {{from: {{store: s, {source}}}}}\n" for index, source in enumerate(sources))
+    return plan_of(f"secretStores:\n  s: {{type: {kind}{more}}}\nenvs:\n  e:\n{lines}")
+
+
+def reference(source: str, kind: str = "aws.secretsmanager") -> SecretReference | None:
+    """What the store is asked for."""
+    return planned(source, kind=kind).variables[0].reference
+
+
+def problems(source: str, kind: str = "aws.secretsmanager") -> str:
+    """The message of the one problem."""
+    with pytest.raises(ConfigError) as caught:
+        planned(source, kind=kind)
+    (problem,) = caught.value.problems
+    assert problem.where.line == 5
+    return problem.message
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("key: prod/db", SecretReference("prod/db", "", "")),
+        ("key: 'prod/db#.password'", SecretReference("prod/db", "", ".password")),
+        ("key: prod/db, field: password", SecretReference("prod/db", "", "password")),
+        ("key: prod/db, version: latest", SecretReference("prod/db", "", "")),
+        ("key: prod/db, version: AWSPREVIOUS", SecretReference("prod/db", "AWSPREVIOUS", "")),
+        (f"key: '{ARN}#.a.b'", SecretReference(ARN, "", ".a.b")),
+        ("key: 'a/_+=.@!-Z9'", SecretReference("a/_+=.@!-Z9", "", "")),
+    ],
+)
+def test_one_secret_has_one_spelling(source: str, expected: SecretReference) -> None:
+    """However it is written, so that it is fetched once."""
+    assert reference(source) == expected
+
+
+def test_other_stores_keep_their_keys() -> None:
+    """A `#` may be part of a name elsewhere."""
+    text = "secretStores: {s: {type: env}}\nenvs: {e: {A: {from: {store: s, key: 'a#b'}}}}"
+    assert plan_of(text).variables[0].reference == SecretReference("a#b", "", "")
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("key: ''", "the secret's name is empty"),
+        ("key: 'a b'", "has a space in it"),
+        ("key: 'a:b'", "has `:` in it"),
+        (f"key: '{'x' * 513}'", "has 513 characters"),
+        ("key: 'a#.x', field: y", "a field is named twice"),
+        (f"key: '{PARAMETER}'", "is not the ARN of a secret"),
+        ("key: 'arn:aws:secretsmanager:us-east-1:222222222222:db'", "is not the ARN of a secret"),
+        (f"key: '{ARN.replace('arn:aws:', 'arn:aws-cn:')}'", "in the partition aws-cn"),
+        (f"key: a, version: '{'v' * 257}'", "at most 256 characters"),
+    ],
+)
+def test_a_secret_that_aws_would_refuse_is_refused(source: str, expected: str) -> None:
+    """At its line, before any call."""
+    assert expected in problems(source)
+
+
+def test_a_secret_in_another_region_is_read_there() -> None:
+    """Its ARN says where it is; the plan says so too."""
+    plan = planned(f"key: '{ARN.replace('us-east-1', 'eu-west-1')}'")
+    assert plan.notes == (
+        f"{ARN.replace('us-east-1', 'eu-west-1')} is read in its own region eu-west-1, not in us-east-1 of store `s`",
+    )
+    assert planned(f"key: '{ARN}'").notes == ()
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("key: /prod/db", SecretReference("/prod/db", "", "")),
+        ("key: '/prod/db:3'", SecretReference("/prod/db:3", "", "")),
+        ("key: /prod/db, version: '3'", SecretReference("/prod/db", "3", "")),
+        ("key: '/prod/db#.user'", SecretReference("/prod/db", "", ".user")),
+        (f"key: '{PARAMETER}'", SecretReference(PARAMETER, "", "")),
+    ],
+)
+def test_one_parameter_has_one_spelling(source: str, expected: SecretReference) -> None:
+    """Names, paths, labels and ARNs."""
+    assert reference(source, "aws.ssm") == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("key: ''", "the parameter's name is empty"),
+        ("key: 'a b'", "has a space in it"),
+        ("key: 'a:1:2'", "is not one that AWS takes"),
+        ("key: 'a:1', version: '2'", "a version is named twice: `1` and `2`"),
+        (f"key: '{ARN}'", "is not the ARN of a parameter"),
+    ],
+)
+def test_a_parameter_that_aws_would_refuse_is_refused(source: str, expected: str) -> None:
+    """At its line, before any call."""
+    assert expected in problems(source, "aws.ssm")
+
+
+def test_parts_of_a_session_have_one_spelling() -> None:
+    """The original's and AWS's own names are other spellings of ours."""
+    role = '{type: aws.sts, role_arn: "arn:aws:iam::222222222222:role/R"}'
+    for part, spellings in PARTS.items():
+        for spelling in (part, *spellings):
+            text = f"secretStores: {{s: {role}}}\nenvs: {{e: {{A: {{from: {{store: s, key: {spelling}}}}}}}}}"
+            assert plan_of(text).variables[0].reference == SecretReference(part, "", "")
+
+
+def test_an_unknown_part_of_a_session_is_refused() -> None:
+    """With what was probably meant, also when a variable named it."""
+    role = '{type: aws.sts, role_arn: "arn:aws:iam::222222222222:role/R"}'
+    text = f"secretStores: {{s: {role}}}\nenvs: {{e: {{A: {{from: {{store: s, key: '${{K}}'}}}}}}}}"
+    with pytest.raises(ConfigError) as caught:
+        plan_of(text, environ={"K": "acces_key_id"})
+    assert caught.value.problems[0].hint == "did you mean `access_key_id`?"
+
+
+@pytest.mark.parametrize(
+    ("count", "more", "calls"),
+    [(1, "", 1), (10, "", 10), (11, "", 1), (20, "", 1), (21, "", 2), (100, "", 5), (100, ", batch: never", 100)],
+)
+def test_calls_to_secrets_manager(count: int, more: str, calls: int) -> None:
+    """Up to ten secrets one by one, more in batches of twenty unless the store says never."""
+    assert planned(*[f"key: s{number}" for number in range(count)], more=more).calls == calls
+
+
+def test_versions_are_read_one_by_one() -> None:
+    """BatchGetSecretValue gives current versions only."""
+    keys = [f"key: s{number}" for number in range(11)]
+    assert planned(*keys, "key: s0, version: AWSPREVIOUS").calls == 2
+
+
+@pytest.mark.parametrize(("count", "calls"), [(1, 1), (10, 1), (11, 2), (100, 10)])
+def test_calls_to_parameter_store(count: int, calls: int) -> None:
+    """Ten a call."""
+    assert planned(*[f"key: s{number}" for number in range(count)], kind="aws.ssm").calls == calls
+
+
+def test_a_secret_is_counted_once_however_many_variables_read_it() -> None:
+    """Fields of one secret are one read."""
+    assert planned("key: 's#.a'", "key: 's#.b'", "key: s").calls == 1
