@@ -16,10 +16,9 @@ from typing import Self
 
 import pytest
 
-from dsops.errors import CommandFailed, CommandNotExecutable, CommandNotFound, CommandTimedOut
+from dsops.errors import CommandNotExecutable, CommandNotFound, CommandTimedOut
 from dsops.process import find_command
 from dsops.process.watch import watch
-from dsops.process.windows import run
 
 ENVIRONMENT = {b"PATH": os.fsencode(os.environ["PATH"])}
 PATIENCE_SECONDS = 20
@@ -458,26 +457,6 @@ class TestTerminal:
             terminal.type("more\n")
             terminal.expect("typed more")
             assert terminal.code() == 0
-
-
-class TestWindows:
-    """What stands in for execve there; it needs nothing of Windows, so it is tried here."""
-
-    def test_the_code_is_the_commands(self) -> None:
-        """Arguments, environment and code go through."""
-        words = ["sh", "-c", 'test "$1 $A" = "one two" && exit 5', "sh", "one"]
-        assert run("/bin/sh", words, {b"A": b"two"}, timeout_seconds=None) == 5
-
-    def test_the_time_limit_is_124(self) -> None:
-        """The command is ended."""
-        with pytest.raises(CommandTimedOut):
-            run("/bin/sleep", ["sleep", "600"], ENVIRONMENT, timeout_seconds=0.2)
-
-    def test_what_can_not_be_started_is_126(self, tmp_path: Path) -> None:
-        """The reason is the system's."""
-        with pytest.raises(CommandFailed) as caught:
-            run(script(tmp_path, "x", "", mode=0o644), ["x"], ENVIRONMENT, timeout_seconds=None)
-        assert caught.value.exit_code == 126
 
 
 def test_replace_raises_what_the_system_says(tmp_path: Path) -> None:

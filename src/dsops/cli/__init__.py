@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from dsops.cli.command import Command, Group, is_on, nearest, parse
+from dsops.cli.command import Command, Group, is_on, parse
 from dsops.cli.world import DONE, ignore, real_runtime
-from dsops.errors import CommandFailed, DsopsError, UsageError
+from dsops.errors import CommandFailed, DsopsError, UsageError, nearest
 from dsops.runtime import Event
 
 INTERRUPTED = 128 + 2
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def load(name: str) -> Command | Group:
     """The command of that name, its module imported."""
     if name not in COMMANDS:
-        meant = nearest(name, list(COMMANDS))
+        meant = nearest(name, COMMANDS)
         hint = f"did you mean `dsops {meant}`?" if meant else "`dsops --help` lists the commands"
         raise UsageError(f"there is no command `{name}`", hint=hint)
     module = __import__(COMMANDS[name].module, fromlist=["COMMAND"])
@@ -128,7 +128,7 @@ def _member(name: str, group: Group, words: list[str]) -> tuple[str, list[str]]:
             return "", [word]
         if not word.startswith("-"):
             if word not in group.commands:
-                meant = nearest(word, list(group.commands))
+                meant = nearest(word, group.commands)
                 known = ", ".join(group.commands)
                 hint = f"did you mean `dsops {name} {meant}`?" if meant else f"it is one of {known}"
                 raise UsageError(f"there is no command `{name} {word}`", hint=hint)

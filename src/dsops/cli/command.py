@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple, NoReturn
 
-from dsops.errors import UsageError
+from dsops.errors import UsageError, nearest
 from dsops.runtime import Runtime
 
 FlagKind = Literal["text", "switch", "seconds", "integer"]
@@ -174,16 +174,8 @@ def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str]) -> 
     return Arguments(values, _operands(command, words), ())
 
 
-def nearest(word: str, known: Sequence[str]) -> str:
-    """The known word that was probably meant, or ""."""
-    from difflib import get_close_matches
-
-    close = get_close_matches(word, known, n=1, cutoff=0.6)
-    return close[0] if close else ""
-
-
 def _refuse_flag(name: str, by_name: Mapping[str, Flag]) -> NoReturn:
-    meant = nearest(name, sorted(by_name))
+    meant = nearest(name, by_name)
     hint = f"did you mean `{meant}`?" if meant else "`--help` lists the flags"
     raise UsageError(f"there is no flag `{name}`", hint=hint)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from textwrap import fill
 
 from dsops.cli import COMMANDS, load
-from dsops.cli.command import COMMON, Arguments, Command, Flag, Group, Operand, nearest
+from dsops.cli.command import COMMON, Arguments, Command, Flag, Group, Operand
 from dsops.cli.output import answer, tell
-from dsops.errors import DsopsError, UsageError
+from dsops.errors import DsopsError, UsageError, nearest
 from dsops.runtime import Runtime
 
 _WIDTH = 100

@@ -79,7 +79,7 @@ def error_text(error: DsopsError) -> str:
     if error.hint:
         lines.append(f"  hint: {clean(error.hint)}")
     if error.aws:
-        lines.append(f"  aws: {_aws_text(error.aws)}")
+        lines.append(f"  aws: {_aws_text(error.aws, error.why)}")
     return "\n".join(lines)
 
 
@@ -90,11 +90,12 @@ def _problem_text(problem: Problem) -> str:
     return f"{line}\n  hint: {clean(problem.hint)}" if problem.hint else line
 
 
-def _aws_text(aws: AwsAnswer) -> str:
+def _aws_text(aws: AwsAnswer, why: str) -> str:
+    """AWS's code, its request and, where nothing said it yet, its own words."""
     parts = [aws.code or f"status {aws.status}"]
     if aws.request_id:
         parts.append(f"request {aws.request_id}")
-    words = f": {aws.message}" if aws.message else ""
+    words = f": {aws.message}" if aws.message and aws.message not in why else ""
     return clean(f"{', '.join(parts)} ({aws.endpoint}){words}")
 
 

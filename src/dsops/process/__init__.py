@@ -20,10 +20,6 @@ def find_command(name: str, path: str | None) -> str:
 
     Raises CommandNotFound or CommandNotExecutable, before anything was spent on the command.
     """
-    if os.name == "nt":
-        from dsops.process.windows import find
-
-        return find(name, path)
     folders = [""] if "/" in name else (os.defpath if path is None else path).split(":")
     refused = ""
     for folder in folders:
