@@ -245,6 +245,7 @@ _WORDS = (
     ("could not find expected ':'", "a key without `:`", "write `key: value`, with a space after the colon"),
     ("expected ',' or ']'", _LIST, ""),
     ("expected ',' or '}'", _MAPPING, ""),
+    ("expected node content", "a value is missing here", "close the `[` or `{` above, or write the value"),
     (
         "unexpected end of stream",
         "a quote is opened here and not closed",

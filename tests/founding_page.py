@@ -1,0 +1,29 @@
+"""The founding page's code blocks, cut out of an unmodified copy of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+PAGE = Path(__file__).parent / "founding-page" / "aws-sts.md"
+
+
+class Block(NamedTuple):
+    """One fenced block: its language, its text, and the nearest heading above it."""
+
+    language: str
+    text: str
+    heading: str
+
+
+def blocks(language: str) -> list[Block]:
+    """The blocks of a language, in the page's order."""
+    found: list[Block] = []
+    heading = ""
+    for match in re.finditer(r"^#+ ([^\n]+)$|^```(\w+)\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL):
+        if match[1] and not match[2]:
+            heading = match[1]
+        elif match[2] == language:
+            found.append(Block(language, match[3], heading))
+    return found
