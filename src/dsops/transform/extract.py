@@ -93,22 +93,19 @@ def items_of(value: Secret) -> list[str] | None:
 def _walk(plain: object, path: str) -> Secret:
     steps: tuple[str | int, ...] | None
     if not path.startswith((".", "[")):
-        steps = (path,) if isinstance(plain, dict) and path in plain else parse_path(f".{path}")
+        is_key = isinstance(plain, dict) and path in plain
+        steps = (path,) if is_key else parse_path(f".{path}") if path else None
     else:
         steps = parse_path(path)
     if steps is None:
-        raise FieldMissing(
-            f"`{path}` is not a path to a field", hint='write `.name`, `.name[0]` or `["any name"]`'
-        )
+        raise FieldMissing(f"`{path}` is not a path to a field", hint='write `.name`, `.name[0]` or `["any name"]`')
     passed = ""
     for step in steps:
         plain = _step(plain, step, passed, path)
         passed += f"[{step}]" if isinstance(step, int) else f".{step}"
     text = _render(plain)
     if text is None:
-        raise ValueUnusable(
-            f"the field `{path}` holds half a character (a lone surrogate), or is nested too deep"
-        )
+        raise ValueUnusable(f"the field `{path}` holds half a character (a lone surrogate), or is nested too deep")
     return Secret(text)
 
 
@@ -123,9 +120,7 @@ def _step(plain: object, step: str | int, passed: str, path: str) -> object:
     if not isinstance(plain, list):
         raise FieldMissing(f"there is no field `{path}`", why=f"{here} is {_kind(plain)}, not a list")
     if not -len(plain) <= step < len(plain):
-        raise FieldMissing(
-            f"there is no field `{path}`", why=f"{here} has {len(plain)} items; the first is [0]"
-        )
+        raise FieldMissing(f"there is no field `{path}`", why=f"{here} has {len(plain)} items; the first is [0]")
     return plain[step]
 
 
@@ -155,9 +150,7 @@ def _plain(node: Node) -> object:
         return None
     if node.kind == "boolean" and node.text.lower() in ("true", "false"):
         return node.text.lower() == "true"
-    return (
-        _Number(node.text) if node.kind in ("integer", "number") and is_json_number(node.text) else node.text
-    )
+    return _Number(node.text) if node.kind in ("integer", "number") and is_json_number(node.text) else node.text
 
 
 def _kind(plain: object) -> str:
@@ -202,11 +195,7 @@ def _write(plain: object) -> str:
     if isinstance(plain, str):
         return encode_basestring(plain)
     if isinstance(plain, dict):
-        return (
-            "{"
-            + ",".join([f"{encode_basestring(key)}:{_write(value)}" for key, value in plain.items()])
-            + "}"
-        )
+        return "{" + ",".join([f"{encode_basestring(key)}:{_write(value)}" for key, value in plain.items()]) + "}"
     if isinstance(plain, list):
         return "[" + ",".join([_write(item) for item in plain]) + "]"
     return "null" if plain is None else "true" if plain else "false"

@@ -88,6 +88,8 @@ def _steps(item: Node, *, is_item: bool) -> list[_Step | _Wrong]:
         return [_step_of_mapping(item)]
     if isinstance(item, Sequence):
         return [_Wrong("a step is a text or a mapping, not a list", "write one step an item")]
+    if item.kind == "null":
+        return [_Wrong("an empty step", "remove it")] if is_item else []
     if is_item:
         return [_step_of_item(item.text)]
     return [_step_of_text(part) for part in _split(item.text)] if item.text.strip() else []
@@ -98,11 +100,7 @@ def _check(step: _Step) -> _Wrong | None:
     kind = STEPS[step.name]
     form = _FORMS[kind].format(name=step.name)
     if kind == "none":
-        return (
-            _Wrong(f"`{step.name}` takes no argument", "separate steps by `|`")
-            if any(step.arguments)
-            else None
-        )
+        return _Wrong(f"`{step.name}` takes no argument", "separate steps by `|`") if any(step.arguments) else None
     if not step.arguments or not step.arguments[0]:
         hint = f"write `{form}`; put an argument of separators or spaces in quotes"
         return _Wrong(f"`{step.name}` needs an argument", hint)
@@ -187,16 +185,10 @@ def _step_of_mapping(mapping: Mapping) -> _Step | _Wrong:
     keys = _KEYS[STEPS[name]]
     if isinstance(given, Mapping):
         return _step_of_keys(name, keys, given)
-    items = (
-        given.items if isinstance(given, Sequence) else () if given.kind == "null" and not keys else (given,)
-    )
+    items = given.items if isinstance(given, Sequence) else () if given.kind == "null" and not keys else (given,)
     texts = [item.text for item in items if isinstance(item, Scalar)]
     if len(texts) != len(keys) or len(texts) != len(items):
-        hint = (
-            f"write `{{{name}: {{{', '.join(f'{key}: ...' for key in keys)}}}}}`"
-            if keys
-            else f"write `{name}`"
-        )
+        hint = f"write `{{{name}: {{{', '.join(f'{key}: ...' for key in keys)}}}}}`" if keys else f"write `{name}`"
         return _Wrong(f"`{name}` takes {len(keys) or 'no'} argument{'' if len(keys) == 1 else 's'}", hint)
     return _Step(name, tuple(texts))
 
@@ -221,9 +213,7 @@ def _unknown(name: str) -> _Wrong:
     if any(mark in name for mark in "|,"):
         return _Wrong(f"`{name}` is no transform", "in a list, each item is one step")
     known = ", ".join(STEPS)
-    return _Wrong(
-        f"there is no transform `{name}`", f"did you mean `{meant}`?" if meant else f"there are {known}"
-    )
+    return _Wrong(f"there is no transform `{name}`", f"did you mean `{meant}`?" if meant else f"there are {known}")
 
 
 def _unquote(text: str) -> str:

@@ -1,0 +1,284 @@
+"""What happens to a value between its store and its variable."""
+
+from __future__ import annotations
+
+import traceback
+
+import pytest
+
+from dsops.document import Mapping, parse_yaml
+from dsops.errors import FieldMissing, Problem, TransformFailed, ValueUnusable, Where
+from dsops.model import Transform
+from dsops.secret import Secret
+from dsops.transform import apply, describe, extract, parse_path, parse_transforms
+
+
+def parsed(yaml: str) -> tuple[tuple[Transform, ...], tuple[Problem, ...]]:
+    """The transforms of a `transform:` written so."""
+    root = parse_yaml(f"transform: {yaml}", "dsops.yaml").root
+    assert isinstance(root, Mapping)
+    return parse_transforms(root.entries[0][1], "dsops.yaml", "envs.p.A.transform")
+
+
+def transformed(yaml: str, value: str) -> str:
+    """The value after the transforms."""
+    transforms, problems = parsed(yaml)
+    assert problems == ()
+    return apply(Secret(value), transforms).reveal()
+
+
+def complaint(yaml: str) -> str:
+    """The only problem of a `transform:` written so."""
+    _, problems = parsed(yaml)
+    assert len(problems) == 1
+    assert (problems[0].where.file, problems[0].path) == ("dsops.yaml", "envs.p.A.transform")
+    return problems[0].message
+
+
+def failure(yaml: str, value: str) -> TransformFailed:
+    """The error of transforms that can't be applied; it never shows the value, nor does what caused it."""
+    transforms, problems = parsed(yaml)
+    assert problems == ()
+    with pytest.raises(TransformFailed) as raised:
+        apply(Secret(value), transforms)
+    error = raised.value
+    shown = "".join(traceback.format_exception(error, chain=True))
+    assert value not in shown
+    assert value not in f"{error.message} {error.why} {error.hint}"
+    linked: BaseException | None = error
+    while linked is not None:
+        assert value not in repr(vars(linked))
+        linked = linked.__cause__ or linked.__context__
+    return error
+
+
+class TestSteps:
+    """Each transform by itself."""
+
+    @pytest.mark.parametrize(
+        ("yaml", "value", "expected"),
+        [
+            ("trim", " \t a b\n\u00a0", "a b"),
+            ("multiline_to_single", "a\r\nb\n", "a\\nb\\n"),
+            ("base64_encode", "hi?>", "aGk/Pg=="),
+            ("base64_encode", "\udcff", "/w=="),
+            ("base64_encode", "", ""),
+            ("base64_decode", "aGk/Pg==", "hi?>"),
+            ("base64_decode", "aGk_Pg", "hi?>"),
+            ("base64_decode", " aG\nk= \r\n", "hi"),
+            ("base64_decode", "/w==", "\udcff"),
+            ('"json_extract:.a"', '{"a": "x"}', "x"),
+            ('"json_extract:.a.b"', '{"a": {"b": 1.50}}', "1.50"),
+            ('"json_extract:.a[1].b"', '{"a": [0, {"b": true}]}', "true"),
+            ('"json_extract:.a[-1]"', '{"a": [1, 2]}', "2"),
+            ('"json_extract:.n"', '{"n": null}', ""),
+            ('"json_extract:.o"', '{"o": {"z": 1.0, "a": ["<", null, "\\u00e9"]}}', '{"z":1.0,"a":["<",null,"é"]}'),
+            ('"json_extract:."', ' {"a" : 12345678901234567890} ', '{"a":12345678901234567890}'),
+            ('"json_extract:[0]"', "[1e400]", "1e400"),
+            ('"yaml_extract:.a"', "a: 007", "007"),
+            ('"yaml_extract:.d"', "d: 2026-01-02", "2026-01-02"),
+            ('"yaml_extract:.y"', "y: yes", "yes"),
+            ('"yaml_extract:.t"', "t: True", "true"),
+            ('"yaml_extract:.l"', "l: [1, x, {b: 1.0, n: ~}]", '[1,"x",{"b":1.0,"n":null}]'),
+            ('"replace:a:b"', "banana", "bbnbnb"),
+            ('"replace:an:"', "banana", "ba"),
+            ('"join:,"', '["a", 1.50, null, {"x": 1.0}, true]', 'a,1.50,,{"x":1.0},true'),
+            ('"join:+"', "a\n b \n\nc", "a+b+c"),
+            ('"join:+"', "a, b,c", "a+b+c"),
+            ('"join:+"', "a;b", "a+b"),
+            ('"join:+"', "a|b", "a+b"),
+            ('"join:+"', "a b", "a+b"),
+            ('"join:+"', "one", "one"),
+            ('"join:+"', "[a, b", "[a+b"),
+            ('"join:+"', "[]", ""),
+        ],
+    )
+    def test_gives(self, yaml: str, value: str, expected: str) -> None:
+        """The result, to the character."""
+        assert expected == transformed(yaml, value)
+
+    @pytest.mark.parametrize(
+        ("yaml", "value", "why"),
+        [
+            ("base64_decode", "hunter2:", "the value is not base64"),
+            ("base64_decode", "hunter2hunter", "the value is not base64"),
+            ('"json_extract:.a"', "hunter2", "there is no field `.a`: the value is not JSON"),
+            ('"json_extract:.a"', '{"a": NaN}', "there is no field `.a`: the value is not JSON"),
+            ('"json_extract:.a"', "[" * 100_000, "there is no field `.a`: the value is not JSON"),
+            ('"json_extract:.a.b"', '{"a": "hunter2"}', "`.a` is a text, not an object"),
+            ('"json_extract:.a[0]"', '{"a": {"hunter2": 1}}', "`.a` is an object, not a list"),
+            ('"json_extract:[2]"', '["hunter2", 1]', "the value has 2 items; the first is [0]"),
+            ('"json_extract:[-3]"', '["hunter2", 1]', "the value has 2 items; the first is [0]"),
+            ('"json_extract:.a"', "{}", "the value is an empty object"),
+            ('"yaml_extract:.a"', "x: 1\na: *hunter2", "the value is not YAML (its line 2)"),
+            ('"yaml_extract:.a"', "hunter2: x: y", "the value is not YAML (its line 1)"),
+        ],
+    )
+    def test_what_can_not_be_applied_tells_why_and_never_the_value(self, yaml: str, value: str, why: str) -> None:
+        """Not in the message, not in its cause, not in what was being handled."""
+        error = failure(yaml, value)
+        assert why == error.why
+        assert error.message == f"the transform `{yaml.strip(chr(34))}` can't be applied"
+        assert error.where == Where("dsops.yaml", 1)
+
+    def test_a_missing_field_lists_the_names_that_there_are(self) -> None:
+        """Names are not values; the nearest is offered."""
+        error = failure('"json_extract:.pasword"', '{"password": "hunter2", "user": "ada"}')
+        assert error.why == "the value has no `pasword`; it has password, user"
+        assert error.hint == "did you mean `password`?"
+
+    def test_the_list_of_names_is_bounded(self) -> None:
+        """A large object or a long name does not fill the screen."""
+        fields = ", ".join(f'"{"k" * 1000}{number}": 1' for number in range(5000))
+        error = failure('"json_extract:.other"', f"{{{fields}}}")
+        assert len(error.why) < 1000
+        assert error.why.endswith("and 4988 more")
+
+
+class TestForms:
+    """The ways to write them."""
+
+    @pytest.mark.parametrize(
+        ("yaml", "expected"),
+        [
+            ("trim", ["trim"]),
+            ('"trim | json_extract:.a"', ["trim", "json_extract:.a"]),
+            ('"trim|json_extract:.a|base64_decode"', ["trim", "json_extract:.a", "base64_decode"]),
+            ('"trim, json_extract:.a"', ["trim", "json_extract:.a"]),
+            ('"trim,base64_decode | trim"', ["trim", "base64_decode", "trim"]),
+            ('"join:,"', ["join:,"]),
+            ('"join:|"', ["join:|"]),
+            ('"join:, | trim"', ["join:,", "trim"]),
+            ('"join:;|trim"', ["join:;", "trim"]),
+            ('"replace:,:;"', ["replace:,:;"]),
+            ('"replace:a,b:c"', ["replace:a,b:c"]),
+            ('"replace:a:|"', ["replace:a:|"]),
+            ('"replace: :_"', ["replace: :_"]),
+            ('\'replace:":":"|"\'', ["replace:::|"]),
+            ("'join:\", \" | trim'", ["join:, ", "trim"]),
+            ("'join:\"\\n\"'", ["join:\n"]),
+            ("\"join:' | '\"", ["join: | "]),
+            ("'json_extract:[\"a|b\"] | trim'", ['json_extract:["a|b"]', "trim"]),
+            ("'json_extract:.\"a, trim\"'", ['json_extract:."a, trim"']),
+            ("json_extract:a", ["json_extract:a"]),
+            ("~", []),
+            ('""', []),
+            ("[]", []),
+            ("[trim, 'json_extract:.a']", ["trim", "json_extract:.a"]),
+            ("['join:, ']", ["join:, "]),
+            ("['join:|']", ["join:|"]),
+            ("['replace:|:\"']", ['replace:|:"']),
+            ("[{trim: }, {type: trim}]", ["trim", "trim"]),
+            ("[{json_extract: .a}, {type: json_extract, path: .b}]", ["json_extract:.a", "json_extract:.b"]),
+            ("[{join: ','}, {type: join, separator: ', '}]", ["join:,", "join:, "]),
+            ("[{replace: {from: ':', to: ','}}]", ["replace:::,"]),
+            ("[{type: replace, from: a, to: ''}, {replace: [a, b]}]", ["replace:a:", "replace:a:b"]),
+            ("{json_extract: .a}", ["json_extract:.a"]),
+        ],
+    )
+    def test_are_read(self, yaml: str, expected: list[str]) -> None:
+        """A text, a chain, a list of texts or of mappings."""
+        transforms, problems = parsed(yaml)
+        assert problems == ()
+        assert expected == [describe(transform) for transform in transforms]
+
+    def test_a_colon_in_a_mapping_belongs_to_the_argument(self) -> None:
+        """What the text form can't say, the mapping can."""
+        assert transformed("[{replace: {from: ':', to: '::'}}]", "a:b") == "a::b"
+
+    def test_steps_run_from_left_to_right(self) -> None:
+        """Each works on what the one before gave."""
+        assert transformed('"base64_decode | json_extract:.a | trim"', "eyJhIjogIiB4ICJ9") == "x"
+
+    @pytest.mark.parametrize(
+        ("yaml", "message"),
+        [
+            ("upper", "there is no transform `upper`"),
+            ('"trim | upper"', "there is no transform `upper`"),
+            ('"trim |"', "an empty step"),
+            ('"join:||"', "an empty step"),
+            ("[trim | join]", "`trim | join` is no transform"),
+            ("[[trim]]", "a step is a text or a mapping, not a list"),
+            ("[{trim: , join: ','}]", "a step names one transform"),
+            ("[~]", "an empty step"),
+            ("{type: [1]}", "there is no transform ``"),
+            ('"trim:x"', "`trim` takes no argument"),
+            ("{trim: x}", "`trim` takes no arguments"),
+            ("join", "`join` needs an argument"),
+            ('"join:"', "`join` needs an argument"),
+            ("json_extract", "`json_extract` needs an argument"),
+            ('"json_extract:.a..b"', "`.a..b` is not a path to a field"),
+            ('"json_extract:.a["', "`.a[` is not a path to a field"),
+            ('"replace:a"', "`replace` needs what to put instead"),
+            ('"replace::b"', "`replace` needs an argument"),
+            ("[{replace: {from: a}}]", "`replace` needs `to`"),
+            ("[{replace: {form: a, to: b}}]", "`replace` has no argument `form`"),
+            ("[{replace: {from: [a], to: b}}]", "`from` of `replace` is a text"),
+            ("[{replace: [a]}]", "`replace` takes 2 arguments"),
+            ("[{join: [a, b]}]", "`join` takes 1 argument"),
+        ],
+    )
+    def test_mistakes_are_problems(self, yaml: str, message: str) -> None:
+        """What can be seen without the value is told before any call."""
+        assert message == complaint(yaml)
+
+    def test_each_wrong_step_is_told_with_its_line(self) -> None:
+        """All at once; the good steps stay."""
+        transforms, problems = parsed("\n- trim\n- upperr\n- {jion: x}\n")
+        assert ["trim"] == [describe(transform) for transform in transforms]
+        assert [3, 4] == [problem.where.line for problem in problems]
+        assert problems[1].hint == "did you mean `join`?"
+
+
+class TestExtract:
+    """The same for `#.path` and `field` of stores."""
+
+    @pytest.mark.parametrize(
+        ("path", "expected"),
+        [
+            ("password", "p"),
+            (".password", "p"),
+            ("a.b", "dotted"),
+            (".a.b", "nested"),
+            ('."a.b"', "dotted"),
+            ("['a.b']", "dotted"),
+            ('["a.b"]', "dotted"),
+            (".list[0]", "x"),
+            (".list.[0]", "x"),
+            ("list[ 0 ]", "x"),
+            (".with space-and:colon", "s"),
+            ('."\\u00e9\\""', "quoted"),
+            ('é"', "quoted"),
+        ],
+    )
+    def test_finds(self, path: str, expected: str) -> None:
+        """A name is first a key, then a path; quotes take anything."""
+        value = (
+            '{"password": "p", "a.b": "dotted", "a": {"b": "nested"}, "list": ["x"], '
+            '"with space-and:colon": "s", "é\\"": "quoted"}'
+        )
+        assert extract(Secret(value), path) == Secret(expected)
+
+    @pytest.mark.parametrize("path", ["", "a..b", ".", "[", ".a]", "[1.5]", '["a]', ".a'b", "[9999999999]"])
+    def test_a_path_that_can_not_be_read_says_so(self, path: str) -> None:
+        """Except for `.`, the whole value."""
+        if path == ".":
+            assert parse_path(path) == ()
+            return
+        with pytest.raises(FieldMissing, match="is not a path to a field"):
+            extract(Secret("{}"), path)
+
+    @pytest.mark.parametrize("value", ['{"a": "\\ud800"}', '{"a": ' + "[" * 900 + "]" * 900 + "}"])
+    def test_a_value_that_no_variable_could_hold_is_refused(self, value: str) -> None:
+        """Half a character, or a nest too deep to write out."""
+        with pytest.raises(ValueUnusable) as raised:
+            extract(Secret(value), ".a")
+        assert raised.value.__context__ is None
+
+    def test_bytes_that_are_no_text_survive(self) -> None:
+        """A binary secret's bytes come out as they went in."""
+        assert extract(Secret.from_bytes(b'{"a": "\xff\xfe"}'), "a").reveal_bytes() == b"\xff\xfe"
+
+    def test_a_bom_before_the_json_is_nothing(self) -> None:
+        """Secrets saved by Windows editors have one."""
+        assert extract(Secret('\ufeff{"a": 1}'), "a") == Secret("1")
