@@ -1,0 +1,435 @@
+"""The base credentials: keys in the environment at once, the rest by botocore in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from dsops.aws import ambient
+from dsops.aws.ambient import ambient_from_environment, load_ambient, profile_region, scrubbed
+from dsops.errors import (
+    AmbientFailed,
+    ConfigUnreadable,
+    CredentialsExpired,
+    DsopsError,
+    MfaRequired,
+    NoCredentials,
+)
+from tests.fakes import NOON
+from tests.stubs.aws import assume_role_answer, parameters_of
+from tests.stubs.server import Answer, StubServer
+
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIAOFTHEENVIRONMENT", "AWS_SECRET_ACCESS_KEY": "secret/of/environment"}
+
+
+# --- keys in the environment --------------------------------------------------------------------------------
+
+
+def test_a_pair_of_keys_is_found_at_once() -> None:
+    """A long-term key: no token, no expiry."""
+    credentials = ambient_from_environment(KEYS)
+    assert credentials is not None
+    assert credentials.access_key_id == "AKIAOFTHEENVIRONMENT"
+    assert credentials.secret_access_key.reveal() == "secret/of/environment"
+    assert (credentials.is_temporary, credentials.expiration) == (False, None)
+
+
+def test_no_keys_are_none() -> None:
+    """Not set, or set to nothing."""
+    assert ambient_from_environment({}) is None
+    assert ambient_from_environment(dict.fromkeys(KEYS, "")) is None
+    assert ambient_from_environment({"AWS_SESSION_TOKEN": "alone"}) is None
+
+
+def test_a_session_has_a_token_and_maybe_an_expiry() -> None:
+    """AWS_CREDENTIAL_EXPIRATION is what `aws configure export-credentials` writes."""
+    environ = {**KEYS, "AWS_SESSION_TOKEN": "token", "AWS_CREDENTIAL_EXPIRATION": "2026-11-24T14:00:00+02:00"}
+    credentials = ambient_from_environment(environ, NOON.replace(hour=11))
+    assert credentials is not None
+    assert credentials.session_token is not None
+    assert credentials.session_token.reveal() == "token"
+    assert credentials.expiration == datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+def test_the_old_name_of_the_token_is_read_too() -> None:
+    """AWS_SECURITY_TOKEN, unless the newer one is set."""
+    old = ambient_from_environment({**KEYS, "AWS_SECURITY_TOKEN": "old"})
+    both = ambient_from_environment({**KEYS, "AWS_SECURITY_TOKEN": "old", "AWS_SESSION_TOKEN": "new"})
+    assert [each.session_token.reveal() for each in (old, both) if each and each.session_token] == ["old", "new"]
+
+
+def test_a_line_break_at_the_end_is_not_part_of_a_key() -> None:
+    """Files and command substitutions leave one."""
+    credentials = ambient_from_environment({name: f"{value}\n" for name, value in KEYS.items()})
+    assert credentials is not None
+    assert credentials.secret_access_key.reveal() == "secret/of/environment"
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID")],
+)
+def test_half_a_pair_is_an_error(given: str, missing: str) -> None:
+    """Both variables are named, no value is shown."""
+    with pytest.raises(AmbientFailed) as caught:
+        ambient_from_environment({given: "hidden"})
+    assert caught.value.message == f"{given} is set, but {missing} is not"
+    assert missing in caught.value.hint
+    assert "hidden" not in caught.value.hint
+
+
+def test_expired_keys_are_an_error_when_the_time_is_known() -> None:
+    """At the very second too; without a time they are given as they are."""
+    environ = {**KEYS, "AWS_CREDENTIAL_EXPIRATION": "2026-11-24T12:00:00Z"}
+    with pytest.raises(CredentialsExpired, match="expired at 2026-11-24 12:00:00 UTC"):
+        ambient_from_environment(environ, NOON)
+    assert ambient_from_environment(environ, NOON.replace(hour=11)) is not None
+    assert ambient_from_environment(environ) is not None
+
+
+def test_an_expiry_that_is_no_time_is_an_error() -> None:
+    """Not silently a key that lives for ever."""
+    with pytest.raises(AmbientFailed, match="AWS_CREDENTIAL_EXPIRATION is not a time"):
+        ambient_from_environment({**KEYS, "AWS_CREDENTIAL_EXPIRATION": "tomorrow"})
+
+
+# --- everything else ----------------------------------------------------------------------------------------
+
+
+class World:
+    """A home folder with AWS's files, and the environment of a client there."""
+
+    def __init__(self, home: Path, folder: Path) -> None:
+        self.home = home
+        self.folder = folder
+        self.environ = {
+            "HOME": str(home),
+            "PATH": os.environ["PATH"],
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_REGION": "eu-west-1",
+        }
+        (home / ".aws").mkdir()
+
+    def config(self, text: str) -> None:
+        """Writes ~/.aws/config."""
+        (self.home / ".aws" / "config").write_text(text)
+
+    def credentials(self, text: str) -> None:
+        """Writes ~/.aws/credentials."""
+        (self.home / ".aws" / "credentials").write_text(text)
+
+    def script(self, text: str) -> str:
+        """A Python program in the folder, as a command."""
+        (self.folder / "process.py").write_text(text)
+        return f'"{sys.executable}" process.py'
+
+    def load(self, profile: str = "", **environ: str) -> ambient.Ambient:
+        """The base credentials that a client there has."""
+        return load_ambient({**self.environ, **environ}, str(self.folder), profile, now=NOON, timeout_seconds=60)
+
+    def failure(self, profile: str = "", **environ: str) -> DsopsError:
+        """The error that a client there gets."""
+        with pytest.raises(DsopsError) as caught:
+            self.load(profile, **environ)
+        return caught.value
+
+
+@pytest.fixture
+def world(home: Path, tmp_path: Path) -> World:
+    """An empty ~/.aws."""
+    return World(home, tmp_path)
+
+
+def test_keys_in_the_environment_start_no_process() -> None:
+    """They win over AWS_PROFILE, as in botocore; nothing is run, not even in a folder that is not there."""
+    found = load_ambient({**KEYS, "AWS_PROFILE": "other"}, "/nowhere")
+    assert (found.credentials.access_key_id, found.source) == ("AKIAOFTHEENVIRONMENT", "environment")
+
+
+def test_a_profile_of_the_credentials_file(world: World) -> None:
+    """A profile asked for by name wins over keys in the environment."""
+    world.credentials("[work]\naws_access_key_id = AKIAWORK\naws_secret_access_key = work/secret\n")
+    found = world.load("work", **KEYS)
+    assert found.credentials.access_key_id == "AKIAWORK"
+    assert found.credentials.secret_access_key.reveal() == "work/secret"
+    assert found.source == "profile work (the credentials file)"
+
+
+def test_the_profile_of_the_environment(world: World) -> None:
+    """AWS_PROFILE, else `default`; of the client's environment, not of this process's."""
+    world.credentials(
+        "[default]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = s\n"
+        "[work]\naws_access_key_id = AKIAWORK\naws_secret_access_key = s\naws_session_token = t\n"
+    )
+    assert world.load().credentials.access_key_id == "AKIADEFAULT"
+    work = world.load(AWS_PROFILE="work")
+    assert work.credentials.access_key_id == "AKIAWORK"
+    assert work.credentials.is_temporary
+    assert work.source == "profile work (the credentials file)"
+
+
+def test_this_processes_environment_does_not_count(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The agent has one of its own."""
+    world.credentials("[default]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = s\n")
+    monkeypatch.setenv("AWS_PROFILE", "missing")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOTHER")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "other")
+    assert world.load().credentials.access_key_id == "AKIADEFAULT"
+
+
+def test_a_credential_process_runs_in_the_clients_folder(world: World) -> None:
+    """With its expiry; what it prints besides does no harm."""
+    command = world.script(
+        "import json, os, sys\n"
+        "print('looking', file=sys.stderr)\n"
+        "print(json.dumps({'Version': 1, 'AccessKeyId': 'ASIAPROCESS', 'SecretAccessKey': os.environ['ONLY_HERE'],\n"
+        " 'SessionToken': os.getcwd(), 'Expiration': '2099-01-01T00:00:00Z'}))\n"
+    )
+    world.config(f"[profile tool]\ncredential_process = {command}\n")
+    found = world.load("tool", ONLY_HERE="of/the/client")
+    assert found.credentials.access_key_id == "ASIAPROCESS"
+    assert found.credentials.secret_access_key.reveal() == "of/the/client"
+    assert found.credentials.session_token is not None
+    assert os.path.realpath(found.credentials.session_token.reveal()) == os.path.realpath(world.folder)
+    assert found.credentials.expiration == datetime(2099, 1, 1, tzinfo=UTC)
+    assert found.source == "profile tool (its credential_process)"
+
+
+def test_a_credential_process_that_fails(world: World) -> None:
+    """Its words are shown, what looks like a key is not."""
+    command = world.script(
+        "import sys\n"
+        "sys.exit('vault is locked; key AKIAIOSFODNN7EXAMPLE, secret wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY')\n"
+    )
+    world.config(f"[profile tool]\ncredential_process = {command}\n")
+    error = world.failure("tool")
+    assert isinstance(error, AmbientFailed)
+    assert "could not get the credentials of profile `tool`" in error.message
+    assert "vault is locked; key AKIA***, secret ***" in error.why
+    assert "wJalr" not in repr(error.__dict__)
+
+
+def test_a_credential_process_that_hangs(world: World, tmp_path: Path) -> None:
+    """The time limit ends it, also when its own children hold the pipes."""
+    os.mkfifo(tmp_path / "never")
+    world.config("[profile tool]\ncredential_process = sh -c 'read line < never'\n")
+    with pytest.raises(AmbientFailed, match="within 2 s") as caught:
+        load_ambient(world.environ, str(world.folder), "tool", timeout_seconds=2)
+    assert "credential_process" in caught.value.hint
+    # The shell that waits is let go: it reads an end of file.
+    os.close(os.open(tmp_path / "never", os.O_WRONLY | os.O_NONBLOCK))
+
+
+def test_a_profile_with_a_role(world: World) -> None:
+    """Botocore assumes it, at the endpoint that the client's environment names."""
+    world.config("[profile role]\nrole_arn = arn:aws:iam::123456789012:role/Deploy\nsource_profile = base\n")
+    world.credentials("[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = s\n")
+    with StubServer(lambda _: assume_role_answer(expiration="2099-01-01T00:00:00Z")) as server:
+        found = world.load("role", AWS_ENDPOINT_URL_STS=server.url)
+    assert parameters_of(server.seen[0])["RoleArn"] == "arn:aws:iam::123456789012:role/Deploy"
+    assert "/eu-west-1/sts/" in server.seen[0].header("authorization")
+    assert found.credentials.access_key_id == "ASIAEXAMPLEEXAMPLE01"
+    assert found.credentials.expiration == datetime(2099, 1, 1, tzinfo=UTC)
+    assert found.source == "profile role (a role)"
+
+
+def test_a_profile_that_asks_for_an_mfa_code(world: World) -> None:
+    """Nobody is asked, nothing is sent; the error says how to have it asked."""
+    world.config(
+        "[profile role]\nrole_arn = arn:aws:iam::123456789012:role/Deploy\nsource_profile = base\n"
+        "mfa_serial = arn:aws:iam::123456789012:mfa/ada\n"
+    )
+    world.credentials("[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = s\n")
+    with StubServer(lambda _: assume_role_answer()) as server:
+        error = world.failure("role", AWS_ENDPOINT_URL_STS=server.url)
+    assert isinstance(error, MfaRequired)
+    assert error.message == "profile `role` asks for an MFA code"
+    assert "`aws.sts`" in error.hint
+    assert server.connections == 0
+
+
+def test_a_role_without_any_region(world: World) -> None:
+    """STS alone has a default: us-east-1, as for a store."""
+    world.config("[profile role]\nrole_arn = arn:aws:iam::123456789012:role/Deploy\nsource_profile = base\n")
+    world.credentials("[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = s\n")
+    with StubServer(lambda _: assume_role_answer(expiration="2099-01-01T00:00:00Z")) as server:
+        world.load("role", AWS_ENDPOINT_URL_STS=server.url, AWS_REGION="")
+    assert "/us-east-1/sts/" in server.seen[0].header("authorization")
+
+
+def test_a_role_that_refuses(world: World) -> None:
+    """AWS's words, through botocore."""
+    from tests.stubs.aws import sts_error
+
+    world.config("[profile role]\nrole_arn = arn:aws:iam::123456789012:role/Deploy\nsource_profile = base\n")
+    world.credentials("[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = s\n")
+    with StubServer(lambda _: sts_error("AccessDenied", "User: x is not authorized")) as server:
+        error = world.failure("role", AWS_ENDPOINT_URL_STS=server.url)
+    assert isinstance(error, AmbientFailed)
+    assert "User: x is not authorized" in error.why
+
+
+def test_a_containers_credentials(world: World) -> None:
+    """ECS and the like: the address is in the client's environment."""
+    body = (
+        b'{"AccessKeyId": "ASIACONTAINER", "SecretAccessKey": "s", "Token": "t", "Expiration": "2099-01-01T00:00:00Z"}'
+    )
+    with StubServer(lambda _: Answer(body=body)) as server:
+        found = world.load(
+            AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{server.url}/creds", AWS_CONTAINER_AUTHORIZATION_TOKEN="Bearer x"
+        )
+    assert server.seen[0].header("authorization") == "Bearer x"
+    assert (found.credentials.access_key_id, found.source) == ("ASIACONTAINER", "the container's role")
+
+
+def test_a_profile_that_is_not_there(world: World) -> None:
+    """The known ones are listed."""
+    world.config("[profile work]\nregion = x\n[profile play]\nregion = y\n")
+    error = world.failure("wrk")
+    assert isinstance(error, AmbientFailed)
+    assert error.message == "there is no profile `wrk`"
+    assert "work, play" in error.why or "play, work" in error.why
+
+
+def test_a_profile_without_credentials(world: World) -> None:
+    """It has a region and no more."""
+    world.config("[profile work]\nregion = eu-west-1\n")
+    error = world.failure("work")
+    assert isinstance(error, NoCredentials)
+    assert error.message == "profile `work` gives no credentials"
+
+
+def test_no_credentials_at_all(world: World) -> None:
+    """The error lists where was looked, and what to do."""
+    error = world.failure()
+    assert isinstance(error, NoCredentials)
+    assert error.exit_code == 3
+    for place in ("AWS_ACCESS_KEY_ID", "`default`", str(world.home), "container", "AWS_EC2_METADATA_DISABLED"):
+        assert place in error.why
+    assert "aws sso login" in error.hint
+
+
+def test_half_a_pair_in_a_profile(world: World) -> None:
+    """Botocore names what is missing."""
+    world.credentials("[work]\naws_access_key_id = AKIAWORK\n")
+    error = world.failure("work")
+    assert isinstance(error, AmbientFailed)
+    assert "aws_secret_access_key" in error.why
+
+
+def test_a_profile_of_identity_center_without_a_login(world: World) -> None:
+    """The very command to log in."""
+    world.config(
+        "[sso-session corp]\nsso_start_url = https://corp.awsapps.com/start\nsso_region = us-east-1\n"
+        "[profile sso]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = Dev\n"
+    )
+    error = world.failure("sso")
+    assert isinstance(error, AmbientFailed)
+    assert error.hint == "run `aws sso login --profile sso`"
+
+
+def test_profiles_in_a_circle(world: World) -> None:
+    """Botocore sees it, and the error says so."""
+    world.config(
+        "[profile a]\nrole_arn = arn:aws:iam::123456789012:role/A\nsource_profile = b\n"
+        "[profile b]\nrole_arn = arn:aws:iam::123456789012:role/B\nsource_profile = a\n"
+    )
+    error = world.failure("a")
+    assert isinstance(error, AmbientFailed)
+    assert "loop" in error.why.lower()
+
+
+def test_a_folders_files_and_pythons_variables_are_not_imported(world: World) -> None:
+    """A repository with a botocore.py, or a PYTHONPATH, can't take the credentials."""
+    world.credentials("[default]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = s\n")
+    elsewhere = world.folder / "elsewhere"
+    elsewhere.mkdir()
+    for folder in (world.folder, elsewhere):
+        for module in ("botocore", "json", "dsops", "getpass", "sitecustomize"):
+            (folder / f"{module}.py").write_text("raise SystemExit('imported from the wrong place')\n")
+    found = world.load(PYTHONPATH=str(elsewhere), PYTHONSTARTUP=str(elsewhere / "json.py"))
+    assert found.credentials.access_key_id == "AKIADEFAULT"
+
+
+def test_a_folder_that_is_gone(world: World) -> None:
+    """The process can't start there."""
+    with pytest.raises(AmbientFailed, match="could not look for base credentials"):
+        load_ambient(world.environ, "/nowhere/at/all")
+
+
+def test_a_process_that_dies_tells_its_last_words(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A botocore that can't be imported, for example."""
+    monkeypatch.setattr(ambient, "_START", "raise SystemExit('no module named botocore')")
+    error = world.failure()
+    assert isinstance(error, AmbientFailed)
+    assert error.why == "no module named botocore"
+
+
+# --- text ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("secret wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY!", "secret ***!"),
+        ("ASIAIOSFODNN7EXAMPLE", "ASIA***"),
+        (
+            "see /home/ada/projects/infrastructure/terraform/main",
+            "see /home/ada/projects/infrastructure/terraform/main",
+        ),
+        ("a\x1b[31mred\x07", "a [31mred "),
+        ("two\nlines", "two\nlines"),
+        ("", ""),
+    ],
+)
+def test_what_looks_like_a_key_is_masked(text: str, expected: str) -> None:
+    """Words, paths and line breaks stay; what a terminal would obey does not."""
+    assert expected == scrubbed(text)
+
+
+def test_a_region_of_a_profile(world: World) -> None:
+    """In the config file under `profile NAME`, in the credentials file under NAME, which wins, as in botocore."""
+    world.config(
+        "[default]\nregion = eu-west-1\n[profile work]\nregion = eu-central-1\n[profile both]\nregion = a\n"
+        '[profile "my name"]\nregion = eu-north-1\n[work2]\nregion = wrong\n[profile none]\noutput = json\n'
+    )
+    world.credentials("[both]\nregion = eu-south-2\n[other]\nregion = sa-east-1\n")
+    expected = {
+        "default": "eu-west-1",
+        "work": "eu-central-1",
+        "both": "eu-south-2",
+        "other": "sa-east-1",
+        "my name": "eu-north-1",
+        "work2": "",
+        "none": "",
+        "missing": "",
+    }
+    assert {profile: profile_region(world.environ, profile) for profile in expected} == expected
+
+
+def test_files_named_by_variables(world: World, tmp_path: Path) -> None:
+    """AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE; `~` is the client's HOME."""
+    (tmp_path / "config").write_text("[profile work]\nregion = eu-west-3\n")
+    (world.home / "keys").write_text("[work]\nregion = eu-west-2\n")
+    assert profile_region({"AWS_CONFIG_FILE": str(tmp_path / "config")}, "work") == "eu-west-3"
+    environ = {"HOME": str(world.home), "AWS_SHARED_CREDENTIALS_FILE": "~/keys"}
+    assert profile_region(environ, "work") == "eu-west-2"
+
+
+def test_no_files_no_region() -> None:
+    """Nor a HOME."""
+    assert profile_region({"HOME": "/nowhere"}, "work") == ""
+    assert profile_region({}, "work") == ""
+
+
+@pytest.mark.parametrize("content", [b"region = x\n", b"[profile work\n", b"\xff\xfe\x00"])
+def test_a_file_that_is_no_config(world: World, content: bytes) -> None:
+    """The file is named, its content is not shown: a key may stand there."""
+    (world.home / ".aws" / "config").write_bytes(content)
+    with pytest.raises(ConfigUnreadable, match="config can't be read") as caught:
+        profile_region(world.environ, "work")
+    assert "region" not in caught.value.message
