@@ -216,10 +216,11 @@ def resource_type(policies: Policies) -> PolicyType:
 
 
 def must_resource_allow(request: Request, policies: Policies) -> bool:
-    """The resource's own policy must name the caller: from another account, for a role's trust, a KMS key."""
+    """The resource's own policy must name the caller: from outside its account, for a role's trust, a KMS key."""
     return (
         policies.must_resource_allow
         or request.is_cross_account
+        or request.principal.kind not in HAS_IDENTITY
         or (policies.resource is not None and policies.resource.kind == "trust")
         or request.action.lower().startswith("sts:assumerole")
     )

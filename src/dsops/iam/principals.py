@@ -166,6 +166,8 @@ def check_principal(kind: Type, text: str) -> None:
         raise ValueError(
             f"`{text}` has a wildcard: name the principal in full, or use a condition on aws:PrincipalArn"
         )
+    if "${" in text:
+        raise ValueError(f"`{text}` has a variable: those work in `Resource` and `Condition`, not in a principal")
     is_valid = {
         "AWS": _is_aws_principal,
         "Federated": _is_provider,

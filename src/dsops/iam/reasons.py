@@ -110,7 +110,7 @@ def _resource_reason(question: Question, request: Request, policies: Policies) -
     resource = policies.resource
     matched, near = _statements(question, (resource,) if resource is not None else (), is_resource=True)
     reach = max((found.reach for found in matched if found.statement.effect == "Allow"), default=UNNAMED)
-    is_needed = must_resource_allow(request, policies) or request.principal.kind not in HAS_IDENTITY
+    is_needed = must_resource_allow(request, policies)
     note = "" if resource is not None else "the resource has no policy that could name the caller"
     if reach != UNNAMED and not request.is_cross_account:
         note = _REACH_NOTES[reach]

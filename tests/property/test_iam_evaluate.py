@@ -1,0 +1,132 @@
+"""What holds for every request and every set of policies."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from dsops.iam import Decision, denial_sentence, evaluate
+from tests.property.iam_worlds import compiled, documents, is_role_session, statements, worlds
+
+if TYPE_CHECKING:
+    from dsops.iam import PolicyKind, Request
+    from tests.property.iam_worlds import Json
+
+    World = tuple[Request, dict[str, list[Json]]]
+
+
+PLACES: tuple[PolicyKind, ...] = ("identity", "boundary", "session", "scp", "trust", "resource")
+
+
+def decide(request: Request, places: dict[str, list[Json]]) -> Decision:
+    """The decision on freshly compiled documents."""
+    return evaluate(request, compiled(places))
+
+
+def with_statement(data: st.DataObject, places: dict[str, list[Json]], effect: str) -> dict[str, list[Json]]:
+    """The same documents, one of them with one statement more, at any place in it."""
+    filled = [kind for kind in PLACES if places.get(kind)]
+    assume(filled)
+    kind = data.draw(st.sampled_from(filled))
+    changed = copy.deepcopy(places)
+    document = data.draw(st.sampled_from(changed[kind]))
+    index = data.draw(st.integers(0, len(document["Statement"])))
+    document["Statement"].insert(index, data.draw(statements(kind, effect)))
+    return changed
+
+
+@given(worlds(), st.data())
+def test_adding_a_deny_never_allows_more(world: World, data: st.DataObject) -> None:
+    """Whatever it says and wherever it stands."""
+    request, places = world
+    changed = with_statement(data, places, "Deny")
+    if not decide(request, places).is_allowed:
+        assert not decide(request, changed).is_allowed
+
+
+@given(worlds(), st.data())
+def test_adding_an_allow_never_denies(world: World, data: st.DataObject) -> None:
+    """In a policy that is there already; a new boundary or session policy limits, that is what it is for."""
+    request, places = world
+    changed = with_statement(data, places, "Allow")
+    if decide(request, places).is_allowed:
+        assert decide(request, changed).is_allowed
+
+
+def shuffled(data: st.DataObject, node: Json) -> Json:
+    """The same JSON with other orders of keys and of list members."""
+    if isinstance(node, dict):
+        keys = data.draw(st.permutations(sorted(node)))
+        return {key: shuffled(data, node[key]) for key in keys}
+    if isinstance(node, list):
+        return [shuffled(data, item) for item in data.draw(st.permutations(node))]
+    return node
+
+
+@given(worlds(), st.data())
+def test_the_order_of_statements_keys_and_values_is_nothing(world: World, data: st.DataObject) -> None:
+    """Effect and the deciding type stay; only which of several statements is named may change."""
+    request, places = world
+    other = {place: shuffled(data, listed) for place, listed in places.items()}
+    before, after = decide(request, places), decide(request, other)
+    assert (before.effect, before.decided_by) == (after.effect, after.decided_by)
+
+
+@given(worlds(), documents("session"))
+def test_a_session_never_has_more_than_its_role(world: World, document: Json) -> None:
+    """A session policy on a role's session takes away or leaves, it never adds."""
+    request, places = world
+    assume(is_role_session(request.principal))
+    limited = places | {"session": [*places["session"], document]}
+    if decide(request, limited).is_allowed:
+        assert decide(request, places).is_allowed
+
+
+@given(worlds())
+def test_the_reasons_tell_the_same_story(world: World) -> None:
+    """Allowed: nobody denies and nobody needed is silent. Refused: somebody does or is, and is the type named."""
+    request, places = world
+    decision = decide(request, places)
+    denying = {reason.policy_type for reason in decision.reasons if reason.effect == "ExplicitDeny"}
+    silent = {
+        reason.policy_type
+        for reason in decision.reasons
+        if reason.is_needed and reason.effect == "ImplicitDeny"
+    }
+    if decision.effect == "ExplicitDeny":
+        assert decision.decided_by in denying
+    elif decision.effect == "ImplicitDeny":
+        assert not denying
+        assert decision.decided_by in silent
+    else:
+        assert not denying
+        assert not silent
+    assert decision.is_allowed is (denial_sentence(request, decision) == "")
+
+
+@given(worlds())
+def test_the_deciding_statement_is_among_those_that_matched(world: World) -> None:
+    """And an Allow or Deny always has one, but for a root user's."""
+    request, places = world
+    decision = decide(request, places)
+    matched = [found.statement for reason in decision.reasons for found in reason.matched]
+    if decision.statement is not None:
+        assert any(statement is decision.statement for statement in matched)
+    elif decision.is_allowed:
+        assert request.principal.kind == "root"
+    else:
+        assert decision.effect == "ImplicitDeny"
+
+
+@given(worlds())
+def test_a_near_statement_has_a_failure_and_a_matching_one_has_none(world: World) -> None:
+    """Each failure has what was wanted and what there was."""
+    request, places = world
+    for reason in decide(request, places).reasons:
+        assert not any(found.failures for found in reason.matched)
+        for near in reason.near:
+            assert near.failures
+            assert all(failure.line >= 1 for failure in near.failures)

@@ -1,0 +1,83 @@
+"""Reading policies: any text gives a policy or problems, never anything else."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, get_args
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dsops.errors import PolicyInvalid
+from dsops.iam import PolicyKind, parse_policy
+from tests.property.iam_worlds import documents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KINDS = st.sampled_from(get_args(PolicyKind))
+WORDS = st.sampled_from((
+    "Version", "2012-10-17", "Statement", "Effect", "Allow", "Deny", "Action", "NotAction", "Resource",
+    "Principal", "AWS", "Condition", "StringLike", "Null", "s3:*", "*", "${aws:username}", "${", "arn:aws:s3:::b",
+    "111122223333", "Sid", "Id", "",
+))  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | WORDS | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=5),
+    max_leaves=20,
+)
+
+
+def refused(text: str, kind: PolicyKind) -> PolicyInvalid | None:
+    """The error, if it was refused."""
+    try:
+        parse_policy(text, kind, file="p.json")
+    except PolicyInvalid as error:
+        return error
+    return None
+
+
+@given(JSON, KINDS)
+def test_any_json_is_a_policy_or_has_problems_with_lines(value: Any, kind: PolicyKind) -> None:
+    """No shape of document is an error of ours."""
+    error = refused(json.dumps(value, indent=1), kind)
+    if error is not None:
+        assert error.problems
+        assert all(problem.where.line >= 1 for problem in error.problems)
+
+
+@given(st.text(max_size=40), KINDS)
+def test_any_text_is_refused_in_words(text: str, kind: PolicyKind) -> None:
+    """What is no JSON is no policy."""
+    assert refused(text, kind) is not None
+
+
+@given(documents("identity"))
+def test_lists_of_one_and_bare_values_are_the_same(document: dict[str, Any]) -> None:
+    """Every value that may be bare may be a list, and the other way round."""
+    listed = [_with_lists(statement) for statement in document["Statement"]]
+    first = parse_policy(json.dumps(document), "identity")
+    second = parse_policy(json.dumps(document | {"Statement": listed}), "identity")
+    assert list(_written(first)) == list(_written(second))
+
+
+def _with_lists(statement: dict[str, Any]) -> dict[str, Any]:
+    changed = dict(statement)
+    for element in ("Action", "NotAction", "Resource", "NotResource"):
+        if isinstance(changed.get(element), str):
+            changed[element] = [changed[element]]
+    if "Condition" in changed:
+        changed["Condition"] = {
+            operator: {key: values if isinstance(values, list) else [values] for key, values in keys.items()}
+            for operator, keys in changed["Condition"].items()
+        }
+    return changed
+
+
+def _written(policy: Any) -> Iterator[object]:
+    for statement in policy.statements:
+        yield statement.effect
+        yield statement.actions.written
+        yield statement.resources.written
+        for condition in statement.conditions:
+            yield condition.operator, condition.key, condition.values
