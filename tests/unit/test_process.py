@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import os
-import pty
-import select
 import signal
 import subprocess
-import sys
 import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
 
 import pytest
 
 from dsops.errors import CommandNotExecutable, CommandNotFound, CommandTimedOut
 from dsops.process import find_command
 from dsops.process.watch import watch
+from tests.terminal import PATIENCE_SECONDS, Terminal, python
 
 ENVIRONMENT = {b"PATH": os.fsencode(os.environ["PATH"])}
-PATIENCE_SECONDS = 20
-"""How long a test waits for what should come at once."""
 
 
 def script(folder: Path, name: str, text: str, mode: int = 0o755) -> str:
@@ -39,8 +34,8 @@ def watched(*command: str, timeout_seconds: float | None = None, grace_seconds: 
     return watch(path, command, ENVIRONMENT, timeout_seconds=timeout_seconds, grace_seconds=grace_seconds)
 
 
-def python(body: str, *arguments: str) -> list[str]:
-    """A command line that runs this code in a new Python, with the names of this file's imports at hand."""
+def program(body: str) -> list[str]:
+    """A command line that runs this code in a new Python, with what these tests need of dsops at hand."""
     head = """
     import os, signal, sys
     from dsops.errors import CommandFailed
@@ -48,7 +43,7 @@ def python(body: str, *arguments: str) -> list[str]:
     from dsops.process.watch import watch
     environment = dict(os.environb)
     """
-    return [sys.executable, "-c", textwrap.dedent(head) + textwrap.dedent(body), *arguments]
+    return python(textwrap.dedent(head) + textwrap.dedent(body))
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -155,14 +150,14 @@ class TestReplace:
         variables = {b"A": b"\\xff", b"LC_ALL": b"C.UTF-8"}
         replace(sys.executable, ["python", "-c", shown, "a b", "--", ""], variables)
         """
-        out = subprocess.run(python(body), capture_output=True, text=True, check=True).stdout.splitlines()
+        out = subprocess.run(program(body), capture_output=True, text=True, check=True).stdout.splitlines()
         before, after = out[0], out[1]
         assert after == f"{before} ['a b', '--', ''] {{b'A': b'\\xff', b'LC_ALL': b'C.UTF-8'}}"
 
     def test_a_closed_pipe_ends_the_command_as_it_does_from_a_shell(self) -> None:
         """Python ignores SIGPIPE and SIGXFSZ; the command must not inherit that."""
         body = "replace('/bin/sh', ['sh', '-c', 'grep SigIgn /proc/self/status'], environment)"
-        out = subprocess.run(python(body), capture_output=True, text=True, check=True).stdout
+        out = subprocess.run(program(body), capture_output=True, text=True, check=True).stdout
         ignored = int(out.split()[1], 16)
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             assert not ignored & 1 << (number - 1)
@@ -170,7 +165,7 @@ class TestReplace:
     def test_what_was_ignored_by_the_caller_stays_ignored(self) -> None:
         """`nohup dsops exec ...` protects the command from SIGHUP."""
         body = "replace('/bin/sh', ['sh', '-c', 'grep SigIgn /proc/self/status'], environment)"
-        command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *python(body)]
+        command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *program(body)]
         out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         assert int(out.split()[1], 16) & 1 << (signal.SIGHUP - 1)
 
@@ -180,7 +175,7 @@ class TestReplace:
         ours = open("/dev/null")
         replace("/bin/sh", ["sh", "-c", "ls /proc/self/fd; cat <&9"], environment)
         """
-        command = ["bash", "-c", '"$@" 9<<<handed-in', "bash", *python(body)]
+        command = ["bash", "-c", '"$@" 9<<<handed-in', "bash", *program(body)]
         out = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
         assert out == ["0", "1", "2", "3", "9", "handed-in"]  # 3 is what ls reads the folder with
 
@@ -188,7 +183,7 @@ class TestReplace:
         """As execvp and every shell have it."""
         path = script(tmp_path, "deploy", 'echo "$0" "$1" "$A"\n')
         body = f"replace({path!r}, ['deploy', 'one'], {{b'A': b'two'}})"
-        out = subprocess.run(python(body), capture_output=True, text=True, check=True).stdout
+        out = subprocess.run(program(body), capture_output=True, text=True, check=True).stdout
         assert out == f"{path} one two\n"
 
     def test_a_missing_interpreter_is_126(self, tmp_path: Path) -> None:
@@ -206,7 +201,7 @@ class TestReplace:
         except CommandFailed as error:
             print(error.exit_code, error.why)
         """
-        out = subprocess.run(python(body), capture_output=True, text=True, check=True).stdout
+        out = subprocess.run(program(body), capture_output=True, text=True, check=True).stdout
         assert out == "126 the largest variable is `LARGE` with 4000000 bytes\n"
 
 
@@ -251,7 +246,7 @@ class TestWatch:
         body = f"""
         sys.exit(watch(sys.executable, ["python", "-c", {text!r}], environment, timeout_seconds=None))
         """
-        with subprocess.Popen(python(body), stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(program(body), stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
             assert process.stdout.readline() == "ready\n"
             process.send_signal(number)
@@ -263,7 +258,7 @@ class TestWatch:
         words = ["sh", "-c", "echo ready; read line; exit 9"]
         sys.exit(watch("/bin/sh", words, environment, timeout_seconds=None))
         """
-        command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *python(body)]
+        command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *program(body)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as process:
             assert process.stdout
             assert process.stdin
@@ -320,54 +315,6 @@ class TestWatch:
         assert [signal.getsignal(number) for number in numbers] == before
 
 
-class Terminal:
-    """A terminal with a session of its own, in which a command line runs; tests type and read."""
-
-    def __init__(self, command: list[str]) -> None:
-        self.pid, self._descriptor = pty.fork()
-        if not self.pid:
-            os.execvp(command[0], command)  # noqa: S606 - no shell is meant
-        self.text = ""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
-        try:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
-        except (ProcessLookupError, ChildProcessError):
-            pass
-
-    def type(self, text: str) -> None:
-        """Types; the control characters of ASCII are Ctrl and a letter."""
-        os.write(self._descriptor, text.encode())
-
-    def expect(self, text: str) -> str:
-        """Waits until that is on the screen, takes it away with all before it, and gives that."""
-        end = time.monotonic() + PATIENCE_SECONDS
-        while text not in self.text:
-            ready, _, _ = select.select([self._descriptor], [], [], max(0, end - time.monotonic()))
-            assert ready, f"waited in vain for {text!r}, the screen says {self.text!r}"
-            try:
-                self.text += os.read(self._descriptor, 4096).decode()
-            except OSError:
-                assert text in self.text, f"the terminal closed before {text!r}: {self.text!r}"
-        before, _, self.text = self.text.partition(text)
-        return before + text
-
-    def code(self) -> int:
-        """Waits for the end; the exit code, negative for a signal."""
-        end = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < end:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                return os.waitstatus_to_exitcode(status)
-            time.sleep(0.01)
-        raise AssertionError("it does not end")
-
-
 COUNTING = """
 import signal, sys
 seen = []
@@ -383,7 +330,7 @@ DYING = "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); print('rea
 
 def watching(child: str, *, then: str = "") -> list[str]:
     """A command line that watches a Python child, prints the code, and exits with it."""
-    return python(f"""
+    return program(f"""
     code = watch(sys.executable, ["python", "-c", {child!r}], environment, timeout_seconds=60)
     print("code", code, flush=True)
     {then}
@@ -468,5 +415,5 @@ def test_replace_raises_what_the_system_says(tmp_path: Path) -> None:
     except CommandFailed as error:
         print(error.code, error.why)
     """
-    out = subprocess.run(python(body), capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(program(body), capture_output=True, text=True, check=True).stdout
     assert out == "exec.not-executable Permission denied\n"

@@ -47,15 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line and gives its exit code; every error has become a message on stderr by then."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _dispatch(words)
-        sys.stdout.flush()
+        return _dispatch(words)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Who reads our answer has had enough. What is left in the buffer would fail once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        # Who reads our answer has had enough.
         return BROKEN_PIPE
-    return code
+    except DsopsError as error:
+        return _fail(error, words, 0)
 
 
 def load(name: str) -> Command | Group:
@@ -138,8 +137,9 @@ def _member(name: str, group: Group, words: list[str]) -> tuple[str, list[str]]:
 
 def _print_version() -> int:
     from dsops import __version__
+    from dsops.cli.output import answer
 
-    print(f"dsops {__version__}")
+    answer(f"dsops {__version__}")
     return 0
 
 

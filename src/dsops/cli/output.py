@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from select import select
 
-from dsops.errors import AwsAnswer, DsopsError, Failures, Problem, Where
+from dsops.errors import AwsAnswer, DsopsError, Failures, FileNotWritten, Problem, Where
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
@@ -16,10 +18,24 @@ def answer(text: str) -> None:
 
 
 def answer_bytes(data: bytes) -> None:
-    """Puts exactly these bytes on stdout."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    """Puts exactly these bytes on stdout; raises FileNotWritten, or BrokenPipeError when its reader has left.
+
+    Not through Python's buffer, which would try what is left once more at exit.
+    """
+    if sys.stdout is None:
+        # Descriptor 1 may be anything by now, such as a connection.
+        raise FileNotWritten("stdout can't be written to", why="it is closed")
+    rest = memoryview(data)
+    try:
+        while rest:
+            try:
+                rest = rest[os.write(1, rest):]
+            except BlockingIOError:
+                select([], [1], [])
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise FileNotWritten("stdout can't be written to", why=error.strerror or "") from error
 
 
 def answer_json(value: Json) -> None:

@@ -1,0 +1,68 @@
+"""A terminal for tests: a command line runs on it, and a test types and reads."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import sys
+import textwrap
+import time
+from typing import Self
+
+PATIENCE_SECONDS = 20
+"""How long a test waits for what should come at once."""
+
+
+def python(body: str, *arguments: str) -> list[str]:
+    """A command line that runs this code in a new Python."""
+    return [sys.executable, "-c", textwrap.dedent(body), *arguments]
+
+
+class Terminal:
+    """A terminal with a session of its own, in which a command line runs; tests type and read."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.pid, self._descriptor = pty.fork()
+        if not self.pid:
+            os.execvp(command[0], command)  # noqa: S606 - no shell is meant
+        self.text = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass
+
+    def type(self, text: str) -> None:
+        """Types; the control characters of ASCII are Ctrl and a letter."""
+        os.write(self._descriptor, text.encode())
+
+    def expect(self, text: str) -> str:
+        """Waits until that is on the screen, takes it away with all before it, and gives that."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while text not in self.text:
+            ready, _, _ = select.select([self._descriptor], [], [], max(0, end - time.monotonic()))
+            assert ready, f"waited in vain for {text!r}, the screen says {self.text!r}"
+            try:
+                self.text += os.read(self._descriptor, 4096).decode()
+            except OSError:
+                assert text in self.text, f"the terminal closed before {text!r}: {self.text!r}"
+        before, _, self.text = self.text.partition(text)
+        return before + text
+
+    def code(self) -> int:
+        """Waits for the end; the exit code, negative for a signal."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < end:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.01)
+        raise AssertionError("it does not end")

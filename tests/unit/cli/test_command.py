@@ -1,0 +1,175 @@
+"""Command lines: flags, their variables, operands, and where the command of another program begins."""
+
+from __future__ import annotations
+
+import pytest
+
+from dsops.cli.command import Arguments, Command, Flag, Operand, parse
+from dsops.errors import UsageError
+from dsops.runtime import Runtime
+
+
+def nothing(_arguments: Arguments, _runtime: Runtime) -> int:
+    """A command that does nothing."""
+    return 0
+
+
+FLAGS = (
+    Flag("--env", "the environment", value="NAME"),
+    Flag("--keep-existing", "a switch", "switch"),
+    Flag("--format", "a choice", choices=("json", "yaml"), default="json", own_variable="DSOPS_RENDER_FORMAT"),
+    Flag("--timeout", "a time", "seconds", short="-t"),
+    Flag("--port", "a number", "integer"),
+)
+PLAIN = Command("help", nothing, FLAGS, (Operand("STORE", "a store"), Operand("KEY", "a key", is_required=False)))
+LAUNCHER = Command("help", nothing, FLAGS, takes_command=True)
+
+
+def test_flags_take_the_next_word_or_what_follows_the_equals_sign() -> None:
+    """Both ways are one; a value may hold an equals sign, and may be empty only behind one."""
+    for words in (["--env", "a=b", "x"], ["--env=a=b", "x"], ["x", "--env=a=b"]):
+        assert parse(PLAIN, words, {}).text("--env") == "a=b"
+    assert parse(PLAIN, ["--env=", "x"], {"DSOPS_ENV": "theirs"}).text("--env") == ""
+    with pytest.raises(UsageError, match="`--env` needs a value"):
+        parse(PLAIN, ["x", "--env"], {})
+    with pytest.raises(UsageError, match="`--env` needs a value"):
+        parse(PLAIN, ["x", "--env", "--json"], {})
+
+
+def test_the_last_one_counts() -> None:
+    """So an alias can be overridden."""
+    assert parse(PLAIN, ["--env", "a", "x", "--env", "b"], {}).text("--env") == "b"
+
+
+def test_flags_are_not_abbreviated() -> None:
+    """A new flag must not change what a script means; the one that was meant is offered."""
+    with pytest.raises(UsageError, match="no flag `--keep`"):
+        parse(PLAIN, ["x", "--keep"], {})
+    with pytest.raises(UsageError) as caught:
+        parse(PLAIN, ["x", "--evn", "a"], {})
+    assert caught.value.hint == "did you mean `--env`?"
+
+
+def test_each_flag_has_a_variable_that_the_command_line_overrides() -> None:
+    """`DSOPS_` and its name, or its own; an empty one is as good as none."""
+    environ = {"DSOPS_ENV": "theirs", "DSOPS_KEEP_EXISTING": "1", "DSOPS_RENDER_FORMAT": "yaml", "DSOPS_TIMEOUT": "2"}
+    arguments = parse(PLAIN, ["x"], environ)
+    assert (arguments.text("--env"), arguments.text("--format")) == ("theirs", "yaml")
+    assert arguments.switch("--keep-existing")
+    assert arguments.seconds("--timeout") == 2
+    arguments = parse(PLAIN, ["x", "--env", "mine", "--keep-existing=0", "--format=json"], environ)
+    assert (arguments.text("--env"), arguments.text("--format")) == ("mine", "json")
+    assert not arguments.switch("--keep-existing")
+    arguments = parse(PLAIN, ["x"], {"DSOPS_ENV": "", "DSOPS_FORMAT": "yaml"})
+    assert (arguments.text("--env"), arguments.text("--format")) == ("", "json")
+
+
+@pytest.mark.parametrize("value", ["1", "true", "YES", "on"])
+def test_a_switch_is_on_in_many_words(value: str) -> None:
+    """What people write into variables."""
+    assert parse(PLAIN, ["x"], {"DSOPS_KEEP_EXISTING": value}).switch("--keep-existing")
+
+
+@pytest.mark.parametrize("value", ["0", "false", "No", "off"])
+def test_a_switch_is_off_in_many_words(value: str) -> None:
+    """`DSOPS_KEEP_EXISTING=0` must not switch it on."""
+    assert not parse(PLAIN, ["x"], {"DSOPS_KEEP_EXISTING": value}).switch("--keep-existing")
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "named"),
+    [
+        (["x", "--keep-existing=maybe"], {}, "--keep-existing"),
+        (["x"], {"DSOPS_KEEP_EXISTING": "maybe"}, "DSOPS_KEEP_EXISTING"),
+        (["x", "--format", "xml"], {}, "`--format`"),
+        (["x"], {"DSOPS_RENDER_FORMAT": "xml"}, "DSOPS_RENDER_FORMAT"),
+        (["x", "--timeout", "0"], {}, "`--timeout`"),
+        (["x", "-t", "-1"], {}, "`-t`"),
+        (["x", "--timeout", "inf"], {}, "`--timeout`"),
+        (["x", "--timeout", "nan"], {}, "`--timeout`"),
+        (["x", "--timeout", "soon"], {}, "`--timeout`"),
+        (["x", "--port", "-1"], {}, "`--port`"),
+        (["x", "--port", "1.5"], {}, "`--port`"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused_where_it_was_written(
+    words: list[str], environ: dict[str, str], named: str
+) -> None:
+    """The flag or the variable is named, and what would fit is said."""
+    with pytest.raises(UsageError) as caught:
+        parse(PLAIN, words, environ)
+    assert caught.value.message.startswith(named)
+    assert caught.value.hint
+
+
+def test_numbers_are_read() -> None:
+    """Seconds may have a fraction; what was not given is None."""
+    arguments = parse(PLAIN, ["x", "-t", "1.5", "--port=8080"], {})
+    assert (arguments.seconds("--timeout"), arguments.integer("--port")) == (1.5, 8080)
+    arguments = parse(PLAIN, ["x"], {})
+    assert (arguments.seconds("--timeout"), arguments.integer("--port")) == (None, None)
+
+
+def test_operands_come_in_order_and_may_be_left_out_at_the_end() -> None:
+    """Flags may stand between them, `-` is a word, and after `--` everything is."""
+    arguments = parse(PLAIN, ["store", "--env", "a", "-"], {})
+    assert (arguments.operand("STORE"), arguments.operand("KEY")) == ("store", "-")
+    assert parse(PLAIN, ["store"], {}).operand("KEY") == ""
+    assert parse(PLAIN, ["--", "--env"], {}).operand("STORE") == "--env"
+
+
+def test_missing_and_surplus_operands_are_refused() -> None:
+    """Each by its name or word."""
+    with pytest.raises(UsageError, match="STORE is missing"):
+        parse(PLAIN, [], {})
+    with pytest.raises(UsageError, match="`c` is one word too many"):
+        parse(PLAIN, ["a", "b", "c"], {})
+
+
+def test_an_operand_may_have_choices_and_may_take_all_the_rest() -> None:
+    """Each word is checked."""
+    command = Command("help", nothing, (), (Operand("SHELL", "a shell", choices=("a", "b"), is_repeatable=True),))
+    assert parse(command, ["a", "b", "a"], {}).words("SHELL") == ("a", "b", "a")
+    with pytest.raises(UsageError, match="SHELL can't be `c`"):
+        parse(command, ["a", "c"], {})
+
+
+def test_what_follows_the_dashes_is_the_command() -> None:
+    """Whatever it looks like; a second `--` belongs to it."""
+    arguments = parse(LAUNCHER, ["--env", "a", "--", "git", "log", "--help", "--", "x"], {})
+    assert arguments.command == ("git", "log", "--help", "--", "x")
+    assert not arguments.is_help
+
+
+def test_without_dashes_the_first_word_begins_the_command() -> None:
+    """The original read the command's flags as its own."""
+    arguments = parse(LAUNCHER, ["--env", "a", "ls", "--env", "b", "-l"], {})
+    assert arguments.text("--env") == "a"
+    assert arguments.command == ("ls", "--env", "b", "-l")
+
+
+def test_a_word_before_the_dashes_is_refused() -> None:
+    """`dsops exec production -- deploy.sh`, as other tools have it, must not run `production`."""
+    with pytest.raises(UsageError, match="`production` stands before `--`") as caught:
+        parse(LAUNCHER, ["production", "--", "deploy.sh"], {})
+    assert "--env production" in caught.value.hint
+
+
+@pytest.mark.parametrize("words", [["--help"], ["x", "-h"], ["--env", "a", "--help", "--nonsense"]])
+def test_help_is_heard_before_anything_else_is_wrong(words: list[str]) -> None:
+    """A missing operand does not matter to who asks for help."""
+    assert parse(PLAIN, words, {}).is_help
+
+
+def test_every_command_takes_the_common_flags() -> None:
+    """They are the same everywhere."""
+    arguments = parse(PLAIN, ["x", "--json", "-v"], {"DSOPS_DEBUG": "1"})
+    assert arguments.switch("--json")
+    assert arguments.switch("--verbose")
+    assert arguments.switch("--debug")
+
+
+def test_asking_for_a_flag_that_was_not_declared_is_a_bug() -> None:
+    """A command can't forget to declare what it reads."""
+    with pytest.raises(KeyError):
+        parse(PLAIN, ["x"], {}).text("--out")

@@ -1,0 +1,216 @@
+"""The way from argv to an exit code: which module is imported, how errors end, what Ctrl-C and closed pipes do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from types import ModuleType
+
+import pytest
+
+from dsops import __version__, cli
+from dsops.cli.command import Arguments, Command, Group
+from dsops.errors import AccessDenied, CommandNotFound, UsageError
+from dsops.runtime import Runtime
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Puts a command named `probe` into the table, which does what the test says."""
+
+    def put(work: Callable[[], int], *, failure_code: int = 0, is_group: bool = False) -> None:
+        def run(_arguments: Arguments, _runtime: Runtime) -> int:
+            return work()
+
+        module = ModuleType("probe")
+        command = Command("Probes.", run, own_failure_code=failure_code)
+        module.COMMAND = Group("A family.", {"one": command}) if is_group else command  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "probe", module)
+        monkeypatch.setattr(cli, "COMMANDS", {**cli.COMMANDS, "probe": cli.Entry("probe", "probe")})
+
+    return put
+
+
+def raises(error: BaseException) -> Callable[[], int]:
+    """Work that fails."""
+
+    def work() -> int:
+        raise error
+
+    return work
+
+
+def test_the_version_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    """And nothing else."""
+    assert cli.main(["--version"]) == 0
+    assert capfd.readouterr() == (f"dsops {__version__}\n", "")
+
+
+def test_the_code_of_the_command_is_ours(install: Callable[..., None]) -> None:
+    """A command gives its exit code itself."""
+    install(lambda: 6)
+    assert cli.main(["probe"]) == 6
+
+
+def test_without_a_command_the_list_of_them_goes_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    """It was not asked for, so it is no answer; asked for, it is."""
+    assert cli.main([]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert cli.main(["--help"]) == 0
+    assert capfd.readouterr() == (err, "")
+
+
+def test_an_unknown_command_is_answered_with_the_one_that_was_meant(capfd: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, as for everything that is wrong with the command line."""
+    assert cli.main(["exce", "--", "true"]) == 2
+    assert "did you mean `dsops exec`?" in capfd.readouterr().err
+
+
+def test_flags_before_the_command_are_for_it(install: Callable[..., None]) -> None:
+    """`dsops --config FILE plan` was the original's way."""
+    install(lambda: 0)
+    assert cli.main(["--json", "--verbose", "probe"]) == 0
+    assert cli.main(["--nonsense", "probe"]) == 2
+
+
+def test_a_member_of_a_family_is_chosen(install: Callable[..., None], capfd: pytest.CaptureFixture[str]) -> None:
+    """Unknown ones are answered like unknown commands, help is given for the family and for the member."""
+    install(lambda: 5, is_group=True)
+    assert cli.main(["probe", "one"]) == 5
+    assert cli.main(["probe", "onee"]) == 2
+    assert "did you mean `dsops probe one`?" in capfd.readouterr().err
+    assert cli.main(["probe", "--help"]) == 0
+    assert "A family." in capfd.readouterr().out
+    assert cli.main(["probe", "one", "--help"]) == 0
+    assert "usage: dsops probe one" in capfd.readouterr().out
+    assert cli.main(["probe"]) == 2
+
+
+def test_an_error_becomes_a_message_and_its_code(
+    install: Callable[..., None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """On stderr; stdout stays empty."""
+    install(raises(AccessDenied("not allowed", hint="ask")))
+    assert cli.main(["probe"]) == 3
+    assert capfd.readouterr() == ("", "dsops: error[access-denied]: not allowed\n  hint: ask\n")
+
+
+@pytest.mark.parametrize("words", [["probe", "--json"], ["--json", "probe"]])
+def test_with_json_the_error_is_json(
+    install: Callable[..., None], capfd: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    """The flag counts also when the command line is what is wrong."""
+    install(raises(AccessDenied("not allowed")))
+    assert cli.main(words) == 3
+    assert json.loads(capfd.readouterr().err)["error"]["code"] == "access-denied"
+    assert cli.main([*words, "--nonsense"]) == 2
+    assert json.loads(capfd.readouterr().err)["error"]["code"] == "usage"
+
+
+def test_the_json_flag_of_another_program_is_not_ours(
+    install: Callable[..., None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What follows `--` belongs to the command that is run."""
+    install(raises(AccessDenied("not allowed")))
+    assert cli.main(["probe", "--nonsense", "--", "--json"]) == 2
+    assert capfd.readouterr().err.startswith("dsops: error[usage]")
+
+
+@pytest.mark.parametrize("error", [UsageError("no"), AccessDenied("no"), RuntimeError("no")])
+def test_a_launchers_own_failures_have_one_code(install: Callable[..., None], error: Exception) -> None:
+    """The other codes belong to the command that it runs, but for those that a shell has for it."""
+    install(raises(error), failure_code=125)
+    assert cli.main(["probe"]) == 125
+    assert cli.main(["probe", "--nonsense"]) == 125
+    install(raises(CommandNotFound("no")), failure_code=125)
+    assert cli.main(["probe"]) == 127
+
+
+def test_ctrl_c_is_130_without_a_word(install: Callable[..., None], capfd: pytest.CaptureFixture[str]) -> None:
+    """Who pressed it knows."""
+    install(raises(KeyboardInterrupt()))
+    assert cli.main(["probe"]) == 130
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_bug_tells_where_but_not_what(install: Callable[..., None], capfd: pytest.CaptureFixture[str]) -> None:
+    """Its own text may be a secret's value; with --debug neither text nor variables are shown."""
+    hush = "hush"
+
+    def work() -> int:
+        return int(hush)
+
+    install(work)
+    assert cli.main(["probe"]) == 1
+    err = capfd.readouterr().err
+    assert "error[internal.bug]" in err
+    assert "ValueError in test_main.py:" in err
+    assert "--debug" in err
+    assert "Traceback" not in err
+    assert cli.main(["probe", "--debug"]) == 1
+    err = capfd.readouterr().err
+    assert "in work" in err
+    assert "hush" not in err
+
+
+def test_debug_shows_the_cause_of_an_ordinary_error(
+    install: Callable[..., None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Without the flag it is not shown."""
+    error = AccessDenied("not allowed")
+    error.__cause__ = ConnectionError("hush")
+    install(raises(error))
+    cli.main(["probe"])
+    assert "ConnectionError" not in capfd.readouterr().err
+    cli.main(["probe", "--debug"])
+    err = capfd.readouterr().err
+    assert "builtins.ConnectionError" in err
+    assert "hush" not in err
+
+
+def dsops(*words: str, redirect: str = "") -> subprocess.CompletedProcess[str]:
+    """The real program, in a shell where that is needed."""
+    command = [sys.executable, "-c", "import sys; from dsops.cli import main; sys.exit(main())", *words]
+    if redirect:
+        command = ["bash", "-c", f'"$@" {redirect}', "bash", *command]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    """`dsops schema | head -1`: no traceback, and the code of SIGPIPE."""
+    done = dsops("--help", redirect="| true; echo ${PIPESTATUS[0]}")
+    assert done.stderr == ""
+    assert done.stdout.strip() in {"0", "141"}  # 0 when the answer was written before `true` ended
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
+def test_an_answer_that_can_not_be_written_is_an_error() -> None:
+    """A full disk must not look like success."""
+    done = dsops("--help", redirect="> /dev/full")
+    assert done.returncode == 2
+    assert "error[output.not-written]" in done.stderr
+    done = dsops("--version", redirect=">&-")
+    assert done.returncode == 2
+    assert "it is closed" in done.stderr
+
+
+def test_only_the_chosen_commands_module_is_imported() -> None:
+    """A command costs what it needs, and not what the others need; argparse none of them."""
+    program = """
+    import sys
+    from dsops.cli import main
+    main(sys.argv[1:])
+    print(*sorted(name for name in sys.modules if name.startswith("dsops.cli.") or name == "argparse"), file=sys.stderr)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+
+    def modules(*words: str) -> list[str]:
+        return subprocess.run([*command, *words], capture_output=True, text=True, check=True).stderr.split()
+
+    assert modules("--version") == ["dsops.cli.command", "dsops.cli.output", "dsops.cli.world"]
+    assert modules("help", "help") == ["dsops.cli.command", "dsops.cli.help", "dsops.cli.output", "dsops.cli.world"]

@@ -1,0 +1,142 @@
+"""Errors as people and programs read them, tables, and that nothing moves a cursor."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from dsops.cli import output
+from dsops.errors import AssumeRoleDenied, AwsAnswer, ConfigError, DsopsError, Failures, Problem, UsageError, Where
+
+DENIED = AssumeRoleDenied(
+    "store `prod` may not assume arn:aws:iam::123456789012:role/Deploy",
+    why="the trust policy asks for sts:ExternalId and none was sent",
+    hint="set `external_id` on store `prod` (dsops.yaml:9)",
+    where=Where("dsops.yaml", 9),
+    aws=AwsAnswer("AccessDenied", "User: x is not authorized", 403, "7f3c", "sts.us-east-1"),
+)
+INVALID = ConfigError(
+    "dsops.yaml has 2 problems",
+    problems=(
+        Problem(Where("dsops.yaml", 3), "secretStores.prod.rolearn", "unknown key `rolearn`", "is it `role_arn`?"),
+        Problem(Where("other.yaml"), "", "the file is empty"),
+    ),
+)
+
+
+def test_an_error_says_what_why_and_what_next() -> None:
+    """The shape is the same everywhere; AWS's own words stand last."""
+    assert output.error_text(DENIED).splitlines() == [
+        "dsops: error[sts.access-denied]: store `prod` may not assume arn:aws:iam::123456789012:role/Deploy",
+        "  why: the trust policy asks for sts:ExternalId and none was sent",
+        "  hint: set `external_id` on store `prod` (dsops.yaml:9)",
+        "  aws: AccessDenied, request 7f3c (sts.us-east-1): User: x is not authorized",
+    ]
+
+
+def test_aws_is_not_quoted_twice() -> None:
+    """Where its words are the reason already, only code and request are added."""
+    error = DsopsError("no", why="User: x is not authorized", aws=DENIED.aws)
+    assert output.error_text(error).splitlines()[-1] == "  aws: AccessDenied, request 7f3c (sts.us-east-1)"
+
+
+def test_a_place_is_told_unless_it_was() -> None:
+    """A hint with the line in it is enough."""
+    assert "  at: a.yaml:2" in output.error_text(UsageError("no", where=Where("a.yaml", 2))).splitlines()
+    assert "at:" not in output.error_text(UsageError("no", hint="see a.yaml:2", where=Where("a.yaml", 2)))
+
+
+def test_problems_begin_with_their_place() -> None:
+    """`file:line:` from the first column on, where editors find it."""
+    assert output.error_text(INVALID).splitlines() == [
+        "dsops: error[config.invalid]: dsops.yaml has 2 problems",
+        "dsops.yaml:3: secretStores.prod.rolearn: unknown key `rolearn`",
+        "  hint: is it `role_arn`?",
+        "other.yaml: the file is empty",
+    ]
+
+
+def test_several_errors_are_told_one_after_another() -> None:
+    """Each in full."""
+    both = output.error_text(Failures((DENIED, INVALID)))
+    assert both == f"{output.error_text(DENIED)}\n{output.error_text(INVALID)}"
+
+
+def test_the_json_twin_has_the_same_fields() -> None:
+    """Every key is always there, so that a program need not ask."""
+    value = json.loads(output.error_json(DENIED, 125))
+    assert value == {
+        "error": {
+            "code": "sts.access-denied",
+            "message": DENIED.message,
+            "why": DENIED.why,
+            "hint": DENIED.hint,
+            "where": {"file": "dsops.yaml", "line": 9},
+            "aws": {
+                "code": "AccessDenied",
+                "message": "User: x is not authorized",
+                "status": 403,
+                "request_id": "7f3c",
+                "endpoint": "sts.us-east-1",
+            },
+            "problems": [],
+            "errors": [],
+        },
+        "exit_code": 125,
+    }
+
+
+def test_the_json_of_several_and_of_problems_nests() -> None:
+    """Problems and errors are lists of the same shape."""
+    value = json.loads(output.error_json(Failures((DENIED, INVALID)), 2))["error"]
+    assert value["code"] == "several"
+    assert [error["code"] for error in value["errors"]] == ["sts.access-denied", "config.invalid"]
+    assert value["errors"][0].keys() == value.keys()
+    assert value["errors"][1]["problems"] == [
+        {
+            "where": {"file": "dsops.yaml", "line": 3},
+            "path": "secretStores.prod.rolearn",
+            "message": "unknown key `rolearn`",
+            "hint": "is it `role_arn`?",
+        },
+        {"where": {"file": "other.yaml", "line": None}, "path": "", "message": "the file is empty", "hint": None},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain ü", "plain ü"),
+        ("two\nlines\tand", "two lines and"),
+        ("\x1b[2Jboo\x07", "\\x1b[2Jboo\\x07"),
+        ("\u202etxt", "\\x202etxt"),
+        ("\udcff", "\\xdcff"),
+    ],
+)
+def test_what_a_server_says_moves_no_cursor(text: str, shown: str) -> None:
+    """Escape sequences, bells, direction marks and half characters are written out."""
+    assert output.clean(text) == shown
+    assert output.error_text(UsageError(text)) == f"dsops: error[usage]: {shown}"
+
+
+def test_a_table_is_aligned_and_has_no_trailing_spaces() -> None:
+    """Columns are as wide as their widest cell."""
+    text = output.table(("NAME", "TYPE"), [("a", "aws.sts"), ("longer", "")])
+    assert text == "NAME    TYPE\na       aws.sts\nlonger"
+
+
+def test_the_origin_of_an_error_shows_no_message_that_is_not_ours() -> None:
+    """A UnicodeEncodeError, a KeyError: their text may be a secret's value."""
+    def fail() -> None:
+        try:
+            "hush\ud800".encode()
+        except UnicodeEncodeError as error:
+            raise UsageError("what we say") from error
+
+    with pytest.raises(UsageError) as caught:
+        fail()
+    text = output.origin_text(caught.value)
+    assert "hush" not in text
+    assert text.index("UnicodeEncodeError") < text.index("UsageError: what we say")
+    assert "test_output.py" in text

@@ -1,0 +1,119 @@
+"""A question on the terminal: unseen answers, nobody to ask, and a terminal that is left as it was found."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from dsops.cli.prompt import ask
+from tests.terminal import Terminal, python
+
+ASKING = """
+from dsops.cli.prompt import ask
+answer = ask("MFA code: ")
+print("answer", answer and answer.reveal(), flush=True)
+"""
+SHOWING_ECHO = "stty -a < /dev/tty | grep -o -e '-\\?echo\\b'"
+
+
+def shell(line: str, *words: str) -> list[str]:
+    """A command line that runs another one in the middle of a shell line."""
+    return ["bash", "-c", line, "bash", *words]
+
+
+def test_the_answer_is_not_seen_and_arrives_whole() -> None:
+    """The question is on the screen, the answer is not; leading zeros stay."""
+    with Terminal(python(ASKING)) as terminal:
+        terminal.expect("MFA code: ")
+        terminal.type("012345\n")
+        assert "012345" not in terminal.expect("answer ")
+        terminal.expect("012345\r\n")
+        assert terminal.code() == 0
+
+
+def test_pipes_on_all_sides_do_not_matter() -> None:
+    """Under `credential_process`, or in a pipeline, stdin and stdout belong to others; the terminal is asked."""
+    with Terminal(shell('echo no | "$@" 2>/dev/null | cat', *python(ASKING))) as terminal:
+        terminal.expect("MFA code: ")
+        terminal.type("123456\n")
+        terminal.expect("answer 123456")
+
+
+def test_echo_is_back_afterwards() -> None:
+    """What is typed next can be seen."""
+    with Terminal(shell(f'"$@"; {SHOWING_ECHO}', *python(ASKING))) as terminal:
+        terminal.expect("MFA code: ")
+        terminal.type("123456\n")
+        terminal.expect("answer 123456\r\necho\r\n")
+
+
+def test_ctrl_d_means_no_answer() -> None:
+    """It is a way to say no; an empty line is an answer."""
+    with Terminal(python(ASKING)) as terminal:
+        terminal.expect("MFA code: ")
+        terminal.type("\x04")
+        terminal.expect("answer None")
+    with Terminal(python(ASKING)) as terminal:
+        terminal.expect("MFA code: ")
+        terminal.type("\n")
+        terminal.expect("answer \r\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_echo_is_back_whatever_ends_the_question(number: signal.Signals) -> None:
+    """Ctrl-C or a kill in the middle of it: the shell around us must not be blind."""
+    line = f'trap : INT; "$@"; {SHOWING_ECHO}; exit 7'
+    with Terminal(shell(line, *python(f"import os; print(os.getpid())\n{ASKING}"))) as terminal:
+        pid = int(terminal.expect("\r\n"))
+        terminal.expect("MFA code: ")
+        if number == signal.SIGINT:
+            terminal.type("\x03")
+        else:
+            os.kill(pid, number)
+        assert "-echo" not in terminal.expect("echo\r\n")
+        assert terminal.code() == 7
+
+
+def test_ctrl_z_pauses_the_question_and_fg_asks_it_again() -> None:
+    """The shell in between has its echo; afterwards the answer is hidden as before."""
+    with Terminal(["bash", "--norc", "--noprofile", "-i"]) as terminal:
+        terminal.type("PS1='prompt''> '\n")
+        terminal.expect("prompt> ")
+        terminal.type(" ".join("'" + word.replace("'", "'\\''") + "'" for word in python(ASKING)) + "\n")
+        terminal.expect("\rMFA code: ")
+        terminal.type("\x1a")
+        terminal.expect("Stopped")
+        terminal.expect("prompt> ")
+        terminal.type("fg\n")
+        terminal.expect("MFA code: ")
+        terminal.type("123456\n")
+        assert "123456" not in terminal.expect("answer ")
+        terminal.expect("123456")
+
+
+def test_without_a_terminal_nobody_is_asked_and_that_is_known_at_once() -> None:
+    """In CI the run must end within a second and say what to set, not wait for ever."""
+    started = time.monotonic()
+    done = subprocess.run(
+        python(ASKING), start_new_session=True, capture_output=True, text=True, check=True, input="no\n"
+    )
+    assert done.stdout == "answer None\n"
+    assert done.stderr == ""
+    assert time.monotonic() - started < 5  # with the start of an interpreter on a busy machine
+
+
+def test_in_the_background_nobody_is_asked() -> None:
+    """Reading the terminal from there would stop the process until somebody types `fg`."""
+    line = 'set -m; "$@" & wait; echo done'
+    with Terminal(shell(line, *python(ASKING))) as terminal:
+        assert "MFA code" not in terminal.expect("answer None")
+        terminal.expect("done")
+
+
+def test_a_terminal_that_can_not_be_opened_is_none() -> None:
+    """A system without /dev/tty."""
+    assert ask("MFA code: ", terminal="/no/such/terminal") is None
