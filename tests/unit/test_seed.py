@@ -1,0 +1,199 @@
+"""What a configuration names is what its sandbox has, and demands."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from dsops.config import load
+from dsops.iam.policy import parse_policy
+from dsops.seed import SeedFromConfig, seed_from_config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dsops.sandbox.seed_model import SeedAccount, SeedRole
+
+STORES = """
+secretStores:
+  jump:
+    type: aws.sts
+    region: eu-west-1
+    role_arn: arn:aws:iam::111111111111:role/JumpRole
+    external_id: very-secret-id
+    duration_seconds: 7200
+    tags: {team: blue}
+  target:
+    type: aws.sts
+    role_arn: arn:aws:iam::222222222222:role/apps/TargetRole
+    credentials_from: jump
+  secrets:
+    type: aws.secretsmanager
+    region: eu-west-1
+    credentials_from: target
+  parameters:
+    type: aws.ssm
+    region: eu-central-1
+    credentials_from: target
+    parameter_prefix: /prod/
+"""
+
+
+def seeded(folder: Path, text: str, **environ: str) -> SeedFromConfig:
+    """The seed of that configuration, with these variables set."""
+    (folder / "dsops.yaml").write_text(text)
+    config = load(folder=str(folder), environ={"HOME": str(folder)}, named="dsops.yaml")
+    return seed_from_config(config, environ={"USER": "alice", **environ}, timestamp="20261124T150718Z")
+
+
+def account(made: SeedFromConfig, number: str) -> SeedAccount:
+    """The account of that number."""
+    return next(one for one in made.seed.accounts if one.account == number)
+
+
+def trust(role: SeedRole) -> list[dict[str, Any]]:  # JSON
+    """The statements of a role's trust policy, which has to be a valid one."""
+    parse_policy(role.trust, "trust")
+    statements: list[dict[str, Any]] = json.loads(role.trust)["Statement"]
+    return statements
+
+
+def test_a_chain_trusts_the_hop_before(tmp_path: Path) -> None:
+    """The developer may assume the first role, only that role the second, and nobody else is named."""
+    made = seeded(tmp_path, STORES)
+
+    (jump,), (target,) = account(made, "111111111111").roles, account(made, "222222222222").roles
+    assert [{"AWS": ["arn:aws:iam::111111111111:user/developer"]}] == [one["Principal"] for one in trust(jump)]
+    assert [{"AWS": ["arn:aws:iam::111111111111:role/JumpRole"]}] == [one["Principal"] for one in trust(target)]
+    assert made.seed.default_identity == "developer@111111111111"
+
+
+def test_what_a_store_sends_is_demanded(tmp_path: Path) -> None:
+    """External ID, tags' permission and duration of a store are conditions and limits of its role, not of the next."""
+    made = seeded(tmp_path, STORES)
+
+    (jump,), (target,) = account(made, "111111111111").roles, account(made, "222222222222").roles
+    assert trust(jump)[0]["Condition"] == {"StringEquals": {"sts:ExternalId": "very-secret-id"}}
+    assert trust(jump)[0]["Action"] == ["sts:AssumeRole", "sts:TagSession"]
+    assert (jump.max_session_duration, jump.path) == (7200, "/")
+    assert "Condition" not in trust(target)[0]
+    assert trust(target)[0]["Action"] == ["sts:AssumeRole"]
+    assert (target.max_session_duration, target.path) == (3600, "/apps/")
+
+
+def test_devices_belong_to_a_developer_of_their_account(tmp_path: Path) -> None:
+    """A named MFA device makes a developer in its account, who alone may assume the role that asks for it."""
+    made = seeded(
+        tmp_path,
+        """
+secretStores:
+  mfa:
+    type: aws.sts
+    role_arn: arn:aws:iam::333333333333:role/Admin
+    serial_number: arn:aws:iam::444444444444:mfa/phones/alice
+  plain:
+    type: aws.sts
+    role_arn: arn:aws:iam::333333333333:role/Reader
+""",
+    )
+
+    (developer,) = account(made, "444444444444").users
+    assert [(device.path, device.name) for device in developer.devices] == [("/phones/", "alice")]
+    assert account(made, "333333333333").users == ()
+    admin, reader = account(made, "333333333333").roles
+    assert trust(admin)[0]["Condition"] == {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
+    assert trust(reader)[0]["Principal"] == {"AWS": ["arn:aws:iam::444444444444:user/developer"]}
+
+
+def test_secrets_have_the_fields_that_are_read(tmp_path: Path) -> None:
+    """Every field of every variable is in the invented JSON; a secret read whole is a text; regions are the stores'."""
+    made = seeded(
+        tmp_path,
+        STORES
+        + """
+envs:
+  production:
+    USERNAME: {from: {store: secrets, key: db, field: username}}
+    PASSWORD: {from: {store: secrets, key: "db#.deep.password"}}
+    SECOND: {from: {store: secrets, key: db}, transform: "json_extract:.hosts[1]"}
+    WHOLE: {from: {store: secrets, key: team/token}}
+    DECODED: {from: {store: secrets, key: packed}, transform: "base64_decode | json_extract:.a"}
+    LEVEL: {from: {store: parameters, key: "level:3"}}
+""",
+    )
+
+    regions = account(made, "222222222222").regions
+    secrets = {name: secret.string for name, secret in regions["eu-west-1"].secrets.items()}
+    assert json.loads(secrets["db"] or "") == {
+        "username": "invented-username",
+        "deep": {"password": "invented-password"},
+        "hosts": [None, "invented-1"],
+    }
+    assert secrets["team/token"] == "invented-token"
+    assert secrets["packed"] == "eyJhIjogImludmVudGVkLWEifQ=="
+    assert dict(regions["eu-central-1"].parameters) == {"/prod/level": "invented-level"}
+
+
+def test_another_accounts_secret_lets_its_reader_in(tmp_path: Path) -> None:
+    """A secret named by another account's ARN gets a resource policy for the reader; one of the own account none."""
+    made = seeded(
+        tmp_path,
+        STORES
+        + """
+envs:
+  production:
+    OTHER: {from: {store: secrets, key: "arn:aws:secretsmanager:us-west-2:555555555555:secret:shared/key-AbCdEf"}}
+    OWN: {from: {store: secrets, key: own}}
+""",
+    )
+
+    policy = account(made, "555555555555").regions["us-west-2"].secrets["shared/key-AbCdEf"].policy
+    assert json.loads(policy or "")["Statement"][0]["Principal"] == {
+        "AWS": ["arn:aws:iam::222222222222:role/apps/TargetRole"]
+    }
+    assert account(made, "222222222222").regions["eu-west-1"].secrets["own"].policy is None
+
+
+def test_what_cannot_be_satisfied_is_said(tmp_path: Path) -> None:
+    """A store with an unset variable and one that AWS would refuse are left out with a note; the rest is seeded."""
+    made = seeded(
+        tmp_path,
+        """
+secretStores:
+  unset: {type: aws.sts, role_arn: "${TARGET_ROLE_ARN}"}
+  long: {type: aws.sts, role_arn: "arn:aws:iam::123456789012:role/Long", duration_seconds: 86400}
+  good: {type: aws.sts, role_arn: "arn:aws:iam::123456789012:role/Good"}
+""",
+    )
+
+    assert [role.name for role in account(made, "123456789012").roles] == ["Good"]
+    unset, long = made.notes
+    assert "`unset`" in unset
+    assert "TARGET_ROLE_ARN" in unset
+    assert "`long`" in long
+    assert "43200" in long
+
+
+def test_policies_that_are_named_exist(tmp_path: Path) -> None:
+    """A customer's managed policy of `policy_arns` is made in its account; AWS's own is there anyway."""
+    made = seeded(
+        tmp_path,
+        """
+secretStores:
+  limited:
+    type: aws.sts
+    role_arn: arn:aws:iam::123456789012:role/Limited
+    policy_arns: ["arn:aws:iam::123456789012:policy/Own", "arn:aws:iam::aws:policy/ReadOnlyAccess"]
+""",
+    )
+
+    assert [policy.name for policy in account(made, "123456789012").policies] == ["Own"]
+
+
+def test_an_empty_configuration_still_has_a_developer(tmp_path: Path) -> None:
+    """Without any role there is one account and its developer, so that a sandbox of it can start."""
+    made = seeded(tmp_path, "version: 1\nsecretStores: {}\n")
+
+    assert [(one.account, [user.name for user in one.users]) for one in made.seed.accounts] == [
+        ("123456789012", ["developer"])
+    ]
