@@ -78,6 +78,17 @@ class DsopsError(Exception):
         self.aws = aws
         self.problems = problems
 
+    def retell(self, message: str, *, why: str = "", hint: str = "", where: Where | None = None) -> None:
+        """Puts it into the words of somebody who knows more about it; what is left empty stays as it was.
+
+        It stays the same error: what raised it first, and how far a request got, are not lost.
+        """
+        self.args = (message,)
+        self.message = message
+        self.why = why or self.why
+        self.hint = hint or self.hint
+        self.where = where or self.where
+
 
 class Failures(DsopsError):
     """Several independent things failed; each is an error of its own."""

@@ -1,0 +1,135 @@
+"""What an operation gave, or why it was refused -> the bytes that AWS would send."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+from xml.sax.saxutils import escape
+
+from dsops.errors import SandboxRefusal
+from dsops.sandbox.clock import iso_time
+from dsops.sandbox.models import service_model
+from dsops.sandbox.refusals import answer_of
+from dsops.sandbox.wire import HttpAnswer
+
+_XML = ("Content-Type", "text/xml")
+_AMZ_JSON = ("Content-Type", "application/x-amz-json-1.1")
+_JSON = ("Content-Type", "application/json")
+_DISPATCH_NAMESPACE = "http://webservices.amazon.com/AWSFault/2005-15-09"
+
+# What the JSON services call the refusals that STS names; all of them are 400 there.
+_JSON_CODES = {
+    "AccessDenied": "AccessDeniedException",
+    "ExpiredToken": "ExpiredTokenException",
+    "IncompleteSignature": "IncompleteSignatureException",
+    "InvalidClientTokenId": "UnrecognizedClientException",
+    "MalformedInput": "SerializationException",
+    "MissingAuthenticationToken": "MissingAuthenticationTokenException",
+    "RequestExpired": "InvalidSignatureException",
+    "SignatureDoesNotMatch": "InvalidSignatureException",
+    "ValidationError": "ValidationException",
+}
+# Of the two services only these write the message with a small letter: the front that authenticates for both.
+_SMALL_LETTER = frozenset(
+    {"IncompleteSignatureException", "InvalidSignatureException", "MissingAuthenticationTokenException",
+     "UnrecognizedClientException", "SerializationException", "UnknownOperationException", "ValidationException"}
+)
+
+
+class Moment(NamedTuple):
+    """A point in time in an answer: ISO text in XML, a number in JSON."""
+
+    seconds: float
+
+
+Value = str | int | Moment | Mapping[str, "Value"] | Sequence["Value"]
+
+
+def query_answer(
+    service: str, operation: str, result: Mapping[str, Value], request_id: str, *, as_json: bool = False
+) -> HttpAnswer:
+    """The answer of a query-protocol service, elements in the order given."""
+    if as_json:
+        content = {
+            f"{operation}Response": {
+                f"{operation}Result": _plain(result), "ResponseMetadata": {"RequestId": request_id}
+            }
+        }
+        return HttpAnswer(200, (_JSON,), json.dumps(content).encode())
+    namespace = service_model(service).metadata["xmlNamespace"]
+    lines = [f'<{operation}Response xmlns="{namespace}">']
+    if result:
+        lines += [f"  <{operation}Result>", *_elements(result, "    "), f"  </{operation}Result>"]
+    lines += _elements({"ResponseMetadata": {"RequestId": request_id}}, "  ")
+    lines += [f"</{operation}Response>", ""]
+    return HttpAnswer(200, (_XML,), "\n".join(lines).encode())
+
+
+def json_answer(result: Mapping[str, Value]) -> HttpAnswer:
+    """The answer of a JSON service."""
+    return HttpAnswer(200, (_AMZ_JSON,), json.dumps(_plain(result)).encode())
+
+
+def query_refusal(service: str, refused: SandboxRefusal, request_id: str, *, as_json: bool = False) -> HttpAnswer:
+    """A refusal of a query-protocol service; `service` "" when no service was found."""
+    code, message, status, _, _ = answer_of(refused)
+    kind = "Sender" if status < 500 else "Receiver"
+    if as_json:
+        content = {"Error": {"Code": code, "Message": message, "Type": kind}, "RequestId": request_id}
+        return HttpAnswer(status, (_JSON,), json.dumps(content).encode())
+    is_dispatch = code == "InvalidAction" or not service
+    namespace = _DISPATCH_NAMESPACE if is_dispatch else service_model(service).metadata["xmlNamespace"]
+    error: dict[str, Value] = {"Type": kind, "Code": code}
+    if message:
+        error["Message"] = message
+    inner: dict[str, Value] = {"Error": error, "RequestId": request_id}
+    lines = [f'<ErrorResponse xmlns="{namespace}">', *_elements(inner, "  "), "</ErrorResponse>", ""]
+    return HttpAnswer(status, (_XML,), "\n".join(lines).encode())
+
+
+def json_code(code: str) -> str:
+    """What the JSON services call a refusal that STS names."""
+    return _JSON_CODES.get(code, code)
+
+
+def json_refusal(refused: SandboxRefusal) -> HttpAnswer:
+    """A refusal of a JSON service."""
+    aws = answer_of(refused)
+    code = json_code(aws.code)
+    content = {"__type": code}
+    if aws.message:
+        message = aws.message
+        # STS leaves this dot away, the JSON services leave both away.
+        if code == "ExpiredTokenException":
+            message = message.rstrip(".")
+        content["message" if code in _SMALL_LETTER else "Message"] = message
+    status = aws.status if aws.status >= 500 else 400
+    return HttpAnswer(status, (_AMZ_JSON,), json.dumps(content).encode())
+
+
+def _elements(values: Mapping[str, Value], indent: str) -> list[str]:
+    lines = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            lines += [f"{indent}<{name}>", *_elements(value, indent + "  "), f"{indent}</{name}>"]
+        elif isinstance(value, Moment):
+            lines.append(f"{indent}<{name}>{iso_time(value.seconds)}</{name}>")
+        elif isinstance(value, str | int):
+            lines.append(f"{indent}<{name}>{escape(str(value))}</{name}>")
+        else:
+            lines.append(f"{indent}<{name}>")
+            for item in value:
+                lines += _elements({"member": item}, indent + "  ")
+            lines.append(f"{indent}</{name}>")
+    return lines
+
+
+def _plain(value: Value) -> object:
+    if isinstance(value, Moment):
+        return value.seconds
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, str | int):
+        return value
+    return [_plain(item) for item in value]

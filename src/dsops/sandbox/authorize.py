@@ -1,0 +1,117 @@
+"""Caller, action, resource, context -> the policies that bear on them -> dsops.iam's decision, kept for people."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+from dsops.errors import PolicyInvalid, SandboxRefusal
+from dsops.iam.evaluate import Decision, Policies, Request, evaluate
+from dsops.iam.policy import Policy, PolicyKind, parse_policy
+from dsops.iam.sentence import denial_sentence
+from dsops.sandbox.backends import NOTHING_ALLOWED, PolicyText
+from dsops.sandbox.caller import Caller
+from dsops.sandbox.refusals import access_denied
+from dsops.sandbox.sessions import PolicyLayer
+from dsops.sandbox.world import Grants, World
+
+_KEPT_DECISIONS = 1000
+_REFUSES_ALL = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "%s"}]}'
+_NOTHING_ALLOWED_AS: Mapping[PolicyKind, str] = {"trust": _REFUSES_ALL % "sts:*", "resource": _REFUSES_ALL % "*"}
+
+
+class Question(NamedTuple):
+    """Whether the caller may do this."""
+
+    action: str
+    resource: str
+    """The ARN that policies are matched against; `*` for an action without resources."""
+    account: str
+    """Who owns the resource."""
+    context: Mapping[str, tuple[str, ...]]
+    resource_policy: PolicyText | None = None
+    shown: str = ""
+    """The resource as the refusal names it, where that is not its ARN: the id as the client wrote it."""
+
+
+class Kept(NamedTuple):
+    """A decision and the request that it was made for."""
+
+    request_id: str
+    at: float
+    decision: Decision
+
+
+class Judge:
+    """Decides, and remembers the last decisions."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.decisions: deque[Kept] = deque(maxlen=_KEPT_DECISIONS)
+
+    def require(self, caller: Caller, question: Question, request_id: str, now: float) -> None:
+        """Raises AccessDenied in AWS's words unless the caller may."""
+        decision = self.decide(caller, question, request_id, now)
+        if not decision.is_allowed:
+            raise denied(decision, question.shown)
+
+    def decide(self, caller: Caller, question: Question, request_id: str, now: float) -> Decision:
+        """What AWS would decide."""
+        kind: PolicyKind = "trust" if question.action.startswith("sts:") else "resource"
+        policy = question.resource_policy
+        policies = self._policies_of(caller)._replace(
+            resource=None if policy is None else compiled(policy.text, kind, policy.name)
+        )
+        request = Request(
+            caller.principal, question.action, question.resource, question.account, question.context
+        )
+        decision = evaluate(request, policies)
+        self.decisions.append(Kept(request_id, now, decision))
+        return decision
+
+    def _policies_of(self, caller: Caller) -> Policies:
+        """What the caller's own account lets him do."""
+        if caller.role is not None:
+            grants = self._world.grants_of_role(caller.role)
+        elif caller.user is not None:
+            grants = self._world.grants_of_user(caller.user)
+        else:
+            grants = Grants((), None)
+        boundary = grants.boundary
+        layer = None if caller.session is None else caller.session.policy
+        return Policies(
+            identity=_all_compiled(grants.identity, "identity"),
+            boundary=None if boundary is None else compiled(boundary.text, "boundary", boundary.name),
+            session=() if layer is None else (self._session_policies(caller.account, layer),),
+        )
+
+    def _session_policies(self, account: str, layer: PolicyLayer) -> tuple[Policy, ...]:
+        texts = [PolicyText("the session policy", layer.inline)] if layer.inline else []
+        managed = (self._world.managed_policy(account, arn) for arn in layer.managed_arns)
+        # One that was deleted since allows nothing; the layer still limits.
+        texts += [policy for policy in managed if policy is not None]
+        return _all_compiled(texts, "session")
+
+
+def denied(decision: Decision, shown: str = "") -> SandboxRefusal:
+    """403 AccessDenied with AWS's sentence; `shown` stands for the resource where a service names it otherwise."""
+    request = decision.request
+    sentence = denial_sentence(request, decision)
+    if shown and shown != request.resource:
+        sentence = sentence.replace(f"on resource: {request.resource}", f"on resource: {shown}", 1)
+    return access_denied(sentence)
+
+
+@lru_cache(maxsize=8192)
+def compiled(text: str, kind: PolicyKind, name: str) -> Policy:
+    """The policy; one that can't be read allows nothing."""
+    try:
+        return parse_policy(text, kind, name=name)
+    except PolicyInvalid:
+        return parse_policy(_NOTHING_ALLOWED_AS.get(kind, NOTHING_ALLOWED), kind, name=name)
+
+
+def _all_compiled(texts: Iterable[PolicyText], kind: PolicyKind) -> tuple[Policy, ...]:
+    return tuple(compiled(policy.text, kind, policy.name) for policy in texts)

@@ -1,0 +1,95 @@
+"""moto's IAM, taught what it lacks, and AWS's managed policies out of moto's data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dsops.sandbox import identifiers
+
+if TYPE_CHECKING:
+    from moto.iam import models as moto_iam
+
+    class SandboxUser(moto_iam.User):
+        """moto's user with what it lacks: a permissions boundary."""
+
+        permissions_boundary_arn: str | None
+
+
+NOTHING_ALLOWED = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}'
+
+
+class PolicyText(NamedTuple):
+    """A policy document and the name or ARN by which its account knows it."""
+
+    name: str
+    text: str
+
+
+@cache
+def iam_models() -> Any:  # a module has no type that could be named; `world` gives its backends theirs
+    """moto's IAM, taught what it lacks: users with boundaries, and unique ids of AWS's form."""
+    from moto.iam import models
+
+    class SandboxUser(models.User):
+        """A user with an AIDA id, which can have a permissions boundary."""
+
+        def __init__(self, account_id: str, region_name: str, name: str, path: str | None = None) -> None:
+            super().__init__(account_id, region_name, name, path)
+            self.id = identifiers.unique_id("AIDA", account_id)
+            self.permissions_boundary_arn: str | None = None
+
+        @property
+        def permissions_boundary(self) -> dict[str, str] | None:
+            """As GetUser shows it."""
+            if not self.permissions_boundary_arn:
+                return None
+            return {
+                "PermissionsBoundaryType": "Policy",
+                "PermissionsBoundaryArn": self.permissions_boundary_arn,
+            }
+
+    class SandboxGroup(models.Group):
+        """A group with an AGPA id."""
+
+        def __init__(self, account_id: str, region_name: str, name: str, path: str = "/") -> None:
+            super().__init__(account_id, region_name, name, path)
+            self.id = identifiers.unique_id("AGPA", account_id)
+
+    models.User = SandboxUser  # type: ignore[misc]
+    models.Group = SandboxGroup  # type: ignore[misc]
+    return models
+
+
+@cache
+def aws_policies() -> dict[str, tuple[str, Mapping[str, object]]]:
+    """`/service-role/NAME` -> (NAME, what moto's data says of it): one partition's worth, 25 ms, on first use."""
+    from moto.iam.aws_managed_policies import aws_managed_policies_data
+
+    policies: dict[str, dict[str, object]] = json.loads(aws_managed_policies_data)
+    return {f"{data['Path']}{name}": (name, data) for name, data in policies.items()}
+
+
+def reset() -> None:
+    """Empties every backend of moto in this process: one process has one world."""
+    from moto.core.base_backend import BackendDict
+
+    BackendDict.reset()
+
+
+def policies_of(holder: moto_iam.User | moto_iam.Group | moto_iam.Role) -> Iterator[PolicyText]:
+    """Inline policies, then managed ones in their default versions."""
+    for name, text in holder.policies.items():
+        yield PolicyText(name, text)
+    for policy in holder.managed_policies.values():
+        yield default_version(policy)
+
+
+def default_version(policy: moto_iam.ManagedPolicy) -> PolicyText:
+    """The version of a managed policy that is in force."""
+    for version in policy.versions:
+        if version.version_id == policy.default_version_id:
+            return PolicyText(policy.arn, version.document)
+    return PolicyText(policy.arn, NOTHING_ALLOWED)

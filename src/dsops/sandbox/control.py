@@ -1,0 +1,204 @@
+"""`/_sandbox/...`: what a person or a test asks of the sandbox itself, from this machine and not from a web page.
+
+A page in a browser can send requests to loopback, and with a name that it makes resolve to 127.0.0.1 even read the
+answers. So the connection and the Host header must be loopback, and whatever a browser says about a page (Origin,
+Sec-Fetch-Site) must not be there. The AWS side needs no such thing: its requests are signed.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import json
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TypeVar
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from dsops.errors import SandboxRefusal
+from dsops.sandbox import totp
+from dsops.sandbox.clock import iso_time
+from dsops.sandbox.decisions import decision_record
+from dsops.sandbox.service import Sandbox, new_request_id
+from dsops.sandbox.wire import HttpAnswer, HttpRequest
+from dsops.sandbox.world import Role, User
+
+PREFIX = "/_sandbox/"
+_JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
+_CONTAINER_SERVICE = "ecs-tasks.amazonaws.com"
+
+Parameters = Mapping[str, str]
+T = TypeVar("T")
+
+
+class Control:
+    """The endpoints, over one sandbox."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self.container_token = os.urandom(16).hex()
+        """What a request for container credentials must carry in its Authorization header."""
+        self._get: dict[str, Callable[[Parameters], HttpAnswer]] = {
+            "health": self._health,
+            "clock": self._health,
+            "totp": self._totp,
+            "identity": self._identity,
+            "events": self._events,
+            "decisions": self._decisions,
+        }
+
+    def handle(self, request: HttpRequest) -> HttpAnswer:
+        """The answer to a request whose path begins with PREFIX."""
+        reason = _why_not(request)
+        if reason:
+            return _answer(403, {"error": reason})
+        name = request.path.removeprefix(PREFIX)
+        if name.startswith("container-credentials/") and request.method == "GET":
+            return self._container_credentials(unquote(name.partition("/")[2]), request)
+        if name == "clock" and request.method == "POST":
+            return self._move_clock(request)
+        endpoint = self._get.get(name)
+        if endpoint is None:
+            return _answer(404, {"error": f"there is no {PREFIX}{name}"})
+        if request.method != "GET":
+            return _answer(405, {"error": f"{PREFIX}{name} is for GET"})
+        query = {key: values[0] for key, values in parse_qs(request.query).items()}
+        with self._sandbox.world.lock:
+            return endpoint(query)
+
+    # --- endpoints -----------------------------------------------------------------------------------------------
+
+    def _health(self, _: Parameters) -> HttpAnswer:
+        clock = self._sandbox.clock
+        return _answer(200, {"status": "ok", "now": iso_time(clock.now()), "is_frozen": clock.is_frozen})
+
+    def _move_clock(self, request: HttpRequest) -> HttpAnswer:
+        """`{"advance_seconds": 30}`, `{"now": "2026-07-13T10:00:00Z"}`, `{"frozen": true}`, or several of them."""
+        try:
+            wish = dict(json.loads(request.body))
+            unknown = set(wish) - {"advance_seconds", "now", "frozen"}
+            moment = _moment(wish["now"]) if "now" in wish else None
+            seconds = float(wish.get("advance_seconds", 0))
+        except (ValueError, TypeError):
+            return _answer(400, {"error": 'send {"advance_seconds": 30} or {"now": "2026-07-13T10:00:00Z"}'})
+        if unknown:
+            return _answer(400, {"error": f"unknown: {', '.join(sorted(unknown))}"})
+        with self._sandbox.world.lock:
+            self._sandbox.move_clock(moment, seconds, is_frozen=wish.get("frozen"))
+            return self._health({})
+
+    def _totp(self, query: Parameters) -> HttpAnswer:
+        serial = query.get("serial", "")
+        device = self._sandbox.world.virtual_mfa_device(serial)
+        if device is None:
+            return _answer(404, {"error": f"there is no MFA device {serial}"})
+        now = self._sandbox.clock.now()
+        left = totp.STEP_SECONDS - int(now) % totp.STEP_SECONDS
+        return _answer(200, {"serial": serial, "code": totp.code_at(device.seed, now), "seconds_left": left})
+
+    def _identity(self, query: Parameters) -> HttpAnswer:
+        name = query.get("as") or self._sandbox.default_identity
+        user = find_user(self._sandbox, name)
+        if user is None:
+            return _answer(404, {"error": f"there is no user {name}"})
+        keys = self._sandbox.world.keys_of(user)
+        if not keys:
+            return _answer(404, {"error": f"user {name} has no active access key"})
+        key_id, secret = keys[0]
+        return _answer(
+            200,
+            {"Arn": user.arn, "AccessKeyId": key_id, "SecretAccessKey": secret, "Region": self._sandbox.region,
+             "ContainerToken": self.container_token},
+        )  # fmt: skip
+
+    def _events(self, query: Parameters) -> HttpAnswer:
+        records = list(self._sandbox.events.records())
+        return _answer(200, {"Records": _last(records, query)})
+
+    def _decisions(self, query: Parameters) -> HttpAnswer:
+        kept = _last(list(self._sandbox.judge.decisions), query)
+        return _answer(200, {"decisions": [decision_record(one) for one in kept]})
+
+    def _container_credentials(self, name: str, request: HttpRequest) -> HttpAnswer:
+        """Plays the credentials endpoint of an ECS task whose role this is; the role has to trust ECS tasks."""
+        given = request.headers.get("authorization", "")
+        if not hmac.compare_digest(given.encode(), self.container_token.encode()):
+            message = "the Authorization header is not the sandbox's token"
+            return _answer(401, {"code": "AccessDenied", "message": message})
+        sandbox = self._sandbox
+        with sandbox.world.lock:
+            role = _find_role(sandbox, name)
+            if role is None:
+                return _answer(404, {"code": "NotFound", "message": f"there is no role {name}"})
+            try:
+                issued = sandbox.sts.issue_to_service(
+                    role, _CONTAINER_SERVICE, sandbox.clock.now(), new_request_id()
+                )
+            except SandboxRefusal as refused:
+                return _answer(403, {"code": "AccessDenied", "message": refused.message})
+        return _answer(
+            200,
+            {"RoleArn": role.arn, "AccessKeyId": issued.access_key_id, "SecretAccessKey": issued.secret_access_key,
+             "Token": issued.session_token, "Expiration": iso_time(issued.expires_at)},
+        )  # fmt: skip
+
+
+def find_user(sandbox: Sandbox, name: str) -> User | None:
+    """`NAME@ACCOUNT`, or `NAME` in the default account, else in the only account that has it."""
+    name, _, account = name.partition("@")
+    if account:
+        return sandbox.world.user_named(account, name)
+    first = sandbox.world.user_named(sandbox.default_account, name)
+    if first is not None:
+        return first
+    found = [sandbox.world.user_named(account, name) for account in sandbox.world.partitions]
+    users = [user for user in found if user is not None]
+    return users[0] if len(users) == 1 else None
+
+
+def _find_role(sandbox: Sandbox, name: str) -> Role | None:
+    """An ARN, `ACCOUNT/NAME`, or a name in the default account, else in the only account that has it."""
+    if name.startswith("arn:"):
+        return sandbox.world.role_at(name)
+    account, slash, rest = name.partition("/")
+    if slash:
+        return sandbox.world.role_named(account, rest)
+    found = [sandbox.world.role_named(account, name) for account in sandbox.world.partitions]
+    roles = [role for role in found if role is not None]
+    return roles[0] if len(roles) == 1 else sandbox.world.role_named(sandbox.default_account, name)
+
+
+def _why_not(request: HttpRequest) -> str:
+    """Why this request is not answered; "" when it may be."""
+    if not _is_loopback(request.peer):
+        return "the sandbox's own endpoints answer to this machine only"
+    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    if host != "localhost" and not _is_loopback(host):
+        return "the Host header must be localhost or a loopback address"
+    if "origin" in request.headers or request.headers.get("sec-fetch-site", "none") != "none":
+        return "the sandbox's own endpoints do not answer to web pages"
+    return ""
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _moment(text: object) -> float:
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        return float(text)
+    moment = datetime.fromisoformat(str(text))
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _last(items: list[T], query: Parameters) -> list[T]:
+    wanted = query.get("last", "")
+    return items[-int(wanted) :] if wanted.isascii() and wanted.isdigit() and int(wanted) else items
+
+
+def _answer(status: int, content: object) -> HttpAnswer:
+    return HttpAnswer(status, _JSON, json.dumps(content).encode() + b"\n")

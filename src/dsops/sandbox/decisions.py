@@ -1,0 +1,59 @@
+"""A decision as a person reads it: what each policy said, and what a statement that nearly applied wanted."""
+
+from __future__ import annotations
+
+from dsops.iam.reasons import Failure, StatementReason
+from dsops.sandbox.authorize import Kept
+from dsops.sandbox.clock import iso_time
+
+
+def decision_record(kept: Kept) -> dict[str, object]:
+    """The decision in JSON's types. Values of secret condition keys stay out (`dsops.iam` masks them)."""
+    decision = kept.decision
+    request = decision.request
+    return {
+        "request_id": kept.request_id,
+        "time": iso_time(kept.at),
+        "caller": request.principal.arn or request.principal.federated,
+        "action": request.action,
+        "resource": request.resource,
+        "is_allowed": decision.is_allowed,
+        "effect": decision.effect,
+        "decided_by": decision.decided_by,
+        "policy": None if decision.policy is None else decision.policy.name,
+        "line": None if decision.statement is None else decision.statement.line,
+        "reasons": [
+            {
+                "policy_type": reason.policy_type,
+                "level": reason.level,
+                "effect": reason.effect,
+                "is_needed": reason.is_needed,
+                "matched": [_statement(found) for found in reason.matched],
+                "near": [_statement(found) for found in reason.near],
+                "note": reason.note,
+            }
+            for reason in decision.reasons
+        ],
+    }
+
+
+def _statement(found: StatementReason) -> dict[str, object]:
+    return {
+        "policy": found.policy.name,
+        "sid": found.statement.sid,
+        "line": found.statement.line,
+        "effect": found.statement.effect,
+        "failures": [_failure(failure) for failure in found.failures],
+    }
+
+
+def _failure(failure: Failure) -> dict[str, object]:
+    return {
+        "element": failure.element,
+        "operator": failure.operator,
+        "key": failure.key,
+        "wanted": list(failure.wanted),
+        "actual": None if failure.actual is None else list(failure.actual),
+        "hint": failure.hint,
+        "line": failure.line,
+    }

@@ -1,0 +1,121 @@
+"""What CloudTrail would have recorded of each call; never a secret's value.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html. Records are made when they are read:
+a call leaves only the facts.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+from uuid import NAMESPACE_URL, uuid5
+
+from dsops.errors import SandboxRefusal
+from dsops.sandbox.caller import Caller
+from dsops.sandbox.clock import iso_time
+from dsops.sandbox.refusals import answer_of
+from dsops.sandbox.route import Route
+from dsops.sandbox.turn import Turn
+from dsops.sandbox.wire import HttpRequest
+
+_SOURCES = {"secretsmanager": "secretsmanager.amazonaws.com", "sts": "sts.amazonaws.com", "iam": "iam.amazonaws.com",
+            "ssm": "ssm.amazonaws.com"}  # fmt: skip
+_KEPT_PARAMETERS = frozenset(
+    {"SecretId", "VersionId", "VersionStage", "Name", "Names", "Path", "SecretIdList", "WithDecryption", "RoleName",
+     "UserName", "GroupName", "PolicyArn", "PolicyName", "SerialNumber", "RoleArn", "RoleSessionName", "ExternalId",
+     "DurationSeconds", "SourceIdentity", "Tags", "TransitiveTagKeys", "Policy", "PolicyArns", "PermissionsBoundary",
+     "PolicyDocument", "AssumeRolePolicyDocument", "AccessKeyId", "MaxSessionDuration"}
+)  # fmt: skip
+"""What may stand in a record; everything else (values, codes, passwords) stays out."""
+# In these a `Name` or `Tags` is no secret, but the value beside it is; what is not listed above is not kept anyway.
+_PRINCIPAL_TYPES = {
+    "user": "IAMUser", "root": "Root", "role-session": "AssumedRole", "federated-session": "FederatedUser",
+    "service": "AWSService",
+}  # fmt: skip
+
+
+class _Call(NamedTuple):
+    service: str
+    caller: Caller
+    operation: str
+    parameters: Mapping[str, object]
+    now: float
+    request_id: str
+    peer: str
+    user_agent: str
+    error_code: str
+    error_message: str
+
+
+class Events:
+    """The last calls, oldest first."""
+
+    def __init__(self, kept: int) -> None:
+        self._calls: deque[_Call] = deque(maxlen=kept)
+
+    def add(self, request: HttpRequest, route: Route, turn: Turn, refused: SandboxRefusal | None) -> None:
+        """Keeps what is to be known of a call."""
+        aws = None if refused is None else answer_of(refused)
+        self._calls.append(
+            _Call(
+                route.service, turn.caller, turn.operation,
+                {name: value for name, value in turn.parameters.items() if name in _KEPT_PARAMETERS},
+                turn.now, turn.request_id, request.peer, request.headers.get("user-agent", ""),
+                "" if aws is None else aws.code, "" if aws is None else aws.message,
+            )
+        )  # fmt: skip
+
+    def records(self) -> Iterator[dict[str, object]]:
+        """CloudTrail's records, oldest first."""
+        for call in list(self._calls):
+            yield _record(call)
+
+
+def _record(call: _Call) -> dict[str, object]:
+    record: dict[str, object] = {
+        "eventVersion": "1.08",
+        "userIdentity": _identity(call.caller),
+        "eventTime": iso_time(call.now),
+        "eventSource": _SOURCES[call.service],
+        "eventName": call.operation,
+        "awsRegion": call.caller.region,
+        "sourceIPAddress": call.peer,
+        "userAgent": call.user_agent,
+    }
+    if call.error_code:
+        record |= {"errorCode": call.error_code, "errorMessage": call.error_message}
+    return record | {
+        "requestParameters": {_lower(name): value for name, value in call.parameters.items()} or None,
+        "requestID": call.request_id,
+        "eventID": str(uuid5(NAMESPACE_URL, call.request_id)),
+        "readOnly": call.operation.startswith(("Get", "List", "Describe", "Batch")),
+        "eventType": "AwsApiCall",
+        "recipientAccountId": call.caller.account,
+    }
+
+
+def _identity(caller: Caller) -> dict[str, object]:
+    identity: dict[str, object] = {
+        "type": _PRINCIPAL_TYPES[caller.principal.kind],
+        "principalId": caller.user_id,
+        "arn": caller.arn,
+        "accountId": caller.account,
+        "accessKeyId": caller.key_id,
+    }
+    session = caller.session
+    if caller.user is not None and caller.principal.kind == "user":
+        identity["userName"] = caller.user.name
+    if session is not None:
+        identity["sessionContext"] = {
+            "attributes": {
+                "mfaAuthenticated": str(session.mfa_at is not None).lower(),
+                "creationDate": iso_time(session.issued_at),
+            },
+            **({"sourceIdentity": session.source_identity} if session.source_identity else {}),
+        }
+    return identity
+
+
+def _lower(name: str) -> str:
+    return name[:1].lower() + name[1:]

@@ -1,0 +1,235 @@
+"""What IAM checks and keeps in order that moto's IAM does not: documents, principals, boundaries, MFA codes, conflicts.
+
+An operation goes: `before` (refuses, or completes the parameters), then moto or `instead`, then `after`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from dsops.arn import parse_arn
+from dsops.document import parse_json
+from dsops.errors import SandboxRefusal
+from dsops.iam.policy import PolicyKind, check_policy
+from dsops.sandbox import totp
+from dsops.sandbox.caller import Caller
+from dsops.sandbox.planter import Planter
+from dsops.sandbox.principals import Carrier, principals_of, replace_principal
+from dsops.sandbox.refusals import malformed_policy, refusal, validation
+from dsops.sandbox.upkeep import Upkeep
+from dsops.sandbox.vault import Vault
+from dsops.sandbox.world import Role, User, World
+
+Parameters = Mapping[str, object]
+
+
+class _Document(NamedTuple):
+    """A parameter that holds a policy document."""
+
+    parameter: str
+    kind: PolicyKind
+    limit: int
+    """Characters without white space (IAM quotas)."""
+    limit_words: str
+
+
+_DOCUMENTS = {
+    "CreateRole": _Document("AssumeRolePolicyDocument", "trust", 2048, "Cannot exceed quota for ACLSizePerRole: 2048"),
+    "UpdateAssumeRolePolicy": _Document(
+        "PolicyDocument", "trust", 2048, "Cannot exceed quota for ACLSizePerRole: 2048"
+    ),
+    "CreatePolicy": _Document("PolicyDocument", "identity", 6144, "Cannot exceed quota for PolicySize: 6144"),
+    "CreatePolicyVersion": _Document("PolicyDocument", "identity", 6144, "Cannot exceed quota for PolicySize: 6144"),
+    "PutUserPolicy": _Document(
+        "PolicyDocument", "identity", 2048, "Maximum policy size of 2048 bytes exceeded for user {UserName}"
+    ),
+    "PutRolePolicy": _Document(
+        "PolicyDocument", "identity", 10240, "Maximum policy size of 10240 bytes exceeded for role {RoleName}"
+    ),
+    "PutGroupPolicy": _Document(
+        "PolicyDocument", "identity", 5120, "Maximum policy size of 5120 bytes exceeded for group {GroupName}"
+    ),
+}
+_ABOUT_ONESELF = frozenset(
+    {"GetUser", "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey", "ListMFADevices",
+     "DeactivateMFADevice"}
+)  # fmt: skip
+_TAKES_AWS_POLICY = frozenset(
+    {"AttachUserPolicy", "AttachRolePolicy", "AttachGroupPolicy", "GetPolicy", "GetPolicyVersion",
+     "ListPolicyVersions", "ListEntitiesForPolicy"}
+)  # fmt: skip
+
+
+class IamRules:
+    """The rules, over one world."""
+
+    def __init__(self, world: World, vault: Vault) -> None:
+        self._world = world
+        self._vault = vault
+        self._upkeep = Upkeep(world)
+        self._planter = Planter(world)
+        self._checks: dict[str, Callable[[dict[str, object], str], None]] = {
+            **dict.fromkeys(_TAKES_AWS_POLICY, self._bring_in),
+            **dict.fromkeys(("PutUserPermissionsBoundary", "PutRolePermissionsBoundary"), self._check_boundary),
+            "ListPolicies": self._bring_in_all,
+            "CreateUser": self._check_new_user,
+            "CreateRole": self._check_new_role,
+            "UpdateRole": self._keep_what_is_not_updated,
+            "DeleteUser": self._check_user_is_bare,
+            "DeletePolicy": self._check_policy_is_detached,
+        }
+
+    def before(self, operation: str, parameters: Parameters, caller: Caller, now: float) -> dict[str, object]:
+        """The parameters as moto is to get them. Raises SandboxRefusal."""
+        completed = dict(parameters)
+        if operation in _ABOUT_ONESELF and "UserName" not in completed:
+            if caller.principal.kind != "user" or caller.user is None:
+                raise validation("Must specify userName when calling with non-User credentials")
+            completed["UserName"] = caller.user.name
+        if operation in _DOCUMENTS:
+            self._check_document(_DOCUMENTS[operation], completed)
+        if operation in self._checks:
+            self._checks[operation](completed, caller.account)
+        if operation == "EnableMFADevice":
+            self._check_codes(completed, caller.account, now)
+        return completed
+
+    def instead(self, operation: str, parameters: Parameters, caller: Caller) -> bool:
+        """Does an operation that moto lacks; False for all others."""
+        if operation not in {"PutUserPermissionsBoundary", "DeleteUserPermissionsBoundary"}:
+            return False
+        user = self._existing_user(caller.account, str(parameters["UserName"]))
+        arn = parameters.get("PermissionsBoundary")
+        if arn is None and self._world.grants_of_user(user).boundary is None:
+            raise _no_such_entity(f"Permissions boundary for user {user.name} cannot be found.")
+        self._planter.set_user_boundary(user, None if arn is None else str(arn))
+        return True
+
+    def memory(self, operation: str, parameters: Parameters, caller: Caller) -> User | Role | None:
+        """Who is about to be deleted or renamed, for `after`."""
+        if operation in {"DeleteUser", "UpdateUser"}:
+            return self._world.user_named(caller.account, str(parameters["UserName"]))
+        if operation == "DeleteRole":
+            return self._world.role_named(caller.account, str(parameters["RoleName"]))
+        return None
+
+    def after(self, operation: str, parameters: Parameters, caller: Caller, before: User | Role | None) -> None:
+        """Puts in order what follows from an operation that succeeded."""
+        if operation == "CreateUser" and "PermissionsBoundary" in parameters:
+            user = self._existing_user(caller.account, str(parameters["UserName"]))
+            self._planter.set_user_boundary(user, str(parameters["PermissionsBoundary"]))
+        if before is None:
+            return
+        if operation in {"DeleteUser", "DeleteRole"}:
+            # What trusted the one that was deleted shows its id from now on, and does not trust a namesake.
+            replace_principal(self._carriers(), before.arn, before.unique_id)
+        elif isinstance(before, User):
+            renamed = self._world.user_with_id(before.account, before.unique_id)
+            if renamed is not None and renamed.arn != before.arn:
+                self._upkeep.move_tags(before, renamed)
+                replace_principal(self._carriers(), before.arn, renamed.arn)
+
+    def _carriers(self) -> Iterator[Carrier]:
+        yield from self._upkeep.trust_policies()
+        yield from self._vault.resource_policies()
+
+    # --- checks -----------------------------------------------------------------------------------------------
+
+    def _check_document(self, document: _Document, parameters: Parameters) -> None:
+        text = str(parameters[document.parameter])
+        checked = check_policy(parse_json(text, "policy"), document.kind, name="policy")
+        if checked.policy is None:
+            raise malformed_policy(checked.aws_message)
+        if sum(not letter.isspace() for letter in text) > document.limit:
+            words = document.limit_words.format_map({key: str(value) for key, value in parameters.items()})
+            raise refusal("LimitExceeded", words, 409)
+        if document.kind == "trust":
+            for arn in principals_of(text):
+                if not self._exists(arn):
+                    raise malformed_policy(f'Invalid principal in policy: "AWS":"{arn}"')
+
+    def _exists(self, principal: str) -> bool:
+        """A user or role of this sandbox that is named must exist; of accounts elsewhere nothing is known."""
+        arn = parse_arn(principal)
+        if arn is None or arn.service != "iam" or arn.account not in self._world.partitions:
+            return True
+        if arn.partition != self._world.partitions[arn.account]:
+            return False
+        if arn.resource_type == "role":
+            return self._world.role_at(principal) is not None
+        if arn.resource_type == "user":
+            user = self._world.user_named(arn.account, arn.resource_name)
+            return user is not None and user.arn == principal
+        return True
+
+    def _bring_in(self, parameters: Parameters, account: str) -> None:
+        self._world.bring_in(account, str(parameters["PolicyArn"]))
+
+    def _bring_in_all(self, parameters: Parameters, account: str) -> None:
+        if parameters.get("Scope", "All") != "Local":
+            self._world.bring_in_all(account)
+
+    def _check_boundary(self, parameters: Parameters, account: str) -> None:
+        if "PermissionsBoundary" not in parameters:
+            return
+        arn = str(parameters["PermissionsBoundary"])
+        self._world.bring_in(account, arn)
+        if self._world.managed_policy(account, arn) is None:
+            raise _no_such_entity(f"Scope ARN: {arn} does not exist or is not attachable.")
+
+    def _check_new_user(self, parameters: Parameters, account: str) -> None:
+        self._check_name_is_free("User", str(parameters["UserName"]), account)
+        self._check_boundary(parameters, account)
+
+    def _check_new_role(self, parameters: Parameters, account: str) -> None:
+        self._check_name_is_free("Role", str(parameters["RoleName"]), account)
+        self._check_boundary(parameters, account)
+
+    def _check_name_is_free(self, kind: str, name: str, account: str) -> None:
+        """Names are unique whatever their case."""
+        if self._upkeep.has_name_like(account, kind, name):
+            raise refusal("EntityAlreadyExists", f"{kind} with name {name} already exists.", 409)
+
+    def _keep_what_is_not_updated(self, parameters: dict[str, object], account: str) -> None:
+        """moto would reset what an UpdateRole leaves out."""
+        role = self._world.role_named(account, str(parameters["RoleName"]))
+        if role is not None:
+            parameters.setdefault("MaxSessionDuration", role.max_session_duration)
+            parameters.setdefault("Description", self._upkeep.description_of(role))
+
+    def _check_codes(self, parameters: Parameters, account: str, now: float) -> None:
+        self._existing_user(account, str(parameters["UserName"]))
+        serial = str(parameters["SerialNumber"])
+        device = self._world.virtual_mfa_device(serial)
+        if device is None or f"::{account}:" not in serial:
+            raise _no_such_entity(f"VirtualMFADevice with serial number {serial} doesn't exist.")
+        codes = str(parameters["AuthenticationCode1"]), str(parameters["AuthenticationCode2"])
+        if not totp.are_consecutive(device.seed, *codes, now):
+            raise refusal("InvalidAuthenticationCode", "Authentication code for device is not valid.", 403)
+
+    def _check_policy_is_detached(self, parameters: Parameters, account: str) -> None:
+        if self._upkeep.is_attached(account, str(parameters["PolicyArn"])):
+            raise _conflict("Cannot delete a policy attached to entities.")
+
+    def _check_user_is_bare(self, parameters: Parameters, account: str) -> None:
+        user = self._world.user_named(account, str(parameters["UserName"]))
+        if user is None:
+            return
+        for words, is_so in self._upkeep.belongings(user).items():
+            if is_so:
+                raise _conflict(f"Cannot delete entity, must {words} first.")
+
+    def _existing_user(self, account: str, name: str) -> User:
+        user = self._world.user_named(account, name)
+        if user is None:
+            raise _no_such_entity(f"The user with name {name} cannot be found.")
+        return user
+
+
+def _no_such_entity(message: str) -> SandboxRefusal:
+    return refusal("NoSuchEntity", message, 404)
+
+
+def _conflict(message: str) -> SandboxRefusal:
+    return refusal("DeleteConflict", message, 409)

@@ -1,0 +1,89 @@
+"""A seed -> the sandbox's world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dsops.errors import SeedInvalid
+from dsops.sandbox.backends import PolicyText
+from dsops.sandbox.planter import Planter
+from dsops.sandbox.seed_model import ADMIN, Seed, SeedAccount, SeedRegion, SeedUser
+from dsops.sandbox.service import Sandbox
+from dsops.sandbox.vault import Place
+from dsops.sandbox.world import World
+
+_FULL_RIGHTS = PolicyText(
+    "full-rights", '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
+)
+
+
+def plant(sandbox: Sandbox, seed: Seed) -> None:
+    """Puts everything of the seed into an empty sandbox. Raises SeedInvalid for what moto's IAM does not take."""
+    with sandbox.world.lock:
+        sandbox.region = seed.region
+        sandbox.default_account = seed.accounts[0].account
+        sandbox.default_identity = seed.default_identity
+        for account in seed.accounts:
+            sandbox.world.add_account(account.account, account.partition)
+        for account in seed.accounts:
+            try:
+                _plant_account(sandbox.world, Planter(sandbox.world), account)
+            except Exception as error:  # moto's exceptions have no root of their own below Exception
+                raise SeedInvalid(f"account {account.account} can't be made", why=str(error)) from error
+            for region, held in account.regions.items():
+                _plant_region(sandbox, Place(account.account, region), held)
+
+
+def _plant_account(world: World, planter: Planter, account: SeedAccount) -> None:
+    owner = account.account
+    if account.root is not None:
+        world.root_keys[account.root.access_key_id] = (owner, account.root.secret_access_key)
+    for policy in account.policies:
+        planter.add_policy(owner, "/", policy.name, policy.text)
+    for group, policies in account.groups.items():
+        planter.add_group(owner, group)
+        _put(planter, owner, "group", group, policies)
+    users = account.users
+    if all(user.name != ADMIN for user in users):
+        users = (*users, SeedUser(ADMIN))
+    for user in users:
+        _plant_user(world, planter, owner, user)
+    for role in account.roles:
+        made = planter.add_role(
+            owner, role.name, role.trust, role.path, role.tags, role.max_session_duration, role.unique_id
+        )
+        _put(planter, owner, "role", role.name, role.policies)
+        if role.boundary:
+            planter.set_role_boundary(made, role.boundary)
+        if role.source_ip:
+            world.source_ips[made.unique_id] = role.source_ip
+
+
+def _plant_user(world: World, planter: Planter, owner: str, user: SeedUser) -> None:
+    made = planter.add_user(owner, user.name, user.path, user.tags, user.unique_id)
+    planter.add_key(made, user.key.access_key_id, user.key.secret_access_key)
+    for device in user.devices:
+        planter.add_mfa_device(made, device.path, device.name, device.seed)
+    for group in user.groups:
+        planter.join_group(made, group)
+    policies = (*user.policies, _FULL_RIGHTS) if user.name == ADMIN else user.policies
+    _put(planter, owner, "user", user.name, policies)
+    if user.boundary:
+        planter.set_user_boundary(made, user.boundary)
+    if user.source_ip:
+        world.source_ips[made.unique_id] = user.source_ip
+
+
+def _put(planter: Planter, owner: str, kind: str, holder: str, policies: Iterable[PolicyText]) -> None:
+    for policy in policies:
+        planter.put_policy(owner, kind, holder, policy)
+
+
+def _plant_region(sandbox: Sandbox, place: Place, held: SeedRegion) -> None:
+    for name, secret in held.secrets.items():
+        sandbox.vault.put_secret(place, name, secret.string, secret.binary, secret.policy)
+    for name, value in held.parameters.items():
+        if isinstance(value, str):
+            sandbox.vault.put_parameter(place, name, value, "SecureString")
+        else:
+            sandbox.vault.put_parameter(place, name, ",".join(value), "StringList")

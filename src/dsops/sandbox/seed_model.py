@@ -1,0 +1,98 @@
+"""What a sandbox starts with: accounts and all that is in them. Made from a seed file, or by `dsops.seed`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from dsops.sandbox.backends import PolicyText
+from dsops.sandbox.world import Tags
+
+DEFAULT_ACCOUNT = "123456789012"
+DEFAULT_REGION = "us-east-1"
+ADMIN = "admin"
+
+
+class SeedKey(NamedTuple):
+    """An access key; "" for what is to be made up."""
+
+    access_key_id: str
+    secret_access_key: str
+
+
+class SeedDevice(NamedTuple):
+    """A virtual MFA device; `seed` "" is made up."""
+
+    name: str
+    seed: str
+    path: str = "/"
+
+
+class SeedUser(NamedTuple):
+    """A user, with one access key."""
+
+    name: str
+    key: SeedKey = SeedKey("", "")
+    unique_id: str = ""
+    path: str = "/"
+    devices: tuple[SeedDevice, ...] = ()
+    source_ip: str = ""
+    groups: tuple[str, ...] = ()
+    tags: Tags = ()
+    policies: tuple[PolicyText, ...] = ()
+    """Inline ones; a managed one is its ARN with "" as text."""
+    boundary: str = ""
+    """The ARN of a managed policy."""
+
+
+class SeedRole(NamedTuple):
+    """A role."""
+
+    name: str
+    trust: str
+    unique_id: str = ""
+    path: str = "/"
+    source_ip: str = ""
+    tags: Tags = ()
+    policies: tuple[PolicyText, ...] = ()
+    boundary: str = ""
+    max_session_duration: int = 3600
+
+
+class SeedSecret(NamedTuple):
+    """A secret of Secrets Manager; one of `string` and `binary` (base64) is set."""
+
+    string: str | None
+    binary: str | None = None
+    policy: str | None = None
+
+
+class SeedRegion(NamedTuple):
+    """What an account holds in one region."""
+
+    secrets: Mapping[str, SeedSecret]
+    parameters: Mapping[str, str | tuple[str, ...]]
+    """Texts become SecureStrings, several texts a StringList."""
+
+
+class SeedAccount(NamedTuple):
+    """One account. A user `admin` with full rights is added if it isn't among the users."""
+
+    account: str
+    partition: str = "aws"
+    root: SeedKey | None = None
+    users: tuple[SeedUser, ...] = ()
+    groups: Mapping[str, tuple[PolicyText, ...]] = {}
+    roles: tuple[SeedRole, ...] = ()
+    policies: tuple[PolicyText, ...] = ()
+    """Managed policies of its own."""
+    regions: Mapping[str, SeedRegion] = {}
+
+
+class Seed(NamedTuple):
+    """The first account is the default one."""
+
+    accounts: tuple[SeedAccount, ...] = (SeedAccount(DEFAULT_ACCOUNT),)
+    region: str = DEFAULT_REGION
+    default_identity: str = ADMIN
+    """Whose keys a command gets when nobody says `--as`."""

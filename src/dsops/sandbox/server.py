@@ -1,0 +1,140 @@
+"""The sandbox on a port: WSGI on waitress, one process, on 127.0.0.1 unless told otherwise."""
+
+from __future__ import annotations
+
+import base64
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from threading import Thread
+from types import TracebackType
+from typing import Any, Self
+
+from dsops.errors import SandboxUnavailable
+from dsops.sandbox.answers import json_refusal, query_refusal
+from dsops.sandbox.control import PREFIX, Control
+from dsops.sandbox.refusals import refusal
+from dsops.sandbox.route import MAX_BODY, wants_json_error
+from dsops.sandbox.service import Answered, Sandbox, new_request_id
+from dsops.sandbox.wire import HttpAnswer, HttpRequest
+
+LOOPBACK = "127.0.0.1"
+_THREADS = 8
+_CLOSING_SECONDS = 5
+
+StartResponse = Callable[[str, list[tuple[str, str]]], object]
+Environ = dict[str, Any]  # PEP 3333: any values, read with their types right below
+
+
+def application(sandbox: Sandbox, control: Control) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
+    """The WSGI application."""
+
+    def respond(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        request = read_request(environ)
+        if request.path.startswith(PREFIX):
+            answer = _guarded(lambda: Answered(control.handle(request), ""), request)
+        else:
+            answer = _guarded(lambda: sandbox.handle(request), request)
+        status = HTTPStatus(answer.answer.status)
+        start_response(f"{status.value} {status.phrase}", _headers(answer))
+        return [answer.answer.body]
+
+    return respond
+
+
+def read_request(environ: Environ) -> HttpRequest:
+    """The request as it stood on the wire."""
+    headers = {
+        name[5:].replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_") and isinstance(value, str)
+    }
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(name):
+            headers[name.replace("_", "-").lower()] = environ[name]
+    path, _, query = environ["REQUEST_URI"].partition("?")
+    body: bytes = environ["wsgi.input"].read()
+    return HttpRequest(environ["REQUEST_METHOD"], path, query, headers, body, environ["REMOTE_ADDR"])
+
+
+class Server:
+    """A sandbox that listens; ends with `close` or the `with` block."""
+
+    def __init__(self, sandbox: Sandbox, host: str = LOOPBACK, port: int = 0) -> None:
+        """`port` 0 takes a free one. Raises SandboxUnavailable when the port is taken."""
+        from waitress.server import create_server
+
+        self.sandbox = sandbox
+        self.control = Control(sandbox)
+        try:
+            self._server = create_server(
+                application(sandbox, self.control), host=host, port=port, threads=_THREADS, ident="dsops-sandbox",
+                max_request_body_size=MAX_BODY + 65536, clear_untrusted_proxy_headers=True, backlog=1024,
+            )  # fmt: skip
+        except OSError as error:
+            raise SandboxUnavailable(
+                f"the sandbox can't listen on {host}:{port}",
+                why=error.strerror or str(error),
+                hint="choose another port with --port, or none for a free one",
+            ) from error
+        self.host = host
+        self.port: int = self._server.effective_port
+        self._thread: Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """What AWS_ENDPOINT_URL is set to."""
+        return f"http://{LOOPBACK if self.host in {'0.0.0.0', ''} else self.host}:{self.port}"  # noqa: S104
+
+    def run(self) -> None:
+        """Serves until the process is interrupted."""
+        self._server.run()
+
+    def start(self) -> Self:
+        """Serves in a thread of its own; requests are taken from now on."""
+        self._thread = Thread(target=self._server.run, name="dsops-sandbox", daemon=True)
+        self._thread.start()
+        return self
+
+    def close(self) -> None:
+        """Ends every connection and frees the port."""
+        self._server.trigger.pull_trigger(self._close_everything)
+        if self._thread is not None:
+            self._thread.join(_CLOSING_SECONDS)
+        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=_CLOSING_SECONDS)
+
+    def _close_everything(self) -> None:
+        for channel in list(self._server.active_channels.values()):
+            channel.handle_close()
+        self._server.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _guarded(work: Callable[[], Answered], request: HttpRequest) -> Answered:
+    """The answer; a bug of ours or of moto is AWS's InternalFailure to the client, and told on stderr."""
+    try:
+        return work()
+    except Exception:  # noqa: BLE001 - the server goes on serving
+        traceback.print_exc(file=sys.stderr)
+        request_id = new_request_id()
+        failed = refusal("InternalFailure", "The sandbox failed; its standard error says where.", 500)
+        answer = json_refusal(failed) if wants_json_error(request) else query_refusal("", failed, request_id)
+        return Answered(answer, request_id)
+
+
+def _headers(answered: Answered) -> list[tuple[str, str]]:
+    answer: HttpAnswer = answered.answer
+    headers = [*answer.headers, ("Content-Length", str(len(answer.body)))]
+    if answered.request_id and answer.status != 413:
+        headers.append(("x-amzn-RequestId", answered.request_id))
+        extended = base64.b64encode(answered.request_id.encode()).decode()
+        headers.append(("x-amz-sts-extended-request-id", extended))
+    return headers

@@ -1,0 +1,187 @@
+"""The sandbox itself: an HTTP request in, AWS's answer out. No sockets; `server.py` puts it on the network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+from uuid import UUID
+
+from dsops.errors import SandboxRefusal
+from dsops.sandbox import fence
+from dsops.sandbox.answers import json_answer, json_refusal, query_answer, query_refusal
+from dsops.sandbox.authorize import Judge, Question
+from dsops.sandbox.caller import Caller, authenticate
+from dsops.sandbox.clock import Clock
+from dsops.sandbox.context import request_context
+from dsops.sandbox.events import Events
+from dsops.sandbox.iam_rules import IamRules
+from dsops.sandbox.parameters import read_parameters
+from dsops.sandbox.probe import probe
+from dsops.sandbox.refusals import invalid_token, refusal
+from dsops.sandbox.resources import Resources
+from dsops.sandbox.route import Route, find_route, wants_json_error
+from dsops.sandbox.secrets import read_batch, read_secret
+from dsops.sandbox.sessions import Sessions
+from dsops.sandbox.sts import Sts, check_role_arn
+from dsops.sandbox.turn import Turn
+from dsops.sandbox.vault import Place, Vault
+from dsops.sandbox.wire import HttpAnswer, HttpRequest
+from dsops.sandbox.world import World
+
+
+class Answered(NamedTuple):
+    """An answer and the id by which events and decisions know the request."""
+
+    answer: HttpAnswer
+    request_id: str
+
+
+class Sandbox:
+    """One local AWS. A process has one at a time: moto's backends are the process's."""
+
+    def __init__(self, clock: Clock | None = None, kept_events: int = 10_000) -> None:
+        self.clock = clock or Clock()
+        self.region = "us-east-1"
+        """Where secrets without a region are, and what clients are told to use."""
+        self.default_account = ""
+        self.default_identity = "admin"
+        self.world = World()
+        probe(self.world)
+        self.vault = Vault(self.world)
+        self.sessions = Sessions()
+        self.judge = Judge(self.world)
+        self.events = Events(kept_events)
+        self.sts = Sts(self.world, self.sessions, self.judge)
+        self._resources = Resources(self.world, self.vault)
+        self._iam = IamRules(self.world, self.vault)
+
+    def move_clock(self, now: float | None, advance_seconds: float, *, is_frozen: bool | None = None) -> None:
+        """Goes to a moment, on by some seconds, and stops or runs from there."""
+        before = self.clock.now()
+        if now is not None:
+            self.clock.set(now)
+        self.clock.advance(advance_seconds)
+        if is_frozen is not None:
+            self.clock.freeze(is_frozen=is_frozen)
+        if self.clock.now() < before:
+            # Codes that were used in a future that has not been yet are good again.
+            self.world.forget_used_codes()
+
+    def handle(self, request: HttpRequest) -> Answered:
+        """AWS's answer to a request, whatever it is."""
+        request_id = new_request_id()
+        route: Route | None = None
+        try:
+            found = find_route(request)
+            if isinstance(found, HttpAnswer):
+                return Answered(found, request_id)
+            route = found
+            with self.world.lock:
+                answer = self._serve(request, route, request_id)
+        except SandboxRefusal as refused:
+            answer = _refused(request, route, refused, request_id)
+        return Answered(answer, request_id)
+
+    def _serve(self, request: HttpRequest, route: Route, request_id: str) -> HttpAnswer:
+        if route.service == "sts" and route.operation not in self.sts.operations:
+            raise refusal("InvalidAction", f"Could not find operation {route.operation} for version 2011-06-15")
+        now = self.clock.now()
+        caller = authenticate(
+            request, route.service, self.world, self.sessions, now=now, wall=self.clock.wall()
+        )
+        if route.operation == "AssumeRole":
+            check_role_arn(route.fields)
+        turn = Turn(
+            caller, route.operation, read_parameters(route),
+            request_context(self.world, caller, request.peer, request.headers.get("user-agent", ""), now),
+            now, request_id,
+        )  # fmt: skip
+        try:
+            answer = self._perform(route, turn)
+        except SandboxRefusal as refused:
+            self.events.add(request, route, turn, refused)
+            raise
+        self.events.add(request, route, turn, None)
+        return answer
+
+    def _perform(self, route: Route, turn: Turn) -> HttpAnswer:
+        if route.service == "sts":
+            result = self.sts.perform(turn)
+            return query_answer("sts", turn.operation, result, turn.request_id, as_json=route.wants_json)
+        account, region = turn.caller.account, turn.caller.region
+        if route.service == "iam":
+            _refuse_restricted(turn.caller)
+        elif not fence.knows_region(region):
+            raise refusal("InvalidRegion", f"The dsops sandbox has no region {region}: botocore knows none such.")
+        if route.service == "ssm":
+            self.vault.open_parameters()
+        for question in self._resources.questions(route.service, turn.operation, turn.parameters, turn.caller):
+            self._require(turn, question)
+            account = question.account
+        if route.service == "secretsmanager":
+            return self._perform_secrets(turn, account)
+        if route.service == "iam":
+            return self._perform_iam(turn)
+        return self._moto(route.service, turn, turn.parameters, account, region)
+
+    def _perform_secrets(self, turn: Turn, account: str) -> HttpAnswer:
+        caller, parameters = turn.caller, dict(turn.parameters)
+        if turn.operation == "GetSecretValue":
+            return json_answer(read_secret(self.vault, caller, parameters))
+        if turn.operation == "BatchGetSecretValue":
+
+            def check(secret_id: str) -> None:
+                action = "secretsmanager:GetSecretValue"
+                self._require(turn, self._resources.of_secret(action, secret_id, caller, {}))
+
+            return json_answer(read_batch(self.vault, caller, parameters, check))
+        region = caller.region
+        if "SecretId" in parameters:
+            # The full ARN: what was allowed is what moto finds, whatever form of the name was sent.
+            secret = self.vault.find_secret(turn.text("SecretId"), Place(account, region))
+            if secret is not None:
+                parameters["SecretId"], region = secret.arn, secret.region
+        return self._moto("secretsmanager", turn, parameters, account, region)
+
+    def _perform_iam(self, turn: Turn) -> HttpAnswer:
+        caller, operation = turn.caller, turn.operation
+        parameters = self._iam.before(operation, turn.parameters, caller, turn.now)
+        if self._iam.instead(operation, parameters, caller):
+            return query_answer("iam", operation, {}, turn.request_id)
+        memory = self._iam.memory(operation, parameters, caller)
+        answer = self._moto("iam", turn, parameters, caller.account, caller.region)
+        if answer.status == 200:
+            self._iam.after(operation, parameters, caller, memory)
+        return answer._replace(body=fence.with_request_id(answer.body, turn.request_id))
+
+    def _moto(
+        self, service: str, turn: Turn, parameters: Mapping[str, object], account: str, region: str
+    ) -> HttpAnswer:
+        return fence.perform(service, turn.operation, parameters, account, region, turn.caller.key_id)
+
+    def _require(self, turn: Turn, question: Question) -> None:
+        context = {**turn.context, "aws:ResourceAccount": (question.account,), **question.context}
+        self.judge.require(turn.caller, question._replace(context=context), turn.request_id, turn.now)
+
+
+def new_request_id() -> str:
+    """A random UUID (version 4)."""
+    return str(UUID(bytes=os.urandom(16), version=4))
+
+
+def _refuse_restricted(caller: Caller) -> None:
+    """IAM is closed to federated users and to GetSessionToken sessions without MFA, who hear that the token is bad."""
+    session = caller.session
+    if session is not None and session.kind != "role" and session.mfa_at is None:
+        raise invalid_token()
+
+
+def _refused(request: HttpRequest, route: Route | None, refused: SandboxRefusal, request_id: str) -> HttpAnswer:
+    if route is None:
+        if wants_json_error(request):
+            return json_refusal(refused)
+        return query_refusal("", refused, request_id)
+    if route.protocol == "json":
+        return json_refusal(refused)
+    return query_refusal(route.service, refused, request_id, as_json=route.wants_json)

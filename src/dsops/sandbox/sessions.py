@@ -1,0 +1,109 @@
+"""Temporary credentials: issued, looked up, forgotten when they expire.
+
+A session's secret key and token are computed from its key id under a key of this sandbox, so that a hundred thousand
+sessions cost little memory, and an expired one is still recognised as expired after it was forgotten.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import os
+from hashlib import sha256, sha512
+from typing import Literal, NamedTuple
+
+from dsops.sandbox import identifiers
+
+SessionKind = Literal["role", "user", "federated", "root"]
+_TOKEN_PREFIX = "SANDBOX"
+_TOKEN_LENGTH = len(_TOKEN_PREFIX) + 184
+_SWEEP_AT = 1024
+
+
+class PolicyLayer(NamedTuple):
+    """What was passed along when a session was issued: it may do only what this allows too."""
+
+    inline: str
+    """"" for none."""
+    managed_arns: tuple[str, ...]
+
+
+class Session(NamedTuple):
+    """What the sandbox remembers of one set of temporary credentials."""
+
+    kind: SessionKind
+    account: str
+    issuer_id: str
+    """AROA of the role, AIDA of the user, the account for its root: a re-created namesake is another issuer."""
+    name: str
+    """The role session's or federated user's name; "" for a GetSessionToken session."""
+    issued_at: float
+    expires_at: float
+    mfa_at: float | None = None
+    """When the caller showed a code; None without MFA. It is not handed on to an assumed role."""
+    tags: tuple[tuple[str, str], ...] = ()
+    """Passed and inherited session tags."""
+    transitive_keys: tuple[str, ...] = ()
+    source_identity: str = ""
+    policy: PolicyLayer | None = None
+    source_ip: str = ""
+    """Stands in for the address that the session's requests come from; "" for the real one."""
+
+
+class Issued(NamedTuple):
+    """The three parts that the client gets."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str
+    expires_at: float
+
+
+class Sessions:
+    """All sessions that are valid. Not safe for several threads: the sandbox's lock is held around it."""
+
+    def __init__(self) -> None:
+        self._key = os.urandom(32)
+        self._sessions: dict[str, Session] = {}
+        self._sweep_at = _SWEEP_AT
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def issue(self, session: Session) -> Issued:
+        """New credentials for it."""
+        if len(self._sessions) >= self._sweep_at:
+            self._forget_expired(session.issued_at)
+        key_id = identifiers.access_key_id("ASIA", session.account)
+        self._sessions[key_id] = session
+        token = self._token(key_id, session.expires_at)
+        return Issued(key_id, self.secret_of(key_id), token, session.expires_at)
+
+    def get(self, key_id: str) -> Session | None:
+        """The session of that key, expired or not; None when it is unknown or forgotten."""
+        return self._sessions.get(key_id)
+
+    def secret_of(self, key_id: str) -> str:
+        """The secret access key that belongs to a session's key id: 40 characters."""
+        return base64.b64encode(hmac.digest(self._key, key_id.encode(), sha256)[:30]).decode()
+
+    def token_expiry(self, key_id: str, token: str) -> float | None:
+        """When a token that this sandbox made for that key expires; None when the token is not that key's."""
+        if len(token) != _TOKEN_LENGTH or not token.startswith(_TOKEN_PREFIX):
+            return None
+        try:
+            raw = base64.b64decode(token[len(_TOKEN_PREFIX) :], validate=True)
+        except ValueError:
+            return None
+        expires_at = float(int.from_bytes(raw[:8], "big"))
+        return expires_at if hmac.compare_digest(self._token(key_id, expires_at), token) else None
+
+    def _token(self, key_id: str, expires_at: float) -> str:
+        expiry = int(expires_at).to_bytes(8, "big")
+        first = hmac.digest(self._key, b"1" + key_id.encode() + expiry, sha512)
+        second = hmac.digest(self._key, b"2" + key_id.encode() + expiry, sha512)
+        return _TOKEN_PREFIX + base64.b64encode(expiry + first + second).decode()
+
+    def _forget_expired(self, now: float) -> None:
+        self._sessions = {key: session for key, session in self._sessions.items() if session.expires_at > now}
+        self._sweep_at = max(_SWEEP_AT, 2 * len(self._sessions))

@@ -1,0 +1,29 @@
+"""One HTTP request and one answer, as the sandbox sees them: no sockets, no web framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class HttpRequest(NamedTuple):
+    """A request as it stood on the wire."""
+
+    method: str
+    path: str
+    """Still percent-encoded."""
+    query: str
+    """Still percent-encoded, without the `?`."""
+    headers: Mapping[str, str]
+    """Names in lower case; bytes of values as Latin-1 characters (PEP 3333)."""
+    body: bytes
+    peer: str
+    """The address that the connection came from."""
+
+
+class HttpAnswer(NamedTuple):
+    """An answer; `Date`, `Content-Length` and the request id are the server's business."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes

@@ -1,0 +1,178 @@
+"""A sandbox without a socket, and people who sign their requests to it with botocore's signer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from botocore.auth import SigV4Auth, SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.parsers import create_parser
+from botocore.serialize import create_serializer
+
+from dsops.sandbox.clock import Clock
+from dsops.sandbox.models import operation_model, service_model
+from dsops.sandbox.plant import plant
+from dsops.sandbox.seedfile import read_seed
+from dsops.sandbox.service import Sandbox
+from dsops.sandbox.wire import HttpAnswer, HttpRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dsops.sandbox.seed_model import Seed
+
+ACCOUNT = "111111111111"
+OTHER = "222222222222"
+PEER = "203.0.113.7"
+HOST = "127.0.0.1:4566"
+
+
+class RefusedError(Exception):
+    """What AWS answered."""
+
+    def __init__(self, code: str, message: str, status: int) -> None:
+        super().__init__(f"{status} {code}: {message}")
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """What a client signs with."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str | None = None
+
+    @classmethod
+    def of(cls, credentials: Mapping[str, str]) -> Keys:
+        """The `Credentials` of an STS answer."""
+        return cls(
+            access_key_id=credentials["AccessKeyId"],
+            secret_access_key=credentials["SecretAccessKey"],
+            session_token=credentials["SessionToken"],
+        )
+
+    def botocore(self) -> Credentials:
+        """For botocore's signers."""
+        return Credentials(self.access_key_id, self.secret_access_key, self.session_token)
+
+
+@dataclass(slots=True)
+class Lab:
+    """One sandbox with a seed in it."""
+
+    sandbox: Sandbox
+    region: str = "us-east-1"
+
+    @classmethod
+    def of(cls, seed: str | Seed, clock: Clock | None = None) -> Lab:
+        """A new one; there is one at a time in a process."""
+        sandbox = Sandbox(clock)
+        plant(sandbox, read_seed(seed, "seed.yaml") if isinstance(seed, str) else seed)
+        return cls(sandbox)
+
+    def user(self, name: str, account: str = ACCOUNT) -> Person:
+        """A user of the seed, with a long-term key."""
+        world = self.sandbox.world
+        user = world.user_named(account, name)
+        assert user is not None, f"no user {name} in {account}"
+        key_id, secret = world.keys_of(user)[0]
+        return Person(self, Keys(access_key_id=key_id, secret_access_key=secret))
+
+    def with_keys(self, keys: Keys) -> Person:
+        """Whoever these keys make."""
+        return Person(self, keys)
+
+
+@dataclass(slots=True)
+class Person:
+    """A client with keys."""
+
+    lab: Lab
+    keys: Keys
+    region: str = "us-east-1"
+    peer: str = PEER
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def request(self, service: str, operation: str, **parameters: object) -> HttpRequest:
+        """The signed request for an operation."""
+        model = operation_model(service, operation)
+        serializer = create_serializer(service_model(service).metadata["protocol"], include_validation=False)
+        serialized = serializer.serialize_to_request(parameters, model)
+        body = serialized["body"]
+        if isinstance(body, dict):
+            body = urlencode(body, doseq=True).encode()
+        headers = {**serialized["headers"], **self.headers}
+        return sign(self.keys, service, self.region, "POST", "/", headers, body, peer=self.peer)
+
+    def answer(self, service: str, operation: str, **parameters: object) -> HttpAnswer:
+        """The answer as it stands on the wire."""
+        return self.lab.sandbox.handle(self.request(service, operation, **parameters)).answer
+
+    def call(self, service: str, operation: str, **parameters: object) -> dict[str, Any]:
+        """The parsed answer; RefusedError for an error."""
+        answer = self.answer(service, operation, **parameters)
+        return parse(service, operation, answer)
+
+    def refused(self, service: str, operation: str, **parameters: object) -> RefusedError:
+        """The error that this call is answered with; fails the test when there is none."""
+        try:
+            answer = self.call(service, operation, **parameters)
+        except RefusedError as error:
+            return error
+        raise AssertionError(f"{operation} was not refused: {sorted(answer)}")
+
+    def assume(self, role_arn: str, session: str = "session", **more: object) -> Person:
+        """Whoever the role's session is."""
+        answer = self.call("sts", "AssumeRole", RoleArn=role_arn, RoleSessionName=session, **more)
+        return Person(self.lab, Keys.of(answer["Credentials"]), self.region, self.peer)
+
+    def refused_role(self, role_arn: str, session: str = "session", **more: object) -> RefusedError:
+        """The error that assuming the role is answered with."""
+        return self.refused("sts", "AssumeRole", RoleArn=role_arn, RoleSessionName=session, **more)
+
+    @property
+    def arn(self) -> str:
+        """What GetCallerIdentity says."""
+        arn: str = self.call("sts", "GetCallerIdentity")["Arn"]
+        return arn
+
+
+def sign(
+    keys: Keys, service: str, region: str, method: str, path: str, headers: Mapping[str, str], body: bytes = b"",
+    query: str = "", *, peer: str = PEER, presigned_seconds: int = 0,
+) -> HttpRequest:
+    """A request signed by botocore, in the header or, with `presigned_seconds`, in the query."""
+    url = f"http://{HOST}{path}" + (f"?{query}" if query else "")
+    request = AWSRequest(method=method, url=url, data=body, headers={"Host": HOST, **headers})
+    if presigned_seconds:
+        SigV4QueryAuth(keys.botocore(), service, region, expires=presigned_seconds).add_auth(request)
+    else:
+        SigV4Auth(keys.botocore(), service, region).add_auth(request)
+    prepared = request.prepare()
+    signed = {name.lower(): _text(value) for name, value in prepared.headers.items()}
+    path, _, query = prepared.url.removeprefix(f"http://{HOST}").partition("?")
+    return HttpRequest(method, path, query, signed, body, peer)
+
+
+def parse(service: str, operation: str, answer: HttpAnswer) -> dict[str, Any]:
+    """An answer as botocore reads it; RefusedError for an error."""
+    parser = create_parser(service_model(service).metadata["protocol"])
+    shape = operation_model(service, operation).output_shape
+    headers = {name.lower(): value for name, value in answer.headers}
+    parsed: dict[str, Any] = parser.parse(
+        {"status_code": answer.status, "headers": headers, "body": answer.body}, shape
+    )
+    if "Error" in parsed:
+        error = parsed["Error"]
+        raise RefusedError(error["Code"], error.get("Message", ""), answer.status)
+    return parsed
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value

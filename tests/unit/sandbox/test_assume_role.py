@@ -1,0 +1,529 @@
+"""AssumeRole: who may, for how long, with what along; in AWS's order and words."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.sandboxes import ACCOUNT, OTHER, Keys, Lab
+from tests.unit.sandbox.conftest import LabFactory
+
+JUMP = f"arn:aws:iam::{ACCOUNT}:role/team/Jump"
+LONG = f"arn:aws:iam::{ACCOUNT}:role/Long"
+TARGET = f"arn:aws:iam::{OTHER}:role/Target"
+EXTERNAL_ID = "unique-customer-id-12345"
+ALLOW_ALL = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}'
+
+
+def one_role(trust: str, caller_policies: str = "[]", more: str = "") -> str:
+    """A seed with the user `alice` and the role `R`."""
+    return f"""
+accounts:
+  "{ACCOUNT}":
+    users: {{alice: {{policies: {caller_policies}}}, bob: {{}}}}
+    roles: {{R: {{trust: {trust}{more}}}}}
+"""
+
+
+def trust(principal: str, condition: str = "{}", action: str = '"sts:AssumeRole"') -> str:
+    """A trust policy of one statement."""
+    return (
+        f'{{Version: "2012-10-17", Statement: {{Effect: Allow, Principal: {principal}, Action: {action}, '
+        f"Condition: {condition}}}}}"
+    )
+
+
+R = f"arn:aws:iam::{ACCOUNT}:role/R"
+MAY_ASSUME = '[{Version: "2012-10-17", Statement: {Effect: Allow, Action: "sts:AssumeRole", Resource: "*"}}]'
+ALICE = f'{{AWS: "arn:aws:iam::{ACCOUNT}:user/alice"}}'
+ROOT = f'{{AWS: "arn:aws:iam::{ACCOUNT}:root"}}'
+
+
+# --- the answer ------------------------------------------------------------------------------------------------
+
+
+def test_the_answer_has_awss_shape(lab: Lab) -> None:
+    """Elements in order, two-space indentation, no PackedPolicySize when nothing was passed."""
+    answer = lab.user("alice").answer("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1")
+
+    assert dict(answer.headers)["Content-Type"] == "text/xml"
+    shape = re.sub(r">[^<\n]+<", ">.<", answer.body.decode())
+    assert shape == (
+        '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">\n'
+        "  <AssumeRoleResult>\n"
+        "    <AssumedRoleUser>\n"
+        "      <AssumedRoleId>.</AssumedRoleId>\n"
+        "      <Arn>.</Arn>\n"
+        "    </AssumedRoleUser>\n"
+        "    <Credentials>\n"
+        "      <AccessKeyId>.</AccessKeyId>\n"
+        "      <SecretAccessKey>.</SecretAccessKey>\n"
+        "      <SessionToken>.</SessionToken>\n"
+        "      <Expiration>.</Expiration>\n"
+        "    </Credentials>\n"
+        "  </AssumeRoleResult>\n"
+        "  <ResponseMetadata>\n"
+        "    <RequestId>.</RequestId>\n"
+        "  </ResponseMetadata>\n"
+        "</AssumeRoleResponse>\n"
+    )
+
+
+def test_the_credentials_look_like_awss(lab: Lab) -> None:
+    """Prefix, lengths and alphabet; an hour from now."""
+    answer = lab.user("alice").call("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1")
+
+    credentials = answer["Credentials"]
+    assert re.fullmatch(r"ASIA[A-Z2-7]{16}", credentials["AccessKeyId"])
+    assert re.fullmatch(r"[A-Za-z0-9+/=]{40}", credentials["SecretAccessKey"])
+    assert re.fullmatch(r"[A-Za-z0-9+/=]{100,4095}", credentials["SessionToken"])
+    assert credentials["Expiration"] == datetime.fromtimestamp(int(lab.sandbox.clock.now()) + 3600, UTC)
+
+
+def test_the_session_drops_the_roles_path(lab: Lab) -> None:
+    """The ARN of a session has the role's name only; the id is the role's (measured)."""
+    answer = lab.user("alice").call("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1")
+
+    assert answer["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/Jump/s1"
+    assert re.fullmatch(r"AROA[A-Z2-7]{17}:s1", answer["AssumedRoleUser"]["AssumedRoleId"])
+
+
+def test_a_json_answer_is_given_to_who_asks_for_one(lab: Lab) -> None:
+    """`Accept: application/json`: the same in JSON, Expiration as a number."""
+    import json
+
+    alice = lab.user("alice")
+    alice.headers["Accept"] = "application/json"
+
+    content = json.loads(alice.answer("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1").body)
+
+    result = content["AssumeRoleResponse"]["AssumeRoleResult"]
+    assert result["Credentials"]["Expiration"] == int(lab.sandbox.clock.now()) + 3600
+
+
+def test_the_session_is_who_it_says(lab: Lab) -> None:
+    """GetCallerIdentity with the new credentials."""
+    assert lab.user("alice").assume(JUMP, "s1").arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/Jump/s1"
+
+
+# --- who may -----------------------------------------------------------------------------------------------------
+
+
+def test_a_refusal_does_not_say_why(lab: Lab) -> None:
+    """A role that refuses, one that does not exist, one at another path: the same words (measured)."""
+    nobody = lab.user("nobody")
+
+    for role in (JUMP, TARGET, f"arn:aws:iam::{ACCOUNT}:role/Missing", f"arn:aws:iam::{ACCOUNT}:role/Jump",
+                 "arn:aws:iam::999999999999:role/Elsewhere"):  # fmt: skip
+        refused = nobody.refused_role(role)
+        assert (refused.status, refused.code) == (403, "AccessDenied")
+        assert refused.message == (
+            f"User: arn:aws:iam::{ACCOUNT}:user/nobody is not authorized to perform: sts:AssumeRole on resource: {role}"
+        )
+
+
+def test_a_trust_that_names_the_account_leaves_it_to_the_callers_policy(make_lab: LabFactory) -> None:
+    """Root in the trust policy delegates: without a permission of her own Alice may not."""
+    assert make_lab(one_role(trust(ROOT), MAY_ASSUME)).user("alice").assume(R).arn.endswith("/R/session")
+    assert make_lab(one_role(trust(ROOT))).user("alice").refused_role(R).code == "AccessDenied"
+
+
+def test_a_trust_that_names_the_user_is_enough_in_one_account(make_lab: LabFactory) -> None:
+    """Alice needs no permission of her own (measured on live AWS); Bob is not Alice."""
+    lab = make_lab(one_role(trust(ALICE)))
+
+    assert lab.user("alice").assume(R).arn.endswith("/R/session")
+    assert lab.user("bob").refused_role(R).code == "AccessDenied"
+
+
+def test_across_accounts_both_sides_must_allow(make_lab: LabFactory) -> None:
+    """The trust policy names the user of the other account; her own policy must allow too."""
+    seed = """
+accounts:
+  "111111111111": {users: {alice: {policies: %s}}}
+  "222222222222":
+    roles: {R: {trust: %s}}
+"""
+    role = f"arn:aws:iam::{OTHER}:role/R"
+
+    assert make_lab(seed % (MAY_ASSUME, trust(ALICE))).user("alice").assume(role).arn.endswith("/R/session")
+    assert make_lab(seed % ("[]", trust(ALICE))).user("alice").refused_role(role).code == "AccessDenied"
+    make_lab(seed % (MAY_ASSUME, trust(ROOT.replace("111", "333")))).user("alice").refused_role(role)
+
+
+def test_an_external_id_must_be_sent_and_right(lab: Lab) -> None:
+    """Missing, wrong, in other case: refused; a session of Jump with the right one is let in."""
+    jump = lab.user("alice").assume(JUMP)
+
+    for wrong in ({}, {"ExternalId": "wrong-id"}, {"ExternalId": EXTERNAL_ID.upper()}):
+        assert jump.refused_role(TARGET, **wrong).code == "AccessDenied"
+    assert jump.assume(TARGET, ExternalId=EXTERNAL_ID).arn == f"arn:aws:sts::{OTHER}:assumed-role/Target/session"
+
+
+def test_who_is_not_the_trusted_role_is_refused_also_with_the_external_id(lab: Lab) -> None:
+    """Alice herself is not a session of Jump."""
+    assert lab.user("alice").refused_role(TARGET, ExternalId=EXTERNAL_ID).code == "AccessDenied"
+
+
+def test_an_explicit_deny_says_so_in_its_own_account(make_lab: LabFactory) -> None:
+    """And wins over every Allow."""
+    deny = '[{Version: "2012-10-17", Statement: {Effect: Deny, Action: "sts:AssumeRole", Resource: "*"}}]'
+
+    refused = make_lab(one_role(trust(ALICE), deny)).user("alice").refused_role(R)
+
+    assert refused.message.endswith(f"on resource: {R} with an explicit deny in an identity-based policy")
+
+
+def test_source_ip_of_the_seed_stands_in_for_the_peer(make_lab: LabFactory) -> None:
+    """A SourceIp condition can be met from loopback, and a session keeps the address of who assumed it."""
+    condition = '{IpAddress: {"aws:SourceIp": "203.0.113.0/24"}}'
+    seed = f"""
+accounts:
+  "{ACCOUNT}":
+    users:
+      inside: {{source_ip: 203.0.113.9}}
+      outside: {{}}
+    roles:
+      R: {{trust: {trust(ROOT.replace("root", "role/Hop"), condition)}}}
+      Hop: {{trust: {trust('"*"')}}}
+"""
+    lab = make_lab(seed)
+    inside, outside = lab.user("inside"), lab.user("outside")
+    inside.peer = outside.peer = "127.0.0.1"
+    hop = f"arn:aws:iam::{ACCOUNT}:role/Hop"
+
+    inside.assume(hop).assume(R)
+    assert outside.assume(hop).refused_role(R).code == "AccessDenied"
+    outside.peer = "203.0.113.10"
+    outside.assume(hop).assume(R)
+
+
+@pytest.mark.parametrize(
+    ("condition", "met", "missed"),
+    [
+        ('{StringLike: {"sts:RoleSessionName": "deploy-*"}}', {"session": "deploy-7"}, {"session": "other"}),
+        ('{StringEquals: {"aws:username": "alice"}}', {}, None),
+        ('{StringNotEquals: {"aws:username": "alice"}}', None, {}),
+        ('{DateGreaterThan: {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}', {}, None),
+        ('{DateLessThan: {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}', None, {}),
+        ('{StringEquals: {"aws:PrincipalTag/team": "blue"}}', None, {}),
+        ('{Bool: {"aws:SecureTransport": "true"}}', {}, None),
+        ('{StringEquals: {"aws:RequestedRegion": "us-east-1"}}', {}, None),
+        ('{"Null": {"aws:TokenIssueTime": "true"}}', {}, None),
+        ('{Bool: {"aws:MultiFactorAuthPresent": "true"}}', None, {}),
+        ('{BoolIfExists: {"aws:MultiFactorAuthPresent": "true"}}', {}, None),
+        ('{ArnLike: {"aws:PrincipalArn": "arn:aws:iam::*:user/al*"}}', {}, None),
+    ],
+)
+def test_the_condition_keys_of_a_call(
+    make_lab: LabFactory, condition: str, met: dict[str, str] | None, missed: dict[str, str] | None
+) -> None:
+    """Each with what meets it or what misses it."""
+    alice = make_lab(one_role(trust(ALICE, condition))).user("alice")
+
+    if met is not None:
+        alice.assume(R, **met)
+    if missed is not None:
+        assert alice.refused_role(R, **missed).code == "AccessDenied"
+
+
+# --- durations -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("duration", [900, 3600])
+def test_durations_up_to_the_roles_maximum(lab: Lab, duration: int) -> None:
+    """The role's default maximum is an hour."""
+    answer = lab.user("alice").call(
+        "sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1", DurationSeconds=duration
+    )
+
+    expiration: datetime = answer["Credentials"]["Expiration"]
+    assert expiration.timestamp() == int(lab.sandbox.clock.now()) + duration
+
+
+def test_more_than_the_role_allows_is_refused(lab: Lab) -> None:
+    """43200 is fine for a role that says so, and for no other."""
+    alice = lab.user("alice")
+
+    alice.assume(LONG, DurationSeconds=43200)
+    refused = alice.refused_role(JUMP, DurationSeconds=3601)
+    assert (refused.status, refused.code) == (400, "ValidationError")
+    assert refused.message == "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+
+
+@pytest.mark.parametrize(
+    ("duration", "bound"), [(899, "greater than or equal to 900"), (43201, "less than or equal to 43200")]
+)
+def test_the_schemas_bounds_come_before_the_role(lab: Lab, duration: int, bound: str) -> None:
+    """Also for a role that does not exist."""
+    refused = lab.user("alice").refused_role(f"arn:aws:iam::{ACCOUNT}:role/Missing", DurationSeconds=duration)
+
+    assert refused.message == (
+        f"1 validation error detected: Value '{duration}' at 'durationSeconds' failed to satisfy constraint: "
+        f"Member must have value {bound}"
+    )
+
+
+def test_a_chained_role_lasts_an_hour_at_most(lab: Lab) -> None:
+    """Whatever the role allows; the maximum of the role is named first when both are broken (measured)."""
+    jump = lab.user("alice").assume(JUMP)
+
+    assert jump.refused_role(LONG, DurationSeconds=3601).message == (
+        "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining."
+    )
+    assert jump.refused_role(JUMP, DurationSeconds=3601).message == (
+        "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+    )
+    jump.assume(LONG, DurationSeconds=3600)
+
+
+def test_a_get_session_token_session_counts_as_chaining(lab: Lab) -> None:
+    """Its credentials are temporary too."""
+    alice = lab.user("alice")
+    answer = alice.call("sts", "GetSessionToken")
+    session = lab.with_keys(Keys.of(answer["Credentials"]))
+
+    assert "role chaining" in session.refused_role(LONG, DurationSeconds=3601).message
+    session.assume(LONG)
+
+
+# --- the schema --------------------------------------------------------------------------------------------------
+
+
+def test_missing_parameters_are_null(lab: Lab) -> None:
+    """All that is missing in one message."""
+    refused = lab.user("alice").refused("sts", "AssumeRole")
+
+    assert refused.message == (
+        "2 validation errors detected: "
+        "Value null at 'roleArn' failed to satisfy constraint: Member must not be null; "
+        "Value null at 'roleSessionName' failed to satisfy constraint: Member must not be null"
+    )
+
+
+@pytest.mark.parametrize(
+    ("session", "constraint"),
+    [
+        ("a", "Member must have length greater than or equal to 2"),
+        ("x" * 65, "Member must have length less than or equal to 64"),
+        ("a b", r"Member must satisfy regular expression pattern: [\w+=,.@-]*"),
+        ("caf\u00e9", r"Member must satisfy regular expression pattern: [\w+=,.@-]*"),
+    ],
+)
+def test_session_names_are_checked(lab: Lab, session: str, constraint: str) -> None:
+    """Length and pattern, in the words of the schema; letters are ASCII."""
+    assert lab.user("alice").refused_role(JUMP, session).message == (
+        f"1 validation error detected: Value '{session}' at 'roleSessionName' failed to satisfy constraint: "
+        f"{constraint}"
+    )
+
+
+@pytest.mark.parametrize("arn", ["nothing-valid-in-here", "arn::b:::something/test-role", "arn:a:a::aaaaaaaaaaaaa:"])
+def test_a_malformed_arn_is_invalid(lab: Lab, arn: str) -> None:
+    """Before the session's name is looked at (recorded)."""
+    refused = lab.user("alice").refused_role(arn, "a b")
+
+    assert (refused.code, refused.message) == ("ValidationError", f"{arn} is invalid")
+
+
+def test_an_arn_that_is_one_gets_further(lab: Lab) -> None:
+    """`arn:a:b:::something/test-role` is well-formed (recorded)."""
+    assert "roleSessionName" in lab.user("alice").refused_role("arn:a:b:::something/test-role", "a b").message
+
+
+# --- policies that come along --------------------------------------------------------------------------------
+
+
+def test_a_session_policy_limits_what_the_role_may(lab: Lab) -> None:
+    """Only what both allow; the refusal names the session policy."""
+    jump = lab.user("alice").assume(JUMP)
+    narrow = (
+        '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", '
+        '"Resource": "arn:aws:secretsmanager:*:*:secret:prod/other-*"}}'
+    )
+
+    free = jump.assume(TARGET, ExternalId=EXTERNAL_ID)
+    bound = jump.assume(TARGET, ExternalId=EXTERNAL_ID, Policy=narrow)
+
+    assert free.call("secretsmanager", "GetSecretValue", SecretId="prod/db")["SecretString"]
+    refused = bound.refused("secretsmanager", "GetSecretValue", SecretId="prod/db")
+    assert refused.message.endswith("because no session policy allows the secretsmanager:GetSecretValue action")
+
+
+def test_a_session_policy_never_adds(lab: Lab) -> None:
+    """`*` in it gives nothing that the role has not."""
+    session = lab.user("alice").assume(JUMP).assume(TARGET, ExternalId=EXTERNAL_ID, Policy=ALLOW_ALL)
+
+    session.call("secretsmanager", "GetSecretValue", SecretId="prod/db")
+    assert session.refused("secretsmanager", "GetSecretValue", SecretId="dev/db").code == "AccessDeniedException"
+
+
+def test_a_session_policy_of_denials_leaves_nothing(lab: Lab) -> None:
+    """What the founding page's second example would give on AWS."""
+    denials = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": ["iam:*"], "Resource": "*"}]}'
+
+    session = lab.user("alice").assume(JUMP).assume(TARGET, ExternalId=EXTERNAL_ID, Policy=denials)
+
+    assert session.refused("secretsmanager", "GetSecretValue", SecretId="prod/db").code == "AccessDeniedException"
+
+
+def test_managed_session_policies_are_the_accounts_or_awss(lab: Lab) -> None:
+    """One that nobody has is refused; one of AWS limits."""
+    jump = lab.user("alice").assume(JUMP)
+    read_only = [{"arn": "arn:aws:iam::aws:policy/SecretsManagerReadWrite"}]
+
+    session = jump.assume(TARGET, ExternalId=EXTERNAL_ID, PolicyArns=read_only)
+    session.call("secretsmanager", "GetSecretValue", SecretId="prod/db")
+    nothing = [{"arn": "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"}]
+    session = jump.assume(TARGET, ExternalId=EXTERNAL_ID, PolicyArns=nothing)
+    session.refused("secretsmanager", "GetSecretValue", SecretId="prod/db")
+    missing = [{"arn": f"arn:aws:iam::{ACCOUNT}:policy/Missing"}]
+    assert jump.refused_role(TARGET, ExternalId=EXTERNAL_ID, PolicyArns=missing).status == 400
+
+
+@pytest.mark.parametrize("policy", ["no json", '{"Version": "2012-10-17"}', '{"Statement": {"Effect": "Allow"}}'])
+def test_a_malformed_session_policy_is_refused(lab: Lab, policy: str) -> None:
+    """MalformedPolicyDocument."""
+    refused = lab.user("alice").refused_role(JUMP, Policy=policy)
+
+    assert (refused.status, refused.code) == (400, "MalformedPolicyDocument")
+
+
+def test_too_much_policy_is_refused(lab: Lab) -> None:
+    """More than 2,048 characters, with how much too much."""
+    long = ALLOW_ALL.replace('"*"}', '"*", "Sid": "' + "a" * 2100 + '"}')
+
+    refused = lab.user("alice").refused_role(JUMP, Policy=long)
+
+    assert (refused.code, refused.message) == (
+        "PackedPolicyTooLarge", f"Packed policy consumes {-(-100 * len(long) // 2048)}% of allotted space"
+    )  # fmt: skip
+
+
+def test_the_size_is_told_when_something_was_passed(lab: Lab) -> None:
+    """PackedPolicySize, in percent."""
+    answer = lab.user("alice").call("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1", Policy=ALLOW_ALL)
+
+    assert 1 <= answer["PackedPolicySize"] <= 100
+
+
+# --- tags and source identity ------------------------------------------------------------------------------------
+
+
+def test_tags_need_tag_session(make_lab: LabFactory) -> None:
+    """Allowed the same way as the role itself."""
+    with_tags = one_role(trust(ALICE, action='["sts:AssumeRole", "sts:TagSession"]'))
+    tags = [{"Key": "project", "Value": "x"}]
+
+    make_lab(with_tags).user("alice").assume(R, Tags=tags)
+    refused = make_lab(one_role(trust(ALICE))).user("alice").refused_role(R, Tags=tags)
+    assert refused.message.endswith(f"is not authorized to perform: sts:TagSession on resource: {R}")
+
+
+def test_transitive_tags_go_along_the_chain(make_lab: LabFactory) -> None:
+    """They need TagSession on the next hop too, and can't be passed again."""
+    both = '["sts:AssumeRole", "sts:TagSession"]'
+    hop = f'{{AWS: "arn:aws:iam::{ACCOUNT}:role/R"}}'
+    tagged = '{StringEquals: {"aws:PrincipalTag/kept": "1"}}'
+    roles = f"{{Strict: {{trust: {trust(hop)}}}, Free: {{trust: {trust(hop, tagged, both)}}}, "
+    lab = make_lab(one_role(trust(ALICE, action=both)).replace("roles: {", f"roles: {roles}"))
+    role = f"arn:aws:iam::{ACCOUNT}:role"
+    first = lab.user("alice").assume(R, Tags=[{"Key": "kept", "Value": "1"}], TransitiveTagKeys=["kept"])
+
+    first.assume(f"{role}/Free")
+    assert first.refused_role(f"{role}/Strict").message.endswith(f"sts:TagSession on resource: {role}/Strict")
+    conflict = first.refused_role(f"{role}/Free", Tags=[{"Key": "KEPT", "Value": "2"}])
+    assert conflict.code == "InvalidParameterValue"
+    assert conflict.message.startswith("One of the specified transitive tag keys can't be set because it conflicts")
+
+
+def test_only_transitive_tags_reach_the_second_hop(make_lab: LabFactory) -> None:
+    """What the third hop sees of the tags that the first one set."""
+    both = '["sts:AssumeRole", "sts:TagSession"]'
+    step = f'{{AWS: "arn:aws:iam::{ACCOUNT}:root"}}'
+    allowed = '[{Version: "2012-10-17", Statement: {Effect: Allow, Action: "sts:*", Resource: "*"}}]'
+    seed = f"""
+accounts:
+  "{ACCOUNT}":
+    users: {{alice: {{policies: {allowed}}}}}
+    roles:
+      A: {{trust: {trust(step, action=both)}, policies: {allowed}}}
+      B: {{trust: {trust(step, action=both)}, policies: {allowed}}}
+      Kept: {{trust: {trust(step, '{StringEquals: {"aws:PrincipalTag/kept": "1"}}', both)}}}
+      Dropped: {{trust: {trust(step, '{StringEquals: {"aws:PrincipalTag/dropped": "1"}}', both)}}}
+"""
+    role = f"arn:aws:iam::{ACCOUNT}:role"
+    tags = [{"Key": "kept", "Value": "1"}, {"Key": "dropped", "Value": "1"}]
+    second = make_lab(seed).user("alice").assume(f"{role}/A", Tags=tags, TransitiveTagKeys=["kept"]).assume(f"{role}/B")
+
+    second.assume(f"{role}/Kept")
+    assert second.refused_role(f"{role}/Dropped").code == "AccessDenied"
+
+
+@pytest.mark.parametrize(
+    ("tags", "transitive", "message"),
+    [
+        (["a", "A"], [], "Duplicate tag keys found. Please note that Tag keys are case insensitive."),
+        (["a"], ["b"], "The specified transitive tag key must be included in the requested tags."),
+        (["aws:a"], [], "Tag keys that begin with aws: are reserved."),
+    ],
+)
+def test_tags_that_contradict_are_refused(lab: Lab, tags: list[str], transitive: list[str], message: str) -> None:
+    """InvalidParameterValue, in AWS's words where they are known."""
+    passed = [{"Key": key, "Value": "v"} for key in tags]
+
+    refused = lab.user("alice").refused_role(JUMP, Tags=passed, TransitiveTagKeys=transitive)
+
+    assert (refused.status, refused.code, refused.message) == (400, "InvalidParameterValue", message)
+
+
+def test_source_identity_is_echoed_inherited_and_fixed(lab: Lab) -> None:
+    """It goes along the chain, also where it is not sent again, and can't be changed."""
+    answer = lab.user("alice").call(
+        "sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1", SourceIdentity="alice@example.com"
+    )
+    jump = lab.with_keys(Keys.of(answer["Credentials"]))
+    again = jump.call("sts", "AssumeRole", RoleArn=LONG, RoleSessionName="s2")
+
+    assert answer["SourceIdentity"] == again["SourceIdentity"] == "alice@example.com"
+    refused = jump.refused_role(LONG, SourceIdentity="bob")
+    assert (refused.code, refused.message) == (
+        "ValidationError", "The source identity is already set for this assume role session"
+    )  # fmt: skip
+    jump.assume(LONG, SourceIdentity="alice@example.com")
+
+
+def test_source_identity_needs_its_own_permission_also_when_inherited(lab: Lab) -> None:
+    """Target's trust policy allows AssumeRole only."""
+    jump = lab.user("alice").assume(JUMP, SourceIdentity="alice")
+
+    refused = jump.refused_role(TARGET, ExternalId=EXTERNAL_ID)
+
+    assert refused.message.endswith(f"is not authorized to perform: sts:SetSourceIdentity on resource: {TARGET}")
+
+
+def test_a_source_identity_that_the_trust_rejects_is_reported_as_such(make_lab: LabFactory) -> None:
+    """A wrong value refuses SetSourceIdentity, a missing one AssumeRole (measured)."""
+    condition = '{StringEquals: {"sts:SourceIdentity": "alice"}}'
+    both = '["sts:AssumeRole", "sts:SetSourceIdentity"]'
+    alice = make_lab(one_role(trust(ALICE, condition, both))).user("alice")
+
+    alice.assume(R, SourceIdentity="alice")
+    assert "sts:SetSourceIdentity" in alice.refused_role(R, SourceIdentity="mallory").message
+    assert "sts:AssumeRole" in alice.refused_role(R).message
+
+
+# --- who never may -----------------------------------------------------------------------------------------------
+
+
+def test_root_may_not_assume_roles(make_lab: LabFactory) -> None:
+    """An account's root user."""
+    seed = one_role(trust(ROOT)).replace(
+        f'"{ACCOUNT}":', f'"{ACCOUNT}":\n    root: {{access_key_id: AKIAROOTROOTROOTROOT, secret_access_key: s3cr3t}}'
+    )
+    root = make_lab(seed).with_keys(Keys(access_key_id="AKIAROOTROOTROOTROOT", secret_access_key="s3cr3t"))
+
+    assert root.refused_role(R).message == "Roles may not be assumed by root accounts."
+    assert root.arn == f"arn:aws:iam::{ACCOUNT}:root"
