@@ -59,7 +59,10 @@ def test_the_old_name_of_the_token_is_read_too() -> None:
     """AWS_SECURITY_TOKEN, unless the newer one is set."""
     old = ambient_from_environment({**KEYS, "AWS_SECURITY_TOKEN": "old"})
     both = ambient_from_environment({**KEYS, "AWS_SECURITY_TOKEN": "old", "AWS_SESSION_TOKEN": "new"})
-    assert [each.session_token.reveal() for each in (old, both) if each and each.session_token] == ["old", "new"]
+    assert [each.session_token.reveal() for each in (old, both) if each and each.session_token] == [
+        "old",
+        "new",
+    ]
 
 
 def test_a_line_break_at_the_end_is_not_part_of_a_key() -> None:
@@ -129,7 +132,9 @@ class World:
 
     def load(self, profile: str = "", **environ: str) -> ambient.Ambient:
         """The base credentials that a client there has."""
-        return load_ambient({**self.environ, **environ}, str(self.folder), profile, now=NOON, timeout_seconds=60)
+        return load_ambient(
+            {**self.environ, **environ}, str(self.folder), profile, now=NOON, timeout_seconds=60
+        )
 
     def failure(self, profile: str = "", **environ: str) -> DsopsError:
         """The error that a client there gets."""
@@ -275,12 +280,12 @@ def test_a_role_that_refuses(world: World) -> None:
 
 def test_a_containers_credentials(world: World) -> None:
     """ECS and the like: the address is in the client's environment."""
-    body = (
-        b'{"AccessKeyId": "ASIACONTAINER", "SecretAccessKey": "s", "Token": "t", "Expiration": "2099-01-01T00:00:00Z"}'
-    )
+    keys = b'"AccessKeyId": "ASIACONTAINER", "SecretAccessKey": "s", "Token": "t"'
+    body = b"{" + keys + b', "Expiration": "2099-01-01T00:00:00Z"}'
     with StubServer(lambda _: Answer(body=body)) as server:
         found = world.load(
-            AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{server.url}/creds", AWS_CONTAINER_AUTHORIZATION_TOKEN="Bearer x"
+            AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{server.url}/creds",
+            AWS_CONTAINER_AUTHORIZATION_TOKEN="Bearer x",
         )
     assert server.seen[0].header("authorization") == "Bearer x"
     assert (found.credentials.access_key_id, found.source) == ("ASIACONTAINER", "the container's role")
@@ -308,7 +313,13 @@ def test_no_credentials_at_all(world: World) -> None:
     error = world.failure()
     assert isinstance(error, NoCredentials)
     assert error.exit_code == 3
-    for place in ("AWS_ACCESS_KEY_ID", "`default`", str(world.home), "container", "AWS_EC2_METADATA_DISABLED"):
+    for place in (
+        "AWS_ACCESS_KEY_ID",
+        "`default`",
+        str(world.home),
+        "container",
+        "AWS_EC2_METADATA_DISABLED",
+    ):
         assert place in error.why
     assert "aws sso login" in error.hint
 

@@ -1,0 +1,100 @@
+"""Bytes -> what AWS said."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dsops.aws.answer import Element, parse_json, parse_xml, server_time
+
+names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,8}", fullmatch=True)
+texts = st.text(
+    st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="\ufffe\uffff"), max_size=20
+)
+trees = st.recursive(
+    st.tuples(names, texts, st.just(())),
+    lambda inner: st.tuples(names, texts, st.lists(inner, max_size=3).map(tuple)),
+)
+
+
+def written(tree: tuple[str, str, tuple[object, ...]]) -> str:
+    """The XML of a tree."""
+    name, text, children = tree
+    inner = "".join(written(child) for child in children)  # type: ignore[arg-type]
+    return f"<{name}>{escape(text)}{inner}</{name}>"
+
+
+def plain(element: Element) -> tuple[str, str, tuple[object, ...]]:
+    """The tree of an element."""
+    return element.name, element.text, tuple(plain(child) for child in element.children)
+
+
+@given(trees)
+def test_xml_is_read_back(tree: tuple[str, str, tuple[object, ...]]) -> None:
+    """Names, texts and order; with a default namespace too."""
+    xml = written(tree)
+    read = parse_xml(xml.encode())
+    assert read is not None
+    assert plain(read) == tree
+    spaced = parse_xml(xml.replace(f"<{tree[0]}>", f'<{tree[0]} xmlns="https://sts.example/">', 1).encode())
+    assert spaced is not None
+    assert plain(spaced) == tree
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_xml_or_none(body: bytes) -> None:
+    """No exception whatever arrives; what the standard library refuses is refused."""
+    try:
+        ET.fromstring(body)  # noqa: S314 (an oracle for 200 bytes)
+    except (ET.ParseError, ValueError, LookupError):
+        assert parse_xml(body) is None
+    assert parse_json(body) is None or isinstance(parse_json(body), dict)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>',
+        b'<!DOCTYPE a SYSTEM "file:///etc/passwd"><a/>',
+        b"<!DOCTYPE a><a/>",
+        b"<a>" * 60 + b"</a>" * 60,
+        b"<a>&unknown;</a>",
+        b"<a/><b/>",
+        b"",
+    ],
+)
+def test_xml_that_aws_never_sends_is_none(body: bytes) -> None:
+    """Document types are how entities come in, and with them files and bombs."""
+    assert parse_xml(body) is None
+
+
+def test_finding_by_path() -> None:
+    """The first of several; "" and None where there is nothing."""
+    root = parse_xml(b"<r><a><b> one </b><b>two</b></a><a><c>three</c></a></r>")
+    assert root is not None
+    assert root.text_of("a/b") == "one"
+    assert root.text_of("a/c") == ""
+    assert root.find("x/y") is None
+    assert "one" not in repr(root)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("Tue, 24 Nov 2026 12:34:56 GMT", datetime(2026, 11, 24, 12, 34, 56, tzinfo=UTC)),
+        ("Sun, 01 Mar 2026 00:00:00 GMT", datetime(2026, 3, 1, tzinfo=UTC)),
+        ("Tue, 24 Nov 2026 12:34:56 CET", None),
+        ("Tue, 31 Feb 2026 12:34:56 GMT", None),
+        ("Tue, 24 Nox 2026 12:34:56 GMT", None),
+        ("2026-11-24T12:34:56Z", None),
+        ("", None),
+    ],
+)
+def test_the_servers_time(value: str, expected: datetime | None) -> None:
+    """An HTTP date, or none."""
+    assert expected == server_time({"date": value})

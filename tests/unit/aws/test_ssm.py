@@ -1,0 +1,176 @@
+"""Parameters, up to ten at a time."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from dsops.aws.ssm import Parameter, Parameters, get_parameters
+from dsops.errors import (
+    AnswerInvalid,
+    CredentialsExpired,
+    DsopsError,
+    SecretAccessDenied,
+    SecretNotFound,
+    SecretRefused,
+)
+from dsops.secret import Secret
+from tests.stubs.aws import json_answer, json_error, signature_is_right
+from tests.stubs.server import Answer, StubServer
+from tests.unit.aws.scene import SESSION, Scene, endpoint_at
+
+PREFIX = "arn:aws:ssm:us-east-1:111122223333:parameter"
+
+
+def get(answer: Answer, *names: str) -> Parameters:
+    """What this answer has for those names."""
+    scene = Scene()
+    with StubServer(lambda _: answer) as server:
+        return scene.run(get_parameters(scene.client, SESSION, endpoint_at(server, "ssm"), names))
+
+
+def entry(name: str, value: str, version: int = 1, selector: str | None = None) -> dict[str, object]:
+    """A parameter in an answer."""
+    arn = PREFIX + (name if name.startswith("/") else f"/{name}")
+    content: dict[str, object] = {
+        "Name": name,
+        "ARN": arn,
+        "Type": "String",
+        "Value": value,
+        "Version": version,
+    }
+    return content if selector is None else {**content, "Selector": selector}
+
+
+def values(parameters: Parameters) -> dict[str, str]:
+    """The found values."""
+    return {name: parameter.value.reveal() for name, parameter in parameters.found.items()}
+
+
+@pytest.mark.parametrize("decrypt", [True, False])
+def test_parameters(*, decrypt: bool) -> None:
+    """Value, version and type by the name asked for; decrypted unless told otherwise; signed for SSM."""
+    answer = json_answer(
+        {
+            "Parameters": [
+                {"Name": "/a", "ARN": f"{PREFIX}/a", "Type": "SecureString", "Value": "1", "Version": 3}
+            ],
+            "InvalidParameters": ["gone"],
+        }
+    )
+    scene = Scene()
+    with StubServer(lambda _: answer) as server:
+        result = scene.run(
+            get_parameters(
+                scene.client, SESSION, endpoint_at(server, "ssm"), ["/a", "gone"], with_decryption=decrypt
+            )
+        )
+        (seen,) = server.seen
+        assert signature_is_right(seen, server.url, "session/secret", service="ssm")
+    assert json.loads(seen.body) == {"Names": ["/a", "gone"], "WithDecryption": decrypt}
+    assert seen.header("x-amz-target") == "AmazonSSM.GetParameters"
+    assert result == Parameters({"/a": Parameter(Secret("1"), 3, "SecureString")}, ("gone",))
+
+
+@pytest.mark.parametrize("style", ["{}", ":{}"])
+def test_versions_and_labels_are_told_apart(style: str) -> None:
+    """By the selector of the answer, with or without its colon, in whatever order."""
+    answer = json_answer(
+        {
+            "Parameters": [
+                entry("a", "labelled", 2, style.format("live")),
+                entry("a", "third", 3, style.format("3")),
+                entry("a", "latest", 4),
+            ]
+        }
+    )
+    result = get(answer, "a", "a:3", "a:live")
+    assert values(result) == {"a": "latest", "a:3": "third", "a:live": "labelled"}
+
+
+def test_names_may_be_arns() -> None:
+    """With a selector too; the answer has the short name."""
+    answer = json_answer({"Parameters": [entry("/a/b", "1"), entry("/a/b", "2", 2, "2")]})
+    assert values(get(answer, f"{PREFIX}/a/b", f"{PREFIX}/a/b:2")) == {
+        f"{PREFIX}/a/b": "1",
+        f"{PREFIX}/a/b:2": "2",
+    }
+
+
+def test_a_shared_parameter_answers_with_its_arn() -> None:
+    """The name in the answer is the ARN that was asked for."""
+    answer = json_answer({"Parameters": [{**entry("/a", "1"), "Name": f"{PREFIX}/a"}]})
+    assert values(get(answer, f"{PREFIX}/a")) == {f"{PREFIX}/a": "1"}
+
+
+def test_a_server_that_leaves_the_selector_out() -> None:
+    """The version tells; a label is taken on trust."""
+    answer = json_answer(
+        {"Parameters": [entry("a", "two", 2), entry("a", "three", 3), entry("b", "labelled", 7)]}
+    )
+    assert values(get(answer, "a:3", "a:2", "b:live")) == {"a:3": "three", "a:2": "two", "b:live": "labelled"}
+
+
+def test_a_label_that_is_not_there_is_not_taken_from_the_plain_name() -> None:
+    """AWS lists it as invalid, while the plain name has a value."""
+    answer = json_answer({"Parameters": [entry("a", "latest")], "InvalidParameters": ["a:nolabel"]})
+    result = get(answer, "a", "a:nolabel")
+    assert (values(result), result.invalid) == ({"a": "latest"}, ("a:nolabel",))
+
+
+def test_another_versions_value_is_not_taken() -> None:
+    """An answer with another selector is another parameter's."""
+    result = get(json_answer({"Parameters": [entry("a", "two", 2, ":2")]}), "a:3", "a")
+    assert (values(result), result.invalid) == ({}, ("a:3", "a"))
+
+
+def test_a_name_without_an_answer_is_invalid() -> None:
+    """Whether AWS lists it or not."""
+    assert get(json_answer({}), "a", "b").invalid == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"Parameters": "x"},
+        {"InvalidParameters": "x"},
+        {"Parameters": [{"Name": "a", "Value": 5}]},
+        {"Parameters": [{"Name": "a", "Value": "\ud800hidden"}]},
+    ],
+)
+def test_half_an_answer_is_none(content: dict[str, object]) -> None:
+    """Lists, and values that are text; nothing of it is shown."""
+    with pytest.raises(AnswerInvalid, match="not as AWS does") as caught:
+        get(json_answer(content), "a")
+    assert "hidden" not in f"{caught.value.message}{caught.value.why}{caught.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "kind", "hint"),
+    [
+        (
+            "AccessDeniedException",
+            "not authorized to perform: ssm:GetParameters",
+            SecretAccessDenied,
+            "ssm:GetParameters",
+        ),
+        (
+            "AccessDeniedException",
+            "not authorized to perform: kms:Decrypt",
+            SecretAccessDenied,
+            "kms:Decrypt",
+        ),
+        ("ParameterVersionNotFound", "no", SecretNotFound, ""),
+        ("InvalidKeyId", "no such key", SecretRefused, "key"),
+        ("ValidationException", "bad name", SecretRefused, ""),
+        ("ExpiredTokenException", "expired", CredentialsExpired, "new"),
+    ],
+)
+def test_refusals_name_the_parameters(code: str, message: str, kind: type[DsopsError], hint: str) -> None:
+    """All that were asked for together."""
+    with pytest.raises(DsopsError) as caught:
+        get(json_error(code, message), "/a", "/b")
+    assert type(caught.value) is kind
+    assert "the parameters `/a`, `/b`" in caught.value.message
+    assert hint in caught.value.hint
