@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dsops.plan.fingerprint import ambient_fingerprint
+from dsops.plan.limits import chained_too_long
 from dsops.plan.make import make_plan, plan_store
+from dsops.plan.references import PARAMETERS_PER_CALL, SECRETS_PER_CALL, SINGLE_READS, region_of
 from dsops.plan.types import (
     Ambient,
     Fingerprint,
@@ -14,6 +17,9 @@ from dsops.plan.types import (
 from dsops.schema import Setting, Settings
 
 __all__ = [
+    "PARAMETERS_PER_CALL",
+    "SECRETS_PER_CALL",
+    "SINGLE_READS",
     "Ambient",
     "Fingerprint",
     "Plan",
@@ -22,6 +28,9 @@ __all__ = [
     "Setting",
     "Settings",
     "Step",
+    "ambient_fingerprint",
+    "chained_too_long",
     "make_plan",
     "plan_store",
+    "region_of",
 ]

@@ -213,6 +213,9 @@ class Drafts:
         )
         if not region and source is not None:
             region = source.region
+        if not region and source is None and not draft.credentials_from:
+            # That of AWS_PROFILE or the default profile, where the base credentials are not keys in the environment.
+            region = self.ambient_of(draft.profile).region
         if not region and draft.type.name == "aws.sts":
             role = parse_arn(str(draft.settings.get("role_arn", "")))
             partition = partition_named(role.partition) if role else None

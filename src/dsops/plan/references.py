@@ -130,25 +130,33 @@ def _check_arn(step: Step, text: str, wanted: tuple[str, str], where: Where, fin
         findings.notes.append(note)
 
 
+def region_of(secret_id: str, step: Step) -> str:
+    """The region in which a secret is read: the one in its ARN, which can be found nowhere else; else the step's."""
+    arn = parse_arn(secret_id) if secret_id.startswith("arn:") else None
+    return arn.region if arn is not None and arn.region else step.region
+
+
 def count_calls(steps: Mapping[str, Step], references: Mapping[str, Iterable[SecretReference]], *, issues: int) -> int:
     """The requests of a cold run: one for each session, and what the secrets take when nothing is refused."""
     calls = issues
     for name, wanted in references.items():
         step = steps[name]
-        secrets = len({(reference.key, reference.version) for reference in wanted})
-        if step.type == "aws.secretsmanager":
-            is_single = secrets <= SINGLE_READS or step.settings.get("batch") == "never"
-            calls += secrets if is_single else _batches(wanted)
-        elif step.type == "aws.ssm":
-            calls += -(-secrets // PARAMETERS_PER_CALL)
+        if step.type not in ("aws.secretsmanager", "aws.ssm"):
+            continue
+        regions: dict[str, set[tuple[str, str]]] = {}
+        for reference in wanted:
+            regions.setdefault(region_of(reference.key, step), set()).add((reference.key, reference.version))
+        for secrets in regions.values():
+            calls += -(-len(secrets) // PARAMETERS_PER_CALL) if step.type == "aws.ssm" else _reads(step, secrets)
     return calls
 
 
-def _batches(wanted: Iterable[SecretReference]) -> int:
-    """BatchGetSecretValue gives current versions only; others are read one by one."""
-    current = {reference.key for reference in wanted if not reference.version}
-    others = {(reference.key, reference.version) for reference in wanted if reference.version}
-    return -(-len(current) // SECRETS_PER_CALL) + len(others)
+def _reads(step: Step, secrets: set[tuple[str, str]]) -> int:
+    """Requests to one region's Secrets Manager. A batch gives current versions only; others are read one by one."""
+    current = sum(not version for _, version in secrets)
+    if len(secrets) <= SINGLE_READS or current < 2 or step.settings.get("batch") == "never":
+        return len(secrets)
+    return -(-current // SECRETS_PER_CALL) + len(secrets) - current
 
 
 def _shown(character: str) -> str:

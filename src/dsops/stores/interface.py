@@ -1,7 +1,7 @@
 """The two protocols that a store can fulfil. One file per store type implements them; a plugin does the same.
 
-A store gets its plan step (texts expanded, limits checked) and, where it uses AWS, the credentials to work with as a value:
-it never knows who made them. It reads no environment, clock or file except through the runtime.
+A store gets its plan step (texts expanded, limits checked) and, where it uses AWS, the credentials to work with as a
+value: it never knows who made them. It reads no environment, clock or file except through the runtime.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from dsops.aws.client import Client
+from dsops.cache import Memory
 from dsops.credentials import Credentials
 from dsops.errors import DsopsError
 from dsops.plan import SecretReference, Step
 from dsops.runtime import Runtime
+from dsops.schema import StoreType
 from dsops.secret import Secret
 
 
@@ -23,19 +25,29 @@ class Context(NamedTuple):
     runtime: Runtime
     client: Client
     """The thin AWS client, with this step's time limits."""
+    memory: Memory
+    """What was learnt from AWS's answers so far, in this run or an earlier one of this process."""
 
 
-class CredentialStore(Protocol):
+class Store(Protocol):
+    """What every store has."""
+
+    store_type: StoreType
+    """Its name and keys; a plugin's is what makes its keys known to the configuration."""
+
+
+class CredentialStore(Store, Protocol):
     """A store that other stores can take credentials from."""
 
     async def issue(self, step: Step, source: Credentials | None, context: Context) -> Credentials:
         """New credentials, as one snapshot.
 
-        `source` signs the call; None for a store that needs none. Raises CredentialsError or ServiceError.
+        `source` signs the call; None for a store that needs none. Raises CredentialsError or ServiceError, and
+        MfaRequired where a person would be needed and `context.runtime.ask` finds none.
         """
 
 
-class SecretStore(Protocol):
+class SecretStore(Store, Protocol):
     """A store that secrets are read from: a batch in, a batch out."""
 
     async def fetch(
@@ -43,5 +55,7 @@ class SecretStore(Protocol):
     ) -> Mapping[SecretReference, Secret | DsopsError]:
         """A value, or the reason why there is none, for every reference asked for.
 
-        References differ from each other; each underlying secret is fetched once. Raises only what fails the whole batch.
+        `credentials` are those of `step.credentials_from`, or the base ones; a store that issues credentials itself
+        gets its own. References differ from each other; each underlying secret is fetched once, and an error that
+        several references share is one object. Raises only what fails the whole batch.
         """

@@ -94,7 +94,7 @@ def test_a_session_name_of_allowed_characters_is_kept() -> None:
     assert step.settings["role_session_name"] == "a_+=,.@-Z9"
 
 
-@pytest.mark.parametrize("code", ["12345", "1234567", "12345a", "１２３４５６"])
+@pytest.mark.parametrize("code", ["12345", "1234567", "12345a", "\uff11\uff12\uff13\uff14\uff15\uff16"])
 def test_a_code_that_is_not_six_digits_is_refused_without_being_shown(code: str) -> None:
     """It is a secret."""
     fields = ("serial_number: arn:aws:iam::222222222222:mfa/ada", 'token_code: "${C}"')

@@ -34,7 +34,7 @@ envs:
 def test_two_roles_behind_one_device_share_a_session() -> None:
     """One GetSessionToken, one code, two AssumeRoles without a code; the plan says so."""
     plan = planned()
-    assert list(plan.steps)[0] == SESSION
+    assert next(iter(plan.steps)) == SESSION
     session, a, b = plan.steps[SESSION], plan.steps["a"], plan.steps["b"]
     assert (session.type, session.settings["serial_number"]) == ("aws.sts", DEVICE)
     assert "role_arn" not in session.settings

@@ -1,0 +1,186 @@
+"""The variables of a plan -> their values, or every reason why there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from dsops.aws.client import Client
+from dsops.cache import HAND_ON, CredentialCache, Need, Obtained
+from dsops.credentials import Credentials
+from dsops.errors import (
+    CredentialsExpired,
+    CredentialsInvalid,
+    DsopsError,
+    Failures,
+    FieldMissing,
+    SecretNotFound,
+)
+from dsops.plan import Plan, PlannedVariable, SecretReference, Step
+from dsops.resolve.sessions import Sessions, gives_credentials
+from dsops.runtime import Event, Runtime
+from dsops.secret import Secret
+from dsops.stores import secret_store
+from dsops.tasks import settle
+from dsops.transform import apply
+
+_Outcomes = Mapping[SecretReference, Secret | DsopsError]
+
+_MISSING = (SecretNotFound, FieldMissing)
+"""What `default` and `optional` are for. Not AccessDenied: it must not turn into a default unseen (AWS answers so for
+a secret that is not there, too, to those who may not see it). Not a secret scheduled for deletion: the days until
+then are for noticing."""
+
+_NAMES_SHOWN = 5
+
+
+async def resolve(
+    plan: Plan, runtime: Runtime, client: Client, cache: CredentialCache, *, min_ttl_seconds: float | None = None
+) -> Mapping[str, Secret]:
+    """The value of every variable, in the plan's order; an optional one that does not exist is left out.
+
+    Independent stores and reads go out side by side, each secret once. Everything that can fail has failed before
+    this raises: one error, or Failures with all, in the order of variables, each naming those that it is for.
+    """
+    return await Resolver(plan, runtime, client, cache, min_ttl_seconds=min_ttl_seconds).secrets()
+
+
+async def issue_credentials(
+    plan: Plan,
+    step_name: str,
+    runtime: Runtime,
+    client: Client,
+    cache: CredentialCache,
+    *,
+    min_ttl_seconds: float | None = None,
+) -> Credentials:
+    """The session that a step of the plan issues, or that it reads with, fresh enough to be handed to somebody."""
+    return await Resolver(plan, runtime, client, cache, min_ttl_seconds=min_ttl_seconds).credentials(step_name)
+
+
+class Resolver:
+    """One run of a plan."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        runtime: Runtime,
+        client: Client,
+        cache: CredentialCache,
+        *,
+        min_ttl_seconds: float | None = None,
+    ) -> None:
+        self._plan = plan
+        self._runtime = runtime
+        self._sessions = Sessions(plan, runtime, client, cache)
+        self._hand_on = HAND_ON if min_ttl_seconds is None else Need(True, min_ttl_seconds)
+
+    async def credentials(self, step_name: str) -> Credentials:
+        """The session of a step, fresh enough to be handed on; of a secret store, what it reads with."""
+        step = self._plan.steps[step_name]
+        while not gives_credentials(step) and step.credentials_from:
+            step = self._plan.steps[step.credentials_from]
+        if gives_credentials(step):
+            return (await self._sessions.of_step(step.name, self._hand_on)).credentials
+        return (await self._sessions.base(step.profile)).credentials
+
+    async def base(self, profile: str = "") -> Credentials:
+        """The base credentials, which sign the first hop."""
+        return (await self._sessions.base(profile)).credentials
+
+    async def secrets(self) -> Mapping[str, Secret]:
+        """What `resolve` gives."""
+        wanted: dict[str, dict[SecretReference, None]] = {}
+        for variable in self._plan.variables:
+            if variable.reference is not None:
+                wanted.setdefault(variable.step, {})[variable.reference] = None
+        reads = [self._read(self._plan.steps[name], list(references)) for name, references in wanted.items()]
+        outcomes = dict(zip(wanted, await settle(*reads), strict=True))
+        values: dict[str, Secret] = {}
+        failures = _FailureList()
+        for variable in self._plan.variables:
+            value = _value(variable, outcomes)
+            if isinstance(value, DsopsError):
+                failures.add(value, variable)
+            elif value is not None:
+                values[variable.name] = value
+        failures.raise_any()
+        return values
+
+    async def _read(self, step: Step, references: list[SecretReference]) -> _Outcomes:
+        """A step's secrets; those that were refused because of a session that was held, once more with a new one."""
+        store = secret_store(step.type)
+        if not store.store_type.takes_credentials:
+            outcomes = await store.fetch(step, references, None, self._sessions.context(step))
+        else:
+            obtained = await self._reading_credentials(step)
+            outcomes = await store.fetch(step, references, obtained.credentials, self._sessions.context(step))
+            refused = _refused(outcomes)
+            if refused and obtained.is_cached:
+                self._sessions.forget(obtained.credentials, str(outcomes[refused[0]]), step)
+                anew = (await self._reading_credentials(step)).credentials
+                outcomes = {**outcomes, **await store.fetch(step, refused, anew, self._sessions.context(step))}
+        found = sum(isinstance(outcome, Secret) for outcome in outcomes.values())
+        self._runtime.report(
+            Event("secrets.fetched", {"store": step.name, "count": str(found), "of": str(len(references))})
+        )
+        return outcomes
+
+    async def _reading_credentials(self, step: Step) -> Obtained:
+        if gives_credentials(step):
+            # Its session is itself the secret: it goes to the child.
+            return await self._sessions.of_step(step.name, self._hand_on)
+        return await self._sessions.below(step)
+
+
+def _refused(outcomes: _Outcomes) -> list[SecretReference]:
+    return [
+        reference
+        for reference, outcome in outcomes.items()
+        if isinstance(outcome, (CredentialsInvalid, CredentialsExpired))
+    ]
+
+
+def _value(variable: PlannedVariable, outcomes: Mapping[str, _Outcomes | DsopsError]) -> Secret | DsopsError | None:
+    """The variable's value, its error, or None where it is to be left out."""
+    value: Secret | DsopsError | None = variable.literal
+    if variable.reference is not None:
+        of_step = outcomes[variable.step]
+        value = of_step if isinstance(of_step, DsopsError) else of_step[variable.reference]
+        if isinstance(value, _MISSING) and variable.default is not None:
+            return variable.default
+        if isinstance(value, _MISSING) and variable.optional:
+            return None
+    if isinstance(value, Secret) and variable.transforms:
+        try:
+            return apply(value, variable.transforms)
+        except DsopsError as error:
+            return error
+    return value
+
+
+class _FailureList:
+    """Errors with the variables that each is for; one error for what fails many."""
+
+    def __init__(self) -> None:
+        self._errors: dict[int, tuple[DsopsError, list[PlannedVariable]]] = {}
+
+    def add(self, error: DsopsError, variable: PlannedVariable) -> None:
+        """One more variable without a value."""
+        self._errors.setdefault(id(error), (error, []))[1].append(variable)
+
+    def raise_any(self) -> None:
+        """Raises the one error, or all of them together; nothing when there is none."""
+        errors = tuple([_told(error, variables) for error, variables in self._errors.values()])
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise Failures(errors)
+
+
+def _told(error: DsopsError, variables: Sequence[PlannedVariable]) -> DsopsError:
+    names = [variable.name for variable in variables]
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    error.retell(
+        f"{error.message} (for {', '.join(names[:_NAMES_SHOWN])}{more})", where=error.where or variables[0].where
+    )
+    return error

@@ -1,0 +1,194 @@
+"""The sessions of a run: each issued at most once, its source first, and anew when AWS refuses one that was held."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from dsops.aws.ambient import ambient_from_environment, load_ambient
+from dsops.aws.client import Client
+from dsops.cache import SIGN, CredentialCache, Need, Obtained
+from dsops.credentials import Credentials
+from dsops.errors import CredentialsExpired, CredentialsInvalid, DsopsError, LimitExceeded, NoCredentials
+from dsops.plan import Plan, Step, ambient_fingerprint, chained_too_long
+from dsops.runtime import Event, Runtime
+from dsops.secret import Secret
+from dsops.stores import credential_store, find_store
+from dsops.stores.interface import Context
+from dsops.tasks import Task, Work, blocking, pause, spawn
+
+T = TypeVar("T")
+
+
+class Once(Generic[T]):
+    """Work whose result, or error, is shared by all who ask for it; the first one starts it."""
+
+    def __init__(self, work: Callable[[], Work[T]]) -> None:
+        self._work = work
+        self._task: Task[T] | None = None
+        self._is_started = False
+
+    async def get(self) -> T:
+        """The result."""
+        if not self._is_started:
+            self._is_started = True
+            self._task = await spawn(self._work())
+        while self._task is None:
+            # Somebody else is just starting it: that takes one turn of the loop.
+            await pause(0)
+        return await self._task
+
+    def peek(self) -> T | None:
+        """The result, where there is one already."""
+        return None if self._task is None else self._task.result
+
+
+class Sessions:
+    """Credentials of a plan's steps, and the base ones."""
+
+    def __init__(self, plan: Plan, runtime: Runtime, client: Client, cache: CredentialCache) -> None:
+        self._plan = plan
+        self._runtime = runtime
+        self._client = client
+        self._cache = cache
+        self._obtained: dict[tuple[str, Need], Once[Obtained]] = {}
+
+    def context(self, step: Step, *, may_ask: bool = True) -> Context:
+        """What the step's store may use: the client with the step's time limit."""
+        milliseconds = step.settings.get("timeout_ms")
+        client = self._client
+        if isinstance(milliseconds, int):
+            connect = min(milliseconds, client.connect_timeout_ms)
+            client = client._replace(total_timeout_ms=milliseconds, connect_timeout_ms=connect)
+        runtime = self._runtime if may_ask else self._runtime._replace(ask=_nobody)
+        return Context(runtime, client._replace(runtime=runtime), self._cache.memory)
+
+    async def of_step(self, name: str, need: Need) -> Obtained:
+        """The session that a step issues."""
+        step = self._plan.steps[name]
+
+        async def issue(may_ask: bool) -> Credentials:  # noqa: FBT001 (the cache's own call)
+            return await self._issue(step, may_ask=may_ask)
+
+        return await self._share(step.fingerprint, need, issue)
+
+    async def below(self, step: Step) -> Obtained:
+        """The credentials that sign a step's calls: another step's session, or the base ones of its profile."""
+        if step.credentials_from:
+            return await self.of_step(step.credentials_from, SIGN)
+        return await self.base(step.profile)
+
+    async def base(self, profile: str) -> Obtained:
+        """The base credentials of a profile ("" for none): keys in the environment at once, else botocore's answer."""
+        if not profile:
+            keys = ambient_from_environment(self._runtime.environ, self._runtime.now())
+            if keys is not None:
+                # Nobody could issue these anew.
+                return Obtained(keys, is_cached=False)
+
+        async def load(may_ask: bool) -> Credentials:  # noqa: FBT001 (the cache's own call)
+            del may_ask
+            environ, folder, now = self._runtime.environ, self._runtime.folder, self._runtime.now()
+            found = await blocking(lambda: load_ambient(environ, folder, profile, now=now))
+            self._report("ambient.loaded", source=found.source, key=found.credentials.masked_key_id)
+            return found.credentials
+
+        ambient = self._plan.ambient.get(profile)
+        if ambient is None:
+            raise NoCredentials("the plan has no base identity for that profile")
+        return await self._share(ambient_fingerprint(ambient), SIGN, load)
+
+    async def signed(
+        self, step: Step, get: Callable[[], Awaitable[Obtained]], use: Callable[[Credentials], Awaitable[T]]
+    ) -> T:
+        """What `use` gives with the credentials; once more with new ones where AWS refuses some that were held."""
+        obtained = await get()
+        try:
+            return await use(obtained.credentials)
+        except (CredentialsInvalid, CredentialsExpired) as error:
+            if not obtained.is_cached:
+                raise
+            self.forget(obtained.credentials, str(error), step)
+        return await use((await get()).credentials)
+
+    def forget(self, credentials: Credentials, why: str, step: Step) -> None:
+        """Evicts credentials that AWS refused, so that the next one who asks gets new ones."""
+        for key, once in list(self._obtained.items()):
+            obtained = once.peek()
+            if obtained is not None and obtained.credentials is credentials:
+                del self._obtained[key]
+        for ambient in self._plan.ambient.values():
+            self._cache.evict(ambient_fingerprint(ambient), credentials)
+        for each in self._plan.steps.values():
+            self._cache.evict(each.fingerprint, credentials)
+        self._report("credentials.evicted", store=step.name, key=credentials.masked_key_id, why=why)
+
+    def hop(self, step: Step) -> int:
+        """1 for a step that the base credentials sign, 2 for the next one."""
+        return 1 + (self.hop(self._plan.steps[step.credentials_from]) if step.credentials_from else 0)
+
+    async def _share(self, fingerprint: str, need: Need, issue: Callable[[bool], Work[Credentials]]) -> Obtained:
+        key = (fingerprint, need)
+        if key not in self._obtained:
+            self._obtained[key] = Once(lambda: self._cache.obtain(fingerprint, issue, need))
+        return await self._obtained[key].get()
+
+    async def _issue(self, step: Step, *, may_ask: bool) -> Credentials:
+        store = credential_store(step.type)
+
+        async def use(source: Credentials | None) -> Credentials:
+            if source is not None:
+                _check_chain(step, source)
+            try:
+                issued = await store.issue(step, source, self.context(step, may_ask=may_ask))
+            except DsopsError as error:
+                self._name_hop(error, step)
+                raise
+            self._tell_issued(step, source, issued)
+            return issued
+
+        if not store.store_type.takes_credentials:
+            return await use(None)
+        return await self.signed(step, lambda: self.below(step), use)
+
+    def _name_hop(self, error: DsopsError, step: Step) -> None:
+        if step.credentials_from:
+            before = f"`{step.credentials_from}`"
+            hop = f"at hop {self.hop(step)}, after {before}"
+            error.retell(error.message, why=f"{hop}: {error.why}" if error.why else f"it failed {hop}")
+
+    def _tell_issued(self, step: Step, source: Credentials | None, issued: Credentials) -> None:
+        caller = (source.arn or source.masked_key_id) if source else ""
+        self._report(
+            "credentials.issued",
+            store=step.name,
+            hop=str(self.hop(step)),
+            caller=caller,
+            role=str(step.settings.get("role_arn", "")),
+            session=issued.arn,
+            key=issued.masked_key_id,
+            expires=issued.expiration.strftime("%Y-%m-%dT%H:%M:%SZ") if issued.expiration else "",
+        )
+
+    def _report(self, name: str, **facts: str) -> None:
+        self._runtime.report(Event(name, facts))
+
+
+def gives_credentials(step: Step) -> bool:
+    """Whether the step issues a session of its own."""
+    return find_store(step.type).store_type.gives_credentials
+
+
+def _check_chain(step: Step, source: Credentials) -> None:
+    """The one hour of a chained role, where only now it is known what signs it."""
+    if step.is_chained is not None or not source.is_temporary:
+        return
+    too_long = chained_too_long(step, "the base credentials turned out to be temporary")
+    if too_long is not None:
+        message, hint = too_long
+        raise LimitExceeded(f"store `{step.name}`: `duration_seconds` {message}", hint=hint, where=step.where)
+
+
+def _nobody(_question: str) -> Secret | None:
+    """Stands in for the terminal while a session that still works is at hand."""
+    return None

@@ -1,0 +1,162 @@
+"""AWS Secrets Manager: each secret once, side by side, in batches where that saves requests and is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from dsops.aws.secretsmanager import batch_get_secret_value, get_secret_value
+from dsops.credentials import Credentials
+from dsops.endpoint import Endpoint
+from dsops.errors import AccessDenied, DsopsError, NoCredentials, SecretAccessDenied, ServiceError
+from dsops.plan import SECRETS_PER_CALL, SINGLE_READS, SecretReference, Step, region_of
+from dsops.runtime import Event
+from dsops.schema import BUILTIN_TYPES
+from dsops.secret import Secret
+from dsops.stores.endpoints import endpoint_of
+from dsops.stores.fields import pick
+from dsops.stores.interface import Context
+from dsops.tasks import gather, settle
+
+BATCH_DENIED = "secretsmanager:BatchGetSecretValue is denied"
+"""What is remembered of a session, so that the denied call is made once and not at every run."""
+
+_NEEDED = '{"Effect": "Allow", "Action": "secretsmanager:BatchGetSecretValue", "Resource": "*"}'
+
+# Servers that stand in for AWS may not know the newer action.
+_UNKNOWN_ACTION = frozenset({"UnknownOperationException", "InvalidAction", "NotImplemented", "InternalFailure"})
+
+
+class _Id(NamedTuple):
+    """One version of one secret; `version` is a version's id, a staging label, or "" for the current one."""
+
+    secret: str
+    version: str
+
+
+_Outcome = Secret | DsopsError
+
+
+class SecretsManager:
+    """`type: aws.secretsmanager`."""
+
+    store_type = BUILTIN_TYPES["aws.secretsmanager"]
+
+    async def fetch(
+        self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context
+    ) -> Mapping[SecretReference, Secret | DsopsError]:
+        """The value of each secret, or its field."""
+        if credentials is None:
+            raise NoCredentials(f"store `{step.name}` needs credentials", where=step.where)
+        regions: dict[str, dict[_Id, None]] = {}
+        for reference in references:
+            regions.setdefault(region_of(reference.key, step), {})[_Id(reference.key, reference.version)] = None
+        readers = [
+            _Reader(step, credentials, context, endpoint_of(step, "secretsmanager", context.runtime, region))
+            for region in regions
+        ]
+        outcomes: dict[_Id, _Outcome] = {}
+        for each in await gather(
+            *[reader.read(list(ids)) for reader, ids in zip(readers, regions.values(), strict=True)]
+        ):
+            outcomes.update(each)
+        return {reference: _picked(outcomes, reference, step) for reference in references}
+
+
+class _Reader:
+    """Reads from one region."""
+
+    def __init__(self, step: Step, credentials: Credentials, context: Context, endpoint: Endpoint) -> None:
+        self._step = step
+        self._credentials = credentials
+        self._context = context
+        self._endpoint = endpoint
+
+    async def read(self, ids: list[_Id]) -> dict[_Id, _Outcome]:
+        """A value or an error for each."""
+        current = [each for each in ids if not each.version]
+        if len(ids) <= SINGLE_READS or len(current) < 2 or not self._may_batch():
+            return await self._singly(ids)
+        chunks = [current[start : start + SECRETS_PER_CALL] for start in range(0, len(current), SECRETS_PER_CALL)]
+        others = self._singly([each for each in ids if each.version])
+        parts = await gather(others, *[self._batch(chunk) for chunk in chunks])
+        outcomes = {each: outcome for part in parts for each, outcome in part.items()}
+        left = [each for each in ids if each not in outcomes]
+        return outcomes | await self._singly(left) if left else outcomes
+
+    def _may_batch(self) -> bool:
+        if self._step.settings.get("batch") == "never":
+            return False
+        return not self._context.memory.knows(self._step.fingerprint, BATCH_DENIED)
+
+    async def _singly(self, ids: list[_Id]) -> dict[_Id, _Outcome]:
+        outcomes = await settle(*[self._one(each) for each in ids])
+        return dict(zip(ids, outcomes, strict=True))
+
+    async def _one(self, each: _Id) -> Secret:
+        is_id = _is_version_id(each.version)
+        found = await get_secret_value(
+            self._context.client,
+            self._credentials,
+            self._endpoint,
+            each.secret,
+            version_id=each.version if is_id else "",
+            version_stage="" if is_id else each.version,
+        )
+        return found.value
+
+    async def _batch(self, ids: list[_Id]) -> dict[_Id, _Outcome]:
+        """A value or an error for each; nothing at all where batches are not to be had."""
+        by_name = {each.secret: each for each in ids}
+        try:
+            batch = await batch_get_secret_value(self._context.client, self._credentials, self._endpoint, list(by_name))
+        except DsopsError as error:
+            if not _is_no_batch(error):
+                return dict.fromkeys(ids, error)
+            self._remember(error)
+            return {}
+        values: dict[_Id, _Outcome] = {by_name[name]: found.value for name, found in batch.values.items()}
+        return values | {by_name[name]: error for name, error in batch.errors.items()}
+
+    def _remember(self, error: DsopsError) -> None:
+        """Tells once, and not again for this session, that secrets are read one by one from now on."""
+        memory, step = self._context.memory, self._step
+        if memory.knows(step.fingerprint, BATCH_DENIED):
+            return
+        memory.learn(step.fingerprint, BATCH_DENIED)
+        self._context.runtime.report(
+            Event(
+                "secrets.batch-denied",
+                {
+                    "store": step.name,
+                    "why": error.why,
+                    "instead": "each secret is read by itself",
+                    "hint": f"allow {_NEEDED}, or set `batch: never` on the store ({step.where})",
+                },
+            )
+        )
+
+
+def _is_no_batch(error: DsopsError) -> bool:
+    """Whether single reads may succeed where the batch did not."""
+    if isinstance(error, AccessDenied) and not isinstance(error, SecretAccessDenied):
+        return True
+    return isinstance(error, ServiceError) and error.aws is not None and error.aws.code in _UNKNOWN_ACTION
+
+
+def _is_version_id(version: str) -> bool:
+    """A version's id is a UUID; anything else is a staging label."""
+    parts = version.split("-")
+    return [len(part) for part in parts] == [8, 4, 4, 4, 12] and all(
+        character in "0123456789abcdefABCDEF" for part in parts for character in part
+    )
+
+
+def _picked(outcomes: dict[_Id, _Outcome], reference: SecretReference, step: Step) -> Secret | DsopsError:
+    outcome = outcomes[_Id(reference.key, reference.version)]
+    if isinstance(outcome, DsopsError):
+        return outcome
+    return pick(outcome, reference.field, f"secret `{reference.key}` of store `{step.name}`")
+
+
+STORE = SecretsManager()

@@ -1,0 +1,101 @@
+"""AWS Systems Manager Parameter Store: ten parameters a call, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from dsops.aws.ssm import get_parameters
+from dsops.credentials import Credentials
+from dsops.endpoint import Endpoint
+from dsops.errors import DsopsError, NoCredentials, SecretAccessDenied, SecretNotFound, SecretRefused
+from dsops.plan import PARAMETERS_PER_CALL, SecretReference, Step, region_of
+from dsops.schema import BUILTIN_TYPES
+from dsops.secret import Secret
+from dsops.stores.endpoints import endpoint_of
+from dsops.stores.fields import pick
+from dsops.stores.interface import Context
+from dsops.tasks import gather
+
+_Outcome = Secret | DsopsError
+
+
+class ParameterStore:
+    """`type: aws.ssm`; `parameter_prefix` is put before each key that is no ARN."""
+
+    store_type = BUILTIN_TYPES["aws.ssm"]
+
+    async def fetch(
+        self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context
+    ) -> Mapping[SecretReference, Secret | DsopsError]:
+        """The value of each parameter, or its field."""
+        if credentials is None:
+            raise NoCredentials(f"store `{step.name}` needs credentials", where=step.where)
+        names = {reference: _name(step, reference) for reference in references}
+        regions: dict[str, dict[str, None]] = {}
+        for name in names.values():
+            regions.setdefault(region_of(name, step), {})[name] = None
+        readers = []
+        for region, wanted in regions.items():
+            reader = _Reader(step, credentials, context, endpoint_of(step, "ssm", context.runtime, region))
+            each = list(wanted)
+            starts = range(0, len(each), PARAMETERS_PER_CALL)
+            readers += [reader.read(each[start : start + PARAMETERS_PER_CALL]) for start in starts]
+        outcomes = {name: outcome for part in await gather(*readers) for name, outcome in part.items()}
+        return {reference: _picked(outcomes[name], name, reference, step) for reference, name in names.items()}
+
+
+class _Reader:
+    """Reads from one region."""
+
+    def __init__(self, step: Step, credentials: Credentials, context: Context, endpoint: Endpoint) -> None:
+        self._step = step
+        self._credentials = credentials
+        self._context = context
+        self._endpoint = endpoint
+
+    async def read(self, names: list[str]) -> dict[str, _Outcome]:
+        """A value or an error for each of up to ten.
+
+        AWS refuses all ten where one may not be read, or has a key that can't be used: then each is asked for by
+        itself, so that the others come and the error names the right one.
+        """
+        try:
+            answer = await get_parameters(
+                self._context.client,
+                self._credentials,
+                self._endpoint,
+                names,
+                with_decryption=self._step.settings.get("with_decryption") is not False,
+            )
+        except (SecretAccessDenied, SecretRefused) as error:
+            if len(names) == 1:
+                return {names[0]: error}
+            parts = await gather(*[self.read([name]) for name in names])
+            return {name: outcome for part in parts for name, outcome in part.items()}
+        except DsopsError as error:
+            return dict.fromkeys(names, error)
+        found: dict[str, _Outcome] = {name: parameter.value for name, parameter in answer.found.items()}
+        return found | {name: self._missing(name) for name in answer.invalid}
+
+    def _missing(self, name: str) -> SecretNotFound:
+        is_path = "/" in name and not name.startswith(("/", "arn:"))
+        hint = f"a path begins with `/`: /{name}" if is_path else "check name, version or label, and region"
+        return SecretNotFound(
+            f"{self._endpoint.short} has no parameter `{name}` (store `{self._step.name}`)", hint=hint
+        )
+
+
+def _name(step: Step, reference: SecretReference) -> str:
+    """What GetParameters is asked for: prefix, name, and the version or label after a colon."""
+    prefix = "" if reference.key.startswith("arn:") else step.settings.get("parameter_prefix", "")
+    version = f":{reference.version}" if reference.version else ""
+    return f"{prefix}{reference.key}{version}"
+
+
+def _picked(outcome: _Outcome, name: str, reference: SecretReference, step: Step) -> Secret | DsopsError:
+    if isinstance(outcome, DsopsError):
+        return outcome
+    return pick(outcome, reference.field, f"parameter `{name}` of store `{step.name}`")
+
+
+STORE = ParameterStore()

@@ -1,0 +1,176 @@
+"""AWS STS: a role's session, or a user's session with MFA; for other stores to use, or to be read as secrets."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC
+
+from dsops.aws.sts import assume_role, get_session_token
+from dsops.credentials import Credentials
+from dsops.errors import AssumeRoleDenied, DsopsError, FieldMissing, MfaRefused, NoCredentials
+from dsops.plan import SecretReference, Step
+from dsops.schema import BUILTIN_TYPES
+from dsops.secret import Secret
+from dsops.stores.endpoints import endpoint_of
+from dsops.stores.fields import pick
+from dsops.stores.interface import Context
+from dsops.stores.mfa import with_code
+
+# `User: arn:aws:iam::111111111111:user/ada is not authorized to perform: sts:AssumeRole on resource: ...`
+_DENIAL = re.compile(r"User: (\S+) is not authorized to perform: (\S+)")
+
+
+class Sts:
+    """`type: aws.sts`. Without `role_arn` (a step that the plan puts in) it is a user's session: GetSessionToken."""
+
+    store_type = BUILTIN_TYPES["aws.sts"]
+
+    async def issue(self, step: Step, source: Credentials | None, context: Context) -> Credentials:
+        """A new session of the role, or of the user who signs."""
+        if source is None:
+            raise NoCredentials(f"store `{step.name}` needs credentials to call STS with", where=step.where)
+        is_role = "role_arn" in step.settings
+
+        async def call(code: Secret | None) -> Credentials:
+            try:
+                return await (
+                    _assume(step, source, context, code) if is_role else _session(step, source, context, code)
+                )
+            except DsopsError as error:
+                _retell(error, step, source)
+                raise
+
+        if "serial_number" not in step.settings:
+            return await call(None)
+        if not is_role and source.is_temporary:
+            raise _no_device(step, source)
+        return await with_code(step, context, call)
+
+    async def fetch(
+        self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context
+    ) -> Mapping[SecretReference, Secret | DsopsError]:
+        """Parts of the step's own session, all of the one snapshot."""
+        del context
+        if credentials is None:
+            raise NoCredentials(f"store `{step.name}` has no session", where=step.where)
+        return {reference: _part(step, reference, credentials) for reference in references}
+
+
+async def _assume(step: Step, source: Credentials, context: Context, code: Secret | None) -> Credentials:
+    settings = step.settings
+    external_id = settings.get("external_id")
+    seconds = settings.get("duration_seconds")
+    session = await assume_role(
+        context.client,
+        source,
+        endpoint_of(step, "sts", context.runtime),
+        role_arn=str(settings["role_arn"]),
+        role_session_name=str(settings["role_session_name"]),
+        duration_seconds=seconds if isinstance(seconds, int) else None,
+        external_id=external_id if isinstance(external_id, Secret) else None,
+        serial_number=str(settings.get("serial_number", "")),
+        token_code=code,
+        policy=str(settings.get("session_policy", "")),
+        policy_arns=_texts(step, "policy_arns"),
+        tags=_pairs(step, "tags"),
+        transitive_tag_keys=_texts(step, "transitive_tag_keys"),
+        source_identity=str(settings.get("source_identity", "")),
+    )
+    return session.credentials
+
+
+async def _session(step: Step, source: Credentials, context: Context, code: Secret | None) -> Credentials:
+    seconds = step.settings.get("duration_seconds")
+    return await get_session_token(
+        context.client,
+        source,
+        endpoint_of(step, "sts", context.runtime),
+        duration_seconds=seconds if isinstance(seconds, int) else None,
+        serial_number=str(step.settings.get("serial_number", "")),
+        token_code=code,
+    )
+
+
+def _texts(step: Step, name: str) -> list[str]:
+    setting = step.settings.get(name, ())
+    return [text for text in setting if isinstance(text, str)] if isinstance(setting, tuple) else []
+
+
+def _pairs(step: Step, name: str) -> list[tuple[str, str]]:
+    setting = step.settings.get(name, ())
+    pairs = [pair for pair in setting if isinstance(pair, tuple)] if isinstance(setting, tuple) else []
+    return [(key, value) for key, value in pairs if isinstance(value, str)]
+
+
+def _retell(error: DsopsError, step: Step, source: Credentials) -> None:
+    """Names store, line and caller; of a refusal to assume also what was sent, since AWS gives no reason."""
+    if not isinstance(error, AssumeRoleDenied):
+        error.retell(f"store `{step.name}`: {error.message}", where=step.where)
+        return
+    denial = _DENIAL.search(error.aws.message if error.aws else "")
+    caller = denial[1] if denial else source.arn or f"the key {source.masked_key_id}"
+    action = denial[2] if denial else "sts:AssumeRole"
+    message = f"store `{step.name}` may not assume {step.settings['role_arn']}"
+    if action != "sts:AssumeRole":
+        why = f"{caller} is not allowed to {action} there, which this store needs"
+        error.retell(message, why=why, where=step.where)
+        return
+    # One answer for a role that does not exist, one that does not trust the caller, and a missing permission.
+    why = f"AWS gives no reason to {caller}; a role that does not exist is refused in the same words"
+    error.retell(message, why=why, hint=_what_to_check(step, caller), where=step.where)
+
+
+def _what_to_check(step: Step, caller: str) -> str:
+    """What a trust policy may ask for, next to what was sent; none of it is known to be the reason."""
+    settings = step.settings
+    checks = [f"check that the role trusts {caller}, and that {caller} may sts:AssumeRole on it"]
+    if "external_id" in settings:
+        checks.append("an external ID was sent: is it the one that the trust policy has, in case and white space?")
+    else:
+        checks.append(f"no external ID was sent: if the trust policy asks for one, set `external_id` ({step.where})")
+    if "serial_number" not in settings:
+        checks.append("no MFA code was sent: if it asks for aws:MultiFactorAuthPresent, set `serial_number`")
+    if "tags" in settings:
+        checks.append("tags were sent: it has to allow sts:TagSession as well")
+    if "source_identity" in settings:
+        checks.append("a source identity was sent: it has to allow sts:SetSourceIdentity as well")
+    return "; ".join(checks)
+
+
+def _no_device(step: Step, source: Credentials) -> MfaRefused:
+    return MfaRefused(
+        f"the base credentials ({source.masked_key_id}) can't show the MFA device {step.settings['serial_number']}",
+        why="AWS checks a code for an IAM user's own key, and these are a session's",
+        hint="use the user's own key; or, when the session was made with MFA already, remove `serial_number`",
+        where=step.where,
+    )
+
+
+def _part(step: Step, reference: SecretReference, credentials: Credentials) -> Secret | DsopsError:
+    token = credentials.session_token or Secret("")
+    end = credentials.expiration
+    expiration = end.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if end is not None else ""
+    parts = {
+        "access_key_id": Secret(credentials.access_key_id),
+        "secret_access_key": credentials.secret_access_key,
+        "session_token": token,
+        "expiration": Secret(expiration),
+        "assumed_role_arn": Secret(credentials.arn),
+    }
+    if reference.key == "credentials":
+        snapshot = {
+            "AccessKeyId": credentials.access_key_id,
+            "SecretAccessKey": credentials.secret_access_key.reveal(),
+            "SessionToken": token.reveal(),
+            "Expiration": expiration,
+        }
+        parts["credentials"] = Secret(json.dumps(snapshot, separators=(",", ":")))
+    part = parts.get(reference.key)
+    if part is None:
+        return FieldMissing(f"store `{step.name}` has no `{reference.key}`", hint=f"it gives {', '.join(parts)}")
+    return pick(part, reference.field, f"`{reference.key}` of store `{step.name}`")
+
+
+STORE = Sts()

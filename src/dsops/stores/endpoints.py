@@ -1,0 +1,13 @@
+"""Where an AWS store's calls go."""
+
+from __future__ import annotations
+
+from dsops.endpoint import Endpoint, resolve_endpoint
+from dsops.plan import Step
+from dsops.runtime import Runtime
+
+
+def endpoint_of(step: Step, service: str, runtime: Runtime, region: str = "") -> Endpoint:
+    """The address of the service for that step, in its own region unless another one is named."""
+    url = step.settings.get("endpoint_url", "")
+    return resolve_endpoint(service, region or step.region, runtime.environ, endpoint_url=str(url))
