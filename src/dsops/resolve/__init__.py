@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dsops.resolve.identity import ambient_of
 from dsops.resolve.resolver import Resolver, issue_credentials, resolve
 
-__all__ = ["Resolver", "issue_credentials", "resolve"]
+__all__ = ["Resolver", "ambient_of", "issue_credentials", "resolve"]

@@ -1,0 +1,502 @@
+"""From a plan to values: what is called, in which order, how often, and what is told when it fails."""
+
+from __future__ import annotations
+
+import pytest
+
+from dsops.aws.wire import Request, unreachable
+from dsops.errors import (
+    AssumeRoleDenied,
+    CredentialsExpired,
+    CredentialsInvalid,
+    DsopsError,
+    FieldMissing,
+    LimitExceeded,
+    NoCredentials,
+    SecretAccessDenied,
+    SecretDeleted,
+    SecretNotFound,
+    Throttled,
+    TooLittleTimeLeft,
+    TransformFailed,
+    Unreachable,
+)
+from tests.aws_in_memory import DENIED, UNKNOWN_TOKEN, Call, Refusal
+from tests.pipeline import ADA, RUNNER, Pipeline, words
+
+CHAIN = """
+secretStores:
+  jump: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/Jump"}
+  target: {type: aws.sts, role_arn: "arn:aws:iam::222222222222:role/Target", credentials_from: jump}
+  secrets: {type: aws.secretsmanager, credentials_from: target}
+envs:
+  e:
+    DATABASE_URL: {from: {store: secrets, key: db}}
+    PASSWORD: {from: {store: secrets, key: "json#.password"}}
+    USER_NAME: {from: {store: secrets, key: json, field: user}}
+    GREETING: {literal: hello}
+"""
+
+TWO_ROLES = """
+secretStores:
+  one: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/One"}
+  two: {type: aws.sts, role_arn: "arn:aws:iam::222222222222:role/Two"}
+  first: {type: aws.secretsmanager, credentials_from: one}
+  second: {type: aws.secretsmanager, credentials_from: two, region: eu-west-1}
+  third: {type: aws.ssm, credentials_from: one}
+envs:
+  e:
+    A: {from: {store: first, key: a}}
+    B: {from: {store: second, key: b}}
+    C: {from: {store: third, key: /c}}
+"""
+
+
+@pytest.fixture
+def pipeline() -> Pipeline:
+    """A process with Ada's key, and the secrets that these tests read."""
+    pipeline = Pipeline()
+    pipeline.aws.secrets = {"db": "postgres://", "json": '{"user": "app", "password": "p4ss"}', "a": "1", "b": "2"}
+    pipeline.aws.parameters = {"/c": "3"}
+    return pipeline
+
+
+# --- what is called -----------------------------------------------------------------------------------------
+
+
+def test_a_chain_gives_the_values_in_the_order_written(pipeline: Pipeline) -> None:
+    """Hop after hop, then each secret once, however many variables read it."""
+    assert pipeline.resolve(CHAIN) == {
+        "DATABASE_URL": "postgres://",
+        "PASSWORD": "p4ss",
+        "USER_NAME": "app",
+        "GREETING": "hello",
+    }
+    assert pipeline.aws.rounds == [
+        ["AssumeRole Jump"],
+        ["AssumeRole Target"],
+        ["GetSecretValue db", "GetSecretValue json"],
+    ]
+
+
+def test_the_plan_knows_how_many_calls_a_cold_run_makes(pipeline: Pipeline) -> None:
+    """What it says is what happens."""
+    for text in (CHAIN, TWO_ROLES):
+        pipeline.aws.calls.clear()
+        pipeline.cache.clear()
+        pipeline.resolve(text)
+        assert len(pipeline.aws.calls) == pipeline.plan(text).calls
+
+
+def test_each_call_is_signed_by_the_session_of_its_own_source(pipeline: Pipeline) -> None:
+    """A store's credentials go where it says and nowhere else."""
+    pipeline.resolve(TWO_ROLES)
+    signers = {
+        str(call): pipeline.aws.issued.get(call.access_key_id, call.access_key_id) for call in pipeline.aws.calls
+    }
+    assert signers["AssumeRole One"] == signers["AssumeRole Two"] == ADA["AWS_ACCESS_KEY_ID"]
+    assert signers["GetSecretValue a"].startswith("arn:aws:sts::111111111111:assumed-role/One/")
+    assert signers["GetParameters"].startswith("arn:aws:sts::111111111111:assumed-role/One/")
+    assert signers["GetSecretValue b"].startswith("arn:aws:sts::222222222222:assumed-role/Two/")
+
+
+def test_independent_stores_go_side_by_side(pipeline: Pipeline) -> None:
+    """Two roles in one round, then all reads, each in its store's own region."""
+    assert pipeline.resolve(TWO_ROLES) == {"A": "1", "B": "2", "C": "3"}
+    assert [sorted(each) for each in pipeline.aws.rounds] == [
+        ["AssumeRole One", "AssumeRole Two"],
+        ["GetParameters", "GetSecretValue a", "GetSecretValue b"],
+    ]
+    assert {(str(call), call.host) for call in pipeline.aws.calls} >= {
+        ("GetSecretValue a", "secretsmanager.us-east-1.amazonaws.com"),
+        ("GetSecretValue b", "secretsmanager.eu-west-1.amazonaws.com"),
+    }
+
+
+def test_a_cached_target_means_that_the_jump_role_is_not_touched(pipeline: Pipeline) -> None:
+    """The second run makes no call to STS at all, even when the jump role's session is long gone."""
+    pipeline.resolve(CHAIN)
+    jump = pipeline.plan(CHAIN).steps["jump"].fingerprint
+    held = pipeline.cache.peek(jump)
+    assert held is not None
+    pipeline.cache.evict(jump, held)
+    pipeline.aws.calls.clear()
+    pipeline.resolve(CHAIN)
+    assert pipeline.aws.actions == ["GetSecretValue db", "GetSecretValue json"]
+
+
+def test_a_jump_role_shared_by_two_targets_is_assumed_once(pipeline: Pipeline) -> None:
+    """Also when both targets ask at the same moment."""
+    text = """
+secretStores:
+  jump: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/Jump"}
+  one: {type: aws.sts, role_arn: "arn:aws:iam::222222222222:role/One", credentials_from: jump}
+  two: {type: aws.sts, role_arn: "arn:aws:iam::333333333333:role/Two", credentials_from: jump}
+  first: {type: aws.secretsmanager, credentials_from: one}
+  second: {type: aws.secretsmanager, credentials_from: two}
+envs: {e: {A: {from: {store: first, key: a}}, B: {from: {store: second, key: b}}}}
+"""
+    pipeline.resolve(text)
+    assert pipeline.aws.rounds[0] == ["AssumeRole Jump"]
+    assert sorted(pipeline.aws.rounds[1]) == ["AssumeRole One", "AssumeRole Two"]
+    assert len(pipeline.aws.rounds) == 3
+
+
+def test_two_stores_of_one_role_share_its_session(pipeline: Pipeline) -> None:
+    """The founding page's two regions: one AssumeRole, two places to read from."""
+    text = """
+secretStores:
+  us: {type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::123456789012:role/RegionalRole"}
+  eu: {type: aws.sts, region: eu-west-1, role_arn: "arn:aws:iam::123456789012:role/RegionalRole"}
+  secrets-us: {type: aws.secretsmanager, region: us-east-1, credentials_from: us}
+  secrets-eu: {type: aws.secretsmanager, region: eu-west-1, credentials_from: eu}
+envs: {e: {A: {from: {store: secrets-us, key: a}}, B: {from: {store: secrets-eu, key: b}}}}
+"""
+    assert pipeline.resolve(text) == {"A": "1", "B": "2"}
+    assert pipeline.aws.actions.count("AssumeRole RegionalRole") == 1
+
+
+def test_an_environment_of_literals_makes_no_call(pipeline: Pipeline) -> None:
+    """It needs no credentials either."""
+    pipeline.environ = {}
+    assert pipeline.resolve("envs: {e: {A: {literal: x}, B: {literal: ''}}}") == {"A": "x", "B": ""}
+    assert pipeline.aws.calls == []
+
+
+def test_an_empty_secret_is_a_value(pipeline: Pipeline) -> None:
+    """Not a missing one."""
+    pipeline.aws.secrets["db"] = ""
+    assert pipeline.resolve(CHAIN)["DATABASE_URL"] == ""
+
+
+def test_progress_tells_of_each_hop_and_no_value(pipeline: Pipeline) -> None:
+    """Caller, role, expiry, masked key; then what was read."""
+    pipeline.resolve(CHAIN)
+    jump, target = pipeline.reports.facts("credentials.issued")
+    assert (jump["store"], jump["hop"], jump["caller"]) == ("jump", "1", "AKIA...ADA1")
+    assert target["caller"] == jump["session"]
+    assert jump["session"].startswith("arn:aws:sts::111111111111:assumed-role/Jump/dsops-")
+    assert (target["hop"], target["role"]) == ("2", "arn:aws:iam::222222222222:role/Target")
+    assert target["expires"] == "2026-11-24T13:00:00Z"
+    assert pipeline.reports.facts("secrets.fetched") == [{"store": "secrets", "count": "3", "of": "3"}]
+    told = str(pipeline.reports.events)
+    assert not any(text in told for text in ("p4ss", "postgres", "secret-ASIA", "token-ASIA", "adas-key"))
+
+
+def test_timeout_ms_is_the_stores_own(pipeline: Pipeline) -> None:
+    """It limits the store's requests and no other's."""
+    limits: dict[str, int] = {}
+    start = pipeline.aws.start
+
+    def noting(request: object, token: object) -> None:
+        assert isinstance(request, Request)
+        start(request, token)
+        limits[pipeline.aws.actions[-1]] = request.total_timeout_ms
+
+    pipeline.aws.start = noting  # type: ignore[method-assign]
+    pipeline.resolve(CHAIN.replace('Target",', 'Target", timeout_ms: 1500,'))
+    assert limits["AssumeRole Target"] <= 1500
+    assert limits["AssumeRole Jump"] > 20_000
+
+
+# --- defaults and transforms --------------------------------------------------------------------------------
+
+OPTIONAL = """
+secretStores: {s: {type: aws.secretsmanager}}
+envs:
+  e:
+    WITH_DEFAULT: {from: {store: s, key: "missing"}, default: "fallback", transform: base64_encode}
+    LEFT_OUT: {from: {store: s, key: "json#.missing"}, optional: true}
+    THERE: {from: {store: s, key: "json#.user"}, default: "fallback", optional: true, transform: base64_encode}
+"""
+
+
+def test_defaults_stand_in_for_what_does_not_exist(pipeline: Pipeline) -> None:
+    """A missing secret or field; the default is taken as it is written, without the transforms."""
+    assert pipeline.resolve(OPTIONAL) == {"WITH_DEFAULT": "fallback", "THERE": "YXBw"}
+
+
+@pytest.mark.parametrize(
+    ("refusal", "kind"),
+    [
+        (DENIED, SecretAccessDenied),
+        (
+            Refusal(
+                "InvalidRequestException",
+                "You can't perform this operation on the secret because it was marked for deletion.",
+            ),
+            SecretDeleted,
+        ),
+    ],
+)
+def test_defaults_hide_no_refusal(pipeline: Pipeline, refusal: Refusal, kind: type[DsopsError]) -> None:
+    """What may not be read, or is about to be deleted, is an error also of an optional variable."""
+    pipeline.aws.rule = lambda call: refusal if str(call) == "GetSecretValue missing" else None
+    (error,) = pipeline.errors(OPTIONAL)
+    assert isinstance(error, kind)
+    assert "WITH_DEFAULT" in error.message
+
+
+def test_transforms_are_applied(pipeline: Pipeline) -> None:
+    """To secrets and to literals; a failing one names the variable and shows nothing of the value."""
+    text = """
+secretStores: {s: {type: aws.secretsmanager}}
+envs:
+  e:
+    A: {from: {store: s, key: json}, transform: "json_extract:.password | base64_encode"}
+    B: {literal: " x ", transform: trim}
+  f: {A: {from: {store: s, key: db}, transform: "json_extract:.password"}}
+"""
+    assert pipeline.resolve(text, "e") == {"A": "cDRzcw==", "B": "x"}
+    (error,) = pipeline.errors(text, "f")
+    assert isinstance(error, TransformFailed)
+    assert "(for A)" in error.message
+    assert "postgres" not in words(error)
+
+
+# --- failures -----------------------------------------------------------------------------------------------
+
+
+def test_one_denied_role_is_one_error_that_names_its_variables(pipeline: Pipeline) -> None:
+    """Twenty variables of one store are no twenty errors."""
+    lines = "".join(f"    V{number}: {{from: {{store: secrets, key: k{number}}}}}\n" for number in range(20))
+    pipeline.aws.rule = lambda call: (
+        Refusal("AccessDenied", DENIED.message, 403) if call.action == "AssumeRole" else None
+    )
+    (error,) = pipeline.errors(CHAIN.partition("  e:\n")[0] + "  e:\n" + lines)
+    assert isinstance(error, AssumeRoleDenied)
+    assert error.message == (
+        "store `jump` may not assume arn:aws:iam::111111111111:role/Jump (for V0, V1, V2, V3, V4 and 15 more)"
+    )
+    assert str(error.where) == "dsops.yaml:3"
+
+
+def test_a_denied_jump_role_of_two_targets_is_one_error(pipeline: Pipeline) -> None:
+    """The cause is told once, for all that hangs on it."""
+    text = """
+secretStores:
+  jump: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/Jump"}
+  one: {type: aws.sts, role_arn: "arn:aws:iam::222222222222:role/One", credentials_from: jump}
+  two: {type: aws.sts, role_arn: "arn:aws:iam::333333333333:role/Two", credentials_from: jump}
+  first: {type: aws.secretsmanager, credentials_from: one}
+  second: {type: aws.secretsmanager, credentials_from: two}
+envs: {e: {A: {from: {store: first, key: a}}, B: {from: {store: second, key: b}}}}
+"""
+    pipeline.aws.rule = lambda call: (
+        Refusal("AccessDenied", DENIED.message, 403) if call.action == "AssumeRole" else None
+    )
+    (error,) = pipeline.errors(text)
+    assert error.message.endswith("role/Jump (for A, B)")
+    assert pipeline.aws.actions == ["AssumeRole Jump"]
+
+
+def test_a_failing_hop_is_named_with_the_one_before(pipeline: Pipeline) -> None:
+    """Which hop it was, and who the caller was by then."""
+    pipeline.aws.rule = lambda call: (
+        Refusal("AccessDenied", DENIED.message, 403) if str(call) == "AssumeRole Target" else None
+    )
+    (error,) = pipeline.errors(CHAIN)
+    assert error.message.startswith("store `target` may not assume arn:aws:iam::222222222222:role/Target")
+    assert error.why.startswith(
+        "at hop 2, after `jump`: AWS gives no reason to arn:aws:sts::111111111111:assumed-role/Jump/"
+    )
+
+
+def test_everything_that_fails_is_told_in_the_order_of_variables(pipeline: Pipeline) -> None:
+    """A denied store does not hide what is wrong with another one."""
+    text = TWO_ROLES + "    D: {from: {store: second, key: missing}}\n    E: {from: {store: second, key: 'b#.x'}}\n"
+    pipeline.aws.rule = lambda call: (
+        Refusal("AccessDenied", DENIED.message, 403) if str(call) == "AssumeRole One" else None
+    )
+    errors = pipeline.errors(text)
+    assert [type(error) for error in errors] == [AssumeRoleDenied, SecretNotFound, FieldMissing]
+    assert ["(for A, C)" in errors[0].message, "(for D)" in errors[1].message, "(for E)" in errors[2].message] == [
+        True
+    ] * 3
+
+
+def test_a_denied_secret_leaves_the_others_alone(pipeline: Pipeline) -> None:
+    """And names the secret, the variables and the caller in AWS's own words."""
+    pipeline.aws.rule = lambda call: DENIED if str(call) == "GetSecretValue json" else None
+    (error,) = pipeline.errors(CHAIN)
+    assert isinstance(error, SecretAccessDenied)
+    assert "`json`" in error.message
+    assert error.message.endswith("(for PASSWORD, USER_NAME)")
+    assert "assumed-role/Target/" in error.why
+
+
+def test_nothing_reachable_is_told_once(pipeline: Pipeline) -> None:
+    """An endpoint that is not there is one error for all that needs it."""
+    pipeline.environ = {**ADA, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    pipeline.aws.rule = lambda call: unreachable(Request("POST", "http://127.0.0.1:1/"), f"refused {call.action}")
+    (error,) = pipeline.errors(CHAIN)
+    assert isinstance(error, Unreachable)
+    assert error.message.startswith("store `jump`: could not reach 127.0.0.1:1")
+
+
+def test_throttling_is_repeated_and_then_told(pipeline: Pipeline) -> None:
+    """After the client's repetitions it is an error of its own kind."""
+    pipeline.aws.rule = lambda call: (
+        Refusal("ThrottlingException", "Rate exceeded") if str(call) == "GetSecretValue db" else None
+    )
+    (error,) = pipeline.errors(CHAIN)
+    assert isinstance(error, Throttled)
+    assert pipeline.aws.actions.count("GetSecretValue db") == 4
+
+
+# --- credentials that AWS no longer takes -------------------------------------------------------------------
+
+
+def test_a_held_session_that_aws_forgot_is_issued_anew_once(pipeline: Pipeline) -> None:
+    """The role was deleted and made again: the session dies, and the next one works."""
+    pipeline.resolve(CHAIN)
+    dead = pipeline.cache.peek(pipeline.plan(CHAIN).steps["target"].fingerprint)
+    assert dead is not None
+    pipeline.aws.calls.clear()
+    pipeline.aws.rule = lambda call: UNKNOWN_TOKEN if call.access_key_id == dead.access_key_id else None
+    assert pipeline.resolve(CHAIN)["DATABASE_URL"] == "postgres://"
+    assert pipeline.aws.actions == [
+        "GetSecretValue db",
+        "GetSecretValue json",
+        "AssumeRole Target",
+        "GetSecretValue db",
+        "GetSecretValue json",
+    ]
+    assert pipeline.reports.names.count("credentials.evicted") == 1
+
+
+def test_a_dead_jump_session_is_issued_anew_too(pipeline: Pipeline) -> None:
+    """Where the target has to be assumed again, and the session that would do it is dead."""
+    pipeline.resolve(CHAIN)
+    steps = pipeline.plan(CHAIN).steps
+    jump, target = pipeline.cache.peek(steps["jump"].fingerprint), pipeline.cache.peek(steps["target"].fingerprint)
+    assert jump is not None
+    assert target is not None
+    pipeline.cache.evict(steps["target"].fingerprint, target)
+    pipeline.aws.calls.clear()
+    expired = Refusal("ExpiredToken", "The security token included in the request is expired", 403)
+    pipeline.aws.rule = lambda call: expired if call.access_key_id == jump.access_key_id else None
+    pipeline.resolve(CHAIN)
+    assert pipeline.aws.actions[:3] == ["AssumeRole Target", "AssumeRole Jump", "AssumeRole Target"]
+
+
+def test_a_new_session_that_aws_refuses_is_not_tried_again(pipeline: Pipeline) -> None:
+    """What was issued a moment ago would be no better the second time."""
+    pipeline.aws.rule = lambda call: UNKNOWN_TOKEN if call.service == "secretsmanager" else None
+    errors = pipeline.errors(CHAIN)
+    assert all(isinstance(error, CredentialsInvalid) for error in errors)
+    assert pipeline.aws.actions.count("AssumeRole Target") == 1
+
+
+def test_keys_that_aws_does_not_know_are_told_as_such(pipeline: Pipeline) -> None:
+    """The key is masked; nothing is repeated."""
+    pipeline.aws.rule = lambda _call: Refusal("InvalidClientTokenId", UNKNOWN_TOKEN.message, 403)(error,) = pipeline.errors(CHAIN)
+    assert isinstance(error, CredentialsInvalid)
+    assert "AKIA...ADA1" in error.message
+    assert pipeline.aws.actions == ["AssumeRole Jump"]
+    assert "adas-key" not in words(error)
+
+
+def test_expired_base_credentials_are_told_before_any_call(pipeline: Pipeline) -> None:
+    """AWS_CREDENTIAL_EXPIRATION in the past needs no call to be believed."""
+    pipeline.environ = {**RUNNER, "AWS_CREDENTIAL_EXPIRATION": "2026-11-24T11:59:00Z"}
+    (error,) = pipeline.errors(CHAIN)
+    assert isinstance(error, CredentialsExpired)
+    assert pipeline.aws.calls == []
+
+
+def test_expired_base_credentials_that_only_aws_knows_of(pipeline: Pipeline) -> None:
+    """The same kind of error from AWS's answer."""
+    pipeline.environ = RUNNER
+    pipeline.aws.rule = lambda _call: Refusal("ExpiredToken", "The security token included in the request is expired", 403)
+    (error,) = pipeline.errors(CHAIN)
+    assert isinstance(error, CredentialsExpired)
+
+
+# --- freshness ----------------------------------------------------------------------------------------------
+
+
+def test_a_signing_session_is_used_to_its_last_minute(pipeline: Pipeline) -> None:
+    """60 seconds are enough to sign a read; less is not."""
+    pipeline.resolve(CHAIN)
+    pipeline.aws.calls.clear()
+    pipeline.clock.advance(3600 - 60)
+    pipeline.resolve(CHAIN)
+    assert "AssumeRole Target" not in pipeline.aws.actions
+    pipeline.clock.advance(1)
+    pipeline.resolve(CHAIN)
+    assert "AssumeRole Target" in pipeline.aws.actions
+
+
+PARTS = """
+secretStores: {role: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/R"}}
+envs:
+  e:
+    AWS_ACCESS_KEY_ID: {from: {store: role, key: access_key_id}}
+    AWS_SECRET_ACCESS_KEY: {from: {store: role, key: secret_access_key}}
+    AWS_SESSION_TOKEN: {from: {store: role, key: session_token}}
+"""
+
+
+def test_a_session_that_goes_to_a_child_is_renewed_earlier(pipeline: Pipeline) -> None:
+    """15 minutes before its end; and when STS is down then, the valid one serves."""
+    first = pipeline.resolve(PARTS)
+    pipeline.clock.advance(3600 - 900)
+    assert pipeline.resolve(PARTS) == first
+    pipeline.clock.advance(1)
+    pipeline.aws.rule = lambda _call: Refusal("AccessDenied", "no", 403)
+    assert pipeline.resolve(PARTS) == first
+    pipeline.aws.rule = lambda _call: None
+    assert pipeline.resolve(PARTS) != first
+
+
+def test_min_ttl_is_demanded_of_what_goes_to_a_child(pipeline: Pipeline) -> None:
+    """More than the session can have is refused, less is not."""
+    assert pipeline.resolve(PARTS, min_ttl_seconds=3600)
+    pipeline.clock.advance(10)
+    assert pipeline.resolve(PARTS, min_ttl_seconds=3600)
+    assert len(pipeline.aws.calls) == 2
+    with pytest.raises(TooLittleTimeLeft):
+        pipeline.resolve(PARTS, min_ttl_seconds=3601)
+
+
+# --- one store's session ------------------------------------------------------------------------------------
+
+
+def test_the_session_of_a_store_is_one_snapshot(pipeline: Pipeline) -> None:
+    """Of a role its own, of a secret store what it reads with, of neither the base credentials."""
+    target = pipeline.credentials(CHAIN, "target")
+    assert target.arn.startswith("arn:aws:sts::222222222222:assumed-role/Target/")
+    assert pipeline.credentials(CHAIN, "secrets") is target
+    plain = "secretStores: {s: {type: aws.ssm}}"
+    assert pipeline.credentials(plain, "s").access_key_id == ADA["AWS_ACCESS_KEY_ID"]
+
+
+def test_base_credentials_that_turn_out_temporary_are_limited_before_the_call(pipeline: Pipeline) -> None:
+    """The plan could not know; two hours of a chained role are refused here without asking AWS."""
+    text = 'secretStores: {r: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/R", duration_seconds: 7200}}'
+    plan = pipeline.plan(text, store="r")
+    unknown = plan.steps["r"]._replace(is_chained=None)
+    pipeline.environ = RUNNER
+    with pytest.raises(LimitExceeded, match="7200 is over 3600 seconds"):
+        pipeline.time.run(pipeline.resolver(plan._replace(steps={"r": unknown})).credentials("r"), pipeline.aws)
+    assert pipeline.aws.calls == []
+    pipeline.environ = ADA
+    pipeline.time.run(pipeline.resolver(plan._replace(steps={"r": unknown})).credentials("r"), pipeline.aws)
+    assert pipeline.aws.actions == ["AssumeRole R"]
+
+
+def test_no_base_credentials_at_all(pipeline: Pipeline, home: object) -> None:
+    """It says where they were looked for, and makes no call."""
+    pipeline.environ = {"AWS_REGION": "us-east-1", "HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true"}
+    pipeline.folder = str(home)
+    (error,) = pipeline.errors(CHAIN)
+    assert isinstance(error, NoCredentials)
+    assert error.message.endswith("(for DATABASE_URL, PASSWORD, USER_NAME)")
+    assert pipeline.aws.calls == []
+
+
+def test_a_call_is_what_the_rule_sees() -> None:
+    """The helper of these tests prints calls as they expect."""
+    call = Call("sts", "us-east-1", "AssumeRole", {"RoleArn": "arn:aws:iam::1:role/path/R"}, "k", "h")
+    assert str(call) == "AssumeRole R"
