@@ -29,8 +29,8 @@ TIMEOUT_SECONDS = 120.0
 _START = "import sys; sys.path[:] = sys.argv[2:]; from dsops.aws.ambient_child import main; main(sys.argv[1])"
 
 # A secret key, a token or a part of one: long, and of all three kinds of characters. Paths and URLs are seldom.
-_LOOKS_SECRET = re.compile(r"[A-Za-z0-9+/=_-]{30,}")
-_KEY_ID = re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{8,}\b")
+_KEY_LIKE = r"[A-Za-z0-9+/=_-]{30,}"
+_KEY_ID = r"\b(AKIA|ASIA)[A-Z0-9]{8,}\b"
 
 _SOURCES = {
     "env": "environment",
@@ -228,7 +228,7 @@ def scrubbed(text: str) -> str:
         return "***" if all(any(map(kind, word)) for kind in kinds) else word
 
     printable = "".join(each if each.isprintable() or each == "\n" else " " for each in text)
-    return _LOOKS_SECRET.sub(mask, _KEY_ID.sub(r"\1***", printable))
+    return re.sub(_KEY_LIKE, mask, re.sub(_KEY_ID, r"\1***", printable))
 
 
 def _whose(profile: str) -> str:

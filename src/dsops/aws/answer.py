@@ -15,13 +15,14 @@ from dsops.secret import Secret
 
 _MAX_DEPTH = 50
 _MAX_MESSAGE = 1000
-_CODE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}\Z")
-_REQUEST_ID = re.compile(r"[A-Za-z0-9=/+-]{1,100}\Z")
+# Compiled when first used: most runs see no error, and a pattern costs 0.1 ms.
+_CODE = r"[A-Za-z][A-Za-z0-9._-]{0,99}\Z"
+_REQUEST_ID = r"[A-Za-z0-9=/+-]{1,100}\Z"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT\Z", re.ASCII)
 
 # ValidationError repeats what was sent: "Value 'x' at 'externalId' failed to satisfy constraint: ...".
-_ECHO = re.compile(r"Value '.*?' at '(externalId|tokenCode|webIdentityToken|sAMLAssertion)'", re.DOTALL | re.IGNORECASE)
+_ECHO = r"(?si)Value '.*?' at '(externalId|tokenCode|webIdentityToken|sAMLAssertion)'"
 
 
 class Element(NamedTuple):
@@ -122,17 +123,17 @@ def aws_answer(
     the headers that it should have covered.
     """
     code, message, request_id = parts
-    if not _CODE.match(code):
+    if not re.match(_CODE, code):
         return None
     for secret in hidden:
         if secret is not None and secret.reveal():
             message = message.replace(secret.reveal(), "***")
-    message = _ECHO.sub(r"Value '***' at '\1'", message)
+    message = re.sub(_ECHO, r"Value '***' at '\1'", message)
     # What a terminal would obey does not come from a server.
     message = " ".join("".join(each if each.isprintable() else " " for each in message).split())
     if len(message) > _MAX_MESSAGE:
         message = message[:_MAX_MESSAGE] + "..."
-    request_id = request_id if _REQUEST_ID.match(request_id) else ""
+    request_id = request_id if re.match(_REQUEST_ID, request_id) else ""
     return AwsAnswer(code, message, status, request_id, endpoint.short)
 
 

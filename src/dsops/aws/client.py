@@ -6,12 +6,19 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from time import monotonic
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from dsops.aws import answer as answers
 from dsops.aws.answer import Element
-from dsops.aws.network import proxy_for, trust_from
-from dsops.aws.refusal import as_error, is_bad_signature, is_skew, is_throttling, is_transient
+from dsops.aws.network import Proxy, Trust, proxy_for, trust_from
+from dsops.aws.refusal import (
+    TRANSIENT_STATUSES,
+    as_error,
+    is_bad_signature,
+    is_skew,
+    is_throttling,
+    is_transient,
+)
 from dsops.aws.wire import Request, Response, Signing
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, parse_address
@@ -27,6 +34,10 @@ from dsops.errors import (
 from dsops.runtime import Runtime
 from dsops.secret import Secret
 from dsops.tasks import pause, transfer
+
+if TYPE_CHECKING:
+    from dsops.aws.transport import CurlDriver
+    from dsops.aws.transport_urllib3 import ThreadDriver
 
 _SLOW_SECONDS = 0.5
 _QUICK_SECONDS = 0.1
@@ -119,6 +130,12 @@ async def call_json(
     return content
 
 
+def preconnect(client: Client, endpoint: Endpoint, driver: CurlDriver | ThreadDriver) -> None:
+    """Opens a connection that the next call to this endpoint will find, by the way that its calls take."""
+    proxy, trust = _way(client, endpoint)
+    driver.preconnect(_url(endpoint), proxy=proxy, trust=trust)
+
+
 def quote(text: str) -> str:
     """Percent-encoded for a form or a query."""
     raw = text.encode("utf-8", "surrogateescape")
@@ -142,6 +159,7 @@ async def _send(
             response = cast("Response", await transfer(_request(client, call, headers, body, until)))
         except (Unreachable, TimedOut) as error:
             failure: DsopsError = error
+            may_help = error.how_far == "unsent" or (error.how_far == "sent" and not call.is_once)
             asked_to_wait = 0.0
         else:
             if response.status == 200:
@@ -152,10 +170,11 @@ async def _send(
                 is_skew_corrected = True
                 continue
             failure = _failure(call, response, said)
+            may_help = _passes(response, said) and not call.is_once
             asked_to_wait = _retry_after(response)
         wait = max(asked_to_wait, _backoff(client, failure, attempt))
         is_last = attempt >= client.attempts or wait > _MOST_SECONDS or monotonic() + wait >= until
-        if is_last or not _may_help(failure, call):
+        if is_last or not may_help:
             raise failure
         await pause(wait)
 
@@ -164,11 +183,7 @@ def _request(
     client: Client, call: Call, headers: tuple[tuple[str, str], ...], body: bytes, until: float
 ) -> Request:
     """What goes on the wire, signed for the time that the endpoint's clock shows."""
-    url = call.endpoint.url
-    address = parse_address(url)
-    if address is None:
-        raise ValueError("endpoints come from resolve_endpoint")
-    environ = client.runtime.environ
+    proxy, trust = _way(client, call.endpoint)
     signing = None
     if call.credentials is not None:
         now = client.runtime.now() + timedelta(seconds=client.skew_seconds(call.endpoint))
@@ -182,16 +197,30 @@ def _request(
         )
     return Request(
         "POST",
-        url if address.path else f"{url}/",
+        _url(call.endpoint),
         headers,
         body,
         signing,
-        proxy_for(address, environ),
-        trust_from(environ) if address.scheme == "https" else None,
+        proxy,
+        trust,
         client.connect_timeout_ms,
         max(1, int((until - monotonic()) * 1000)),
         call.is_once,
     )
+
+
+def _url(endpoint: Endpoint) -> str:
+    # A URL without a path is asked for `/`; written out, so that every signer sees the same.
+    return endpoint.url if "/" in endpoint.url.partition("://")[2] else f"{endpoint.url}/"
+
+
+def _way(client: Client, endpoint: Endpoint) -> tuple[Proxy | None, Trust | None]:
+    """Proxy and certificates on the way to an endpoint."""
+    address = parse_address(endpoint.url)
+    if address is None:
+        raise ValueError("endpoints come from resolve_endpoint")
+    environ = client.runtime.environ
+    return proxy_for(address, environ), trust_from(environ) if address.scheme == "https" else None
 
 
 def _what_aws_said(call: Call, response: Response, read_refusal: _ReadRefusal) -> AwsAnswer | None:
@@ -236,16 +265,11 @@ def _unreadable(call: Call, response: Response) -> DsopsError:
     )
 
 
-def _may_help(failure: DsopsError, call: Call) -> bool:
-    """Whether sending the same again may help, and does no harm."""
-    if not isinstance(failure, ServiceError) or isinstance(failure, AnswerInvalid):
-        return False
-    if failure.how_far == "unsent":
-        return True
-    if call.is_once:
-        return False
-    # A broken answer is not asked for again: an answer had begun, so the connection was not what was wrong.
-    return failure.how_far == "sent" if isinstance(failure, (Unreachable, TimedOut)) else True
+def _passes(response: Response, said: AwsAnswer | None) -> bool:
+    """Whether the same request may succeed in a moment."""
+    if said is not None:
+        return is_throttling(said) or is_transient(said)
+    return response.status == 429 or response.status in TRANSIENT_STATUSES
 
 
 def _backoff(client: Client, failure: DsopsError, attempt: int) -> float:

@@ -27,7 +27,7 @@ _SYSTEM_FILES = (
 )
 
 # Metadata services: asked at their own address or not at all.
-_LINK_LOCAL = re.compile(r"169\.254\.|fd00:ec2:|fe80:", re.IGNORECASE)
+_LINK_LOCAL = ("169.254.", "fd00:ec2:", "fe80:")
 
 
 class Proxy(NamedTuple):
@@ -61,7 +61,7 @@ def proxy_for(address: Address, environ: Mapping[str, str]) -> Proxy | None:
     name = f"{address.scheme}_proxy"
     origin = name if environ.get(name) else name.upper()
     value = environ.get(origin, "")
-    if not value or is_loopback(address.host) or _LINK_LOCAL.match(address.host):
+    if not value or is_loopback(address.host) or address.host.startswith(_LINK_LOCAL):
         return None
     if is_excepted(address, environ):
         return None

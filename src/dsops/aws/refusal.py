@@ -22,6 +22,9 @@ _THROTTLING = frozenset({
     "RequestThrottledException", "SlowDown", "ThrottledException", "Throttling", "ThrottlingException",
     "TooManyRequestsException", "TransactionInProgressException",
 })  # fmt: skip
+TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
+"""Not 501: what a server has not learned it will not know in a second."""
+
 # 400s of a moment: AWS documents the last one as worth a retry.
 _TRANSIENT = frozenset({"RequestTimeout", "RequestTimeoutException", "IDPCommunicationError"})
 
@@ -45,7 +48,7 @@ def is_throttling(said: AwsAnswer) -> bool:
 
 def is_transient(said: AwsAnswer) -> bool:
     """Whether the same request may succeed in a moment."""
-    return said.code in _TRANSIENT or said.status >= 500
+    return said.code in _TRANSIENT or said.status in TRANSIENT_STATUSES
 
 
 def is_skew(said: AwsAnswer) -> bool:

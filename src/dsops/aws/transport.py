@@ -9,13 +9,15 @@ from collections.abc import Iterable, Mapping
 from io import BytesIO
 from select import select
 from time import monotonic, sleep
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from dsops.aws import wire
 from dsops.aws.network import Proxy, Trust, system_trust
 from dsops.aws.wire import MAX_ANSWER_BYTES, MAX_CONNECTIONS, Request, Response
 from dsops.errors import ConfigError, ServiceError
-from dsops.tasks import Driver
+
+if TYPE_CHECKING:
+    from dsops.aws.transport_urllib3 import ThreadDriver
 
 try:
     import pycurl
@@ -33,7 +35,7 @@ _BLIND_SECONDS = 0.01
 """How long to wait when some socket may not be seen."""
 
 
-def open_driver(environ: Mapping[str, str]) -> Driver:
+def open_driver(environ: Mapping[str, str]) -> CurlDriver | ThreadDriver:
     """What moves the bytes: libcurl, else urllib3 and botocore's signer (DSOPS_TRANSPORT=urllib3)."""
     wanted = environ.get("DSOPS_TRANSPORT", "")
     if wanted not in ("", "pycurl", "urllib3"):
@@ -108,8 +110,10 @@ class CurlDriver:
     def preconnect(self, url: str, *, proxy: Proxy | None = None, trust: Trust | None = None) -> None:
         """Opens a connection that a later request to the same host finds ready.
 
-        By an unsigned HEAD: libcurl gives no connection that carried nothing to a later transfer. Nothing
-        comes of a failure; the request that needs the connection will tell.
+        By an unsigned HEAD: libcurl gives no connection that carried nothing to a later transfer. It is ready
+        after three round trips, and saves two when the request comes after that: while a role is assumed over
+        two hops, or over one with the time that STS itself takes (187 ms became 126 at 30 ms a round trip).
+        Nothing comes of a failure; the request that needs the connection will tell.
         """
         self.start(Request("HEAD", url, proxy=proxy, trust=trust), None)
 

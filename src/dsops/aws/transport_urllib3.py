@@ -88,6 +88,9 @@ class ThreadDriver:
         self.cancel()
         self._pools.close()
 
+    def preconnect(self, url: str, *, proxy: Proxy | None = None, trust: Trust | None = None) -> None:
+        """Nothing: a thread and a request for it would cost more than they save here."""
+
     def _launch(self) -> None:
         """Gives threads to those that wait, as far as there may be more of them."""
         while self._waiting and len(self._running) < _MOST_THREADS:

@@ -31,12 +31,12 @@ class Scene:
         self.client: Client = make_client(
             make_runtime(environ, now=self.clock, random=lambda: chance), total_timeout_ms=total_timeout_ms
         )
-        self._driver = open_driver(environ or {})
+        self.driver = open_driver(environ or {})
         self._time = 0.0
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """The coroutine's result; its pauses take no time."""
-        return run(work, self._driver, sleep=self._sleep, clock=lambda: self._time)
+        return run(work, self.driver, sleep=self._sleep, clock=lambda: self._time)
 
     def _sleep(self, seconds: float) -> None:
         self.paused.append(seconds)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from dsops.aws.client import Call, Client, call_json, call_query, quote
+from dsops.aws.client import Call, Client, call_json, call_query, preconnect, quote
 from dsops.aws.sts import get_caller_identity
 from dsops.credentials import Credentials
+from dsops.endpoint import resolve_endpoint
 from dsops.errors import (
     AccessDenied,
     AnswerInvalid,
@@ -159,6 +160,10 @@ def test_four_attempts_are_made_and_no_more(trouble: Answer) -> None:
         sts_error("AccessDenied", "no", 403),
         sts_error("ValidationError", "bad", 400),
         sts_error("ExpiredToken", "late", 403),
+        sts_error("SomethingNew", "what is it", 400),
+        sts_error("NotImplemented", "not yet", 501),
+        Answer(status=501),
+        Answer(status=505),
         Answer(status=302),
         Answer(status=404, body=b"<html/>"),
         Answer(body=b"rubbish"),
@@ -541,13 +546,24 @@ def test_the_runtimes_proxy_counts(authority: Authority) -> None:
         StubProxy(server.port) as proxy,
     ):
         scene = Scene({"HTTPS_PROXY": proxy.url, "AWS_CA_BUNDLE": str(authority.bundle)})
-        from dsops.endpoint import resolve_endpoint
-
         endpoint = resolve_endpoint("sts", "eu-west-1", {})
         identity = scene.run(get_caller_identity(scene.client, USER, endpoint))
     assert identity.account == "123456789012"
     assert [seen.target for seen in proxy.seen] == ["sts.eu-west-1.amazonaws.com:443"]
     assert server.seen[0].header("host") == "sts.eu-west-1.amazonaws.com"
+
+
+def test_a_connection_is_opened_before_by_the_same_way(authority: Authority) -> None:
+    """Through the proxy, with the certificates of the environment that was passed in; unsigned."""
+    name = "sts.eu-west-1.amazonaws.com"
+    with StubServer(lambda _: IDENTITY, tls=authority.server(name)) as server, StubProxy(server.port) as proxy:
+        scene = Scene({"HTTPS_PROXY": proxy.url, "AWS_CA_BUNDLE": str(authority.bundle)})
+        endpoint = resolve_endpoint("sts", "eu-west-1", {})
+        preconnect(scene.client, endpoint, scene.driver)
+        while not server.seen:
+            assert scene.driver.poll(1) == []
+    assert (server.seen[0].method, server.seen[0].header("authorization")) == ("HEAD", "")
+    assert [seen.target for seen in proxy.seen] == [f"{name}:443"]
 
 
 def test_a_copy_of_a_client_shares_what_is_known_of_clocks() -> None:
