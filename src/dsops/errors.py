@@ -162,6 +162,12 @@ class StoreUnknown(ConfigError):
     code = "config.store-unknown"
 
 
+class VariableUnknown(ConfigError):
+    """The environment has no variable of that name."""
+
+    code = "config.variable-unknown"
+
+
 class StoreTypeUnknown(ConfigError):
     """A store that is needed has a type that no installed part of dsops provides."""
 

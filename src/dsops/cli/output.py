@@ -87,7 +87,7 @@ def error_text(error: DsopsError) -> str:
     if isinstance(error, Failures):
         return "\n".join(error_text(each) for each in error.errors)
     lines = [f"dsops: error[{error.code}]: {clean(error.message)}"]
-    lines.extend(_problem_text(problem) for problem in error.problems)
+    lines.extend(problem_text(problem) for problem in error.problems)
     if error.where and str(error.where) not in f"{error.message} {error.why} {error.hint}":
         lines.append(f"  at: {error.where}")
     if error.why:
@@ -99,7 +99,7 @@ def error_text(error: DsopsError) -> str:
     return "\n".join(lines)
 
 
-def _problem_text(problem: Problem) -> str:
+def problem_text(problem: Problem) -> str:
     """`file:line: path: message` from the first column on, where editors look for it."""
     path = f" {problem.path}:" if problem.path else ""
     line = clean(f"{problem.where}:{path} {problem.message}")
@@ -128,16 +128,18 @@ def _error_value(error: DsopsError) -> Json:
         "hint": error.hint or None,
         "where": _where_value(error.where),
         "aws": error.aws._asdict() if error.aws else None,
-        "problems": [
-            {
-                "where": _where_value(problem.where),
-                "path": problem.path,
-                "message": problem.message,
-                "hint": problem.hint or None,
-            }
-            for problem in error.problems
-        ],
+        "problems": [problem_value(problem) for problem in error.problems],
         "errors": [_error_value(each) for each in error.errors] if isinstance(error, Failures) else [],
+    }
+
+
+def problem_value(problem: Problem) -> Json:
+    """The same for programs."""
+    return {
+        "where": _where_value(problem.where),
+        "path": problem.path,
+        "message": problem.message,
+        "hint": problem.hint or None,
     }
 
 

@@ -1,0 +1,87 @@
+"""`dsops allow`: lets a configuration that was found, not named, run commands and name endpoints."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dsops import config as configuration
+from dsops.cli.command import CONFIG, Arguments, Command, Flag
+from dsops.cli.output import Json, answer, answer_json, clean
+from dsops.cli.project import load_config, shown_path
+from dsops.document import Node, Scalar, Sequence
+from dsops.errors import Where
+from dsops.model import Config
+from dsops.runtime import Runtime
+from dsops.stores import StoreTypes
+
+
+class Power(NamedTuple):
+    """One thing that only an allowed configuration may do."""
+
+    store: str
+    key: str
+    text: str
+    where: Where
+
+
+def powers(config: Config) -> list[Power]:
+    """Every command and foreign address of the configuration, in its order, as written."""
+    types = StoreTypes()
+    found: list[Power] = []
+    for store in config.stores.values():
+        store_type = types.get(store.type)
+        if store_type is None:
+            continue
+        written = {name: _text(field.node) for name, field in store.fields.items()}
+        found.extend(
+            Power(store.name, key, written[key], store.fields[key].where)
+            for key in configuration.needs_permission(store_type, written)
+        )
+    return found
+
+
+def _text(node: Node) -> str:
+    if isinstance(node, Scalar):
+        return node.text
+    return " ".join(_text(item) for item in node.items) if isinstance(node, Sequence) else ""
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    config = load_config(arguments, runtime)
+    main = shown_path(config, runtime)
+    if arguments.switch("--revoke"):
+        was_allowed = configuration.disallow(config.files, runtime.environ)
+        text = "is not allowed any more" if was_allowed else "was not allowed"
+        return _show(arguments, config, f"{main} {text}")
+    found = powers(config)
+    if not arguments.switch("--json"):
+        for power in found:
+            does = "sends credentials to" if power.key == "endpoint_url" else "runs"
+            answer(clean(f"{power.where}: store `{power.store}` {does}: {power.text} ({power.key})"))
+    configuration.allow(config.files, runtime.environ)
+    return _show(arguments, config, f"{main} is allowed as it is now" + ("" if found else ", though it needs no leave"))
+
+
+def _show(arguments: Arguments, config: Config, text: str) -> int:
+    if not arguments.switch("--json"):
+        answer(text)
+        return 0
+    is_allowed = not arguments.switch("--revoke")
+    files: list[Json] = [{"path": file.path, "sha256": file.sha256} for file in config.files]
+    needs: list[Json] = [
+        {"store": each.store, "key": each.key, "text": each.text, "where": each.where._asdict()}
+        for each in powers(config)
+    ]
+    answer_json({"is_allowed": is_allowed, "files": files, "needs": needs})
+    return 0
+
+
+COMMAND = Command(
+    help=(
+        "Shows which commands the configuration found here would run, and to which addresses besides AWS's it\n"
+        "would send credentials, and allows that. Any change of the file asks anew. A configuration that is named\n"
+        "(--config, DSOPS_CONFIG) needs no leave."
+    ),
+    run=_run,
+    flags=(CONFIG, Flag("--revoke", "take it back", "switch")),
+)

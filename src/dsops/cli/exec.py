@@ -1,0 +1,74 @@
+"""`dsops exec`: text -> config -> plan -> credentials -> secrets -> environment -> process. Begin reading here."""
+
+from __future__ import annotations
+
+import os
+
+from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Flag
+from dsops.cli.project import fetch, load_config, plan_environment
+from dsops.cli.world import DONE
+from dsops.environment import child_environment, encode
+from dsops.errors import UsageError
+from dsops.plan import Plan
+from dsops.process import find_command, replace
+from dsops.runtime import Runtime
+
+FAILURE_CODE = 125
+"""Of every failure of dsops itself, as with `env` and `timeout`: the other codes are the command's or a shell's."""
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    """Runs the command with the environment's variables, in the place of this process."""
+    if not arguments.command:
+        raise UsageError("there is no command to run", hint="write it after `--`: dsops exec --env NAME -- CMD")
+    config = load_config(arguments, runtime)
+    plan = plan_environment(config, arguments, runtime)
+    _find_early(arguments, plan, runtime)
+    secrets = fetch(plan, runtime, min_ttl_seconds=arguments.seconds("--min-ttl"))
+    environment = encode(
+        child_environment(
+            runtime.environ,
+            secrets,
+            is_pristine=arguments.switch("--pristine"),
+            keeps_existing=arguments.switch("--keep-existing"),
+        )
+    )
+    path = environment.get(b"PATH")
+    command = find_command(arguments.command[0], None if path is None else os.fsdecode(path))
+    runtime.report(DONE)
+    timeout_seconds = arguments.seconds("--timeout")
+    if timeout_seconds is None:
+        replace(command, arguments.command, environment)
+    from dsops.process.watch import watch
+
+    return watch(command, arguments.command, environment, timeout_seconds=timeout_seconds)
+
+
+def _find_early(arguments: Arguments, plan: Plan, runtime: Runtime) -> None:
+    """Refuses a command that does not exist before any call is made, unless the plan itself decides where to look."""
+    if all(variable.name != "PATH" for variable in plan.variables):
+        find_command(arguments.command[0], runtime.environ.get("PATH"))
+
+
+COMMAND = Command(
+    help=(
+        "Runs a command with the variables of an environment.\n\n"
+        "  dsops exec --env production -- deploy.sh --fast\n\n"
+        "dsops plans which stores the environment needs, assumes roles hop by hop, fetches each secret once, and\n"
+        "replaces itself by the command. Its own failures exit with 125, --timeout with 124; 126 and 127 mean what\n"
+        "they mean in a shell, and every other code is the command's. AWS credentials that were inherited are\n"
+        "removed when the environment sets any."
+    ),
+    run=_run,
+    flags=(
+        CONFIG,
+        ENVIRONMENT,
+        NO_AGENT,
+        Flag("--keep-existing", "let variables that are set already win over ours", "switch"),
+        Flag("--pristine", "pass on only ours, and PATH, HOME, TERM, LANG and the like", "switch"),
+        Flag("--timeout", "end the command and all it started after that time", "seconds", value="SECONDS"),
+        Flag("--min-ttl", "do not start with credentials that end sooner", "seconds", value="SECONDS"),
+    ),
+    takes_command=True,
+    own_failure_code=FAILURE_CODE,
+)

@@ -1,0 +1,194 @@
+"""`dsops plan`: what a run would do, without a network: variables, hops, and how many calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dsops.cli.command import CONFIG, ENVIRONMENT, Arguments, Command
+from dsops.cli.output import Json, answer, answer_json, clean, table
+from dsops.cli.project import load_config, plan_environment, shown_path
+from dsops.plan import Ambient, Plan, PlannedVariable, Step
+from dsops.runtime import Runtime
+from dsops.schema import Setting
+from dsops.secret import Secret
+from dsops.stores import StoreTypes
+
+HIDDEN = "***"
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    config = load_config(arguments, runtime)
+    plan = plan_environment(config, arguments, runtime)
+    if arguments.switch("--json"):
+        answer_json(plan_value(plan))
+        return 0
+    answer(f"environment {plan.environment} of {shown_path(config, runtime)}")
+    answer("")
+    answer(table(("VARIABLE", "SOURCE", "TRANSFORM", "IF MISSING"), [_row(variable) for variable in plan.variables]))
+    answer("")
+    for line in _tree(plan):
+        answer(line)
+    answer(f"a cold run makes {plan.calls} {'call' if plan.calls == 1 else 'calls'} to AWS")
+    return 0
+
+
+def _row(variable: PlannedVariable) -> tuple[str, ...]:
+    steps = [f"{each.name}:{each.argument}" if each.argument else each.name for each in variable.transforms]
+    missing = "default" if variable.default is not None else "left out" if variable.optional else "error"
+    return (variable.name, variable.source, " | ".join(steps), "" if variable.reference is None else missing)
+
+
+def _tree(plan: Plan) -> Iterator[str]:
+    """The credential graph from its roots: each step below the one whose session it uses."""
+    for profile, ambient in plan.ambient.items():
+        steps = [step for step in plan.steps.values() if not step.credentials_from and step.profile == profile]
+        steps = [step for step in steps if StoreTypes()[step.type].takes_credentials]
+        if steps:
+            yield f"base credentials: {_ambient_text(ambient)}"
+            for step in steps:
+                yield from _branch(plan, step, "  ")
+    for step in plan.steps.values():
+        if not step.credentials_from and not StoreTypes()[step.type].takes_credentials:
+            yield f"no credentials: {clean(_does(plan, step))}"
+
+
+def _branch(plan: Plan, step: Step, indent: str) -> Iterator[str]:
+    yield f"{indent}{clean(_does(plan, step))}"
+    session = ", ".join(_session(step))
+    if session:
+        yield f"{indent}    {clean(session)}"
+    for other in plan.steps.values():
+        if other.credentials_from == step.name:
+            yield from _branch(plan, other, f"{indent}  ")
+
+
+def _ambient_text(ambient: Ambient) -> str:
+    kind = {True: ", temporary", False: ", long-term", None: ""}[ambient.is_temporary]
+    return clean(f"{ambient.source}{kind}")
+
+
+def _does(plan: Plan, step: Step) -> str:
+    """What the step does: the call that gets its session, or how much is read from it."""
+    reads = len({each.reference for each in plan.variables if each.step == step.name})
+    if not StoreTypes()[step.type].gives_credentials:
+        region = f" in {step.region}" if step.region else ""
+        return f"{step.name}: {step.type}{region}, {_count(reads, 'secret')}"
+    chained = " (chained)" if step.is_chained else ""
+    read = f", {_count(reads, 'part')} of it read" if reads else ""
+    return f"{step.name}: {operation(step)} {step.settings.get('role_arn', '')}{chained}".rstrip() + read
+
+
+def _session(step: Step) -> Iterator[str]:
+    """What decides whose session it is and what it may do."""
+    if not StoreTypes()[step.type].gives_credentials:
+        return
+    for name, words in _TOLD:
+        if name in step.settings:
+            yield words.format(_setting_text(step.settings[name]))
+    if step.region:
+        yield f"in {step.region}"
+
+
+_TOLD = (
+    ("role_session_name", "as {}"),
+    ("duration_seconds", "for {} s"),
+    ("external_id", "external ID {}"),
+    ("serial_number", "MFA by {}"),
+    ("source_identity", "source identity {}"),
+    ("session_policy", "session policy of {}"),
+    ("policy_arns", "policies {}"),
+    ("tags", "tags {}"),
+    ("transitive_tag_keys", "transitive {}"),
+    ("endpoint_url", "at {}"),
+)
+
+
+def operation(step: Step) -> str:
+    """The API action by which a step gets its session."""
+    if not step.type.startswith("aws."):
+        return step.type
+    return "AssumeRole" if "role_arn" in step.settings else "GetSessionToken"
+
+
+def _setting_text(setting: Setting) -> str:
+    """A setting on one line. Secret ones stay hidden; a policy is long, so its size stands for it."""
+    if isinstance(setting, Secret):
+        return HIDDEN
+    if isinstance(setting, str) and setting.startswith("{"):
+        return f"{len(setting)} characters"
+    if isinstance(setting, tuple):
+        return " ".join(f"{each[0]}={_pair_value(each[1])}" if isinstance(each, tuple) else each for each in setting)
+    return str(setting)
+
+
+def _pair_value(value: str | Secret) -> str:
+    return HIDDEN if isinstance(value, Secret) else value
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def plan_value(plan: Plan) -> Json:
+    """The plan for programs."""
+    return {
+        "environment": plan.environment or None,
+        "variables": [_variable_value(variable) for variable in plan.variables],
+        "stores": [_step_value(step) for step in plan.steps.values()],
+        "base_credentials": [
+            {"profile": profile or None, "source": ambient.source, "is_temporary": ambient.is_temporary}
+            for profile, ambient in plan.ambient.items()
+        ],
+        "calls": plan.calls,
+        "notes": list(plan.notes),
+    }
+
+
+def _variable_value(variable: PlannedVariable) -> Json:
+    reference = variable.reference
+    return {
+        "name": variable.name,
+        "source": variable.source,
+        "store": variable.step or None,
+        "key": reference.key if reference else None,
+        "version": (reference.version or None) if reference else None,
+        "field": (reference.field or None) if reference else None,
+        "transforms": [{"name": each.name, "argument": each.argument} for each in variable.transforms],
+        "is_optional": variable.optional,
+        "has_default": variable.default is not None,
+        "where": {"file": variable.where.file, "line": variable.where.line},
+    }
+
+
+def _step_value(step: Step) -> Json:
+    return {
+        "name": step.name,
+        "type": step.type,
+        "operation": operation(step) if StoreTypes()[step.type].gives_credentials else None,
+        "region": step.region or None,
+        "credentials_from": step.credentials_from or None,
+        "profile": step.profile or None,
+        "is_chained": step.is_chained,
+        "settings": {name: _setting_value(setting) for name, setting in step.settings.items()},
+        "where": {"file": step.where.file, "line": step.where.line},
+    }
+
+
+def _setting_value(setting: Setting) -> Json:
+    if isinstance(setting, Secret):
+        return HIDDEN
+    if not isinstance(setting, tuple):
+        return setting
+    pairs = {each[0]: _pair_value(each[1]) for each in setting if isinstance(each, tuple)}
+    return pairs or [each for each in setting if isinstance(each, str)]
+
+
+COMMAND = Command(
+    help=(
+        "Shows what a run of an environment would do, without a network and without credentials: each variable's\n"
+        "source, the roles hop by hop with session name and duration, and how many calls a cold run makes. What AWS\n"
+        "would refuse is refused here."
+    ),
+    run=_run,
+    flags=(CONFIG, ENVIRONMENT),
+)

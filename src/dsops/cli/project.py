@@ -1,0 +1,142 @@
+"""What a command begins with: the configuration that counts here, its plan, and a plan carried out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+
+from dsops import tasks
+from dsops.aws.client import make_client
+from dsops.cache import CredentialCache
+from dsops.cli.command import Arguments
+from dsops.config import load
+from dsops.errors import EnvironmentUnknown
+from dsops.model import Config
+from dsops.plan import Ambient, Plan, make_plan, plan_store
+from dsops.resolve import resolve
+from dsops.resolve.identity import ambient_of
+from dsops.runtime import Runtime
+from dsops.secret import Secret
+from dsops.stores import StoreTypes
+
+
+def load_config(arguments: Arguments, runtime: Runtime) -> Config:
+    """The configuration that was named, or found from the working folder upward; its notes go to stderr."""
+    config = load(
+        folder=runtime.folder,
+        environ=runtime.environ,
+        named=arguments.text("--config"),
+        types=StoreTypes(),
+    )
+    show_notes(config.notes)
+    return config
+
+
+def environment_name(config: Config, arguments: Arguments) -> str:
+    """The environment that is meant: the one named, the default one, the only one. Raises EnvironmentUnknown."""
+    name = arguments.text("--env") or config.default_environment
+    if name:
+        return name
+    names = list(config.environments)
+    if len(names) == 1:
+        return names[0]
+    raise EnvironmentUnknown(
+        "no environment is named",
+        why=f"the configuration has {', '.join(names)}" if names else "the configuration has none",
+        hint="name one with --env, or set `default_env`" if names else "add one under `envs`",
+    )
+
+
+def plan_environment(config: Config, arguments: Arguments, runtime: Runtime) -> Plan:
+    """What a run of the environment that is meant would do; the plan's notes go to stderr."""
+    plan = make_plan(
+        config,
+        environment_name(config, arguments),
+        environ=runtime.environ,
+        user=user_name(),
+        timestamp=runtime.timestamp,
+        ambient=ambient_of(runtime.environ, os.urandom(32)),
+        store_types=StoreTypes(),
+    )
+    show_notes(plan.notes)
+    return plan
+
+
+def plan_one_store(config: Config, name: str, runtime: Runtime) -> Plan:
+    """What it takes to get one store's session; the plan's notes go to stderr."""
+    plan = plan_store(
+        config,
+        name,
+        environ=runtime.environ,
+        user=user_name(),
+        timestamp=runtime.timestamp,
+        ambient=ambient_of(runtime.environ, os.urandom(32)),
+        store_types=StoreTypes(),
+    )
+    show_notes(plan.notes)
+    return plan
+
+
+def base_identity(runtime: Runtime) -> Ambient:
+    """What can be told, without asking anybody, of the credentials that sign a first hop."""
+    return ambient_of(runtime.environ, os.urandom(32))("")
+
+
+def fetch(plan: Plan, runtime: Runtime, *, min_ttl_seconds: float | None = None) -> Mapping[str, Secret]:
+    """The value of every variable of the plan; all the work is done in this process."""
+    client, cache = make_client(runtime), CredentialCache(runtime.now)
+    return carry_out(resolve(plan, runtime, client, cache, min_ttl_seconds=min_ttl_seconds), runtime)
+
+
+def carry_out(work: tasks.Work[tasks.T], runtime: Runtime) -> tasks.T:
+    """The result of work that may send requests."""
+    return tasks.run(work, LazyDriver(runtime.environ))
+
+
+class LazyDriver:
+    """A driver that is opened by its first request: an environment of literals costs no libcurl."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._driver: tasks.Driver | None = None
+
+    def start(self, request: object, token: object) -> None:
+        """Begins a transfer."""
+        if self._driver is None:
+            from dsops.aws.transport import open_driver
+
+            self._driver = open_driver(self._environ)
+        self._driver.start(request, token)
+
+    def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
+        """What has come to an end; only asked when something is under way."""
+        return self._driver.poll(timeout_seconds) if self._driver else []
+
+    def cancel(self) -> None:
+        """Ends what is under way."""
+        if self._driver:
+            self._driver.cancel()
+
+
+def shown_path(config: Config, runtime: Runtime) -> str:
+    """The configuration's main file as a person here would name it."""
+    path = config.files[0].path
+    return path.removeprefix(f"{runtime.folder}{os.sep}")
+
+
+def show_notes(notes: Iterable[str]) -> None:
+    """Puts what a person should know, though nothing is wrong, on stderr."""
+    for each in notes:
+        from dsops.cli.output import note
+
+        note(each)
+
+
+def user_name() -> str:
+    """`${USER}` where the environment has none: the account's name; "" where the system has no name for it."""
+    try:
+        from pwd import getpwuid
+
+        return getpwuid(os.getuid()).pw_name
+    except (ImportError, KeyError):
+        return ""

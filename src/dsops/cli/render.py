@@ -1,0 +1,55 @@
+"""`dsops render`: an environment as a file, or on stdout."""
+
+from __future__ import annotations
+
+import os
+
+from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Flag
+from dsops.cli.output import answer_bytes
+from dsops.cli.project import fetch, load_config, plan_environment
+from dsops.cli.world import DONE
+from dsops.render import FORMATS, format_of, renderer
+from dsops.render.file import write_private
+from dsops.runtime import Runtime
+
+STDOUT = "-"
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    out = arguments.text("--out") or STDOUT
+    # First of all: an unknown format must not cost a call.
+    format_name = arguments.text("--format") or ("dotenv" if out == STDOUT else format_of(out))
+    render = renderer(format_name)
+    config = load_config(arguments, runtime)
+    text = render(fetch(plan_environment(config, arguments, runtime), runtime))
+    runtime.report(DONE)
+    if out == STDOUT:
+        answer_bytes(text)
+    else:
+        write_private(os.path.join(runtime.folder, out), text)
+    return 0
+
+
+_FORMATS = "\n".join(f"  {name:<8}{known.help}" for name, known in FORMATS.items())
+
+COMMAND = Command(
+    help=(
+        f"Writes an environment in one of these formats:\n\n{_FORMATS}\n\n"
+        "With --out the file is written in one step, for its owner alone (mode 0600), and its name tells the format:\n"
+        "`.env`, `.sh`, `.fish`, `.json`, `.yaml`."
+    ),
+    run=_run,
+    flags=(
+        CONFIG,
+        ENVIRONMENT,
+        NO_AGENT,
+        Flag(
+            "--format",
+            "the format, when the file's name does not tell; dotenv on stdout",
+            value="FORMAT",
+            choices=tuple(FORMATS),
+            own_variable="DSOPS_RENDER_FORMAT",
+        ),
+        Flag("--out", "the file to write instead of stdout", value="FILE"),
+    ),
+)

@@ -1,0 +1,56 @@
+"""`dsops validate`: everything that is wrong with a configuration, at once."""
+
+from __future__ import annotations
+
+from dsops.cli.command import CONFIG, ENVIRONMENT, Arguments, Command
+from dsops.cli.output import Json, answer, answer_json, problem_text, problem_value
+from dsops.cli.project import load_config, plan_environment, shown_path
+from dsops.config.limits import check_limits
+from dsops.errors import CheckFailed, ConfigError, Problem
+from dsops.model import Config
+from dsops.runtime import Runtime
+from dsops.stores import StoreTypes
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    config: Config | None = None
+    try:
+        config = load_config(arguments, runtime)
+        problems = check_limits(config, StoreTypes())
+        if not problems and arguments.text("--env"):
+            plan_environment(config, arguments, runtime)
+    except ConfigError as error:
+        # Without problems there was nothing to look at: no file, no such environment.
+        if not error.problems:
+            raise
+        problems = error.problems
+    _show(arguments, runtime, config, problems)
+    return CheckFailed.exit_code if problems else 0
+
+
+def _show(arguments: Arguments, runtime: Runtime, config: Config | None, problems: tuple[Problem, ...]) -> None:
+    if arguments.switch("--json"):
+        found: list[Json] = [problem_value(problem) for problem in problems]
+        answer_json({"is_valid": not problems, "problems": found})
+        return
+    for problem in problems:
+        answer(problem_text(problem))
+    if config and not problems:
+        stores, environments = len(config.stores), len(config.environments)
+        name = shown_path(config, runtime)
+        answer(f"{name} is valid: {_count(stores, 'store')}, {_count(environments, 'environment')}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+COMMAND = Command(
+    help=(
+        "Checks the configuration and answers with every problem: `file:line: path: what`. The exit code is 6 when\n"
+        "there is one, 2 when there is nothing to check. With --env the environment of this process counts too:\n"
+        "`${NAME}` that are not set, and what AWS would refuse of the values."
+    ),
+    run=_run,
+    flags=(CONFIG, ENVIRONMENT),
+)

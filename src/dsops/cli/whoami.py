@@ -1,0 +1,97 @@
+"""`dsops whoami`: who a call would be made by, asked of AWS."""
+
+from __future__ import annotations
+
+from dsops.aws.ambient import load_ambient
+from dsops.aws.client import make_client
+from dsops.aws.sts import Identity, get_caller_identity
+from dsops.cli.command import CONFIG, NO_AGENT, Arguments, Command, Operand
+from dsops.cli.credentials import expiration_text, issue, require_session
+from dsops.cli.output import answer, answer_json
+from dsops.cli.project import base_identity, carry_out, load_config, plan_one_store
+from dsops.cli.world import DONE
+from dsops.credentials import Credentials
+from dsops.endpoint import Endpoint, resolve_endpoint
+from dsops.runtime import Runtime
+from dsops.stores.endpoints import endpoint_of
+
+DEFAULT_REGION = "us-east-1"
+"""Of STS alone, which answers everywhere."""
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    name = arguments.operand("STORE")
+    if name:
+        plan = plan_one_store(load_config(arguments, runtime), name, runtime)
+        require_session(plan, name)
+        credentials, source = issue(plan, name, runtime), f"store {name}"
+        endpoint = endpoint_of(plan.steps[name], "sts", runtime)
+    else:
+        credentials, source = load_base(runtime)
+        endpoint = base_endpoint(runtime)
+    identity = carry_out(get_caller_identity(make_client(runtime), credentials, endpoint), runtime)
+    runtime.report(DONE)
+    _show(arguments, runtime, identity, credentials, source)
+    return 0
+
+
+def load_base(runtime: Runtime) -> tuple[Credentials, str]:
+    """The base credentials, and where they come from."""
+    found = load_ambient(runtime.environ, runtime.folder, now=runtime.now())
+    return found.credentials, found.source
+
+
+def base_endpoint(runtime: Runtime) -> Endpoint:
+    """STS where the base credentials are at home: the region of the environment, or of the profile."""
+    environ = runtime.environ
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or base_identity(runtime).region
+    return resolve_endpoint("sts", region or DEFAULT_REGION, environ)
+
+
+def _show(
+    arguments: Arguments, runtime: Runtime, identity: Identity, credentials: Credentials, source: str
+) -> None:
+    expiration = expiration_text(credentials)
+    seconds_left = int(credentials.seconds_left(runtime.now())) if expiration else None
+    if arguments.switch("--json"):
+        answer_json({
+            "arn": identity.arn,
+            "account": identity.account,
+            "user_id": identity.user_id,
+            "source": source,
+            "key_id": credentials.masked_key_id,
+            "is_temporary": credentials.is_temporary,
+            "expiration": expiration or None,
+            "seconds_left": seconds_left,
+        })
+        return
+    answer(f"caller   {identity.arn}")
+    answer(f"account  {identity.account}")
+    answer(f"user id  {identity.user_id}")
+    answer(f"source   {source}")
+    answer(f"key      {credentials.masked_key_id}")
+    if seconds_left is not None:
+        answer(f"expires  {expiration}, in {duration_text(seconds_left)}")
+    elif credentials.is_temporary:
+        answer("expires  not known: a session whose end nobody told")
+    else:
+        answer("expires  never: a long-term key")
+
+
+def duration_text(seconds: int) -> str:
+    """`59 min`, `2 h 5 min`, `40 s`."""
+    if seconds < 60:
+        return f"{seconds} s"
+    hours, minutes = divmod(seconds // 60, 60)
+    return " ".join(part for part in (f"{hours} h" if hours else "", f"{minutes} min" if minutes else "") if part)
+
+
+COMMAND = Command(
+    help=(
+        "Asks AWS who the caller is: with the base credentials, which sign the first hop, or with those of a store.\n"
+        "Shows where they come from and how long they last, never a secret part."
+    ),
+    run=_run,
+    flags=(CONFIG, NO_AGENT),
+    operands=(Operand("STORE", "a store whose session is asked about", is_required=False),),
+)
