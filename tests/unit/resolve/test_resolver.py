@@ -390,7 +390,9 @@ def test_a_new_session_that_aws_refuses_is_not_tried_again(pipeline: Pipeline) -
 
 def test_keys_that_aws_does_not_know_are_told_as_such(pipeline: Pipeline) -> None:
     """The key is masked; nothing is repeated."""
-    pipeline.aws.rule = lambda _call: Refusal("InvalidClientTokenId", UNKNOWN_TOKEN.message, 403)(error,) = pipeline.errors(CHAIN)
+    invalid = Refusal("InvalidClientTokenId", UNKNOWN_TOKEN.message, 403)
+    pipeline.aws.rule = lambda _call: invalid
+    (error,) = pipeline.errors(CHAIN)
     assert isinstance(error, CredentialsInvalid)
     assert "AKIA...ADA1" in error.message
     assert pipeline.aws.actions == ["AssumeRole Jump"]
@@ -408,7 +410,8 @@ def test_expired_base_credentials_are_told_before_any_call(pipeline: Pipeline) -
 def test_expired_base_credentials_that_only_aws_knows_of(pipeline: Pipeline) -> None:
     """The same kind of error from AWS's answer."""
     pipeline.environ = RUNNER
-    pipeline.aws.rule = lambda _call: Refusal("ExpiredToken", "The security token included in the request is expired", 403)
+    expired = Refusal("ExpiredToken", "The security token included in the request is expired", 403)
+    pipeline.aws.rule = lambda _call: expired
     (error,) = pipeline.errors(CHAIN)
     assert isinstance(error, CredentialsExpired)
 
