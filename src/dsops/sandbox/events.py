@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
 from dsops.errors import SandboxRefusal
+from dsops.sandbox.answers import Moment, Value
 from dsops.sandbox.caller import Caller
 from dsops.sandbox.clock import iso_time
 from dsops.sandbox.refusals import answer_of
@@ -44,6 +46,8 @@ class _Call(NamedTuple):
     request_id: str
     peer: str
     user_agent: str
+    result: Mapping[str, Value]
+    """What STS answered, without the secret parts; empty for other services."""
     error_code: str
     error_message: str
 
@@ -54,14 +58,16 @@ class Events:
     def __init__(self, kept: int) -> None:
         self._calls: deque[_Call] = deque(maxlen=kept)
 
-    def add(self, request: HttpRequest, route: Route, turn: Turn, refused: SandboxRefusal | None) -> None:
+    def add(
+        self, request: HttpRequest, route: Route, turn: Turn, result: Mapping[str, Value], refused: SandboxRefusal | None
+    ) -> None:
         """Keeps what is to be known of a call."""
         aws = None if refused is None else answer_of(refused)
         self._calls.append(
             _Call(
                 route.service, turn.caller, turn.operation,
                 {name: value for name, value in turn.parameters.items() if name in _KEPT_PARAMETERS},
-                turn.now, turn.request_id, request.peer, request.headers.get("user-agent", ""),
+                turn.now, turn.request_id, request.peer, request.headers.get("user-agent", ""), _without_secrets(result),
                 "" if aws is None else aws.code, "" if aws is None else aws.message,
             )
         )  # fmt: skip
@@ -87,6 +93,7 @@ def _record(call: _Call) -> dict[str, object]:
         record |= {"errorCode": call.error_code, "errorMessage": call.error_message}
     return record | {
         "requestParameters": {_lower(name): value for name, value in call.parameters.items()} or None,
+        "responseElements": _plain(call.result) or None,
         "requestID": call.request_id,
         "eventID": str(uuid5(NAMESPACE_URL, call.request_id)),
         "readOnly": call.operation.startswith(("Get", "List", "Describe", "Batch")),
@@ -115,6 +122,24 @@ def _identity(caller: Caller) -> dict[str, object]:
             **({"sourceIdentity": session.source_identity} if session.source_identity else {}),
         }
     return identity
+
+
+def _without_secrets(result: Mapping[str, Value]) -> Mapping[str, Value]:
+    credentials = result.get("Credentials")
+    if not isinstance(credentials, Mapping):
+        return {}
+    shown = {name: credentials[name] for name in ("AccessKeyId", "Expiration")}
+    return {**result, "Credentials": shown}
+
+
+def _plain(value: Value) -> object:
+    """As CloudTrail writes an answer: names begin small, moments read `Oct 2, 2019, 11:12:29 PM`."""
+    if isinstance(value, Moment):
+        moment = datetime.fromtimestamp(value.seconds, UTC)
+        return f"{moment:%b} {moment.day}, {moment.year}, {moment.hour % 12 or 12}:{moment:%M:%S} {moment:%p}"
+    if isinstance(value, Mapping):
+        return {_lower(name): _plain(inner) for name, inner in value.items()}
+    return value
 
 
 def _lower(name: str) -> str:

@@ -76,7 +76,7 @@ class Server:
             raise SandboxUnavailable(
                 f"the sandbox can't listen on {host}:{port}",
                 why=error.strerror or str(error),
-                hint="choose another port with --port, or none for a free one",
+                hint="choose another port with --port; 0 takes a free one",
             ) from error
         self.host = host
         self.port: int = self._server.effective_port

@@ -98,17 +98,18 @@ class Sandbox:
             now, request_id,
         )  # fmt: skip
         try:
-            answer = self._perform(route, turn)
+            if route.service == "sts":
+                result = self.sts.perform(turn)
+                answer = query_answer("sts", turn.operation, result, request_id, as_json=route.wants_json)
+            else:
+                result, answer = {}, self._perform(route, turn)
         except SandboxRefusal as refused:
-            self.events.add(request, route, turn, refused)
+            self.events.add(request, route, turn, {}, refused)
             raise
-        self.events.add(request, route, turn, None)
+        self.events.add(request, route, turn, result, None)
         return answer
 
     def _perform(self, route: Route, turn: Turn) -> HttpAnswer:
-        if route.service == "sts":
-            result = self.sts.perform(turn)
-            return query_answer("sts", turn.operation, result, turn.request_id, as_json=route.wants_json)
         account, region = turn.caller.account, turn.caller.region
         if route.service == "iam":
             _refuse_restricted(turn.caller)

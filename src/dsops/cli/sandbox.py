@@ -1,0 +1,255 @@
+"""`dsops sandbox ...`: a local AWS that says no as AWS does."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from dsops.cli.command import Arguments, Command, Flag, Group, Operand
+from dsops.cli.output import answer, answer_json, tell
+from dsops.errors import ExtraMissing, UsageError
+from dsops.runtime import Runtime
+
+if TYPE_CHECKING:
+    from dsops.sandbox.seed_model import Seed
+    from dsops.sandbox.server import Server
+
+SEED = Flag(
+    "--seed", "what the sandbox starts with: a YAML file of accounts, users, roles and secrets",
+    value="FILE", own_variable="DSOPS_SANDBOX_SEED",
+)  # fmt: skip
+FROM = Flag(
+    "--from", "start with whatever this dsops.yaml needs to work, with invented values",
+    value="FILE", own_variable="DSOPS_SANDBOX_FROM",
+)  # fmt: skip
+AS = Flag(
+    "--as", "whose keys to use: a user of the sandbox, NAME or NAME@ACCOUNT",
+    value="NAME", own_variable="DSOPS_SANDBOX_AS",
+)  # fmt: skip
+PORT = Flag("--port", "the port of the sandbox", kind="integer", value="N", own_variable="DSOPS_SANDBOX_PORT")
+HOST = Flag(
+    "--host", "the address to listen on", value="ADDRESS", default="127.0.0.1", own_variable="DSOPS_SANDBOX_HOST"
+)
+EVENTS = Flag(
+    "--events", "how many calls to remember", kind="integer", value="N", default="10000",
+    own_variable="DSOPS_SANDBOX_EVENTS",
+)  # fmt: skip
+ROLE = Flag(
+    "--container-role", "play an ECS task of this role instead of a user",
+    value="ROLE", own_variable="DSOPS_SANDBOX_CONTAINER_ROLE",
+)  # fmt: skip
+LAST = Flag(
+    "--last", "how many to show", kind="integer", value="N", default="1", own_variable="DSOPS_SANDBOX_LAST"
+)
+ADVANCE = Flag(
+    "--advance", "move on by so many seconds", kind="seconds", value="SECONDS", own_variable="DSOPS_SANDBOX_ADVANCE"
+)
+NOW = Flag(
+    "--now", "go to this moment, such as 2026-07-13T10:00:00Z", value="TIME", own_variable="DSOPS_SANDBOX_NOW"
+)
+
+
+_DEFAULT_PORT = 4566
+
+
+def _open(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0.1", port: int = 0) -> Server:
+    """A sandbox that listens, with what --seed or --from asks for in it."""
+    seed_file, config_file = arguments.text("--seed"), arguments.text("--from")
+    if seed_file and config_file:
+        raise UsageError("--seed and --from exclude each other", hint="a seed file can hold all that --from makes")
+    try:
+        from dsops.sandbox.launch import open_server, read_seed_file
+        from dsops.sandbox.seed_model import Seed
+    except ModuleNotFoundError as error:
+        hint = "install it: pip install 'dsops[sandbox]'"
+        raise ExtraMissing("the sandbox is not installed", why=f"{error.name} is missing", hint=hint) from error
+    seed = Seed()
+    if seed_file:
+        seed = read_seed_file(seed_file)
+    elif config_file:
+        seed = _seed_from(config_file, runtime)
+    return open_server(seed, host=host, port=port, kept_events=arguments.integer("--events") or 1)
+
+
+def _seed_from(config_file: str, runtime: Runtime) -> Seed:
+    from dsops.cli.project import show_notes, user_name
+    from dsops.config import load
+    from dsops.seed import seed_from_config
+    from dsops.stores import StoreTypes
+
+    types = StoreTypes()
+    config = load(folder=runtime.folder, environ=runtime.environ, named=config_file, types=types)
+    found = seed_from_config(
+        config, environ=runtime.environ, user=user_name(), timestamp=runtime.timestamp, store_types=types
+    )
+    show_notes((*config.notes, *found.notes))
+    return found.seed
+
+
+def _serve(arguments: Arguments, runtime: Runtime) -> int:
+    port = arguments.integer("--port")
+    server = _open(arguments, runtime, host=arguments.text("--host"), port=_DEFAULT_PORT if port is None else port)
+    from dsops.sandbox.running import Announcement
+
+    announcement = Announcement(server.url, runtime.environ)
+    answer(server.url)
+    tell('in another terminal: eval "$(dsops sandbox env)"; Ctrl-C ends it')
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        server.run()
+    finally:
+        announcement.withdraw()
+    return 0
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    """Ends the server as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    if not arguments.command:
+        raise UsageError("there is no command to run", hint="write `dsops sandbox run -- COMMAND`")
+    from dsops.process import find_command
+    from dsops.process.watch import watch
+
+    command = find_command(arguments.command[0], runtime.environ.get("PATH"))
+    with _open(arguments, runtime) as server:
+        from dsops.sandbox.launch import client_environment, identity_variables
+
+        variables = identity_variables(server, arguments.text("--as"))
+        child = client_environment(runtime.environ, variables)
+        environment = {os.fsencode(name): os.fsencode(value) for name, value in child.items()}
+        return watch(command, arguments.command, environment, timeout_seconds=None)
+
+
+def _env(arguments: Arguments, runtime: Runtime) -> int:
+    from dsops.sandbox.launch import client_variables, rivals
+    from dsops.sandbox.running import ask, find_running
+
+    url = find_running(arguments.integer("--port"), runtime.environ)
+    identity = ask(url, "identity", **{"as": arguments.text("--as")})
+    variables = client_variables(
+        url, identity["Region"], identity["AccessKeyId"], identity["SecretAccessKey"]
+    )
+    role = arguments.text("--container-role")
+    if role:
+        del variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"]
+        variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{url}/_sandbox/container-credentials/{role}"
+        variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = identity["ContainerToken"]
+    gone = [name for name in rivals(runtime.environ) if name not in variables]
+    if gone:
+        answer(f"unset {' '.join(gone)}")
+    for name, value in variables.items():
+        answer(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+def _totp(arguments: Arguments, runtime: Runtime) -> int:
+    from dsops.sandbox.running import ask, find_running
+
+    url = find_running(arguments.integer("--port"), runtime.environ)
+    answer(str(ask(url, "totp", serial=arguments.operand("SERIAL"))["code"]))
+    return 0
+
+
+def _decisions(arguments: Arguments, runtime: Runtime) -> int:
+    from dsops.sandbox.running import ask, find_running
+
+    url = find_running(arguments.integer("--port"), runtime.environ)
+    found = ask(url, "decisions", last=arguments.text("--last"))["decisions"]
+    if arguments.switch("--json"):
+        answer_json(found)
+        return 0
+    for decision in found:
+        answer("\n".join(_decision_lines(decision)))
+    return 0
+
+
+def _decision_lines(decision: dict[str, object]) -> list[str]:
+    verb = "may" if decision["is_allowed"] else "may not"
+    lines = [
+        f"{decision['time']}  {decision['caller']}",
+        f"  {verb} {decision['action']} on {decision['resource']}",
+        f"  decided by: {decision['decided_by']}" + (f" ({decision['policy']})" if decision["policy"] else ""),
+    ]
+    reasons = decision["reasons"]
+    for reason in reasons if isinstance(reasons, list) else []:
+        note = f" ({reason['note']})" if reason["note"] else ""
+        lines.append(f"  {reason['policy_type']}: {reason['effect']}{note}")
+        lines += [
+            f"    {statement['policy']}, line {failure['line']}: {_failure_text(failure)}"
+            for statement in reason["near"]
+            for failure in statement["failures"]
+        ]
+    return lines
+
+
+def _failure_text(failure: dict[str, object]) -> str:
+    name = " ".join(str(part) for part in (failure["element"], failure["operator"], failure["key"]) if part)
+    actual = "the request has none" if failure["actual"] is None else f"the request has {failure['actual']}"
+    hint = f" ({failure['hint']})" if failure["hint"] else ""
+    return f"{name} wants {failure['wanted']}, {actual}{hint}"
+
+
+def _clock(arguments: Arguments, runtime: Runtime) -> int:
+    from dsops.sandbox.running import ask, find_running
+    from dsops.sandbox.running import tell as tell_sandbox
+
+    url = find_running(arguments.integer("--port"), runtime.environ)
+    wish: dict[str, object] = {}
+    if arguments.text("--now"):
+        wish["now"] = arguments.text("--now")
+    if arguments.seconds("--advance"):
+        wish["advance_seconds"] = arguments.seconds("--advance")
+    answer(str((tell_sandbox(url, "clock", wish) if wish else ask(url, "clock"))["now"]))
+    return 0
+
+
+COMMAND = Group(
+    help=(
+        "A local AWS: STS, IAM, Secrets Manager and Parameter Store; policies, sessions, MFA and expiry are enforced.\n"
+        "There is always a user `admin` with full rights in each account; without --seed and --from the account is\n"
+        "123456789012. Nothing leaves this machine."
+    ),
+    commands={
+        "serve": Command(
+            help="Serves on a port (4566) until Ctrl-C, and prints its address.",
+            run=_serve,
+            flags=(SEED, FROM, PORT, HOST, EVENTS),
+        ),
+        "run": Command(
+            help=(
+                "Runs a command against a sandbox of its own: AWS_ENDPOINT_URL, region and keys are set for it.\n"
+                "The sandbox is gone after it; the exit code is the command's."
+            ),
+            run=_run,
+            flags=(SEED, FROM, AS, EVENTS),
+            takes_command=True,
+        ),
+        "env": Command(
+            help='Prints shell exports for the sandbox that runs: eval "$(dsops sandbox env --as alice)".',
+            run=_env,
+            flags=(AS, PORT, ROLE),
+        ),
+        "totp": Command(
+            help="Prints the code that an MFA device of the running sandbox shows now.",
+            run=_totp,
+            flags=(PORT,),
+            operands=(Operand("SERIAL", "the device's serial number: arn:aws:iam::123456789012:mfa/alice"),),
+        ),
+        "decisions": Command(
+            help="Shows why the running sandbox allowed or refused the last requests.",
+            run=_decisions,
+            flags=(PORT, LAST),
+        ),
+        "clock": Command(
+            help="Shows the running sandbox's time, or moves it: sessions expire and MFA codes change by it.",
+            run=_clock,
+            flags=(PORT, ADVANCE, NOW),
+        ),
+    },
+)
