@@ -1,6 +1,6 @@
 """Requests on the wire where pycurl can't be had: urllib3 in threads, signed by botocore's signer.
 
-The same seam as the driver of transport.py, at five times the CPU: what a platform without a wheel pays.
+The same seam as the driver of transport.py, at eight times the CPU: what a platform without a wheel pays.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 from urllib3 import exceptions
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from dsops.aws import wire
 from dsops.aws.network import Proxy, Trust, system_trust
@@ -116,7 +117,6 @@ class _Pools:
 
     def __init__(self) -> None:
         self._managers: dict[tuple[Proxy | None, Trust | None], Any] = {}
-        self._system_trust: Trust | None = None
 
     def manager(self, request: Request) -> Any:
         """The pool manager for this request."""
@@ -130,11 +130,14 @@ class _Pools:
             manager.clear()
 
     def _make(self, request: Request) -> Any:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        trust = request.trust or system_trust()
-        if trust is not None:
-            context.load_verify_locations(trust.file or None, trust.folder or None)
-        options: dict[str, Any] = {"maxsize": _MOST_THREADS, "ssl_context": context}
+        trust = request.trust or system_trust() or Trust("", "")
+        # Named so, and not as a context of our own: urllib3 1.26 can't check an address against one of those.
+        options: dict[str, Any] = {
+            "maxsize": _MOST_THREADS,
+            "cert_reqs": "CERT_REQUIRED",
+            "ca_certs": trust.file or None,
+            "ca_cert_dir": trust.folder or None,
+        }
         proxy = request.proxy
         if proxy is None:
             return urllib3.PoolManager(**options)
@@ -142,7 +145,7 @@ class _Pools:
         if proxy.username:
             password = proxy.password.reveal() if proxy.password else ""
             login = urllib3.make_headers(proxy_basic_auth=f"{proxy.username}:{password}")
-        return urllib3.ProxyManager(proxy.url, proxy_headers=login, proxy_ssl_context=context, **options)
+        return urllib3.ProxyManager(proxy.url, proxy_headers=login, **options)
 
 
 def _signed_headers(request: Request) -> dict[str, str]:
@@ -244,6 +247,7 @@ def _failed(job: _Job, error: Exception) -> ServiceError:
 # The first that is anywhere among the causes counts: what is more telling stands before what is less.
 _MEANINGS: tuple[tuple[type[BaseException], Callable[[Request, str], ServiceError]], ...] = (
     (ssl.SSLCertVerificationError, wire.tls_refused),
+    (CertificateError, wire.tls_refused),
     (exceptions.NewConnectionError, wire.unreachable),
     (exceptions.ConnectTimeoutError, lambda request, _: wire.timed_out(request, connecting=True)),
     (exceptions.ProxyError, wire.unreachable),

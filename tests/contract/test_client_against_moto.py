@@ -1,0 +1,171 @@
+"""Our client against plain moto: a Secrets Manager, a Parameter Store and an STS that we did not write."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Coroutine, Iterator
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import pytest
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.compat import HTTPHeaders
+from botocore.session import Session
+from moto.core.botocore_stubber import BotocoreStubber
+from moto.moto_api._internal import moto_api_backend
+
+from dsops.aws.client import Client, make_client
+from dsops.aws.secretsmanager import batch_get_secret_value, get_secret_value
+from dsops.aws.ssm import get_parameters
+from dsops.aws.sts import assume_role, get_caller_identity, get_session_token
+from dsops.aws.transport import open_driver
+from dsops.credentials import Credentials
+from dsops.endpoint import Endpoint, resolve_endpoint
+from dsops.errors import SecretDeleted, SecretNotFound
+from dsops.secret import Secret
+from dsops.tasks import run
+from tests.fakes import make_runtime
+from tests.stubs.server import Answer, Seen, StubServer
+
+T = TypeVar("T")
+KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", Secret("secret"))
+
+
+@pytest.fixture(scope="module")
+def moto_url() -> Iterator[str]:
+    """A server with some secrets and parameters, put there by botocore."""
+    with StubServer(_Moto()) as server:
+        _fill(server.url)
+        yield server.url
+    # One process has one moto: other tests find it empty.
+    moto_api_backend.reset()
+
+
+class _Moto:
+    """Answers as moto does. Its own server needs flask; this is the function behind it and behind its mocks."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stubber = BotocoreStubber()
+
+    def __call__(self, seen: Seen) -> Answer:
+        """What moto says to the service that the signature is for."""
+        service = seen.header("Authorization").split("/")[3]
+        headers = HTTPHeaders()
+        for name, value in seen.headers:
+            headers[name] = value
+        url = f"https://{service}.us-east-1.amazonaws.com{seen.target}"
+        with self._lock:
+            answer = self._stubber.process_request(AWSPreparedRequest(seen.method, url, headers, seen.body, False))
+        assert answer is not None
+        status, answer_headers, body = answer
+        text = {name: str(value) for name, value in answer_headers.items() if name.lower() != "content-length"}
+        return Answer(int(status), body if isinstance(body, bytes) else body.encode(), tuple(text.items()))
+
+
+def _fill(url: str) -> None:
+    secrets = _botocore_client("secretsmanager", url)
+    secrets.create_secret(Name="prod/db", SecretString='{"password": "p\u00e4ss"}')
+    secrets.create_secret(Name="prod/key", SecretBinary=b"\x00\xff")
+    secrets.create_secret(Name="old", SecretString="x")
+    secrets.delete_secret(SecretId="old", RecoveryWindowInDays=7)
+    parameters = _botocore_client("ssm", url)
+    parameters.put_parameter(Name="/prod/host", Value="first", Type="String")
+    parameters.put_parameter(Name="/prod/host", Value="second", Type="String", Overwrite=True)
+    parameters.put_parameter(Name="token", Value="hidden", Type="SecureString")
+
+
+def _botocore_client(service: str, url: str) -> Any:
+    """A client that is not ours. Any: botocore makes its types at run time."""
+    return Session().create_client(
+        service,
+        region_name="us-east-1",
+        endpoint_url=url,
+        aws_access_key_id="AKIAIOSFODNN7EXAMPLE",
+        aws_secret_access_key="secret",
+    )
+
+
+class Caller:
+    """Our client, with one of the drivers."""
+
+    def __init__(self, url: str, transport: str) -> None:
+        self._url = url
+        self._driver = open_driver({"DSOPS_TRANSPORT": transport})
+        self.client: Client = make_client(make_runtime(now=lambda: datetime.now(UTC)))
+
+    def at(self, service: str) -> Endpoint:
+        """Moto as the endpoint of a service."""
+        return resolve_endpoint(service, "us-east-1", {}, endpoint_url=self._url)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The coroutine's result."""
+        return run(work, self._driver)
+
+
+@pytest.fixture(params=["pycurl", "urllib3"])
+def caller(request: pytest.FixtureRequest, moto_url: str) -> Caller:
+    """Each driver in turn."""
+    return Caller(moto_url, request.param)
+
+
+def test_secrets(caller: Caller) -> None:
+    """Text and bytes, by name and by ARN, with and without its suffix."""
+    endpoint = caller.at("secretsmanager")
+    text = caller.run(get_secret_value(caller.client, KEYS, endpoint, "prod/db"))
+    assert text.value.reveal() == '{"password": "p\u00e4ss"}'
+    binary = caller.run(get_secret_value(caller.client, KEYS, endpoint, "prod/key"))
+    assert (binary.value.reveal_bytes(), binary.is_binary) == (b"\x00\xff", True)
+    for secret_id in (text.arn, text.arn[:-7]):
+        assert caller.run(get_secret_value(caller.client, KEYS, endpoint, secret_id)) == text
+    staged = caller.run(get_secret_value(caller.client, KEYS, endpoint, "prod/db", version_stage="AWSCURRENT"))
+    assert staged == text
+    assert caller.run(get_secret_value(caller.client, KEYS, endpoint, "prod/db", text.version_id)) == text
+
+
+def test_secrets_that_are_not_to_be_had(caller: Caller) -> None:
+    """Missing, and scheduled for deletion."""
+    endpoint = caller.at("secretsmanager")
+    with pytest.raises(SecretNotFound):
+        caller.run(get_secret_value(caller.client, KEYS, endpoint, "nowhere"))
+    with pytest.raises(SecretDeleted):
+        caller.run(get_secret_value(caller.client, KEYS, endpoint, "old"))
+
+
+def test_a_batch_of_secrets(caller: Caller) -> None:
+    """Several at once."""
+    endpoint = caller.at("secretsmanager")
+    batch = caller.run(batch_get_secret_value(caller.client, KEYS, endpoint, ["prod/key", "prod/db"]))
+    assert batch.errors == {}
+    assert batch.values["prod/db"].value.reveal() == '{"password": "p\u00e4ss"}'
+    assert batch.values["prod/key"].value.reveal_bytes() == b"\x00\xff"
+
+
+def test_parameters(caller: Caller) -> None:
+    """Plain and decrypted, by version, and one that is missing."""
+    names = ["/prod/host", "/prod/host:1", "token", "missing"]
+    result = caller.run(get_parameters(caller.client, KEYS, caller.at("ssm"), names))
+    found = {name: parameter.value.reveal() for name, parameter in result.found.items()}
+    assert found == {"/prod/host": "second", "/prod/host:1": "first", "token": "hidden"}
+    assert result.invalid == ("missing",)
+    assert result.found["token"].type == "SecureString"
+
+
+def test_sts(caller: Caller) -> None:
+    """A role, a session token, and who the role's session is."""
+    endpoint = caller.at("sts")
+    role = caller.run(
+        assume_role(
+            caller.client,
+            KEYS,
+            endpoint,
+            role_arn="arn:aws:iam::123456789012:role/path/Deploy",
+            role_session_name="test",
+            duration_seconds=900,
+            tags=(("team", "blue"),),
+        )
+    )
+    assert role.credentials.arn == "arn:aws:sts::123456789012:assumed-role/Deploy/test"
+    assert role.credentials.is_fresh(caller.client.runtime.now())
+    assert caller.run(get_caller_identity(caller.client, role.credentials, endpoint)).account == "123456789012"
+    assert caller.run(get_session_token(caller.client, KEYS, endpoint)).is_temporary
