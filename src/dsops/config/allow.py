@@ -43,7 +43,7 @@ def is_allowed(files: tuple[SourceFile, ...], environ: Mapping[str, str]) -> boo
 def allow(files: tuple[SourceFile, ...], environ: Mapping[str, str]) -> None:
     """Remembers these files as they are; what was allowed before stays, for those who switch branches.
 
-    Raises ConfigError where there is no home folder to remember it in, FileNotWritten where that can't be written.
+    Raises ConfigError where there is no home folder to remember it in, FileNotWritten where it can't be remembered.
     """
     path = _path(environ)
     if not path:
@@ -65,6 +65,12 @@ def allow(files: tuple[SourceFile, ...], environ: Mapping[str, str]) -> None:
             os.close(descriptor)
     except OSError as error:
         raise _not_written(path, error) from error
+    if not is_allowed(files, environ):
+        raise FileNotWritten(
+            f"{path} can't be relied on",
+            why="it belongs to another user, or others may write it",
+            hint=f"remove it, or make it yours alone: chmod 600 {path}",
+        )
 
 
 def disallow(files: tuple[SourceFile, ...], environ: Mapping[str, str]) -> bool:

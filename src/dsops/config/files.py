@@ -158,7 +158,7 @@ def _includes(source: Source, problems: Problems) -> list[Scalar]:
     found: list[Scalar] = []
     for item in node.items if isinstance(node, Sequence) else (node,):
         where = Where(source.shown, item.line)
-        if not isinstance(item, Scalar) or item.kind == "null" or not item.text:
+        if not isinstance(item, Scalar) or item.kind == "null" or not item.text or "\0" in item.text:
             problems.add(where, "include", "`include` takes the path of a file, or a list of such paths")
         elif "${" in item.text:
             problems.add(where, "include", "`${...}` is not replaced in the path of an include", "write the path out")

@@ -37,7 +37,7 @@ class References:
         where = Where(file, node.line)
         if isinstance(node, Mapping):
             reference = self._mapping(node, file, path)
-        elif isinstance(node, Scalar) and node.text:
+        elif isinstance(node, Scalar) and node.text and node.kind != "null":
             reference = self._text(node.text, where, path)
         else:
             self._problems.add(where, path, "`from` says nothing", _FORM)

@@ -51,7 +51,7 @@ def make_stores(sections: Sections, types: Mapping[str, StoreType], problems: Pr
         if merged is None:
             continue
         if not merged.type:
-            if name not in bases:
+            if name not in bases and not any(_has_type(part) for part in parts):
                 known = ", ".join(sorted(types))
                 problems.add(where, f"{path}.type", "`type` is missing", f"this dsops knows {known}")
             continue
@@ -278,6 +278,10 @@ def extends_of(parts: list[Part]) -> list[Scalar]:
             items = node.items if isinstance(node, Sequence) else (node,)
             return [item for item in items if isinstance(item, Scalar) and item.kind != "null"]
     return []
+
+
+def _has_type(part: Part) -> bool:
+    return "type" in part.entries and not is_null(part.entries["type"].node)
 
 
 def _unreplaced(parts: list[Part]) -> list[Part]:

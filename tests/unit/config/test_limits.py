@@ -1,0 +1,45 @@
+"""What AWS would refuse, without an environment."""
+
+from __future__ import annotations
+
+from dsops.config.limits import check_limits
+from dsops.schema import BUILTIN_TYPES
+from tests.unit.config.conftest import Configured
+
+ROLE = "arn:aws:iam::123456789012:role/App"
+
+
+def told(configured: Configured, text: str) -> list[tuple[int, str]]:
+    """Line and path of each limit that is broken."""
+    return [(one.where.line, one.path) for one in check_limits(configured(text), BUILTIN_TYPES)]
+
+
+def test_an_inherited_field_is_told_once(configured: Configured) -> None:
+    """However many stores have it."""
+    text = (
+        "defaults: {aws.sts: {duration_seconds: 1}}\n"
+        "secretStores:\n"
+        f"  a: {{type: aws.sts, role_arn: '{ROLE}'}}\n"
+        f"  b: {{type: aws.sts, role_arn: '{ROLE}'}}\n"
+    )
+    assert told(configured, text) == [(1, "secretStores.a.duration_seconds")]
+
+
+def test_what_depends_on_a_variable_is_not_judged(configured: Configured) -> None:
+    """Neither it, nor what it may agree with."""
+    good = f"secretStores:\n  a: {{type: aws.sts, role_arn: '{ROLE}', serial_number: '${{S}}', token_code: '123456'}}\n"
+    assert told(configured, good) == []
+    bad = good.replace("serial_number: '${S}'", "region: us-east-1")
+    assert told(configured, bad) == [(2, "secretStores.a.token_code")]
+
+
+def test_escapes_are_read_as_what_they_stand_for(configured: Configured) -> None:
+    """`$${` is one character shorter after interpolation, and no variable."""
+    text = f"secretStores:\n  a: {{type: aws.sts, role_arn: '{ROLE}', role_session_name: '$${{A}}'}}\n"
+    limits = check_limits(configured(text), BUILTIN_TYPES)
+    assert ["`$` stands at position 1" in one.message for one in limits] == [True]
+
+
+def test_stores_of_unknown_types_have_none(configured: Configured) -> None:
+    """Nobody here knows them."""
+    assert told(configured, "secretStores: {v: {type: vault, duration_seconds: 1}}") == []
