@@ -1,0 +1,320 @@
+"""The founding page as printed: its blocks, cut out of the unmodified page, at work in a sandbox.
+
+`dsops sandbox run` starts a sandbox for each; what runs in it is the real program, the AWS CLI and boto3.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.founding_page import Block, blocks
+
+BIN = Path(sys.executable).parent
+ENVIRONMENT = {
+    # What the page's dynamic configurations take from the environment.
+    "TARGET_ROLE_ARN": "arn:aws:iam::123456789012:role/DynamicRole",
+    "EXTERNAL_ID": "an-external-id",
+    "PROD_ACCOUNT_ID": "012345678901",
+    "SERVICE_NAME": "billing",
+    "CUSTOMER_ROLE_ARN": "arn:aws:iam::987654321098:role/CustomerAccess",
+    "CUSTOMER_EXTERNAL_ID": "customer-42",
+    "MFA_DEVICE_ARN": "arn:aws:iam::123456789012:mfa/on-call",
+    "AWS_REGION": "us-east-1",
+    "USER": "alice",
+}
+DEVICES = {
+    "aws-sts-sensitive": ("MFA_TOKEN", "arn:aws:iam::123456789012:mfa/username"),
+    "aws-sts-mfa": ("MFA_CODE", "arn:aws:iam::123456789012:mfa/admin"),
+    "break-glass": ("MFA_TOKEN", "arn:aws:iam::123456789012:mfa/on-call"),
+}
+"""Store -> the variable that its `token_code` is read from, and the device that shows the code."""
+
+CONFIGURATIONS = [block for block in blocks("yaml") if "secretStores:" in block.text]
+DURATIONS = next(block for block in blocks("yaml") if "TOO LONG" in block.text)
+DENY_ONLY = next(block for block in blocks("yaml") if block.text.startswith("session_policy:"))
+WORKFLOW = next(block for block in blocks("yaml") if "uses: aws-actions" in block.text)
+TRUST = next(block for block in blocks("json") if block.heading == "Trust Policy (in target account)")
+PERMISSIONS = next(block for block in blocks("json") if block.heading == "Role Permissions")
+LAMBDA = blocks("python")[0]
+DENIAL = next(block for block in blocks("bash") if block.heading == "Access Denied Errors")
+
+
+def in_sandbox(
+    folder: Path, script: str, *options: str, check: bool = True, **environ: str
+) -> subprocess.CompletedProcess[str]:
+    """What a bash script in this folder does while a sandbox runs for it."""
+    done = subprocess.run(
+        [BIN / "dsops", "sandbox", "run", *options, "--", "bash", "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        env={**os.environ, **ENVIRONMENT, "PATH": f"{BIN}:{os.environ['PATH']}", **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    """A file of that text in the folder."""
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def stores_of(text: str) -> dict[str, dict[str, Any]]:
+    """The configuration's stores as PyYAML, not dsops, reads them."""
+    stores: dict[str, dict[str, Any]] = yaml.safe_load(text)["secretStores"]
+    return stores
+
+
+def test_thirteen_configurations_stand_on_the_page() -> None:
+    """The page has as many as the issue counts, so that none is left out below."""
+    assert len(CONFIGURATIONS) == 13
+
+
+@pytest.mark.parametrize("block", CONFIGURATIONS, ids=lambda block: block.heading)
+def test_every_store_issues_credentials(block: Block, tmp_path: Path) -> None:
+    """Each aws.sts store of the page gives a session of its role, under its session name, in a sandbox made of it."""
+    write(tmp_path, "dsops.yaml", block.text)
+    roles = {name: store for name, store in stores_of(block.text).items() if store["type"] == "aws.sts"}
+    lines = []
+    for name in roles:
+        code = ""
+        if name in DEVICES:
+            variable, serial = DEVICES[name]
+            code = f"{variable}=$(dsops sandbox totp {serial}) "
+        lines.append(f"{code}dsops whoami {name} --json")
+
+    done = in_sandbox(tmp_path, "\n".join(lines), "--from", "dsops.yaml")
+
+    callers = [json.loads(line)["arn"] for line in re.findall(r"\{.*?\n?\}", done.stdout, re.DOTALL)]
+    assert len(callers) == len(roles)
+    for (name, store), caller in zip(roles.items(), callers, strict=True):
+        role = re.sub(r"\$\{(\w+)\}", lambda match: ENVIRONMENT[match[1]], store["role_arn"])
+        account, role_name = role.split(":")[4], role.rpartition("/")[2]
+        assert caller.startswith(f"arn:aws:sts::{account}:assumed-role/{role_name}/"), name
+        if "role_session_name" in store:
+            wanted = re.escape(store["role_session_name"]).replace(r"\$\{TIMESTAMP\}", r"\d{8}T\d{6}Z")
+            wanted = re.sub(r"\\\$\\\{(\w+)\\\}", lambda match: ENVIRONMENT[match[1]], wanted)
+            assert re.fullmatch(wanted, caller.rpartition("/")[2]), name
+
+
+def test_the_basic_configuration_runs_a_command(tmp_path: Path) -> None:
+    """The first block's environment reaches the command through its role, and nothing is printed but its output."""
+    write(tmp_path, "dsops.yaml", CONFIGURATIONS[0].text)
+
+    done = in_sandbox(tmp_path, "dsops exec --env production -- printenv DATABASE_URL", "--from", "dsops.yaml")
+
+    assert done.stdout == "invented-connection\n"
+
+
+def test_a_duration_over_the_limit_is_refused_before_any_call(tmp_path: Path) -> None:
+    """The page's too long duration is refused for the reason that it gives, and its correct one is issued."""
+    text = "secretStores:\n" + textwrap.indent(DURATIONS.text, "  ")
+    line = next(number for number, each in enumerate(text.splitlines(), 1) if "TOO LONG" in each)
+    write(tmp_path, "dsops.yaml", text)
+
+    script = "dsops credentials aws-sts-valid --format json; dsops credentials aws-sts-long || exit $?"
+    done = in_sandbox(tmp_path, script, "--from", "dsops.yaml", check=False)
+
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["access_key_id"].startswith("ASIA")
+    assert "43200" in done.stderr
+    assert f"dsops.yaml:{line}:" in done.stderr
+
+
+def test_a_session_policy_of_denials_leaves_nothing(tmp_path: Path) -> None:
+    """The page's bare session policy is taken, and as on AWS a session with it may read nothing; without it, it may."""
+    basic = CONFIGURATIONS[0].text
+    limited = basic.replace(
+        "    duration_seconds: 3600\n", "    duration_seconds: 3600\n" + textwrap.indent(DENY_ONLY.text, "    ")
+    )
+    assert limited != basic
+    write(tmp_path, "dsops.yaml", basic)
+    write(tmp_path, "limited.yaml", limited)
+
+    script = """
+        dsops exec --env production -- true
+        dsops --config limited.yaml credentials aws-sts-prod --format json > /dev/null
+        dsops --config limited.yaml get --env production DATABASE_URL || exit $?
+    """
+    done = in_sandbox(tmp_path, script, "--from", "dsops.yaml", check=False)
+
+    assert done.returncode == 3
+    assert "secret.access-denied" in done.stderr
+    assert done.stdout == ""
+
+
+WORKFLOW_SEED = """
+accounts:
+  "123456789012":
+    users:
+      runner:
+        policies: [{Version: "2012-10-17", Statement: [{Effect: Allow, Action: sts:AssumeRole, Resource: "*"}]}]
+    roles:
+      GitHubActions:
+        trust:
+          Version: "2012-10-17"
+          Statement: {Effect: Allow, Principal: {AWS: "arn:aws:iam::123456789012:user/runner"}, Action: sts:AssumeRole}
+        policies: [{Version: "2012-10-17", Statement: [{Effect: Allow, Action: sts:AssumeRole, Resource: "*"}]}]
+      ProdAccessRole:
+        max_session_duration: 43200
+        trust:
+          Version: "2012-10-17"
+          Statement:
+            - Effect: Allow
+              Principal: {AWS: "arn:aws:iam::123456789012:role/GitHubActions"}
+              Action: sts:AssumeRole
+        policies:
+          - Version: "2012-10-17"
+            Statement: [{Effect: Allow, Action: secretsmanager:GetSecretValue, Resource: "*"}]
+    secrets: {prod/database/connection: the-connection}
+"""
+
+AS_A_RUNNER = """
+read -r AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN < <(aws sts assume-role --output text \
+    --role-arn arn:aws:iam::123456789012:role/GitHubActions --role-session-name GitHubActions \
+    --query 'Credentials.[AccessKeyId,SecretAccessKey,SessionToken]')
+export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN PATH="$PWD:$PATH"
+bash -e step.sh
+"""
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(3600, 0), (7200, 125)])
+def test_the_workflow_deploys(tmp_path: Path, seconds: int, code: int) -> None:
+    """The page's workflow step runs as on a runner, whose session makes the role a chained one: an hour at the most."""
+    step = yaml.safe_load(WORKFLOW.text)["steps"][1]
+    write(tmp_path, "dsops.yaml", CONFIGURATIONS[0].text.replace("3600", str(seconds)))
+    write(tmp_path, "seed.yaml", WORKFLOW_SEED)
+    write(tmp_path, "step.sh", step["run"])
+    write(tmp_path, "deploy.sh", '#!/bin/sh\necho "deployed with $DATABASE_URL"\n').chmod(0o755)
+
+    done = in_sandbox(tmp_path, AS_A_RUNNER, "--seed", "seed.yaml", "--as", "runner", check=False, CI="true")
+
+    assert done.returncode == code, done.stderr
+    if code:
+        assert "chain" in done.stderr
+        assert done.stdout == ""
+    else:
+        assert done.stdout == "deployed with the-connection\n"
+
+
+def policy_seed(source_ip: str) -> str:
+    """The page's two policies on a role, and a user of the trusted account who calls from that address."""
+    assume = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]}
+    target = {
+        "roles": {"Target": {"trust": json.loads(TRUST.text), "policies": [json.loads(PERMISSIONS.text)]}},
+        "secrets": {"prod/key": "in-prod", "dev/key": "in-dev"},
+    }
+    source = {"users": {"alice": {"source_ip": source_ip, "policies": [assume]}}}
+    return json.dumps({"accounts": {"098765432109": source, "123456789012": target}})
+
+
+POLICY_CONFIG = """
+version: 1
+secretStores:
+  target:
+    type: aws.sts
+    role_arn: arn:aws:iam::123456789012:role/Target
+    external_id: ${WANTED}
+  secrets: {type: aws.secretsmanager, region: us-east-1, credentials_from: target}
+envs:
+  prod: {KEY: {from: {store: secrets, key: prod/key}}}
+  dev: {KEY: {from: {store: secrets, key: dev/key}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("source_ip", "external_id", "env", "code"),
+    [
+        ("203.0.113.9", "unique-external-id", "prod", 0),
+        ("203.0.113.9", "unique-external-id", "dev", 3),
+        ("203.0.113.9", "Unique-External-Id", "prod", 3),
+        ("198.51.100.9", "unique-external-id", "prod", 3),
+    ],
+    ids=["as the policies say", "a secret outside of prod/", "another external ID", "another address"],
+)
+def test_the_policies_decide(tmp_path: Path, source_ip: str, external_id: str, env: str, code: int) -> None:
+    """The page's trust and permission policies seed a sandbox as they are, and let in whom they describe, only."""
+    write(tmp_path, "dsops.yaml", POLICY_CONFIG)
+    write(tmp_path, "seed.yaml", policy_seed(source_ip))
+
+    done = in_sandbox(
+        tmp_path, f"dsops get --env {env} KEY", "--seed", "seed.yaml", "--as", "alice", check=False, WANTED=external_id
+    )
+
+    assert (code, "" if code else "in-prod") == (done.returncode, done.stdout.strip()), done.stderr
+    assert external_id not in done.stderr
+
+
+LAMBDA_SEED = """
+accounts:
+  "123456789012":
+    roles:
+      LambdaRole:
+        trust: {Version: "2012-10-17", Statement: [{Effect: Allow, Principal: {AWS: "*"}, Action: sts:AssumeRole}]}
+      CrossAccountRole:
+        trust:
+          Version: "2012-10-17"
+          Statement: [{Effect: Allow, Principal: {AWS: "arn:aws:iam::123456789012:user/admin"}, Action: sts:AssumeRole}]
+        policies:
+          - Version: "2012-10-17"
+            Statement: [{Effect: Allow, Action: secretsmanager:GetSecretValue, Resource: "*"}]
+    secrets: {a-secret: its-value}
+"""
+
+RUN_LAMBDA = """
+import sys
+from handler import lambda_handler
+
+found = {}
+
+def watch(frame, event, argument):
+    if frame.f_code.co_name != "lambda_handler":
+        return None
+    if event == "return":
+        found.update(frame.f_locals)
+    return watch
+
+sys.settrace(watch)
+lambda_handler({}, None)
+sys.settrace(None)
+print(found["assumed_role"]["AssumedRoleUser"]["Arn"])
+print(found["secrets_client"].get_secret_value(SecretId="a-secret")["SecretString"])
+"""
+
+
+def test_the_lambda_function_runs(tmp_path: Path) -> None:
+    """The page's boto3 code runs unchanged, and the client that it makes reads a secret as the role."""
+    write(tmp_path, "handler.py", LAMBDA.text)
+    write(tmp_path, "run.py", RUN_LAMBDA)
+    write(tmp_path, "seed.yaml", LAMBDA_SEED)
+
+    done = in_sandbox(tmp_path, f"{sys.executable} run.py", "--seed", "seed.yaml")
+
+    arn = "arn:aws:sts::123456789012:assumed-role/CrossAccountRole/lambda-session"
+    assert done.stdout.splitlines() == [arn, "its-value"]
+
+
+def test_the_troubleshooting_commands_run(tmp_path: Path) -> None:
+    """The page's AWS CLI commands for a denial work against a sandbox that has the role, and show the caller."""
+    seed = LAMBDA_SEED.replace("CrossAccountRole", "TestRole")
+    write(tmp_path, "seed.yaml", seed)
+    write(tmp_path, "commands.sh", DENIAL.text)
+
+    done = in_sandbox(tmp_path, "bash -e commands.sh", "--seed", "seed.yaml", AWS_DEFAULT_OUTPUT="json")
+
+    assert "assumed-role/TestRole/test-session" in done.stdout
+    assert "arn:aws:iam::123456789012:user/admin" in done.stdout
