@@ -12,7 +12,7 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.compat import HTTPHeaders
 from botocore.session import Session
 from moto.core.botocore_stubber import BotocoreStubber
-from moto.moto_api._internal import moto_api_backend
+from moto.moto_api._internal.models import moto_api_backend
 
 from dsops.aws.client import Client, make_client
 from dsops.aws.secretsmanager import batch_get_secret_value, get_secret_value

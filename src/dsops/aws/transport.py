@@ -5,6 +5,7 @@ The only file that knows pycurl. Where that can't be had, `open_driver` gives th
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from io import BytesIO
 from select import select
@@ -53,12 +54,13 @@ def open_driver(environ: Mapping[str, str]) -> CurlDriver | ThreadDriver:
 class _Transfer:
     """One request under way. Any: pycurl ships no types."""
 
-    __slots__ = ("body", "curl", "headers", "request", "token")
+    __slots__ = ("body", "curl", "deadline", "headers", "request", "token")
 
     def __init__(self, request: Request, token: object, curl: Any) -> None:
         self.request = request
         self.token = token
         self.curl = curl
+        self.deadline = monotonic() + request.total_timeout_ms / 1000
         self.headers: list[bytes] = []
         self.body = BytesIO()
 
@@ -76,6 +78,7 @@ class CurlDriver:
         self._multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, MAX_CONNECTIONS)
         self._multi.setopt(pycurl.M_MAXCONNECTS, MAX_CONNECTIONS)
         self._transfers: dict[Any, _Transfer] = {}
+        self._waiting: deque[_Transfer] = deque()
         self._system_trust: Trust | None = None
 
     def start(self, request: object, token: object) -> None:
@@ -83,8 +86,8 @@ class CurlDriver:
         curl = pycurl.Curl()
         transfer = _Transfer(cast("Request", request), token, curl)
         self._prepare(transfer)
-        self._transfers[curl] = transfer
-        self._multi.add_handle(curl)
+        self._waiting.append(transfer)
+        self._launch()
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
         """The transfers that finished, each a Response or a ServiceError; waits for the first one."""
@@ -101,6 +104,8 @@ class CurlDriver:
         """Ends every transfer; connections that are between two requests stay open."""
         for curl in list(self._transfers):
             self._forget(curl)
+        while self._waiting:
+            self._waiting.pop().curl.close()
 
     def close(self) -> None:
         """Ends everything and closes the connections."""
@@ -117,6 +122,15 @@ class CurlDriver:
         """
         self.start(Request("HEAD", url, proxy=proxy, trust=trust), None)
 
+    def _launch(self) -> None:
+        """Hands to libcurl what there may be connections for: with it, waiting for one is connecting too slowly."""
+        while self._waiting and len(self._transfers) < MAX_CONNECTIONS:
+            transfer = self._waiting.popleft()
+            left = max(1, int((transfer.deadline - monotonic()) * 1000))
+            transfer.curl.setopt(pycurl.TIMEOUT_MS, left)
+            self._transfers[transfer.curl] = transfer
+            self._multi.add_handle(transfer.curl)
+
     def _finished(self) -> list[tuple[object, object]]:
         finished: list[tuple[object, object]] = []
         while True:
@@ -124,6 +138,7 @@ class CurlDriver:
             finished += [self._settle(curl, None) for curl in succeeded]
             finished += [self._settle(curl, (number, text)) for curl, number, text in failed]
             if not waiting:
+                self._launch()
                 return [each for each in finished if each[0] is not None]
 
     def _settle(self, curl: Any, failure: tuple[int, str] | None) -> tuple[object, object]:
@@ -165,7 +180,6 @@ class CurlDriver:
         set_option(pycurl.NETRC, pycurl.NETRC_IGNORED)
         set_option(pycurl.NOSIGNAL, 1)
         set_option(pycurl.CONNECTTIMEOUT_MS, min(request.connect_timeout_ms, request.total_timeout_ms))
-        set_option(pycurl.TIMEOUT_MS, request.total_timeout_ms)
         set_option(pycurl.MAXFILESIZE_LARGE, MAX_ANSWER_BYTES)
         set_option(pycurl.WRITEDATA, transfer.body)
         set_option(pycurl.HEADERFUNCTION, transfer.headers.append)

@@ -132,9 +132,7 @@ class World:
 
     def load(self, profile: str = "", **environ: str) -> ambient.Ambient:
         """The base credentials that a client there has."""
-        return load_ambient(
-            {**self.environ, **environ}, str(self.folder), profile, now=NOON, timeout_seconds=60
-        )
+        return load_ambient({**self.environ, **environ}, str(self.folder), profile, now=NOON, timeout_seconds=60)
 
     def failure(self, profile: str = "", **environ: str) -> DsopsError:
         """The error that a client there gets."""

@@ -92,9 +92,7 @@ def test_a_json_call_names_its_target() -> None:
     """JSON 1.1 with X-Amz-Target, in ASCII."""
     scene = Scene()
     with StubServer(lambda _: json_answer({"Answer": 42})) as server:
-        content = scene.run(
-            call_json(scene.client, call_at(server), "secretsmanager", {"SecretId": "\u00e9"})
-        )
+        content = scene.run(call_json(scene.client, call_at(server), "secretsmanager", {"SecretId": "\u00e9"}))
     (seen,) = server.seen
     assert content == {"Answer": 42}
     assert seen.header("x-amz-target") == "secretsmanager.DoIt"
@@ -103,9 +101,7 @@ def test_a_json_call_names_its_target() -> None:
     assert signature_is_right(seen, server.url, "session/secret", service="sts")
 
 
-@pytest.mark.parametrize(
-    "text", ["a b&c=d+e/f%", "\u00e9\u4e2d\U0001f511", "line\nbreak", "\udcff", "~-._09azAZ", ""]
-)
+@pytest.mark.parametrize("text", ["a b&c=d+e/f%", "\u00e9\u4e2d\U0001f511", "line\nbreak", "\udcff", "~-._09azAZ", ""])
 def test_every_text_survives_a_form(text: str) -> None:
     """What is quoted is read back by the standard library."""
     from urllib.parse import unquote
@@ -133,9 +129,7 @@ BAD_GATEWAY = Answer(status=502, body=b"<html>bad gateway</html>")
 DROPPED = Answer(raw=b"")
 
 
-@pytest.mark.parametrize(
-    "trouble", [THROTTLED, BROKEN, BAD_GATEWAY, DROPPED, Answer(status=429), Answer(status=503)]
-)
+@pytest.mark.parametrize("trouble", [THROTTLED, BROKEN, BAD_GATEWAY, DROPPED, Answer(status=429), Answer(status=503)])
 def test_what_passes_is_tried_again(trouble: Answer) -> None:
     """Throttling, 5xx, and a connection that broke before an answer."""
     scene = Scene()
@@ -215,9 +209,7 @@ def test_a_long_wait_is_not_waited(seconds: str) -> None:
 def test_a_retry_after_that_is_no_number_is_ignored(value: str) -> None:
     """The usual pause is made."""
     scene = Scene()
-    asking = sts_error(
-        "Throttling", "Rate exceeded", 400, headers=(("Retry-After", value.encode().decode("latin-1")),)
-    )
+    asking = sts_error("Throttling", "Rate exceeded", 400, headers=(("Retry-After", value.encode().decode("latin-1")),))
     with StubServer(Answers(asking, IDENTITY)) as server:
         whoami(scene, server)
     assert scene.paused == [0.25]
@@ -349,9 +341,7 @@ def test_a_clock_is_corrected_once() -> None:
     assert "timedatectl" in caught.value.hint
 
 
-@pytest.mark.parametrize(
-    "headers", [(), (("Date", "yesterday"),), (("Date", "Tue, 24 Nov 2026 12:01:00 GMT"),)]
-)
+@pytest.mark.parametrize("headers", [(), (("Date", "yesterday"),), (("Date", "Tue, 24 Nov 2026 12:01:00 GMT"),)])
 def test_a_refused_time_that_the_date_does_not_explain(headers: tuple[tuple[str, str], ...]) -> None:
     """Without a Date, or with one like ours, there is nothing to correct."""
     scene = Scene()
@@ -420,9 +410,7 @@ def test_a_json_code_may_wear_a_namespace(code: str) -> None:
 
 def test_a_json_code_may_stand_in_a_header() -> None:
     """x-amzn-ErrorType, with an empty or shorter body; `message` in lower case."""
-    answer = Answer(
-        status=400, body=b'{"message":"no"}', headers=(("x-amzn-ErrorType", "AccessDeniedException:"),)
-    )
+    answer = Answer(status=400, body=b'{"message":"no"}', headers=(("x-amzn-ErrorType", "AccessDeniedException:"),))
     scene = Scene()
     with StubServer(lambda _: answer) as server, pytest.raises(AccessDenied) as caught:
         scene.run(call_json(scene.client, call_at(server), "secretsmanager", {}))
@@ -496,9 +484,7 @@ def test_secrets_of_the_request_are_masked_in_messages() -> None:
 def test_a_secret_member_is_masked_however_aws_writes_it(member: str) -> None:
     """Also when what is repeated is not letter for letter what was sent."""
     error = failure_of(
-        sts_error(
-            "ValidationError", f"Value 'cut off \u2026' at '{member}' failed, 'x' at 'roleArn' too", 400
-        )
+        sts_error("ValidationError", f"Value 'cut off \u2026' at '{member}' failed, 'x' at 'roleArn' too", 400)
     )
     assert error.why == f"Value '***' at '{member}' failed, 'x' at 'roleArn' too"
 

@@ -27,9 +27,7 @@ ARN = "arn:aws:secretsmanager:us-east-1:111122223333:secret:prod/db-AbCdEf"
 CONTENT = {"ARN": ARN, "Name": "prod/db", "VersionId": "v-1", "SecretString": "p\u00e4ss"}
 
 
-def get(
-    answer: Answer, secret_id: str = "prod/db", version_id: str = "", version_stage: str = ""
-) -> SecretValue:
+def get(answer: Answer, secret_id: str = "prod/db", version_id: str = "", version_stage: str = "") -> SecretValue:
     """The secret that this answer holds."""
     scene = Scene()
     with StubServer(lambda _: answer) as server:
@@ -44,9 +42,7 @@ def batch(*answers: Answer, ids: list[str]) -> tuple[Batch, list[dict[str, objec
     scene = Scene()
     waiting = list(answers)
     with StubServer(lambda _: waiting.pop(0)) as server:
-        result = scene.run(
-            batch_get_secret_value(scene.client, SESSION, endpoint_at(server, "secretsmanager"), ids)
-        )
+        result = scene.run(batch_get_secret_value(scene.client, SESSION, endpoint_at(server, "secretsmanager"), ids))
         return result, [json.loads(seen.body) for seen in server.seen]
 
 
@@ -66,9 +62,7 @@ def test_a_secret() -> None:
 
     scene = Scene()
     with StubServer(answer) as server:
-        found = scene.run(
-            get_secret_value(scene.client, SESSION, endpoint_at(server, "secretsmanager"), "prod/db")
-        )
+        found = scene.run(get_secret_value(scene.client, SESSION, endpoint_at(server, "secretsmanager"), "prod/db"))
         assert signature_is_right(seen[0], server.url, "session/secret", service="secretsmanager")
     assert found == SecretValue("prod/db", ARN, "v-1", Secret("p\u00e4ss"), is_binary=False)
     assert json.loads(seen[0].body) == {"SecretId": "prod/db"}
@@ -194,9 +188,7 @@ def test_a_batch_answers_every_id() -> None:
     answer = json_answer(
         {
             "SecretValues": [entry("c", "3"), entry("a", "1"), entry("b", "2")],
-            "Errors": [
-                {"SecretId": "gone", "ErrorCode": "ResourceNotFoundException", "Message": "not there"}
-            ],
+            "Errors": [{"SecretId": "gone", "ErrorCode": "ResourceNotFoundException", "Message": "not there"}],
         }
     )
     result, requests = batch(answer, ids=ids)
@@ -229,9 +221,7 @@ def test_a_batch_does_not_go_on_for_ever() -> None:
 
 def test_an_id_without_an_answer_is_an_error() -> None:
     """Neither among the values nor among the errors; an error for an id that nobody asked for is nobody's."""
-    answer = json_answer(
-        {"SecretValues": [entry("other", "x")], "Errors": [{"SecretId": "third", "ErrorCode": "X"}]}
-    )
+    answer = json_answer({"SecretValues": [entry("other", "x")], "Errors": [{"SecretId": "third", "ErrorCode": "X"}]})
     result, _ = batch(answer, ids=["a"])
     assert result.values == {}
     assert {each: type(error) for each, error in result.errors.items()} == {"a": AnswerInvalid}

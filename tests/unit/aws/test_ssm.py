@@ -53,18 +53,14 @@ def test_parameters(*, decrypt: bool) -> None:
     """Value, version and type by the name asked for; decrypted unless told otherwise; signed for SSM."""
     answer = json_answer(
         {
-            "Parameters": [
-                {"Name": "/a", "ARN": f"{PREFIX}/a", "Type": "SecureString", "Value": "1", "Version": 3}
-            ],
+            "Parameters": [{"Name": "/a", "ARN": f"{PREFIX}/a", "Type": "SecureString", "Value": "1", "Version": 3}],
             "InvalidParameters": ["gone"],
         }
     )
     scene = Scene()
     with StubServer(lambda _: answer) as server:
         result = scene.run(
-            get_parameters(
-                scene.client, SESSION, endpoint_at(server, "ssm"), ["/a", "gone"], with_decryption=decrypt
-            )
+            get_parameters(scene.client, SESSION, endpoint_at(server, "ssm"), ["/a", "gone"], with_decryption=decrypt)
         )
         (seen,) = server.seen
         assert signature_is_right(seen, server.url, "session/secret", service="ssm")
@@ -106,9 +102,7 @@ def test_a_shared_parameter_answers_with_its_arn() -> None:
 
 def test_a_server_that_leaves_the_selector_out() -> None:
     """The version tells; a label is taken on trust."""
-    answer = json_answer(
-        {"Parameters": [entry("a", "two", 2), entry("a", "three", 3), entry("b", "labelled", 7)]}
-    )
+    answer = json_answer({"Parameters": [entry("a", "two", 2), entry("a", "three", 3), entry("b", "labelled", 7)]})
     assert values(get(answer, "a:3", "a:2", "b:live")) == {"a:3": "three", "a:2": "two", "b:live": "labelled"}
 
 

@@ -206,9 +206,7 @@ def test_half_an_answer_is_none(answer: Answer) -> None:
     assert "se/cret" not in f"{caught.value.message}{caught.value.why}{caught.value.hint}"
 
 
-NOT_AUTHORIZED = (
-    f"User: arn:aws:iam::1:user/ada is not authorized to perform: sts:AssumeRole on resource: {ROLE}"
-)
+NOT_AUTHORIZED = f"User: arn:aws:iam::1:user/ada is not authorized to perform: sts:AssumeRole on resource: {ROLE}"
 
 
 def test_a_refused_role_names_the_role() -> None:
@@ -224,9 +222,7 @@ def test_a_refused_role_names_the_role() -> None:
 
 def test_an_external_id_that_was_sent_is_not_asked_for() -> None:
     """Nor shown."""
-    error = refusal(
-        "AccessDenied", f"{NOT_AUTHORIZED} (external id ext-id-1)", external_id=Secret("ext-id-1")
-    )
+    error = refusal("AccessDenied", f"{NOT_AUTHORIZED} (external id ext-id-1)", external_id=Secret("ext-id-1"))
     assert "external_id" not in error.hint
     assert "ext-id-1" not in error.why
 

@@ -34,9 +34,7 @@ from tests.stubs.aws import signature_is_right
 from tests.stubs.proxy import StubProxy
 from tests.stubs.server import Answer, Seen, StubServer
 
-SIGNING = Signing(
-    "AKIAEXAMPLE", Secret("se/cr+et"), Secret("to/ken+=="), "sts", "eu-west-1", "20261124T120000Z"
-)
+SIGNING = Signing("AKIAEXAMPLE", Secret("se/cr+et"), Secret("to/ken+=="), "sts", "eu-west-1", "20261124T120000Z")
 
 
 def send(driver: Driver, *requests: Request) -> list[Response | DsopsError]:
@@ -51,9 +49,7 @@ def send_one(driver: Driver, request: Request) -> Response:
 
 def ok(_: Seen) -> Answer:
     """An answer with little in it."""
-    return Answer(
-        body=b"fine", headers=(("X-Amzn-RequestId", "r-1"), ("Date", "Tue, 24 Nov 2026 12:00:00 GMT"))
-    )
+    return Answer(body=b"fine", headers=(("X-Amzn-RequestId", "r-1"), ("Date", "Tue, 24 Nov 2026 12:00:00 GMT")))
 
 
 def proxy_at(server: StubServer, username: str = "", password: str = "") -> Proxy:
@@ -117,6 +113,24 @@ def test_more_requests_than_connections_are_all_answered(driver: Driver) -> None
         outcomes = send(driver, *(Request("POST", server.url, (), b"%d" % number) for number in range(200)))
     assert [cast("Response", each).body for each in outcomes] == [b"%d" % number for number in range(200)]
     assert server.connections <= 64
+
+
+def test_waiting_for_a_connection_is_not_connecting_too_slowly(driver: Driver) -> None:
+    """The connect time of a request begins when its turn comes."""
+    first_round = threading.Event()
+
+    def answer(seen: Seen) -> Answer:
+        if len(server.seen) >= 32 and not first_round.is_set():
+            # Longer than anybody may take to connect, and a bit.
+            first_round.wait(0.3)
+            first_round.set()
+        first_round.wait(30)
+        return Answer(body=seen.body)
+
+    with StubServer(answer) as server:
+        requests = [Request("POST", server.url, (), b"%d" % number, connect_timeout_ms=200) for number in range(100)]
+        outcomes = send(driver, *requests)
+    assert [cast("Response", each).body for each in outcomes] == [b"%d" % number for number in range(100)]
 
 
 def test_a_connection_is_kept_for_the_next_run(driver: Driver) -> None:
@@ -261,9 +275,7 @@ def test_one_failure_takes_nothing_from_the_others(driver: Driver) -> None:
     assert [cast("Response", each).body for each in (first, third)] == [b"fine", b"fine"]
 
 
-@pytest.mark.parametrize(
-    "raw", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\x15\x03\x01\x00\x02\x02\x50", b"<html>\n" * 50]
-)
+@pytest.mark.parametrize("raw", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\x15\x03\x01\x00\x02\x02\x50", b"<html>\n" * 50])
 def test_rubbish_is_not_an_answer(driver: Driver, raw: bytes) -> None:
     """Something that speaks another protocol."""
     with (
@@ -275,9 +287,7 @@ def test_rubbish_is_not_an_answer(driver: Driver, raw: bytes) -> None:
 
 def test_an_endless_head_is_cut(driver: Driver) -> None:
     """A server can't fill the memory with headers."""
-    head = (
-        b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 1000) for n in range(1000)) + b"\r\n"
-    )
+    head = b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 1000) for n in range(1000)) + b"\r\n"
     with StubServer(lambda _: Answer(raw=head)) as server, pytest.raises(ServiceError):
         send_one(driver, Request("POST", server.url, (), b"x"))
 
@@ -437,14 +447,9 @@ def test_a_folder_of_certificates(driver: Driver, authority: Authority, tmp_path
     name = _subject_hash(authority.bundle)
     (tmp_path / "full" / f"{name}.0").write_bytes(authority.bundle.read_bytes())
     with StubServer(ok, tls=authority.server()) as server:
-        assert (
-            send_one(driver, Request("POST", server.url, trust=Trust("", str(tmp_path / "full")))).status
-            == 200
-        )
+        assert send_one(driver, Request("POST", server.url, trust=Trust("", str(tmp_path / "full")))).status == 200
         with pytest.raises(TlsRefused):
-            send_one(
-                driver, Request("POST", server.url, trust=Trust("", str(tmp_path / "empty")), is_once=True)
-            )
+            send_one(driver, Request("POST", server.url, trust=Trust("", str(tmp_path / "empty")), is_once=True))
 
 
 def _subject_hash(pem: Path) -> str:
@@ -492,13 +497,9 @@ def test_a_tunnel_through_a_proxy(driver: Driver, authority: Authority) -> None:
     (tunnel,) = proxy.seen
     assert (tunnel.method, tunnel.target) == ("CONNECT", "sts.example:443")
     told = {name.lower() for name, _ in tunnel.headers}
-    assert told.isdisjoint(
-        {"authorization", "x-amz-security-token", "x-amz-date", "x-amz-target", "content-type"}
-    )
+    assert told.isdisjoint({"authorization", "x-amz-security-token", "x-amz-date", "x-amz-target", "content-type"})
     assert "to/ken" not in str(tunnel)
-    assert signature_is_right(
-        server.seen[0], "https://sts.example", "se/cr+et", service="sts", region="eu-west-1"
-    )
+    assert signature_is_right(server.seen[0], "https://sts.example", "se/cr+et", service="sts", region="eu-west-1")
     assert response.body == b"fine"
     assert "x-of-the-proxy" not in response.headers
 
@@ -519,9 +520,7 @@ def test_a_proxys_login_goes_to_the_proxy_alone(driver: Driver, authority: Autho
 def test_a_proxy_that_refuses(driver: Driver, status: int) -> None:
     """The proxy is named without its password, with what it answered; nothing was sent."""
     with StubProxy(refuses=status) as proxy:
-        request = Request(
-            "POST", "https://sts.example/", (), b"x", SIGNING, proxy=proxy_at(proxy, "user", "hidden")
-        )
+        request = Request("POST", "https://sts.example/", (), b"x", SIGNING, proxy=proxy_at(proxy, "user", "hidden"))
         with pytest.raises(Unreachable) as caught:
             send_one(driver, request)
     error = caught.value
