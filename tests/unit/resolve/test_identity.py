@@ -1,0 +1,119 @@
+"""The base identity's digest: differs whenever another identity may be meant, and tells nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dsops.errors import AmbientFailed
+from dsops.resolve import ambient_of
+
+KEY = b"k" * 32
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIAADA", "AWS_SECRET_ACCESS_KEY": "adas-key"}
+
+
+def digest(environ: dict[str, str], profile: str = "", key: bytes = KEY) -> str:
+    """Of that profile."""
+    return ambient_of(environ, key)(profile).digest
+
+
+def test_keys_in_the_environment_are_the_identity() -> None:
+    """Whatever else is set; long-term without a token, temporary with one."""
+    ada = ambient_of(KEYS, KEY)("")
+    assert (ada.source, ada.is_temporary, ada.region) == ("environment", False, "")
+    assert ambient_of({**KEYS, "AWS_SESSION_TOKEN": "t"}, KEY)("").is_temporary is True
+    assert digest({**KEYS, "PATH": "/x", "AWS_REGION": "eu-west-1"}) == digest(KEYS)
+
+
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])
+def test_each_part_of_the_keys_counts(name: str) -> None:
+    """Two clients with different keys never get each other's session."""
+    assert digest({**KEYS, name: "other"}) != digest(KEYS)
+
+
+def test_parts_don_t_run_into_each_other() -> None:
+    """`ab` + `c` is another pair than `a` + `bc`."""
+    first = {"AWS_ACCESS_KEY_ID": "ab", "AWS_SECRET_ACCESS_KEY": "c"}
+    second = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "bc"}
+    assert digest(first) != digest(second)
+
+
+def test_the_digest_is_keyed() -> None:
+    """In another process it is another one: nobody can try keys against it."""
+    assert digest(KEYS, key=b"x" * 32) != digest(KEYS)
+
+
+def test_half_a_pair_is_an_error() -> None:
+    """It names the half that is missing."""
+    with pytest.raises(AmbientFailed, match="AWS_SECRET_ACCESS_KEY is not"):
+        digest({"AWS_ACCESS_KEY_ID": "AKIAADA"})
+
+
+@pytest.fixture
+def environ(home: Path) -> dict[str, str]:
+    """A home with a profile, a login and a token."""
+    for folder in (".aws/sso/cache", ".aws/login/cache"):
+        (home / folder).mkdir(parents=True)
+    (home / ".aws/config").write_text("[profile dev]\nregion = eu-west-1\n[default]\nregion = eu-west-2\n")
+    (home / ".aws/credentials").write_text("[dev]\naws_access_key_id = AKIADEV\n")
+    (home / ".aws/sso/cache/1.json").write_text("{}")
+    (home / "token").write_text("jwt")
+    return {"HOME": str(home), "AWS_WEB_IDENTITY_TOKEN_FILE": str(home / "token")}
+
+
+def test_a_profile_is_named_with_its_region(environ: dict[str, str]) -> None:
+    """Whether it is temporary nobody knows before botocore was asked; AWS_PROFILE counts where none is named."""
+    dev = ambient_of(environ, KEY)("dev")
+    assert (dev.source, dev.is_temporary, dev.region) == ("profile dev", None, "eu-west-1")
+    default = ambient_of(environ, KEY)("")
+    assert (default.source, default.region) == ("default chain", "eu-west-2")
+    by_variable = ambient_of({**environ, "AWS_PROFILE": "dev"}, KEY)("")
+    assert (by_variable.source, by_variable.region) == ("profile dev", "eu-west-1")
+
+
+def test_a_named_profile_wins_over_keys_in_the_environment(environ: dict[str, str]) -> None:
+    """As in botocore."""
+    assert ambient_of({**environ, **KEYS}, KEY)("dev").source == "profile dev"
+
+
+@pytest.mark.parametrize(
+    "changed", [".aws/config", ".aws/credentials", ".aws/sso/cache/1.json", ".aws/login/cache/new.json", "token"]
+)
+def test_each_file_that_botocore_may_read_counts(environ: dict[str, str], changed: str) -> None:
+    """Edited, or newly there: another identity. Unchanged: the same."""
+    before = digest(environ, "dev")
+    assert digest(environ, "dev") == before
+    path = Path(environ["HOME"]) / changed
+    path.write_text((path.read_text() if path.exists() else "") + "\n# changed\n")
+    assert digest(environ, "dev") != before
+
+
+def test_a_token_file_of_a_profile_counts(environ: dict[str, str]) -> None:
+    """It is named in the config file only."""
+    home = Path(environ.pop("HOME"))
+    environ = {"HOME": str(home)}
+    (home / ".aws/config").write_text(f"[profile dev]\nweb_identity_token_file = {home / 'token'}\n")
+    before = digest(environ, "dev")
+    (home / "token").write_text("another jwt")
+    assert digest(environ, "dev") != before
+
+
+def test_variables_of_aws_count_and_others_only_for_a_process(environ: dict[str, str]) -> None:
+    """A credential_process may look at any variable."""
+    assert digest({**environ, "AWS_ROLE_ARN": "x"}) != digest(environ)
+    assert digest({**environ, "FOO": "x"}) == digest(environ)
+    (Path(environ["HOME"]) / ".aws/config").write_text("[profile dev]\ncredential_process = x\n")
+    assert digest({**environ, "FOO": "x"}) != digest(environ)
+
+
+def test_two_profiles_are_two_identities(environ: dict[str, str]) -> None:
+    """Also when they are in the same files."""
+    assert digest(environ, "dev") != digest(environ, "prod")
+
+
+def test_the_home_is_the_clients(environ: dict[str, str], tmp_path: Path) -> None:
+    """Not this process's."""
+    assert os.environ["HOME"] == environ["HOME"]
+    assert ambient_of({"HOME": str(tmp_path)}, KEY)("dev").region == ""

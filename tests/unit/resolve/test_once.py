@@ -1,0 +1,47 @@
+"""Work that several ask for and one does."""
+
+from __future__ import annotations
+
+import pytest
+
+from dsops.errors import DsopsError
+from dsops.resolve.sessions import Once
+from dsops.tasks import pause, settle
+from tests.loop import Time
+
+
+def test_whoever_comes_first_starts_it_and_all_get_its_result() -> None:
+    """Those who ask at the same moment too."""
+    starts = 0
+
+    async def work() -> int:
+        nonlocal starts
+        starts += 1
+        await pause(1)
+        return starts
+
+    once = Once(work)
+    time = Time()
+    assert once.peek() is None
+
+    async def everybody() -> list[int | DsopsError]:
+        return await settle(*[once.get() for _ in range(5)])
+
+    assert time.run(everybody()) == [1, 1, 1, 1, 1]
+    assert once.peek() == 1
+    assert time.seconds == pytest.approx(1)
+
+
+def test_its_error_is_shared_as_one_object() -> None:
+    """So that it is told once."""
+    error = DsopsError("no")
+
+    async def work() -> int:
+        raise error
+
+    once = Once(work)
+
+    async def everybody() -> list[int | DsopsError]:
+        return await settle(once.get(), once.get())
+
+    assert all(outcome is error for outcome in Time().run(everybody()))
