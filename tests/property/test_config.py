@@ -89,7 +89,9 @@ GOOD_STORE = (
     ).map(lambda rest: {"type": "aws.sts", **rest})
     | some({"credentials_from": STORE_NAMES, "anything": ANYTHING}).map(lambda rest: {"type": "vault", **rest})
 )
-GOOD_VARIABLE = st.builds(dict, literal=st.just("x")) | st.builds(dict, **{"from": STORE_NAMES.map("{}:k".format)})
+GOOD_VARIABLE: st.SearchStrategy[dict[str, object]] = st.builds(dict, literal=st.just("x")) | st.builds(
+    dict, **{"from": STORE_NAMES.map("{}:k".format)}
+)
 GOOD_CONFIG = some(
     {
         "secretStores": some(dict.fromkeys("abc", GOOD_STORE)),

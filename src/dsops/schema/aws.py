@@ -110,7 +110,7 @@ _STS_KEYS = (
     Key(
         "duration_seconds",
         "integer",
-        "How long the session lives: 900 (15 minutes) to 43200 (12 hours), at most 3600 for a chained role.",
+        "How long the session lives; 3600, one hour, if it isn't set, and at most that for a chained role.",
         aliases=("duration",),
         minimum=900,
         maximum=43200,

@@ -1,0 +1,85 @@
+"""docs/reference/configuration.md: its tables are what the schema says, its examples load."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dsops.config.sections import TOP_LEVEL_KEYS
+from dsops.schema import AWS_KEYS, BUILTIN_TYPES, COMMON_KEYS, Key
+from dsops.transform import STEPS
+from tests.unit.config.conftest import Configured
+
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "configuration.md"
+TEXT = PAGE.read_text("utf-8")
+HEADER = "| Key | Takes | Meaning | Limits |\n|---|---|---|---|\n"
+
+KINDS = {
+    "text": "text",
+    "integer": "whole number",
+    "boolean": "true or false",
+    "texts": "list of texts",
+    "map": "mapping of texts",
+    "policy": "JSON text or mapping",
+    "command": "command line, or list of its words",
+    "url": "address",
+    "store": "name of a store",
+}
+
+
+def limits_of(key: Key) -> str:
+    """A key's limits in words."""
+    what = "" if key.kind == "integer" else " characters"
+    found = []
+    if key.choices:
+        found.append(" or ".join(f"`{choice}`" for choice in key.choices))
+    if key.minimum is not None and key.maximum is not None:
+        found.append(f"{key.minimum} to {key.maximum}{what}")
+    elif key.minimum is not None:
+        found.append(f"at least {key.minimum}{what}".replace("1 characters", "1 character"))
+    if key.maximum_value is not None:
+        found.append(f"values up to {key.maximum_value}{what}")
+    if key.maximum_items is not None:
+        found.append(f"at most {key.maximum_items} entries")
+    if key.shape:
+        found.append(key.shape)
+    return "; ".join(found)
+
+
+def row(key: Key) -> str:
+    """A key's row in a table."""
+    name = f"`{key.name}`" + (" (required)" if key.is_required else "")
+    if key.aliases:
+        name += f"; old name {', '.join(f'`{alias}`' for alias in key.aliases)}"
+    return f"| {name} | {KINDS[key.kind]} | {key.help} | {limits_of(key)} |\n"
+
+
+def tables() -> str:
+    """The tables of every store type."""
+    shared = {"Every type": COMMON_KEYS, "Every `aws.*` type": AWS_KEYS}
+    found = [f"### {title}\n\n{HEADER}{''.join(map(row, keys))}" for title, keys in shared.items()]
+    for store_type in BUILTIN_TYPES.values():
+        own = [key for key in store_type.keys if key not in (*COMMON_KEYS, *AWS_KEYS)]
+        found.append(f"### `{store_type.name}`\n\n{store_type.help}\n\n{HEADER}{''.join(map(row, own))}")
+    return "\n".join(found)
+
+
+def test_the_tables_are_the_schemas() -> None:
+    """A key that is added, renamed or limited otherwise shows up here; the failure prints what the page should say."""
+    assert tables() in TEXT
+
+
+@pytest.mark.parametrize(
+    "name", [*TOP_LEVEL_KEYS, *STEPS, "from", "literal", "default", "optional", "transform", "extends"]
+)
+def test_every_other_key_is_mentioned(name: str) -> None:
+    """Sections, transforms, the keys of a variable."""
+    assert f"`{name}`" in TEXT or f"`{name}:" in TEXT
+
+
+@pytest.mark.parametrize("example", re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL))
+def test_every_example_loads(configured: Configured, example: str) -> None:
+    """As it stands on the page."""
+    configured(example, roles__yaml="version: 1\n")
