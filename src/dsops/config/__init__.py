@@ -41,7 +41,8 @@ def load(
     problems = Problems()
     reader = Reader(folder, environ, problems, is_named=bool(named))
     reader.read(named_path(named, folder) if named else find(folder, environ))
-    store_keys = frozenset(key.name for store_type in types.values() for key in store_type.keys)
+    # Of our own types alone: to list those of plugins, all installed packages have to be looked at (15 ms).
+    store_keys = frozenset(key.name for store_type in BUILTIN_TYPES.values() for key in store_type.keys)
     sections = collect(reader.sources, store_keys, problems)
     stores = make_stores(sections, types, problems)
     references = References(stores, types, problems)

@@ -126,10 +126,8 @@ class _Merger:
         self._merged: dict[str, _Merged | None] = {}
         self._open: list[str] = []
         self._noted: set[str] = set()
-        self._aliases = {
-            name: {alias: key.name for key in store_type.keys for alias in key.aliases}
-            for name, store_type in types.items()
-        }
+        # By need: looking up a type that is not ours means to look at all installed packages.
+        self._aliases: dict[str, dict[str, str]] = {}
 
     def merge(self, name: str) -> _Merged | None:
         """The store with its bases; None when a cycle or a base that can't be found makes it unusable."""
@@ -191,7 +189,7 @@ class _Merger:
 
     def _canonical(self, part: Part, type_name: str) -> dict[str, Field]:
         """The entries under the names that dsops uses; an old name is noted once."""
-        aliases = self._aliases.get(type_name, {})
+        aliases = self._aliases_of(type_name)
         fields: dict[str, Field] = {}
         for key, field in part.entries.items():
             name = aliases.get(key, key)
@@ -207,6 +205,11 @@ class _Merger:
             fields[name] = field
         return fields
 
+    def _aliases_of(self, type_name: str) -> dict[str, str]:
+        if type_name not in self._aliases:
+            self._aliases[type_name] = _aliases(self._types.get(type_name))
+        return self._aliases[type_name]
+
 
 class _Checker:
     """Checks each field where it is written, once, however many stores inherit it."""
@@ -214,7 +217,7 @@ class _Checker:
     def __init__(self, types: Mapping[str, StoreType], problems: Problems) -> None:
         self._types = types
         self._problems = problems
-        self._keys = {name: {key.name: key for key in store_type.keys} for name, store_type in types.items()}
+        self._keys: dict[str, dict[str, Key]] = {}
         self._seen: set[tuple[Where, str, str]] = set()
 
     def check(self, merged: _Merged, path: str) -> None:
@@ -222,7 +225,9 @@ class _Checker:
         store_type = self._types.get(merged.type)
         if store_type is None:
             return
-        keys = self._keys[merged.type]
+        keys = self._keys.get(merged.type)
+        if keys is None:
+            keys = self._keys[merged.type] = {key.name: key for key in store_type.keys}
         for name, field in merged.fields.items():
             place = (field.where, name, merged.type)
             if place in self._seen:
@@ -239,7 +244,7 @@ class _Checker:
             if type_name not in self._types and type_name not in used_types:
                 message = f"there is no store type `{type_name}`"
                 self._problems.add(parts[0].where, parts[0].path, message, word=type_name, known=self._types)
-            aliases = {alias: key.name for key in self._keys.get(type_name, {}).values() for alias in key.aliases}
+            aliases = _aliases(self._types.get(type_name))
             for part in parts:
                 for key in _OWN_KEYS:
                     if key in part.entries:
@@ -278,6 +283,11 @@ def extends_of(parts: list[Part]) -> list[Scalar]:
             items = node.items if isinstance(node, Sequence) else (node,)
             return [item for item in items if isinstance(item, Scalar) and item.kind != "null"]
     return []
+
+
+def _aliases(store_type: StoreType | None) -> dict[str, str]:
+    """Old name -> name, for the keys of a type."""
+    return {alias: key.name for key in store_type.keys for alias in key.aliases} if store_type else {}
 
 
 def _has_type(part: Part) -> bool:
