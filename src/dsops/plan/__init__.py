@@ -5,7 +5,7 @@ from __future__ import annotations
 from dsops.plan.fingerprint import ambient_fingerprint
 from dsops.plan.limits import chained_too_long
 from dsops.plan.make import make_plan, plan_store
-from dsops.plan.references import PARAMETERS_PER_CALL, SECRETS_PER_CALL, SINGLE_READS, region_of
+from dsops.plan.references import SECRETS_PER_CALL, SINGLE_READS, in_calls, parameter_name, region_of
 from dsops.plan.types import (
     Ambient,
     Fingerprint,
@@ -17,7 +17,6 @@ from dsops.plan.types import (
 from dsops.schema import Setting, Settings
 
 __all__ = [
-    "PARAMETERS_PER_CALL",
     "SECRETS_PER_CALL",
     "SINGLE_READS",
     "Ambient",
@@ -30,7 +29,9 @@ __all__ = [
     "Step",
     "ambient_fingerprint",
     "chained_too_long",
+    "in_calls",
     "make_plan",
+    "parameter_name",
     "plan_store",
     "region_of",
 ]

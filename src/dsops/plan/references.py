@@ -34,6 +34,7 @@ _PART_OF = {spelling: part for part, spellings in PARTS.items() for spelling in 
 # The CreateSecret API reference has /_+=.@-; its error message in practice names `!` too.
 _SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@!-]{1,512}\Z")
 _PARAMETER_NAME = re.compile(r"[A-Za-z0-9_./-]{1,2048}(?::[A-Za-z0-9_.-]{1,100})?\Z")
+_SELECTOR = re.compile(r":[^:/]*\Z")
 _BAD_SECRET_CHARACTER = re.compile(r"[^A-Za-z0-9/_+=.@!-]")
 _BAD_PARAMETER_CHARACTER = re.compile(r"[^A-Za-z0-9_./:-]")
 
@@ -143,17 +144,41 @@ def count_calls(steps: Mapping[str, Step], references: Mapping[str, Iterable[Sec
         step = steps[name]
         if step.type not in ("aws.secretsmanager", "aws.ssm"):
             continue
-        regions: dict[str, set[tuple[str, str]]] = {}
+        regions: dict[str, set[SecretReference]] = {}
         for reference in wanted:
-            regions.setdefault(region_of(reference.key, step), set()).add((reference.key, reference.version))
+            whole = reference._replace(field="")
+            regions.setdefault(region_of(reference.key, step), set()).add(whole)
         for secrets in regions.values():
-            calls += -(-len(secrets) // PARAMETERS_PER_CALL) if step.type == "aws.ssm" else _reads(step, secrets)
+            calls += len(in_calls(map(parameter_name, secrets))) if step.type == "aws.ssm" else _reads(step, secrets)
     return calls
 
 
-def _reads(step: Step, secrets: set[tuple[str, str]]) -> int:
+def parameter_name(reference: SecretReference) -> str:
+    """What GetParameters is asked for: the name or ARN, and the version or label after a colon."""
+    return f"{reference.key}:{reference.version}" if reference.version else reference.key
+
+
+def in_calls(names: Iterable[str]) -> list[list[str]]:
+    """Parameter names divided among as few calls as hold them, ten each and none with one parameter twice.
+
+    Whether AWS takes two versions of a parameter in one call is not documented; servers that stand in for it mix
+    them up.
+    """
+    calls: list[dict[str, str]] = []
+    for name in names:
+        base = _SELECTOR.sub("", name)
+        for call in calls:
+            if len(call) < PARAMETERS_PER_CALL and base not in call:
+                call[base] = name
+                break
+        else:
+            calls.append({base: name})
+    return [list(call.values()) for call in calls]
+
+
+def _reads(step: Step, secrets: set[SecretReference]) -> int:
     """Requests to one region's Secrets Manager. A batch gives current versions only; others are read one by one."""
-    current = sum(not version for _, version in secrets)
+    current = sum(not reference.version for reference in secrets)
     if len(secrets) <= SINGLE_READS or current < 2 or step.settings.get("batch") == "never":
         return len(secrets)
     return -(-current // SECRETS_PER_CALL) + len(secrets) - current

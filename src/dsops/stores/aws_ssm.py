@@ -8,7 +8,7 @@ from dsops.aws.ssm import get_parameters
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import DsopsError, NoCredentials, SecretAccessDenied, SecretNotFound, SecretRefused
-from dsops.plan import PARAMETERS_PER_CALL, SecretReference, Step, region_of
+from dsops.plan import SecretReference, Step, in_calls, parameter_name, region_of
 from dsops.schema import BUILTIN_TYPES
 from dsops.secret import Secret
 from dsops.stores.endpoints import endpoint_of
@@ -37,9 +37,7 @@ class ParameterStore:
         readers = []
         for region, wanted in regions.items():
             reader = _Reader(step, credentials, context, endpoint_of(step, "ssm", context.runtime, region))
-            each = list(wanted)
-            starts = range(0, len(each), PARAMETERS_PER_CALL)
-            readers += [reader.read(each[start : start + PARAMETERS_PER_CALL]) for start in starts]
+            readers += [reader.read(each) for each in in_calls(wanted)]
         outcomes = {name: outcome for part in await gather(*readers) for name, outcome in part.items()}
         return {reference: _picked(outcomes[name], name, reference, step) for reference, name in names.items()}
 
@@ -86,10 +84,9 @@ class _Reader:
 
 
 def _name(step: Step, reference: SecretReference) -> str:
-    """What GetParameters is asked for: prefix, name, and the version or label after a colon."""
+    """What GetParameters is asked for, with the store's prefix."""
     prefix = "" if reference.key.startswith("arn:") else step.settings.get("parameter_prefix", "")
-    version = f":{reference.version}" if reference.version else ""
-    return f"{prefix}{reference.key}{version}"
+    return f"{prefix}{parameter_name(reference)}"
 
 
 def _picked(outcome: _Outcome, name: str, reference: SecretReference, step: Step) -> Secret | DsopsError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dsops.errors import ConfigError
-from dsops.plan import Plan, SecretReference
+from dsops.plan import Plan, SecretReference, in_calls
 from dsops.plan.references import PARTS
 from tests.plans import plan_of
 
@@ -151,6 +151,18 @@ def test_versions_are_read_one_by_one() -> None:
 def test_calls_to_parameter_store(count: int, calls: int) -> None:
     """Ten a call."""
     assert planned(*[f"key: s{number}" for number in range(count)], kind="aws.ssm").calls == calls
+
+
+def test_two_versions_of_a_parameter_never_share_a_call() -> None:
+    """Nor a name and its label; everything else fills calls of ten."""
+    name, arn = "/prod/db", "arn:aws:ssm:us-east-1:222222222222:parameter/prod/db"
+    assert in_calls([name, f"{name}:1", "/other", f"{name}:stable", arn, f"{arn}:2"]) == [
+        [name, "/other", arn],
+        [f"{name}:1", f"{arn}:2"],
+        [f"{name}:stable"],
+    ]
+    assert [len(call) for call in in_calls(f"/k{number}" for number in range(21))] == [10, 10, 1]
+    assert planned("key: /db", "key: '/db:1'", "key: /db, version: '2'", kind="aws.ssm").calls == 3
 
 
 def test_a_secret_is_counted_once_however_many_variables_read_it() -> None:

@@ -1,0 +1,178 @@
+"""What every store has to keep, ours and a plugin's: subclass, give a subject, and pytest finds the tests."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from dsops.credentials import Credentials
+from dsops.errors import CredentialsError, DsopsError, FieldMissing, SecretNotFound
+from dsops.plan import SecretReference, Step
+from dsops.schema import StoreType
+from dsops.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from dsops.stores.interface import CredentialStore, SecretStore
+
+
+class SecretSubject(NamedTuple):
+    """A secret store in a world in which it works."""
+
+    store: SecretStore
+    fetch: Callable[[Sequence[SecretReference]], Mapping[SecretReference, Secret | DsopsError]]
+    """Runs `store.fetch` with a step, credentials and context that fit."""
+    plain: Mapping[str, str]
+    """Keys that exist, at least two, and their values; one of them JSON: an object with a field `user`."""
+    json_key: str
+    missing_key: str
+    """A key that does not exist; "" where every key that may be asked for exists."""
+    requests: Callable[[], int] | None = None
+    """How many requests were made so far, where the store makes any."""
+
+
+class SecretStoreContract(ABC):
+    """A SecretStore: a batch in, a batch out."""
+
+    @pytest.fixture
+    @abstractmethod
+    def subject(self) -> SecretSubject:
+        """The store, and what is in it."""
+
+    def test_it_has_a_type(self, subject: SecretSubject) -> None:
+        """By which the configuration knows its keys."""
+        assert isinstance(subject.store.store_type, StoreType)
+        assert subject.store.store_type.gives_secrets
+
+    def test_every_reference_is_answered_and_no_other(self, subject: SecretSubject) -> None:
+        """With its own value, in one batch."""
+        references = [SecretReference(key, "", "") for key in subject.plain]
+        outcomes = subject.fetch(references)
+        assert {reference: _value(outcome) for reference, outcome in outcomes.items()} == {
+            SecretReference(key, "", ""): value for key, value in subject.plain.items()
+        }
+
+    def test_nothing_asked_for_is_nothing(self, subject: SecretSubject) -> None:
+        """An empty batch makes no request."""
+        before = subject.requests() if subject.requests else 0
+        assert dict(subject.fetch([])) == {}
+        assert (subject.requests() if subject.requests else 0) == before
+
+    def test_a_field_of_a_json_value(self, subject: SecretSubject) -> None:
+        """As a path and as a plain name; beside the whole value it costs no further request."""
+        whole, path, name = (SecretReference(subject.json_key, "", field) for field in ("", ".user", "user"))
+        before = subject.requests() if subject.requests else 0
+        outcomes = subject.fetch([whole, path, name])
+        assert _value(outcomes[path]) == _value(outcomes[name])
+        assert _value(outcomes[path]) in _value(outcomes[whole])
+        assert (subject.requests() if subject.requests else 0) - before <= 1
+
+    def test_a_missing_field_is_that_references_error(self, subject: SecretSubject) -> None:
+        """It is an outcome, not raised, and shows no value."""
+        wrong = SecretReference(subject.json_key, "", ".no_such_field")
+        right = SecretReference(subject.json_key, "", ".user")
+        outcomes = subject.fetch([wrong, right])
+        error = outcomes[wrong]
+        assert isinstance(error, FieldMissing)
+        assert ".no_such_field" in error.message
+        assert _value(outcomes[right]) not in f"{error.message}{error.why}{error.hint}"
+
+    def test_a_missing_secret_is_that_references_error(self, subject: SecretSubject) -> None:
+        """It names the key; the others come."""
+        if not subject.missing_key:
+            pytest.skip("every key that may be asked for exists")
+        missing = SecretReference(subject.missing_key, "", "")
+        there = SecretReference(subject.json_key, "", "")
+        outcomes = subject.fetch([missing, there])
+        error = outcomes[missing]
+        assert isinstance(error, SecretNotFound)
+        assert subject.missing_key in error.message
+        assert isinstance(outcomes[there], Secret)
+
+    def test_outcomes_never_print_values(self, subject: SecretSubject) -> None:
+        """However they are looked at."""
+        outcomes = subject.fetch([SecretReference(key, "", "") for key in subject.plain])
+        shown = f"{outcomes!r} {outcomes}"
+        assert not any(len(value) > 3 and value in shown for value in subject.plain.values())
+
+
+class CredentialSubject(NamedTuple):
+    """A credential store in a world in which it works."""
+
+    store: CredentialStore
+    issue: Callable[[Credentials | None], Credentials]
+    """Runs `store.issue` with a step and context that fit."""
+    source: Credentials | None
+    """What signs its call; None where it needs none."""
+    refuse: Callable[[], None]
+    """From then on whoever gives the credentials says no."""
+
+
+class CredentialStoreContract(ABC):
+    """A CredentialStore: one snapshot at a time."""
+
+    @pytest.fixture
+    @abstractmethod
+    def subject(self) -> CredentialSubject:
+        """The store, and what signs its call."""
+
+    def test_it_has_a_type(self, subject: CredentialSubject) -> None:
+        """By which the configuration knows its keys."""
+        assert isinstance(subject.store.store_type, StoreType)
+        assert subject.store.store_type.gives_credentials
+
+    def test_it_gives_a_whole_session(self, subject: CredentialSubject) -> None:
+        """Key, secret, token and an end that is told with its zone; what prints is masked."""
+        session = subject.issue(subject.source)
+        assert session.access_key_id
+        assert session.secret_access_key.reveal()
+        assert session.expiration is None or session.expiration.tzinfo is not None
+        assert session.secret_access_key.reveal() not in repr(session)
+        assert session.session_token is None or session.session_token.reveal() not in repr(session)
+
+    def test_each_issue_is_a_new_one(self, subject: CredentialSubject) -> None:
+        """Keeping sessions is the cache's business, not the store's."""
+        assert subject.issue(subject.source) is not subject.issue(subject.source)
+
+    def test_it_does_not_work_without_a_source(self, subject: CredentialSubject) -> None:
+        """Where it takes credentials and gets none, it says so."""
+        if subject.source is None:
+            pytest.skip("it needs none")
+        with pytest.raises(CredentialsError):
+            subject.issue(None)
+
+    def test_a_refusal_is_a_credentials_error(self, subject: CredentialSubject) -> None:
+        """With something to do about it, and no secret in it."""
+        subject.refuse()
+        with pytest.raises(CredentialsError) as caught:
+            subject.issue(subject.source)
+        assert caught.value.hint
+        if subject.source is not None:
+            shown = f"{caught.value.message}{caught.value.why}{caught.value.hint}"
+            assert subject.source.secret_access_key.reveal() not in shown
+
+
+def step_of(store_type: StoreType, **settings: object) -> Step:
+    """A plan step of that type, for a store that is tested by itself."""
+    from dsops.errors import Where
+    from dsops.plan import Fingerprint
+
+    return Step(
+        name="subject",
+        type=store_type.name,
+        settings=settings,  # type: ignore[arg-type]
+        region="us-east-1",
+        credentials_from="",
+        profile="",
+        fingerprint=Fingerprint("subject"),
+        is_chained=None,
+        where=Where("dsops.yaml", 2),
+    )
+
+
+def _value(outcome: Secret | DsopsError) -> str:
+    assert isinstance(outcome, Secret), outcome
+    return outcome.reveal()

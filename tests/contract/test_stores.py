@@ -1,0 +1,155 @@
+"""Our own stores keep the contract that a plugin's have to keep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dsops.credentials import Credentials
+from dsops.secret import Secret
+from dsops.stores import credential_store, secret_store
+from tests.aws_in_memory import Refusal
+from tests.contract.contracts import (
+    CredentialStoreContract,
+    CredentialSubject,
+    SecretStoreContract,
+    SecretSubject,
+    step_of,
+)
+from tests.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dsops.errors import DsopsError
+    from dsops.plan import SecretReference, Step
+    from dsops.stores.interface import Context
+
+VALUES = {"prod-db": '{"user": "the-app", "n": 1}', "prod-token": "a-token-value", "prod-empty": ""}
+
+
+def key_of(name: str) -> Credentials:
+    """A long-term key."""
+    return Credentials(f"AKIA{name:0>16}", Secret("a-secret-access-key"))
+
+
+def subject_of(
+    step: Step,
+    values: Mapping[str, str],
+    *,
+    json_key: str,
+    missing_key: str,
+    credentials: Credentials | None = None,
+    pipeline: Pipeline | None = None,
+) -> SecretSubject:
+    """A store of that step's type, in memory."""
+    world = pipeline or Pipeline()
+    store = secret_store(step.type)
+
+    def fetch(references: Sequence[SecretReference]) -> Mapping[SecretReference, Secret | DsopsError]:
+        return world.time.run(store.fetch(step, references, credentials, context_of(world, step)), world.aws)
+
+    return SecretSubject(store, fetch, values, json_key, missing_key, lambda: len(world.aws.calls))
+
+
+def context_of(pipeline: Pipeline, step: Step) -> Context:
+    """What a store may use."""
+    from dsops.aws.client import make_client
+    from dsops.stores.interface import Context
+
+    assert step.region
+    runtime = pipeline.runtime()
+    return Context(runtime, make_client(runtime), pipeline.cache.memory)
+
+
+class TestLiteral(SecretStoreContract):
+    """`literal`."""
+
+    @pytest.fixture
+    def subject(self) -> SecretSubject:
+        """Its values stand in the step."""
+        values = tuple((name, Secret(value)) for name, value in VALUES.items())
+        step = step_of(secret_store("literal").store_type, values=values)
+        return subject_of(step, VALUES, json_key="prod-db", missing_key="prod-nothing")
+
+
+class TestEnv(SecretStoreContract):
+    """`env`."""
+
+    @pytest.fixture
+    def subject(self) -> SecretSubject:
+        """Its values stand in the environment that counts."""
+        pipeline = Pipeline()
+        pipeline.environ = VALUES
+        step = step_of(secret_store("env").store_type)
+        return subject_of(step, VALUES, json_key="prod-db", missing_key="prod-nothing", pipeline=pipeline)
+
+
+class TestSecretsManager(SecretStoreContract):
+    """`aws.secretsmanager`, single reads."""
+
+    @pytest.fixture
+    def subject(self) -> SecretSubject:
+        """Three secrets."""
+        pipeline = Pipeline()
+        pipeline.aws.secrets = dict(VALUES)
+        step = step_of(secret_store("aws.secretsmanager").store_type)
+        return subject_of(
+            step, VALUES, json_key="prod-db", missing_key="prod-nothing", credentials=key_of("A"), pipeline=pipeline
+        )
+
+
+class TestSecretsManagerInBatches(SecretStoreContract):
+    """`aws.secretsmanager`, enough secrets for batches."""
+
+    @pytest.fixture
+    def subject(self) -> SecretSubject:
+        """Forty-three secrets."""
+        values = VALUES | {f"key-{number}": f"value-{number}" for number in range(40)}
+        pipeline = Pipeline()
+        pipeline.aws.secrets = dict(values)
+        step = step_of(secret_store("aws.secretsmanager").store_type)
+        return subject_of(
+            step, values, json_key="prod-db", missing_key="prod-nothing", credentials=key_of("A"), pipeline=pipeline
+        )
+
+
+class TestParameterStore(SecretStoreContract):
+    """`aws.ssm`."""
+
+    @pytest.fixture
+    def subject(self) -> SecretSubject:
+        """Twenty-three parameters."""
+        values = VALUES | {f"/key/{number}": f"value-{number}" for number in range(20)}
+        pipeline = Pipeline()
+        pipeline.aws.parameters = dict(values)
+        step = step_of(secret_store("aws.ssm").store_type)
+        return subject_of(
+            step, values, json_key="prod-db", missing_key="prod-nothing", credentials=key_of("A"), pipeline=pipeline
+        )
+
+
+class TestStsAsCredentials(CredentialStoreContract):
+    """`aws.sts`."""
+
+    @pytest.fixture
+    def subject(self) -> CredentialSubject:
+        """A role, and a user's key to assume it with."""
+        pipeline = Pipeline()
+        store = credential_store("aws.sts")
+        step = step_of(
+            store.store_type,
+            role_arn="arn:aws:iam::222222222222:role/R",
+            role_session_name="session",
+            duration_seconds=3600,
+        )
+
+        def issue(source: Credentials | None) -> Credentials:
+            return pipeline.time.run(store.issue(step, source, context_of(pipeline, step)), pipeline.aws)
+
+        def refuse() -> None:
+            message = "User: SESSION is not authorized to perform: sts:AssumeRole on resource: RESOURCE"
+            pipeline.aws.rule = lambda _call: Refusal("AccessDenied", message, 403)
+
+        return CredentialSubject(store, issue, key_of("A"), refuse)
