@@ -54,13 +54,22 @@ def credential_store(type_name: str) -> CredentialStore:
 class StoreTypes(Mapping[str, StoreType]):
     """Every store type by name: ours, and the installed plugins', which are looked for when a name is not ours."""
 
+    def __init__(self) -> None:
+        self._others: dict[str, StoreType | None] = {}
+
     def __getitem__(self, name: str) -> StoreType:
         if name in BUILTIN_TYPES:
             return BUILTIN_TYPES[name]
-        try:
-            return _load_plugin(name).store_type
-        except StoreTypeUnknown:
-            raise KeyError(name) from None
+        if name not in self._others:
+            # Once a name: to look costs 15 ms, and a configuration may have many stores of a type that nobody knows.
+            try:
+                self._others[name] = _load_plugin(name).store_type
+            except StoreTypeUnknown:
+                self._others[name] = None
+        store_type = self._others[name]
+        if store_type is None:
+            raise KeyError(name)
+        return store_type
 
     def __iter__(self) -> Iterator[str]:
         yield from BUILTIN_TYPES
