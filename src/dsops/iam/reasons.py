@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from dsops.iam.conditions import SECRET_KEYS, Condition
+from dsops.iam.conditions import Condition
 from dsops.iam.evaluate import (
     HAS_IDENTITY,
     Effect,
@@ -138,7 +138,7 @@ def _statements(
     matched, near = [], []
     for policy in policies:
         for statement in policy.statements:
-            failures = _failures(question, statement, is_resource=is_resource)
+            failures = _failures(question, policy, statement, is_resource=is_resource)
             principals = statement.principals
             reach = principals.reach(question.principal) if principals is not None else UNNAMED
             found = StatementReason(policy, statement, failures, reach)
@@ -151,7 +151,9 @@ def _statements(
     return tuple(matched), tuple(near)
 
 
-def _failures(question: Question, statement: Statement, *, is_resource: bool) -> tuple[Failure, ...]:
+def _failures(
+    question: Question, policy: Policy, statement: Statement, *, is_resource: bool
+) -> tuple[Failure, ...]:
     failures = []
     principals, actions, resources = statement.principals, statement.actions, statement.resources
     if principals is not None and not principals.reach(question.principal):
@@ -167,13 +169,13 @@ def _failures(question: Question, statement: Statement, *, is_resource: bool) ->
         failures.append(Failure(actions.element, "", "", actions.written, actual, "", statement.line))
     if resources is not None and not resources.matches(question.resource, question.parts, question.context):
         actual = (question.resource,)
-        hint = _unset(question, resources.written) or _hint(resources.written, actual)
+        hint = _unset(question, policy, resources.written) or _hint(resources.written, actual)
         failures.append(Failure(resources.element, "", "", resources.written, actual, hint, statement.line))
-    failures += _failed_conditions(question, statement)
+    failures += _failed_conditions(question, policy, statement)
     return tuple(failures)
 
 
-def _failed_conditions(question: Question, statement: Statement) -> list[Failure]:
+def _failed_conditions(question: Question, policy: Policy, statement: Statement) -> list[Failure]:
     failures = []
     for condition in statement.conditions:
         answer = condition.test(question.context())
@@ -182,7 +184,8 @@ def _failed_conditions(question: Question, statement: Statement) -> list[Failure
         actual = question.context().get(condition.key.lower()) or None
         hint = "the request's value can't be read as what the operator compares" if answer is None else ""
         if not hint and actual is not None:
-            hint = _unset(question, condition.values) or _hint(condition.values, actual)
+            hint = "" if condition.is_secret else _unset(question, policy, condition.values)
+            hint = hint or _hint(condition.values, actual)
         failures.append(
             Failure(
                 "Condition", condition.operator, condition.key, condition.shown_values,
@@ -215,19 +218,20 @@ def _hint(wanted: Sequence[str], actual: Sequence[str]) -> str:
     return ""
 
 
-def _unset(question: Question, written: Sequence[str]) -> str:
+def _unset(question: Question, policy: Policy, written: Sequence[str]) -> str:
     """The first variable among the values that this request can't fill."""
-    for text in written:
-        try:
-            tokens = tokenize(text, has_variables=True, has_wildcards=False)
-        except ValueError:
-            continue
-        for token in tokens:
-            if (
-                isinstance(token, Variable)
-                and token.default is None
-                and len(question.context().get(token.key, ())) != 1
-                and token.key not in SECRET_KEYS
-            ):
-                return f"{token.written} has no value in this request"
+    variables = [token for text in written for token in _variables(text)]
+    if variables and policy.version != "2012-10-17":
+        return f"{variables[0].written} is plain text in version {policy.version}"
+    for variable in variables:
+        if variable.default is None and len(question.context().get(variable.key, ())) != 1:
+            return f"{variable.written} has no value in this request"
     return ""
+
+
+def _variables(text: str) -> list[Variable]:
+    try:
+        tokens = tokenize(text, has_variables=True, has_wildcards=False)
+    except ValueError:  # text in version 2008-10-17
+        return []
+    return [token for token in tokens if isinstance(token, Variable)]

@@ -108,6 +108,13 @@ def test_a_plain_operator_on_several_values_is_met_by_one() -> None:
     assert holds("StringNotEquals", "aws:TagKeys", "c", {"aws:TagKeys": ("a", "b")})
 
 
+def test_empty_text_is_a_value_for_a_plain_operator() -> None:
+    """Only sets of nothing but empty text count as empty."""
+    for operator, met in (("StringEquals", True), ("StringLike", True), ("StringNotLike", False)):
+        assert met is holds(operator, "s3:prefix", ["", "home/"], {"s3:prefix": ""})
+    assert holds("StringNotLike", "s3:prefix", "home/*", {"s3:prefix": ""})
+
+
 def test_null_true_wants_the_key_absent() -> None:
     """`true` is met without the key, `false` with it; the key may hold empty text."""
     assert holds("Null", "aws:TokenIssueTime", "true", {})

@@ -34,6 +34,8 @@ def allows(
         ("*:Describe*", "ec2:DescribeInstances", "ec2:RunInstances"),
         ("*", "ec2:RunInstances", None),
         (["s3:GetObject", "ec2:*"], "ec2:RunInstances", "s3:PutObject"),
+        (["s3:GetObject", "ec2:*"], "s3:GetObject", "s3:PutObject"),
+        (["s3:Get*", "ec2:*"], "ec2:RunInstances", "s3:PutObject"),
         (["s3:Get*", "ec2:Describe*", "sqs:SendMessage"], "sqs:SendMessage", "sqs:ReceiveMessage"),
     ],
 )
@@ -41,6 +43,12 @@ def test_actions_match_without_case_and_with_wildcards(written: Json, hit: str, 
     """An action covers its name in any case, wildcards anywhere, a list any of its members."""
     assert allows_action(written, hit)
     assert miss is None or not allows_action(written, miss)
+
+
+def test_an_action_has_no_variables() -> None:
+    """What looks like one is text."""
+    assert not allows_action("s3:Get${username}*", "s3:GetObject")
+    assert allows_action("s3:Get${username}*", "s3:Get${username}s")
 
 
 def test_not_action_covers_every_other_action() -> None:
@@ -77,6 +85,8 @@ def test_a_deny_with_not_action_spares_what_it_lists() -> None:
         ("arn:aws:s3:*", BUCKET, "arn:aws:sqs:us-east-1:111122223333:q"),
         ("arn:aws:sqs:us-east-1:1111*", "arn:aws:sqs:us-east-1:111122223333:q", "arn:aws:sqs:us-east-2:1111:q"),
         (["arn:aws:s3:::other/*", "arn:aws:s3:::bucket/*"], BUCKET, "arn:aws:s3:::third/x"),
+        (["arn:aws:s3:::other/*", "arn:*:s3:::bucket/*"], BUCKET, "arn:aws:s3:::third/x"),
+        (["arn:aws:s3:::other/*", "arn:aws:s3:::${aws:x, 'bucket'}/*"], BUCKET, "arn:aws:s3:::third/x"),
     ],
 )  # fmt: skip
 def test_resources_match_part_by_part_and_with_case(written: Json, hit: str, miss: str | None) -> None:

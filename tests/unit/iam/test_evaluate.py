@@ -210,6 +210,29 @@ def test_a_key_that_must_allow_by_itself_is_not_opened_by_identity_policies() ->
     assert ("Allow", "identity-based policy") == outcome(ask(opened))
 
 
+def test_the_first_of_equally_close_statements_is_named() -> None:
+    """Order decides only what is told."""
+    document = policy("resource", allow(Principal="*"), allow(Principal={"AWS": ALICE.arn}))
+    assert ask(Policies(resource=document)).statement is document.statements[0]
+
+
+def test_a_deny_with_not_principal_spares_who_is_fully_named() -> None:
+    """The user with its account; everybody else is denied."""
+    named = {"AWS": [ALICE.arn, ACCOUNT]}
+    document = policy("resource", allow(Principal="*"), deny(NotPrincipal=named))
+    assert ask(Policies(resource=document), ALICE).is_allowed
+    assert "ExplicitDeny" == ask(Policies(resource=document), APP).effect
+    half = policy("resource", allow(Principal="*"), deny(NotPrincipal={"AWS": ALICE.arn}))
+    assert "ExplicitDeny" == ask(Policies(resource=half), ALICE).effect
+
+
+def test_an_allow_with_not_principal_lets_everyone_else_in() -> None:
+    """Also who is anonymous; who is named in any way stays out."""
+    document = policy("resource", allow(NotPrincipal={"AWS": ACCOUNT}))
+    assert ask(Policies(resource=document), ANYBODY).is_allowed
+    assert not ask(Policies(resource=document), ALICE).is_allowed
+
+
 def test_a_resource_policys_deny_binds_whom_it_names() -> None:
     """Also the root user, and against an Allow of the same policy."""
     document = policy("resource", allow(Principal="*"), deny(Principal={"AWS": ACCOUNT}))

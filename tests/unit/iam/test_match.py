@@ -39,6 +39,7 @@ def arn(pattern: str, text: str) -> bool:
         ("a?c", "abc", "ac"),
         ("a??", "abc", "abcd"),
         ("*?", "a", ""),
+        ("**?", "a", ""),
         ("?*?", "ab", "a"),
         ("a*?b*c", "aXbc", "abc"),
         ("*a?b*", "xxaabxx", "xaa"),

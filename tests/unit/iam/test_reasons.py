@@ -126,6 +126,9 @@ def test_an_external_id_is_hidden_and_its_near_misses_are_told() -> None:
         assert (("***",), ("***",), hint) == (failed.wanted, failed.actual, failed.hint)
         assert "hush" not in repr(decision.reasons).lower()
     assert failures(assume(trusted))[0].actual is None
+    secret = {"StringEquals": {"sts:ExternalId": ["${aws:x, 'hush'}", "${aws:y}"]}}
+    document = policy("trust", allow("sts:*", None, Principal="*", Condition=secret), version="2008-10-17")
+    assert "hush" not in repr(assume(Policies(resource=document), sts__ExternalId="other").reasons)
 
 
 def test_another_principal_is_told_with_all_names_of_the_caller() -> None:
@@ -177,6 +180,14 @@ def test_a_variable_without_value_is_named() -> None:
     assert "${aws:SourceIdentity} has no value in this request" == failed.hint
 
 
+def test_a_variable_in_an_old_version_is_told_to_be_text() -> None:
+    """Version 2008-10-17, which is also meant where no version stands, has no variables."""
+    for value, hint in (("${aws:username}", "${aws:username} is plain text in version 2008-10-17"), ("${", "")):
+        statement = allow(Condition={"StringEquals": {"aws:userid": value}})
+        decision = ask(Policies(identity=(identity(statement, version="2008-10-17"),)), aws__userid="bob")
+        assert hint == failures(decision, "identity-based policy")[0].hint
+
+
 def test_a_value_that_could_not_be_read_is_told() -> None:
     """A word where a number was to be compared."""
     condition = {"NumericLessThan": {"aws:MultiFactorAuthAge": "300"}}
@@ -226,6 +237,9 @@ def test_across_accounts_both_sides_are_needed() -> None:
     decision = assume(Policies(identity=(identity(allow()),)), role=OTHER_ROLE)
     found = reason(decision, "resource-based policy")
     assert found.is_needed
+    named = Policies(identity=(identity(allow()),), resource=trusting("*"), boundary=policy("boundary", allow("s3:*")))
+    assert reason(assume(named, role=OTHER_ROLE), "permissions boundary").is_needed
+    assert not reason(assume(named), "permissions boundary").is_needed
     assert "no policy that could name the caller" in found.note
     assert reason(decision, "identity-based policy").is_needed
 

@@ -159,6 +159,8 @@ def test_web_identity_is_let_in_by_its_provider_alone() -> None:
         action = "sts:AssumeRoleWithWebIdentity"
         decision = ask(Policies(resource=trusted), WORKFLOW, action, ROLE, ACCOUNT, **context)
         assert allowed is decision.is_allowed
+        with_account = WORKFLOW._replace(account=OTHER)
+        assert allowed is ask(Policies(resource=trusted), with_account, action, ROLE, ACCOUNT, **context).is_allowed
     by_account = trust(allow("sts:*", None, Principal={"AWS": ACCOUNT}))
     assert not ask(Policies(resource=by_account), WORKFLOW, "sts:AssumeRoleWithWebIdentity", ROLE).is_allowed
 
