@@ -27,7 +27,7 @@ DEFAULT_DURATION_SECONDS = 3600
 """What AssumeRole gives when nothing is asked for (its API reference), chained or not."""
 
 _SYMBOL = "${TIMESTAMP}"
-_UNFIT = re.compile(r"[^A-Za-z0-9_+=,.@-]")
+_UNFIT = r"[^A-Za-z0-9_+=,.@-]"
 _SESSION_NAME_LENGTH = 64
 
 
@@ -197,9 +197,9 @@ class Drafts:
         """`dsops-ada-20261124T120000Z`: made fit for AWS, unlike a name that the user wrote."""
         timestamp = names.get(TIMESTAMP) or ""
         if timestamp != _SYMBOL:
-            timestamp = _UNFIT.sub("-", timestamp)
+            timestamp = re.sub(_UNFIT, "-", timestamp)
         room = _SESSION_NAME_LENGTH - len("dsops--") - 20
-        user = _UNFIT.sub("-", names.get(USER) or "")[:room]
+        user = re.sub(_UNFIT, "-", names.get(USER) or "")[:room]
         name = "-".join([part for part in ("dsops", user, timestamp) if part])
         return name if name.endswith(_SYMBOL) else name[:_SESSION_NAME_LENGTH]
 

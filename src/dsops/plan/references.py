@@ -31,12 +31,13 @@ PARTS = {
 
 _PART_OF = {spelling: part for part, spellings in PARTS.items() for spelling in (part, *spellings)}
 
-# The CreateSecret API reference has /_+=.@-; its error message in practice names `!` too.
-_SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@!-]{1,512}\Z")
-_PARAMETER_NAME = re.compile(r"[A-Za-z0-9_./-]{1,2048}(?::[A-Za-z0-9_.-]{1,100})?\Z")
-_SELECTOR = re.compile(r":[^:/]*\Z")
-_BAD_SECRET_CHARACTER = re.compile(r"[^A-Za-z0-9/_+=.@!-]")
-_BAD_PARAMETER_CHARACTER = re.compile(r"[^A-Za-z0-9_./:-]")
+# Patterns are compiled where they are first used. The CreateSecret API reference has /_+=.@-; its error message
+# names `!` too.
+_NAME_IN_SECRETSMANAGER = r"[A-Za-z0-9/_+=.@!-]{1,512}\Z"
+_NAME_IN_SSM = r"[A-Za-z0-9_./-]{1,2048}(?::[A-Za-z0-9_.-]{1,100})?\Z"
+_SELECTOR = r":[^:/]*\Z"
+_UNFIT_FOR_A_NAME = r"[^A-Za-z0-9/_+=.@!-]"
+_UNFIT_FOR_A_PARAMETER = r"[^A-Za-z0-9_./:-]"
 
 
 def canonical_reference(step: Step, reference: SecretReference, where: Where, findings: Findings) -> SecretReference:
@@ -80,8 +81,8 @@ def _check_secret(step: Step, reference: SecretReference, where: Where, findings
         findings.add(ConfigError, where, "", "the secret's name is empty")
     elif key.startswith("arn:"):
         _check_arn(step, key, ("secretsmanager", "secret:"), where, findings)
-    elif not _SECRET_NAME.match(key):
-        bad = _BAD_SECRET_CHARACTER.search(key)
+    elif not re.match(_NAME_IN_SECRETSMANAGER, key):
+        bad = re.search(_UNFIT_FOR_A_NAME, key)
         what = f"has {_shown(bad.group())} in it" if bad else f"has {len(key)} characters, and 512 are the most"
         message = f"the secret's name `{key[:80]}` {what}: AWS takes letters, digits and /_+=.@-"
         findings.add(LimitExceeded, where, "", message)
@@ -95,8 +96,8 @@ def _check_parameter(step: Step, reference: SecretReference, where: Where, findi
         findings.add(ConfigError, where, "", "the parameter's name is empty")
     elif key.startswith("arn:"):
         _check_arn(step, key, ("ssm", "parameter/"), where, findings)
-    elif not _PARAMETER_NAME.match(key):
-        bad = _BAD_PARAMETER_CHARACTER.search(key)
+    elif not re.match(_NAME_IN_SSM, key):
+        bad = re.search(_UNFIT_FOR_A_PARAMETER, key)
         what = f"has {_shown(bad.group())} in it" if bad else "is not one that AWS takes"
         findings.add(
             LimitExceeded,
@@ -166,7 +167,7 @@ def in_calls(names: Iterable[str]) -> list[list[str]]:
     """
     calls: list[dict[str, str]] = []
     for name in names:
-        base = _SELECTOR.sub("", name)
+        base = re.sub(_SELECTOR, "", name)
         for call in calls:
             if len(call) < PARAMETERS_PER_CALL and base not in call:
                 call[base] = name

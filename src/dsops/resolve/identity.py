@@ -19,7 +19,7 @@ _CACHE_FOLDERS = ("~/.aws/sso/cache", "~/.aws/login/cache")
 _MOST_CACHE_FILES = 1000
 
 _TOKEN_FILE_VARIABLES = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
-_TOKEN_FILE_KEY = re.compile(rb"^\s*web_identity_token_file\s*=\s*(.+?)\s*$", re.MULTILINE)
+_TOKEN_FILE_KEY = rb"(?m)^\s*web_identity_token_file\s*=\s*(.+?)\s*$"
 
 # Besides all AWS_*: where files and programs are looked for, and who the user is.
 _OTHER_VARIABLES = ("HOME", "USERPROFILE", "PATH")
@@ -73,7 +73,7 @@ def _evidence(environ: Mapping[str, str]) -> Iterator[str]:
     for variable in _TOKEN_FILE_VARIABLES:
         if environ.get(variable):
             yield digest(_content(environ, environ[variable]))
-    for path in _TOKEN_FILE_KEY.findall(config + b"\n" + credentials):
+    for path in re.findall(_TOKEN_FILE_KEY, config + b"\n" + credentials):
         yield digest(_content(environ, path.decode("utf-8", "surrogateescape")))
     for folder in _CACHE_FOLDERS:
         yield from _folder(environ, folder)

@@ -16,10 +16,9 @@ from dsops.secret import Secret
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.fields import pick
 from dsops.stores.interface import Context
-from dsops.stores.mfa import with_code
 
 # `User: arn:aws:iam::111111111111:user/ada is not authorized to perform: sts:AssumeRole on resource: ...`
-_DENIAL = re.compile(r"User: (\S+) is not authorized to perform: (\S+)")
+_DENIAL = r"User: (\S+) is not authorized to perform: (\S+)"
 
 
 class Sts:
@@ -46,6 +45,8 @@ class Sts:
             return await call(None)
         if not is_role and source.is_temporary:
             raise _no_device(step, source)
+        from dsops.stores.mfa import with_code
+
         return await with_code(step, context, call)
 
     async def fetch(
@@ -109,7 +110,7 @@ def _retell(error: DsopsError, step: Step, source: Credentials) -> None:
     if not isinstance(error, AssumeRoleDenied):
         error.retell(f"store `{step.name}`: {error.message}", where=step.where)
         return
-    denial = _DENIAL.search(error.aws.message if error.aws else "")
+    denial = re.search(_DENIAL, error.aws.message if error.aws else "")
     caller = denial[1] if denial else source.arn or f"the key {source.masked_key_id}"
     action = denial[2] if denial else "sts:AssumeRole"
     message = f"store `{step.name}` may not assume {step.settings['role_arn']}"
