@@ -200,7 +200,11 @@ def texts_of(node: Node) -> Iterator[str]:
             yield from texts_of(value)
 
 
-@given(st.dictionaries(st.text(min_size=1, max_size=8), st.text(max_size=8), max_size=4))
+# To YAML 1.1, and so to PyYAML, these three end a line.
+SAYABLE = st.characters(exclude_characters="\x85\u2028\u2029")
+
+
+@given(st.dictionaries(st.text(SAYABLE, min_size=1, max_size=8), st.text(SAYABLE, max_size=8), max_size=4))
 def test_values_of_a_literal_store_arrive_as_they_are(folder: Path, values: dict[str, str]) -> None:
     """Any text that YAML can say, with `${` doubled."""
     escaped = {key.replace("${", "$${"): value.replace("${", "$${") for key, value in values.items()}

@@ -16,7 +16,7 @@ from dsops.config.find import find, named_path
 from dsops.config.problems import Problems
 from dsops.config.references import References
 from dsops.config.sections import collect
-from dsops.config.stores import check_complete, check_graph, make_stores
+from dsops.config.stores import KnownTypes, check_complete, check_graph, make_stores
 from dsops.model import Config
 from dsops.schema import BUILTIN_TYPES, StoreType
 
@@ -38,6 +38,7 @@ def load(
     store and field by field, environment by environment and variable by variable.
     Raises ConfigError or one of its kinds.
     """
+    types = KnownTypes(types)
     problems = Problems()
     reader = Reader(folder, environ, problems, is_named=bool(named))
     reader.read(named_path(named, folder) if named else find(folder, environ))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from dsops.config.problems import Problems
@@ -18,6 +18,28 @@ MAX_EXTENDS = 50
 
 _OWN_KEYS = ("type", "extends")
 _NO_NAMES = Names({})
+
+
+class KnownTypes(Mapping[str, StoreType]):
+    """Store types that are looked up once each: one that is not ours costs a look at all installed packages."""
+
+    def __init__(self, types: Mapping[str, StoreType]) -> None:
+        self._types = types
+        self._found: dict[str, StoreType | None] = {}
+
+    def __getitem__(self, name: str) -> StoreType:
+        if name not in self._found:
+            self._found[name] = self._types.get(name)
+        store_type = self._found[name]
+        if store_type is None:
+            raise KeyError(name)
+        return store_type
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._types)
+
+    def __len__(self) -> int:
+        return len(self._types)
 
 
 class Stores(NamedTuple):
@@ -126,7 +148,6 @@ class _Merger:
         self._merged: dict[str, _Merged | None] = {}
         self._open: list[str] = []
         self._noted: set[str] = set()
-        # By need: looking up a type that is not ours means to look at all installed packages.
         self._aliases: dict[str, dict[str, str]] = {}
 
     def merge(self, name: str) -> _Merged | None:

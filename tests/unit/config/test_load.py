@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
+from dsops.config import load
 from dsops.document import Scalar, to_plain
 from dsops.errors import ConfigError, Where
 from dsops.model import Config
+from dsops.schema import StoreType
 from tests.unit.config.conftest import Configured, Refused
 
 ROLE = "arn:aws:iam::123456789012:role/App"
@@ -234,6 +237,27 @@ class TestStores:
         """Also of a store that nobody needs."""
         problems = refused("secretStores: {a: {type: aws.ssm, endpoint_url: 'http://ssm.example'}}")
         assert ["secretStores.a.endpoint_url"] == [problem.path for problem in problems]
+
+
+def test_a_type_is_looked_up_once_however_many_stores_have_it(tmp_path: Path) -> None:
+    """Whether a plugin provides it costs a look at all installed packages."""
+
+    class Types(dict[str, StoreType]):
+        """Counts the looks."""
+
+        looks = 0
+
+        def get(self, name: str, default: object = None) -> StoreType | None:  # type: ignore[override]
+            """The type, if there is one."""
+            del default
+            self.looks += name == "vault"
+            return None
+
+    stores = "".join(f"  v{number}: {{type: vault, credentials_from: v0}}\n" for number in range(100))
+    (tmp_path / "dsops.yaml").write_text(f"defaults: {{vault: {{x: y}}}}\nsecretStores:\n{stores}")
+    types = Types()
+    assert len(load(folder=str(tmp_path), environ={"HOME": str(tmp_path)}, types=types).stores) == 100
+    assert types.looks == 1
 
 
 class TestDefaults:
