@@ -176,7 +176,6 @@ class CurlDriver:
         set_option(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         set_option(pycurl.FOLLOWLOCATION, 0)
         set_option(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-        set_option(pycurl.HTTP09_ALLOWED, 0)
         set_option(pycurl.NETRC, pycurl.NETRC_IGNORED)
         set_option(pycurl.NOSIGNAL, 1)
         set_option(pycurl.CONNECTTIMEOUT_MS, min(request.connect_timeout_ms, request.total_timeout_ms))

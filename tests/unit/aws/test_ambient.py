@@ -364,6 +364,20 @@ def test_a_folders_files_and_pythons_variables_are_not_imported(world: World) ->
     assert found.credentials.access_key_id == "AKIADEFAULT"
 
 
+def test_nothing_prints_into_the_answer() -> None:
+    """A plugin that prints does so on standard error."""
+    import json
+    import subprocess
+
+    program = (
+        "from dsops.aws import ambient_child\n"
+        "ambient_child.find = lambda profile: print('noise', flush=True) or {'error': profile}\n"
+        "ambient_child.main('me')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert (json.loads(done.stdout), done.stderr) == ({"error": "me"}, "noise\n")
+
+
 def test_a_folder_that_is_gone(world: World) -> None:
     """The process can't start there."""
     with pytest.raises(AmbientFailed, match="could not look for base credentials"):

@@ -129,7 +129,11 @@ BAD_GATEWAY = Answer(status=502, body=b"<html>bad gateway</html>")
 DROPPED = Answer(raw=b"")
 
 
-@pytest.mark.parametrize("trouble", [THROTTLED, BROKEN, BAD_GATEWAY, DROPPED, Answer(status=429), Answer(status=503)])
+IDP = sts_error("IDPCommunicationError", "could not reach the identity provider", 400)
+PASSING = [THROTTLED, BROKEN, IDP, BAD_GATEWAY, DROPPED, Answer(status=429), Answer(status=504)]
+
+
+@pytest.mark.parametrize("trouble", PASSING)
 def test_what_passes_is_tried_again(trouble: Answer) -> None:
     """Throttling, 5xx, and a connection that broke before an answer."""
     scene = Scene()
@@ -139,7 +143,7 @@ def test_what_passes_is_tried_again(trouble: Answer) -> None:
     assert len(scene.paused) == 2
 
 
-@pytest.mark.parametrize("trouble", [THROTTLED, BROKEN, BAD_GATEWAY, DROPPED, Answer(status=429)])
+@pytest.mark.parametrize("trouble", PASSING)
 def test_four_attempts_are_made_and_no_more(trouble: Answer) -> None:
     """Then the last failure is told."""
     scene = Scene()
@@ -245,7 +249,7 @@ def test_nobody_listening_is_tried_again() -> None:
     assert caught.value.exit_code == 5
 
 
-@pytest.mark.parametrize("trouble", [THROTTLED, BROKEN, DROPPED, BAD_GATEWAY])
+@pytest.mark.parametrize("trouble", PASSING)
 def test_an_mfa_code_is_never_sent_twice(trouble: Answer) -> None:
     """It works once: what may have arrived is not sent again, whatever came back."""
     scene = Scene()

@@ -638,7 +638,9 @@ def test_sockets_with_high_numbers_are_served_too(driver: Driver) -> None:
     try:
         assert held[-1] > 1023
         with StubServer(lambda seen: Answer(body=seen.body)) as server:
-            requests = [Request("POST", server.url, (), b"%d" % number) for number in range(20)]
+            requests = [
+                Request("POST", server.url, (), b"%d" % number, total_timeout_ms=900) for number in range(20)
+            ]
             outcomes = send(driver, *requests)
     finally:
         for descriptor in held:
