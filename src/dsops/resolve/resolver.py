@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from dsops.aws.client import Client
-from dsops.cache import HAND_ON, CredentialCache, Need, Obtained
+from dsops.cache import HAND_ON, CredentialCache, Need
 from dsops.credentials import Credentials
 from dsops.errors import (
     CredentialsExpired,
@@ -15,7 +16,7 @@ from dsops.errors import (
     FieldMissing,
     SecretNotFound,
 )
-from dsops.plan import Plan, PlannedVariable, SecretReference, Step
+from dsops.plan import Fingerprint, Plan, PlannedVariable, SecretReference, Step
 from dsops.resolve.sessions import Sessions, gives_credentials
 from dsops.runtime import Event, Runtime
 from dsops.secret import Secret
@@ -71,7 +72,8 @@ class Resolver:
     ) -> None:
         self._plan = plan
         self._runtime = runtime
-        self._sessions = Sessions(plan, runtime, client, cache)
+        self._client = client
+        self._cache = cache
         self._hand_on = HAND_ON if min_ttl_seconds is None else Need(True, min_ttl_seconds)
 
     async def credentials(self, step_name: str) -> Credentials:
@@ -79,13 +81,14 @@ class Resolver:
         step = self._plan.steps[step_name]
         while not gives_credentials(step) and step.credentials_from:
             step = self._plan.steps[step.credentials_from]
+        sessions = self._open({step.fingerprint: self._hand_on})
         if gives_credentials(step):
-            return (await self._sessions.of_step(step.name, self._hand_on)).credentials
-        return (await self._sessions.base(step.profile)).credentials
+            return (await sessions.of_step(step.name)).credentials
+        return (await sessions.base(step.profile)).credentials
 
     async def base(self, profile: str = "") -> Credentials:
         """The base credentials, which sign the first hop."""
-        return (await self._sessions.base(profile)).credentials
+        return (await self._open({}).base(profile)).credentials
 
     async def secrets(self) -> Mapping[str, Secret]:
         """What `resolve` gives."""
@@ -93,7 +96,10 @@ class Resolver:
         for variable in self._plan.variables:
             if variable.reference is not None:
                 wanted.setdefault(variable.step, {})[variable.reference] = None
-        reads = [self._read(self._plan.steps[name], list(references)) for name, references in wanted.items()]
+        steps = {name: self._plan.steps[name] for name in wanted}
+        # A session that is itself read as a secret goes to the child.
+        sessions = self._open({step.fingerprint: self._hand_on for step in steps.values() if gives_credentials(step)})
+        reads = [self._read(sessions, steps[name], list(references)) for name, references in wanted.items()]
         outcomes = dict(zip(wanted, await settle(*reads), strict=True))
         values: dict[str, Secret] = {}
         failures = _FailureList()
@@ -106,30 +112,28 @@ class Resolver:
         failures.raise_any()
         return values
 
-    async def _read(self, step: Step, references: list[SecretReference]) -> _Outcomes:
+    def _open(self, handed_on: Mapping[Fingerprint, Need]) -> Sessions:
+        return Sessions(self._plan, self._runtime, self._client, self._cache, handed_on)
+
+    async def _read(self, sessions: Sessions, step: Step, references: list[SecretReference]) -> _Outcomes:
         """A step's secrets; those that were refused because of a session that was held, once more with a new one."""
         store = secret_store(step.type)
         if not store.store_type.takes_credentials:
-            outcomes = await store.fetch(step, references, None, self._sessions.context(step))
+            outcomes = await store.fetch(step, references, None, sessions.context(step))
         else:
-            obtained = await self._reading_credentials(step)
-            outcomes = await store.fetch(step, references, obtained.credentials, self._sessions.context(step))
+            get = partial(sessions.of_step, step.name) if gives_credentials(step) else partial(sessions.below, step)
+            obtained = await get()
+            outcomes = await store.fetch(step, references, obtained.credentials, sessions.context(step))
             refused = _refused(outcomes)
             if refused and obtained.is_cached:
-                self._sessions.forget(obtained.credentials, str(outcomes[refused[0]]), step)
-                anew = (await self._reading_credentials(step)).credentials
-                outcomes = {**outcomes, **await store.fetch(step, refused, anew, self._sessions.context(step))}
+                sessions.forget(obtained.credentials, str(outcomes[refused[0]]), step)
+                anew = (await get()).credentials
+                outcomes = {**outcomes, **await store.fetch(step, refused, anew, sessions.context(step))}
         found = sum(isinstance(outcome, Secret) for outcome in outcomes.values())
         self._runtime.report(
             Event("secrets.fetched", {"store": step.name, "count": str(found), "of": str(len(references))})
         )
         return outcomes
-
-    async def _reading_credentials(self, step: Step) -> Obtained:
-        if gives_credentials(step):
-            # Its session is itself the secret: it goes to the child.
-            return await self._sessions.of_step(step.name, self._hand_on)
-        return await self._sessions.below(step)
 
 
 def _refused(outcomes: _Outcomes) -> list[SecretReference]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, TypeVar
 
 from dsops.aws.ambient import ambient_from_environment, load_ambient
@@ -10,7 +10,7 @@ from dsops.aws.client import Client
 from dsops.cache import SIGN, CredentialCache, Need, Obtained
 from dsops.credentials import Credentials
 from dsops.errors import CredentialsExpired, CredentialsInvalid, DsopsError, LimitExceeded, NoCredentials
-from dsops.plan import Plan, Step, ambient_fingerprint, chained_too_long
+from dsops.plan import Fingerprint, Plan, Step, ambient_fingerprint, chained_too_long
 from dsops.runtime import Event, Runtime
 from dsops.secret import Secret
 from dsops.stores import credential_store, find_store
@@ -44,14 +44,26 @@ class Once(Generic[T]):
 
 
 class Sessions:
-    """Credentials of a plan's steps, and the base ones."""
+    """Credentials of a plan's steps, and the base ones.
 
-    def __init__(self, plan: Plan, runtime: Runtime, client: Client, cache: CredentialCache) -> None:
+    `handed_on` are the sessions that a child gets, with what they need for that: one session of a run is obtained
+    once, for the most that is planned with it.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        runtime: Runtime,
+        client: Client,
+        cache: CredentialCache,
+        handed_on: Mapping[Fingerprint, Need],
+    ) -> None:
         self._plan = plan
         self._runtime = runtime
         self._client = client
         self._cache = cache
-        self._obtained: dict[tuple[str, Need], Once[Obtained]] = {}
+        self._needs = handed_on
+        self._obtained: dict[Fingerprint, Once[Obtained]] = {}
 
     def context(self, step: Step, *, may_ask: bool = True) -> Context:
         """What the step's store may use: the client with the step's time limit."""
@@ -63,19 +75,19 @@ class Sessions:
         runtime = self._runtime if may_ask else self._runtime._replace(ask=_nobody)
         return Context(runtime, client._replace(runtime=runtime), self._cache.memory)
 
-    async def of_step(self, name: str, need: Need) -> Obtained:
+    async def of_step(self, name: str) -> Obtained:
         """The session that a step issues."""
         step = self._plan.steps[name]
 
         async def issue(may_ask: bool) -> Credentials:  # noqa: FBT001 (the cache's own call)
             return await self._issue(step, may_ask=may_ask)
 
-        return await self._share(step.fingerprint, need, issue)
+        return await self._share(step.fingerprint, issue)
 
     async def below(self, step: Step) -> Obtained:
         """The credentials that sign a step's calls: another step's session, or the base ones of its profile."""
         if step.credentials_from:
-            return await self.of_step(step.credentials_from, SIGN)
+            return await self.of_step(step.credentials_from)
         return await self.base(step.profile)
 
     async def base(self, profile: str) -> Obtained:
@@ -96,7 +108,7 @@ class Sessions:
         ambient = self._plan.ambient.get(profile)
         if ambient is None:
             raise NoCredentials("the plan has no base identity for that profile")
-        return await self._share(ambient_fingerprint(ambient), SIGN, load)
+        return await self._share(ambient_fingerprint(ambient), load)
 
     async def signed(
         self, step: Step, get: Callable[[], Awaitable[Obtained]], use: Callable[[Credentials], Awaitable[T]]
@@ -127,11 +139,11 @@ class Sessions:
         """1 for a step that the base credentials sign, 2 for the next one."""
         return 1 + (self.hop(self._plan.steps[step.credentials_from]) if step.credentials_from else 0)
 
-    async def _share(self, fingerprint: str, need: Need, issue: Callable[[bool], Work[Credentials]]) -> Obtained:
-        key = (fingerprint, need)
-        if key not in self._obtained:
-            self._obtained[key] = Once(lambda: self._cache.obtain(fingerprint, issue, need))
-        return await self._obtained[key].get()
+    async def _share(self, fingerprint: Fingerprint, issue: Callable[[bool], Work[Credentials]]) -> Obtained:
+        if fingerprint not in self._obtained:
+            need = self._needs.get(fingerprint, SIGN)
+            self._obtained[fingerprint] = Once(lambda: self._cache.obtain(fingerprint, issue, need))
+        return await self._obtained[fingerprint].get()
 
     async def _issue(self, step: Step, *, may_ask: bool) -> Credentials:
         store = credential_store(step.type)

@@ -120,18 +120,18 @@ def _retell(error: DsopsError, step: Step, source: Credentials) -> None:
         return
     # One answer for a role that does not exist, one that does not trust the caller, and a missing permission.
     why = f"AWS gives no reason to {caller}; a role that does not exist is refused in the same words"
-    error.retell(message, why=why, hint=_what_to_check(step, caller), where=step.where)
+    error.retell(message, why=why, hint=_what_to_check(step), where=step.where)
 
 
-def _what_to_check(step: Step, caller: str) -> str:
+def _what_to_check(step: Step) -> str:
     """What a trust policy may ask for, next to what was sent; none of it is known to be the reason."""
     settings = step.settings
-    checks = [f"check that the role trusts {caller}, and that {caller} may sts:AssumeRole on it"]
+    checks = ["check that the role's trust policy names this caller, and that the caller may sts:AssumeRole on it"]
     if "external_id" in settings:
-        checks.append("an external ID was sent: is it the one that the trust policy has, in case and white space?")
+        checks.append("an external ID was sent: it has to be the trust policy's, in case and white space")
     else:
         checks.append(f"no external ID was sent: if the trust policy asks for one, set `external_id` ({step.where})")
-    if "serial_number" not in settings:
+    if "serial_number" not in settings and not step.credentials_from:
         checks.append("no MFA code was sent: if it asks for aws:MultiFactorAuthPresent, set `serial_number`")
     if "tags" in settings:
         checks.append("tags were sent: it has to allow sts:TagSession as well")

@@ -156,6 +156,23 @@ envs: {e: {A: {from: {store: secrets-us, key: a}}, B: {from: {store: secrets-eu,
     assert pipeline.aws.actions.count("AssumeRole RegionalRole") == 1
 
 
+def test_a_session_that_signs_and_is_read_is_one(pipeline: Pipeline) -> None:
+    """For the more demanding of the two uses; when it is denied, that is one call and one error."""
+    text = CHAIN.replace("    GREETING: {literal: hello}", "    ROLE: {from: {store: target, key: assumed_role_arn}}")
+    pipeline.aws.rule = lambda call: (
+        Refusal("AccessDenied", DENIED.message, 403) if str(call) == "AssumeRole Target" else None
+    )
+    (error,) = pipeline.errors(text)
+    assert error.message.endswith("(for DATABASE_URL, PASSWORD, USER_NAME, ROLE)")
+    assert pipeline.aws.actions == ["AssumeRole Jump", "AssumeRole Target"]
+    pipeline.aws.rule = lambda _call: None
+    first = pipeline.resolve(text)["ROLE"]
+    pipeline.clock.advance(3600 - 899)
+    pipeline.aws.calls.clear()
+    assert pipeline.resolve(text)["ROLE"] == first
+    assert pipeline.aws.actions.count("AssumeRole Target") == 1
+
+
 def test_an_environment_of_literals_makes_no_call(pipeline: Pipeline) -> None:
     """It needs no credentials either."""
     pipeline.environ = {}

@@ -343,7 +343,7 @@ def test_a_refusal_with_an_external_id_says_that_one_was_sent(pipeline: Pipeline
     """And not what it is."""
     pipeline.aws.rule = lambda _call: DENIED
     error = failure(pipeline, store(", external_id: unique-customer-id-12345, tags: {a: b}"))
-    assert "an external ID was sent: is it the one that the trust policy has" in error.hint
+    assert "an external ID was sent: it has to be the trust policy's" in error.hint
     assert "it has to allow sts:TagSession as well" in error.hint
     assert "unique-customer-id-12345" not in words(error)
 
