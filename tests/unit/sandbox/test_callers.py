@@ -1,0 +1,294 @@
+"""Who signs: long-term keys and sessions, and which of them may call what."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.sandboxes import ACCOUNT, OTHER, Keys, Lab, Person
+from tests.unit.sandbox.conftest import LabFactory
+
+JUMP = f"arn:aws:iam::{ACCOUNT}:role/team/Jump"
+INVALID = ("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
+EXPIRED = ("ExpiredToken", "The security token included in the request is expired", 403)
+
+
+def refused_identity(person: Person) -> tuple[str, str, int]:
+    """What GetCallerIdentity is refused with."""
+    refused = person.refused("sts", "GetCallerIdentity")
+    return refused.code, refused.message, refused.status
+
+
+def session_of(person: Person, **parameters: object) -> Person:
+    """The caller's GetSessionToken session."""
+    return Person(person.lab, Keys.of(person.call("sts", "GetSessionToken", **parameters)["Credentials"]))
+
+
+def federated(person: Person, **parameters: object) -> Person:
+    """A GetFederationToken session named `ann`."""
+    answer = person.call("sts", "GetFederationToken", Name="ann", **parameters)
+    return Person(person.lab, Keys.of(answer["Credentials"]))
+
+
+# --- keys ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_key_that_nobody_has_is_invalid(lab: Lab) -> None:
+    """Whatever signs with it."""
+    stranger = lab.with_keys(Keys(access_key_id="AKIAAAAAAAAAAAAAAAAA", secret_access_key="x"))
+
+    assert refused_identity(stranger) == INVALID
+
+
+def test_an_inactive_key_is_invalid_before_its_signature(lab: Lab) -> None:
+    """Also with a wrong signature (measured); active again, it works again."""
+    admin, alice = lab.user("admin"), lab.user("alice")
+    key_id = alice.keys.access_key_id
+    admin.call("iam", "UpdateAccessKey", UserName="alice", AccessKeyId=key_id, Status="Inactive")
+
+    assert refused_identity(alice) == INVALID
+    assert refused_identity(Person(lab, replace(alice.keys, secret_access_key="wrong"))) == INVALID
+    admin.call("iam", "UpdateAccessKey", UserName="alice", AccessKeyId=key_id, Status="Active")
+    assert alice.arn == f"arn:aws:iam::{ACCOUNT}:user/alice"
+
+
+def test_a_long_term_key_with_a_token_is_invalid(lab: Lab) -> None:
+    """The token belongs to another key."""
+    alice = lab.user("alice")
+    token = alice.assume(JUMP).keys.session_token
+
+    assert refused_identity(Person(lab, replace(alice.keys, session_token=token))) == INVALID
+
+
+def test_a_token_belongs_to_its_key(lab: Lab) -> None:
+    """Missing, another session's, or changed."""
+    first, second = lab.user("alice").assume(JUMP), lab.user("alice").assume(JUMP)
+    token = str(first.keys.session_token)
+
+    for wrong in (None, second.keys.session_token, token[:-1] + ("A" if token[-1] != "A" else "B"), "x"):
+        assert refused_identity(Person(lab, replace(first.keys, session_token=wrong))) == INVALID
+    assert first.arn.endswith("assumed-role/Jump/session")
+
+
+def test_a_created_key_works_at_once(lab: Lab) -> None:
+    """And a deleted one no more."""
+    admin = lab.user("admin")
+    made = admin.call("iam", "CreateAccessKey", UserName="nobody")["AccessKey"]
+    nobody = lab.with_keys(Keys(access_key_id=made["AccessKeyId"], secret_access_key=made["SecretAccessKey"]))
+
+    assert nobody.arn == f"arn:aws:iam::{ACCOUNT}:user/nobody"
+    admin.call("iam", "DeleteAccessKey", UserName="nobody", AccessKeyId=made["AccessKeyId"])
+    assert refused_identity(nobody) == INVALID
+
+
+def test_a_key_is_unknown_in_another_partition(lab: Lab) -> None:
+    """An account lives in one partition."""
+    alice = lab.user("alice")
+    alice.region = "cn-north-1"
+
+    assert refused_identity(alice) == INVALID
+
+
+# --- expiry, and issuers that go -------------------------------------------------------------------------------
+
+
+def test_a_session_ends_by_the_sandboxs_clock(lab: Lab) -> None:
+    """To the second; also when its signature is wrong or its role is gone (measured)."""
+    session = lab.user("alice").assume(JUMP, DurationSeconds=900)
+
+    lab.sandbox.clock.advance(899)
+    assert session.arn
+    lab.sandbox.clock.advance(1)
+    assert refused_identity(session) == EXPIRED
+    assert refused_identity(Person(lab, replace(session.keys, secret_access_key="wrong"))) == EXPIRED
+
+
+def test_an_expired_session_that_was_forgotten_is_still_expired(lab: Lab) -> None:
+    """Expired sessions leave the memory; their tokens say so themselves."""
+    alice = lab.user("alice")
+    session = alice.assume(JUMP, DurationSeconds=900)
+    lab.sandbox.clock.advance(901)
+    for _ in range(1100):
+        alice.call("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="more")
+
+    assert len(lab.sandbox.sessions) <= 1100
+    assert lab.sandbox.sessions.get(session.keys.access_key_id) is None
+    assert refused_identity(session) == EXPIRED
+
+
+def test_a_valid_session_is_never_forgotten(lab: Lab) -> None:
+    """However many come after."""
+    alice = lab.user("alice")
+    session = alice.assume(JUMP, DurationSeconds=3600)
+    for _ in range(2500):
+        alice.call("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="more", DurationSeconds=900)
+
+    assert session.arn.endswith("assumed-role/Jump/session")
+
+
+def test_deleting_the_role_ends_its_sessions_for_good(make_lab: LabFactory) -> None:
+    """Also when a role of the same name comes after: a session belongs to the role's id."""
+    trust = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}}'
+    lab = make_lab(f'accounts: {{"{ACCOUNT}": {{roles: {{R: {{trust: {trust}}}}}}}}}')
+    admin = lab.user("admin")
+    arn = f"arn:aws:iam::{ACCOUNT}:role/R"
+    session = admin.assume(arn)
+
+    admin.call("iam", "DeleteRole", RoleName="R")
+    assert refused_identity(session) == INVALID
+    admin.call("iam", "CreateRole", RoleName="R", AssumeRolePolicyDocument=trust)
+    assert refused_identity(session) == INVALID
+    assert admin.assume(arn).arn.endswith("/R/session")
+
+
+def test_permissions_are_read_when_they_are_used(lab: Lab) -> None:
+    """A change of the role's policies hits sessions that were issued before; one of its trust does not."""
+    session = lab.user("alice").assume(JUMP)
+    admin = lab.user("admin")
+    closed = '{"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}}'
+
+    assert session.call("sts", "GetAccessKeyInfo", AccessKeyId="AKIA" + "A" * 16)
+    admin.call("iam", "UpdateAssumeRolePolicy", RoleName="Jump", PolicyDocument=closed)
+    assert session.call("sts", "GetAccessKeyInfo", AccessKeyId="AKIA" + "A" * 16)
+    admin.call("iam", "DeleteRolePolicy", RoleName="Jump", PolicyName="policy-1")
+    assert session.refused("sts", "GetAccessKeyInfo", AccessKeyId="AKIA" + "A" * 16).code == "AccessDenied"
+
+
+# --- who may call what --------------------------------------------------------------------------------------------
+
+
+def test_get_caller_identity_needs_nothing(make_lab: LabFactory) -> None:
+    """Not even an explicit Deny of everything stops it."""
+    deny = '[{Version: "2012-10-17", Statement: {Effect: Deny, Action: "*", Resource: "*"}}]'
+    lab = make_lab(f'accounts: {{"{ACCOUNT}": {{users: {{alice: {{policies: {deny}}}}}}}}}')
+
+    answer = lab.user("alice").call("sts", "GetCallerIdentity")
+
+    assert answer["Account"] == ACCOUNT
+    assert answer["UserId"].startswith("AIDA")
+
+
+def test_get_session_token_gives_the_user_again(lab: Lab) -> None:
+    """The user's ARN and permissions, for twelve hours unless said otherwise; nobody has to be allowed."""
+    session = session_of(lab.user("nobody"))
+
+    assert session.arn == f"arn:aws:iam::{ACCOUNT}:user/nobody"
+    lab.sandbox.clock.advance(12 * 3600 - 1)
+    assert session.arn
+    lab.sandbox.clock.advance(1)
+    assert refused_identity(session) == EXPIRED
+
+
+def test_sessions_get_no_session_tokens(lab: Lab) -> None:
+    """In AWS's words."""
+    alice = lab.user("alice")
+
+    for person in (alice.assume(JUMP), session_of(alice)):
+        assert person.refused("sts", "GetSessionToken").message == (
+            "Cannot call GetSessionToken with session credentials"
+        )
+        assert person.refused("sts", "GetFederationToken", Name="ann").message == (
+            "Cannot call GetFederationToken with session credentials"
+        )
+
+
+def test_iam_is_closed_to_sessions_without_mfa(lab: Lab) -> None:
+    """An administrator's GetSessionToken session may call IAM only with MFA; a role's session may."""
+    admin = lab.user("admin")
+
+    refused = session_of(admin).refused("iam", "ListUsers")
+    assert (refused.code, refused.status) == ("InvalidClientTokenId", 403)
+    assert admin.call("iam", "ListUsers")["Users"]
+
+
+def test_iam_is_open_to_sessions_with_mfa(lab: Lab) -> None:
+    """The code makes the difference."""
+    admin = lab.user("admin")
+    allow = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}}'
+    admin.call("iam", "PutUserPolicy", UserName="alice", PolicyName="iam", PolicyDocument=allow)
+    serial = f"arn:aws:iam::{ACCOUNT}:mfa/alice"
+    from dsops.sandbox.totp import code_at
+
+    code = code_at("JBSWY3DPEHPK3PXP", lab.sandbox.clock.now())
+    session = session_of(lab.user("alice"), SerialNumber=serial, TokenCode=code)
+
+    assert session.call("iam", "ListUsers")["Users"]
+
+
+def test_a_get_session_token_session_may_call_little_of_sts(lab: Lab) -> None:
+    """AssumeRole and GetCallerIdentity."""
+    session = session_of(lab.user("alice"))
+
+    assert session.assume(JUMP).arn.endswith("/Jump/session")
+    assert session.refused("sts", "GetAccessKeyInfo", AccessKeyId="AKIA" + "A" * 16).code == "AccessDenied"
+
+
+def test_a_federated_user_may_only_ask_who_he_is(lab: Lab) -> None:
+    """No role, no IAM, and no permission without a session policy."""
+    ann = federated(lab.user("admin"))
+
+    assert ann.arn == f"arn:aws:sts::{ACCOUNT}:federated-user/ann"
+    assert ann.refused_role(JUMP).code == "AccessDenied"
+    assert ann.refused("iam", "ListUsers").code == "InvalidClientTokenId"
+    assert ann.refused("secretsmanager", "ListSecrets").code == "AccessDeniedException"
+
+
+def test_a_federated_user_has_what_user_and_session_policy_share(lab: Lab) -> None:
+    """The intersection."""
+    allow = (
+        '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}}'
+    )
+    admin = lab.user("admin", OTHER)
+
+    assert federated(admin, Policy=allow).call("secretsmanager", "ListSecrets")["SecretList"]
+    alice = lab.user("alice")
+    refused = alice.refused("sts", "GetFederationToken", Name="ann", Policy=allow)
+    assert "sts:GetFederationToken" in refused.message
+
+
+def test_get_federation_token_tells_a_size_of_nothing(lab: Lab) -> None:
+    """PackedPolicySize 0 without a policy (recorded)."""
+    answer = lab.user("admin").call("sts", "GetFederationToken", Name="ann")
+
+    assert answer["PackedPolicySize"] == 0
+    assert answer["FederatedUser"] == {
+        "FederatedUserId": f"{ACCOUNT}:ann", "Arn": f"arn:aws:sts::{ACCOUNT}:federated-user/ann"
+    }  # fmt: skip
+
+
+def test_get_access_key_info_knows_the_account(lab: Lab) -> None:
+    """Of its own keys, and of any key that encodes one; with permission only."""
+    jump = lab.user("alice").assume(JUMP)
+
+    for keys in (lab.user("bob").keys, jump.keys, lab.user("admin", OTHER).keys):
+        expected = OTHER if keys == lab.user("admin", OTHER).keys else ACCOUNT
+        assert jump.call("sts", "GetAccessKeyInfo", AccessKeyId=keys.access_key_id)["Account"] == expected
+    assert lab.user("bob").refused("sts", "GetAccessKeyInfo", AccessKeyId="A" * 20).code == "AccessDenied"
+
+
+@pytest.mark.parametrize("operation", ["AssumeRoleWithSAML", "GetWebIdentityToken", "NoSuchAction"])
+def test_what_is_not_served_is_an_unknown_action(lab: Lab, operation: str) -> None:
+    """Honestly: InvalidAction, and nothing is pretended."""
+    from tests.sandboxes import sign
+
+    alice = lab.user("alice")
+    body = f"Action={operation}&Version=2011-06-15".encode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = lab.sandbox.handle(sign(alice.keys, "sts", "us-east-1", "POST", "/", headers, body)).answer
+
+    assert answer.status == 400
+    assert f"Could not find operation {operation} for version 2011-06-15" in answer.body.decode()
+    assert 'xmlns="http://webservices.amazon.com/AWSFault/2005-15-09"' in answer.body.decode()
+
+
+def test_root_sessions_last_an_hour(make_lab: LabFactory) -> None:
+    """A longer wish is cut without a word."""
+    root = "{access_key_id: AKIAROOTROOTROOTROOT, secret_access_key: s3cr3t}"
+    lab = make_lab(f'accounts: {{"{ACCOUNT}": {{root: {root}}}}}')
+    keys = Keys(access_key_id="AKIAROOTROOTROOTROOT", secret_access_key="s3cr3t")
+    session = session_of(lab.with_keys(keys), DurationSeconds=7200)
+
+    assert session.arn == f"arn:aws:iam::{ACCOUNT}:root"
+    lab.sandbox.clock.advance(3600)
+    assert refused_identity(session) == EXPIRED

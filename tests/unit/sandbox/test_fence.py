@@ -1,0 +1,206 @@
+"""The fence around moto: nothing but what was parsed and allowed gets through."""
+
+from __future__ import annotations
+
+import json
+import os
+from urllib.parse import urlencode
+
+import pytest
+
+from dsops.errors import SandboxUnavailable
+from dsops.sandbox import fence
+from tests.sandboxes import OTHER, Lab, Person, sign
+from tests.unit.sandbox.conftest import LabFactory
+
+WRITER = """
+accounts:
+  "111111111111":
+    users:
+      writer:
+        policies:
+        - {Version: "2012-10-17", Statement: {Effect: Allow, Action: ["secretsmanager:PutSecretValue",
+           "secretsmanager:GetSecretValue", "iam:GetUser"], Resource: "*"}}
+    secrets: {s: before}
+  "222222222222": {secrets: {s: of-the-other}}
+"""
+
+
+@pytest.fixture
+def lab(make_lab: LabFactory) -> Lab:
+    """Writer may put and read secrets, and no more."""
+    return make_lab(WRITER)
+
+
+def raw(
+    person: Person, service: str, headers: dict[str, str], body: bytes, query: str = "", path: str = "/"
+) -> tuple[int, str]:
+    """Status and text of the answer to a signed request of any form."""
+    request = sign(person.keys, service, "us-east-1", "POST", path, headers, body, query)
+    answer = person.lab.sandbox.handle(request).answer
+    return answer.status, answer.body.decode()
+
+
+def is_there(lab: Lab) -> bool:
+    """Whether the secret still exists and is not scheduled for deletion."""
+    secret = lab.user("admin").call("secretsmanager", "DescribeSecret", SecretId="s")
+    return "DeletedDate" not in secret
+
+
+JSON = {"Content-Type": "application/x-amz-json-1.1"}
+
+
+def test_a_second_action_in_the_query_is_not_done(lab: Lab) -> None:
+    """moto alone would prefer `?Action=DeleteSecret` to X-Amz-Target."""
+    body = json.dumps({"SecretId": "s", "SecretString": "after"}).encode()
+    headers = {**JSON, "X-Amz-Target": "secretsmanager.PutSecretValue"}
+
+    status, text = raw(lab.user("writer"), "secretsmanager", headers, body, "Action=DeleteSecret&SecretId=s")
+
+    assert status == 200, text
+    assert is_there(lab)
+
+
+@pytest.mark.parametrize(
+    "value", ["x&Action=DeleteSecret&SecretId=s&y", "Action=DeleteSecret", "&Action=DeleteSecret&"]
+)
+def test_an_action_inside_a_value_is_a_value(lab: Lab, value: str) -> None:
+    """moto alone reads a JSON body as a form too."""
+    writer = lab.user("writer")
+
+    writer.call("secretsmanager", "PutSecretValue", SecretId="s", SecretString=value)
+
+    assert is_there(lab)
+    assert writer.call("secretsmanager", "GetSecretValue", SecretId="s")["SecretString"] == value
+
+
+def test_a_second_action_in_a_form_is_not_done(lab: Lab) -> None:
+    """The first one on the wire is what is judged and what is done."""
+    form = "Action=GetUser&Version=2010-05-08&UserName=writer&Action=DeleteUser"
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    status, text = raw(lab.user("writer"), "iam", headers, form.encode())
+
+    assert status == 200, text
+    assert "<GetUserResponse" in text
+
+
+def test_a_clients_account_header_means_nothing(lab: Lab) -> None:
+    """moto alone would act in whichever account the header names."""
+    writer = lab.user("writer")
+    writer.headers = {"X-Moto-Account-Id": OTHER}
+
+    assert writer.call("secretsmanager", "GetSecretValue", SecretId="s")["SecretString"] == "before"
+    writer.call("secretsmanager", "PutSecretValue", SecretId="s", SecretString="after")
+    other = lab.user("admin", OTHER).call("secretsmanager", "GetSecretValue", SecretId="s")
+    assert other["SecretString"] == "of-the-other"
+
+
+@pytest.mark.parametrize(
+    "path", ["/moto-api/reset", "/moto-api/data.json", "/latest/meta-data/", "/latest/api/token", "/x"]
+)
+def test_motos_own_pages_are_closed(lab: Lab, path: str) -> None:
+    """404, and everything is still there."""
+    assert raw(lab.user("writer"), "secretsmanager", JSON, b"{}", path=path)[0] == 404
+    assert is_there(lab)
+
+
+def test_an_operation_that_the_model_lacks_is_unknown(lab: Lab) -> None:
+    """What does not parse is refused."""
+    headers = {**JSON, "X-Amz-Target": "secretsmanager.NoSuchThing"}
+
+    status, text = raw(lab.user("writer"), "secretsmanager", headers, b"{}")
+
+    assert (status, json.loads(text)["__type"]) == (400, "UnknownOperationException")
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b'{"SecretId": 1}', b'{"SecretId": {"a": "b"}}', b"\xff"])
+def test_a_body_that_is_not_the_operations_is_refused(lab: Lab, body: bytes) -> None:
+    """SerializationException or ValidationException, 400."""
+    headers = {**JSON, "X-Amz-Target": "secretsmanager.GetSecretValue"}
+
+    status, text = raw(lab.user("writer"), "secretsmanager", headers, body)
+
+    assert status == 400
+    assert json.loads(text)["__type"] in {"SerializationException", "ValidationException"}
+
+
+def test_deep_json_is_refused_and_serving_goes_on(lab: Lab) -> None:
+    """A nest of 100,000 lists."""
+    headers = {**JSON, "X-Amz-Target": "secretsmanager.GetSecretValue"}
+
+    assert raw(lab.user("writer"), "secretsmanager", headers, b"[" * 100_000)[0] == 400
+    assert is_there(lab)
+
+
+def test_other_services_are_refused_and_said_to_be(lab: Lab) -> None:
+    """501 with a sentence, whatever protocol they speak."""
+    writer = lab.user("admin")
+    target = {**JSON, "X-Amz-Target": "DynamoDB_20120810.ListTables"}
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    for service, headers, body in (
+        ("dynamodb", target, b"{}"),
+        ("sqs", form, b"Action=ListQueues&Version=2012-11-05"),
+        ("s3", {}, b""),
+    ):
+        status, text = raw(writer, service, headers, body)
+        assert status == 501
+        assert f"and not {service}" in text
+
+
+def test_motos_settings_are_not_the_surroundings(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A MOTO_ACCOUNT_ID set later does not move anybody."""
+    monkeypatch.setenv("MOTO_ACCOUNT_ID", OTHER)
+
+    users = lab.user("admin").call("iam", "ListUsers")["Users"]
+
+    assert {user["UserName"] for user in users} == {"admin", "writer"}
+
+
+def test_awss_variables_are_left_to_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are away while moto is imported only."""
+    monkeypatch.setenv("AWS_PROFILE", "there-is-none")
+    monkeypatch.setenv("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
+
+    fence.prepare()
+
+    assert os.environ["AWS_PROFILE"] == "there-is-none"
+    assert "MOTO_IAM_LOAD_MANAGED_POLICIES" not in os.environ
+
+
+def test_another_moto_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its attributes change between releases."""
+    import moto
+
+    monkeypatch.setattr(moto, "__version__", "5.3.0")
+
+    with pytest.raises(SandboxUnavailable) as caught:
+        fence.prepare()
+    assert "moto 5.3.0" in caught.value.message
+    assert "dsops[sandbox]" in caught.value.hint
+
+
+def test_errors_of_moto_have_awss_status(lab: Lab) -> None:
+    """Its JSON services answer 404 where AWS answers 400."""
+    admin = lab.user("admin")
+
+    refused = admin.refused("secretsmanager", "DescribeSecret", SecretId="none")
+    assert (refused.code, refused.status) == ("ResourceNotFoundException", 400)
+
+
+def test_request_ids_are_one(lab: Lab) -> None:
+    """The id in moto's XML is the one that the answer's header and the decisions have."""
+    admin = lab.user("admin")
+    answered = lab.sandbox.handle(admin.request("iam", "ListUsers"))
+
+    assert f"<RequestId>{answered.request_id}</RequestId>" in answered.answer.body.decode()
+    assert lab.sandbox.judge.decisions[-1].request_id == answered.request_id
+
+
+def test_a_form_of_many_fields_is_refused(lab: Lab) -> None:
+    """Ten thousand are enough for anybody."""
+    form = urlencode([("Action", "GetUser"), ("Version", "2010-05-08"), *((f"a{n}", "b") for n in range(10_001))])
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    assert "MalformedInput" in raw(lab.user("writer"), "iam", headers, form.encode())[1]

@@ -1,0 +1,436 @@
+"""The IAM API: what is made through it counts, and what AWS refuses to write is refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.sandboxes import ACCOUNT, OTHER, Keys, Lab, Person
+from tests.unit.sandbox.conftest import LabFactory
+
+READ = "secretsmanager:ListSecrets"
+ALICE_ARN = f"arn:aws:iam::{ACCOUNT}:user/alice"
+
+
+def document(*statements: dict[str, object]) -> str:
+    """A policy."""
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow(action: str, resource: str = "*", effect: str = "Allow") -> str:
+    """A policy of one statement."""
+    return document({"Effect": effect, "Action": action, "Resource": resource})
+
+
+def trust(principal: str) -> str:
+    """A trust policy."""
+    return document({"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "sts:AssumeRole"})
+
+
+@pytest.fixture
+def admin(lab: Lab) -> Person:
+    """Who may do anything in the first account."""
+    return lab.user("admin")
+
+
+@pytest.fixture
+def bob(lab: Lab) -> Person:
+    """Who may do nothing."""
+    return lab.user("bob")
+
+
+def may(person: Person) -> bool:
+    """Whether the person may list secrets."""
+    answer = person.answer("secretsmanager", "ListSecrets")
+    return answer.status == 200
+
+
+# --- policies of users -------------------------------------------------------------------------------------------
+
+
+def test_inline_managed_and_group_policies_count(admin: Person, bob: Person) -> None:
+    """Each gives, and each taken away takes."""
+    assert not may(bob)
+    admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=allow(READ))
+    assert may(bob)
+    admin.call("iam", "DeleteUserPolicy", UserName="bob", PolicyName="p")
+    assert not may(bob)
+
+    arn = admin.call("iam", "CreatePolicy", PolicyName="m", PolicyDocument=allow(READ))["Policy"]["Arn"]
+    admin.call("iam", "AttachUserPolicy", UserName="bob", PolicyArn=arn)
+    assert may(bob)
+    admin.call("iam", "DetachUserPolicy", UserName="bob", PolicyArn=arn)
+    assert not may(bob)
+
+    admin.call("iam", "CreateGroup", GroupName="g")
+    admin.call("iam", "PutGroupPolicy", GroupName="g", PolicyName="p", PolicyDocument=allow(READ))
+    admin.call("iam", "AddUserToGroup", GroupName="g", UserName="bob")
+    assert may(bob)
+    admin.call("iam", "RemoveUserFromGroup", GroupName="g", UserName="bob")
+    assert not may(bob)
+
+
+def test_a_policys_default_version_is_the_one_in_force(admin: Person, bob: Person) -> None:
+    """A new version counts once it is the default."""
+    arn = admin.call("iam", "CreatePolicy", PolicyName="m", PolicyDocument=allow("s3:*"))["Policy"]["Arn"]
+    admin.call("iam", "AttachUserPolicy", UserName="bob", PolicyArn=arn)
+
+    admin.call("iam", "CreatePolicyVersion", PolicyArn=arn, PolicyDocument=allow(READ))
+    assert not may(bob)
+    admin.call("iam", "SetDefaultPolicyVersion", PolicyArn=arn, VersionId="v2")
+    assert may(bob)
+
+
+def test_policies_of_aws_can_be_attached(admin: Person, bob: Person) -> None:
+    """By their ARN, and they are listed and read."""
+    arn = "arn:aws:iam::aws:policy/SecretsManagerReadWrite"
+
+    admin.call("iam", "AttachUserPolicy", UserName="bob", PolicyArn=arn)
+    assert may(bob)
+    assert admin.call("iam", "GetPolicy", PolicyArn=arn)["Policy"]["PolicyName"] == "SecretsManagerReadWrite"
+    missing = admin.refused("iam", "AttachUserPolicy", UserName="bob", PolicyArn="arn:aws:iam::aws:policy/None")
+    assert (missing.code, missing.status) == ("NoSuchEntity", 404)
+    listed = admin.call("iam", "ListPolicies", Scope="AWS", MaxItems=1000)["Policies"]
+    assert len(listed) == 1000
+
+
+def test_an_explicit_deny_wins(admin: Person, bob: Person) -> None:
+    """Whatever else allows."""
+    admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="yes", PolicyDocument=allow(READ))
+    admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="no", PolicyDocument=allow(READ, effect="Deny"))
+
+    refused = bob.refused("secretsmanager", "ListSecrets")
+
+    assert refused.message.endswith("with an explicit deny in an identity-based policy")
+
+
+# --- boundaries ----------------------------------------------------------------------------------------------------
+
+
+def test_a_users_boundary_limits(admin: Person, bob: Person) -> None:
+    """moto has none for users; the sandbox has: put, shown by GetUser, deleted."""
+    arn = admin.call("iam", "CreatePolicy", PolicyName="b", PolicyDocument=allow("s3:*"))["Policy"]["Arn"]
+    admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=allow("*"))
+    assert may(bob)
+
+    admin.call("iam", "PutUserPermissionsBoundary", UserName="bob", PermissionsBoundary=arn)
+    refused = bob.refused("secretsmanager", "ListSecrets")
+    assert f"because no permissions boundary allows the {READ} action" in refused.message
+    shown = admin.call("iam", "GetUser", UserName="bob")["User"]["PermissionsBoundary"]
+    assert shown["PermissionsBoundaryArn"] == arn
+    admin.call("iam", "DeleteUserPermissionsBoundary", UserName="bob")
+    assert may(bob)
+    assert "PermissionsBoundary" not in admin.call("iam", "GetUser", UserName="bob")["User"]
+    assert admin.refused("iam", "DeleteUserPermissionsBoundary", UserName="bob").code == "NoSuchEntity"
+
+
+def test_a_boundary_passed_when_a_user_is_created_counts(lab: Lab, admin: Person) -> None:
+    """moto would drop it."""
+    arn = admin.call("iam", "CreatePolicy", PolicyName="b", PolicyDocument=allow("s3:*"))["Policy"]["Arn"]
+    admin.call("iam", "CreateUser", UserName="carol", PermissionsBoundary=arn)
+    admin.call("iam", "PutUserPolicy", UserName="carol", PolicyName="p", PolicyDocument=allow("*"))
+    made = admin.call("iam", "CreateAccessKey", UserName="carol")["AccessKey"]
+    carol = lab.with_keys(Keys(access_key_id=made["AccessKeyId"], secret_access_key=made["SecretAccessKey"]))
+
+    assert not may(carol)
+    admin.call("iam", "DeleteUserPermissionsBoundary", UserName="carol")
+    assert may(carol)
+
+
+def test_a_roles_boundary_limits_its_sessions(admin: Person) -> None:
+    """Also those that were issued before."""
+    arn = admin.call("iam", "CreatePolicy", PolicyName="b", PolicyDocument=allow("s3:*"))["Policy"]["Arn"]
+    role = admin.call(
+        "iam", "CreateRole", RoleName="Bound", AssumeRolePolicyDocument=trust(f"arn:aws:iam::{ACCOUNT}:root")
+    )["Role"]["Arn"]
+    admin.call("iam", "PutRolePolicy", RoleName="Bound", PolicyName="p", PolicyDocument=allow("*"))
+    session = admin.assume(role)
+
+    assert may(session)
+    admin.call("iam", "PutRolePermissionsBoundary", RoleName="Bound", PermissionsBoundary=arn)
+    assert not may(session)
+
+
+def test_a_boundary_must_exist(admin: Person) -> None:
+    """NoSuchEntity, for users and roles, when created and when put."""
+    missing = f"arn:aws:iam::{ACCOUNT}:policy/none"
+
+    for operation, parameters in (
+        ("PutUserPermissionsBoundary", {"UserName": "bob"}),
+        ("PutRolePermissionsBoundary", {"RoleName": "Jump"}),
+        ("CreateUser", {"UserName": "carol"}),
+        ("CreateRole", {"RoleName": "New", "AssumeRolePolicyDocument": trust(ALICE_ARN)}),
+    ):
+        assert admin.refused("iam", operation, PermissionsBoundary=missing, **parameters).code == "NoSuchEntity"
+    assert admin.refused("iam", "GetUser", UserName="carol").code == "NoSuchEntity"
+
+
+# --- roles and whom they trust -----------------------------------------------------------------------------------
+
+
+def test_a_role_made_through_iam_is_assumed_as_it_says(lab: Lab, admin: Person) -> None:
+    """Trust, maximum duration, path; a changed trust policy counts from then on."""
+    made = admin.call(
+        "iam", "CreateRole", RoleName="New", Path="/x/", MaxSessionDuration=7200,
+        AssumeRolePolicyDocument=trust(ALICE_ARN),
+    )["Role"]  # fmt: skip
+    alice = lab.user("alice")
+
+    assert made["Arn"] == f"arn:aws:iam::{ACCOUNT}:role/x/New"
+    alice.assume(made["Arn"], DurationSeconds=7200)
+    assert alice.refused_role(f"arn:aws:iam::{ACCOUNT}:role/New").code == "AccessDenied"
+    admin.call(
+        "iam", "UpdateAssumeRolePolicy", RoleName="New", PolicyDocument=trust(f"arn:aws:iam::{ACCOUNT}:user/bob")
+    )
+    assert alice.refused_role(made["Arn"]).code == "AccessDenied"
+
+
+def test_updating_a_role_keeps_what_is_not_said(admin: Person) -> None:
+    """moto would reset duration and description."""
+    admin.call("iam", "UpdateRole", RoleName="Jump", MaxSessionDuration=7200)
+    admin.call("iam", "UpdateRole", RoleName="Jump", Description="to the others")
+
+    role = admin.call("iam", "GetRole", RoleName="Jump")["Role"]
+    assert (role["MaxSessionDuration"], role["Description"]) == (7200, "to the others")
+    admin.call("iam", "UpdateRole", RoleName="Jump", MaxSessionDuration=3600)
+    role = admin.call("iam", "GetRole", RoleName="Jump")["Role"]
+    assert (role["MaxSessionDuration"], role["Description"]) == (3600, "to the others")
+
+
+def test_a_namesake_of_a_deleted_user_is_not_trusted(lab: Lab, admin: Person) -> None:
+    """The trust policy shows the id of the one who is gone."""
+    admin.call("iam", "CreateUser", UserName="dave")
+    role = admin.call(
+        "iam", "CreateRole", RoleName="ForDave", AssumeRolePolicyDocument=trust(f"arn:aws:iam::{ACCOUNT}:user/dave")
+    )["Role"]["Arn"]
+
+    def key_of_dave() -> Person:
+        made = admin.call("iam", "CreateAccessKey", UserName="dave")["AccessKey"]
+        return lab.with_keys(Keys(access_key_id=made["AccessKeyId"], secret_access_key=made["SecretAccessKey"]))
+
+    dave = key_of_dave()
+    user_id = dave.call("sts", "GetCallerIdentity")["UserId"]
+    dave.assume(role)
+    admin.call("iam", "DeleteAccessKey", UserName="dave", AccessKeyId=dave.keys.access_key_id)
+    admin.call("iam", "DeleteUser", UserName="dave")
+    admin.call("iam", "CreateUser", UserName="dave")
+
+    assert key_of_dave().refused_role(role).code == "AccessDenied"
+    shown = admin.call("iam", "GetRole", RoleName="ForDave")["Role"]["AssumeRolePolicyDocument"]
+    assert user_id in shown
+
+
+def test_a_renamed_user_is_still_trusted(lab: Lab, admin: Person) -> None:
+    """A principal is a user, not a name; tags and keys go along."""
+    admin.call(
+        "iam", "CreateRole", RoleName="ForAlice", AssumeRolePolicyDocument=trust(ALICE_ARN)
+    )
+    alice = lab.user("alice")
+
+    admin.call("iam", "UpdateUser", UserName="alice", NewUserName="alicia")
+
+    assert alice.arn == f"arn:aws:iam::{ACCOUNT}:user/alicia"
+    alice.assume(f"arn:aws:iam::{ACCOUNT}:role/ForAlice")
+    assert admin.call("iam", "ListUserTags", UserName="alicia")["Tags"] == [{"Key": "team", "Value": "blue"}]
+
+
+@pytest.mark.parametrize(
+    ("principal", "is_known"),
+    [
+        (f"arn:aws:iam::{ACCOUNT}:user/alice", True),
+        (f"arn:aws:iam::{ACCOUNT}:role/team/Jump", True),
+        (f"arn:aws:iam::{ACCOUNT}:root", True),
+        (f"arn:aws:iam::{OTHER}:role/Target", True),
+        ("arn:aws:iam::999999999999:user/somebody", True),
+        (f"arn:aws:iam::{ACCOUNT}:user/nobody-there", False),
+        (f"arn:aws:iam::{ACCOUNT}:role/Jump", False),
+        (f"arn:aws-cn:iam::{ACCOUNT}:user/alice", False),
+    ],
+)
+def test_whom_a_trust_policy_names_must_exist(admin: Person, principal: str, is_known: bool) -> None:  # noqa: FBT001
+    """In the accounts of this sandbox; of others nothing is known."""
+    wish = {"RoleName": "New", "AssumeRolePolicyDocument": trust(principal)}
+
+    if is_known:
+        assert admin.call("iam", "CreateRole", **wish)["Role"]
+    else:
+        refused = admin.refused("iam", "CreateRole", **wish)
+        assert (refused.code, refused.message) == (
+            "MalformedPolicyDocument", f'Invalid principal in policy: "AWS":"{principal}"'
+        )  # fmt: skip
+
+
+# --- documents -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("no json", "This policy contains invalid Json"),
+        ('{"Version": "2012-10-17"}', "Syntax errors in policy."),
+        (document({"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}),
+         "Has prohibited field Principal"),
+        (document({"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"Nope": {"a": "b"}}}),
+         "Syntax errors in policy."),
+    ],
+)  # fmt: skip
+def test_a_malformed_policy_is_not_written(admin: Person, text: str, message: str) -> None:
+    """MalformedPolicyDocument, by every way in which it could come in."""
+    for operation, more in (
+        ("PutUserPolicy", {"UserName": "bob", "PolicyName": "p"}),
+        ("PutRolePolicy", {"RoleName": "Jump", "PolicyName": "p"}),
+        ("CreatePolicy", {"PolicyName": "m"}),
+    ):
+        refused = admin.refused("iam", operation, PolicyDocument=text, **more)
+        assert (refused.code, refused.message, refused.status) == ("MalformedPolicyDocument", message, 400)
+
+
+def test_a_trust_policy_has_no_resource(admin: Person) -> None:
+    """In IAM's words."""
+    with_resource = document(
+        {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole", "Resource": "*"}
+    )
+
+    refused = admin.refused("iam", "CreateRole", RoleName="New", AssumeRolePolicyDocument=with_resource)
+
+    assert refused.message == "Has prohibited field Resource"
+
+
+def test_documents_have_a_longest_length(admin: Person) -> None:
+    """White space does not count."""
+    long = document({"Sid": "a" * 2000, "Effect": "Allow", "Action": READ, "Resource": "*"})
+    spaced = allow(READ).replace(" ", " " * 600)
+
+    refused = admin.refused("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=long)
+    assert (refused.code, refused.message) == (
+        "LimitExceeded", "Maximum policy size of 2048 bytes exceeded for user bob"
+    )  # fmt: skip
+    admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=spaced)
+
+
+# --- conflicts ----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_in_use_is_not_deleted(admin: Person) -> None:
+    """A user with keys, with a device, in a group; a policy that is attached or a boundary."""
+    assert admin.refused("iam", "DeleteUser", UserName="bob").message == (
+        "Cannot delete entity, must delete access keys first."
+    )
+    arn = admin.call("iam", "CreatePolicy", PolicyName="m", PolicyDocument=allow(READ))["Policy"]["Arn"]
+    admin.call("iam", "PutUserPermissionsBoundary", UserName="bob", PermissionsBoundary=arn)
+    assert admin.refused("iam", "DeletePolicy", PolicyArn=arn).code == "DeleteConflict"
+    admin.call("iam", "DeleteUserPermissionsBoundary", UserName="bob")
+    admin.call("iam", "DeletePolicy", PolicyArn=arn)
+
+
+def test_names_are_unique_whatever_their_case(admin: Person) -> None:
+    """EntityAlreadyExists, for users and roles."""
+    assert admin.refused("iam", "CreateUser", UserName="BOB").code == "EntityAlreadyExists"
+    refused = admin.refused("iam", "CreateRole", RoleName="jump", AssumeRolePolicyDocument=trust(ALICE_ARN))
+    assert (refused.code, refused.status) == ("EntityAlreadyExists", 409)
+
+
+# --- who may do what to whom ------------------------------------------------------------------------------------
+
+
+def test_iam_is_judged_on_the_arn_with_its_path(lab: Lab, admin: Person) -> None:
+    """`role/team/*` covers /team/Jump; a role that does not exist has no path (measured)."""
+    admin.call(
+        "iam", "PutUserPolicy", UserName="bob", PolicyName="p",
+        PolicyDocument=allow("iam:GetRole", f"arn:aws:iam::{ACCOUNT}:role/team/*"),
+    )  # fmt: skip
+    bob = lab.user("bob")
+
+    assert bob.call("iam", "GetRole", RoleName="Jump")["Role"]["RoleName"] == "Jump"
+    for name, shown in (("Long", "role/Long"), ("Missing", "role/Missing")):
+        refused = bob.refused("iam", "GetRole", RoleName=name)
+        assert (refused.code, refused.status) == ("AccessDenied", 403)
+        assert f"on resource: arn:aws:iam::{ACCOUNT}:{shown} because" in refused.message
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters", "resource"),
+    [
+        ("AttachRolePolicy", {"RoleName": "Jump", "PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/x"}, "role/team/Jump"),
+        ("AddUserToGroup", {"GroupName": "g", "UserName": "alice"}, "group/g"),
+        ("CreateUser", {"UserName": "new", "Path": "/p/"}, "user/p/new"),
+        ("CreatePolicy", {"PolicyName": "m", "PolicyDocument": "{}"}, "policy/m"),
+        ("GetPolicy", {"PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/x"}, "policy/x"),
+        ("CreateVirtualMFADevice", {"VirtualMFADeviceName": "d"}, "mfa/d"),
+        ("AddRoleToInstanceProfile", {"InstanceProfileName": "i", "RoleName": "Jump"}, "instance-profile/i"),
+        ("ListAccessKeys", {}, "user/bob"),
+        ("CreateAccessKey", {"UserName": "alice"}, "user/alice"),
+    ],
+)
+def test_each_operation_has_its_resource(
+    bob: Person, operation: str, parameters: dict[str, object], resource: str
+) -> None:
+    """As AWS's authorization reference has it."""
+    refused = bob.refused("iam", operation, **parameters)
+
+    assert refused.message.startswith(
+        f"User: arn:aws:iam::{ACCOUNT}:user/bob is not authorized to perform: iam:{operation} "
+        f"on resource: arn:aws:iam::{ACCOUNT}:{resource} because"
+    )
+
+
+def test_lists_have_no_resource(bob: Person) -> None:
+    """The refusal names none, and only `*` allows."""
+    assert "on resource" not in bob.refused("iam", "ListUsers").message
+
+
+def test_tags_need_their_own_permission(lab: Lab, admin: Person) -> None:
+    """CreateUser with tags is TagUser too; conditions on them count."""
+    admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=allow("iam:CreateUser"))
+    bob = lab.user("bob")
+
+    bob.call("iam", "CreateUser", UserName="one")
+    refused = bob.refused("iam", "CreateUser", UserName="two", Tags=[{"Key": "a", "Value": "b"}])
+    assert "iam:TagUser" in refused.message
+
+
+def test_one_acts_on_oneself_without_a_name(lab: Lab, admin: Person) -> None:
+    """Not a role's session: it has no user."""
+    admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=allow("iam:*"))
+
+    assert lab.user("bob").call("iam", "GetUser")["User"]["UserName"] == "bob"
+    assert lab.user("bob").call("iam", "CreateAccessKey")["AccessKey"]["UserName"] == "bob"
+    admin.call("iam", "PutRolePolicy", RoleName="Jump", PolicyName="iam", PolicyDocument=allow("iam:*"))
+    session = lab.user("alice").assume(f"arn:aws:iam::{ACCOUNT}:role/team/Jump")
+    assert session.refused("iam", "GetUser").message == (
+        "Must specify userName when calling with non-User credentials"
+    )
+
+
+def test_accounts_are_apart(lab: Lab) -> None:
+    """The other account's administrator sees his own users only."""
+    users = lab.user("admin", OTHER).call("iam", "ListUsers")["Users"]
+
+    assert [user["UserName"] for user in users] == ["admin"]
+
+
+def test_ids_look_like_awss(admin: Person) -> None:
+    """AIDA for users, AROA for roles, AGPA for groups: 21 characters."""
+    user = admin.call("iam", "CreateUser", UserName="new")["User"]["UserId"]
+    group = admin.call("iam", "CreateGroup", GroupName="g")["Group"]["GroupId"]
+    role = admin.call("iam", "GetRole", RoleName="Jump")["Role"]["RoleId"]
+
+    assert [(name[:4], len(name)) for name in (user, group, role)] == [("AIDA", 21), ("AGPA", 21), ("AROA", 21)]
+
+
+def test_an_operation_that_moto_lacks_is_not_pretended(admin: Person) -> None:
+    """501, and nothing is done."""
+    refused = admin.refused("iam", "SimulatePrincipalPolicy", PolicySourceArn=ALICE_ARN, ActionNames=["s3:*"])
+
+    assert (refused.code, refused.status) == ("NotImplemented", 501)
+
+
+def test_every_policy_of_aws_can_be_read(make_lab: LabFactory) -> None:
+    """One that could not would allow nothing."""
+    from dsops.iam.policy import parse_policy
+    from dsops.sandbox.backends import aws_policies
+
+    make_lab(f'accounts: {{"{ACCOUNT}": {{}}}}')
+    for name, (_, data) in aws_policies().items():
+        assert parse_policy(json.dumps(data["Document"]), "identity", name=name).statements

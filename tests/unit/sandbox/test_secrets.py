@@ -1,0 +1,374 @@
+"""Secrets and parameters: found by any of their names, read by whom they are for."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.sandboxes import ACCOUNT, OTHER, Lab, Person
+from tests.unit.sandbox.conftest import LabFactory
+
+SEED = """
+accounts:
+  "111111111111":
+    users:
+      reader:
+        policies:
+        - Version: "2012-10-17"
+          Statement:
+          - {Effect: Allow, Action: ["secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue"],
+             Resource: "*"}
+          - {Effect: Deny, Action: "secretsmanager:GetSecretValue",
+             Resource: "arn:aws:secretsmanager:*:*:secret:prod/closed-??????"}
+          - {Effect: Allow, Action: ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"],
+             Resource: "arn:aws:ssm:*:*:parameter/prod/*"}
+      single:
+        policies:
+        - Version: "2012-10-17"
+          Statement: {Effect: Allow, Action: "secretsmanager:GetSecretValue",
+                      Resource: "arn:aws:secretsmanager:*:*:secret:prod/*"}
+      stranger: {}
+    secrets:
+      prod/db: {user: app, port: 5432}
+      prod/text: plain
+      prod/closed: hidden
+      dev/db: other
+      ends-abcdef: tricky
+      ends: short
+    binary_secrets: {prod/key: AAECAw==}
+    parameters: {/prod/a: "1", /prod/sub/b: "2", /dev/c: "3", /prod/list: [x, y]}
+    regions:
+      eu-west-1: {secrets: {prod/db: of-ireland}}
+  "222222222222":
+    users:
+      guest:
+        policies:
+        - {Version: "2012-10-17", Statement: {Effect: Allow, Action: "secretsmanager:GetSecretValue", Resource: "*"}}
+      blocked: {}
+    secrets: {prod/db: of-the-other}
+"""
+
+
+@pytest.fixture
+def lab(make_lab: LabFactory) -> Lab:
+    """Secrets in two accounts and two regions."""
+    return make_lab(SEED)
+
+
+def read(person: Person, secret_id: str, **more: object) -> object:
+    """The value of a secret."""
+    answer = person.call("secretsmanager", "GetSecretValue", SecretId=secret_id, **more)
+    return answer.get("SecretString", answer.get("SecretBinary"))
+
+
+def arn_of(lab: Lab, name: str) -> str:
+    """The full ARN."""
+    arn: str = lab.user("admin").call("secretsmanager", "DescribeSecret", SecretId=name)["ARN"]
+    return arn
+
+
+# --- names -------------------------------------------------------------------------------------------------------
+
+
+def test_a_secret_is_found_by_name_arn_and_partial_arn(lab: Lab) -> None:
+    """All three forms give the same."""
+    reader, arn = lab.user("reader"), arn_of(lab, "prod/db")
+
+    for secret_id in ("prod/db", arn, arn[:-7]):
+        assert read(reader, secret_id) == '{"user":"app","port":5432}'
+    refused = reader.refused("secretsmanager", "GetSecretValue", SecretId=arn[:-1] + "?")
+    assert refused.code == "ResourceNotFoundException"
+
+
+def test_a_name_that_ends_like_an_arn_is_ambiguous_but_found(lab: Lab) -> None:
+    """`ends-abcdef` is a secret, and looks like the full ARN of `ends`."""
+    reader, prefix = lab.user("reader"), f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:"
+
+    assert read(reader, f"{prefix}ends-abcdef") == "tricky"
+    assert read(reader, arn_of(lab, "ends")) == "short"
+    assert read(reader, arn_of(lab, "ends-abcdef")) == "tricky"
+
+
+def test_regions_hold_their_own(lab: Lab) -> None:
+    """The same name in two regions, and no region that botocore does not know."""
+    reader = lab.user("reader")
+    reader.region = "eu-west-1"
+
+    assert read(reader, "prod/db") == "of-ireland"
+    assert reader.refused("secretsmanager", "GetSecretValue", SecretId="prod/text").code == "ResourceNotFoundException"
+    reader.region = "xx-nowhere-1"
+    assert reader.refused("secretsmanager", "GetSecretValue", SecretId="prod/text").code == "InvalidRegion"
+
+
+def test_accounts_hold_their_own(lab: Lab) -> None:
+    """A name is looked for in the caller's account."""
+    assert read(lab.user("guest", OTHER), "prod/db") == "of-the-other"
+
+
+# --- values ------------------------------------------------------------------------------------------------------
+
+
+def test_the_answer_has_what_awss_has(lab: Lab) -> None:
+    """Text or bytes, version and stage."""
+    answer = lab.user("reader").call("secretsmanager", "GetSecretValue", SecretId="prod/key")
+
+    assert answer["SecretBinary"] == b"\x00\x01\x02\x03"
+    assert answer["Name"] == "prod/key"
+    assert answer["VersionStages"] == ["AWSCURRENT"]
+    assert len(answer["VersionId"]) == 36
+    assert "SecretString" not in answer
+
+
+def test_versions_and_stages(lab: Lab) -> None:
+    """The current, the previous, one by id; a stage that is not that version's is refused."""
+    admin, reader = lab.user("admin"), lab.user("reader")
+    first = reader.call("secretsmanager", "GetSecretValue", SecretId="prod/text")["VersionId"]
+    admin.call("secretsmanager", "PutSecretValue", SecretId="prod/text", SecretString="newer")
+
+    assert read(reader, "prod/text") == "newer"
+    assert read(reader, "prod/text", VersionStage="AWSPREVIOUS") == "plain"
+    assert read(reader, "prod/text", VersionId=first) == "plain"
+    mismatch = reader.refused(
+        "secretsmanager", "GetSecretValue", SecretId="prod/text", VersionId=first, VersionStage="AWSCURRENT"
+    )
+    assert mismatch.message == "You provided a VersionStage that is not associated to the provided VersionId."
+    missing = reader.refused("secretsmanager", "GetSecretValue", SecretId="prod/db", VersionStage="AWSPREVIOUS")
+    assert (missing.code, missing.status) == ("ResourceNotFoundException", 400)
+    assert missing.message == (
+        "Secrets Manager can't find the specified secret value for staging label: AWSPREVIOUS"
+    )
+
+
+def test_a_secret_scheduled_for_deletion_is_not_read(lab: Lab) -> None:
+    """Until it is restored."""
+    admin, reader = lab.user("admin"), lab.user("reader")
+    admin.call("secretsmanager", "DeleteSecret", SecretId="prod/db")
+
+    refused = reader.refused("secretsmanager", "GetSecretValue", SecretId="prod/db")
+    assert (refused.code, refused.message) == (
+        "InvalidRequestException",
+        "You can't perform this operation on the secret because it was marked for deletion.",
+    )
+    admin.call("secretsmanager", "RestoreSecret", SecretId="prod/db")
+    assert read(reader, "prod/db")
+
+
+# --- who may -----------------------------------------------------------------------------------------------------
+
+
+def test_who_may_not_read_does_not_learn_what_exists(lab: Lab) -> None:
+    """AccessDenied for a missing secret too, with the id as it was sent."""
+    stranger, arn = lab.user("stranger"), arn_of(lab, "prod/db")
+
+    for secret_id, shown in (("prod/db", arn), ("prod/none", "prod/none")):
+        refused = stranger.refused("secretsmanager", "GetSecretValue", SecretId=secret_id)
+        assert (refused.code, refused.status) == ("AccessDeniedException", 400)
+        assert refused.message == (
+            f"User: arn:aws:iam::{ACCOUNT}:user/stranger is not authorized to perform: secretsmanager:GetSecretValue "
+            f"on resource: {shown} because no identity-based policy allows the secretsmanager:GetSecretValue action"
+        )
+
+
+def test_who_may_read_learns_that_there_is_none(lab: Lab) -> None:
+    """ResourceNotFoundException in AWS's words."""
+    refused = lab.user("reader").refused("secretsmanager", "GetSecretValue", SecretId="prod/none")
+
+    assert (refused.code, refused.message) == (
+        "ResourceNotFoundException", "Secrets Manager can't find the specified secret."
+    )  # fmt: skip
+
+
+def test_the_resource_of_a_policy_is_the_full_arn(lab: Lab) -> None:
+    """`secret:prod/closed-??????` matches it, `prod/*` lets Single in and nothing else."""
+    denied = lab.user("reader").refused("secretsmanager", "GetSecretValue", SecretId="prod/closed")
+    assert "with an explicit deny in an identity-based policy" in denied.message
+    assert read(lab.user("single"), "prod/closed") == "hidden"
+    refused = lab.user("single").refused("secretsmanager", "GetSecretValue", SecretId="dev/db")
+    assert refused.code == "AccessDeniedException"
+
+
+def test_other_operations_are_moto_s_under_the_same_rules(lab: Lab) -> None:
+    """ListSecrets and CreateSecret for an administrator, and for nobody else."""
+    admin = lab.user("admin")
+    made = admin.call("secretsmanager", "CreateSecret", Name="new", SecretString="v")
+
+    assert made["ARN"].startswith(f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:new-")
+    names = {secret["Name"] for secret in admin.call("secretsmanager", "ListSecrets")["SecretList"]}
+    assert "new" in names
+    for operation, parameters in (("ListSecrets", {}), ("CreateSecret", {"Name": "x", "SecretString": "v"})):
+        assert lab.user("reader").refused("secretsmanager", operation, **parameters).code == "AccessDeniedException"
+
+
+def test_creating_is_judged_on_the_arn_it_will_have(make_lab: LabFactory) -> None:
+    """`secret:team/*` and `secret:team/one-??????` allow `team/one`, and not `other`."""
+    seed = """
+accounts:
+  "111111111111":
+    users:
+      maker:
+        policies:
+        - {Version: "2012-10-17", Statement: {Effect: Allow, Action: "secretsmanager:CreateSecret",
+           Resource: "arn:aws:secretsmanager:*:*:secret:team/one-??????"}}
+"""
+    maker = make_lab(seed).user("maker")
+
+    assert maker.call("secretsmanager", "CreateSecret", Name="team/one", SecretString="v")
+    refused = maker.refused("secretsmanager", "CreateSecret", Name="other", SecretString="v")
+    assert "on resource: other because" in refused.message
+
+
+# --- resource policies -------------------------------------------------------------------------------------------
+
+
+def policy_for(principal: str, effect: str = "Allow") -> str:
+    """A secret's policy."""
+    statement = {
+        "Effect": effect, "Principal": {"AWS": principal}, "Action": "secretsmanager:GetSecretValue", "Resource": "*"
+    }  # fmt: skip
+    return json.dumps({"Version": "2012-10-17", "Statement": statement})
+
+
+def test_a_secrets_policy_can_name_a_user_of_its_account(lab: Lab) -> None:
+    """That is enough there; a Deny in it wins over everything."""
+    admin, stranger = lab.user("admin"), lab.user("stranger")
+    me = f"arn:aws:iam::{ACCOUNT}:user/stranger"
+
+    admin.call("secretsmanager", "PutResourcePolicy", SecretId="dev/db", ResourcePolicy=policy_for(me))
+    assert read(stranger, "dev/db") == "other"
+    admin.call("secretsmanager", "PutResourcePolicy", SecretId="dev/db", ResourcePolicy=policy_for("*", "Deny"))
+    refused = lab.user("reader").refused("secretsmanager", "GetSecretValue", SecretId="dev/db")
+    assert "with an explicit deny in a resource-based policy" in refused.message
+
+
+def test_across_accounts_both_must_allow_and_the_key_must_be_ones_own(lab: Lab) -> None:
+    """By ARN, with the secret's policy and the caller's, and never under the default KMS key."""
+    admin, guest, blocked = lab.user("admin"), lab.user("guest", OTHER), lab.user("blocked", OTHER)
+    made = admin.call("secretsmanager", "CreateSecret", Name="shared", SecretString="given", KmsKeyId="alias/mine")
+    own = made["ARN"]
+    default = arn_of(lab, "prod/db")
+    root = f"arn:aws:iam::{OTHER}:root"
+
+    assert guest.refused("secretsmanager", "GetSecretValue", SecretId=own).code == "AccessDeniedException"
+    for arn in (own, default):
+        admin.call("secretsmanager", "PutResourcePolicy", SecretId=arn, ResourcePolicy=policy_for(root))
+    assert read(guest, own) == "given"
+    assert blocked.refused("secretsmanager", "GetSecretValue", SecretId=own).code == "AccessDeniedException"
+    refused = guest.refused("secretsmanager", "GetSecretValue", SecretId=default)
+    assert refused.code == "InvalidRequestException"
+    assert "default KMS" in refused.message
+
+
+# --- batches -----------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_refuses_secret_by_secret(lab: Lab) -> None:
+    """What may be read is there; the rest stands in Errors."""
+    ids = ["prod/db", "prod/closed", "prod/none", "prod/text"]
+
+    answer = lab.user("reader").call("secretsmanager", "BatchGetSecretValue", SecretIdList=ids)
+
+    assert [value["Name"] for value in answer["SecretValues"]] == ["prod/db", "prod/text"]
+    errors = {error["SecretId"]: error["ErrorCode"] for error in answer["Errors"]}
+    assert errors == {"prod/closed": "AccessDeniedException", "prod/none": "ResourceNotFoundException"}
+
+
+def test_a_batch_needs_a_permission_of_its_own(lab: Lab) -> None:
+    """Single may read each of them, and no batch; the refusal names no resource."""
+    refused = lab.user("single").refused("secretsmanager", "BatchGetSecretValue", SecretIdList=["prod/db"])
+
+    assert refused.message.endswith(
+        "is not authorized to perform: secretsmanager:BatchGetSecretValue because no identity-based policy allows the "
+        "secretsmanager:BatchGetSecretValue action"
+    )
+
+
+def test_a_batch_by_filter_needs_list_secrets_too(lab: Lab) -> None:
+    """Names and values by page for who may list."""
+    filters = [{"Key": "name", "Values": ["prod/"]}]
+    reader, admin = lab.user("reader"), lab.user("admin")
+
+    assert "ListSecrets" in reader.refused("secretsmanager", "BatchGetSecretValue", Filters=filters).message
+    first = admin.call("secretsmanager", "BatchGetSecretValue", Filters=filters, MaxResults=3)
+    rest = admin.call("secretsmanager", "BatchGetSecretValue", Filters=filters, NextToken=first["NextToken"])
+    names = [value["Name"] for value in first["SecretValues"] + rest["SecretValues"]]
+    assert sorted(names) == ["prod/closed", "prod/db", "prod/key", "prod/text"]
+    assert "NextToken" not in rest
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"SecretIdList": ["a"], "Filters": [{"Key": "name", "Values": ["a"]}]},
+        {"SecretIdList": ["a"], "MaxResults": 2},
+    ],
+)
+def test_a_batch_is_by_list_or_by_filter(lab: Lab, parameters: dict[str, object]) -> None:
+    """One of the two; pages only with a filter."""
+    refused = lab.user("admin").refused("secretsmanager", "BatchGetSecretValue", **parameters)
+
+    assert refused.code == "InvalidParameterException"
+
+
+# --- Parameter Store ---------------------------------------------------------------------------------------------
+
+
+def test_a_parameter_is_read_by_who_may(lab: Lab) -> None:
+    """By name, by version, by ARN; the resource of the policy has no leading slash twice."""
+    reader = lab.user("reader")
+
+    for name in ("/prod/a", "/prod/a:1", f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/prod/a"):
+        answer = reader.call("ssm", "GetParameter", Name=name, WithDecryption=True)
+        assert answer["Parameter"]["Value"] == "1"
+    assert reader.call("ssm", "GetParameter", Name="/prod/list")["Parameter"]["Type"] == "StringList"
+    refused = reader.refused("ssm", "GetParameter", Name="/dev/c")
+    assert refused.code == "AccessDeniedException"
+    assert f"on resource: arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/dev/c because" in refused.message
+
+
+def test_several_parameters_are_allowed_one_by_one(lab: Lab) -> None:
+    """One that may not be read refuses the call; one that is not there is named."""
+    reader = lab.user("reader")
+
+    answer = reader.call("ssm", "GetParameters", Names=["/prod/a", "/prod/none"], WithDecryption=True)
+    assert [parameter["Value"] for parameter in answer["Parameters"]] == ["1"]
+    assert answer["InvalidParameters"] == ["/prod/none"]
+    refused = reader.refused("ssm", "GetParameters", Names=["/prod/a", "/dev/c"])
+    assert "parameter/dev/c" in refused.message
+
+
+def test_a_path_is_allowed_as_a_whole(lab: Lab) -> None:
+    """With everything below it."""
+    reader = lab.user("reader")
+
+    answer = reader.call("ssm", "GetParametersByPath", Path="/prod/", Recursive=True, WithDecryption=True)
+    assert {parameter["Name"] for parameter in answer["Parameters"]} == {"/prod/a", "/prod/sub/b", "/prod/list"}
+    assert reader.refused("ssm", "GetParametersByPath", Path="/").code == "AccessDeniedException"
+
+
+def test_another_accounts_parameter_is_not_read(lab: Lab) -> None:
+    """A parameter has no policy that could say so."""
+    arn = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/prod/a"
+
+    assert lab.user("admin", OTHER).refused("ssm", "GetParameter", Name=arn).code == "AccessDeniedException"
+
+
+def test_a_secret_behind_parameter_store_needs_its_own_permission(lab: Lab) -> None:
+    """`/aws/reference/secretsmanager/...` reads a secret, whatever it is called."""
+    name = "/aws/reference/secretsmanager/prod/text"
+    admin = lab.user("admin")
+    everything = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "ssm:*", "Resource": "*"}}'
+    admin.call("iam", "PutUserPolicy", UserName="stranger", PolicyName="ssm", PolicyDocument=everything)
+
+    refused = lab.user("stranger").refused("ssm", "GetParameter", Name=name, WithDecryption=True)
+    assert "secretsmanager:GetSecretValue" in refused.message
+    answer = admin.call("ssm", "GetParameter", Name=name, WithDecryption=True)
+    assert answer["Parameter"]["Value"] == "plain"
+
+
+def test_a_missing_parameter_is_not_found(lab: Lab) -> None:
+    """ParameterNotFound, 400."""
+    refused = lab.user("reader").refused("ssm", "GetParameter", Name="/prod/none")
+
+    assert (refused.code, refused.status) == ("ParameterNotFound", 400)
