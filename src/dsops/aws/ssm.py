@@ -57,26 +57,30 @@ async def get_parameters(
         raise lacks(endpoint, call.action, "list of parameters")
     found: dict[str, Parameter] = {}
     for name in names:
-        # An entry with the very version or label comes before one that just does not say.
-        matching = sorted(filter(None, (_match(name, entry) for entry in entries)), key=lambda match: match[0])
-        if matching and name not in invalid:
-            found[name] = _parameter(endpoint, call.action, matching[0][1])
+        best = max(filter(None, (_match(name, entry) for entry in entries)), key=lambda match: match[0], default=None)
+        if best is not None and name not in invalid:
+            found[name] = _parameter(endpoint, call.action, best[1])
     return Parameters(found, tuple(name for name in names if name not in found))
 
 
-def _match(name: str, entry: object) -> tuple[int, dict[str, object]] | None:
-    """The entry with how well it answers that name (0 is best), or None when it answers another one."""
+def _match(name: str, entry: object) -> tuple[tuple[int, int], dict[str, object]] | None:
+    """The entry with how well it answers that name, or None when it answers another one.
+
+    AWS says in `Selector` which version or label an entry was asked for by. Servers that are not AWS leave it out:
+    then the very version is best, and for a plain name the newest.
+    """
     if not isinstance(entry, dict):
         return None
     base, wanted = _split(name)
     selector = text_in(entry, "Selector").lstrip(":")
     if base not in (text_in(entry, "Name"), text_in(entry, "ARN")):
         return None
+    version = entry.get("Version")
+    number = version if isinstance(version, int) else 0
     if wanted == selector:
-        return (0, entry)
-    # Servers that are not AWS leave the selector out.
+        return ((2, number), entry)
     if wanted and not selector:
-        return (1 if wanted == str(entry.get("Version")) else 2, entry)
+        return ((1 if wanted == str(number) else 0, number), entry)
     return None
 
 

@@ -101,9 +101,10 @@ def test_a_shared_parameter_answers_with_its_arn() -> None:
 
 
 def test_a_server_that_leaves_the_selector_out() -> None:
-    """The version tells; a label is taken on trust."""
-    answer = json_answer({"Parameters": [entry("a", "two", 2), entry("a", "three", 3), entry("b", "labelled", 7)]})
-    assert values(get(answer, "a:3", "a:2", "b:live")) == {"a:3": "three", "a:2": "two", "b:live": "labelled"}
+    """The version tells, the plain name has the newest, a label is taken on trust."""
+    answer = json_answer({"Parameters": [entry("a", "three", 3), entry("a", "two", 2), entry("b", "labelled", 7)]})
+    found = values(get(answer, "a:3", "a:2", "a", "b:live"))
+    assert found == {"a:3": "three", "a:2": "two", "a": "three", "b:live": "labelled"}
 
 
 def test_a_label_that_is_not_there_is_not_taken_from_the_plain_name() -> None:
