@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
 from dsops.cli.command import Command, Group, is_on, parse
 from dsops.cli.world import DONE, ignore, real_runtime
 from dsops.errors import CommandFailed, DsopsError, UsageError, nearest
 from dsops.runtime import Event
+from dsops.startup import NamedTuple
 
 INTERRUPTED = 128 + 2
 BROKEN_PIPE = 128 + 13

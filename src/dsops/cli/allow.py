@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from dsops import config as configuration
 from dsops.cli.command import CONFIG, Arguments, Command, Flag
 from dsops.cli.output import Json, answer, answer_json, clean
@@ -12,6 +10,7 @@ from dsops.document import Node, Scalar, Sequence
 from dsops.errors import Where
 from dsops.model import Config
 from dsops.runtime import Runtime
+from dsops.startup import NamedTuple
 from dsops.stores import StoreTypes
 
 

@@ -7,10 +7,11 @@ clients' command lines), and importing it and filling its parsers costs a cold r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple, NoReturn
+from typing import Literal, NoReturn
 
 from dsops.errors import UsageError, nearest
 from dsops.runtime import Runtime
+from dsops.startup import NamedTuple
 
 FlagKind = Literal["text", "switch", "seconds", "integer"]
 

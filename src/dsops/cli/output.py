@@ -117,10 +117,11 @@ def _aws_text(aws: AwsAnswer, why: str) -> str:
 
 def error_json(error: DsopsError, exit_code: int) -> str:
     """The same as one JSON object; every key is always there."""
-    return json_text({"error": _error_value(error), "exit_code": exit_code})
+    return json_text({"error": error_value(error), "exit_code": exit_code})
 
 
-def _error_value(error: DsopsError) -> Json:
+def error_value(error: DsopsError) -> Json:
+    """An error for programs."""
     return {
         "code": error.code,
         "message": error.message,
@@ -129,7 +130,7 @@ def _error_value(error: DsopsError) -> Json:
         "where": _where_value(error.where),
         "aws": error.aws._asdict() if error.aws else None,
         "problems": [problem_value(problem) for problem in error.problems],
-        "errors": [_error_value(each) for each in error.errors] if isinstance(error, Failures) else [],
+        "errors": [error_value(each) for each in error.errors] if isinstance(error, Failures) else [],
     }
 
 

@@ -19,6 +19,9 @@ from dsops.runtime import Runtime
 from dsops.secret import Secret
 from dsops.stores import StoreTypes
 
+_PROCESS_KEY = os.urandom(32)
+"""Of the digests of base identities: the same in all plans of this process, and unknown outside of it."""
+
 
 def load_config(arguments: Arguments, runtime: Runtime) -> Config:
     """The configuration that was named, or found from the working folder upward; its notes go to stderr."""
@@ -49,17 +52,22 @@ def environment_name(config: Config, arguments: Arguments) -> str:
 
 def plan_environment(config: Config, arguments: Arguments, runtime: Runtime) -> Plan:
     """What a run of the environment that is meant would do; the plan's notes go to stderr."""
-    plan = make_plan(
+    plan = plan_named(config, environment_name(config, arguments), runtime)
+    show_notes(plan.notes)
+    return plan
+
+
+def plan_named(config: Config, name: str, runtime: Runtime) -> Plan:
+    """What a run of that environment would do."""
+    return make_plan(
         config,
-        environment_name(config, arguments),
+        name,
         environ=runtime.environ,
         user=user_name(),
         timestamp=runtime.timestamp,
-        ambient=ambient_of(runtime.environ, os.urandom(32)),
+        ambient=ambient_of(runtime.environ, _PROCESS_KEY),
         store_types=StoreTypes(),
     )
-    show_notes(plan.notes)
-    return plan
 
 
 def plan_one_store(config: Config, name: str, runtime: Runtime) -> Plan:
@@ -70,7 +78,7 @@ def plan_one_store(config: Config, name: str, runtime: Runtime) -> Plan:
         environ=runtime.environ,
         user=user_name(),
         timestamp=runtime.timestamp,
-        ambient=ambient_of(runtime.environ, os.urandom(32)),
+        ambient=ambient_of(runtime.environ, _PROCESS_KEY),
         store_types=StoreTypes(),
     )
     show_notes(plan.notes)
@@ -79,7 +87,7 @@ def plan_one_store(config: Config, name: str, runtime: Runtime) -> Plan:
 
 def base_identity(runtime: Runtime) -> Ambient:
     """What can be told, without asking anybody, of the credentials that sign a first hop."""
-    return ambient_of(runtime.environ, os.urandom(32))("")
+    return ambient_of(runtime.environ, _PROCESS_KEY)("")
 
 
 def fetch(plan: Plan, runtime: Runtime, *, min_ttl_seconds: float | None = None) -> Mapping[str, Secret]:

@@ -20,11 +20,22 @@ from dsops.plan import Fingerprint, Plan, PlannedVariable, SecretReference, Step
 from dsops.resolve.sessions import Sessions, gives_credentials
 from dsops.runtime import Event, Runtime
 from dsops.secret import Secret
+from dsops.startup import NamedTuple
 from dsops.stores import secret_store
 from dsops.tasks import settle
 from dsops.transform import apply
 
 _Outcomes = Mapping[SecretReference, Secret | DsopsError]
+
+
+class Trial(NamedTuple):
+    """What became of everything that a plan does."""
+
+    sessions: Mapping[str, Credentials | DsopsError]
+    """By step, for those that issue one. Where the session below failed, it is that very error."""
+    outcomes: Mapping[str, _Outcomes | DsopsError]
+    """By step, for those that variables read from: each reference's value or error, or the error that fails all."""
+
 
 _MISSING = (SecretNotFound, FieldMissing)
 """What `default` and `optional` are for. Not AccessDenied: it must not turn into a default unseen (AWS answers so for
@@ -90,17 +101,18 @@ class Resolver:
         """The base credentials, which sign the first hop."""
         return (await self._open({}).base(profile)).credentials
 
+    async def trial(self) -> Trial:
+        """Everything that the plan can do, done: each session issued once, each secret read; nothing is raised."""
+        issuing = [step for step in self._plan.steps.values() if gives_credentials(step)]
+        sessions, reads = self._begin()
+        tried = await settle(*[sessions.of_step(step.name) for step in issuing])
+        obtained = [each if isinstance(each, DsopsError) else each.credentials for each in tried]
+        names = [step.name for step in issuing]
+        return Trial(dict(zip(names, obtained, strict=True)), await self._outcomes(sessions, reads))
+
     async def secrets(self) -> Mapping[str, Secret]:
         """What `resolve` gives."""
-        wanted: dict[str, dict[SecretReference, None]] = {}
-        for variable in self._plan.variables:
-            if variable.reference is not None:
-                wanted.setdefault(variable.step, {})[variable.reference] = None
-        steps = {name: self._plan.steps[name] for name in wanted}
-        # A session that is itself read as a secret goes to the child.
-        sessions = self._open({step.fingerprint: self._hand_on for step in steps.values() if gives_credentials(step)})
-        reads = [self._read(sessions, steps[name], list(references)) for name, references in wanted.items()]
-        outcomes = dict(zip(wanted, await settle(*reads), strict=True))
+        outcomes = await self._outcomes(*self._begin())
         values: dict[str, Secret] = {}
         failures = _FailureList()
         for variable in self._plan.variables:
@@ -111,6 +123,23 @@ class Resolver:
                 values[variable.name] = value
         failures.raise_any()
         return values
+
+    def _begin(self) -> tuple[Sessions, Mapping[str, list[SecretReference]]]:
+        """The sessions of this run, none of them issued yet; and step name -> what variables read from it."""
+        wanted: dict[str, dict[SecretReference, None]] = {}
+        for variable in self._plan.variables:
+            if variable.reference is not None:
+                wanted.setdefault(variable.step, {})[variable.reference] = None
+        steps = [self._plan.steps[name] for name in wanted]
+        # A session that is itself read as a secret goes to the child.
+        sessions = self._open({step.fingerprint: self._hand_on for step in steps if gives_credentials(step)})
+        return sessions, {name: list(references) for name, references in wanted.items()}
+
+    async def _outcomes(
+        self, sessions: Sessions, reads: Mapping[str, list[SecretReference]]
+    ) -> Mapping[str, _Outcomes | DsopsError]:
+        works = [self._read(sessions, self._plan.steps[name], references) for name, references in reads.items()]
+        return dict(zip(reads, await settle(*works), strict=True))
 
     def _open(self, handed_on: Mapping[Fingerprint, Need]) -> Sessions:
         return Sessions(self._plan, self._runtime, self._client, self._cache, handed_on)

@@ -1,0 +1,197 @@
+"""`dsops doctor`: everything that an environment needs, tried for real and side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from dsops.aws.client import Client, make_client
+from dsops.aws.sts import get_caller_identity
+from dsops.cache import CredentialCache
+from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command
+from dsops.cli.credentials import expiration_text
+from dsops.cli.output import Json, answer, answer_json, error_text, error_value, table
+from dsops.cli.plan import operation
+from dsops.cli.project import base_identity, carry_out, load_config, plan_named, shown_path
+from dsops.cli.whoami import base_endpoint, duration_text
+from dsops.cli.world import DONE
+from dsops.credentials import Credentials
+from dsops.errors import CheckFailed, ConfigError, DsopsError
+from dsops.model import Config
+from dsops.plan import Ambient, Plan, SecretReference, Step
+from dsops.resolve import Resolver
+from dsops.runtime import Event, Runtime
+from dsops.secret import Secret
+from dsops.startup import NamedTuple
+from dsops.tasks import settle
+
+Status = Literal["ok", "failed", "skipped"]
+
+
+class Check(NamedTuple):
+    """One thing that was tried."""
+
+    name: str
+    status: Status
+    detail: str = ""
+    errors: tuple[DsopsError, ...] = ()
+    """Why it failed."""
+
+
+class Examination(NamedTuple):
+    """Everything of one environment that can be tried."""
+
+    plan: Plan
+    resolver: Resolver
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    checks = list(_examine(arguments, runtime))
+    runtime.report(DONE)
+    is_healthy = all(check.status == "ok" for check in checks)
+    if arguments.switch("--json"):
+        answer_json({"is_healthy": is_healthy, "checks": [_check_value(check) for check in checks]})
+    else:
+        answer(table(("CHECK", "STATUS", "DETAIL"), [(check.name, check.status, check.detail) for check in checks]))
+        for error in {id(error): error for check in checks for error in check.errors}.values():
+            answer(f"\n{error_text(error)}")
+    return 0 if is_healthy else CheckFailed.exit_code
+
+
+def _examine(arguments: Arguments, runtime: Runtime) -> Iterator[Check]:
+    """The checks in the order in which a run would come to them."""
+    plans: list[Plan] = []
+    try:
+        config = load_config(arguments, runtime)
+    except ConfigError as error:
+        yield Check("configuration", "failed", error.message, (error,))
+    else:
+        counted = f"{len(config.stores)} stores, {len(config.environments)} environments"
+        yield Check("configuration", "ok", f"{shown_path(config, runtime)}: {counted}")
+        for name in _environments(config, arguments):
+            try:
+                plans.append(plan_named(config, name, runtime))
+            except ConfigError as error:
+                yield Check(f"environment {name}", "failed", error.message, (error,))
+            else:
+                yield Check(f"environment {name}", "ok", f"{len(plans[-1].variables)} variables")
+    yield from carry_out(_try(plans, runtime), runtime)
+
+
+def _environments(config: Config, arguments: Arguments) -> list[str]:
+    """The one that is meant, else all of them."""
+    name = arguments.text("--env") or config.default_environment
+    return [name] if name else list(config.environments)
+
+
+async def _try(plans: list[Plan], runtime: Runtime) -> list[Check]:
+    """Signs, assumes and reads; what several environments share is done once, through one cache."""
+    sources: dict[str, str] = {}
+
+    def listen(event: Event) -> None:
+        if event.name == "ambient.loaded":
+            sources[event.facts["key"]] = event.facts["source"]
+        runtime.report(event)
+
+    listening = runtime._replace(report=listen)
+    client, cache = make_client(listening), CredentialCache(runtime.now)
+    plans = plans or [Plan("", (), {}, {"": base_identity(runtime)}, 0, ())]
+    examinations = [Examination(plan, Resolver(plan, listening, client, cache)) for plan in plans]
+    works = [_try_bases(each, client, sources) for each in examinations]
+    works += [_try_stores(each, runtime) for each in examinations]
+    checks: dict[str, Check] = {}
+    for found in await settle(*works):
+        if isinstance(found, DsopsError):
+            raise found
+        for check in found:
+            checks.setdefault(check.name, check)
+    return list(checks.values())
+
+
+async def _try_bases(examined: Examination, client: Client, sources: Mapping[str, str]) -> list[Check]:
+    """One check for each base identity that the plan uses: whether AWS knows it."""
+
+    async def ask(profile: str, ambient: Ambient) -> Check:
+        credentials = await examined.resolver.base(profile)
+        endpoint = base_endpoint(client.runtime)
+        identity = await get_caller_identity(client, credentials, endpoint)
+        source = sources.get(credentials.masked_key_id, ambient.source)
+        return Check(_base_name(profile), "ok", f"{identity.arn} from {source}{_left(credentials, client.runtime)}")
+
+    bases = examined.plan.ambient
+    found = await settle(*[ask(profile, ambient) for profile, ambient in bases.items()])
+    return [
+        Check(_base_name(profile), "failed", each.message, (each,)) if isinstance(each, DsopsError) else each
+        for profile, each in zip(bases, found, strict=True)
+    ]
+
+
+async def _try_stores(examined: Examination, runtime: Runtime) -> list[Check]:
+    """One check for each store of the plan."""
+    sessions, outcomes = await examined.resolver.trial()
+    failed: dict[int, str] = {}
+    checks = []
+    for step in examined.plan.steps.values():
+        name = f"store {step.name}" + (f" ({examined.plan.environment})" if step.name in outcomes else "")
+        errors = _errors(sessions.get(step.name), outcomes.get(step.name))
+        below = failed.get(id(errors[0])) if errors else None
+        if below:
+            checks.append(Check(name, "skipped", f"needs {below}"))
+        elif errors:
+            failed.update((id(error), f"store {step.name}") for error in errors)
+            checks.append(Check(name, "failed", errors[0].message, errors))
+        else:
+            checks.append(Check(name, "ok", _detail(step, sessions.get(step.name), outcomes.get(step.name), runtime)))
+    return checks
+
+
+_Outcomes = Mapping[SecretReference, Secret | DsopsError] | DsopsError | None
+
+
+def _errors(session: Credentials | DsopsError | None, outcomes: _Outcomes) -> tuple[DsopsError, ...]:
+    """What went wrong with a store, each error once."""
+    if isinstance(session, DsopsError):
+        return (session,)
+    if isinstance(outcomes, DsopsError):
+        return (outcomes,)
+    found = [each for each in (outcomes or {}).values() if isinstance(each, DsopsError)]
+    return tuple({id(error): error for error in found}.values())
+
+
+def _detail(step: Step, session: Credentials | DsopsError | None, outcomes: _Outcomes, runtime: Runtime) -> str:
+    """What a store gave: never a value."""
+    parts = []
+    if isinstance(session, Credentials):
+        parts.append(f"{operation(step)} gave {session.arn or session.masked_key_id}{_left(session, runtime)}")
+    if isinstance(outcomes, Mapping):
+        parts.append(f"{len(outcomes)} {'secret' if len(outcomes) == 1 else 'secrets'} read")
+    return ", ".join(parts)
+
+
+def _left(credentials: Credentials, runtime: Runtime) -> str:
+    if not expiration_text(credentials):
+        return ""
+    return f", {duration_text(int(credentials.seconds_left(runtime.now())))} left"
+
+
+def _base_name(profile: str) -> str:
+    return f"base credentials of profile {profile}" if profile else "base credentials"
+
+
+def _check_value(check: Check) -> Json:
+    return {
+        "name": check.name,
+        "status": check.status,
+        "detail": check.detail,
+        "errors": [error_value(error) for error in check.errors],
+    }
+
+
+COMMAND = Command(
+    help=(
+        "Tries everything that an environment needs (all environments, when none is named): the configuration, the\n"
+        "base credentials, every hop and every secret, side by side. The exit code is 6 when something is broken."
+    ),
+    run=_run,
+    flags=(CONFIG, ENVIRONMENT, NO_AGENT),
+)
