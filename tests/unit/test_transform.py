@@ -109,7 +109,7 @@ class TestSteps:
             ('"json_extract:.a[0]"', '{"a": {"hunter2": 1}}', "`.a` is an object, not a list"),
             ('"json_extract:[2]"', '["hunter2", 1]', "the value has 2 items; the first is [0]"),
             ('"json_extract:[-3]"', '["hunter2", 1]', "the value has 2 items; the first is [0]"),
-            ('"json_extract:.a"', "{}", "the value is an empty object"),
+            ('"json_extract:.a"', "{}", "the value has no `a`"),
             ('"yaml_extract:.a"', "x: 1\na: *hunter2", "the value is not YAML (its line 2)"),
             ('"yaml_extract:.a"', "hunter2: x: y", "the value is not YAML (its line 1)"),
         ],
@@ -126,6 +126,11 @@ class TestSteps:
         error = failure('"json_extract:.pasword"', '{"password": "hunter2", "user": "ada"}')
         assert error.why == "the value has no `pasword`; it has password, user"
         assert error.hint == "did you mean `password`?"
+
+    def test_of_yaml_no_names_are_listed(self) -> None:
+        """A secret of two words with a colon is a mapping to YAML."""
+        assert failure('"yaml_extract:.a"', "hunter2: x").why == "the value has no `a`"
+        assert "hunter2" not in failure('"yaml_extract:.a"', "hunter2: x").hint
 
     def test_the_list_of_names_is_bounded(self) -> None:
         """A large object or a long name does not fill the screen."""

@@ -72,12 +72,15 @@ def extract(value: Secret, path: str) -> Secret:
             f"there is no field `{path}`: the value is not JSON",
             hint="leave out the field to get the whole value",
         )
-    return _walk(plain, path)
+    return _walk(plain, path, shows_names=True)
 
 
 def extract_from_yaml(root: Node, path: str) -> Secret:
-    """The same of a YAML document; texts, dates, numbers, `yes` and `off` stay as they were written."""
-    return _walk(_plain(root), path)
+    """The same of a YAML document; texts, dates, numbers, `yes` and `off` stay as they were written.
+
+    FieldMissing names no other fields: `word: word` is YAML too, and may be all of a secret.
+    """
+    return _walk(_plain(root), path, shows_names=False)
 
 
 def items_of(value: Secret) -> list[str] | None:
@@ -90,7 +93,7 @@ def items_of(value: Secret) -> list[str] | None:
     return None if None in texts else [item for item in texts if item is not None]
 
 
-def _walk(plain: object, path: str) -> Secret:
+def _walk(plain: object, path: str, *, shows_names: bool) -> Secret:
     steps: tuple[str | int, ...] | None
     if not path.startswith((".", "[")):
         is_key = isinstance(plain, dict) and path in plain
@@ -101,7 +104,7 @@ def _walk(plain: object, path: str) -> Secret:
         raise FieldMissing(f"`{path}` is not a path to a field", hint='write `.name`, `.name[0]` or `["any name"]`')
     passed = ""
     for step in steps:
-        plain = _step(plain, step, passed, path)
+        plain = _step(plain, step, passed, path, shows_names=shows_names)
         passed += f"[{step}]" if isinstance(step, int) else f".{step}"
     text = _render(plain)
     if text is None:
@@ -109,13 +112,13 @@ def _walk(plain: object, path: str) -> Secret:
     return Secret(text)
 
 
-def _step(plain: object, step: str | int, passed: str, path: str) -> object:
+def _step(plain: object, step: str | int, passed: str, path: str, *, shows_names: bool) -> object:
     here = f"`{passed}`" if passed else "the value"
     if isinstance(step, str):
         if not isinstance(plain, dict):
             raise FieldMissing(f"there is no field `{path}`", why=f"{here} is {_kind(plain)}, not an object")
         if step not in plain:
-            _raise_missing(path, here, step, list(plain))
+            _raise_missing(path, here, step, list(plain) if shows_names else [])
         return plain[step]
     if not isinstance(plain, list):
         raise FieldMissing(f"there is no field `{path}`", why=f"{here} is {_kind(plain)}, not a list")
@@ -126,7 +129,7 @@ def _step(plain: object, step: str | int, passed: str, path: str) -> object:
 
 def _raise_missing(path: str, here: str, step: str, names: list[str]) -> NoReturn:
     if not names:
-        raise FieldMissing(f"there is no field `{path}`", why=f"{here} is an empty object")
+        raise FieldMissing(f"there is no field `{path}`", why=f"{here} has no `{step}`")
     meant = nearest(step, names[:1000])
     shown = [_shorten(name) for name in names[:_NAMES_SHOWN]]
     more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""

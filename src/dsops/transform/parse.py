@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from dsops.document import Mapping, Node, Scalar, Sequence
 from dsops.errors import Problem, Where, nearest
 from dsops.model import Transform
+from dsops.startup import NamedTuple
 from dsops.transform.extract import parse_path
 
 _Argument = Literal["none", "path", "separator", "replacement"]
