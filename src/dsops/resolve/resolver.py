@@ -9,12 +9,15 @@ from dsops.aws.client import Client
 from dsops.cache import HAND_ON, CredentialCache, Need
 from dsops.credentials import Credentials
 from dsops.errors import (
+    ClockSkewed,
     CredentialsExpired,
     CredentialsInvalid,
     DsopsError,
     Failures,
     FieldMissing,
+    RegionDisabled,
     SecretNotFound,
+    ServiceError,
 )
 from dsops.plan import Fingerprint, Plan, PlannedVariable, SecretReference, Step
 from dsops.resolve.sessions import Sessions, gives_credentials
@@ -41,6 +44,9 @@ _MISSING = (SecretNotFound, FieldMissing)
 """What `default` and `optional` are for. Not AccessDenied: it must not turn into a default unseen (AWS answers so for
 a secret that is not there, too, to those who may not see it). Not a secret scheduled for deletion: the days until
 then are for noticing."""
+
+_OF_THE_STORE = (ServiceError, CredentialsInvalid, CredentialsExpired, ClockSkewed, RegionDisabled)
+"""Errors that are not about the secret that was asked for."""
 
 _NAMES_SHOWN = 5
 
@@ -195,11 +201,16 @@ class _FailureList:
     """Errors with the variables that each is for; one error for what fails many."""
 
     def __init__(self) -> None:
-        self._errors: dict[int, tuple[DsopsError, list[PlannedVariable]]] = {}
+        self._errors: dict[object, tuple[DsopsError, list[PlannedVariable]]] = {}
+        self._keys: dict[int, object] = {}
 
     def add(self, error: DsopsError, variable: PlannedVariable) -> None:
         """One more variable without a value."""
-        self._errors.setdefault(id(error), (error, []))[1].append(variable)
+        # One role that fails is one error of all stores that use it; ten reads that can't reach their store are one
+        # thing to mend.
+        of_the_store = isinstance(error, _OF_THE_STORE)
+        key = self._keys.setdefault(id(error), (variable.step, type(error)) if of_the_store else id(error))
+        self._errors.setdefault(key, (error, []))[1].append(variable)
 
     def raise_any(self) -> None:
         """Raises the one error, or all of them together; nothing when there is none."""

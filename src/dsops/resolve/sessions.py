@@ -141,9 +141,15 @@ class Sessions:
 
     async def _share(self, fingerprint: Fingerprint, issue: Callable[[bool], Work[Credentials]]) -> Obtained:
         if fingerprint not in self._obtained:
-            need = self._needs.get(fingerprint, SIGN)
-            self._obtained[fingerprint] = Once(lambda: self._cache.obtain(fingerprint, issue, need))
+            self._obtained[fingerprint] = Once(lambda: self._obtain(fingerprint, issue))
         return await self._obtained[fingerprint].get()
+
+    async def _obtain(self, fingerprint: Fingerprint, issue: Callable[[bool], Work[Credentials]]) -> Obtained:
+        obtained = await self._cache.obtain(fingerprint, issue, self._needs.get(fingerprint, SIGN))
+        if obtained.is_cached:
+            held = obtained.credentials
+            self._report("credentials.held", session=held.arn, key=held.masked_key_id, expires=_instant(held))
+        return obtained
 
     async def _issue(self, step: Step, *, may_ask: bool) -> Credentials:
         store = credential_store(step.type)
@@ -179,7 +185,7 @@ class Sessions:
             role=str(step.settings.get("role_arn", "")),
             session=issued.arn,
             key=issued.masked_key_id,
-            expires=issued.expiration.strftime("%Y-%m-%dT%H:%M:%SZ") if issued.expiration else "",
+            expires=_instant(issued),
         )
 
     def _report(self, name: str, **facts: str) -> None:
@@ -199,6 +205,10 @@ def _check_chain(step: Step, source: Credentials) -> None:
     if too_long is not None:
         message, hint = too_long
         raise LimitExceeded(f"store `{step.name}`: `duration_seconds` {message}", hint=hint, where=step.where)
+
+
+def _instant(credentials: Credentials) -> str:
+    return credentials.expiration.strftime("%Y-%m-%dT%H:%M:%SZ") if credentials.expiration else ""
 
 
 def _nobody(_question: str) -> Secret | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from dsops.aws.secretsmanager import batch_get_secret_value, get_secret_value
 from dsops.credentials import Credentials
@@ -13,6 +12,7 @@ from dsops.plan import SECRETS_PER_CALL, SINGLE_READS, SecretReference, Step, re
 from dsops.runtime import Event
 from dsops.schema import BUILTIN_TYPES
 from dsops.secret import Secret
+from dsops.startup import NamedTuple
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.fields import pick
 from dsops.stores.interface import Context

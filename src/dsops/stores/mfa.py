@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dsops.startup import pattern
+
 import os
 import re
 from collections.abc import Awaitable, Callable
@@ -32,7 +34,7 @@ _PROCESS_SECONDS = 60.0
 """How long a command may take: somebody may have to touch a key."""
 
 _PROCESS_BYTES = 4096
-_CODE = re.compile(r"[0-9]{6}\Z", re.ASCII)
+_CODE = pattern(r"[0-9]{6}\Z", re.ASCII)
 
 
 async def with_code(step: Step, context: Context, use: Callable[[Secret], Awaitable[T]]) -> T:
@@ -45,12 +47,22 @@ async def with_code(step: Step, context: Context, use: Callable[[Secret], Awaita
     await context.memory.gates.enter(gate)
     try:
         if isinstance(step.settings.get("token_code"), Secret):
-            return await use(_fixed(step, context, serial_number))
+            return await _from_setting(step, context, serial_number, use)
         if step.settings.get("mfa_process"):
             return await use(await _from_process(step, context, serial_number))
-        return await _from_person(step, context, serial_number, use)
+        return await _from_person(step, context, serial_number, use, None)
     finally:
         context.memory.gates.leave(gate)
+
+
+async def _from_setting(step: Step, context: Context, serial_number: str, use: Callable[[Secret], Awaitable[T]]) -> T:
+    """With the code that is set; when that is no good (any more), with one of the person at the terminal."""
+    try:
+        return await use(_fixed(step, context, serial_number))
+    except MfaRefused as error:
+        if not _is_only_the_code(error):
+            raise
+        return await _from_person(step, context, serial_number, use, error)
 
 
 def _fixed(step: Step, context: Context, serial_number: str) -> Secret:
@@ -85,10 +97,16 @@ async def _from_process(step: Step, context: Context, serial_number: str) -> Sec
     )
 
 
-async def _from_person(step: Step, context: Context, serial_number: str, use: Callable[[Secret], Awaitable[T]]) -> T:
-    complaint = ""
-    refused: MfaRefused | None = None
-    for _ in range(1 + _ASKED_AGAIN):
+async def _from_person(
+    step: Step,
+    context: Context,
+    serial_number: str,
+    use: Callable[[Secret], Awaitable[T]],
+    refused: MfaRefused | None,
+) -> T:
+    """What `use` gives with a code that somebody types; `refused` is what came of one that was set."""
+    complaint = "" if refused is None else "the code that was set is not accepted. "
+    for _ in range(_ASKED_AGAIN + (refused is None)):
         question = f"{complaint}MFA code of {serial_number} for {step.name}: "
         answer = await blocking(partial(context.runtime.ask, question))
         if answer is None:
@@ -103,8 +121,7 @@ async def _from_person(step: Step, context: Context, serial_number: str, use: Ca
         try:
             return await use(code)
         except MfaRefused as error:
-            # A wrong device stays wrong whatever the code.
-            if "invalid MFA one time pass code" not in f"{error.why}{error.aws}":
+            if not _is_only_the_code(error):
                 raise
             refused, complaint = error, "that code was not accepted. "
     raise refused or MfaRefused(
@@ -112,6 +129,11 @@ async def _from_person(step: Step, context: Context, serial_number: str, use: Ca
         why=f"{complaint.rstrip('. ')}",
         where=step.where,
     )
+
+
+def _is_only_the_code(error: MfaRefused) -> bool:
+    """Whether another code may help: it was wrong or used. A wrong device stays wrong whatever the code."""
+    return error.aws is None or "invalid MFA one time pass code" in error.aws.message
 
 
 def _nobody(step: Step, serial_number: str) -> MfaRequired:

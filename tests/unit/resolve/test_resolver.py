@@ -288,7 +288,11 @@ def test_one_denied_role_is_one_error_that_names_its_variables(pipeline: Pipelin
     assert str(error.where) == "dsops.yaml:3"
 
 
-def test_a_denied_jump_role_of_two_targets_is_one_error(pipeline: Pipeline) -> None:
+@pytest.mark.parametrize(
+    "outcome",
+    [Refusal("AccessDenied", DENIED.message, 403), unreachable(Request("POST", "https://sts.example/"), "no route")],
+)
+def test_a_failing_jump_role_of_two_targets_is_one_error(pipeline: Pipeline, outcome: Refusal | BaseException) -> None:
     """The cause is told once, for all that hangs on it."""
     text = """
 secretStores:
@@ -299,12 +303,10 @@ secretStores:
   second: {type: aws.secretsmanager, credentials_from: two}
 envs: {e: {A: {from: {store: first, key: a}}, B: {from: {store: second, key: b}}}}
 """
-    pipeline.aws.rule = lambda call: (
-        Refusal("AccessDenied", DENIED.message, 403) if call.action == "AssumeRole" else None
-    )
+    pipeline.aws.rule = lambda _call: outcome
     (error,) = pipeline.errors(text)
-    assert error.message.endswith("role/Jump (for A, B)")
-    assert pipeline.aws.actions == ["AssumeRole Jump"]
+    assert error.message.endswith("(for A, B)")
+    assert set(pipeline.aws.actions) == {"AssumeRole Jump"}
 
 
 def test_a_failing_hop_is_named_with_the_one_before(pipeline: Pipeline) -> None:
@@ -349,6 +351,16 @@ def test_nothing_reachable_is_told_once(pipeline: Pipeline) -> None:
     (error,) = pipeline.errors(CHAIN)
     assert isinstance(error, Unreachable)
     assert error.message.startswith("store `jump`: could not reach 127.0.0.1:1")
+
+
+def test_a_store_that_is_not_reachable_is_one_error(pipeline: Pipeline) -> None:
+    """Its ten reads fail for one reason; another store's failure is another one."""
+    pipeline.aws.rule = lambda call: (
+        unreachable(Request("POST", f"https://{call.host}/"), "no route") if call.service != "sts" else None
+    )
+    text = TWO_ROLES + "    D: {from: {store: first, key: d}}\n    E: {from: {store: first, key: e}}\n"
+    errors = pipeline.errors(text)
+    assert [error.message.partition(" (for ")[2] for error in errors] == ["A, D, E)", "B)", "C)"]
 
 
 def test_throttling_is_repeated_and_then_told(pipeline: Pipeline) -> None:
@@ -400,8 +412,9 @@ def test_a_dead_jump_session_is_issued_anew_too(pipeline: Pipeline) -> None:
 def test_a_new_session_that_aws_refuses_is_not_tried_again(pipeline: Pipeline) -> None:
     """What was issued a moment ago would be no better the second time."""
     pipeline.aws.rule = lambda call: UNKNOWN_TOKEN if call.service == "secretsmanager" else None
-    errors = pipeline.errors(CHAIN)
-    assert all(isinstance(error, CredentialsInvalid) for error in errors)
+    (error,) = pipeline.errors(CHAIN)
+    assert isinstance(error, CredentialsInvalid)
+    assert error.message.endswith("(for DATABASE_URL, PASSWORD, USER_NAME)")
     assert pipeline.aws.actions.count("AssumeRole Target") == 1
 
 

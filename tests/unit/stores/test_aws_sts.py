@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dsops.errors import AssumeRoleDenied, DsopsError, MfaRefused, MfaRequired
+from dsops.secret import Secret
 from tests.aws_in_memory import CALLER, Call, Refusal
 from tests.fakes import Person
 from tests.pipeline import ADA, RUNNER, Pipeline, words
@@ -189,6 +190,22 @@ def test_a_person_who_gives_up_gets_the_last_refusal(pipeline: Pipeline) -> None
     pipeline.aws.rule = lambda _call: WRONG_CODE
     pipeline.person = Person("111111")
     assert isinstance(failure(pipeline, store(MFA)), MfaRefused)
+
+
+def test_a_code_that_was_set_too_long_ago_is_asked_for(pipeline: Pipeline) -> None:
+    """Refused or used already: the person at the terminal has the current one; with nobody there it is refused."""
+    pipeline.environ = {**ADA, "MFA_TOKEN": "000000"}
+    text = store(MFA + ", token_code: '${MFA_TOKEN}'")
+    pipeline.aws.rule = lambda call: WRONG_CODE if call.parameters["TokenCode"] == "000000" else None
+    pipeline.person = Person("111111")
+    pipeline.credentials(text, "r")
+    assert pipeline.person.asked == [f"the code that was set is not accepted. MFA code of {DEVICE} for r: "]
+    pipeline.cache.clear()
+    pipeline.cache.memory.take_code(DEVICE, Secret("000000"))
+    error = failure(pipeline, text)
+    assert isinstance(error, MfaRefused)
+    assert error.why == "AWS takes a code once"
+    assert "000000" not in words(error)
 
 
 def test_one_code_serves_two_roles(pipeline: Pipeline) -> None:
