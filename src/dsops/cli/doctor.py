@@ -10,7 +10,7 @@ from dsops.aws.sts import get_caller_identity
 from dsops.cache import CredentialCache
 from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command
 from dsops.cli.credentials import expiration_text
-from dsops.cli.output import Json, answer, answer_json, error_text, error_value, table
+from dsops.cli.output import Json, answer, answer_json, counted, error_text, error_value, table
 from dsops.cli.plan import operation
 from dsops.cli.project import base_identity, carry_out, load_config, plan_named, shown_path
 from dsops.cli.whoami import base_endpoint, duration_text
@@ -66,15 +66,15 @@ def _examine(arguments: Arguments, runtime: Runtime) -> Iterator[Check]:
     except ConfigError as error:
         yield Check("configuration", "failed", error.message, (error,))
     else:
-        counted = f"{len(config.stores)} stores, {len(config.environments)} environments"
-        yield Check("configuration", "ok", f"{shown_path(config, runtime)}: {counted}")
+        sizes = f"{counted(len(config.stores), 'store')}, {counted(len(config.environments), 'environment')}"
+        yield Check("configuration", "ok", f"{shown_path(config, runtime)}: {sizes}")
         for name in _environments(config, arguments):
             try:
                 plans.append(plan_named(config, name, runtime))
             except ConfigError as error:
                 yield Check(f"environment {name}", "failed", error.message, (error,))
             else:
-                yield Check(f"environment {name}", "ok", f"{len(plans[-1].variables)} variables")
+                yield Check(f"environment {name}", "ok", counted(len(plans[-1].variables), "variable"))
     yield from carry_out(_try(plans, runtime), runtime)
 
 
@@ -164,7 +164,7 @@ def _detail(step: Step, session: Credentials | DsopsError | None, outcomes: _Out
     if isinstance(session, Credentials):
         parts.append(f"{operation(step)} gave {session.arn or session.masked_key_id}{_left(session, runtime)}")
     if isinstance(outcomes, Mapping):
-        parts.append(f"{len(outcomes)} {'secret' if len(outcomes) == 1 else 'secrets'} read")
+        parts.append(f"{counted(len(outcomes), 'secret')} read")
     return ", ".join(parts)
 
 

@@ -82,6 +82,11 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     )
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 secret`, `2 secrets`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def error_text(error: DsopsError) -> str:
     """The error as people read it: what, then why, the next step, and AWS's own words."""
     if isinstance(error, Failures):

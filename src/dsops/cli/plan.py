@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dsops.cli.command import CONFIG, ENVIRONMENT, Arguments, Command
-from dsops.cli.output import Json, answer, answer_json, clean, table
+from dsops.cli.output import Json, answer, answer_json, clean, counted, table
 from dsops.cli.project import load_config, plan_environment, shown_path
 from dsops.plan import Ambient, Plan, PlannedVariable, Step
 from dsops.runtime import Runtime
@@ -28,7 +28,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     answer("")
     for line in _tree(plan):
         answer(line)
-    answer(f"a cold run makes {plan.calls} {'call' if plan.calls == 1 else 'calls'} to AWS")
+    answer(f"a cold run makes {counted(plan.calls, 'call')} to AWS")
     return 0
 
 
@@ -72,9 +72,9 @@ def _does(plan: Plan, step: Step) -> str:
     reads = len({each.reference for each in plan.variables if each.step == step.name})
     if not StoreTypes()[step.type].gives_credentials:
         region = f" in {step.region}" if step.region else ""
-        return f"{step.name}: {step.type}{region}, {_count(reads, 'secret')}"
+        return f"{step.name}: {step.type}{region}, {counted(reads, 'secret')}"
     chained = " (chained)" if step.is_chained else ""
-    read = f", {_count(reads, 'part')} of it read" if reads else ""
+    read = f", {counted(reads, 'part')} of it read" if reads else ""
     return f"{step.name}: {operation(step)} {step.settings.get('role_arn', '')}{chained}".rstrip() + read
 
 
@@ -123,10 +123,6 @@ def _setting_text(setting: Setting) -> str:
 
 def _pair_value(value: str | Secret) -> str:
     return HIDDEN if isinstance(value, Secret) else value
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def plan_value(plan: Plan) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 from dsops.cli.output import clean, tell
 from dsops.cli.world import DONE
@@ -40,8 +41,30 @@ class Progress:
             self._is_shown = False
 
 
+_SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "ambient.loaded": (("source", "base credentials from {},"), ("key", "key {}")),
+    "credentials.issued": (
+        ("store", "store {},"),
+        ("hop", "hop {}:"),
+        ("caller", "{}"),
+        ("role", "assumed {}"),
+        ("session", "as {},"),
+        ("key", "key {},"),
+        ("expires", "until {}"),
+    ),
+    "credentials.evicted": (("store", "store {}:"), ("key", "AWS does not take key {} any more,"), ("why", "{}")),
+    "secrets.fetched": (("store", "store {}:"), ("count", "{}"), ("of", "of {} read")),
+    "mfa.waiting": (("seconds", "waiting {} s for the next MFA code"), ("device", "of {}:"), ("why", "{}")),
+}
+"""Event -> its facts in the order of a sentence, each with its words; a fact without a value takes its words along."""
+
+
 def sentence(event: Event) -> str:
-    """The event's name in words and its facts, those without a value left out."""
-    facts = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in event.facts.items() if value)
-    words = event.name.replace(".", " ").replace("-", " ")
-    return clean(f"{words}: {facts}" if facts else words)
+    """The event in words; one that is not known here, such as a plugin's, by its name and facts."""
+    facts = {name: value for name, value in event.facts.items() if value}
+    if event.name in _SENTENCES:
+        words = [form.format(facts[name]) for name, form in _SENTENCES[event.name] if name in facts]
+        return clean(" ".join(words).rstrip(",:"))
+    told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items())
+    name = event.name.replace(".", " ").replace("-", " ")
+    return clean(f"{name}: {told}" if told else name)

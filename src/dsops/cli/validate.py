@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsops.cli.command import CONFIG, ENVIRONMENT, Arguments, Command
-from dsops.cli.output import Json, answer, answer_json, problem_text, problem_value
+from dsops.cli.output import Json, answer, answer_json, counted, problem_text, problem_value
 from dsops.cli.project import load_config, plan_environment, shown_path
 from dsops.config.limits import check_limits
 from dsops.errors import CheckFailed, ConfigError, Problem
@@ -38,11 +38,7 @@ def _show(arguments: Arguments, runtime: Runtime, config: Config | None, problem
     if config and not problems:
         stores, environments = len(config.stores), len(config.environments)
         name = shown_path(config, runtime)
-        answer(f"{name} is valid: {_count(stores, 'store')}, {_count(environments, 'environment')}")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+        answer(f"{name} is valid: {counted(stores, 'store')}, {counted(environments, 'environment')}")
 
 
 COMMAND = Command(
