@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from dsops.config.problems import Problems
@@ -12,9 +11,10 @@ from dsops.config.stores import MAX_EXTENDS, check_extends, extends_of, is_null,
 from dsops.document import Mapping, Node, Scalar
 from dsops.errors import Where
 from dsops.model import Environment, Field, Text, Transform, Variable
+from dsops.startup import pattern
 
 # POSIX, XBD 8.1: what a shell can read back. Anything else would be exported and then be out of reach.
-_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VARIABLE_NAME = pattern(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEYS = ("from", "literal", "optional", "default", "transform", "metadata")
 _MEANT = {"value": "literal", "fallback": "default", "transforms": "transform", "store": "from", "key": "from"}
 _TRUE = frozenset({"true", "yes", "on"})

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping as MappingOf
-from typing import NamedTuple
 
 from dsops.config.find import local_path
 from dsops.config.problems import Problems
 from dsops.document import MAX_CHARACTERS, Mapping, Scalar, Sequence, parse_yaml
 from dsops.errors import ConfigTooLarge, ConfigUnreadable, Where
 from dsops.model import SourceFile
+from dsops.startup import NamedTuple
 
 try:  # `hashlib` loads OpenSSL for this, which costs a cold run 2.5 ms
     from _sha2 import sha256  # type: ignore[import-not-found,unused-ignore]

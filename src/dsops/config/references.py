@@ -19,7 +19,9 @@ from dsops.schema import StoreType
 
 _SCHEME = "store://"
 _KEYS = ("store", "provider", "key", "version", "field")
-_MEANT = {"name": "key", "path": "key", "secret": "key"}
+_HINTS = dict.fromkeys(("name", "path", "secret"), "did you mean `key`?") | {
+    "service": "a service of the original dsops holds no secrets: name a store"
+}
 _FORM = "write `{store: NAME, key: KEY}`, `store://NAME/KEY` or `NAME:KEY`"
 
 
@@ -52,8 +54,7 @@ class References:
         for key, value in node.entries:
             where = Where(file, key.line)
             if key.text not in _KEYS:
-                meant = _MEANT.get(key.text, "")
-                hint = f"did you mean `{meant}`?" if meant else f"it takes {', '.join(_KEYS)}"
+                hint = _HINTS.get(key.text, f"it takes {', '.join(_KEYS)}")
                 message = f"`from` has no key `{key.text}`"
                 self._problems.add(where, f"{path}.{key.text}", message, hint, word=key.text, known=_KEYS)
                 is_good = False

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from typing import NamedTuple
-
 from dsops.config.files import Source
 from dsops.config.problems import Problems
 from dsops.document import Mapping, Node, Scalar
 from dsops.errors import Where
 from dsops.model import Field, Text
+from dsops.startup import NamedTuple, pattern
 
 STORE_SECTIONS = ("secretStores", "providers")
 TOP_LEVEL_KEYS = (*STORE_SECTIONS, "envs", "default_env", "defaults", "include", "version")
@@ -21,7 +19,7 @@ UNUSED_KEYS = ("services", "transforms", "templates", "policies", "notifications
 _MEANT = {"environments": "envs", "environment": "envs", "env": "envs", "stores": "secretStores", "includes": "include"}
 
 # Names stand in `store://NAME/PATH` and `NAME:KEY`, and on the command line.
-_NAME = re.compile(r"[^\s/:#?$\x00-\x20\x7f-][^\s/:#?$\x00-\x20\x7f]*")
+_NAME = pattern(r"[^\s/:#?$\x00-\x20\x7f-][^\s/:#?$\x00-\x20\x7f]*")
 
 
 class Part(NamedTuple):

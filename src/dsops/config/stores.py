@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from dsops.config.problems import Problems
 from dsops.config.sections import Part, Sections
@@ -12,6 +11,7 @@ from dsops.errors import Problem, Where
 from dsops.interpolate import Names, expand_node, has_names
 from dsops.model import Field, Store
 from dsops.schema import Key, StoreType, check_setting, check_shape, missing_keys, unknown_key
+from dsops.startup import NamedTuple
 
 MAX_EXTENDS = 50
 """How many names `extends` may follow one after the other."""

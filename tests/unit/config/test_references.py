@@ -145,6 +145,7 @@ class TestReferences:
             ("prd:db", "did you mean `prod`?"),
             ("{store: prod, name: db}", "did you mean `key`?"),
             ("{store: prod, key: db, vers: 1}", "did you mean `version`?"),
+            ("{service: 'svc://a/b?kind=c'}", "a service of the original dsops holds no secrets: name a store"),
             ("arn:aws:x", "an ARN is a key: write `{store: NAME, key: ARN}`"),
         ],
     )
