@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Generic, TypeVar
 
 from dsops.aws.ambient import ambient_from_environment, load_ambient
 from dsops.aws.client import Client
@@ -13,6 +12,7 @@ from dsops.errors import CredentialsExpired, CredentialsInvalid, DsopsError, Lim
 from dsops.plan import Fingerprint, Plan, Step, ambient_fingerprint, chained_too_long
 from dsops.runtime import Event, Runtime
 from dsops.secret import Secret
+from dsops.startup import Generic, TypeVar
 from dsops.stores import credential_store, find_store
 from dsops.stores.interface import Context
 from dsops.tasks import Task, Work, blocking, pause, spawn
@@ -198,8 +198,8 @@ def gives_credentials(step: Step) -> bool:
 
 
 def _check_chain(step: Step, source: Credentials) -> None:
-    """The one hour of a chained role, where only now it is known what signs it."""
-    if step.is_chained is not None or not source.is_temporary:
+    """The one hour of a chained role, where only now it is known what signs it; else the plan has refused it."""
+    if not source.is_temporary:
         return
     too_long = chained_too_long(step, "the base credentials turned out to be temporary")
     if too_long is not None:

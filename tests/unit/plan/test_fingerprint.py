@@ -164,6 +164,15 @@ envs:
 
 
 def test_partitions_are_worlds_apart() -> None:
-    """The same user's MFA session in another partition would be another one."""
-    china = {**BASE, "role_arn": '"arn:aws-cn:iam::222222222222:role/R"', "region": "cn-north-1"}
-    assert fingerprint(china) != fingerprint(BASE)
+    """A user's session with a hardware device in one partition is none in another, though all its fields are the same."""
+    text = """
+secretStores:
+  a: {type: aws.sts, role_arn: "arn:PARTITION:iam::111111111111:role/A", serial_number: GAHT12345678}
+  b: {type: aws.sts, role_arn: "arn:PARTITION:iam::111111111111:role/B", serial_number: GAHT12345678}
+envs: {e: {A: {from: {store: a, key: all}}, B: {from: {store: b, key: all}}}}
+"""
+    sessions = [
+        plan_of(text.replace("PARTITION", partition), environ={}).steps["MFA session of GAHT12345678"].fingerprint
+        for partition in ("aws", "aws-cn")
+    ]
+    assert sessions[0] != sessions[1]
