@@ -164,7 +164,7 @@ envs:
 
 
 def test_partitions_are_worlds_apart() -> None:
-    """A user's session with a hardware device in one partition is none in another, though all its fields are the same."""
+    """A user's session with a hardware device in one partition is none in another, though all fields are equal."""
     text = """
 secretStores:
   a: {type: aws.sts, role_arn: "arn:PARTITION:iam::111111111111:role/A", serial_number: GAHT12345678}
