@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from dsops.credentials import Credentials
 from dsops.errors import DsopsError, TooLittleTimeLeft
 from dsops.secret import Secret
+from dsops.startup import NamedTuple
 from dsops.tasks import Work, pause
 
 _FIRST_LOOK_SECONDS = 0.001

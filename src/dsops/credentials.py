@@ -5,7 +5,7 @@ Two ages (docs/explanation): *usable* credentials may sign the next call; *fresh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dsops.startup import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -5,12 +5,11 @@ What stands in the partitions' tables is checked against botocore's endpoint rul
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from dsops.arn import PARTITIONS, Partition, partition_of_region
 from dsops.errors import ConfigError
+from dsops.startup import NamedTuple, pattern
 
 # The service's name in host names -> its id in AWS_ENDPOINT_URL_<ID>.
 _SERVICE_IDS = {"sts": "STS", "secretsmanager": "SECRETS_MANAGER", "ssm": "SSM", "iam": "IAM"}
@@ -19,12 +18,12 @@ GLOBAL_REGION = "aws-global"
 """The pseudo-region of https://sts.amazonaws.com, which is signed for us-east-1."""
 
 # A region goes into a host name: anything but a plain label could point the credentials at another host.
-_REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
-_HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?\Z")
+_REGION = pattern(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
+_HOST_NAME = pattern(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?\Z")
 # One slash between segments and no `.` or `..`: signers differ in what they make of those.
-_PATH = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~!$&'()*+,;=:%-]+)*/?\Z")
-_IPV6 = re.compile(r"\[[0-9A-Fa-f:.]{2,45}\]\Z")
-_LOOPBACK_IPV4 = re.compile(r"127(?:\.[0-9]{1,3}){3}\Z")
+_PATH = pattern(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~!$&'()*+,;=:%-]+)*/?\Z")
+_IPV6 = pattern(r"\[[0-9A-Fa-f:.]{2,45}\]\Z")
+_LOOPBACK_IPV4 = pattern(r"127(?:\.[0-9]{1,3}){3}\Z")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # IAM has one address for a whole partition, and no rule that would give it:

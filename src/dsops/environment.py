@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from dsops.errors import ValueUnusable
 from dsops.secret import Secret
+from dsops.startup import NamedTuple
 
 IDENTITY = (
     "AWS_ACCESS_KEY_ID",

@@ -8,7 +8,8 @@ Nothing in here is ever the value of a secret.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+
+from dsops.startup import NamedTuple
 
 
 class Where(NamedTuple):

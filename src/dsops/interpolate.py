@@ -14,15 +14,14 @@ What a variable holds is not looked at again.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from dsops.document import Mapping as MappingNode
 from dsops.document import Node, Scalar, Sequence
 from dsops.errors import VariableUnset, Where
+from dsops.startup import NamedTuple, pattern
 
-_TOKEN = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(\}|:-|:\?))?|\}")
+_TOKEN = pattern(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(\}|:-|:\?))?|\}")
 
 _MAX_DEPTH = 20
 """How deep defaults may stand in defaults; what is deeper stays literal."""

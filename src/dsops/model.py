@@ -7,10 +7,10 @@ which nobody needs may stay unset. Everything that can be checked without the en
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from dsops.document import Node
 from dsops.errors import Where
+from dsops.startup import NamedTuple
 
 
 class Field(NamedTuple):

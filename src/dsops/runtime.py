@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 from dsops.secret import Secret
+from dsops.startup import NamedTuple
 
 
 class Event(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from dsops.startup import NoReturn
 
 
 class Secret:

@@ -12,9 +12,9 @@ from collections.abc import Callable, Coroutine, Generator
 from heapq import heappop, heappush
 from time import monotonic
 from time import sleep as system_sleep
-from typing import Any, Generic, Protocol, TypeVar, cast
 
 from dsops.errors import DsopsError
+from dsops.startup import Any, Generic, Protocol, TypeVar, cast
 
 T = TypeVar("T")
 # What an effect is answered with depends on the effect: the one place where this loop can't be typed further.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 from dsops.credentials import Credentials
 from dsops.errors import (
@@ -21,6 +20,7 @@ from dsops.errors import (
     NoCredentials,
 )
 from dsops.secret import Secret
+from dsops.startup import NamedTuple
 
 TIMEOUT_SECONDS = 120.0
 """A `credential_process` may open a browser; one that hangs must not hang us for ever."""

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple, cast
 
 from dsops.aws import answer as answers
 from dsops.aws.answer import Element
@@ -33,6 +32,7 @@ from dsops.errors import (
 )
 from dsops.runtime import Runtime
 from dsops.secret import Secret
+from dsops.startup import TYPE_CHECKING, NamedTuple, cast
 from dsops.tasks import pause, transfer
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from dsops.endpoint import Address, is_loopback, parse_address
 from dsops.errors import ConfigError
 from dsops.secret import Secret
+from dsops.startup import NamedTuple
 
 # The order is botocore's for the first two; then what OpenSSL and curl users set.
 _TRUST_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")

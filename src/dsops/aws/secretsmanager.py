@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, cast
 
 from dsops.aws.answer import aws_answer, lacks, text_in
 from dsops.aws.client import Call, Client, call_json
@@ -19,6 +18,7 @@ from dsops.errors import (
     SecretRefused,
 )
 from dsops.secret import Secret
+from dsops.startup import NamedTuple, cast
 
 BATCH_SIZE = 20
 """The most that BatchGetSecretValue takes."""

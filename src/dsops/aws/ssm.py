@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from dsops.aws.answer import lacks, text_in
 from dsops.aws.client import Call, Client, call_json
@@ -12,6 +11,7 @@ from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import AwsAnswer, DsopsError, SecretAccessDenied, SecretNotFound, SecretRefused
 from dsops.secret import Secret
+from dsops.startup import NamedTuple
 
 BATCH_SIZE = 10
 """The most that GetParameters takes."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 from dsops.aws.answer import Element, lacks, server_time
 from dsops.aws.client import Call, Client, Refusal, Reply, call_query
@@ -13,6 +12,7 @@ from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import AssumeRoleDenied, AwsAnswer, DsopsError, MfaRefused, StsRefused
 from dsops.secret import Secret
+from dsops.startup import NamedTuple
 
 _VERSION = "2011-06-15"
 

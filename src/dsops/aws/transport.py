@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping
 from io import BytesIO
 from select import select
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any, cast
 
 from dsops.aws import wire
 from dsops.aws.network import Proxy, Trust, system_trust
 from dsops.aws.wire import MAX_ANSWER_BYTES, MAX_CONNECTIONS, Request, Response
 from dsops.errors import ConfigError, ServiceError
+from dsops.startup import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from dsops.aws.transport_urllib3 import ThreadDriver

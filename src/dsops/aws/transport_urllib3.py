@@ -12,7 +12,7 @@ from http.client import HTTPException, RemoteDisconnected
 from queue import Empty, SimpleQueue
 from threading import Thread
 from time import monotonic
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import urllib3
 from botocore.auth import SigV4Auth
@@ -25,6 +25,7 @@ from dsops.aws import wire
 from dsops.aws.network import Proxy, Trust, system_trust
 from dsops.aws.wire import MAX_ANSWER_BYTES, Request, Response
 from dsops.errors import DsopsError, ServiceError
+from dsops.startup import NamedTuple
 
 _MOST_THREADS = 32
 _CHUNK_BYTES = 65536

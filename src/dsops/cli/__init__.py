@@ -26,6 +26,7 @@ class Entry(NamedTuple):
     module: str
     """Has a `COMMAND`; imported only when the command is chosen."""
     summary: str
+    """\"\" for what people don't call."""
 
 
 COMMANDS: Mapping[str, Entry] = {
@@ -43,6 +44,7 @@ COMMANDS: Mapping[str, Entry] = {
     "doctor": Entry("dsops.cli.doctor", "try everything that an environment needs, and say what is broken"),
     "completion": Entry("dsops.cli.completion", "print a completion script for a shell"),
     "sandbox": Entry("dsops.cli.sandbox", "run a local AWS that says no as AWS does"),
+    "complete": Entry("dsops.cli.complete", ""),
     "help": Entry("dsops.cli.help", "explain a command or an error's code"),
 }
 

@@ -7,11 +7,10 @@ clients' command lines), and importing it and filling its parsers costs a cold r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NoReturn
 
 from dsops.errors import UsageError, nearest
 from dsops.runtime import Runtime
-from dsops.startup import NamedTuple
+from dsops.startup import Literal, NamedTuple, NoReturn
 
 FlagKind = Literal["text", "switch", "seconds", "integer"]
 

@@ -17,7 +17,7 @@ _INDENT = 26
 def show_overview(*, is_asked: bool) -> int:
     """The table of commands: the answer when it was asked for, else the way out of an empty command line."""
     lines = ["usage: dsops COMMAND [FLAGS] ...", "", "commands:"]
-    lines.extend(_entry(name, entry.summary) for name, entry in COMMANDS.items())
+    lines.extend(_entry(name, entry.summary) for name, entry in COMMANDS.items() if entry.summary)
     lines.extend(["", "`dsops COMMAND --help` says more; `dsops --version` prints the version"])
     return _show("\n".join(lines), is_asked=is_asked)
 
@@ -25,7 +25,7 @@ def show_overview(*, is_asked: bool) -> int:
 def show_group(name: str, group: Group, *, is_asked: bool) -> int:
     """The commands of a family."""
     lines = [f"usage: dsops {name} COMMAND [FLAGS] ...", "", group.help, "", "commands:"]
-    lines.extend(_entry(member, command.help.split("\n", 1)[0]) for member, command in group.commands.items())
+    lines.extend(_entry(member, summary_of(command)) for member, command in group.commands.items())
     return _show("\n".join(lines), is_asked=is_asked)
 
 
@@ -42,6 +42,11 @@ def command_text(name: str, command: Command) -> str:
     lines.extend(["", "flags (each also by the variable named after it):"])
     lines.extend(_entry(_spelling(flag), flag_help(flag)) for flag in command.flags + COMMON)
     return "\n".join(lines)
+
+
+def summary_of(command: Command) -> str:
+    """The first line of its help."""
+    return command.help.split("\n", 1)[0]
 
 
 def usage(name: str, command: Command) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
-
 from dsops.errors import Problem
+from dsops.startup import Literal, NamedTuple
 
 Kind = Literal["text", "integer", "number", "boolean", "null"]
 

@@ -6,12 +6,13 @@ import re
 
 from dsops.document import MAX_DEPTH, Document, Mapping, Node, Scalar, Sequence
 from dsops.errors import ConfigTooLarge, Problem, SyntaxInvalid, Where
+from dsops.startup import pattern
 
-_SPACE = re.compile(r"[ \t\n\r]*")
-_STRING = re.compile(r'"([^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*)"')
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?(?![0-9A-Za-z_.+-])")
-_WORD = re.compile(r"(?:true|false|null)(?![0-9A-Za-z_])")
-_ESCAPE = re.compile(
+_SPACE = pattern(r"[ \t\n\r]*")
+_STRING = pattern(r'"([^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*)"')
+_NUMBER = pattern(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?(?![0-9A-Za-z_.+-])")
+_WORD = pattern(r"(?:true|false|null)(?![0-9A-Za-z_])")
+_ESCAPE = pattern(
     r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))"
 )
 _LETTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}

@@ -8,7 +8,7 @@ Rules: AWS IAM User Guide, "Condition operators", "Conditions with multiple cont
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from dsops.iam.match import compile_arn, compile_glob, split_arn
 from dsops.iam.operators import WITH_VARIABLES, Operator, parse_operator
@@ -32,6 +32,7 @@ from dsops.iam.values import (
     read_network,
     read_number,
 )
+from dsops.startup import NamedTuple
 
 T = TypeVar("T")
 

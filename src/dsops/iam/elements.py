@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from dsops.iam.match import Predicate, anything, compile_arn, compile_glob, split_sections
 from dsops.iam.tokens import (
@@ -17,6 +16,7 @@ from dsops.iam.tokens import (
     resolve,
     tokenize,
 )
+from dsops.startup import NamedTuple
 
 
 class Actions(NamedTuple):

@@ -8,11 +8,12 @@ trust policy of its own account names needs no permission of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
 
 from dsops.iam.policy import Policy, Statement
 from dsops.iam.principals import ACCOUNT, DIRECT, UNNAMED, Principal, PrincipalKind, Reach
 from dsops.iam.question import Match, Question, Request
+from dsops.startup import NamedTuple
 
 if TYPE_CHECKING:
     from dsops.iam.reasons import Reason

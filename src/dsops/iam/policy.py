@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from dsops.document import Document, parse_json
 from dsops.errors import PolicyInvalid, Problem, Where
 from dsops.iam.conditions import Condition
 from dsops.iam.elements import Actions, Resources
 from dsops.iam.principals import Principals
+from dsops.startup import NamedTuple
 
 PolicyKind = Literal["identity", "trust", "session", "resource", "boundary", "scp", "rcp"]
 

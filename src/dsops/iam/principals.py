@@ -6,9 +6,10 @@ How a caller is named decides what else must allow the call, so the answer is no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from dsops.arn import is_account_id, parse_arn
+from dsops.startup import NamedTuple
 
 PrincipalKind = Literal[
     "user", "role-session", "federated-session", "root", "web-identity", "saml", "service", "anonymous"

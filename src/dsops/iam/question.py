@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from dsops.iam.conditions import fold_context
 from dsops.iam.match import split_arn
 from dsops.iam.policy import Policy, Statement
 from dsops.iam.principals import UNNAMED, Principal, Reach
 from dsops.iam.tokens import Context
+from dsops.startup import NamedTuple
 
 
 class Request(NamedTuple):

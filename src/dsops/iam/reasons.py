@@ -6,7 +6,7 @@ Nothing here decides; it asks what `evaluate` asks and keeps the answers. Made o
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from dsops.iam.conditions import Condition
 from dsops.iam.evaluate import (
@@ -26,6 +26,7 @@ from dsops.iam.policy import Policy, Statement
 from dsops.iam.principals import ACCOUNT, DIRECT, ISSUER, UNNAMED, Principal, Reach
 from dsops.iam.question import Question, Request
 from dsops.iam.tokens import Variable, fold, tokenize
+from dsops.startup import NamedTuple
 
 
 class Failure(NamedTuple):

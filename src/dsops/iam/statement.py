@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, get_args
+from typing import Final, get_args
 
 from dsops.document import Mapping, Node, Scalar, Sequence
 from dsops.iam.conditions import SECRET_KEYS, Condition, compile_condition
@@ -11,6 +11,7 @@ from dsops.iam.notes import Notes
 from dsops.iam.operators import nearest_operator, parse_operator
 from dsops.iam.policy import KIND_WORDS, Effect, PolicyKind, Statement
 from dsops.iam.principals import Principals, Type, Written, check_principal, compile_principals
+from dsops.startup import NamedTuple
 
 _STATEMENT_ELEMENTS: Final = (
     "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource",

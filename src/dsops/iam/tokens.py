@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
+
+from dsops.startup import NamedTuple
 
 Context = Mapping[str, tuple[str, ...]]
 """Condition keys in lower case -> the request's values."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
 
 from dsops.arn import parse_arn, partition_of_region
 from dsops.endpoint import is_aws_host, parse_address, resolve_endpoint
@@ -19,6 +18,7 @@ from dsops.plan.references import canonical_reference, count_calls
 from dsops.plan.types import Ambient, Fingerprint, Plan, PlannedVariable, SecretReference, Step
 from dsops.schema import StoreType
 from dsops.secret import Secret
+from dsops.startup import NamedTuple
 
 _SERVICES = {"aws.sts": "sts", "aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm"}
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, NewType
 
 from dsops.errors import Where
 from dsops.model import Transform
 from dsops.schema import Settings
 from dsops.secret import Secret
+from dsops.startup import NamedTuple, NewType
 
 Fingerprint = NewType("Fingerprint", str)
 

@@ -7,9 +7,9 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from stat import S_ISDIR
-from typing import NoReturn
 
 from dsops.errors import CommandFailed, CommandNotExecutable, CommandNotFound
+from dsops.startup import NoReturn
 
 SHELL = "/bin/sh"
 """Runs a script without `#!`, as execvp and every shell do."""

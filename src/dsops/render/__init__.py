@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from dsops.errors import UsageError, ValueUnusable
 from dsops.secret import Secret
+from dsops.startup import NamedTuple
 
 Render = Callable[[Mapping[str, Secret]], bytes]
 

@@ -59,7 +59,12 @@ class Events:
         self._calls: deque[_Call] = deque(maxlen=kept)
 
     def add(
-        self, request: HttpRequest, route: Route, turn: Turn, result: Mapping[str, Value], refused: SandboxRefusal | None
+        self,
+        request: HttpRequest,
+        route: Route,
+        turn: Turn,
+        result: Mapping[str, Value],
+        refused: SandboxRefusal | None,
     ) -> None:
         """Keeps what is to be known of a call."""
         aws = None if refused is None else answer_of(refused)
@@ -67,8 +72,8 @@ class Events:
             _Call(
                 route.service, turn.caller, turn.operation,
                 {name: value for name, value in turn.parameters.items() if name in _KEPT_PARAMETERS},
-                turn.now, turn.request_id, request.peer, request.headers.get("user-agent", ""), _without_secrets(result),
-                "" if aws is None else aws.code, "" if aws is None else aws.message,
+                turn.now, turn.request_id, request.peer, request.headers.get("user-agent", ""),
+                _without_secrets(result), "" if aws is None else aws.code, "" if aws is None else aws.message,
             )
         )  # fmt: skip
 

@@ -112,6 +112,10 @@ class Vault:
         backend = self._backend(place)
         kms_key = None if policy is None else "alias/sandbox"
         made = backend.create_secret(name, string, binary, "", [], kms_key, None, [], False)
+        if string == "":
+            # moto makes a secret without any version of it.
+            backend.put_secret_value(name, "", "", "", ["AWSCURRENT"])
+            del backend.secrets[name].versions[backend.secrets[name].default_version_id or ""]["secret_binary"]
         if policy is not None:
             backend.put_resource_policy(name, policy)
         arn: str = json.loads(made)["ARN"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping as MappingOf
-from typing import NamedTuple
 
 from dsops.arn import is_account_id, parse_arn
 from dsops.document import Mapping, Node, Scalar, Sequence, parse_json, to_json
@@ -18,10 +17,11 @@ from dsops.errors import Problem, Where, nearest
 from dsops.model import Field
 from dsops.schema.key import Key, Setting, Settings, StoreType
 from dsops.secret import Secret
+from dsops.startup import NamedTuple, pattern
 
 _TRUE = frozenset({"true", "yes", "on"})
 _FALSE = frozenset({"false", "no", "off"})
-_INTEGER = re.compile(r"[-+]?[0-9]{1,15}")
+_INTEGER = pattern(r"[-+]?[0-9]{1,15}")
 
 _WANTED = {"integer": "a whole number", "boolean": "true or false", "store": "the name of a store"}
 

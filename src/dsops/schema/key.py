@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
 
 from dsops.secret import Secret
+from dsops.startup import Literal, NamedTuple
 
 Setting = (
     str | int | bool | Secret | tuple[str, ...] | tuple[tuple[str, str], ...] | tuple[tuple[str, Secret], ...]

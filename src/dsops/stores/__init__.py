@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, cast
 
 from dsops.errors import StoreTypeUnknown, nearest
 from dsops.schema import BUILTIN_TYPES, StoreType
+from dsops.startup import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

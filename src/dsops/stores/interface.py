@@ -7,7 +7,6 @@ value: it never knows who made them. It reads no environment, clock or file exce
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 from dsops.aws.client import Client
 from dsops.cache import Memory
@@ -17,7 +16,7 @@ from dsops.plan import SecretReference, Step
 from dsops.runtime import Runtime
 from dsops.schema import StoreType
 from dsops.secret import Secret
-from dsops.startup import NamedTuple
+from dsops.startup import NamedTuple, Protocol
 
 
 class Context(NamedTuple):

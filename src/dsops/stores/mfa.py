@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dsops.startup import pattern
-
 import os
 import re
 from collections.abc import Awaitable, Callable
@@ -16,6 +14,7 @@ from dsops.errors import MfaRefused, MfaRequired
 from dsops.plan import Step
 from dsops.runtime import Event
 from dsops.secret import Secret
+from dsops.startup import pattern
 from dsops.stores.interface import Context
 from dsops.tasks import blocking, pause
 

@@ -7,15 +7,14 @@ A path that starts with neither `.` nor `[` is first taken as a key's name, then
 from __future__ import annotations
 
 import json
-import re
 from json.encoder import encode_basestring
-from typing import NoReturn
 
 from dsops.document import Mapping, Node, Sequence, is_json_number
 from dsops.errors import FieldMissing, ValueUnusable, nearest
 from dsops.secret import Secret
+from dsops.startup import NoReturn, pattern
 
-_STEP = re.compile(
+_STEP = pattern(
     r"""\.?\[\s*(?:(-?[0-9]{1,9})|("(?:[^"\\]|\\.)*"|'[^']*'))\s*\]|\.(?:("(?:[^"\\]|\\.)*"|'[^']*')|([^.\[\]"']+))"""
 )
 

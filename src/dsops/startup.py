@@ -1,0 +1,171 @@
+"""What keeps a cold start short: stand-ins for `typing` and `re.compile` that cost nothing until they are used.
+
+A cold `exec` defines 66 records and compiles 40 patterns. `typing.NamedTuple` took 10 ms of its 71, `re.compile` 7 and
+importing `typing` 3 (docs/decisions/0014-startup.md). A type checker sees the real ones. Every module that `exec`
+imports takes them from here; elsewhere `typing` is as good.
+"""
+
+from __future__ import annotations
+
+import re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Generic, Literal, NamedTuple, NewType, NoReturn, Protocol, TypeVar, cast
+
+    __all__ = [
+        "TYPE_CHECKING", "Any", "Generic", "LazyPatterns", "Literal", "NamedTuple", "NewType", "NoReturn", "Protocol",
+        "TypeVar", "cast", "pattern",
+    ]  # fmt: skip
+
+
+class _Pattern:
+    """A compiled pattern that is compiled at its first use."""
+
+    __slots__ = ("_compiled", "_flags", "_text")
+
+    def __init__(self, text: str, flags: int = 0) -> None:
+        self._text = text
+        self._flags = flags
+        self._compiled: re.Pattern[str] | None = None
+
+    def __getattr__(self, name: str) -> object:
+        if self._compiled is None:
+            self._compiled = _compile(self._text, self._flags)
+        return getattr(self._compiled, name)
+
+    def __repr__(self) -> str:
+        return f"pattern({self._text!r})"
+
+
+_compile = re.compile
+
+
+def pattern(text: str, flags: int = 0) -> re.Pattern[str]:
+    """What `re.compile` gives, compiled when it is first used; a mistake in it shows then, so every one has a test."""
+    lazy: Any = _Pattern(text, flags)
+    result: re.Pattern[str] = lazy
+    return result
+
+
+class LazyPatterns:
+    """While this is entered, what modules compile when they are imported waits for its first use."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        re.compile = pattern  # type: ignore[assignment]  # narrower: the modules in question pass text
+
+    def __exit__(self, *_: object) -> None:
+        re.compile = _compile
+
+
+if not TYPE_CHECKING:
+    try:
+        # What namedtuple itself uses: as quick to read as a slot.
+        from _collections import _tuplegetter
+    except ImportError:  # not CPython
+
+        def _tuplegetter(index: int, _: None) -> property:
+            return property(lambda record: tuple.__getitem__(record, index))
+
+    class _Form:
+        """What stands for a type only; it may be written with [...] and be a class's base."""
+
+        def __class_getitem__(cls, _: object) -> type[_Form]:
+            return cls
+
+    class Generic(_Form):
+        """For a type checker."""
+
+    Any = Literal = NoReturn = _Form
+    Protocol = object
+
+    def TypeVar(name: str, **_: object) -> str:  # noqa: N802 - typing's name
+        """For a type checker."""
+        return name
+
+    def NewType(_: str, base: type) -> type:  # noqa: N802 - typing's name
+        """The type itself, which makes no difference but to a type checker."""
+        return base
+
+    def cast(_: object, value: object) -> object:
+        """The value; a type checker takes it for what is said of it."""
+        return value
+
+    class _RecordType(type):
+        """Makes a class with annotated fields a tuple with names, as `typing.NamedTuple` does, but compiles nothing."""
+
+        def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, object]) -> type:
+            if bases != (_Blank,):  # a class derived from a record
+                return type.__new__(cls, name, bases, namespace)
+            fields = tuple(namespace.get("__annotations__", ()))
+            defaults = {field: namespace[field] for field in fields if field in namespace}
+            if tuple(defaults) != fields[len(fields) - len(defaults) :]:
+                raise TypeError(f"{name}: a field without a default stands after one with a default")
+            for index, field in enumerate(fields):
+                namespace[field] = _tuplegetter(index, None)
+            namespace |= {
+                "__slots__": (), "__match_args__": fields, "_fields": fields, "_field_defaults": defaults,
+            }  # fmt: skip
+            return type.__new__(cls, name, (_Record,), namespace)
+
+    class _Record(tuple):
+        """What every record can do; the part of `typing.NamedTuple` that dsops uses."""
+
+        __slots__ = ()
+        _fields: tuple[str, ...] = ()
+        _field_defaults: Mapping[str, object] = {}
+
+        def __new__(cls, *values: object, **named: object) -> _Record:  # noqa: PYI034 - Self is of typing
+            if len(values) != len(cls._fields) or named:
+                values = _complete(cls, values, named)
+            return tuple.__new__(cls, values)
+
+        def _replace(self, **named: object) -> _Record:
+            unknown = named.keys() - set(self._fields)
+            if unknown:
+                raise ValueError(f"{type(self).__name__} has no field {sorted(unknown)}")
+            return tuple.__new__(
+                type(self), [named.get(field, value) for field, value in zip(self._fields, self, strict=True)]
+            )
+
+        def _asdict(self) -> dict[str, object]:
+            return dict(zip(self._fields, self, strict=True))
+
+        def __getnewargs__(self) -> tuple[object, ...]:
+            return tuple(self)
+
+        def __repr__(self) -> str:
+            shown = ", ".join(f"{field}={value!r}" for field, value in zip(self._fields, self, strict=True))
+            return f"{type(self).__name__}({shown})"
+
+    def _complete(cls: type[_Record], values: tuple[object, ...], named: dict[str, object]) -> tuple[object, ...]:
+        """The values of all fields, in order."""
+        fields = cls._fields
+        if len(values) > len(fields):
+            raise TypeError(f"{cls.__name__} takes {len(fields)} values and was given {len(values)}")
+        found = list(values)
+        for field in fields[len(values) :]:
+            if field in named:
+                found.append(named.pop(field))
+            elif field in cls._field_defaults:
+                found.append(cls._field_defaults[field])
+            else:
+                raise TypeError(f"{cls.__name__} needs a value for {field}")
+        if named:
+            raise TypeError(f"{cls.__name__} has no field {next(iter(named))}, or has it twice")
+        return tuple(found)
+
+    class _Base:
+        """Stands in the list of bases of a class statement, and has the class made by `_RecordType`."""
+
+        def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[type, ...]:
+            if len(bases) != 1:
+                raise TypeError("a record has no other bases")
+            return (_Blank,)
+
+    # The metaclass of a class statement is found from its bases; _RecordType then swaps this one for _Record.
+    _Blank = type.__new__(_RecordType, "_Blank", (_Record,), {"__slots__": ()})
+    NamedTuple = _Base()

@@ -1,0 +1,111 @@
+"""Records and patterns behave like typing's and re's, whatever they cost."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import re
+import typing
+
+import pytest
+
+from dsops.startup import LazyPatterns, NamedTuple, pattern
+
+
+class Point(NamedTuple):
+    """A record as dsops writes them."""
+
+    x: int
+    """Across."""
+    y: int = 2
+
+    @property
+    def total(self) -> int:
+        """Both."""
+        return self.x + self.y
+
+
+class Named(typing.NamedTuple):
+    """The same by the real one."""
+
+    x: int
+    y: int = 2
+
+
+@pytest.mark.parametrize(
+    ("values", "named"), [((1,), {}), ((1, 5), {}), ((), {"x": 1}), ((), {"y": 3, "x": 1}), ((1,), {"y": 3})]
+)
+def test_a_record_is_made_as_a_named_tuple_is(values: tuple[int, ...], named: dict[str, int]) -> None:
+    """Values by place, by name and by default give the same tuple, text and hash."""
+    record, real = Point(*values, **named), Named(*values, **named)
+
+    assert tuple(record) == tuple(real)
+    assert record == tuple(real)
+    assert repr(record) == repr(real).replace("Named", "Point")
+    assert (hash(record), record._asdict(), record._fields) == (hash(real), real._asdict(), real._fields)
+    assert record.total == real.x + real.y
+
+
+@pytest.mark.parametrize(
+    ("values", "named"), [((), {}), ((1, 2, 3), {}), ((1,), {"x": 1}), ((1,), {"z": 1}), ((), {"y": 1})]
+)
+def test_wrong_values_are_refused(values: tuple[int, ...], named: dict[str, int]) -> None:
+    """Too few, too many, twice and unknown are a TypeError, as with a named tuple."""
+    with pytest.raises(TypeError):
+        Named(*values, **named)
+    with pytest.raises(TypeError):
+        Point(*values, **named)
+
+
+def test_a_record_is_replaced_matched_and_copied() -> None:
+    """`_replace` leaves the rest, a class pattern takes the fields, and a derived class keeps them."""
+
+    class Derived(Point):
+        """With nothing of its own."""
+
+    match Point(4):
+        case Point(x=across, y=up):
+            assert (across, up) == (4, 2)
+    assert Point(1)._replace(y=7) == (1, 7)
+    with pytest.raises(ValueError, match="z"):
+        Point(1)._replace(z=7)  # type: ignore[call-arg]
+    assert copy.copy(Point(1)) == (1, 2)
+    assert pickle.loads(pickle.dumps(Point(1))) == (1, 2)  # noqa: S301 - our own bytes
+    assert Derived(3).total == 5
+
+
+def test_a_default_before_a_value_is_refused() -> None:
+    """As typing does: otherwise a value given by place would land in the wrong field."""
+    with pytest.raises(TypeError, match="without a default"):
+        type(NamedTuple.__mro_entries__((NamedTuple,))[0])(  # type: ignore[attr-defined]
+            "Wrong",
+            NamedTuple.__mro_entries__((NamedTuple,)),  # type: ignore[attr-defined]
+            {"__annotations__": {"a": int, "b": int}, "a": 1},
+        )
+
+
+def test_a_pattern_is_compiled_when_it_is_used() -> None:
+    """A mistake in it shows at the first use and not before; a right one is a compiled pattern from then on."""
+    wrong, right = pattern("("), pattern("a(b)", re.IGNORECASE)
+
+    assert [found.group(1) for found in right.finditer("ab AB")] == ["b", "B"]
+    assert right.pattern == "a(b)"
+    with pytest.raises(re.error):
+        wrong.match("")
+
+
+def test_compile_is_what_it_was_after_an_import() -> None:
+    """`re.compile` is another function only inside, also when the import fails."""
+    before = re.compile
+    inside = []
+
+    def fail() -> None:
+        with LazyPatterns():
+            inside.append(re.compile)
+            raise ImportError
+
+    with pytest.raises(ImportError):
+        fail()
+
+    assert inside != [before]
+    assert re.compile is before
