@@ -26,7 +26,7 @@ class Entry(NamedTuple):
     module: str
     """Has a `COMMAND`; imported only when the command is chosen."""
     summary: str
-    """\"\" for what people don't call."""
+    """Empty for what people don't call."""
 
 
 COMMANDS: Mapping[str, Entry] = {

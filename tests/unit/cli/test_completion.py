@@ -1,0 +1,189 @@
+"""Completion: what could stand at the cursor, and that real shells offer it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dsops.cli.complete import complete
+from dsops.cli.completion import SCRIPTS
+from tests.fakes import make_runtime
+
+CONFIG = """\
+version: 1
+secretStores:
+  jump: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/Jump"}
+  secrets: {type: aws.secretsmanager, region: eu-west-1, credentials_from: jump}
+envs:
+  production:
+    TOKEN: {from: "secrets:token"}
+    TOOL: {literal: x}
+  staging:
+    OTHER: {literal: x}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a configuration."""
+    (tmp_path / "dsops.yaml").write_text(CONFIG)
+    (tmp_path / "deploy.sh").write_text("")
+    return tmp_path
+
+
+def offered(line: str, folder: Path, environ: dict[str, str] | None = None) -> list[str]:
+    """The candidates at the end of the line."""
+    runtime = make_runtime({"HOME": str(folder), **(environ or {})}, folder=str(folder))
+    return [candidate.partition("\t")[0] for candidate in complete(line.split(" ")[1:], runtime)]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("dsops pl", ["plan"]),
+        ("dsops co", ["completion"]),
+        ("dsops --config dsops.yaml pl", ["plan"]),
+        ("dsops sandbox s", ["serve"]),
+        ("dsops plan --en", ["--env"]),
+        ("dsops plan --env ", ["production", "staging"]),
+        ("dsops plan --env s", ["staging"]),
+        ("dsops plan --env=s", ["--env=staging"]),
+        ("dsops plan --env = s", ["staging"]),
+        ("dsops plan --env =", ["production", "staging"]),
+        ("dsops render --format ya", ["yaml"]),
+        ("dsops render --out ", [":files"]),
+        ("dsops render --out=x", [":files"]),
+        ("dsops whoami ", ["jump", "secrets"]),
+        ("dsops whoami jump ", []),
+        ("dsops get ", ["TOKEN", "TOOL", "OTHER"]),
+        ("dsops get --env production TO", ["TOKEN", "TOOL"]),
+        ("dsops get --env staging ", ["OTHER"]),
+        ("dsops completion z", ["zsh"]),
+        ("dsops help ex", ["exec"]),
+        ("dsops nonsense ", []),
+    ],
+)
+def test_what_could_stand_at_the_cursor(line: str, expected: list[str], folder: Path) -> None:
+    """Commands, flags, their values, and the names of the configuration found here."""
+    assert offered(line, folder) == expected or (line.startswith("dsops nonsense") and "plan" in offered(line, folder))
+
+
+def test_flags_that_stand_there_already_are_not_offered_again(folder: Path) -> None:
+    """What is left is shorter to read."""
+    assert "--env" in offered("dsops exec --", folder)
+    assert "--env" not in offered("dsops exec --env production --", folder)
+    assert "--pristine" not in offered("dsops exec --pristine --", folder)
+
+
+@pytest.mark.parametrize(
+    ("line", "position"), [("dsops exec -- ", "2"), ("dsops exec --env staging -- git lo", "4"), ("dsops exec gi x", "1")]
+)
+def test_the_command_is_the_shells_to_complete(line: str, position: str, folder: Path) -> None:
+    """From its first word on; positions count `dsops` itself as 0."""
+    assert offered(line, folder) == [":command", str(int(position) + 1)]
+
+
+def test_variables_count_as_flags_do(folder: Path) -> None:
+    """DSOPS_ENV and DSOPS_CONFIG are looked at."""
+    assert offered("dsops get ", folder, {"DSOPS_ENV": "staging"}) == ["OTHER"]
+    assert offered("dsops get ", folder, {"DSOPS_CONFIG": "/no/such/file"}) == []
+
+
+def test_a_broken_configuration_is_no_reason_to_speak(folder: Path) -> None:
+    """At a Tab nobody wants an error on the line."""
+    (folder / "dsops.yaml").write_text("version: [")
+    assert offered("dsops whoami ", folder) == []
+
+
+def shell_environment(folder: Path) -> dict[str, str]:
+    """`dsops` on the PATH, and nothing of the person who runs the tests."""
+    bin_folder = folder / "bin"
+    bin_folder.mkdir(exist_ok=True)
+    program = bin_folder / "dsops"
+    program.write_text(f"#!{sys.executable}\nimport sys\nfrom dsops.cli import main\nsys.exit(main())\n")
+    program.chmod(0o755)
+    return {"PATH": f"{bin_folder}:/usr/bin:/bin", "HOME": str(folder), "LC_ALL": "C.UTF-8", "TERM": "dumb"}
+
+
+def ask_bash(line: str, folder: Path) -> set[str]:
+    """What bash has in COMPREPLY at the end of the line."""
+    words = line.replace("=", " = ").split(" ")
+    program = """
+    eval "$(dsops completion bash)"
+    COMP_WORDS=("$@"); COMP_CWORD=$(( $# - 1 ))
+    _dsops 2>/dev/null
+    printf '%s\\n' "${COMPREPLY[@]}"
+    """
+    out = subprocess.run(
+        ["bash", "--norc", "-c", program, "bash", *words],
+        cwd=folder, env=shell_environment(folder), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return set(out.stdout.split())
+
+
+def ask_zsh(line: str, folder: Path) -> set[str]:
+    """What zsh would add: `compadd` is caught, since its line editor needs a terminal."""
+    program = """
+    autoload -Uz compinit; compinit -u 2>/dev/null
+    eval "$(dsops completion zsh)"
+    _describe() { local name=$2; printf '%s\\n' "${(@P)name}" }
+    _files() { ls }
+    _normal() { print -r -- "words ${words[*]} at $CURRENT" }
+    words=("$@"); CURRENT=$#
+    _dsops
+    """
+    out = subprocess.run(
+        ["zsh", "-f", "-c", program, "zsh", *line.split(" ")],
+        cwd=folder, env=shell_environment(folder), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return {each.partition(":")[0] for each in out.stdout.splitlines()}
+
+
+def ask_fish(line: str, folder: Path) -> set[str]:
+    """What fish itself says it would offer."""
+    program = "dsops completion fish | source; complete -C $argv[1]"
+    out = subprocess.run(
+        ["fish", "--no-config", "-c", program, line],
+        cwd=folder, env=shell_environment(folder), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return {each.partition("\t")[0] for each in out.stdout.splitlines()}
+
+
+SHELLS = {"bash": ask_bash, "zsh": ask_zsh, "fish": ask_fish}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_real_shells_offer_it(shell: str, folder: Path) -> None:
+    """Commands, the names of environments and stores, files, and the command behind `--`."""
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    ask = SHELLS[shell]
+    assert ask("dsops valid", folder) == {"validate"}
+    assert ask("dsops plan --env pro", folder) == {"production"}
+    assert ask("dsops whoami ", folder) == {"jump", "secrets"}
+    if shell != "zsh":  # its own completion of commands is replaced here
+        assert "env" in ask("dsops exec --env staging -- en", folder)
+    if shell == "zsh":
+        assert ask("dsops exec --env staging -- git lo", folder) == {"words git lo at 2"}
+    if shell == "fish":
+        assert "deploy.sh" in ask("dsops plan --config de", folder)
+    if shell == "bash":
+        assert ask("dsops plan --env=pro", folder) == {"production"}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_scripts_are_what_the_command_prints(shell: str, folder: Path) -> None:
+    """And a shell reads them without a word."""
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    done = subprocess.run(
+        [shell, "-c", "dsops completion $0" if shell != "fish" else "dsops completion fish", shell],
+        env=shell_environment(folder), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == SCRIPTS[shell].lstrip()
+    subprocess.run([shell, "-n"], input=done.stdout, text=True, check=True, env=os.environ)
