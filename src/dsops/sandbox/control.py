@@ -26,6 +26,7 @@ from dsops.sandbox.world import Role, User
 
 PREFIX = "/_sandbox/"
 _JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
+_LAST_MOMENT = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 _CONTAINER_SERVICE = "ecs-tasks.amazonaws.com"
 
 Parameters = Mapping[str, str]
@@ -75,17 +76,13 @@ class Control:
 
     def _move_clock(self, request: HttpRequest) -> HttpAnswer:
         """`{"advance_seconds": 30}`, `{"now": "2026-07-13T10:00:00Z"}`, `{"frozen": true}`, or several of them."""
-        try:
-            wish = dict(json.loads(request.body))
-            unknown = set(wish) - {"advance_seconds", "now", "frozen"}
-            moment = _moment(wish["now"]) if "now" in wish else None
-            seconds = float(wish.get("advance_seconds", 0))
-        except (ValueError, TypeError):
-            return _answer(400, {"error": 'send {"advance_seconds": 30} or {"now": "2026-07-13T10:00:00Z"}'})
-        if unknown:
-            return _answer(400, {"error": f"unknown: {', '.join(sorted(unknown))}"})
         with self._sandbox.world.lock:
-            self._sandbox.move_clock(moment, seconds, is_frozen=wish.get("frozen"))
+            try:
+                moment, is_frozen = _wish(json.loads(request.body), self._sandbox.clock.now())
+            except (ValueError, TypeError, OverflowError):
+                message = 'send {"advance_seconds": 30}, {"now": "2026-07-13T10:00:00Z"} or {"frozen": true}'
+                return _answer(400, {"error": message})
+            self._sandbox.move_clock(moment, is_frozen=is_frozen)
             return self._health({})
 
     def _totp(self, query: Parameters) -> HttpAnswer:
@@ -186,6 +183,19 @@ def _is_loopback(address: str) -> bool:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False
+
+
+def _wish(wish: object, now: float) -> tuple[float, bool | None]:
+    """The moment to go to, and whether to stand still there (None: as it is). ValueError for what is no wish."""
+    if not isinstance(wish, dict) or not wish or set(wish) - {"advance_seconds", "now", "frozen"}:
+        raise ValueError("not a wish")
+    is_frozen = wish.get("frozen")
+    if is_frozen not in {None, True, False}:
+        raise ValueError("frozen is true or false")
+    moment = (_moment(wish["now"]) if "now" in wish else now) + float(wish.get("advance_seconds", 0))
+    if not 0 <= moment <= _LAST_MOMENT:
+        raise ValueError("no clock shows that")
+    return moment, is_frozen
 
 
 def _moment(text: object) -> float:

@@ -56,12 +56,10 @@ class Sandbox:
         self._resources = Resources(self.world, self.vault)
         self._iam = IamRules(self.world, self.vault)
 
-    def move_clock(self, now: float | None, advance_seconds: float, *, is_frozen: bool | None = None) -> None:
-        """Goes to a moment, on by some seconds, and stops or runs from there."""
+    def move_clock(self, now: float, *, is_frozen: bool | None = None) -> None:
+        """Goes to a moment, and stops or runs from there; None leaves it running or not."""
         before = self.clock.now()
-        if now is not None:
-            self.clock.set(now)
-        self.clock.advance(advance_seconds)
+        self.clock.set(now)
         if is_frozen is not None:
             self.clock.freeze(is_frozen=is_frozen)
         if self.clock.now() < before:

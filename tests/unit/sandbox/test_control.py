@@ -1,0 +1,249 @@
+"""The sandbox's own endpoints: for people and tests on this machine, not for web pages."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dsops.sandbox.control import Control
+from dsops.sandbox.totp import code_at
+from dsops.sandbox.wire import HttpRequest
+from tests.sandboxes import ACCOUNT, OTHER, Keys, Lab
+from tests.unit.sandbox.conftest import LabFactory
+
+LOCAL = {"host": "127.0.0.1:4566"}
+
+
+@pytest.fixture
+def control(lab: Lab) -> Control:
+    """Of the sandbox with two accounts."""
+    return Control(lab.sandbox)
+
+
+def ask(
+    control: Control, path: str, method: str = "GET", body: object = None, *,
+    headers: dict[str, str] | None = None, peer: str = "127.0.0.1",
+) -> tuple[int, dict[str, Any]]:
+    """Status and content of an answer."""
+    path, _, query = path.partition("?")
+    content = b"" if body is None else json.dumps(body).encode()
+    request = HttpRequest(method, f"/_sandbox/{path}", query, {**LOCAL, **(headers or {})}, content, peer)
+    answer = control.handle(request)
+    return answer.status, json.loads(answer.body)
+
+
+# --- who may ask ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:4566", "localhost:4566", "localhost", "[::1]:4566", "127.0.0.1"])
+def test_this_machine_may_ask(control: Control, host: str) -> None:
+    """By any name of loopback."""
+    assert ask(control, "health", headers={"host": host})[0] == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:4566", "127.0.0.1.evil.example", "203.0.113.7", "", "localhost.evil.example"],
+)
+def test_a_name_that_was_rebound_may_not(control: Control, host: str) -> None:
+    """A page's own host name that resolves to 127.0.0.1."""
+    assert ask(control, "health", headers={"host": host})[0] == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"origin": "http://evil.example"}, {"origin": "null"}, {"origin": "http://127.0.0.1:4566"},
+     {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-origin"}],
+)  # fmt: skip
+def test_a_page_in_a_browser_may_not(control: Control, headers: dict[str, str]) -> None:
+    """Not to read, and above all not to move anything."""
+    before = control.handle(HttpRequest("GET", "/_sandbox/clock", "", LOCAL, b"", "127.0.0.1")).body
+
+    assert ask(control, "health", headers=headers)[0] == 403
+    assert ask(control, "clock", "POST", {"advance_seconds": 60}, headers=headers)[0] == 403
+    assert control.handle(HttpRequest("GET", "/_sandbox/clock", "", LOCAL, b"", "127.0.0.1")).body == before
+
+
+def test_typing_the_address_into_a_browser_is_no_page(control: Control) -> None:
+    """`Sec-Fetch-Site: none`."""
+    assert ask(control, "health", headers={"sec-fetch-site": "none"})[0] == 200
+
+
+@pytest.mark.parametrize("peer", ["203.0.113.7", "10.0.0.1", "::ffff:203.0.113.7", ""])
+def test_another_machine_may_not(control: Control, peer: str) -> None:
+    """Also where the sandbox was told to listen for others."""
+    assert ask(control, "identity?as=admin", peer=peer)[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status"), [("nothing", "GET", 404), ("health", "POST", 405), ("clock", "PUT", 405)]
+)
+def test_what_is_not_there_is_said(control: Control, path: str, method: str, status: int) -> None:
+    """404 and 405."""
+    assert ask(control, path, method)[0] == status
+
+
+# --- the clock -------------------------------------------------------------------------------------------------
+
+
+def test_the_clock_moves(lab: Lab, control: Control) -> None:
+    """On by seconds, to a moment, stopped and running."""
+    start = lab.sandbox.clock.now()
+
+    assert ask(control, "clock", "POST", {"advance_seconds": 90})[0] == 200
+    assert lab.sandbox.clock.now() == start + 90
+    assert ask(control, "clock", "POST", {"now": "2026-07-13T10:00:00Z"})[1]["now"] == "2026-07-13T10:00:00Z"
+    assert ask(control, "clock", "POST", {"now": 0, "advance_seconds": 61})[1]["now"] == "1970-01-01T00:01:01Z"
+    assert ask(control, "clock", "POST", {"frozen": False})[1]["is_frozen"] is False
+    assert ask(control, "clock", "POST", {"frozen": True})[1]["is_frozen"] is True
+
+
+WISHES: list[object] = [
+    None, [], {}, 7, {"now": "yesterday"}, {"advance_seconds": "x"}, {"advance": 5}, {"frozen": "yes"},
+    {"advance_seconds": float("inf")}, {"advance_seconds": float("nan")}, {"advance_seconds": -1e12},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_a_wish_that_is_none_is_refused(lab: Lab, control: Control, wish: object) -> None:
+    """400, and nothing moves."""
+    before = lab.sandbox.clock.now()
+
+    assert ask(control, "clock", "POST", wish)[0] == 400
+    assert lab.sandbox.clock.now() == before
+
+
+def test_codes_are_good_again_when_the_clock_goes_back(lab: Lab, control: Control) -> None:
+    """They were used in a future that has not been yet."""
+    serial = f"arn:aws:iam::{ACCOUNT}:mfa/alice"
+    start = lab.sandbox.clock.now()
+    ask(control, "clock", "POST", {"advance_seconds": 300})
+    alice = lab.user("alice")
+    code = code_at("JBSWY3DPEHPK3PXP", start + 300)
+    alice.call("sts", "GetSessionToken", SerialNumber=serial, TokenCode=code)
+
+    ask(control, "clock", "POST", {"now": start})
+
+    assert alice.call(
+        "sts", "GetSessionToken", SerialNumber=serial, TokenCode=code_at("JBSWY3DPEHPK3PXP", start)
+    )
+
+
+# --- codes, keys, credentials ------------------------------------------------------------------------------------
+
+
+def test_the_code_of_a_device(lab: Lab, control: Control) -> None:
+    """The one that is good now, and for how long."""
+    status, answer = ask(control, f"totp?serial=arn:aws:iam::{ACCOUNT}:mfa/alice")
+
+    assert status == 200
+    assert answer["code"] == code_at("JBSWY3DPEHPK3PXP", lab.sandbox.clock.now())
+    assert 1 <= answer["seconds_left"] <= 30
+    assert ask(control, "totp?serial=none")[0] == 404
+
+
+def test_the_keys_of_a_user(lab: Lab, control: Control) -> None:
+    """By name, by name and account, the default one; not of one who does not exist."""
+    assert ask(control, "identity?as=alice")[1]["AccessKeyId"] == lab.user("alice").keys.access_key_id
+    assert ask(control, f"identity?as=admin@{OTHER}")[1]["Arn"] == f"arn:aws:iam::{OTHER}:user/admin"
+    assert ask(control, "identity")[1]["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/admin"
+    for name in ("mallory", f"alice@{OTHER}", "alice@333333333333"):
+        assert ask(control, f"identity?as={name}")[0] == 404
+
+
+CONTAINER = """
+accounts:
+  "111111111111":
+    roles:
+      Task: {trust: {Version: "2012-10-17", Statement: {Effect: Allow,
+        Principal: {Service: ecs-tasks.amazonaws.com}, Action: "sts:AssumeRole"}}}
+      Other: {trust: {Version: "2012-10-17", Statement: {Effect: Allow,
+        Principal: {Service: ec2.amazonaws.com}, Action: "sts:AssumeRole"}}}
+"""
+
+
+def test_container_credentials_are_those_of_a_task(make_lab: LabFactory) -> None:
+    """The role must trust ECS tasks, the token must be the sandbox's; the credentials work."""
+    lab = make_lab(CONTAINER)
+    control = Control(lab.sandbox)
+    token = {"authorization": control.container_token}
+
+    status, answer = ask(control, "container-credentials/Task", headers=token)
+    assert status == 200
+    assert set(answer) == {"RoleArn", "AccessKeyId", "SecretAccessKey", "Token", "Expiration"}
+    keys = Keys(
+        access_key_id=answer["AccessKeyId"], secret_access_key=answer["SecretAccessKey"], session_token=answer["Token"]
+    )
+    assert lab.with_keys(keys).arn.startswith(f"arn:aws:sts::{ACCOUNT}:assumed-role/Task/")
+    for name in (f"{ACCOUNT}/Task", f"arn%3Aaws%3Aiam%3A%3A{ACCOUNT}%3Arole%2FTask"):
+        assert ask(control, f"container-credentials/{name}", headers=token)[0] == 200
+    assert ask(control, "container-credentials/Task")[0] == 401
+    assert ask(control, "container-credentials/Task", headers={"authorization": "x"})[0] == 401
+    assert ask(control, "container-credentials/Other", headers=token)[0] == 403
+    assert ask(control, "container-credentials/None", headers=token)[0] == 404
+
+
+# --- what happened -----------------------------------------------------------------------------------------------
+
+
+def test_a_refusals_reason_can_be_read(lab: Lab, control: Control) -> None:
+    """Which condition key failed, without the external ID."""
+    jump = lab.user("alice").assume(f"arn:aws:iam::{ACCOUNT}:role/team/Jump")
+    target = f"arn:aws:iam::{OTHER}:role/Target"
+    jump.refused_role(target, ExternalId="a-wrong-one")
+
+    _, answer = ask(control, "decisions?last=1")
+
+    (decision,) = answer["decisions"]
+    assert (decision["action"], decision["resource"], decision["is_allowed"]) == ("sts:AssumeRole", target, False)
+    assert decision["decided_by"] == "role trust policy"
+    (failure,) = decision["reasons"][0]["near"][0]["failures"]
+    assert (failure["element"], failure["operator"], failure["key"]) == (
+        "Condition", "StringEquals", "sts:ExternalId"
+    )  # fmt: skip
+    assert "a-wrong-one" not in json.dumps(answer)
+    assert "unique-customer-id" not in json.dumps(answer)
+
+
+def test_a_role_that_is_not_there_is_told_to_people(lab: Lab, control: Control) -> None:
+    """Though the answer to the client does not say it."""
+    lab.user("alice").refused_role(f"arn:aws:iam::{ACCOUNT}:role/Missing")
+
+    assert "no role has this ARN" in json.dumps(ask(control, "decisions?last=1")[1])
+
+
+def test_calls_leave_records_without_secrets(lab: Lab, control: Control) -> None:
+    """CloudTrail's shape; no secret key, session token or value of a secret."""
+    alice = lab.user("alice")
+    jump = alice.assume(f"arn:aws:iam::{ACCOUNT}:role/team/Jump", "s1")
+    admin = lab.user("admin")
+    admin.call("secretsmanager", "CreateSecret", Name="new", SecretString="hidden-value")
+    admin.call("secretsmanager", "GetSecretValue", SecretId="new")
+    lab.user("nobody").refused_role(f"arn:aws:iam::{ACCOUNT}:role/team/Jump")
+
+    records = ask(control, "events")[1]["Records"]
+
+    assume = records[0]
+    assert assume["eventName"] == "AssumeRole"
+    assert assume["userIdentity"]["type"] == "IAMUser"
+    assert assume["userIdentity"]["userName"] == "alice"
+    assert assume["requestParameters"]["roleSessionName"] == "s1"
+    assert assume["responseElements"]["assumedRoleUser"]["arn"] == jump.arn
+    assert assume["responseElements"]["credentials"]["accessKeyId"] == jump.keys.access_key_id
+    assert records[-1]["errorCode"] == "AccessDenied" or records[-2]["errorCode"] == "AccessDenied"
+    text = json.dumps(records)
+    for secret in ("hidden-value", jump.keys.secret_access_key, str(jump.keys.session_token)):
+        assert secret not in text
+
+
+def test_records_are_a_ring(lab: Lab) -> None:
+    """The oldest go."""
+    from dsops.sandbox.events import Events
+
+    lab.sandbox.events = Events(3)
+    for _ in range(5):
+        lab.user("alice").call("sts", "GetCallerIdentity")
+
+    assert len(list(lab.sandbox.events.records())) == 3

@@ -1,0 +1,270 @@
+"""A seed file: what it can hold, and everything that is wrong with one at once."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from dsops.errors import SeedInvalid
+from dsops.sandbox.launch import read_seed_file
+from dsops.sandbox.seed_model import SeedKey
+from dsops.sandbox.seedfile import read_seed
+from tests.sandboxes import ACCOUNT, Keys, Lab
+from tests.unit.sandbox.conftest import LabFactory
+
+
+def problems(text: str) -> list[str]:
+    """`line path: message (hint)` of each problem."""
+    with pytest.raises(SeedInvalid) as caught:
+        read_seed(text, "seed.yaml")
+    return [
+        f"{problem.where.line} {problem.path}: {problem.message}" + (f" ({problem.hint})" if problem.hint else "")
+        for problem in caught.value.problems
+    ]
+
+
+def test_the_least_seed_is_an_account() -> None:
+    """Empty values are empty mappings."""
+    for text in ('accounts: {"123456789012": {}}', 'accounts:\n  "123456789012":\n'):
+        assert [account.account for account in read_seed(text, "seed.yaml").accounts] == ["123456789012"]
+
+
+def test_an_account_id_keeps_its_zeros() -> None:
+    """Also without quotes, as YAML would read it as a number."""
+    assert read_seed("accounts: {012345678901: {}}", "seed.yaml").accounts[0].account == "012345678901"
+
+
+def test_every_problem_is_told_with_its_line() -> None:
+    """Unknown keys with the nearest known one, wrong values with what they should be."""
+    text = """
+acounts: {}
+region: nowhere
+accounts:
+  "12345":
+    userz: {}
+  "111111111111":
+    users:
+      al ice: {source_ip: 300.1.1.1, mfa: {name: a, seed: "018"}, groups: [devs]}
+      bob: {access_key_id: ASIAAAAAAAAAAAAAAAAA, policies: {}}
+    roles:
+      R: {max_session_duration: 60, path: x}
+      S: {trust: {Version: "2012-10-17", Statement: {Effect: Allow, Principal: "*", Actoin: "*"}}}
+    secrets: {"a b": x}
+    binary_secrets: {k: "***"}
+    secret_policies: {none: {Version: "2012-10-17", Statement: {Effect: Deny, Principal: "*", Action: "*"}}}
+"""
+    bob, statement = "accounts.111111111111.users.bob", "accounts.111111111111.roles.S.trust.Statement"
+    assert problems(text) == [
+        "2 acounts: unknown key `acounts` (did you mean `accounts`?)",
+        "3 region: `nowhere` is not a region (such as eu-west-1)",
+        "5 accounts.12345: `12345` is not an account id (12 digits, in quotes)",
+        "6 accounts.12345.userz: unknown key `userz` (did you mean `users`?)",
+        "9 accounts.111111111111.users.al ice: `al ice` is not a name (letters, digits and +=,.@_-)",
+        "9 accounts.111111111111.users.al ice.groups: there is no group `devs` in this account",
+        "9 accounts.111111111111.users.al ice.mfa.seed: `seed` must be base32, such as JBSWY3DPEHPK3PXP",
+        "9 accounts.111111111111.users.al ice.source_ip: `source_ip` must be an IP address",
+        f"10 {bob}.access_key_id: `access_key_id` must be 16 or more of A-Z and 0-9, not ASIA...",
+        f"10 {bob}.policies: this must be a list of policies and ARNs",
+        "12 accounts.111111111111.roles.R.trust: `trust` is missing: a role has a trust policy",
+        "12 accounts.111111111111.roles.R.path: `path` must be like /team/",
+        "12 accounts.111111111111.roles.R.max_session_duration: `max_session_duration` must be between 3600 and 43200",
+        f"13 {statement}.Actoin: `Actoin` is not an element of a policy (did you mean `Action`?)",
+        f"13 {statement}.Action: `Action` is missing",
+        "14 accounts.111111111111.secrets.a b: `a b` is not a secret's name (letters, digits and /_+=.@-)",
+        "15 accounts.111111111111.binary_secrets.k: this must be base64",
+        "16 accounts.111111111111.secret_policies.none: there is no secret of that name",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", '0 : the seed is empty (the least is `accounts: {"123456789012": {}}`)'),
+        ("accounts: {}", "1 accounts: there is no account in it"),
+        ("region: eu-west-1", '1 accounts: `accounts` is missing (add `accounts: {"123456789012": {}}`)'),
+        ("[]", "1 : this must be a mapping"),
+        ("accounts: []", "1 accounts: this must be a mapping"),
+        ('accounts: {"111111111111": {partition: mars}}',
+         "1 accounts.111111111111.partition: there is no partition `mars`"),
+        ('accounts: {"111111111111": {partition: aws-cn, secrets: {a: b}}}',
+         "1 accounts.111111111111.secrets: say in which region: put it under `regions`"),
+        ('accounts: {"111111111111": {secrets: {a: b}, regions: {us-east-1: {secrets: {c: d}}}}}',
+         "1 accounts.111111111111.secrets: put these under `regions.us-east-1` with the others"),
+        ('accounts: {"111111111111": {root: {}}}',
+         "1 accounts.111111111111.root.access_key_id: `access_key_id` is missing"),
+    ],
+)  # fmt: skip
+def test_other_ways_to_be_wrong(text: str, problem: str) -> None:
+    """Each with its line and what to do."""
+    assert problem in problems(text)
+
+
+def test_two_users_can_not_have_one_key() -> None:
+    """The second is told where the first is."""
+    text = """
+accounts:
+  "111111111111":
+    users:
+      a: {access_key_id: AKIAAAAAAAAAAAAAAAAA}
+      b: {access_key_id: AKIAAAAAAAAAAAAAAAAA}
+"""
+    assert problems(text) == [
+        "6 accounts.111111111111.users.b: accounts.111111111111.users.a has the same access_key_id"
+    ]
+
+
+def test_no_value_that_may_be_a_secret_is_told() -> None:
+    """Neither an MFA seed nor a key."""
+    text = 'accounts: {"111111111111": {users: {a: {mfa: {name: m, seed: "0h-secret"}, access_key_id: my-secret}}}}'
+
+    told = "\n".join(problems(text))
+
+    assert "0h-secret" not in told
+    assert "my-secret" not in told
+
+
+def test_everything_that_a_seed_can_hold_is_there(make_lab: LabFactory) -> None:
+    """Each key of the format, seen from outside."""
+    lab = make_lab(f"""
+region: eu-west-1
+default_identity: alice
+accounts:
+  "{ACCOUNT}":
+    root: {{access_key_id: AKIAROOTROOTROOTROOT, secret_access_key: root-secret}}
+    policies:
+      Readers: {{Version: "2012-10-17", Statement: {{Effect: Allow, Action: "iam:Get*", Resource: "*"}}}}
+    groups:
+      devs: {{policies: ["arn:aws:iam::{ACCOUNT}:policy/Readers"]}}
+    users:
+      alice:
+        id: AIDAEXAMPLEEXAMPLE000
+        path: /staff/
+        access_key_id: AKIAALICEALICEALICE0
+        secret_access_key: alice-secret
+        mfa: [{{name: phone}}, {{name: key, path: /hard/}}]
+        source_ip: 192.0.2.1
+        groups: [devs]
+        tags: {{team: blue, level: 3}}
+        policies:
+        - '{{"Version": "2012-10-17", "Statement": {{"Effect": "Allow", "Action": "iam:List*", "Resource": "*"}}}}'
+        - name: named
+          document: {{Version: "2012-10-17", Statement: {{Effect: Allow, Action: "sts:*", Resource: "*"}}}}
+        - arn:aws:iam::aws:policy/SecretsManagerReadWrite
+        boundary: arn:aws:iam::aws:policy/AdministratorAccess
+    roles:
+      R:
+        id: AROAEXAMPLEEXAMPLE000
+        path: /x/
+        source_ip: 192.0.2.2
+        tags: {{a: b}}
+        max_session_duration: 7200
+        boundary: arn:aws:iam::aws:policy/ReadOnlyAccess
+        trust: '{{"Version": "2012-10-17", "Statement": {{"Effect": "Allow", "Principal": "*", "Action": "sts:*"}}}}'
+    secrets: {{text: "007", empty: "", json: {{a: [1, "2"]}}}}
+    binary_secrets: {{raw: AAE=}}
+    secret_policies:
+      text: {{Version: "2012-10-17", Statement: {{Effect: Deny, Principal: "*", Action: "secretsmanager:Put*"}}}}
+    parameters: {{p: v}}
+    regions:
+      us-east-1: {{secrets: {{far: away}}}}
+""")
+    keys = Keys(access_key_id="AKIAALICEALICEALICE0", secret_access_key="alice-secret")
+    alice = lab.with_keys(keys)
+    alice.region = "eu-west-1"
+
+    identity = alice.call("sts", "GetCallerIdentity")
+    assert (identity["Arn"], identity["UserId"]) == (
+        f"arn:aws:iam::{ACCOUNT}:user/staff/alice", "AIDAEXAMPLEEXAMPLE000"
+    )  # fmt: skip
+    user = alice.call("iam", "GetUser")["User"]
+    assert user["PermissionsBoundary"]["PermissionsBoundaryArn"].endswith("AdministratorAccess")
+    assert {tag["Key"]: tag["Value"] for tag in user["Tags"]} == {"team": "blue", "level": "3"}
+    devices = alice.call("iam", "ListMFADevices")["MFADevices"]
+    assert [device["SerialNumber"] for device in devices] == [
+        f"arn:aws:iam::{ACCOUNT}:mfa/phone", f"arn:aws:iam::{ACCOUNT}:mfa/hard/key"
+    ]  # fmt: skip
+    assert alice.call("iam", "ListUserPolicies", UserName="alice")["PolicyNames"] == ["policy-1", "named"]
+    role = alice.call("iam", "GetRole", RoleName="R")["Role"]
+    assert (role["Arn"], role["RoleId"], role["MaxSessionDuration"]) == (
+        f"arn:aws:iam::{ACCOUNT}:role/x/R", "AROAEXAMPLEEXAMPLE000", 7200
+    )  # fmt: skip
+    values = {name: value_of(lab, "eu-west-1", name) for name in ("text", "empty", "json", "raw")}
+    assert values == {"text": "007", "empty": "", "json": '{"a":[1,"2"]}', "raw": b"\x00\x01"}
+    assert value_of(lab, "us-east-1", "far") == "away"
+    admin = lab.user("admin")
+    admin.region = "eu-west-1"
+    denied = admin.refused("secretsmanager", "PutSecretValue", SecretId="text", SecretString="x")
+    assert "explicit deny in a resource-based policy" in denied.message
+    assert admin.call("ssm", "GetParameter", Name="p", WithDecryption=True)["Parameter"]["Type"] == "SecureString"
+    root = lab.with_keys(Keys(access_key_id="AKIAROOTROOTROOTROOT", secret_access_key="root-secret"))
+    assert root.arn.endswith(":root")
+    assert (lab.sandbox.region, lab.sandbox.default_identity) == ("eu-west-1", "alice")
+
+
+def value_of(lab: Lab, region: str, name: str) -> object:
+    """The administrator reads a secret."""
+    admin = lab.user("admin")
+    admin.region = region
+    answer = admin.call("secretsmanager", "GetSecretValue", SecretId=name)
+    return answer.get("SecretString", answer.get("SecretBinary"))
+
+
+def test_admin_is_in_every_account_with_full_rights(make_lab: LabFactory) -> None:
+    """Also when the seed names one, with the keys that it says."""
+    lab = make_lab("""
+accounts:
+  "111111111111": {users: {admin: {access_key_id: AKIAADMINADMINADMIN0, secret_access_key: s}}}
+  "222222222222": {}
+""")
+    assert read_seed('accounts: {"111111111111": {}}', "s").accounts[0].users == ()
+    assert lab.user("admin").keys.access_key_id == "AKIAADMINADMINADMIN0"
+    for account in ("111111111111", "222222222222"):
+        assert lab.user("admin", account).call("iam", "ListUsers")["Users"]
+
+
+def test_another_partition_is_one(make_lab: LabFactory) -> None:
+    """ARNs, regions and keys of China."""
+    lab = make_lab("""
+region: cn-north-1
+accounts:
+  "111111111111":
+    partition: aws-cn
+    users: {alice: {}}
+    roles: {R: {trust: {Version: "2012-10-17", Statement:
+      {Effect: Allow, Principal: {AWS: "arn:aws-cn:iam::111111111111:user/alice"}, Action: "sts:AssumeRole"}}}}
+    secrets: {s: v}
+""")
+    alice = lab.user("alice")
+    assert alice.refused("sts", "GetCallerIdentity").code == "InvalidClientTokenId"
+    alice.region = "cn-north-1"
+    assert alice.arn == "arn:aws-cn:iam::111111111111:user/alice"
+    session = alice.assume("arn:aws-cn:iam::111111111111:role/R")
+    assert session.arn == "arn:aws-cn:sts::111111111111:assumed-role/R/session"
+    assert value_of(lab, "cn-north-1", "s") == "v"
+
+
+def test_what_moto_does_not_take_is_told(make_lab: LabFactory) -> None:
+    """A role whose policy is too much for it: the account is named."""
+    with pytest.raises(SeedInvalid) as caught:
+        make_lab('accounts: {"111111111111": {users: {a: {policies: ["arn:aws:iam::aws:policy/None"]}}}}')
+    assert caught.value.message == "account 111111111111 can't be made"
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: os.PathLike[str]) -> None:
+    """Or that is not UTF-8."""
+    path = os.path.join(tmp_path, "seed.yaml")
+    with pytest.raises(SeedInvalid, match="can't be read"):
+        read_seed_file(path)
+    with open(path, "wb") as file:
+        file.write(b"\xff\xfe")
+    with pytest.raises(SeedInvalid, match="can't be read"):
+        read_seed_file(path)
+
+
+def test_the_demos_seed_is_one() -> None:
+    """The example in the repository."""
+    seed = read_seed_file(os.path.join(os.path.dirname(__file__), "../../../examples/demo/seed.yaml"))
+
+    assert [account.account for account in seed.accounts] == ["111111111111", "222222222222"]
+    assert seed.accounts[0].users[0].key == SeedKey("", "")
