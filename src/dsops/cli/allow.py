@@ -17,14 +17,16 @@ from dsops.stores import StoreTypes
 class Power(NamedTuple):
     """One thing that only an allowed configuration may do."""
 
-    store: str
-    key: str
+    path: str
+    """`secretStores.prod.mfa_process`, `envs.production.LD_PRELOAD`."""
     text: str
+    """As written; a variable's value is not shown."""
+    does: str
     where: Where
 
 
 def powers(config: Config) -> list[Power]:
-    """Every command and foreign address of the configuration, in its order, as written."""
+    """Every command, foreign address and steering variable of the configuration, in its order."""
     types = StoreTypes()
     found: list[Power] = []
     for store in config.stores.values():
@@ -33,8 +35,19 @@ def powers(config: Config) -> list[Power]:
             continue
         written = {name: _text(field.node) for name, field in store.fields.items()}
         found.extend(
-            Power(store.name, key, written[key], store.fields[key].where)
+            Power(
+                f"secretStores.{store.name}.{key}",
+                written[key],
+                "sends credentials to" if key == "endpoint_url" else "runs",
+                store.fields[key].where,
+            )
             for key in configuration.needs_permission(store_type, written)
+        )
+    for environment in config.environments.values():
+        found.extend(
+            Power(f"envs.{environment.name}.{variable.name}", variable.name, "decides which code runs by", variable.where)
+            for variable in environment.variables.values()
+            if configuration.is_steering(variable.name)
         )
     return found
 
@@ -55,8 +68,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     found = powers(config)
     if not arguments.switch("--json"):
         for power in found:
-            does = "sends credentials to" if power.key == "endpoint_url" else "runs"
-            answer(clean(f"{power.where}: store `{power.store}` {does}: {power.text} ({power.key})"))
+            answer(clean(f"{power.where}: {power.path} {power.does}: {power.text}"))
     configuration.allow(config.files, runtime.environ)
     return _show(arguments, config, f"{main} is allowed as it is now" + ("" if found else ", though it needs no leave"))
 
@@ -68,7 +80,7 @@ def _show(arguments: Arguments, config: Config, text: str) -> int:
     is_allowed = not arguments.switch("--revoke")
     files: list[Json] = [{"path": file.path, "sha256": file.sha256} for file in config.files]
     needs: list[Json] = [
-        {"store": each.store, "key": each.key, "text": each.text, "where": each.where._asdict()}
+        {"path": each.path, "does": each.does, "text": each.text, "where": each.where._asdict()}
         for each in powers(config)
     ]
     answer_json({"is_allowed": is_allowed, "files": files, "needs": needs})
@@ -77,9 +89,10 @@ def _show(arguments: Arguments, config: Config, text: str) -> int:
 
 COMMAND = Command(
     help=(
-        "Shows which commands the configuration found here would run, and to which addresses besides AWS's it\n"
-        "would send credentials, and allows that. Any change of the file asks anew. A configuration that is named\n"
-        "(--config, DSOPS_CONFIG) needs no leave."
+        "Shows which commands the configuration found here would run, to which addresses besides AWS's it would\n"
+        "send credentials, and which variables it sets that decide what code runs (LD_PRELOAD, PATH), and allows\n"
+        "that. Any change of the file asks anew. A configuration that is named (--config, DSOPS_CONFIG) needs no\n"
+        "leave."
     ),
     run=_run,
     flags=(CONFIG, Flag("--revoke", "take it back", "switch")),

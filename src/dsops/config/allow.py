@@ -1,7 +1,8 @@
 """Which found configurations may run commands and use foreign addresses: those that the user has allowed as they are.
 
 A file that was found by walking up is somebody's repository. What it may make dsops do without being asked ends where
-it would run a program of its choice, or send credentials to a host of its choice. `dsops allow` remembers a digest of
+it would run a program of its choice, or send credentials to a host of its choice. A variable such as LD_PRELOAD runs a
+program of its choice too, whatever command the user gives. `dsops allow` remembers a digest of
 the paths and contents of all its files: any change asks anew, and so does a copy elsewhere, since a relative command
 is another program there.
 """
@@ -29,6 +30,27 @@ def needs_permission(store_type: StoreType, settings: Settings) -> tuple[str, ..
         if key.kind == "command" or (key.kind == "url" and isinstance(setting, str) and _is_foreign(setting)):
             found.append(key.name)
     return tuple(found)
+
+
+# What makes a loader, a shell, an interpreter or git run something else; AWS's own two may name a credential_process.
+_STEERING = frozenset(
+    """
+    PATH BASH_ENV ENV PROMPT_COMMAND PS4 IFS SHELLOPTS BASHOPTS GLIBC_TUNABLES GCONV_PATH LOCPATH
+    PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONINSPECT PYTHONBREAKPOINT PYTHONUSERBASE
+    NODE_OPTIONS NODE_PATH PERL5OPT PERL5LIB PERLLIB PERL5DB RUBYOPT RUBYLIB PHPRC PHP_INI_SCAN_DIR
+    JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS _JAVA_OPTIONS CLASSPATH
+    EDITOR VISUAL PAGER MANPAGER BROWSER LESSOPEN LESSCLOSE SSH_ASKPASS SUDO_ASKPASS
+    GIT_SSH GIT_SSH_COMMAND GIT_ASKPASS GIT_EDITOR GIT_PAGER GIT_EXTERNAL_DIFF GIT_EXEC_PATH GIT_PROXY_COMMAND
+    GIT_TEMPLATE_DIR GIT_CONFIG GIT_CONFIG_GLOBAL GIT_CONFIG_SYSTEM GIT_CONFIG_COUNT GIT_CONFIG_PARAMETERS
+    AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE
+    """.split()
+)
+_STEERING_BEGINNINGS = ("LD_", "DYLD_", "BASH_FUNC_")
+
+
+def is_steering(variable: str) -> bool:
+    """Whether an environment variable of that name decides which code the command runs."""
+    return variable in _STEERING or variable.startswith(_STEERING_BEGINNINGS)
 
 
 def is_allowed(files: tuple[SourceFile, ...], environ: Mapping[str, str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsops.arn import parse_arn, partition_of_region
-from dsops.config import needs_permission
+from dsops.config import is_steering, needs_permission
 from dsops.document import Document, Scalar, parse_json
 from dsops.endpoint import parse_address
 from dsops.errors import LimitExceeded, NotAllowed, PolicyInvalid, Where
@@ -49,13 +49,23 @@ def check_allowed(store_type: StoreType, settings: Settings, place: Place, findi
         setting = settings[name]
         address = parse_address(setting) if isinstance(setting, str) else None
         message = f"would send credentials to {address.authority}" if address else "would run a command"
-        findings.add(
-            NotAllowed,
-            place.where(name),
-            place.path_of(name),
-            f"this configuration was found, not named, and {message}",
-            "read it, then `dsops allow`, or name the file with --config",
-        )
+        _add_not_allowed(message, place.where(name), place.path_of(name), findings)
+
+
+def check_variable_allowed(name: str, where: Where, path: str, findings: Findings) -> None:
+    """Finds a variable by which a configuration that was only found would choose the code that a command runs."""
+    if is_steering(name):
+        _add_not_allowed(f"{name} decides which code a command runs", where, path, findings)
+
+
+def _add_not_allowed(what: str, where: Where, path: str, findings: Findings) -> None:
+    findings.add(
+        NotAllowed,
+        where,
+        path,
+        f"this configuration was found, not named, and {what}",
+        "read it, then `dsops allow`, or name the file with --config",
+    )
 
 
 def check_assume_role(step: Step, place: Place, findings: Findings) -> None:

@@ -12,7 +12,7 @@ from dsops.model import Config, Environment, Text, Variable
 from dsops.plan.drafts import Draft, Drafts, region_missing
 from dsops.plan.findings import Findings
 from dsops.plan.fingerprint import ambient_fingerprint, session_fingerprint
-from dsops.plan.limits import check_assume_role, check_chain
+from dsops.plan.limits import check_assume_role, check_chain, check_variable_allowed
 from dsops.plan.mfa import share_mfa_sessions
 from dsops.plan.references import canonical_reference, count_calls
 from dsops.plan.types import Ambient, Fingerprint, Plan, PlannedVariable, SecretReference, Step
@@ -108,6 +108,8 @@ class _Planner:
         reads = []
         literals: dict[str, PlannedVariable] = {}
         for variable in environment.variables.values():
+            if not self._config.is_allowed:
+                check_variable_allowed(variable.name, variable.where, f"{path}.{variable.name}", self._findings)
             if variable.reference is None:
                 literals[variable.name] = self._literal(variable, f"{path}.{variable.name}")
                 continue

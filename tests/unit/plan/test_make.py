@@ -331,3 +331,15 @@ secretStores:
     plan = plan_of(text, store="r")
     assert plan.steps["r"].settings["external_id"] == Secret("unique-customer-id-12345")
     assert "unique-customer-id-12345" not in repr(plan)
+
+
+@pytest.mark.parametrize("name", ["LD_PRELOAD", "PATH", "BASH_ENV", "GIT_SSH_COMMAND", "AWS_CONFIG_FILE"])
+def test_a_found_configuration_steers_no_program(name: str) -> None:
+    """A variable by which it would choose the code that a command runs has to be allowed; others have not."""
+    text = f"envs:\n  e:\n    {name}: {{literal: /tmp/theirs}}\n    PATHS: {{literal: mine}}\n"
+
+    with pytest.raises(NotAllowed) as caught:
+        plan_of(text, environment="e", is_allowed=False)
+
+    assert [(problem.where.line, problem.path) for problem in caught.value.problems] == [(3, f"envs.e.{name}")]
+    assert plan_of(text, environment="e", is_allowed=True).variables
