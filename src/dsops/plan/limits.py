@@ -130,7 +130,13 @@ def _check_policy_grammar(field: Field, path: str, findings: Findings) -> None:
     document = (
         parse_json(field.node.text, field.where.file) if isinstance(field.node, Scalar) else Document(field.node, ())
     )
-    for problem in check_policy(document, "session", file=field.where.file).problems:
+    checked = check_policy(document, "session", file=field.where.file)
+    if checked.policy is not None and all(each.effect == "Deny" for each in checked.policy.statements):
+        findings.notes.append(
+            f"{path} ({field.where}) only denies: the session may do nothing at all, since it gets what the policy "
+            "and the role both allow; add an Allow statement"
+        )
+    for problem in checked.problems:
         # A block text starts on the line after its key, others on it: only the policy's own line is sure.
         where = field.where if is_text else problem.where
         line = f" (line {problem.where.line} of the policy)" if is_text else ""

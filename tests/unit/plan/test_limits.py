@@ -248,3 +248,12 @@ def test_a_source_identity_has_2_to_256_characters(value: str, *, is_good: bool)
     else:
         with pytest.raises(LimitExceeded):
             plan_of(text, store="r")
+
+
+def test_a_session_policy_that_only_denies_is_noted() -> None:
+    """It is valid and leaves nothing, so it is planned with a word; one Allow beside the Deny needs none."""
+    both = POLICY.replace("[{", '[{"Effect": "Allow", "Action": "*", "Resource": "*"}, {')
+
+    (note,) = plan_of(store(f"session_policy: '{POLICY}'"), store="r").notes
+    assert "only denies" in note
+    assert plan_of(store(f"session_policy: '{both}'"), store="r").notes == ()
