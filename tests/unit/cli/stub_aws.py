@@ -1,0 +1,139 @@
+"""STS and Secrets Manager on loopback, as much of them as a command-line test needs, and `dsops` as a real process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.stubs.aws import STS_NAMESPACE, assume_role_answer, json_answer, json_error, parameters_of, sts_error
+from tests.stubs.server import Answer, Seen, StubServer
+
+CONFIG = """\
+version: 1
+secretStores:
+  target:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::111122223333:role/Target
+    role_session_name: test
+    external_id: the-external-id
+  secrets:
+    type: aws.secretsmanager
+    region: us-east-1
+    credentials_from: target
+envs:
+  production:
+    TOKEN: {from: {store: secrets, key: prod/token}}
+    PLAIN: {literal: info}
+  plain:
+    PLAIN: {literal: info}
+  keys:
+    AWS_ACCESS_KEY_ID: {from: "target:access_key_id"}
+    AWS_SECRET_ACCESS_KEY: {from: "target:secret_access_key"}
+    AWS_SESSION_TOKEN: {from: "target:session_token"}
+  odd:
+    EMPTY: {from: {store: secrets, key: prod/empty}}
+    BINARY: {from: {store: secrets, key: prod/binary}}
+    QUOTED: {from: {store: secrets, key: prod/quoted}}
+  broken:
+    NUL: {from: {store: secrets, key: prod/nul}}
+  missing:
+    PRESENT: {from: {store: secrets, key: prod/token}}
+    ABSENT: {from: {store: secrets, key: prod/absent}}
+    OPTIONAL: {from: {store: secrets, key: prod/absent}, optional: true}
+  optional:
+    OPTIONAL: {from: {store: secrets, key: prod/absent}, optional: true}
+    PRESENT: {from: {store: secrets, key: prod/token}}
+"""
+
+QUOTED = "it's \"$HOME\" `id` \\ \n end"
+
+SECRETS: Mapping[str, Mapping[str, object]] = {
+    "prod/token": {"SecretString": "hush-token"},
+    "prod/empty": {"SecretString": ""},
+    "prod/binary": {"SecretBinary": "/v8B"},
+    "prod/quoted": {"SecretString": QUOTED},
+    "prod/nul": {"SecretString": "hush\0nul"},
+}
+BINARY = b"\xfe\xff\x01"
+
+
+class StubAws:
+    """A server that gives one role's session and these secrets; with `denies` it refuses the role."""
+
+    def __init__(self, *, denies: bool = False) -> None:
+        self.denies = denies
+        self.server = StubServer(self._answer)
+
+    def __enter__(self) -> StubAws:
+        self.server.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.__exit__()
+
+    @property
+    def calls(self) -> list[str]:
+        """The actions that were called, in order."""
+        return [_action(seen) for seen in self.server.seen]
+
+    def _answer(self, seen: Seen) -> Answer:
+        action = _action(seen)
+        if action == "AssumeRole":
+            if self.denies:
+                return sts_error("AccessDenied", "User: arn:aws:iam::1:user/a is not authorized to perform: sts:AssumeRole")
+            return assume_role_answer(expiration="2099-01-01T00:00:00Z")
+        if action == "GetCallerIdentity":
+            return Answer(
+                body=f"""<GetCallerIdentityResponse xmlns="{STS_NAMESPACE}"><GetCallerIdentityResult>
+                <Arn>arn:aws:iam::111122223333:user/ada</Arn><UserId>AIDAEXAMPLE</UserId>
+                <Account>111122223333</Account></GetCallerIdentityResult></GetCallerIdentityResponse>""".encode(),
+                headers=(("Content-Type", "text/xml"),),
+            )
+        name = json.loads(seen.body)["SecretId"]
+        if name not in SECRETS:
+            return json_error("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+        arn = f"arn:aws:secretsmanager:us-east-1:111122223333:secret:{name}-AbCdEf"
+        return json_answer({"ARN": arn, "Name": name, "VersionId": "v1", **SECRETS[name]})
+
+
+def _action(seen: Seen) -> str:
+    target = seen.header("X-Amz-Target")
+    return target.rpartition(".")[2] if target else parameters_of(seen)["Action"]
+
+
+class Dsops:
+    """The real program in a folder of its own, with long-term keys and a configuration."""
+
+    def __init__(self, folder: Path, aws: StubAws | None = None) -> None:
+        self.folder = folder
+        (folder / "dsops.yaml").write_text(CONFIG)
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ["HOME"],
+            "AWS_ACCESS_KEY_ID": "AKIAEXAMPLEEXAMPLE01",
+            "AWS_SECRET_ACCESS_KEY": "hush-base-key",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        if aws is not None:
+            self.environ["AWS_ENDPOINT_URL"] = aws.server.url
+
+    def command(self, *words: str) -> list[str]:
+        """The command line that starts it."""
+        return [sys.executable, "-c", "import sys; from dsops.cli import main; sys.exit(main())", *words]
+
+    def run(self, *words: str, **environ: str) -> subprocess.CompletedProcess[bytes]:
+        """Runs it to its end, without a terminal."""
+        return subprocess.run(
+            self.command(*words),
+            cwd=self.folder,
+            env={**self.environ, **environ},
+            capture_output=True,
+            check=False,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+        )

@@ -1,0 +1,80 @@
+"""What a cold `dsops exec --no-agent` imports: a set, which does not flicker as milliseconds do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.unit.cli.stub_aws import Dsops, StubAws
+
+PROGRAM = """
+import os, sys
+before = set(sys.modules)
+def execve(*_):
+    os.write(1, "\\n".join(sorted(set(sys.modules) - before)).encode())
+    os._exit(0)
+os.execve = execve
+from dsops.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+OURS = """
+dsops dsops.arn dsops.aws dsops.aws.ambient dsops.aws.answer dsops.aws.client dsops.aws.network dsops.aws.refusal
+dsops.aws.secretsmanager dsops.aws.sts dsops.aws.transport dsops.aws.wire dsops.cache dsops.cli dsops.cli.command
+dsops.cli.exec dsops.cli.project dsops.cli.world dsops.config dsops.config.allow dsops.config.environments
+dsops.config.files dsops.config.find dsops.config.problems dsops.config.references dsops.config.sections
+dsops.config.stores dsops.credentials dsops.document dsops.document.yaml_reader dsops.endpoint dsops.environment
+dsops.errors dsops.interpolate dsops.model dsops.plan dsops.plan.drafts dsops.plan.findings dsops.plan.fingerprint
+dsops.plan.limits dsops.plan.make dsops.plan.mfa dsops.plan.references dsops.plan.types dsops.process dsops.resolve
+dsops.resolve.identity dsops.resolve.resolver dsops.resolve.sessions dsops.runtime dsops.schema dsops.schema.aws
+dsops.schema.check dsops.schema.key dsops.schema.local dsops.secret dsops.startup dsops.stores
+dsops.stores.aws_secretsmanager dsops.stores.aws_sts dsops.stores.endpoints dsops.stores.fields
+dsops.stores.interface dsops.tasks dsops.transform dsops.transform.apply dsops.transform.extract
+dsops.transform.parse
+"""
+
+OTHERS = """
+pycurl yaml yaml._yaml yaml.composer yaml.constructor yaml.cyaml yaml.dumper yaml.emitter yaml.error yaml.events
+yaml.loader yaml.nodes yaml.parser yaml.reader yaml.representer yaml.resolver yaml.scanner yaml.serializer
+yaml.tokens
+"""
+
+# `importlib` is a name for what every interpreter has loaded already. `math` and `warnings` go with newer versions.
+STANDARD = """
+base64 binascii collections copyreg datetime enum errno functools gc heapq importlib itertools json keyword operator
+pwd pyexpat re reprlib select signal struct types
+"""
+STANDARD_IN_SOME = "math warnings"
+
+
+def imported(dsops: Dsops, *words: str) -> set[str]:
+    """The modules that are loaded when the command takes over, besides those of a bare interpreter."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", PROGRAM, *words],
+        cwd=dsops.folder, env=dsops.environ, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return set(done.stdout.split())
+
+
+def test_a_cold_run_imports_exactly_this(tmp_path: Path) -> None:
+    """One role and one secret. A new name here has to be worth its milliseconds: docs/decisions/0014-startup.md."""
+    with StubAws() as aws:
+        modules = imported(Dsops(tmp_path, aws), "exec", "--no-agent", "--env", "production", "--", "true")
+        assert aws.calls == ["AssumeRole", "GetSecretValue"]
+    standard = {name.partition(".")[0] for name in modules} & sys.stdlib_module_names
+    public = {name for name in standard if not name.startswith("_")}
+    assert {name for name in modules if name.partition(".")[0] == "dsops"} == set(OURS.split())
+    assert {name for name in modules if name.partition(".")[0] in {"pycurl", "yaml"}} == set(OTHERS.split())
+    assert public - set(STANDARD_IN_SOME.split()) == set(STANDARD.split())
+    known = standard | {"dsops", "pycurl", "yaml"}
+    # What compiled modules leave behind: Cython's runtime, and its ABI module.
+    strangers = {name for name in modules if name.partition(".")[0] not in known and "cython" not in name}
+    assert strangers == set()
+
+
+def test_a_run_without_aws_imports_no_transport(tmp_path: Path) -> None:
+    """An environment of literals needs neither libcurl nor a store's code."""
+    modules = imported(Dsops(tmp_path), "exec", "--env", "plain", "--", "true")
+    assert modules & {"pycurl", "pyexpat", "dsops.aws.sts", "dsops.stores.aws_sts"} == set()
+    assert "dsops.process" in modules
