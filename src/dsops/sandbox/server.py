@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import socket
 import sys
 import traceback
 from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ from dsops.sandbox.wire import HttpAnswer, HttpRequest
 
 LOOPBACK = "127.0.0.1"
 _THREADS = 8
+_BACKLOG = 1024
 _CLOSING_SECONDS = 5
 
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
@@ -67,25 +69,21 @@ class Server:
 
         self.sandbox = sandbox
         self.control = Control(sandbox)
-        try:
-            self._server = create_server(
-                application(sandbox, self.control), host=host, port=port, threads=_THREADS, ident="dsops-sandbox",
-                max_request_body_size=MAX_BODY + 65536, clear_untrusted_proxy_headers=True, backlog=1024,
-            )  # fmt: skip
-        except OSError as error:
-            raise SandboxUnavailable(
-                f"the sandbox can't listen on {host}:{port}",
-                why=error.strerror or str(error),
-                hint="choose another port with --port; 0 takes a free one",
-            ) from error
+        listener = _listen(host, port)
+        self._server = create_server(
+            application(sandbox, self.control), sockets=[listener], threads=_THREADS, ident="dsops-sandbox",
+            max_request_body_size=MAX_BODY + 65536, clear_untrusted_proxy_headers=True,
+            backlog=_BACKLOG,
+        )  # fmt: skip
         self.host = host
-        self.port: int = self._server.effective_port
+        self.port: int = listener.getsockname()[1]
         self._thread: Thread | None = None
 
     @property
     def url(self) -> str:
         """What AWS_ENDPOINT_URL is set to."""
-        return f"http://{LOOPBACK if self.host in {'0.0.0.0', ''} else self.host}:{self.port}"  # noqa: S104
+        host = {"0.0.0.0": LOOPBACK, "": LOOPBACK, "::": "::1"}.get(self.host, self.host)  # noqa: S104
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     def run(self) -> None:
         """Serves until the process is interrupted."""
@@ -116,6 +114,18 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise SandboxUnavailable(
+            f"the sandbox can't listen on {host}:{port}",
+            why=error.strerror or str(error),
+            hint="choose another port with --port; 0 takes a free one",
+        ) from error
 
 
 def _guarded(work: Callable[[], Answered], request: HttpRequest) -> Answered:
