@@ -36,7 +36,8 @@ class _Line(NamedTuple):
 def complete(words: Sequence[str], runtime: Runtime) -> tuple[str, ...]:
     """Lines for a shell's script: `candidate<TAB>meaning`, or `:files`, or `:command` and where that begins.
 
-    The last word is the one at the cursor; positions count `dsops` as 0. bash passes `--env=pro` as three words, the others as one.
+    The last word is the one at the cursor; positions count `dsops` as 0. bash passes `--env=pro` as three words, the
+    others as one.
     """
     words = list(words) or [""]
     # `dsops --env <cursor>` has no command yet.

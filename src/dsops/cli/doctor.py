@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from dsops.aws.client import Client, make_client
-from dsops.aws.sts import get_caller_identity
+from dsops.aws.sts import Identity, get_caller_identity
 from dsops.cache import CredentialCache
 from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command
 from dsops.cli.credentials import expiration_text
@@ -18,12 +18,12 @@ from dsops.cli.world import DONE
 from dsops.credentials import Credentials
 from dsops.errors import CheckFailed, ConfigError, DsopsError
 from dsops.model import Config
-from dsops.plan import Ambient, Plan, SecretReference, Step
-from dsops.resolve import Resolver
+from dsops.plan import Plan, SecretReference, Step
+from dsops.resolve import Resolver, Trial
 from dsops.runtime import Event, Runtime
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
-from dsops.tasks import settle
+from dsops.tasks import gather, settle, spawn
 
 Status = Literal["ok", "failed", "skipped"]
 
@@ -97,52 +97,68 @@ async def _try(plans: list[Plan], runtime: Runtime) -> list[Check]:
     client, cache = make_client(listening), CredentialCache(runtime.now)
     plans = plans or [Plan("", (), {}, {"": base_identity(runtime)}, 0, ())]
     examinations = [Examination(plan, Resolver(plan, listening, client, cache)) for plan in plans]
-    works = [_try_bases(each, client, sources) for each in examinations]
-    works += [_try_stores(each, runtime) for each in examinations]
     checks: dict[str, Check] = {}
-    for found in await settle(*works):
-        if isinstance(found, DsopsError):
-            raise found
+    for found in await gather(*[_try_all_of(each, client, sources) for each in examinations]):
         for check in found:
             checks.setdefault(check.name, check)
     return list(checks.values())
 
 
-async def _try_bases(examined: Examination, client: Client, sources: Mapping[str, str]) -> list[Check]:
-    """One check for each base identity that the plan uses: whether AWS knows it."""
-
-    async def ask(profile: str, ambient: Ambient) -> Check:
-        credentials = await examined.resolver.base(profile)
-        endpoint = base_endpoint(client.runtime)
-        identity = await get_caller_identity(client, credentials, endpoint)
-        source = sources.get(credentials.masked_key_id, ambient.source)
-        return Check(_base_name(profile), "ok", f"{identity.arn} from {source}{_left(credentials, client.runtime)}")
-
-    bases = examined.plan.ambient
-    found = await settle(*[ask(profile, ambient) for profile, ambient in bases.items()])
+async def _try_all_of(examined: Examination, client: Client, sources: Mapping[str, str]) -> list[Check]:
+    """One check for each base identity of the plan, and one for each of its stores, tried side by side."""
+    bases = list(examined.plan.ambient)
+    asking = [_ask(examined.resolver, profile, client) for profile in bases]
+    trial = await spawn(examined.resolver.trial())
+    asked = dict(zip(bases, await settle(*asking), strict=True))
     return [
-        Check(_base_name(profile), "failed", each.message, (each,)) if isinstance(each, DsopsError) else each
-        for profile, each in zip(bases, found, strict=True)
+        *[_base_check(profile, found, examined.plan, sources, client.runtime) for profile, found in asked.items()],
+        *_store_checks(examined.plan, await trial, asked, client.runtime),
     ]
 
 
-async def _try_stores(examined: Examination, runtime: Runtime) -> list[Check]:
-    """One check for each store of the plan."""
-    sessions, outcomes = await examined.resolver.trial()
-    failed: dict[int, str] = {}
-    checks = []
-    for step in examined.plan.steps.values():
-        name = f"store {step.name}" + (f" ({examined.plan.environment})" if step.name in outcomes else "")
-        errors = _errors(sessions.get(step.name), outcomes.get(step.name))
-        below = failed.get(id(errors[0])) if errors else None
-        if below:
-            checks.append(Check(name, "skipped", f"needs {below}"))
+class Base(NamedTuple):
+    """Base credentials, and whose they are."""
+
+    credentials: Credentials
+    identity: Identity
+
+
+async def _ask(resolver: Resolver, profile: str, client: Client) -> Base:
+    credentials = await resolver.base(profile)
+    return Base(credentials, await get_caller_identity(client, credentials, base_endpoint(client.runtime)))
+
+
+def _base_check(
+    profile: str, found: Base | DsopsError, plan: Plan, sources: Mapping[str, str], runtime: Runtime
+) -> Check:
+    if isinstance(found, DsopsError):
+        return Check(_base_name(profile), "failed", found.message, (found,))
+    source = sources.get(found.credentials.masked_key_id, plan.ambient[profile].source)
+    detail = f"{found.identity.arn} from {source}{_left(found.credentials, runtime)}"
+    return Check(_base_name(profile), "ok", detail)
+
+
+def _store_checks(
+    plan: Plan, trial: Trial, asked: Mapping[str, Base | DsopsError], runtime: Runtime
+) -> Iterator[Check]:
+    """What became of each store; one that failed only because of what it needs is skipped, and says what that is."""
+    culprits: dict[int, str] = {}
+    for step in plan.steps.values():
+        session, outcomes = trial.sessions.get(step.name), trial.outcomes.get(step.name)
+        name = f"store {step.name}" + ("" if outcomes is None else f" ({plan.environment})")
+        errors = _errors(session, outcomes)
+        base = None if step.credentials_from else asked.get(step.profile)
+        if errors and isinstance(base, DsopsError) and errors[0].code == base.code:
+            culprits.setdefault(id(errors[0]), _base_name(step.profile))
+        culprit = culprits.get(id(errors[0])) if errors else None
+        if culprit:
+            culprits[id(errors[0])] = f"store {step.name}"
+            yield Check(name, "skipped", f"needs {culprit}")
         elif errors:
-            failed.update((id(error), f"store {step.name}") for error in errors)
-            checks.append(Check(name, "failed", errors[0].message, errors))
+            culprits.update((id(error), f"store {step.name}") for error in errors)
+            yield Check(name, "failed", errors[0].message, errors)
         else:
-            checks.append(Check(name, "ok", _detail(step, sessions.get(step.name), outcomes.get(step.name), runtime)))
-    return checks
+            yield Check(name, "ok", _detail(step, session, outcomes, runtime))
 
 
 _Outcomes = Mapping[SecretReference, Secret | DsopsError] | DsopsError | None

@@ -73,9 +73,11 @@ def clean(text: str) -> str:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns under their headings, two spaces apart, with nothing at the end of a line."""
-    lines = [[clean(cell) for cell in row] for row in (headings, *rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
+    """Columns under their headings, two spaces apart, with nothing at the end of a line; empty columns are left out."""
+    cells = [[clean(cell) for cell in row] for row in rows]
+    kept = [column for column in range(len(headings)) if not cells or any(row[column] for row in cells)]
+    lines = [[row[column] for column in kept] for row in (list(headings), *cells)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(kept))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Flag
 from dsops.cli.output import answer_bytes
 from dsops.cli.project import fetch, load_config, plan_environment
@@ -26,7 +24,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if out == STDOUT:
         answer_bytes(text)
     else:
-        write_private(os.path.join(runtime.folder, out), text)
+        write_private(out, text)
     return 0
 
 
