@@ -8,7 +8,7 @@ from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command,
 from dsops.cli.output import answer_bytes, answer_json
 from dsops.cli.project import environment_name, fetch, load_config, plan_environment
 from dsops.cli.world import DONE
-from dsops.errors import SecretNotFound, VariableUnknown, nearest
+from dsops.errors import SecretNotFound, ValueUnusable, VariableUnknown, nearest
 from dsops.model import Config
 from dsops.render import text_of
 from dsops.runtime import Runtime
@@ -33,7 +33,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         text = text_of(name, value, "JSON")
         answer_json({"variable": name, "environment": environment, "source": variable.source, "value": text})
     else:
-        answer_bytes(_bytes(value))
+        answer_bytes(_bytes(name, value))
     return 0
 
 
@@ -55,9 +55,15 @@ def _only(config: Config, environment_name: str, variable_name: str) -> Config:
     return config._replace(environments={**config.environments, environment_name: alone})
 
 
-def _bytes(value: Secret) -> bytes:
+def _bytes(name: str, value: Secret) -> bytes:
     """The value as it is; on a terminal with a newline, so that the prompt does not stick to it."""
-    data = value.reveal_bytes()
+    try:
+        data = value.reveal_bytes()
+    except UnicodeEncodeError:
+        # From None: the error carries the value.
+        raise ValueUnusable(
+            f"the value of `{name}` can't be printed", why="it holds half of a UTF-16 surrogate pair"
+        ) from None
     return data + b"\n" if os.isatty(1) else data
 
 

@@ -1,0 +1,119 @@
+"""docs/reference/cli.md says what the program says: every command, every flag's variable, every exit code.
+
+Help blocks are compared by tests/scripts/test_documents.py; this is about what must be there.
+DSOPS_UPDATE_GOLDEN=1 writes the page anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dsops.cli import COMMANDS, load
+from dsops.cli.command import COMMON, Command, Flag
+from dsops.cli.help import command_text
+from tests.scripts.test_scripts import UPDATE
+
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "cli.md"
+
+HEAD = """\
+# The command line
+
+    dsops COMMAND [FLAGS] ...
+
+Flags are written `--name VALUE` or `--name=VALUE` and are never abbreviated; they may stand before the command's name, too.
+Each flag can be set by a variable, which the command line overrides; a switch is on for `1`, `true`, `yes`, `on`, off for
+`0`, `false`, `no`, `off`, and an empty variable is none. stdout carries only the answer. Errors, notes and progress go to
+stderr, questions to the terminal.
+
+This page is made from the program (`tests/unit/cli/test_reference.py`).
+
+## Exit codes
+
+| code | meaning |
+|---|---|
+| 0 | all is well |
+| 1 | a bug of dsops |
+| 2 | the configuration or the command line is wrong |
+| 3 | no credentials, or access was denied |
+| 4 | a secret could not be resolved |
+| 5 | a service was unreachable, or asked to slow down |
+| 6 | a check found something: `validate`, `doctor` |
+| 130 | ended by Ctrl-C |
+
+`dsops exec` and `dsops sandbox run` give back the code of the command that they run, 128 + n when signal n ended it. Their
+own codes: 124 for `--timeout`, 126 for a command that can't be executed, 127 for one that was not found, and 125 for every
+other failure of dsops itself; the error's code says which. `dsops help CODE` explains an error's code.
+
+## Variables
+
+| variable | flag | of |
+|---|---|---|
+"""
+
+
+def every_command() -> Iterator[tuple[str, Command]]:
+    """Name and command, members of families too; those that people call."""
+    for name, entry in COMMANDS.items():
+        command = load(name)
+        if isinstance(command, Command):
+            if entry.summary:
+                yield name, command
+        else:
+            yield from ((f"{name} {member}", each) for member, each in command.commands.items())
+
+
+def variables() -> dict[str, tuple[Flag, list[str]]]:
+    """Variable -> its flag, and the commands that have it."""
+    found: dict[str, tuple[Flag, list[str]]] = {}
+    for name, command in every_command():
+        for flag in command.flags:
+            found.setdefault(flag.variable, (flag, []))[1].append(name)
+    for flag in COMMON:
+        found[flag.variable] = (flag, ["every command"])
+    return dict(sorted(found.items()))
+
+
+def page() -> str:
+    """The page as it has to be."""
+    table = "".join(
+        f"| `{variable}` | `{flag.name}` | {', '.join(names)} |\n" for variable, (flag, names) in variables().items()
+    )
+    blocks = "".join(
+        f"\n## dsops {name}\n\n```console\n$ dsops {name} --help\n{command_text(name, command)}\n```\n"
+        for name, command in every_command()
+    )
+    return f"{HEAD}{table}{blocks}"
+
+
+def test_the_page_is_what_the_program_says() -> None:
+    """A flag that is added, renamed or reworded changes the page."""
+    if UPDATE:
+        PAGE.write_text(page(), encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == page()
+
+
+def test_each_variable_means_one_flag() -> None:
+    """Two flags that share a variable would have to take the same values: `--format` of two commands does not."""
+    for variable in variables():
+        flags = {
+            (flag.name, flag.kind, flag.choices)
+            for _, command in every_command()
+            for flag in command.flags + COMMON
+            if flag.variable == variable
+        }
+        assert len(flags) == 1, variable
+
+
+@pytest.mark.parametrize(("name", "command"), list(every_command()), ids=lambda each: each if isinstance(each, str) else "")
+def test_each_flag_has_a_variable_and_a_help(name: str, command: Command) -> None:
+    """`DSOPS_*`, and words that begin small and end without a full stop."""
+    assert command.help
+    names = [flag.name for flag in command.flags + COMMON]
+    assert len(set(names)) == len(names), name
+    for flag in command.flags + COMMON:
+        assert flag.variable.startswith("DSOPS_")
+        assert flag.help
+        assert not flag.help.endswith(".")
