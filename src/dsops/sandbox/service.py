@@ -21,6 +21,7 @@ from dsops.sandbox.probe import probe
 from dsops.sandbox.refusals import invalid_token, refusal
 from dsops.sandbox.resources import Resources
 from dsops.sandbox.route import Route, find_route, wants_json_error
+from dsops.sandbox.secret_rules import check_secret_call
 from dsops.sandbox.secrets import read_batch, read_secret
 from dsops.sandbox.sessions import Sessions
 from dsops.sandbox.sts import Sts, check_role_arn
@@ -136,11 +137,11 @@ class Sandbox:
 
             return json_answer(read_batch(self.vault, caller, parameters, check))
         region = caller.region
-        if "SecretId" in parameters:
+        secret = self.vault.find_secret(turn.text("SecretId") or turn.text("Name"), Place(account, region))
+        check_secret_call(turn.operation, parameters, secret)
+        if secret is not None and "SecretId" in parameters:
             # The full ARN: what was allowed is what moto finds, whatever form of the name was sent.
-            secret = self.vault.find_secret(turn.text("SecretId"), Place(account, region))
-            if secret is not None:
-                parameters["SecretId"], region = secret.arn, secret.region
+            parameters["SecretId"], region = secret.arn, secret.region
         return self._moto("secretsmanager", turn, parameters, account, region)
 
     def _perform_iam(self, turn: Turn) -> HttpAnswer:

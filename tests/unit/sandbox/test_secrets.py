@@ -154,6 +154,34 @@ def test_a_secret_scheduled_for_deletion_is_not_read(lab: Lab) -> None:
     assert read(reader, "prod/db")
 
 
+def test_a_secret_marked_for_deletion_is_closed(lab: Lab) -> None:
+    """It can't be written to or made anew, and can be described and restored."""
+    admin = lab.user("admin")
+    admin.call("secretsmanager", "DeleteSecret", SecretId="prod/db")
+
+    refused = admin.refused("secretsmanager", "PutSecretValue", SecretId="prod/db", SecretString="x")
+    assert refused.message == "You can't perform this operation on the secret because it was marked for deletion."
+    again = admin.refused("secretsmanager", "CreateSecret", Name="prod/db", SecretString="x")
+    assert (again.code, again.message) == (
+        "InvalidRequestException",
+        "You can't create this secret because a secret with this name is already scheduled for deletion.",
+    )
+    assert admin.call("secretsmanager", "DescribeSecret", SecretId="prod/db")["DeletedDate"]
+
+
+def test_names_have_an_alphabet(lab: Lab) -> None:
+    """In AWS's words; a name that is taken is taken."""
+    admin = lab.user("admin")
+
+    refused = admin.refused("secretsmanager", "CreateSecret", Name="a b", SecretString="x")
+    assert (refused.code, refused.message) == (
+        "ValidationException",
+        "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!",
+    )
+    taken = admin.refused("secretsmanager", "CreateSecret", Name="prod/db", SecretString="x")
+    assert taken.code == "ResourceExistsException"
+
+
 # --- who may -----------------------------------------------------------------------------------------------------
 
 
@@ -257,6 +285,27 @@ def test_across_accounts_both_must_allow_and_the_key_must_be_ones_own(lab: Lab) 
     refused = guest.refused("secretsmanager", "GetSecretValue", SecretId=default)
     assert refused.code == "InvalidRequestException"
     assert "default KMS" in refused.message
+
+
+@pytest.mark.parametrize("policy", ["no json", "{}", '{"Statement": {"Effect": "Allow", "Action": "*"}}'])
+def test_a_malformed_resource_policy_is_not_written(lab: Lab, policy: str) -> None:
+    """MalformedPolicyDocumentException."""
+    refused = lab.user("admin").refused(
+        "secretsmanager", "PutResourcePolicy", SecretId="prod/db", ResourcePolicy=policy
+    )
+
+    assert refused.code == "MalformedPolicyDocumentException"
+
+
+def test_a_public_policy_can_be_blocked(lab: Lab) -> None:
+    """When it is asked for."""
+    admin = lab.user("admin")
+    wish = {"SecretId": "prod/db", "ResourcePolicy": policy_for("*")}
+
+    assert admin.refused("secretsmanager", "PutResourcePolicy", BlockPublicPolicy=True, **wish).code == (
+        "PublicPolicyException"
+    )
+    admin.call("secretsmanager", "PutResourcePolicy", **wish)
 
 
 # --- batches -----------------------------------------------------------------------------------------------------

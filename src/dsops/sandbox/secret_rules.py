@@ -1,0 +1,56 @@
+"""What Secrets Manager checks before it writes that moto does not: names, secrets marked for deletion, policies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from dsops.document import parse_json
+from dsops.iam.policy import check_policy
+from dsops.sandbox.refusals import refusal
+from dsops.sandbox.vault import StoredSecret
+
+_NAME = re.compile(r"[A-Za-z0-9/_+=.@!-]{1,512}")
+_CLOSED_WHEN_DELETED = frozenset(
+    {"PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage", "RotateSecret", "CancelRotateSecret",
+     "PutResourcePolicy", "TagResource", "UntagResource", "ReplicateSecretToRegions"}
+)  # fmt: skip
+
+
+def check_secret_call(operation: str, parameters: Mapping[str, object], secret: StoredSecret | None) -> None:
+    """Raises SandboxRefusal for what AWS refuses; `secret` is the one that is named, None when there is none."""
+    if operation == "CreateSecret":
+        _check_new(str(parameters["Name"]), secret)
+    if secret is not None and secret.is_deleted and operation in _CLOSED_WHEN_DELETED:
+        raise refusal(
+            "InvalidRequestException",
+            "You can't perform this operation on the secret because it was marked for deletion.",
+        )
+    if operation == "PutResourcePolicy":
+        _check_policy(str(parameters["ResourcePolicy"]), is_public_blocked=bool(parameters.get("BlockPublicPolicy")))
+
+
+def _check_new(name: str, secret: StoredSecret | None) -> None:
+    if not _NAME.fullmatch(name):
+        raise refusal(
+            "ValidationException",
+            "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!",
+        )
+    if secret is not None and secret.is_deleted:
+        raise refusal(
+            "InvalidRequestException",
+            "You can't create this secret because a secret with this name is already scheduled for deletion.",
+        )
+
+
+def _check_policy(text: str, *, is_public_blocked: bool) -> None:
+    checked = check_policy(parse_json(text, "policy"), "resource", name="policy")
+    if checked.policy is None:
+        raise refusal("MalformedPolicyDocumentException", f"This resource policy is not valid: {checked.aws_message}")
+    for statement in checked.policy.statements:
+        principals = statement.principals
+        is_public = statement.effect == "Allow" and principals is not None and principals.is_everyone
+        if is_public and is_public_blocked and not statement.conditions:
+            raise refusal(
+                "PublicPolicyException", "You can't attach a resource policy that gives everyone access to the secret."
+            )

@@ -1,0 +1,75 @@
+"""moto is tried out before anybody is served: one that drops something stops the sandbox."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from dsops.errors import SandboxUnavailable
+from dsops.sandbox.backends import iam_models
+from dsops.sandbox.service import Sandbox
+
+
+def test_this_moto_is_one_that_holds_everything() -> None:
+    """And nothing of the trial is left."""
+    sandbox = Sandbox()
+
+    assert not sandbox.world.partitions
+    assert sandbox.world.long_term_key("AKIAPROBE") is None
+
+
+def forget(name: str) -> Any:  # moto's methods take and give whatever they like
+    """A method of moto's backend that does nothing."""
+
+    def method(*_: object, **__: object) -> None:
+        return None
+
+    method.__name__ = name
+    return method
+
+
+@pytest.mark.parametrize(
+    "method", ["put_role_policy", "put_user_policy", "put_group_policy", "attach_user_policy", "add_user_to_group"]
+)
+def test_a_moto_that_drops_a_policy_is_refused(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """Whatever is put in must come out."""
+    monkeypatch.setattr(iam_models().IAMBackend, method, forget(method))
+
+    with pytest.raises(SandboxUnavailable) as caught:
+        Sandbox()
+    assert "polic" in caught.value.why
+    assert "dsops[sandbox]" in caught.value.hint
+
+
+def test_a_moto_that_renamed_an_attribute_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here the boundary of roles, as a property that can't be set."""
+    role = iam_models().Role
+    original = role.__init__
+
+    def renamed(self: Any, *arguments: object, **named: object) -> None:  # moto's Role
+        original(self, *arguments, **named)
+        self.boundary_arn = self.permissions_boundary_arn
+
+    monkeypatch.setattr(role, "__init__", renamed)
+    monkeypatch.setattr(role, "permissions_boundary_arn", property(lambda _: None, lambda _, __: None), raising=False)
+
+    with pytest.raises(SandboxUnavailable) as caught:
+        Sandbox()
+    assert "policies of a role" in caught.value.why
+
+
+def test_starting_loads_no_service_that_nobody_asked_for() -> None:
+    """Neither SSM (0.7 s and 125 MB) nor a web framework of moto's own; nor the pipeline of dsops."""
+    code = (
+        "import sys; from dsops.sandbox.launch import open_server; from dsops.sandbox.seed_model import Seed; "
+        "server = open_server(Seed()); print(' '.join(sorted(sys.modules)))"
+    )
+    loaded = set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
+
+    assert {"moto.iam.models", "moto.secretsmanager.models", "waitress"} <= loaded
+    unwanted = {"moto.ssm", "moto.ec2", "moto.s3", "moto.sts", "moto.server", "flask", "pyotp", "jwt", "signxml"}
+    assert not loaded & unwanted
+    assert not [name for name in loaded if name.startswith(("dsops.config", "dsops.plan", "dsops.stores", "dsops.aws"))]
