@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from dsops.cli.command import Command, Group, is_on, parse
+from dsops.cli.command import COMMON, CONFIG, ENVIRONMENT, NO_AGENT, Command, Group, is_on, parse
 from dsops.cli.world import DONE, ignore, real_runtime
 from dsops.errors import CommandFailed, DsopsError, UsageError, nearest
 from dsops.runtime import Event
@@ -49,6 +49,13 @@ COMMANDS: Mapping[str, Entry] = {
 }
 
 
+_MEANT = {
+    "run": "exec", "check": "validate", "lint": "validate", "export": "render", "env": "render", "list": "stores",
+    "providers": "stores", "show": "plan", "trust": "allow", "whoiam": "whoami", "version": "--version",
+}  # fmt: skip
+"""What other tools call it."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line and gives its exit code; every error has become a message on stderr by then."""
     words = list(sys.argv[1:] if argv is None else argv)
@@ -66,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def load(name: str) -> Command | Group:
     """The command of that name, its module imported."""
     if name not in COMMANDS:
-        meant = nearest(name, COMMANDS)
+        meant = _MEANT.get(name) or nearest(name, COMMANDS)
         hint = f"did you mean `dsops {meant}`?" if meant else "`dsops --help` lists the commands"
         raise UsageError(f"there is no command `{name}`", hint=hint)
     module = __import__(COMMANDS[name].module, fromlist=["COMMAND"])
@@ -86,8 +93,25 @@ def _dispatch(words: list[str]) -> int:
     if position >= len(words) or words[position].startswith("-"):
         from dsops.cli.help import show_overview
 
-        return show_overview(is_asked=position < len(words))
+        is_asked = position < len(words)
+        if not is_asked:
+            _refuse_flags(words)
+        return show_overview(is_asked=is_asked)
+    if words[position] not in COMMANDS:
+        _refuse_flags(words[:position])
     return _run(words[position], words[:position] + words[position + 1:])
+
+
+def _refuse_flags(words: Sequence[str]) -> None:
+    """Refuses a flag before the command's name that not every command has: what follows it is not the command."""
+    flags = (CONFIG, ENVIRONMENT, NO_AGENT, *COMMON)
+    known = [name for flag in flags for name in (flag.name, flag.short) if name] + ["--help", "--version"]
+    for word in words:
+        name = word.partition("=")[0]
+        if name.startswith("-") and name not in known:
+            meant = nearest(name, known)
+            hint = f"did you mean `{meant}`?" if meant else "flags of a command stand behind its name"
+            raise UsageError(f"there is no flag `{name}` before the command", hint=hint)
 
 
 def _run(name: str, words: list[str]) -> int:
@@ -104,7 +128,7 @@ def _run(name: str, words: list[str]) -> int:
                 return show_group(name, command, is_asked=bool(words))
             name, command = f"{name} {member}", command.commands[member]
         failure_code = command.own_failure_code
-        arguments = parse(command, words, os.environ)
+        arguments = parse(command, words, os.environ, name=name)
         if arguments.is_help:
             from dsops.cli.help import show_command
 

@@ -45,7 +45,7 @@ def powers(config: Config) -> list[Power]:
         )
     for environment in config.environments.values():
         found.extend(
-            Power(f"envs.{environment.name}.{variable.name}", variable.name, "decides which code runs by", variable.where)
+            Power(f"envs.{environment.name}.{variable.name}", variable.name, "decides which code runs", variable.where)
             for variable in environment.variables.values()
             if configuration.is_steering(variable.name)
         )

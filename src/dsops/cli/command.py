@@ -132,12 +132,13 @@ COMMON = (
 )
 
 
-def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str]) -> Arguments:
+def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str], *, name: str = "") -> Arguments:
     """What those words, and for the flags not among them those variables, ask of the command.
 
     A flag is written `--name VALUE` or `--name=VALUE`, never abbreviated; the last one of a name counts.
-    Raises UsageError.
+    Raises UsageError; its hints name the command by `name`: `sandbox run`.
     """
+    called = f"dsops {name}" if name else "dsops COMMAND"
     flags = command.flags + COMMON
     by_name = {name: flag for flag in flags for name in (flag.name, flag.short) if name}
     given: dict[str, str] = {}
@@ -152,16 +153,17 @@ def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str]) -> 
         if word in {"--help", "-h"}:
             return Arguments({}, {}, (), is_help=True)
         if word.startswith("-") and word != "-":
-            name, equals, value = word.partition("=")
-            flag = by_name.get(name) or _refuse_flag(name, by_name)
+            written, equals, value = word.partition("=")
+            flag = by_name.get(written) or _refuse_flag(written, by_name, called)
             if flag.kind == "switch":
-                value = _switch(value, name) if equals else "1"
+                value = _switch(value, written) if equals else "1"
             elif not equals:
                 value = _next_word(argv, position, flag)
                 position += 1
-            given[flag.name] = _checked(flag, value, f"`{name}`")
+            given[flag.name] = _checked(flag, value, f"`{written}`")
         elif command.takes_command:
-            _refuse_words_before_dashes(argv, position - 1)
+            may_be_environment = ENVIRONMENT.name in by_name and ENVIRONMENT.name not in given
+            _refuse_words_before_dashes(argv, position - 1, may_be_environment=may_be_environment)
             words.extend(argv[position - 1:])
             break
         else:
@@ -171,13 +173,16 @@ def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str]) -> 
     }
     if command.takes_command:
         return Arguments(values, {}, tuple(words))
-    return Arguments(values, _operands(command, words), ())
+    return Arguments(values, _operands(command, words, called), ())
 
 
-def _refuse_flag(name: str, by_name: Mapping[str, Flag]) -> NoReturn:
-    meant = nearest(name, by_name)
-    hint = f"did you mean `{meant}`?" if meant else "`--help` lists the flags"
-    raise UsageError(f"there is no flag `{name}`", hint=hint)
+def _refuse_flag(written: str, by_name: Mapping[str, Flag], called: str) -> NoReturn:
+    meant = nearest(written, by_name)
+    if len(written) == len("-e"):
+        alike = [name for name in by_name if name.startswith(f"-{written}")]
+        meant = alike[0] if len(alike) == 1 else ""
+    hint = f"did you mean `{meant}`?" if meant else f"`{called} --help` lists the flags"
+    raise UsageError(f"there is no flag `{written}`", hint=hint)
 
 
 def _next_word(argv: Sequence[str], position: int, flag: Flag) -> str:
@@ -188,23 +193,25 @@ def _next_word(argv: Sequence[str], position: int, flag: Flag) -> str:
     return argv[position]
 
 
-def _refuse_words_before_dashes(argv: Sequence[str], position: int) -> None:
+def _refuse_words_before_dashes(argv: Sequence[str], position: int, *, may_be_environment: bool) -> None:
     """Without `--` the first word begins the command; with one further on nobody knows what was meant."""
     if "--" in argv[position:]:
         word = argv[position]
         raise UsageError(
             f"`{word}` stands before `--`",
             why="what follows `--` is the command, and only flags may stand before it",
-            hint=f"an environment is named by `--env {word}`; a command begins after the first `--`",
+            hint=f"an environment is named by `--env {word}`; a command begins after the first `--`"
+            if may_be_environment
+            else f"write `--` in front of `{word}` if the command begins there",
         )
 
 
-def _operands(command: Command, words: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def _operands(command: Command, words: Sequence[str], called: str) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     left = list(words)
     for operand in command.operands:
         if operand.is_required and not left:
-            raise UsageError(f"{operand.name} is missing", hint=f"{operand.name} is {operand.help}")
+            raise UsageError(f"{operand.name} is missing", hint=f"write `{called} {operand.name}`: {operand.help}")
         taken = left if operand.is_repeatable else left[:1]
         left = left[len(taken):]
         for word in taken:
@@ -212,7 +219,10 @@ def _operands(command: Command, words: Sequence[str]) -> dict[str, tuple[str, ..
                 raise UsageError(f"{operand.name} can't be `{word}`", hint=_one_of(operand.choices))
         found[operand.name] = tuple(taken)
     if left:
-        raise UsageError(f"`{left[0]}` is one word too many", hint="`--help` shows what the command takes")
+        hint = f"`{called} --help` shows what the command takes"
+        if any(flag.name == ENVIRONMENT.name for flag in command.flags):
+            hint = f"an environment is named by `--env {'NAME' if command.operands else left[0]}`; {hint}"
+        raise UsageError(f"`{left[0]}` is one word too many", hint=hint)
     return found
 
 

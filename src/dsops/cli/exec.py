@@ -8,7 +8,7 @@ from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command,
 from dsops.cli.project import fetch, load_config, plan_environment
 from dsops.cli.world import DONE
 from dsops.environment import child_environment, encode
-from dsops.errors import UsageError
+from dsops.errors import CommandNotFound, UsageError
 from dsops.plan import Plan
 from dsops.process import find_command, replace
 from dsops.runtime import Runtime
@@ -47,7 +47,12 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 def _find_early(arguments: Arguments, plan: Plan, runtime: Runtime) -> None:
     """Refuses a command that does not exist before any call is made, unless the plan itself decides where to look."""
     if all(variable.name != "PATH" for variable in plan.variables):
-        find_command(arguments.command[0], runtime.environ.get("PATH"))
+        try:
+            find_command(arguments.command[0], runtime.environ.get("PATH"))
+        except CommandNotFound as error:
+            if arguments.command[0] == plan.environment:
+                error.retell(error.message, hint=f"an environment is named by `--env {plan.environment}`")
+            raise
 
 
 COMMAND = Command(

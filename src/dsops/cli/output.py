@@ -35,7 +35,7 @@ def answer_bytes(data: bytes) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise FileNotWritten("stdout can't be written to", why=error.strerror or "") from error
+        raise FileNotWritten("stdout can't be written to", why=(error.strerror or "").lower()) from error
 
 
 def answer_json(value: Json) -> None:
@@ -56,12 +56,15 @@ def note(text: str) -> None:
 
 
 def tell(text: str) -> None:
-    """Puts lines on stderr; a stderr that nobody reads is no reason to fail."""
+    """Puts lines on stderr; one that is closed, full or read by nobody is no reason to fail."""
+    if sys.stderr is None:
+        return
     try:
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
     except OSError:
-        pass
+        # Else Python tries the rest once more at its end, and that failure becomes the exit code: 120.
+        sys.stderr = None  # type: ignore[assignment]  # as where there is none from the beginning
 
 
 def clean(text: str) -> str:

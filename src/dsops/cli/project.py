@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dsops import tasks
 from dsops.aws.client import make_client
 from dsops.cache import CredentialCache
-from dsops.cli.command import Arguments
+from dsops.cli.command import ENVIRONMENT, Arguments
 from dsops.config import load
 from dsops.errors import EnvironmentUnknown
 from dsops.model import Config
@@ -43,11 +43,21 @@ def environment_name(config: Config, arguments: Arguments) -> str:
     names = list(config.environments)
     if len(names) == 1:
         return names[0]
+    file = config.files[0].path.rpartition(os.sep)[2]
     raise EnvironmentUnknown(
         "no environment is named",
-        why=f"the configuration has {', '.join(names)}" if names else "the configuration has none",
-        hint="name one with --env, or set `default_env`" if names else "add one under `envs`",
+        why=f"{file} has {', '.join(names)}" if names else f"{file} has none",
+        hint=_how_to_name(names, arguments.command) if names else f"add one under `envs:` in {file}",
     )
+
+
+def _how_to_name(names: list[str], command: tuple[str, ...]) -> str:
+    """The flag to write; where it was written in the wrong place, that one."""
+    if command and command[0] in names:
+        return f"write `--env {command[0]}`, and the command after `--`"
+    if any(word == ENVIRONMENT.name or word.startswith(f"{ENVIRONMENT.name}=") for word in command):
+        return "write `--env` before the command: behind it, it belongs to the command"
+    return f"write `--env {names[0]}`, or `default_env: {names[0]}` into the file"
 
 
 def plan_environment(config: Config, arguments: Arguments, runtime: Runtime) -> Plan:

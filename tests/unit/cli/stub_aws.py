@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 from tests.stubs.aws import STS_NAMESPACE, assume_role_answer, json_answer, json_error, parameters_of, sts_error
 from tests.stubs.server import Answer, Seen, StubServer
@@ -69,7 +70,7 @@ class StubAws:
         self.denies = denies
         self.server = StubServer(self._answer)
 
-    def __enter__(self) -> StubAws:
+    def __enter__(self) -> Self:
         self.server.__enter__()
         return self
 
@@ -85,7 +86,8 @@ class StubAws:
         action = _action(seen)
         if action == "AssumeRole":
             if self.denies:
-                return sts_error("AccessDenied", "User: arn:aws:iam::1:user/a is not authorized to perform: sts:AssumeRole")
+                message = "User: arn:aws:iam::111122223333:user/ada is not authorized to perform: sts:AssumeRole"
+                return sts_error("AccessDenied", message)
             return assume_role_answer(expiration="2099-01-01T00:00:00Z")
         if action == "GetCallerIdentity":
             return Answer(

@@ -81,11 +81,12 @@ def test_flags_that_stand_there_already_are_not_offered_again(folder: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("line", "position"), [("dsops exec -- ", "2"), ("dsops exec --env staging -- git lo", "4"), ("dsops exec gi x", "1")]
+    ("line", "position"),
+    [("dsops exec -- ", "3"), ("dsops exec --env staging -- git lo", "5"), ("dsops exec gi x", "2")],
 )
 def test_the_command_is_the_shells_to_complete(line: str, position: str, folder: Path) -> None:
     """From its first word on; positions count `dsops` itself as 0."""
-    assert offered(line, folder) == [":command", str(int(position) + 1)]
+    assert offered(line, folder) == [":command", position]
 
 
 def test_variables_count_as_flags_do(folder: Path) -> None:

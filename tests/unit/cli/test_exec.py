@@ -1,4 +1,4 @@
-"""`dsops exec` as a real process against AWS on loopback: what the command gets, and every code that it can end with."""
+"""`dsops exec` as a real process against AWS on loopback: what the command gets, and every code it can end with."""
 
 from __future__ import annotations
 

@@ -23,10 +23,10 @@ HEAD = """\
 
     dsops COMMAND [FLAGS] ...
 
-Flags are written `--name VALUE` or `--name=VALUE` and are never abbreviated; they may stand before the command's name, too.
-Each flag can be set by a variable, which the command line overrides; a switch is on for `1`, `true`, `yes`, `on`, off for
-`0`, `false`, `no`, `off`, and an empty variable is none. stdout carries only the answer. Errors, notes and progress go to
-stderr, questions to the terminal.
+Flags are written `--name VALUE` or `--name=VALUE` and are never abbreviated; they may stand before the command's
+name, too. Each flag can be set by a variable, which the command line overrides; a switch is on for `1`, `true`, `yes`,
+`on`, off for `0`, `false`, `no`, `off`, and an empty variable is none. stdout carries only the answer. Errors, notes
+and progress go to stderr, questions to the terminal.
 
 This page is made from the program (`tests/unit/cli/test_reference.py`).
 
@@ -43,9 +43,9 @@ This page is made from the program (`tests/unit/cli/test_reference.py`).
 | 6 | a check found something: `validate`, `doctor` |
 | 130 | ended by Ctrl-C |
 
-`dsops exec` and `dsops sandbox run` give back the code of the command that they run, 128 + n when signal n ended it. Their
-own codes: 124 for `--timeout`, 126 for a command that can't be executed, 127 for one that was not found, and 125 for every
-other failure of dsops itself; the error's code says which. `dsops help CODE` explains an error's code.
+`dsops exec` gives back the code of the command that it runs, 128 + n when signal n ended it. Its own codes: 124 for
+`--timeout`, 126 for a command that can't be executed, 127 for one that was not found, and 125 for every other failure of
+dsops itself; the error's code says which. `dsops help CODE` explains an error's code.
 
 ## Variables
 
@@ -107,7 +107,7 @@ def test_each_variable_means_one_flag() -> None:
         assert len(flags) == 1, variable
 
 
-@pytest.mark.parametrize(("name", "command"), list(every_command()), ids=lambda each: each if isinstance(each, str) else "")
+@pytest.mark.parametrize(("name", "command"), [pytest.param(*each, id=each[0]) for each in every_command()])
 def test_each_flag_has_a_variable_and_a_help(name: str, command: Command) -> None:
     """`DSOPS_*`, and words that begin small and end without a full stop."""
     assert command.help

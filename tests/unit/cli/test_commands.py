@@ -1,0 +1,257 @@
+"""The commands that talk to AWS, as real processes against it on loopback: what they print, and what they never do."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.terminal import Terminal
+from tests.unit.cli.stub_aws import BINARY, QUOTED, Dsops, StubAws
+
+MFA_CONFIG = """\
+version: 1
+secretStores:
+  mfa:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::111122223333:role/Target
+    serial_number: arn:aws:iam::111122223333:mfa/ada
+    token_code: ${MFA_TOKEN}
+envs:
+  production:
+    KEY: {from: "mfa:access_key_id"}
+"""
+
+
+@pytest.fixture
+def aws() -> Iterator[StubAws]:
+    """STS and Secrets Manager."""
+    with StubAws() as server:
+        yield server
+
+
+@pytest.fixture
+def dsops(tmp_path: Path, aws: StubAws) -> Dsops:
+    """The program."""
+    return Dsops(tmp_path, aws)
+
+
+class TestGet:
+    """One variable, and nothing else."""
+
+    def test_the_value_is_printed_byte_for_byte(self, dsops: Dsops) -> None:
+        """No newline is added to what another program reads; empty and binary values are values."""
+        for name, value in (("QUOTED", QUOTED.encode()), ("BINARY", BINARY), ("EMPTY", b"")):
+            done = dsops.run("get", "--env", "odd", name)
+            assert (done.returncode, done.stdout, done.stderr) == (0, value, b"")
+
+    def test_only_what_that_variable_needs_is_fetched(self, dsops: Dsops, aws: StubAws) -> None:
+        """A literal costs no call, and another variable's missing secret does not matter."""
+        assert dsops.run("get", "--env", "production", "PLAIN").stdout == b"info"
+        assert aws.calls == []
+        assert dsops.run("get", "--env", "missing", "PRESENT").stdout == b"hush-token"
+
+    def test_an_optional_one_without_a_secret_is_an_error(self, dsops: Dsops) -> None:
+        """An empty answer would look like an empty value."""
+        done = dsops.run("get", "--env", "optional", "OPTIONAL")
+        assert (done.returncode, done.stdout) == (4, b"")
+        assert b"error[secret.not-found]" in done.stderr
+
+    def test_json_says_where_it_comes_from_and_holds_only_text(self, dsops: Dsops) -> None:
+        """Bytes that are not UTF-8 can't be JSON: that is said, not replaced."""
+        done = dsops.run("get", "--env", "odd", "QUOTED", "--json")
+        assert json.loads(done.stdout) == {
+            "variable": "QUOTED",
+            "environment": "odd",
+            "source": "store://secrets/prod/quoted",
+            "value": QUOTED,
+        }
+        done = dsops.run("get", "--env", "odd", "BINARY", "--json")
+        assert (done.returncode, done.stdout) == (4, b"")
+        assert b"base64_encode" in done.stderr
+
+    def test_on_a_terminal_the_prompt_does_not_stick_to_it(self, dsops: Dsops) -> None:
+        """There a newline follows."""
+        with Terminal(["env", "-C", str(dsops.folder), *dsops.command("get", "--env", "plain", "PLAIN")]) as terminal:
+            terminal.expect("info\r\n")
+
+
+class TestRender:
+    """A file with an environment in it."""
+
+    def test_a_failure_touches_no_file(self, dsops: Dsops) -> None:
+        """The old file stays as it was when a secret is missing."""
+        path = dsops.folder / ".env"
+        path.write_text("OLD=1\n")
+        done = dsops.run("render", "--env", "missing", "--out", ".env")
+        assert (done.returncode, done.stdout) == (4, b"")
+        assert path.read_text() == "OLD=1\n"
+        assert {each.name for each in dsops.folder.iterdir()} == {".env", "dsops.yaml"}
+
+    def test_an_unknown_format_costs_no_call(self, dsops: Dsops, aws: StubAws) -> None:
+        """It is refused before AWS is asked."""
+        assert dsops.run("render", "--env", "production", "--out", "x.txt").returncode == 2
+        assert aws.calls == []
+
+    def test_what_a_format_can_not_hold_is_refused_by_name(self, dsops: Dsops) -> None:
+        """A NUL in a shell, and bytes in dotenv."""
+        done = dsops.run("render", "--env", "broken", "--format", "shell")
+        assert (done.returncode, done.stdout) == (4, b"")
+        assert b"`NUL`" in done.stderr
+        assert b"hush" not in done.stderr
+        assert dsops.run("render", "--env", "odd").returncode == 4
+        assert dsops.run("render", "--env", "odd", "--format", "shell").returncode == 0
+
+
+class TestCredentials:
+    """A store's session for another program."""
+
+    def test_a_secret_store_gives_what_it_reads_with(self, dsops: Dsops, aws: StubAws) -> None:
+        """No secret is read for that."""
+        value = json.loads(dsops.run("credentials", "secrets").stdout)
+        assert (value["access_key_id"], value["store"]) == ("ASIAEXAMPLEEXAMPLE01", "secrets")
+        assert aws.calls == ["AssumeRole"]
+
+    def test_env_is_read_by_a_shell(self, dsops: Dsops) -> None:
+        """`eval` gives the four variables; what was there before is gone."""
+        line = f'eval "$({" ".join(map(_quoted, dsops.command("credentials", "target", "--format", "env")))})"; env -0'
+        environ = {**dsops.environ, "AWS_SESSION_TOKEN": ""}
+        done = subprocess.run(["sh", "-c", line], cwd=dsops.folder, env=environ, capture_output=True, check=True)
+        pairs = dict(each.split("=", 1) for each in done.stdout.decode().split("\0") if each)
+        assert pairs["AWS_ACCESS_KEY_ID"] == "ASIAEXAMPLEEXAMPLE01"
+        assert pairs["AWS_SECRET_ACCESS_KEY"] == "se/cret+of+the+session"
+        assert pairs["AWS_SESSION_TOKEN"] == "token/of+the/session=="
+        assert pairs["AWS_CREDENTIAL_EXPIRATION"] == "2099-01-01T00:00:00Z"
+
+    def test_process_is_what_aws_expects(self, dsops: Dsops) -> None:
+        """AWS SDKs and Tools Reference Guide, "Process credential provider"."""
+        assert json.loads(dsops.run("credentials", "target", "--format", "process").stdout) == {
+            "Version": 1,
+            "AccessKeyId": "ASIAEXAMPLEEXAMPLE01",
+            "SecretAccessKey": "se/cret+of+the+session",
+            "SessionToken": "token/of+the/session==",
+            "Expiration": "2099-01-01T00:00:00Z",
+        }
+
+    def test_too_little_time_left_is_refused(self, dsops: Dsops) -> None:
+        """A session that ends sooner than the caller needs is not handed out."""
+        assert dsops.run("credentials", "target", "--min-ttl", "60").returncode == 0
+        done = dsops.run("credentials", "target", "--min-ttl", "1e10")
+        assert (done.returncode, done.stdout) == (3, b"")
+        assert b"error[credentials.too-little-time]" in done.stderr
+
+    def test_a_store_without_credentials_is_refused(self, dsops: Dsops) -> None:
+        """It is the command line that is wrong."""
+        (dsops.folder / "dsops.yaml").write_text("version: 1\nsecretStores: {lit: {type: literal, values: {a: b}}}\n")
+        done = dsops.run("credentials", "lit")
+        assert done.returncode == 2
+        assert b"its type is literal" in done.stderr
+
+
+class TestMfa:
+    """A code that only a person has."""
+
+    @pytest.fixture
+    def dsops(self, tmp_path: Path, aws: StubAws) -> Dsops:
+        """The program, with a role behind MFA."""
+        program = Dsops(tmp_path, aws)
+        (tmp_path / "dsops.yaml").write_text(MFA_CONFIG)
+        return program
+
+    def test_without_a_terminal_it_fails_at_once_and_says_what_to_set(self, dsops: Dsops, aws: StubAws) -> None:
+        """No call is made, and nobody waits."""
+        started = time.monotonic()
+        done = dsops.run("exec", "--", "true")
+        assert time.monotonic() - started < 5  # with the start of an interpreter on a busy machine
+        assert done.returncode == 125
+        assert b"error[mfa.required]" in done.stderr
+        assert b"MFA_TOKEN" in done.stderr
+        assert aws.calls == []
+
+    def test_the_code_of_the_environment_is_sent_with_its_zeros(self, dsops: Dsops, aws: StubAws) -> None:
+        """It is a text of six digits."""
+        assert dsops.run("exec", "--", "true", MFA_TOKEN="012345").returncode == 0
+        assert b"TokenCode=012345" in aws.server.seen[0].body
+
+    def test_a_person_is_asked_on_the_terminal_not_on_stdout_or_stderr(self, dsops: Dsops, aws: StubAws) -> None:
+        """Everything else may be redirected: stdout belongs to the answer."""
+        line = 'cd "$1"; shift; "$@" < /dev/null > out 2> err; echo "code $?"'
+        environ = [f"{name}={value}" for name, value in dsops.environ.items()]
+        command = ["env", "-i", *environ, *dsops.command("get", "KEY")]
+        with Terminal(["bash", "-c", line, "bash", str(dsops.folder), *command]) as terminal:
+            terminal.expect("arn:aws:iam::111122223333:mfa/ada")
+            terminal.type("054321\n")
+            assert "054321" not in terminal.expect("code 0")
+        assert (dsops.folder / "out").read_text() == "ASIAEXAMPLEEXAMPLE01"
+        assert (dsops.folder / "err").read_text() == ""
+        assert b"TokenCode=054321" in aws.server.seen[0].body
+
+
+SECRETS = (
+    b"hush",
+    b"se/cret+of+the+session",
+    b"token/of+the/session",
+    b"the-external-id",
+    QUOTED.encode(),
+)
+
+
+@pytest.mark.parametrize("outcome", ["works", "denied"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["validate", "--env", "production"],
+        ["plan", "--env", "production"],
+        ["plan", "--env", "odd"],
+        ["stores"],
+        ["allow"],
+        ["doctor"],
+        ["doctor", "--env", "missing"],
+        ["whoami"],
+        ["whoami", "target"],
+        ["exec", "--env", "production", "--", "true"],
+        ["exec", "--env", "broken", "--", "true"],
+        ["exec", "--env", "missing", "--", "true"],
+        ["exec", "--env", "odd", "--", "no-such-command"],
+        ["render", "--env", "broken"],
+        ["get", "--env", "missing", "ABSENT"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("extra", [[], ["--json"], ["--verbose", "--debug"]], ids=["", "json", "debug"])
+def test_no_value_is_printed_by_what_is_not_asked_for_one(
+    words: list[str], extra: list[str], outcome: str, tmp_path: Path
+) -> None:
+    """Neither a secret, nor a key, nor the external ID: on stdout, on stderr, when it works and when it fails."""
+    with StubAws(denies=outcome == "denied") as aws:
+        done = Dsops(tmp_path, aws).run(words[0], *extra, *words[1:])
+    assert done.returncode in {0, 3, 4, 6, 125, 127}
+    for secret in SECRETS:
+        assert secret not in done.stdout + done.stderr
+
+
+def test_a_terminal_sees_progress_that_goes_away(tmp_path: Path, aws: StubAws) -> None:
+    """One line, erased before the command writes."""
+    dsops = Dsops(tmp_path, aws)
+    environ = [f"{name}={value}" for name, value in dsops.environ.items()]
+    program = dsops.command("exec", "--env", "production", "--", "echo", "ran")
+    with Terminal(["env", "-C", str(tmp_path), "-i", *environ, *program]) as terminal:
+        shown = terminal.expect("ran")
+    assert "store secrets: 1 of 1 read" in shown
+    assert shown.endswith("\r\x1b[Kran")
+
+
+def _quoted(word: str) -> str:
+    return "'" + word.replace("'", "'\\''") + "'"
+
+
+def test_home_is_not_needed(tmp_path: Path, aws: StubAws) -> None:
+    """A container may have no HOME."""
+    dsops = Dsops(tmp_path, aws)
+    del dsops.environ["HOME"]
+    assert dsops.run("exec", "--env", "production", "--", "true").returncode == 0
