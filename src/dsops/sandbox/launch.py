@@ -27,7 +27,7 @@ def read_seed_file(path: str) -> Seed:
         with open(path, encoding="utf-8") as file:
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        why = (error.strerror or "").lower() if isinstance(error, OSError) else "it is not UTF-8"
         raise SeedInvalid(f"the seed {path} can't be read", why=why or str(error)) from error
     return read_seed(text, path)
 

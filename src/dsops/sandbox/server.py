@@ -123,7 +123,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise SandboxUnavailable(
             f"the sandbox can't listen on {host}:{port}",
-            why=error.strerror or str(error),
+            why=(error.strerror or str(error)).lower(),
             hint="choose another port with --port; 0 takes a free one",
         ) from error
 
