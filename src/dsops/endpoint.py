@@ -23,7 +23,10 @@ _HOST_NAME = pattern(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?\Z")
 # One slash between segments and no `.` or `..`: signers differ in what they make of those.
 _PATH = pattern(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~!$&'()*+,;=:%-]+)*/?\Z")
 _IPV6 = pattern(r"\[[0-9A-Fa-f:.]{2,45}\]\Z")
-_LOOPBACK_IPV4 = pattern(r"127(?:\.[0-9]{1,3}){3}\Z")
+# 127.0.0.256 is no address but a name, which a resolver may look up in somebody's domain.
+_LOOPBACK_IPV4 = pattern(r"127(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}\Z")
+# What stands between a service and AWS's domain in AWS's own names; `s3` there makes it somebody's bucket.
+_REGION_OF_AWS = pattern(r"(?:[a-z]{2}|eusc)(?:-[a-z]+){1,3}-[0-9]{1,2}\Z")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # IAM has one address for a whole partition, and no rule that would give it:
@@ -130,22 +133,29 @@ def is_aws_host(host: str) -> bool:
 
     `amazonaws.com` alone says nothing: buckets, load balancers and instances of anybody have names under it.
     """
-    labels = host.lower().rstrip(".").split(".")
+    host = host.lower().rstrip(".")
+    labels = host.split(".")
     if labels[0].startswith("vpce-"):
         # vpce-0123456789abcdef0-abcdefgh.sts.us-east-1.vpce.amazonaws.com
-        labels = labels[1:]
-        if "vpce" not in labels:
+        del labels[0]
+        if labels[2:3] != ["vpce"]:
             return False
-        labels.remove("vpce")
+        del labels[2]
+    if any(host in row[:4] for row in _IAM.values()):
+        return True
     service = labels[0].removesuffix("-fips")
-    if service not in _SERVICE_IDS:
-        return False
-    for partition in PARTITIONS:
-        for suffix in (partition.dns_suffix, partition.dual_stack_suffix):
-            end = suffix.split(".")
-            middle = labels[1 : -len(end)]
-            if labels[-len(end) :] == end and len(middle) <= 1 and all(map(_REGION.match, middle)):
-                return True
+    return service in _SERVICE_IDS and any(_is_under(partition, labels[1:]) for partition in PARTITIONS)
+
+
+def _is_under(partition: Partition, labels: list[str]) -> bool:
+    """Whether these follow a service in the partition's names: its domain, behind one of its regions or none."""
+    for suffix in (partition.dns_suffix, partition.dual_stack_suffix):
+        end = suffix.split(".")
+        region = labels[: -len(end)]
+        if labels[-len(end) :] != end or len(region) > 1:
+            continue
+        if not region or (_REGION_OF_AWS.match(region[0]) and partition_of_region(region[0]) == partition):
+            return True
     return False
 
 

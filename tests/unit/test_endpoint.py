@@ -199,7 +199,10 @@ def test_loopback_hosts(host: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1.nip.io", "localhost.example", "my.localhost", "128.0.0.1", "127.1", "::ffff:127.0.0.1", ""],
+    [
+        "127.0.0.1.nip.io", "localhost.example", "my.localhost", "128.0.0.1", "127.1", "::ffff:127.0.0.1", "",
+        "127.0.0.256", "127.999.999.999", "127.0.0.0001",
+    ],
 )
 def test_hosts_that_may_be_elsewhere(host: str) -> None:
     """Names that a resolver decides about are not loopback, whatever they look like."""
@@ -215,7 +218,10 @@ def test_hosts_that_may_be_elsewhere(host: str) -> None:
         "secretsmanager-fips.us-gov-west-1.amazonaws.com",
         "vpce-0a1b2c-3d4e.sts.us-east-1.vpce.amazonaws.com",
         "sts.cn-north-1.amazonaws.com.cn",
+        "ssm.us-isob-east-1.sc2s.sgov.gov",
+        "iam.amazonaws.com",
         "iam.global.api.aws",
+        "iam.us-gov.amazonaws.com",
     ],
 )
 def test_hosts_of_aws(host: str) -> None:
@@ -238,6 +244,16 @@ def test_hosts_of_aws(host: str) -> None:
         "vpce-1.vpce-svc-2.us-east-1.vpce.amazonaws.com",
         "vpce-1.sts.us-east-1.amazonaws.com",
         "sts-fips.example.com",
+        # Buckets, load balancers and endpoint services of whoever took the name.
+        "sts.s3.amazonaws.com",
+        "secretsmanager.s3.amazonaws.com",
+        "sts.elb.amazonaws.com",
+        "sts.vpce-svc-12.amazonaws.com",
+        "iam.mine.api.aws",
+        "vpce-1.sts.vpce.amazonaws.com",
+        "vpce-1.vpce.sts.amazonaws.com",
+        "sts.cn-north-1.amazonaws.com",
+        "sts.us-east-1.amazonaws.com.cn",
     ],
 )
 def test_hosts_that_anybody_could_own(host: str) -> None:
