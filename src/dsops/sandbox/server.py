@@ -97,10 +97,11 @@ class Server:
 
     def close(self) -> None:
         """Ends every connection and frees the port."""
+        # The workers first: one that still finishes an answer would wake a loop that is closed, and say so in a traceback.
+        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=_CLOSING_SECONDS)
         self._server.trigger.pull_trigger(self._close_everything)
         if self._thread is not None:
             self._thread.join(_CLOSING_SECONDS)
-        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=_CLOSING_SECONDS)
 
     def _close_everything(self) -> None:
         for channel in list(self._server.active_channels.values()):
