@@ -44,8 +44,8 @@ This page is made from the program (`tests/unit/cli/test_reference.py`).
 | 130 | ended by Ctrl-C |
 
 `dsops exec` gives back the code of the command that it runs, 128 + n when signal n ended it. Its own codes: 124 for
-`--timeout`, 126 for a command that can't be executed, 127 for one that was not found, and 125 for every other failure of
-dsops itself; the error's code says which. `dsops help CODE` explains an error's code.
+`--timeout`, 126 for a command that can't be executed, 127 for one that was not found, and 125 for every other failure
+of dsops itself; the error's code says which. `dsops help CODE` explains an error's code.
 
 ## Variables
 
