@@ -38,9 +38,10 @@ def main() -> int:
     return ended.returncode
 
 
-def seen(records: Iterator[dict[str, Any]]) -> Iterator[str]:
-    """One line for each call, hop by hop."""
+def seen(records: Iterator[dict[str, object]]) -> Iterator[str]:
+    """Lines for each call, hop by hop; secrets are read side by side, so those stand in the order of their names."""
     hop = 0
+    secrets = []
     for record in records:
         caller, asked, answered = record["userIdentity"], record["requestParameters"], record["responseElements"]
         if "errorCode" in record:
@@ -52,7 +53,8 @@ def seen(records: Iterator[dict[str, Any]]) -> Iterator[str]:
             yield f"       until {answered['credentials']['expiration']} UTC"
         else:
             what = asked.get("secretId") or ", ".join(asked.get("secretIdList", ()))
-            yield f"secret: {caller['arn']} read {what}"
+            secrets.append(f"secret: {caller['arn']} read {what}")
+    yield from sorted(secrets)
 
 
 if __name__ == "__main__":

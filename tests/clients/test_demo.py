@@ -28,7 +28,7 @@ def test_the_demo_tells_hop_by_hop_and_no_value() -> None:
             "arn:aws:iam::222222222222:role/TargetRole",
         ),
     ]
-    assert re.findall(r"secret: \S+ read (\S+)", told) == ["prod/database", "prod/api-key"]
+    assert re.findall(r"secret: \S+ read (\S+)", told) == ["prod/api-key", "prod/database"]
     for value in ("invented-for-the-demo", "invented-too", "unique-customer-id"):
         assert value not in told + done.stderr
 
