@@ -36,6 +36,7 @@ _PART_OF = {spelling: part for part, spellings in PARTS.items() for spelling in 
 _NAME_IN_SECRETSMANAGER = r"[A-Za-z0-9/_+=.@!-]{1,512}\Z"
 _NAME_IN_SSM = r"[A-Za-z0-9_./-]{1,2048}(?::[A-Za-z0-9_.-]{1,100})?\Z"
 _SELECTOR = r":[^:/]*\Z"
+_REGION = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z"
 _UNFIT_FOR_A_NAME = r"[^A-Za-z0-9/_+=.@!-]"
 _UNFIT_FOR_A_PARAMETER = r"[^A-Za-z0-9_./:-]"
 
@@ -113,7 +114,8 @@ def _check_parameter(step: Step, reference: SecretReference, where: Where, findi
 def _check_arn(step: Step, text: str, wanted: tuple[str, str], where: Where, findings: Findings) -> None:
     service, beginning = wanted
     arn = parse_arn(text)
-    if arn is None or arn.service != service or not arn.resource.startswith(beginning) or not arn.region:
+    is_one = arn is not None and arn.service == service and arn.resource.startswith(beginning)
+    if arn is None or not is_one or not re.match(_REGION, arn.region):
         example = f"arn:aws:{service}:REGION:ACCOUNT:{beginning}NAME"
         findings.add(
             ConfigError,
@@ -122,6 +124,10 @@ def _check_arn(step: Step, text: str, wanted: tuple[str, str], where: Where, fin
             f"`{text}` is not the ARN of a {_noun(service)}",
             f"it looks like {example}",
         )
+        return
+    if partition_of_region(arn.region).name != arn.partition:
+        message = f"`{text}` names the partition {arn.partition}, and its region {arn.region} is not in that"
+        findings.add(ConfigError, where, "", message, "credentials never cross from one partition to another")
         return
     partition = partition_of_region(step.region).name
     if step.region and arn.partition != partition:

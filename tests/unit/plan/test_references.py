@@ -66,7 +66,9 @@ def test_other_stores_keep_their_keys() -> None:
         ("key: 'a#.x', field: y", "a field is named twice"),
         (f"key: '{PARAMETER}'", "is not the ARN of a secret"),
         ("key: 'arn:aws:secretsmanager:us-east-1:222222222222:db'", "is not the ARN of a secret"),
-        (f"key: '{ARN.replace('arn:aws:', 'arn:aws-cn:')}'", "in the partition aws-cn"),
+        (f"key: '{ARN.replace('arn:aws:', 'arn:aws-cn:').replace('us-east', 'cn-north')}'", "in the partition aws-cn"),
+        (f"key: '{ARN.replace('us-east-1', 'cn-north-1')}'", "names the partition aws, and its region cn-north-1"),
+        (f"key: '{ARN.replace('us-east-1', 'evil.example/')}'", "is not the ARN of a secret"),
         (f"key: a, version: '{'v' * 257}'", "at most 256 characters"),
     ],
 )
