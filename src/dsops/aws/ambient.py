@@ -45,6 +45,13 @@ _SOURCES = {
     "iam-role": "the instance's role",
 }
 
+_OF_A_PROFILE = frozenset({
+    "shared-credentials-file", "config-file", "assume-role", "assume-role-with-web-identity", "sso", "login",
+    "custom-process",
+})  # fmt: skip
+"""The sources that a profile itself names. botocore goes on to the container's and the instance's role when it has
+none, which would be somebody else than the profile that a store names."""
+
 
 class Ambient(NamedTuple):
     """Base credentials and, for people, where they came from."""
@@ -244,6 +251,8 @@ def _found(environ: Mapping[str, str], profile: str, answer: Mapping[str, object
     credentials = Credentials(key_id, Secret(secret), Secret(token) if token else None, expiration)
     method = answer.get("method")
     source = _SOURCES.get(method, method) if isinstance(method, str) else "botocore"
+    if profile and method not in _OF_A_PROFILE:
+        raise _no_credentials(environ, profile, profile, instead=source)
     name = profile or environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or "default"
     of_profile = method in ("container-role", "iam-role", "env") and not profile
     return Ambient(credentials, source if of_profile else f"profile {name} ({source})")
@@ -282,9 +291,15 @@ def _failure(
     return AmbientFailed(f"could not get the {_whose(name)}", why=why or error, hint=hint)
 
 
-def _no_credentials(environ: Mapping[str, str], profile: str, name: str) -> NoCredentials:
-    """Nothing was found: the hint lists where it was looked for."""
+def _no_credentials(environ: Mapping[str, str], profile: str, name: str, *, instead: str = "") -> NoCredentials:
+    """Nothing was found: the hint lists where it was looked for. `instead` is what stood in for a named profile."""
     files = f"profile `{name}` in {_config_file(environ)} and {_credentials_file(environ)}"
+    if instead:
+        return NoCredentials(
+            f"profile `{profile}` gives no credentials",
+            why=f"it names none, and {instead} is another identity than the one that was asked for",
+            hint="leave `profile` out to use that one, or add keys, a role or `sso_session` to the profile",
+        )
     if profile:
         return NoCredentials(
             f"profile `{profile}` gives no credentials",

@@ -306,6 +306,20 @@ def test_a_profile_without_credentials(world: World) -> None:
     assert error.message == "profile `work` gives no credentials"
 
 
+def test_a_named_profile_is_nobody_else(world: World) -> None:
+    """Botocore would take the container's role for a profile without credentials: another identity than was named."""
+    world.config("[profile work]\nregion = eu-west-1\n")
+    keys = b'"AccessKeyId": "ASIACONTAINER", "SecretAccessKey": "s", "Token": "t"'
+    with StubServer(lambda _: Answer(body=b"{" + keys + b', "Expiration": "2099-01-01T00:00:00Z"}')) as server:
+        uri = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{server.url}/creds"}
+        error = world.failure("work", **uri)
+        found = world.load("", AWS_PROFILE="work", **uri)
+    assert isinstance(error, NoCredentials)
+    assert error.message == "profile `work` gives no credentials"
+    assert "the container's role" in error.why
+    assert found.credentials.access_key_id == "ASIACONTAINER"
+
+
 def test_no_credentials_at_all(world: World) -> None:
     """The error lists where was looked, and what to do."""
     error = world.failure()
