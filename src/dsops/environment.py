@@ -28,8 +28,14 @@ _ATTENDANTS = (
     "AWS_ROLE_SESSION_NAME",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    # Java's SDK of before 2016 reads these two after the names above.
+    "AWS_ACCESS_KEY",
+    "AWS_SECRET_KEY",
 )
 """What belongs to an identity and misleads without it: the expiry of a session that is not there."""
+
+_BEARER_TOKEN = "AWS_BEARER_TOKEN_"  # noqa: S105 - how such a variable's name begins
+"""`AWS_BEARER_TOKEN_BEDROCK` goes before every key for its service (AWS SDKs and Tools Reference Guide)."""
 
 _PRISTINE = frozenset((
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "PWD", "TMPDIR", "TMP", "TEMP", "TZ",
@@ -63,7 +69,7 @@ def child_environment(
     way; where ours are set, all inherited ones are removed. Two sessions are never mixed.
     """
     inherited = {name: value for name, value in parent.items() if not is_pristine or _is_plain(name)}
-    identity = {*IDENTITY, *_ATTENDANTS}
+    identity = {*IDENTITY, *_ATTENDANTS, *[name for name in inherited if name.startswith(_BEARER_TOKEN)]}
     kept: set[str] = set()
     removed: tuple[str, ...] = ()
     if keeps_existing:

@@ -49,6 +49,15 @@ def test_any_part_of_our_identity_removes_theirs(name: str) -> None:
     assert set(child_environment(parent, {name: Secret("ours")}).variables) == {name}
 
 
+@pytest.mark.parametrize("name", ["AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY", "AWS_SECRET_KEY"])
+def test_what_only_some_sdks_read_is_an_identity_too(name: str) -> None:
+    """A bearer token goes before every key for its service; Java's older SDK has names of its own for the keys."""
+    child = child_environment({name: "theirs", "AWS_REGION": "eu-west-1"}, {"AWS_PROFILE": Secret("ours")})
+    assert dict(child.variables) == {"AWS_REGION": "eu-west-1", "AWS_PROFILE": Secret("ours")}
+    assert child.removed == (name,)
+    assert child_environment({name: "theirs"}, {"TOKEN": Secret("t")}).variables[name] == "theirs"
+
+
 def test_an_inherited_identity_stays_when_we_set_none() -> None:
     """The command may use AWS as the caller does, when the environment has other variables only."""
     parent = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_PROFILE": "p"}
