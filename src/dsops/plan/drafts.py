@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 
@@ -127,6 +128,10 @@ class Drafts:
         for limit in checked.limits:
             self._findings.add_problem(limit, LimitExceeded)
         draft.settings = dict(checked.settings)
+        for key in keys:
+            command = draft.settings.get(key.name)
+            if key.kind == "command" and isinstance(command, tuple):
+                draft.settings[key.name] = _with_program(command, draft.place.where(key.name).file)
         if not self._config.is_allowed:
             check_allowed(store_type, draft.settings, draft.place, self._findings)
         self._keep_symbols(draft, store, path)
@@ -221,6 +226,18 @@ class Drafts:
             partition = partition_named(role.partition) if role else None
             region = partition.global_region if partition else "us-east-1"
         return region
+
+
+def _with_program(command: tuple[object, ...], file: str) -> tuple[str, ...]:
+    """The command; a program that is named with a relative folder stands beside the file that names it.
+
+    In the working folder it would be another program: what was allowed for a project would run that of any folder
+    within. `file` is told from the working folder, so what comes out starts there.
+    """
+    words = tuple([word for word in command if isinstance(word, str)])
+    if not os.path.dirname(words[0]):
+        return words
+    return (os.path.join(os.path.dirname(file), words[0]), *words[1:])
 
 
 def _taken(draft: Draft, name: str) -> str:
