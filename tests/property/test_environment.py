@@ -1,0 +1,39 @@
+"""The child's environment holds together whatever is inherited and set."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dsops.environment import IDENTITY, child_environment, encode
+from dsops.secret import Secret
+
+names = st.sampled_from(("A", "B", "PATH", "LC_ALL", "AWS_REGION", *IDENTITY, "AWS_CREDENTIAL_EXPIRATION"))
+parents = st.dictionaries(names, st.just("theirs"))
+own = st.dictionaries(names, st.just(Secret("ours")))
+
+
+@given(parent=parents, secrets=own, is_pristine=st.booleans(), keeps_existing=st.booleans())
+def test_an_identity_is_wholly_ours_or_wholly_theirs(
+    parent: dict[str, str], secrets: dict[str, Secret], *, is_pristine: bool, keeps_existing: bool
+) -> None:
+    """No mix of flags gives a child one session's key with another's token."""
+    child = encode(child_environment(parent, secrets, is_pristine=is_pristine, keeps_existing=keeps_existing))
+    owners = {child[name.encode()] for name in IDENTITY if name.encode() in child}
+    assert len(owners) <= 1
+
+
+@given(parent=parents, secrets=own, is_pristine=st.booleans(), keeps_existing=st.booleans())
+def test_every_variable_is_there_removed_or_kept(
+    parent: dict[str, str], secrets: dict[str, Secret], *, is_pristine: bool, keeps_existing: bool
+) -> None:
+    """What was asked for is set, or told as kept; what was inherited is there, replaced, or told as removed."""
+    child = child_environment(parent, secrets, is_pristine=is_pristine, keeps_existing=keeps_existing)
+    assert child.variables.keys() <= parent.keys() | secrets.keys()
+    for name, value in secrets.items():
+        assert child.variables.get(name) == value or name in child.kept
+    if not is_pristine:
+        gone = parent.keys() - child.variables.keys()
+        assert gone == set(child.removed)
+    if not keeps_existing:
+        assert child.kept == ()

@@ -1,0 +1,63 @@
+"""`dsops help`: of commands, and of the codes of errors."""
+
+from __future__ import annotations
+
+import pytest
+
+from dsops.cli import COMMANDS, main
+from dsops.errors import DsopsError
+
+
+def every_code() -> set[str]:
+    """The codes of all errors."""
+    found: set[str] = set()
+    left = [DsopsError]
+    while left:
+        error = left.pop()
+        found.add(error.code)
+        left.extend(error.__subclasses__())
+    return found
+
+
+@pytest.mark.parametrize("code", sorted(every_code()))
+def test_every_error_code_is_explained(code: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """By the sentence that stands at the error itself, and with its exit code."""
+    assert main(["help", code]) == 0
+    first, explained = capfd.readouterr().out.split("\n", 1)
+    assert first.startswith(f"{code} (exit code ")
+    assert explained.strip().endswith(".")
+
+
+@pytest.mark.parametrize("name", [name for name, entry in COMMANDS.items() if entry.summary])
+def test_help_of_a_command_is_the_same_in_both_ways(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """`dsops help exec` and `dsops exec --help`."""
+    assert main(["help", name]) == 0
+    one = capfd.readouterr().out
+    assert main([name, "--help"]) == 0
+    assert capfd.readouterr().out == one
+    assert one.startswith(f"usage: dsops {name}")
+
+
+def test_help_of_a_member_of_a_family(capfd: pytest.CaptureFixture[str]) -> None:
+    """`dsops help sandbox run`."""
+    assert main(["help", "sandbox", "run"]) == 0
+    assert capfd.readouterr().out.startswith("usage: dsops sandbox run")
+
+
+@pytest.mark.parametrize(
+    ("topic", "meant"), [("sts.acces-denied", "sts.access-denied"), ("exce", "exec"), ("config.invald", "config.invalid")]
+)
+def test_a_topic_that_is_not_there_is_answered_with_what_was_meant(
+    topic: str, meant: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Commands and codes alike."""
+    assert main(["help", topic]) == 2
+    assert meant in capfd.readouterr().err
+
+
+def test_summaries_are_short_and_say_what_is_done() -> None:
+    """One line of the list, in the imperative, without a full stop."""
+    for entry in COMMANDS.values():
+        assert len(entry.summary) < 75
+        assert not entry.summary.endswith(".")
+        assert entry.summary[:1] == entry.summary[:1].lower()

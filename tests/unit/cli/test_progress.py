@@ -1,0 +1,54 @@
+"""Progress: sentences with --verbose, and one line that goes away on a terminal."""
+
+from __future__ import annotations
+
+import pytest
+
+from dsops.cli.progress import Progress, sentence
+from dsops.cli.world import DONE
+from dsops.runtime import Event
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (
+            Event(
+                "credentials.issued",
+                {"store": "a", "hop": "1", "caller": "C", "role": "R", "session": "S", "key": "K", "expires": "T"},
+            ),
+            "store a, hop 1: C assumed R as S, key K, until T",
+        ),
+        (Event("credentials.issued", {"store": "a", "hop": "1", "key": "K", "expires": ""}), "store a, hop 1: key K"),
+        (Event("secrets.fetched", {"store": "s", "count": "2", "of": "3"}), "store s: 2 of 3 read"),
+        (Event("plugin.did-it", {"some_thing": "x", "nothing": ""}), "plugin did it: some thing x"),
+        (Event("plugin.did-it", {}), "plugin did it"),
+        (Event("plugin.did-it", {"x": "\x1b[2J\n"}), "plugin did it: x \\x1b[2J "),
+    ],
+)
+def test_an_event_is_a_sentence(event: Event, words: str) -> None:
+    """Facts without a value take their words along; an event that nobody knows is still told; no cursor moves."""
+    assert sentence(event) == words
+
+
+def test_kept_progress_is_a_line_each(capfd: pytest.CaptureFixture[str]) -> None:
+    """On stderr, for logs."""
+    progress = Progress(is_kept=True)
+    progress.report(Event("one", {}))
+    progress.report(Event("two", {}))
+    progress.report(DONE)
+    assert capfd.readouterr() == ("", "dsops: one\ndsops: two\n")
+
+
+def test_progress_that_is_not_kept_takes_itself_away(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each line in the place of the one before, and cut before it wraps; at the end nothing is left."""
+    progress = Progress(is_kept=False)
+    progress.report(DONE)
+    progress.report(Event("one", {"x": "y" * 100}))
+    progress.report(Event("two", {}))
+    progress.report(DONE)
+    progress.report(DONE)
+    shown = capsys.readouterr().err.split("\r\x1b[K")
+    assert shown[0] == ""
+    assert len(shown[1]) == 79
+    assert shown[2:] == ["dsops: two", ""]

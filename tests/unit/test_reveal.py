@@ -1,0 +1,41 @@
+"""The files that see a secret's value are few, and each has a reason."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import dsops
+
+SOURCE = Path(dsops.__file__).parent
+
+ALLOWED = {
+    "aws/answer.py": "takes secrets out of what AWS says",
+    "aws/sts.py": "external IDs and MFA codes go into the request",
+    "aws/transport.py": "libcurl signs",
+    "aws/transport_urllib3.py": "botocore signs",
+    "aws/wire.py": "the signing key's repr is hidden there",
+    "cli/credentials.py": "prints what it was asked for",
+    "cli/get.py": "prints what it was asked for",
+    "environment.py": "the child's environment",
+    "plan/fingerprint.py": "digests",
+    "plan/mfa.py": "tells codes apart",
+    "render/__init__.py": "files that were asked for",
+    "render/shell.py": "files that were asked for",
+    "resolve/identity.py": "digests",
+    "seed.py": "external IDs of an invented account",
+    "stores/aws_sts.py": "the session as a secret",
+    "stores/mfa.py": "tells codes apart",
+    "transform/apply.py": "steps between a secret and its variable",
+    "transform/extract.py": "fields of a secret",
+}
+
+
+def test_a_value_is_seen_where_that_is_needed_and_nowhere_else() -> None:
+    """A new place has to be written down here, with its reason; one that is not needed any more, too."""
+    found = {
+        path.relative_to(SOURCE).as_posix()
+        for path in SOURCE.rglob("*.py")
+        if re.search(r"\.reveal(_bytes)?\(", path.read_text(encoding="utf-8"))
+    }
+    assert found == ALLOWED.keys()
