@@ -45,9 +45,9 @@ def powers(config: Config) -> list[Power]:
         )
     for environment in config.environments.values():
         found.extend(
-            Power(f"envs.{environment.name}.{variable.name}", variable.name, "decides which code runs", variable.where)
+            Power(f"envs.{environment.name}.{variable.name}", variable.name, f"decides {what}", variable.where)
             for variable in environment.variables.values()
-            if configuration.is_steering(variable.name)
+            if (what := configuration.steering(variable.name))
         )
     return found
 

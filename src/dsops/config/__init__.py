@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dsops.config.allow import allow, disallow, is_allowed, is_steering, needs_permission
+from dsops.config.allow import allow, disallow, is_allowed, needs_permission, steering
 from dsops.config.environments import make_environments, pick_default
 from dsops.config.files import Reader
 from dsops.config.find import find, named_path
@@ -20,7 +20,7 @@ from dsops.config.stores import KnownTypes, check_complete, check_graph, make_st
 from dsops.model import Config
 from dsops.schema import BUILTIN_TYPES, StoreType
 
-__all__ = ["allow", "disallow", "find", "is_allowed", "is_steering", "load", "needs_permission"]
+__all__ = ["allow", "disallow", "find", "is_allowed", "load", "needs_permission", "steering"]
 
 
 def load(

@@ -2,7 +2,8 @@
 
 A file that was found by walking up is somebody's repository. What it may make dsops do without being asked ends where
 it would run a program of its choice, or send credentials to a host of its choice. A variable such as LD_PRELOAD runs a
-program of its choice too, whatever command the user gives. `dsops allow` remembers a digest of
+program of its choice too, whatever command the user gives, and AWS_ENDPOINT_URL or HTTPS_PROXY sends that command's
+credentials to a host of its choice. `dsops allow` remembers a digest of
 the paths and contents of all its files: any change asks anew, and so does a copy elsewhere, since a relative command
 is another program there.
 """
@@ -32,25 +33,43 @@ def needs_permission(store_type: StoreType, settings: Settings) -> tuple[str, ..
     return tuple(found)
 
 
-# What makes a loader, a shell, an interpreter or git run something else; AWS's own two may name a credential_process.
-_STEERING = frozenset(
+# What makes a loader, a shell, an interpreter, a tool or git run something else. No list of these is ever whole.
+_RUNNING = frozenset(
     """
-    PATH BASH_ENV ENV PROMPT_COMMAND PS4 IFS SHELLOPTS BASHOPTS GLIBC_TUNABLES GCONV_PATH LOCPATH
+    PATH HOME USERPROFILE SHELL ZDOTDIR XDG_CONFIG_HOME XDG_CONFIG_DIRS XDG_DATA_HOME XDG_DATA_DIRS
+    BASH_ENV ENV PROMPT_COMMAND PS4 IFS SHELLOPTS BASHOPTS INPUTRC GLIBC_TUNABLES GCONV_PATH LOCPATH
     PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONINSPECT PYTHONBREAKPOINT PYTHONUSERBASE
     NODE_OPTIONS NODE_PATH PERL5OPT PERL5LIB PERLLIB PERL5DB RUBYOPT RUBYLIB PHPRC PHP_INI_SCAN_DIR
-    JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS _JAVA_OPTIONS CLASSPATH
-    EDITOR VISUAL PAGER MANPAGER BROWSER LESSOPEN LESSCLOSE SSH_ASKPASS SUDO_ASKPASS
-    GIT_SSH GIT_SSH_COMMAND GIT_ASKPASS GIT_EDITOR GIT_PAGER GIT_EXTERNAL_DIFF GIT_EXEC_PATH GIT_PROXY_COMMAND
-    GIT_TEMPLATE_DIR GIT_CONFIG GIT_CONFIG_GLOBAL GIT_CONFIG_SYSTEM GIT_CONFIG_COUNT GIT_CONFIG_PARAMETERS
-    AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE
-    """.split()
+    BUNDLE_GEMFILE GEM_HOME GEM_PATH LUA_INIT LUA_PATH LUA_CPATH ERL_FLAGS ERL_AFLAGS ERL_ZFLAGS
+    JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS _JAVA_OPTIONS JAVA_OPTS MAVEN_OPTS GRADLE_OPTS SBT_OPTS CLASSPATH
+    R_PROFILE R_PROFILE_USER DOTNET_STARTUP_HOOKS GOFLAGS RUSTC RUSTC_WRAPPER CARGO_HOME MAKEFLAGS MAKEFILES
+    EDITOR VISUAL PAGER MANPAGER BROWSER LESSOPEN LESSCLOSE VIMINIT EXINIT SSH_ASKPASS SUDO_ASKPASS
+    GIT_SSH GIT_SSH_COMMAND GIT_ASKPASS GIT_EDITOR GIT_SEQUENCE_EDITOR GIT_PAGER GIT_EXTERNAL_DIFF GIT_EXEC_PATH
+    GIT_PROXY_COMMAND GIT_TEMPLATE_DIR GIT_DIR
+    AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE KUBECONFIG DOCKER_CONFIG TF_CLI_CONFIG_FILE ANSIBLE_CONFIG
+    OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES
+    """.split()  # noqa: SIM905 (it is read as a table)
 )
-_STEERING_BEGINNINGS = ("LD_", "DYLD_", "BASH_FUNC_")
+_RUNNING_BEGINNINGS = ("LD_", "DYLD_", "BASH_FUNC_", "GIT_CONFIG", "CORECLR_", "npm_config_", "NPM_CONFIG_")
+
+_SENDING = frozenset(
+    """
+    HTTP_PROXY HTTPS_PROXY ALL_PROXY FTP_PROXY AWS_EC2_METADATA_SERVICE_ENDPOINT DOCKER_HOST VAULT_ADDR
+    AWS_CA_BUNDLE SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE NODE_EXTRA_CA_CERTS SSLKEYLOGFILE
+    NODE_TLS_REJECT_UNAUTHORIZED PYTHONHTTPSVERIFY PIP_CONFIG_FILE PIP_INDEX_URL PIP_EXTRA_INDEX_URL
+    """.split()  # noqa: SIM905 (the same)
+)
+"""What sends a command's requests, and the credentials in them, to another host, or has it believe one."""
+_SENDING_BEGINNINGS = ("AWS_ENDPOINT_URL", "GIT_SSL_")
 
 
-def is_steering(variable: str) -> bool:
-    """Whether an environment variable of that name decides which code the command runs."""
-    return variable in _STEERING or variable.startswith(_STEERING_BEGINNINGS)
+def steering(variable: str) -> str:
+    """What an environment variable of that name decides for the command; "" for all that need no leave."""
+    if variable in _RUNNING or variable.startswith(_RUNNING_BEGINNINGS):
+        return "which code a command runs"
+    if variable.upper() in _SENDING or variable.startswith(_SENDING_BEGINNINGS):
+        return "where a command's requests go"
+    return ""
 
 
 def is_allowed(files: tuple[SourceFile, ...], environ: Mapping[str, str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsops.arn import parse_arn, partition_of_region
-from dsops.config import is_steering, needs_permission
+from dsops.config import needs_permission, steering
 from dsops.document import Document, Scalar, parse_json
 from dsops.endpoint import parse_address
 from dsops.errors import LimitExceeded, NotAllowed, PolicyInvalid, Where
@@ -53,9 +53,10 @@ def check_allowed(store_type: StoreType, settings: Settings, place: Place, findi
 
 
 def check_variable_allowed(name: str, where: Where, path: str, findings: Findings) -> None:
-    """Finds a variable by which a configuration that was only found would choose the code that a command runs."""
-    if is_steering(name):
-        _add_not_allowed(f"{name} decides which code a command runs", where, path, findings)
+    """Finds a variable by which a configuration that was only found would choose what a command runs or sends where."""
+    what = steering(name)
+    if what:
+        _add_not_allowed(f"{name} decides {what}", where, path, findings)
 
 
 def _add_not_allowed(what: str, where: Where, path: str, findings: Findings) -> None:
@@ -64,7 +65,7 @@ def _add_not_allowed(what: str, where: Where, path: str, findings: Findings) -> 
         where,
         path,
         f"this configuration was found, not named, and {what}",
-        "read it, then `dsops allow`, or name the file with --config",
+        f"read it, then run `dsops allow`, or name it: `--config {where.file}`",
     )
 
 

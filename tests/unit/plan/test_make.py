@@ -343,3 +343,31 @@ def test_a_found_configuration_steers_no_program(name: str) -> None:
 
     assert [(problem.where.line, problem.path) for problem in caught.value.problems] == [(3, f"envs.e.{name}")]
     assert plan_of(text, environment="e", is_allowed=True).variables
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("HOME", "which code a command runs"),
+        ("KUBECONFIG", "which code a command runs"),
+        ("npm_config_script_shell", "which code a command runs"),
+        ("AWS_ENDPOINT_URL", "where a command's requests go"),
+        ("AWS_ENDPOINT_URL_S3", "where a command's requests go"),
+        ("https_proxy", "where a command's requests go"),
+        ("AWS_CA_BUNDLE", "where a command's requests go"),
+        ("NODE_TLS_REJECT_UNAUTHORIZED", "where a command's requests go"),
+    ],
+)
+def test_a_found_configuration_turns_no_commands_requests_elsewhere(name: str, words: str) -> None:
+    """The command's own credentials would go with them: an address in its environment is one like `endpoint_url`."""
+    text = f"envs: {{e: {{{name}: {{literal: x}}}}}}"
+    with pytest.raises(NotAllowed) as caught:
+        plan_of(text, is_allowed=False)
+    assert f"{name} decides {words}" in caught.value.problems[0].message
+    assert plan_of(text).variables
+
+
+@pytest.mark.parametrize("name", ["AWS_REGION", "AWS_SECRET_ACCESS_KEY", "NO_PROXY", "HOMEPAGE", "GIT_AUTHOR_NAME"])
+def test_other_variables_need_no_leave(name: str) -> None:
+    """What people set every day."""
+    assert plan_of(f"envs: {{e: {{{name}: {{literal: x}}}}}}", is_allowed=False).variables
