@@ -2,7 +2,8 @@
 
 README.md, the tutorial and the how-to pages are played from top to bottom: a ``` block whose first line is
 `# NAME.yaml` (or .sh, .yml, .py) is a file, and each `$ command` of a ```console block runs among those files and must
-print what the page says; `$ export NAME=VALUE` is for those that follow. Elsewhere `$ dsops ... --help` is compared. DSOPS_UPDATE_GOLDEN=1 writes outputs anew.
+print what the page says; `$ export NAME=VALUE` is for those that follow. Elsewhere `$ dsops ... --help` is compared.
+DSOPS_UPDATE_GOLDEN=1 writes outputs anew.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tests.scripts.test_scripts import UPDATE
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PLAYED = [ROOT / "README.md", *sorted((ROOT / "docs" / "tutorial").glob("*")), *sorted((ROOT / "docs" / "how-to").glob("*"))]
+PLAYED = [ROOT / "README.md", *(page for page in PAGES if page.parent.name in {"tutorial", "how-to"})]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# ([\w./-]+\.(?:yaml|yml|sh|py))\n")
 SETTING = re.compile(r"export (\w+)=(.*)")
@@ -28,6 +29,7 @@ VARYING = [
     *(PLACEHOLDERS[name] for name in ("uuid", "time", "stamp", "port")),
     r"A[SK]IA(?:[A-Z0-9]{16}|\.\.\.[A-Z0-9]{4})",
     r"A(?:ROA|IDA)[A-Z0-9]{17}",
+    r"(?<=:secret:)[\w/+=.@-]+-[A-Za-z0-9]{6}(?!\w)",
     r"[A-Z][a-z]{2} \d{1,2}, \d{4}, \d{1,2}:\d\d:\d\d [AP]M",
 ]
 """What differs from run to run; a page shows one that was real once."""

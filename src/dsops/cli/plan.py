@@ -69,12 +69,14 @@ def _ambient_text(ambient: Ambient) -> str:
 
 def _does(plan: Plan, step: Step) -> str:
     """What the step does: the call that gets its session, or how much is read from it."""
-    reads = len({each.reference for each in plan.variables if each.step == step.name})
+    references = {each.reference for each in plan.variables if each.step == step.name and each.reference}
     if not StoreTypes()[step.type].gives_credentials:
         region = f" in {step.region}" if step.region else ""
-        return f"{step.name}: {step.type}{region}, {counted(reads, 'secret')}"
+        # Fields of one secret are one read.
+        secrets = len({(each.key, each.version) for each in references})
+        return f"{step.name}: {step.type}{region}, {counted(secrets, 'secret')}"
     chained = " (chained)" if step.is_chained else ""
-    read = f", {counted(reads, 'part')} of it read" if reads else ""
+    read = f", {counted(len(references), 'part')} of it read" if references else ""
     return f"{step.name}: {operation(step)} {step.settings.get('role_arn', '')}{chained}".rstrip() + read
 
 
