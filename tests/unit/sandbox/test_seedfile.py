@@ -10,6 +10,7 @@ from dsops.errors import SeedInvalid
 from dsops.sandbox.launch import read_seed_file
 from dsops.sandbox.seed_model import SeedKey
 from dsops.sandbox.seedfile import read_seed
+from dsops.sandbox.totp import code_at
 from tests.sandboxes import ACCOUNT, Keys, Lab
 from tests.unit.sandbox.conftest import LabFactory
 
@@ -268,3 +269,21 @@ def test_the_demos_seed_is_one() -> None:
 
     assert [account.account for account in seed.accounts] == ["111111111111", "222222222222"]
     assert seed.accounts[0].users[0].key == SeedKey("", "")
+
+
+def test_the_references_example_is_one(make_lab: LabFactory) -> None:
+    """What docs/reference/sandbox.md shows works as it says."""
+    with open(os.path.join(os.path.dirname(__file__), "../../../docs/reference/sandbox.md"), encoding="utf-8") as file:
+        example = file.read().split("```yaml\n")[1].split("```")[0]
+    lab = make_lab(example)
+    alice = lab.user("alice")
+
+    role = f"arn:aws:iam::{ACCOUNT}:role/Deploy"
+    assert alice.refused_role(role).code == "AccessDenied"
+    code = code_at("JBSWY3DPEHPK3PXP", lab.sandbox.clock.now())
+    deploy = alice.assume(
+        role, SerialNumber=f"arn:aws:iam::{ACCOUNT}:mfa/alice", TokenCode=code, DurationSeconds=7200
+    )
+    deploy.region = "eu-west-1"
+    answer = deploy.call("secretsmanager", "GetSecretValue", SecretId="prod/db")
+    assert answer["SecretString"] == '{"user":"app","password":"invented"}'
