@@ -12,12 +12,12 @@ from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command
 from dsops.cli.credentials import expiration_text
 from dsops.cli.output import Json, answer, answer_json, counted, error_text, error_value, table
 from dsops.cli.plan import operation
-from dsops.cli.project import base_identity, carry_out, load_config, plan_named, shown_path
+from dsops.cli.project import base_identity, carry_out, load_config, plan_named, plan_one_store, shown_path
 from dsops.cli.whoami import base_endpoint, duration_text
 from dsops.cli.world import DONE
 from dsops.credentials import Credentials
-from dsops.errors import CheckFailed, ConfigError, DsopsError
-from dsops.model import Config
+from dsops.errors import CheckFailed, ConfigError, DsopsError, VariableUnset
+from dsops.model import Config, Environment
 from dsops.plan import Plan, SecretReference, Step
 from dsops.resolve import Resolver, Trial
 from dsops.runtime import Event, Runtime
@@ -48,7 +48,8 @@ class Examination(NamedTuple):
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     checks = list(_examine(arguments, runtime))
     runtime.report(DONE)
-    is_healthy = all(check.status == "ok" for check in checks)
+    # What was skipped needs something that failed, or is used by nobody.
+    is_healthy = all(check.status != "failed" for check in checks)
     if arguments.switch("--json"):
         answer_json({"is_healthy": is_healthy, "checks": [_check_value(check) for check in checks]})
     else:
@@ -68,20 +69,42 @@ def _examine(arguments: Arguments, runtime: Runtime) -> Iterator[Check]:
     else:
         sizes = f"{counted(len(config.stores), 'store')}, {counted(len(config.environments), 'environment')}"
         yield Check("configuration", "ok", f"{shown_path(config, runtime)}: {sizes}")
-        for name in _environments(config, arguments):
+        named = arguments.text("--env")
+        for name in [named] if named else config.environments:
             try:
                 plans.append(plan_named(config, name, runtime))
             except ConfigError as error:
                 yield Check(f"environment {name}", "failed", error.message, (error,))
             else:
                 yield Check(f"environment {name}", "ok", counted(len(plans[-1].variables), "variable"))
+        if not named:
+            yield from _plan_the_rest(config, plans, runtime)
     yield from carry_out(_try(plans, runtime), runtime)
 
 
-def _environments(config: Config, arguments: Arguments) -> list[str]:
-    """The one that is meant, else all of them."""
-    name = arguments.text("--env") or config.default_environment
-    return [name] if name else list(config.environments)
+def _plan_the_rest(config: Config, plans: list[Plan], runtime: Runtime) -> Iterator[Check]:
+    """Adds plans for the stores that no environment uses; one whose variables are not set harms nobody."""
+    used = {name for environment in config.environments.values() for name in _stores_of(environment)}
+    used.update(name for plan in plans for name in plan.steps)
+    for name in config.stores:
+        if name in used:
+            continue
+        try:
+            plan = plan_one_store(config, name, runtime, shows_notes=False)
+        except VariableUnset as error:
+            yield Check(f"store {name}", "skipped", "; ".join(problem.message for problem in error.problems))
+        except ConfigError as error:
+            yield Check(f"store {name}", "failed", error.message, (error,))
+        else:
+            plans.append(plan)
+            used.update(plan.steps)
+
+
+def _stores_of(environment: Environment) -> Iterator[str]:
+    """Those that its variables read from, also where it could not be planned."""
+    for variable in environment.variables.values():
+        if variable.reference is not None:
+            yield variable.reference.store
 
 
 async def _try(plans: list[Plan], runtime: Runtime) -> list[Check]:
@@ -146,7 +169,9 @@ def _store_checks(
     for step in plan.steps.values():
         session, outcomes = trial.sessions.get(step.name), trial.outcomes.get(step.name)
         name = f"store {step.name}" + ("" if outcomes is None else f" ({plan.environment})")
-        errors = _errors(session, outcomes)
+        # A store that nothing reads from is as good as the session that it would read with.
+        below = trial.sessions.get(step.credentials_from) if outcomes is None else None
+        errors = _errors(session, outcomes) or _errors(below, None)
         base = None if step.credentials_from else asked.get(step.profile)
         if errors and isinstance(base, DsopsError) and errors[0].code == base.code:
             culprits.setdefault(id(errors[0]), _base_name(step.profile))
@@ -181,7 +206,7 @@ def _detail(step: Step, session: Credentials | DsopsError | None, outcomes: _Out
         parts.append(f"{operation(step)} gave {session.arn or session.masked_key_id}{_left(session, runtime)}")
     if isinstance(outcomes, Mapping):
         parts.append(f"{counted(len(outcomes), 'secret')} read")
-    return ", ".join(parts)
+    return ", ".join(parts) or "no variable reads from it"
 
 
 def _left(credentials: Credentials, runtime: Runtime) -> str:
@@ -205,8 +230,9 @@ def _check_value(check: Check) -> Json:
 
 COMMAND = Command(
     help=(
-        "Tries everything that an environment needs (all environments, when none is named): the configuration, the\n"
-        "base credentials, every hop and every secret, side by side. The exit code is 6 when something is broken."
+        "Tries everything that an environment needs (all environments and stores, when none is named): the\n"
+        "configuration, the base credentials, every hop and every secret, side by side. The exit code is 6 when\n"
+        "something is broken."
     ),
     run=_run,
     flags=(CONFIG, ENVIRONMENT, NO_AGENT),

@@ -80,7 +80,7 @@ def plan_named(config: Config, name: str, runtime: Runtime) -> Plan:
     )
 
 
-def plan_one_store(config: Config, name: str, runtime: Runtime) -> Plan:
+def plan_one_store(config: Config, name: str, runtime: Runtime, *, shows_notes: bool = True) -> Plan:
     """What it takes to get one store's session; the plan's notes go to stderr."""
     plan = plan_store(
         config,
@@ -91,7 +91,8 @@ def plan_one_store(config: Config, name: str, runtime: Runtime) -> Plan:
         ambient=ambient_of(runtime.environ, _PROCESS_KEY),
         store_types=StoreTypes(),
     )
-    show_notes(plan.notes)
+    if shows_notes:
+        show_notes(plan.notes)
     return plan
 
 

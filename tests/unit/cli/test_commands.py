@@ -235,6 +235,29 @@ def test_no_value_is_printed_by_what_is_not_asked_for_one(
         assert secret not in done.stdout + done.stderr
 
 
+UNUSED_CONFIG = """\
+secretStores:
+  unused: {type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::111122223333:role/Target"}
+  unset: {type: aws.sts, region: us-east-1, role_arn: "${ROLE_THAT_NOBODY_SET}"}
+  reader: {type: aws.secretsmanager, region: us-east-1, credentials_from: unused}
+"""
+
+
+@pytest.mark.parametrize(("denies", "code"), [(False, 0), (True, 6)])
+def test_doctor_tries_stores_that_no_environment_uses(tmp_path: Path, *, denies: bool, code: int) -> None:
+    """A configuration without environments, as most on the founding page are; an unset variable harms nobody there."""
+    with StubAws(denies=denies) as aws:
+        dsops = Dsops(tmp_path, aws)
+        (tmp_path / "dsops.yaml").write_text(UNUSED_CONFIG)
+        done = dsops.run("doctor", "--json")
+
+    checks = {check["name"]: check["status"] for check in json.loads(done.stdout)["checks"]}
+    wanted = ("failed", "skipped") if denies else ("ok", "ok")
+    assert (checks["store unused"], checks["store reader"]) == wanted
+    assert checks["store unset"] == "skipped"
+    assert done.returncode == code
+
+
 def test_a_terminal_sees_progress_that_goes_away(tmp_path: Path, aws: StubAws) -> None:
     """One line, erased before the command writes."""
     dsops = Dsops(tmp_path, aws)
