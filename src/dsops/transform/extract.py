@@ -19,7 +19,8 @@ _STEP = pattern(
 )
 
 _NAMES_SHOWN = 12
-_NAME_LENGTH_SHOWN = 40
+# What people call a field: short, and with few digits. A key or token, which may stand as a name too, has many.
+_NAME = pattern(r"(?=.{1,40}\Z)(?=(?:[^0-9]*[0-9]){0,3}[^0-9]*\Z)[A-Za-z_][A-Za-z0-9_.-]*\Z")
 
 
 class _Number(str):
@@ -129,18 +130,19 @@ def _step(plain: object, step: str | int, passed: str, path: str, *, shows_names
 def _raise_missing(path: str, here: str, step: str, names: list[str]) -> NoReturn:
     if not names:
         raise FieldMissing(f"there is no field `{path}`", why=f"{here} has no `{step}`")
-    meant = nearest(step, names[:1000])
-    shown = [_shorten(name) for name in names[:_NAMES_SHOWN]]
-    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    plain_names = [name for name in names[:1000] if _NAME.match(name)]
+    meant = nearest(step, plain_names)
+    shown = plain_names[:_NAMES_SHOWN]
+    others = len(names) - len(shown)
+    if shown:
+        has = f"{', '.join(shown)} and {others} more" if others else ", ".join(shown)
+    else:
+        has = f"{others} other field{'s' if others > 1 else ''}"
     raise FieldMissing(
         f"there is no field `{path}`",
-        why=f"{here} has no `{step}`; it has {', '.join(shown)}{more}",
-        hint=f"did you mean `{_shorten(meant)}`?" if meant else "",
+        why=f"{here} has no `{step}`; it has {has}",
+        hint=f"did you mean `{meant}`?" if meant else "",
     )
-
-
-def _shorten(name: str) -> str:
-    return name if len(name) <= _NAME_LENGTH_SHOWN else f"{name[:_NAME_LENGTH_SHOWN]}..."
 
 
 def _plain(node: Node) -> object:
