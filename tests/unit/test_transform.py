@@ -141,7 +141,7 @@ class TestSteps:
 
     @pytest.mark.parametrize(
         "key",
-        ["sk_live_51H8xyzPq0Z", "AKIAIOSFODNN7EXAMPLE1234", "4f3c2b1a", "correct horse", "k" * 41, "a/b+c==", "pässwort"],
+        ["sk_live_51H8xyzPq0Z", "AKIAIOSFODNN7EXAMPLE1234", "4f3c2b1a", "correct horse", "k" * 41, "a/b+c==", "söd"],
     )
     def test_a_key_that_may_be_a_value_itself_is_not_listed(self, key: str) -> None:
         """An object from API keys to their owners is a secret in its names; nor is it what was meant."""
