@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from xml.sax.saxutils import escape
@@ -17,6 +18,8 @@ _XML = ("Content-Type", "text/xml")
 _AMZ_JSON = ("Content-Type", "application/x-amz-json-1.1")
 _JSON = ("Content-Type", "application/json")
 _DISPATCH_NAMESPACE = "http://webservices.amazon.com/AWSFault/2005-15-09"
+
+_NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
 # What the JSON services call the refusals that STS names; all of them are 400 there.
 _JSON_CODES = {
@@ -116,13 +119,18 @@ def _elements(values: Mapping[str, Value], indent: str) -> list[str]:
         elif isinstance(value, Moment):
             lines.append(f"{indent}<{name}>{iso_time(value.seconds)}</{name}>")
         elif isinstance(value, str | int):
-            lines.append(f"{indent}<{name}>{escape(str(value))}</{name}>")
+            lines.append(f"{indent}<{name}>{_escaped(str(value))}</{name}>")
         else:
             lines.append(f"{indent}<{name}>")
             for item in value:
                 lines += _elements({"member": item}, indent + "  ")
             lines.append(f"{indent}</{name}>")
     return lines
+
+
+def _escaped(text: str) -> str:
+    """Text as XML has it; what XML 1.0 can't hold at all becomes a question mark."""
+    return escape(_NOT_XML.sub("?", text))
 
 
 def _plain(value: Value) -> object:

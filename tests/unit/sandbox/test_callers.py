@@ -282,6 +282,24 @@ def test_what_is_not_served_is_an_unknown_action(lab: Lab, operation: str) -> No
     assert 'xmlns="http://webservices.amazon.com/AWSFault/2005-15-09"' in answer.body.decode()
 
 
+def test_whom_the_root_user_federates_has_only_what_is_passed(make_lab: LabFactory) -> None:
+    """The root's rights and the session policy, intersected; nothing without one."""
+    root = "{access_key_id: AKIAROOTROOTROOTROOT, secret_access_key: s3cr3t}"
+    lab = make_lab(f'accounts: {{"{ACCOUNT}": {{root: {root}}}}}')
+    person = lab.with_keys(Keys(access_key_id="AKIAROOTROOTROOTROOT", secret_access_key="s3cr3t"))
+    allow = (
+        '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "secretsmanager:List*", "Resource": "*"}}'
+    )
+
+    bare, passed = federated(person), federated(person, Policy=allow)
+
+    assert bare.arn == f"arn:aws:sts::{ACCOUNT}:federated-user/ann"
+    assert bare.refused("secretsmanager", "ListSecrets").code == "AccessDeniedException"
+    assert passed.call("secretsmanager", "ListSecrets")["SecretList"] == []
+    refused = passed.refused("secretsmanager", "CreateSecret", Name="s", SecretString="v")
+    assert refused.code == "AccessDeniedException"
+
+
 def test_root_sessions_last_an_hour(make_lab: LabFactory) -> None:
     """A longer wish is cut without a word."""
     root = "{access_key_id: AKIAROOTROOTROOTROOT, secret_access_key: s3cr3t}"
