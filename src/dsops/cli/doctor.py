@@ -19,7 +19,7 @@ from dsops.credentials import Credentials
 from dsops.errors import CheckFailed, ConfigError, DsopsError, VariableUnset
 from dsops.model import Config, Environment
 from dsops.plan import Plan, SecretReference, Step
-from dsops.resolve import Resolver, Trial
+from dsops.resolve import MISSING, Resolver, Trial
 from dsops.runtime import Event, Runtime
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
@@ -130,7 +130,8 @@ async def _try(plans: list[Plan], runtime: Runtime) -> list[Check]:
 async def _try_all_of(examined: Examination, client: Client, sources: Mapping[str, str]) -> list[Check]:
     """One check for each base identity of the plan, and one for each of its stores, tried side by side."""
     bases = list(examined.plan.ambient)
-    asking = [_ask(examined.resolver, profile, client) for profile in bases]
+    regions = {profile: ambient.region for profile, ambient in examined.plan.ambient.items() if profile}
+    asking = [_ask(examined.resolver, profile, regions.get(profile, ""), client) for profile in bases]
     trial = await spawn(examined.resolver.trial())
     asked = dict(zip(bases, await settle(*asking), strict=True))
     return [
@@ -146,9 +147,11 @@ class Base(NamedTuple):
     identity: Identity
 
 
-async def _ask(resolver: Resolver, profile: str, client: Client) -> Base:
+async def _ask(resolver: Resolver, profile: str, region: str, client: Client) -> Base:
+    """`region` is the profile's: its credentials may be of another partition than the environment's region."""
     credentials = await resolver.base(profile)
-    return Base(credentials, await get_caller_identity(client, credentials, base_endpoint(client.runtime)))
+    endpoint = base_endpoint(client.runtime, region)
+    return Base(credentials, await get_caller_identity(client, credentials, endpoint))
 
 
 def _base_check(
@@ -167,7 +170,7 @@ def _store_checks(
     """What became of each store; one that failed only because of what it needs is skipped, and says what that is."""
     culprits: dict[int, str] = {}
     for step in plan.steps.values():
-        session, outcomes = trial.sessions.get(step.name), trial.outcomes.get(step.name)
+        session, outcomes = trial.sessions.get(step.name), _that_count(plan, step, trial.outcomes.get(step.name))
         name = f"store {step.name}" + ("" if outcomes is None else f" ({plan.environment})")
         # A store that nothing reads from is as good as the session that it would read with.
         below = trial.sessions.get(step.credentials_from) if outcomes is None else None
@@ -187,6 +190,19 @@ def _store_checks(
 
 
 _Outcomes = Mapping[SecretReference, Secret | DsopsError] | DsopsError | None
+
+
+def _that_count(plan: Plan, step: Step, outcomes: _Outcomes) -> _Outcomes:
+    """Without what may be missing, and is: `default` and `optional` are for that."""
+    if not isinstance(outcomes, Mapping):
+        return outcomes
+    of_step = [variable for variable in plan.variables if variable.step == step.name]
+    needed = {each.reference for each in of_step if each.default is None and not each.optional}
+    return {
+        reference: outcome
+        for reference, outcome in outcomes.items()
+        if reference in needed or not isinstance(outcome, MISSING)
+    }
 
 
 def _errors(session: Credentials | DsopsError | None, outcomes: _Outcomes) -> tuple[DsopsError, ...]:

@@ -41,10 +41,10 @@ def load_base(runtime: Runtime) -> tuple[Credentials, str]:
     return found.credentials, found.source
 
 
-def base_endpoint(runtime: Runtime) -> Endpoint:
-    """STS where the base credentials are at home: the region of the environment, or of the profile."""
+def base_endpoint(runtime: Runtime, region: str = "") -> Endpoint:
+    """STS where the base credentials are at home: `region`, else that of the environment, or of its profile."""
     environ = runtime.environ
-    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or base_identity(runtime).region
+    region = region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or base_identity(runtime).region
     return resolve_endpoint("sts", region or DEFAULT_REGION, environ)
 
 

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from dsops.resolve.identity import ambient_of
-from dsops.resolve.resolver import Resolver, Trial, issue_credentials, resolve
+from dsops.resolve.resolver import MISSING, Resolver, Trial, issue_credentials, resolve
 
-__all__ = ["Resolver", "Trial", "ambient_of", "issue_credentials", "resolve"]
+__all__ = ["MISSING", "Resolver", "Trial", "ambient_of", "issue_credentials", "resolve"]

@@ -40,7 +40,7 @@ class Trial(NamedTuple):
     """By step, for those that variables read from: each reference's value or error, or the error that fails all."""
 
 
-_MISSING = (SecretNotFound, FieldMissing)
+MISSING = (SecretNotFound, FieldMissing)
 """What `default` and `optional` are for. Not AccessDenied: it must not turn into a default unseen (AWS answers so for
 a secret that is not there, too, to those who may not see it). Not a secret scheduled for deletion: the days until
 then are for noticing."""
@@ -185,9 +185,9 @@ def _value(variable: PlannedVariable, outcomes: Mapping[str, _Outcomes | DsopsEr
     if variable.reference is not None:
         of_step = outcomes[variable.step]
         value = of_step if isinstance(of_step, DsopsError) else of_step[variable.reference]
-        if isinstance(value, _MISSING) and variable.default is not None:
+        if isinstance(value, MISSING) and variable.default is not None:
             return variable.default
-        if isinstance(value, _MISSING) and variable.optional:
+        if isinstance(value, MISSING) and variable.optional:
             return None
     if isinstance(value, Secret) and variable.transforms:
         try:

@@ -258,6 +258,29 @@ def test_doctor_tries_stores_that_no_environment_uses(tmp_path: Path, *, denies:
     assert done.returncode == code
 
 
+def test_doctor_minds_no_secret_that_may_be_missing(dsops: Dsops) -> None:
+    """`optional` and `default` say so; a run with them works."""
+    assert dsops.run("exec", "--env", "optional", "--", "true").returncode == 0
+    done = dsops.run("doctor", "--env", "optional", "--json")
+    details = {check["name"]: check["detail"] for check in json.loads(done.stdout)["checks"]}
+    assert (done.returncode, details["store secrets (optional)"]) == (0, "1 secret read")
+    assert dsops.run("doctor", "--env", "missing").returncode == 6
+
+
+def test_doctor_asks_for_a_profile_where_the_profile_is_at_home(dsops: Dsops, aws: StubAws) -> None:
+    """Its keys may be of another partition than the environment's region, where nobody knows them."""
+    folder = Path(dsops.environ["HOME"]) / ".aws"
+    folder.mkdir()
+    keys = "aws_access_key_id = AKIAOFTHEPROFILE0001\naws_secret_access_key = hush-profile\n"
+    (folder / "config").write_text(f"[profile china]\nregion = cn-north-1\n{keys}")
+    (dsops.folder / "dsops.yaml").write_text(
+        "secretStores: {s: {type: aws.secretsmanager, profile: china}}\nenvs: {e: {A: {from: 's:prod/token'}}}\n"
+    )
+    assert dsops.run("doctor", "--env", "e", AWS_REGION="us-east-1").returncode == 0
+    scopes = {seen.header("Authorization").split("/")[2] for seen in aws.server.seen}
+    assert scopes == {"cn-north-1"}
+
+
 def test_a_terminal_sees_progress_that_goes_away(tmp_path: Path, aws: StubAws) -> None:
     """One line, erased before the command writes."""
     dsops = Dsops(tmp_path, aws)
