@@ -120,14 +120,16 @@ def aws_answer(
     """What AWS said, fit for people; None when the code is not one that AWS could have sent.
 
     `hidden` are the secrets of the request: AWS repeats values that it refuses, and, where a signature doesn't match,
-    the headers that it should have covered.
+    the headers that it should have covered; what stands between us and AWS may repeat the form that was sent.
     """
+    from urllib.parse import quote  # only what is refused comes here
+
     code, message, request_id = parts
     if not re.match(_CODE, code):
         return None
     for secret in hidden:
-        if secret is not None and secret.reveal():
-            message = message.replace(secret.reveal(), "***")
+        for text in (secret.reveal(), quote(secret.reveal(), safe="")) if secret is not None else ():
+            message = message.replace(text, "***") if text else message
     message = re.sub(_ECHO, r"Value '***' at '\1'", message)
     # What a terminal would obey does not come from a server.
     message = " ".join("".join(each if each.isprintable() else " " for each in message).split())

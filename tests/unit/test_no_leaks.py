@@ -1,0 +1,613 @@
+"""Recognisable values are planted wherever a secret comes from; then every way out is searched for them.
+
+Real processes against a server that answers well, badly and with malice. What is searched: both streams, every file
+that was left, the arguments of every process that was started, and the environment of those that need no secret.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.stubs.aws import assume_role_answer, json_answer, json_error, parameters_of, sts_error
+from tests.stubs.server import Answer, Seen, StubServer
+
+PLANTED = {
+    "base key": "PLANTEDbase/key+1",
+    "base token": "PLANTEDbase/token+2==",
+    "session key": "PLANTEDsession/key+3",
+    "session token": "PLANTEDsession/token+4==",
+    "external ID": "PLANTED:external-id/5",
+    "MFA code": "493817",
+    "code of a process": "618204",
+    "text": "PLANTED secret 'text' 6",
+    "JSON field": "PLANTEDfield7",
+    "JSON key": "PLANTED-key-sk_live_51H8xyz0000000000000000",
+    "broken JSON": "PLANTEDbroken8",
+    "binary": "PLANTEDbinary9",
+    "parameter": "PLANTEDparameter10",
+    "password of a proxy": "PLANTEDproxy11",
+    "literal": "PLANTEDliteral12",
+    "default": "PLANTEDdefault13",
+    "value of a literal store": "PLANTEDvalue14",
+    "variable of an env store": "PLANTEDvariable15",
+    "key of a profile": "PLANTEDprofile/key+16",
+}
+
+PROFILE_KEY = PLANTED["key of a profile"]
+PROXY = f"ada:{PLANTED['password of a proxy']}@127.0.0.1"
+
+CONFIG = """
+version: 1
+secretStores:
+  jump: {type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::111122223333:role/Jump", role_session_name: jump}
+  target:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::444455556666:role/Target
+    role_session_name: target
+    external_id: ${EXTERNAL_ID}
+    credentials_from: jump
+  mfa:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::111122223333:role/Mfa
+    role_session_name: mfa
+    serial_number: arn:aws:iam::111122223333:mfa/ada
+    token_code: ${MFA_TOKEN}
+  process:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::111122223333:role/Process
+    role_session_name: process
+    serial_number: arn:aws:iam::111122223333:mfa/bob
+    mfa_process: ./code.sh
+  secrets: {type: aws.secretsmanager, region: us-east-1, credentials_from: target}
+  parameters: {type: aws.ssm, region: us-east-1, credentials_from: target}
+  profiled: {type: aws.secretsmanager, region: us-east-1, profile: work}
+  values: {type: literal, values: {one: "PLANTEDvalue14"}}
+  variables: {type: env}
+envs:
+  good:
+    TEXT: {from: "secrets:text"}
+    FIELD: {from: {store: secrets, key: json, field: password}}
+    BINARY: {from: "secrets:binary"}
+    PARAMETER: {from: "parameters:/p"}
+    LITERAL: {literal: "PLANTEDliteral12"}
+    DEFAULT: {from: "secrets:absent", default: "PLANTEDdefault13"}
+    VALUE: {from: "values:one"}
+    VARIABLE: {from: "variables:PLANTED_VARIABLE"}
+    SESSION: {from: "target:credentials"}
+  codes:
+    ONE: {from: "mfa:access_key_id"}
+    TWO: {from: "process:access_key_id"}
+  profile:
+    TEXT: {from: "profiled:text"}
+  bad:
+    NO_JSON: {from: {store: secrets, key: text, field: password}}
+    NO_FIELD: {from: {store: secrets, key: json, field: passwort}}
+    NO_KEY: {from: {store: secrets, key: keys, field: passwort}}
+    BROKEN: {from: {store: secrets, key: broken, field: a}}
+    NO_LIST: {from: {store: secrets, key: json, field: "password[0].x"}}
+    NO_BASE64: {from: "secrets:text", transform: base64_decode}
+    NO_JSON_EITHER: {from: "secrets:text", transform: "json_extract:.a"}
+    NO_YAML: {from: "secrets:broken", transform: "yaml_extract:.a"}
+    NO_YAML_FIELD: {from: "secrets:yaml", transform: "yaml_extract:.b"}
+    NUL_AS_FIELD: {from: {store: secrets, key: nul, field: x}}
+    SURROGATE: {from: "secrets:surrogate"}
+    NO_VALUE: {from: "secrets:empty-answer"}
+    NO_BINARY: {from: "secrets:bad-binary"}
+    NUMBER: {from: "secrets:number"}
+    DENIED: {from: "secrets:denied"}
+    DELETED: {from: "secrets:deleted"}
+    NO_PARAMETER: {from: "parameters:/absent"}
+    NO_VARIABLE: {from: "variables:absent"}
+    NO_LITERAL: {from: "values:two"}
+    NO_LITERAL_FIELD: {from: {store: values, key: one, field: x}}
+    LITERAL_NO_JSON: {literal: "PLANTEDliteral12", transform: "json_extract:.a"}
+  nul:
+    NUL: {from: "secrets:nul"}
+  encoding:
+    LONE: {from: {store: secrets, key: json, field: lone}}
+    HALF: {from: "secrets:binary-bytes"}
+"""
+
+BROKEN = f"""{{"a": "{PLANTED['broken JSON']}", *{PLANTED['broken JSON']}\t: ["""
+
+SECRETS: Mapping[str, Mapping[str, object]] = {
+    "text": {"SecretString": PLANTED["text"]},
+    "json": {"SecretString": json.dumps({"password": PLANTED["JSON field"], "lone": f"\ud800{PLANTED['text']}"})},
+    "keys": {"SecretString": json.dumps({PLANTED["JSON key"]: 1, "password": 2})},
+    "broken": {"SecretString": BROKEN},
+    "yaml": {"SecretString": f"{PLANTED['broken JSON']}: x\n"},
+    "nul": {"SecretString": f"{PLANTED['text']}\0"},
+    "binary": {"SecretBinary": base64.b64encode(PLANTED["binary"].encode()).decode()},
+    "binary-bytes": {"SecretBinary": base64.b64encode(PLANTED["binary"].encode() + b"\xff").decode()},
+    "surrogate": {"SecretString": f"\ud800{PLANTED['text']}"},
+    "empty-answer": {"Other": PLANTED["text"]},
+    "bad-binary": {"SecretBinary": f"!!{PLANTED['text']}"},
+    "number": {"SecretString": {"x": PLANTED["text"]}},
+}
+
+# What a process would be started with, seen from inside: arguments and environment of each.
+WATCHED = """
+import json, os, sys
+def text(value):
+    return os.fsdecode(value) if isinstance(value, (str, bytes, os.PathLike)) else str(value)
+def see(event, arguments):
+    if event in ("subprocess.Popen", "os.posix_spawn", "os.exec"):
+        words, environ = arguments[1], arguments[3] if event == "subprocess.Popen" else arguments[2]
+        words = [text(each) for each in words] if isinstance(words, (list, tuple)) else [text(words)]
+        environ = {text(name): text(value) for name, value in (environ or {}).items()}
+        with open(os.environ["WATCH_FILE"], "a") as file:
+            file.write(json.dumps([event, words, environ]) + "\\n")
+sys.addaudithook(see)
+from dsops.cli import main
+sys.exit(main())
+"""
+
+Malice = Callable[[Seen], Answer | None]
+
+
+class Started(NamedTuple):
+    """A process that dsops started, or became."""
+
+    how: str
+    words: list[str]
+    environ: dict[str, str]
+
+
+class Run(NamedTuple):
+    """What one command line left behind."""
+
+    code: int
+    stdout: str
+    stderr: str
+    started: list[Started]
+    files: dict[str, str]
+
+
+def planted_in(text: str, *, but: tuple[str, ...] = ()) -> list[str]:
+    """The names of the planted values that stand in a text, as they are or in one of the usual disguises."""
+    return [
+        name
+        for name, value in PLANTED.items()
+        if name not in but and any(form in text for form in _disguises(value))
+    ]
+
+
+def _disguises(value: str) -> set[str]:
+    raw = value.encode()
+    encoded = base64.b64encode(raw).decode()[:-4]
+    percent = "".join(chr(byte) if chr(byte).isalnum() or byte in b"-_.~" else f"%{byte:02X}" for byte in raw)
+    return {value, repr(value)[1:-1], json.dumps(value)[1:-1], encoded, percent} | (
+        {value[:12], value[-12:]} if len(value) > 12 else set()
+    )
+
+
+class World:
+    """A folder, a home, and an AWS that may be made to misbehave."""
+
+    def __init__(self, folder: Path, home: Path) -> None:
+        self.folder = folder
+        self.malice: Malice = lambda _: None
+        self.server = StubServer(self._answer)
+        (folder / "dsops.yaml").write_text(CONFIG)
+        (folder / "code.sh").write_text(f"#!/bin/sh\necho {PLANTED['code of a process']}\n")
+        (folder / "code.sh").chmod(0o755)
+        (home / ".aws").mkdir()
+        (home / ".aws" / "credentials").write_text(
+            f"[work]\naws_access_key_id = AKIAPROFILE\naws_secret_access_key = {PROFILE_KEY}\n"
+        )
+        self._home = home
+        self._before: dict[str, bytes] = {}
+
+    def run(self, *words: str, **environ: str) -> Run:
+        """Runs dsops to its end; `environ` adds variables, an empty value removes one."""
+        watch = self.folder.parent / "watch.jsonl"
+        watch.write_text("")
+        variables = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self._home),
+            "TMPDIR": str(self.folder),
+            "AWS_ENDPOINT_URL": self.server.url,
+            "AWS_ACCESS_KEY_ID": "AKIABASE",
+            "AWS_SECRET_ACCESS_KEY": PLANTED["base key"],
+            "AWS_SESSION_TOKEN": PLANTED["base token"],
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "EXTERNAL_ID": PLANTED["external ID"],
+            "MFA_TOKEN": PLANTED["MFA code"],
+            "PLANTED_VARIABLE": PLANTED["variable of an env store"],
+            "HTTPS_PROXY": f"http://{PROXY}:9",
+            "WATCH_FILE": str(watch),
+            **environ,
+        }
+        before = self._contents()
+        done = subprocess.run(
+            [sys.executable, "-c", WATCHED, *words],
+            cwd=self.folder,
+            env={name: value for name, value in variables.items() if value},
+            capture_output=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            timeout=60,
+        )
+        after = self._contents()
+        return Run(
+            done.returncode,
+            done.stdout.decode("utf-8", "backslashreplace"),
+            done.stderr.decode("utf-8", "backslashreplace"),
+            [Started(*json.loads(line)) for line in watch.read_text().splitlines()],
+            {name: text for name, text in after.items() if before.get(name) != text},
+        )
+
+    def _contents(self) -> dict[str, str]:
+        places = (self.folder, self._home)
+        files = [path for place in places for path in place.rglob("*") if path.is_file()]
+        return {str(path): path.read_bytes().decode("utf-8", "backslashreplace") for path in files}
+
+    def _answer(self, seen: Seen) -> Answer:
+        malicious = self.malice(seen)
+        if malicious is not None:
+            return malicious
+        action = action_of(seen)
+        if action in {"AssumeRole", "GetSessionToken"}:
+            return session(action)
+        if action == "GetCallerIdentity":
+            return Answer(
+                body=b"<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::1:user/a</Arn>"
+                b"<UserId>AIDA</UserId><Account>1</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
+            )
+        if action == "GetParameters":
+            found = [{"Name": "/p", "Value": PLANTED["parameter"], "Version": 1, "Type": "SecureString"}]
+            return json_answer({"Parameters": found, "InvalidParameters": ["/absent"]})
+        return self._secrets(seen, action)
+
+    def _secrets(self, seen: Seen, action: str) -> Answer:
+        body = json.loads(seen.body)
+        if action == "BatchGetSecretValue":
+            return json_error("AccessDeniedException", f"not batches, with {seen.header('X-Amz-Security-Token')}")
+        name = body["SecretId"]
+        if name == "denied":
+            return json_error("AccessDeniedException", f"no, not with {seen.header('X-Amz-Security-Token')}")
+        if name == "deleted":
+            return json_error("InvalidRequestException", "it was marked for deletion")
+        if name not in SECRETS:
+            return json_error("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+        arn = f"arn:aws:secretsmanager:us-east-1:444455556666:secret:{name}-AbCdEf"
+        return json_answer({"ARN": arn, "Name": name, "VersionId": "v1", **SECRETS[name]})
+
+
+def action_of(seen: Seen) -> str:
+    """What is called."""
+    target = seen.header("X-Amz-Target")
+    return target.rpartition(".")[2] if target else parameters_of(seen)["Action"]
+
+
+def session(action: str) -> Answer:
+    """A session with the planted keys."""
+    return assume_role_answer(
+        action=action, expiration="2099-01-01T00:00:00Z", arn="arn:aws:sts::444455556666:assumed-role/Target/target",
+        secret_access_key=PLANTED["session key"], session_token=PLANTED["session token"],
+    )  # fmt: skip
+
+
+@pytest.fixture
+def world(tmp_path: Path, home: Path) -> Iterator[World]:
+    """One for each test."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    world = World(folder, home)
+    with world.server:
+        yield world
+
+
+NAMED = ("--config", "dsops.yaml")
+LOUD = ("--verbose", "--debug")
+
+
+def assert_tight(
+    run: Run, *, shown: tuple[str, ...] = (), written: tuple[str, ...] = (), started: Sequence[str] = ()
+) -> None:
+    """Nothing planted left by any way but those that were asked for; `started` is the command that gets the values."""
+    assert planted_in(run.stdout, but=shown) == []
+    assert planted_in(run.stderr) == []
+    assert [planted_in(text, but=written) for text in run.files.values()] == [[] for _ in run.files]
+    for each in run.started:
+        assert planted_in("\n".join(each.words)) == []
+        if each.words != list(started) and each.how != "os.exec":
+            # What the user's own environment held, and nothing that was fetched.
+            assert planted_in("\n".join(each.environ.values()), but=INHERITED) == []
+
+
+INHERITED = ("base key", "base token", "external ID", "MFA code", "variable of an env store", "password of a proxy")
+
+
+# --- commands that succeed ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("plan", "--env", "good"), ("plan", "--env", "good", "--json"), ("plan", "--env", "codes", "--json"),
+        ("validate",), ("validate", "--json", "--env", "good"), ("stores",), ("stores", "--json"),
+        ("allow",), ("allow", "--json"), ("schema",),
+        ("whoami",), ("whoami", "--json", "target"), ("doctor", "--env", "good"), ("doctor", "--env", "good", "--json"),
+        ("doctor", "--env", "codes"), ("complete", "--", "get", "--config", "dsops.yaml", "--env", "good", ""),
+        ("completion", "bash"), ("help", "exec"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_what_shows_no_values_holds_none(world: World, words: tuple[str, ...]) -> None:
+    """Tables, JSON and progress alike."""
+    flags = () if words[0] in {"complete", "completion", "help", "schema"} else (*NAMED, *LOUD)
+    run = world.run(*words[:1], *flags, *words[1:])
+    assert run.code == 0, run.stderr
+    assert_tight(run)
+
+
+@pytest.mark.parametrize("flags", [(), ("--timeout", "20")], ids=["replaced", "watched"])
+def test_a_command_gets_the_values_and_nobody_else(world: World, flags: tuple[str, ...]) -> None:
+    """They stand in its environment alone; neither it nor anything else has one as an argument."""
+    run = world.run("exec", *NAMED, *LOUD, *flags, "--env", "good", "--", "true")
+    assert (run.code, run.stdout, run.files) == (0, "", {})
+    assert_tight(run, started=["true"])
+    (started,) = run.started
+    assert started.words == ["true"]
+    assert set(planted_in("\n".join(started.environ.values()))) >= {
+        "text", "JSON field", "binary", "parameter", "literal", "default", "value of a literal store", "session token",
+    }  # fmt: skip
+
+
+def test_codes_and_profiles_pass_by_pipes(world: World) -> None:
+    """A command that gives the code, and the process that looks for a profile's keys."""
+    for environment, how in (("codes", "./code.sh"), ("profile", "-c")):
+        run = world.run("exec", *NAMED, *LOUD, "--env", environment, "--", "true")
+        assert run.code == 0, run.stderr
+        assert_tight(run)
+        assert any(how in started.words for started in run.started)
+
+
+@pytest.mark.parametrize("format_name", ["dotenv", "shell", "fish", "json", "yaml"])
+def test_a_file_holds_what_was_asked_for(world: World, format_name: str) -> None:
+    """Only that file does, and only its owner reads it."""
+    run = world.run("render", *NAMED, *LOUD, "--env", "good", "--format", format_name, "--out", "out")
+    assert (run.code, run.stdout) == (0, "")
+    assert list(run.files) == [str(world.folder / "out")]
+    assert (world.folder / "out").stat().st_mode & 0o777 == 0o600
+    assert_tight(run, written=tuple(PLANTED))
+    shown = set(planted_in(run.files[str(world.folder / "out")]))
+    assert not {"base key", "base token", "external ID", "MFA code"} & shown
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (("get", "--env", "good", "FIELD"), ("JSON field",)),
+        (("get", "--env", "good", "--json", "FIELD"), ("JSON field",)),
+        (("credentials", "target"), ("session key", "session token")),
+        (("credentials", "target", "--format", "env"), ("session key", "session token")),
+        (("credentials", "target", "--format", "process"), ("session key", "session token")),
+    ],
+    ids=" ".join,
+)
+def test_what_is_asked_for_is_shown_and_no_more(world: World, words: tuple[str, ...], shown: tuple[str, ...]) -> None:
+    """One variable's value; one session's parts, not those that it was made with."""
+    run = world.run(*words[:1], *NAMED, *LOUD, *words[1:])
+    assert run.code == 0, run.stderr
+    assert set(planted_in(run.stdout)) == set(shown)
+    assert_tight(run, shown=shown)
+
+
+# --- failures -----------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(
+    ("words", "environment"),
+    [
+        (("exec", "--env", "bad", "--", "true"), "bad"),
+        (("exec", "--env", "nul", "--", "true"), "nul"),
+        (("exec", "--env", "encoding", "--", "true"), "encoding"),
+        (("render", "--env", "bad", "--json"), "bad"),
+        (("render", "--env", "nul"), "nul"),
+        (("render", "--env", "encoding", "--format", "yaml"), "encoding"),
+        (("get", "--env", "encoding", "--json", "HALF"), "encoding"),
+        (("doctor", "--env", "bad"), "bad"),
+        (("doctor", "--env", "bad", "--json"), "bad"),
+    ],
+)
+def test_a_value_that_can_not_be_used_is_not_told(world: World, words: tuple[str, ...], environment: str) -> None:
+    """Wrong JSON, wrong base64, wrong YAML, a field that is not there, a NUL: what is wrong, never what it is."""
+    run = world.run(words[0], *NAMED, *LOUD, *words[1:])
+    assert run.code != 0
+    assert_tight(run)
+    if environment == "bad" and words[0] == "exec":
+        assert all(name in run.stderr for name in ("NO_JSON", "NO_YAML", "SURROGATE", "DENIED", "NO_LITERAL_FIELD"))
+
+
+def everything_sent(seen: Seen) -> str:
+    """All of a request that a server could repeat in a message."""
+    pairs = parameters_of(seen).values() if not seen.header("X-Amz-Target") else ()
+    return " | ".join([*pairs, *[value for _, value in seen.headers], seen.body.decode()])
+
+
+def refuse_with_everything(seen: Seen) -> Answer:
+    """A refusal that repeats the whole request, as a mismatch of signatures does."""
+    if seen.header("X-Amz-Target"):
+        return json_error("ValidationException", everything_sent(seen))
+    return sts_error("ValidationError", everything_sent(seen), 400)
+
+
+def constraint(seen: Seen) -> Answer:
+    """AWS's own way to repeat a value."""
+    if seen.header("X-Amz-Target"):
+        return json_error("ValidationException", f"Value '{seen.body.decode()}' at 'secretId' failed to satisfy")
+    sent = parameters_of(seen)
+    texts = [f"Value '{value}' at '{name[0].lower()}{name[1:]}' failed to satisfy" for name, value in sent.items()]
+    return sts_error("ValidationError", f"{len(sent)} validation errors detected: {'; '.join(texts)}", 400)
+
+
+def denied(seen: Seen) -> Answer:
+    """As STS and the others deny."""
+    message = f"User: arn:aws:iam::1:user/a is not authorized ({everything_sent(seen)})"
+    if seen.header("X-Amz-Target"):
+        return json_error("AccessDeniedException", message)
+    return sts_error("AccessDenied", message)
+
+
+def expired(_: Seen) -> Answer:
+    """An answer that has a session in it, but not as AWS gives one."""
+    body = session("AssumeRole").body.replace(b"2099-01-01T00:00:00Z", b"soon")
+    return Answer(body=body)
+
+
+MALICE: dict[str, Malice] = {
+    "refused with everything": refuse_with_everything,
+    "constraint": constraint,
+    "denied": denied,
+    "no expiry": expired,
+    "not XML": lambda _: Answer(body=b"<html>" + " ".join(PLANTED.values()).encode()),
+    "half an answer": lambda _: Answer(body=session("AssumeRole").body, cut_after=300),
+    "another action's answer": lambda _: Answer(body=session("Other").body),
+    "a server error": lambda _: Answer(status=500, body=" ".join(PLANTED.values()).encode()),
+    "a redirect": lambda _: Answer(status=302, body=" ".join(PLANTED.values()).encode(), headers=(("Location", "/x"),)),
+    "rubbish": lambda _: Answer(raw=" ".join(PLANTED.values()).encode()),
+}
+
+
+STAGES: dict[str, tuple[str, Callable[[Seen], bool]]] = {
+    "the first hop": ("good", lambda _: True),
+    "the external ID": ("good", lambda seen: b"ExternalId" in seen.body),
+    "the code": ("codes", lambda seen: b"TokenCode" in seen.body),
+    "the secrets": ("good", lambda seen: bool(seen.header("X-Amz-Target"))),
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("malice", MALICE)
+def test_whatever_a_server_says_is_told_without_what_it_was_sent(world: World, malice: str, stage: str) -> None:
+    """A server repeats what it was sent, and half an answer holds half a session."""
+    environment, is_met = STAGES[stage]
+    world.malice = lambda seen: MALICE[malice](seen) if is_met(seen) else None
+    run = world.run("exec", *NAMED, *LOUD, "--env", environment, "--", "true")
+    assert run.code == 125
+    assert any(is_met(seen) for seen in world.server.seen)
+    assert_tight(run)
+
+
+@pytest.mark.parametrize("malice", ["refused with everything", "denied"])
+def test_a_list_of_what_is_broken_holds_no_value(world: World, malice: str) -> None:
+    """The same in doctor's tables and in JSON."""
+    world.malice = lambda seen: MALICE[malice](seen) if re.search(b"ExternalId|TokenCode", seen.body) else None
+    for words in (("--env", "good"), ("--env", "codes", "--json")):
+        run = world.run("doctor", *NAMED, *LOUD, *words)
+        assert run.code == 6
+        assert_tight(run)
+
+
+@pytest.mark.parametrize("transport", ["pycurl", "urllib3"])
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"AWS_ENDPOINT_URL": ""},
+        {"AWS_ENDPOINT_URL": "", "HTTPS_PROXY": f"socks5://{PROXY}:9"},
+        {"AWS_ENDPOINT_URL": "", "HTTPS_PROXY": f"http://{PROXY}:nine"},
+        {"AWS_ENDPOINT_URL": f"https://ada:{PLANTED['base key']}@127.0.0.1:9"},
+        {"AWS_ENDPOINT_URL": f"https://127.0.0.1:9/?{PLANTED['base key']}"},
+        {"AWS_SECRET_ACCESS_KEY": f"{PLANTED['base key']}\n{PLANTED['base key']}"},
+        {"AWS_ACCESS_KEY_ID": ""},
+        {"AWS_SECRET_ACCESS_KEY": ""},
+        {"AWS_CREDENTIAL_EXPIRATION": PLANTED["base token"]},
+        {"EXTERNAL_ID": f"{PLANTED['external ID']} with spaces"},
+        {"MFA_TOKEN": f"{PLANTED['MFA code']}0"},
+    ],
+    ids=str,
+)
+def test_a_setting_that_can_not_be_used_is_not_told(world: World, environ: dict[str, str], transport: str) -> None:
+    """A proxy that is not there, a login in an address, half a key, a key with a line break."""
+    for environment in ("good", "codes"):
+        run = world.run("exec", *NAMED, *LOUD, "--env", environment, "--", "true", DSOPS_TRANSPORT=transport, **environ)
+        assert_tight(run)
+
+
+@pytest.mark.parametrize("transport", ["pycurl", "urllib3"])
+def test_a_proxy_that_refuses_learns_its_password_and_nobody_else_does(world: World, transport: str) -> None:
+    """407, and the tunnel that never was."""
+    world.malice = lambda seen: Answer(status=407, body=b"no") if seen.method == "CONNECT" else None
+    proxy = f"http://{PROXY}:{world.server.port}"
+    run = world.run(
+        "exec", *NAMED, *LOUD, "--env", "good", "--", "true",
+        HTTPS_PROXY=proxy, AWS_ENDPOINT_URL="", DSOPS_TRANSPORT=transport,
+    )  # fmt: skip
+    assert run.code == 125
+    assert {seen.method for seen in world.server.seen} == {"CONNECT"}
+    assert_tight(run)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'echo {{"Version": 1, "SecretAccessKey": "{PROFILE_KEY}"}}',
+        f'echo "{PROFILE_KEY}"',
+        f'echo "\\"{PROFILE_KEY}\\""',
+        f"printf '\\377{PROFILE_KEY}'",
+        f'echo "[1, {PROFILE_KEY}]"',
+    ],
+)
+def test_a_profiles_process_that_prints_rubbish_is_not_quoted(world: World, body: str) -> None:
+    """Botocore's errors are told; what it could not read is not."""
+    (world.folder / "keys.sh").write_text(f"#!/bin/sh\n{body}\n")
+    (world.folder / "keys.sh").chmod(0o755)
+    config = world.folder / "aws-config"
+    config.write_text(f"[profile work]\ncredential_process = {world.folder}/keys.sh\n")
+    run = world.run(
+        "exec", *NAMED, *LOUD, "--env", "profile", "--", "true",
+        AWS_CONFIG_FILE=str(config), AWS_SHARED_CREDENTIALS_FILE="/dev/null",
+    )  # fmt: skip
+    assert run.code == 125
+    assert_tight(run)
+
+
+@pytest.mark.parametrize(
+    ("script", "is_shown"),
+    [("echo 12345", False), ("echo 'PLANTEDcode 493817'", False), ("echo 493817 >&2; exit 3", True), ("exit 3", False)],
+)
+def test_what_a_code_process_prints_is_its_own_affair(world: World, script: str, is_shown: bool) -> None:  # noqa: FBT001
+    """Its standard output is never shown; its standard error is the terminal's, for it may ask for a touch."""
+    (world.folder / "code.sh").write_text(f"#!/bin/sh\n{script}\n")
+    run = world.run("exec", *NAMED, "--env", "codes", "--", "true")
+    assert run.code == 125
+    assert ("493817" in run.stderr) is is_shown
+
+
+def test_a_configuration_in_which_values_stand_at_the_wrong_place_shows_none(world: World) -> None:
+    """Whoever writes the value where the reference belongs reads where, not what."""
+    (world.folder / "wrong.yaml").write_text(
+        f"""
+secretStores:
+  s: {{type: aws.sts, role_arn: "arn:aws:iam::111122223333:role/R", external_id: "{PLANTED['text']}", token_code: [1]}}
+  l: {{type: literal, values: {{a: [{PLANTED['literal']}]}}}}
+envs:
+  e:
+    A: {PLANTED['literal']}
+    B: {{literal: [{PLANTED['literal']}]}}
+    C: {{from: "{PLANTED['JSON field']}"}}
+    E: {{from: [{PLANTED['literal']}]}}
+    F: {{value: {PLANTED['literal']}}}
+    G: {{from: {{store: l, key: a}}, default: [{PLANTED['default']}]}}
+    H: {{literal: x, optional: {PLANTED['default']}}}
+"""
+    )
+    for words in (("validate",), ("exec", "--env", "e", "--", "true")):
+        run = world.run(words[0], "--config", "wrong.yaml", *LOUD, *words[1:])
+        assert run.code != 0
+        assert_tight(run)
