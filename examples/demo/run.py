@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 from dsops.sandbox.launch import client_environment, identity_variables, open_server, read_seed_file
 

@@ -84,5 +84,5 @@ def partition_named(name: str) -> Partition | None:
 
 
 def role_session_arn(role_arn: Arn, session_name: str) -> str:
-    """The caller that assuming the role gives: `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`, the role's path dropped."""
+    """The caller that assuming the role gives, `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`: without its path."""
     return f"arn:{role_arn.partition}:sts::{role_arn.account}:assumed-role/{role_arn.resource_name}/{session_name}"

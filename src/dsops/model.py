@@ -1,7 +1,8 @@
 """What a configuration says, after every include, default and `extends` was followed; no I/O.
 
-Texts may still hold `${NAME}`: they are expanded by `plan`, for the one environment that is asked for, so that a variable
-which nobody needs may stay unset. Everything that can be checked without the environment has been checked by `config`.
+Texts may still hold `${NAME}`: they are expanded by `plan`, for the one environment that is asked for, so that a
+variable which nobody needs may stay unset. Everything that can be checked without the environment has been checked by
+`config`.
 """
 
 from __future__ import annotations

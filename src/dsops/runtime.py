@@ -10,7 +10,7 @@ from dsops.startup import NamedTuple
 
 
 class Event(NamedTuple):
-    """Something worth telling while work goes on; `name` is stable (`credentials.issued`), `facts` never hold a value."""
+    """Something worth telling while work goes on; `name` is stable (`secrets.fetched`), `facts` never hold a value."""
 
     name: str
     facts: Mapping[str, str]
