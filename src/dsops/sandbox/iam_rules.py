@@ -78,6 +78,7 @@ class IamRules:
             "UpdateRole": self._keep_what_is_not_updated,
             "DeleteUser": self._check_user_is_bare,
             "DeletePolicy": self._check_policy_is_detached,
+            "GetAccessKeyLastUsed": self._check_own_key,
         }
 
     def before(self, operation: str, parameters: Parameters, caller: Caller, now: float) -> dict[str, object]:
@@ -207,6 +208,13 @@ class IamRules:
         codes = str(parameters["AuthenticationCode1"]), str(parameters["AuthenticationCode2"])
         if not totp.are_consecutive(device.seed, *codes, now):
             raise refusal("InvalidAuthenticationCode", "Authentication code for device is not valid.", 403)
+
+    def _check_own_key(self, parameters: Parameters, account: str) -> None:
+        """moto looks for a key in every account."""
+        key_id = str(parameters["AccessKeyId"])
+        key = self._world.long_term_key(key_id)
+        if key is None or key.user.account != account:
+            raise _no_such_entity(f"The Access Key with id {key_id} cannot be found")
 
     def _check_policy_is_detached(self, parameters: Parameters, account: str) -> None:
         if self._upkeep.is_attached(account, str(parameters["PolicyArn"])):

@@ -1,0 +1,146 @@
+"""Every operation that is served, asked by somebody who may not: no other account, no stranger gets anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dsops.sandbox.models import operation_model, operation_names
+from tests.sandboxes import ACCOUNT, OTHER, Lab, Person
+from tests.unit.sandbox.conftest import LabFactory
+
+FULL = '{Version: "2012-10-17", Statement: {Effect: Allow, Action: "*", Resource: "*"}}'
+TRUST = (
+    f'{{Version: "2012-10-17", Statement: {{Effect: Allow, Principal: {{AWS: "arn:aws:iam::{ACCOUNT}:root"}}, '
+    'Action: "sts:AssumeRole"}}'
+)
+WORLD = f"""
+accounts:
+  "{ACCOUNT}":
+    groups: {{MARKgroup: {{policies: [{FULL}]}}}}
+    users:
+      nobody: {{}}
+      MARKuser:
+        mfa: {{name: MARKmfa, seed: JBSWY3DPEHPK3PXP}}
+        tags: {{MARKtag: MARKvalue}}
+        groups: [MARKgroup]
+        policies: [{FULL}]
+    roles: {{MARKrole: {{trust: {TRUST}, policies: [{FULL}], tags: {{MARKtag: MARKvalue}}}}}}
+    policies: {{MARKpolicy: {FULL}}}
+    secrets: {{MARKsecret: MARKsecretvalue}}
+    parameters: {{/MARKparameter: MARKparametervalue}}
+  "{OTHER}":
+    users: {{stranger: {{policies: [{FULL}]}}}}
+"""
+OPEN_TO_ALL = {("sts", "GetCallerIdentity"), ("sts", "GetSessionToken")}
+"""What no policy can forbid."""
+SERVICES = ("iam", "secretsmanager", "ssm", "sts")
+
+
+@pytest.fixture
+def lab(make_lab: LabFactory) -> Lab:
+    """One account with one of everything, each called MARK..., and one with a stranger who has full rights there."""
+    return make_lab(WORLD)
+
+
+class Parameters:
+    """Something for each parameter of an operation, naming what is the first account's where a name fits."""
+
+    def __init__(self, key_id: str, *, by_arn: bool) -> None:
+        self._names = {
+            "accesskeyid": key_id,
+            "secretid": f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:MARKsecret" if by_arn else "MARKsecret",
+            "serialnumber": f"arn:aws:iam::{ACCOUNT}:mfa/MARKmfa",
+            "rolearn": f"arn:aws:iam::{ACCOUNT}:role/MARKrole",
+            "username": "MARKuser",
+            "rolename": "MARKrole",
+            "groupname": "MARKgroup",
+            "policyname": "what-is-attached",
+            "arn": f"arn:aws:iam::{ACCOUNT}:user/MARKuser",
+            **dict.fromkeys(("policyarn", "permissionsboundary"), f"arn:aws:iam::{ACCOUNT}:policy/MARKpolicy"),
+        }
+        parameter = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/MARKparameter" if by_arn else "/MARKparameter"
+        self._names |= dict.fromkeys(("name", "names", "path", "resourceid"), parameter)
+
+    def of(self, service: str, operation: str) -> Iterator[dict[str, Any]]:
+        """The required ones, then all."""
+        shape = operation_model(service, operation).input_shape
+        for names in ({}, {}) if shape is None else (shape.required_members, set(shape.members)):
+            wanted = set(names) - {"Marker", "NextToken"}
+            yield {name: self._value(shape.members[name], name) for name in wanted}
+
+    def _value(self, shape: Any, name: str) -> object:  # Any: botocore ships no types
+        kind = shape.type_name
+        if kind == "structure":
+            wanted = {*shape.required_members, "Key", "Value"} & set(shape.members)
+            return {member: self._value(shape.members[member], member) for member in wanted}
+        if kind == "list":
+            return [self._value(shape.member, name)]
+        if kind == "map":
+            return {"a": self._value(shape.value, name)}
+        if kind == "string":
+            return self._text(shape, name.lower())
+        plain = {"boolean": True, "blob": b"x", "timestamp": "2026-01-01T00:00:00Z"}
+        return plain.get(kind, shape.metadata.get("min", 900))
+
+    def _text(self, shape: Any, name: str) -> str:
+        if shape.metadata.get("enum"):
+            return str(shape.metadata["enum"][0])
+        if "policydocument" in name:
+            return '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
+        known = next((text for part, text in self._names.items() if name in {part, f"new{part}"}), "")
+        return known or "x" * max(1, shape.metadata.get("min", 1))
+
+
+def everything(lab: Lab) -> str:
+    """What the first account holds, as its administrator sees it."""
+    admin = lab.user("admin")
+    answers = [
+        admin.call("iam", "GetAccountAuthorizationDetails"),
+        admin.call("iam", "ListVirtualMFADevices"),
+        *[admin.call("iam", each, UserName="MARKuser") for each in ("ListMFADevices", "ListAccessKeys")],
+        *[admin.call("secretsmanager", each, SecretId="MARKsecret") for each in ("GetSecretValue", "DescribeSecret")],
+        admin.call("secretsmanager", "ListSecrets"),
+        admin.call("ssm", "GetParameters", Names=["/MARKparameter"]),
+        admin.call("ssm", "DescribeParameters"),
+    ]
+    for answer in answers:
+        del answer["ResponseMetadata"]
+    return re.sub(r"'Last(Accessed|Used)Date': datetime[^)]*\)\)?", "", repr(answers))
+
+
+def asked(person: Person, service: str, parameters: Parameters) -> Iterator[tuple[str, dict[str, Any], int, str]]:
+    """Each operation of the service with its parameters, the answer's status and text."""
+    # Namesakes of the asker's own are made last.
+    for operation in sorted(operation_names(service), key=lambda name: (name.startswith("Create"), name)):
+        for given in parameters.of(service, operation):
+            answer = person.answer(service, operation, **given)
+            yield operation, given, answer.status, answer.body.decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_another_account_sees_and_changes_nothing(lab: Lab, service: str) -> None:
+    """Full rights in one's own account are none in another's, whichever operation and however its things are named."""
+    key_id = lab.user("MARKuser").keys.access_key_id
+    before = everything(lab)
+    for operation, given, status, text in asked(lab.user("stranger", OTHER), service, Parameters(key_id, by_arn=True)):
+        if status != 200 or operation.startswith("Create"):
+            continue
+        # Whose a key is, AWS tells anybody (GetAccessKeyInfo API reference).
+        is_told = "MARK" in text or (ACCOUNT in text and operation != "GetAccessKeyInfo")
+        assert not is_told, f"{operation} {given}: {text}"
+    assert everything(lab) == before
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("by_arn", [False, True])
+def test_who_was_granted_nothing_may_do_nothing(lab: Lab, service: str, *, by_arn: bool) -> None:
+    """In one's own account, too: no operation is without a question."""
+    before = everything(lab)
+    parameters = Parameters(lab.user("MARKuser").keys.access_key_id, by_arn=by_arn)
+    done = {operation for operation, _, status, _ in asked(lab.user("nobody"), service, parameters) if status == 200}
+    assert done <= {operation for of, operation in OPEN_TO_ALL if of == service}
+    assert everything(lab) == before
