@@ -11,10 +11,11 @@ import hmac
 import ipaddress
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from dsops.errors import SandboxRefusal
 from dsops.sandbox import totp
@@ -28,6 +29,9 @@ PREFIX = "/_sandbox/"
 _JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 _LAST_MOMENT = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 _CONTAINER_SERVICE = "ecs-tasks.amazonaws.com"
+
+# One host and its port: two headers arrive as one with a comma, and nothing may stand before an `@`.
+_HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?")
 
 Parameters = Mapping[str, str]
 T = TypeVar("T")
@@ -170,7 +174,8 @@ def _why_not(request: HttpRequest) -> str:
     """Why this request is not answered; "" when it may be."""
     if not _is_loopback(request.peer):
         return "the sandbox's own endpoints answer to this machine only"
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    found = _HOST.fullmatch(request.headers.get("host", ""))
+    host = found[1].strip("[]").lower() if found else ""
     if host != "localhost" and not _is_loopback(host):
         return "the Host header must be localhost or a loopback address"
     if "origin" in request.headers or request.headers.get("sec-fetch-site", "none") != "none":

@@ -45,7 +45,10 @@ def test_this_machine_may_ask(control: Control, host: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "evil.example:4566", "127.0.0.1.evil.example", "203.0.113.7", "", "localhost.evil.example"],
+    [
+        "evil.example", "evil.example:4566", "127.0.0.1.evil.example", "203.0.113.7", "", "localhost.evil.example",
+        "127.0.0.1:4566, evil.example", "evil.example, 127.0.0.1", "evil.example@127.0.0.1", "127.0.0.1:4566:80",
+    ],
 )
 def test_a_name_that_was_rebound_may_not(control: Control, host: str) -> None:
     """A page's own host name that resolves to 127.0.0.1."""
