@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dsops.arn import PARTITIONS, Partition, partition_of_region
-from dsops.errors import ConfigError
+from dsops.errors import ConfigError, VariableInvalid
 from dsops.startup import NamedTuple, pattern
 
 # The service's name in host names -> its id in AWS_ENDPOINT_URL_<ID>.
@@ -159,6 +159,11 @@ def _is_under(partition: Partition, labels: list[str]) -> bool:
     return False
 
 
+def is_region_name(region: str) -> bool:
+    """Whether a text can stand for a region in a host's name."""
+    return _REGION.match(region) is not None
+
+
 def resolve_endpoint(
     service: str,
     region: str,
@@ -182,10 +187,11 @@ def resolve_endpoint(
         )
     for url, origin in _configured_urls(service, environ, endpoint_url):
         address = parse_address(url)
+        kind = VariableInvalid if origin.startswith("AWS_") else ConfigError
         if address is None:
-            raise ConfigError(f"{origin} is not an address that dsops can use", hint="write https://host[:port][/path]")
+            raise kind(f"{origin} is not an address that dsops can use", hint="write https://host[:port][/path]")
         if address.scheme == "http" and not is_loopback(address.host):
-            raise ConfigError(
+            raise kind(
                 f"{origin} would send credentials unencrypted to {address.authority}",
                 why="http:// is used for loopback addresses only",
                 hint=f"write https://{address.host}",

@@ -23,7 +23,7 @@ class Where(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """One thing wrong in a document: where, under which dotted path (`secretStores.prod.role_arn`), what, and the cure."""
+    """One thing wrong in a document: where, under which dotted path (`secretStores.a.region`), what, and the cure."""
 
     where: Where
     path: str
@@ -32,12 +32,27 @@ class Problem(NamedTuple):
 
 
 def nearest(word: str, names: Iterable[str]) -> str:
-    """The name that was probably meant, for a hint; "" when none is near. Case, `-` and `_` hardly count."""
+    """The name that was probably meant, for a hint; "" when none is near. Case, `-` and `_` hardly count.
+
+    Where none is spelled alike, the only one that begins like the word, or that the word begins like: `production`
+    for `prod`, `--env` for `--environment`.
+    """
     from difflib import get_close_matches
 
     plain = {_plain(name): name for name in names}
-    close = get_close_matches(_plain(word), plain, n=1)
-    return plain[close[0]] if close else ""
+    word = _plain(word)
+    close = get_close_matches(word, plain, n=1)
+    if close:
+        return plain[close[0]]
+    begun = [
+        name
+        for text, name in plain.items()
+        if min(len(text), len(word)) >= _SHORTEST_BEGINNING and (text.startswith(word) or word.startswith(text))
+    ]
+    return begun[0] if len(begun) == 1 else ""
+
+
+_SHORTEST_BEGINNING = 3
 
 
 def _plain(word: str) -> str:
@@ -179,6 +194,12 @@ class VariableUnset(ConfigError):
     """The configuration refers to `${NAME}` and that environment variable is not set."""
 
     code = "config.variable-unset"
+
+
+class VariableInvalid(ConfigError):
+    """An environment variable that dsops reads (AWS_ENDPOINT_URL, HTTPS_PROXY) holds what can't be used."""
+
+    code = "config.variable-invalid"
 
 
 class LimitExceeded(ConfigError):

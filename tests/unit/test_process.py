@@ -416,4 +416,4 @@ def test_replace_raises_what_the_system_says(tmp_path: Path) -> None:
         print(error.code, error.why)
     """
     out = subprocess.run(program(body), capture_output=True, text=True, check=True).stdout
-    assert out == "exec.not-executable Permission denied\n"
+    assert out == "exec.not-executable permission denied\n"

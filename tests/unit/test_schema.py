@@ -184,7 +184,7 @@ class TestProblems:
     def test_the_line_is_that_of_the_value(self) -> None:
         """In a list, the line of the item."""
         found = checked("policy_arns", "\n  - arn:aws:iam::aws:policy/A\n  - nope")
-        assert [one.where.line for one in found.limits] == [3, 3]
+        assert [one.where.line for one in found.limits] == [3]
 
 
 class TestLimits:
@@ -247,11 +247,17 @@ class TestLimits:
     @pytest.mark.parametrize(
         ("arn", "hint"),
         [
-            ("admin", "this is not an ARN"),
+            ("admin", "`aws iam get-role --role-name admin` prints its ARN"),
+            ("https://aws", "this is not an ARN"),
+            ("123456789012", "this is an account's id: write `arn:aws:iam::123456789012:role/NAME`"),
             ("arn:aws:iam", "an ARN has six parts between colons"),
             ("arn:aws:iam::1234567890:role/App", "an account id has 12 digits, this one has 10"),
             ("arn:aws:iam:::role/App1234", "an account id has 12 digits, this one has 0"),
-            ("arn:aws:iam::123456789012:user/bob", "this is the ARN of a user of iam, not of a role of iam"),
+            ("arn:aws:iam::123456789012:user/bob", "this is the ARN of an IAM user, not of a role"),
+            ("arn:aws:iam::123456789012:Role/App", "write `role` in lower case"),
+            ("arn:aws:iam::123456789012:role/", "the role's name is missing at its end"),
+            ("arn:aws:iam::123456789012:role/App ", "remove the white space around it"),
+            ("$ROLE_ARN", "a variable is written ${NAME}, with letters, digits and _"),
             ("arn:aws:sts::123456789012:assumed-role/App/me", "this is a session of a role: name the role itself"),
             ("arn:aws:iam:us-east-1:123456789012:role/App", "an ARN of iam has no region"),
         ],
@@ -259,8 +265,8 @@ class TestLimits:
     def test_a_bad_role_arn_tells_what_is_wrong_with_it(self, arn: str, hint: str) -> None:
         """The parts that people get wrong."""
         found = checked("role_arn", f'"{arn}"').limits
-        shape = f"`role_arn` has to be a role's ARN, arn:aws:iam::ACCOUNT:role/NAME: `{arn}`"
-        assert [(shape, hint)] == [(one.message, one.hint) for one in found if "has to be" in one.message]
+        shape = f"`role_arn` takes a role's ARN, arn:aws:iam::ACCOUNT:role/NAME, not `{arn}`"
+        assert [(shape, hint)] == [(one.message, one.hint) for one in found]
 
     @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov", "aws-iso-b", "aws-eusc"])
     def test_roles_of_every_partition_and_path_are_good(self, partition: str) -> None:
@@ -273,14 +279,15 @@ class TestLimits:
         arn = "arn:aws:iam::aws:policy/A"
         setting("policy_arns", f"[{', '.join([arn] * 10)}]")
         assert "has 11 entries" in limit("policy_arns", f"[{', '.join([arn] * 11)}]").message
-        assert limit("policy_arns", "arn:aws:iam::123456789012:role/App").hint.startswith("this is the ARN of a role")
+        hint = limit("policy_arns", "arn:aws:iam::123456789012:role/App").hint
+        assert hint == "this is the ARN of an IAM role, not of a policy"
 
     def test_tags_have_limits_of_number_length_and_characters(self) -> None:
         """Letters of any script, no others; keys up to 128, values up to 256, 50 of them."""
         setting("tags", f"{{{'k' * 128}: {'v' * 256}, Straße: 日本 10.0/€uro}}".replace("€", ""))
         assert "128" in limit("tags", f"{{{'k' * 129}: v}}").message
         assert "256" in limit("tags", f"{{k: {'v' * 257}}}").message
-        assert "the least is 1" in limit("tags", '{"": v}').message
+        assert "`tags` has an empty key" in limit("tags", '{"": v}').message
         assert "`€` stands at position 1" in limit("tags", "{k: €}").message
         assert "`*` stands at position 2" in limit("tags", "{'a*': v}").message
         entries = ", ".join(f"k{number}: v" for number in range(51))
@@ -338,7 +345,7 @@ class TestStores:
         """Missing and unknown keys, problems and limits."""
         found = store("duraton_seconds: 900\nexternal_id: [x]\nrole_session_name: a\n")
         assert [(one.where.line, one.path, one.hint) for one in found.problems] == [
-            (0, "secretStores.x", "aws.sts needs it: The role to assume."),
+            (0, "secretStores.x", "add `role_arn: ...`: the role to assume"),
             (1, "secretStores.x.duraton_seconds", "did you mean `duration_seconds`?"),
             (2, "secretStores.x.external_id", ""),
         ]
@@ -391,7 +398,7 @@ class TestStores:
                 "keys don't belong in a configuration: put them into the environment or a `profile`",
             ),
             ("literal", "vals", "did you mean `values`?"),
-            ("env", "zzz", ""),
+            ("env", "zzz", "its keys are timeout_ms, prefix"),
         ],
     )
     def test_an_unknown_key_gets_the_hint_that_fits(self, type_name: str, key: str, hint: str) -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from dsops.endpoint import Address, is_loopback, parse_address
-from dsops.errors import ConfigError
+from dsops.errors import VariableInvalid
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
@@ -73,7 +73,7 @@ def proxy_for(address: Address, environ: Mapping[str, str]) -> Proxy | None:
     if parsed is None or parsed.path:
         # The value is not shown: a password may stand in it.
         hint = "write http://[user:password@]host:port"
-        raise ConfigError(f"{origin} is not a proxy that dsops can use", hint=hint)
+        raise VariableInvalid(f"{origin} is not a proxy that dsops can use", hint=hint)
     username, colon, password = login.partition(":")
     return Proxy(parsed, _unquote(username), Secret(_unquote(password)) if at and colon else None, origin)
 
@@ -110,7 +110,7 @@ def trust_from(environ: Mapping[str, str]) -> Trust | None:
             return Trust("", path)
         if os.path.isfile(path):
             return Trust(path, "")
-        raise ConfigError(f"{name} names {path}, which does not exist", hint=f"correct or unset {name}")
+        raise VariableInvalid(f"{name} names {path}, which does not exist", hint=f"correct or unset {name}")
     return None
 
 

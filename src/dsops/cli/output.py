@@ -64,7 +64,7 @@ def tell(text: str) -> None:
         sys.stderr.flush()
     except OSError:
         # Else Python tries the rest once more at its end, and that failure becomes the exit code: 120.
-        sys.stderr = None  # type: ignore[assignment]  # as where there is none from the beginning
+        sys.stderr = None  # as where there is none from the beginning
 
 
 def clean(text: str) -> str:

@@ -16,7 +16,8 @@ from dsops.startup import pattern
 # POSIX, XBD 8.1: what a shell can read back. Anything else would be exported and then be out of reach.
 _VARIABLE_NAME = pattern(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEYS = ("from", "literal", "optional", "default", "transform", "metadata")
-_MEANT = {"value": "literal", "fallback": "default", "transforms": "transform", "store": "from", "key": "from"}
+_MEANT = {"value": "literal", "fallback": "default", "transforms": "transform"}
+_OF_FROM = frozenset({"store", "provider", "key", "version", "field"})
 _TRUE = frozenset({"true", "yes", "on"})
 _FALSE = frozenset({"false", "no", "off"})
 
@@ -45,6 +46,13 @@ def pick_default(sections: Sections, environments: Iterable[str], problems: Prob
     return name
 
 
+def _name_hint(name: str) -> str:
+    """The rule, and a name of the kind that was meant."""
+    fit = "".join([character if character.isascii() and character.isalnum() else "_" for character in name])
+    rule = "use letters, digits and _, and no digit first"
+    return f"{rule}: `{fit}`" if _VARIABLE_NAME.fullmatch(fit) else rule
+
+
 class _Merger:
     """Follows `extends`; each environment is merged once, each variable read once."""
 
@@ -71,8 +79,9 @@ class _Merger:
             here = Where(where.file, base.line)
             if base.text in self._open:
                 loop = " -> ".join([*self._open[self._open.index(base.text) :], base.text])
-                message = f"environments extend each other: {loop}"
-                self._problems.add(here, f"{path}.extends", message, "remove one of the `extends`")
+                is_alone = base.text == self._open[-1]
+                what = "an environment extends itself" if is_alone else "environments extend each other"
+                self._problems.add(here, f"{path}.extends", f"{what}: {loop}", "remove one of the `extends`")
             elif base.text not in self._parts:
                 message = f"there is no environment `{base.text}`"
                 self._problems.add(here, f"{path}.extends", message, word=base.text, known=self._parts)
@@ -110,8 +119,7 @@ class _Reader:
         """The variable; None when something is wrong with it."""
         node, where = field.node, field.where
         if not _VARIABLE_NAME.fullmatch(name):
-            hint = "use letters, digits and _, and no digit first"
-            self._problems.add(where, path, f"`{name}` can't be the name of an environment variable", hint)
+            self._problems.add(where, path, f"`{name}` can't be the name of an environment variable", _name_hint(name))
             return None
         if not isinstance(node, Mapping):
             # Not shown: what stands here may be the value itself.
@@ -121,7 +129,8 @@ class _Reader:
         return self._variable(name, node, where, path)
 
     def _variable(self, name: str, node: Mapping, where: Where, path: str) -> Variable | None:
-        self._check_keys(node, where.file, path)
+        if not self._check_keys(name, node, where, path):
+            return None
         reference, source = None, node.get("from")
         literal = self._text(node, "literal", where.file, path)
         if source is not None and literal is not None:
@@ -141,16 +150,29 @@ class _Reader:
         is_optional = self._boolean(node.get("optional"), where.file, f"{path}.optional")
         return Variable(name, reference, literal, default, is_optional, transforms, where)
 
-    def _check_keys(self, node: Mapping, file: str, path: str) -> None:
-        for key, _ in node.entries:
-            if key.text in _KEYS:
-                continue
-            where, message = Where(file, key.line), f"a variable has no key `{key.text}`"
+    def _check_keys(self, name: str, node: Mapping, where: Where, path: str) -> bool:
+        """Adds the keys that a variable doesn't take; whether what it says can be looked at all the same."""
+        unknown = [key for key, _ in node.entries if key.text not in _KEYS]
+        names = {key.text for key, _ in node.entries}
+        if unknown and "from" not in names and names & _OF_FROM and names <= {*_OF_FROM, *_KEYS}:
+            hint = f"write `{name}: {{from: {{store: NAME, key: KEY}}}}`"
+            message = f"`{unknown[0].text}` stands outside of `from`"
+            self._problems.add(Where(where.file, unknown[0].line), path, message, hint)
+            return False
+        holds_others = all(isinstance(value, Mapping) for _, value in node.entries)
+        if unknown and len(unknown) == len(node.entries) and holds_others:
+            hint = f"variables stand right below the environment's name: leave out `{name}:`"
+            self._problems.add(where, path, f"`{name}` is no variable: it holds others", hint)
+            return False
+        for key in unknown:
+            place, message = Where(where.file, key.line), f"a variable has no key `{key.text}`"
             if meant := _MEANT.get(key.text):
-                self._problems.add(where, f"{path}.{key.text}", message, f"did you mean `{meant}`?")
+                self._problems.add(place, f"{path}.{key.text}", message, f"did you mean `{meant}`?")
             else:
                 hint = f"it takes {', '.join(_KEYS[:-1])}"
-                self._problems.add(where, f"{path}.{key.text}", message, hint, word=key.text, known=_KEYS)
+                self._problems.add(place, f"{path}.{key.text}", message, hint, word=key.text, known=_KEYS)
+        # That nothing says what the value is was told by then.
+        return not unknown or "from" in names or "literal" in names
 
     def _text(self, node: Mapping, key: str, file: str, path: str) -> Text | None:
         value = node.get(key)

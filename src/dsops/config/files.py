@@ -71,9 +71,11 @@ class Reader:
             real = os.path.realpath(wanted)
             if real in chain:
                 loop = " -> ".join([self._shown(file) for file in (*chain[chain.index(real) :], real)])
-                self._problems.add(where, "include", f"files include each other: {loop}", "remove one of the includes")
+                what = "a file includes itself" if real == chain[-1] else "files include each other"
+                self._problems.add(where, "include", f"{what}: {loop}", "remove one of the includes")
             elif not os.path.isfile(wanted):
-                self._problems.add(where, "include", f"there is no file `{include.text}`", "paths start at this file")
+                hint = f"paths start at the folder of {source.shown}"
+                self._problems.add(where, "include", f"there is no file `{include.text}`", hint)
             elif len(chain) > _MAX_DEPTH or len(self.files) >= _MAX_FILES:
                 message = f"includes go more than {_MAX_DEPTH} deep, or to more than {_MAX_FILES} files"
                 self._problems.add(where, "include", message)
@@ -100,7 +102,7 @@ class Reader:
         try:
             descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
         except OSError as error:
-            raise ConfigUnreadable(f"{shown} can't be read: {(error.strerror or 'unknown reason').lower()}") from error
+            raise _unreadable(path, shown, error) from error
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             self._check_owner(status, shown)
@@ -149,6 +151,18 @@ class Reader:
         """The path as it is shortest to name from the working folder."""
         relative = os.path.relpath(path, self._folder)
         return relative if len(relative) < len(path) else path
+
+
+def _unreadable(path: str, shown: str, error: OSError) -> ConfigUnreadable:
+    """The error for a file that is there and can't be opened."""
+    if isinstance(error, PermissionError):
+        hint = f"let yourself read it: `chmod u+r {shown}`, or ask its owner"
+    elif isinstance(error, FileNotFoundError):
+        hint = f"it is a link to {os.path.realpath(path)}: make that file, or remove the link"
+    else:
+        hint = ""
+    reason = (error.strerror or "unknown reason").lower()
+    return ConfigUnreadable(f"{shown} can't be read: {reason}", hint=hint)
 
 
 def _includes(source: Source, problems: Problems) -> list[Scalar]:

@@ -32,7 +32,7 @@ def find(folder: str, environ: Mapping[str, str]) -> str:
     looked = f"looked in {start}" + (f" and above it up to {here}" if here != start else "")
     if misnamed:
         raise ConfigNotFound(
-            f"there is no {NAME}", why=looked, hint=f"rename {misnamed} to {NAME}, or name it: --config"
+            f"there is no {NAME}", why=looked, hint=f"rename {misnamed} to {NAME}, or name it: --config {misnamed}"
         )
     raise ConfigNotFound(
         f"there is no {NAME}", why=looked, hint="`dsops init` writes one; --config FILE or DSOPS_CONFIG names another"

@@ -9,6 +9,9 @@ from dsops.errors import ConfigError, ConfigTooLarge, Problem, SyntaxInvalid, Wh
 _MOST = 100
 """A file that was mistaken for a configuration has thousands; nobody reads on after these."""
 
+_MOST_NAMES = 20
+"""A hint lists no more names than that."""
+
 
 class Problems:
     """Problems and notes. `files` gives the order in which the files were read."""
@@ -28,12 +31,17 @@ class Problems:
     def add(
         self, where: Where, path: str, message: str, hint: str = "", *, word: str = "", known: Iterable[str] = ()
     ) -> None:
-        """One more problem. Where `word` is near one of the `known` names, that becomes the hint."""
+        """One more problem. Where `word` is near one of the `known` names, that becomes the hint, else all of them."""
         if len(self._found) >= _MOST:
             self._more += 1
             return
-        if word and (meant := nearest(word, known)):
-            hint = f"did you mean `{meant}`?"
+        if word:
+            names = list(known)
+            meant = nearest(word, names)
+            if meant:
+                hint = f"did you mean `{meant}`?"
+            elif not hint and 0 < len(names) <= _MOST_NAMES:
+                hint = f"there is only `{names[0]}`" if len(names) == 1 else f"there are {', '.join(names)}"
         self._found.append(Problem(where, path, message, hint))
 
     def extend(self, problems: Iterable[Problem]) -> None:

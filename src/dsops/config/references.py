@@ -11,7 +11,7 @@ from collections.abc import Mapping as MappingOf
 
 from dsops.config.problems import Problems
 from dsops.config.stores import Stores
-from dsops.document import Mapping, Node, Scalar
+from dsops.document import Mapping, Node, Scalar, Sequence
 from dsops.errors import Where
 from dsops.interpolate import mask
 from dsops.model import Reference, Text
@@ -21,6 +21,10 @@ _SCHEME = "store://"
 _KEYS = ("store", "provider", "key", "version", "field")
 _HINTS = dict.fromkeys(("name", "path", "secret"), "did you mean `key`?") | {
     "service": "a service of the original dsops holds no secrets: name a store"
+}
+_UNKNOWN_HINTS = {
+    "arn": "an ARN is a key: write `{store: NAME, key: ARN}`",
+    "store": "write `store://NAME/KEY`, with two slashes",
 }
 _FORM = "write `{store: NAME, key: KEY}`, `store://NAME/KEY` or `NAME:KEY`"
 
@@ -42,7 +46,8 @@ class References:
         elif isinstance(node, Scalar) and node.text and node.kind != "null":
             reference = self._text(node.text, where, path)
         else:
-            self._problems.add(where, path, "`from` says nothing", _FORM)
+            what = "takes one text or mapping, not a list" if isinstance(node, Sequence) else "says nothing"
+            self._problems.add(where, path, f"`from` {what}", _FORM)
             return None
         if reference is not None:
             self._check(reference, path)
@@ -105,10 +110,18 @@ class References:
             return self._url(text, masked, where, path)
         name, colon, _ = masked.partition(":")
         if not colon or len(name) + 1 == len(text):
-            message = f"`{text}` names no key" if colon else f"`{text}` is not a reference"
-            self._problems.add(where, path, message, _FORM)
+            self._problems.add(where, path, *self._without_key(text))
             return None
         return Reference(text[: len(name)].strip(), Text(text[len(name) + 1 :].strip(), where), None, None, where)
+
+    def _without_key(self, text: str) -> tuple[str, str]:
+        """Message and hint for a text without a key; one that begins with no store's name may be the value itself."""
+        name, slash, rest = text.rstrip(":").partition("/")
+        if name not in self._stores.paths:
+            return "`from` names no store and key", f"{_FORM}; a value itself is written `literal: ...`"
+        if slash and rest:
+            return f"`{text}` is not a reference", f"write `{name}:{rest}`"
+        return f"`{text}` names no key", f"add it: `{name}:KEY`"
 
     def _url(self, text: str, masked: str, where: Where, path: str) -> Reference | None:
         slash = masked.find("/", len(_SCHEME))
@@ -140,7 +153,7 @@ class References:
             message = "`from` names a store as it is written: `${...}` is not replaced in its name"
             self._problems.add(where, path, message)
         elif name not in self._stores.paths:
-            hint = "an ARN is a key: write `{store: NAME, key: ARN}`" if name == "arn" else ""
+            hint = _UNKNOWN_HINTS.get(name, "")
             message = f"there is no store `{name}`"
             self._problems.add(where, path, message, hint, word=name, known=self._stores.paths)
         elif name in self._stores.by_name:

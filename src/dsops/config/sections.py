@@ -5,7 +5,7 @@ from __future__ import annotations
 from dsops.config.files import Source
 from dsops.config.problems import Problems
 from dsops.document import Mapping, Node, Scalar
-from dsops.errors import Where
+from dsops.errors import Where, nearest
 from dsops.model import Field, Text
 from dsops.startup import NamedTuple, pattern
 
@@ -55,12 +55,23 @@ def collect(sources: list[Source], store_keys: frozenset[str], problems: Problem
             into = _parts_of(key.text, sections)
             if into is not None:
                 _add_parts(source.shown, key, node, into, problems)
+            elif (meant := _misnamed(key.text, node, store_keys)) and (into := _parts_of(meant, sections)) is not None:
+                # Read as what was meant: else each store that it holds would be missing as well.
+                _add_unknown(key, node, Where(source.shown, key.line), problems)
+                _add_parts(source.shown, key._replace(text=meant), node, into, problems)
             elif key.text in store_keys:
                 message = f"`{key.text}` is a key of a store"
                 problems.add(Where(source.shown, key.line), key.text, message, "put it into a store in `secretStores:`")
             else:
                 _add_setting(key, node, Where(source.shown, key.line), sections, problems)
     return sections
+
+
+def _misnamed(name: str, node: Node, store_keys: frozenset[str]) -> str:
+    """The section that a key of the top level was probably meant to be; "" for everything else."""
+    if name in (*TOP_LEVEL_KEYS, *UNUSED_KEYS, *store_keys) or name.startswith("x-") or not isinstance(node, Mapping):
+        return ""
+    return _MEANT.get(name) or ("" if node.get("type") is not None else nearest(name, TOP_LEVEL_KEYS))
 
 
 def _parts_of(section: str, sections: Sections) -> dict[str, list[Part]] | None:
@@ -109,7 +120,8 @@ def _add_parts(file: str, section: Scalar, node: Node, into: dict[str, list[Part
         if isinstance(value, Mapping):
             entries = {key.text: Field(node, Where(file, key.line)) for key, node in value.entries}
         elif not (isinstance(value, Scalar) and value.kind == "null"):
-            problems.add(where, path, f"`{name.text}` takes a mapping of keys")
+            hint = "write `NAME: {from: ...}` or `NAME: {literal: ...}` below it" if section.text == "envs" else ""
+            problems.add(where, path, f"`{name.text}` takes a mapping of keys", hint)
             continue
         into.setdefault(name.text, []).append(Part(where, path, entries))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from dsops.config.problems import Problems
-from dsops.config.sections import Part, Sections
+from dsops.config.sections import TOP_LEVEL_KEYS, Part, Sections
 from dsops.document import Node, Scalar, Sequence
-from dsops.errors import Problem, Where
+from dsops.errors import Problem, Where, nearest
 from dsops.interpolate import Names, expand_node, has_names
 from dsops.model import Field, Store
 from dsops.schema import Key, StoreType, check_setting, check_shape, missing_keys, unknown_key
@@ -74,14 +74,27 @@ def make_stores(sections: Sections, types: Mapping[str, StoreType], problems: Pr
             continue
         if not merged.type:
             if name not in bases and not any(_has_type(part) for part in parts):
-                known = ", ".join(sorted(types))
-                problems.add(where, f"{path}.type", "`type` is missing", f"this dsops knows {known}")
+                _add_without_type(name, parts[-1], types, problems)
             continue
         fields = {key: field for key, field in merged.fields.items() if not is_null(field.node)}
         checker.check(merged, path)
         by_name[name] = Store(name, merged.type, fields, where)
     checker.check_defaults(sections, {store.type for store in by_name.values()})
     return Stores(by_name, paths, bases)
+
+
+def _add_without_type(name: str, part: Part, types: Mapping[str, StoreType], problems: Problems) -> None:
+    """Adds the problem of a store without a type; where that has another name, or the store is none, that one."""
+    where, path = part.where, part.path
+    if name in TOP_LEVEL_KEYS:
+        problems.add(where, path, f"`{name}` stands among the stores", f"move `{name}:` to the first column")
+        return
+    written = next((key for key in part.entries if nearest(key, ["type"])), "")
+    if written:
+        where = part.entries[written].where
+        problems.add(where, f"{path}.{written}", f"a store has no key `{written}`", "did you mean `type`?")
+        return
+    problems.add(where, f"{path}.type", "`type` is missing", f"add it: one of {', '.join(sorted(types))}")
 
 
 def check_complete(stores: Stores, used: set[str], types: Mapping[str, StoreType], problems: Problems) -> None:
@@ -109,11 +122,12 @@ def check_graph(stores: Stores, types: Mapping[str, StoreType], problems: Proble
         elif target not in stores.paths:
             problems.add(field.where, path, f"there is no store `{target}`", word=target, known=stores.paths)
         elif target in stores.by_name:
-            links[name] = target
             type_name = stores.by_name[target].type
             if type_name in types and not types[type_name].gives_credentials:
                 message = f"`{target}` is of type {type_name}, which gives no credentials"
                 problems.add(field.where, path, message, "name a store of type aws.sts")
+            else:
+                links[name] = target
     _add_cycles(links, stores, problems)
     return set(links.values())
 
@@ -133,6 +147,8 @@ def _add_cycles(links: dict[str, str], stores: Stores, problems: Problems) -> No
             shown = " -> ".join([*loop, name])
             path = f"{stores.paths[name]}.credentials_from"
             message = f"stores take their credentials from each other: {shown}"
+            if len(loop) == 1:
+                message = f"`{name}` takes its credentials from itself"
             problems.add(
                 field.where, path, message, "the first hop takes them from nobody: remove its `credentials_from`"
             )
@@ -190,7 +206,8 @@ class _Merger:
         where = Where(where.file, base.line)
         if base.text in self._open:
             loop = " -> ".join([*self._open[self._open.index(base.text) :], base.text])
-            self._problems.add(where, path, f"stores extend each other: {loop}", "remove one of the `extends`")
+            what = "a store extends itself" if base.text == self._open[-1] else "stores extend each other"
+            self._problems.add(where, path, f"{what}: {loop}", "remove one of the `extends`")
             return None
         if base.text not in self._sections.stores:
             message = f"there is no store `{base.text}`"

@@ -164,7 +164,8 @@ class _Reader:
                 merge_line = key.line
                 self._merge(key.line, value, merged)
             elif key.text in own:
-                self._note(key.line, f"`{key.text}` stands twice: on line {own[key.text][0].line} and here")
+                message = f"`{key.text}` stands twice: on line {own[key.text][0].line} and here"
+                self._note(key.line, message, "keep one of them")
             else:
                 own[key.text] = key, value
         return Mapping(tuple((merged | own).values()), start.start_mark.line + 1)
@@ -201,7 +202,8 @@ class _Reader:
         self._count += count
         if self._count > MAX_NODES:
             where = Where(self.file) if event is None else self._where(event)
-            raise ConfigTooLarge(f"the file expands to more than {MAX_NODES:,} values", where=where)
+            message = f"the file expands to more than {MAX_NODES:,} values: an alias counts as often as it is used"
+            raise ConfigTooLarge(message, where=where)
 
     def _where(self, event: _Event) -> Where:
         return Where(self.file, event.start_mark.line + 1)
@@ -251,6 +253,7 @@ _WORDS = (
         "a quote is opened here and not closed",
         "close it, or double it inside of the text",
     ),
+    (_LIBYAML_DEPTH, f"values nest more than {MAX_DEPTH} deep", ""),
     (
         "unknown escape character",
         "a backslash and a character that mean nothing together",
@@ -267,7 +270,8 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
         if "unexpected end of stream" in words and error.context_mark is not None:
             mark = error.context_mark
         line, column = (mark.line, mark.column) if mark is not None else (0, 0)
-        return _marked_problem(words, text, Where(file, line + 1), column)
+        opened = error.context_mark.line + 1 if error.context_mark is not None else 0
+        return _marked_problem(words, text, Where(file, line + 1), column, opened)
     if isinstance(error, yaml.reader.ReaderError):
         # libyaml gives an offset in bytes, the Python reader one in characters: good for a line either way.
         line = text.encode("utf-8", "replace").count(b"\n", 0, error.position) + 1
@@ -278,7 +282,8 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     return Problem(Where(file), "", "the file is not well-formed YAML")
 
 
-def _marked_problem(words: str, text: str, where: Where, column: int) -> Problem:
+def _marked_problem(words: str, text: str, where: Where, column: int, opened: int) -> Problem:
+    """The problem at a place; `opened` is the line where what it stands in begins, 0 where that is unknown."""
     lines = text.split("\n")
     for index in (where.line - 1, where.line - 2):
         if 0 <= index < len(lines):
@@ -297,5 +302,6 @@ def _marked_problem(words: str, text: str, where: Where, column: int) -> Problem
         )
     for part, message, hint in _WORDS:
         if part in words:
-            return Problem(where, "", message, hint)
+            begins = f"it opens on line {opened}" if opened and message in (_LIST, _MAPPING) else ""
+            return Problem(where, "", message, begins or hint)
     return Problem(where, "", f"not well-formed YAML: {words}")

@@ -11,6 +11,7 @@ from dsops.document import Scalar
 from dsops.errors import (
     ConfigError,
     LimitExceeded,
+    Problem,
     StoreTypeUnknown,
     StoreUnknown,
     VariableUnset,
@@ -124,9 +125,9 @@ class Drafts:
         keys = tuple([key for key in store_type.keys if key.name not in failed])
         checked = check_store(store_type._replace(keys=keys), fields, store.where, path)
         for problem in checked.problems:
-            self._findings.add_problem(problem)
+            self._findings.add_problem(_with_origin(problem, store, path))
         for limit in checked.limits:
-            self._findings.add_problem(limit, LimitExceeded)
+            self._findings.add_problem(_with_origin(limit, store, path), LimitExceeded)
         draft.settings = dict(checked.settings)
         for key in keys:
             command = draft.settings.get(key.name)
@@ -240,6 +241,16 @@ def _with_program(command: tuple[object, ...], file: str) -> tuple[str, ...]:
     return (os.path.join(os.path.dirname(file), words[0]), *words[1:])
 
 
+def _with_origin(problem: Problem, store: Store, path: str) -> Problem:
+    """The problem with the variables that the value comes from: the file says only `${EXTERNAL_ID}`."""
+    field = store.fields.get(problem.path.removeprefix(f"{path}."))
+    names = names_in(field.node.text) if field is not None and isinstance(field.node, Scalar) else ()
+    if not names:
+        return problem
+    origin = f"it comes from {', '.join(f'${{{name}}}' for name in names)}"
+    return problem._replace(hint=f"{problem.hint}; {origin}" if problem.hint else origin)
+
+
 def _taken(draft: Draft, name: str) -> str:
     """Moves a setting that has a place of its own in a Step out of the settings."""
     draft.identity.pop(name, None)
@@ -249,10 +260,5 @@ def _taken(draft: Draft, name: str) -> str:
 
 def region_missing(draft: Draft) -> tuple[type[ConfigError], Where, str, str, str]:
     """The problem of a store for which no region is known."""
-    return (
-        ConfigError,
-        draft.where,
-        draft.place.path,
-        "no region is known for this store",
-        "set `region` on it, or AWS_REGION",
-    )
+    hint = "write `region: us-east-1` (or another) into it, or set AWS_REGION"
+    return ConfigError, draft.where, draft.place.path, "no region is known for this store", hint

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from dsops.arn import parse_arn, partition_of_region
-from dsops.endpoint import is_aws_host, parse_address, resolve_endpoint
-from dsops.errors import ConfigError, EnvironmentUnknown, StoreUnknown, VariableUnset, nearest
+from dsops.endpoint import is_aws_host, is_region_name, parse_address, resolve_endpoint
+from dsops.errors import ConfigError, EnvironmentUnknown, StoreUnknown, VariableInvalid, VariableUnset, nearest
 from dsops.interpolate import Names, expand
 from dsops.model import Config, Environment, Text, Variable
 from dsops.plan.drafts import Draft, Drafts, region_missing
@@ -259,8 +259,12 @@ class _Planner:
         service, endpoint_url = _SERVICES.get(draft.type.name), draft.settings.get("endpoint_url", "")
         if service is None or not draft.region:
             return str(endpoint_url)
+        if draft.place.field("region") is not None and not is_region_name(draft.region):
+            return ""  # as was told of the key itself
         try:
             url = resolve_endpoint(service, draft.region, self._names.environ, endpoint_url=str(endpoint_url)).url
+        except VariableInvalid:
+            raise  # no line of a file is to blame, and it is the same for every store
         except ConfigError as error:
             self._findings.add_error(error, draft.where, draft.place.path)
             return ""

@@ -72,12 +72,27 @@ def start_failure(command: str, environment: Mapping[bytes, bytes], error: OSErr
             hint="`dsops render --out FILE` puts values into a file that the command can read",
         )
     if error.errno == errno.ENOENT and os.path.exists(command):
-        return CommandNotExecutable(
-            f"the command `{command}` can't be started",
-            why="the interpreter that its first line names, or its loader, does not exist",
-        )
-    reason = os.strerror(error.errno or 0)
+        return _without_interpreter(command)
+    reason = os.strerror(error.errno or 0).lower()
     return CommandNotExecutable(f"the command `{command}` can't be started", why=reason)
+
+
+def _without_interpreter(command: str) -> CommandNotExecutable:
+    """For a script whose first line names what isn't there, with Windows' line ends `sh` and an invisible character."""
+    try:
+        with open(command, "rb") as file:
+            line = file.readline(256)
+    except OSError:
+        line = b""
+    named = line[2:].strip().split(b" ", 1)[0].decode("utf-8", "backslashreplace")
+    hint = f"the file has the line ends of Windows: `sed -i 's/\\r$//' {command}`" if line.endswith(b"\r\n") else ""
+    return CommandNotExecutable(
+        f"the command `{command}` can't be started",
+        why=f"its first line names `{named}`, which does not exist"
+        if line.startswith(b"#!") and named
+        else "the interpreter or loader that it needs does not exist",
+        hint=hint,
+    )
 
 
 def _refusal(candidate: str) -> CommandNotExecutable:

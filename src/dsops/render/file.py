@@ -60,4 +60,4 @@ def _refuse_what_is_no_file(path: str) -> None:
 
 
 def _failure(path: str, error: OSError, hint: str) -> FileNotWritten:
-    return FileNotWritten(f"`{path}` was not written", why=os.strerror(error.errno or 0), hint=hint)
+    return FileNotWritten(f"`{path}` was not written", why=os.strerror(error.errno or 0).lower(), hint=hint)

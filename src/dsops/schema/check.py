@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping as MappingOf
 
-from dsops.arn import is_account_id, parse_arn
 from dsops.document import Mapping, Node, Scalar, Sequence, parse_json, to_json
 from dsops.endpoint import is_loopback, parse_address
 from dsops.errors import Problem, Where, nearest
@@ -106,17 +105,24 @@ def missing_keys(
     store_type: StoreType, fields: MappingOf[str, Field], where: Where, path: str
 ) -> list[Problem]:
     """One problem for each required key that is not there."""
+    missing = [key for key in store_type.keys if key.is_required and key.name not in fields]
+    if not missing:
+        return []
+    names = [key.name for key in store_type.keys]
+    # A misspelled key is told with the one that was meant: that one is not missing besides.
+    meant = {nearest(name, names) for name in fields if name not in names}
     return [
-        Problem(where, path, f"`{key.name}` is missing", f"{store_type.name} needs it: {key.help}")
-        for key in store_type.keys
-        if key.is_required and key.name not in fields
+        Problem(where, path, f"`{key.name}` is missing", f"add `{key.name}: ...`{_explained(key)}")
+        for key in missing
+        if key.name not in meant
     ]
 
 
 def unknown_key(store_type: StoreType, name: str, where: Where, path: str) -> Problem:
     """The problem of a key that the store's type does not take, with what was probably meant."""
-    hint = ""
-    if meant := nearest(name, [key.name for key in store_type.keys]):
+    names = [key.name for key in store_type.keys]
+    hint = f"its keys are {', '.join(names)}"
+    if meant := nearest(name, names):
         hint = f"did you mean `{meant}`?"
     elif store_type.takes_credentials and name in _CREDENTIAL_KEYS:
         hint = "make a store of type aws.sts with it, and name that in `credentials_from`"
@@ -172,18 +178,24 @@ class _Findings:
             meant = nearest(text, key.choices)
             hint = f"did you mean `{meant}`?" if meant else ""
             self._problem(line, f"`{key.name}` is one of {', '.join(key.choices)}", hint)
-        self._check_length(text, line, key.minimum, key.maximum)
+        if text and key.pattern and not re.fullmatch(key.pattern, text):
+            from dsops.schema.hints import for_shape
+
+            shown = "" if key.is_secret else f", not `{_shorten(text)}`"
+            message = f"`{key.name}` takes {key.shape or 'another text'}{shown}"
+            self._limit(line, message, for_shape(text, key), with_source=not key.shape)
+            return text
+        self._check_length(text, line, key.minimum or (1 if key.pattern else None), key.maximum)
         self._check_characters(text, line)
-        if key.pattern and not re.fullmatch(key.pattern, text):
-            shown = "" if key.is_secret else f": `{_shorten(text)}`"
-            hint = "" if key.is_secret else _arn_hint(text, key)
-            self._limit(line, f"`{key.name}` has to be {key.shape}{shown}", hint, with_source=not key.shape)
         return text
 
     def _integer(self, text: str, line: int) -> int | None:
         key = self.key
         if not _INTEGER.fullmatch(text.strip()):
-            self._problem(line, f"`{key.name}` takes a whole number, not `{_shorten(text)}`")
+            from dsops.schema.hints import for_number
+
+            message = f"`{key.name}` takes a whole number, not `{_shorten(text)}`"
+            self._problem(line, message, for_number(text, key))
             return None
         number = int(text)
         hint = f"write a number from {key.minimum} to {key.maximum}"
@@ -216,6 +228,10 @@ class _Findings:
         return tuple([(name, Secret(text)) for name, text in texts]) if key.is_secret else tuple(texts)
 
     def _policy_text(self, text: str, line: int) -> Setting | None:
+        if not text.lstrip().startswith("{"):
+            hint = 'write the policy itself, from `{"Version": "2012-10-17",` on, or as YAML'
+            self._limit(line, f"`{self.key.name}` is not a JSON object", hint, with_source=False)
+            return None
         document = parse_json(text, self._file)
         for problem in document.problems:
             # A block text starts on the line after its key, others on the same: the policy's line is sure.
@@ -223,10 +239,7 @@ class _Findings:
             message = f"`{self.key.name}` is not JSON: {problem.message} ({place})"
             self._limit(line, message, problem.hint, with_source=False)
         root = document.root
-        if document.problems:
-            return None
-        if not isinstance(root, Mapping):
-            self._limit(line, f"`{self.key.name}` is not a JSON object", with_source=False)
+        if document.problems or not isinstance(root, Mapping):
             return None
         return self._policy(root, to_json(root), line)
 
@@ -244,7 +257,8 @@ class _Findings:
         try:
             words = shlex.split(text)
         except ValueError as error:
-            self._problem(line, f"`{self.key.name}` can't be split into words: {str(error).lower()}")
+            message = f"`{self.key.name}` can't be split into words: {str(error).lower()}"
+            self._problem(line, message, "close it, or write a list of words: `[program, argument]`")
             return None
         return self._command(words, line)
 
@@ -260,7 +274,10 @@ class _Findings:
     def _check_address(self, text: str, line: int) -> None:
         address = parse_address(text)
         if address is None:
-            self._problem(line, f"`{self.key.name}` is not an address", "write https://host[:port][/path]")
+            scheme = "http" if text.startswith(("localhost", "127.")) else "https"
+            better = f"{scheme}://{text}" if "//" not in text and parse_address(f"{scheme}://{text}") else ""
+            hint = f"write {better or 'https://host[:port][/path]'}"
+            self._problem(line, f"`{self.key.name}` is not an address", hint)
         elif address.scheme == "http" and not is_loopback(address.host):
             message = f"`{self.key.name}` would send credentials unencrypted to {address.authority}"
             self._problem(line, message, f"write https://{address.authority}")
@@ -273,10 +290,13 @@ class _Findings:
     def _check_length(self, text: str, line: int, minimum: int | None, maximum: int | None) -> None:
         key = self.key
         if maximum is not None and len(text) > maximum:
-            self._limit(line, f"`{key.name}` has {len(text)} characters, and the most is {maximum}")
+            hint = "shorten it, or name managed policies in `policy_arns`" if key.kind == "policy" else ""
+            self._limit(line, f"`{key.name}` has {len(text)} characters, and the most is {maximum}", hint)
+        elif minimum is not None and not text:
+            self._limit(line, f"`{key.name}` {'has an empty key' if key.kind == 'map' else 'is empty'}")
         elif minimum is not None and len(text) < minimum:
-            state = "empty" if not text else f"{len(text)} character{'s' if len(text) > 1 else ''} long"
-            self._limit(line, f"`{key.name}` is {state}, and the least is {minimum}")
+            length = f"{len(text)} character{'s' if len(text) > 1 else ''}"
+            self._limit(line, f"`{key.name}` has {length}, and the least is {minimum}")
 
     def _check_characters(self, text: str, line: int) -> None:
         key = self.key
@@ -284,11 +304,13 @@ class _Findings:
             return
         for index, character in enumerate(text):
             if not re.fullmatch(key.characters, character):
+                from dsops.schema.hints import for_name
+
                 # Of a secret not even one character is shown, unless it is the usual mistake: white space.
                 shown = f"`{character}`" if not key.is_secret else "another one"
                 shown = "white space" if character.isspace() else shown
                 message = f"`{key.name}` takes {key.shape}; {shown} stands at position {index + 1}"
-                self._limit(line, message, "" if key.is_secret else _name_hint(text, key))
+                self._limit(line, message, for_name(text, key))
                 return
 
     def _problem(self, line: int, message: str, hint: str = "") -> None:
@@ -311,6 +333,11 @@ def _kind(node: Node) -> str:
     return "nothing" if node.kind == "null" else "a text"
 
 
+def _explained(key: Key) -> str:
+    """The key's help as the end of a sentence."""
+    return f": {key.help[0].lower()}{key.help[1:].removesuffix('.')}" if key.help else ""
+
+
 def _shorten(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:80]}..."
 
@@ -321,26 +348,3 @@ def _json_escape(match: re.Match[str]) -> str:
         code -= 0x10000
         return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
     return f"\\u{code:04x}"
-
-
-def _name_hint(text: str, key: Key) -> str:
-    """A name that AWS takes instead; the user's own is never changed silently."""
-    fit = "".join([character if re.fullmatch(key.characters, character) else "-" for character in text])
-    return f"`{fit}` would do" if key.kind == "text" and len(fit) <= (key.maximum or 0) else ""
-
-
-def _arn_hint(text: str, key: Key) -> str:
-    """What is wrong with a text that should be an ARN."""
-    if not key.shape.endswith("/NAME"):
-        return ""
-    arn = parse_arn(text)
-    if arn is None:
-        return "an ARN has six parts between colons" if text.startswith("arn:") else "this is not an ARN"
-    if arn.resource_type == "assumed-role":
-        return "this is a session of a role: name the role itself"
-    wanted = "policy" if "policy" in key.pattern else "role"
-    if arn.service != "iam" or arn.resource_type != wanted:
-        return f"this is the ARN of a {arn.resource_type} of {arn.service}, not of a {wanted} of iam"
-    if not is_account_id(arn.account):
-        return f"an account id has 12 digits, this one has {len(arn.account)}"
-    return "an ARN of iam has no region" if arn.region else ""

@@ -98,11 +98,13 @@ class TestReferences:
     @pytest.mark.parametrize(
         ("written", "path", "message"),
         [
-            ("prod", "from", "`prod` is not a reference"),
+            ("prod", "from", "`prod` names no key"),
+            ("prod/db", "from", "`prod/db` is not a reference"),
+            ("swordfish", "from", "`from` names no store and key"),
             ("'prod:'", "from", "`prod:` names no key"),
             ("''", "from", "`from` says nothing"),
             ("~", "from", "`from` says nothing"),
-            ("[prod, db]", "from", "`from` says nothing"),
+            ("[prod, db]", "from", "`from` takes one text or mapping, not a list"),
             ("store://prod", "from", "`store://prod` names no key"),
             ("store://prod/", "from", "`store://prod/` names no key"),
             ("'store://prod/#a'", "from", "`store://prod/#a` names no key"),

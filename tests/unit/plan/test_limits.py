@@ -99,7 +99,7 @@ def test_a_code_that_is_not_six_digits_is_refused_without_being_shown(code: str)
     """It is a secret."""
     fields = ("serial_number: arn:aws:iam::222222222222:mfa/ada", 'token_code: "${C}"')
     ((line, message),) = refusal(store(*fields), environ={"C": code})
-    assert (line, message) == (5, "`token_code` has to be six digits")
+    assert (line, message) == (5, "`token_code` takes six digits")
 
 
 def test_leading_zeros_of_a_code_stay() -> None:

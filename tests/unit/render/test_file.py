@@ -90,7 +90,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypa
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(FileNotWritten) as caught:
         write_private(str(path), b"hush")
-    assert caught.value.why == "No space left on device"
+    assert caught.value.why == "no space left on device"
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == [".env"]
 

@@ -1,0 +1,88 @@
+"""What to write instead of a value that a key does not take; imported when there is one."""
+
+from __future__ import annotations
+
+import re
+
+from dsops.arn import Arn, is_account_id, parse_arn
+from dsops.schema.key import Key
+
+_UNITS = {"s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "minute": 60, "h": 3600, "hr": 3600, "hour": 3600}
+_LONGEST_NAME = 60
+
+
+def for_number(text: str, key: Key) -> str:
+    """The whole number that was meant: `1h`, `15 minutes`, `3600.0`, `3_600`; "" for what can't be told."""
+    match = re.fullmatch(r"([0-9][0-9_]{0,8})(?:\.0*)?\s*([a-z]*)", text.strip().lower())
+    if match is None:
+        return ""
+    number, unit = int(match[1].replace("_", "")), match[2]
+    if not unit:
+        return f"write `{key.name}: {number}`"
+    seconds = _UNITS.get(unit) or _UNITS.get(unit.removesuffix("s"))
+    if seconds and key.name.endswith("_ms"):
+        return f"write `{key.name}: {number * seconds * 1000}`, in milliseconds"
+    return f"write `{key.name}: {number * seconds}`, in seconds" if seconds and "seconds" in key.name else ""
+
+
+def for_name(text: str, key: Key) -> str:
+    """A name that AWS takes; the user's own is never changed silently."""
+    if is_misspelled_reference(text):
+        return "a variable is written ${NAME}, with letters, digits and _"
+    if key.is_secret:
+        return "remove the white space" if any(character.isspace() for character in text) else ""
+    fit = "".join([character if re.fullmatch(key.characters, character) else "-" for character in text])
+    return f"`{fit}` would do" if key.kind == "text" and len(fit) <= (key.maximum or 0) else ""
+
+
+def for_shape(text: str, key: Key) -> str:
+    """What is wrong with a text that should be an ARN or a region's name."""
+    if is_misspelled_reference(text):
+        return "a variable is written ${NAME}, with letters, digits and _"
+    if key.is_secret:
+        return ""
+    if key.name == "region":
+        fit = text.strip().lower().replace("_", "-")
+        return f"did you mean `{fit}`?" if fit != text and re.fullmatch(key.pattern, fit) else ""
+    return _for_arn(text, key) if key.shape.endswith("/NAME") else ""
+
+
+def is_misspelled_reference(text: str) -> bool:
+    """Whether a text was probably to be replaced, and isn't: `$NAME`, `${NAME-x}`, `${NAME`."""
+    return re.search(r"\$\{?[A-Za-z_]", text) is not None
+
+
+def _for_arn(text: str, key: Key) -> str:
+    wanted = "policy" if "policy" in key.pattern else "role"
+    arn = parse_arn(text)
+    if arn is None:
+        return _for_no_arn(text, wanted)
+    return _for_kind(arn, wanted) or _for_part(arn, text, wanted)
+
+
+def _for_kind(arn: Arn, wanted: str) -> str:
+    """What it names instead; "" where that is right."""
+    if arn.resource_type == "assumed-role":
+        return "this is a session of a role: name the role itself"
+    if arn.service != "iam" or arn.resource_type.lower() != wanted:
+        kind = f"an IAM {arn.resource_type}" if arn.service == "iam" else f"{arn.resource_type} of {arn.service}"
+        return f"this is the ARN of {kind}, not of a {wanted}"
+    return f"write `{wanted}` in lower case" if arn.resource_type != wanted else ""
+
+
+def _for_part(arn: Arn, text: str, wanted: str) -> str:
+    if text != text.strip():
+        return "remove the white space around it"
+    if not is_account_id(arn.account):
+        return f"an account id has 12 digits, this one has {len(arn.account)}"
+    if arn.region:
+        return "an ARN of iam has no region"
+    return "" if arn.resource_name else f"the {wanted}'s name is missing at its end"
+
+
+def _for_no_arn(text: str, wanted: str) -> str:
+    if is_account_id(text):
+        return f"this is an account's id: write `arn:aws:iam::{text}:{wanted}/NAME`"
+    if wanted == "role" and len(text) <= _LONGEST_NAME and re.fullmatch(r"[A-Za-z0-9_+=,.@-]+", text):
+        return f"`aws iam get-role --role-name {text}` prints its ARN"
+    return "an ARN has six parts between colons" if text.startswith("arn:") else "this is not an ARN"
