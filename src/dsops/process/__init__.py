@@ -45,8 +45,9 @@ def replace(command: str, arguments: Sequence[str], environment: Mapping[bytes, 
     """
     import signal
 
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed, when a daemon starts us
+            stream.flush()
     # Python ignores both from its start, and what is ignored stays so in the new program: the `yes` of
     # `dsops exec -- yes | head` would not end.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)

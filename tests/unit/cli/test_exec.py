@@ -237,3 +237,15 @@ def test_the_flag_for_no_agent_is_known_already(dsops: Dsops) -> None:
     """It is what happens anyway, until there is an agent."""
     assert shown(dsops, "--no-agent", "--env", "plain")["PLAIN"] == "info"
     assert shown(dsops, "--env", "plain", DSOPS_NO_AGENT="1")["PLAIN"] == "info"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("flags", [(), ("--timeout", "20")], ids=["replaced", "watched"])
+def test_a_closed_stream_is_the_commands_affair(dsops: Dsops, closed: str, flags: tuple[str, ...]) -> None:
+    """As a daemon starts it; nothing of ours takes the place of what is closed."""
+    there = "import os, sys; sys.exit(sum(os.path.exists(f'/proc/self/fd/{n}') << n for n in (0, 1, 2)))"
+    words = dsops.command("exec", *flags, "--env", "production", "--", sys.executable, "-c", there)
+    line = ["sh", "-c", f'"$@" {closed}', "sh", *words]
+    done = subprocess.run(line, cwd=dsops.folder, env=dsops.environ, capture_output=True, check=False)
+    open_streams = sum(1 << number for number in (0, 1, 2) if ("<&-", ">&-", "2>&-")[number] not in closed.split())
+    assert (done.returncode, done.stderr) == (open_streams, b"")
