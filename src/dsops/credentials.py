@@ -23,7 +23,8 @@ class Credentials:
     """The three parts of one session (or of a long-term key), never mixed with another's; secret parts don't print.
 
     `expiration` and `issued_at` are aware UTC datetimes, None for long-term keys and for keys from the environment
-    whose expiry nobody told us. `arn` is the caller that these credentials make (an assumed-role ARN), "" when not known.
+    whose expiry nobody told us. `arn` is the caller that these credentials make (an assumed-role ARN), "" when not
+    known.
     """
 
     __slots__ = ("access_key_id", "arn", "expiration", "issued_at", "secret_access_key", "session_token")

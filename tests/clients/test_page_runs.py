@@ -45,6 +45,7 @@ DENY_ONLY = next(block for block in blocks("yaml") if block.text.startswith("ses
 WORKFLOW = next(block for block in blocks("yaml") if "uses: aws-actions" in block.text)
 TRUST = next(block for block in blocks("json") if block.heading == "Trust Policy (in target account)")
 PERMISSIONS = next(block for block in blocks("json") if block.heading == "Role Permissions")
+CONDITIONS = next(block for block in blocks("json") if block.heading == "4. Use Condition Keys")
 LAMBDA = blocks("python")[0]
 DENIAL = next(block for block in blocks("bash") if block.heading == "Access Denied Errors")
 
@@ -257,6 +258,31 @@ def test_the_policies_decide(tmp_path: Path, source_ip: str, external_id: str, e
 
     assert (code, "" if code else "in-prod") == (done.returncode, done.stdout.strip()), done.stderr
     assert external_id not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("user_id", "source_ip", "code"),
+    [
+        ("AIDAI23HXD3MBVD4EFPWX", "10.1.2.3", 0),
+        ("AIDAI23HXD3MBVD4EFPWX", "172.31.255.255", 0),
+        ("AIDAI23HXD3MBVD4EFPWX", "192.168.1.1", 3),
+        ("AIDAI23HXD3MBVD4EFPWY", "10.1.2.3", 3),
+    ],
+)
+def test_the_condition_keys_decide(tmp_path: Path, user_id: str, source_ip: str, code: int) -> None:
+    """The page's condition on a trust policy lets in the user of that id from those networks, and nobody else."""
+    statement = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:user/alice"}}
+    statement |= {"Action": "sts:AssumeRole", **json.loads(CONDITIONS.text)}
+    account = {
+        "users": {"alice": {"id": user_id, "source_ip": source_ip}},
+        "roles": {"Target": {"trust": {"Version": "2012-10-17", "Statement": statement}}},
+    }
+    write(tmp_path, "seed.yaml", json.dumps({"accounts": {"123456789012": account}}))
+    write(tmp_path, "dsops.yaml", POLICY_CONFIG.replace("    external_id: ${WANTED}\n", ""))
+
+    done = in_sandbox(tmp_path, "dsops whoami target", "--seed", "seed.yaml", "--as", "alice", check=False)
+
+    assert done.returncode == code, done.stderr
 
 
 LAMBDA_SEED = """
