@@ -39,6 +39,8 @@ class Caller(NamedTuple):
     """None for a long-term key."""
     tags: Mapping[str, str]
     """`aws:PrincipalTag`: of the user or role, overlaid by the session's."""
+    subject: str = ""
+    """Of whom a web identity token speaks."""
 
     @property
     def account(self) -> str:

@@ -26,27 +26,33 @@ _TYPES: Mapping[str, Literal["Account", "User", "FederatedUser", "AssumedRole"]]
 def request_context(world: World, caller: Caller, peer: str, user_agent: str, now: float) -> Context:
     """The keys that don't depend on the operation; `now` is the sandbox's time."""
     principal = caller.principal
-    context: Context = {
-        "aws:PrincipalArn": (_principal_arn(caller),),
-        "aws:PrincipalAccount": (caller.account,),
-        "aws:PrincipalType": (_TYPES[principal.kind],),
-        "aws:userid": (caller.user_id,),
-        "aws:SourceIp": (source_ip(world, caller) or peer,),
-        "aws:CurrentTime": (iso_time(now),),
-        "aws:EpochTime": (str(int(now)),),
-        # The sandbox stands in for an https endpoint; that it is reached without TLS on loopback is not the client's.
-        "aws:SecureTransport": ("true",),
-        "aws:RequestedRegion": (caller.region,),
-        "aws:PrincipalIsAWSService": ("false",),
-        "aws:ViaAWSService": ("false",),
-    }
-    if user_agent:
-        context["aws:UserAgent"] = (user_agent,)
+    context = unsigned_context(caller.region, source_ip(world, caller) or peer, user_agent, now)
+    context["aws:PrincipalArn"] = (_principal_arn(caller),)
+    context["aws:PrincipalAccount"] = (caller.account,)
+    context["aws:PrincipalType"] = (_TYPES[principal.kind],)
+    context["aws:userid"] = (caller.user_id,)
+    context["aws:PrincipalIsAWSService"] = ("false",)
     if principal.kind == "user" and caller.user is not None:
         context["aws:username"] = (caller.user.name,)
     for key, value in caller.tags.items():
         context[f"aws:PrincipalTag/{key}"] = (value,)
     _add_session(context, caller, now)
+    return context
+
+
+def unsigned_context(region: str, peer: str, user_agent: str, now: float) -> Context:
+    """The keys that a request has whoever sends it."""
+    context: Context = {
+        "aws:SourceIp": (peer,),
+        "aws:CurrentTime": (iso_time(now),),
+        "aws:EpochTime": (str(int(now)),),
+        # The sandbox stands in for an https endpoint; that it is reached without TLS on loopback is not the client's.
+        "aws:SecureTransport": ("true",),
+        "aws:RequestedRegion": (region,),
+        "aws:ViaAWSService": ("false",),
+    }
+    if user_agent:
+        context["aws:UserAgent"] = (user_agent,)
     return context
 
 
@@ -86,3 +92,4 @@ def _add_session(context: Context, caller: Caller, now: float) -> None:
         context["aws:MultiFactorAuthAge"] = (str(max(0, int(now - session.mfa_at))),)
     if session.source_identity:
         context["aws:SourceIdentity"] = (session.source_identity,)
+    context.update(session.federation)

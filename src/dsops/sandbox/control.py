@@ -22,6 +22,7 @@ from dsops.sandbox import totp
 from dsops.sandbox.clock import iso_time
 from dsops.sandbox.decisions import decision_record
 from dsops.sandbox.service import Sandbox, new_request_id
+from dsops.sandbox.tokens import Tokens
 from dsops.sandbox.wire import HttpAnswer, HttpRequest
 from dsops.sandbox.world import Role, User
 
@@ -44,6 +45,12 @@ class Control:
         self._sandbox = sandbox
         self.container_token = os.urandom(16).hex()
         """What a request for container credentials must carry in its Authorization header."""
+        self.tokens = Tokens(sandbox)
+        self._whole: dict[tuple[str, str], Callable[[HttpRequest], HttpAnswer]] = {
+            ("POST", "clock"): self._move_clock,
+            ("POST", "token"): lambda request: _answer(*self.tokens.mint(request)),
+            ("GET", "github"): lambda request: _answer(*self.tokens.github(request)),
+        }
         self._get: dict[str, Callable[[Parameters], HttpAnswer]] = {
             "health": self._health,
             "clock": self._health,
@@ -61,8 +68,9 @@ class Control:
         name = request.path.removeprefix(PREFIX)
         if name.startswith("container-credentials/") and request.method == "GET":
             return self._container_credentials(unquote(name.partition("/")[2]), request)
-        if name == "clock" and request.method == "POST":
-            return self._move_clock(request)
+        whole = self._whole.get((request.method, name))
+        if whole is not None:
+            return whole(request)
         endpoint = self._get.get(name)
         if endpoint is None:
             return _answer(404, {"error": f"there is no {PREFIX}{name}"})
@@ -110,7 +118,7 @@ class Control:
         return _answer(
             200,
             {"Arn": user.arn, "AccessKeyId": key_id, "SecretAccessKey": secret, "Region": self._sandbox.region,
-             "ContainerToken": self.container_token},
+             "ContainerToken": self.container_token, "GitHubToken": self.tokens.github_token},
         )  # fmt: skip
 
     def _events(self, query: Parameters) -> HttpAnswer:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+from dsops.arn import parse_arn
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.answers import Moment, Value
 from dsops.sandbox.caller import Caller
@@ -32,7 +33,7 @@ _KEPT_PARAMETERS = frozenset(
 """What may stand in a record; everything else (values, codes, passwords) stays out."""
 _PRINCIPAL_TYPES = {
     "user": "IAMUser", "root": "Root", "role-session": "AssumedRole", "federated-session": "FederatedUser",
-    "service": "AWSService",
+    "service": "AWSService", "web-identity": "WebIdentityUser", "anonymous": "Unknown",
 }  # fmt: skip
 
 
@@ -71,7 +72,7 @@ class Events:
             "requestID": turn.request_id,
             "readOnly": turn.operation.startswith(_READS),
             "eventType": "AwsApiCall",
-            "recipientAccountId": turn.caller.account,
+            "recipientAccountId": turn.caller.account or _owner_of_role(turn),
         }
         self._records.append(json.dumps(record).encode())
 
@@ -82,7 +83,22 @@ class Events:
             yield record | {"eventID": str(uuid5(NAMESPACE_URL, record["requestID"]))}
 
 
+def _owner_of_role(turn: Turn) -> str:
+    """Whose trail has an unsigned call: the account's of the role that it asks for."""
+    role = parse_arn(turn.text("RoleArn"))
+    return "" if role is None else role.account
+
+
 def _identity(caller: Caller) -> dict[str, object]:
+    if caller.principal.kind == "anonymous":
+        return {"type": _PRINCIPAL_TYPES["anonymous"]}
+    if caller.principal.kind == "web-identity":
+        return {
+            "type": _PRINCIPAL_TYPES["web-identity"],
+            "principalId": caller.user_id,
+            "userName": caller.subject,
+            "identityProvider": caller.principal.federated,
+        }
     identity: dict[str, object] = {
         "type": _PRINCIPAL_TYPES[caller.principal.kind],
         "principalId": caller.user_id,

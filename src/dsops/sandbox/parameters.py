@@ -46,6 +46,14 @@ def read_parameters(route: Route) -> dict[str, object]:
     return parameters
 
 
+def check_member(service: str, operation: str, name: str, value: object) -> None:
+    """What came another way than as a parameter is held to the same model. Raises ValidationError."""
+    shape = operation_model(service, operation).input_shape.members[name]
+    clauses = list(_clauses(shape, value, name[:1].lower() + name[1:]))
+    if clauses:
+        raise validation_errors(clauses)
+
+
 def validation_errors(clauses: list[str]) -> SandboxRefusal:
     """400 ValidationError of all clauses."""
     plural = "" if len(clauses) == 1 else "s"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 from dsops.errors import SeedInvalid
 from dsops.sandbox.backends import PolicyText
+from dsops.sandbox.issuers import Issuers
 from dsops.sandbox.planter import Planter
 from dsops.sandbox.seed_model import ADMIN, Seed, SeedAccount, SeedRegion, SeedUser
 from dsops.sandbox.service import Sandbox
@@ -30,6 +32,7 @@ def plant(sandbox: Sandbox, seed: Seed) -> None:
                 _plant_account(sandbox.world, Planter(sandbox.world), account)
             except Exception as error:  # moto's exceptions have no root of their own below Exception
                 raise SeedInvalid(f"account {account.account} can't be made", why=str(error)) from error
+            _add_issuers(sandbox.issuers, account)
             for region, held in account.regions.items():
                 _plant_region(sandbox, Place(account.account, region), held)
 
@@ -40,6 +43,8 @@ def _plant_account(world: World, planter: Planter, account: SeedAccount) -> None
         world.root_keys[account.root.access_key_id] = (owner, account.root.secret_access_key)
     for policy in account.policies:
         planter.add_policy(owner, "/", policy.name, policy.text)
+    for provider in account.oidc_providers:
+        planter.add_oidc_provider(owner, provider.url, provider.client_ids)
     for group, policies in account.groups.items():
         planter.add_group(owner, group)
         _put(planter, owner, "group", group, policies)
@@ -57,6 +62,14 @@ def _plant_account(world: World, planter: Planter, account: SeedAccount) -> None
             planter.set_role_boundary(made, role.boundary)
         if role.source_ip:
             world.source_ips[made.unique_id] = role.source_ip
+
+
+def _add_issuers(issuers: Issuers, account: SeedAccount) -> None:
+    for provider in account.oidc_providers:
+        if provider.is_issued_by_sandbox:
+            issuers.add_own(provider.url)
+        elif provider.jwks:
+            issuers.publish(provider.url, json.loads(provider.jwks))
 
 
 def _plant_user(world: World, planter: Planter, owner: str, user: SeedUser) -> None:

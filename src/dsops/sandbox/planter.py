@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from dsops.arn import PARTITIONS
@@ -67,6 +68,11 @@ class Planter:
             role.id = unique_id
             backend.roles[unique_id] = role
         return view_role(role)
+
+    def add_oidc_provider(self, account: str, url: str, client_ids: Sequence[str]) -> str:
+        """An OpenID Connect provider; gives its ARN."""
+        backend = self._world.backend(account)
+        return backend.create_open_id_connect_provider(url, [], list(client_ids), []).arn
 
     def add_policy(self, account: str, path: str, name: str, text: str) -> str:
         """A managed policy of the account; gives its ARN."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dsops.errors import SandboxUnavailable
 from dsops.sandbox.backends import NOTHING_ALLOWED, PolicyText, reset
 from dsops.sandbox.planter import Planter
-from dsops.sandbox.world import Grants, LongTermKey, MfaDevice, User, World, user_arn
+from dsops.sandbox.world import Grants, LongTermKey, MfaDevice, OidcProvider, User, World, user_arn
 
 _ACCOUNT = "000000000000"
 _SEED = "GEZDGNBVGY3TQOJQ"
@@ -37,6 +37,7 @@ def _probe_account(world: World) -> str:
     role = planter.add_role(_ACCOUNT, "probe", NOTHING_ALLOWED, "/p/", _TAGS, 7200, "AROAPROBE")
     planter.put_policy(_ACCOUNT, "role", "probe", PolicyText("of-role", _POLICY))
     planter.set_role_boundary(role, boundary.name)
+    provider = planter.add_oidc_provider(_ACCOUNT, "https://id.example.com/p", ["client"])
     of_user = (PolicyText("of-user", _POLICY), boundary, PolicyText("of-group", _POLICY))
     of_role = (PolicyText("of-role", _POLICY),)
     arn = user_arn(_ACCOUNT, "aws", "probe", "/p/")
@@ -50,6 +51,8 @@ def _probe_account(world: World) -> str:
         "trust policy": role.trust == NOTHING_ALLOWED,
         "tags of a role": role.tags == _TAGS,
         "policies of a role": world.grants_of_role(role) == Grants(of_role, boundary),
+        "OpenID Connect provider": world.oidc_provider(_ACCOUNT, "https://id.example.com/p")
+        == OidcProvider(provider, "id.example.com/p", ("client",)),
         "boundary that is gone": world.boundary(_ACCOUNT, "arn:aws:iam::000000000000:policy/gone") is not None,
     }
     wrong = [name for name, is_so in claims.items() if not is_so]

@@ -75,6 +75,16 @@ class SeedRegion(NamedTuple):
     """Texts become SecureStrings, several texts a StringList."""
 
 
+class SeedOidcProvider(NamedTuple):
+    """An OpenID Connect provider; its tokens are signed by the sandbox, or by whoever owns the keys in `jwks`."""
+
+    url: str
+    client_ids: tuple[str, ...]
+    is_issued_by_sandbox: bool = False
+    jwks: str = ""
+    """A JSON Web Key Set; "" for none: then no token of it can be verified, there being no way to the internet."""
+
+
 class SeedAccount(NamedTuple):
     """One account. A user `admin` with full rights is added if it isn't among the users."""
 
@@ -87,6 +97,7 @@ class SeedAccount(NamedTuple):
     policies: tuple[PolicyText, ...] = ()
     """Managed policies of its own."""
     regions: Mapping[str, SeedRegion] = {}
+    oidc_providers: tuple[SeedOidcProvider, ...] = ()
 
 
 class Seed(NamedTuple):

@@ -36,13 +36,14 @@ from dsops.sandbox.seed_model import (
     SeedSecret,
     SeedUser,
 )
+from dsops.sandbox.seed_providers import read_oidc_providers
 
 _KEY_ID: Final = re.compile(r"(?!ASIA)[A-Z0-9_]{16,128}")
 _SECRET_NAME: Final = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 _ROOT_KEYS: Final = ("accounts", "region", "default_identity")
 _ACCOUNT_KEYS: Final = (
     "partition", "root", "users", "groups", "roles", "policies", "regions", "secrets", "binary_secrets",
-    "secret_policies", "parameters",
+    "secret_policies", "parameters", "oidc_providers",
 )  # fmt: skip
 _REGION_KEYS: Final = ("secrets", "binary_secrets", "secret_policies", "parameters")
 _KEY_KEYS: Final = ("access_key_id", "secret_access_key")
@@ -120,7 +121,9 @@ class _Reader(Nodes):
             for key, value in self.entries(keys.get("policies"), f"{path}.policies")
         )
         root = self._key(keys["root"], f"{path}.root", is_whole=True) if "root" in keys else None
-        return SeedAccount(account, partition, root, users, groups, roles, policies, self._regions(keys, path, region))
+        providers = tuple(read_oidc_providers(self, keys.get("oidc_providers"), f"{path}.oidc_providers"))
+        regions = self._regions(keys, path, region)
+        return SeedAccount(account, partition, root, users, groups, roles, policies, regions, providers)
 
     def _user(self, name: str, node: Node, path: str, groups: MappingOf[str, object]) -> SeedUser:
         keys = self.keys(node, path, _USER_KEYS)

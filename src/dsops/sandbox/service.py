@@ -7,15 +7,18 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from uuid import UUID
 
+from dsops.arn import partition_of_region
 from dsops.errors import SandboxRefusal
 from dsops.sandbox import fence
 from dsops.sandbox.answers import json_answer, json_refusal, query_answer, query_refusal
 from dsops.sandbox.authorize import Judge, Question
 from dsops.sandbox.caller import Caller, authenticate
 from dsops.sandbox.clock import Clock
-from dsops.sandbox.context import request_context
+from dsops.sandbox.context import request_context, unsigned_context
 from dsops.sandbox.events import Events
+from dsops.sandbox.federation import UNSIGNED, Federation, unsigned_caller
 from dsops.sandbox.iam_rules import IamRules
+from dsops.sandbox.issuers import Issuers
 from dsops.sandbox.parameters import read_parameters
 from dsops.sandbox.probe import probe
 from dsops.sandbox.refusals import invalid_token, refusal
@@ -54,6 +57,8 @@ class Sandbox:
         self.judge = Judge(self.world)
         self.events = Events(kept_events)
         self.sts = Sts(self.world, self.sessions, self.judge)
+        self.issuers = Issuers()
+        self._federation = Federation(self.world, self.sessions, self.judge, self.issuers)
         self._resources = Resources(self.world, self.vault)
         self._iam = IamRules(self.world, self.vault)
 
@@ -83,6 +88,8 @@ class Sandbox:
         return Answered(answer, request_id)
 
     def _serve(self, request: HttpRequest, route: Route, request_id: str) -> HttpAnswer:
+        if route.service == "sts" and route.operation in UNSIGNED:
+            return self._serve_unsigned(request, route, request_id)
         if route.service == "sts" and route.operation not in self.sts.operations:
             raise refusal("InvalidAction", f"Could not find operation {route.operation} for version 2011-06-15")
         now = self.clock.now()
@@ -107,6 +114,23 @@ class Sandbox:
             raise
         self.events.add(request, route, turn, result, None)
         return answer
+
+    def _serve_unsigned(self, request: HttpRequest, route: Route, request_id: str) -> HttpAnswer:
+        """Whatever signature such a request has is not looked at: the proof in it says who asks."""
+        now, region = self.clock.now(), self.region
+        user_agent = request.headers.get("user-agent", "")
+        turn = Turn(
+            unsigned_caller(region, partition_of_region(region).name), route.operation, read_parameters(route),
+            unsigned_context(region, request.peer, user_agent, now), now, request_id,
+        )  # fmt: skip
+        try:
+            turn, proof = self._federation.prove(turn)
+            result = self._federation.assume(turn, proof)
+        except SandboxRefusal as refused:
+            self.events.add(request, route, turn, {}, refused)
+            raise
+        self.events.add(request, route, turn, result, None)
+        return query_answer("sts", turn.operation, result, request_id, as_json=route.wants_json)
 
     def _perform(self, route: Route, turn: Turn) -> HttpAnswer:
         account, region = turn.caller.account, turn.caller.region

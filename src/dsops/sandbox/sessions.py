@@ -48,6 +48,8 @@ class Session(NamedTuple):
     policy: PolicyLayer | None = None
     source_ip: str = ""
     """Stands in for the address that the session's requests come from; "" for the real one."""
+    federation: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Condition keys that say who federated: `aws:FederatedProvider`, `HOST:sub`."""
 
 
 class Issued(NamedTuple):

@@ -24,8 +24,8 @@ from dsops.sandbox.sessions import Issued, Session, Sessions
 from dsops.sandbox.turn import Turn
 from dsops.sandbox.world import Role, World
 
-_HOUR = 3600
-_NO_ROLE = PolicyText(
+HOUR = 3600
+NO_ROLE = PolicyText(
     "no role has this ARN",
     '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Service": "nobody.invalid"}, '
     '"Action": "sts:AssumeRole"}}',
@@ -108,7 +108,7 @@ class Sts:
                 "AssumedRoleId": f"{role.unique_id}:{name}",
                 "Arn": f"arn:{partition}:sts::{role.account}:assumed-role/{role.name}/{name}",
             },
-            "Credentials": _credentials(self._sessions.issue(session)),
+            "Credentials": credentials(self._sessions.issue(session)),
         }
         if size is not None:
             result["PackedPolicySize"] = size
@@ -120,7 +120,7 @@ class Sts:
         self, turn: Turn, role_arn: str, role: Role | None, tags: PassedTags, source_identity: str, mfa_at: float | None
     ) -> Role:
         """The role, when the caller may assume it so. All the actions are judged in the same context."""
-        trust = _NO_ROLE if role is None else PolicyText(f"the trust policy of role {role.name}", role.trust)
+        trust = NO_ROLE if role is None else PolicyText(f"the trust policy of role {role.name}", role.trust)
         owner = parse_arn(role_arn)
         account = turn.caller.account if owner is None else owner.account
         context = _role_context(turn, role, tags, source_identity, mfa_at)
@@ -146,10 +146,10 @@ class Sts:
         return passed or inherited
 
     def _role_duration(self, turn: Turn, role: Role) -> int:
-        duration = turn.number("DurationSeconds", _HOUR)
+        duration = turn.number("DurationSeconds", HOUR)
         if duration > role.max_session_duration:
             raise validation("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
-        if turn.caller.session is not None and duration > _HOUR:
+        if turn.caller.session is not None and duration > HOUR:
             raise validation(
                 "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining."
             )
@@ -167,7 +167,7 @@ class Sts:
             "user" if caller.user is not None else "root", caller.account, caller.unique_id, "", int(turn.now),
             int(turn.now) + _own_duration(turn), mfa_at, source_ip=source_ip(self._world, caller),
         )
-        return {"Credentials": _credentials(self._sessions.issue(session))}
+        return {"Credentials": credentials(self._sessions.issue(session))}
 
     def _get_federation_token(self, turn: Turn) -> dict[str, Value]:
         caller = turn.caller
@@ -186,7 +186,7 @@ class Sts:
             int(turn.now) + _own_duration(turn), None, tags.passed, (), "", layer, source_ip(self._world, caller),
         )
         return {
-            "Credentials": _credentials(self._sessions.issue(session)),
+            "Credentials": credentials(self._sessions.issue(session)),
             "FederatedUser": {"FederatedUserId": f"{caller.account}:{name}", "Arn": arn},
             "PackedPolicySize": size or 0,
         }
@@ -205,7 +205,7 @@ class Sts:
             raise denied(decision)
         name = request_id.replace("-", "")
         return self._sessions.issue(
-            Session("role", role.account, role.unique_id, name, int(now), int(now) + _HOUR)
+            Session("role", role.account, role.unique_id, name, int(now), int(now) + HOUR)
         )
 
     # --- shared --------------------------------------------------------------------------------------------------
@@ -281,11 +281,12 @@ def _role_context(
 def _own_duration(turn: Turn) -> int:
     """Up to 36 hours for a user; a root user's is cut to one hour without a word."""
     if turn.caller.principal.kind == "root":
-        return min(turn.number("DurationSeconds", _HOUR), _HOUR)
-    return turn.number("DurationSeconds", 12 * _HOUR)
+        return min(turn.number("DurationSeconds", HOUR), HOUR)
+    return turn.number("DurationSeconds", 12 * HOUR)
 
 
-def _credentials(issued: Issued) -> dict[str, Value]:
+def credentials(issued: Issued) -> dict[str, Value]:
+    """`Credentials` of an answer."""
     return {
         "AccessKeyId": issued.access_key_id,
         "SecretAccessKey": issued.secret_access_key,

@@ -78,6 +78,15 @@ class MfaDevice(NamedTuple):
     seed: str
 
 
+class OidcProvider(NamedTuple):
+    """An OpenID Connect provider that an account knows."""
+
+    arn: str
+    host_and_path: str
+    """Its URL without `https://`: what its condition keys begin with."""
+    client_ids: tuple[str, ...]
+
+
 class World:
     """The accounts of this sandbox. Whoever calls holds `lock`."""
 
@@ -186,6 +195,16 @@ class World:
         if not arn:
             return None
         return self.managed_policy(account, arn) or PolicyText(arn, NOTHING_ALLOWED)
+
+    def oidc_provider(self, account: str, url: str) -> OidcProvider | None:
+        """The account's provider of that URL."""
+        if account not in self.partitions:
+            return None
+        host_and_path = url.removeprefix("https://")
+        for provider in self.backend(account).open_id_providers.values():
+            if provider.url == host_and_path:
+                return OidcProvider(provider.arn, host_and_path, tuple(provider.client_id_list))
+        return None
 
     # --- managed policies of AWS -------------------------------------------------------------------------------
 

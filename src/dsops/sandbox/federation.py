@@ -1,0 +1,142 @@
+"""STS's unsigned operations: a proof that somebody else signed -> a role's session.
+
+Nobody has signed such a request, so nothing is known of its sender but what the proof says once it was verified.
+The proof comes before the role: AWS tells of a bad token also when the role does not exist, and a role that refuses
+looks like one that does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from dsops.arn import parse_arn
+from dsops.iam.evaluate import Principal
+from dsops.sandbox.answers import Value
+from dsops.sandbox.authorize import Judge, Question, denied
+from dsops.sandbox.backends import PolicyText
+from dsops.sandbox.caller import Caller
+from dsops.sandbox.context import request_tags, tag_keys
+from dsops.sandbox.issuers import Issuers
+from dsops.sandbox.parameters import check_member
+from dsops.sandbox.refusals import access_denied, refusal, validation
+from dsops.sandbox.session_policy import packed_size, read_policies, read_tags
+from dsops.sandbox.sessions import Session, Sessions
+from dsops.sandbox.sts import HOUR, NO_ROLE, credentials
+from dsops.sandbox.turn import Turn
+from dsops.sandbox.web_identity import Proof, verify
+from dsops.sandbox.world import Role, World
+
+UNSIGNED = frozenset({"AssumeRoleWithWebIdentity"})
+"""The operations that are served here; nobody signs them."""
+
+
+class Assumed(NamedTuple):
+    """What an operation gave, and to whom."""
+
+    caller: Caller
+    result: Mapping[str, Value]
+
+
+class Federation:
+    """The operations, over one world."""
+
+    def __init__(self, world: World, sessions: Sessions, judge: Judge, issuers: Issuers) -> None:
+        self._world = world
+        self._sessions = sessions
+        self._judge = judge
+        self._issuers = issuers
+
+    def prove(self, turn: Turn) -> tuple[Turn, Proof]:
+        """The turn of whoever the token speaks of. Raises SandboxRefusal."""
+        if "ProviderId" in turn.parameters:
+            # OAuth 2.0 access tokens: only Amazon's and Facebook's own servers know whose they are.
+            raise refusal(
+                "IDPCommunicationError", f"The dsops sandbox has no way to the provider {turn.text('ProviderId')}"
+            )
+        account = account_of_role(turn)
+        proof = verify(turn.text("WebIdentityToken"), account, self._world, self._issuers, turn.now)
+        principal = Principal("web-identity", "", "", federated=proof.provider.arn)
+        user_id = f"{proof.issuer}:{proof.audience}:{proof.subject}"
+        caller = turn.caller._replace(principal=principal, user_id=user_id, subject=proof.subject)
+        return turn._replace(caller=caller), proof
+
+    def assume(self, turn: Turn, proof: Proof) -> dict[str, Value]:
+        """The answer of AssumeRoleWithWebIdentity. Raises SandboxRefusal."""
+        role_arn = turn.text("RoleArn")
+        role = self._world.role_at(role_arn)
+        account = account_of_role(turn)
+        tag_list = [{"Key": key, "Value": value} for key, value in proof.tags]
+        check_member("sts", "AssumeRole", "Tags", tag_list)
+        if proof.source_identity:
+            check_member("sts", "AssumeRole", "SourceIdentity", proof.source_identity)
+        passed = {"Tags": tag_list, "TransitiveTagKeys": proof.transitive_keys}
+        tags = read_tags(turn._replace(parameters=passed))
+        layer = read_policies(turn, self._world, account)
+        role = self._authorize(turn, role_arn, role, proof)
+        duration = turn.number("DurationSeconds", HOUR)
+        if duration > role.max_session_duration:
+            raise validation("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+        size = packed_size(layer, tags.all)
+        session = Session(
+            "role", role.account, role.unique_id, turn.text("RoleSessionName"), int(turn.now), int(turn.now) + duration,
+            None, tags.all, tags.transitive_keys, proof.source_identity, layer,
+            federation=(("aws:FederatedProvider", (proof.provider.arn,)), *proof.session_keys.items()),
+        )  # fmt: skip
+        partition = self._world.partitions[role.account]
+        result: dict[str, Value] = {
+            "SubjectFromWebIdentityToken": proof.subject,
+            "Audience": proof.audience,
+            "AssumedRoleUser": {
+                "AssumedRoleId": f"{role.unique_id}:{session.name}",
+                "Arn": f"arn:{partition}:sts::{role.account}:assumed-role/{role.name}/{session.name}",
+            },
+            "Credentials": credentials(self._sessions.issue(session)),
+            # Seen in answers of AWS: the provider's ARN, though the API Reference speaks of the token's `iss`.
+            "Provider": proof.provider.arn,
+        }
+        if size is not None:
+            result["PackedPolicySize"] = size
+        if proof.source_identity:
+            result["SourceIdentity"] = proof.source_identity
+        return result
+
+    def _authorize(self, turn: Turn, role_arn: str, role: Role | None, proof: Proof) -> Role:
+        """The role, when its trust policy lets the provider's user assume it so."""
+        trust = NO_ROLE if role is None else PolicyText(f"the trust policy of role {role.name}", role.trust)
+        context = {
+            **turn.context, **proof.session_keys, **proof.other_keys, **request_tags(proof.tags),
+            "aws:FederatedProvider": (proof.provider.arn,), "sts:RoleSessionName": (turn.text("RoleSessionName"),),
+        }  # fmt: skip
+        actions = ["sts:AssumeRoleWithWebIdentity"]
+        if proof.source_identity:
+            context["sts:SourceIdentity"] = (proof.source_identity,)
+            actions.append("sts:SetSourceIdentity")
+        if proof.tags:
+            actions.append("sts:TagSession")
+        if proof.transitive_keys:
+            context["sts:TransitiveTagKeys"] = proof.transitive_keys
+        if role is not None:
+            context |= tag_keys(("aws:ResourceTag", "iam:ResourceTag"), role.tags)
+            context["aws:ResourceAccount"] = (role.account,)
+        for action in actions:
+            question = Question(action, role_arn, account_of_role(turn), context, trust)
+            decision = self._judge.decide(turn.caller, question, turn.request_id, turn.now)
+            if not decision.is_allowed:
+                raise denied(decision)
+        if role is None:
+            raise access_denied("Not authorized to perform sts:AssumeRoleWithWebIdentity")
+        return role
+
+
+def account_of_role(turn: Turn) -> str:
+    """Whose role is asked for. Raises ValidationError when the ARN is none of a role."""
+    arn = parse_arn(turn.text("RoleArn"))
+    if arn is None or arn.service != "iam" or arn.resource_type != "role":
+        raise validation("Request ARN is invalid")
+    return arn.account
+
+
+def unsigned_caller(region: str, partition: str) -> Caller:
+    """Whoever sends a request without a signature: nobody, so far."""
+    return Caller(Principal("anonymous", "", ""), partition, "", "", region, None, None, None, {})

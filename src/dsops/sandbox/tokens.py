@@ -1,0 +1,84 @@
+"""Tokens for the asking: what `/_sandbox/token` and `/_sandbox/github` answer."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+from collections.abc import Mapping
+from urllib.parse import parse_qs
+
+from dsops.sandbox.issuers import GITHUB, github_claims
+from dsops.sandbox.service import Sandbox
+from dsops.sandbox.wire import HttpRequest
+
+DEFAULT_AUDIENCE = "sts.amazonaws.com"
+_DEFAULT_SECONDS = 300
+_MAX_SECONDS = 10 * 366 * 86_400
+_MAX_NAME = 1024
+
+Said = tuple[int, Mapping[str, object]]
+"""Status and content of an answer."""
+
+
+class Tokens:
+    """The two endpoints, over one sandbox."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self.github_token = os.urandom(16).hex()
+        """ACTIONS_ID_TOKEN_REQUEST_TOKEN: what a job of GitHub Actions shows when it asks for its token."""
+
+    def mint(self, request: HttpRequest) -> Said:
+        """`{"iss": ..., "sub": ..., "aud": ..., "claims": {...}, "expires_seconds": 300}` -> a token."""
+        try:
+            wish = json.loads(request.body)
+            claims = dict(wish.get("claims", {}))
+            seconds = int(wish.get("expires_seconds", _DEFAULT_SECONDS))
+            issuer, named = str(wish.get("iss", "")), {name: wish[name] for name in ("sub", "aud")}
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+            return 400, {"error": 'send {"iss": "https://...", "sub": "...", "aud": "...", "claims": {...}}'}
+        if not -_MAX_SECONDS <= seconds <= _MAX_SECONDS:
+            return 400, {"error": "a token can't live that long"}
+        with self._sandbox.world.lock:
+            url = self._issuer(issuer)
+            if url is None:
+                return 404, {"error": self._no_issuer(issuer)}
+            return 200, {"token": self._mint(url, {**named, **claims}, seconds)}
+
+    def github(self, request: HttpRequest) -> Said:
+        """What GitHub answers to `GET $ACTIONS_ID_TOKEN_REQUEST_URL&audience=...` of a job.
+
+        The job is in the rest of the URL: `repository`, `ref`, `environment`, `event_name`.
+        """
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), self.github_token.encode()):
+            return 401, {"message": "the Authorization header is not `Bearer` and the sandbox's token"}
+        query = {name: values[0][:_MAX_NAME] for name, values in parse_qs(request.query).items()}
+        claims = github_claims(
+            query.get("repository", "octo-org/octo-repo"), query.get("ref", "refs/heads/main"),
+            query.get("environment", ""), query.get("event_name", "push"),
+        )  # fmt: skip
+        claims["aud"] = query.get("audience", DEFAULT_AUDIENCE)
+        with self._sandbox.world.lock:
+            if GITHUB not in self._sandbox.issuers.own:
+                return 404, {"message": self._no_issuer(GITHUB)}
+            token = self._mint(GITHUB, claims, _DEFAULT_SECONDS)
+        return 200, {"count": len(token), "value": token}
+
+    def _mint(self, url: str, claims: Mapping[str, object], seconds: int) -> str:
+        return self._sandbox.issuers.mint(url, claims, self._sandbox.clock.now(), seconds)
+
+    def _issuer(self, named: str) -> str | None:
+        """The issuer of that URL, with or without `https://`; the only one when none is named."""
+        own = list(self._sandbox.issuers.own)
+        if not named:
+            return own[0] if len(own) == 1 else None
+        return next((url for url in own if named in {url, url.removeprefix("https://")}), None)
+
+    def _no_issuer(self, named: str) -> str:
+        own = ", ".join(self._sandbox.issuers.own)
+        known = f"it has {own}" if own else "the seed has no provider with `issued_by_sandbox: true`"
+        if named:
+            return f"the sandbox holds no keys of {named}: {known}"
+        return f"say whose token it is: {known}"

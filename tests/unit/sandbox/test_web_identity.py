@@ -1,0 +1,638 @@
+"""AssumeRoleWithWebIdentity: tokens are verified for real, and refused for the reason that AWS gives."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from dsops.errors import SeedInvalid
+from dsops.sandbox.control import Control
+from dsops.sandbox.seedfile import read_seed
+from dsops.sandbox.wire import HttpAnswer, HttpRequest
+from tests.sandboxes import ACCOUNT, HOST, OTHER, PEER, Keys, Lab, Person, RefusedError, parse
+from tests.unit.sandbox.conftest import LabFactory
+
+GITHUB = "https://token.actions.githubusercontent.com"
+CLUSTER = "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
+FOREIGN = "https://login.example.com"
+PUBLISHED = "https://id.example.com/realm"
+DEPLOY = f"arn:aws:iam::{ACCOUNT}:role/ci/Deploy"
+POD = f"arn:aws:iam::{ACCOUNT}:role/Pod"
+FOREIGN_ROLE = f"arn:aws:iam::{ACCOUNT}:role/Foreign"
+SUBJECT = "repo:org/app:ref:refs/heads/main"
+SAID_NO = "Not authorized to perform sts:AssumeRoleWithWebIdentity"
+NOT_A_JWT = "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)"
+NO_KEY = (
+    "Couldn't retrieve verification key from your identity provider,  "
+    "please reference AssumeRoleWithWebIdentity documentation for requirements"
+)
+TAGS = "https://aws.amazon.com/tags"
+EC_KEY = ec.generate_private_key(ec.SECP256R1())
+RSA_KEY = rsa.generate_private_key(65537, 2048)
+KEY_SET = {
+    "keys": [
+        {**ECAlgorithm.to_jwk(EC_KEY.public_key(), as_dict=True), "kid": "curve"},
+        {**RSAAlgorithm.to_jwk(RSA_KEY.public_key(), as_dict=True), "kid": "rsa"},
+        {**RSAAlgorithm.to_jwk(RSA_KEY.public_key(), as_dict=True), "kid": "not-for-signing", "use": "enc"},
+    ]
+}
+
+SEED = f"""
+accounts:
+  "{ACCOUNT}":
+    oidc_providers:
+    - {{url: "{GITHUB}", client_ids: [sts.amazonaws.com, other], issued_by_sandbox: true}}
+    - {{url: "{CLUSTER}", client_ids: [sts.amazonaws.com], issued_by_sandbox: true}}
+    - {{url: "{FOREIGN}", client_ids: [sts.amazonaws.com]}}
+    - {{url: "{PUBLISHED}", client_ids: [app], jwks: {json.dumps(KEY_SET)}}}
+    roles:
+      Deploy:
+        path: /ci/
+        tags: {{team: blue, stage: prod}}
+        trust:
+          Version: "2012-10-17"
+          Statement:
+          - Effect: Allow
+            Principal: {{Federated: "arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"}}
+            Action: ["sts:AssumeRoleWithWebIdentity"]
+            Condition:
+              StringEquals: {{"token.actions.githubusercontent.com:aud": sts.amazonaws.com}}
+              StringLike: {{"token.actions.githubusercontent.com:sub": "repo:org/app:*"}}
+        policies:
+        - {{Version: "2012-10-17", Statement: {{Effect: Allow, Action: "secretsmanager:GetSecretValue",
+           Resource: "*", Condition: {{StringEquals: {{"token.actions.githubusercontent.com:sub": "{SUBJECT}",
+           "aws:FederatedProvider": "arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"}}}}}}}}
+      Pod:
+        trust:
+          Version: "2012-10-17"
+          Statement:
+          - Effect: Allow
+            Principal: {{Federated: "arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"}}
+            Action: ["sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity"]
+      Foreign:
+        trust:
+          Version: "2012-10-17"
+          Statement:
+          - Effect: Allow
+            Principal: {{Federated: ["arn:aws:iam::{ACCOUNT}:oidc-provider/login.example.com",
+              "arn:aws:iam::{ACCOUNT}:oidc-provider/id.example.com/realm"]}}
+            Action: "sts:AssumeRoleWithWebIdentity"
+    secrets: {{db: invented}}
+  "{OTHER}": {{}}
+"""
+
+
+@pytest.fixture
+def lab(make_lab: LabFactory) -> Lab:
+    """An account that believes four issuers; of two of them the sandbox holds the keys."""
+    return make_lab(SEED)
+
+
+def send(lab: Lab, role_arn: str, token: str, **more: object) -> HttpAnswer:
+    """The answer to an unsigned request."""
+    fields = {
+        "Action": "AssumeRoleWithWebIdentity", "Version": "2011-06-15", "RoleArn": role_arn,
+        "RoleSessionName": "ci", "WebIdentityToken": token, **more,
+    }  # fmt: skip
+    body = urlencode({name: value for name, value in fields.items() if value is not None}).encode()
+    headers = {"host": HOST, "content-type": "application/x-www-form-urlencoded"}
+    return lab.sandbox.handle(HttpRequest("POST", "/", "", headers, body, PEER)).answer
+
+
+def assume(lab: Lab, role_arn: str, token: str, **more: object) -> dict[str, Any]:
+    """The parsed answer."""
+    return parse("sts", "AssumeRoleWithWebIdentity", send(lab, role_arn, token, **more))
+
+
+def refused(lab: Lab, role_arn: str, token: str, **more: object) -> tuple[str, str, int]:
+    """Code, message and status of the error."""
+    with pytest.raises(RefusedError) as caught:
+        assume(lab, role_arn, token, **more)
+    return caught.value.code, caught.value.message, caught.value.status
+
+
+def minted(
+    lab: Lab, issuer: str = GITHUB, claims: Mapping[str, object] = {}, *, seconds: int = 300, **more: object
+) -> str:
+    """A token of one of the sandbox's own issuers."""
+    spoken = {"sub": SUBJECT, "aud": "sts.amazonaws.com", **more, **claims}
+    return lab.sandbox.issuers.mint(issuer, spoken, lab.sandbox.clock.now(), seconds)
+
+
+def claims_of(lab: Lab, issuer: str, **more: object) -> dict[str, object]:
+    """Claims for a token that somebody else signs."""
+    now = int(lab.sandbox.clock.now())
+    return {"iss": issuer, "sub": "somebody", "aud": "app", "iat": now, "exp": now + 300, **more}
+
+
+def invalid(message: str) -> tuple[str, str, int]:
+    """What a bad token is answered with."""
+    return "InvalidIdentityToken", message, 400
+
+
+# --- good tokens -----------------------------------------------------------------------------------------------
+
+
+def test_a_token_that_the_trust_policy_wants_gives_a_session(lab: Lab) -> None:
+    """The answer has AWS's fields, and the session is the role's; its secret can be read by the token's subject."""
+    answer = assume(lab, DEPLOY, minted(lab))
+
+    provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
+    assert answer["SubjectFromWebIdentityToken"] == SUBJECT
+    assert answer["Audience"] == "sts.amazonaws.com"
+    assert answer["Provider"] == provider
+    assert "PackedPolicySize" not in answer
+    session = lab.with_keys(Keys.of(answer["Credentials"]))
+    assert session.arn == answer["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/Deploy/ci"
+    assert session.call("secretsmanager", "GetSecretValue", SecretId="db")["SecretString"] == "invented"
+
+
+def test_the_subject_stays_with_the_session(lab: Lab) -> None:
+    """`HOST:sub` is a condition key of later requests too: another subject's session may not read the secret."""
+    answer = assume(lab, DEPLOY, minted(lab, sub="repo:org/app:pull_request"))
+
+    session = lab.with_keys(Keys.of(answer["Credentials"]))
+    assert session.refused("secretsmanager", "GetSecretValue", SecretId="db").code == "AccessDeniedException"
+
+
+def test_the_end_of_a_line_belongs_to_no_token(lab: Lab) -> None:
+    """`echo $TOKEN > file` works; a space inside the token does not."""
+    assert assume(lab, DEPLOY, minted(lab) + "\n")["Audience"] == "sts.amazonaws.com"
+    assert refused(lab, DEPLOY, minted(lab).replace(".", ". ", 1))[0] == "InvalidIdentityToken"
+
+
+def test_keys_that_an_issuer_publishes_verify_its_tokens(lab: Lab) -> None:
+    """With a key set in the seed real tokens are believed, RSA and elliptic curves alike."""
+    claims = claims_of(lab, PUBLISHED)
+
+    by_curve = assume(lab, FOREIGN_ROLE, jwt.encode(claims, EC_KEY, "ES256", headers={"kid": "curve"}))
+    by_rsa = assume(lab, FOREIGN_ROLE, jwt.encode(claims, RSA_KEY, "RS512", headers={"kid": "rsa"}))
+
+    assert by_curve["SubjectFromWebIdentityToken"] == by_rsa["SubjectFromWebIdentityToken"] == "somebody"
+
+
+def test_a_provider_made_by_the_api_counts(make_lab: LabFactory) -> None:
+    """CreateOpenIDConnectProvider in another account makes its roles reachable; before it there is no provider."""
+    lab = make_lab(SEED)
+    admin = lab.user("admin", OTHER)
+    provider = f"arn:aws:iam::{OTHER}:oidc-provider/token.actions.githubusercontent.com"
+    trust = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Federated": provider},
+             "Action": "sts:AssumeRoleWithWebIdentity"}}  # fmt: skip
+    admin.call("iam", "CreateRole", RoleName="Ci", AssumeRolePolicyDocument=json.dumps(trust))
+    role = f"arn:aws:iam::{OTHER}:role/Ci"
+
+    assert refused(lab, role, minted(lab)) == invalid(f"No OpenIDConnect provider found in your account for {GITHUB}")
+    admin.call("iam", "CreateOpenIDConnectProvider", Url=GITHUB, ClientIDList=["sts.amazonaws.com"])
+    assert assume(lab, role, minted(lab))["Provider"] == provider
+    admin.call("iam", "DeleteOpenIDConnectProvider", OpenIDConnectProviderArn=provider)
+    assert refused(lab, role, minted(lab))[0] == "InvalidIdentityToken"
+
+
+def test_session_tags_and_source_identity_come_out_of_the_token(lab: Lab) -> None:
+    """They need sts:TagSession and sts:SetSourceIdentity of the trust policy; one that grants neither refuses."""
+    claims = {
+        TAGS: {"principal_tags": {"team": ["red"]}, "transitive_tag_keys": ["team"]},
+        "https://aws.amazon.com/source_identity": "somebody",
+    }
+
+    answer = assume(lab, POD, minted(lab, CLUSTER, claims))
+
+    assert answer["SourceIdentity"] == "somebody"
+    assert answer["PackedPolicySize"] > 0
+    session = lab.sandbox.sessions.get(answer["Credentials"]["AccessKeyId"])
+    assert session is not None
+    assert (session.tags, session.transitive_keys) == ((("team", "red"),), ("team",))
+    assert refused(lab, DEPLOY, minted(lab, GITHUB, {TAGS: claims[TAGS]}))[:2] == (
+        "AccessDenied", "Not authorized to perform sts:TagSession",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "claim",
+    ["text", {"principal_tags": {"team": "red"}}, {"principal_tags": {"team": ["a", "b"]}}, {"principal_tags": []},
+     {"principal_tags": {}, "transitive_tag_keys": [1]}],
+)  # fmt: skip
+def test_tags_of_another_form_are_refused(lab: Lab, claim: object) -> None:
+    """A key has a list of exactly one value."""
+    assert refused(lab, POD, minted(lab, CLUSTER, {TAGS: claim}))[0] == "InvalidIdentityToken"
+
+
+@pytest.mark.parametrize(
+    ("tags", "code"),
+    [({"aws:x": ["v"]}, "InvalidParameterValue"), ({"a": ["v"], "A": ["v"]}, "InvalidParameterValue"),
+     ({"k" * 129: ["v"]}, "ValidationError"), ({str(i): ["v"] for i in range(51)}, "ValidationError")],
+)  # fmt: skip
+def test_tags_in_a_token_have_the_limits_of_all_tags(lab: Lab, tags: dict[str, list[str]], code: str) -> None:
+    """Reserved and repeated keys, their lengths and their number."""
+    assert refused(lab, POD, minted(lab, CLUSTER, {TAGS: {"principal_tags": tags}}))[0] == code
+
+
+def test_githubs_own_claims_are_condition_keys_for_the_trust_policy(make_lab: LabFactory) -> None:
+    """`HOST:repository_id` decides; a key that AWS has not (run_id) is absent, whatever the token says."""
+    wanted = '{"token.actions.githubusercontent.com:%s": "7"}'
+    labs = {key: SEED.replace('StringEquals: {"token.actions.githubusercontent.com:aud": sts.amazonaws.com}',
+            f"StringEquals: {wanted % key}") for key in ("repository_id", "run_id")}  # fmt: skip
+
+    lab = make_lab(labs["repository_id"])
+    assert assume(lab, DEPLOY, minted(lab, repository_id="7"))["Audience"] == "sts.amazonaws.com"
+    assert refused(lab, DEPLOY, minted(lab, repository_id="8"))[1] == SAID_NO
+    lab = make_lab(labs["run_id"])
+    assert refused(lab, DEPLOY, minted(lab, run_id="7"))[1] == SAID_NO
+
+
+def test_a_session_policy_limits_the_session(lab: Lab) -> None:
+    """Passed with the call, as for AssumeRole."""
+    deny = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}'
+
+    answer = assume(lab, DEPLOY, minted(lab), Policy=deny)
+
+    session = lab.with_keys(Keys.of(answer["Credentials"]))
+    assert session.refused("secretsmanager", "GetSecretValue", SecretId="db").code == "AccessDeniedException"
+
+
+def test_a_session_lasts_as_long_as_was_asked_and_the_role_allows(lab: Lab) -> None:
+    """MaxSessionDuration limits it; the session then expires by the sandbox's clock."""
+    assert refused(lab, DEPLOY, minted(lab), DurationSeconds=3601)[:2] == (
+        "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+    )  # fmt: skip
+    session = lab.with_keys(Keys.of(assume(lab, DEPLOY, minted(lab), DurationSeconds=900)["Credentials"]))
+    lab.sandbox.clock.advance(899)
+    assert session.arn.endswith("/ci")
+    lab.sandbox.clock.advance(1)
+    assert session.refused("sts", "GetCallerIdentity").code == "ExpiredToken"
+
+
+# --- bad tokens ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["none", "a.b.c", "....", "e30.e30.", "AAAA" * 10, "\x00\x00\x00\x00", "é" * 8,
+     f"{base64.urlsafe_b64encode(b'[' * 9000).decode()}.e30.AA",
+     f"eyJhbGciOiJSUzI1NiJ9.{base64.urlsafe_b64encode(b'[' * 9000).decode()}.AA"],
+)  # fmt: skip
+def test_what_is_no_token_is_said_to_be_none(lab: Lab, token: str) -> None:
+    """Garbage of any kind is answered, in AWS's words."""
+    code, message, status = refused(lab, DEPLOY, token)
+
+    assert (code, status) == ("InvalidIdentityToken", 400)
+    assert message in {NOT_A_JWT, "Missing a required claim: iss"}
+
+
+def test_a_huge_token_is_refused_by_its_length(lab: Lab) -> None:
+    """20,000 characters are the limit of the schema; nothing reads the token."""
+    code, message, _ = refused(lab, DEPLOY, "a" * 20_001)
+
+    assert code == "ValidationError"
+    assert message.endswith(
+        "at 'webIdentityToken' failed to satisfy constraint: Member must have length less than or equal to 20000"
+    )
+
+
+def test_an_unsigned_token_is_refused(lab: Lab) -> None:
+    """`alg` none proves nothing, with a key id or without."""
+    claims = claims_of(lab, GITHUB, aud="sts.amazonaws.com", sub=SUBJECT)
+    key_id = jwt.get_unverified_header(minted(lab))["kid"]
+
+    for headers in ({"kid": key_id}, {}):
+        token = jwt.encode(claims, "", "none", headers=headers)
+        assert refused(lab, DEPLOY, token) == invalid("Token signature invalid")
+
+
+def test_a_public_key_is_no_password(lab: Lab) -> None:
+    """HS256 with the issuer's public key as its secret: the old confusion of algorithms."""
+    head = base64.urlsafe_b64encode(b'{"alg":"HS256","kid":"rsa","typ":"JWT"}').rstrip(b"=")
+    body = base64.urlsafe_b64encode(json.dumps(claims_of(lab, PUBLISHED)).encode()).rstrip(b"=")
+    pem = RSA_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    mark = base64.urlsafe_b64encode(hmac.digest(pem, head + b"." + body, "sha256")).rstrip(b"=")
+    token = b".".join((head, body, mark)).decode()
+
+    assert refused(lab, FOREIGN_ROLE, token) == invalid("Token signature invalid")
+
+
+def test_another_issuers_key_is_refused(lab: Lab) -> None:
+    """A token that names GitHub, signed with somebody's own key under GitHub's key id."""
+    claims = claims_of(lab, GITHUB, aud="sts.amazonaws.com", sub=SUBJECT)
+    key_id = jwt.get_unverified_header(minted(lab))["kid"]
+
+    forged = jwt.encode(claims, RSA_KEY, "RS256", headers={"kid": key_id})
+
+    assert refused(lab, DEPLOY, forged) == invalid("Token signature invalid")
+
+
+def test_the_key_must_be_of_the_kind_that_the_token_says(lab: Lab) -> None:
+    """An RSA signature under the id of a curve's key, and a key that is not for signatures."""
+    claims = claims_of(lab, PUBLISHED)
+
+    for key_id in ("curve", "not-for-signing"):
+        token = jwt.encode(claims, RSA_KEY, "RS256", headers={"kid": key_id})
+        assert refused(lab, FOREIGN_ROLE, token) == invalid("Token signature invalid")
+
+
+def test_a_key_inside_the_token_is_not_looked_at(lab: Lab) -> None:
+    """`jwk` in the header: whoever signs can put any key there."""
+    own = {**RSAAlgorithm.to_jwk(RSA_KEY.public_key(), as_dict=True), "kid": "mine"}
+    claims = claims_of(lab, GITHUB, aud="sts.amazonaws.com", sub=SUBJECT)
+
+    token = jwt.encode(claims, RSA_KEY, "RS256", headers={"kid": "mine", "jwk": own})
+
+    assert refused(lab, DEPLOY, token) == invalid(NO_KEY)
+
+
+def test_a_changed_token_is_refused(lab: Lab) -> None:
+    """Its claims are signed: another subject with the old signature is nothing."""
+    head, _, mark = minted(lab, sub="repo:evil/app:ref:refs/heads/main").split(".")
+    claims = claims_of(lab, GITHUB, aud="sts.amazonaws.com", sub=SUBJECT)
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+
+    assert refused(lab, DEPLOY, f"{head}.{body}.{mark}") == invalid("Token signature invalid")
+
+
+def test_an_issuer_out_of_reach_has_no_keys(lab: Lab) -> None:
+    """A provider that the sandbox does not play and whose keys nobody gave: there is no internet."""
+    token = jwt.encode(claims_of(lab, FOREIGN), RSA_KEY, "RS256", headers={"kid": "rsa"})
+
+    assert refused(lab, FOREIGN_ROLE, token) == invalid(NO_KEY)
+
+
+@pytest.mark.parametrize("issuer", ["https://unknown.example.com", f"{GITHUB}/", f"{GITHUB}.evil.example"])
+def test_an_issuer_that_the_account_does_not_know_is_named(lab: Lab, issuer: str) -> None:
+    """The whole URL counts, its end too."""
+    token = jwt.encode(claims_of(lab, issuer), RSA_KEY, "RS256", headers={"kid": "rsa"})
+
+    assert refused(lab, DEPLOY, token) == invalid(f"No OpenIDConnect provider found in your account for {issuer}")
+
+
+@pytest.mark.parametrize("issuer", ["http://token.actions.githubusercontent.com", "accounts", "https://[", 7])
+def test_an_issuer_is_an_https_url(lab: Lab, issuer: object) -> None:
+    """Anything else can't have a provider."""
+    token = jwt.encode({**claims_of(lab, GITHUB), "iss": "x"}, RSA_KEY, "RS256")
+    head, _, mark = token.split(".")
+    body = base64.urlsafe_b64encode(json.dumps({"iss": issuer}).encode()).decode().rstrip("=")
+
+    assert refused(lab, DEPLOY, f"{head}.{body}.{mark}") == invalid("Issuer must be a valid URL")
+
+
+@pytest.mark.parametrize("audience", ["somebody-else", ["a", "b"], [], 7, {"sts.amazonaws.com": 1}, [["other"]]])
+def test_a_token_for_somebody_else_is_refused(lab: Lab, audience: object) -> None:
+    """The audience must be a client id of the provider."""
+    assert refused(lab, DEPLOY, minted(lab, aud=audience)) == invalid("Incorrect token audience")
+
+
+def test_the_authorised_party_is_the_audience_where_there_is_one(lab: Lab) -> None:
+    """`azp` wins over `aud`, for better and for worse."""
+    assert refused(lab, DEPLOY, minted(lab, azp="somebody-else")) == invalid("Incorrect token audience")
+    assert assume(lab, DEPLOY, minted(lab, aud="whatever", azp="sts.amazonaws.com"))["Audience"] == "sts.amazonaws.com"
+
+
+def test_one_audience_of_several_is_enough(lab: Lab) -> None:
+    """A list in which one is the provider's; the trust policy then judges that one."""
+    assert assume(lab, DEPLOY, minted(lab, aud=["x", "sts.amazonaws.com"]))["Audience"] == "sts.amazonaws.com"
+    assert refused(lab, DEPLOY, minted(lab, aud=["x", "other"]))[1] == SAID_NO
+
+
+def test_a_token_expires_to_the_second(lab: Lab) -> None:
+    """By the sandbox's clock; the message has both moments."""
+    token = minted(lab)
+    expires_at = int(lab.sandbox.clock.now()) + 300
+    lab.sandbox.clock.set(expires_at - 1)
+    assert assume(lab, DEPLOY, token)["Audience"] == "sts.amazonaws.com"
+    lab.sandbox.clock.set(expires_at)
+
+    assert refused(lab, DEPLOY, token) == (
+        "ExpiredTokenException",
+        f"Token expired: current date/time {expires_at} must be before the expiration date/time{expires_at}",
+        400,
+    )
+
+
+@pytest.mark.parametrize("name", ["nbf", "iat"])
+def test_a_token_of_the_future_is_refused(lab: Lab, name: str) -> None:
+    """Until its moment has come."""
+    moment = int(lab.sandbox.clock.now()) + 60
+    token = minted(lab, GITHUB, {name: moment})
+
+    assert refused(lab, DEPLOY, token) == invalid("Token is not yet valid")
+    lab.sandbox.clock.set(moment)
+    assert assume(lab, DEPLOY, token)["Audience"] == "sts.amazonaws.com"
+
+
+@pytest.mark.parametrize("name", ["aud", "sub", "exp", "iat"])
+def test_claims_that_have_to_be_there_are_asked_for(lab: Lab, name: str) -> None:
+    """Without each of them."""
+    claims = claims_of(lab, PUBLISHED)
+    del claims[name]
+    token = jwt.encode(claims, RSA_KEY, "RS256", headers={"kid": "rsa"})
+
+    assert refused(lab, FOREIGN_ROLE, token) == invalid(f"Missing a required claim: {name}")
+
+
+@pytest.mark.parametrize("moment", [True, "soon", float("inf"), float("nan"), None, [1]])
+def test_a_moment_is_a_number(lab: Lab, moment: object) -> None:
+    """Whatever else stands in `exp` does not make a token last."""
+    body = json.dumps({**claims_of(lab, PUBLISHED), "exp": moment}).encode()
+    token = jwt.PyJWS().encode(body, RSA_KEY, "RS256", headers={"kid": "rsa"})
+
+    assert refused(lab, FOREIGN_ROLE, token) == invalid(NOT_A_JWT)
+
+
+# --- the role --------------------------------------------------------------------------------------------------
+
+
+def test_a_refusal_does_not_tell_whether_the_role_exists(lab: Lab) -> None:
+    """One that the trust policy refuses, one that trusts another provider, and none at all: the same words."""
+    no_role = f"arn:aws:iam::{ACCOUNT}:role/None"
+    denied = ("AccessDenied", SAID_NO, 403)
+
+    assert refused(lab, DEPLOY, minted(lab, sub="repo:evil/app:ref:refs/heads/main")) == denied
+    assert refused(lab, POD, minted(lab)) == denied
+    assert refused(lab, no_role, minted(lab)) == denied
+
+
+@pytest.mark.parametrize("arn", ["nothing-valid-in-here", f"arn:aws:iam::{ACCOUNT}:user/alice"])
+def test_what_is_no_roles_arn_is_said_to_be_none(lab: Lab, arn: str) -> None:
+    """In the words of the federated operations, which are not AssumeRole's."""
+    assert refused(lab, arn, minted(lab))[:2] == ("ValidationError", "Request ARN is invalid")
+
+
+def test_parameters_are_checked_before_the_token(lab: Lab) -> None:
+    """The schema comes first, and everything that is wrong is in one answer."""
+    code, message, _ = refused(lab, DEPLOY, "x", RoleSessionName=None)
+
+    assert code == "ValidationError"
+    assert message.startswith("2 validation errors detected: ")
+
+
+def test_access_tokens_of_amazon_and_facebook_can_not_be_judged(lab: Lab) -> None:
+    """Only their own servers know them, and there is no way there."""
+    assert refused(lab, DEPLOY, "token", ProviderId="www.amazon.com")[0] == "IDPCommunicationError"
+
+
+def test_assume_role_is_not_open_to_a_token(lab: Lab) -> None:
+    """The unsigned way is for this one operation: AssumeRole without a signature stays closed."""
+    fields = {"Action": "AssumeRole", "Version": "2011-06-15", "RoleArn": DEPLOY, "RoleSessionName": "ci"}
+    headers = {"host": HOST, "content-type": "application/x-www-form-urlencoded"}
+    answer = lab.sandbox.handle(HttpRequest("POST", "/", "", headers, urlencode(fields).encode(), PEER)).answer
+
+    assert answer.status == 403
+    assert b"MissingAuthenticationToken" in answer.body
+
+
+# --- what is told of it ----------------------------------------------------------------------------------------
+
+
+def test_the_trail_has_who_federated_and_never_the_token(lab: Lab) -> None:
+    """In the record of the role's account, for granted and refused calls."""
+    good, bad = minted(lab), minted(lab, seconds=-1)
+    assume(lab, DEPLOY, good)
+    refused(lab, DEPLOY, bad)
+
+    granted, denied = list(lab.sandbox.events.records())
+    assert granted["userIdentity"]["type"] == "WebIdentityUser"
+    assert granted["userIdentity"]["principalId"] == f"{GITHUB}:sts.amazonaws.com:{SUBJECT}"
+    assert granted["userIdentity"]["userName"] == SUBJECT
+    assert granted["recipientAccountId"] == denied["recipientAccountId"] == ACCOUNT
+    assert denied["errorCode"] == "ExpiredTokenException"
+    assert good not in json.dumps(granted)
+    assert bad not in json.dumps(denied)
+
+
+def test_a_decision_says_what_the_trust_policy_wanted(lab: Lab) -> None:
+    """The condition on the subject, with the subject that came."""
+    refused(lab, DEPLOY, minted(lab, sub="repo:evil/app:x"))
+
+    decision = lab.sandbox.judge.decisions[-1].decision
+    near = [failure for reason in decision.reasons for one in reason.near for failure in one.failures]
+    assert [(failure.key, failure.actual) for failure in near] == [
+        ("token.actions.githubusercontent.com:sub", ("repo:evil/app:x",))
+    ]
+
+
+# --- tokens for the asking -------------------------------------------------------------------------------------
+
+
+def ask(control: Control, method: str, path: str, body: object = None, **headers: str) -> tuple[int, dict[str, Any]]:
+    """Status and content that a control endpoint answers with."""
+    name, _, query = path.partition("?")
+    sent = {"host": HOST, **{key.replace("_", "-"): value for key, value in headers.items()}}
+    content = b"" if body is None else json.dumps(body).encode()
+    answer = control.handle(HttpRequest(method, f"/_sandbox/{name}", query, sent, content, "127.0.0.1"))
+    return answer.status, json.loads(answer.body)
+
+
+def test_a_token_is_minted_for_the_asking(lab: Lab) -> None:
+    """With the claims that were asked for, by an issuer of the seed; STS takes it."""
+    wish = {"iss": GITHUB, "sub": SUBJECT, "aud": "sts.amazonaws.com", "claims": {"actor": "me"}}
+
+    status, said = ask(Control(lab.sandbox), "POST", "token", wish)
+
+    assert status == 200
+    assert jwt.decode(said["token"], options={"verify_signature": False})["actor"] == "me"
+    assert assume(lab, DEPLOY, said["token"])["SubjectFromWebIdentityToken"] == SUBJECT
+
+
+@pytest.mark.parametrize(
+    ("wish", "status"),
+    [({"iss": FOREIGN, "sub": "s", "aud": "a"}, 404), ({"sub": "s", "aud": "a"}, 404), ({"iss": GITHUB}, 400),
+     ([], 400), ({"iss": GITHUB, "sub": "s", "aud": "a", "claims": 7}, 400),
+     ({"iss": GITHUB, "sub": "s", "aud": "a", "expires_seconds": 10**12}, 400)],
+)  # fmt: skip
+def test_what_can_not_be_minted_is_refused(lab: Lab, wish: object, status: int) -> None:
+    """An issuer that is not the sandbox's, an issuer left open among several, a wish that is none."""
+    answered, said = ask(Control(lab.sandbox), "POST", "token", wish)
+
+    assert (answered, list(said)) == (status, ["error"])
+
+
+def test_a_web_page_gets_no_token(lab: Lab) -> None:
+    """The endpoints have the protection of the others."""
+    control = Control(lab.sandbox)
+    wish = {"iss": GITHUB, "sub": SUBJECT, "aud": "sts.amazonaws.com"}
+
+    assert ask(control, "POST", "token", wish, origin="https://evil.example")[0] == 403
+    assert ask(control, "GET", "github", origin="https://evil.example")[0] == 403
+
+
+def test_a_job_of_github_actions_gets_its_token(lab: Lab) -> None:
+    """The URL of the job with `&audience=` behind it, and the bearer token; the default audience is AWS's."""
+    control = Control(lab.sandbox)
+    bearer = f"Bearer {control.tokens.github_token}"
+
+    status, said = ask(control, "GET", "github?api-version=2.0&repository=org/app", authorization=bearer)
+    _, other = ask(control, "GET", "github?repository=org/app&environment=prod&audience=other", authorization=bearer)
+
+    assert status == 200
+    assert assume(lab, DEPLOY, said["value"])["SubjectFromWebIdentityToken"] == SUBJECT
+    claims = jwt.decode(other["value"], options={"verify_signature": False})
+    assert (claims["sub"], claims["aud"]) == ("repo:org/app:environment:prod", "other")
+
+
+@pytest.mark.parametrize("given", ["", "Bearer", "Bearer wrong", "Basic {token}", "{token}"])
+def test_a_job_without_its_bearer_token_gets_none(lab: Lab, given: str) -> None:
+    """As at GitHub, where `permissions: id-token: write` gives it."""
+    control = Control(lab.sandbox)
+
+    status, _ = ask(control, "GET", "github", authorization=given.format(token=control.tokens.github_token))
+
+    assert status == 401
+
+
+def test_without_githubs_provider_there_is_no_token_of_it(make_lab: LabFactory) -> None:
+    """The answer says what the seed lacks."""
+    control = Control(make_lab(f'accounts: {{"{ACCOUNT}": {{}}}}').sandbox)
+
+    status, said = ask(control, "GET", "github", authorization=f"bearer {control.tokens.github_token}")
+
+    assert status == 404
+    assert "issued_by_sandbox" in said["message"]
+
+
+# --- the seed --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("providers", "message"),
+    [
+        ("{}", "this must be a list"),
+        ("[{client_ids: [a]}]", "`url` is missing: tokens name their issuer by it"),
+        ('[{url: "http://x.example", client_ids: [a]}]', "`url` must be like https://token.actions.githubusercontent.com"),
+        ('[{url: "https://x.example:8443", client_ids: [a]}]',
+         "`url` must be like https://token.actions.githubusercontent.com"),
+        ('[{url: "https://x.example"}]', "`client_ids` must name 1 to 100 audiences"),
+        ('[{url: "https://x.example", client_ids: [a], issued_by_sandbox: maybe}]',
+         "`issued_by_sandbox` must be true or false"),
+        ('[{url: "https://x.example", client_ids: [a], jwks: {keys: []}}]',
+         'this must be a JSON Web Key Set: {"keys": [{"kid": ..., "kty": ...}]}'),
+        ('[{url: "https://x.example", client_ids: [a], jwks: {keys: [{kid: a, kty: RSA, d: x}]}}]',
+         "there is a private key in it"),
+        ('[{url: "https://x.example", client_ids: [a]}, {url: "https://x.example", client_ids: [a]}]',
+         "`https://x.example` is in this account already"),
+    ],
+)  # fmt: skip
+def test_a_provider_that_can_not_be_is_a_problem_of_the_seed(providers: str, message: str) -> None:
+    """Each with its own words."""
+    with pytest.raises(SeedInvalid) as caught:
+        read_seed(f'accounts: {{"{ACCOUNT}": {{oidc_providers: {providers}}}}}', "seed.yaml")
+
+    assert [problem.message for problem in caught.value.problems] == [message]
+
+
+def test_a_person_with_keys_may_send_a_token_too(lab: Lab) -> None:
+    """A signature on the request, a good or a bad one, is not looked at."""
+    person = Person(lab, Keys(access_key_id="AKIANOTKNOWN12345678", secret_access_key="x"))
+
+    answer = person.call(
+        "sts", "AssumeRoleWithWebIdentity", RoleArn=DEPLOY, RoleSessionName="ci", WebIdentityToken=minted(lab)
+    )
+
+    assert answer["Provider"].endswith("token.actions.githubusercontent.com")
