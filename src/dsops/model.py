@@ -82,6 +82,8 @@ class SourceFile(NamedTuple):
 
     path: str
     sha256: str
+    shown: str = ""
+    """How `Where` names it: from the working folder, by the way that led there."""
 
 
 class Config(NamedTuple):

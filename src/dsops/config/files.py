@@ -92,7 +92,7 @@ class Reader:
             return self._read[real]
         shown = self._shown(path)
         data = self._bytes(path, shown)
-        self.files.append(SourceFile(real, digest(data)))
+        self.files.append(SourceFile(real, digest(data), shown))
         self.shown.append(shown)
         self._read[real] = source = self._parse(data, shown)
         return source

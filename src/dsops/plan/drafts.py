@@ -82,6 +82,9 @@ class Drafts:
         self._config = config
         self._names = names
         self._symbolic = names._replace(symbolic_timestamp=True)
+        # A command starts in the folder of the file that names it, its links followed: in the working folder, or beside
+        # a link, a relative path would be another program than the one that was allowed.
+        self._folders = {file.shown: os.path.dirname(file.path) for file in config.files}
         self._find_ambient = ambient
         self._store_types = store_types
         self._findings = findings
@@ -130,9 +133,9 @@ class Drafts:
             self._findings.add_problem(_with_origin(limit, store, path), LimitExceeded)
         draft.settings = dict(checked.settings)
         for key in keys:
-            command = draft.settings.get(key.name)
-            if key.kind == "command" and isinstance(command, tuple):
-                draft.settings[key.name] = _with_program(command, draft.place.where(key.name).file)
+            folder = self._folders.get(draft.place.where(key.name).file)
+            if key.kind == "command" and key.name in draft.settings and folder:
+                draft.settings[f"{key.name}_folder"] = folder
         if not self._config.is_allowed:
             check_allowed(store_type, draft.settings, draft.place, self._findings)
         self._keep_symbols(draft, store, path)
@@ -227,18 +230,6 @@ class Drafts:
             partition = partition_named(role.partition) if role else None
             region = partition.global_region if partition else "us-east-1"
         return region
-
-
-def _with_program(command: tuple[object, ...], file: str) -> tuple[str, ...]:
-    """The command; a program that is named with a relative folder stands beside the file that names it.
-
-    In the working folder it would be another program: what was allowed for a project would run that of any folder
-    within. `file` is told from the working folder, so what comes out starts there.
-    """
-    words = tuple([word for word in command if isinstance(word, str)])
-    if not os.path.dirname(words[0]):
-        return words
-    return (os.path.join(os.path.dirname(file), words[0]), *words[1:])
 
 
 def _with_origin(problem: Problem, store: Store, path: str) -> Problem:

@@ -14,7 +14,7 @@ from dsops.plan.findings import Findings
 from dsops.plan.limits import CHAINED_SECONDS
 from dsops.secret import Secret
 
-_CODE_KEYS = ("token_code", "mfa_process", "token_code_variable")
+_CODE_KEYS = ("token_code", "mfa_process", "mfa_process_folder", "token_code_variable")
 
 _Group = tuple[str, str, str]
 

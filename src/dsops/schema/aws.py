@@ -153,7 +153,7 @@ _STS_KEYS = (
     Key(
         "mfa_process",
         "command",
-        "A command that prints the MFA device's current code; a relative path to it starts at this file.",
+        "A command that prints the MFA device's current code; it starts in the folder of this file.",
         is_identity=False,
     ),
     Key(

@@ -158,7 +158,7 @@ def _run(step: Step, context: Context) -> Secret:
     try:
         process = subprocess.Popen(
             words,
-            cwd=context.runtime.folder,
+            cwd=str(step.settings.get("mfa_process_folder") or context.runtime.folder),
             env=dict(context.runtime.environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dsops.config import load
-from dsops.plan import plan_store
+from dsops.config import allow, load
+from dsops.plan import make_plan, plan_store
 from dsops.schema import BUILTIN_TYPES
 from tests.plans import LONG_TERM
 
@@ -22,21 +22,17 @@ secretStores:
 """
 
 
-def command_of(tree: Path, folder: str, environ: dict[str, str] | None = None) -> tuple[str, ...]:
-    """The words that are run for `mfa_process` when dsops is started in a folder of the tree."""
-    config = load(folder=str(tree / folder), environ=environ or {})
-    plan = plan_store(
-        config._replace(is_allowed=True), "s", environ=environ or {}, ambient=lambda _: LONG_TERM,
-        store_types=BUILTIN_TYPES,
-    )  # fmt: skip
-    command = plan.steps["s"].settings["mfa_process"]
+def started(tree: Path, folder: str, environ: dict[str, str] | None = None) -> str:
+    """What the store's `mfa_process` prints when dsops is run in a folder of the tree."""
+    environ = {"HOME": str(tree.parent), **(environ or {})}
+    config = load(folder=str(tree / folder), environ=environ)
+    config = config._replace(is_allowed=config.is_allowed or not (tree / "unallowed").exists())
+    plan = plan_store(config, "s", environ=environ, ambient=lambda _: LONG_TERM, store_types=BUILTIN_TYPES)
+    settings = plan.steps["s"].settings
+    command = settings["mfa_process"]
     assert isinstance(command, tuple)
-    return tuple(map(str, command))
-
-
-def answers(tree: Path, folder: str, command: tuple[str, ...]) -> str:
-    """What the command prints when it is started as dsops does."""
-    done = subprocess.run(command, cwd=tree / folder, check=True, capture_output=True, text=True)
+    words = [str(word) for word in command]
+    done = subprocess.run(words, cwd=str(settings["mfa_process_folder"]), check=True, capture_output=True, text=True)
     return done.stdout.strip()
 
 
@@ -53,30 +49,46 @@ def tree(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("folder", ["", "vendor/package", "shared/bin"])
-def test_a_relative_program_is_the_configurations_wherever_one_stands(tree: Path, folder: str) -> None:
+@pytest.mark.parametrize("command", ["./bin/mfa", "sh bin/mfa"])
+def test_a_relative_path_is_the_configurations_wherever_one_stands(tree: Path, folder: str, command: str) -> None:
     """Else an allowed configuration would run a stranger's program in the stranger's folder."""
-    (tree / "dsops.yaml").write_text(f"{STORE}    mfa_process: ./bin/mfa --now\n")
-    command = command_of(tree, folder)
-    assert command[1:] == ("--now",)
-    assert answers(tree, folder, command) == "ours"
+    (tree / "dsops.yaml").write_text(f"{STORE}    mfa_process: {command}\n")
+    assert started(tree, folder) == "ours"
 
 
 def test_it_is_the_folder_of_the_file_that_says_it(tree: Path) -> None:
     """As with `include`: an included file's program stands beside that file."""
     (tree / "shared" / "base.yaml").write_text("defaults:\n  aws.sts:\n    mfa_process: [bin/mfa]\n")
     (tree / "dsops.yaml").write_text(f"include: shared/base.yaml\n{STORE}")
-    assert answers(tree, "vendor/package", command_of(tree, "vendor/package")) == "shared"
+    assert started(tree, "vendor/package") == "shared"
 
 
-@pytest.mark.parametrize("name", ["ykman", "/usr/bin/ykman"])
-def test_a_bare_name_is_looked_for_on_the_path(tree: Path, name: str) -> None:
-    """And an absolute one is what it is."""
-    (tree / "dsops.yaml").write_text(f"{STORE}    mfa_process: {name} oath\n")
-    assert command_of(tree, "vendor/package") == (name, "oath")
+def test_a_link_to_an_allowed_configuration_runs_nothing_else(tree: Path) -> None:
+    """A repository may hold a link to where people keep theirs, and a program beside the link."""
+    (tree / "unallowed").touch()
+    (tree / "dsops.yaml").write_text(f"{STORE}    mfa_process: ./bin/mfa\n")
+    environ = {"HOME": str(tree.parent)}
+    allow(load(folder=str(tree), environ=environ).files, environ)
+    (tree / "vendor" / "package" / ".git").mkdir()
+    (tree / "vendor" / "package" / "dsops.yaml").symlink_to("../../dsops.yaml")
+    assert started(tree, "vendor/package") == "ours"
 
 
-def test_it_is_decided_after_variables_are_replaced(tree: Path) -> None:
-    """`${TOOLS}` may hold the folder."""
-    (tree / "dsops.yaml").write_text(f"{STORE}    mfa_process: ${{TOOLS}}/mfa\n")
-    assert answers(tree, "shared", command_of(tree, "shared", {"TOOLS": "bin"})) == "ours"
-    assert command_of(tree, "shared", {"TOOLS": "/opt"}) == ("/opt/mfa",)
+def test_one_code_for_several_roles_starts_there_too(tree: Path) -> None:
+    """The session that is put before them takes the folder along."""
+    more = "".join(
+        f"""  {name}:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::111111111111:role/{name}
+    serial_number: arn:aws:iam::111111111111:mfa/ada
+    mfa_process: ./bin/mfa
+"""
+        for name in ("a", "b")
+    )
+    variables = '    A: {from: "a:access_key_id"}\n    B: {from: "b:access_key_id"}\n'
+    (tree / "dsops.yaml").write_text(f"secretStores:\n{more}envs:\n  e:\n{variables}")
+    config = load(folder=str(tree / "shared"), environ={})._replace(is_allowed=True)
+    plan = make_plan(config, "e", environ={}, ambient=lambda _: LONG_TERM, store_types=BUILTIN_TYPES)
+    folders = {name: step.settings.get("mfa_process_folder") for name, step in plan.steps.items()}
+    assert folders == {"MFA session of arn:aws:iam::111111111111:mfa/ada": str(tree), "a": None, "b": None}
