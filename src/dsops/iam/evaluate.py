@@ -124,7 +124,7 @@ class _Denial(NamedTuple):
 
 def _ask_all(request: Request, policies: Policies) -> _Answers | _Denial:
     """Every policy asked, in AWS's order; the first explicit Deny ends it."""
-    question = Question(request)
+    question = Question(request, has_boundary=has_boundary(request, policies))
     denial, refusing_organization = _ask_each(question, organization_levels(request, policies))
     if denial is not None:
         return denial
@@ -195,13 +195,18 @@ def identity_policies(request: Request, policies: Policies) -> tuple[Policy, ...
     return policies.identity if request.principal.kind in _WITH_IDENTITY_POLICIES else ()
 
 
+def has_boundary(request: Request, policies: Policies) -> bool:
+    """A permissions boundary binds the caller."""
+    return policies.boundary is not None and request.principal.kind in _WITH_IDENTITY_POLICIES
+
+
 def limits(request: Request, policies: Policies) -> list[Group]:
     """The boundary, which does not bind a root user, and the session's layers."""
     kind = request.principal.kind
     if kind not in HAS_IDENTITY:
         return []
     groups: list[Group] = []
-    if policies.boundary is not None and kind != "root":
+    if policies.boundary is not None and has_boundary(request, policies):
         groups.append(("permissions boundary", (policies.boundary,)))
     groups.extend(("session policy", layer) for layer in policies.session)
     if not policies.session and kind == "federated-session":

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dsops.iam.conditions import fold_context
 from dsops.iam.match import split_arn
 from dsops.iam.policy import Policy, Statement
-from dsops.iam.principals import UNNAMED, Principal, Reach
+from dsops.iam.principals import DIRECT, UNNAMED, Principal, Reach
 from dsops.iam.tokens import Context
 from dsops.startup import NamedTuple
 
@@ -43,9 +43,10 @@ Match = tuple[Policy, Statement]
 class Question:
     """A request prepared for being put to many statements."""
 
-    __slots__ = ("_folded", "_raw", "action", "parts", "principal", "resource")
+    __slots__ = ("_folded", "_raw", "action", "has_boundary", "parts", "principal", "resource")
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, *, has_boundary: bool) -> None:
+        self.has_boundary = has_boundary
         self.action = request.action.lower()
         self.resource = request.resource
         self.parts = split_arn(request.resource)
@@ -78,6 +79,19 @@ class Question:
                     return False
         return True
 
+    def reach(self, statement: Statement) -> Reach:
+        """How closely a statement of the resource's policy names the caller; UNNAMED where it names nobody.
+
+        A Deny with NotPrincipal denies every principal that has a permissions boundary, whomever it names
+        (AWS IAM User Guide, "Permissions boundaries": resource-based policies).
+        """
+        principals = statement.principals
+        if principals is None:
+            return UNNAMED
+        if self.has_boundary and principals.is_negated and principals.is_deny:
+            return DIRECT
+        return principals.reach(self.principal)
+
     def ask(self, policies: Sequence[Policy]) -> tuple[Match | None, Match | None]:
         """The first Deny and the first Allow that apply to the caller."""
         allow: Match | None = None
@@ -98,11 +112,10 @@ class Question:
         allow: Match | None = None
         closest: Reach = UNNAMED
         for statement in policy.statements:
-            principals = statement.principals
             # One that names nobody does not belong in a resource's policy: it grants nothing, and may refuse.
-            reach = principals.reach(self.principal) if principals is not None else UNNAMED
+            reach = self.reach(statement)
             if statement.effect == "Deny":
-                if (reach or principals is None) and self.is_met(statement):
+                if (reach or statement.principals is None) and self.is_met(statement):
                     return (policy, statement), allow, closest
             elif reach > closest and self.is_met(statement):
                 allow, closest = (policy, statement), reach

@@ -15,6 +15,7 @@ from dsops.iam.evaluate import (
     Group,
     Policies,
     PolicyType,
+    has_boundary,
     identity_policies,
     limits,
     must_resource_allow,
@@ -75,7 +76,7 @@ class Reason(NamedTuple):
 
 def explain(request: Request, policies: Policies) -> tuple[Reason, ...]:
     """One reason for each type, level and layer that was consulted, in AWS's order."""
-    question = Question(request)
+    question = Question(request, has_boundary=has_boundary(request, policies))
     reasons = _group_reasons(question, organization_levels(request, policies), is_needed=True)
     reach = UNNAMED
     if policies.resource is not None or must_resource_allow(request, policies):
@@ -140,9 +141,7 @@ def _statements(
     for policy in policies:
         for statement in policy.statements:
             failures = _failures(question, policy, statement, is_resource=is_resource)
-            principals = statement.principals
-            reach = principals.reach(question.principal) if principals is not None else UNNAMED
-            found = StatementReason(policy, statement, failures, reach)
+            found = StatementReason(policy, statement, failures, question.reach(statement))
             elements = {failure.element for failure in failures}
             if not failures:
                 matched.append(found)
@@ -157,7 +156,7 @@ def _failures(
 ) -> tuple[Failure, ...]:
     failures = []
     principals, actions, resources = statement.principals, statement.actions, statement.resources
-    if principals is not None and not principals.reach(question.principal):
+    if principals is not None and not question.reach(statement):
         wanted = tuple(text if kind == "AWS" else f"{kind}: {text}" for kind, text in principals.written)
         actual = _names(question.principal)
         failures.append(

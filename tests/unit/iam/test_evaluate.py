@@ -226,6 +226,17 @@ def test_a_deny_with_not_principal_spares_who_is_fully_named() -> None:
     assert "ExplicitDeny" == ask(Policies(resource=half), ALICE).effect
 
 
+def test_a_deny_with_not_principal_spares_nobody_who_has_a_boundary() -> None:
+    """However fully the caller is named; a root user has no boundary, whatever is passed as one."""
+    named = {"AWS": [ALICE.arn, f"arn:aws:iam::{ACCOUNT}:root"]}
+    document = policy("resource", allow(Principal="*"), deny(NotPrincipal=named))
+    assert ask(Policies(resource=document)).is_allowed
+    decision = ask(Policies(resource=document, boundary=BOUNDARY))
+    assert ("ExplicitDeny", "resource-based policy") == outcome(decision)
+    assert [1] == [len(reason.matched) - 1 for reason in decision.reasons if reason.effect == "ExplicitDeny"]
+    assert ask(Policies(resource=document, boundary=BOUNDARY), ROOT).is_allowed
+
+
 def test_an_allow_with_not_principal_lets_everyone_else_in() -> None:
     """Also who is anonymous; who is named in any way stays out."""
     document = policy("resource", allow(NotPrincipal={"AWS": ACCOUNT}))
