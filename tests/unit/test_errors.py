@@ -1,0 +1,84 @@
+"""docs/reference/errors.md lists every code that dsops can end with, as `dsops help CODE` explains it.
+
+DSOPS_UPDATE_GOLDEN=1 writes the page anew.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+
+from dsops import errors
+from dsops.errors import CommandFailed, DsopsError, Failures, SandboxRefusal
+from tests.scripts.test_scripts import UPDATE
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "errors.md"
+
+HEAD = """\
+# Errors
+
+    dsops: error[sts.access-denied]: store `prod` may not assume arn:aws:iam::123456789012:role/ProdAccessRole
+      at: dsops.yaml:9
+      why: AWS gives no reason to arn:aws:iam::098765432109:user/ada; ...
+      hint: check that the role's trust policy names this caller, and that the caller may sts:AssumeRole on it
+      aws: AccessDenied, request 7f3c... (sts.us-east-1)
+
+What stands in brackets is the error's code: it doesn't change, and `dsops help CODE` explains it. `why`, `hint` and what
+AWS said follow where there is something to say. With `--json` the same is one object on stderr, `{"error": {...},
+"exit_code": N}`; the error has the keys `code`, `message`, `why`, `hint`, `where`, `aws`, `problems` and `errors`, all of
+them always. Several independent errors are told one after another, and the exit code is the smallest of theirs.
+
+`dsops exec` ends with 125 for every failure of its own, whatever the table says, because the other codes belong to the
+command that it runs. What each exit code means in general: [the command line](cli.md).
+
+This page is made from the program (`tests/unit/test_errors.py`).
+"""
+FORMS = {SandboxRefusal, Failures}
+"""What no user of dsops sees: an answer of the sandbox to its client, and the bundle of several errors."""
+
+
+def family(root: type[DsopsError]) -> list[type[DsopsError]]:
+    """The class and all that are derived from it."""
+    return [root, *(error for child in root.__subclasses__() for error in family(child))]
+
+
+def page() -> str:
+    """The page as it has to be."""
+    kinds = [kind for kind in family(DsopsError) if kind not in FORMS]
+    kinds.sort(key=lambda kind: (kind.exit_code, kind.code))
+    text = HEAD
+    for code, group in groupby(kinds, key=lambda kind: kind.exit_code):
+        rows = "".join(f"| `{kind.code}` | {' '.join((kind.__doc__ or '').split())} |\n" for kind in group)
+        text += f"\n## Exit code {code}\n\n| Code | What happened |\n|---|---|\n{rows}"
+    return text
+
+
+def test_the_page_lists_every_error() -> None:
+    """An error that is added, renamed or reworded changes the page."""
+    if UPDATE:
+        PAGE.write_text(page(), encoding="utf-8")
+    assert page() == PAGE.read_text(encoding="utf-8")
+
+
+def test_every_error_has_a_code_of_its_own_and_a_sentence() -> None:
+    """Programs look at the code, people read the sentence."""
+    kinds = family(DsopsError)
+    codes = [kind.code for kind in kinds]
+
+    assert sorted(set(codes)) == sorted(codes)
+    assert [] == [kind for kind in kinds if not (kind.__dict__.get("__doc__") or "").rstrip().endswith(".")]
+    assert [] == [kind for kind in kinds if "code" not in kind.__dict__]
+
+
+def test_exit_codes_are_the_documented_ones() -> None:
+    """0 to 6, and those of a shell for the command that exec runs."""
+    for kind in family(DsopsError):
+        allowed = {124, 126, 127} if issubclass(kind, CommandFailed) else {1, 2, 3, 4, 5, 6}
+        assert kind.exit_code in allowed, kind.code
+
+
+def test_no_other_module_defines_an_exception() -> None:
+    """Whoever asks what can go wrong reads one file."""
+    found = [kind.__name__ for kind in family(DsopsError) if kind.__module__ != errors.__name__]
+
+    assert [] == found
