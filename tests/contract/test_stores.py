@@ -9,14 +9,14 @@ import pytest
 from dsops.credentials import Credentials
 from dsops.secret import Secret
 from dsops.stores import credential_store, secret_store
-from tests.aws_in_memory import Refusal
-from tests.contract.contracts import (
+from dsops.testing import (
     CredentialStoreContract,
     CredentialSubject,
     SecretStoreContract,
     SecretSubject,
     step_of,
 )
+from tests.aws_in_memory import Refusal
 from tests.pipeline import Pipeline
 
 if TYPE_CHECKING:

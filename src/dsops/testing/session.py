@@ -1,0 +1,85 @@
+"""Calls to a sandbox with dsops' own thin client: boto3 need not be installed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dsops.aws import sts
+from dsops.aws.client import Client, make_client
+from dsops.aws.transport import open_driver
+from dsops.endpoint import Endpoint, resolve_endpoint
+from dsops.runtime import Event, Runtime, utc_now
+from dsops.secret import Secret
+from dsops.tasks import run
+
+if TYPE_CHECKING:
+    from dsops.testing.local_aws import Identity
+
+T = TypeVar("T")
+
+
+def assume_role(
+    by: Identity,
+    role_arn: str,
+    *,
+    session_name: str,
+    duration_seconds: int | None,
+    external_id: str | Secret,
+    serial_number: str,
+    token_code: str | Secret,
+    policy: str,
+    policy_arns: tuple[str, ...],
+    tags: tuple[tuple[str, str], ...],
+    transitive_tag_keys: tuple[str, ...],
+    source_identity: str,
+) -> Identity:
+    """The role's session, in the sandbox of whoever asks."""
+    assumed = _run(
+        sts.assume_role(
+            _client(), by.credentials, _sts_of(by),
+            role_arn=role_arn, role_session_name=session_name, duration_seconds=duration_seconds,
+            external_id=_secret(external_id), serial_number=serial_number, token_code=_secret(token_code),
+            policy=policy, policy_arns=policy_arns, tags=tags, transitive_tag_keys=transitive_tag_keys,
+            source_identity=source_identity,
+        )
+    )  # fmt: skip
+    return by.with_credentials(assumed.credentials)
+
+
+def caller_arn(identity: Identity) -> str:
+    """What GetCallerIdentity says to these credentials."""
+    return _run(sts.get_caller_identity(_client(), identity.credentials, _sts_of(identity))).arn
+
+
+def _sts_of(identity: Identity) -> Endpoint:
+    return resolve_endpoint("sts", identity.region, {}, endpoint_url=identity.url)
+
+
+def _client() -> Client:
+    """An empty environment: no proxy, no certificates of the machine, stands between a test and loopback."""
+    return make_client(
+        Runtime(
+            environ={}, now=utc_now, ask=_nobody, report=_ignore, random=lambda: 0.0, folder=os.sep, timestamp=""
+        ),
+        attempts=1,
+    )
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    return run(work, open_driver({}))
+
+
+def _secret(value: str | Secret) -> Secret | None:
+    if not value:
+        return None
+    return value if isinstance(value, Secret) else Secret(value)
+
+
+def _nobody(_question: str) -> Secret | None:
+    return None
+
+
+def _ignore(_event: Event) -> None:
+    """Nobody watches."""
