@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, unquote
 
 from dsops.errors import SandboxRefusal
 from dsops.sandbox import totp
+from dsops.sandbox.authorize import Kept
 from dsops.sandbox.clock import iso_time
 from dsops.sandbox.decisions import decision_record
 from dsops.sandbox.service import Sandbox, new_request_id
@@ -127,7 +128,13 @@ class Control:
 
     def _decisions(self, query: Parameters) -> HttpAnswer:
         kept = _last(list(self._sandbox.judge.decisions), query)
-        return _answer(200, {"decisions": [decision_record(one) for one in kept]})
+        return _answer(200, {"decisions": [self._decision(one) for one in kept]})
+
+    def _decision(self, kept: Kept) -> dict[str, object]:
+        record = decision_record(kept)
+        if not kept.decision.is_allowed:
+            record["encoded_message"] = self._sandbox.sts.messages.encode(kept.decision)
+        return record
 
     def _container_credentials(self, name: str, request: HttpRequest) -> HttpAnswer:
         """Plays the credentials endpoint of an ECS task whose role this is; the role has to trust ECS tasks."""

@@ -91,7 +91,9 @@ class Sandbox:
         if route.service == "sts" and route.operation in UNSIGNED:
             return self._serve_unsigned(request, route, request_id)
         if route.service == "sts" and route.operation not in self.sts.operations:
-            raise refusal("InvalidAction", f"Could not find operation {route.operation} for version 2011-06-15")
+            # AWS has it, so `InvalidAction` would be a lie about AWS.
+            message = f"The dsops sandbox does not serve sts:{route.operation}."
+            raise refusal("NotImplemented", message, 501)
         now = self.clock.now()
         caller = authenticate(
             request, route.service, self.world, self.sessions, now=now, wall=self.clock.wall()

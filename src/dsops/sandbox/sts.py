@@ -18,6 +18,7 @@ from dsops.sandbox.authorize import Judge, Question, denied
 from dsops.sandbox.backends import PolicyText
 from dsops.sandbox.caller import Caller, overlay
 from dsops.sandbox.context import Context, request_tags, source_ip, tag_keys
+from dsops.sandbox.messages import Messages
 from dsops.sandbox.refusals import access_denied, refusal, validation
 from dsops.sandbox.session_policy import PassedTags, packed_size, read_policies, read_tags
 from dsops.sandbox.sessions import Issued, Session, Sessions
@@ -39,6 +40,8 @@ class Sts:
         self._world = world
         self._sessions = sessions
         self._judge = judge
+        self.messages = Messages()
+        """Those that DecodeAuthorizationMessage reads."""
         self._operations: dict[str, Callable[[Turn], dict[str, Value]]] = {
             "AssumeRole": self._assume_role,
             "DecodeAuthorizationMessage": self._decode_authorization_message,
@@ -75,10 +78,13 @@ class Sts:
         return {"Account": account}
 
     def _decode_authorization_message(self, turn: Turn) -> dict[str, Value]:
-        """The sandbox encodes no messages yet, so that none can be a valid one."""
+        """What a message of the caller's own account says; see `messages`."""
         self._refuse_restricted(turn)
         self._require(turn, Question("sts:DecodeAuthorizationMessage", "*", turn.caller.account, turn.context))
-        raise refusal("InvalidAuthorizationMessageException", "The message could not be decoded.")
+        decoded = self.messages.decode(turn.text("EncodedMessage"), turn.caller.account)
+        if decoded is None:
+            raise refusal("InvalidAuthorizationMessageException", "The message could not be decoded.")
+        return {"DecodedMessage": decoded}
 
     # --- AssumeRole ----------------------------------------------------------------------------------------------
 

@@ -267,9 +267,15 @@ def test_get_access_key_info_knows_the_account(lab: Lab) -> None:
     assert lab.user("bob").refused("sts", "GetAccessKeyInfo", AccessKeyId="A" * 20).code == "AccessDenied"
 
 
-@pytest.mark.parametrize("operation", ["AssumeRoleWithSAML", "GetWebIdentityToken", "NoSuchAction"])
-def test_what_is_not_served_is_an_unknown_action(lab: Lab, operation: str) -> None:
-    """Honestly: InvalidAction, and nothing is pretended."""
+@pytest.mark.parametrize(
+    ("operation", "status", "message"),
+    [("GetDelegatedAccessToken", 501, "The dsops sandbox does not serve sts:GetDelegatedAccessToken."),
+     ("NoSuchAction", 400, "Could not find operation NoSuchAction for version 2011-06-15")],
+)  # fmt: skip
+def test_what_is_not_served_is_told_from_what_is_not_there(
+    lab: Lab, operation: str, status: int, message: str
+) -> None:
+    """Honestly: an operation of AWS's that the sandbox lacks is not called unknown, and nothing is pretended."""
     from tests.sandboxes import sign
 
     alice = lab.user("alice")
@@ -277,9 +283,10 @@ def test_what_is_not_served_is_an_unknown_action(lab: Lab, operation: str) -> No
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     answer = lab.sandbox.handle(sign(alice.keys, "sts", "us-east-1", "POST", "/", headers, body)).answer
 
-    assert answer.status == 400
-    assert f"Could not find operation {operation} for version 2011-06-15" in answer.body.decode()
-    assert 'xmlns="http://webservices.amazon.com/AWSFault/2005-15-09"' in answer.body.decode()
+    assert answer.status == status
+    assert message in answer.body.decode()
+    is_dispatch = 'xmlns="http://webservices.amazon.com/AWSFault/2005-15-09"' in answer.body.decode()
+    assert is_dispatch == (status == 400)
 
 
 def test_whom_the_root_user_federates_has_only_what_is_passed(make_lab: LabFactory) -> None:
