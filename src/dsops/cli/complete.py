@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from dsops.cli import COMMANDS, load
 from dsops.cli.command import COMMON, CONFIG, ENVIRONMENT, Arguments, Command, Flag, Group, Operand
 from dsops.cli.help import summary_of
-from dsops.cli.output import answer
+from dsops.cli.output import answer, clean
 from dsops.config import load as load_config
 from dsops.errors import DsopsError
 from dsops.model import Config
@@ -19,6 +20,9 @@ Candidates = Mapping[str, str]
 """What could stand there -> what it means."""
 
 FILES = (":files",)
+
+_PLAIN = re.compile(r"[\w.,:=@%+/-]+")
+"""What no shell takes for anything but text."""
 
 
 class _Line(NamedTuple):
@@ -154,9 +158,15 @@ def _given(flag: Flag, line: _Line, runtime: Runtime) -> str:
 
 
 def _lines(word: str, candidates: Candidates) -> tuple[str, ...]:
-    """Those that begin with what is typed already."""
+    """Those that begin with what is typed already.
+
+    Names stand in a file that may be a stranger's, and bash puts a candidate on the line as it is: one that a shell
+    would run in part is not offered.
+    """
     return tuple(
-        f"{name}\t{meaning}" if meaning else name for name, meaning in candidates.items() if name.startswith(word)
+        f"{name}\t{clean(meaning)}" if meaning else name
+        for name, meaning in candidates.items()
+        if name.startswith(word) and _PLAIN.fullmatch(name)
     )
 
 

@@ -188,3 +188,30 @@ def test_the_scripts_are_what_the_command_prints(shell: str, folder: Path) -> No
     )  # fmt: skip
     assert done.stdout == SCRIPTS[shell].lstrip()
     subprocess.run([shell, "-n"], input=done.stdout, text=True, check=True, env=os.environ)
+
+
+HOSTILE = r"""
+secretStores:
+  "one;sh<x": {type: literal, values: {}}
+  two: {type: "l\u001b]0;owned\u0007\n:command\n1\u009b2J", values: {}}
+envs:
+  "production;sh<x": {}
+  "a`id`": {}
+  "a&b": {}
+  "a|b": {}
+  "(a)": {}
+  "a'b": {}
+  "a*": {}
+  "a\u009b2J": {}
+  größe-2.0: {}
+"""
+
+
+def test_nothing_of_a_strangers_configuration_is_put_on_the_line_that_a_shell_would_run(tmp_path: Path) -> None:
+    """A Tab in a cloned repository: names that want quotes are left to whoever types them, and no cursor moves."""
+    (tmp_path / "dsops.yaml").write_text(HOSTILE)
+    assert offered("dsops exec --env ", tmp_path) == ["größe-2.0"]
+    runtime = make_runtime({"HOME": str(tmp_path)}, folder=str(tmp_path))
+    (line,) = complete(["whoami", ""], runtime)
+    assert line.startswith("two\tl\\x1b]0;owned\\x07 :command 1\\x9b2J")
+    assert line.replace("\t", "").isprintable()
