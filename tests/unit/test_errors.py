@@ -23,10 +23,10 @@ HEAD = """\
       hint: check that the role's trust policy names this caller, and that the caller may sts:AssumeRole on it
       aws: AccessDenied, request 7f3c... (sts.us-east-1)
 
-What stands in brackets is the error's code: it doesn't change, and `dsops help CODE` explains it. `why`, `hint` and what
-AWS said follow where there is something to say. With `--json` the same is one object on stderr, `{"error": {...},
-"exit_code": N}`; the error has the keys `code`, `message`, `why`, `hint`, `where`, `aws`, `problems` and `errors`, all of
-them always. Several independent errors are told one after another, and the exit code is the smallest of theirs.
+What stands in brackets is the error's code: it doesn't change, and `dsops help CODE` explains it. `why`, `hint` and
+what AWS said follow where there is something to say. With `--json` the same is one object on stderr,
+`{"error": {...}, "exit_code": N}`; the error always has the keys `code`, `message`, `why`, `hint`, `where`, `aws`,
+`problems` and `errors`. Several independent errors are told one after another, and the exit code is the smallest.
 
 `dsops exec` ends with 125 for every failure of its own, whatever the table says, because the other codes belong to the
 command that it runs. What each exit code means in general: [the command line](cli.md).
