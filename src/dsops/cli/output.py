@@ -44,10 +44,15 @@ def answer_json(value: Json) -> None:
 
 
 def json_text(value: Json) -> str:
-    """JSON as every `--json` of dsops has it: two spaces, keys in the order given, text as it is."""
-    import json
+    """JSON as every `--json` of dsops has it: two spaces, keys in the order given, text as it is.
 
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    But for DEL and the control characters above it, which JSON lets stand and a terminal obeys.
+    """
+    import json
+    import re
+
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return re.sub("[\x7f-\x9f]", lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def note(text: str) -> None:
@@ -99,7 +104,7 @@ def error_text(error: DsopsError) -> str:
     lines = [f"dsops: error[{error.code}]: {clean(error.message)}"]
     lines.extend(problem_text(problem) for problem in error.problems)
     if error.where and str(error.where) not in f"{error.message} {error.why} {error.hint}":
-        lines.append(f"  at: {error.where}")
+        lines.append(f"  at: {clean(str(error.where))}")
     if error.why:
         lines.append(f"  why: {clean(error.why)}")
     if error.hint:

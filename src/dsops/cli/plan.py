@@ -22,7 +22,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.switch("--json"):
         answer_json(plan_value(plan))
         return 0
-    answer(f"environment {plan.environment} of {shown_path(config, runtime)}")
+    answer(clean(f"environment {plan.environment} of {shown_path(config, runtime)}"))
     answer("")
     answer(table(("VARIABLE", "SOURCE", "TRANSFORM", "IF MISSING"), [_row(variable) for variable in plan.variables]))
     answer("")

@@ -7,7 +7,7 @@ from dsops.aws.client import make_client
 from dsops.aws.sts import Identity, get_caller_identity
 from dsops.cli.command import CONFIG, NO_AGENT, Arguments, Command, Operand
 from dsops.cli.credentials import expiration_text, issue, require_session
-from dsops.cli.output import answer, answer_json
+from dsops.cli.output import answer, answer_json, clean
 from dsops.cli.project import base_identity, carry_out, load_config, plan_one_store
 from dsops.cli.world import DONE
 from dsops.credentials import Credentials
@@ -65,10 +65,10 @@ def _show(
             "seconds_left": seconds_left,
         })
         return
-    answer(f"caller   {identity.arn}")
-    answer(f"account  {identity.account}")
-    answer(f"user id  {identity.user_id}")
-    answer(f"source   {source}")
+    answer(clean(f"caller   {identity.arn}"))
+    answer(clean(f"account  {identity.account}"))
+    answer(clean(f"user id  {identity.user_id}"))
+    answer(clean(f"source   {source}"))
     answer(f"key      {credentials.masked_key_id}")
     if seconds_left is not None:
         answer(f"expires  {expiration}, in {duration_text(seconds_left)}")

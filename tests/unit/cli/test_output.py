@@ -140,3 +140,18 @@ def test_the_origin_of_an_error_shows_no_message_that_is_not_ours() -> None:
     assert "hush" not in text
     assert text.index("UnicodeEncodeError") < text.index("UsageError: what we say")
     assert "test_output.py" in text
+
+
+def test_what_a_file_is_called_moves_no_cursor() -> None:
+    """A repository may hold a file of any name, and include it."""
+    error = ConfigError("it is wrong", where=Where("a\x1b]0;owned\x07.yaml", 3))
+    assert output.error_text(error).splitlines()[1] == "  at: a\\x1b]0;owned\\x07.yaml:3"
+
+
+def test_json_moves_no_cursor_and_is_the_same_json() -> None:
+    """JSON escapes what is below a space; a terminal obeys what stands above `~`, too."""
+    value = {"name": "a\x9b2Jb\x7f", "text": "größe \u2603"}
+    text = output.json_text(value)
+    assert "\\u009b2Jb\\u007f" in text
+    assert "größe" in text
+    assert json.loads(text) == value
