@@ -120,6 +120,13 @@ def parse_address(url: str) -> Address | None:
     return Address(scheme, host.lower().rstrip("."), number, slash + path)
 
 
+def better_address(text: str) -> str:
+    """What was probably meant by a text that is no address: the same with a scheme; else the form of one."""
+    scheme = "http" if text.startswith(("localhost", "127.", "[::1]")) else "https"
+    address = f"{scheme}://{text}"
+    return address if parse_address(address) else "https://host[:port][/path]"
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host name or address can only be this machine: `localhost`, 127.0.0.0/8, `::1`."""
     host = host.lower().strip("[]").rstrip(".")
@@ -189,7 +196,7 @@ def resolve_endpoint(
         address = parse_address(url)
         kind = VariableInvalid if origin.startswith("AWS_") else ConfigError
         if address is None:
-            raise kind(f"{origin} is not an address that dsops can use", hint="write https://host[:port][/path]")
+            raise kind(f"{origin} is not an address that dsops can use", hint=f"write {better_address(url)}")
         if address.scheme == "http" and not is_loopback(address.host):
             raise kind(
                 f"{origin} would send credentials unencrypted to {address.authority}",

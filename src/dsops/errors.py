@@ -34,14 +34,16 @@ class Problem(NamedTuple):
 def nearest(word: str, names: Iterable[str]) -> str:
     """The name that was probably meant, for a hint; "" when none is near. Case, `-` and `_` hardly count.
 
-    Where none is spelled alike, the only one that begins like the word, or that the word begins like: `production`
-    for `prod`, `--env` for `--environment`.
+    Swapped letters come first: `us-esat-1` is us-east-1, and not us-west-1. Where none is spelled alike, it is the
+    only one that begins like the word, or that the word begins like: `production` for `prod`, `--env` for
+    `--environment`.
     """
     from difflib import get_close_matches
 
     plain = {_plain(name): name for name in names}
     word = _plain(word)
-    close = get_close_matches(word, plain, n=1)
+    letters = sorted(word)
+    close = [text for text in plain if sorted(text) == letters] or get_close_matches(word, plain, n=1)
     if close:
         return plain[close[0]]
     begun = [

@@ -8,8 +8,10 @@ from __future__ import annotations
 from itertools import groupby
 from pathlib import Path
 
+import pytest
+
 from dsops import errors
-from dsops.errors import CommandFailed, DsopsError, Failures, SandboxRefusal
+from dsops.errors import CommandFailed, DsopsError, Failures, SandboxRefusal, nearest
 from tests.scripts.test_scripts import UPDATE
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "errors.md"
@@ -82,3 +84,21 @@ def test_no_other_module_defines_an_exception() -> None:
     found = [kind.__name__ for kind in family(DsopsError) if kind.__module__ != errors.__name__]
 
     assert [] == found
+
+
+@pytest.mark.parametrize(
+    ("word", "names", "meant"),
+    [
+        ("prodution", ["production", "staging"], "production"),
+        ("us-esat-1", ["us-west-1", "us-east-1"], "us-east-1"),
+        ("prod", ["production", "staging"], "production"),
+        ("--environment", ["--env", "--config"], "--env"),
+        ("Role-ARN", ["role_arn", "region"], "role_arn"),
+        ("prod", ["production-eu-central", "production-us-west"], ""),
+        ("st", ["staging"], ""),
+        ("x", ["production"], ""),
+    ],
+)
+def test_the_nearest_name_is_the_one_that_was_probably_meant(word: str, names: list[str], meant: str) -> None:
+    """Typos, swapped letters, a beginning, another case; no guess where two would do or none is near."""
+    assert nearest(word, names) == meant

@@ -18,6 +18,7 @@ from dsops.errors import (
     CredentialsExpired,
     MfaRequired,
     NoCredentials,
+    nearest,
 )
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
@@ -275,11 +276,13 @@ def _failure(
         )
     if error == "ProfileNotFound":
         profiles = answer.get("profiles")
-        known = ", ".join(str(each) for each in profiles[:20]) if isinstance(profiles, list) else ""
+        names = [str(each) for each in profiles] if isinstance(profiles, list) else []
+        meant = nearest(name, names)
+        hint = f"did you mean `{meant}`? else" if meant else f"correct {'`profile`' if profile else 'AWS_PROFILE'}, or"
         return AmbientFailed(
             f"there is no profile `{name}`",
-            why=f"{_config_file(environ)} and {_credentials_file(environ)} have {known or 'none'}",
-            hint="correct the name, or make it with `aws configure --profile NAME`",
+            why=f"{_config_file(environ)} and {_credentials_file(environ)} have {', '.join(names[:20]) or 'none'}",
+            hint=f"{hint} make it with `aws configure --profile {name}`",
         )
     if "still expired" in why:
         return CredentialsExpired(f"the {_whose(name)} have expired", why=why)
@@ -312,5 +315,6 @@ def _no_credentials(environ: Mapping[str, str], profile: str, name: str, *, inst
     return NoCredentials(
         "there are no AWS credentials to start from",
         why=f"looked at AWS_ACCESS_KEY_ID, {files}, the container's role, {instance}",
-        hint="set AWS_PROFILE, or log in with `aws sso login` or `aws configure`",
+        hint="set AWS_PROFILE, or log in with `aws sso login` or `aws configure`; to try without an account, "
+        "`dsops sandbox run --from dsops.yaml -- COMMAND`",
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import sys
+
 from dsops.credentials import Credentials
 from dsops.errors import (
     AccessDenied,
@@ -37,6 +40,7 @@ _BAD_SIGNATURE = frozenset({
 })  # fmt: skip
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
 _SKEWED = frozenset({"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"})
+_SET_CLOCK = {"darwin": "sudo sntp -sS time.apple.com", "win32": "w32tm /resync"}
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 _REGION = frozenset({"RegionDisabledException", "OptInRequired"})
 
@@ -72,7 +76,7 @@ def clock_skewed(said: AwsAnswer) -> ClockSkewed:
     return ClockSkewed(
         f"{said.endpoint} finds this machine's clock too far from its own",
         why=said.message,
-        hint="set the clock: `timedatectl set-ntp true`, `sntp -sS time.apple.com`, `w32tm /resync`",
+        hint=f"set the clock: `{_SET_CLOCK.get(sys.platform, 'sudo timedatectl set-ntp true')}`",
         aws=said,
     )
 
@@ -97,11 +101,11 @@ def as_error(said: AwsAnswer, doing: str, credentials: Credentials | None) -> Ds
 def _unusable_credentials(said: AwsAnswer, doing: str, credentials: Credentials | None) -> DsopsError | None:
     key = f"the key {credentials.masked_key_id}" if credentials is not None else "the caller"
     if said.code in _UNKNOWN_KEY:
+        hint = "was it deleted or switched off, is its session token missing or another one's?"
+        if credentials is not None and credentials.access_key_id.startswith("ASIA") and not credentials.is_temporary:
+            hint = "a key that begins with ASIA needs its session token: set AWS_SESSION_TOKEN too"
         return CredentialsInvalid(
-            f"{said.endpoint} does not accept {key} to {doing}",
-            why=said.message,
-            hint="was it deleted or switched off, is its session token missing or another one's?",
-            aws=said,
+            f"{said.endpoint} does not accept {key} to {doing}", why=said.message, hint=hint, aws=said
         )
     if is_bad_signature(said):
         return CredentialsInvalid(
@@ -120,9 +124,27 @@ def _unusable_credentials(said: AwsAnswer, doing: str, credentials: Credentials 
     return None
 
 
+def permission_hint(said: AwsAnswer, action: str) -> str:
+    """Which policy has to allow the action, as far as AWS says."""
+    if "explicit deny" in said.message:
+        return _EXPLICIT
+    if "no session policy" in said.message:
+        return f"allow {action} in the session policy too: the session gets what it and the role both allow"
+    match = re.search(r":assumed-role/([^/\s]+)/|:user/(?:\S*/)?([^/\s]+)", said.message)
+    whom = "the role that reads it"
+    if match is not None:
+        whom = f"the role {match[1]}" if match[1] else f"the user {match[2]}"
+    if "no permissions boundary" in said.message:
+        return f"allow {action} in the permissions boundary of {whom}"
+    return f"allow {action} on it to {whom}"
+
+
+_EXPLICIT = "a policy denies it explicitly: the message says of which kind"
+
+
 def _denied_hint(said: AwsAnswer) -> str:
     if "explicit deny" in said.message:
-        return "a policy denies it explicitly: the message says of which kind"
+        return _EXPLICIT
     return "allow it in a policy of the role or user that makes the call"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from dsops.aws.answer import aws_answer, lacks, text_in
 from dsops.aws.client import Call, Client, call_json
-from dsops.aws.refusal import as_error, concerns_credentials, is_denied
+from dsops.aws.refusal import as_error, concerns_credentials, is_denied, permission_hint
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import (
@@ -99,8 +99,11 @@ async def batch_get_secret_value(
     return Batch(values, errors)
 
 
+_READING = "read the secret "
+
+
 def _reading(secret_id: str) -> str:
-    return f"read the secret `{secret_id}`"
+    return f"{_READING}`{secret_id}`"
 
 
 def _entries(
@@ -169,22 +172,23 @@ def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
     if concerns_credentials(said):
         return None
     if is_denied(said):
-        hint = "allow secretsmanager:GetSecretValue on it to the role that reads it"
+        hint = permission_hint(said, "secretsmanager:GetSecretValue")
         if "KMS" in said.message or "kms:" in said.message:
             hint = "allow kms:Decrypt on the key that encrypts it to the role that reads it"
         return SecretAccessDenied(f"not allowed to {doing}", why=said.message, hint=hint, aws=said)
     if said.code == "ResourceNotFoundException":
         return SecretNotFound(
-            f"{said.endpoint} has nothing there: could not {doing}",
+            f"could not {doing}: it does not exist in {said.endpoint}",
             why=said.message,
             hint="check name, version and region; a secret of another account needs its whole ARN",
             aws=said,
         )
     if (said.code == "InvalidRequestException" and "deletion" in said.message) or "marked deleted" in said.message:
+        secret_id = doing.removeprefix(_READING).strip("`")
         return SecretDeleted(
-            f"the secret is scheduled for deletion: could not {doing}",
+            f"could not {doing}: it is scheduled for deletion",
             why=said.message,
-            hint="undo it with `aws secretsmanager restore-secret --secret-id ...`",
+            hint=f"undo that with `aws secretsmanager restore-secret --secret-id {secret_id}`",
             aws=said,
         )
     hint = "check the key that encrypts it" if said.code == "DecryptionFailure" else ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from dsops.aws.answer import lacks, text_in
 from dsops.aws.client import Call, Client, call_json
-from dsops.aws.refusal import concerns_credentials, is_denied
+from dsops.aws.refusal import concerns_credentials, is_denied, permission_hint
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import AwsAnswer, DsopsError, SecretAccessDenied, SecretNotFound, SecretRefused
@@ -108,11 +108,13 @@ def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
     if concerns_credentials(said):
         return None
     if is_denied(said):
-        hint = "allow ssm:GetParameters on them to the role that reads them"
+        hint = permission_hint(said, "ssm:GetParameters")
         if "kms:" in said.message or "KMS" in said.message:
             hint = "allow kms:Decrypt on the key that encrypts them to the role that reads them"
         return SecretAccessDenied(f"not allowed to {doing}", why=said.message, hint=hint, aws=said)
     if said.code in ("ParameterNotFound", "ParameterVersionNotFound"):
-        return SecretNotFound(f"{said.endpoint} has nothing there: could not {doing}", why=said.message, aws=said)
+        return SecretNotFound(
+            f"could not {doing}: it does not exist in {said.endpoint}", why=said.message, aws=said
+        )
     hint = "check the key that encrypts it" if said.code == "InvalidKeyId" else ""
     return SecretRefused(f"{said.endpoint} refused to {doing}", why=said.message, hint=hint, aws=said)

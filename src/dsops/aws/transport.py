@@ -5,6 +5,7 @@ The only file that knows pycurl. Where that can't be had, `open_driver` gives th
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable, Mapping
 from io import BytesIO
@@ -269,15 +270,29 @@ def _parse_headers(lines: Iterable[bytes]) -> dict[str, str]:
     return headers
 
 
+def _why(transfer: _Transfer, number: int, text: str) -> str:
+    """libcurl's words, without the host and port that our own say already."""
+    system_error = transfer.curl.getinfo(pycurl.OS_ERRNO)
+    if number == pycurl.E_COULDNT_CONNECT and system_error:
+        return os.strerror(system_error).lower()
+    if number == pycurl.E_COULDNT_RESOLVE_HOST:
+        return "its name can't be resolved"
+    if "HTTP/0.9" in text:
+        return "what it says is not HTTP"
+    # A word such as SSL stays as it is.
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text
+
+
 def _failed(transfer: _Transfer, number: int, text: str) -> ServiceError:
     """What a libcurl error number means for the one who asked."""
     request, curl = transfer.request, transfer.curl
     is_connected = curl.getinfo(pycurl.PRETRANSFER_TIME) > 0
-    why = text[:1].lower() + text[1:]
+    why = _why(transfer, number, text)
     if number == pycurl.E_OPERATION_TIMEDOUT:
         return wire.timed_out(request, connecting=not is_connected)
     if number in (pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CACERT_BADFILE):
-        return wire.tls_refused(request, why)
+        is_peer = number == pycurl.E_PEER_FAILED_VERIFICATION
+        return wire.tls_refused(request, why) if is_peer else wire.trust_unusable(request)
     if number == pycurl.E_FILESIZE_EXCEEDED:
         return wire.too_large(request)
     if number in _RUBBISH:

@@ -234,7 +234,10 @@ def _failed(job: _Job, error: Exception) -> ServiceError:
     # urllib3 puts what happened into what it calls it: the innermost one tells.
     causes = _causes(error)
     why = str(causes[-1])
-    why = why[:1].lower() + why[1:]
+    if isinstance(causes[-1], OSError) and causes[-1].strerror:
+        # Without `[Errno 111]`.
+        why = causes[-1].strerror
+    why = why[:1].lower() + why[1:] if why[1:2].islower() else why
     if any(isinstance(cause, exceptions.ReadTimeoutError) for cause in causes):
         # A handshake that takes too long is one of these too, with time left for the rest.
         return wire.timed_out(request, connecting=monotonic() < job.deadline)

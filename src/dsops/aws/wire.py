@@ -113,45 +113,62 @@ def where(request: Request) -> str:
     return f"{request.address.authority}{through}"
 
 
-def _hint(request: Request) -> str:
-    if request.proxy is not None:
-        return f"check {request.proxy.origin} and NO_PROXY"
-    return "check the network, the region, and AWS_ENDPOINT_URL where that is set"
-
-
 def unreachable(request: Request, why: str, *, how_far: str = "unsent") -> Unreachable:
     """No connection was made, or it broke; `how_far` is one of `ServiceError.how_far`."""
-    verb = "could not reach" if how_far == "unsent" else "lost the connection to"
-    return _with(how_far, Unreachable(f"{verb} {where(request)}", why=why, hint=_hint(request)))
+    from dsops.aws.advice import for_broken, for_unreachable
+
+    if how_far == "unsent":
+        error = Unreachable(f"could not reach {where(request)}", why=why, hint=for_unreachable(request, why))
+    else:
+        error = Unreachable(f"lost the connection to {where(request)}", why=why, hint=for_broken(request))
+    return _with(how_far, error)
 
 
 def timed_out(request: Request, *, connecting: bool) -> TimedOut:
     """The time was up, either before there was a connection or before the answer was complete."""
     if connecting:
+        from dsops.aws.advice import for_unreachable
+
         limit = min(request.connect_timeout_ms, request.total_timeout_ms)
         message = f"no connection to {where(request)} within {_seconds(limit)}"
-        return _with("unsent", TimedOut(message, hint=_hint(request)))
+        return _with("unsent", TimedOut(message, hint=for_unreachable(request, "")))
     message = f"no complete answer from {where(request)} within {_seconds(request.total_timeout_ms)}"
     return _with("sent", TimedOut(message, hint="raise the store's `timeout_ms`, or try again"))
 
 
 def tls_refused(request: Request, why: str) -> TlsRefused:
     """The server's certificate, or the proxy's, is not one that we trust for that name."""
+    from dsops.aws.advice import for_certificate
+
     message = f"the certificate of {where(request)} is not trusted"
-    hint = "if a company proxy or a private CA signed it, name its certificates with AWS_CA_BUNDLE"
-    return _with("unsent", TlsRefused(message, why=why, hint=hint))
+    return _with("unsent", TlsRefused(message, why=why, hint=for_certificate(why)))
+
+
+def trust_unusable(request: Request) -> TlsRefused:
+    """The file of certificates that a variable names holds none."""
+    file = request.trust.file if request.trust is not None else "the system's file"
+    message = f"{file} holds no certificates, and {where(request)} can't be trusted without"
+    hint = "AWS_CA_BUNDLE (or SSL_CERT_FILE and the like) has to name a PEM file"
+    return _with("unsent", TlsRefused(message, hint=hint))
 
 
 def too_large(request: Request) -> AnswerInvalid:
     """The answer is longer than AWS ever sends."""
     message = f"{where(request)} sent more than {MAX_ANSWER_BYTES // (1024 * 1024)} MB"
-    return _with("answered", AnswerInvalid(message, hint=_hint(request)))
+    return _with("answered", AnswerInvalid(message, hint=_is_it_aws(request)))
 
 
 def answer_invalid(request: Request, why: str) -> AnswerInvalid:
     """Bytes came that are no HTTP."""
     message = f"{where(request)} does not answer as AWS does"
-    return _with("answered", AnswerInvalid(message, why=why, hint=_hint(request)))
+    return _with("answered", AnswerInvalid(message, why=why, hint=_is_it_aws(request)))
+
+
+def _is_it_aws(request: Request) -> str:
+    if request.proxy is not None:
+        return f"check {request.proxy.origin} and NO_PROXY"
+    address = request.address
+    return f"is {address.scheme}://{address.authority} really AWS, or something else in its place?"
 
 
 def _seconds(milliseconds: int) -> str:

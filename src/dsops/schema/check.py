@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping as MappingOf
 
 from dsops.document import Mapping, Node, Scalar, Sequence, parse_json, to_json
-from dsops.endpoint import is_loopback, parse_address
+from dsops.endpoint import better_address, is_loopback, parse_address
 from dsops.errors import Problem, Where, nearest
 from dsops.model import Field
 from dsops.schema.key import Key, Setting, Settings, StoreType
@@ -274,10 +274,7 @@ class _Findings:
     def _check_address(self, text: str, line: int) -> None:
         address = parse_address(text)
         if address is None:
-            scheme = "http" if text.startswith(("localhost", "127.")) else "https"
-            better = f"{scheme}://{text}" if "//" not in text and parse_address(f"{scheme}://{text}") else ""
-            hint = f"write {better or 'https://host[:port][/path]'}"
-            self._problem(line, f"`{self.key.name}` is not an address", hint)
+            self._problem(line, f"`{self.key.name}` is not an address", f"write {better_address(text)}")
         elif address.scheme == "http" and not is_loopback(address.host):
             message = f"`{self.key.name}` would send credentials unencrypted to {address.authority}"
             self._problem(line, message, f"write https://{address.authority}")
