@@ -166,7 +166,9 @@ def _env(arguments: Arguments, runtime: Runtime) -> int:
         query = urlencode({"api-version": "2.0", "repository": repository})
         variables["ACTIONS_ID_TOKEN_REQUEST_URL"] = f"{url}/_sandbox/github?{query}"
         variables["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = identity["GitHubToken"]
-    gone = [name for name in rivals(runtime.environ) if name not in variables]
+    # A name may be any text; what is no name to a shell it would run.
+    names = [name for name in rivals(runtime.environ) if name.isascii() and name.isidentifier()]
+    gone = [name for name in names if name not in variables]
     if gone:
         answer(f"unset {' '.join(gone)}")
     for name, value in variables.items():
