@@ -123,8 +123,12 @@ class Control:
         )  # fmt: skip
 
     def _events(self, query: Parameters) -> HttpAnswer:
-        records = list(self._sandbox.events.records())
-        return _answer(200, {"Records": _last(records, query)})
+        """As a file of CloudTrail's; `next` is what `after` wants, to get only what came since."""
+        events = self._sandbox.events
+        after = query.get("after", "")
+        number = int(after) if after.isascii() and after.isdigit() and len(after) < 19 else 0
+        records = list(events.records(number, query.get("account", "")))
+        return _answer(200, {"Records": _last(records, query), "next": events.added})
 
     def _decisions(self, query: Parameters) -> HttpAnswer:
         kept = _last(list(self._sandbox.judge.decisions), query)

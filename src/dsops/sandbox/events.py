@@ -1,15 +1,19 @@
 """What CloudTrail would have recorded of each call; never a secret's value.
 
-https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html. Records are kept as JSON text: as objects
-ten thousand of them took 21 MB instead of 9.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html. Where AWS records a session token or an
+external ID, HIDDEN stands here: these records are read by whoever looks over a developer's shoulder. Records are kept
+as JSON text: as objects ten thousand of them took 21 MB instead of 9.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
+from itertools import islice
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -18,10 +22,14 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.answers import Moment, Value
 from dsops.sandbox.caller import Caller
 from dsops.sandbox.clock import iso_time
+from dsops.sandbox.models import service_model
 from dsops.sandbox.refusals import answer_of
 from dsops.sandbox.route import Route
 from dsops.sandbox.turn import Turn
-from dsops.sandbox.wire import HttpRequest
+from dsops.sandbox.wire import HttpAnswer, HttpRequest
+
+HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
+"""What AWS itself writes for what it does not record."""
 
 _READS = ("Get", "List", "Describe", "BatchGet")
 _KEPT_PARAMETERS = frozenset(
@@ -42,6 +50,8 @@ class Events:
 
     def __init__(self, kept: int) -> None:
         self._records: deque[bytes] = deque(maxlen=kept)
+        self.added = 0
+        """How many records there have been, those that are gone included."""
 
     def add(
         self,
@@ -50,37 +60,95 @@ class Events:
         turn: Turn,
         result: Mapping[str, Value],
         refused: SandboxRefusal | None,
+        answer: HttpAnswer | None = None,
     ) -> None:
-        """Keeps what is to be known of a call."""
+        """Keeps what is to be known of a call; `answer` is where moto's own refusals are read."""
+        caller = turn.caller
+        role = parse_arn(turn.text("RoleArn")) if turn.operation.startswith("AssumeRole") else None
+        error = _error(route.service, refused, answer)
         record: dict[str, object] = {
             "eventVersion": "1.08",
-            "userIdentity": _identity(turn.caller),
+            "userIdentity": _identity(caller),
             "eventTime": iso_time(turn.now),
             "eventSource": f"{route.service}.amazonaws.com",
             "eventName": turn.operation,
-            "awsRegion": turn.caller.region,
-            "sourceIPAddress": request.peer,
+            "awsRegion": caller.region,
+            "sourceIPAddress": turn.context.get("aws:SourceIp", (request.peer,))[0],
             "userAgent": request.headers.get("user-agent", ""),
-        }
-        if refused is not None:
-            aws = answer_of(refused)
-            record |= {"errorCode": aws.code, "errorMessage": aws.message}
-        asked = {_lower(name): value for name, value in turn.parameters.items() if name in _KEPT_PARAMETERS}
-        record |= {
-            "requestParameters": asked or None,
+            **error,
+            "requestParameters": _asked(turn) or None,
             "responseElements": _plain(_without_secrets(result)) or None,
             "requestID": turn.request_id,
             "readOnly": turn.operation.startswith(_READS),
-            "eventType": "AwsApiCall",
-            "recipientAccountId": turn.caller.account or _owner_of_role(turn),
         }
-        self._records.append(json.dumps(record).encode())
+        if role is not None:
+            named = {"ARN": turn.text("RoleArn"), "accountId": role.account, "type": "AWS::IAM::Role"}
+            record["resources"] = [named]
+        record |= {"eventType": "AwsApiCall", "managementEvent": True, "eventCategory": "Management"}
+        recipient = caller.account or _owner_of_role(turn)
+        if role is None or error or role.account == recipient:
+            self._keep(record, recipient)
+            return
+        # A refused call is the caller's business alone: the role's account is told of sessions only.
+        record["sharedEventID"] = _id(f"{turn.request_id} shared")
+        self._keep(record, recipient)
+        stranger = {"type": "AWSAccount", "principalId": caller.user_id, "accountId": caller.account}
+        self._keep(record | {"userIdentity": stranger}, role.account)
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """CloudTrail's records, oldest first."""
-        for text in list(self._records):
+    def records(self, after: int = 0, account: str = "") -> Iterator[dict[str, Any]]:
+        """CloudTrail's records, oldest first: those after that many of `added`, in one account's trail or in all."""
+        kept = list(self._records)
+        gone = self.added - len(kept)
+        # More than there were: whoever asks has seen another sandbox on this port.
+        for text in islice(kept, max(0, after - gone) if after <= self.added else 0, None):
             record: dict[str, Any] = json.loads(text)
-            yield record | {"eventID": str(uuid5(NAMESPACE_URL, record["requestID"]))}
+            if not account or record["recipientAccountId"] == account:
+                yield record | {"eventID": _id(f"{record['requestID']} {record['recipientAccountId']}")}
+
+    def _keep(self, record: Mapping[str, object], recipient: str) -> None:
+        self._records.append(json.dumps({**record, "recipientAccountId": recipient}).encode())
+        self.added += 1
+
+
+def _id(name: str) -> str:
+    """An id that needs no memory: the same text gives the same one."""
+    return str(uuid5(NAMESPACE_URL, name))
+
+
+def _error(service: str, refused: SandboxRefusal | None, answer: HttpAnswer | None) -> dict[str, object]:
+    """Code and message of a refusal, ours or moto's; nothing for a call that was carried out."""
+    if refused is not None:
+        aws = answer_of(refused)
+        return {"errorCode": _exception_names(service).get(aws.code, aws.code), "errorMessage": aws.message}
+    if answer is None or answer.status < 400:
+        return {}
+    text = answer.body.decode("utf-8", "replace")
+    if text.startswith("{"):
+        said = json.loads(text)
+        code = str(said.get("__type", "")).rpartition("#")[2]
+        return {"errorCode": code, "errorMessage": said.get("message") or said.get("Message") or ""}
+    found = [re.search(f"<{name}>([^<]*)</{name}>", text) for name in ("Code", "Message")]
+    code, message = ("" if match is None else match[1] for match in found)
+    return {"errorCode": _exception_names(service).get(code, code), "errorMessage": message}
+
+
+@cache
+def _exception_names(service: str) -> Mapping[str, str]:
+    """What the wire calls an error -> the exception's name, which CloudTrail records."""
+    shapes = service_model(service).error_shapes
+    return {shape.error_code: shape.name for shape in shapes}
+
+
+def _asked(turn: Turn) -> dict[str, object]:
+    """The request's parameters, and the tags that its session brings along."""
+    asked = {_lower(name): _plain(value) for name, value in turn.parameters.items() if name in _KEPT_PARAMETERS}
+    if "externalId" in asked:
+        asked["externalId"] = HIDDEN
+    session = turn.caller.session
+    if turn.operation == "AssumeRole" and session is not None and session.transitive_keys:
+        transitive = {key.lower() for key in session.transitive_keys}
+        asked["incomingTransitiveTags"] = {key: value for key, value in session.tags if key.lower() in transitive}
+    return asked
 
 
 def _owner_of_role(turn: Turn) -> str:
@@ -110,31 +178,57 @@ def _identity(caller: Caller) -> dict[str, object]:
     if caller.user is not None and caller.principal.kind == "user":
         identity["userName"] = caller.user.name
     if session is not None:
-        identity["sessionContext"] = {
+        context: dict[str, object] = {
             "attributes": {
                 "mfaAuthenticated": str(session.mfa_at is not None).lower(),
                 "creationDate": iso_time(session.issued_at),
             },
-            **({"sourceIdentity": session.source_identity} if session.source_identity else {}),
         }
+        issuer = _issuer(caller)
+        if issuer is not None:
+            context["sessionIssuer"] = issuer
+        if session.source_identity:
+            context["sourceIdentity"] = session.source_identity
+        identity["sessionContext"] = context
     return identity
+
+
+def _issuer(caller: Caller) -> dict[str, object] | None:
+    """Whose session it is: the role's, or of the user who federated; None where the caller is that one himself."""
+    if caller.role is not None:
+        issuer = caller.role
+        return {
+            "type": "Role", "principalId": issuer.unique_id, "arn": issuer.arn, "accountId": issuer.account,
+            "userName": issuer.name,
+        }  # fmt: skip
+    if caller.principal.kind != "federated-session":
+        return None
+    arn, account = caller.principal.issuer_arn, caller.account
+    if caller.user is None:
+        return {"type": "Root", "principalId": account, "arn": arn, "accountId": account}
+    return {
+        "type": "IAMUser", "principalId": caller.user.unique_id, "arn": arn, "accountId": account,
+        "userName": caller.user.name,
+    }  # fmt: skip
 
 
 def _without_secrets(result: Mapping[str, Value]) -> Mapping[str, Value]:
     credentials = result.get("Credentials")
     if not isinstance(credentials, Mapping):
         return {}
-    shown = {name: credentials[name] for name in ("AccessKeyId", "Expiration")}
+    shown = {name: credentials[name] for name in ("AccessKeyId", "Expiration")} | {"SessionToken": HIDDEN}
     return {**result, "Credentials": shown}
 
 
-def _plain(value: Value) -> object:
-    """As CloudTrail writes an answer: names begin small, moments read `Oct 2, 2019, 11:12:29 PM`."""
+def _plain(value: object) -> object:
+    """As CloudTrail writes a structure: names begin small, moments read `Oct 2, 2019, 11:12:29 PM`."""
     if isinstance(value, Moment):
         moment = datetime.fromtimestamp(value.seconds, UTC)
         return f"{moment:%b} {moment.day}, {moment.year}, {moment.hour % 12 or 12}:{moment:%M:%S} {moment:%p}"
     if isinstance(value, Mapping):
-        return {_lower(name): _plain(inner) for name, inner in value.items()}
+        return {_lower(str(name)): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_plain(inner) for inner in value]
     return value
 
 

@@ -98,14 +98,15 @@ class Sandbox:
         caller = authenticate(
             request, route.service, self.world, self.sessions, now=now, wall=self.clock.wall()
         )
-        if route.operation == "AssumeRole":
-            check_role_arn(route.fields)
         turn = Turn(
-            caller, route.operation, read_parameters(route),
+            caller, route.operation, {},
             request_context(self.world, caller, request.peer, request.headers.get("user-agent", ""), now),
             now, request_id,
         )  # fmt: skip
         try:
+            if route.operation == "AssumeRole":
+                check_role_arn(route.fields)
+            turn = turn._replace(parameters=read_parameters(route))
             if route.service == "sts":
                 result = self.sts.perform(turn)
                 answer = query_answer("sts", turn.operation, result, request_id, as_json=route.wants_json)
@@ -114,7 +115,7 @@ class Sandbox:
         except SandboxRefusal as refused:
             self.events.add(request, route, turn, {}, refused)
             raise
-        self.events.add(request, route, turn, result, None)
+        self.events.add(request, route, turn, result, None, answer)
         return answer
 
     def _serve_unsigned(self, request: HttpRequest, route: Route, request_id: str) -> HttpAnswer:

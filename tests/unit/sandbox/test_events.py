@@ -1,0 +1,228 @@
+"""CloudTrail's records: AWS's shape, both trails of a cross-account call, and nothing secret."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dsops.sandbox.control import Control
+from dsops.sandbox.events import HIDDEN, Events
+from tests.sandboxes import ACCOUNT, OTHER, PEER, Lab
+from tests.unit.sandbox.test_control import ask
+
+JUMP = f"arn:aws:iam::{ACCOUNT}:role/team/Jump"
+TARGET = f"arn:aws:iam::{OTHER}:role/Target"
+EXTERNAL_ID = "unique-customer-id-12345"
+
+
+def records(lab: Lab, account: str = "") -> list[dict[str, Any]]:  # JSON
+    """The records so far."""
+    return list(lab.sandbox.events.records(account=account))
+
+
+def test_an_assumed_role_is_recorded_as_aws_does(lab: Lab) -> None:
+    """Field for field, within one account."""
+    alice = lab.user("alice")
+    jump = alice.assume(JUMP, "s1", DurationSeconds=900, Tags=[{"Key": "Team", "Value": "red"}])
+
+    (record,) = records(lab)
+
+    issued = record["responseElements"]["credentials"]
+    assert {
+        "eventVersion": "1.08",
+        "userIdentity": {
+            "type": "IAMUser",
+            "principalId": lab.sandbox.world.user_named(ACCOUNT, "alice").unique_id,  # type: ignore[union-attr]
+            "arn": f"arn:aws:iam::{ACCOUNT}:user/alice",
+            "accountId": ACCOUNT,
+            "accessKeyId": alice.keys.access_key_id,
+            "userName": "alice",
+        },
+        "eventTime": record["eventTime"],
+        "eventSource": "sts.amazonaws.com",
+        "eventName": "AssumeRole",
+        "awsRegion": "us-east-1",
+        "sourceIPAddress": PEER,
+        "userAgent": "",
+        "requestParameters": {
+            "roleArn": JUMP,
+            "roleSessionName": "s1",
+            "durationSeconds": 900,
+            "tags": [{"key": "Team", "value": "red"}],
+        },
+        "responseElements": {
+            "assumedRoleUser": {"assumedRoleId": record["responseElements"]["assumedRoleUser"]["assumedRoleId"],
+                                "arn": jump.arn},
+            "credentials": {"accessKeyId": jump.keys.access_key_id, "expiration": issued["expiration"],
+                            "sessionToken": HIDDEN},
+            "packedPolicySize": record["responseElements"]["packedPolicySize"],
+        },
+        "requestID": record["requestID"],
+        "eventID": record["eventID"],
+        "readOnly": False,
+        "resources": [{"ARN": JUMP, "accountId": ACCOUNT, "type": "AWS::IAM::Role"}],
+        "eventType": "AwsApiCall",
+        "managementEvent": True,
+        "eventCategory": "Management",
+        "recipientAccountId": ACCOUNT,
+    } == record  # fmt: skip
+
+
+def test_a_cross_account_call_is_in_both_trails(lab: Lab) -> None:
+    """With one sharedEventID; the role's account learns of the caller no more than id and account."""
+    jump = lab.user("alice").assume(JUMP, "s1")
+    jump.assume(TARGET, "s2", ExternalId=EXTERNAL_ID)
+
+    own, others = records(lab, ACCOUNT)[-1], records(lab, OTHER)
+
+    assert len(others) == 1
+    (twin,) = others
+    assert twin["userIdentity"] == {
+        "type": "AWSAccount", "principalId": own["userIdentity"]["principalId"], "accountId": ACCOUNT
+    }  # fmt: skip
+    assert twin["sharedEventID"] == own["sharedEventID"]
+    assert len({own["eventID"], twin["eventID"], own["sharedEventID"]}) == 3
+    differing = {"userIdentity", "eventID", "recipientAccountId"}
+    assert {key: value for key, value in own.items() if key not in differing} == {
+        key: value for key, value in twin.items() if key not in differing
+    }
+
+
+def test_within_an_account_there_is_one_record(lab: Lab) -> None:
+    """And no sharedEventID."""
+    lab.user("alice").assume(JUMP)
+
+    (record,) = records(lab)
+
+    assert "sharedEventID" not in record
+
+
+def test_a_refused_call_is_in_its_callers_trail_only(lab: Lab) -> None:
+    """With AWS's code and sentence, and without a session."""
+    jump = lab.user("alice").assume(JUMP, "s1")
+    refused = jump.refused_role(TARGET, ExternalId="wrong")
+
+    record = records(lab)[-1]
+
+    assert (record["errorCode"], record["errorMessage"]) == ("AccessDenied", refused.message)
+    assert record["responseElements"] is None
+    assert record["recipientAccountId"] == ACCOUNT
+    assert records(lab, OTHER) == []
+
+
+def test_the_exceptions_name_is_recorded_not_its_wire_code(lab: Lab) -> None:
+    """`MalformedPolicyDocument` on the wire."""
+    refused = lab.user("alice").refused_role(JUMP, Policy="{")
+
+    assert refused.code == "MalformedPolicyDocument"
+    assert records(lab)[-1]["errorCode"] == "MalformedPolicyDocumentException"
+
+
+def test_a_call_that_is_no_good_in_itself_is_recorded(lab: Lab) -> None:
+    """Its caller is known by then; the parameters are not."""
+    refused = lab.user("alice").refused_role("x")
+
+    record = records(lab)[-1]
+
+    assert (record["errorCode"], record["errorMessage"]) == (refused.code, refused.message)
+    assert record["requestParameters"] is None
+
+
+def test_who_is_not_known_leaves_no_record(lab: Lab) -> None:
+    """There is no account whose trail it could be in."""
+    alice = lab.user("alice")
+    alice.keys = type(alice.keys)(access_key_id=alice.keys.access_key_id, secret_access_key="wrong")
+    alice.refused("sts", "GetCallerIdentity")
+
+    assert records(lab) == []
+
+
+def test_what_the_other_services_refuse_is_recorded(lab: Lab) -> None:
+    """Those of JSON and of XML, found nowhere."""
+    admin = lab.user("admin")
+    nowhere = admin.refused("secretsmanager", "DescribeSecret", SecretId="none")
+    nobody = admin.refused("iam", "GetUser", UserName="none")
+
+    told = [(record["errorCode"], record["errorMessage"]) for record in records(lab)]
+
+    assert told == [("ResourceNotFoundException", nowhere.message), ("NoSuchEntityException", nobody.message)]
+
+
+def test_a_sessions_issuer_is_named(lab: Lab) -> None:
+    """The role with its path; a user's own session has none."""
+    alice = lab.user("alice")
+    alice.assume(JUMP, "s1", SourceIdentity="ada").call("sts", "GetCallerIdentity")
+    own = alice.call("sts", "GetSessionToken")["Credentials"]
+    lab.with_keys(type(alice.keys).of(own)).call("sts", "GetCallerIdentity")
+
+    of_role, of_user = records(lab)[1], records(lab)[3]
+
+    context = of_role["userIdentity"]["sessionContext"]
+    assert of_role["userIdentity"]["type"] == "AssumedRole"
+    assert context["sessionIssuer"] == {
+        "type": "Role", "principalId": of_role["userIdentity"]["principalId"].partition(":")[0], "arn": JUMP,
+        "accountId": ACCOUNT, "userName": "Jump",
+    }  # fmt: skip
+    assert context["attributes"]["mfaAuthenticated"] == "false"
+    assert context["sourceIdentity"] == "ada"
+    assert of_user["userIdentity"]["type"] == "IAMUser"
+    assert "sessionIssuer" not in of_user["userIdentity"]["sessionContext"]
+
+
+def test_tags_that_come_along_are_recorded(lab: Lab) -> None:
+    """Those that the session passes on, and no other."""
+    jump = lab.user("alice").assume(
+        JUMP, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}], TransitiveTagKeys=["a"]
+    )
+    jump.refused_role(TARGET)
+
+    assert records(lab)[-1]["requestParameters"]["incomingTransitiveTags"] == {"a": "1"}
+
+
+def test_nothing_secret_is_in_any_record(lab: Lab) -> None:
+    """Keys, tokens, codes, external IDs, values."""
+    admin = lab.user("admin")
+    jump = lab.user("alice").assume(JUMP)
+    target = jump.assume(TARGET, ExternalId=EXTERNAL_ID)
+    target.call("secretsmanager", "GetSecretValue", SecretId="prod/db")
+    admin.call("secretsmanager", "CreateSecret", Name="new", SecretString="hidden-value")
+    admin.call("ssm", "PutParameter", Name="/p", Value="hidden-parameter", Type="SecureString")
+    made = admin.call("iam", "CreateAccessKey", UserName="nobody")["AccessKey"]
+    lab.user("alice").refused(
+        "sts", "GetSessionToken", SerialNumber=f"arn:aws:iam::{ACCOUNT}:mfa/alice", TokenCode="918273"
+    )
+
+    text = json.dumps(records(lab))
+
+    for secret in (jump.keys.secret_access_key, target.keys.session_token, EXTERNAL_ID, "invented", "hidden-value",
+                   "hidden-parameter", made["SecretAccessKey"], "918273"):  # fmt: skip
+        assert str(secret) not in text
+    assert records(lab)[1]["requestParameters"]["externalId"] == HIDDEN
+
+
+def test_records_are_a_ring_that_counts_on(lab: Lab) -> None:
+    """The oldest go; whoever follows gets what came since, also when he missed some."""
+    lab.sandbox.events = Events(3)
+    control = Control(lab.sandbox)
+    alice = lab.user("alice")
+    for _ in range(5):
+        alice.call("sts", "GetCallerIdentity")
+
+    _, everything = ask(control, "events")
+    _, since = ask(control, "events?after=4")
+    _, none = ask(control, "events?after=5")
+    _, missed = ask(control, "events?after=1")
+    _, of_another_sandbox = ask(control, "events?after=99")
+
+    assert [len(told["Records"]) for told in (everything, since, none, missed, of_another_sandbox)] == [3, 1, 0, 3, 3]
+    assert {told["next"] for told in (everything, since, none, missed, of_another_sandbox)} == {5}
+    assert since["Records"] == everything["Records"][-1:]
+
+
+def test_one_accounts_trail_can_be_asked_for(lab: Lab) -> None:
+    """As AWS keeps it."""
+    lab.user("alice").assume(JUMP).assume(TARGET, ExternalId=EXTERNAL_ID)
+
+    _, told = ask(Control(lab.sandbox), f"events?account={OTHER}")
+
+    assert [record["recipientAccountId"] for record in told["Records"]] == [OTHER]
