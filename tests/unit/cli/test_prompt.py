@@ -89,7 +89,8 @@ def test_ctrl_z_pauses_the_question_and_fg_asks_it_again() -> None:
         terminal.expect("Stopped")
         terminal.expect("prompt> ")
         terminal.type("fg\n")
-        terminal.expect("MFA code: ")
+        # At the beginning of a line: before it, the shell shows the command, which has the same words in it.
+        terminal.expect("\nMFA code: ")
         terminal.type("123456\n")
         assert "123456" not in terminal.expect("answer ")
         terminal.expect("123456")
