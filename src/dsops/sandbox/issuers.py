@@ -6,6 +6,7 @@ against the issuer's key set (RFC 7517), and the sandbox's own STS has no other 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -57,7 +58,9 @@ class Issuers:
 
         moment = int(now)
         own = {"iss": url, "iat": moment, "nbf": moment, "exp": moment + seconds, "jti": str(uuid4())}
-        return jwt.encode({**own, **claims}, self._key(url), _ALGORITHM, headers={"kid": self._key_id(url)})
+        # Not `jwt.encode`, which refuses claims that a careless issuer can very well sign.
+        content = json.dumps({**own, **claims}).encode()
+        return jwt.PyJWS().encode(content, self._key(url), _ALGORITHM, headers={"kid": self._key_id(url)})
 
     def _key(self, url: str) -> RSAPrivateKey:
         from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key

@@ -70,9 +70,8 @@ def verify(token: str, account: str, world: World, issuers: Issuers, now: float)
         raise _invalid(_NOT_A_JWT)
     session_keys, other_keys = _condition_keys(provider.host_and_path, claims, audience, subject)
     tags, transitive_keys = _tags(claims.get(_TAGS_CLAIM, {}))
-    source_identity = claims.get(_SOURCE_IDENTITY_CLAIM, "")
     return Proof(
-        provider, issuer, subject, audience, session_keys, other_keys, tags, transitive_keys, str(source_identity)
+        provider, issuer, subject, audience, session_keys, other_keys, tags, transitive_keys, _source_identity(claims)
     )
 
 
@@ -194,6 +193,14 @@ def _tags(claim: object) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     if not all(isinstance(key, str) for key in wanted):
         raise bad
     return tuple(found), tuple(wanted)
+
+
+def _source_identity(claims: Mapping[str, Any]) -> str:
+    """The one that the token sets; "" for none."""
+    claim = claims.get(_SOURCE_IDENTITY_CLAIM, "")
+    if not isinstance(claim, str) or (_SOURCE_IDENTITY_CLAIM in claims and not claim):
+        raise _invalid("The source identity in the token is not of the form that STS reads")
+    return claim
 
 
 def _invalid(message: str) -> SandboxRefusal:

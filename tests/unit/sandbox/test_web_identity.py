@@ -228,6 +228,18 @@ def test_tags_of_another_form_are_refused(lab: Lab, claim: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("claim", "code"),
+    [(None, "InvalidIdentityToken"), ("", "InvalidIdentityToken"), (["a"], "InvalidIdentityToken"),
+     ("a", "ValidationError"), ("aws:root", "ValidationError"), ("two words", "ValidationError")],
+)  # fmt: skip
+def test_a_source_identity_of_another_form_is_refused(lab: Lab, claim: object, code: str) -> None:
+    """In a token it has to be what AssumeRole takes as one."""
+    token = minted(lab, CLUSTER, {"https://aws.amazon.com/source_identity": claim})
+
+    assert refused(lab, POD, token)[0] == code
+
+
+@pytest.mark.parametrize(
     ("tags", "code"),
     [({"aws:x": ["v"]}, "InvalidParameterValue"), ({"a": ["v"], "A": ["v"]}, "InvalidParameterValue"),
      ({"k" * 129: ["v"]}, "ValidationError"), ({str(i): ["v"] for i in range(51)}, "ValidationError")],
@@ -539,6 +551,17 @@ def test_a_token_is_minted_for_the_asking(lab: Lab) -> None:
     assert status == 200
     assert jwt.decode(said["token"], options={"verify_signature": False})["actor"] == "me"
     assert assume(lab, DEPLOY, said["token"])["SubjectFromWebIdentityToken"] == SUBJECT
+
+
+@pytest.mark.parametrize("claims", [{"iss": None}, {"exp": "soon"}, {"sub": [1]}, {"aud": {}}])
+def test_a_token_with_wrong_claims_is_minted_and_refused(lab: Lab, claims: dict[str, object]) -> None:
+    """So that a refusal can be tried out; the endpoint answers, whatever is asked for."""
+    wish = {"iss": GITHUB, "sub": SUBJECT, "aud": "sts.amazonaws.com", "claims": claims}
+
+    status, said = ask(Control(lab.sandbox), "POST", "token", wish)
+
+    assert status == 200
+    assert refused(lab, DEPLOY, said["token"])[0] == "InvalidIdentityToken"
 
 
 @pytest.mark.parametrize(

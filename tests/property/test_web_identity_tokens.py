@@ -1,0 +1,113 @@
+"""Whatever is done to a token, it opens nothing that its issuer did not say."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import jwt
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dsops.errors import SandboxRefusal
+from dsops.sandbox.issuers import Issuers
+from dsops.sandbox.refusals import answer_of
+from dsops.sandbox.web_identity import Proof, verify
+from dsops.sandbox.world import OidcProvider
+
+ISSUER = "https://id.example.com"
+NOW = 1_800_000_000
+ISSUERS = Issuers()
+ISSUERS.add_own(ISSUER)
+GOOD = {"sub": "somebody", "aud": "app"}
+TOKEN = ISSUERS.mint(ISSUER, GOOD, NOW, 300)
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=5,
+)
+claim_names = st.sampled_from(
+    ["iss", "sub", "aud", "azp", "exp", "nbf", "iat", "amr", "email", "https://aws.amazon.com/tags",
+     "https://aws.amazon.com/source_identity"]
+)  # fmt: skip
+
+
+class OneProvider:
+    """An account that knows one issuer."""
+
+    def oidc_provider(self, _account: str, url: str) -> OidcProvider | None:
+        """The provider, for its own URL."""
+        if url != ISSUER:
+            return None
+        return OidcProvider("arn:aws:iam::111111111111:oidc-provider/id.example.com", "id.example.com", ("app",))
+
+
+def judged(token: str, now: float = NOW) -> Proof | str:
+    """The proof, or the code of the refusal; anything else that is raised fails the test."""
+    world: Any = OneProvider()  # the one question that `verify` has for a world
+    try:
+        return verify(token, "111111111111", world, ISSUERS, now)
+    except SandboxRefusal as refused:
+        return answer_of(refused).code
+
+
+def part(value: object) -> str:
+    """A part of a token."""
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+def test_the_token_itself_is_good() -> None:
+    """What the other tests change is good before."""
+    proof = judged(TOKEN)
+
+    assert isinstance(proof, Proof)
+    assert (proof.subject, proof.audience) == ("somebody", "app")
+
+
+@settings(max_examples=400, deadline=None)
+@given(place=st.integers(0, len(TOKEN) - 1), letter=st.sampled_from("AZaz09-_.=+ "))
+def test_a_token_with_another_letter_proves_nothing_else(place: int, letter: str) -> None:
+    """Refused, or, where base64 reads the same from both letters, the very same proof."""
+    changed = TOKEN[:place] + letter + TOKEN[place + 1 :]
+
+    assert judged(changed) in ("InvalidIdentityToken", judged(TOKEN))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(claims=st.dictionaries(claim_names, json_values, max_size=5))
+def test_claims_of_any_kind_are_answered(claims: dict[str, object]) -> None:
+    """A proof or AWS's refusal, never a failure of ours; a proof is always for one of the provider's clients."""
+    answer = judged(ISSUERS.mint(ISSUER, {**GOOD, **claims}, NOW, 300))
+
+    if isinstance(answer, Proof):
+        assert answer.audience == "app"
+        assert answer.issuer == ISSUER
+    else:
+        assert answer in {"InvalidIdentityToken", "ExpiredTokenException"}
+
+
+@settings(max_examples=300, deadline=None)
+@given(header=st.dictionaries(st.sampled_from(["alg", "kid", "typ", "crit", "jwk", "b64"]), json_values, max_size=4),
+       claims=st.dictionaries(claim_names, json_values, max_size=4))  # fmt: skip
+def test_without_the_issuers_signature_there_is_no_proof(header: dict[str, object], claims: dict[str, object]) -> None:
+    """Whatever header and claims say, with the mark of another token or none."""
+    good_header = jwt.get_unverified_header(TOKEN)
+    body = part({"iss": ISSUER, "iat": NOW, "exp": NOW + 300, **GOOD, "forged": True, **claims})
+
+    for mark in (TOKEN.rpartition(".")[2], ""):
+        assert judged(f"{part({**good_header, **header})}.{body}.{mark}") == "InvalidIdentityToken"
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=st.text(max_size=200))
+def test_texts_of_any_kind_are_answered(text: str) -> None:
+    """What is no token at all."""
+    assert judged(text) == "InvalidIdentityToken"
+
+
+@given(seconds=st.integers(-1000, 1000))
+def test_a_token_is_good_from_its_beginning_to_its_end(seconds: int) -> None:
+    """Both to the second."""
+    assert isinstance(judged(TOKEN, NOW + seconds), Proof) == (0 <= seconds < 300)
