@@ -87,7 +87,10 @@ class _Planning:
         self._user = user
         self._timestamp = timestamp
         self._types = types
-        for name in config.stores:
+        for name, store in config.stores.items():
+            store_type = types.get(store.type)
+            if store_type and any(key.is_required and key.name not in store.fields for key in store_type.keys):
+                continue  # a base of other stores, which nobody uses by itself
             plan = self._plan(name, is_store=True)
             if plan is not None:
                 self.store_plans[name] = plan

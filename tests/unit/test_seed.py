@@ -174,6 +174,23 @@ secretStores:
     assert "43200" in long
 
 
+def test_a_base_of_other_stores_is_nothing_to_satisfy(tmp_path: Path) -> None:
+    """A store that only lends its fields needs no role and no note; who extends it does."""
+    made = seeded(
+        tmp_path,
+        """
+secretStores:
+  base: {type: aws.sts, duration_seconds: 7200}
+  deploy: {extends: base, role_arn: "arn:aws:iam::123456789012:role/Deploy"}
+""",
+    )
+
+    assert () == made.notes
+    assert [("Deploy", 7200)] == [
+        (role.name, role.max_session_duration) for role in account(made, "123456789012").roles
+    ]
+
+
 def test_policies_that_are_named_exist(tmp_path: Path) -> None:
     """A customer's managed policy of `policy_arns` is made in its account; AWS's own is there anyway."""
     made = seeded(
