@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+from time import sleep
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,14 @@ ROLE = Flag(
 LAST = Flag(
     "--last", "how many to show", kind="integer", value="N", default="1", own_variable="DSOPS_SANDBOX_LAST"
 )
+LAST_EVENTS = LAST._replace(default="20")
+FOLLOW = Flag(
+    "--follow", "go on with every call as it is made, until Ctrl-C", kind="switch",
+    own_variable="DSOPS_SANDBOX_FOLLOW",
+)  # fmt: skip
+ACCOUNT = Flag(
+    "--account", "only what is in this account's trail", value="ID", own_variable="DSOPS_SANDBOX_ACCOUNT"
+)
 ADVANCE = Flag(
     "--advance", "move on by so many seconds", kind="seconds", value="SECONDS", own_variable="DSOPS_SANDBOX_ADVANCE"
 )
@@ -70,6 +79,7 @@ GITHUB_REPOSITORY = Flag(
 
 
 _DEFAULT_PORT = 4566
+_FOLLOWING_SECONDS = 0.3
 
 
 def _open(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0.1", port: int = 0) -> Server:
@@ -223,35 +233,30 @@ def _decisions(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.switch("--json"):
         answer_json(found)
         return 0
+    from dsops.cli.sandbox_told import decision_lines
+
     for decision in found:
-        answer("\n".join(_decision_lines(decision)))
+        answer("\n".join(decision_lines(decision)))
     return 0
 
 
-def _decision_lines(decision: dict[str, object]) -> list[str]:
-    verb = "may" if decision["is_allowed"] else "may not"
-    lines = [
-        f"{decision['time']}  {decision['caller']}",
-        f"  {verb} {decision['action']} on {decision['resource']}",
-        f"  decided by: {decision['decided_by']}" + (f" ({decision['policy']})" if decision["policy"] else ""),
-    ]
-    reasons = decision["reasons"]
-    for reason in reasons if isinstance(reasons, list) else []:
-        note = f" ({reason['note']})" if reason["note"] else ""
-        lines.append(f"  {reason['policy_type']}: {reason['effect']}{note}")
-        lines += [
-            f"    {statement['policy']}, line {failure['line']}: {_failure_text(failure)}"
-            for statement in reason["near"]
-            for failure in statement["failures"]
-        ]
-    return lines
+def _events(arguments: Arguments, runtime: Runtime) -> int:
+    from dsops.cli.sandbox_told import event_json, event_line
+    from dsops.sandbox.running import ask, find_running
 
-
-def _failure_text(failure: dict[str, object]) -> str:
-    name = " ".join(str(part) for part in (failure["element"], failure["operator"], failure["key"]) if part)
-    actual = "the request has none" if failure["actual"] is None else f"the request has {failure['actual']}"
-    hint = f" ({failure['hint']})" if failure["hint"] else ""
-    return f"{name} wants {failure['wanted']}, {actual}{hint}"
+    url = find_running(arguments.integer("--port"), runtime.environ)
+    account, is_json = arguments.text("--account"), arguments.switch("--json")
+    told = ask(url, "events", last=arguments.text("--last"), account=account)
+    if is_json and not arguments.switch("--follow"):
+        answer_json(told["Records"])
+        return 0
+    while True:
+        for record in told["Records"]:
+            answer(event_json(record) if is_json else event_line(record))
+        if not arguments.switch("--follow"):
+            return 0
+        sleep(_FOLLOWING_SECONDS)
+        told = ask(url, "events", after=str(told["next"]), account=account)
 
 
 def _clock(arguments: Arguments, runtime: Runtime) -> int:
@@ -310,9 +315,20 @@ COMMAND = Group(
             operands=(Operand("SERIAL", "the device's serial number: arn:aws:iam::123456789012:mfa/alice"),),
         ),
         "decisions": Command(
-            help="Shows why the running sandbox allowed or refused the last requests.",
+            help=(
+                "Shows why the running sandbox allowed or refused the last requests: what decided, and what a\n"
+                "statement that nearly applied wanted. External IDs are hidden."
+            ),
             run=_decisions,
             flags=(PORT, LAST),
+        ),
+        "events": Command(
+            help=(
+                "Shows the last calls as CloudTrail records them; with --json whole, with --follow also one a line.\n"
+                "A role of another account that was assumed is in both accounts' trails."
+            ),
+            run=_events,
+            flags=(PORT, LAST_EVENTS, FOLLOW, ACCOUNT),
         ),
         "clock": Command(
             help="Shows the running sandbox's time, or moves it: sessions expire and MFA codes change by it.",

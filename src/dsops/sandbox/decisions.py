@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dsops.iam.policy import Policy, Statement
 from dsops.iam.reasons import Failure, StatementReason
 from dsops.sandbox.authorize import Kept
 from dsops.sandbox.clock import iso_time
@@ -22,6 +23,8 @@ def decision_record(kept: Kept) -> dict[str, object]:
         "decided_by": decision.decided_by,
         "policy": None if decision.policy is None else decision.policy.name,
         "line": None if decision.statement is None else decision.statement.line,
+        "statement": _number(decision.policy, decision.statement),
+        "sid": None if decision.statement is None else decision.statement.sid,
         "reasons": [
             {
                 "policy_type": reason.policy_type,
@@ -40,11 +43,19 @@ def decision_record(kept: Kept) -> dict[str, object]:
 def _statement(found: StatementReason) -> dict[str, object]:
     return {
         "policy": found.policy.name,
+        "statement": _number(found.policy, found.statement),
         "sid": found.statement.sid,
         "line": found.statement.line,
         "effect": found.statement.effect,
         "failures": [_failure(failure) for failure in found.failures],
     }
+
+
+def _number(policy: Policy | None, statement: Statement | None) -> int | None:
+    """Which statement of its policy it is, from 1: a document without line breaks has only one line to name."""
+    if policy is None or statement is None:
+        return None
+    return next((number for number, one in enumerate(policy.statements, 1) if one is statement), None)
 
 
 def _failure(failure: Failure) -> dict[str, object]:

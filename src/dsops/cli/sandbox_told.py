@@ -1,0 +1,88 @@
+"""Decisions and events of a sandbox, as lines that a person reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from dsops.cli.output import clean
+
+Record = Mapping[str, Any]  # JSON that a sandbox answered with
+
+_NAMES = ("roleArn", "secretId", "name", "names", "userName", "groupName", "policyArn", "path")
+"""What an event's request may call the thing that it is about, the most telling first."""
+_SAYS = {
+    "Allow": "allows it",
+    "ExplicitDeny": "denies it",
+    "ImplicitDeny": "does not allow it",
+}
+
+
+def decision_lines(decision: Record) -> list[str]:
+    """Who asked for what, what decided, and what each policy had to say."""
+    verb = "may" if decision["is_allowed"] else "may not"
+    lines = [
+        f"{decision['time']}  request {decision['request_id']}",
+        f"{decision['caller']}",
+        f"  {verb} {decision['action']} on {decision['resource']}",
+        f"  {_because(decision)}",
+    ]
+    for reason in decision["reasons"]:
+        lines += [f"  {line}" for line in _reason_lines(reason)]
+    return [clean(line) for line in lines]
+
+
+def _because(decision: Record) -> str:
+    kind = decision["decided_by"]
+    if decision["policy"] is None or decision["statement"] is None:
+        return f"because no {kind} allows it"
+    return f"because of {_place(decision)}: {'Allow' if decision['is_allowed'] else 'Deny'} of the {kind}"
+
+
+def _reason_lines(reason: Record) -> list[str]:
+    note = f" ({reason['note']})" if reason["note"] else ""
+    lines = [f"{reason['policy_type']} {_SAYS.get(reason['effect'], reason['effect'])}{note}"]
+    lines += [f"  {_place(found)}, {found['effect']}, applies" for found in reason["matched"]]
+    for found in reason["near"]:
+        lines.append(f"  {_place(found)}, {found['effect']}, does not apply:")
+        lines += [f"    line {failure['line']}: {_failure_text(failure)}" for failure in found["failures"]]
+    return lines
+
+
+def _place(found: Record) -> str:
+    name = f" {found['sid']}" if found.get("sid") else ""
+    return f"{found['policy']}, statement {found['statement']}{name}, line {found['line']}"
+
+
+def _failure_text(failure: Record) -> str:
+    name = " ".join(str(part) for part in (failure["element"], failure["operator"], failure["key"]) if part)
+    wanted = " or ".join(failure["wanted"]) or "nothing"
+    actual = "the request has none"
+    if failure["actual"] is not None:
+        actual = f"the request has {', '.join(failure['actual'])}"
+    hint = f" ({failure['hint']})" if failure["hint"] else ""
+    return f"{name} wants {wanted}; {actual}{hint}"
+
+
+def event_line(record: Record) -> str:
+    """One call: when, in whose trail, by whom, what, and how it was refused."""
+    identity = record["userIdentity"]
+    who = identity.get("arn") or identity.get("userName") or identity.get("principalId") or identity["type"]
+    service = record["eventSource"].partition(".")[0]
+    asked = record["requestParameters"] or {}
+    about = next((_text(asked[name]) for name in _NAMES if name in asked), "")
+    what = f"{service}:{record['eventName']}" + (f" {about}" if about else "")
+    parts = [record["eventTime"], record["recipientAccountId"] or "-", who, what]
+    if "errorCode" in record:
+        parts.append(f"{record['errorCode']}: {record['errorMessage']}")
+    return clean("  ".join(parts))
+
+
+def event_json(record: Record) -> str:
+    """The whole record on one line."""
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+
+
+def _text(value: object) -> str:
+    return ", ".join(str(one) for one in value) if isinstance(value, list) else str(value)

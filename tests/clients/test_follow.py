@@ -1,0 +1,33 @@
+"""`dsops sandbox events --follow` beside whoever makes the calls."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from dsops.testing import LocalAws
+
+BIN = Path(sys.executable).parent
+
+
+def test_calls_are_told_as_they_are_made(sandbox: LocalAws) -> None:
+    """What was before, then each new one, once; Ctrl-C ends it."""
+    admin = sandbox.user()
+    assert admin.arn
+    command = [str(BIN / "dsops"), "sandbox", "events", "--follow", "--json", "--last", "5"]
+
+    with subprocess.Popen(command, env=sandbox.environment(), stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        told = [json.loads(following.stdout.readline())]
+        for _ in range(2):
+            assert admin.arn
+            told.append(json.loads(following.stdout.readline()))
+        following.send_signal(signal.SIGINT)
+        rest = following.stdout.read()
+
+    assert rest == ""
+    assert following.returncode == 130
+    assert told == sandbox.events()
