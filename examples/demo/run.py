@@ -43,6 +43,8 @@ def seen(records: Iterator[dict[str, object]]) -> Iterator[str]:
     secrets = []
     for record in records:
         caller, asked, answered = record["userIdentity"], record["requestParameters"], record["responseElements"]
+        if "arn" not in caller:
+            continue  # A call into another account stands in that one's trail too, and there without the caller's name.
         if "errorCode" in record:
             yield f"refused: {record['eventName']}: {record['errorMessage']}"
         elif record["eventName"] == "AssumeRole":

@@ -48,13 +48,16 @@ def lines_of(name: str) -> list[str]:
 
 SOURCES = set((ROOT / "src").rglob("*.py"))
 SANDBOX = set((ROOT / "src" / "dsops" / "sandbox").rglob("*.py"))
+TESTING = set((ROOT / "src" / "dsops" / "testing").rglob("*.py"))
 BASE = declared(PROJECT["dependencies"])
-EXTRA = declared(PROJECT["optional-dependencies"]["sandbox"])
+EXTRAS = {name: declared(lines) for name, lines in PROJECT["optional-dependencies"].items()}
+EXTRA = EXTRAS["sandbox"]
+OTHERS = set().union(*(packages for name, packages in EXTRAS.items() if name != "sandbox"))
 
 
 def test_what_dsops_imports_is_what_it_depends_on() -> None:
-    """Neither an import that only this machine has, nor a package that is installed for nothing."""
-    assert BASE == imported(SOURCES - SANDBOX)
+    """Neither an import that only this machine has, nor a package that is installed for nothing; extras besides."""
+    assert BASE | OTHERS == imported(SOURCES - SANDBOX - TESTING)
 
 
 def test_what_the_sandbox_imports_is_in_its_extra() -> None:
@@ -63,11 +66,16 @@ def test_what_the_sandbox_imports_is_in_its_extra() -> None:
     assert EXTRA <= imported(SANDBOX)
 
 
+def test_what_the_pytest_plugin_imports_is_there() -> None:
+    """pytest is whoever runs it, and boto3 comes with moto."""
+    assert imported(TESTING) <= BASE | EXTRA | {"pytest", "boto3"}
+
+
 def test_what_tests_import_is_in_the_list_for_tests() -> None:
     """`make test` in a clean clone finds everything."""
     wanted = imported(file for folder in ("tests", "bench", "examples") for file in (ROOT / folder).rglob("*.py"))
 
-    assert set() == wanted - declared(lines_of("dev.in")) - BASE - EXTRA
+    assert set() == wanted - declared(lines_of("dev.in")) - BASE - EXTRA - OTHERS
     assert set() == declared(lines_of("dev.in")) - wanted - TOOLS
 
 
