@@ -26,6 +26,9 @@ ALLOWED = {
     "seed.py": "external IDs of an invented account",
     "stores/aws_sts.py": "the session as a secret",
     "stores/mfa.py": "tells codes apart",
+    "testing/boto.py": "keys of a test's own AWS, for boto3",
+    "testing/contracts.py": "what a test store gave is what was wanted",
+    "testing/local_aws.py": "keys of a test's own AWS, for its environment",
     "transform/apply.py": "steps between a secret and its variable",
     "transform/extract.py": "fields of a secret",
 }
