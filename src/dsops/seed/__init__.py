@@ -1,0 +1,53 @@
+"""A dsops.yaml -> a sandbox seed that satisfies it: its accounts, roles, MFA devices and secrets, with invented values.
+
+What the configuration names, the seed demands: a role that a store reaches with an external ID asks for that external
+ID, one with an MFA device asks for MFA, and a session may be as long as the store says and no longer. A user
+`developer` owns the devices and may assume the first hops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from dsops.model import Config
+from dsops.sandbox.seed_model import DEFAULT_REGION, Seed
+from dsops.schema import BUILTIN_TYPES, StoreType
+from dsops.seed.planning import Planning
+from dsops.seed.world import World
+
+__all__ = ["SeedFromConfig", "seed_from_config"]
+
+
+class SeedFromConfig(NamedTuple):
+    """The seed, and a line for everything of the configuration that it could not satisfy."""
+
+    seed: Seed
+    notes: tuple[str, ...]
+
+
+def seed_from_config(
+    config: Config,
+    *,
+    environ: Mapping[str, str],
+    user: str = "",
+    timestamp: str = "",
+    store_types: Mapping[str, StoreType] = BUILTIN_TYPES,
+) -> SeedFromConfig:
+    """What a sandbox needs so that every store and environment of this configuration works in it.
+
+    Texts are expanded as in a run; a store whose variables are not set, or that AWS would refuse, is left out with a
+    note. Where no region is set, it is the one that `sandbox run` sets.
+    """
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
+    planning = Planning(config, {**environ, "AWS_REGION": region}, user, timestamp, store_types)
+    world = World(planning.first_hops())
+    for plan in planning.store_plans.values():
+        for step in plan.steps.values():
+            if "role_arn" in step.settings:
+                world.add_role(step, plan.steps)
+    for plan in planning.environment_plans():
+        for variable in plan.variables:
+            if variable.reference is not None and variable.step in planning.store_plans:
+                world.add_read(variable, planning.store_plans[variable.step])
+    return SeedFromConfig(world.seed(region), tuple(dict.fromkeys([*planning.notes, *world.notes])))

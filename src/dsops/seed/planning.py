@@ -1,0 +1,62 @@
+"""The plans of a configuration as somebody with a long-term key would run them; what can not be planned is noted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dsops.errors import DsopsError
+from dsops.model import Config
+from dsops.plan import Ambient, Plan, Step, make_plan, plan_store
+from dsops.schema import StoreType
+
+_LONG_TERM_KEY = Ambient("environment", "seed", is_temporary=False)
+
+
+class Planning:
+    """The plans of every store and environment, as a user with a long-term key would run them."""
+
+    def __init__(
+        self, config: Config, environ: Mapping[str, str], user: str, timestamp: str, types: Mapping[str, StoreType]
+    ) -> None:
+        self.notes: list[str] = []
+        self.store_plans: dict[str, Plan] = {}
+        self._config = config
+        self._environ = environ
+        self._user = user
+        self._timestamp = timestamp
+        self._types = types
+        for name, store in config.stores.items():
+            store_type = types.get(store.type)
+            if store_type and any(key.is_required and key.name not in store.fields for key in store_type.keys):
+                continue  # a base of other stores, which nobody uses by itself
+            plan = self._plan(name, is_store=True)
+            if plan is not None:
+                self.store_plans[name] = plan
+
+    def environment_plans(self) -> list[Plan]:
+        """Of those environments that can be planned."""
+        plans = [self._plan(name, is_store=False) for name in self._config.environments]
+        return [plan for plan in plans if plan is not None]
+
+    def first_hops(self) -> list[Step]:
+        """The roles that are assumed by nobody's session, in the order of the configuration."""
+        steps = [step for plan in self.store_plans.values() for step in plan.steps.values()]
+        return [step for step in steps if "role_arn" in step.settings and not step.credentials_from]
+
+    def _plan(self, name: str, *, is_store: bool) -> Plan | None:
+        make = plan_store if is_store else make_plan
+        try:
+            return make(
+                # Whoever has the file run in a sandbox sends nothing anywhere: no permission is needed to plan it.
+                self._config._replace(is_allowed=True),
+                name,
+                environ=self._environ,
+                user=self._user,
+                timestamp=self._timestamp,
+                ambient=lambda _: _LONG_TERM_KEY,
+                store_types=self._types,
+            )
+        except DsopsError as error:
+            reason = "; ".join(problem.message for problem in error.problems) or error.message
+            self.notes.append(f"{'store' if is_store else 'environment'} `{name}` is left out: {reason}")
+            return None

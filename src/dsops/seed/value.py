@@ -1,0 +1,79 @@
+"""Invented values of secrets: JSON with the fields that are read."""
+
+from __future__ import annotations
+
+import binascii
+import json
+from collections.abc import Iterable
+
+from dsops.model import Transform
+from dsops.seed.holders import document
+from dsops.transform import parse_path
+
+
+class Value:
+    """An invented value: JSON with the fields that are read, or a text where none is."""
+
+    def __init__(self, name: str) -> None:
+        self.readers: list[str] = []
+        self._name = name
+        self._paths: list[tuple[str | int, ...]] = []
+        self._is_encoded = False
+
+    def add(self, paths: Iterable[str], *, is_encoded: bool) -> None:
+        """One more reader of it, with the fields that it reads."""
+        self._is_encoded = self._is_encoded or is_encoded
+        for path in paths:
+            steps = parse_path(path) if path[:1] in (".", "[") else (path,)
+            if steps and steps not in self._paths:
+                self._paths.append(steps)
+
+    def text(self) -> str:
+        """The value, base64 of it where a variable decodes it first."""
+        root: object = None
+        for steps in self._paths:
+            root = _grow(root, steps, f"invented-{steps[-1]}")
+        text = f"invented-{self._name.rpartition('/')[2]}" if root is None else json.dumps(root)
+        return binascii.b2a_base64(text.encode(), newline=False).decode() if self._is_encoded else text
+
+    def policy(self) -> str | None:
+        """What lets the readers of other accounts in; None when there are none."""
+        if not self.readers:
+            return None
+        readers = list(dict.fromkeys(self.readers))
+        return document(
+            [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"AWS": readers},
+                    "Action": ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
+                    "Resource": "*",
+                }
+            ]
+        )
+
+
+def _grow(node: object, steps: tuple[str | int, ...], leaf: str) -> object:
+    """The JSON value with a leaf added at that path; where something is read below a leaf, it becomes a mapping."""
+    if not steps:
+        return leaf if node is None else node
+    step, rest = steps[0], steps[1:]
+    if isinstance(step, int):
+        items = list(node) if isinstance(node, list) else []
+        index = step if step >= 0 else len(items) + step
+        items += [None] * (index + 1 - len(items))
+        items[index] = _grow(items[index], rest, leaf)
+        return items
+    fields = dict(node) if isinstance(node, dict) else {}
+    fields[step] = _grow(fields.get(step), rest, leaf)
+    return fields
+
+
+def extracted(transforms: tuple[Transform, ...]) -> list[str]:
+    """The path of the first extraction, where nothing but decoding stands before it."""
+    for transform in transforms:
+        if transform.name in ("json_extract", "yaml_extract"):
+            return [transform.argument]
+        if transform.name not in ("trim", "base64_decode"):
+            return []
+    return []

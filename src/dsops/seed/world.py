@@ -1,0 +1,233 @@
+"""Accounts in the making: the roles of every hop, the devices of their callers, the secrets that are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dsops.arn import Arn, parse_arn, partition_of_region
+from dsops.plan import Plan, PlannedVariable, Step
+from dsops.sandbox.backends import PolicyText
+from dsops.sandbox.seed_model import DEFAULT_ACCOUNT, Seed, SeedAccount, SeedDevice, SeedRegion, SeedSecret, SeedUser
+from dsops.secret import Secret
+from dsops.seed.holders import Document, Holder, Role, arn_of, document
+from dsops.seed.value import Value, extracted
+
+DEVELOPER = "developer"
+_DEVICES_PER_USER = 8
+
+
+class World:
+    """Accounts in the making."""
+
+    def __init__(self, first_hops: list[Step]) -> None:
+        self.notes: list[str] = []
+        self._partitions: dict[str, str] = {}
+        self._roles: dict[str, Role] = {}
+        self._managed: dict[str, set[str]] = {}
+        self._secrets: dict[tuple[str, str, str], Value] = {}
+        self._parameters: dict[tuple[str, str, str], Value] = {}
+        self._devices: dict[str, list[SeedDevice]] = {}
+        for step in first_hops:
+            self._add_device(step)
+        self._developers = {account: Holder("") for account in self._devices}
+        if not self._developers:
+            account = arn_of(first_hops[0].settings["role_arn"]).account if first_hops else DEFAULT_ACCOUNT
+            self._developers[account] = Holder("")
+        partition = arn_of(first_hops[0].settings["role_arn"]).partition if first_hops else "aws"
+        for account, developer in self._developers.items():
+            self._partitions.setdefault(account, partition)
+            developer.arn = f"arn:{self._partitions[account]}:iam::{account}:user/{DEVELOPER}"
+
+    # --- roles ---------------------------------------------------------------------------------------------------
+
+    def add_role(self, step: Step, steps: Mapping[str, Step]) -> None:
+        """The role of a hop, trusting whoever the configuration has assume it, on the conditions that it meets."""
+        arn = arn_of(step.settings["role_arn"])
+        namesake = next((role for role in self._roles.values() if _is_namesake(role, arn)), None)
+        if namesake is not None:
+            self.notes.append(f"{arn} is left out: {namesake.arn} has its name, and names are unique in an account")
+            return
+        self._partitions.setdefault(arn.account, arn.partition)
+        role = self._roles.setdefault(str(arn), Role(arn))
+        seconds = step.settings.get("duration_seconds")
+        if isinstance(seconds, int):
+            role.max_session_duration = max(role.max_session_duration, seconds)
+        callers = self._callers(step, steps)
+        actions = assume_actions(step, steps)
+        statement: Document = {
+            "Effect": "Allow",
+            "Principal": {"AWS": [caller.arn for caller in callers]},
+            "Action": actions,
+        }
+        condition = self._condition(step)
+        if condition:
+            statement["Condition"] = condition
+        if statement not in role.trust:
+            role.trust.append(statement)
+        for caller in callers:
+            caller.allow(actions, role.arn)
+        arns = step.settings.get("policy_arns", ())
+        for policy_arn in arns if isinstance(arns, tuple) else ():
+            self._add_managed_policy(str(policy_arn))
+
+    def _callers(self, step: Step, steps: Mapping[str, Step]) -> list[Holder]:
+        """Who assumes the role of that step: the role of the hop before, or the developers."""
+        source = steps.get(step.credentials_from)
+        if source is not None and "role_arn" in source.settings:
+            arn = arn_of(source.settings["role_arn"])
+            return [self._roles.setdefault(str(arn), Role(arn))]
+        owner = parse_arn(str(step.settings.get("serial_number", "")))
+        if owner is not None and owner.account in self._developers:
+            return [self._developers[owner.account]]
+        return list(self._developers.values())
+
+    def _condition(self, step: Step) -> dict[str, dict[str, str]]:
+        condition: dict[str, dict[str, str]] = {}
+        external_id = step.settings.get("external_id")
+        if isinstance(external_id, Secret):
+            condition["StringEquals"] = {"sts:ExternalId": external_id.reveal()}
+        if parse_arn(str(step.settings.get("serial_number", ""))) is not None:
+            condition["Bool"] = {"aws:MultiFactorAuthPresent": "true"}
+        return condition
+
+    def _add_device(self, step: Step) -> None:
+        serial = step.settings.get("serial_number")
+        if serial is None:
+            return
+        arn = parse_arn(str(serial))
+        if arn is None or arn.resource_type != "mfa":
+            self.notes.append(f"store `{step.name}` names a hardware MFA device, and a sandbox has virtual ones only")
+            return
+        self._partitions.setdefault(arn.account, arn.partition)
+        path = "/" + arn.resource.removeprefix("mfa/").removesuffix(arn.resource_name)
+        device = SeedDevice(arn.resource_name, "", path)
+        owned = self._devices.setdefault(arn.account, [])
+        if device in owned:
+            return
+        if len(owned) == _DEVICES_PER_USER:
+            self.notes.append(f"{serial} is left out: a user has at most {_DEVICES_PER_USER} MFA devices")
+            return
+        owned.append(device)
+
+    def _add_managed_policy(self, policy_arn: str) -> None:
+        arn = parse_arn(policy_arn)
+        if arn is not None and arn.account != "aws":
+            self._managed.setdefault(arn.account, set()).add(arn.resource_name)
+
+    # --- secrets -------------------------------------------------------------------------------------------------
+
+    def add_read(self, variable: PlannedVariable, plan: Plan) -> None:
+        """The secret or parameter that a variable reads, and the right to read it."""
+        step, reference = plan.steps[variable.step], variable.reference
+        if reference is None or step.type not in ("aws.secretsmanager", "aws.ssm"):
+            return
+        paths = [reference.field] if reference.field else []
+        is_encoded = bool(variable.transforms) and variable.transforms[0].name == "base64_decode"
+        paths += extracted(variable.transforms)
+        for reader in self._readers(step, plan.steps):
+            if step.type == "aws.ssm":
+                self._add_parameter(reader, step, reference.key, paths, is_encoded=is_encoded)
+            else:
+                self._add_secret(reader, step, reference.key, paths, is_encoded=is_encoded)
+
+    def _readers(self, step: Step, steps: Mapping[str, Step]) -> list[Holder]:
+        source = steps.get(step.credentials_from)
+        if source is not None and "role_arn" in source.settings:
+            role = self._roles.get(str(source.settings["role_arn"]))
+            return [] if role is None else [role]
+        return list(self._developers.values())
+
+    def _add_secret(self, reader: Holder, step: Step, key: str, paths: list[str], *, is_encoded: bool) -> None:
+        own = arn_of(reader.arn)
+        arn = parse_arn(key)
+        account, region = (arn.account, arn.region) if arn else (own.account, step.region)
+        name = arn.resource.removeprefix("secret:") if arn else key
+        self._partitions.setdefault(account, own.partition)
+        value = self._secrets.setdefault((account, region, name), Value(name))
+        value.add(paths, is_encoded=is_encoded)
+        if account != own.account:
+            value.readers.append(reader.arn)
+        resource = f"arn:{own.partition}:secretsmanager:{region}:{account}:secret:{name}-??????"
+        reader.allow(("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"), resource)
+        reader.allow(("secretsmanager:BatchGetSecretValue",), "*")
+
+    def _add_parameter(self, reader: Holder, step: Step, key: str, paths: list[str], *, is_encoded: bool) -> None:
+        own = arn_of(reader.arn)
+        prefix = step.settings.get("parameter_prefix", "")
+        arn = parse_arn(key)
+        account, region = (arn.account, arn.region) if arn else (own.account, step.region)
+        name = arn.resource.removeprefix("parameter") if arn else f"{prefix}{key}"
+        name = name.partition(":")[0]  # what follows is a version or a label
+        if account != own.account:
+            self.notes.append(f"parameter {key} is another account's, which the sandbox does not share: left out")
+            return
+        self._parameters.setdefault((account, region, name), Value(name)).add(paths, is_encoded=is_encoded)
+        resource = f"arn:{own.partition}:ssm:{region}:{account}:parameter/{name.removeprefix('/')}"
+        reader.allow(("ssm:GetParameters", "ssm:GetParameter"), resource)
+
+    # --- the whole -----------------------------------------------------------------------------------------------
+
+    def seed(self, region: str) -> Seed:
+        """Everything; the first account is a developer's, who is the default identity."""
+        first = next(iter(self._developers))
+        if partition_of_region(region).name != self._partitions[first]:
+            region = next((place for account, place, _ in self._secrets if account == first), region)
+        accounts = [first, *(account for account in self._partitions if account != first)]
+        return Seed(tuple(self._account(account) for account in accounts), region, f"{DEVELOPER}@{first}")
+
+    def _account(self, account: str) -> SeedAccount:
+        users: tuple[SeedUser, ...] = ()
+        developer = self._developers.get(account)
+        if developer is not None:
+            devices = tuple(self._devices.get(account, ()))
+            users = (SeedUser(DEVELOPER, devices=devices, policies=developer.policies()),)
+        everything = document([{"Effect": "Allow", "Action": "*", "Resource": "*"}])
+        return SeedAccount(
+            account,
+            self._partitions[account],
+            users=users,
+            roles=tuple(role.seed() for role in self._roles.values() if arn_of(role.arn).account == account),
+            policies=tuple(PolicyText(name, everything) for name in sorted(self._managed.get(account, ()))),
+            regions=self._regions(account),
+        )
+
+    def _regions(self, account: str) -> dict[str, SeedRegion]:
+        regions = dict.fromkeys(place for owner, place, _ in (*self._secrets, *self._parameters) if owner == account)
+        return {
+            region: SeedRegion(
+                {
+                    name: SeedSecret(value.text(), policy=value.policy())
+                    for (owner, place, name), value in self._secrets.items()
+                    if (owner, place) == (account, region)
+                },
+                {
+                    name: value.text()
+                    for (owner, place, name), value in self._parameters.items()
+                    if (owner, place) == (account, region)
+                },
+            )
+            for region in regions
+        }
+
+
+def assume_actions(step: Step, steps: Mapping[str, Step]) -> list[str]:
+    """sts:AssumeRole, and what the tags and the source identity of this hop and those before it need besides."""
+    actions = ["sts:AssumeRole"]
+    hops = [step]
+    while hops[-1].credentials_from in steps:
+        hops.append(steps[hops[-1].credentials_from])
+    # sts:TagSession is checked for inherited tags too, and only transitive ones are inherited.
+    if "tags" in step.settings or any("transitive_tag_keys" in hop.settings for hop in hops[1:]):
+        actions.append("sts:TagSession")
+    if any("source_identity" in hop.settings for hop in hops):
+        actions.append("sts:SetSourceIdentity")
+    return actions
+
+
+def _is_namesake(role: Role, arn: Arn) -> bool:
+    other = arn_of(role.arn)
+    return (
+        other.account == arn.account
+        and role.name.lower() == arn.resource_name.lower()
+        and other.resource != arn.resource
+    )
