@@ -77,7 +77,8 @@ class _Reader(Nodes):
 
     def __init__(self, file: str) -> None:
         super().__init__(file)
-        self._key_ids: dict[str, str] = {}
+        self._owners: dict[tuple[str, str], str] = {}
+        """Kind of id and id -> the path of who has it."""
 
     # --- the parts -----------------------------------------------------------------------------------------------
 
@@ -134,7 +135,7 @@ class _Reader(Nodes):
         return SeedUser(
             name,
             key=self._key(node, path),
-            unique_id=self.matching(keys, "id", path, str.isalnum, "an id such as AIDAEXAMPLE"),
+            unique_id=self._unique_id(keys, path, "AIDAEXAMPLE"),
             path=self.iam_path(keys, path),
             devices=tuple(self._devices(keys.get("mfa"), f"{path}.mfa")),
             source_ip=self.matching(keys, "source_ip", path, _is_address, "an IP address"),
@@ -154,7 +155,7 @@ class _Reader(Nodes):
         return SeedRole(
             name,
             trust,
-            unique_id=self.matching(keys, "id", path, str.isalnum, "an id such as AROAEXAMPLE"),
+            unique_id=self._unique_id(keys, path, "AROAEXAMPLE"),
             path=self.iam_path(keys, path),
             source_ip=self.matching(keys, "source_ip", path, _is_address, "an IP address"),
             tags=self.tags(keys.get("tags"), f"{path}.tags"),
@@ -186,11 +187,19 @@ class _Reader(Nodes):
             for name, value in zip(_KEY_KEYS, (key_id, secret), strict=True):
                 if not value:
                     self.note(node.line, f"{path}.{name}", f"`{name}` is missing")
-        if key_id:
-            if key_id in self._key_ids:
-                self.note(keys["access_key_id"].line, path, f"{self._key_ids[key_id]} has the same access_key_id")
-            self._key_ids[key_id] = path
+        self._claim(keys, "access_key_id", key_id, path)
         return SeedKey(key_id, secret)
+
+    def _unique_id(self, keys: MappingOf[str, Node], path: str, example: str) -> str:
+        unique_id = self.matching(keys, "id", path, str.isalnum, f"an id such as {example}")
+        self._claim(keys, "id", unique_id, path)
+        return unique_id
+
+    def _claim(self, keys: MappingOf[str, Node], name: str, value: str, path: str) -> None:
+        """Reports a key id or unique id that somebody else has: by it AWS tells who it is."""
+        owner = self._owners.setdefault((name, value), path)
+        if value and owner != path:
+            self.note(keys[name].line, path, f"{owner} has the same {name}")
 
     def _regions(self, keys: MappingOf[str, Node], path: str, region: str) -> dict[str, SeedRegion]:
         found: dict[str, SeedRegion] = {}

@@ -101,6 +101,12 @@ def test_other_ways_to_be_wrong(text: str, problem: str) -> None:
     assert problem in problems(text)
 
 
+TRUST = (
+    '{Version: "2012-10-17", Statement: {Effect: Allow, Principal: {AWS: "arn:aws:iam::111111111111:root"}, '
+    'Action: "sts:AssumeRole"}}'
+)
+
+
 def test_two_users_can_not_have_one_key() -> None:
     """The second is told where the first is."""
     text = """
@@ -112,6 +118,23 @@ accounts:
 """
     assert problems(text) == [
         "6 accounts.111111111111.users.b: accounts.111111111111.users.a has the same access_key_id"
+    ]
+
+
+def test_two_of_one_id_would_be_one() -> None:
+    """A session is its role's by id, and an address its user's: also in another account, and a user with a role's id."""
+    text = f"""
+accounts:
+  "111111111111":
+    users: {{a: {{id: AIDAAAAAAAAAAAAAAAAAA}}}}
+    roles:
+      b: {{id: AROAAAAAAAAAAAAAAAAAA, trust: {TRUST}}}
+      c: {{id: AROAAAAAAAAAAAAAAAAAA, trust: {TRUST}}}
+  "222222222222": {{users: {{d: {{id: AIDAAAAAAAAAAAAAAAAAA}}}}}}
+"""
+    assert problems(text) == [
+        "7 accounts.111111111111.roles.c: accounts.111111111111.roles.b has the same id",
+        "8 accounts.222222222222.users.d: accounts.111111111111.users.a has the same id",
     ]
 
 
