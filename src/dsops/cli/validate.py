@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dsops.cli.command import CONFIG, ENVIRONMENT, Arguments, Command
 from dsops.cli.output import Json, answer, answer_json, counted, problem_text, problem_value
-from dsops.cli.project import load_config, plan_environment, shown_path
+from dsops.cli.project import load_config, plan_environment, show_notes, shown_path
 from dsops.config.limits import check_limits
-from dsops.errors import CheckFailed, ConfigError, Problem
+from dsops.errors import CheckFailed, ConfigError, Problem, nearest
 from dsops.model import Config
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
@@ -24,8 +24,23 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         if not error.problems:
             raise
         problems = error.problems
+    if config is not None:
+        show_notes(_unknown_types(config))
     _show(arguments, runtime, config, problems)
     return CheckFailed.exit_code if problems else 0
+
+
+def _unknown_types(config: Config) -> list[str]:
+    """A note for each store of a type that nothing provides: whoever doesn't need it has no error."""
+    types = StoreTypes()
+    notes = []
+    for store in config.stores.values():
+        if store.type not in types:
+            meant = nearest(store.type, types)
+            hint = f"did you mean `{meant}`?" if meant else "environments that need it can't be used"
+            what = f"nothing installed provides the type `{store.type}` of store `{store.name}`"
+            notes.append(f"{what} ({store.where}): {hint}")
+    return notes
 
 
 def _show(arguments: Arguments, runtime: Runtime, config: Config | None, problems: tuple[Problem, ...]) -> None:

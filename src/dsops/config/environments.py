@@ -9,7 +9,7 @@ from dsops.config.references import References
 from dsops.config.sections import Part, Sections
 from dsops.config.stores import MAX_EXTENDS, check_extends, extends_of, is_null, place_of
 from dsops.document import Mapping, Node, Scalar
-from dsops.errors import Where
+from dsops.errors import Where, nearest
 from dsops.model import Environment, Field, Text, Transform, Variable
 from dsops.startup import pattern
 
@@ -160,7 +160,8 @@ class _Reader:
             self._problems.add(Where(where.file, unknown[0].line), path, message, hint)
             return False
         holds_others = all(isinstance(value, Mapping) for _, value in node.entries)
-        if unknown and len(unknown) == len(node.entries) and holds_others:
+        is_misspelled = any(key.text in _MEANT or nearest(key.text, _KEYS) for key in unknown)
+        if len(unknown) == len(node.entries) and holds_others and unknown and not is_misspelled:
             hint = f"variables stand right below the environment's name: leave out `{name}:`"
             self._problems.add(where, path, f"`{name}` is no variable: it holds others", hint)
             return False

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dsops.document import Document, Scalar, parse_json
 from dsops.errors import Problem, Where
 from dsops.interpolate import Names, expand_node, has_names
 from dsops.model import Config, Field, Store
 from dsops.schema import StoreType, check_store
+from dsops.startup import NamedTuple
 
 
 def check_limits(config: Config, types: Mapping[str, StoreType]) -> tuple[Problem, ...]:
@@ -30,4 +32,34 @@ def _check(store: Store, store_type: StoreType) -> tuple[Problem, ...]:
         name: Field(expand_node(field.node, names, field.where.file, f"{path}.{name}"), field.where)
         for name, field in fields.items()
     }
-    return check_store(store_type, expanded, store.where, path).limits
+    checked = check_store(store_type, expanded, store.where, path)
+    policy = expanded.get("session_policy") if "session_policy" in checked.settings else None
+    is_readable = policy is not None and not any(one.path == f"{path}.session_policy" for one in checked.limits)
+    found = check_session_policy(policy, f"{path}.session_policy").problems if policy and is_readable else ()
+    return (*checked.limits, *found)
+
+
+class SessionPolicy(NamedTuple):
+    """What is to be said of a session policy that is JSON."""
+
+    problems: tuple[Problem, ...]
+    only_denies: bool
+    """A session gets what its policy and the role both allow: with this one, nothing."""
+
+
+def check_session_policy(field: Field, path: str) -> SessionPolicy:
+    """What of an inline session policy is no policy."""
+    # Only where there is one: the policy language costs a cold run milliseconds.
+    from dsops.iam.policy import check_policy
+
+    text = field.node.text if isinstance(field.node, Scalar) else ""
+    document = parse_json(text, field.where.file) if text else Document(field.node, ())
+    checked = check_policy(document, "session", file=field.where.file)
+    problems = []
+    for problem in checked.problems:
+        # A block text starts on the line after its key, others on it: only the policy's own line is sure.
+        where = field.where if text else problem.where
+        line = f" (line {problem.where.line} of the policy)" if text else ""
+        problems.append(Problem(where, path, f"{problem.message}{line}", problem.hint))
+    denies = checked.policy is not None and all(each.effect == "Deny" for each in checked.policy.statements)
+    return SessionPolicy(tuple(problems), denies)

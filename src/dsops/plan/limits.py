@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dsops.arn import parse_arn, partition_of_region
 from dsops.config import needs_permission, steering
-from dsops.document import Document, Scalar, parse_json
 from dsops.endpoint import parse_address
 from dsops.errors import LimitExceeded, NotAllowed, PolicyInvalid, Where
 from dsops.model import Field
@@ -124,24 +123,16 @@ def _check_policies(settings: Settings, account: str, place: Place, findings: Fi
 
 
 def _check_policy_grammar(field: Field, path: str, findings: Findings) -> None:
-    # Only where there is a session policy: the policy language costs a cold run milliseconds.
-    from dsops.iam.policy import check_policy
+    from dsops.config.limits import check_session_policy
 
-    is_text = isinstance(field.node, Scalar)
-    document = (
-        parse_json(field.node.text, field.where.file) if isinstance(field.node, Scalar) else Document(field.node, ())
-    )
-    checked = check_policy(document, "session", file=field.where.file)
-    if checked.policy is not None and all(each.effect == "Deny" for each in checked.policy.statements):
+    checked = check_session_policy(field, path)
+    if checked.only_denies:
         findings.notes.append(
             f"{path} ({field.where}) only denies: the session may do nothing at all, since it gets what the policy "
             "and the role both allow; add an Allow statement"
         )
     for problem in checked.problems:
-        # A block text starts on the line after its key, others on it: only the policy's own line is sure.
-        where = field.where if is_text else problem.where
-        line = f" (line {problem.where.line} of the policy)" if is_text else ""
-        findings.add(PolicyInvalid, where, path, f"{problem.message}{line}", problem.hint)
+        findings.add_problem(problem, PolicyInvalid)
 
 
 def _check_tags(settings: Settings, place: Place, findings: Findings) -> None:

@@ -43,3 +43,17 @@ def test_escapes_are_read_as_what_they_stand_for(configured: Configured) -> None
 def test_stores_of_unknown_types_have_none(configured: Configured) -> None:
     """Nobody here knows them."""
     assert told(configured, "secretStores: {v: {type: vault, duration_seconds: 1}}") == []
+
+
+def test_a_session_policy_is_read_as_a_policy(configured: Configured) -> None:
+    """Its elements too, each with its line; of a text with the line inside of it."""
+    head = f"secretStores:\n  a:\n    type: aws.sts\n    role_arn: {ROLE}\n"
+    good = "{Effect: Allow, Action: 's3:*', Resource: '*'}"
+    policy = f"    session_policy:\n      Version: '2012-10-17'\n      Statement: {good}\n"
+    assert told(configured, head + policy) == []
+    bad = check_limits(configured(head + policy.replace("Action", "Aktion")), BUILTIN_TYPES)
+    assert (bad[0].where.line, bad[0].path, bad[0].hint) == (7, "secretStores.a.session_policy", "did you mean `Action`?")
+    text = '    session_policy: \'{"Version": "2012-10-17"}\'\n'
+    (missing,) = check_limits(configured(head + text), BUILTIN_TYPES)
+    assert (missing.where.line, missing.message) == (5, "`Statement` is missing (line 1 of the policy)")
+    assert told(configured, head + text.replace("2012-10-17", "${VERSION}")) == []
