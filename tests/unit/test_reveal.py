@@ -23,7 +23,7 @@ ALLOWED = {
     "render/__init__.py": "files that were asked for",
     "render/shell.py": "files that were asked for",
     "resolve/identity.py": "digests",
-    "seed.py": "external IDs of an invented account",
+    "seed/world.py": "external IDs of an invented account",
     "stores/aws_sts.py": "the session as a secret",
     "stores/mfa.py": "tells codes apart",
     "testing/boto.py": "keys of a test's own AWS, for boto3",
