@@ -122,7 +122,7 @@ accounts:
 
 
 def test_two_of_one_id_would_be_one() -> None:
-    """A session is its role's by id, and an address its user's: also in another account, and a user with a role's id."""
+    """A session is its role's by its id, and an address its user's, in whichever account."""
     text = f"""
 accounts:
   "111111111111":
