@@ -232,7 +232,7 @@ class TestLimits:
         assert found.hint == "`DOMAIN-user` would do"
         assert limit("role_session_name", "Ünal").hint == "`-nal` would do"
 
-    @pytest.mark.parametrize(("yaml", "words"), [("'hunter2 '", "white space"), ("hunter2*", "another one")])
+    @pytest.mark.parametrize(("yaml", "words"), [("'hunter2 '", "white space"), ("hunter2*", "something else")])
     def test_of_an_external_id_not_one_character_is_shown(self, yaml: str, words: str) -> None:
         """It is a secret; that it ends in white space may be said."""
         found = limit("external_id", yaml)

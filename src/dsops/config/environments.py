@@ -79,9 +79,10 @@ class _Merger:
             here = Where(where.file, base.line)
             if base.text in self._open:
                 loop = " -> ".join([*self._open[self._open.index(base.text) :], base.text])
-                is_alone = base.text == self._open[-1]
-                what = "an environment extends itself" if is_alone else "environments extend each other"
-                self._problems.add(here, f"{path}.extends", f"{what}: {loop}", "remove one of the `extends`")
+                message = f"environments extend each other: {loop}"
+                if base.text == self._open[-1]:
+                    message = f"`{base.text}` extends itself"
+                self._problems.add(here, f"{path}.extends", message, "remove one of the `extends`")
             elif base.text not in self._parts:
                 message = f"there is no environment `{base.text}`"
                 self._problems.add(here, f"{path}.extends", message, word=base.text, known=self._parts)

@@ -71,8 +71,10 @@ class Reader:
             real = os.path.realpath(wanted)
             if real in chain:
                 loop = " -> ".join([self._shown(file) for file in (*chain[chain.index(real) :], real)])
-                what = "a file includes itself" if real == chain[-1] else "files include each other"
-                self._problems.add(where, "include", f"{what}: {loop}", "remove one of the includes")
+                message, hint = f"files include each other: {loop}", "remove one of the includes"
+                if real == chain[-1]:
+                    message, hint = f"{source.shown} includes itself", "remove that"
+                self._problems.add(where, "include", message, hint)
             elif not os.path.isfile(wanted):
                 hint = f"paths start at the folder of {source.shown}"
                 self._problems.add(where, "include", f"there is no file `{include.text}`", hint)

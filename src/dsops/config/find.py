@@ -26,10 +26,13 @@ def find(folder: str, environ: Mapping[str, str]) -> str:
         if not misnamed and os.path.isfile(other := os.path.join(here, "dsops.yml")):
             misnamed = other
         parent = os.path.dirname(here)
-        if here in (home, parent) or os.path.lexists(os.path.join(here, ".git")):
+        is_git = os.path.lexists(os.path.join(here, ".git"))
+        if is_git or here in (home, parent):
             break
         here = parent
     looked = f"looked in {start}" + (f" and above it up to {here}" if here != start else "")
+    if is_git:
+        looked += ", the top of a git repository"
     if misnamed:
         raise ConfigNotFound(
             f"there is no {NAME}", why=looked, hint=f"rename {misnamed} to {NAME}, or name it: --config {misnamed}"

@@ -206,8 +206,10 @@ class _Merger:
         where = Where(where.file, base.line)
         if base.text in self._open:
             loop = " -> ".join([*self._open[self._open.index(base.text) :], base.text])
-            what = "a store extends itself" if base.text == self._open[-1] else "stores extend each other"
-            self._problems.add(where, path, f"{what}: {loop}", "remove one of the `extends`")
+            message = f"stores extend each other: {loop}"
+            if base.text == self._open[-1]:
+                message = f"`{base.text}` extends itself"
+            self._problems.add(where, path, message, "remove one of the `extends`")
             return None
         if base.text not in self._sections.stores:
             message = f"there is no store `{base.text}`"

@@ -86,14 +86,14 @@ def _without_interpreter(command: str) -> CommandNotExecutable:
     except OSError:
         line = b""
     named = line[2:].strip().split(b" ", 1)[0].decode("utf-8", "backslashreplace")
-    hint = f"the file has the line ends of Windows: `sed -i 's/\\r$//' {command}`" if line.endswith(b"\r\n") else ""
-    return CommandNotExecutable(
-        f"the command `{command}` can't be started",
-        why=f"its first line names `{named}`, which does not exist"
-        if line.startswith(b"#!") and named
-        else "the interpreter or loader that it needs does not exist",
-        hint=hint,
-    )
+    why = "the interpreter or loader that it needs does not exist"
+    hint = ""
+    if line.startswith(b"#!") and line.endswith(b"\r\n"):
+        why = f"its lines end as on Windows: there is no `{named}\\r`, which its first one names"
+        hint = f"`sed -i 's/\\r$//' {command}`"
+    elif line.startswith(b"#!") and named:
+        why = f"its first line names `{named}`, which does not exist"
+    return CommandNotExecutable(f"the command `{command}` can't be started", why=why, hint=hint)
 
 
 def _refusal(candidate: str) -> CommandNotExecutable:

@@ -290,7 +290,8 @@ class _Findings:
             hint = "shorten it, or name managed policies in `policy_arns`" if key.kind == "policy" else ""
             self._limit(line, f"`{key.name}` has {len(text)} characters, and the most is {maximum}", hint)
         elif minimum is not None and not text:
-            self._limit(line, f"`{key.name}` {'has an empty key' if key.kind == 'map' else 'is empty'}")
+            what = "has an empty key" if key.kind == "map" else "is empty"
+            self._limit(line, f"`{key.name}` {what}", with_source=False)
         elif minimum is not None and len(text) < minimum:
             length = f"{len(text)} character{'s' if len(text) > 1 else ''}"
             self._limit(line, f"`{key.name}` has {length}, and the least is {minimum}")
@@ -304,7 +305,7 @@ class _Findings:
                 from dsops.schema.hints import for_name
 
                 # Of a secret not even one character is shown, unless it is the usual mistake: white space.
-                shown = f"`{character}`" if not key.is_secret else "another one"
+                shown = f"`{character}`" if not key.is_secret else "something else"
                 shown = "white space" if character.isspace() else shown
                 message = f"`{key.name}` takes {key.shape}; {shown} stands at position {index + 1}"
                 self._limit(line, message, for_name(text, key))
