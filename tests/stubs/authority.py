@@ -13,6 +13,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+_MAY_SIGN = x509.KeyUsage(
+    digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
+    data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+)  # fmt: skip
+
 
 class Authority(NamedTuple):
     """Who signs. `bundle` is the PEM file that a client trusts it by."""
@@ -36,6 +41,8 @@ class Authority(NamedTuple):
             .not_valid_before(now - timedelta(days=2))
             .not_valid_after(until)
             .add_extension(alternatives, critical=False)
+            # Python 3.13 verifies strictly (RFC 5280, 4.2.1.1): who signed has to be named.
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
             .sign(self.key, hashes.SHA256())
         )
         pem = self.bundle.with_name(f"server-{certificate.serial_number}.pem")
@@ -65,6 +72,8 @@ def make_authority(folder: Path) -> Authority:
         .not_valid_before(now - timedelta(days=2))
         .not_valid_after(now + timedelta(days=2))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(_MAY_SIGN, critical=True)
         .sign(key, hashes.SHA256())
     )
     bundle = folder / "ca.pem"
