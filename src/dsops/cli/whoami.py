@@ -12,6 +12,7 @@ from dsops.cli.project import base_identity, carry_out, load_config, plan_one_st
 from dsops.cli.world import DONE
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
+from dsops.plan import Plan
 from dsops.runtime import Runtime
 from dsops.stores.endpoints import endpoint_of
 
@@ -25,7 +26,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         plan = plan_one_store(load_config(arguments, runtime), name, runtime)
         require_session(plan, name)
         credentials, source = issue(plan, name, runtime), f"store {name}"
-        endpoint = endpoint_of(plan.steps[name], "sts", runtime)
+        endpoint = session_endpoint(plan, name, runtime)
     else:
         credentials, source = load_base(runtime)
         endpoint = base_endpoint(runtime)
@@ -33,6 +34,14 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     runtime.report(DONE)
     _show(arguments, runtime, identity, credentials, source)
     return 0
+
+
+def session_endpoint(plan: Plan, name: str, runtime: Runtime) -> Endpoint:
+    """STS as it is reached for the store that issues the session; a secret store's own address is another service's."""
+    step = plan.steps[name]
+    while step.type != "aws.sts" and step.credentials_from:
+        step = plan.steps[step.credentials_from]
+    return endpoint_of(step, "sts", runtime) if step.type == "aws.sts" else base_endpoint(runtime, step.region)
 
 
 def load_base(runtime: Runtime) -> tuple[Credentials, str]:

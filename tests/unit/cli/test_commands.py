@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.stubs.server import Answer, StubServer
 from tests.terminal import Terminal
 from tests.unit.cli.stub_aws import BINARY, QUOTED, Dsops, StubAws
 
@@ -256,6 +257,17 @@ def test_doctor_tries_stores_that_no_environment_uses(tmp_path: Path, *, denies:
     assert (checks["store unused"], checks["store reader"]) == wanted
     assert checks["store unset"] == "skipped"
     assert done.returncode == code
+
+
+def test_whoami_asks_sts_where_sts_is(dsops: Dsops, aws: StubAws) -> None:
+    """The address of a secret store is not that of STS, which issued what it reads with."""
+    with StubServer(lambda _: Answer(status=404)) as elsewhere:
+        config = (dsops.folder / "dsops.yaml").read_text()
+        line = f"credentials_from: target\n    endpoint_url: {elsewhere.url}\n"
+        (dsops.folder / "dsops.yaml").write_text(config.replace("credentials_from: target\n", line))
+        done = dsops.run("whoami", "secrets")
+    assert (done.returncode, elsewhere.seen) == (0, [])
+    assert aws.calls == ["AssumeRole", "GetCallerIdentity"]
 
 
 def test_doctor_minds_no_secret_that_may_be_missing(dsops: Dsops) -> None:
