@@ -162,3 +162,14 @@ def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
 
     assert [] == [link for link in links if "://" not in link and not (page.parent / link).exists()]
+
+
+def test_every_page_is_in_the_index() -> None:
+    """docs/README.md leads to every page, but to decisions by their own list."""
+    for index in (ROOT / "docs" / "README.md", ROOT / "docs" / "decisions" / "README.md"):
+        text = index.read_text(encoding="utf-8")
+        linked = {(index.parent / link).resolve() for link in re.findall(r"\]\(([^)#\s]+)", text)}
+        pages = {page for page in PAGES if index.parent in page.parents and page.name != "README.md"}
+        own = {page for page in pages if page.parent.name != "decisions" or page.parent == index.parent}
+
+        assert set() == own - linked
