@@ -52,7 +52,8 @@ def test_a_session_policy_is_read_as_a_policy(configured: Configured) -> None:
     policy = f"    session_policy:\n      Version: '2012-10-17'\n      Statement: {good}\n"
     assert told(configured, head + policy) == []
     bad = check_limits(configured(head + policy.replace("Action", "Aktion")), BUILTIN_TYPES)
-    assert (bad[0].where.line, bad[0].path, bad[0].hint) == (7, "secretStores.a.session_policy", "did you mean `Action`?")
+    assert (bad[0].where.line, bad[0].path) == (7, "secretStores.a.session_policy")
+    assert bad[0].hint == "did you mean `Action`?"
     text = '    session_policy: \'{"Version": "2012-10-17"}\'\n'
     (missing,) = check_limits(configured(head + text), BUILTIN_TYPES)
     assert (missing.where.line, missing.message) == (5, "`Statement` is missing (line 1 of the policy)")
