@@ -1,0 +1,73 @@
+"""Many at once, each of them somebody else: nobody is ever taken for another, nor reads another's secret."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from dsops.sandbox.control import find_user
+from dsops.sandbox.launch import open_server
+from dsops.sandbox.seedfile import read_seed
+from dsops.sandbox.server import Server
+
+PEOPLE = 8
+ROUNDS = 25
+
+ALL = '{Version: "2012-10-17", Statement: {Effect: Allow, Action: "*", Resource: "*"}}'
+SEED = "accounts:\n" + "".join(
+    f"""
+  "{number:012}":
+    users: {{user{number}: {{policies: [{ALL}]}}}}
+    roles:
+      Own:
+        trust: {{Version: "2012-10-17", Statement: {{Effect: Allow, Action: "sts:AssumeRole",
+          Principal: {{AWS: "arn:aws:iam::{number:012}:root"}}}}}}
+        policies: [{ALL}]
+    secrets: {{shared/name: "secret of {number}"}}
+"""
+    for number in range(1, PEOPLE + 1)
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Server:
+    """Accounts with one user, one role and one secret each; the secrets have one name."""
+    return open_server(read_seed(SEED, "seed.yaml"))
+
+
+def mistaken(server: Server, number: int) -> list[str]:
+    """What this person was told that belongs to somebody else."""
+    world = server.sandbox.world
+    with world.lock:
+        user = find_user(server.sandbox, f"user{number}@{number:012}")
+        assert user is not None
+        ((key_id, secret),) = world.keys_of(user)
+    session = boto3.Session(key_id, secret, region_name="us-east-1")
+    options = {"endpoint_url": server.url, "config": Config(retries={"max_attempts": 0})}
+    sts = session.client("sts", **options)
+    role = f"arn:aws:iam::{number:012}:role/Own"
+    wrong = []
+    for turn in range(ROUNDS):
+        wrong += [arn for arn in [sts.get_caller_identity()["Arn"]] if arn != user.arn]
+        if turn % 5 == 0:
+            issued = sts.assume_role(RoleArn=role, RoleSessionName=f"s{turn}")["Credentials"]
+            keys = {
+                "aws_access_key_id": issued["AccessKeyId"],
+                "aws_secret_access_key": issued["SecretAccessKey"],
+                "aws_session_token": issued["SessionToken"],
+            }
+            arn = session.client("sts", **keys, **options).get_caller_identity()["Arn"]
+            wrong += [] if arn == f"arn:aws:sts::{number:012}:assumed-role/Own/s{turn}" else [arn]
+            reader = session.client("secretsmanager", **keys, **options)
+            found = reader.get_secret_value(SecretId="shared/name")["SecretString"]
+            wrong += [] if found == f"secret of {number}" else [found]
+    return wrong
+
+
+def test_nobody_is_taken_for_another(server: Server) -> None:
+    """Eight threads, each with keys and sessions of an account of its own."""
+    with server, ThreadPoolExecutor(PEOPLE) as pool:
+        assert list(pool.map(lambda number: mistaken(server, number), range(1, PEOPLE + 1))) == [[]] * PEOPLE
