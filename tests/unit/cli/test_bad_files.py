@@ -1,0 +1,50 @@
+"""Configurations that are not to be read: unreadable ones, and somebody else's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.unit.cli.stub_aws import Dsops
+
+UNPRIVILEGED = """
+import os, sys
+from dsops.cli import main
+main(["validate", "--config", "nowhere.yaml"])  # what it imports may be out of reach afterwards
+if os.geteuid() == 0:
+    os.setuid(65534)
+sys.exit(main(["validate"]))
+"""
+
+
+def test_a_file_that_may_not_be_read() -> None:
+    """Root may read everything; so it becomes somebody else before it tries."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        dsops = Dsops(folder)
+        (folder / "dsops.yaml").chmod(0)
+        done = subprocess.run(
+            [sys.executable, "-c", UNPRIVILEGED], cwd=folder, env=dsops.environ, capture_output=True, check=False
+        )
+    assert done.returncode == 2
+    assert b"error[config.unreadable]: dsops.yaml can't be read: permission denied" in done.stderr
+    assert b"chmod u+r dsops.yaml" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_of_somebody_else(tmp_path: Path) -> None:
+    """It was found, and whoever wrote it would decide which variables a command gets; named, it counts."""
+    dsops = Dsops(tmp_path)
+    os.chown(tmp_path / "dsops.yaml", 65534, 65534)
+    done = dsops.run("exec", "--env", "plain", "--", "touch", "ran")
+    assert done.returncode == 125
+    assert b"dsops.yaml belongs to another user" in done.stderr
+    assert b"--config dsops.yaml" in done.stderr
+    assert not (tmp_path / "ran").exists()
+    assert dsops.run("exec", "--config", "dsops.yaml", "--env", "plain", "--", "touch", "ran").returncode == 0
