@@ -125,12 +125,15 @@ def _check_booleans(values: Sequence[Sequence[Resolved]]) -> None:
 
 
 def _null_test(key: str, values: Sequence[str]) -> Test:
-    """`true`: the key is not in the request; `false`: it is."""
+    """`true`: the key is not in the request; `false`: it is, with a value that is more than empty text.
+
+    AWS IAM User Guide, set operators: Null is what tells "context keys with empty values" apart.
+    """
     wanted = {value.lower() for value in values}
     if not wanted <= {"true", "false"}:
         raise ValueError("Null takes `true` (the key is absent) or `false` (it is present)")
     when_absent, when_present = "true" in wanted, "false" in wanted
-    return lambda context: when_present if context.get(key) else when_absent
+    return lambda context: when_present if any(context.get(key, ())) else when_absent
 
 
 # --- matchers: one value of the request against the policy's values -----------------------------------------

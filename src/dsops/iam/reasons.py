@@ -224,9 +224,14 @@ def _unset(question: Question, policy: Policy, written: Sequence[str]) -> str:
     if variables and policy.version != "2012-10-17":
         return f"{variables[0].written} is plain text in version {policy.version}"
     for variable in variables:
-        if variable.default is None and len(question.context().get(variable.key, ())) != 1:
+        if variable.default is None and not _has_one_value(question, variable):
             return f"{variable.written} has no value in this request"
     return ""
+
+
+def _has_one_value(question: Question, variable: Variable) -> bool:
+    values = question.context().get(variable.key, ())
+    return len(values) == 1 and bool(values[0])
 
 
 def _variables(text: str) -> list[Variable]:

@@ -122,7 +122,7 @@ def resolve(tokens: Sequence[Token], context: Context) -> list[Resolved] | None:
     """The tokens with the request's values in place; None when a variable has no value and no default.
 
     What a variable brings is literal: a `*` in a user's name is a character. A key with several values can't
-    be a variable (AWS IAM User Guide), so it has none.
+    be a variable, and empty text is no value (AWS IAM User Guide, "Policy variables with no value").
     """
     resolved: list[Resolved] = []
     for token in tokens:
@@ -130,9 +130,9 @@ def resolve(tokens: Sequence[Token], context: Context) -> list[Resolved] | None:
             resolved.append(token)
             continue
         values = context.get(token.key)
-        if values:
-            if len(values) > 1:
-                return None
+        if values and len(values) > 1:
+            return None
+        if values and values[0]:
             resolved.append(values[0])
         elif token.default is not None:
             resolved.append(token.default)

@@ -116,10 +116,12 @@ def test_empty_text_is_a_value_for_a_plain_operator() -> None:
 
 
 def test_null_true_wants_the_key_absent() -> None:
-    """`true` is met without the key, `false` with it; the key may hold empty text."""
+    """`true` is met without the key, `false` with it; empty text is as good as absent."""
     assert holds("Null", "aws:TokenIssueTime", "true", {})
     assert not holds("Null", "aws:TokenIssueTime", "true", {"aws:TokenIssueTime": "2026"})
-    assert holds("Null", "aws:TokenIssueTime", False, {"aws:TokenIssueTime": ""})
+    assert holds("Null", "aws:TokenIssueTime", False, {"aws:TokenIssueTime": "2026"})
+    assert not holds("Null", "aws:TokenIssueTime", False, {"aws:TokenIssueTime": ""})
+    assert holds("Null", "aws:TagKeys", False, {"aws:TagKeys": ("", "a")})
     assert not holds("Null", "aws:TokenIssueTime", "false", {"aws:TokenIssueTime": ()})
     assert holds("Null", "aws:TokenIssueTime", ["true", "false"], {})
 

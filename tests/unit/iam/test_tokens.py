@@ -59,11 +59,12 @@ def test_a_value_takes_the_variables_place_as_literal_text() -> None:
 
 
 def test_a_missing_value_takes_the_default_or_nothing_at_all() -> None:
-    """Without a default there is no text; an empty value is a value."""
+    """Without a default there is no text; an empty value is none."""
     variable, with_default = Variable("k", None, ""), Variable("k", "d", "")
     assert resolve([variable], {}) is None
     assert ["d"] == resolve([with_default], {})
-    assert [""] == resolve([with_default], {"k": ("",)})
+    assert ["d"] == resolve([with_default], {"k": ("",)})
+    assert resolve([variable], {"k": ("",)}) is None
 
 
 def test_a_key_with_several_values_is_no_variable() -> None:
