@@ -112,7 +112,8 @@ def _add_parts(file: str, section: Scalar, node: Node, into: dict[str, list[Part
     for name, value in node.entries:
         path = f"{section.text}.{name.text}"
         where = Where(file, name.line)
-        if section.text != "defaults" and not _NAME.fullmatch(name.text):
+        is_name = _NAME.fullmatch(name.text) and name.text.isprintable()
+        if section.text != "defaults" and not is_name:
             hint = "leave out white space and `/ : # ? $`, and `-` as its first character"
             problems.add(where, path, f"`{name.text}` can't be a name", hint)
             continue

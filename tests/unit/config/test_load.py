@@ -105,6 +105,12 @@ class TestTopLevel:
         assert [problem.where.line for problem in problems] == [2, 4]
         assert all("can't be a name" in problem.message for problem in problems)
 
+    @pytest.mark.parametrize("escape", [r"\x9b", r"\u202e", r"\u200b", r"\u2028"])
+    def test_a_name_that_moves_a_cursor_or_hides_is_refused(self, refused: Refused, escape: str) -> None:
+        """Names stand in prompts and tables, and one that looks like another must not be another."""
+        problems = refused(f'secretStores:\n  "a{escape}b": {{type: literal, values: {{}}}}\n')
+        assert ["can't be a name" in problem.message for problem in problems] == [True]
+
     @pytest.mark.parametrize("name", ["a", "aws-sts_prod.1", "012345678901", "プロダクション", "on"])
     def test_other_names_are_good(self, configured: Configured, name: str) -> None:
         """Numbers keep their zeros."""
