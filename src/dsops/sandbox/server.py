@@ -102,14 +102,16 @@ class Server:
         """Ends every connection and frees the port."""
         # The workers first: one that still finishes an answer would wake a loop that is closed, and print a traceback.
         self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=_CLOSING_SECONDS)
-        self._server.trigger.pull_trigger(self._close_everything)
+        self._server.trigger.pull_trigger(self._end_loop)
         if self._thread is not None:
             self._thread.join(_CLOSING_SECONDS)
+        # Not in the loop: an earlier wake-up may run what was handed to it before our own has been written.
+        self._server.close()
 
-    def _close_everything(self) -> None:
+    def _end_loop(self) -> None:
         for channel in list(self._server.active_channels.values()):
             channel.handle_close()
-        self._server.close()
+        self._server._map.clear()  # noqa: SLF001 - waitress's loop ends when there is nothing to listen to
 
     def __enter__(self) -> Self:
         return self.start()
