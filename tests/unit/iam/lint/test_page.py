@@ -53,7 +53,7 @@ IAM's API takes at all (131,072 characters) is checked without it, and without t
 [how to use it](../how-to/test-a-trust-policy.md).
 
 This page is made from the program (`tests/unit/iam/lint/test_page.py`).
-"""
+"""  # noqa: E501 - a page of documentation
 
 TOPICS = {
     "syntax": "The text",
