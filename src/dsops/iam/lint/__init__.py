@@ -89,10 +89,10 @@ def _check_policy(
     view = look(root, kind)
     compact_size = documents.compact_length(view)
     documents.check_document(view, size, compact_size, findings)
-    if kind in {"trust", "resource"}:
-        principals.check_principals(view, findings)
     is_storable = compact_size <= documents.API_LIMIT
     # What is compared with all of something else, and what is looked up, only where AWS would take the policy.
+    if kind in {"trust", "resource"}:
+        principals.check_principals(view, findings, has_fences=is_storable)
     if kind == "trust" and is_storable:
         federation.check_federation(view, findings)
     lookup = Lookup(reference if is_storable else None)

@@ -47,7 +47,8 @@ def check_actions(document: DocumentView, lookup: Lookup, findings: Findings) ->
 def _check_action(scalar: Scalar, view: View, lookup: Lookup, findings: Findings) -> None:
     path = view.element("Action")
     prefix, colon, name = scalar.text.partition(":")
-    if scalar.text.lower() in _UNDECIDED:
+    # As an exception from a Deny, AWS's own guide has it.
+    if scalar.text.lower() in _UNDECIDED and not view.are_actions_negated:
         message = f"`{scalar.text}` needs no permission, and can't be refused"
         findings.add(NO_EFFECT, scalar.line, path, message)
     if not colon or not name or has_wildcard(prefix) or not lookup.has_services:

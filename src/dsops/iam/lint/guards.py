@@ -65,8 +65,3 @@ def is_pattern(clause: Clause) -> bool:
 def is_anything(text: str) -> bool:
     """Nothing but wildcards and what an ARN has between them."""
     return bool(text) and not text.strip("*?:") and "*" in text
-
-
-def is_excluding(clause: Clause, is_wanted: Callable[[str], bool]) -> bool:
-    """In a Deny: whether it spares only requests with certain values of one of the wanted keys."""
-    return clause.parsed.is_negated and is_wanted(clause.lower)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from dsops.arn import Arn, is_account_id, parse_arn
 from dsops.iam.lint.finding import Findings, Rule
-from dsops.iam.lint.guards import CALLER_KEYS, NETWORK_KEYS, SOURCE_KEYS, is_excluding, narrows
+from dsops.iam.lint.guards import CALLER_KEYS, NETWORK_KEYS, SOURCE_KEYS, narrows
 from dsops.iam.lint.patterns import glob
-from dsops.iam.lint.view import DocumentView, Named, View
+from dsops.iam.lint.view import Clause, DocumentView, Named, View
 from dsops.iam.principals import is_unique_id
 
 ANYBODY_ASSUMES: Final = Rule(
@@ -101,8 +101,6 @@ _CALLS: Final = {
     "SAML": "sts:assumerolewithsaml",
     "OIDC": "sts:assumerolewithwebidentity",
 }
-# Statements that deny to all but some; nobody has more of them, and each is compared with each Allow.
-_FENCES: Final = 20
 # These assume a role for the code that runs in them, and send no source that a condition could look at.
 _WITHOUT_SOURCE: Final = frozenset({
     "ec2.amazonaws.com", "ec2.amazonaws.com.cn", "lambda.amazonaws.com", "edgelambda.amazonaws.com",
@@ -110,10 +108,21 @@ _WITHOUT_SOURCE: Final = frozenset({
 })  # fmt: skip
 
 
-def check_principals(document: DocumentView, findings: Findings) -> None:
-    """All of it; for a policy of a kind that has principals."""
+class _Fence(NamedTuple):
+    """A statement that denies something to everyone but some."""
+
+    clauses: tuple[Clause, ...]
+    tests: tuple[Callable[[str], bool], ...]
+    """For the actions that it denies, in lower case."""
+
+
+def check_principals(document: DocumentView, findings: Findings, *, has_fences: bool) -> None:
+    """All of it; for a policy of a kind that has principals.
+
+    `has_fences`: whether an Allow is compared with what others deny, which takes time for each pair.
+    """
     is_trust = document.kind == "trust"
-    fences = [view for view in document.statements if view.effect == "Deny" and view.is_for_everyone and view.clauses]
+    fences = [fence for view in document.statements if (fence := _fence(view))] if has_fences else []
     for view in document.statements:
         if view.effect == "Deny" and view.are_principals_negated:
             findings.add(SPARED, _line(view), view.element("Principal"), "`NotPrincipal` in a Deny")
@@ -121,7 +130,7 @@ def check_principals(document: DocumentView, findings: Findings) -> None:
             message = "everyone who is not named here is allowed, in every account"
             findings.add(ALL_OTHERS, _line(view), view.element("Principal"), message)
         elif view.effect == "Allow":
-            _check_everyone(view, fences[:_FENCES], findings, is_trust=is_trust)
+            _check_everyone(view, fences, findings, is_trust=is_trust)
             _check_named(view, findings, is_trust=is_trust)
             _check_services(view, findings, is_trust=is_trust)
             if is_trust:
@@ -132,7 +141,7 @@ def _line(view: View) -> int:
     return view.principals[0].line if view.principals else view.line
 
 
-def _check_everyone(view: View, fences: Sequence[View], findings: Findings, *, is_trust: bool) -> None:
+def _check_everyone(view: View, fences: Sequence[_Fence], findings: Findings, *, is_trust: bool) -> None:
     if not view.is_for_everyone:
         return
 
@@ -152,19 +161,24 @@ def _check_everyone(view: View, fences: Sequence[View], findings: Findings, *, i
         findings.add(PUBLIC, line, view.element("Principal"), message)
 
 
-def _is_fenced(view: View, fences: Sequence[View], is_wanted: Callable[[str], bool]) -> bool:
-    """Whether another statement denies the same to all but some: a Deny for everyone with StringNotEquals."""
-    return any(
-        any(is_excluding(clause, is_wanted) for clause in other.clauses) and _covers(other, view) for other in fences
-    )
+def _fence(view: View) -> _Fence | None:
+    """The statement as a fence, if it is one: a Deny for everyone with StringNotEquals."""
+    clauses = tuple(clause for clause in view.clauses if clause.parsed.is_negated)
+    if view.effect != "Deny" or not view.is_for_everyone or view.are_actions_negated or not clauses:
+        return None
+    return _Fence(clauses, tuple(glob(scalar.text.lower()) for scalar in view.actions))
 
 
-def _covers(other: View, view: View) -> bool:
-    """Whether the one statement is about every action of the other."""
-    if other.are_actions_negated or view.are_actions_negated:
+def _is_fenced(view: View, fences: Sequence[_Fence], is_wanted: Callable[[str], bool]) -> bool:
+    """Whether a fence denies all that the statement allows, to all but those who are known by a wanted key."""
+    if view.are_actions_negated:
         return False
-    tests = [glob(scalar.text.lower()) for scalar in other.actions]
-    return bool(tests) and all(any(test(scalar.text.lower()) for test in tests) for scalar in view.actions)
+    actions = [scalar.text.lower() for scalar in view.actions]
+    return any(
+        any(is_wanted(clause.lower) for clause in fence.clauses)
+        and all(any(test(action) for test in fence.tests) for action in actions)
+        for fence in fences
+    )
 
 
 def _check_named(view: View, findings: Findings, *, is_trust: bool) -> None:

