@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
 from dsops.iam import Policies, Policy, PolicyKind, Principal, Request, parse_policy
 from tests.unit.iam.policies import ACCOUNT, ALICE, ANYBODY, APP, BOB, LAMBDA, OTHER, ROOT
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 Json = Any  # a JSON document
 
-CALLERS = (ALICE, APP, BOB, ROOT, LAMBDA, ANYBODY)
+CALLERS = (ALICE, ALICE, APP, APP, BOB, BOB, ROOT, LAMBDA, ANYBODY)
 ACTIONS = ("s3:GetObject", "s3:PutObject", "sts:AssumeRole")
 VALUES = ("", "a", "A", "a*", "b", "1", "10", "true", "2026-01-01T00:00:00Z", "10.0.0.1")
 KEYS = ("aws:username", "aws:PrincipalTag/Team", "aws:TagKeys", "aws:SourceIp", "aws:CurrentTime")
@@ -83,27 +86,33 @@ def documents(kind: PolicyKind) -> st.SearchStrategy[Json]:
         everything["Resource"] = "*"
     if kind in ("trust", "resource"):
         everything["Principal"] = "*"
-    listed = st.lists(st.just(everything) | statements(kind), min_size=1, max_size=3)
+    anything = st.just(everything)
+    listed = st.lists(anything | anything | statements(kind), min_size=1, max_size=3)
     version = "2012-10-17"
     return listed.map(lambda found: {"Version": version, "Statement": found})
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> tuple[Request, dict[str, list[Json]]]:
-    """A request, and documents by the place they stand in."""
+def worlds(
+    draw: st.DrawFn, callers: Sequence[Principal] = CALLERS
+) -> tuple[Request, dict[str, list[Json]]]:
+    """A request by one of those callers, and documents by the place they stand in."""
     action = draw(st.sampled_from(ACTIONS))
-    account = draw(st.sampled_from((ACCOUNT, ACCOUNT, OTHER)))
+    caller = draw(st.sampled_from(callers))
+    account = draw(st.sampled_from((ACCOUNT, ACCOUNT, ACCOUNT, OTHER)))
     resource = f"arn:aws:iam::{account}:role/R" if action == "sts:AssumeRole" else "arn:aws:s3:::b/a"
     values = st.lists(st.sampled_from(VALUES), min_size=1, max_size=2).map(tuple)
     context = draw(st.dictionaries(st.sampled_from(KEYS), values, max_size=4))
-    request = Request(draw(st.sampled_from(CALLERS)), action, resource, account, context)
+    request = Request(caller, action, resource, account, context)
     kind: PolicyKind = "trust" if action == "sts:AssumeRole" else "resource"
+    # Where nothing else can let the caller in, there is a policy of the resource's more often than not.
+    is_wanted = kind == "trust" or account != caller.account
     places = {
         "identity": draw(st.lists(documents("identity"), max_size=2)),
         "boundary": draw(st.lists(documents("boundary"), max_size=1)),
-        "session": draw(st.lists(documents("session"), max_size=2)),
+        "session": draw(st.lists(documents("session"), min_size=caller == BOB, max_size=2)),
         "scp": draw(st.lists(documents("scp"), max_size=2)),
-        kind: draw(st.lists(documents(kind), max_size=1)),
+        kind: draw(st.lists(documents(kind), min_size=is_wanted and draw(st.integers(0, 3)) > 0, max_size=1)),
     }
     return request, places
 
@@ -128,8 +137,3 @@ def _parsed(document: Json, place: str) -> Policy:
         "resource": "resource",
     }  # fmt: skip
     return parse_policy(json.dumps(document), kinds[place])
-
-
-def is_role_session(principal: Principal) -> bool:
-    """Whose rights are its role's, cut by what was passed."""
-    return principal.kind == "role-session"

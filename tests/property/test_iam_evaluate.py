@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from dsops.iam import Decision, denial_sentence, evaluate
-from tests.property.iam_worlds import compiled, documents, is_role_session, statements, worlds
+from tests.property.iam_worlds import compiled, documents, statements, worlds
+from tests.unit.iam.policies import APP
 
 if TYPE_CHECKING:
     from dsops.iam import PolicyKind, Request
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
     World = tuple[Request, dict[str, list[Json]]]
 
+
+many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""Enough that what is added or taken away changes the answer in dozens of them."""
 
 PLACES: tuple[PolicyKind, ...] = ("identity", "boundary", "session", "scp", "trust", "resource")
 
@@ -38,6 +43,7 @@ def with_statement(data: st.DataObject, places: dict[str, list[Json]], effect: s
     return changed
 
 
+@many
 @given(worlds(), st.data())
 def test_adding_a_deny_never_allows_more(world: World, data: st.DataObject) -> None:
     """Whatever it says and wherever it stands."""
@@ -47,6 +53,7 @@ def test_adding_a_deny_never_allows_more(world: World, data: st.DataObject) -> N
         assert not decide(request, changed).is_allowed
 
 
+@many
 @given(worlds(), st.data())
 def test_adding_an_allow_never_denies(world: World, data: st.DataObject) -> None:
     """In a policy that is there already; a new boundary or session policy limits, that is what it is for."""
@@ -66,6 +73,7 @@ def shuffled(data: st.DataObject, node: Json) -> Json:
     return node
 
 
+@many
 @given(worlds(), st.data())
 def test_the_order_of_statements_keys_and_values_is_nothing(world: World, data: st.DataObject) -> None:
     """Effect and the deciding type stay; only which of several statements is named may change."""
@@ -75,14 +83,39 @@ def test_the_order_of_statements_keys_and_values_is_nothing(world: World, data: 
     assert (before.effect, before.decided_by) == (after.effect, after.decided_by)
 
 
-@given(worlds(), documents("session"))
+@many
+@given(worlds((APP,)), documents("session"))
 def test_a_session_never_has_more_than_its_role(world: World, document: Json) -> None:
     """A session policy on a role's session takes away or leaves, it never adds."""
     request, places = world
-    assume(is_role_session(request.principal))
     limited = places | {"session": [*places["session"], document]}
     if decide(request, limited).is_allowed:
         assert decide(request, places).is_allowed
+
+
+@settings(many, max_examples=200, derandomize=True)
+@given(worlds(), st.data())
+def _count(tally: Counter[str], world: World, data: st.DataObject) -> None:
+    request, places = world
+    decision = decide(request, places)
+    denying = decide(request, with_statement(data, places, "Deny"))
+    tally["worlds"] += 1
+    tally["allowed"] += decision.is_allowed
+    tally[decision.decided_by] += 1
+    tally["a Deny changes"] += decision.is_allowed is not denying.is_allowed
+
+
+def test_the_worlds_are_decided_in_every_way() -> None:
+    """Properties over worlds that nothing decides would show nothing."""
+    tally: Counter[str] = Counter()
+    _count(tally)
+    assert tally["allowed"] >= 0.3 * tally["worlds"]
+    assert tally["a Deny changes"] >= 0.03 * tally["worlds"]
+    for decided_by in (
+        "identity-based policy", "permissions boundary", "session policy", "resource-based policy",
+        "role trust policy", "service control policy",
+    ):  # fmt: skip
+        assert tally[decided_by] >= 0.01 * tally["worlds"], decided_by
 
 
 @given(worlds())
