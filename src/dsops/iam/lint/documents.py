@@ -169,7 +169,9 @@ def _check_size(document: DocumentView, size: int, compact_size: int, findings: 
         message = f"{compact_size:,} characters without white space; a {words} may have {most:,}"
         if document.kind == "identity":
             message = f"{compact_size:,} characters without white space; the most that fits anywhere is {most:,}"
-        findings.add(TOO_LONG, line, "", message.replace("a identity", "an identity"))
+        if compact_size > API_LIMIT:
+            message += "; in so long a policy no names are looked up"
+        findings.add(TOO_LONG, line, "", message)
     elif limit and compact_size > limit.usual:
         place = "a managed policy" if document.kind == "identity" else "a trust policy by default"
         message = f"{compact_size:,} characters without white space; {place} may have {limit.usual:,}"
