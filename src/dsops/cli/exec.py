@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Flag
-from dsops.cli.project import fetch, load_config, plan_environment
+from dsops.cli.project import fetch, load_config, plan_environment, tell_place
 from dsops.cli.world import DONE
 from dsops.environment import child_environment, encode
-from dsops.errors import CommandNotFound, UsageError
+from dsops.errors import CommandNotFound, UsageError, ValueUnusable
 from dsops.plan import Plan
 from dsops.process import find_command, replace
 from dsops.runtime import Runtime
@@ -25,14 +25,17 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     plan = plan_environment(config, arguments, runtime)
     _find_early(arguments, plan, runtime)
     secrets = fetch(plan, runtime, min_ttl_seconds=arguments.seconds("--min-ttl"))
-    environment = encode(
-        child_environment(
-            runtime.environ,
-            secrets,
-            is_pristine=arguments.switch("--pristine"),
-            keeps_existing=arguments.switch("--keep-existing"),
-        )
+    child = child_environment(
+        runtime.environ,
+        secrets,
+        is_pristine=arguments.switch("--pristine"),
+        keeps_existing=arguments.switch("--keep-existing"),
     )
+    try:
+        environment = encode(child)
+    except ValueUnusable as error:
+        tell_place(error, plan)
+        raise
     path = environment.get(b"PATH")
     command = find_command(arguments.command[0], None if path is None else os.fsdecode(path))
     runtime.report(DONE)

@@ -173,7 +173,9 @@ def origin_text(error: BaseException) -> str:
 
     blocks: list[str] = []
     current: BaseException | None = error
-    while current is not None:
+    seen: list[BaseException] = []
+    while current is not None and not any(current is each for each in seen):
+        seen.append(current)
         about = f": {clean(current.message)}" if isinstance(current, DsopsError) else ""
         kind = type(current)
         frames_of = extract_tb(current.__traceback__)

@@ -10,7 +10,7 @@ from dsops.aws.client import make_client
 from dsops.cache import CredentialCache
 from dsops.cli.command import ENVIRONMENT, Arguments
 from dsops.config import load
-from dsops.errors import EnvironmentUnknown
+from dsops.errors import EnvironmentUnknown, ValueUnusable
 from dsops.model import Config
 from dsops.plan import Ambient, Plan, make_plan, plan_store
 from dsops.resolve import resolve
@@ -105,6 +105,12 @@ def fetch(plan: Plan, runtime: Runtime, *, min_ttl_seconds: float | None = None)
     """The value of every variable of the plan; all the work is done in this process."""
     client, cache = make_client(runtime), CredentialCache(runtime.now)
     return carry_out(resolve(plan, runtime, client, cache, min_ttl_seconds=min_ttl_seconds), runtime)
+
+
+def tell_place(error: ValueUnusable, plan: Plan) -> None:
+    """Adds the line of the variable that the error names."""
+    where = next((each.where for each in plan.variables if f"`{each.name}`" in error.message), None)
+    error.retell(error.message, where=where)
 
 
 def carry_out(work: tasks.Work[tasks.T], runtime: Runtime) -> tasks.T:

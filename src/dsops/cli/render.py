@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Flag
 from dsops.cli.output import answer_bytes
-from dsops.cli.project import fetch, load_config, plan_environment
+from dsops.cli.project import fetch, load_config, plan_environment, tell_place
 from dsops.cli.world import DONE
+from dsops.errors import ValueUnusable
 from dsops.render import FORMATS, format_of, renderer
 from dsops.render.file import write_private
 from dsops.runtime import Runtime
@@ -19,7 +20,13 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     format_name = arguments.text("--format") or ("dotenv" if out == STDOUT else format_of(out))
     render = renderer(format_name)
     config = load_config(arguments, runtime)
-    text = render(fetch(plan_environment(config, arguments, runtime), runtime))
+    plan = plan_environment(config, arguments, runtime)
+    values = fetch(plan, runtime)
+    try:
+        text = render(values)
+    except ValueUnusable as error:
+        tell_place(error, plan)
+        raise
     runtime.report(DONE)
     if out == STDOUT:
         answer_bytes(text)

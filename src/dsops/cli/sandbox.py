@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dsops.cli.command import Arguments, Command, Flag, Group, Operand
 from dsops.cli.output import answer, answer_json, tell
-from dsops.errors import ExtraMissing, UsageError
+from dsops.errors import ConfigNotFound, ExtraMissing, UsageError
 from dsops.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -108,7 +108,11 @@ def _seed_from(config_file: str, runtime: Runtime) -> Seed:
     from dsops.stores import StoreTypes
 
     types = StoreTypes()
-    config = load(folder=runtime.folder, environ=runtime.environ, named=config_file, types=types)
+    try:
+        config = load(folder=runtime.folder, environ=runtime.environ, named=config_file, types=types)
+    except ConfigNotFound as error:
+        error.retell(error.message, hint="check the file that `--from` names")
+        raise
     found = seed_from_config(
         config, environ=runtime.environ, user=user_name(), timestamp=runtime.timestamp, store_types=types
     )

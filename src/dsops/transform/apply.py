@@ -65,7 +65,8 @@ def _field(transform: Transform, get: Callable[[], Secret]) -> Secret:
     try:
         return get()
     except (FieldMissing, ValueUnusable) as error:
-        raise _failed(transform, error.why or error.message, error.hint) from error
+        hint = error.hint if error.why else f"leave out `{transform.name}` to get the whole value"
+        raise _failed(transform, error.why or error.message, hint) from error
 
 
 def _replace(value: Secret, transform: Transform) -> Secret:

@@ -155,3 +155,10 @@ def test_json_moves_no_cursor_and_is_the_same_json() -> None:
     assert "\\u009b2Jb\\u007f" in text
     assert "größe" in text
     assert json.loads(text) == value
+
+
+def test_an_error_that_is_its_own_cause_is_told_once() -> None:
+    """`raise error from error` is a slip, and must not hang `--debug`."""
+    error = UsageError("what we say")
+    error.__cause__ = error
+    assert output.origin_text(error).count("what we say") == 1
