@@ -88,6 +88,9 @@ def documents(kind: PolicyKind) -> st.SearchStrategy[Json]:
         everything["Principal"] = "*"
     anything = st.just(everything)
     listed = st.lists(anything | anything | statements(kind), min_size=1, max_size=3)
+    if kind in ("scp", "session"):
+        # What only limits mostly begins with it.
+        listed = listed | listed.map(lambda found: [everything, *found])
     version = "2012-10-17"
     return listed.map(lambda found: {"Version": version, "Statement": found})
 

@@ -93,7 +93,7 @@ def test_a_session_never_has_more_than_its_role(world: World, document: Json) ->
         assert decide(request, places).is_allowed
 
 
-@settings(many, max_examples=200, derandomize=True)
+@settings(many, max_examples=300, derandomize=True)
 @given(worlds(), st.data())
 def _count(tally: Counter[str], world: World, data: st.DataObject) -> None:
     request, places = world
@@ -115,7 +115,7 @@ def test_the_worlds_are_decided_in_every_way() -> None:
         "identity-based policy", "permissions boundary", "session policy", "resource-based policy",
         "role trust policy", "service control policy",
     ):  # fmt: skip
-        assert tally[decided_by] >= 0.01 * tally["worlds"], decided_by
+        assert tally[decided_by] >= 2, decided_by
 
 
 @given(worlds())
