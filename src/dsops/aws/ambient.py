@@ -18,6 +18,7 @@ from dsops.errors import (
     CredentialsExpired,
     MfaRequired,
     NoCredentials,
+    Where,
     nearest,
 )
 from dsops.secret import Secret
@@ -129,11 +130,20 @@ def profile_region(environ: Mapping[str, str], profile: str) -> str:
             parser.read(path, encoding="utf-8")
         except (Error, UnicodeDecodeError, OSError) as error:
             # configparser's messages repeat the line, which may be a key.
-            raise ConfigUnreadable(f"{path} can't be read as an AWS config file", hint="check its syntax") from error
+            place = Where(path, _line_of(error))
+            message = f"{path} can't be read as an AWS config file"
+            hint = "in that line, write `[profile NAME]` or `key = value`" if place.line else "check what is in it"
+            raise ConfigUnreadable(message, hint=hint, where=place) from error
         for section in parser.sections():
             if _profile_of(section, prefix) == profile:
                 region = parser.get(section, "region", fallback="").strip() or region
     return region
+
+
+def _line_of(error: Exception) -> int:
+    """The first line that configparser could not read; 0 where it was something else."""
+    lines = [getattr(error, "lineno", None), *(line for line, _ in getattr(error, "errors", ()))]
+    return next((line for line in lines if isinstance(line, int)), 0)
 
 
 def _profile_of(section: str, prefix: str) -> str:
@@ -286,6 +296,11 @@ def _failure(
         )
     if "still expired" in why:
         return CredentialsExpired(f"the {_whose(name)} have expired", why=why)
+    if error == "JSONDecodeError":
+        why = "its `credential_process` does not print JSON"
+    elif error == "CredentialRetrievalError" and why.endswith("custom-process:"):
+        why = "its `credential_process` failed without a word"
+    why = re.sub(r"^\[Errno -?\d+\] N", "n", why)
     hint = f"see what `aws sts get-caller-identity --profile {name}` says"
     if "SSO" in error or error == "TokenRetrievalError":
         hint = f"run `aws sso login --profile {name}`"

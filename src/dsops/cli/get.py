@@ -45,10 +45,11 @@ def _only(config: Config, environment_name: str, variable_name: str) -> Config:
     variable = environment.variables.get(variable_name)
     if variable is None:
         near = nearest(variable_name, environment.variables)
-        names = ", ".join(environment.variables) or "none"
+        names = ", ".join(environment.variables)
+        known = f"its variables are: {names}" if names else f"it has none: add one under `envs.{environment_name}`"
         raise VariableUnknown(
             f"environment `{environment_name}` has no variable `{variable_name}`",
-            hint=f"did you mean `{near}`?" if near else f"its variables are: {names}",
+            hint=f"did you mean `{near}`?" if near else known,
             where=environment.where,
         )
     alone = environment._replace(variables={variable_name: variable})

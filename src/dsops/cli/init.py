@@ -78,7 +78,10 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     except FileExistsError as error:
         raise UsageError(f"{name} exists already", hint="`--force` writes over it") from error
     except OSError as error:
-        raise FileNotWritten(f"{name} can't be written", why=os.strerror(error.errno or 0).lower()) from error
+        folder = os.path.dirname(name)
+        hint = f"make the folder first: `mkdir -p {folder}`" if folder and isinstance(error, FileNotFoundError) else ""
+        reason = os.strerror(error.errno or 0).lower()
+        raise FileNotWritten(f"{name} can't be written", why=reason, hint=hint) from error
     with open(descriptor, "w", encoding="utf-8") as file:
         file.write(TEMPLATE)
     answer(f"wrote {name}; edit it, then try `dsops validate` and `dsops plan`")

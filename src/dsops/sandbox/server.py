@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import errno
 import logging
+import os
 import socket
 import sys
 import traceback
@@ -122,16 +124,24 @@ class Server:
         self.close()
 
 
+_HIGHEST_PORT = 65535
+
+
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    if port > _HIGHEST_PORT:
+        hint = "choose another port with --port; 0 takes a free one"
+        raise SandboxUnavailable(f"there is no port {port}", why=f"the highest is {_HIGHEST_PORT}", hint=hint)
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise SandboxUnavailable(
-            f"the sandbox can't listen on {host}:{port}",
-            why=(error.strerror or str(error)).lower(),
-            hint="choose another port with --port; 0 takes a free one",
-        ) from error
+        number = error.errno or 0
+        if number < 0 or number == errno.EADDRNOTAVAIL:  # below 0: getaddrinfo's
+            why, hint = "that is no address of this machine", "choose another with --host, or leave it out"
+        else:
+            # Python puts its own words behind the system's.
+            why, hint = os.strerror(number).lower(), "choose another port with --port; 0 takes a free one"
+        raise SandboxUnavailable(f"the sandbox can't listen on {host}:{port}", why=why, hint=hint) from error
 
 
 def _guarded(work: Callable[[], Answered], request: HttpRequest) -> Answered:

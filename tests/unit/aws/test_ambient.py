@@ -216,6 +216,22 @@ def test_a_credential_process_that_fails(world: World) -> None:
     assert "wJalr" not in repr(error.__dict__)
 
 
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("false", "its `credential_process` failed without a word"),
+        ("echo hush", "its `credential_process` does not print JSON"),
+        ("no-such-program", "no such file or directory: 'no-such-program'"),
+    ],
+)
+def test_a_credential_process_that_is_of_no_use(world: World, command: str, why: str) -> None:
+    """Botocore's own words for these are Python's."""
+    world.config(f"[profile tool]\ncredential_process = {command}\n")
+    with pytest.raises(AmbientFailed) as caught:
+        world.load("tool")
+    assert caught.value.why == why
+
+
 def test_a_credential_process_that_hangs(world: World, tmp_path: Path) -> None:
     """The time limit ends it, also when its own children hold the pipes."""
     os.mkfifo(tmp_path / "never")
@@ -470,3 +486,5 @@ def test_a_file_that_is_no_config(world: World, content: bytes) -> None:
     with pytest.raises(ConfigUnreadable, match="config can't be read") as caught:
         profile_region(world.environ, "work")
     assert "region" not in caught.value.message
+    assert caught.value.where is not None
+    assert caught.value.where.line == (0 if content.startswith(b"\xff") else 1)

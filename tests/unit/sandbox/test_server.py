@@ -169,6 +169,22 @@ def test_a_port_that_is_taken_is_said(server: Server) -> None:
     assert "--port" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("host", "port", "why", "flag"),
+    [
+        ("127.0.0.1", 65536, "the highest is 65535", "--port"),
+        ("192.0.2.1", 0, "that is no address of this machine", "--host"),
+    ],
+)
+def test_where_it_can_not_listen_is_said(server: Server, host: str, port: int, why: str, flag: str) -> None:
+    """With the flag to change."""
+    with pytest.raises(SandboxUnavailable) as caught:
+        Server(server.sandbox, host=host, port=port)
+
+    assert caught.value.why == why
+    assert flag in caught.value.hint
+
+
 def test_the_port_is_free_again_after_it() -> None:
     """Also with a connection still open."""
     with open_server(SEED) as first:
