@@ -10,6 +10,13 @@ from dsops.startup import pattern
 
 _SPACE = pattern(r"[ \t\n\r]*")
 _STRING = pattern(r'"([^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*)"')
+# What documents are mostly made of, taken at once where nothing is wrong with it: a comma, a key, and a text or the
+# bracket in which a value begins; a comma and a text of a list. Everything else goes the long way.
+_W, _TEXT = r"[ \t\n\r]*", r'"([^"\\\x00-\x1f]*)"'
+_PAIR = rf'{_TEXT}{_W}:{_W}(?:{_TEXT}(?={_W}[,}}])|(?=[{{\[]))'
+_FIRST_PAIR, _NEXT_PAIR = pattern(_W + _PAIR), pattern(f"{_W},{_W}{_PAIR}")
+_ITEM = rf"{_TEXT}(?={_W}[,\]])"
+_FIRST_ITEM, _NEXT_ITEM = pattern(_W + _ITEM), pattern(f"{_W},{_W}{_ITEM}")
 _NUMBER = pattern(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?(?![0-9A-Za-z_.+-])")
 _WORD = pattern(r"(?:true|false|null)(?![0-9A-Za-z_])")
 _ESCAPE = pattern(
@@ -46,6 +53,9 @@ class _Reader:
         self._line = 1
         self._counted = 0
         self._comma_line = 0
+        # Found once: finding a lazy pattern's method takes as long as a short match.
+        self._match_space, self._match_string = _SPACE.match, _STRING.match
+        self._match_pair, self._match_item = _NEXT_PAIR.match, _NEXT_ITEM.match
 
     def document(self) -> Node | None:
         """The only value; None when there is nothing but white space."""
@@ -80,29 +90,50 @@ class _Reader:
         line = self._count_lines()
         entries: dict[str, tuple[Scalar, Node]] = {}
         self._at += 1
-        while self._another("}", is_first=not entries):
-            if self._text[self._at] != '"':
-                raise self._wrong("a key in double quotes is missing here", 'write `"key": value`')
-            key = self._string()
-            if self._skip() != ":":
-                raise self._wrong(f"no `:` after the key `{key.text}`")
-            self._at += 1
-            self._skip()
-            value = self._value(depth + 1)
+        pair = _FIRST_PAIR.match(self._text, self._at)
+        while pair or self._another("}", is_first=not entries):
+            key, value = self._plain_entry(pair, depth) if pair else self._entry(depth)
             if key.text in entries:
                 self._note(
                     key.line, f"`{key.text}` stands twice: on line {entries[key.text][0].line} and here"
                 )
             else:
                 entries[key.text] = key, value
+            pair = self._match_pair(self._text, self._at)
         return Mapping(tuple(entries.values()), line)
+
+    def _plain_entry(self, pair: re.Match[str], depth: int) -> tuple[Scalar, Node]:
+        key = Scalar(pair.group(1), "text", self._count_lines_to(pair.start(1)))
+        text = pair.group(2)
+        if text is None:
+            self._at = pair.end()
+            return key, self._value(depth + 1)
+        value = Scalar(text, "text", self._count_lines_to(pair.start(2)))
+        self._at = pair.end()
+        return key, value
+
+    def _entry(self, depth: int) -> tuple[Scalar, Node]:
+        if self._text[self._at] != '"':
+            raise self._wrong("a key in double quotes is missing here", 'write `"key": value`')
+        key = self._string()
+        if self._skip() != ":":
+            raise self._wrong(f"no `:` after the key `{key.text}`")
+        self._at += 1
+        self._skip()
+        return key, self._value(depth + 1)
 
     def _sequence(self, depth: int) -> Sequence:
         line = self._count_lines()
         items: list[Node] = []
         self._at += 1
-        while self._another("]", is_first=not items):
-            items.append(self._value(depth + 1))
+        item = _FIRST_ITEM.match(self._text, self._at)
+        while item or self._another("]", is_first=not items):
+            if item:
+                items.append(Scalar(item.group(1), "text", self._count_lines_to(item.start(1))))
+                self._at = item.end()
+            else:
+                items.append(self._value(depth + 1))
+            item = self._match_item(self._text, self._at)
         return Sequence(tuple(items), line)
 
     def _another(self, end: str, *, is_first: bool) -> bool:
@@ -132,7 +163,7 @@ class _Reader:
 
     def _string(self) -> Scalar:
         line = self._count_lines()
-        match = _STRING.match(self._text, self._at)
+        match = self._match_string(self._text, self._at)
         if match is None:
             raise self._wrong("a text in quotes that doesn't end, or has a line break or a bad escape in it")
         self._at = match.end()
@@ -157,7 +188,7 @@ class _Reader:
     def _skip(self) -> str:
         """The next character that is neither white space nor comment, "" at the end."""
         while True:
-            match = _SPACE.match(self._text, self._at)
+            match = self._match_space(self._text, self._at)
             self._at = match.end() if match else self._at
             two = self._text[self._at : self._at + 2]
             if two not in ("//", "/*"):
@@ -182,8 +213,11 @@ class _Reader:
         return self._wrong("no JSON value starts like this", "put text in double quotes")
 
     def _count_lines(self) -> int:
-        self._line += self._text.count("\n", self._counted, self._at)
-        self._counted = self._at
+        return self._count_lines_to(self._at)
+
+    def _count_lines_to(self, at: int) -> int:
+        self._line += self._text.count("\n", self._counted, at)
+        self._counted = at
         return self._line
 
     def _here(self) -> Where:

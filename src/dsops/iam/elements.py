@@ -60,7 +60,7 @@ def check_action(text: str) -> None:
     service, colon, name = text.partition(":")
     if not colon:
         raise ValueError(f"`{text}` names no service: an action is `service:Name` or `*`")
-    if not service or not name or ":" in name or any(character.isspace() for character in text):
+    if not service or not name or ":" in name or text.split() != [text]:
         raise ValueError(f"`{text}` is not an action: `service:Name` or `*`")
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from dsops.startup import NamedTuple
+from dsops.startup import NamedTuple, pattern
 
 Context = Mapping[str, tuple[str, ...]]
 """Condition keys in lower case -> the request's values."""
+
 
 class Wildcard:
     """`*` (any run of characters, also none) or `?` (any one character)."""
@@ -37,6 +38,11 @@ class Variable(NamedTuple):
 
 Token = str | Wildcard | Variable
 Resolved = str | Wildcard
+
+
+_VARIABLE: Final = pattern(r"\$\{")
+_WILDCARD: Final = pattern(r"[*?]")
+_EITHER: Final = pattern(r"\$\{|[*?]")
 
 
 def tokenize(text: str, *, has_variables: bool, has_wildcards: bool) -> tuple[Token, ...]:
@@ -76,14 +82,9 @@ def tokenize(text: str, *, has_variables: bool, has_wildcards: bool) -> tuple[To
 
 def _next_special(text: str, position: int, *, has_variables: bool, has_wildcards: bool) -> int:
     """Where the next wildcard or variable begins; the text's length when there is none."""
-    while position < len(text):
-        character = text[position]
-        if has_wildcards and character in "*?":
-            break
-        if has_variables and character == "$" and text.startswith("{", position + 1):
-            break
-        position += 1
-    return position
+    special = _EITHER if has_variables and has_wildcards else _WILDCARD if has_wildcards else _VARIABLE
+    found = special.search(text, position)
+    return found.start() if found else len(text)
 
 
 def _read_variable(text: str, start: int) -> tuple[str | Variable, int]:
