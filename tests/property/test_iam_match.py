@@ -47,7 +47,7 @@ def test_text_without_wildcards_matches_itself_alone(left: str, right: str) -> N
     assert (left == right) is bool(condition.test({"k": (right,)}))
 
 
-@given(st.text(max_size=8), st.text(max_size=8))
+@given(st.text(min_size=1, max_size=8), st.text(max_size=8))
 def test_what_a_variable_brings_is_literal(value: str, text: str) -> None:
     """`${aws:username}` is like nothing but the user's name, whatever characters that has."""
     condition = compile_condition("StringLike", "k", ["${aws:username}"], 1, has_variables=True)

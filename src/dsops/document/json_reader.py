@@ -13,7 +13,7 @@ _STRING = pattern(r'"([^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\
 # What documents are mostly made of, taken at once where nothing is wrong with it: a comma, a key, and a text or the
 # bracket in which a value begins; a comma and a text of a list. Everything else goes the long way.
 _W, _TEXT = r"[ \t\n\r]*", r'"([^"\\\x00-\x1f]*)"'
-_PAIR = rf'{_TEXT}{_W}:{_W}(?:{_TEXT}(?={_W}[,}}])|(?=[{{\[]))'
+_PAIR = rf"{_TEXT}{_W}:{_W}(?:{_TEXT}(?={_W}[,}}])|(?=[{{\[]))"
 _FIRST_PAIR, _NEXT_PAIR = pattern(_W + _PAIR), pattern(f"{_W},{_W}{_PAIR}")
 _ITEM = rf"{_TEXT}(?={_W}[,\]])"
 _FIRST_ITEM, _NEXT_ITEM = pattern(_W + _ITEM), pattern(f"{_W},{_W}{_ITEM}")
