@@ -20,6 +20,8 @@ def for_unreachable(request: Request, why: str) -> str:
     """Where to look: the proxy, a sandbox that does not run, a region that is none, the network."""
     host, authority = request.address.host, request.address.authority
     if request.proxy is not None:
+        if "407" in why:
+            return f"it wants a password: write http://USER:PASSWORD@HOST:PORT into {request.proxy.origin}"
         return f"check {request.proxy.origin} and NO_PROXY"
     if is_loopback(host):
         if request.address.scheme == "https" and re.search(r"\b(?:SSL|TLS)\b", why):

@@ -278,7 +278,8 @@ def _why(transfer: _Transfer, number: int, text: str) -> str:
     if number == pycurl.E_COULDNT_RESOLVE_HOST:
         return "its name can't be resolved"
     if "HTTP/0.9" in text:
-        return "what it says is not HTTP"
+        return wire.NO_HTTP
+    text = text.removeprefix("Recv failure: ").removeprefix("Send failure: ")
     # A word such as SSL stays as it is.
     return text[:1].lower() + text[1:] if text[1:2].islower() else text
 

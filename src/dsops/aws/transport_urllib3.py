@@ -234,13 +234,17 @@ def _failed(job: _Job, error: Exception) -> ServiceError:
     # urllib3 puts what happened into what it calls it: the innermost one tells.
     causes = _causes(error)
     why = str(causes[-1])
-    if isinstance(causes[-1], OSError) and causes[-1].strerror:
+    if isinstance(causes[-1], ssl.SSLCertVerificationError):
+        why = causes[-1].verify_message
+    elif isinstance(causes[-1], OSError) and causes[-1].strerror:
         # Without `[Errno 111]`.
         why = causes[-1].strerror
     why = why[:1].lower() + why[1:] if why[1:2].islower() else why
     if any(isinstance(cause, exceptions.ReadTimeoutError) for cause in causes):
         # A handshake that takes too long is one of these too, with time left for the rest.
         return wire.timed_out(request, connecting=monotonic() < job.deadline)
+    if "NO_CERTIFICATE_OR_CRL_FOUND" in str(causes[-1]):
+        return wire.trust_unusable(request)
     for kind, meaning in _MEANINGS:
         for cause in causes:
             if isinstance(cause, kind):
@@ -257,7 +261,7 @@ _MEANINGS: tuple[tuple[type[BaseException], Callable[[Request, str], ServiceErro
     (exceptions.ProxyError, wire.unreachable),
     (exceptions.SSLError, wire.unreachable),
     (RemoteDisconnected, lambda request, why: wire.unreachable(request, why, how_far="sent")),
-    (HTTPException, wire.answer_invalid),
+    (HTTPException, lambda request, _: wire.answer_invalid(request, wire.NO_HTTP)),
 )
 
 

@@ -14,6 +14,9 @@ from dsops.startup import NamedTuple, TypeVar, pattern
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """More than any answer that we ask for: 20 secrets of 64 KB, all of it JSON escapes, are 8 MB."""
 
+NO_HTTP = "what it says is not HTTP"
+"""Why an answer is none; what it says instead may be anything, and is not shown."""
+
 USER_AGENT = f"dsops/{__version__}"
 
 MAX_CONNECTIONS = 64

@@ -56,6 +56,7 @@ def test_on_loopback_the_sandbox_may_not_run() -> None:
 def test_a_proxy_comes_first() -> None:
     """Whatever the host, it was the proxy that was asked; by the variable that names it."""
     assert advice("https://sts.us-east1.amazonaws.com/", proxy=PROXY) == "check HTTPS_PROXY and NO_PROXY"
+    assert "USER:PASSWORD" in advice("https://sts.amazonaws.com/", "the proxy answered 407", PROXY)
     assert "HTTPS_PROXY" in for_broken(Request("POST", "https://sts.amazonaws.com/", proxy=PROXY))
     assert "PROXY" not in for_broken(Request("POST", "https://sts.amazonaws.com/"))
 

@@ -209,6 +209,15 @@ def test_instead_of_a_secret(dsops: Dsops, case: Case) -> None:
     assert [word for word in case.words if word not in text] == [], text
 
 
+@pytest.mark.parametrize("case", ANYWHERE, ids=lambda case: case.name)
+def test_without_pycurl_it_is_told_as_well(dsops: Dsops, case: Case) -> None:
+    """The other transport has other errors; a person reads the same."""
+    with StubServer(lambda _seen: case.answer) as server:
+        text = told(dsops, AWS_ENDPOINT_URL=server.url, DSOPS_TRANSPORT="urllib3")
+    assert text.startswith(f"dsops: error[{case.code}]: store `target`")
+    assert "SSH" not in text
+
+
 def test_nobody_listens(dsops: Dsops) -> None:
     """A sandbox that does not run is the usual reason."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
@@ -228,6 +237,7 @@ def test_nobody_answers(dsops: Dsops) -> None:
     assert "`timeout_ms`" in text
 
 
+@pytest.mark.parametrize("transport", ["pycurl", "urllib3"])
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
@@ -239,7 +249,7 @@ def test_nobody_answers(dsops: Dsops) -> None:
     ],
 )
 def test_a_certificate_that_can_not_be_trusted(
-    dsops: Dsops, authority: Authority, tmp_path: Path, fault: str, words: str
+    dsops: Dsops, authority: Authority, tmp_path: Path, fault: str, words: str, transport: str
 ) -> None:
     """Nothing is sent, and each fault has its own cure."""
     tls: dict[str, ssl.SSLContext] = {
@@ -251,7 +261,8 @@ def test_a_certificate_that_can_not_be_trusted(
     bundles = {"unknown": "", "no certificates": str(rubbish), "no such file": str(tmp_path / "nowhere.pem")}
     with StubServer(lambda _seen: assume_role_answer(), tls=tls.get(fault, authority.server())) as server:
         bundle = bundles.get(fault, str(authority.bundle))
-        assert words in told(dsops, AWS_ENDPOINT_URL=server.url, AWS_CA_BUNDLE=bundle)
+        text = told(dsops, AWS_ENDPOINT_URL=server.url, AWS_CA_BUNDLE=bundle, DSOPS_TRANSPORT=transport)
+        assert words in text
         assert server.seen == []
 
 
