@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
-from dsops.iam.match import Predicate, anything, compile_arn, compile_glob, split_sections
+from dsops.iam.match import (
+    ArnPredicate,
+    Predicate,
+    anything,
+    compile_arn,
+    compile_glob,
+    split_arn,
+    split_sections,
+)
 from dsops.iam.tokens import (
     ANY_RUN,
     Context,
@@ -110,13 +119,23 @@ def _any_action(exact: frozenset[str], tests: Sequence[Predicate], *, is_negated
 # --- resources ----------------------------------------------------------------------------------------------
 
 
+_WILDCARDS: Final = frozenset("*?")
+
+
 class _Pattern(NamedTuple):
     """One resource pattern: exactly one of these says what it matches."""
 
     is_everything: bool = False
     whole: Predicate | None = None
-    parts: Callable[[Sequence[str]], bool] | None = None
-    tokens: tuple[Token, ...] = ()
+    parts: ArnPredicate | None = None
+    dynamic: _Dynamic | None = None
+
+
+class _Dynamic(NamedTuple):
+    """A pattern with a variable, which can only stand in the last part."""
+
+    head: ArnPredicate
+    tail: tuple[Token, ...]
 
 
 def compile_resources(
@@ -142,6 +161,11 @@ def _compile_resource(text: str, *, has_variables: bool) -> _Pattern:
     """
     if text == "*":
         return _Pattern(is_everything=True)
+    parts = split_arn(text)
+    if parts is not None and "$" not in text and _WILDCARDS.isdisjoint("".join(parts[:5])):
+        # The commonest by far: only the last part has wildcards.
+        tokens = tokenize(text, has_variables=False, has_wildcards=True)
+        return _Pattern(whole=compile_glob(_only_resolved(tokens)))
     try:
         tokens = tokenize(text, has_variables=has_variables, has_wildcards=True)
     except ValueError as cause:
@@ -157,7 +181,8 @@ def _compile_resource(text: str, *, has_variables: bool) -> _Pattern:
     if len(sections) < 6:
         return _Pattern(parts=_expanding(head))
     if not is_static(sections[5]):
-        return _Pattern(tokens=tuple(_joined([*head, sections[5]])))
+        first = compile_arn(_only_resolved(_joined([*head, [ANY_RUN]])))
+        return _Pattern(dynamic=_Dynamic(first, tuple(sections[5])) if first is not None else None)
     resolved = [*head, [_as_literal(token) for token in sections[5]]]
     if all(isinstance(token, str) for section in head for token in section):
         # Nothing in the first five parts can stretch, so comparing the whole text is comparing part by part.
@@ -195,7 +220,7 @@ def _any_resource(patterns: Sequence[_Pattern], *, is_negated: bool, when_unset:
         return lambda _resource, _parts, _context: not is_negated
     wholes = [pattern.whole for pattern in patterns if pattern.whole]
     in_parts = [pattern.parts for pattern in patterns if pattern.parts]
-    dynamic = [pattern.tokens for pattern in patterns if pattern.tokens]
+    dynamic = [pattern.dynamic for pattern in patterns if pattern.dynamic]
     if len(wholes) == 1 and not in_parts and not dynamic and not is_negated:
         only = wholes[0]
         return lambda resource, _parts, _context: only(resource)
@@ -210,7 +235,7 @@ def _any_resource(patterns: Sequence[_Pattern], *, is_negated: bool, when_unset:
             if test(parts):
                 return not is_negated
         if dynamic:
-            found = _any_dynamic(dynamic, parts, context())
+            found = _any_dynamic(dynamic, parts, context, is_negated=is_negated)
             return when_unset if found is None else found is not is_negated
         return is_negated
 
@@ -218,16 +243,20 @@ def _any_resource(patterns: Sequence[_Pattern], *, is_negated: bool, when_unset:
 
 
 def _any_dynamic(
-    dynamic: Sequence[tuple[Token, ...]], parts: Sequence[str], context: Context
+    dynamic: Sequence[_Dynamic], parts: Sequence[str], context: Callable[[], Context], *, is_negated: bool
 ) -> bool | None:
-    """Whether one matches; None when none does and one has a variable without a value."""
+    """Whether one matches; None when none does and one has a variable without a value.
+
+    To a NotResource such a variable matters also in a pattern that could not match.
+    """
     answer: bool | None = False
-    for tokens in dynamic:
-        resolved = resolve(tokens, context)
+    for head, tail in dynamic:
+        is_here = head(parts)
+        if not is_here and not is_negated:
+            continue
+        resolved = resolve(tail, context())
         if resolved is None:
             answer = None
-            continue
-        test = compile_arn(resolved)
-        if test is not None and test(parts):
+        elif is_here and compile_glob(resolved)(parts[5]):
             return True
     return answer
