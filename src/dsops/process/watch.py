@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from time import monotonic
-from types import FrameType
-from typing import Any, Self
+from typing import Protocol, Self
 
 from dsops.errors import CommandTimedOut
 from dsops.process import SHELL, start_failure
+from dsops.process.signals import Signals
+from dsops.process.terminal import SharedTerminal, Terminal
 
 GRACE_SECONDS = 10.0
 """How long a group that was asked to end may take, before it is killed: what `docker stop` gives, too."""
@@ -24,10 +24,46 @@ GRACE_SECONDS = 10.0
 _POLL_SECONDS = 0.02
 """How often a group is looked at while it ends: the death of somebody else's child gives no sign."""
 
-_FORWARDED = (
-    signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT,
-    signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT,
-)  # fmt: skip
+
+class Attendant(Protocol):
+    """Something that goes on beside the command, in the loop that watches it; it never blocks that loop."""
+
+    def readers(self) -> Iterable[int]:
+        """Descriptors that it waits to read from."""
+
+    def writers(self) -> Iterable[int]:
+        """Descriptors that it waits to write to."""
+
+    def seconds(self) -> float | None:
+        """How long it can wait for its turn though none of them is ready; None: for ever."""
+
+    def turn(self, ready: Collection[int]) -> None:
+        """Does what can be done at once."""
+
+    def end(self) -> None:
+        """Comes to its end: the command is gone, or was never started."""
+
+
+class Start(Protocol):
+    """How a command begins its life."""
+
+    def spawn(self, command: str, arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> int:
+        """The process id of the command, which leads a group of its own; raises CommandNotExecutable."""
+
+    def terminal(self, pid: int) -> Terminal:
+        """What that command has of our terminal."""
+
+
+class PlainStart:
+    """The command gets our own streams, and our terminal when it may have it."""
+
+    def spawn(self, command: str, arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> int:
+        """Starts it with the signal dispositions that `replace` gives."""
+        return spawn(command, arguments, environment)
+
+    def terminal(self, pid: int) -> Terminal:
+        """Ours, shared."""
+        return SharedTerminal(pid)
 
 
 def watch(
@@ -37,136 +73,83 @@ def watch(
     *,
     timeout_seconds: float | None,
     grace_seconds: float = GRACE_SECONDS,
+    start: Start | None = None,
+    attendants: Sequence[Attendant] = (),
 ) -> int:
     """The command's exit code, or 128 + n when signal n ended it.
 
     A Ctrl-C that ends the command on a terminal ends this process, too, by the signal itself. Raises
     CommandTimedOut when it ran longer than `timeout_seconds`: by then its whole process group is gone,
     first asked by SIGTERM, after `grace_seconds` by SIGKILL. Raises CommandNotExecutable when it could not
-    be started.
+    be started. The attendants have ended by then, in every case.
     """
-    with _Signals() as signals:
-        pid = _spawn(command, arguments, environment)
-        terminal = _Terminal(pid)
+    start = start or PlainStart()
+    with _Ending(attendants) as ending, Signals() as signals:
+        pid = start.spawn(command, arguments, environment)
+        terminal = start.terminal(pid)
         try:
-            return _Watch(pid, terminal, signals, arguments[0]).run(timeout_seconds, grace_seconds)
+            return _Watch(pid, terminal, signals, ending, arguments[0]).run(timeout_seconds, grace_seconds)
         finally:
             terminal.close()
 
 
-def _spawn(command: str, arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> int:
-    """Starts the command in a group of its own, with the signal dispositions that `replace` gives."""
+def spawn(
+    command: str,
+    arguments: Sequence[str],
+    environment: Mapping[bytes, bytes],
+    *,
+    streams: Mapping[int, int] | None = None,
+) -> int:
+    """Starts the command in a group of its own, with the signal dispositions that `replace` gives.
+
+    `streams` are descriptors of ours that it gets under another number: `{1: a pipe}`.
+    """
     words = tuple(arguments)
     defaults = [signal.SIGPIPE, signal.SIGXFSZ]
+    moves = [(os.POSIX_SPAWN_DUP2, ours, its) for its, ours in (streams or {}).items()]
     try:
         try:
-            return os.posix_spawn(command, words, environment, setpgroup=0, setsigdef=defaults)
+            return os.posix_spawn(
+                command, words, environment, setpgroup=0, setsigdef=defaults, file_actions=moves
+            )
         except OSError as error:
             if error.errno != errno.ENOEXEC:
                 raise
             words = (SHELL, command, *arguments[1:])
-            return os.posix_spawn(SHELL, words, environment, setpgroup=0, setsigdef=defaults)
+            return os.posix_spawn(SHELL, words, environment, setpgroup=0, setsigdef=defaults, file_actions=moves)
     except OSError as error:
         raise start_failure(command, environment, error) from error
 
 
-class _Signals:
-    """The signals that come in while the command runs, as something that can be waited for.
+class _Ending:
+    """The attendants, which end once: before the Ctrl-C that ends us, or when all is over."""
 
-    Those that this process was told to ignore (`nohup`) stay ignored, here and in the command.
-    """
+    def __init__(self, attendants: Sequence[Attendant]) -> None:
+        self.attendants = attendants
+        self._is_over = False
 
     def __enter__(self) -> Self:
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._reader, False)
-        os.set_blocking(self._writer, False)
-        self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        self._handlers: dict[signal.Signals, Any] = {}  # what signal.signal gives is what it takes
-        for number in (*_FORWARDED, signal.SIGCHLD):
-            # Where children are ignored, the system reaps them itself and their codes are lost.
-            if number == signal.SIGCHLD or signal.getsignal(number) != signal.SIG_IGN:
-                self._handlers[number] = signal.signal(number, _note)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(self._wakeup)
-        os.close(self._reader)
-        os.close(self._writer)
+        self.now()
 
-    def wait(self, seconds: float | None) -> bytes:
-        """The numbers of the signals that came, as soon as one does; empty when the time is over first."""
-        ready, _, _ = select.select([self._reader], [], [], seconds)
-        return os.read(self._reader, 4096) if ready else b""
-
-
-def _note(_number: int, _frame: FrameType | None) -> None:
-    """Lets the signal's number go through the wake-up descriptor, which needs a handler."""
-
-
-class _Terminal:
-    """The controlling terminal, which one process group at a time may read; nothing when there is none."""
-
-    def __init__(self, group: int) -> None:
-        self._group = group
-        try:
-            self._descriptor = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-        except OSError:
-            self._descriptor = -1
-        # With a pipe on one side another program of our group may read the terminal (`dsops exec ... |
-        # less`): then the command gets it only when it asks.
-        if all(os.isatty(descriptor) for descriptor in (0, 1, 2)):
-            self.give()
-
-    @property
-    def exists(self) -> bool:
-        return self._descriptor >= 0
-
-    @property
-    def is_given(self) -> bool:
-        """Whether the command's group has it: what is typed, Ctrl-C too, goes there and not to us."""
-        return self._holder() == self._group
-
-    def give(self) -> bool:
-        """Lets the command's group have it, if it is ours to give."""
-        return self._holder() == os.getpgrp() and self._hand_to(self._group)
-
-    def take_back(self) -> None:
-        """Lets our own group have it again, if the command's had it."""
-        if self.is_given:
-            self._hand_to(os.getpgrp())
-
-    def close(self) -> None:
-        if self.exists:
-            self.take_back()
-            os.close(self._descriptor)
-
-    def _holder(self) -> int:
-        try:
-            return os.tcgetpgrp(self._descriptor) if self.exists else -1
-        except OSError:
-            return -1
-
-    def _hand_to(self, group: int) -> bool:
-        # From the background the call stops the caller unless SIGTTOU is blocked (POSIX, tcsetpgrp).
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTOU])
-        try:
-            os.tcsetpgrp(self._descriptor, group)
-        except OSError:
-            return False
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        return True
+    def now(self) -> None:
+        """Lets all of them come to their end."""
+        if not self._is_over:
+            self._is_over = True
+            for attendant in self.attendants:
+                attendant.end()
 
 
 class _Watch:
     """One run of the command."""
 
-    def __init__(self, pid: int, terminal: _Terminal, signals: _Signals, name: str) -> None:
+    def __init__(self, pid: int, terminal: Terminal, signals: Signals, ending: _Ending, name: str) -> None:
         self._pid = pid
         self._terminal = terminal
         self._signals = signals
+        self._ending = ending
         self._name = name
         self._code: int | None = None
 
@@ -181,7 +164,16 @@ class _Watch:
 
     def _turn(self, seconds: float | None) -> None:
         """Waits for the next signal, but not longer than that; passes it on, and looks how the command is."""
-        for number in self._signals.wait(seconds):
+        attendants = self._ending.attendants
+        waits = [wait for wait in (seconds, *[each.seconds() for each in attendants]) if wait is not None]
+        woken = self._signals.wait(
+            max(0.0, min(waits)) if waits else None,
+            [descriptor for each in attendants for descriptor in each.readers()],
+            [descriptor for each in attendants for descriptor in each.writers()],
+        )
+        for each in attendants:
+            each.turn(woken.ready)
+        for number in woken.signals:
             if number != signal.SIGCHLD:
                 self._send(number)
         while self._code is None:
@@ -219,6 +211,7 @@ class _Watch:
         The rest of our job would have had the signal from the terminal, had that not been given away.
         """
         was_given = self._terminal.is_given
+        self._ending.now()
         self._terminal.close()
         signal.signal(number, signal.SIG_DFL)
         if was_given:

@@ -1,0 +1,70 @@
+"""The signals that come in while a command runs, as something that can be waited for beside everything else."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from collections.abc import Iterable
+from types import FrameType
+from typing import Any, NamedTuple, Self
+
+FORWARDED = (
+    signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT,
+    signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT,
+)  # fmt: skip
+
+
+class Woken(NamedTuple):
+    """What a wait ended with; nothing at all when its time was over first."""
+
+    signals: bytes
+    """Their numbers, in order."""
+    ready: frozenset[int]
+    """Descriptors that can be read or written, or have failed."""
+
+
+class Signals:
+    """Catches what a command has to get, and the end of children, for the length of a `with` block.
+
+    Those that this process was told to ignore (`nohup`) stay ignored, here and in the command.
+    """
+
+    def __enter__(self) -> Self:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._writer, False)
+        self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        self._handlers: dict[signal.Signals, Any] = {}  # what signal.signal gives is what it takes
+        for number in (*FORWARDED, signal.SIGCHLD):
+            # Where children are ignored, the system reaps them itself and their codes are lost.
+            if number == signal.SIGCHLD or signal.getsignal(number) != signal.SIG_IGN:
+                self._handlers[number] = signal.signal(number, _note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup)
+        os.close(self._reader)
+        os.close(self._writer)
+
+    def wait(self, seconds: float | None, readers: Iterable[int] = (), writers: Iterable[int] = ()) -> Woken:
+        """Waits for the first signal or descriptor, but not longer than that."""
+        # Not select(): a process that was given a thousand descriptors has ours above its limit.
+        poll = select.poll()
+        wishes = {self._reader: select.POLLIN}
+        for descriptor in readers:
+            wishes[descriptor] = wishes.get(descriptor, 0) | select.POLLIN
+        for descriptor in writers:
+            wishes[descriptor] = wishes.get(descriptor, 0) | select.POLLOUT
+        for descriptor, wish in wishes.items():
+            poll.register(descriptor, wish)
+        # Rounded up: a wait of half a millisecond must not become a busy loop.
+        found = {descriptor for descriptor, _ in poll.poll(None if seconds is None else int(seconds * 1000) + 1)}
+        signals = os.read(self._reader, 4096) if self._reader in found else b""
+        return Woken(signals, frozenset(found - {self._reader}))
+
+
+def _note(_number: int, _frame: FrameType | None) -> None:
+    """Lets the signal's number go through the wake-up descriptor, which needs a handler."""
