@@ -152,6 +152,29 @@ async def gather(*works: Work[T]) -> list[T]:
     return results
 
 
+class Once(Generic[T]):
+    """Work whose result, or error, is shared by all who ask for it; the first one starts it."""
+
+    def __init__(self, work: Callable[[], Work[T]]) -> None:
+        self._work = work
+        self._task: Task[T] | None = None
+        self._is_started = False
+
+    async def get(self) -> T:
+        """The result."""
+        if not self._is_started:
+            self._is_started = True
+            self._task = await spawn(self._work())
+        while self._task is None:
+            # Somebody else is just starting it: that takes one turn of the loop.
+            await pause(0)
+        return await self._task
+
+    def peek(self) -> T | None:
+        """The result, where there is one already."""
+        return None if self._task is None else self._task.result
+
+
 def run(
     work: Work[T],
     driver: Driver,

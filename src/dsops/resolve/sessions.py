@@ -12,35 +12,12 @@ from dsops.errors import CredentialsExpired, CredentialsInvalid, DsopsError, Lim
 from dsops.plan import Fingerprint, Plan, Step, ambient_fingerprint, chained_too_long
 from dsops.runtime import Event, Runtime
 from dsops.secret import Secret
-from dsops.startup import Generic, TypeVar
+from dsops.startup import TypeVar
 from dsops.stores import credential_store, find_store
 from dsops.stores.interface import Context
-from dsops.tasks import Task, Work, blocking, pause, spawn
+from dsops.tasks import Once, Work, blocking
 
 T = TypeVar("T")
-
-
-class Once(Generic[T]):
-    """Work whose result, or error, is shared by all who ask for it; the first one starts it."""
-
-    def __init__(self, work: Callable[[], Work[T]]) -> None:
-        self._work = work
-        self._task: Task[T] | None = None
-        self._is_started = False
-
-    async def get(self) -> T:
-        """The result."""
-        if not self._is_started:
-            self._is_started = True
-            self._task = await spawn(self._work())
-        while self._task is None:
-            # Somebody else is just starting it: that takes one turn of the loop.
-            await pause(0)
-        return await self._task
-
-    def peek(self) -> T | None:
-        """The result, where there is one already."""
-        return None if self._task is None else self._task.result
 
 
 class Sessions:

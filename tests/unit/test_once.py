@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dsops.errors import DsopsError
-from dsops.resolve.sessions import Once
-from dsops.tasks import pause, settle
+from dsops.tasks import Once, pause, settle
 from tests.loop import Time
 
 
