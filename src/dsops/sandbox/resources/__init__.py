@@ -1,0 +1,68 @@
+"""Operation and parameters -> what has to be allowed: actions, ARNs, the condition keys of the operation.
+
+From AWS's service authorization reference. Where an operation's resource isn't known here it is `*`, so that only a
+policy that says `*` allows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from dsops.sandbox.authorize import Question
+from dsops.sandbox.caller import Caller
+from dsops.sandbox.context import Context
+from dsops.sandbox.estate import Estate
+from dsops.sandbox.resources.dynamodb import DynamoDbResources
+from dsops.sandbox.resources.given import Asks, Parameters
+from dsops.sandbox.resources.iam import IamResources
+from dsops.sandbox.resources.kms import KmsResources
+from dsops.sandbox.resources.listed import ListedResources
+from dsops.sandbox.resources.parameters import ParameterResources
+from dsops.sandbox.resources.passing import passed_roles
+from dsops.sandbox.resources.s3 import S3Resources
+from dsops.sandbox.resources.secrets import SecretResources
+from dsops.sandbox.resources.sns import SnsResources
+from dsops.sandbox.resources.sqs import SqsResources
+from dsops.sandbox.vault import Vault
+from dsops.sandbox.world import World
+
+__all__ = ["Resources"]
+
+
+class Resources:
+    """What each operation is about, in one world."""
+
+    def __init__(self, world: World, vault: Vault) -> None:
+        estate = Estate(world)
+        self._secrets = SecretResources(vault)
+        kms = KmsResources(estate)
+        dynamodb = DynamoDbResources(estate)
+        self._known: Mapping[str, Asks] = {
+            "dynamodb": dynamodb,
+            "dynamodbstreams": dynamodb,
+            "iam": IamResources(world),
+            "kms": kms,
+            "s3": S3Resources(estate, kms),
+            "secretsmanager": self._secrets,
+            "sns": SnsResources(estate),
+            "sqs": SqsResources(estate),
+            "ssm": ParameterResources(vault, self._secrets),
+        }
+        self._listed = ListedResources(estate)
+
+    def questions(self, service: str, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+        """Everything that must be allowed for the operation to be done; the first is about what it is done to.
+
+        The account of that first one is where it is done.
+        """
+        known = self._known.get(service)
+        if known is None:
+            yield from self._listed.questions(service, operation, parameters, caller)
+        else:
+            yield from known.questions(operation, parameters, caller)
+        if service != "iam":
+            yield from passed_roles(service, operation, parameters, caller)
+
+    def of_secret(self, action: str, secret_id: str, caller: Caller, context: Context) -> Question:
+        """The question about one secret, whether it exists or not."""
+        return self._secrets.of_secret(action, secret_id, caller, context)

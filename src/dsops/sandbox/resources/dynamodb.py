@@ -1,0 +1,167 @@
+"""What each operation of DynamoDB is about: tables and their indexes, streams, backups; also several in one call.
+
+The same actions allow DynamoDB Streams, which is a service of its own in the models.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from dsops.arn import parse_arn
+from dsops.sandbox.authorize import Question
+from dsops.sandbox.backends import PolicyText
+from dsops.sandbox.caller import Caller
+from dsops.sandbox.context import Context, request_tags, tag_keys
+from dsops.sandbox.estate import Estate
+from dsops.sandbox.resources.expressions import attributes, leading_keys
+from dsops.sandbox.resources.given import Parameters, inside, key_if_given, listed_tags, many, shown, text, texts
+from dsops.sandbox.resources.partiql import ACTIONS, fixes, read_statement
+from dsops.sandbox.vault import Place
+
+_ARNS: Final = ("BackupArn", "ExportArn", "ImportArn", "StreamArn", "ResourceArn", "TableArn", "SourceTableArn")
+_TABLES: Final = ("TableName", "SourceTableName", "TargetTableName")
+_TRANSACTED: Final[Mapping[str, str]] = {
+    "ConditionCheck": "ConditionCheckItem", "Delete": "DeleteItem", "Get": "GetItem", "Put": "PutItem",
+    "Update": "UpdateItem",
+}  # fmt: skip
+"""Kind of an item of a transaction -> its action: a transaction has none of its own."""
+_TABLE: Final = re.compile(r"table/([A-Za-z0-9_.-]+)")
+
+
+class DynamoDbResources:
+    """DynamoDB of one world."""
+
+    def __init__(self, estate: Estate) -> None:
+        self._estate = estate
+
+    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+        """What has to be allowed for an operation of DynamoDB."""
+        if operation in {"BatchGetItem", "BatchWriteItem"}:
+            yield from self._batch(operation, inside(parameters, "RequestItems"), caller, _common(parameters))
+        elif operation in {"TransactGetItems", "TransactWriteItems"}:
+            yield from self._transaction(operation, parameters, caller)
+        elif operation in {"ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"}:
+            statements = many(parameters, "TransactStatements") or many(parameters, "Statements") or (parameters,)
+            for statement in statements:
+                yield from self._statement(operation, text(statement, "Statement"), caller)
+        else:
+            yield from self._named(operation, parameters, caller)
+
+    def _named(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+        """The tables and other things that the parameters name, each; everything when they name none."""
+        context = _common(parameters)
+        index = text(parameters, "IndexName")
+        new = inside(parameters, "TableCreationParameters")
+        tables = [text(parameters, name) for name in _TABLES if name in parameters]
+        tables += [text(new, "TableName")] if "TableName" in new else []
+        for table in tables:
+            question = self._of_table(operation, table, caller, context, index)
+            yield _with_items(question, parameters, self._partition_key(question, caller, index))
+        others = [text(parameters, name) for name in _ARNS if name in parameters]
+        if "GlobalTableName" in parameters:
+            name = text(parameters, "GlobalTableName")
+            others.append(f"arn:{caller.partition}:dynamodb::{caller.account}:global-table/{name}")
+        if "ShardIterator" in parameters:
+            # `STREAM|VERSION|POSITION`.
+            others.append(text(parameters, "ShardIterator").partition("|")[0])
+        for arn in others:
+            yield self._of_arn(operation, arn, caller, context)
+        if not tables and not others:
+            yield Question(f"dynamodb:{operation}", "*", caller.account, context)
+        if operation == "CreateTable":
+            for name, action in (("Tags", "TagResource"), ("ResourcePolicy", "PutResourcePolicy")):
+                if parameters.get(name):
+                    yield self._of_table(action, tables[0], caller, context)
+
+    def _batch(self, operation: str, items: Parameters, caller: Caller, context: Context) -> Iterator[Question]:
+        for table in items:
+            question = self._of_table(operation, table, caller, context)
+            key = self._partition_key(question, caller, "")
+            if operation == "BatchGetItem":
+                wanted = inside(items, table)
+                keys = many(wanted, "Keys")
+                named = attributes({**wanted, "Keys": None}, keys)
+            else:
+                writes = many(items, table)
+                keys = [
+                    inside(inside(each, "PutRequest"), "Item") or inside(inside(each, "DeleteRequest"), "Key")
+                    for each in writes
+                ]
+                named = attributes({}, keys)
+            yield question._replace(context={**question.context, **leading_keys({}, keys, key), **named})
+
+    def _transaction(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+        context: Context = {**_common(parameters), "dynamodb:EnclosingOperation": (operation,)}
+        for item in many(parameters, "TransactItems"):
+            for kind, action in _TRANSACTED.items():
+                if kind in item:
+                    inner = inside(item, kind)
+                    question = self._of_table(action, text(inner, "TableName"), caller, context)
+                    yield _with_items(question, inner, self._partition_key(question, caller, ""))
+
+    def _statement(self, operation: str, written: str, caller: Caller) -> Iterator[Question]:
+        context: Context = {"dynamodb:EnclosingOperation": (operation,)} if operation == "ExecuteTransaction" else {}
+        statement = read_statement(written)
+        if statement is None:
+            for action in ACTIONS:
+                yield Question(f"dynamodb:{action}", "*", caller.account, context)
+            return
+        question = self._of_table(statement.action, statement.table, caller, context, statement.secondary_index)
+        if statement.action == "PartiQLSelect":
+            key = self._partition_key(question, caller, statement.secondary_index)
+            is_full: Context = {"dynamodb:FullTableScan": (shown(not (key and fixes(statement, key))),)}
+            question = question._replace(context={**question.context, **is_full})
+        yield question
+
+    def _of_table(self, action: str, table: str, caller: Caller, context: Context, index: str = "") -> Question:
+        """The question about a table by its name or ARN, or about an index of it."""
+        arn = table
+        if not table.startswith("arn:"):
+            arn = f"arn:{caller.partition}:dynamodb:{caller.region}:{caller.account}:table/{table}"
+        question = self._of_arn(action, arn, caller, context)
+        return question._replace(resource=f"{question.resource}/index/{index}") if index else question
+
+    def _of_arn(self, action: str, arn: str, caller: Caller, context: Context) -> Question:
+        """The question about anything that has an ARN; the policy is a stream's own, else its table's."""
+        parts = parse_arn(arn)
+        if parts is None or parts.service != "dynamodb":
+            return Question(f"dynamodb:{action}", "*", caller.account, context)
+        found = _TABLE.match(parts.resource)
+        place = Place(parts.account, parts.region)
+        table = None if found is None else self._estate.table(place, found[1])
+        if found is None or table is None:
+            return Question(f"dynamodb:{action}", arn, parts.account, context)
+        # Indexes have their table's policy, streams one of their own.
+        carrier = str(parts._replace(resource=found[0])) if "/stream/" not in parts.resource else arn
+        policy: PolicyText | None = self._estate.table_policy(place, carrier)
+        own = tag_keys(("aws:ResourceTag",), table.tags)
+        return Question(f"dynamodb:{action}", arn, parts.account, context | own, policy)
+
+    def _partition_key(self, question: Question, caller: Caller, index: str) -> str:
+        """Of the table or index that a question is about; "" for one that does not exist."""
+        parts = parse_arn(question.resource)
+        found = None if parts is None else _TABLE.match(parts.resource)
+        if parts is None or found is None:
+            return ""
+        table = self._estate.table(Place(parts.account, caller.region), found[1])
+        if table is None:
+            return ""
+        return table.index_keys.get(index, "") if index else table.partition_key
+
+
+def _with_items(question: Question, parameters: Parameters, key: str) -> Question:
+    """With the condition keys of an item's key and attributes."""
+    items = [each for each in (inside(parameters, "Key"), inside(parameters, "Item")) if each]
+    context = {**question.context, **leading_keys(parameters, items, key), **attributes(parameters, items)}
+    return question._replace(context=context)
+
+
+def _common(parameters: Parameters) -> Context:
+    context: Context = request_tags(listed_tags(parameters.get("Tags")))
+    if "TagKeys" in parameters:
+        context["aws:TagKeys"] = texts(parameters, "TagKeys")
+    for name in ("ReturnConsumedCapacity", "ReturnValues", "Select"):
+        context |= key_if_given(f"dynamodb:{name}", parameters, name)
+    return context

@@ -1,0 +1,71 @@
+"""DynamoDB's expressions, as far as condition keys need them: attributes that are named, values of the partition key.
+
+Amazon DynamoDB Developer Guide, "Using IAM policy conditions for fine-grained access control".
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from dsops.sandbox.context import Context
+from dsops.sandbox.resources.given import Parameters, inside, many, text, texts
+
+_EXPRESSIONS: Final = (
+    "ProjectionExpression", "ConditionExpression", "FilterExpression", "KeyConditionExpression", "UpdateExpression"
+)  # fmt: skip
+# A name at the top: what follows a dot is inside an attribute, what follows a colon is a value.
+_NAME: Final = re.compile(r"(?<![:\w.#-])#?[A-Za-z_][A-Za-z0-9_]*")
+_EQUALITY: Final = re.compile(r"(#?[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(:[A-Za-z0-9_]+)")
+_WORDS: Final = frozenset({
+    "set", "remove", "add", "delete", "and", "or", "not", "between", "in", "attribute_exists", "attribute_not_exists",
+    "attribute_type", "begins_with", "contains", "size", "if_not_exists", "list_append",
+})  # fmt: skip
+_OLD_FORMS: Final = ("AttributeUpdates", "Expected", "KeyConditions", "QueryFilter", "ScanFilter")
+"""Maps whose keys are attributes."""
+
+
+def attributes(parameters: Parameters, items: Iterable[Parameters]) -> Context:
+    """`dynamodb:Attributes`: every attribute that the request names; nothing when it names none."""
+    named = dict.fromkeys(name for item in items for name in item)
+    for form in _OLD_FORMS:
+        named |= dict.fromkeys(inside(parameters, form))
+    named |= dict.fromkeys(texts(parameters, "AttributesToGet"))
+    for expression in _EXPRESSIONS:
+        named |= dict.fromkeys(_in_expression(text(parameters, expression), parameters))
+    return {"dynamodb:Attributes": tuple(named)} if named else {}
+
+
+def leading_keys(parameters: Parameters, items: Iterable[Parameters], partition_key: str) -> Context:
+    """`dynamodb:LeadingKeys`: the values of the partition key; nothing when there are none, as in a Scan."""
+    if not partition_key:
+        return {}
+    values = [_plain(item[partition_key]) for item in items if partition_key in item]
+    condition = inside(inside(parameters, "KeyConditions"), partition_key)
+    if text(condition, "ComparisonOperator") == "EQ":
+        values += [_plain(value) for value in many(condition, "AttributeValueList")]
+    given = inside(parameters, "ExpressionAttributeValues")
+    for name, value in _EQUALITY.findall(text(parameters, "KeyConditionExpression")):
+        if _real(name, parameters) == partition_key and value in given:
+            values.append(_plain(given[value]))
+    return {"dynamodb:LeadingKeys": tuple(values)} if values else {}
+
+
+def _in_expression(expression: str, parameters: Parameters) -> Iterator[str]:
+    for name in _NAME.findall(expression):
+        if name.lower() not in _WORDS:
+            yield _real(name, parameters)
+
+
+def _real(name: str, parameters: Parameters) -> str:
+    """What a placeholder such as `#p` stands for."""
+    return text(inside(parameters, "ExpressionAttributeNames"), name) or name if name.startswith("#") else name
+
+
+def _plain(value: object) -> str:
+    """A typed value such as `{"S": "x"}` as text."""
+    for plain in value.values() if isinstance(value, dict) else (value,):
+        return base64.b64encode(plain).decode() if isinstance(plain, bytes) else str(plain)
+    return ""

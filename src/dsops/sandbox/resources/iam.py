@@ -1,0 +1,103 @@
+"""What each operation of IAM is about: the user, role, group or policy, with its path, tags and boundary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from dsops.sandbox.authorize import Question
+from dsops.sandbox.caller import Caller
+from dsops.sandbox.context import Context, request_tags, tag_keys
+from dsops.sandbox.resources.given import Parameters, listed_tags
+from dsops.sandbox.world import World
+
+
+class IamResources:
+    """IAM of one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+        """What has to be allowed for an operation of IAM."""
+        context: Context = dict(request_tags(listed_tags(parameters.get("Tags"))))
+        if "PolicyArn" in parameters and operation.startswith(("Attach", "Detach")):
+            context["iam:PolicyARN"] = (str(parameters["PolicyArn"]),)
+        boundary, tags = self._iam_state(operation, parameters, caller)
+        if boundary:
+            context["iam:PermissionsBoundary"] = (boundary,)
+        context |= tag_keys(("aws:ResourceTag", "iam:ResourceTag"), tags)
+        resource = self._iam_arn(operation, parameters, caller)
+        yield Question(f"iam:{operation}", resource, caller.account, context)
+        if parameters.get("Tags") and operation in _IAM_TAGGED:
+            yield Question(f"iam:{_IAM_TAGGED[operation]}", resource, caller.account, context)
+
+    def _iam_state(
+        self, operation: str, parameters: Parameters, caller: Caller
+    ) -> tuple[str, Sequence[tuple[str, str]]]:
+        """The boundary that is passed, or is in force on the user or role, and the tags of that user or role."""
+        boundary = str(parameters.get("PermissionsBoundary", ""))
+        if operation.startswith("Create"):
+            return boundary, ()
+        role = self._world.role_named(caller.account, str(parameters.get("RoleName", "")))
+        user = self._world.user_named(caller.account, str(parameters.get("UserName", "")))
+        if role is not None:
+            held = self._world.grants_of_role(role).boundary
+            return boundary or ("" if held is None else held.name), role.tags
+        if user is not None:
+            held = self._world.grants_of_user(user).boundary
+            return boundary or ("" if held is None else held.name), user.tags
+        return boundary, ()
+
+    def _iam_arn(self, operation: str, parameters: Parameters, caller: Caller) -> str:
+        """The ARN, with the path that its owner has; without a path for one that does not exist (measured)."""
+        is_new = operation.startswith("Create")
+        path = str(parameters.get("Path", "/")) if is_new else "/"
+        prefix = f"arn:{caller.partition}:iam::{caller.account}:"
+        for name, kind in _IAM_OWNERS.items():
+            if name in parameters:
+                value = str(parameters[name])
+                found = "" if is_new and name != "UserName" else self._existing_arn(kind, value, caller)
+                return found or f"{prefix}{kind}{path}{value}"
+        for name in _IAM_ARNS:
+            if name in parameters:
+                return str(parameters[name])
+        if operation in _IAM_NEW:
+            name, kind = _IAM_NEW[operation]
+            return f"{prefix}{kind}{path}{str(parameters[name]).removeprefix('https://')}"
+        if operation in _ABOUT_ONESELF and caller.user is not None:
+            return caller.user.arn
+        return "*"
+
+    def _existing_arn(self, kind: str, name: str, caller: Caller) -> str:
+        if kind == "role":
+            role = self._world.role_named(caller.account, name)
+            return "" if role is None else role.arn
+        if kind == "user":
+            user = self._world.user_named(caller.account, name)
+            return "" if user is None else user.arn
+        return ""
+
+
+# Of several the first one is what the operation is about: AddUserToGroup the group, AttachRolePolicy the role.
+_IAM_OWNERS = {"InstanceProfileName": "instance-profile", "GroupName": "group", "RoleName": "role", "UserName": "user"}
+"""Parameter -> kind of resource, in order."""
+_IAM_NEW = {
+    "CreatePolicy": ("PolicyName", "policy"),
+    "CreateVirtualMFADevice": ("VirtualMFADeviceName", "mfa"),
+    "CreateSAMLProvider": ("Name", "saml-provider"),
+    "CreateOpenIDConnectProvider": ("Url", "oidc-provider"),
+    "CreateServiceLinkedRole": ("AWSServiceName", "role/aws-service-role"),
+}
+"""Operation -> the parameter that names what it makes, and its kind."""
+_IAM_TAGGED = {
+    "CreateRole": "TagRole", "CreateUser": "TagUser", "CreatePolicy": "TagPolicy",
+    "CreateInstanceProfile": "TagInstanceProfile", "CreateOpenIDConnectProvider": "TagOpenIDConnectProvider",
+    "CreateVirtualMFADevice": "TagMFADevice", "CreateSAMLProvider": "TagSAMLProvider",
+}  # fmt: skip
+"""Operation -> the action that must be allowed as well when it passes tags."""
+_ABOUT_ONESELF = frozenset(
+    {"GetUser", "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey", "ChangePassword",
+     "ListMFADevices"}
+)  # fmt: skip
+# Where these are given they are the resource, unless a user, group or role is named too.
+_IAM_ARNS = ("SAMLProviderArn", "OpenIDConnectProviderArn", "PolicyArn", "SerialNumber")

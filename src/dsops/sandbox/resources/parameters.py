@@ -1,0 +1,76 @@
+"""What each operation of Parameter Store is about: parameters by name, a path, the secrets behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+from dsops.arn import parse_arn
+from dsops.sandbox.authorize import Question
+from dsops.sandbox.caller import Caller
+from dsops.sandbox.context import Context, request_tags, tag_keys
+from dsops.sandbox.resources.given import Parameters, listed_tags
+from dsops.sandbox.resources.secrets import SecretResources
+from dsops.sandbox.vault import Place, Vault
+
+
+class ParameterResources:
+    """Parameter Store of one world."""
+
+    def __init__(self, vault: Vault, secrets: SecretResources) -> None:
+        self._vault = vault
+        self._secrets = secrets
+
+    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+        """What has to be allowed for an operation of Parameter Store."""
+        action = f"ssm:{operation}"
+        names = _parameter_names(operation, parameters)
+        context: Context = dict(request_tags(listed_tags(parameters.get("Tags"))))
+        for flag in ("Overwrite", "Recursive"):
+            if flag in parameters:
+                context[f"ssm:{flag}"] = (str(parameters[flag]).lower(),)
+        if operation == "DescribeParameters":
+            yield Question(action, self._parameter_arn("*", caller, kind=""), caller.account, context)
+        elif not names:
+            yield Question(action, "*", caller.account, context)
+        for name in names:
+            yield self._of_parameter(action, name, caller, context)
+            if operation == "PutParameter" and parameters.get("Tags"):
+                yield self._of_parameter("ssm:AddTagsToResource", name, caller, context)
+            if name.startswith(_SECRETS_BEHIND_SSM):
+                secret_id = name.removeprefix(_SECRETS_BEHIND_SSM)
+                yield self._secrets.of_secret("secretsmanager:GetSecretValue", secret_id, caller, {})
+
+    def _of_parameter(self, action: str, name: str, caller: Caller, context: Context) -> Question:
+        arn = parse_arn(name)
+        if arn is not None and arn.service == "ssm":
+            # A parameter has no policy of its own here, so another account's is never allowed.
+            return Question(action, name, arn.account, context)
+        bare = name.partition(":")[0]
+        place = Place(caller.account, caller.region)
+        own = tag_keys(("aws:ResourceTag", "ssm:resourceTag"), self._vault.parameter_tags(place, bare))
+        return Question(action, self._parameter_arn(bare.removeprefix("/"), caller), caller.account, context | own)
+
+    def _parameter_arn(self, name: str, caller: Caller, kind: str = "parameter/") -> str:
+        return f"arn:{caller.partition}:ssm:{caller.region}:{caller.account}:{kind}{name}"
+
+
+_SECRETS_BEHIND_SSM = "/aws/reference/secretsmanager/"
+_SINGLE_NAMES = frozenset(
+    {"GetParameter", "GetParameterHistory", "PutParameter", "DeleteParameter", "LabelParameterVersion",
+     "UnlabelParameterVersion"}
+)  # fmt: skip
+_MANY_NAMES = frozenset({"GetParameters", "DeleteParameters"})
+_TAGGING = frozenset({"AddTagsToResource", "RemoveTagsFromResource", "ListTagsForResource"})
+
+
+def _parameter_names(operation: str, parameters: Parameters) -> Sequence[str]:
+    if operation in _SINGLE_NAMES:
+        return (str(parameters["Name"]),)
+    if operation in _MANY_NAMES:
+        return cast("Sequence[str]", parameters["Names"])
+    if operation == "GetParametersByPath":
+        return (str(parameters["Path"]),)
+    if operation in _TAGGING and parameters.get("ResourceType") == "Parameter":
+        return (str(parameters["ResourceId"]),)
+    return ()

@@ -1,0 +1,56 @@
+"""Roles that a call hands to a service: each needs `iam:PassRole`.
+
+IAM User Guide, "Grant a user permissions to pass a role to an AWS service". Which calls hand one over no data says; a
+parameter that is called a role and has a role's ARN is taken for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from dsops.arn import parse_arn
+from dsops.sandbox.authorize import Question
+from dsops.sandbox.caller import Caller
+from dsops.sandbox.resources.given import Parameters
+
+_READING: Final = ("Describe", "Get", "List", "Search", "Batch", "Lookup", "Query", "Scan", "Simulate", "Head")
+_PASSES_NONE: Final = frozenset({"dynamodb", "kms", "organizations", "ram", "secretsmanager", "sqs", "sts"})
+"""Services to which a role is the name of somebody, or which have none."""
+_SERVICES: Final[Mapping[str, str]] = {
+    "stepfunctions": "states.amazonaws.com",
+    "ecs": "ecs-tasks.amazonaws.com",
+    "emr": "elasticmapreduce.amazonaws.com",
+    "rds": "monitoring.rds.amazonaws.com",
+    "logs": "logs.amazonaws.com",
+}
+"""Service of the model -> `iam:PassedToService`, where it is not `SERVICE.amazonaws.com`."""
+_DEEPEST = 8
+
+
+def passed_roles(service: str, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+    """A question for each role that the call passes."""
+    if service in _PASSES_NONE or operation.startswith(_READING):
+        return
+    principal = _SERVICES.get(service, f"{service}.amazonaws.com")
+    for arn in dict.fromkeys(_roles(parameters, _DEEPEST)):
+        parts = parse_arn(arn)
+        if parts is None or parts.service != "iam" or not parts.resource.startswith("role/"):
+            continue
+        yield Question("iam:PassRole", arn, parts.account or caller.account, {"iam:PassedToService": (principal,)})
+
+
+def _roles(value: object, deeper: int) -> Iterator[str]:
+    """The texts that stand under a name which ends in `role` or `roleArn`."""
+    if deeper == 0:
+        return
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            if isinstance(inner, str):
+                if str(name).lower().removesuffix("arn").endswith("role"):
+                    yield inner
+            else:
+                yield from _roles(inner, deeper - 1)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _roles(inner, deeper - 1)
