@@ -96,8 +96,8 @@ def json_code(code: str) -> str:
     return _JSON_CODES.get(code, code)
 
 
-def json_refusal(refused: SandboxRefusal) -> HttpAnswer:
-    """A refusal of a JSON service."""
+def json_refusal(refused: SandboxRefusal, service: str = "") -> HttpAnswer:
+    """A refusal of a JSON service; "" where it is not known which."""
     aws = answer_of(refused)
     code = json_code(aws.code)
     content = {"__type": code}
@@ -108,7 +108,13 @@ def json_refusal(refused: SandboxRefusal) -> HttpAnswer:
             message = message.rstrip(".")
         content["message" if code in _SMALL_LETTER else "Message"] = message
     status = aws.status if aws.status >= 500 else 400
-    return HttpAnswer(status, (_AMZ_JSON,), json.dumps(content).encode())
+    return HttpAnswer(status, (amz_json(service),), json.dumps(content).encode())
+
+
+def amz_json(service: str) -> tuple[str, str]:
+    """The content type of a JSON service, which has 1.0 or 1.1 in it."""
+    version = service_model(service).metadata.get("jsonVersion", "1.1") if service else "1.1"
+    return ("Content-Type", f"application/x-amz-json-{version}")
 
 
 def _elements(values: Mapping[str, Value], indent: str) -> list[str]:
@@ -119,7 +125,7 @@ def _elements(values: Mapping[str, Value], indent: str) -> list[str]:
         elif isinstance(value, Moment):
             lines.append(f"{indent}<{name}>{iso_time(value.seconds)}</{name}>")
         elif isinstance(value, str | int):
-            lines.append(f"{indent}<{name}>{_escaped(str(value))}</{name}>")
+            lines.append(f"{indent}<{name}>{escaped(str(value))}</{name}>")
         else:
             lines.append(f"{indent}<{name}>")
             for item in value:
@@ -128,7 +134,7 @@ def _elements(values: Mapping[str, Value], indent: str) -> list[str]:
     return lines
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text as XML has it; what XML 1.0 can't hold at all becomes a question mark."""
     return escape(_NOT_XML.sub("?", text))
 

@@ -1,28 +1,50 @@
 """HTTP request -> the one operation that it asks for, its parameters still as text; nothing is believed yet.
 
-https://docs.aws.amazon.com/STS/latest/APIReference/ for the query protocol; the odd answers (302, the words of
-InvalidAction) were measured on live AWS.
+Every service is behind one address, so the request itself says which one it is for: by its X-Amz-Target, by Version,
+by the path of a CBOR request, and for REST services by the name that it is signed for. A signature for another service
+than the one found is refused later. https://docs.aws.amazon.com/STS/latest/APIReference/ for the query protocol; the
+odd answers (302, the words of InvalidAction) were measured on live AWS.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
-from urllib.parse import parse_qsl
+from typing import NamedTuple
+from urllib.parse import parse_qsl, quote
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.models import SERVED, TARGETS, VERSIONS, operation_names
+from dsops.sandbox.cbor import decode
+from dsops.sandbox.models import SIGNED_AS, TARGETS, VERSIONS, Protocol, operation_names, protocols, signing_name
 from dsops.sandbox.refusals import refusal
+from dsops.sandbox.rest_routes import find_operation
+from dsops.sandbox.served import SERVED
 from dsops.sandbox.wire import HttpAnswer, HttpRequest
-
-Protocol = Literal["query", "json"]
 
 MAX_BODY = 10_000_000
 """Bytes that STS takes in one request; one more is a 413 with an empty body."""
+MAX_OBJECT = 256 * 1024 * 1024
+"""Bytes that the services take that are sent files. AWS takes 5 GiB; here all of it is in memory, more than once."""
 
 _FORM = "application/x-www-form-urlencoded"
 _MAX_FIELDS = 10_000
+_SMALL_BODIES = frozenset({"", "sts", "iam", "secretsmanager", "ssm"})
+"""By what they are signed for; "" is no signature."""
+_CBOR_PATH = re.compile(r"/service/([A-Za-z0-9_.]+)/operation/([A-Za-z0-9_]+)")
+_BUCKET_IN_HOST = re.compile(
+    r"([a-z0-9][a-z0-9.-]{1,61}?[a-z0-9])\."
+    r"(?:localhost|s3\.localhost|s3(?:[.-](?:dualstack|fips|[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}))*\.amazonaws\.com(?:\.cn)?)"
+    r"(?::\d+)?"
+)
+_S3_CONTROL_PATH = "/v20180820/"
+
+_REST: Mapping[str, tuple[str, ...]] = {
+    name: found
+    for name, services in SIGNED_AS.items()
+    if (found := tuple(service for service in services if not (SERVED[service].target or SERVED[service].version)))
+}
+"""Service of a credential scope -> the REST services that it may be."""
 
 
 class Route(NamedTuple):
@@ -36,29 +58,130 @@ class Route(NamedTuple):
     fields: Mapping[str, str]
     """Query protocol: of a repeated field the first one on the wire."""
     document: Mapping[str, object]
-    """JSON protocol: the object that was sent."""
+    """JSON and CBOR: the object that was sent."""
+    labels: Mapping[str, str] = {}
+    """REST: what stood in the path, decoded."""
+    request: HttpRequest | None = None
+    """REST: the whole request, out of which the rest is read."""
 
 
 def find_route(request: HttpRequest) -> Route | HttpAnswer:
     """The operation, or the answer to what is none. Raises SandboxRefusal."""
-    if len(request.body) > MAX_BODY:
+    name = signed_for(request)
+    services = _REST.get(name)
+    if services is not None and not _is_rpc_of(request, name):
+        return _rest_route(request, services)
+    if not name and is_for_a_bucket(request):
+        return _rest_route(request, ("s3",))
+    if len(request.body) > (MAX_BODY if name in _SMALL_BODIES else MAX_OBJECT):
         return HttpAnswer(413, (), b"")
+    return _rpc_route(request)
+
+
+def _rpc_route(request: HttpRequest) -> Route | HttpAnswer:
+    if "smithy-protocol" in request.headers:
+        return _cbor_route(request)
     if request.path not in {"/", ""}:
         return HttpAnswer(404, (("Content-Type", "text/xml"),), b"<UnknownOperationException/>\n")
     target = request.headers.get("x-amz-target")
-    if target is not None:
-        return _json_route(request, target)
-    return _query_route(request)
+    return _query_route(request) if target is None else _json_route(request, target)
 
 
-def wants_json_error(request: HttpRequest) -> bool:
-    """Whether a request that has no route yet is answered in JSON."""
-    return "x-amz-target" in request.headers or "json" in request.headers.get("content-type", "")
+def guess_protocol(request: HttpRequest) -> Protocol:
+    """The protocol in which a request that has no route yet is answered."""
+    if "smithy-protocol" in request.headers:
+        return "cbor"
+    if "x-amz-target" in request.headers:
+        return "json"
+    name = signed_for(request)
+    if name in _REST and not _is_rpc_of(request, name):
+        return protocols(_REST[name][0])[0]
+    if name == "ec2":
+        return "ec2"
+    if not name and is_for_a_bucket(request):
+        return "rest-xml"
+    return "json" if "json" in request.headers.get("content-type", "") else "query"
+
+
+def signed_for(request: HttpRequest) -> str:
+    """The service in the credential scope; "" when there is none. Not believed before the signature is checked."""
+    header = request.headers.get("authorization")
+    if header is not None:
+        _, found, rest = header.partition("Credential=")
+        parts = rest.split(",", 1)[0].split("/")
+    elif "X-Amz-Credential=" in request.query:
+        text = next((value for name, value in parse_qsl(request.query) if name == "X-Amz-Credential"), "")
+        found, parts = text, text.split("/")
+    else:
+        return "s3" if "AWSAccessKeyId=" in request.query else ""
+    return parts[3] if found and len(parts) == 5 else ""
+
+
+def is_for_a_bucket(request: HttpRequest) -> bool:
+    """Whether an unsigned request can only be one for S3."""
+    if {"x-amz-target", "smithy-protocol"} & request.headers.keys():
+        return False
+    return request.path not in {"/", ""} or bool(bucket_in_host(request))
+
+
+def bucket_in_host(request: HttpRequest) -> str:
+    """The bucket of a request in the virtual-hosted style (`BUCKET.localhost:4566`); "" for one in the path style."""
+    match = _BUCKET_IN_HOST.fullmatch(request.headers.get("host", "").lower())
+    return match[1] if match else ""
+
+
+def _is_rpc_of(request: HttpRequest, name: str) -> bool:
+    """Whether a request signed by a name that REST and other services share is for one of the others (SES)."""
+    if len(_REST[name]) == len(SIGNED_AS[name]):
+        return False
+    if {"x-amz-target", "smithy-protocol"} & request.headers.keys():
+        return True
+    is_form = request.headers.get("content-type", "").startswith(_FORM) or "Action=" in request.query
+    return request.path in {"/", ""} and is_form
+
+
+# --- REST --------------------------------------------------------------------------------------------------------
+
+
+def _rest_route(request: HttpRequest, services: tuple[str, ...]) -> Route:
+    if len(request.body) > MAX_OBJECT:
+        raise refusal("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size", 413)
+    path = request.path or "/"
+    if "s3" in services:
+        is_control = path.startswith(_S3_CONTROL_PATH) and "x-amz-account-id" in request.headers
+        services = ("s3control",) if is_control else ("s3",)
+        bucket = "" if is_control else bucket_in_host(request)
+        if bucket:
+            path = f"/{quote(bucket)}{path}"
+    query = query_pairs(request.query)
+    for service in services:
+        try:
+            found = find_operation(service, request.method, path, query, request.headers)
+        except ValueError as error:
+            raise refusal("InvalidURI", "Couldn't parse the specified URI.") from error
+        if found is not None:
+            protocol = protocols(service)[0]
+            return Route(service, found.operation, protocol, wants_json=False, fields={}, document={},
+                         labels=found.labels, request=request)  # fmt: skip
+    if services == ("s3",):
+        raise refusal("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
+    raise refusal("UnknownOperationException", "", 404)
+
+
+def query_pairs(query: str) -> list[tuple[str, str]]:
+    """The decoded parameters of a query, in the order sent."""
+    try:
+        return parse_qsl(query, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+    except ValueError as error:
+        raise refusal("MalformedInput", None) from error
+
+
+# --- JSON and CBOR -------------------------------------------------------------------------------------------------
 
 
 def _json_route(request: HttpRequest, target: str) -> Route:
-    prefix, _, operation = target.partition(".")
-    service = TARGETS.get(prefix)
+    prefix, _, operation = target.rpartition(".")
+    service = _service_with(TARGETS.get(prefix, ()), operation)
     if service is None:
         raise _not_served(request, prefix)
     if operation not in operation_names(service):
@@ -72,22 +195,51 @@ def _json_route(request: HttpRequest, target: str) -> Route:
     return Route(service, operation, "json", wants_json=False, fields={}, document=document)
 
 
+def _cbor_route(request: HttpRequest) -> Route:
+    match = _CBOR_PATH.fullmatch(request.path)
+    prefix, operation = match.groups() if match else ("", "")
+    service = _service_with(TARGETS.get(prefix, ()), operation)
+    if service is None:
+        raise _not_served(request, prefix)
+    if operation not in operation_names(service) or request.headers["smithy-protocol"] != "rpc-v2-cbor":
+        raise refusal("UnknownOperationException", "")
+    try:
+        document = decode(request.body) if request.body else {}
+    except ValueError as error:
+        raise refusal("SerializationException", "") from error
+    if not isinstance(document, dict):
+        raise refusal("SerializationException", "Start of structure or map found where not expected.")
+    return Route(service, operation, "cbor", wants_json=False, fields={}, document=document)
+
+
+def _service_with(services: tuple[str, ...], operation: str) -> str | None:
+    """Of services that share a prefix the one that has the operation; of Timestream's two the one that has tables."""
+    if len(services) > 1:
+        return next((service for service in reversed(services) if operation in operation_names(service)), services[0])
+    return services[0] if services else None
+
+
+# --- query ---------------------------------------------------------------------------------------------------------
+
+
 def _query_route(request: HttpRequest) -> Route | HttpAnswer:
     fields = _fields(request)
     if "Action" not in fields:
         return _homepage(request)
     action = fields["Action"]
     version = fields.get("Version")
-    service = VERSIONS.get(version or "")
-    if service is None:
-        signed_for = _service_signed_for(request)
-        if signed_for and signed_for not in SERVED:
-            raise _not_served(request, signed_for)
+    services = VERSIONS.get(version or "")
+    signed_name = signed_for(request)
+    if services is None:
+        if signed_name not in _SMALL_BODIES:
+            raise _not_served(request, signed_name)
         raise _no_operation(action, "NO_VERSION_SPECIFIED" if version is None else version)
+    service = next((service for service in services if signing_name(service) == signed_name), services[0])
     if action not in operation_names(service):
         raise _no_operation(action, version or "")
     wants_json = service == "sts" and "application/json" in request.headers.get("accept", "")
-    return Route(service, action, "query", wants_json, fields, {})
+    protocol: Protocol = "ec2" if service == "ec2" else "query"
+    return Route(service, action, protocol, wants_json, fields, {})
 
 
 def _fields(request: HttpRequest) -> dict[str, str]:
@@ -97,29 +249,18 @@ def _fields(request: HttpRequest) -> dict[str, str]:
             return {}
         text = request.body.decode("utf-8", "replace") + ("&" + request.query if request.query else "")
     fields: dict[str, str] = {}
-    try:
-        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
-    except ValueError as error:
-        raise refusal("MalformedInput", None) from error
-    for name, value in pairs:
+    for name, value in query_pairs(text):
         fields.setdefault(name, value)
     return fields
 
 
 def _homepage(request: HttpRequest) -> HttpAnswer:
     """STS sends whoever asks for nothing to a page about IAM. Another service's request is told so instead."""
-    service = _service_signed_for(request)
-    if service and service not in SERVED:
+    service = signed_for(request)
+    if service not in _SMALL_BODIES:
         raise _not_served(request, service)
     query = f"?{request.query}" if request.method == "GET" and request.query else ""
     return HttpAnswer(302, (("Location", f"https://aws.amazon.com/iam{query}"),), b"")
-
-
-def _service_signed_for(request: HttpRequest) -> str:
-    """The service in the credential scope; "" when there is none. A hint for the answer, nothing more."""
-    _, found, rest = request.headers.get("authorization", "").partition("Credential=")
-    parts = rest.split(",", 1)[0].split("/")
-    return parts[3] if found and len(parts) == 5 else ""
 
 
 def _no_operation(action: str, version: str) -> SandboxRefusal:
@@ -127,7 +268,9 @@ def _no_operation(action: str, version: str) -> SandboxRefusal:
 
 
 def _not_served(request: HttpRequest, service: str) -> SandboxRefusal:
-    name = _service_signed_for(request) or service
-    return refusal(
-        "NotImplemented", f"The dsops sandbox serves {', '.join(SERVED)}, and not {name}. Nothing was done.", 501
-    )
+    name = signed_for(request) or service
+    if name in SIGNED_AS:
+        why = "in the protocol of this request"
+    else:
+        why = "as moto, which keeps its state, has no such service"
+    return refusal("NotImplemented", f"The dsops sandbox does not serve {name} {why}. Nothing was done.", 501)

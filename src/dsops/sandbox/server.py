@@ -16,10 +16,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from dsops.errors import SandboxUnavailable
-from dsops.sandbox.answers import json_refusal, query_refusal
 from dsops.sandbox.control import PREFIX, Control
+from dsops.sandbox.refusal_answers import answer_refusal
 from dsops.sandbox.refusals import refusal
-from dsops.sandbox.route import MAX_BODY, wants_json_error
+from dsops.sandbox.route import MAX_OBJECT
 from dsops.sandbox.service import Answered, Sandbox, new_request_id
 from dsops.sandbox.wire import HttpAnswer, HttpRequest
 
@@ -77,7 +77,7 @@ class Server:
         listener = _listen(host, port)
         self._server = create_server(
             application(sandbox, self.control), sockets=[listener], threads=_THREADS,
-            ident="dsops-sandbox", max_request_body_size=MAX_BODY + 65536, clear_untrusted_proxy_headers=True,
+            ident="dsops-sandbox", max_request_body_size=MAX_OBJECT + 65536, clear_untrusted_proxy_headers=True,
             backlog=_BACKLOG,
         )  # fmt: skip
         self.host = host
@@ -152,8 +152,7 @@ def _guarded(work: Callable[[], Answered], request: HttpRequest) -> Answered:
         traceback.print_exc(file=sys.stderr)
         request_id = new_request_id()
         failed = refusal("InternalFailure", "The sandbox failed; its standard error says where.", 500)
-        answer = json_refusal(failed) if wants_json_error(request) else query_refusal("", failed, request_id)
-        return Answered(answer, request_id)
+        return Answered(answer_refusal(request, None, failed, request_id), request_id)
 
 
 def _headers(answered: Answered) -> list[tuple[str, str]]:

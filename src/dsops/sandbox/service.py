@@ -10,7 +10,7 @@ from uuid import UUID
 from dsops.arn import partition_of_region
 from dsops.errors import SandboxRefusal
 from dsops.sandbox import fence
-from dsops.sandbox.answers import json_answer, json_refusal, query_answer, query_refusal
+from dsops.sandbox.answers import json_answer, query_answer
 from dsops.sandbox.authorize import Judge, Question
 from dsops.sandbox.caller import Caller, authenticate
 from dsops.sandbox.clock import Clock
@@ -21,9 +21,10 @@ from dsops.sandbox.iam_rules import IamRules
 from dsops.sandbox.issuers import Issuers
 from dsops.sandbox.parameters import read_parameters
 from dsops.sandbox.probe import probe
+from dsops.sandbox.refusal_answers import answer_refusal
 from dsops.sandbox.refusals import invalid_token, refusal
 from dsops.sandbox.resources import Resources
-from dsops.sandbox.route import Route, find_route, wants_json_error
+from dsops.sandbox.route import Route, find_route
 from dsops.sandbox.secret_rules import check_secret_call
 from dsops.sandbox.secrets import read_batch, read_secret
 from dsops.sandbox.sessions import Sessions
@@ -84,7 +85,7 @@ class Sandbox:
             with self.world.lock:
                 answer = self._serve(request, route, request_id)
         except SandboxRefusal as refused:
-            answer = _refused(request, route, refused, request_id)
+            answer = answer_refusal(request, route, refused, request_id)
         return Answered(answer, request_id)
 
     def _serve(self, request: HttpRequest, route: Route, request_id: str) -> HttpAnswer:
@@ -137,6 +138,8 @@ class Sandbox:
 
     def _perform(self, route: Route, turn: Turn) -> HttpAnswer:
         account, region = turn.caller.account, turn.caller.region
+        if route.service not in {"iam", "secretsmanager", "ssm"}:
+            raise refusal("NotImplemented", f"The dsops sandbox does not serve {route.service}. Nothing was done.", 501)
         if route.service == "iam":
             _refuse_restricted(turn.caller)
         elif not fence.knows_region(region):
@@ -202,13 +205,3 @@ def _refuse_restricted(caller: Caller) -> None:
     session = caller.session
     if session is not None and session.kind != "role" and session.mfa_at is None:
         raise invalid_token()
-
-
-def _refused(request: HttpRequest, route: Route | None, refused: SandboxRefusal, request_id: str) -> HttpAnswer:
-    if route is None:
-        if wants_json_error(request):
-            return json_refusal(refused)
-        return query_refusal("", refused, request_id)
-    if route.protocol == "json":
-        return json_refusal(refused)
-    return query_refusal(route.service, refused, request_id, as_json=route.wants_json)

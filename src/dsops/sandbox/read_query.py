@@ -1,0 +1,88 @@
+"""Fields of the query protocols -> parameters: `Tags.member.1.Key=k`, in EC2's dialect `Filter.1.Value.1=v`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from dsops.sandbox.scalars import scalar
+
+# botocore ships no types: its shapes are Any in here.
+_INDEX = re.compile(r"\d{1,9}", re.ASCII)
+_DEEPEST_NAME = 20
+
+
+def structure_from_query(shape: Any, fields: Mapping[str, str], *, is_ec2: bool = False) -> dict[str, object]:
+    """What the model knows of the fields. Raises MalformedInput."""
+    return (_Ec2() if is_ec2 else _Query()).structure(shape, _tree(fields))
+
+
+class _Query:
+    """AWS's query protocol."""
+
+    def structure(self, shape: Any, node: Mapping[str, Any]) -> dict[str, object]:
+        members = ((name, member, self.written(name, member)) for name, member in shape.members.items())
+        return {name: self.value(member, node[written]) for name, member, written in members if written in node}
+
+    def written(self, name: str, member: Any) -> str:
+        """What a member is called on the wire; a flattened list goes by the name of its items."""
+        if member.type_name == "list" and member.serialization.get("flattened"):
+            name = member.member.serialization.get("name", name)
+        own: str = member.serialization.get("name", name)
+        return name if member.type_name == "list" and member.serialization.get("flattened") else own
+
+    def value(self, shape: Any, node: dict[str, Any]) -> object:
+        kind = shape.type_name
+        if kind == "structure":
+            return self.structure(shape, node)
+        if kind == "list":
+            items = self.items(shape, node)
+            return [self.value(shape.member, items[index]) for index in _indices(items)]
+        if kind == "map":
+            entries = node if shape.serialization.get("flattened") else node.get("entry", {})
+            key, value = (part.serialization.get("name", name) for part, name in
+                          ((shape.key, "key"), (shape.value, "value")))  # fmt: skip
+            pairs = (entries[index] for index in _indices(entries))
+            return {
+                str(self.value(shape.key, pair.get(key, {}))): self.value(shape.value, pair.get(value, {}))
+                for pair in pairs
+            }
+        return scalar(kind, node.get("", ""))
+
+    def items(self, shape: Any, node: dict[str, Any]) -> dict[str, Any]:
+        if shape.serialization.get("flattened"):
+            return node
+        found: dict[str, Any] = node.get(shape.member.serialization.get("name", "member"), {})
+        return found
+
+
+class _Ec2(_Query):
+    """EC2's: names begin with a capital letter, lists are always flat."""
+
+    def written(self, name: str, member: Any) -> str:
+        given = member.serialization
+        if "queryName" in given:
+            return str(given["queryName"])
+        written = str(given.get("name", ""))
+        return written[:1].upper() + written[1:] if written else name
+
+    def items(self, shape: Any, node: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - EC2 asks no shape
+        return node
+
+
+def _tree(fields: Mapping[str, str]) -> dict[str, Any]:
+    """Dotted names as nested dicts; a node's own value stands under ""."""
+    root: dict[str, Any] = {}
+    for name, value in fields.items():
+        if name.count(".") > _DEEPEST_NAME:
+            continue
+        node = root
+        for part in name.split("."):
+            node = node.setdefault(part, {})
+        node.setdefault("", value)
+    return root
+
+
+def _indices(items: Mapping[str, Any]) -> list[str]:
+    return sorted((name for name in items if _INDEX.fullmatch(name)), key=int)

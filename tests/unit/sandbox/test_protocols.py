@@ -1,0 +1,136 @@
+"""What botocore writes for an operation is read back as the same operation with the same parameters."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from dsops.errors import SandboxRefusal
+from dsops.sandbox.models import Protocol, operation_model, operation_names, protocols
+from dsops.sandbox.parameters import unchecked_parameters
+from dsops.sandbox.route import Route, find_route
+from dsops.sandbox.served import SERVED
+from dsops.sandbox.wire import HttpRequest
+from tests.shapes import ShapeMaker, written_request
+
+# They look on the wire as others do, or go to an endpoint of their own.
+SAME_REQUESTS = {
+    ("s3", "GetBucketLifecycle"): "GetBucketLifecycleConfiguration",
+    ("s3", "PutBucketLifecycle"): "PutBucketLifecycleConfiguration",
+    ("s3", "GetBucketNotification"): "GetBucketNotificationConfiguration",
+    ("s3", "PutBucketNotification"): "PutBucketNotificationConfiguration",
+    ("s3", "ListDirectoryBuckets"): "ListBuckets",
+}
+ELSEWHERE = {("s3", "WriteGetObjectResponse"), ("s3control", "CreateBucket")}
+# Both of Timestream's services have them, under the same X-Amz-Target.
+SHARED = {"DescribeEndpoints", "ListTagsForResource", "TagResource", "UntagResource"}
+
+
+def read(request: HttpRequest) -> Route:
+    """The route of a request that must have one."""
+    found = find_route(request)
+    assert isinstance(found, Route), found
+    return found
+
+
+@pytest.mark.parametrize("service", sorted(SERVED))
+def test_what_botocore_writes_is_read_back(service: str) -> None:
+    """Every operation of every served service, in each protocol that it speaks, with parameters made up."""
+    for protocol in protocols(service):
+        for operation in sorted(operation_names(service)):
+            if (service, operation) in ELSEWHERE or (service == "timestream-query" and operation in SHARED):
+                continue
+            check(service, operation, protocol)
+
+
+def check(service: str, operation: str, protocol: Protocol) -> None:
+    """One operation there and back."""
+    shape = operation_model(service, operation).input_shape
+    made = ShapeMaker(Random(f"{service}.{operation}"), protocol).parameters(shape) if shape else {}  # noqa: S311
+
+    route = read(written_request(service, operation, made, protocol))
+
+    if (service, operation) in SAME_REQUESTS:
+        assert SAME_REQUESTS[service, operation] == route.operation
+        return
+    assert (service, operation, protocol) == (route.service, route.operation, route.protocol)
+    parameters = unchecked_parameters(route) if shape else {}
+    if operation == "InvokeAgentRuntimeCommand":
+        # botocore gives this header a value of its own.
+        made["contentType"] = parameters["contentType"]
+    assert something(made) == something(parameters), operation
+
+
+def something(value: object) -> object:
+    """A value without the structures that have no members: the query protocols can't write them, others always do."""
+    if isinstance(value, dict):
+        items = ((name, something(item)) for name, item in value.items())
+        return {name: item for name, item in items if item != {}}
+    return [something(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize(
+    ("query", "operation"),
+    [
+        ("", "GetObject"), ("x-id=GetObject", "GetObject"), ("acl", "GetObjectAcl"), ("acl=", "GetObjectAcl"),
+        ("uploadId=u", "ListParts"), ("versionId=v", "GetObject"), ("tagging&versionId=v", "GetObjectTagging"),
+    ],
+)  # fmt: skip
+def test_s3s_operations_are_told_apart_by_the_query(query: str, operation: str) -> None:
+    """Also with the `x-id` that other clients add."""
+    request = written_request("s3", "GetObject", {"Bucket": "bucket", "Key": "a/b"}, "rest-xml")
+
+    assert read(request._replace(query=query)).operation == operation
+
+
+@pytest.mark.parametrize(
+    ("host", "path"),
+    [
+        ("127.0.0.1:4566", "/bucket/a%2Fb//%2E%2E/c"), ("bucket.localhost:4566", "/a%2Fb//%2E%2E/c"),
+        ("bucket.s3.localhost", "/a%2Fb//%2E%2E/c"), ("bucket.s3.eu-west-1.amazonaws.com", "/a%2Fb//%2E%2E/c"),
+    ],
+)  # fmt: skip
+def test_a_bucket_stands_in_the_path_or_in_the_host(host: str, path: str) -> None:
+    """A key is taken as it was sent: no dot or slash is taken away."""
+    request = written_request("s3", "GetObject", {"Bucket": "b", "Key": "k"}, "rest-xml")
+    request = request._replace(path=path, headers={**request.headers, "host": host})
+
+    parameters = unchecked_parameters(read(request))
+
+    assert {"Bucket": "bucket", "Key": "a/b//../c"} == parameters
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<!DOCTYPE x [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;'>]><Delete><Object><Key>&b;</Key></Object></Delete>",
+        b"<!DOCTYPE x SYSTEM 'file:///etc/passwd'><Delete/>", b"<Delete>", b"no xml", b"<a>" * 100 + b"</a>" * 100,
+        b"\xff\xfe\x00", b"<?xml version='1.0' encoding='none'?><Delete/>",
+    ],
+)  # fmt: skip
+def test_xml_that_grows_or_reaches_out_is_malformed(body: bytes) -> None:
+    """No DOCTYPE, no entities, no depth, in S3's words."""
+    request = written_request("s3", "DeleteObjects", {"Bucket": "b", "Delete": {"Objects": []}}, "rest-xml")
+
+    with pytest.raises(SandboxRefusal) as caught:
+        unchecked_parameters(read(request._replace(body=body)))
+
+    assert caught.value.aws is not None
+    assert caught.value.aws.code == "MalformedXML"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"\xff", b"\xbf", b"\x9b\xff\xff\xff\xff\xff\xff\xff\xff", b"\xa1\x01\x01", b"\x81" * 5000, b"\xc2\x41\x00",
+     b"\xa0\xa0", b"\xc1\xfb\x7f\xf0\x00\x00\x00\x00\x00\x00", b"\x7f\x41\x00\xff", b"\xa1\x61\xff\x00"],
+)  # fmt: skip
+def test_cbor_that_is_none_is_refused(body: bytes) -> None:
+    """Cut off, too deep, too long, of the wrong kind."""
+    request = written_request("cloudwatch", "ListMetrics", {}, "cbor")
+
+    with pytest.raises(SandboxRefusal) as caught:
+        find_route(request._replace(body=body))
+
+    assert caught.value.aws is not None
+    assert caught.value.aws.code == "SerializationException"
