@@ -137,7 +137,7 @@ class Sandbox:
         return query_answer("sts", turn.operation, result, request_id, as_json=route.wants_json)
 
     def _perform(self, route: Route, turn: Turn) -> HttpAnswer:
-        account, region = turn.caller.account, turn.caller.region
+        account, region = "", turn.caller.region
         if route.service not in {"iam", "secretsmanager", "ssm"}:
             raise refusal("NotImplemented", f"The dsops sandbox does not serve {route.service}. Nothing was done.", 501)
         if route.service == "iam":
@@ -148,7 +148,8 @@ class Sandbox:
             self.vault.open_parameters()
         for question in self._resources.questions(route.service, turn.operation, turn.parameters, turn.caller):
             self._require(turn, question)
-            account = question.account
+            # The first one is about what it is done to; a key or a copy's source may be another account's.
+            account = account or question.account
         if route.service == "secretsmanager":
             return self._perform_secrets(turn, account)
         if route.service == "iam":

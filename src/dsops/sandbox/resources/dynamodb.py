@@ -27,6 +27,8 @@ _TRANSACTED: Final[Mapping[str, str]] = {
     "Update": "UpdateItem",
 }  # fmt: skip
 """Kind of an item of a transaction -> its action: a transaction has none of its own."""
+_ABOUT_ALL: Final = frozenset({"ListBackups", "ListContributorInsights"})
+"""Operations that a table only filters: AWS's reference has no resource for them."""
 _TABLE: Final = re.compile(r"table/([A-Za-z0-9_.-]+)")
 
 
@@ -52,6 +54,9 @@ class DynamoDbResources:
     def _named(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
         """The tables and other things that the parameters name, each; everything when they name none."""
         context = _common(parameters)
+        if operation in _ABOUT_ALL:
+            yield Question(f"dynamodb:{operation}", "*", caller.account, context)
+            return
         index = text(parameters, "IndexName")
         new = inside(parameters, "TableCreationParameters")
         tables = [text(parameters, name) for name in _TABLES if name in parameters]

@@ -19,6 +19,7 @@ from dsops.sandbox.models import operation_model, service_model
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.resources.actions import ACTIONS, PREFIXES
 from dsops.sandbox.resources.given import Parameters, listed_tags, many, shown, texts
+from dsops.sandbox.resources.special import KIND_NAMES, read_special
 from dsops.sandbox.resources.templates import Place, choices, filled, fits, names_in
 from dsops.service_reference import ActionUse, ResourceKind, ServiceReference, open_reference
 
@@ -53,14 +54,14 @@ class ListedResources:
         if use is None:
             yield from _unknown(prefix, operation, parameters, caller)
             return
-        given = _Given(operation, parameters, caller)
+        given = _Given(service, operation, parameters, caller)
         context = given.context(use)
-        asked = _arns(use, given)
+        asked = dict.fromkeys([*_arns(use, given), *given.foreign(prefix)])
+        if any(_is_elsewhere(arn, caller) for arn in asked):
+            # It is done in the region that was asked, whatever region the ARN says.
+            asked["*"] = None
         for arn in asked:
             yield self._about(f"{prefix}:{use.name}", arn, caller, given.owner, context)
-        for arn in given.foreign(prefix):
-            if arn not in asked:
-                yield self._about(f"{prefix}:{use.name}", arn, caller, given.owner, context)
 
     def _about(self, action: str, arn: str, caller: Caller, owner: str, context: Context) -> Question:
         parts = parse_arn(arn)
@@ -91,12 +92,15 @@ class _Value(NamedTuple):
 class _Given:
     """The parameters of one request, as the search for names sees them."""
 
-    def __init__(self, operation: str, parameters: Parameters, caller: Caller) -> None:
+    def __init__(self, service: str, operation: str, parameters: Parameters, caller: Caller) -> None:
+        special = read_special(service, operation, parameters, caller)
         self.operation = operation
-        self.parameters = parameters
-        self.values = [value for name, held in parameters.items() for value in _values(name, held)]
-        owner = next((value.texts[0] for value in self.values if value.name in _OWNERS), "")
+        self.parameters = special.parameters
+        self.values = [value for name, held in self.parameters.items() for value in _values(name, held)]
+        owner = next((value.texts[0] for value in self.values if value.name in _OWNERS), special.owner)
         self.owner = owner if is_account_id(owner) else caller.account
+        self._special = special.arns
+        self._kind_names = KIND_NAMES.get(service, {})
         self.place = Place(caller.partition, caller.region, self.owner)
 
     def named(self, names: Sequence[str]) -> tuple[str, ...]:
@@ -110,8 +114,11 @@ class _Given:
 
     def of_kind(self, kind: ResourceKind) -> list[str]:
         """The ARNs of that kind that the parameters name."""
+        if kind.name in self._special:
+            return list(self._special[kind.name])
         whole = [text for value in self.values for text in value.texts if fits(kind.arn, text)]
-        return whole + choices(kind.arn, self.place, lambda name: self._bare(name.lower(), kind.name))
+        kind_name = self._kind_names.get(kind.name, kind.name)
+        return whole + choices(kind.arn, self.place, lambda name: self._bare(name.lower(), kind_name))
 
     def _bare(self, name: str, kind: str) -> tuple[str, ...]:
         """What fills a name such as `clustername` in the ARN of a `cluster`. ARNs that did not fit are no names."""
@@ -123,6 +130,10 @@ class _Given:
             wanted += ["name", "id", "identifier"]
         wanted += _GENERAL
         return tuple(text for text in self.named(wanted) if not text.startswith("arn:"))
+
+    def special(self) -> list[str]:
+        """What was found though AWS's list has no kind for it."""
+        return [arn for arns in self._special.values() for arn in arns]
 
     def foreign(self, prefix: str) -> list[str]:
         """ARNs of the service that are another account's: moto may look there, whatever AWS does with them."""
@@ -157,7 +168,7 @@ class _Given:
 def _arns(use: ActionUse, given: _Given) -> list[str]:
     """What the action is about, as the parameters have it; `*` for what they don't name."""
     if not use.kinds:
-        return ["*"]
+        return given.special() or ["*"]
     found: dict[str, None] = {}
     missing: list[str] = []
     named = {kind: given.of_kind(kind) for kind in use.kinds}
@@ -178,10 +189,15 @@ def _is_part_of_another(kind: ResourceKind, named: dict[ResourceKind, list[str]]
     return any(arns and set(names_in(other.arn)) > own for other, arns in named.items())
 
 
+def _is_elsewhere(arn: str, caller: Caller) -> bool:
+    parts = parse_arn(arn)
+    return parts is not None and parts.region not in {"", "*", caller.region}
+
+
 def _unknown(prefix: str, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
     """An operation that AWS's pages don't list: under its own name, on everything."""
     yield Question(f"{prefix}:{operation}", "*", caller.account, {})
-    for arn in _Given(operation, parameters, caller).foreign(prefix):
+    for arn in _Given("", operation, parameters, caller).foreign(prefix):
         parts = parse_arn(arn)
         if parts is not None:
             yield Question(f"{prefix}:{operation}", arn, parts.account, {})
@@ -195,7 +211,7 @@ def _of_path(service: str, operation: str, parameters: Parameters, caller: Calle
         written = str(shape.serialization.get("name", name))
         path = path.replace(f"{{{written}}}", str(parameters.get(name, "*")))
     arn = f"arn:{caller.partition}:apigateway:{caller.region}::{path}"
-    context = _Given(operation, parameters, caller).context(ActionUse("", (), {}))
+    context = _Given(service, operation, parameters, caller).context(ActionUse("", (), {}))
     return Question(f"apigateway:{model.http['method']}", arn, caller.account, context)
 
 

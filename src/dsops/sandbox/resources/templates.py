@@ -38,7 +38,8 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 def _any_of(name: str) -> str:
-    return "[^:]*" if name in _PLACE else ".+"
+    # No colon: what follows one in a name could be another name to whoever reads the ARN next.
+    return "[^:]*" if name in _PLACE else "[^:]+"
 
 
 def fits(template: str, arn: str) -> bool:
