@@ -125,11 +125,11 @@ def _serve(arguments: Arguments, runtime: Runtime) -> int:
     server = _open(arguments, runtime, host=arguments.text("--host"), port=_DEFAULT_PORT if port is None else port)
     from dsops.sandbox.running import Announcement
 
-    announcement = Announcement(server.url, runtime.environ)
-    answer(server.url)
-    tell('in another terminal: eval "$(dsops sandbox env)"; Ctrl-C ends it')
     signal.signal(signal.SIGTERM, _stop)
+    announcement = Announcement(server.url, runtime.environ)
     try:
+        answer(server.url)
+        tell('in another terminal: eval "$(dsops sandbox env)"; Ctrl-C ends it')
         server.run()
     finally:
         announcement.withdraw()

@@ -1,10 +1,9 @@
-"""The sandbox on a port: WSGI on waitress, one process, on 127.0.0.1 unless told otherwise."""
+"""The sandbox on a port: WSGI on waitress, one thread, on 127.0.0.1 unless told otherwise."""
 
 from __future__ import annotations
 
 import base64
 import errno
-import logging
 import os
 import socket
 import sys
@@ -24,7 +23,6 @@ from dsops.sandbox.service import Answered, Sandbox, new_request_id
 from dsops.sandbox.wire import HttpAnswer, HttpRequest
 
 LOOPBACK = "127.0.0.1"
-_THREADS = 8
 _BACKLOG = 1024
 _CLOSING_SECONDS = 5
 
@@ -68,18 +66,12 @@ class Server:
 
     def __init__(self, sandbox: Sandbox, host: str = LOOPBACK, port: int = 0) -> None:
         """`port` 0 takes a free one. Raises SandboxUnavailable when the port is taken."""
-        from waitress.server import create_server
+        from dsops.sandbox.loop import Loop
 
         self.sandbox = sandbox
         self.control = Control(sandbox)
-        # It would tell of every short wait on the stderr of whatever runs beside it.
-        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         listener = _listen(host, port)
-        self._server = create_server(
-            application(sandbox, self.control), sockets=[listener], threads=_THREADS,
-            ident="dsops-sandbox", max_request_body_size=MAX_OBJECT + 65536, clear_untrusted_proxy_headers=True,
-            backlog=_BACKLOG,
-        )  # fmt: skip
+        self._loop = Loop(application(sandbox, self.control), listener, MAX_OBJECT + 65536, _BACKLOG)
         self.host = host
         self.port: int = listener.getsockname()[1]
         self._thread: Thread | None = None
@@ -92,28 +84,21 @@ class Server:
 
     def run(self) -> None:
         """Serves until the process is interrupted."""
-        self._server.run()
+        self._loop.run_as_process()
 
     def start(self) -> Self:
         """Serves in a thread of its own; requests are taken from now on."""
-        self._thread = Thread(target=self._server.run, name="dsops-sandbox", daemon=True)
+        self._thread = Thread(target=self._loop.run, name="dsops-sandbox", daemon=True)
         self._thread.start()
         return self
 
     def close(self) -> None:
         """Ends every connection and frees the port."""
-        # The workers first: one that still finishes an answer would wake a loop that is closed, and print a traceback.
-        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=_CLOSING_SECONDS)
-        self._server.trigger.pull_trigger(self._end_loop)
         if self._thread is not None:
+            self._loop.end()
             self._thread.join(_CLOSING_SECONDS)
         # Not in the loop: an earlier wake-up may run what was handed to it before our own has been written.
-        self._server.close()
-
-    def _end_loop(self) -> None:
-        for channel in list(self._server.active_channels.values()):
-            channel.handle_close()
-        self._server._map.clear()  # noqa: SLF001 - waitress's loop ends when there is nothing to listen to
+        self._loop.close()
 
     def __enter__(self) -> Self:
         return self.start()

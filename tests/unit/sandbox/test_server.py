@@ -84,7 +84,7 @@ def test_it_listens_on_loopback_only(server: Server) -> None:
     """127.0.0.1 and no other address of this machine."""
     assert server.host == "127.0.0.1"
     assert server.url == f"http://127.0.0.1:{server.port}"
-    assert server._server.socket.getsockname()[0] == "127.0.0.1"
+    assert server._loop.socket.getsockname()[0] == "127.0.0.1"
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")

@@ -1,0 +1,140 @@
+"""`dsops sandbox serve` as a process: what it prints, what it stands, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from dsops.sandbox.running import ask
+
+DSOPS = [sys.executable, "-c", "import sys; from dsops.cli import main; sys.exit(main())"]
+HEALTH = b"GET /_sandbox/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Nothing of the user's; announcements are made in that folder."""
+    return {
+        "PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder),
+    }  # fmt: skip
+
+
+@contextmanager
+def serving(folder: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A sandbox on a free port, and its address; it is gone after the block."""
+    with subprocess.Popen(
+        [*DSOPS, "sandbox", "serve", "--port", "0", *words], env=environment(folder), cwd=folder, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        try:
+            yield process, process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
+def dsops(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """A command that has ended."""
+    return subprocess.run(
+        [*DSOPS, *words], env=environment(folder), cwd=folder, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def connect(url: str) -> socket.socket:
+    """A connection that gives up after twenty seconds."""
+    where = urlsplit(url)
+    return socket.create_connection((where.hostname, where.port), timeout=20)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_at_once_when_it_is_told_to(tmp_path: Path, how: signal.Signals) -> None:
+    """Ctrl-C and `kill`: exit code 0, one line on stderr, no announcement left, whoever is still connected."""
+    with serving(tmp_path) as (process, url), connect(url) as silent, connect(url) as halfway:
+        halfway.sendall(HEALTH[:30])
+        assert ask(url, "health")["status"] == "ok"
+        assert list((tmp_path / "dsops").iterdir())
+
+        process.send_signal(how)
+        _, told = process.communicate(timeout=5)
+
+        assert process.returncode == 0
+        assert told == 'in another terminal: eval "$(dsops sandbox env)"; Ctrl-C ends it\n'
+        assert not list((tmp_path / "dsops").iterdir())
+        assert silent.recv(1) == b""
+
+
+def test_a_thousand_connections_are_served(tmp_path: Path) -> None:
+    """All open at once, each answered; also when the shell has left the sandbox 256 descriptors to begin with."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2000:
+        pytest.skip(f"this system lets a process have {hard} descriptors")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        with serving(tmp_path) as (_, url), ExitStack() as stack:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2000), hard))
+            connections = [stack.enter_context(connect(url)) for _ in range(1000)]
+            for connection in connections:
+                connection.sendall(HEALTH)
+            assert {connection.recv(15) for connection in connections} == {b"HTTP/1.1 200 OK"}
+            assert ask(url, "health")["status"] == "ok"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_two_sandboxes_know_nothing_of_each_other(tmp_path: Path) -> None:
+    """Keys of one are unknown in the other; which one is meant must be said."""
+    with serving(tmp_path) as (_, first), serving(tmp_path) as (_, second):
+        assert first != second
+        own, other = ask(first, "identity"), ask(second, "identity")
+        assert own["AccessKeyId"] != other["AccessKeyId"]
+
+        unclear = dsops(tmp_path, "sandbox", "env")
+        ports = sorted(str(urlsplit(url).port) for url in (first, second))
+        chosen = dsops(tmp_path, "sandbox", "env", "--port", str(urlsplit(second).port))
+
+        assert unclear.returncode == 2
+        assert "several sandboxes are running" in unclear.stderr
+        assert all(f"--port {port}" in unclear.stderr for port in ports)
+        assert f"AWS_ACCESS_KEY_ID={other['AccessKeyId']}" in chosen.stdout
+        assert own["AccessKeyId"] not in chosen.stdout
+
+
+def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
+    """With the way out; the one that has it goes on."""
+    with serving(tmp_path) as (_, url):
+        port = str(urlsplit(url).port)
+
+        refused = dsops(tmp_path, "sandbox", "serve", "--port", port)
+
+        assert refused.returncode == 2
+        assert refused.stdout == ""
+        assert f"the sandbox can't listen on 127.0.0.1:{port}" in refused.stderr
+        assert "hint: choose another port with --port; 0 takes a free one" in refused.stderr
+        assert ask(url, "health")["status"] == "ok"
+
+
+def test_a_seed_with_errors_starts_nothing(tmp_path: Path) -> None:
+    """Everything that is wrong is told at once, each with its line."""
+    seed = tmp_path / "seed.yaml"
+    seed.write_text(
+        'accounts:\n  "1":\n    usres: {}\n  "111111111111":\n    roles:\n      R: {}\n    users:\n      "a b": {}\n'
+        "    secrets: [1]\nregion: nowhere\n"
+    )
+
+    refused = dsops(tmp_path, "sandbox", "serve", "--port", "0", "--seed", str(seed))
+
+    assert refused.returncode == 2
+    assert refused.stdout == ""
+    lines = sorted({int(line.split(":")[1]) for line in refused.stderr.split() if line.startswith(f"{seed}:")})
+    assert lines == [2, 3, 6, 8, 9, 10]

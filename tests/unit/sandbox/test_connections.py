@@ -1,0 +1,240 @@
+"""Connections that are slow, broken, rude or many: each is answered or ended, and the next one is served."""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from threading import Event
+from time import time
+
+import pytest
+
+from dsops.sandbox.launch import open_server
+from dsops.sandbox.loop import most_connections
+from dsops.sandbox.running import ask
+from dsops.sandbox.seed_model import Seed
+from dsops.sandbox.server import Server
+
+HEALTH = b"GET /_sandbox/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+MAX_HEADERS = 262144
+NOTHING_ASKED = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Type: a/b\r\n"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A sandbox on a free port of loopback."""
+    with open_server(Seed()) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _goes_on(server: Server) -> Iterator[None]:
+    """Whatever a test did to it, the server answers afterwards."""
+    yield
+    assert ask(server.url, "health")["status"] == "ok"
+
+
+def connect(server: Server) -> socket.socket:
+    """A connection that gives up after ten seconds."""
+    return socket.create_connection(("127.0.0.1", server.port), timeout=10)
+
+
+def statuses(server: Server, data: bytes) -> list[str]:
+    """The status lines of what comes back for these bytes until the server closes; the client says no more."""
+    came = b""
+    with connect(server) as connection, suppress(ConnectionError):
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        while chunk := connection.recv(65536):
+            came += chunk
+    return re.findall(r"HTTP/1\.[01] \d{3} [^\r]*", came.decode("latin-1"))
+
+
+def look_over(server: Server, seconds: float) -> None:
+    """Has the loop look over its connections as it will so many seconds from now."""
+    done = Event()
+
+    def look() -> None:
+        server._loop.maintenance(time() + seconds)
+        done.set()
+
+    server._loop.trigger.pull_trigger(look)
+    assert done.wait(10)
+
+
+def is_open(connection: socket.socket) -> bool:
+    """Whether a request on it is answered."""
+    try:
+        connection.sendall(HEALTH)
+        came = b""
+        while not came.endswith(b"}\n") and (chunk := connection.recv(65536)):
+            came += chunk
+    except ConnectionError:
+        return False
+    return came.startswith(b"HTTP/1.1 200 ")
+
+
+# --- slow ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("begun", [b"POST / HT", NOTHING_ASKED, NOTHING_ASKED + b"Content-Length: 9\r\n\r\nabc"])
+def test_a_request_that_does_not_come_to_its_end_is_ended(server: Server, begun: bytes) -> None:
+    """After a minute, although a byte comes now and then."""
+    with connect(server) as connection:
+        connection.sendall(begun)
+        ask(server.url, "health")
+        connection.sendall(b"a")
+        ask(server.url, "health")
+
+        look_over(server, 61)
+
+        assert connection.recv(100) == b""
+
+
+def test_a_request_may_take_a_while(server: Server) -> None:
+    """Within the minute its end is waited for, and it is answered."""
+    with connect(server) as connection:
+        connection.sendall(HEALTH[:20])
+        ask(server.url, "health")
+
+        look_over(server, 50)
+
+        connection.sendall(HEALTH[20:])
+        assert connection.recv(15) == b"HTTP/1.1 200 OK"
+
+
+def test_a_kept_connection_stays_for_two_minutes(server: Server) -> None:
+    """Between requests there is nothing that would have to arrive."""
+    with connect(server) as connection:
+        assert is_open(connection)
+        look_over(server, 100)
+        assert is_open(connection)
+        look_over(server, 130)
+        assert not is_open(connection)
+
+
+def test_who_sends_nothing_keeps_nobody_waiting(server: Server) -> None:
+    """A hundred connections, silent or in the middle of a request."""
+    with ExitStack() as stack:
+        for number in range(100):
+            connection = stack.enter_context(connect(server))
+            if number % 2:
+                connection.sendall(HEALTH[: number // 2])
+        assert ask(server.url, "health")["status"] == "ok"
+
+
+# --- rude ------------------------------------------------------------------------------------------------------
+
+
+def test_requests_in_one_piece_are_answered_in_order(server: Server) -> None:
+    """Pipelining; a POST with a body between them, and one that is incomplete behind them."""
+    post = NOTHING_ASKED + b"Content-Length: 5\r\n\r\nhello"
+
+    assert statuses(server, HEALTH + post + HEALTH + b"GET / HT") == [
+        "HTTP/1.1 200 OK", "HTTP/1.1 302 Found", "HTTP/1.1 200 OK"
+    ]  # fmt: skip
+
+
+def test_http_1_0_is_served(server: Server) -> None:
+    """And the connection closed, unless the client wants to keep it."""
+    old = HEALTH.replace(b"HTTP/1.1", b"HTTP/1.0")
+    kept = old.replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n")
+
+    assert statuses(server, old + old) == ["HTTP/1.0 200 OK"]
+    assert statuses(server, kept + kept) == ["HTTP/1.0 200 OK"] * 2
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"a" * MAX_HEADERS,
+        b"GET / HTTP/1.1\r\nHost: h\r\n" + b"a: b\r\n" * (MAX_HEADERS // 6),
+        b"GET /" + b"a" * MAX_HEADERS,
+    ],
+)
+def test_headers_beyond_reason_are_refused(server: Server, head: bytes) -> None:
+    """A quarter of a megabyte is enough: 431, and the connection is closed."""
+    # Of what lies unread when the server closes TCP makes a reset, which may overtake the answer.
+    assert statuses(server, head[:MAX_HEADERS]) == ["HTTP/1.0 431 Request Header Fields Too Large"]
+    assert statuses(server, head[: MAX_HEADERS - 10]) == []
+
+
+@pytest.mark.parametrize(
+    ("chunks", "answered"),
+    [
+        (b"5\r\nhello\r\n0\r\n\r\n", "302 Found"),
+        (b"zz\r\nhello\r\n0\r\n\r\n", "400 Bad Request"),
+        (b"-5\r\nhello\r\n0\r\n\r\n", "400 Bad Request"),
+        (b"5\r\nhelloworld\r\n0\r\n\r\n", "400 Bad Request"),
+        (b"0x5\r\nhello\r\n0\r\n\r\n", "400 Bad Request"),
+    ],
+)
+def test_a_body_in_chunks_must_be_one(server: Server, chunks: bytes, answered: str) -> None:
+    """Lengths that are none are no request."""
+    request = NOTHING_ASKED + b"Transfer-Encoding: chunked\r\n\r\n" + chunks
+
+    assert statuses(server, request) == [f"HTTP/1.1 {answered}"]
+
+
+@pytest.mark.parametrize(
+    ("framing", "answered"),
+    [
+        (b"Content-Length: 5\r\nContent-Length: 6\r\n", "400 Bad Request"),
+        (b"Content-Length: +5\r\n", "400 Bad Request"),
+        (b"Content-Length: -1\r\n", "400 Bad Request"),
+        (b"Transfer-Encoding: gzip\r\n", "501 Not Implemented"),
+    ],
+)
+def test_a_body_has_one_length(server: Server, framing: bytes, answered: str) -> None:
+    """What two readers could read in two ways is read in none."""
+    assert statuses(server, NOTHING_ASKED + framing + b"\r\nhello") == [f"HTTP/1.1 {answered}"]
+
+
+def test_a_second_request_does_not_hide_in_a_body(server: Server) -> None:
+    """Chunks and a length at once: one answer at most, none to what lies behind the chunks."""
+    both = NOTHING_ASKED + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + HEALTH
+
+    assert "HTTP/1.1 200 OK" not in statuses(server, both)[:1]
+
+
+def test_who_hangs_up_in_the_middle_is_forgotten(server: Server) -> None:
+    """In a header, in a body, before the answer, and with a reset."""
+    for begun in (b"", b"POST / HT", NOTHING_ASKED + b"Content-Length: 99\r\n\r\nabc", HEALTH * 50):
+        for reset in (False, True):
+            connection = connect(server)
+            if reset:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.sendall(begun)
+            connection.close()
+
+    ask(server.url, "health")
+    look_over(server, 0)
+    # The connection of `ask` itself may still be on its way out.
+    assert len(server._loop.active_channels) <= 1
+
+
+def test_who_asks_and_does_not_read_is_not_read_either(server: Server) -> None:
+    """He can send no more once the kernel's buffers are full of answers; everybody else is served."""
+    sent = 0
+    with connect(server) as connection:
+        connection.settimeout(0.2)
+        with suppress(TimeoutError):
+            while sent < 1_000_000_000:
+                sent += connection.send(HEALTH * 1000)
+        assert sent < 1_000_000_000
+        assert ask(server.url, "health")["status"] == "ok"
+
+
+# --- many ------------------------------------------------------------------------------------------------------
+
+
+def test_connections_are_limited_by_the_descriptors_that_there_are() -> None:
+    """Accepting without a descriptor would fail for ever."""
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    assert 16 <= most_connections() <= max(16, soft - 128)
