@@ -222,6 +222,18 @@ class PolicyUnreadable(ConfigError):
     code = "policy.unreadable"
 
 
+class CasesInvalid(ConfigError):
+    """A table of questions to policies, or a policy that it names, can't be used as it is."""
+
+    code = "policy.cases-invalid"
+
+
+class EntityNotFound(ConfigError):
+    """IAM has no user, role or policy of that name."""
+
+    code = "iam.not-found"
+
+
 class SeedInvalid(ConfigError):
     """A sandbox seed can't be used as it is."""
 

@@ -104,8 +104,9 @@ class StubServer:
             threading.Thread(target=self._serve, args=(connection, number), daemon=True).start()
 
     def _serve(self, connection: socket.socket, number: int) -> None:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
+            # A client that gives up at once may have ended the server already, and this connection with it.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._is_deaf:
                 self._stopping.wait()
             elif self._tls is None:

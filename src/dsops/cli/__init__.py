@@ -42,7 +42,7 @@ COMMANDS: Mapping[str, Entry] = {
     "stores": Entry("dsops.cli.stores", "list the stores of the configuration, and the types there are"),
     "schema": Entry("dsops.cli.schema", "print the JSON Schema of dsops.yaml, for editors"),
     "doctor": Entry("dsops.cli.doctor", "try everything that an environment needs, and say what is broken"),
-    "policy": Entry("dsops.cli.policy", "say what is wrong with an IAM policy, a trust policy before all"),
+    "policy": Entry("dsops.cli.policy", "say what is wrong with IAM policies, and what they allow"),
     "completion": Entry("dsops.cli.completion", "print a completion script for a shell"),
     "sandbox": Entry("dsops.cli.sandbox", "run a local AWS that says no as AWS does"),
     "complete": Entry("dsops.cli.complete", ""),

@@ -16,6 +16,8 @@ FlagKind = Literal["text", "switch", "seconds", "integer"]
 
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
+_BETWEEN = "\0"
+"""Stands between the values of a repeatable flag: the one character that no argument can hold."""
 
 
 class Flag(NamedTuple):
@@ -34,6 +36,8 @@ class Flag(NamedTuple):
     """A second name: `-v`."""
     own_variable: str = ""
     """Its variable where that is not `DSOPS_` and the flag's name."""
+    is_repeatable: bool = False
+    """May be given several times, each with one more value; its variable has one on each line."""
 
     @property
     def variable(self) -> str:
@@ -75,6 +79,10 @@ class Arguments:
     def text(self, flag: str) -> str:
         """The flag's value or default; "" when there is neither."""
         return self._values[flag]
+
+    def texts(self, flag: str) -> tuple[str, ...]:
+        """All values of a repeatable flag."""
+        return tuple(self._values[flag].split(_BETWEEN)) if self._values[flag] else ()
 
     def switch(self, flag: str) -> bool:
         """Whether the switch is on."""
@@ -135,7 +143,8 @@ COMMON = (
 def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str], *, name: str = "") -> Arguments:
     """What those words, and for the flags not among them those variables, ask of the command.
 
-    A flag is written `--name VALUE` or `--name=VALUE`, never abbreviated; the last one of a name counts.
+    A flag is written `--name VALUE` or `--name=VALUE`, never abbreviated; the last one of a name counts, of a
+    repeatable one all do.
     Raises UsageError; its hints name the command by `name`: `sandbox run`.
     """
     called = f"dsops {name}" if name else "dsops COMMAND"
@@ -160,7 +169,9 @@ def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str], *, 
             elif not equals:
                 value = _next_word(argv, position, flag)
                 position += 1
-            given[flag.name] = _checked(flag, value, f"`{written}`")
+            value = _checked(flag, value, f"`{written}`")
+            is_one_more = flag.is_repeatable and flag.name in given
+            given[flag.name] = f"{given[flag.name]}{_BETWEEN}{value}" if is_one_more else value
         elif command.takes_command:
             may_be_environment = ENVIRONMENT.name in by_name and ENVIRONMENT.name not in given
             _refuse_words_before_dashes(argv, position - 1, may_be_environment=may_be_environment)
@@ -232,6 +243,8 @@ def _from_variable(flag: Flag, environ: Mapping[str, str]) -> str:
         return flag.default
     if flag.kind == "switch":
         return _switch(value, flag.variable)
+    if flag.is_repeatable:
+        return _BETWEEN.join(value.splitlines())
     return _checked(flag, value, flag.variable)
 
 

@@ -107,7 +107,8 @@ def _at_cursor(line: _Line, word: str, runtime: Runtime) -> tuple[str, ...]:
         lines = _value_lines(flag, value, line, runtime) if flag else ()
         return lines if lines == FILES else tuple(f"{name}={each}" for each in lines)
     if word.startswith("-"):
-        return _lines(word, {flag.name: flag.help for flag in flags if flag.name not in line.flags})
+        left = [flag for flag in flags if flag.is_repeatable or flag.name not in line.flags]
+        return _lines(word, {flag.name: flag.help for flag in left})
     declared = line.command.operands
     if not declared or (len(line.operands) >= len(declared) and not declared[-1].is_repeatable):
         return ()

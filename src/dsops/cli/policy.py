@@ -8,7 +8,8 @@ from typing import NamedTuple, get_args
 
 from dsops.cli.command import Arguments, Command, Flag, Group, Operand
 from dsops.cli.output import Json, answer, answer_json, clean, counted, note
-from dsops.document import Document, parse_json, parse_yaml
+from dsops.cli.policy_files import STDIN, parse_policy_text, read_policy
+from dsops.cli.policy_simulate import SIMULATE
 from dsops.errors import CheckFailed, DsopsError, Failures, PolicyUnreadable
 from dsops.iam.lint import SEVERITIES, Finding, Reference, Report, lint
 from dsops.iam.policy import KIND_WORDS, PolicyKind
@@ -23,12 +24,6 @@ FORMAT = Flag(
     "--format", "how the findings are written; --json means json",
     value="FORMAT", choices=("text", "json", "sarif"), own_variable="DSOPS_POLICY_FORMAT",
 )  # fmt: skip
-
-_MAX_BYTES = 1 << 25
-"""IAM takes 128 KiB; this much is read in a minute, and no more of what was named by mistake."""
-
-STDIN = "<stdin>"
-
 
 class Checked(NamedTuple):
     """A file and what was found in it."""
@@ -55,35 +50,12 @@ def _check(arguments: Arguments, runtime: Runtime) -> int:
 
 def _check_file(name: str, kind: PolicyKind | None, reference: Reference | None, runtime: Runtime) -> Checked:
     file = STDIN if name == "-" else name
-    text = _read(name, runtime)
+    text = read_policy(name, runtime)
     extension = os.path.splitext(file)[1].lower()
-    document = _parse(text, file, extension)
+    document = parse_policy_text(text, file)
     if document.is_too_large:
         raise PolicyUnreadable(f"{file} can't be checked", why=document.problems[-1].message)
     return Checked(file, lint(document, len(text), kind, reference=reference, has_comments=extension == ".jsonc"))
-
-
-def _parse(text: str, file: str, extension: str) -> Document:
-    is_json = extension in {".json", ".jsonc"} or (
-        extension not in {".yaml", ".yml"} and text.lstrip("\ufeff \t\r\n")[:1] in {"{", "[", "/", '"'}
-    )
-    return parse_json(text, file) if is_json else parse_yaml(text, file)
-
-
-def _read(name: str, runtime: Runtime) -> str:
-    shown = STDIN if name == "-" else name
-    try:
-        with open(0 if name == "-" else os.path.join(runtime.folder, name), "rb", closefd=name != "-") as file:
-            data = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise PolicyUnreadable(f"{shown} can't be read", why=error.strerror or "") from error
-    if len(data) > _MAX_BYTES:
-        raise PolicyUnreadable(f"{shown} can't be checked", why=f"it has more than {_MAX_BYTES:,} bytes")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        why = f"it is not UTF-8: byte {error.start + 1} belongs to no character"
-        raise PolicyUnreadable(f"{shown} can't be checked", why=why) from error
 
 
 # --- what is shown ------------------------------------------------------------------------------------------
@@ -184,7 +156,7 @@ def _finding_value(finding: Finding) -> Json:
 
 
 COMMAND = Group(
-    help="IAM policies, checked without asking AWS.",
+    help="IAM policies: what is wrong with them, and what they allow.",
     commands={
         "check": Command(
             help=(
@@ -197,5 +169,6 @@ COMMAND = Group(
             flags=(TYPE, FORMAT),
             operands=(Operand("FILE", "a file with one policy; `-` is stdin", is_repeatable=True),),
         ),
+        "simulate": SIMULATE,
     },
 )

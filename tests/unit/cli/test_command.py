@@ -41,6 +41,16 @@ def test_the_last_one_counts() -> None:
     assert parse(PLAIN, ["--env", "a", "x", "--env", "b"], {}).text("--env") == "b"
 
 
+def test_of_a_flag_that_repeats_all_count() -> None:
+    """In order, empty ones too; those of the command line instead of its variable's, which has one on each line."""
+    command = Command("help", nothing, (Flag("--also", "more", value="X", is_repeatable=True),))
+
+    assert parse(command, ["--also", "a,b", "--also=", "--also=c"], {}).texts("--also") == ("a,b", "", "c")
+    assert parse(command, [], {"DSOPS_ALSO": "a b\nc\n"}).texts("--also") == ("a b", "c")
+    assert parse(command, ["--also", "x"], {"DSOPS_ALSO": "a"}).texts("--also") == ("x",)
+    assert parse(command, [], {}).texts("--also") == ()
+
+
 def test_flags_are_not_abbreviated() -> None:
     """A new flag must not change what a script means; the one that was meant is offered."""
     with pytest.raises(UsageError, match="no flag `--keep`"):

@@ -1,0 +1,40 @@
+"""Files that hold policies, or tables of questions to them."""
+
+from __future__ import annotations
+
+import os
+
+from dsops.document import Document, parse_json, parse_yaml
+from dsops.errors import PolicyUnreadable
+from dsops.runtime import Runtime
+
+_MAX_BYTES = 1 << 25
+"""IAM takes 128 KiB; this much is read in a minute, and no more of what was named by mistake."""
+
+STDIN = "<stdin>"
+
+
+def parse_policy_text(text: str, file: str) -> Document:
+    """The document: JSON or YAML by the file's ending, else JSON where it begins like that."""
+    extension = os.path.splitext(file)[1].lower()
+    is_json = extension in {".json", ".jsonc"} or (
+        extension not in {".yaml", ".yml"} and text.lstrip("\ufeff \t\r\n")[:1] in {"{", "[", "/", '"'}
+    )
+    return parse_json(text, file) if is_json else parse_yaml(text, file)
+
+
+def read_policy(name: str, runtime: Runtime) -> str:
+    """The text of a file, or of stdin for `-`. Raises PolicyUnreadable."""
+    shown = STDIN if name == "-" else name
+    try:
+        with open(0 if name == "-" else os.path.join(runtime.folder, name), "rb", closefd=name != "-") as file:
+            data = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise PolicyUnreadable(f"{shown} can't be read", why=error.strerror or "") from error
+    if len(data) > _MAX_BYTES:
+        raise PolicyUnreadable(f"{shown} can't be checked", why=f"it has more than {_MAX_BYTES:,} bytes")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        why = f"it is not UTF-8: byte {error.start + 1} belongs to no character"
+        raise PolicyUnreadable(f"{shown} can't be checked", why=why) from error

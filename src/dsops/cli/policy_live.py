@@ -1,0 +1,112 @@
+"""Questions to policies that stand in IAM: AWS's, with the keys of whoever asks, or a sandbox's, with its admins'."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+
+from dsops.aws.client import make_client
+from dsops.aws.iam import Iam
+from dsops.aws.sts import get_caller_identity
+from dsops.cli.output import clean
+from dsops.cli.project import carry_out
+from dsops.cli.whoami import base_endpoint, load_base
+from dsops.cli.world import DONE
+from dsops.credentials import Credentials
+from dsops.endpoint import is_loopback, parse_address, resolve_endpoint
+from dsops.errors import (
+    CasesInvalid,
+    DsopsError,
+    EntityNotFound,
+    ExtraMissing,
+    Problem,
+    SandboxUnavailable,
+    UsageError,
+    Where,
+)
+from dsops.explain.attached import Reader
+from dsops.explain.questions import Completed, Completer
+from dsops.iam.simulate import Case, PolicySet
+from dsops.runtime import Runtime
+from dsops.secret import Secret
+from dsops.tasks import settle
+
+Questions = Sequence[tuple[Case, PolicySet]]
+
+
+def ask_aws(questions: Questions, file: str, runtime: Runtime) -> Sequence[Completed]:
+    """Each question with what the caller's own keys may read of the caller's account, in order."""
+    credentials, _ = load_base(runtime)
+    client, sts = make_client(runtime), base_endpoint(runtime)
+    iam = Iam(client, credentials, resolve_endpoint("iam", sts.region, runtime.environ))
+
+    async def work() -> list[Completed | DsopsError]:
+        identity = await get_caller_identity(client, credentials, sts)
+        completer = Completer({identity.account: Reader(iam)}, may_have_organization=True)
+        return await settle(*[completer.complete(case.asked, policies) for case, policies in questions])
+
+    return _checked(carry_out(work(), runtime), questions, file, runtime)
+
+
+def ask_sandbox(questions: Questions, url: str, file: str, runtime: Runtime) -> Sequence[Completed]:
+    """Each question with what a sandbox has, in order; read with the keys of each account's `admin`.
+
+    The keys in the environment stay there: they may be those of a real account.
+    """
+    address = parse_address(url)
+    if address is None or not is_loopback(address.host):
+        raise UsageError(
+            f"--sandbox {clean(url)} is not the address of a sandbox on this machine",
+            hint="write what `dsops sandbox serve` prints, such as http://127.0.0.1:4566",
+        )
+    # Nothing of the environment counts on the way to this machine: no proxy, no other address.
+    quiet = runtime._replace(environ={})
+    client = make_client(quiet)
+    accounts = {case.asked.principal.account for case, _ in questions} | {
+        case.asked.resource_account for case, _ in questions
+    }
+    readers = {
+        account: Reader(Iam(client, credentials, resolve_endpoint("iam", region, {}, endpoint_url=url)))
+        for account, (credentials, region) in _admins(url, sorted(accounts - {""})).items()
+    }
+
+    async def work() -> list[Completed | DsopsError]:
+        completer = Completer(readers, may_have_organization=False)
+        return await settle(*[completer.complete(case.asked, policies) for case, policies in questions])
+
+    return _checked(carry_out(work(), quiet), questions, file, runtime)
+
+
+def _admins(url: str, accounts: Iterable[str]) -> Mapping[str, tuple[Credentials, str]]:
+    """The keys of the `admin` of each of those accounts that the sandbox has, and its region."""
+    try:
+        from dsops.sandbox.running import ask
+    except ModuleNotFoundError as error:
+        hint = "install it: pip install 'dsops[sandbox]'"
+        raise ExtraMissing("the sandbox is not installed", why=f"{error.name} is missing", hint=hint) from error
+    ask(url, "health")
+    found = {}
+    for account in accounts:
+        # An account that the sandbox doesn't have is one of which nothing can be read.
+        with suppress(SandboxUnavailable):
+            told = ask(url, "identity", **{"as": f"admin@{account}"})
+            found[account] = Credentials(told["AccessKeyId"], Secret(told["SecretAccessKey"])), str(told["Region"])
+    return found
+
+
+def _checked(
+    found: Sequence[Completed | DsopsError], questions: Questions, file: str, runtime: Runtime
+) -> Sequence[Completed]:
+    """What was found; raises every user and role that does not exist, with the lines of the cases that name them."""
+    runtime.report(DONE)
+    completed, problems = [], []
+    for outcome, (case, _) in zip(found, questions, strict=True):
+        if isinstance(outcome, Completed):
+            completed.append(outcome)
+        elif not (isinstance(outcome, EntityNotFound) and file):
+            raise outcome
+        else:
+            problems.append(Problem(Where(file, case.line), case.name, outcome.message, outcome.hint))
+    if problems:
+        raise CasesInvalid(f"{file} names what IAM does not have", problems=tuple(problems))
+    return completed

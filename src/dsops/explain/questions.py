@@ -1,0 +1,186 @@
+"""A question to policies that stand in IAM -> the same with them: what the author gave wins, the rest is read.
+
+What IAM does not tell is not taken for absent: it stands among what is unread, and the answer may be `unknown`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from dsops.arn import parse_arn
+from dsops.errors import EntityNotFound, PolicyInvalid
+from dsops.explain.attached import Attached, PolicyText, Reader
+from dsops.iam.policy import Policy, parse_policy
+from dsops.iam.simulate import Asked, Place, PolicySet, Unread, is_about_roles
+from dsops.tasks import Once
+
+_OF_CALLERS: Final[tuple[Place, ...]] = ("identity", "boundary")
+_CALLERS_KEYS: Final = ("aws:principaltag/", "aws:userid")
+_ORGANIZATION_KEYS: Final = (
+    "aws:principalorgid", "aws:principalorgpaths", "aws:resourceorgid", "aws:resourceorgpaths",
+)  # fmt: skip
+
+
+class Completed(NamedTuple):
+    """A question with all that could be read."""
+
+    asked: Asked
+    policies: PolicySet
+    unread: tuple[Unread, ...]
+
+
+class Completer:
+    """Completes questions; whoever comes up in many of them is read once."""
+
+    def __init__(self, readers: Mapping[str, Reader], *, may_have_organization: bool) -> None:
+        self._readers = readers
+        """By account: IAM answers by name and of its caller's account, where a namesake may live."""
+        self._may_have_organization = may_have_organization
+        self._attached_to: dict[tuple[str, str, str], Once[Attached]] = {}
+
+    async def complete(self, asked: Asked, given: PolicySet) -> Completed:
+        """The question with the caller's policies and the role's trust policy, as far as they are not given.
+
+        Raises EntityNotFound for a user or role that IAM does not have.
+        """
+        question = _Question(asked, given)
+        await self._add_callers_policies(question)
+        await self._add_resources_policy(question)
+        if self._may_have_organization:
+            _add_organization(question)
+        return question.completed()
+
+    async def _add_callers_policies(self, question: _Question) -> None:
+        principal = question.asked.principal
+        wanted = [place for place in _OF_CALLERS if place not in question.policies]
+        if principal.kind not in ("user", "role-session", "federated-session") or not wanted:
+            return
+        why = ""
+        if principal.kind == "federated-session":
+            why = f"nobody tells which user federated {principal.arn}"
+        elif principal.account not in self._readers:
+            why = self._foreign(principal.arn, principal.account)
+        if why:
+            question.miss(wanted, why)
+            question.miss_keys(_CALLERS_KEYS, why)
+            return
+        is_role = principal.kind == "role-session"
+        arn = principal.issuer_arn if is_role else principal.arn
+        # Of a session's role the path is not known; one that is written must be right.
+        attached = await self._attached("role" if is_role else "user", arn, is_exact=arn.count("/") > 1)
+        if "identity" in wanted:
+            question.take("identity", attached.identity, attached.unread_identity)
+        if "boundary" in wanted:
+            question.take("boundary", filter(None, [attached.boundary]), (attached.unread_boundary,))
+        question.learn_caller(attached)
+
+    async def _add_resources_policy(self, question: _Question) -> None:
+        asked = question.asked
+        if "trust" in question.policies or "resource" in question.policies or parse_arn(asked.resource) is None:
+            return
+        if not is_about_roles(asked.action):
+            question.miss(
+                ["resource"],
+                "of the policies of resources only roles' are read: give it with --resource-policy, "
+                "or say that there is `none`",
+            )
+            service = asked.action.partition(":")[0].lower()
+            question.miss_keys(("aws:resourcetag/", f"{service}:resourcetag/"), "a resource's tags are not read")
+        elif asked.resource_account not in self._readers:
+            why = self._foreign(asked.resource, asked.resource_account)
+            question.miss(["trust"], why)
+            question.miss_keys(_TAGS_OF_ROLES, why)
+        else:
+            question.take_trust_policy(await self._attached("role", asked.resource, is_exact=True))
+
+    def _foreign(self, arn: str, account: str) -> str:
+        known = " and ".join(self._readers) or "no account"
+        return f"{arn} is of account {account}, and the keys that ask are of {known}"
+
+    async def _attached(self, kind: str, arn: str, *, is_exact: bool) -> Attached:
+        found = parse_arn(arn)
+        account, name = (found.account, found.resource_name) if found is not None else ("", arn)
+        reader = self._readers[account]
+        read = reader.role if kind == "role" else reader.user
+        attached = await self._attached_to.setdefault((account, kind, name), Once(lambda: read(name))).get()
+        if is_exact and attached.entity is not None and attached.entity.arn != arn:
+            raise EntityNotFound(f"there is no {arn}", hint=f"IAM has {attached.entity.arn}")
+        return attached
+
+
+_TAGS_OF_ROLES: Final = ("aws:resourcetag/", "iam:resourcetag/")
+
+
+def _add_organization(question: _Question) -> None:
+    """What only the organization's management account could tell."""
+    places: list[Place] = ["scp"] if question.asked.principal.account else []
+    if parse_arn(question.asked.resource) is not None:
+        places.append("rcp")
+    for place in places:
+        if place not in question.policies:
+            why = f"the organization's policies are not read: give them with --{place}, or say that there are `none`"
+            question.miss([place], why)
+    question.miss_keys(_ORGANIZATION_KEYS, "which organization an account is in is not read: say it with --context")
+
+
+class _Question:
+    """A question while it is being completed."""
+
+    def __init__(self, asked: Asked, given: PolicySet) -> None:
+        self.asked = asked
+        self.policies: dict[Place, tuple[tuple[Policy, ...], ...]] = dict(given)
+        self.unread: list[Unread] = []
+
+    def completed(self) -> Completed:
+        return Completed(self.asked, self.policies, tuple(self.unread))
+
+    def miss(self, places: Sequence[Place], why: str) -> None:
+        """Policies that nobody could read."""
+        self.unread += [Unread(place, why) for place in places]
+
+    def miss_keys(self, keys: tuple[str, ...], why: str) -> None:
+        """Condition keys whose values nobody could read."""
+        self.unread.append(Unread("context", why, keys))
+
+    def take(self, place: Place, found: Iterable[PolicyText], missing: Iterable[str]) -> None:
+        """Puts policies in their place, and says which are missing there."""
+        compiled = []
+        for policy in found:
+            try:
+                compiled.append(parse_policy(policy.text, place, name=policy.name))
+            except PolicyInvalid as error:
+                self.miss([place], f"{policy.name} can't be used: {error.problems[0].message}")
+        self.policies[place] = (tuple(compiled),) if compiled else ()
+        for why in missing:
+            if why:
+                self.miss([place], why)
+
+    def learn_caller(self, attached: Attached) -> None:
+        """The path, id and tags that IAM has for the caller."""
+        entity, principal = attached.entity, self.asked.principal
+        if entity is None:
+            self.miss_keys(_CALLERS_KEYS, attached.unread_entity)
+            return
+        known = principal._replace(unique_id=principal.unique_id or entity.unique_id)
+        is_role = principal.kind == "role-session"
+        known = known._replace(issuer_arn=entity.arn) if is_role else known._replace(arn=entity.arn)
+        self.asked = self.asked._replace(principal=known)
+        self._learn_tags(("aws:PrincipalTag",), entity.tags)
+
+    def take_trust_policy(self, role: Attached) -> None:
+        """The trust policy of the role that the question is about, and its tags."""
+        if role.entity is None:
+            self.miss(["trust"], role.unread_entity)
+            self.miss_keys(_TAGS_OF_ROLES, role.unread_entity)
+            return
+        name = f"the trust policy of {role.entity.arn}"
+        self.take("trust", [PolicyText(name, role.entity.trust_policy)], ())
+        self._learn_tags(("aws:ResourceTag", "iam:ResourceTag"), role.entity.tags)
+
+    def _learn_tags(self, prefixes: Iterable[str], tags: Mapping[str, str]) -> None:
+        """Keys of the context under those that the author says, in whatever case those are written."""
+        said = {key.lower() for key in self.asked.context}
+        keys = {f"{prefix}/{key}": (value,) for prefix in prefixes for key, value in tags.items()}
+        kept = {key: values for key, values in keys.items() if key.lower() not in said}
+        self.asked = self.asked._replace(context=kept | dict(self.asked.context))

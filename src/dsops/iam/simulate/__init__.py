@@ -1,0 +1,55 @@
+"""Questions to policies, one or a table of them: who may do what, and is that what was expected? Pure."""
+
+from __future__ import annotations
+
+from dsops.iam.simulate.callers import known_context, read_caller
+from dsops.iam.simulate.case import (
+    EXPECTATIONS,
+    POLICY_TYPES,
+    Asked,
+    Case,
+    Expected,
+    Groups,
+    Place,
+    Source,
+    Verdict,
+)
+from dsops.iam.simulate.compiled import FULL_ACCESS, PolicySet, compile_policies, full_access
+from dsops.iam.simulate.outcome import VERDICTS, Outcome, differences, simulate
+from dsops.iam.simulate.questions import (
+    check_exact_action,
+    is_about_roles,
+    question_problems,
+    resource_account,
+)
+from dsops.iam.simulate.reading import CaseTable, read_cases
+from dsops.iam.simulate.uncertain import Unread
+
+__all__ = [
+    "EXPECTATIONS",
+    "FULL_ACCESS",
+    "POLICY_TYPES",
+    "VERDICTS",
+    "Asked",
+    "Case",
+    "CaseTable",
+    "Expected",
+    "Groups",
+    "Outcome",
+    "Place",
+    "PolicySet",
+    "Source",
+    "Unread",
+    "Verdict",
+    "check_exact_action",
+    "compile_policies",
+    "differences",
+    "full_access",
+    "is_about_roles",
+    "known_context",
+    "question_problems",
+    "read_caller",
+    "read_cases",
+    "resource_account",
+    "simulate",
+]

@@ -1,0 +1,186 @@
+"""IAM's answers about users, roles and their policies, read page by page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import pytest
+from botocore.session import Session
+
+from dsops.aws import iam as api
+from dsops.errors import AccessDenied, AnswerInvalid, EntityNotFound
+from tests.stubs.aws import signature_is_right, sts_error
+from tests.stubs.iam import ACCOUNT, Entity, StubIam
+from tests.stubs.server import Answer, Seen, StubServer
+from tests.unit.aws.scene import SESSION, Scene, endpoint_at
+
+T = TypeVar("T")
+
+POLICY = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Sid": "100%"}}
+ARN = f"arn:aws:iam::{ACCOUNT}:policy/Shared"
+
+
+class Asking:
+    """A stub and somebody who asks it."""
+
+    def __init__(self, server: StubServer) -> None:
+        self.scene = Scene()
+        self.server = server
+        self.iam = api.Iam(self.scene.client, SESSION, endpoint_at(server, "iam"))
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """What comes of it."""
+        return self.scene.run(work)
+
+
+def stub(**more: Any) -> StubIam:
+    """An account with one of everything."""
+    return StubIam(
+        users={"alice": Entity(policies={"own": POLICY}, attached=[ARN], groups=["dev"], tags={"team": "a & b"})},
+        roles={"App": Entity(trust=POLICY, policies={"own": POLICY}, attached=[ARN], boundary=ARN, path="/ci/")},
+        groups={"dev": Entity(policies={"own": POLICY}, attached=[ARN])},
+        managed={ARN: POLICY},
+        **more,
+    )
+
+
+def test_a_user_is_read_with_id_and_tags() -> None:
+    """Without a boundary where there is none."""
+    with StubServer(stub()) as server:
+        asking = Asking(server)
+        user = asking.run(api.get_user(asking.iam, "alice"))
+
+    assert user == api.Entity(
+        f"arn:aws:iam::{ACCOUNT}:user/alice", "AIDAALICE000000000000", "", {"team": "a & b"}, ""
+    )
+    assert signature_is_right(server.seen[0], server.url, "session/secret", service="iam")
+
+
+def test_a_role_is_read_with_path_boundary_and_trust_policy() -> None:
+    """The policy as JSON, no longer percent-encoded."""
+    with StubServer(stub()) as server:
+        asking = Asking(server)
+        role = asking.run(api.get_role(asking.iam, "App"))
+
+    assert (role.arn, role.boundary_arn) == (f"arn:aws:iam::{ACCOUNT}:role/ci/App", ARN)
+    assert json.loads(role.trust_policy) == POLICY
+
+
+def test_policies_of_all_kinds_are_read() -> None:
+    """Inline and managed ones of users, roles and groups."""
+    with StubServer(stub()) as server:
+        asking = Asking(server)
+        run, iam = asking.run, asking.iam
+        inline = [
+            run(api.get_user_policy(iam, "alice", "own")),
+            run(api.get_role_policy(iam, "App", "own")),
+            run(api.get_group_policy(iam, "dev", "own")),
+            run(api.get_policy_version(iam, ARN, run(api.get_policy(iam, ARN)))),
+        ]
+        names = [
+            run(api.list_user_policies(iam, "alice")),
+            run(api.list_role_policies(iam, "App")),
+            run(api.list_group_policies(iam, "dev")),
+        ]
+        attached = [
+            run(api.list_attached_user_policies(iam, "alice")),
+            run(api.list_attached_role_policies(iam, "App")),
+            run(api.list_attached_group_policies(iam, "dev")),
+        ]
+        groups = run(api.list_groups_for_user(iam, "alice"))
+
+    assert [json.loads(text) for text in inline] == [POLICY] * 4
+    assert names == [["own"]] * 3
+    assert attached == [[api.AttachedPolicy("Shared", ARN)]] * 3
+    assert groups == ["dev"]
+
+
+def test_a_list_is_read_to_its_last_page() -> None:
+    """In order, whatever a page holds; an empty one too."""
+    names = [f"policy-{number}" for number in range(7)]
+    roles = {"App": Entity(policies=dict.fromkeys(names, POLICY), trust=POLICY), "None": Entity(trust=POLICY)}
+    iam = StubIam(roles=roles, page=3)
+    with StubServer(iam) as server:
+        asking = Asking(server)
+        found = asking.run(api.list_role_policies(asking.iam, "App"))
+        nothing = asking.run(api.list_role_policies(asking.iam, "None"))
+
+    assert (found, nothing) == (names, [])
+    assert iam.calls == ["ListRolePolicies App"] * 3 + ["ListRolePolicies None"]
+
+
+def test_a_list_without_end_is_given_up() -> None:
+    """A server that says forever that there is more."""
+    body = b"<ListRolePoliciesResponse><ListRolePoliciesResult><PolicyNames/><IsTruncated>true</IsTruncated>"
+    body += b"<Marker>on</Marker></ListRolePoliciesResult></ListRolePoliciesResponse>"
+    with StubServer(lambda _: Answer(body=body)) as server:
+        asking = Asking(server)
+        with pytest.raises(AnswerInvalid, match="not as AWS does"):
+            asking.run(api.list_role_policies(asking.iam, "App"))
+
+    assert len(server.seen) == 100
+
+
+def test_who_does_not_exist_and_who_may_not_be_read_are_two_things() -> None:
+    """The first is an error of the question, the second of permissions."""
+    with StubServer(stub(denied=["GetRole"])) as server:
+        asking = Asking(server)
+        with pytest.raises(EntityNotFound) as unknown:
+            asking.run(api.get_user(asking.iam, "alic"))
+        with pytest.raises(AccessDenied) as denied:
+            asking.run(api.get_role(asking.iam, "App"))
+
+    assert unknown.value.message == "IAM can't read the user alic"
+    assert unknown.value.exit_code == 2
+    assert denied.value.message == "not allowed to read the role App"
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        "",
+        "<Role/>",
+        "<Role><Arn>arn:aws:iam::111122223333:role/App</Arn></Role>",
+    ],
+)
+def test_an_answer_without_what_every_answer_has_is_none(result: str) -> None:
+    """Rather than a role without a trust policy."""
+    body = f"<GetRoleResponse><GetRoleResult>{result}</GetRoleResult></GetRoleResponse>".encode()
+    with StubServer(lambda _: Answer(body=body)) as server:
+        asking = Asking(server)
+        with pytest.raises(AnswerInvalid):
+            asking.run(api.get_role(asking.iam, "App"))
+
+
+def test_every_parameter_is_one_that_botocore_knows() -> None:
+    """Of every action that is called."""
+    seen: list[Seen] = []
+
+    def refuse(request: Seen) -> Answer:
+        seen.append(request)
+        return sts_error("AccessDenied", "no")
+
+    with StubServer(refuse) as server:
+        asking = Asking(server)
+        iam = asking.iam
+        for work in (
+            api.get_user(iam, "a"), api.list_user_policies(iam, "a"), api.get_user_policy(iam, "a", "p"),
+            api.list_attached_user_policies(iam, "a"), api.list_groups_for_user(iam, "a"),
+            api.list_group_policies(iam, "a"), api.get_group_policy(iam, "a", "p"),
+            api.list_attached_group_policies(iam, "a"), api.get_role(iam, "a"), api.list_role_policies(iam, "a"),
+            api.get_role_policy(iam, "a", "p"), api.list_attached_role_policies(iam, "a"),
+            api.get_policy(iam, ARN), api.get_policy_version(iam, ARN, "v1"),
+        ):  # fmt: skip
+            with pytest.raises(AccessDenied):
+                asking.run(work)
+
+    model = Session().get_service_model("iam")
+    for request in seen:
+        form = dict(pair.split("=") for pair in request.body.decode().split("&"))
+        operation = model.operation_model(form.pop("Action"))
+        assert form.pop("Version") == model.api_version
+        assert set(form) <= set(operation.input_shape.members)
+        assert set(operation.input_shape.required_members) <= set(form)
+    assert len(seen) == 14

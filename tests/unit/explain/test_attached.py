@@ -1,0 +1,138 @@
+"""A user or role -> its policies, and what could not be read of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dsops.errors import EntityNotFound, ServiceError
+from dsops.explain.attached import Attached, PolicyText, Reader
+from dsops.tasks import gather
+from tests.stubs.aws import sts_error
+from tests.stubs.iam import ACCOUNT, Entity, StubIam
+from tests.stubs.server import StubServer
+from tests.unit.aws.test_iam import Asking
+from tests.unit.iam.policies import text
+
+SHARED = f"arn:aws:iam::{ACCOUNT}:policy/Shared"
+LIMIT = f"arn:aws:iam::{ACCOUNT}:policy/Limit"
+
+
+def document(action: str) -> dict[str, Any]:
+    """A policy that allows one action."""
+    found: dict[str, Any] = json.loads(text({"Effect": "Allow", "Action": action, "Resource": "*"}))
+    return found
+
+
+def stub(**more: Any) -> StubIam:
+    """A user in a group, and a role with a boundary."""
+    return StubIam(
+        users={"alice": Entity(policies={"own": document("s3:a")}, attached=[SHARED], groups=["dev"])},
+        groups={"dev": Entity(policies={"groups": document("s3:b")}, attached=[SHARED])},
+        roles={
+            "App": Entity(policies={"own": document("s3:c")}, attached=[SHARED], boundary=LIMIT, trust=document("s3:t"))
+        },
+        managed={SHARED: document("s3:m"), LIMIT: document("s3:l")},
+        **more,
+    )
+
+
+def read(iam: StubIam, kind: str, name: str) -> Attached:
+    """What a reader finds."""
+    with StubServer(iam) as server:
+        asking = Asking(server)
+        reader = Reader(asking.iam)
+        return asking.run(reader.user(name) if kind == "user" else reader.role(name))
+
+
+def names(found: Attached) -> list[str]:
+    """Of the identity-based policies."""
+    return sorted(policy.name for policy in found.identity)
+
+
+def test_a_user_has_its_own_policies_and_its_groups() -> None:
+    """Inline and managed ones, each with the name that answers show."""
+    found = read(stub(), "user", "alice")
+
+    assert names(found) == [SHARED, SHARED, "groups of group dev", "own of user alice"]
+    assert json.loads(found.identity[0].text) == document("s3:a")
+    assert (found.boundary, found.unread_entity, found.unread_identity, found.unread_boundary) == (None, "", (), "")
+
+
+def test_a_role_has_policies_and_a_boundary() -> None:
+    """Each in its place."""
+    found = read(stub(), "role", "App")
+
+    assert names(found) == [SHARED, "own of role App"]
+    assert found.boundary is not None
+    assert (found.boundary.name, json.loads(found.boundary.text)) == (LIMIT, document("s3:l"))
+
+
+@pytest.mark.parametrize(
+    ("denied", "left", "unread"),
+    [
+        ("GetRolePolicy", [SHARED], ("not allowed to read the policy own of the role App",)),
+        ("ListRolePolicies", [SHARED], ("not allowed to list the policies of the role App",)),
+        (
+            "ListAttachedRolePolicies",
+            ["own of role App"],
+            ("not allowed to list the managed policies of the role App",),
+        ),
+        ("GetPolicyVersion", ["own of role App"], (f"not allowed to read v2 of {SHARED}",)),
+        ("GetRole", [SHARED, "own of role App"], ()),
+    ],
+)
+def test_what_may_not_be_read_is_named_and_the_rest_is_read(
+    denied: str, left: list[str], unread: tuple[str, ...]
+) -> None:
+    """Each missing thing by its name."""
+    found = read(stub(denied=[denied]), "role", "App")
+
+    assert names(found) == left
+    assert found.unread_identity == unread
+    assert bool(found.unread_entity) == (denied == "GetRole")
+    assert bool(found.unread_boundary) == (denied in ("GetRole", "GetPolicyVersion"))
+    assert found.boundary is None or denied not in ("GetRole", "GetPolicyVersion")
+
+
+def test_the_groups_of_a_user_may_be_hidden() -> None:
+    """Or what one of them may do."""
+    assert read(stub(denied=["ListGroupsForUser"]), "user", "alice").unread_identity == (
+        "not allowed to list the groups of the user alice",
+    )
+    assert read(stub(denied=["ListGroupPolicies"]), "user", "alice").unread_identity == (
+        "not allowed to list the policies of the group dev",
+    )
+
+
+def test_a_managed_policy_that_many_have_is_read_once() -> None:
+    """Also by two roles side by side."""
+    iam = stub()
+    with StubServer(iam) as server:
+        asking = Asking(server)
+        reader = Reader(asking.iam)
+        found = asking.run(gather(reader.user("alice"), reader.role("App")))
+
+    assert [SHARED in names(each) for each in found] == [True, True]
+    assert iam.calls.count(f"GetPolicy {SHARED}") == 1
+
+
+def test_who_does_not_exist_is_an_error() -> None:
+    """Not somebody without policies."""
+    with pytest.raises(EntityNotFound, match="IAM can't read the role Ap"):
+        read(stub(), "role", "Ap")
+
+
+def test_a_failure_that_is_no_denial_ends_the_reading() -> None:
+    """Nobody knows what a service that failed would have said."""
+    with StubServer(lambda _: sts_error("LimitExceeded", "too much", 400)) as server:
+        asking = Asking(server)
+        with pytest.raises(ServiceError):
+            asking.run(Reader(asking.iam).role("App"))
+
+
+def test_a_policys_text_is_what_iam_sent() -> None:
+    """Decoded."""
+    assert PolicyText("own of role App", json.dumps(document("s3:c"), indent=2)) in read(stub(), "role", "App").identity

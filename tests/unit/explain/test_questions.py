@@ -1,0 +1,230 @@
+"""A question -> the same with what IAM tells; what it does not tell stands among what is unread."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dsops.errors import EntityNotFound
+from dsops.explain.attached import Reader
+from dsops.explain.questions import Completed, Completer
+from dsops.iam.simulate import simulate
+from dsops.tasks import gather
+from tests.fakes import NOON
+from tests.stubs.iam import ACCOUNT, Entity, StubIam
+from tests.stubs.server import StubServer
+from tests.unit.aws.test_iam import Asking
+from tests.unit.iam.policies import OTHER_ROLE, SECRET, allow, deny, policy, text
+from tests.unit.iam.simulate.test_outcome import asked
+
+if TYPE_CHECKING:
+    from dsops.iam.simulate import Asked, PolicySet
+
+APP = f"arn:aws:iam::{ACCOUNT}:role/ci/App"
+TARGET = f"arn:aws:iam::{ACCOUNT}:role/Target"
+FOREIGNER = "arn:aws:iam::444455556666:user/alice"
+NO_ORGANIZATION: PolicySet = {"scp": (), "rcp": ()}
+
+
+def document(*statements: Any) -> dict[str, Any]:
+    """A policy as JSON reads it."""
+    found: dict[str, Any] = json.loads(text(*statements))
+    return found
+
+
+def trust(principal: str, **elements: Any) -> dict[str, Any]:
+    """A role's trust policy."""
+    return document({"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "sts:AssumeRole", **elements})
+
+
+def stub(**more: Any) -> StubIam:
+    """Users, a role that may assume another, and that other."""
+    team = {"StringEquals": {"aws:PrincipalTag/team": "core", "aws:ResourceTag/stage": "test"}}
+    return StubIam(
+        users={"alice": Entity(policies={"own": document(allow("sts:*"))}, tags={"Team": "core"})},
+        roles={
+            "App": Entity(policies={"own": document(allow("sts:*"))}, trust=trust(ACCOUNT), path="/ci/"),
+            "Target": Entity(trust=trust(ACCOUNT, Condition=team), tags={"stage": "test"}),
+        },
+        **more,
+    )
+
+
+def complete(question: Asked, given: PolicySet, iam: StubIam, *, organization: bool = False) -> Completed:
+    """The question over that account."""
+    with StubServer(iam) as server:
+        asking = Asking(server)
+        completer = Completer({ACCOUNT: Reader(asking.iam)}, may_have_organization=organization)
+        return asking.run(completer.complete(question, given))
+
+
+def verdict(completed: Completed) -> str:
+    """The answer."""
+    return simulate(completed.asked, completed.policies, completed.unread, NOON).verdict
+
+
+def missing(completed: Completed) -> list[str]:
+    """What the answer depends on and is not known."""
+    found = simulate(completed.asked, completed.policies, completed.unread, NOON)
+    return [f"{each.place}: {each.why}" for each in found.unread]
+
+
+def test_the_callers_policies_the_trust_policy_and_the_tags_of_both_are_read() -> None:
+    """And then there is an answer."""
+    assert verdict(complete(asked(resource=TARGET), {}, stub())) == "allow"
+    untagged = StubIam(users={"alice": Entity(policies={"own": document(allow("sts:*"))})}, roles=stub().roles)
+    assert verdict(complete(asked(resource=TARGET), {}, untagged)) == "implicit-deny"
+
+
+def test_what_the_author_says_wins_over_what_iam_knows() -> None:
+    """Tags in whatever case of letters; policies as they are given."""
+    question = asked(resource=TARGET)
+    other = question._replace(context={"aws:principaltag/TEAM": ("other",)})
+    denies: PolicySet = {"identity": ((policy("identity", deny()),),)}
+
+    assert verdict(complete(other, {}, stub())) == "implicit-deny"
+    assert verdict(complete(question, denies, stub())) == "explicit-deny"
+
+
+def test_a_caller_whose_policies_are_given_is_not_read() -> None:
+    """It need not exist; its tags are the author's business too."""
+    iam = stub()
+    given: PolicySet = {"identity": ((policy("identity", allow("sts:*")),),), "boundary": ()}
+    complete(asked(resource=TARGET), given, iam)
+
+    assert sorted(iam.calls) == ["GetRole Target", "ListAttachedRolePolicies Target", "ListRolePolicies Target"]
+
+
+def test_a_role_is_found_by_its_sessions_name_and_gets_its_path_and_id() -> None:
+    """Conditions look at the ARN with the path."""
+    completed = complete(asked(resource=TARGET, principal=f"arn:aws:sts::{ACCOUNT}:assumed-role/App/run"), {}, stub())
+
+    assert completed.asked.principal.issuer_arn == APP
+    assert completed.asked.principal.unique_id == "AROAAPP00000000000000"
+    assert "identity" in completed.policies
+
+
+@pytest.mark.parametrize(
+    ("denied", "words"),
+    [
+        (["GetUserPolicy"], "identity: not allowed to read the policy own of the user alice"),
+        (["ListUserPolicies"], "identity: not allowed to list the policies of the user alice"),
+        (["ListAttachedUserPolicies"], "identity: not allowed to list the managed policies of the user alice"),
+        (["ListGroupsForUser"], "identity: not allowed to list the groups of the user alice"),
+        (["GetUser"], "boundary: not allowed to read the user alice"),
+        (["GetUser"], "context: not allowed to read the user alice"),
+        (["GetRole"], "trust: not allowed to read the role Target"),
+    ],
+)
+def test_what_may_not_be_read_makes_the_answer_unknown_and_is_named(denied: list[str], words: str) -> None:
+    """Never a guess."""
+    completed = complete(asked(resource=TARGET), {}, stub(denied=denied))
+
+    assert verdict(completed) == "unknown"
+    assert words in missing(completed)
+
+
+def test_a_policy_that_is_no_policy_is_not_read_either() -> None:
+    """IAM would not have stored it; something else speaks for it."""
+    users = {"alice": Entity(policies={"own": {"Version": "3000"}})}
+    iam = StubIam(users=users, roles={"Target": Entity(trust=trust(ACCOUNT))})
+    completed = complete(asked(resource=TARGET), {}, iam)
+
+    assert verdict(completed) == "unknown"
+    assert missing(completed)[0].startswith("identity: own of user alice can't be used: ")
+
+
+class TestElsewhere:
+    """Another account, other resources, the organization."""
+
+    def test_another_accounts_role_and_caller_are_not_read(self) -> None:
+        """IAM would answer with a namesake of the asking account's."""
+        iam = stub()
+        role = complete(asked(resource=OTHER_ROLE), {}, iam)
+        open_to_all = StubIam(roles={"Target": Entity(trust=trust("*"))})
+        caller = complete(asked(resource=TARGET, principal=FOREIGNER), {}, open_to_all)
+
+        assert verdict(role) == verdict(caller) == "unknown"
+        assert missing(role) == [
+            f"trust: {OTHER_ROLE} is of account 444455556666, and the keys that ask are of {ACCOUNT}"
+        ]
+        assert [words.partition(":")[0] for words in missing(caller)] == ["identity", "boundary"]
+        assert iam.calls.count("GetUser alice") == 1
+        assert open_to_all.calls.count("GetUser alice") == 0
+
+    def test_whom_no_trust_policy_names_is_refused_for_sure(self) -> None:
+        """Whatever the other account allows."""
+        assert verdict(complete(asked(resource=TARGET, principal=FOREIGNER), {}, stub())) == "deny"
+
+    def test_of_a_federated_user_nobody_knows_who_federated(self) -> None:
+        """A session policy that is given limits, and more is not known."""
+        question = asked("s3:GetObject", "arn:aws:s3:::b/k", f"arn:aws:sts::{ACCOUNT}:federated-user/bob")
+        completed = complete(question, {"resource": (), "session": ((policy("session", allow()),),)}, stub())
+
+        assert verdict(completed) == "unknown"
+        assert missing(completed)[0].startswith("identity: nobody tells which user federated")
+
+    def test_the_policy_of_another_resource_is_not_read(self) -> None:
+        """It may allow and deny; given, or said to be none, the answer is sure."""
+        question = asked("secretsmanager:GetSecretValue", SECRET)
+
+        assert verdict(complete(question, {}, stub())) == "unknown"
+        assert verdict(complete(question, {"resource": ()}, stub())) == "implicit-deny"
+        assert verdict(complete(asked("s3:ListAllMyBuckets", "*"), {}, stub())) == "implicit-deny"
+
+    def test_an_organization_may_take_away(self) -> None:
+        """What it holds is not for its members to read; it can be given."""
+        question = asked(resource=TARGET)
+        completed = complete(question, {}, stub(), organization=True)
+
+        assert verdict(completed) == "unknown"
+        assert [words.partition(":")[0] for words in missing(completed)] == ["scp", "rcp"]
+        assert verdict(complete(question, NO_ORGANIZATION, stub(), organization=True)) == "allow"
+
+    def test_a_condition_on_the_organization_is_not_known(self) -> None:
+        """Unless the author says which it is."""
+        condition = {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}
+        iam = StubIam(users=stub().users, roles={"Target": Entity(trust=trust(ACCOUNT, Condition=condition))})
+        question = asked(resource=TARGET)
+        said = question._replace(context={"aws:PrincipalOrgID": ("o-1",)})
+
+        assert verdict(complete(question, NO_ORGANIZATION, iam, organization=True)) == "unknown"
+        assert verdict(complete(said, NO_ORGANIZATION, iam, organization=True)) == "allow"
+        assert verdict(complete(question, {}, iam)) == "implicit-deny"
+
+
+class TestNames:
+    """Who is asked about must exist as it is written."""
+
+    @pytest.mark.parametrize(
+        "question",
+        [
+            asked(resource=f"arn:aws:iam::{ACCOUNT}:role/Targe"),
+            asked(resource=f"arn:aws:iam::{ACCOUNT}:role/App"),
+            asked(resource=TARGET, principal=f"arn:aws:iam::{ACCOUNT}:user/team/alice"),
+            asked(resource=TARGET, principal=f"arn:aws:iam::{ACCOUNT}:role/App2"),
+        ],
+    )
+    def test_a_name_or_path_that_is_wrong_is_an_error(self, question: Asked) -> None:
+        """AWS would refuse it as well, for no reason that a policy has."""
+        with pytest.raises(EntityNotFound):
+            complete(question, {}, stub())
+
+    def test_a_caller_without_a_path_is_found_by_name(self) -> None:
+        """Its ARN is the one that IAM has."""
+        question = asked(resource=TARGET, principal=f"arn:aws:iam::{ACCOUNT}:role/App")
+
+        assert complete(question, {}, stub()).asked.principal.issuer_arn == APP
+
+
+def test_who_comes_up_in_many_questions_is_read_once() -> None:
+    """A table of a thousand cases asks as much as one of ten."""
+    iam = stub()
+    with StubServer(iam) as server:
+        asking = Asking(server)
+        completer = Completer({ACCOUNT: Reader(asking.iam)}, may_have_organization=False)
+        asking.run(gather(*[completer.complete(asked(resource=TARGET), {}) for _ in range(20)]))
+
+    assert sorted(iam.calls) == sorted(set(iam.calls))
