@@ -38,6 +38,10 @@ EVENTS = Flag(
     "--events", "how many calls to remember", kind="integer", value="N", default="10000",
     own_variable="DSOPS_SANDBOX_EVENTS",
 )  # fmt: skip
+THROTTLE = Flag(
+    "--throttle", "requests a second that a service takes from each account and region: sts=5,secretsmanager=2",
+    value="SERVICE=RATE", own_variable="DSOPS_SANDBOX_THROTTLE",
+)  # fmt: skip
 ROLE = Flag(
     "--container-role", "play an ECS task of this role instead of a user",
     value="ROLE", own_variable="DSOPS_SANDBOX_CONTAINER_ROLE",
@@ -98,7 +102,22 @@ def _open(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0.1", po
         seed = read_seed_file(seed_file)
     elif config_file:
         seed = _seed_from(config_file, runtime)
+    seed = seed._replace(throttle={**seed.throttle, **_rates(arguments.text("--throttle"))})
     return open_server(seed, host=host, port=port, kept_events=arguments.integer("--events") or 1)
+
+
+def _rates(text: str) -> dict[str, float]:
+    """`sts=5,secretsmanager=2`."""
+    from dsops.sandbox.throttle import read_rate
+
+    rates = {}
+    for part in text.split(",") if text else ():
+        service, _, number = part.strip().partition("=")
+        rate = read_rate(number)
+        if rate is None or not service:
+            raise UsageError(f"`{part}` is no limit", hint="write --throttle SERVICE=RATE, such as sts=5")
+        rates[service] = rate
+    return rates
 
 
 def _seed_from(config_file: str, runtime: Runtime) -> Seed:
@@ -287,7 +306,7 @@ COMMAND = Group(
         "serve": Command(
             help="Serves on a port (4566) until Ctrl-C, and prints its address.",
             run=_serve,
-            flags=(SEED, FROM, PORT, HOST, EVENTS),
+            flags=(SEED, FROM, PORT, HOST, EVENTS, THROTTLE),
         ),
         "run": Command(
             help=(
@@ -295,7 +314,7 @@ COMMAND = Group(
                 "The sandbox is gone after it; the exit code is the command's."
             ),
             run=_run,
-            flags=(SEED, FROM, AS, EVENTS),
+            flags=(SEED, FROM, AS, EVENTS, THROTTLE),
             takes_command=True,
         ),
         "env": Command(

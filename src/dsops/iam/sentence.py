@@ -27,15 +27,22 @@ def denial_sentence(request: Request, decision: Decision) -> str:
     sentence = f"User: {caller} is not authorized to perform: {request.action}"
     if request.resource != "*":
         sentence += f" on resource: {request.resource}"
-    if request.is_cross_account:
-        return sentence
     # An SCP's refusal is worded as a Deny, also where nothing in it allows.
-    if decision.effect == "ExplicitDeny" or decision.decided_by in _ORGANIZATION:
+    is_denied = decision.effect == "ExplicitDeny" or decision.decided_by in _ORGANIZATION
+    if request.is_cross_account and not (is_denied and _is_one_organization(request)):
+        return sentence
+    if is_denied:
         policy = f"{_with_article(decision.decided_by)}{_policy_arn(decision)}"
         return f"{sentence} with an explicit deny in {policy}"
     if request.action.lower() in _BARE:
         return sentence
     return f"{sentence} because no {decision.decided_by} allows the {request.action} action"
+
+
+def _is_one_organization(request: Request) -> bool:
+    """Caller and resource belong to one organization: since January 2026 its accounts are told who denied."""
+    own, other = (request.context.get(f"aws:{whose}OrgID") for whose in ("Principal", "Resource"))
+    return own is not None and own == other
 
 
 def _with_article(decided_by: PolicyType) -> str:

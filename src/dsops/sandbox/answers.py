@@ -31,12 +31,14 @@ _JSON_CODES = {
     "MissingAuthenticationToken": "MissingAuthenticationTokenException",
     "RequestExpired": "InvalidSignatureException",
     "SignatureDoesNotMatch": "InvalidSignatureException",
+    "Throttling": "ThrottlingException",
     "ValidationError": "ValidationException",
 }
 # Of the two services only these write the message with a small letter: the front that authenticates for both.
 _SMALL_LETTER = frozenset(
     {"IncompleteSignatureException", "InvalidSignatureException", "MissingAuthenticationTokenException",
-     "UnrecognizedClientException", "SerializationException", "UnknownOperationException", "ValidationException"}
+     "UnrecognizedClientException", "SerializationException", "UnknownOperationException", "ValidationException",
+     "ThrottlingException"}
 )
 
 

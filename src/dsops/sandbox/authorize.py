@@ -13,8 +13,10 @@ from dsops.iam.policy import Policy, PolicyKind, parse_policy
 from dsops.iam.sentence import denial_sentence
 from dsops.sandbox.backends import NOTHING_ALLOWED, PolicyText
 from dsops.sandbox.caller import Caller
+from dsops.sandbox.context import membership_keys
+from dsops.sandbox.organizations import Levels
 from dsops.sandbox.refusals import access_denied
-from dsops.sandbox.sessions import PolicyLayer
+from dsops.sandbox.sessions import PolicyLayer, Session
 from dsops.sandbox.world import Grants, World
 
 _KEPT_DECISIONS = 1000
@@ -71,9 +73,17 @@ class Judge:
             resource=None if policy is None else compiled(policy.text, kind, policy.name),
             must_resource_allow=question.must_policy_allow,
         )
-        request = Request(
-            caller.principal, question.action, question.resource, question.account, question.context
-        )
+        context = question.context
+        organizations = self._world.organizations
+        if organizations.are_used:
+            policies = policies._replace(
+                service_control=_all_levels(organizations.service_control(caller.account), "scp"),
+                resource_control=_all_levels(
+                    organizations.resource_control(question.account, question.action), "rcp"
+                ),
+            )
+            context = {**context, **membership_keys(organizations.membership(question.account), "Resource")}
+        request = Request(caller.principal, question.action, question.resource, question.account, context)
         decision = evaluate(request, policies)
         self.decisions.append(Kept(request_id, now, decision))
         return decision
@@ -90,12 +100,25 @@ class Judge:
         else:
             grants = Grants((), None)
         boundary = grants.boundary
-        layer = None if caller.session is None else caller.session.policy
         return Policies(
             identity=_all_compiled(grants.identity, "identity"),
             boundary=None if boundary is None else compiled(boundary.text, "boundary", boundary.name),
-            session=() if layer is None else (self._session_policies(caller.account, layer),),
+            session=() if caller.session is None else self._session_layers(caller.account, caller.session),
         )
+
+    def _session_layers(self, account: str, session: Session) -> tuple[tuple[Policy, ...], ...]:
+        """What was passed when it was issued, and what GetScopedCredentials narrowed it to since."""
+        if session.policy is None and not session.scopes:
+            return ()
+        layers = [self._session_policies(account, layer) for layer in session.scopes]
+        if session.policy is not None:
+            first = self._session_policies(account, session.policy)
+            # The policies of AssumeRoot's tasks only deny: they take from all that a root user may.
+            layers.insert(0, (_EVERYTHING, *first) if session.kind == "assumed-root" else first)
+        elif session.kind == "federated":
+            # What was issued without a policy has no permissions, and what narrows it gives it none.
+            layers.insert(0, ())
+        return tuple(layers)
 
     def _session_policies(self, account: str, layer: PolicyLayer) -> tuple[Policy, ...]:
         texts = [PolicyText("the session policy", layer.inline)] if layer.inline else []
@@ -120,8 +143,18 @@ def compiled(text: str, kind: PolicyKind, name: str) -> Policy:
     try:
         return parse_policy(text, kind, name=name)
     except PolicyInvalid:
+        if kind == "rcp":
+            # No document of its own kind could say that.
+            return parse_policy(_REFUSES_ALL % "*", "resource", name=name)._replace(kind=kind)
         return parse_policy(_NOTHING_ALLOWED_AS.get(kind, NOTHING_ALLOWED), kind, name=name)
+
+
+def _all_levels(levels: Levels, kind: PolicyKind) -> tuple[tuple[Policy, ...], ...]:
+    return tuple(_all_compiled(level, kind) for level in levels)
 
 
 def _all_compiled(texts: Iterable[PolicyText], kind: PolicyKind) -> tuple[Policy, ...]:
     return tuple(compiled(policy.text, kind, policy.name) for policy in texts)
+
+
+_EVERYTHING = compiled(_FULL_RIGHTS.text, "session", _FULL_RIGHTS.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,8 +31,13 @@ class PolicyText(NamedTuple):
 
 @cache
 def iam_models() -> Any:  # a module has no type that could be named; `world` gives its backends theirs
-    """moto's IAM, taught what it lacks: users with boundaries, and unique ids of AWS's form."""
-    from moto.iam import models
+    """moto's IAM, taught what it lacks: users with boundaries, unique ids of AWS's form, policies about a root user."""
+    from moto.iam import models, policy_validation
+
+    kinds = policy_validation.VALID_RESOURCE_PATH_STARTING_VALUES["iam"]["values"]
+    if "root" not in kinds:
+        # The resource of sts:AssumeRoot (Service Authorization Reference); moto calls it malformed.
+        kinds.append("root")
 
     class SandboxUser(models.User):
         """A user with an AIDA id, which can have a permissions boundary."""
@@ -77,6 +83,10 @@ def reset() -> None:
     from moto.core.base_backend import BackendDict
 
     BackendDict.reset()
+    organizations = sys.modules.get("moto.organizations.models")
+    if organizations is not None:
+        # Which account is whose member is not in the backends, and would outlive them.
+        organizations.organizations_backends.master_accounts.clear()
 
 
 def policies_of(holder: moto_iam.User | moto_iam.Group | moto_iam.Role) -> Iterator[PolicyText]:

@@ -107,7 +107,7 @@ def _session_caller(world: World, session: Session, key_id: str, region: str) ->
     """The caller that a session makes; None when the user or role that issued it is no more."""
     if session.account not in world.partitions:
         return None
-    if session.kind == "root":
+    if session.kind in {"root", "assumed-root"}:
         return root_caller(world, session.account, key_id, region, session)
     if session.kind == "role":
         role = world.role_with_id(session.account, session.issuer_id)

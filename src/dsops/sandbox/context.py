@@ -11,6 +11,7 @@ from typing import Literal
 
 from dsops.sandbox.caller import Caller
 from dsops.sandbox.clock import iso_time
+from dsops.sandbox.organizations import Membership
 from dsops.sandbox.world import World
 
 Context = dict[str, tuple[str, ...]]
@@ -36,6 +37,8 @@ def request_context(world: World, caller: Caller, peer: str, user_agent: str, no
         context["aws:username"] = (caller.user.name,)
     for key, value in caller.tags.items():
         context[f"aws:PrincipalTag/{key}"] = (value,)
+    if world.organizations.are_used:
+        context |= membership_keys(world.organizations.membership(caller.account), "Principal")
     _add_session(context, caller, now)
     return context
 
@@ -60,6 +63,13 @@ def source_ip(world: World, caller: Caller) -> str:
     """The address that the seed gives this principal, or that its session was issued to; "" for the real one."""
     own = world.source_ips.get(caller.unique_id, "")
     return own or ("" if caller.session is None else caller.session.source_ip)
+
+
+def membership_keys(membership: Membership | None, whose: Literal["Principal", "Resource"]) -> Context:
+    """`aws:PrincipalOrgID` and `aws:PrincipalOrgPaths`, or the resource's; none outside of an organization."""
+    if membership is None:
+        return {}
+    return {f"aws:{whose}OrgID": (membership.organization_id,), f"aws:{whose}OrgPaths": (membership.path,)}
 
 
 def tag_keys(prefixes: Iterable[str], tags: Iterable[tuple[str, str]]) -> Context:
@@ -87,6 +97,8 @@ def _add_session(context: Context, caller: Caller, now: float) -> None:
     if session is None:
         return
     context["aws:TokenIssueTime"] = (iso_time(session.issued_at),)
+    if session.kind == "assumed-root":
+        context["aws:AssumedRoot"] = ("true",)
     context["aws:MultiFactorAuthPresent"] = ("false" if session.mfa_at is None else "true",)
     if session.mfa_at is not None:
         context["aws:MultiFactorAuthAge"] = (str(max(0, int(now - session.mfa_at))),)

@@ -22,7 +22,8 @@ from dsops.sandbox import totp
 from dsops.sandbox.authorize import Kept
 from dsops.sandbox.clock import iso_time
 from dsops.sandbox.decisions import decision_record
-from dsops.sandbox.service import Sandbox, new_request_id
+from dsops.sandbox.service import Sandbox
+from dsops.sandbox.throttle import read_rate
 from dsops.sandbox.tokens import Tokens
 from dsops.sandbox.wire import HttpAnswer, HttpRequest
 from dsops.sandbox.world import Role, User
@@ -51,6 +52,13 @@ class Control:
             ("POST", "clock"): self._move_clock,
             ("POST", "token"): lambda request: _answer(*self.tokens.mint(request)),
             ("GET", "github"): lambda request: _answer(*self.tokens.github(request)),
+            ("POST", "trade-in-token"): lambda request: _answer(*self.tokens.trade_in(request)),
+            ("POST", "context"): lambda request: _answer(*self.tokens.context(request)),
+            ("POST", "throttle"): self._set_throttle,
+        }
+        self._below: dict[str, Callable[[str, HttpRequest], HttpAnswer]] = {
+            "container-credentials": lambda rest, request: self._container_credentials(unquote(rest), request),
+            "outbound": self._outbound,
         }
         self._get: dict[str, Callable[[Parameters], HttpAnswer]] = {
             "health": self._health,
@@ -59,6 +67,7 @@ class Control:
             "identity": self._identity,
             "events": self._events,
             "decisions": self._decisions,
+            "throttle": self._throttle,
         }
 
     def handle(self, request: HttpRequest) -> HttpAnswer:
@@ -67,8 +76,9 @@ class Control:
         if reason:
             return _answer(403, {"error": reason})
         name = request.path.removeprefix(PREFIX)
-        if name.startswith("container-credentials/") and request.method == "GET":
-            return self._container_credentials(unquote(name.partition("/")[2]), request)
+        kind, _, rest = name.partition("/")
+        if rest and request.method == "GET" and kind in self._below:
+            return self._below[kind](rest, request)
         whole = self._whole.get((request.method, name))
         if whole is not None:
             return whole(request)
@@ -97,6 +107,37 @@ class Control:
                 return _answer(400, {"error": message})
             self._sandbox.move_clock(moment, is_frozen=is_frozen)
             return self._health({})
+
+    def _throttle(self, _: Parameters) -> HttpAnswer:
+        return _answer(200, {"requests_per_second": self._sandbox.throttle.rates})
+
+    def _set_throttle(self, request: HttpRequest) -> HttpAnswer:
+        """`{"sts": 5}`: so many requests a second for each account and region; 0 takes the limit away."""
+        try:
+            wish = json.loads(request.body)
+            rates = {str(service): read_rate(str(rate)) for service, rate in wish.items()}
+        except (ValueError, AttributeError, RecursionError):
+            rates = {}
+        known = {service: rate for service, rate in rates.items() if rate is not None}
+        if not rates or len(known) < len(rates):
+            return _answer(400, {"error": 'send {"sts": 5}: requests a second, and 0 for no limit'})
+        with self._sandbox.world.lock:
+            self._sandbox.throttle.limit(known)
+            return self._throttle({})
+
+    def _outbound(self, name: str, request: HttpRequest) -> HttpAnswer:
+        """`ACCOUNT/.well-known/...`: how to verify the tokens of GetWebIdentityToken."""
+        account, _, document = name.partition("/")
+        outbound = self._sandbox.sts.outbound
+        with self._sandbox.world.lock:
+            if outbound.issuer(account) is None:
+                return _answer(404, {"error": f"account {account} has no outbound web identity federation"})
+            if document == ".well-known/jwks.json":
+                return _answer(200, outbound.key_set())
+            if document == ".well-known/openid-configuration":
+                base = f"http://{request.headers['host']}{PREFIX}outbound/{account}"
+                return _answer(200, outbound.discovery(account, base))
+        return _answer(404, {"error": f"there is no {PREFIX}outbound/{name}"})
 
     def _totp(self, query: Parameters) -> HttpAnswer:
         serial = query.get("serial", "")
@@ -152,9 +193,7 @@ class Control:
             if role is None:
                 return _answer(404, {"code": "NotFound", "message": f"there is no role {name}"})
             try:
-                issued = sandbox.sts.issue_to_service(
-                    role, _CONTAINER_SERVICE, sandbox.clock.now(), new_request_id()
-                )
+                issued = sandbox.assume_for_service(request, role, _CONTAINER_SERVICE)
             except SandboxRefusal as refused:
                 return _answer(403, {"code": "AccessDenied", "message": refused.message})
         return _answer(

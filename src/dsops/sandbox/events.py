@@ -36,7 +36,9 @@ _KEPT_PARAMETERS = frozenset(
     {"SecretId", "VersionId", "VersionStage", "Name", "Names", "Path", "SecretIdList", "WithDecryption", "RoleName",
      "UserName", "GroupName", "PolicyArn", "PolicyName", "SerialNumber", "RoleArn", "RoleSessionName", "ExternalId",
      "DurationSeconds", "SourceIdentity", "Tags", "TransitiveTagKeys", "Policy", "PolicyArns", "PermissionsBoundary",
-     "PolicyDocument", "AssumeRolePolicyDocument", "AccessKeyId", "MaxSessionDuration"}
+     "PolicyDocument", "AssumeRolePolicyDocument", "AccessKeyId", "MaxSessionDuration", "TargetPrincipal",
+     "TaskPolicyArn", "Audience", "SigningAlgorithm", "Scope", "SubjectMode", "ScopedSessionDescription",
+     "MinimumSessionTokenSize"}
 )  # fmt: skip
 """What may stand in a record; everything else (values, codes, passwords) stays out."""
 _PRINCIPAL_TYPES = {
@@ -85,7 +87,7 @@ class Events:
             named = {"ARN": turn.text("RoleArn"), "accountId": role.account, "type": "AWS::IAM::Role"}
             record["resources"] = [named]
         record |= {"eventType": "AwsApiCall", "managementEvent": True, "eventCategory": "Management"}
-        recipient = caller.account or _owner_of_role(turn)
+        recipient = caller.account or owner_of_role(turn)
         if role is None or error or role.account == recipient:
             self._keep(record, recipient)
             return
@@ -151,7 +153,7 @@ def _asked(turn: Turn) -> dict[str, object]:
     return asked
 
 
-def _owner_of_role(turn: Turn) -> str:
+def owner_of_role(turn: Turn) -> str:
     """Whose trail has an unsigned call: the account's of the role that it asks for."""
     role = parse_arn(turn.text("RoleArn"))
     return "" if role is None else role.account
@@ -167,6 +169,8 @@ def _identity(caller: Caller) -> dict[str, object]:
             "userName": caller.subject,
             "identityProvider": caller.principal.federated,
         }
+    if caller.principal.kind == "service":
+        return {"type": _PRINCIPAL_TYPES["service"], "invokedBy": caller.principal.federated}
     identity: dict[str, object] = {
         "type": _PRINCIPAL_TYPES[caller.principal.kind],
         "principalId": caller.user_id,
@@ -189,6 +193,8 @@ def _identity(caller: Caller) -> dict[str, object]:
             context["sessionIssuer"] = issuer
         if session.source_identity:
             context["sourceIdentity"] = session.source_identity
+        if session.kind == "assumed-root":
+            context["assumedRoot"] = "true"
         identity["sessionContext"] = context
     return identity
 

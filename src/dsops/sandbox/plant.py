@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from dsops.errors import SeedInvalid
+from dsops.errors import SandboxUnavailable, SeedInvalid
 from dsops.sandbox.backends import PolicyText
 from dsops.sandbox.issuers import Issuers
 from dsops.sandbox.planter import Planter
-from dsops.sandbox.seed_model import ADMIN, Seed, SeedAccount, SeedRegion, SeedUser
+from dsops.sandbox.seed_model import ADMIN, Seed, SeedAccount, SeedOrganization, SeedRegion, SeedUser
 from dsops.sandbox.service import Sandbox
 from dsops.sandbox.vault import Place
 from dsops.sandbox.world import World
@@ -25,6 +25,7 @@ def plant(sandbox: Sandbox, seed: Seed) -> None:
         sandbox.region = seed.region
         sandbox.default_account = seed.accounts[0].account
         sandbox.default_identity = seed.default_identity
+        sandbox.throttle.limit(seed.throttle)
         for account in seed.accounts:
             sandbox.world.add_account(account.account, account.partition)
         for account in seed.accounts:
@@ -33,8 +34,25 @@ def plant(sandbox: Sandbox, seed: Seed) -> None:
             except Exception as error:  # moto's exceptions have no root of their own below Exception
                 raise SeedInvalid(f"account {account.account} can't be made", why=str(error)) from error
             _add_issuers(sandbox.issuers, account)
+            sandbox.world.closed_sts_regions[account.account] = frozenset(account.closed_sts_regions)
+            if account.has_outbound_federation:
+                sandbox.sts.outbound.enable(account.account)
             for region, held in account.regions.items():
                 _plant_region(sandbox, Place(account.account, region), held)
+        if seed.organization is not None:
+            _plant_organization(sandbox.world, seed.organization)
+
+
+def _plant_organization(world: World, organization: SeedOrganization) -> None:
+    from dsops.sandbox.organization_planter import plant_organization
+
+    owner = organization.management_account
+    try:
+        plant_organization(world.organizations, organization, world.partitions[owner])
+    except SandboxUnavailable:
+        raise
+    except Exception as error:
+        raise SeedInvalid("the organization can't be made", why=str(error)) from error
 
 
 def _plant_account(world: World, planter: Planter, account: SeedAccount) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from dsops.sandbox.backends import PolicyText
+from dsops.sandbox.organizations import RootFeature
 from dsops.sandbox.world import Tags
 
 DEFAULT_ACCOUNT = "123456789012"
@@ -98,6 +99,37 @@ class SeedAccount(NamedTuple):
     """Managed policies of its own."""
     regions: Mapping[str, SeedRegion] = {}
     oidc_providers: tuple[SeedOidcProvider, ...] = ()
+    has_outbound_federation: bool = False
+    """Whether GetWebIdentityToken is switched on."""
+    closed_sts_regions: tuple[str, ...] = ()
+    """Where the account has switched STS off."""
+
+
+class SeedNode(NamedTuple):
+    """A root, organizational unit or account of an organization, and what is below it."""
+
+    name: str = ""
+    """An account's; "" for its id."""
+    service_control: tuple[PolicyText, ...] = ()
+    resource_control: tuple[PolicyText, ...] = ()
+    has_full_access: bool = True
+    """AWS's FullAWSAccess is attached, as it is unless somebody detaches it."""
+    accounts: tuple[tuple[str, SeedNode], ...] = ()
+    units: tuple[tuple[str, SeedNode], ...] = ()
+
+
+class SeedOrganization(NamedTuple):
+    """An organization."""
+
+    management_account: str
+    root: SeedNode = SeedNode()
+    organization_id: str = ""
+    """"" for one that is made up."""
+    feature_set: Literal["ALL", "CONSOLIDATED_BILLING"] = "ALL"
+    delegated_administrators: tuple[tuple[str, str], ...] = ()
+    """Member account and service."""
+    root_access: tuple[RootFeature, ...] = ()
+    """Which parts of centralized root access are switched on."""
 
 
 class Seed(NamedTuple):
@@ -107,3 +139,6 @@ class Seed(NamedTuple):
     region: str = DEFAULT_REGION
     default_identity: str = ADMIN
     """Whose keys a command gets when nobody says `--as`."""
+    organization: SeedOrganization | None = None
+    throttle: Mapping[str, float] = {}
+    """Service -> requests a second, for each account and region."""

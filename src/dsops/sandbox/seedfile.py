@@ -17,13 +17,12 @@ from collections.abc import Iterator
 from collections.abc import Mapping as MappingOf
 from typing import Final
 
-from dsops.arn import is_account_id, parse_arn, partition_named, partition_of_region
-from dsops.document import Document, Mapping, Node, Scalar, Sequence, parse_json, parse_yaml, to_json
+from dsops.arn import is_account_id, partition_named, partition_of_region
+from dsops.document import Mapping, Node, Scalar, Sequence, parse_yaml
 from dsops.errors import SeedInvalid
-from dsops.iam.policy import PolicyKind, check_policy
 from dsops.sandbox import totp
 from dsops.sandbox.backends import PolicyText
-from dsops.sandbox.nodes import Nodes
+from dsops.sandbox.policy_nodes import PolicyNodes, is_policy_arn
 from dsops.sandbox.seed_model import (
     ADMIN,
     DEFAULT_REGION,
@@ -36,14 +35,16 @@ from dsops.sandbox.seed_model import (
     SeedSecret,
     SeedUser,
 )
+from dsops.sandbox.seed_organization import OrganizationReader
 from dsops.sandbox.seed_providers import read_oidc_providers
+from dsops.sandbox.throttle import read_rate
 
 _KEY_ID: Final = re.compile(r"(?!ASIA)[A-Z0-9_]{16,128}")
 _SECRET_NAME: Final = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
-_ROOT_KEYS: Final = ("accounts", "region", "default_identity")
+_ROOT_KEYS: Final = ("accounts", "region", "default_identity", "organization", "throttle")
 _ACCOUNT_KEYS: Final = (
     "partition", "root", "users", "groups", "roles", "policies", "regions", "secrets", "binary_secrets",
-    "secret_policies", "parameters", "oidc_providers",
+    "secret_policies", "parameters", "oidc_providers", "outbound_federation", "closed_sts_regions",
 )  # fmt: skip
 _REGION_KEYS: Final = ("secrets", "binary_secrets", "secret_policies", "parameters")
 _KEY_KEYS: Final = ("access_key_id", "secret_access_key")
@@ -72,7 +73,7 @@ def read_seed(text: str, file: str) -> Seed:
     return seed
 
 
-class _Reader(Nodes):
+class _Reader(PolicyNodes):
     """Reads accounts and what is in them."""
 
     def __init__(self, file: str) -> None:
@@ -96,7 +97,24 @@ class _Reader(Nodes):
             accounts.append(self._account(key.text, node, path, region))
         if "accounts" in keys and not accounts:
             self.note(keys["accounts"].line, "accounts", "there is no account in it")
-        return Seed(tuple(accounts), region, identity) if accounts else Seed()
+        if not accounts:
+            return Seed()
+        organization = None
+        if "organization" in keys:
+            known = [account.account for account in accounts]
+            organization = OrganizationReader(self, known).read(keys["organization"])
+        throttle = {
+            key.text: self._rate(value, f"throttle.{key.text}")
+            for key, value in self.entries(keys.get("throttle"), "throttle")
+        }
+        return Seed(tuple(accounts), region, identity, organization, throttle)
+
+    def _rate(self, node: Node, path: str) -> float:
+        """Requests a second."""
+        rate = read_rate(self.text(node, path))
+        if rate is None:
+            self.note(node.line, path, "this must be a number of requests a second", "such as 5 or 0.5")
+        return rate or 0
 
     def _account(self, account: str, node: Node, path: str, region: str) -> SeedAccount:
         keys = self.keys(node, path, _ACCOUNT_KEYS)
@@ -106,7 +124,7 @@ class _Reader(Nodes):
         elif partition != partition_of_region(region).name and "partition" in keys:
             region = ""
         groups = {
-            key.text: self._policies(value, f"{path}.groups.{key.text}")
+            key.text: self.policies(value, f"{path}.groups.{key.text}")
             for key, value in self._group_entries(keys.get("groups"), f"{path}.groups")
         }
         users = tuple(
@@ -118,13 +136,24 @@ class _Reader(Nodes):
             for key, value in self.entries(keys.get("roles"), f"{path}.roles")
         )
         policies = tuple(
-            PolicyText(key.text, self._policy(value, f"{path}.policies.{key.text}", "identity"))
+            PolicyText(key.text, self.policy(value, f"{path}.policies.{key.text}", "identity"))
             for key, value in self.entries(keys.get("policies"), f"{path}.policies")
         )
         root = self._key(keys["root"], f"{path}.root", is_whole=True) if "root" in keys else None
         providers = tuple(read_oidc_providers(self, keys.get("oidc_providers"), f"{path}.oidc_providers"))
         regions = self._regions(keys, path, region)
-        return SeedAccount(account, partition, root, users, groups, roles, policies, regions, providers)
+        outbound = self.matching(keys, "outbound_federation", path, ("true", "false").__contains__, "true or false")
+        return SeedAccount(
+            account, partition, root, users, groups, roles, policies, regions, providers, outbound == "true",
+            tuple(self._closed_regions(keys.get("closed_sts_regions"), f"{path}.closed_sts_regions")),
+        )  # fmt: skip
+
+    def _closed_regions(self, node: Node | None, path: str) -> Iterator[str]:
+        """Where STS is switched off; it can't be in us-east-1 (IAM User Guide, "Manage AWS STS in an AWS Region")."""
+        for region in self.texts(node, path):
+            if region == "us-east-1" and node is not None:
+                self.note(node.line, path, "STS can't be switched off in us-east-1")
+            yield region
 
     def _user(self, name: str, node: Node, path: str, groups: MappingOf[str, object]) -> SeedUser:
         keys = self.keys(node, path, _USER_KEYS)
@@ -141,15 +170,15 @@ class _Reader(Nodes):
             source_ip=self.matching(keys, "source_ip", path, _is_address, "an IP address"),
             groups=members,
             tags=self.tags(keys.get("tags"), f"{path}.tags"),
-            policies=self._policies(keys.get("policies"), f"{path}.policies"),
-            boundary=self.matching(keys, "boundary", path, _is_policy_arn, "the ARN of a managed policy"),
+            policies=self.policies(keys.get("policies"), f"{path}.policies"),
+            boundary=self.matching(keys, "boundary", path, is_policy_arn, "the ARN of a managed policy"),
         )
 
     def _role(self, name: str, node: Node, path: str) -> SeedRole:
         keys = self.keys(node, path, _ROLE_KEYS)
         trust = ""
         if "trust" in keys:
-            trust = self._policy(keys["trust"], f"{path}.trust", "trust")
+            trust = self.policy(keys["trust"], f"{path}.trust", "trust")
         else:
             self.note(node.line, f"{path}.trust", "`trust` is missing: a role has a trust policy")
         return SeedRole(
@@ -159,8 +188,8 @@ class _Reader(Nodes):
             path=self.iam_path(keys, path),
             source_ip=self.matching(keys, "source_ip", path, _is_address, "an IP address"),
             tags=self.tags(keys.get("tags"), f"{path}.tags"),
-            policies=self._policies(keys.get("policies"), f"{path}.policies"),
-            boundary=self.matching(keys, "boundary", path, _is_policy_arn, "the ARN of a managed policy"),
+            policies=self.policies(keys.get("policies"), f"{path}.policies"),
+            boundary=self.matching(keys, "boundary", path, is_policy_arn, "the ARN of a managed policy"),
             max_session_duration=int(
                 self.matching(keys, "max_session_duration", path, _is_duration, "between 3600 and 43200") or 3600
             ),
@@ -219,7 +248,7 @@ class _Reader(Nodes):
 
     def _held(self, keys: MappingOf[str, Node], path: str) -> SeedRegion:
         policies = {
-            key.text: self._policy(value, f"{path}.secret_policies.{key.text}", "resource")
+            key.text: self.policy(value, f"{path}.secret_policies.{key.text}", "resource")
             for key, value in self.entries(keys.get("secret_policies"), f"{path}.secret_policies")
         }
         secrets: dict[str, SeedSecret] = {}
@@ -246,44 +275,6 @@ class _Reader(Nodes):
             self.name(key, path)
             yield key, self.keys(value, f"{path}.{key.text}", ("policies",)).get("policies")
 
-    # --- policies ------------------------------------------------------------------------------------------------
-
-    def _policies(self, node: Node | None, path: str) -> tuple[PolicyText, ...]:
-        if node is None:
-            return ()
-        if not isinstance(node, Sequence):
-            self.note(node.line, path, "this must be a list of policies and ARNs")
-            return ()
-        found = []
-        for index, item in enumerate(node.items):
-            inner = f"{path}[{index}]"
-            if isinstance(item, Scalar) and item.text.startswith("arn:"):
-                if not _is_policy_arn(item.text):
-                    self.note(item.line, inner, f"`{item.text}` is not the ARN of a managed policy")
-                found.append(PolicyText(item.text, ""))
-                continue
-            name = f"policy-{index + 1}"
-            if isinstance(item, Mapping) and item.get("document") is not None:
-                keys = self.keys(item, inner, ("name", "document"))
-                name = self.text(keys["name"], f"{inner}.name") if "name" in keys else name
-                found.append(PolicyText(name, self._policy(keys["document"], inner, "identity")))
-                continue
-            found.append(PolicyText(name, self._policy(item, inner, "identity")))
-        return tuple(found)
-
-    def _policy(self, node: Node, path: str, kind: PolicyKind) -> str:
-        """The document as JSON text; written as YAML, or as a JSON text in YAML."""
-        if isinstance(node, Scalar):
-            document = parse_json(node.text, self.file)
-            checked = check_policy(document, kind, name=path, file=self.file)
-            text, line = node.text, node.line
-        else:
-            checked = check_policy(Document(node, ()), kind, name=path, file=self.file)
-            text, line = to_json(node), 0
-        for problem in checked.problems:
-            self.note(line or problem.where.line, f"{path}.{problem.path}".rstrip("."), problem.message, problem.hint)
-        return text
-
 
 def _named(node: Node) -> Iterator[tuple[str, Node]]:
     if isinstance(node, Mapping):
@@ -297,11 +288,6 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_policy_arn(text: str) -> bool:
-    arn = parse_arn(text)
-    return arn is not None and arn.service == "iam" and arn.resource_type == "policy"
 
 
 def _is_duration(text: str) -> bool:

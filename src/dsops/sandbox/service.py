@@ -15,8 +15,9 @@ from dsops.sandbox.authorize import Judge, Question
 from dsops.sandbox.caller import Caller, authenticate
 from dsops.sandbox.clock import Clock
 from dsops.sandbox.context import request_context, unsigned_context
-from dsops.sandbox.events import Events
+from dsops.sandbox.events import Events, owner_of_role
 from dsops.sandbox.federation import UNSIGNED, Federation, unsigned_caller
+from dsops.sandbox.iam_features import IamFeatures
 from dsops.sandbox.iam_rules import IamRules
 from dsops.sandbox.issuers import Issuers
 from dsops.sandbox.parameters import read_parameters
@@ -24,15 +25,17 @@ from dsops.sandbox.probe import probe
 from dsops.sandbox.refusal_answers import answer_refusal
 from dsops.sandbox.refusals import invalid_token, refusal
 from dsops.sandbox.resources import Resources
+from dsops.sandbox.root_user import is_about_root, perform_for_root
 from dsops.sandbox.route import Route, find_route
 from dsops.sandbox.secret_rules import check_secret_call
 from dsops.sandbox.secrets import read_batch, read_secret
-from dsops.sandbox.sessions import Sessions
-from dsops.sandbox.sts import Sts, check_role_arn
+from dsops.sandbox.sessions import Issued, Sessions
+from dsops.sandbox.sts import HOUR, Sts, check_role_arn
+from dsops.sandbox.throttle import Throttle
 from dsops.sandbox.turn import Turn
 from dsops.sandbox.vault import Place, Vault
 from dsops.sandbox.wire import HttpAnswer, HttpRequest
-from dsops.sandbox.world import World
+from dsops.sandbox.world import Role, World
 
 
 class Answered(NamedTuple):
@@ -57,11 +60,13 @@ class Sandbox:
         self.sessions = Sessions()
         self.judge = Judge(self.world)
         self.events = Events(kept_events)
+        self.throttle = Throttle()
         self.sts = Sts(self.world, self.sessions, self.judge)
         self.issuers = Issuers()
         self._federation = Federation(self.world, self.sessions, self.judge, self.issuers)
         self._resources = Resources(self.world, self.vault)
         self._iam = IamRules(self.world, self.vault)
+        self._iam_features = IamFeatures(self.world, self.sts.outbound)
 
     def move_clock(self, now: float, *, is_frozen: bool | None = None) -> None:
         """Goes to a moment, and stops or runs from there; None leaves it running or not."""
@@ -102,9 +107,10 @@ class Sandbox:
         turn = Turn(
             caller, route.operation, {},
             request_context(self.world, caller, request.peer, request.headers.get("user-agent", ""), now),
-            now, request_id,
+            now, request_id, request.headers.get("host", ""),
         )  # fmt: skip
         try:
+            self.throttle.check(route.service, caller.account, caller.region)
             if route.operation == "AssumeRole":
                 check_role_arn(route.fields)
             turn = turn._replace(parameters=read_parameters(route))
@@ -128,6 +134,7 @@ class Sandbox:
             unsigned_context(region, request.peer, user_agent, now), now, request_id,
         )  # fmt: skip
         try:
+            self.throttle.check(route.service, owner_of_role(turn), region)
             turn, proof = self._federation.prove(turn)
             result = self._federation.assume(turn, proof)
         except SandboxRefusal as refused:
@@ -135,6 +142,22 @@ class Sandbox:
             raise
         self.events.add(request, route, turn, result, None)
         return query_answer("sts", turn.operation, result, request_id, as_json=route.wants_json)
+
+    def assume_for_service(self, request: HttpRequest, role: Role, service: str) -> Issued:
+        """A session of a role for an AWS service, as the service's own call of AssumeRole. Raises SandboxRefusal."""
+        now, request_id, region = self.clock.now(), new_request_id(), self.region
+        parameters = {
+            "RoleArn": role.arn, "RoleSessionName": request_id.replace("-", ""), "DurationSeconds": HOUR,
+        }  # fmt: skip
+        turn = Turn(self.sts.service_caller(role, service, region), "AssumeRole", parameters, {}, now, request_id)
+        route = Route("sts", turn.operation, "query", wants_json=False, fields={}, document={})
+        try:
+            issued, result = self.sts.issue_to_service(turn, role)
+        except SandboxRefusal as refused:
+            self.events.add(request, route, turn, {}, refused)
+            raise
+        self.events.add(request, route, turn, result, None)
+        return issued
 
     def _perform(self, route: Route, turn: Turn) -> HttpAnswer:
         account, region = "", turn.caller.region
@@ -177,6 +200,11 @@ class Sandbox:
 
     def _perform_iam(self, turn: Turn) -> HttpAnswer:
         caller, operation = turn.caller, turn.operation
+        result = self._iam_features.perform(operation, caller.account)
+        if result is None and is_about_root(operation, turn.parameters, caller):
+            result = perform_for_root(self.world, operation, turn.parameters, caller.account)
+        if result is not None:
+            return query_answer("iam", operation, result, turn.request_id)
         parameters = self._iam.before(operation, turn.parameters, caller, turn.now)
         if self._iam.instead(operation, parameters, caller):
             return query_answer("iam", operation, {}, turn.request_id)
@@ -204,5 +232,5 @@ def new_request_id() -> str:
 def _refuse_restricted(caller: Caller) -> None:
     """IAM is closed to federated users and to GetSessionToken sessions without MFA, who hear that the token is bad."""
     session = caller.session
-    if session is not None and session.kind != "role" and session.mfa_at is None:
+    if session is not None and session.kind not in {"role", "assumed-root"} and session.mfa_at is None:
         raise invalid_token()

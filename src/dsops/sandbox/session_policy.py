@@ -10,7 +10,7 @@ from dsops.document import parse_json
 from dsops.errors import SandboxRefusal
 from dsops.iam.policy import check_policy
 from dsops.sandbox.refusals import invalid_parameter, malformed_policy, refusal, validation
-from dsops.sandbox.sessions import PolicyLayer, Session
+from dsops.sandbox.sessions import MAX_TOKEN, PolicyLayer, Session, session_token_size
 from dsops.sandbox.turn import Turn
 from dsops.sandbox.world import Tags, World
 
@@ -83,7 +83,10 @@ def read_tags(turn: Turn) -> PassedTags:
 
 
 def packed_size(layer: PolicyLayer | None, tags: Tags) -> int | None:
-    """The share in percent; None when nothing was passed. Raises PackedPolicyTooLarge over 100."""
+    """The share of the room that policies and tags take in percent; None when nothing was passed.
+
+    Raises PackedPolicyTooLarge over 100.
+    """
     if layer is None and not tags:
         return None
     policy = 0 if layer is None else len(layer.inline) + sum(len(arn) for arn in layer.managed_arns)
@@ -94,6 +97,16 @@ def packed_size(layer: PolicyLayer | None, tags: Tags) -> int | None:
     if tag_share > 100:
         raise refusal("PackedPolicyTooLarge", f"Packed size of session tags consumes {tag_share}% of allotted space.")
     return max(policy_share, tag_share, 1)
+
+
+def check_token_size(session: Session) -> None:
+    """Raises PackedPolicyTooLarge when all that a session carries would not fit into its token."""
+    size = session_token_size(session)
+    if size > MAX_TOKEN:
+        raise refusal(
+            "PackedPolicyTooLarge",
+            f"The session token would have {size} bytes, and the maximum is {MAX_TOKEN} bytes.",
+        )
 
 
 def _too_large(characters: int) -> SandboxRefusal:

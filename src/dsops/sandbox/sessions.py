@@ -9,15 +9,18 @@ from __future__ import annotations
 import base64
 import hmac
 import os
-from hashlib import sha256, sha512
+import zlib
+from hashlib import sha256, sha512, shake_256
 from typing import Literal, NamedTuple
 
 from dsops.sandbox import identifiers
 
-SessionKind = Literal["role", "user", "federated", "root"]
+SessionKind = Literal["role", "user", "federated", "root", "assumed-root"]
 _TOKEN_PREFIX = "SANDBOX"
 _TOKEN_LENGTH = len(_TOKEN_PREFIX) + 184
 _SWEEP_AT = 1024
+MAX_TOKEN = 4096
+"""Bytes of a session token. AWS does not tell its own limit, and asks for no more with MinimumSessionTokenSize."""
 
 
 class PolicyLayer(NamedTuple):
@@ -49,7 +52,9 @@ class Session(NamedTuple):
     source_ip: str = ""
     """Stands in for the address that the session's requests come from; "" for the real one."""
     federation: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """Condition keys that say who federated: `aws:FederatedProvider`, `HOST:sub`."""
+    """Condition keys that say who federated (`aws:FederatedProvider`, `HOST:sub`) or in which context."""
+    scopes: tuple[PolicyLayer, ...] = ()
+    """What GetScopedCredentials narrowed it to, one after the other."""
 
 
 class Issued(NamedTuple):
@@ -72,13 +77,14 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def issue(self, session: Session) -> Issued:
-        """New credentials for it."""
+    def issue(self, session: Session, minimum_size: int = 0) -> Issued:
+        """New credentials for it; the token has at least so many bytes."""
         if len(self._sessions) >= self._sweep_at:
             self._forget_expired(session.issued_at)
         key_id = identifiers.access_key_id("ASIA", session.account)
         self._sessions[key_id] = session
-        token = self._token(key_id, session.expires_at)
+        size = min(max(session_token_size(session), minimum_size), MAX_TOKEN)
+        token = self._token(key_id, session.expires_at, size)
         return Issued(key_id, self.secret_of(key_id), token, session.expires_at)
 
     def get(self, key_id: str) -> Session | None:
@@ -91,21 +97,39 @@ class Sessions:
 
     def token_expiry(self, key_id: str, token: str) -> float | None:
         """When a token that this sandbox made for that key expires; None when the token is not that key's."""
-        if len(token) != _TOKEN_LENGTH or not token.startswith(_TOKEN_PREFIX):
+        if not _TOKEN_LENGTH <= len(token) <= MAX_TOKEN or not token.startswith(_TOKEN_PREFIX):
             return None
         try:
-            raw = base64.b64decode(token[len(_TOKEN_PREFIX) :], validate=True)
+            raw = base64.b64decode(token[len(_TOKEN_PREFIX) : _TOKEN_LENGTH], validate=True)
         except ValueError:
             return None
         expires_at = float(int.from_bytes(raw[:8], "big"))
-        return expires_at if hmac.compare_digest(self._token(key_id, expires_at), token) else None
+        expected = self._token(key_id, expires_at, len(token))
+        # A character that is not ASCII is no token's, and `compare_digest` takes none in a text.
+        return expires_at if hmac.compare_digest(expected.encode(), token.encode()) else None
 
-    def _token(self, key_id: str, expires_at: float) -> str:
+    def _token(self, key_id: str, expires_at: float, size: int) -> str:
+        """A token of that many characters."""
         expiry = int(expires_at).to_bytes(8, "big")
-        first = hmac.digest(self._key, b"1" + key_id.encode() + expiry, sha512)
-        second = hmac.digest(self._key, b"2" + key_id.encode() + expiry, sha512)
-        return _TOKEN_PREFIX + base64.b64encode(expiry + first + second).decode()
+        signed = key_id.encode() + expiry + size.to_bytes(2, "big")
+        first = hmac.digest(self._key, b"1" + signed, sha512)
+        second = hmac.digest(self._key, b"2" + signed, sha512)
+        token = _TOKEN_PREFIX + base64.b64encode(expiry + first + second).decode()
+        if size == _TOKEN_LENGTH:
+            return token
+        rest = size - _TOKEN_LENGTH
+        return token + base64.b64encode(shake_256(self._key + signed).digest(rest)).decode()[:rest]
 
     def _forget_expired(self, now: float) -> None:
         self._sessions = {key: session for key, session in self._sessions.items() if session.expires_at > now}
         self._sweep_at = max(_SWEEP_AT, 2 * len(self._sessions))
+
+
+def session_token_size(session: Session) -> int:
+    """Characters of its token: AWS's carries policies and tags, packed in a way that it does not tell."""
+    layers = session.scopes if session.policy is None else (session.policy, *session.scopes)
+    if not layers and not session.tags:
+        return _TOKEN_LENGTH
+    texts = [text for layer in layers for text in (layer.inline, *layer.managed_arns)]
+    texts += [text for tag in session.tags for text in tag]
+    return _TOKEN_LENGTH - (-len(zlib.compress("\n".join(texts).encode(), 1)) * 4 // 3)

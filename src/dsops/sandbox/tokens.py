@@ -5,10 +5,15 @@ from __future__ import annotations
 import hmac
 import json
 import os
+import re
 from collections.abc import Mapping
 from urllib.parse import parse_qs
 
+from dsops.document import parse_json
+from dsops.iam.policy import check_policy
+from dsops.sandbox.delegated_access import DURATIONS, has_giver
 from dsops.sandbox.issuers import GITHUB, github_claims
+from dsops.sandbox.provided_contexts import IDENTITY_CENTER
 from dsops.sandbox.service import Sandbox
 from dsops.sandbox.wire import HttpRequest
 
@@ -16,6 +21,8 @@ DEFAULT_AUDIENCE = "sts.amazonaws.com"
 _DEFAULT_SECONDS = 300
 _MAX_SECONDS = 10 * 366 * 86_400
 _MAX_NAME = 1024
+# `aws:` keys that a request has from elsewhere must not come out of an assertion.
+_CONTEXT_KEY = re.compile(r"(?:aws:OriginIdentity/|aws:TransactionContext/|identitystore:)[\w:/.-]+")
 
 Said = tuple[int, Mapping[str, object]]
 """Status and content of an answer."""
@@ -65,6 +72,49 @@ class Tokens:
                 return 404, {"message": self._no_issuer(GITHUB)}
             token = self._mint(GITHUB, claims, _DEFAULT_SECONDS)
         return 200, {"count": len(token), "value": token}
+
+    def trade_in(self, request: HttpRequest) -> Said:
+        """`{"principal": ARN, "policy": {...}, "duration_seconds": 3600, "expires_seconds": 300}` -> a trade-in token.
+
+        What IAM sends to a partner when that user or role accepted the partner's delegation request.
+        """
+        usage = 'send {"principal": "arn:aws:iam::...:role/...", "policy": {...}, "duration_seconds": 3600}'
+        try:
+            wish = json.loads(request.body)
+            principal, policy = str(wish["principal"]), wish.get("policy")
+            duration = int(wish.get("duration_seconds", DURATIONS[-1] // 12))
+            seconds = int(wish.get("expires_seconds", _DEFAULT_SECONDS))
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+            return 400, {"error": usage}
+        if duration not in DURATIONS or abs(seconds) > _MAX_SECONDS:
+            return 400, {"error": f"a delegated session lasts {DURATIONS[0]} to {DURATIONS[-1]} seconds"}
+        content: dict[str, object] = {"principal": principal, "duration_seconds": duration}
+        if policy is not None:
+            checked = check_policy(parse_json(json.dumps(policy), "policy"), "session", name="policy")
+            if checked.policy is None:
+                return 400, {"error": f"the policy is none: {checked.problems[0].message}"}
+            content["policy"] = json.dumps(policy)
+        with self._sandbox.world.lock:
+            if not has_giver(self._sandbox.world, principal):
+                return 404, {"error": f"there is no user or role {principal}"}
+            sealed = self._sandbox.sts.seal.seal("trade-in", content, self._sandbox.clock.now() + seconds)
+        return 200, {"token": sealed}
+
+    def context(self, request: HttpRequest) -> Said:
+        """`{"context": {"identitystore:UserId": "..."}, "provider": ARN}` -> an assertion for ProvidedContexts."""
+        try:
+            wish = json.loads(request.body)
+            keys = {str(key): str(value) for key, value in wish["context"].items()}
+            provider = str(wish.get("provider", IDENTITY_CENTER))
+            seconds = int(wish.get("expires_seconds", _DEFAULT_SECONDS))
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+            return 400, {"error": 'send {"context": {"identitystore:UserId": "..."}, "provider": "arn:aws:iam::..."}'}
+        if not keys or abs(seconds) > _MAX_SECONDS or not all(map(_CONTEXT_KEY.fullmatch, keys)):
+            return 400, {"error": "a context is made of condition keys such as identitystore:UserId"}
+        with self._sandbox.world.lock:
+            moment = self._sandbox.clock.now() + seconds
+            content = {"provider": provider, "context": keys}
+            return 200, {"assertion": self._sandbox.sts.seal.seal("context", content, moment)}
 
     def _mint(self, url: str, claims: Mapping[str, object], seconds: int) -> str:
         return self._sandbox.issuers.mint(url, claims, self._sandbox.clock.now(), seconds)

@@ -18,6 +18,8 @@ class Turn(NamedTuple):
     now: float
     """The sandbox's time."""
     request_id: str
+    host: str = ""
+    """The name by which the client called the endpoint."""
 
     def text(self, name: str) -> str:
         """A parameter's text; "" when it was not sent."""

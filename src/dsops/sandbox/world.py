@@ -23,6 +23,7 @@ from dsops.sandbox.backends import (
     policies_of,
     reset,
 )
+from dsops.sandbox.organizations import Organizations
 
 if TYPE_CHECKING:
     from moto.iam import models as moto_iam
@@ -94,12 +95,15 @@ class World:
         fence.prepare()
         reset()
         self.lock = RLock()
+        self.organizations = Organizations()
         self.partitions: dict[str, str] = {}
         """Account -> the partition that it lives in."""
         self.source_ips: dict[str, str] = {}
         """Unique id of a user or role -> the address that stands in for where its requests come from."""
         self.root_keys: dict[str, tuple[str, str]] = {}
         """Key id of an account's root user -> account, secret. moto has no root user."""
+        self.closed_sts_regions: dict[str, frozenset[str]] = {}
+        """Account -> where it has switched STS off."""
         self._used_steps: dict[str, int] = {}
         self._role_ids: dict[str, str] = {}
 
@@ -136,6 +140,12 @@ class World:
             return None
         found = self.backend(account).users.get(name)
         return None if found is None else view_user(found)
+
+    def user_at(self, arn: str) -> User | None:
+        """The user with exactly that ARN, path included."""
+        parts = parse_arn(arn)
+        user = None if parts is None else self.user_named(parts.account, parts.resource_name)
+        return user if user is not None and user.arn == arn else None
 
     def user_with_id(self, account: str, unique_id: str) -> User | None:
         """The user with that AIDA id; None when it was deleted, whoever has its name now."""

@@ -45,7 +45,7 @@ ROOT = f'{{AWS: "arn:aws:iam::{ACCOUNT}:root"}}'
 
 
 def test_the_answer_has_awss_shape(lab: Lab) -> None:
-    """Elements in order, two-space indentation, no PackedPolicySize when nothing was passed."""
+    """Elements in order, two-space indentation, no PackedPolicySize when nothing was passed; then the token's size."""
     answer = lab.user("alice").answer("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1")
 
     assert dict(answer.headers)["Content-Type"] == "text/xml"
@@ -63,6 +63,8 @@ def test_the_answer_has_awss_shape(lab: Lab) -> None:
         "      <SessionToken>.</SessionToken>\n"
         "      <Expiration>.</Expiration>\n"
         "    </Credentials>\n"
+        "    <SessionTokenUtilization>.</SessionTokenUtilization>\n"
+        "    <SessionTokenSize>.</SessionTokenSize>\n"
         "  </AssumeRoleResult>\n"
         "  <ResponseMetadata>\n"
         "    <RequestId>.</RequestId>\n"

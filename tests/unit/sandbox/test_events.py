@@ -7,7 +7,8 @@ from typing import Any
 
 from dsops.sandbox.control import Control
 from dsops.sandbox.events import HIDDEN, Events
-from tests.sandboxes import ACCOUNT, OTHER, PEER, Lab
+from dsops.sandbox.sessions import MAX_TOKEN
+from tests.sandboxes import ACCOUNT, OTHER, PEER, Lab, Person
 from tests.unit.sandbox.test_control import ask
 
 JUMP = f"arn:aws:iam::{ACCOUNT}:role/team/Jump"
@@ -18,6 +19,11 @@ EXTERNAL_ID = "unique-customer-id-12345"
 def records(lab: Lab, account: str = "") -> list[dict[str, Any]]:  # JSON
     """The records so far."""
     return list(lab.sandbox.events.records(account=account))
+
+
+def jump_share(person: Person) -> int:
+    """What part of the longest session token that of a session is, in percent."""
+    return -(-100 * len(person.keys.session_token or "") // MAX_TOKEN)
 
 
 def test_an_assumed_role_is_recorded_as_aws_does(lab: Lab) -> None:
@@ -55,7 +61,8 @@ def test_an_assumed_role_is_recorded_as_aws_does(lab: Lab) -> None:
                                 "arn": jump.arn},
             "credentials": {"accessKeyId": jump.keys.access_key_id, "expiration": issued["expiration"],
                             "sessionToken": HIDDEN},
-            "packedPolicySize": record["responseElements"]["packedPolicySize"],
+            **dict.fromkeys(("packedPolicySize", "sessionTokenUtilization"), jump_share(jump)),
+            "sessionTokenSize": len(jump.keys.session_token or ""),
         },
         "requestID": record["requestID"],
         "eventID": record["eventID"],

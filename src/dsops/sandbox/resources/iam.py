@@ -8,6 +8,7 @@ from dsops.sandbox.authorize import Question
 from dsops.sandbox.caller import Caller
 from dsops.sandbox.context import Context, request_tags, tag_keys
 from dsops.sandbox.resources.given import Parameters, listed_tags
+from dsops.sandbox.root_user import is_about_root
 from dsops.sandbox.world import World
 
 
@@ -66,6 +67,8 @@ class IamResources:
             return f"{prefix}{kind}{path}{str(parameters[name]).removeprefix('https://')}"
         if operation in _ABOUT_ONESELF and caller.user is not None:
             return caller.user.arn
+        if is_about_root(operation, parameters, caller):
+            return caller.arn
         return "*"
 
     def _existing_arn(self, kind: str, name: str, caller: Caller) -> str:

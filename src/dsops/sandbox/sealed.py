@@ -1,0 +1,53 @@
+"""Texts that only this sandbox can make and read: trade-in tokens and context assertions.
+
+On AWS the services make them that the sandbox does not play (IAM's delegation requests, IAM Identity Center); here
+`/_sandbox/...` hands them out for the asking.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
+
+Kind = Literal["trade-in", "context"]
+
+
+class Opened(NamedTuple):
+    """What is in a sealed text."""
+
+    content: Mapping[str, Any]
+    """JSON's types, as they were sealed."""
+    expires_at: float
+
+
+class Seal:
+    """A key of this sandbox, made on first use."""
+
+    def __init__(self) -> None:
+        self._box: Fernet | None = None
+
+    def seal(self, kind: Kind, content: Mapping[str, object], expires_at: float) -> str:
+        """The text."""
+        whole = {"kind": kind, "content": content, "expires_at": expires_at}
+        return self._fernet().encrypt(json.dumps(whole).encode()).decode()
+
+    def open(self, kind: Kind, text: str) -> Opened | None:
+        """What was sealed, expired or not; None for a text of another kind or of anybody else's making."""
+        from cryptography.fernet import InvalidToken
+
+        try:
+            whole = json.loads(self._fernet().decrypt(text.encode()))
+        except (InvalidToken, ValueError):
+            return None
+        return Opened(whole["content"], whole["expires_at"]) if whole["kind"] == kind else None
+
+    def _fernet(self) -> Fernet:
+        from cryptography.fernet import Fernet
+
+        if self._box is None:
+            self._box = Fernet(Fernet.generate_key())
+        return self._box

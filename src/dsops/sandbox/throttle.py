@@ -1,0 +1,68 @@
+"""How many requests a second a service takes, for each account and region: a token bucket, off unless asked for.
+
+AWS throttles by account and region and does not tell its numbers; size and filling of the bucket are the sandbox's own.
+It fills by the machine's clock: a sandbox clock that stands still would never fill it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import isfinite
+from time import monotonic
+from typing import NamedTuple
+
+from dsops.sandbox.refusals import refusal
+
+
+class _Bucket(NamedTuple):
+    """What was left, and when."""
+
+    tokens: float
+    at: float
+
+
+class Throttle:
+    """The limits in force. Whoever calls holds the world's lock."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        """`clock` counts seconds, from whenever."""
+        self._clock = clock
+        self._rates: dict[str, float] = {}
+        self._buckets: dict[tuple[str, str, str], _Bucket] = {}
+
+    @property
+    def rates(self) -> Mapping[str, float]:
+        """Service -> requests a second."""
+        return dict(self._rates)
+
+    def limit(self, rates: Mapping[str, float]) -> None:
+        """Sets the limits of these services, full buckets to begin with; 0 takes a limit away."""
+        for service, rate in rates.items():
+            self._rates.pop(service, None)
+            if rate > 0:
+                self._rates[service] = rate
+        self._buckets = {key: bucket for key, bucket in self._buckets.items() if key[0] not in rates}
+
+    def check(self, service: str, account: str, region: str) -> None:
+        """Takes a token. Raises Throttling when there is none left."""
+        rate = self._rates.get(service)
+        if rate is None:
+            return
+        key, now, most = (service, account, region), self._clock(), max(1.0, rate)
+        bucket = self._buckets.get(key, _Bucket(most, now))
+        tokens = min(most, bucket.tokens + (now - bucket.at) * rate)
+        self._buckets[key] = _Bucket(tokens - 1 if tokens >= 1 else tokens, now)
+        if tokens >= 1:
+            return
+        if service == "s3":
+            raise refusal("SlowDown", "Please reduce your request rate.", 503)
+        raise refusal("Throttling", "Rate exceeded")
+
+
+def read_rate(text: str) -> float | None:
+    """A number of requests a second, 0 for no limit; None for what is none."""
+    try:
+        rate = float(text)
+    except ValueError:
+        return None
+    return rate if isfinite(rate) and 0 <= rate <= 1_000_000 else None

@@ -1,0 +1,231 @@
+"""AssumeRoot: who may be a member's root user, for which task, and what is left to do then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.sandboxes import ACCOUNT, OTHER, Keys, Lab, Person
+from tests.unit.sandbox.conftest import LabFactory
+from tests.unit.sandbox.test_organizations import FULL, OWNER, STRANGER
+
+TASK = "arn:aws:iam::aws:policy/root-task/"
+AUDIT, DELETE, UNLOCK = (f"{TASK}{name}" for name in (
+    "IAMAuditRootUserCredentials", "IAMDeleteRootUserCredentials", "S3UnlockBucketPolicy",
+))  # fmt: skip
+ROOT = f"arn:aws:iam::{ACCOUNT}:root"
+TRUST = '{Version: "2012-10-17", Statement: [{Effect: Allow, Principal: {AWS: "%s"}, Action: "sts:*"}]}'
+
+
+def seed(organization: str = "  root_access: true") -> str:
+    """A management account, a delegated administrator (OTHER), a member with a root key, and a stranger."""
+    return f"""
+organization:
+  management_account: "{OWNER}"
+  accounts: ["{ACCOUNT}", "{OTHER}"]
+  delegated_administrators: {{"{OTHER}": [iam.amazonaws.com]}}
+{organization}
+accounts:
+  "{ACCOUNT}":
+    root: {{access_key_id: AKIAROOTROOTROOTROOT, secret_access_key: root}}
+    secrets: {{db: x}}
+  "{OTHER}":
+    users:
+      limited: {{policies: [{{Version: "2012-10-17", Statement: [{{Effect: Allow, Action: "sts:AssumeRoot",
+        Resource: "{ROOT}", Condition: {{StringEquals: {{"sts:TaskPolicyArn": "{AUDIT}"}}}}}}]}}]}}
+      nobody: {{}}
+  "{OWNER}":
+    root: {{access_key_id: AKIAOWNEROWNEROWNERO, secret_access_key: owner}}
+    roles: {{Admin: {{trust: {TRUST % OWNER}, policies: [{FULL}]}}}}
+  "{STRANGER}": {{}}
+"""
+
+
+@pytest.fixture
+def lab(make_lab: LabFactory) -> Lab:
+    """With centralized root access switched on."""
+    return make_lab(seed())
+
+
+def assume(person: Person, task: str = AUDIT, target: str = ACCOUNT, **more: object) -> Person:
+    """Whoever the root session is."""
+    answer = person.call("sts", "AssumeRoot", TargetPrincipal=target, TaskPolicyArn={"arn": task}, **more)
+    return Person(person.lab, Keys.of(answer["Credentials"]))
+
+
+def refused(person: Person, task: str = AUDIT, target: str = ACCOUNT, **more: object) -> str:
+    """Code and message of the refusal."""
+    error = person.refused("sts", "AssumeRoot", TargetPrincipal=target, TaskPolicyArn={"arn": task}, **more)
+    return f"{error.code}: {error.message}"
+
+
+def test_the_management_account_and_iams_administrator_may(lab: Lab) -> None:
+    """By the account's id or by its root user's ARN; for a quarter of an hour."""
+    for account, target in ((OWNER, ACCOUNT), (OTHER, ROOT)):
+        root = assume(lab.user("admin", account), target=target)
+        assert root.arn == ROOT
+        assert root.call("iam", "ListAccessKeys")["AccessKeyMetadata"][0]["AccessKeyId"] == "AKIAROOTROOTROOTROOT"
+        lab.sandbox.clock.advance(899)
+        assert root.arn == ROOT
+        lab.sandbox.clock.advance(1)
+        assert root.refused("sts", "GetCallerIdentity").code == "ExpiredToken"
+
+
+def test_nobody_else_may(lab: Lab) -> None:
+    """A member itself, a stranger, a root user, a session of GetSessionToken, and who was not allowed to."""
+    where = f"is not authorized to perform: sts:AssumeRoot on resource: {ROOT}"
+    owner = lab.user("admin", OWNER)
+    session = Person(lab, Keys.of(owner.call("sts", "GetSessionToken")["Credentials"]))
+    root = lab.with_keys(Keys(access_key_id="AKIAOWNEROWNEROWNERO", secret_access_key="owner"))
+
+    for person in (lab.user("admin"), lab.user("admin", STRANGER), root, session, lab.user("nobody", OTHER)):
+        assert where in refused(person)
+    assert assume(owner.assume(f"arn:aws:iam::{OWNER}:role/Admin")).arn == ROOT
+
+
+def test_only_members_are_had(lab: Lab) -> None:
+    """Not the management account, not a stranger, not an account that is none."""
+    owner = lab.user("admin", OWNER)
+
+    for target in (OWNER, STRANGER, "444444444444"):
+        assert refused(owner, target=target).startswith("AccessDenied")
+    assert refused(owner, target="arn:aws:iam::111111111111:user/x").startswith("ValidationError")
+    assert assume(owner, target=OTHER).arn == f"arn:aws:iam::{OTHER}:root"
+
+
+def test_the_task_is_a_condition_key(lab: Lab) -> None:
+    """sts:TaskPolicyArn; and a policy that is no task's is refused."""
+    limited = lab.user("limited", OTHER)
+
+    assert assume(limited).arn == ROOT
+    assert refused(limited, task=DELETE).startswith("AccessDenied")
+    for task in ("arn:aws:iam::aws:policy/AdministratorAccess", f"{TASK}IAMNothing", "x" * 20):
+        assert refused(lab.user("admin", OWNER), task=task).startswith("ValidationError")
+
+
+def test_the_session_may_do_the_task_and_no_more(lab: Lab) -> None:
+    """Deleting takes another task than auditing, and other services are closed."""
+    owner = lab.user("admin", OWNER)
+    auditor, deleter = assume(owner), assume(owner, DELETE)
+    key = {"AccessKeyId": "AKIAROOTROOTROOTROOT"}
+
+    assert auditor.call("iam", "GetUser")["User"]["Arn"] == ROOT
+    assert auditor.call("iam", "ListMFADevices")["MFADevices"] == []
+    said = auditor.refused("iam", "DeleteAccessKey", **key).message
+    assert f"on resource: {ROOT} with an explicit deny in a session policy: {AUDIT}" in said
+    assert deleter.refused("secretsmanager", "GetSecretValue", SecretId="db").code == "AccessDeniedException"
+    assert deleter.refused("iam", "ListUsers").code == "AccessDenied"
+    assert deleter.refused("iam", "ListAccessKeys", UserName="admin").code == "AccessDenied"
+    assert deleter.call("iam", "DeleteAccessKey", **key)
+    assert deleter.refused("iam", "DeleteAccessKey", **key).code == "NoSuchEntity"
+    assert deleter.refused("iam", "GetLoginProfile").code == "NoSuchEntity"
+    assert deleter.call("iam", "ListSigningCertificates")["Certificates"] == []
+    assert lab.with_keys(Keys(access_key_id="AKIAROOTROOTROOTROOT", secret_access_key="root")).refused(
+        "sts", "GetCallerIdentity"
+    ).code == "InvalidClientTokenId"  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("access", "audit", "unlock"),
+    [("true", True, True), ("false", False, False), ("[RootSessions]", False, True),
+     ("[RootCredentialsManagement]", True, False)],
+)  # fmt: skip
+def test_centralized_root_access_has_to_be_switched_on(
+    make_lab: LabFactory, access: str, *, audit: bool, unlock: bool
+) -> None:
+    """Credentials and sessions are two switches."""
+    owner = make_lab(seed(f"  root_access: {access}")).user("admin", OWNER)
+
+    for task, expected in ((AUDIT, audit), (UNLOCK, unlock)):
+        answer = owner.answer("sts", "AssumeRoot", TargetPrincipal=ACCOUNT, TaskPolicyArn={"arn": task})
+        assert (answer.status == 200) == expected
+
+
+def test_iams_api_switches_it(make_lab: LabFactory) -> None:
+    """By the management account, or off by IAM's administrator."""
+    lab = make_lab(seed("  root_access: false"))
+    owner, administrator = lab.user("admin", OWNER), lab.user("admin", OTHER)
+
+    assert refused(owner).startswith("AccessDenied")
+    answer = owner.call("iam", "EnableOrganizationsRootCredentialsManagement")
+    assert answer["EnabledFeatures"] == ["RootCredentialsManagement"]
+    assert assume(owner).arn == ROOT
+    assert administrator.call("iam", "ListOrganizationsFeatures")["EnabledFeatures"] == ["RootCredentialsManagement"]
+    code = administrator.refused("iam", "EnableOrganizationsRootSessions").code
+    assert code == "CallerIsNotManagementAccountException"
+    assert administrator.call("iam", "DisableOrganizationsRootCredentialsManagement")["EnabledFeatures"] == []
+    assert refused(owner).startswith("AccessDenied")
+    member = lab.user("admin").refused("iam", "ListOrganizationsFeatures").code
+    assert member == "AccountNotManagementOrDelegatedAdministratorException"
+    assert lab.user("admin", STRANGER).refused("iam", "ListOrganizationsFeatures").code == (
+        "OrganizationNotFoundException"
+    )
+    assert lab.user("nobody", OTHER).refused("iam", "ListOrganizationsFeatures").code == "AccessDenied"
+
+
+def test_it_lasts_fifteen_minutes_at_most(lab: Lab) -> None:
+    """The model's bounds."""
+    owner = lab.user("admin", OWNER)
+
+    assert "less than or equal to 900" in refused(owner, DurationSeconds=901)
+    short = assume(owner, DurationSeconds=60)
+    lab.sandbox.clock.advance(60)
+    assert short.refused("sts", "GetCallerIdentity").code == "ExpiredToken"
+
+
+def test_an_scp_binds_the_session_unless_it_knows_better(make_lab: LabFactory) -> None:
+    """aws:AssumedRoot tells it from the root user's own keys."""
+    is_root = 'ArnLike: {"aws:PrincipalArn": "arn:aws:iam::*:root"}'
+    statement = f'{{Effect: Deny, Action: "*", Resource: "*", Condition: {{{is_root}%s}}}}'
+    exempt = ', "Null": {"aws:AssumedRoot": "true"}'
+    for condition, expected in (("", 403), (exempt, 200)):
+        policy = f'{{Version: "2012-10-17", Statement: [{statement % condition}]}}'
+        # `Null` is met where the key is absent: by the root user's own keys, and not by an AssumeRoot session.
+        lab = make_lab(seed(f"  root_access: true\n  service_control_policies: [{policy}]"))
+        root = assume(lab.user("admin", OWNER))
+        own = lab.with_keys(Keys(access_key_id="AKIAROOTROOTROOTROOT", secret_access_key="root"))
+        assert root.answer("iam", "ListAccessKeys").status == expected
+        assert own.answer("iam", "ListAccessKeys").status == 403
+
+
+def test_the_source_identity_goes_along(lab: Lab) -> None:
+    """Of a role's session that had one."""
+    session = lab.user("admin", OWNER).assume(f"arn:aws:iam::{OWNER}:role/Admin", SourceIdentity="ada")
+    answer = session.call("sts", "AssumeRoot", TargetPrincipal=ACCOUNT, TaskPolicyArn={"arn": AUDIT})
+
+    assert answer["SourceIdentity"] == "ada"
+    Person(lab, Keys.of(answer["Credentials"])).call("iam", "GetUser")
+    context = lab.sandbox.judge.decisions[-1].decision.request.context
+    assert context["aws:SourceIdentity"] == ("ada",)
+    assert context["aws:AssumedRoot"] == ("true",)
+
+
+def test_the_global_endpoint_does_not_have_it(lab: Lab) -> None:
+    """sts.amazonaws.com: known by the name that the client called."""
+    owner = lab.user("admin", OWNER)
+    request = owner.request("sts", "AssumeRoot", TargetPrincipal=ACCOUNT, TaskPolicyArn={"arn": AUDIT})
+    headers = {**request.headers, "host": "sts.amazonaws.com"}
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+
+    signed: Any = AWSRequest("POST", "https://sts.amazonaws.com/", data=request.body, headers={
+        "host": "sts.amazonaws.com", "Content-Type": headers["content-type"],
+    })  # fmt: skip
+    SigV4Auth(owner.keys.botocore(), "sts", "us-east-1").add_auth(signed)
+    given = {name.lower(): value for name, value in signed.prepare().headers.items()}
+    answer = lab.sandbox.handle(request._replace(headers=given)).answer
+
+    assert (answer.status, b"Could not find operation AssumeRoot" in answer.body) == (400, True)
+
+
+def test_the_trail_says_that_root_was_assumed(lab: Lab) -> None:
+    """Which task, and of whom; and the session is marked."""
+    root = assume(lab.user("admin", OWNER))
+    root.call("iam", "ListAccessKeys")
+    assumed, listed = list(lab.sandbox.events.records())
+
+    assert assumed["requestParameters"] == {"targetPrincipal": ACCOUNT, "taskPolicyArn": {"arn": AUDIT}}
+    assert assumed["recipientAccountId"] == OWNER
+    assert listed["userIdentity"]["type"] == "Root"
+    assert listed["userIdentity"]["sessionContext"]["assumedRoot"] == "true"

@@ -1,0 +1,368 @@
+"""Organizations: which policies of theirs bind whom, and what a request is told of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dsops.errors import SandboxUnavailable, SeedInvalid
+from dsops.sandbox.organization_planter import _taught_models, organization_models
+from dsops.sandbox.organizations import RCP_SERVICES
+from dsops.sandbox.seedfile import read_seed
+from dsops.sandbox.service import Sandbox
+from tests.sandboxes import ACCOUNT, OTHER, Lab
+from tests.unit.sandbox.conftest import LabFactory
+from tests.unit.sandbox.test_seedfile import problems
+
+OWNER = "999999999999"
+STRANGER = "333333333333"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/Deploy"
+DENY = '{Version: "2012-10-17", Statement: [{Effect: Deny, Action: "secretsmanager:*", Resource: "*"%s}]}'
+FULL = '{Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resource: "*"}]}'
+
+
+def seed(organization: str, *, trust: str = f'["{OTHER}", "{OWNER}", "{STRANGER}"]') -> str:
+    """A management account, two members and a stranger, each with a secret; members in the unit `Workloads`."""
+    return f"""
+organization:
+  id: o-exampleorg1
+  management_account: "{OWNER}"
+{organization}
+accounts:
+  "{ACCOUNT}":
+    root: {{access_key_id: AKIAROOTROOTROOTROOT, secret_access_key: root}}
+    users: {{alice: {{policies: [{FULL}]}}}}
+    roles:
+      Deploy:
+        trust: {{Version: "2012-10-17", Statement: [{{Effect: Allow, Principal: {{AWS: {trust}}},
+          Action: "sts:AssumeRole"}}]}}
+        policies: [{FULL}]
+    secrets: {{db: x}}
+  "{OTHER}": {{secrets: {{db: x}}}}
+  "{OWNER}": {{secrets: {{db: x}}}}
+  "{STRANGER}": {{secrets: {{db: x}}}}
+"""
+
+
+def workloads(policies: str) -> str:
+    """The unit with both members and these policies on it."""
+    return f"""
+  organizational_units:
+    Workloads:
+      accounts: ["{ACCOUNT}", "{OTHER}"]
+      {policies}
+"""
+
+
+def read(lab: Lab, account: str = ACCOUNT, name: str = "admin") -> str:
+    """`ok`, or why the account's secret can't be read."""
+    answer = lab.user(name, account).answer("secretsmanager", "GetSecretValue", SecretId="db")
+    return "ok" if answer.status == 200 else answer.body.decode()
+
+
+# --- service control policies ------------------------------------------------------------------------------------
+
+
+def test_an_scp_binds_the_members_below_it_and_nobody_else(make_lab: LabFactory) -> None:
+    """Users with full rights included; the management account and strangers are free."""
+    lab = make_lab(seed(workloads(f"service_control_policies: [{DENY % ''}]")))
+
+    for account in (ACCOUNT, OTHER):
+        assert "with an explicit deny in a service control policy" in read(lab, account)
+    assert (read(lab, OWNER), read(lab, STRANGER)) == ("ok", "ok")
+
+
+def test_an_scp_on_the_root_does_not_bind_the_management_account(make_lab: LabFactory) -> None:
+    """Wherever it is attached."""
+    lab = make_lab(seed(f"  service_control_policies: [{DENY % ''}]{workloads('')}"))
+
+    assert "service control policy" in read(lab)
+    assert read(lab, OWNER) == "ok"
+
+
+def test_an_scp_on_one_account_does_not_bind_its_neighbour(make_lab: LabFactory) -> None:
+    """Attached to the account itself."""
+    accounts = f'{{"{ACCOUNT}": {{service_control_policies: [{DENY % ""}]}}, "{OTHER}": {{}}}}'
+    lab = make_lab(seed(f"  accounts: {accounts}"))
+
+    assert "service control policy" in read(lab)
+    assert read(lab, OTHER) == "ok"
+
+
+def test_an_scp_binds_root_users_and_sessions(make_lab: LabFactory) -> None:
+    """A member's root user can do what nothing else stops; a role's session is stopped like its users."""
+    from tests.sandboxes import Keys
+
+    lab = make_lab(seed(workloads(f"service_control_policies: [{DENY % ''}]")))
+    root = lab.with_keys(Keys(access_key_id="AKIAROOTROOTROOTROOT", secret_access_key="root"))
+
+    for person in (root, lab.user("admin", OWNER).assume(ROLE)):
+        refused = person.refused("secretsmanager", "GetSecretValue", SecretId="db")
+        assert "with an explicit deny in a service control policy: arn:aws:organizations::" in refused.message
+        assert person.call("iam", "ListRoles")["Roles"]
+
+
+def test_service_linked_roles_are_not_bound(make_lab: LabFactory) -> None:
+    """AWS's services go on working."""
+    lab = make_lab(seed(workloads(f"service_control_policies: [{DENY % ''}]")))
+    trust = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"%s"},"Action":"sts:AssumeRole"}}'
+    allow = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"secretsmanager:*","Resource":"*"}}'
+    admin = lab.user("admin")
+    for path in ("/aws-service-role/x.amazonaws.com/", "/"):
+        name = f"Linked{len(path)}"
+        admin.call("iam", "CreateRole", RoleName=name, Path=path, AssumeRolePolicyDocument=trust % ACCOUNT)
+        admin.call("iam", "PutRolePolicy", RoleName=name, PolicyName="p", PolicyDocument=allow)
+        session = admin.assume(f"arn:aws:iam::{ACCOUNT}:role{path}{name}")
+        answer = session.answer("secretsmanager", "GetSecretValue", SecretId="db")
+        assert answer.status == (400 if path == "/" else 200)
+
+
+def test_every_level_has_to_allow(make_lab: LabFactory) -> None:
+    """Without FullAWSAccess a unit allows only what its own policies allow, and the words are those of a denial."""
+    only = '{Version: "2012-10-17", Statement: [{Effect: Allow, Action: "%s", Resource: "*"}]}'
+    for action, allowed in (("secretsmanager:*", True), ("s3:*", False)):
+        policies = f"full_aws_access: false\n      service_control_policies: [{only % action}]"
+        lab = make_lab(seed(workloads(policies)))
+        said = read(lab)
+        assert said == "ok" if allowed else "with an explicit deny in a service control policy" in said
+
+
+def test_a_condition_of_an_scp_sees_the_request(make_lab: LabFactory) -> None:
+    """The usual one: nothing outside of a region."""
+    condition = ', Condition: {StringNotEquals: {"aws:RequestedRegion": us-east-1}}'
+    lab = make_lab(seed(workloads(f"service_control_policies: [{DENY % condition}]")))
+    alice = lab.user("alice")
+
+    assert read(lab, name="alice") == "ok"
+    alice.region = "eu-west-1"
+    assert "service control policy" in alice.refused("secretsmanager", "ListSecrets").message
+
+
+def test_a_refusal_names_the_policy(make_lab: LabFactory) -> None:
+    """Since January 2026: its ARN, also where it inherits down; AWS's own policies have one without an account."""
+    named = f"[{{name: NoSecrets, document: {DENY % ''}}}]"
+    lab = make_lab(seed(workloads(f"service_control_policies: {named}")))
+
+    said = read(lab)
+    prefix = f"service control policy: arn:aws:organizations::{OWNER}:policy/o-exampleorg1/service_control_policy/p-"
+    assert prefix in said
+    reasons = lab.sandbox.judge.decisions[-1].decision.reasons
+    names = {found.policy.name for reason in reasons for found in reason.matched}
+    assert "arn:aws:organizations::aws:policy/service_control_policy/p-FullAWSAccess" in names
+
+
+def test_consolidated_billing_has_no_policies(make_lab: LabFactory) -> None:
+    """A seed that attaches some to it is refused; without any it is an organization all the same."""
+    text = seed(f"  feature_set: CONSOLIDATED_BILLING{workloads('')}")
+    lab = make_lab(text)
+
+    assert lab.sandbox.world.organizations.membership(ACCOUNT) is not None
+    assert lab.sandbox.world.organizations.service_control(ACCOUNT) == ()
+    attached = seed(f"  feature_set: CONSOLIDATED_BILLING{workloads(f'service_control_policies: [{DENY % str()}]')}")
+    assert any("ALL features" in problem for problem in problems(attached))
+
+
+def test_a_policy_counts_only_while_its_type_is_enabled(make_lab: LabFactory) -> None:
+    """As DisablePolicyType leaves it."""
+    lab = make_lab(seed(workloads(f"service_control_policies: [{DENY % ''}]")))
+    backend = _taught_models().organizations_backends[OWNER]["aws"]
+
+    backend.disable_policy_type(RootId=backend.org.root_id, PolicyType="SERVICE_CONTROL_POLICY")
+    assert read(lab) == "ok"
+    backend.enable_policy_type(RootId=backend.org.root_id, PolicyType="SERVICE_CONTROL_POLICY")
+    assert "service control policy" in read(lab)
+
+
+def test_what_can_not_be_read_denies(make_lab: LabFactory) -> None:
+    """A policy that the Organizations API took without looking at it."""
+    for kind in ("SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"):
+        lab = make_lab(seed(workloads("")))
+        backend = _taught_models().organizations_backends[OWNER]["aws"]
+        made = backend.create_policy(Name="broken", Description="", Type=kind, Content="{}")
+        assert read(lab) == "ok"
+        backend.attach_policy(PolicyId=made["Policy"]["PolicySummary"]["Id"], TargetId=ACCOUNT)
+        assert "explicit deny" in read(lab)
+
+
+# --- resource control policies -----------------------------------------------------------------------------------
+
+PERIMETER = (
+    'resource_control_policies: [{Version: "2012-10-17", Statement: [{Effect: Deny, Principal: "*", '
+    'Action: ["sts:AssumeRole", "secretsmanager:*"], Resource: "*", '
+    'Condition: {StringNotEqualsIfExists: {"aws:PrincipalOrgID": o-exampleorg1}}}]}]'
+)
+
+
+def test_an_rcp_binds_whoever_comes_to_a_members_resources(make_lab: LabFactory) -> None:
+    """The role trusts a stranger, and the organization does not."""
+    lab = make_lab(seed(workloads(PERIMETER)))
+
+    assert lab.user("admin", OWNER).assume(ROLE).arn.endswith("assumed-role/Deploy/session")
+    assert lab.user("admin", OTHER).assume(ROLE).arn.endswith("assumed-role/Deploy/session")
+    assert lab.user("admin", STRANGER).refused_role(ROLE).code == "AccessDenied"
+    assert lab.sandbox.judge.decisions[-1].decision.decided_by == "resource control policy"
+
+
+def test_an_rcp_does_not_bind_the_management_accounts_resources(make_lab: LabFactory) -> None:
+    """Nor those of strangers."""
+    everybody = PERIMETER.replace("o-exampleorg1", "o-another00000")
+    lab = make_lab(seed(f"  {everybody}{workloads('')}"))
+
+    assert "resource control policy" in read(lab)
+    assert (read(lab, OWNER), read(lab, STRANGER)) == ("ok", "ok")
+
+
+def test_an_rcp_is_for_the_services_that_aws_names(make_lab: LabFactory) -> None:
+    """IAM and Parameter Store are not among them: a policy that names them has no effect."""
+    policy = PERIMETER.replace('"secretsmanager:*"', '"iam:*", "ssm:*"').replace("o-exampleorg1", "o-another00000")
+    lab = make_lab(seed(workloads(policy)))
+
+    assert lab.user("admin").call("iam", "ListRoles")["Roles"]
+    assert lab.user("admin", OWNER).refused_role(ROLE).code == "AccessDenied"
+    assert {"s3", "sts", "sqs", "kms", "secretsmanager", "dynamodb", "ecr"} <= RCP_SERVICES
+    assert not {"iam", "ssm", "organizations"} & RCP_SERVICES
+
+
+# --- condition keys ----------------------------------------------------------------------------------------------
+
+
+def test_a_request_says_from_which_organization_it_comes(make_lab: LabFactory) -> None:
+    """aws:PrincipalOrgID and -Paths, aws:ResourceOrgID and -Paths; absent for a stranger."""
+    lab = make_lab(seed(workloads("")))
+    lab.user("admin", OTHER).assume(ROLE)
+    context = lab.sandbox.judge.decisions[-1].decision.request.context
+    path = context["aws:PrincipalOrgPaths"][0]
+
+    assert context["aws:PrincipalOrgID"] == context["aws:ResourceOrgID"] == ("o-exampleorg1",)
+    assert context["aws:ResourceOrgPaths"] == (path,)
+    assert [part[:2] for part in path.split("/")] == ["o-", "r-", "ou", ""]
+    lab.user("admin", STRANGER).assume(ROLE)
+    context = lab.sandbox.judge.decisions[-1].decision.request.context
+    assert "aws:PrincipalOrgID" not in context
+    assert context["aws:ResourceOrgID"] == ("o-exampleorg1",)
+
+
+def test_a_trust_policy_can_ask_for_the_organization(make_lab: LabFactory) -> None:
+    """The cure that AWS recommends for a trust in everybody."""
+    text = seed(workloads("")).replace(
+        'Action: "sts:AssumeRole"}]}', 'Action: "sts:AssumeRole", Condition: {StringEquals: '
+        '{"aws:PrincipalOrgID": o-exampleorg1}}}]}'
+    )  # fmt: skip
+    lab = make_lab(text)
+
+    assert lab.user("admin", OTHER).assume(ROLE).arn
+    assert lab.user("admin", STRANGER).refused_role(ROLE).code == "AccessDenied"
+
+
+def test_without_an_organization_nothing_is_said(make_lab: LabFactory) -> None:
+    """No key, no level."""
+    lab = make_lab('accounts: {"111111111111": {}}')
+    lab.user("admin").call("iam", "ListRoles")
+    decision = lab.sandbox.judge.decisions[-1].decision
+
+    assert not [key for key in decision.request.context if "Org" in key]
+    assert decision.policies.service_control == decision.policies.resource_control == ()
+
+
+def test_within_one_organization_a_refusal_says_who_denied(make_lab: LabFactory) -> None:
+    """Across accounts, too; a stranger hears no reason."""
+    policy = (
+        'resource_control_policies: [{Version: "2012-10-17", Statement: [{Effect: Deny, Principal: "*", '
+        'Action: "sts:AssumeRole", Resource: "*"}]}]'
+    )
+    lab = make_lab(seed(workloads(policy)))
+
+    refused = lab.user("admin", OTHER).refused_role(ROLE)
+    assert "with an explicit deny in a resource control policy: arn:aws:organizations::" in refused.message
+    assert lab.user("admin", STRANGER).refused_role(ROLE).message.endswith(f"on resource: {ROLE}")
+
+
+# --- the seed and moto ---------------------------------------------------------------------------------------------
+
+
+def test_what_is_wrong_with_an_organization_is_told_with_its_line() -> None:
+    """All of it at once."""
+    text = """accounts: {"111111111111": {}, "222222222222": {}}
+organization:
+  id: exampleorg
+  feature_set: SOME
+  root_access: yes please
+  accounts: ["444444444444", "222222222222"]
+  service_control_policies: [{Version: "2012-10-17", Statement: {Effect: Deny, Principal: "*", Action: "*"}}]
+  organizational_units:
+    A: {accounts: ["222222222222"], full_aws_access: false, unit: x}
+  delegated_administrators: {"111111111111": [iam.amazonaws.com], "222222222222": [ec2.amazonaws.com]}
+  management_account: "111111111111"
+"""
+    told = problems(text)
+
+    for expected in (
+        "3 organization.id: `id` must be like o-exampleorg1",
+        "4 organization.feature_set: `feature_set` must be ALL or CONSOLIDATED_BILLING",
+        "5 organization.root_access: this must be true, false or a list of RootCredentialsManagement, RootSessions",
+        "6 organization.accounts.444444444444: there is no account `444444444444` in `accounts`",
+        "9 organization.organizational_units.A: unknown key `unit`",
+        "9 organization.organizational_units.A.accounts.222222222222: the account is in organization.accounts already",
+        "10 organization.delegated_administrators.111111111111: `111111111111` is not a member account",
+        "10 organization.delegated_administrators.222222222222: `ec2.amazonaws.com` has no effect here",
+    ):
+        assert any(problem.startswith(expected) or expected.split(": ", 1)[1] in problem for problem in told), expected
+    assert any("service_control_policies[0]" in problem and "7 " in problem for problem in told)
+    assert any("no policy would be left" in problem for problem in told)
+
+
+def test_one_name_is_one_policy() -> None:
+    """The same document may stand at several places under its name, another one may not."""
+    text = seed(
+        f"  service_control_policies: [{{name: A, document: {DENY % ''}}}]"
+        + workloads(f"service_control_policies: [{{name: A, document: {FULL}}}]")
+    )
+    assert any("there is another policy named `A`" in problem for problem in problems(text))
+    same = seed(
+        f"  service_control_policies: [{{name: A, document: {DENY % ''}}}]"
+        + workloads(f"service_control_policies: [{{name: A, document: {DENY % ''}}}]")
+    )
+    assert read_seed(same, "seed.yaml").organization is not None
+
+
+def test_units_are_at_most_five_deep() -> None:
+    """AWS's quota."""
+    unit = "{}"
+    for _ in range(6):
+        unit = f"{{organizational_units: {{U: {unit}}}}}"
+    text = seed(f"  organizational_units: {{U: {unit}}}")
+
+    assert any("at most 5 levels deep" in problem for problem in problems(text))
+
+
+def test_organizations_do_not_outlive_their_sandbox(make_lab: LabFactory) -> None:
+    """moto keeps its table of members beside the backends."""
+    make_lab(seed(workloads("")))
+    world = Sandbox().world
+
+    assert world.organizations.membership(ACCOUNT) is None
+    assert list(world.organizations.accounts()) == []
+
+
+def test_a_moto_that_drops_a_policy_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried out when the first organization is wanted."""
+    models = _taught_models()
+    organization_models.cache_clear()
+
+    def forget(*_: Any, **__: Any) -> None:
+        return None
+
+    with monkeypatch.context() as patch:
+        patch.setattr(models.OrganizationsBackend, "attach_policy", forget)
+        with pytest.raises(SandboxUnavailable) as caught:
+            organization_models()
+    assert "service control policies" in caught.value.why
+    assert organization_models() is models
+
+
+def test_what_moto_does_not_take_is_an_error_of_the_seed(make_lab: LabFactory) -> None:
+    """AWS's own policy has that name already."""
+    with pytest.raises(SeedInvalid) as caught:
+        make_lab(seed(f"  service_control_policies: [{{name: FullAWSAccess, document: {DENY % ''}}}]"))
+    assert caught.value.message == "the organization can't be made"

@@ -1,0 +1,232 @@
+"""GetScopedCredentials: a session narrows itself, and never gets more; sizes of session tokens; closed regions."""
+
+from __future__ import annotations
+
+import json
+from base64 import b32encode
+from hashlib import shake_256
+
+import pytest
+
+from dsops.sandbox.sessions import MAX_TOKEN
+from tests.sandboxes import ACCOUNT, OTHER, Keys, Lab, Person
+from tests.unit.sandbox.conftest import LabFactory
+
+JUMP = f"arn:aws:iam::{ACCOUNT}:role/team/Jump"
+FULL = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
+
+
+def allow(action: str) -> str:
+    """A policy that allows this."""
+    return json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]}
+    )
+
+
+def narrowed(person: Person, **parameters: object) -> Person:
+    """The caller's session with less."""
+    answer = person.call("sts", "GetScopedCredentials", **parameters)
+    return Person(person.lab, Keys.of(answer["Credentials"]))
+
+
+def refused(person: Person, **parameters: object) -> tuple[str, int]:
+    """Code and status of the refusal."""
+    error = person.refused("sts", "GetScopedCredentials", **parameters)
+    return error.code, error.status
+
+
+@pytest.fixture
+def session(lab: Lab) -> Person:
+    """A role's session that may do everything in STS."""
+    return lab.user("alice").assume(JUMP, "s1", SourceIdentity="ada")
+
+
+def test_it_stays_who_it_is(session: Person) -> None:
+    """ARN, id and source identity; the answer says so."""
+    answer = session.call("sts", "GetScopedCredentials", Policy=allow("sts:*"))
+    inner = Person(session.lab, Keys.of(answer["Credentials"]))
+
+    assert inner.arn == session.arn == answer["SessionInfo"]["Arn"]
+    assert inner.call("sts", "GetCallerIdentity")["UserId"] == answer["SessionInfo"]["ScopedSessionId"]
+    assert answer["SourceIdentity"] == "ada"
+    assert answer["ScopedPoliciesCount"] == 1
+    assert answer["SessionTokenSize"] == len(answer["Credentials"]["SessionToken"])
+
+
+def test_a_policy_limits_and_never_adds(session: Person) -> None:
+    """What neither the role nor the policy allows stays closed."""
+    key = {"AccessKeyId": session.keys.access_key_id}
+    inner = narrowed(session, Policy=allow("iam:*"))
+
+    assert session.call("sts", "GetAccessKeyInfo", **key)["Account"] == ACCOUNT
+    assert inner.refused("sts", "GetAccessKeyInfo", **key).message.endswith(
+        "because no session policy allows the sts:GetAccessKeyInfo action"
+    )
+    assert "no identity-based policy" in inner.refused("iam", "ListRoles").message
+    assert narrowed(session, Policy=FULL).call("sts", "GetAccessKeyInfo", **key)["Account"] == ACCOUNT
+
+
+def test_layers_add_up_to_three(session: Person) -> None:
+    """Each has to allow; a fourth is refused, a shorter time is not."""
+    key = {"AccessKeyId": session.keys.access_key_id}
+    first = narrowed(session, Policy=allow("sts:Get*"))
+    second = narrowed(first, Policy=allow("sts:*"))
+    third = narrowed(second, Policy=allow("sts:GetCallerIdentity"))
+
+    assert second.call("sts", "GetAccessKeyInfo", **key)["Account"] == ACCOUNT
+    assert third.refused("sts", "GetAccessKeyInfo", **key).code == "AccessDenied"
+    assert refused(third, Policy=FULL) == ("AccessDenied", 403)
+    assert third.call("sts", "GetScopedCredentials", DurationSeconds=60)["ScopedPoliciesCount"] == 3
+
+
+def test_it_ends_no_later_than_the_session(session: Person) -> None:
+    """Without a time it ends with it, with one sooner; never after."""
+    clock = session.lab.sandbox.clock
+    same, short = narrowed(session, Policy=FULL), narrowed(session, DurationSeconds=60)
+
+    assert refused(session, DurationSeconds=3601) == ("InsufficientSessionLifetime", 400)
+    clock.advance(60)
+    assert short.refused("sts", "GetCallerIdentity").code == "ExpiredToken"
+    assert refused(session, DurationSeconds=3600) == ("InsufficientSessionLifetime", 400)
+    assert narrowed(session, DurationSeconds=3540).arn == session.arn
+    clock.advance(3540)
+    assert same.refused("sts", "GetCallerIdentity").code == "ExpiredToken"
+
+
+def test_long_term_keys_have_nothing_to_narrow(lab: Lab) -> None:
+    """And one of the two has to be given."""
+    assert refused(lab.user("alice"), Policy=FULL) == ("InvalidSubjectCredentials", 400)
+    assert refused(lab.user("alice").assume(JUMP)) == ("ValidationError", 400)
+    assert refused(lab.user("alice").assume(JUMP), Policy="{}") == ("MalformedPolicyDocument", 400)
+
+
+def test_a_users_own_session_can_be_narrowed(lab: Lab) -> None:
+    """A GetSessionToken session, which otherwise calls little of STS."""
+    admin = lab.user("admin", OTHER)
+    session = Person(lab, Keys.of(admin.call("sts", "GetSessionToken")["Credentials"]))
+    inner = narrowed(session, Policy=allow("secretsmanager:ListSecrets"))
+
+    assert inner.call("secretsmanager", "ListSecrets")["SecretList"]
+    assert inner.refused("secretsmanager", "GetSecretValue", SecretId="prod/db").code == "AccessDeniedException"
+    assert session.call("secretsmanager", "GetSecretValue", SecretId="prod/db")["SecretString"]
+
+
+def test_a_federated_user_without_permissions_gets_none(lab: Lab) -> None:
+    """His session has no policy, so it has no permissions; a scope of its own must not look like one."""
+    admin = lab.user("admin", OTHER)
+    bare = Person(lab, Keys.of(admin.call("sts", "GetFederationToken", Name="ann")["Credentials"]))
+    limited = Person(lab, Keys.of(admin.call("sts", "GetFederationToken", Name="ann", Policy=FULL)["Credentials"]))
+
+    assert narrowed(bare, Policy=FULL).refused("secretsmanager", "ListSecrets").code == "AccessDeniedException"
+    assert narrowed(limited, Policy=FULL).call("secretsmanager", "ListSecrets")["SecretList"]
+
+
+def test_it_is_revoked_with_the_session_that_it_came_from(session: Person) -> None:
+    """aws:TokenIssueTime stays, so a Deny of sessions older than now reaches it, and MFA stays what it was."""
+    session.lab.sandbox.clock.advance(600)
+    narrowed(session, Policy=FULL).call("sts", "GetAccessKeyInfo", AccessKeyId=session.keys.access_key_id)
+    inner = session.lab.sandbox.judge.decisions[-1].decision.request.context
+    session.call("sts", "GetAccessKeyInfo", AccessKeyId=session.keys.access_key_id)
+    outer = session.lab.sandbox.judge.decisions[-1].decision.request.context
+
+    assert inner["aws:TokenIssueTime"] == outer["aws:TokenIssueTime"]
+    assert inner["aws:MultiFactorAuthPresent"] == outer["aws:MultiFactorAuthPresent"] == ("false",)
+
+
+def test_a_chain_from_it_is_limited_as_it_is(session: Person) -> None:
+    """The policy must allow the next hop, and an hour is the most."""
+    plain = session.lab.user("alice").assume(JUMP)
+    closed, opened = narrowed(plain, Policy=allow("iam:*")), narrowed(plain, Policy=allow("sts:*"))
+    target = f"arn:aws:iam::{OTHER}:role/Target"
+
+    assert closed.refused_role(target, ExternalId="unique-customer-id-12345").code == "AccessDenied"
+    assert opened.assume(target, ExternalId="unique-customer-id-12345").arn.endswith("assumed-role/Target/session")
+
+
+# --- the size of a token -----------------------------------------------------------------------------------------
+
+
+def test_a_token_is_as_large_as_was_asked(lab: Lab) -> None:
+    """MinimumSessionTokenSize; it works like any other, and only as a whole."""
+    admin = lab.user("admin")
+    for size in (0, 191, 192, 1000, MAX_TOKEN):
+        answer = admin.call("sts", "GetSessionToken", MinimumSessionTokenSize=size)
+        token = answer["Credentials"]["SessionToken"]
+        assert answer["SessionTokenSize"] == len(token) == max(191, size)
+        assert answer["SessionTokenUtilization"] == -(-100 * len(token) // MAX_TOKEN)
+        keys = Keys.of(answer["Credentials"])
+        assert Person(lab, keys).arn.endswith("user/admin")
+        for wrong in (token[:-1], token + "A", token[:191] if size > 191 else token[:190], token[:-1] + "-"):
+            changed = Keys(
+                access_key_id=keys.access_key_id, secret_access_key=keys.secret_access_key, session_token=wrong
+            )
+            assert Person(lab, changed).refused("sts", "GetCallerIdentity").code == "InvalidClientTokenId"
+    over = admin.refused("sts", "GetSessionToken", MinimumSessionTokenSize=MAX_TOKEN + 1)
+    assert "less than or equal to 4096" in over.message
+
+
+def test_policies_and_tags_make_a_token_larger(lab: Lab) -> None:
+    """SessionTokenUtilization and PackedPolicySize say by how much."""
+    alice = lab.user("alice")
+    bare = alice.call("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1")
+    full = alice.call(
+        "sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1", Policy=allow("sts:Get*"),
+        Tags=[{"Key": "Team", "Value": "red"}],
+    )  # fmt: skip
+
+    assert full["SessionTokenSize"] > bare["SessionTokenSize"]
+    assert full["PackedPolicySize"] == full["SessionTokenUtilization"] > bare["SessionTokenUtilization"]
+    assert "PackedPolicySize" not in bare
+
+
+def test_scopes_that_do_not_fit_are_refused(session: Person) -> None:
+    """Each is short enough by itself; the token has no room for three of them."""
+
+    def long_policy(number: int) -> str:
+        letters = b32encode(shake_256(bytes([number])).digest(1200)).decode()
+        names = [letters[start : start + 60] for start in range(0, 29 * 60, 60)]
+        return allow("sts:*").replace('"sts:*"', json.dumps(["sts:*", *[f"s3:{name}" for name in names]]))
+
+    second = narrowed(narrowed(session, Policy=long_policy(1)), Policy=long_policy(2))
+    error = second.refused("sts", "GetScopedCredentials", Policy=long_policy(3))
+    assert error.code == "PackedPolicyTooLarge"
+    assert error.message.endswith("and the maximum is 4096 bytes.")
+    assert narrowed(second, Policy=FULL).arn == session.arn
+
+
+# --- regions in which STS is switched off --------------------------------------------------------------------------
+
+
+def test_a_region_may_be_closed_to_an_accounts_credentials(make_lab: LabFactory) -> None:
+    """Whose credentials they would be decides, not who asks; who has some may use them there."""
+    trust = (
+        f'{{Version: "2012-10-17", Statement: {{Effect: Allow, Principal: {{AWS: "{OTHER}"}}, '
+        'Action: "sts:AssumeRole"}}'
+    )
+    lab = make_lab(
+        f'accounts: {{"{ACCOUNT}": {{closed_sts_regions: [eu-west-1], roles: {{R: {{trust: {trust}}}}}}}, '
+        f'"{OTHER}": {{}}}}'
+    )
+    role = f"arn:aws:iam::{ACCOUNT}:role/R"
+    own, other = lab.user("admin"), lab.user("admin", OTHER)
+    own.region = other.region = "eu-west-1"
+
+    refused_session = own.refused("sts", "GetSessionToken")
+    assert (refused_session.code, refused_session.status) == ("RegionDisabledException", 403)
+    assert refused_session.message == (
+        f"STS is not activated in this region for account:{ACCOUNT}. Your account administrator can activate STS in "
+        "this region using the IAM Console."
+    )
+    assert other.refused_role(role).code == "RegionDisabledException"
+    assert other.call("sts", "GetSessionToken")["Credentials"]
+    assert own.arn
+    other.region = "us-east-1"
+    assert other.assume(role).arn
+
+
+def test_us_east_1_can_not_be_closed() -> None:
+    """A seed that says so is told."""
+    from tests.unit.sandbox.test_seedfile import problems
+
+    told = problems('accounts: {"111111111111": {closed_sts_regions: [us-east-1]}}')
+    assert any("can't be switched off in us-east-1" in problem for problem in told)
