@@ -60,8 +60,10 @@ class Caller(NamedTuple):
 
 def authenticate(
     request: HttpRequest, service: str, world: World, sessions: Sessions, *, now: float, wall: float
-) -> Caller:
-    """The caller, when the signature is his; `now` is the sandbox's time, `wall` the machine's.
+) -> tuple[Caller, HttpRequest]:
+    """The caller, when the signature is his, and the request with its body out of S3's chunks.
+
+    `service` is the one that the signature has to be for; `now` is the sandbox's time, `wall` the machine's.
 
     Raises SandboxRefusal.
     """
@@ -74,8 +76,7 @@ def authenticate(
     if caller.partition != partition_of_region(claim.region).name:
         # An account lives in one partition; elsewhere its keys are unknown.
         raise invalid_token()
-    check_signature(request, claim, secret)
-    return caller
+    return caller, check_signature(request, claim, secret)
 
 
 def _of_long_term_key(claim: Claim, world: World) -> tuple[Caller, str]:

@@ -8,35 +8,39 @@ safe for several threads (8 of them gave RuntimeErrors).
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, urlencode
 
-from dsops.errors import SandboxUnavailable
-from dsops.sandbox.models import operation_model, service_model
+from dsops.errors import SandboxRefusal, SandboxUnavailable
+from dsops.sandbox.buckets import teach
+from dsops.sandbox.closed import check_open, not_served
+from dsops.sandbox.handlers import OPERATION, find_gate, lacking, load, quiet_surroundings
+from dsops.sandbox.models import Protocol, operation_model, protocols, service_model, signing_name
+from dsops.sandbox.moto_answers import read_answer
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.wire import HttpAnswer
 
 if TYPE_CHECKING:
     from moto.core.request import Request
 
-# What moto's response classes take and give.
-_Handler = Callable[["Request", str, Mapping[str, str]], tuple[int, dict[str, Any], str | bytes]]
-
-_RESPONSE_CLASSES = {
-    "iam": ("moto.iam.responses", "IamResponse"),
-    "secretsmanager": ("moto.secretsmanager.responses", "SecretsManagerResponse"),
-    # 0.7 s and 125 MB: loaded by the first request for it.
-    "ssm": ("moto.ssm.responses", "SimpleSystemManagerResponse"),
-}
 _MOTO_VERSION = (5, 2)
 _ANY_ACCOUNT = "000000000000"
-_MOTO_VARIABLES = ("MOTO_", "TEST_PROXY_MODE", "TEST_SERVER_MODE", "INITIAL_NO_AUTH_ACTION_COUNT")
-_REQUEST_ID = re.compile(r"(?<=<RequestId>)[^<]*(?=</RequestId>)")
+_BOTOCORES_NAME: Mapping[Protocol, str] = {"cbor": "smithy-rpc-v2-cbor"}
+
+
+class Call(NamedTuple):
+    """One operation that was allowed."""
+
+    service: str
+    operation: str
+    parameters: Mapping[str, object]
+    account: str
+    """Whose it is done to."""
+    region: str
+    key_id: str
 
 
 def prepare() -> None:
@@ -45,10 +49,11 @@ def prepare() -> None:
     `MOTO_*` leaves this process's environment for good: moto reads some of it at every request.
     """
     try:
-        with _quiet_surroundings():
+        with quiet_surroundings():
             version = import_module("moto").__version__
             # Made once for the process, from whatever `AWS_PROFILE` said at that moment.
             import_module("moto.core.base_backend").AccountSpecificBackend.get_session()
+            _run_nothing(import_module("moto.core.config").default_user_config)
             for service in ("iam", "secretsmanager"):
                 load(service)
     except ImportError as error:
@@ -62,6 +67,13 @@ def prepare() -> None:
         )
 
 
+def _run_nothing(settings: dict[str, Any]) -> None:  # moto's own dictionary of settings
+    """Neither functions, nor jobs, nor state machines: moto would look for Docker, or be AWS's client."""
+    for part in ("lambda", "batch"):
+        settings[part] = {"use_docker": False}
+    settings["stepfunctions"] = {"execute_state_machine": False}
+
+
 @cache
 def knows_region(region: str) -> bool:
     """Whether moto has regional services there."""
@@ -70,86 +82,105 @@ def knows_region(region: str) -> bool:
     return region in secretsmanager_backends[_ANY_ACCOUNT]
 
 
-def perform(
-    service: str, operation: str, parameters: Mapping[str, object], account: str, region: str, key_id: str
-) -> HttpAnswer:
-    """moto's answer to exactly this operation, in that account and region."""
-    from moto.core.request import Request
-
+def perform(call: Call, protocol: Protocol) -> HttpAnswer:
+    """moto's answer to exactly this operation, written in the client's protocol."""
+    check_open(call.service, call.operation, call.parameters)
     os.environ.pop("MOTO_ACCOUNT_ID", None)  # moto would prefer it to the header, and it may have been set since
-    model = operation_model(service, operation)
+    spoken = protocols(call.service)[0] if protocol == "cbor" else protocol
+    serialized = _serialized(call, spoken)
+    path, query = _address(serialized)
+    gate = find_gate(call.service, call.operation, path, call.region, call.account)
+    if gate is None:
+        raise _unknown_to_moto(call)
+    if call.service == "s3":
+        teach(call.operation)
+    url = f"https://{gate.host}{path}" + (f"?{query}" if query else "")
+    scope = f"{call.key_id}/20260101/{call.region}/{signing_name(call.service)}/aws4_request"
+    headers = {
+        **_checked_headers(serialized["headers"]),
+        "Host": gate.host,
+        "X-Moto-Account-Id": call.account,
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}",
+    }
+    request = _request_class(is_form=spoken in {"query", "ec2"}).from_primitives(
+        serialized["method"], url, headers, _body(serialized["body"], spoken)
+    )
+    request.environ["RAW_URI"] = url.removeprefix(f"https://{gate.host}")
+    request.environ[OPERATION] = call.operation
     try:
-        serialized = _serializer(service).serialize_to_request(dict(parameters), model)
+        status, given, content = gate.handler(request, url, headers)
+    except NotImplementedError as error:
+        raise _unknown_to_moto(call) from error
+    except ModuleNotFoundError as error:
+        raise lacking(call.service, error) from error
+    except Exception as error:  # whatever escapes moto
+        raise _failed(call, error) from error
+    return read_answer(call.service, call.operation, spoken, protocol, int(status), given, content)
+
+
+def _serialized(call: Call, protocol: Protocol) -> dict[str, Any]:
+    model = operation_model(call.service, call.operation)
+    try:
+        serialized: dict[str, Any] = _serializer(protocol).serialize_to_request(dict(call.parameters), model)
     except (ValueError, TypeError, OverflowError) as error:
         # A moment or number that is none; botocore is the first who looks at it.
         raise refusal("MalformedInput", None) from error
-    body = serialized["body"]
-    # moto reads JSON as a form too: `&Action=DeleteSecret&` inside a value would be another operation.
-    body = urlencode(body).encode() if isinstance(body, dict) else body.replace(b"&", b"\\u0026")
-    url = f"https://{service}.{region}.amazonaws.com{serialized['url_path']}"
-    headers = {
-        **serialized["headers"],
-        "Host": f"{service}.{region}.amazonaws.com",
-        "X-Moto-Account-Id": account,
-        "Authorization": f"AWS4-HMAC-SHA256 Credential={key_id}/20260101/{region}/{service}/aws4_request",
-    }
-    request = Request.from_primitives(serialized["method"], url, headers, body)
-    request.environ["RAW_URI"] = serialized["url_path"]
-    try:
-        status, _, content = _handler(service)(request, url, headers)
-    except NotImplementedError as error:
-        message = f"The dsops sandbox does not serve {service}:{operation}."
-        raise refusal("NotImplemented", message, 501) from error
-    except Exception as error:  # whatever escapes moto
-        message = f"The dsops sandbox keeps its state in moto, which failed at {service}:{operation}: "
-        raise refusal("InternalFailure", f"{message}{type(error).__name__}.", 500) from error
-    return _answer(service, status, content)
+    if protocol in {"rest-json", "rest-xml"} and call.service != "s3" and "?" not in serialized["url_path"]:
+        # Without any query moto reads a body as a form, and parameters out of it before those of the path.
+        serialized["query_string"] = serialized["query_string"] or {"-": ""}
+    return serialized
 
 
-@contextmanager
-def _quiet_surroundings() -> Iterator[None]:
-    """No variable of moto's, and for as long as this lasts none of AWS's either."""
-    for name in [name for name in os.environ if name.startswith(_MOTO_VARIABLES)]:
-        del os.environ[name]
-    kept = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-    for name in kept:
-        del os.environ[name]
-    try:
-        yield
-    finally:
-        os.environ.update(kept)
+def _address(serialized: Mapping[str, Any]) -> tuple[str, str]:
+    path, _, query = serialized["url_path"].partition("?")
+    given = serialized["query_string"]
+    if given:
+        more = urlencode(given, doseq=True, quote_via=quote)
+        query = f"{query}&{more}" if query else more
+    return path, query
 
 
-def load(service: str) -> None:
-    """Imports moto's part for a service."""
-    _handler(service)
+def _body(body: Any, protocol: Protocol) -> bytes:
+    """moto reads JSON as a form too: `&Action=DeleteSecret&` inside a value would be another operation."""
+    if isinstance(body, dict):
+        return urlencode(body, doseq=True).encode()
+    data = body.encode() if isinstance(body, str) else bytes(body)
+    return data.replace(b"&", b"\\u0026") if protocol == "json" else data
+
+
+def _checked_headers(headers: Mapping[str, Any]) -> dict[str, str]:
+    """The headers of the operation's own members; one that would be two is none."""
+    checked = {}
+    for name, value in headers.items():
+        text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+        if any(letter in text or letter in name for letter in "\r\n\0"):
+            raise refusal("MalformedInput", None)
+        checked[name] = text
+    return checked
 
 
 @cache
-def _handler(service: str) -> _Handler:
-    module, name = _RESPONSE_CLASSES[service]
-    with _quiet_surroundings():
-        handler: _Handler = getattr(import_module(module), name).dispatch
-    return handler
+def _request_class(*, is_form: bool) -> type[Request]:
+    """moto's request; where no form was sent, none is found, whatever content type a client gave its object."""
+    from moto.core.request import Request
+
+    return Request if is_form else type("BodyRequest", (Request,), {"want_form_data_parsed": False})
 
 
 @cache
-def _serializer(service: str) -> Any:  # botocore ships no types
+def _serializer(protocol: Protocol) -> Any:  # botocore ships no types
     from botocore.serialize import create_serializer
 
-    return create_serializer(service_model(service).metadata["protocol"], include_validation=False)
+    return create_serializer(_BOTOCORES_NAME.get(protocol, protocol), include_validation=False)
 
 
-def _answer(service: str, status: int, content: str | bytes) -> HttpAnswer:
-    """moto's answer without moto's own headers; its JSON services say 404 where AWS says 400."""
-    body = content.encode() if isinstance(content, str) else content
-    is_json = service_model(service).metadata["protocol"] == "json"
-    if is_json:
-        status = 400 if 400 < status < 500 else status
-        return HttpAnswer(status, (("Content-Type", "application/x-amz-json-1.1"),), body)
-    return HttpAnswer(status, (("Content-Type", "text/xml"),), body)
+def _unknown_to_moto(call: Call) -> SandboxRefusal:
+    return not_served(call.service, call.operation, "moto has no such operation")
 
 
-def with_request_id(body: bytes, request_id: str) -> bytes:
-    """The XML with this request id in place of the one that moto made up."""
-    return _REQUEST_ID.sub(request_id, body.decode()).encode()
+def _failed(call: Call, error: Exception) -> SandboxRefusal:
+    if isinstance(error, KeyError) and error.args == (call.region,):
+        name = service_model(call.service).metadata.get("serviceAbbreviation", call.service)
+        return refusal("InvalidRegion", f"The dsops sandbox has no {name} in {call.region}.")
+    message = f"The dsops sandbox keeps its state in moto, which failed at {call.service}:{call.operation}: "
+    return refusal("InternalFailure", f"{message}{type(error).__name__}.", 500)

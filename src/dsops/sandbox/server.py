@@ -142,9 +142,13 @@ def _guarded(work: Callable[[], Answered], request: HttpRequest) -> Answered:
 
 def _headers(answered: Answered) -> list[tuple[str, str]]:
     answer: HttpAnswer = answered.answer
-    headers = [*answer.headers, ("Content-Length", str(len(answer.body)))]
+    headers = list(answer.headers)
+    if not any(name.lower() == "content-length" for name, _ in headers):
+        # The answer to a HEAD has the length of what a GET would give.
+        headers.append(("Content-Length", str(len(answer.body))))
     if answered.request_id and answer.status != 413:
-        headers.append(("x-amzn-RequestId", answered.request_id))
         extended = base64.b64encode(answered.request_id.encode()).decode()
-        headers.append(("x-amz-sts-extended-request-id", extended))
+        if answered.service == "s3":
+            return [*headers, ("x-amz-request-id", answered.request_id), ("x-amz-id-2", extended)]
+        headers += [("x-amzn-RequestId", answered.request_id), ("x-amz-sts-extended-request-id", extended)]
     return headers

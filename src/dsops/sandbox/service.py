@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import NamedTuple
 from uuid import UUID
 
 from dsops.arn import partition_of_region
 from dsops.errors import SandboxRefusal
-from dsops.sandbox import fence
-from dsops.sandbox.answers import json_answer, query_answer
-from dsops.sandbox.authorize import Judge, Question
-from dsops.sandbox.caller import Caller, authenticate
+from dsops.sandbox.answers import query_answer
+from dsops.sandbox.authorize import Judge
+from dsops.sandbox.caller import authenticate
 from dsops.sandbox.clock import Clock
 from dsops.sandbox.context import request_context, unsigned_context
 from dsops.sandbox.events import Events, owner_of_role
 from dsops.sandbox.federation import UNSIGNED, Federation, unsigned_caller
-from dsops.sandbox.iam_features import IamFeatures
-from dsops.sandbox.iam_rules import IamRules
 from dsops.sandbox.issuers import Issuers
+from dsops.sandbox.models import signing_name
+from dsops.sandbox.operations import Operations
 from dsops.sandbox.parameters import read_parameters
 from dsops.sandbox.probe import probe
 from dsops.sandbox.refusal_answers import answer_refusal
-from dsops.sandbox.refusals import invalid_token, refusal
-from dsops.sandbox.resources import Resources
-from dsops.sandbox.root_user import is_about_root, perform_for_root
+from dsops.sandbox.refusals import refusal
 from dsops.sandbox.route import Route, find_route
-from dsops.sandbox.secret_rules import check_secret_call
-from dsops.sandbox.secrets import read_batch, read_secret
 from dsops.sandbox.sessions import Issued, Sessions
 from dsops.sandbox.sts import HOUR, Sts, check_role_arn
 from dsops.sandbox.throttle import Throttle
 from dsops.sandbox.turn import Turn
-from dsops.sandbox.vault import Place, Vault
+from dsops.sandbox.vault import Vault
 from dsops.sandbox.wire import HttpAnswer, HttpRequest
 from dsops.sandbox.world import Role, World
 
@@ -43,6 +37,8 @@ class Answered(NamedTuple):
 
     answer: HttpAnswer
     request_id: str
+    service: str = ""
+    """Whose answer it is; "" when that was not found out."""
 
 
 class Sandbox:
@@ -64,9 +60,7 @@ class Sandbox:
         self.sts = Sts(self.world, self.sessions, self.judge)
         self.issuers = Issuers()
         self._federation = Federation(self.world, self.sessions, self.judge, self.issuers)
-        self._resources = Resources(self.world, self.vault)
-        self._iam = IamRules(self.world, self.vault)
-        self._iam_features = IamFeatures(self.world, self.sts.outbound)
+        self._operations = Operations(self.world, self.vault, self.judge, self.sts.outbound)
 
     def move_clock(self, now: float, *, is_frozen: bool | None = None) -> None:
         """Goes to a moment, and stops or runs from there; None leaves it running or not."""
@@ -91,7 +85,7 @@ class Sandbox:
                 answer = self._serve(request, route, request_id)
         except SandboxRefusal as refused:
             answer = answer_refusal(request, route, refused, request_id)
-        return Answered(answer, request_id)
+        return Answered(answer, request_id, "" if route is None else route.service)
 
     def _serve(self, request: HttpRequest, route: Route, request_id: str) -> HttpAnswer:
         if route.service == "sts" and route.operation in UNSIGNED:
@@ -101,9 +95,11 @@ class Sandbox:
             message = f"The dsops sandbox does not serve sts:{route.operation}."
             raise refusal("NotImplemented", message, 501)
         now = self.clock.now()
-        caller = authenticate(
-            request, route.service, self.world, self.sessions, now=now, wall=self.clock.wall()
+        caller, request = authenticate(
+            request, signing_name(route.service), self.world, self.sessions, now=now, wall=self.clock.wall()
         )
+        if route.request is not None:
+            route = route._replace(request=request)
         turn = Turn(
             caller, route.operation, {},
             request_context(self.world, caller, request.peer, request.headers.get("user-agent", ""), now),
@@ -118,7 +114,7 @@ class Sandbox:
                 result = self.sts.perform(turn)
                 answer = query_answer("sts", turn.operation, result, request_id, as_json=route.wants_json)
             else:
-                result, answer = {}, self._perform(route, turn)
+                result, answer = {}, self._operations.perform(route, turn)
         except SandboxRefusal as refused:
             self.events.add(request, route, turn, {}, refused)
             raise
@@ -159,78 +155,7 @@ class Sandbox:
         self.events.add(request, route, turn, result, None)
         return issued
 
-    def _perform(self, route: Route, turn: Turn) -> HttpAnswer:
-        account, region = "", turn.caller.region
-        if route.service not in {"iam", "secretsmanager", "ssm"}:
-            raise refusal("NotImplemented", f"The dsops sandbox does not serve {route.service}. Nothing was done.", 501)
-        if route.service == "iam":
-            _refuse_restricted(turn.caller)
-        elif not fence.knows_region(region):
-            raise refusal("InvalidRegion", f"The dsops sandbox has no region {region}: botocore knows none such.")
-        if route.service == "ssm":
-            self.vault.open_parameters()
-        for question in self._resources.questions(route.service, turn.operation, turn.parameters, turn.caller):
-            self._require(turn, question)
-            # The first one is about what it is done to; a key or a copy's source may be another account's.
-            account = account or question.account
-        if route.service == "secretsmanager":
-            return self._perform_secrets(turn, account)
-        if route.service == "iam":
-            return self._perform_iam(turn)
-        return self._moto(route.service, turn, turn.parameters, account, region)
-
-    def _perform_secrets(self, turn: Turn, account: str) -> HttpAnswer:
-        caller, parameters = turn.caller, dict(turn.parameters)
-        if turn.operation == "GetSecretValue":
-            return json_answer(read_secret(self.vault, caller, parameters))
-        if turn.operation == "BatchGetSecretValue":
-
-            def check(secret_id: str) -> None:
-                action = "secretsmanager:GetSecretValue"
-                self._require(turn, self._resources.of_secret(action, secret_id, caller, {}))
-
-            return json_answer(read_batch(self.vault, caller, parameters, check))
-        region = caller.region
-        secret = self.vault.find_secret(turn.text("SecretId") or turn.text("Name"), Place(account, region))
-        check_secret_call(turn.operation, parameters, secret)
-        if secret is not None and "SecretId" in parameters:
-            # The full ARN: what was allowed is what moto finds, whatever form of the name was sent.
-            parameters["SecretId"], region = secret.arn, secret.region
-        return self._moto("secretsmanager", turn, parameters, account, region)
-
-    def _perform_iam(self, turn: Turn) -> HttpAnswer:
-        caller, operation = turn.caller, turn.operation
-        result = self._iam_features.perform(operation, caller.account)
-        if result is None and is_about_root(operation, turn.parameters, caller):
-            result = perform_for_root(self.world, operation, turn.parameters, caller.account)
-        if result is not None:
-            return query_answer("iam", operation, result, turn.request_id)
-        parameters = self._iam.before(operation, turn.parameters, caller, turn.now)
-        if self._iam.instead(operation, parameters, caller):
-            return query_answer("iam", operation, {}, turn.request_id)
-        memory = self._iam.memory(operation, parameters, caller)
-        answer = self._moto("iam", turn, parameters, caller.account, caller.region)
-        if answer.status == 200:
-            self._iam.after(operation, parameters, caller, memory)
-        return answer._replace(body=fence.with_request_id(answer.body, turn.request_id))
-
-    def _moto(
-        self, service: str, turn: Turn, parameters: Mapping[str, object], account: str, region: str
-    ) -> HttpAnswer:
-        return fence.perform(service, turn.operation, parameters, account, region, turn.caller.key_id)
-
-    def _require(self, turn: Turn, question: Question) -> None:
-        context = {**turn.context, "aws:ResourceAccount": (question.account,), **question.context}
-        self.judge.require(turn.caller, question._replace(context=context), turn.request_id, turn.now)
-
 
 def new_request_id() -> str:
     """A random UUID (version 4)."""
     return str(UUID(bytes=os.urandom(16), version=4))
-
-
-def _refuse_restricted(caller: Caller) -> None:
-    """IAM is closed to federated users and to GetSessionToken sessions without MFA, who hear that the token is bad."""
-    session = caller.session
-    if session is not None and session.kind not in {"role", "assumed-root"} and session.mfa_at is None:
-        raise invalid_token()

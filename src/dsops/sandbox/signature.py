@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
-from urllib.parse import quote, unquote_plus
+from urllib.parse import quote, unquote_plus, unquote_to_bytes
 
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.refusals import refusal
+from dsops.sandbox.s3_payload import UNSIGNED, ChunkSigner, opened, stated_payload
 from dsops.sandbox.wire import HttpRequest
 
 ALGORITHM = "AWS4-HMAC-SHA256"
@@ -26,6 +27,7 @@ _EMPTY_SHA256 = sha256(b"").hexdigest()
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})(.{0,2})", re.DOTALL)
 _TIMESTAMP = re.compile(r"(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z", re.ASCII)
 _REGION = re.compile(r"(aws-global|[a-z]{2,4}(-[a-z]+){1,2}-\d{1,2})", re.ASCII)
+_UNSIGNED_BODIES = frozenset({"ebs", "mediastore"})
 _LONGEST_PRESIGNED_SECONDS = 7 * 24 * 3600
 
 
@@ -78,8 +80,11 @@ def check_scope(claim: Claim, service: str) -> None:
         raise _mismatch(wrong)
 
 
-def check_signature(request: HttpRequest, claim: Claim, secret: str) -> None:
-    """Refuses a request that was not signed with this secret key, or was changed since."""
+def check_signature(request: HttpRequest, claim: Claim, secret: str) -> HttpRequest:
+    """Refuses a request that was not signed with this secret key, or was changed since.
+
+    Gives the request; one to S3 whose body came in chunks has it in one piece.
+    """
     payload = _payload_hash(request, claim)
     canonical = _canonical_request(request, claim, payload)
     scope = f"{claim.date}/{claim.region}/{claim.service}/{claim.terminator}"
@@ -88,6 +93,9 @@ def check_signature(request: HttpRequest, claim: Claim, secret: str) -> None:
     expected = hmac.new(key, text.encode(), sha256).hexdigest()
     if not hmac.compare_digest(expected.encode(), claim.signature.encode("utf-8", "surrogateescape")):
         raise _does_not_match()
+    if claim.service == "s3":
+        return opened(request, payload, ChunkSigner(key, claim.timestamp, scope, expected))
+    return request
 
 
 def _from_header(request: HttpRequest, header: str, now: float, window_minutes: int) -> Claim:
@@ -198,11 +206,17 @@ def _stamp(moment: float) -> str:
 def _payload_hash(request: HttpRequest, claim: Claim) -> str:
     """The hash that the signature must cover; the body has to be what it says.
 
-    `UNSIGNED-PAYLOAD` is refused (measured on live STS), and a presigned request without a stated hash covers no body.
+    `UNSIGNED-PAYLOAD` is refused (measured on live STS), and a presigned request without a stated hash covers no body;
+    but S3 signs its own way, and two services have operations whose bodies are never signed.
     """
     stated = request.headers.get("x-amz-content-sha256")
+    is_s3 = claim.service == "s3"
     if stated is None and claim.is_presigned:
-        stated = _parameters(request.query).get("X-Amz-Content-Sha256", _EMPTY_SHA256)
+        stated = _parameters(request.query).get("X-Amz-Content-Sha256", UNSIGNED if is_s3 else _EMPTY_SHA256)
+    if is_s3:
+        return stated_payload(request, stated)
+    if stated == UNSIGNED and claim.service in _UNSIGNED_BODIES:
+        return stated
     actual = sha256(request.body).hexdigest()
     if stated is not None and stated != actual:
         raise _does_not_match()
@@ -211,7 +225,8 @@ def _payload_hash(request: HttpRequest, claim: Claim) -> str:
 
 def _canonical_request(request: HttpRequest, claim: Claim, payload: str) -> bytes:
     headers = request.headers
-    lines = [request.method, _canonical_path(request.path), _canonical_query(request.query, claim)]
+    path = _encoded_once(request.path) if claim.service == "s3" else _canonical_path(request.path)
+    lines = [request.method, path, _canonical_query(request.query, claim)]
     for name in claim.signed_headers.split(";"):
         value = headers.get(name, "")
         if "  " in value:
@@ -234,6 +249,11 @@ def _canonical_path(path: str) -> str:
             kept.append(segment)
     normal = "/" + "/".join(kept) + ("/" if kept and path.endswith("/") else "")
     return quote(normal, safe="/~")
+
+
+def _encoded_once(path: str) -> str:
+    """The path as it is, for S3: dots and slashes are letters of a key."""
+    return quote(unquote_to_bytes(path), safe="/-_.~")
 
 
 def _canonical_query(query: str, claim: Claim) -> str:

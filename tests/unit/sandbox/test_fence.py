@@ -134,16 +134,15 @@ def test_deep_json_is_refused_and_serving_goes_on(lab: Lab) -> None:
 
 
 def test_other_services_are_refused_and_said_to_be(lab: Lab) -> None:
-    """501 with a sentence, whatever protocol they speak."""
-    writer = lab.user("admin")
-    target = {**JSON, "X-Amz-Target": "DynamoDB_20120810.ListTables"}
+    """501 with a sentence: a service that moto has not, a protocol that botocore no longer speaks."""
+    target = {**JSON, "X-Amz-Target": "AWSGlobalNothing.ListThings"}
     form = {"Content-Type": "application/x-www-form-urlencoded"}
 
     for service, headers, body in (
-        ("dynamodb", target, b"{}"),
+        ("globalnothing", target, b"{}"),
         ("sqs", form, b"Action=ListQueues&Version=2012-11-05"),
     ):
-        status, text = raw(writer, service, headers, body)
+        status, text = raw(lab.user("admin"), service, headers, body)
         assert status == 501
         assert f"does not serve {service}" in text
 

@@ -1,0 +1,86 @@
+"""moto's answer -> the one that AWS would send: its own headers gone, JSON or CBOR as the client asked."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from dsops.sandbox.answers import amz_json
+from dsops.sandbox.cbor import encode
+from dsops.sandbox.models import Protocol, operation_model
+from dsops.sandbox.read_json import value_from_json
+from dsops.sandbox.wire import HttpAnswer
+
+_REQUEST_ID = re.compile(r"(?<=<(?:RequestId|requestId|RequestID)>)[^<]*(?=</(?:RequestId|requestId|RequestID)>)")
+_KEPT = frozenset(
+    {"accept-ranges", "cache-control", "content-disposition", "content-encoding", "content-language", "content-range",
+     "content-type", "etag", "expires", "last-modified", "location"}
+)  # fmt: skip
+_KEPT_PREFIXES = ("x-amz-", "x-amzn-")
+# The server writes its own.
+_IDS = frozenset({"x-amz-request-id", "x-amzn-requestid", "x-amz-id-2", "x-amz-sts-extended-request-id"})
+_XML: Mapping[Protocol, str] = {"query": "text/xml", "ec2": "text/xml;charset=UTF-8"}
+
+
+def read_answer(
+    service: str, operation: str, spoken: Protocol, protocol: Protocol, status: int, headers: Mapping[str, Any],
+    content: str | bytes,
+) -> HttpAnswer:  # fmt: skip
+    """`spoken` is what moto was spoken to in, `protocol` what the client speaks."""
+    body = content.encode() if isinstance(content, str) else bytes(content)
+    if spoken in _XML:
+        return HttpAnswer(status, (("Content-Type", _XML[spoken]),), body)
+    if spoken == "json":
+        # moto's JSON services say 404 where AWS says 400.
+        status = 400 if 400 < status < 500 else status
+        kept = _kept(headers, without={"content-type"})
+        if protocol == "cbor":
+            return _as_cbor(service, operation, status, kept, body)
+        return HttpAnswer(status, (amz_json(service), *kept), body)
+    kept = _kept(headers, without=set())
+    if operation == "HeadObject":
+        kept += tuple((name, str(value)) for name, value in headers.items() if name.lower() == "content-length")
+        return HttpAnswer(status, kept, b"")
+    if body and not any(name.lower() == "content-type" for name, _ in kept):
+        kept += (("Content-Type", "application/json" if spoken == "rest-json" else "application/xml"),)
+    return HttpAnswer(status, kept, body)
+
+
+def with_request_id(body: bytes, request_id: str) -> bytes:
+    """The XML with this request id in place of the one that moto made up."""
+    return _REQUEST_ID.sub(request_id, body.decode()).encode()
+
+
+def _kept(headers: Mapping[str, Any], without: set[str]) -> tuple[tuple[str, str], ...]:
+    """What AWS would send of moto's headers; no value can end a header early."""
+    kept = []
+    for name, value in headers.items():
+        lower = name.lower()
+        if lower in without or lower in _IDS or not (lower in _KEPT or lower.startswith(_KEPT_PREFIXES)):
+            continue
+        if value is not None:
+            kept.append((name, re.sub(r"[\r\n\0]", " ", str(value))))
+    return tuple(kept)
+
+
+def _as_cbor(
+    service: str, operation: str, status: int, headers: tuple[tuple[str, str], ...], body: bytes
+) -> HttpAnswer:
+    said = json.loads(body or b"{}")
+    shape = operation_model(service, operation).output_shape
+    if status < 400 and shape is not None:
+        said = _plain(value_from_json(shape, said))
+    kept = (("Content-Type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor"), *headers)
+    return HttpAnswer(status, kept, encode(said))
+
+
+def _plain(value: object) -> object:
+    """Moments stay moments; whole numbers of a float's shape are floats already."""
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, datetime | bytes | str | int | float) or value is None else str(value)
