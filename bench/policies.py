@@ -24,7 +24,8 @@ sys.path.insert(0, str(HERE.parent))
 
 from bench.run import machine  # noqa: E402 - the folder above is on the path only now
 from dsops.iam import Policies, Principal, Request, evaluate, parse_policy  # noqa: E402
-from tests.contract.iam_simulate.oracle import OracleMissingError, installed  # noqa: E402
+from tests.contract.iam_simulate.oracle import installed  # noqa: E402
+from tests.installed import ToolMissingError  # noqa: E402
 
 Json = Any  # a JSON document
 COUNT = 1000
@@ -239,7 +240,7 @@ def main() -> None:
     work = make_work(options.seed)
     try:
         rows = compare(work, options.rounds, installed(os.environ))
-    except OracleMissingError as missing:
+    except ToolMissingError as missing:
         print(f"without iam-simulate: {missing}", file=sys.stderr)
         rows = []
     rows.append(everything(work))

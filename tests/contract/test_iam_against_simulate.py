@@ -23,7 +23,8 @@ from tests.contract.iam_deciders import deciding, doubts
 from tests.contract.iam_differences import EXAMPLES
 from tests.contract.iam_generated import TOPICS, Topic, World, worlds
 from tests.contract.iam_readings import READINGS, as_they_read
-from tests.contract.iam_simulate.oracle import Oracle, OracleMissingError, installed
+from tests.contract.iam_simulate.oracle import Oracle, installed
+from tests.installed import ToolMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,7 @@ def oracle() -> Iterator[Oracle]:
     """The other program, running; without node and npm its tests are skipped."""
     try:
         folder = installed(os.environ)
-    except OracleMissingError as missing:
+    except ToolMissingError as missing:
         pytest.skip(str(missing))
     with Oracle(folder) as program:
         yield program

@@ -63,6 +63,9 @@ def client_variables(url: str, region: str, key_id: str, secret: str) -> dict[st
     """The variables that point a client at a sandbox, and away from the user's own files and metadata service."""
     return {
         "AWS_ENDPOINT_URL": url,
+        # The Go SDK (config 1.33) follows only this one in its own role and web identity providers; with the other
+        # alone it would send their requests, tokens included, to the real STS.
+        "AWS_ENDPOINT_URL_STS": url,
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "AWS_ACCESS_KEY_ID": key_id,

@@ -6,14 +6,14 @@ or copied. `package-lock.json` pins its version and the hash of every package th
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
+
+from tests import installed as other_programs
+from tests.installed import ToolMissingError, tool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,12 +21,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 HERE = Path(__file__).parent
-_INSTALL_SECONDS = 60
 Json = Any  # policies and requests, as the other program takes them
-
-
-class OracleMissingError(Exception):
-    """It can't be had here; the message says why."""
 
 
 class Oracle:
@@ -35,7 +30,7 @@ class Oracle:
     def __init__(self, folder: Path) -> None:
         node = shutil.which("node")
         if node is None:
-            raise OracleMissingError("there is no node here")
+            raise ToolMissingError("there is no node here")
         command = [node, str(HERE / "answer.mjs"), str(folder)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -46,7 +41,7 @@ class Oracle:
         wanted.flush()
         answer = given.readline()
         if not answer:
-            raise OracleMissingError(f"iam-simulate ended with {self._process.wait()}")
+            raise ToolMissingError(f"iam-simulate ended with {self._process.wait()}")
         return cast("list[Json]", json.loads(answer))
 
     def __enter__(self) -> Self:
@@ -61,36 +56,8 @@ class Oracle:
 
 def installed(environ: Mapping[str, str]) -> Path:
     """The folder whose `node_modules` has iam-simulate; installed there once per lock file."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        raise OracleMissingError("node and npm are needed to run iam-simulate, and are not here")
-    lock = (HERE / "package-lock.json").read_bytes()
-    cache = Path(environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME", "/")) / ".cache") / "dsops-tests"
-    folder = cache / f"iam-simulate-{hashlib.sha256(lock).hexdigest()[:16]}"
-    if not folder.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        _install(npm, environ, cache, folder)
-    return folder
-
-
-def _install(npm: str, environ: Mapping[str, str], cache: Path, folder: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=cache, prefix="installing-") as temporary:
-        fresh = Path(temporary) / "fresh"
-        fresh.mkdir()
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, fresh)
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        try:
-            subprocess.run(
-                command, cwd=fresh, env=dict(environ), check=True, capture_output=True, text=True,
-                timeout=_INSTALL_SECONDS,
-            )  # fmt: skip
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            said = str(error.stderr or error).strip().splitlines()
-            raise OracleMissingError(f"npm could not install iam-simulate: {said[0] if said else error}") from error
-        try:
-            os.rename(fresh, folder)
-        except OSError:
-            # Another run was faster; what it installed is the same.
-            if not folder.is_dir():
-                raise
+    npm_ci = [tool("npm", environ), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    tool("node", environ)
+    return other_programs.installed(
+        "iam-simulate", [HERE / "package.json", HERE / "package-lock.json"], [npm_ci], environ
+    )

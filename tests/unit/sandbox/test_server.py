@@ -228,6 +228,7 @@ def test_a_clients_environment_leads_to_the_sandbox_and_nowhere_else(server: Ser
     keys = alice(server)
     assert {name: value for name, value in child.items() if name.startswith("AWS_")} == {
         "AWS_ENDPOINT_URL": server.url,
+        "AWS_ENDPOINT_URL_STS": server.url,
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": keys.access_key_id,

@@ -1,0 +1,82 @@
+"""A real AWS client in a process of its own, asked line by line: a wish in, an answer out, as JSON objects of texts.
+
+Every program in `programs/` knows the same wishes, so one test puts the same question to all of them:
+
+    identity                                        -> arn
+    assume: role, session; external_id, policy,
+            duration, tag_key with tag_value        -> key_id, secret, token, arn, expires (seconds since 1970)
+    secret: id                                      -> value
+    parameter: name                                 -> value
+    role: name                                      -> arn
+    create_role: name, trust                        -> arn
+
+With `key_id`, `secret` and `token` a wish has credentials of its own, otherwise the client's own chain finds some. An
+error is answered as `error` (AWS's code), `message`, and `type`, the class that the client made of it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import IO, NamedTuple, Self, cast
+
+Pairs = dict[str, str]
+_ENDING_SECONDS = 10
+
+
+class Refused(NamedTuple):
+    """How the client told of an error."""
+
+    code: str
+    message: str
+    kind: str
+    """The last part of its class's name; "" for a program that has no classes, such as the AWS CLI."""
+
+
+class Conversation:
+    """The program, running; ends with the `with` block."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            command, env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def granted(self, action: str, **wish: str) -> Pairs:
+        """The answer; fails the test when it is an error."""
+        answer = self._ask(action, wish)
+        assert "error" not in answer, f"{action}: {answer}"
+        return answer
+
+    def refused(self, action: str, **wish: str) -> Refused:
+        """The error; fails the test when there is none."""
+        answer = self._ask(action, wish)
+        assert "error" in answer, f"{action} was not refused: {sorted(answer)}"
+        return Refused(answer["error"], answer["message"], answer["type"].rpartition(".")[2])
+
+    def assumed(self, role: str, session: str = "s1", **wish: str) -> Pairs:
+        """The credentials of a role's session, as a wish takes them."""
+        answer = self.granted("assume", role=role, session=session, **wish)
+        return {name: answer[name] for name in ("key_id", "secret", "token")}
+
+    def _ask(self, action: str, wish: Pairs) -> Pairs:
+        to_it, from_it = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)
+        to_it.write(json.dumps({"action": action, **wish}) + "\n")
+        to_it.flush()
+        line = from_it.readline()
+        assert line, f"the client ended with {self._process.wait(_ENDING_SECONDS)} at {action}"
+        return cast("Pairs", json.loads(line))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        with self._process:
+            cast("IO[str]", self._process.stdin).close()
+            try:
+                self._process.wait(_ENDING_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()

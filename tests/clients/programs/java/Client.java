@@ -1,0 +1,142 @@
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
+import software.amazon.awssdk.auth.credentials.AwsCredentialsProvider;
+import software.amazon.awssdk.auth.credentials.AwsSessionCredentials;
+import software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider;
+import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
+import software.amazon.awssdk.awscore.client.builder.AwsSyncClientBuilder;
+import software.amazon.awssdk.awscore.client.builder.AwsClientBuilder;
+import software.amazon.awssdk.awscore.exception.AwsServiceException;
+import software.amazon.awssdk.http.urlconnection.UrlConnectionHttpClient;
+import software.amazon.awssdk.protocols.jsoncore.JsonNode;
+import software.amazon.awssdk.services.iam.IamClient;
+import software.amazon.awssdk.services.secretsmanager.SecretsManagerClient;
+import software.amazon.awssdk.services.ssm.SsmClient;
+import software.amazon.awssdk.services.sts.StsClient;
+import software.amazon.awssdk.services.sts.model.AssumeRoleRequest;
+import software.amazon.awssdk.services.sts.model.Tag;
+
+/**
+ * AWS SDK for Java 2, unchanged but for AWS_ENDPOINT_URL: a wish in, an answer out, a line of JSON each.
+ * tests/clients/conversation.py says which wishes there are.
+ */
+public final class Client {
+    public static void main(String[] arguments) throws Exception {
+        var lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+            Map<String, String> wish = new LinkedHashMap<>();
+            JsonNode.parser().parse(line).asObject().forEach((name, value) -> wish.put(name, value.asString()));
+            System.out.println(json(answer(wish)));
+        }
+    }
+
+    private static Map<String, String> answer(Map<String, String> wish) {
+        try {
+            return grant(wish);
+        } catch (AwsServiceException refused) {
+            var details = refused.awsErrorDetails();
+            return Map.of(
+                "error", details.errorCode(), "message", details.errorMessage(),
+                "type", refused.getClass().getSimpleName());
+        } catch (RuntimeException failed) {
+            return Map.of("error", "", "message", failed.toString(), "type", failed.getClass().getSimpleName());
+        }
+    }
+
+    private static Map<String, String> grant(Map<String, String> wish) {
+        return switch (wish.get("action")) {
+            case "identity" -> {
+                try (var sts = open(StsClient.builder(), wish)) {
+                    yield Map.of("arn", sts.getCallerIdentity().arn());
+                }
+            }
+            case "assume" -> assume(wish);
+            case "secret" -> {
+                try (var secrets = open(SecretsManagerClient.builder(), wish)) {
+                    yield Map.of("value", secrets.getSecretValue(r -> r.secretId(wish.get("id"))).secretString());
+                }
+            }
+            case "parameter" -> {
+                try (var ssm = open(SsmClient.builder(), wish)) {
+                    var answer = ssm.getParameter(r -> r.name(wish.get("name")).withDecryption(true));
+                    yield Map.of("value", answer.parameter().value());
+                }
+            }
+            case "role" -> {
+                try (var iam = open(IamClient.builder(), wish)) {
+                    yield Map.of("arn", iam.getRole(r -> r.roleName(wish.get("name"))).role().arn());
+                }
+            }
+            case "create_role" -> {
+                try (var iam = open(IamClient.builder(), wish)) {
+                    var answer = iam.createRole(
+                        r -> r.roleName(wish.get("name")).assumeRolePolicyDocument(wish.get("trust")));
+                    yield Map.of("arn", answer.role().arn());
+                }
+            }
+            default -> throw new IllegalArgumentException(wish.get("action"));
+        };
+    }
+
+    private static Map<String, String> assume(Map<String, String> wish) {
+        var request = AssumeRoleRequest.builder()
+            .roleArn(wish.get("role")).roleSessionName(wish.get("session"))
+            .externalId(wish.get("external_id")).policy(wish.get("policy"));
+        if (wish.containsKey("duration")) {
+            request.durationSeconds(Integer.valueOf(wish.get("duration")));
+        }
+        if (wish.containsKey("tag_key")) {
+            request.tags(Tag.builder().key(wish.get("tag_key")).value(wish.get("tag_value")).build());
+        }
+        try (var sts = open(StsClient.builder(), wish)) {
+            var answer = sts.assumeRole(request.build());
+            var made = answer.credentials();
+            return Map.of(
+                "key_id", made.accessKeyId(), "secret", made.secretAccessKey(), "token", made.sessionToken(),
+                "arn", answer.assumedRoleUser().arn(),
+                "expires", Long.toString(made.expiration().getEpochSecond()));
+        }
+    }
+
+    /** A client for whoever the wish has keys of; without, the SDK's own chain decides. */
+    private static <B extends AwsClientBuilder<B, C> & AwsSyncClientBuilder<B, C>, C> C open(
+            B builder, Map<String, String> wish) {
+        AwsCredentialsProvider provider = DefaultCredentialsProvider.create();
+        if (wish.containsKey("key_id")) {
+            var key = wish.get("key_id");
+            var secret = wish.get("secret");
+            provider = StaticCredentialsProvider.create(
+                wish.containsKey("token")
+                    ? AwsSessionCredentials.create(key, secret, wish.get("token"))
+                    : AwsBasicCredentials.create(key, secret));
+        }
+        return builder.credentialsProvider(provider).httpClient(UrlConnectionHttpClient.create()).build();
+    }
+
+    private static String json(Map<String, String> pairs) {
+        var text = new StringBuilder("{");
+        pairs.forEach((name, value) -> {
+            text.append(text.length() == 1 ? "" : ", ");
+            text.append(quoted(name)).append(": ").append(quoted(value));
+        });
+        return text.append('}').toString();
+    }
+
+    private static String quoted(String value) {
+        var text = new StringBuilder("\"");
+        for (char letter : value.toCharArray()) {
+            if (letter == '"' || letter == '\\') {
+                text.append('\\').append(letter);
+            } else if (letter < ' ' || letter > '~') {
+                text.append(String.format("\\u%04x", (int) letter));
+            } else {
+                text.append(letter);
+            }
+        }
+        return text.append('"').toString();
+    }
+}

@@ -1,0 +1,108 @@
+"""The AWS clients that are put to the sandbox, and how each is installed: pinned, in an environment of its own.
+
+`python -m tests.clients.sdks` installs all that this machine has the toolchain for, ahead of the tests.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tests.installed import ToolMissingError, installed, tool
+
+PROGRAMS = Path(__file__).parent / "programs"
+_PYTHON_CLIENTS = str(PROGRAMS / "python_clients.py")
+
+Environ = Mapping[str, str]
+Command = list[str]
+
+
+def _boto3(_: Environ) -> Command:
+    """Of the tests' own environment."""
+    return [sys.executable, _PYTHON_CLIENTS, "boto3"]
+
+
+def _aws_cli_1(_: Environ) -> Command:
+    """Of the tests' own environment."""
+    return [sys.executable, _PYTHON_CLIENTS, str(Path(sys.executable).with_name("aws"))]
+
+
+def _aws_cli_2(environ: Environ) -> Command:
+    """The machine's: it is on no registry of Python packages."""
+    for folder in environ.get("PATH", "").split(os.pathsep):
+        aws = shutil.which("aws", path=folder)
+        if aws is not None and _version_of(aws, environ).startswith("aws-cli/2."):
+            return [sys.executable, _PYTHON_CLIENTS, aws]
+    raise ToolMissingError("there is no AWS CLI 2 here; on Debian: apt-get install awscli")
+
+
+def _version_of(aws: str, environ: Environ) -> str:
+    command = [aws, "--version"]
+    return subprocess.run(command, env=dict(environ), capture_output=True, text=True, check=False, timeout=60).stdout
+
+
+def _aioboto3(environ: Environ) -> Command:
+    pip = [".venv/bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]
+    folder = installed("aioboto3", [PROGRAMS / "aioboto3" / "requirements.txt"], [
+        [sys.executable, "-m", "venv", ".venv"],
+        [*pip, "install", "--require-hashes", "--requirement", "requirements.txt"],
+    ], environ)  # fmt: skip
+    return [str(folder / ".venv" / "bin" / "python"), _PYTHON_CLIENTS, "aioboto3"]
+
+
+def _javascript(environ: Environ) -> Command:
+    node, npm = tool("node", environ), tool("npm", environ)
+    source = PROGRAMS / "javascript"
+    folder = installed("javascript", [source / "package.json", source / "package-lock.json"], [
+        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+    ], environ)  # fmt: skip
+    return [node, str(source / "client.mjs"), str(folder)]
+
+
+def _go(environ: Environ) -> Command:
+    source = PROGRAMS / "go"
+    folder = installed("go", [source / "main.go", source / "go.mod", source / "go.sum"], [
+        [tool("go", environ), "build", "-mod=readonly", "-o", "client", "."],
+    ], {**environ, "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "local"})  # fmt: skip
+    return [str(folder / "client")]
+
+
+def _java(environ: Environ) -> Command:
+    java, javac, mvn = (tool(name, environ) for name in ("java", "javac", "mvn"))
+    source = PROGRAMS / "java"
+    folder = installed("java", [source / "pom.xml", source / "Client.java"], [
+        [mvn, "--batch-mode", "--quiet", "dependency:copy-dependencies", "-DoutputDirectory=jars"],
+        [javac, "-classpath", "jars/*", "-d", "classes", "Client.java"],
+    ], environ)  # fmt: skip
+    # A client that lives for seconds: the second compiler and the parallel collector would only take the other core.
+    swift = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]
+    return [java, *swift, "-classpath", f"{folder}/classes:{folder}/jars/*", "Client"]
+
+
+SDKS: Mapping[str, Callable[[Environ], Command]] = {
+    "aws-cli-1": _aws_cli_1,
+    "aws-cli-2": _aws_cli_2,
+    "boto3": _boto3,
+    "aioboto3": _aioboto3,
+    "javascript": _javascript,
+    "go": _go,
+    "java": _java,
+}
+"""Name -> what starts it; each raises ToolMissingError where it can't be had."""
+
+
+def main() -> None:
+    """Installs them, and says which can't be had."""
+    for name, start in SDKS.items():
+        try:
+            start(os.environ)
+        except ToolMissingError as missing:
+            print(f"{name}: {missing}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Other people's programs, each installed once per pinned list into a folder of the user's cache.
+
+Nothing of them is in the repository but their names, versions and hashes. Where a toolchain is missing, or its registry
+is out of reach, ToolMissingError says so, and whoever asked is skipped with that reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_INSTALL_SECONDS = 300
+
+
+class ToolMissingError(Exception):
+    """It can't be had here; the message says why."""
+
+
+def tool(name: str, environ: Mapping[str, str]) -> str:
+    """The path of a program that has to be on this machine. Raises ToolMissingError."""
+    found = shutil.which(name, path=environ.get("PATH"))
+    if found is None:
+        raise ToolMissingError(f"there is no {name} here")
+    return found
+
+
+def installed(
+    name: str, sources: Sequence[Path], commands: Sequence[Sequence[str]], environ: Mapping[str, str]
+) -> Path:
+    """The folder in which the commands were run once, beside copies of the sources; anew for other sources.
+
+    Raises ToolMissingError when one of them fails.
+    """
+    mark = hashlib.sha256()
+    for source in sources:
+        mark.update(source.read_bytes())
+    mark.update(repr([list(command) for command in commands]).encode())
+    cache = Path(environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME", "/")) / ".cache") / "dsops-tests"
+    folder = cache / f"{name}-{mark.hexdigest()[:16]}"
+    if not folder.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        _install(name, sources, commands, environ, folder)
+    return folder
+
+
+def _install(
+    name: str, sources: Sequence[Path], commands: Sequence[Sequence[str]], environ: Mapping[str, str], folder: Path
+) -> None:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="installing-") as temporary:
+        fresh = Path(temporary) / "fresh"
+        fresh.mkdir()
+        for source in sources:
+            shutil.copy(source, fresh)
+        for command in commands:
+            try:
+                subprocess.run(
+                    command, cwd=fresh, env=dict(environ), check=True, capture_output=True, text=True,
+                    stdin=subprocess.DEVNULL, timeout=_INSTALL_SECONDS,
+                )  # fmt: skip
+            except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+                said = str(getattr(error, "stderr", "") or error).strip().splitlines()
+                why = said[0] if said else str(error)
+                raise ToolMissingError(f"{name} could not be installed: {why}") from error
+        try:
+            os.rename(fresh, folder)
+        except OSError:
+            # Another run was faster; what it installed is the same.
+            if not folder.is_dir():
+                raise
