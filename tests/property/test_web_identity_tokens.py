@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.issuers import Issuers
+from dsops.sandbox.proof import Proof
 from dsops.sandbox.refusals import answer_of
-from dsops.sandbox.web_identity import Proof, verify
+from dsops.sandbox.web_identity import verify
 from dsops.sandbox.world import OidcProvider
 
 ISSUER = "https://id.example.com"

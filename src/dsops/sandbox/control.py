@@ -22,6 +22,7 @@ from dsops.sandbox import totp
 from dsops.sandbox.authorize import Kept
 from dsops.sandbox.clock import iso_time
 from dsops.sandbox.decisions import decision_record
+from dsops.sandbox.saml_responses import SamlResponses
 from dsops.sandbox.service import Sandbox
 from dsops.sandbox.throttle import read_rate
 from dsops.sandbox.tokens import Tokens
@@ -48,9 +49,12 @@ class Control:
         self.container_token = os.urandom(16).hex()
         """What a request for container credentials must carry in its Authorization header."""
         self.tokens = Tokens(sandbox)
+        saml = SamlResponses(sandbox)
         self._whole: dict[tuple[str, str], Callable[[HttpRequest], HttpAnswer]] = {
             ("POST", "clock"): self._move_clock,
             ("POST", "token"): lambda request: _answer(*self.tokens.mint(request)),
+            ("POST", "saml"): lambda request: _answer(*saml.mint(request)),
+            ("GET", "saml"): lambda request: _answer(*saml.metadata(request)),
             ("GET", "github"): lambda request: _answer(*self.tokens.github(request)),
             ("POST", "trade-in-token"): lambda request: _answer(*self.tokens.trade_in(request)),
             ("POST", "context"): lambda request: _answer(*self.tokens.context(request)),

@@ -36,14 +36,15 @@ _KEPT_PARAMETERS = frozenset(
     {"SecretId", "VersionId", "VersionStage", "Name", "Names", "Path", "SecretIdList", "WithDecryption", "RoleName",
      "UserName", "GroupName", "PolicyArn", "PolicyName", "SerialNumber", "RoleArn", "RoleSessionName", "ExternalId",
      "DurationSeconds", "SourceIdentity", "Tags", "TransitiveTagKeys", "Policy", "PolicyArns", "PermissionsBoundary",
-     "PolicyDocument", "AssumeRolePolicyDocument", "AccessKeyId", "MaxSessionDuration", "TargetPrincipal",
-     "TaskPolicyArn", "Audience", "SigningAlgorithm", "Scope", "SubjectMode", "ScopedSessionDescription",
-     "MinimumSessionTokenSize"}
+     "PolicyDocument", "AssumeRolePolicyDocument", "AccessKeyId", "MaxSessionDuration", "PrincipalArn",
+     "SAMLAssertionID", "TargetPrincipal", "TaskPolicyArn", "Audience", "SigningAlgorithm", "Scope", "SubjectMode",
+     "ScopedSessionDescription", "MinimumSessionTokenSize"}
 )  # fmt: skip
 """What may stand in a record; everything else (values, codes, passwords) stays out."""
 _PRINCIPAL_TYPES = {
     "user": "IAMUser", "root": "Root", "role-session": "AssumedRole", "federated-session": "FederatedUser",
-    "service": "AWSService", "web-identity": "WebIdentityUser", "anonymous": "Unknown",
+    "service": "AWSService", "web-identity": "WebIdentityUser", "saml": "SAMLUser",
+    "anonymous": "Unknown",
 }  # fmt: skip
 
 
@@ -84,8 +85,7 @@ class Events:
             "readOnly": turn.operation.startswith(_READS),
         }
         if role is not None:
-            named = {"ARN": turn.text("RoleArn"), "accountId": role.account, "type": "AWS::IAM::Role"}
-            record["resources"] = [named]
+            record["resources"] = list(_resources(turn))
         record |= {"eventType": "AwsApiCall", "managementEvent": True, "eventCategory": "Management"}
         recipient = caller.account or owner_of_role(turn)
         if role is None or error or role.account == recipient:
@@ -146,11 +146,22 @@ def _asked(turn: Turn) -> dict[str, object]:
     asked = {_lower(name): _plain(value) for name, value in turn.parameters.items() if name in _KEPT_PARAMETERS}
     if "externalId" in asked:
         asked["externalId"] = HIDDEN
+    if "PrincipalTags" in turn.parameters:
+        # Keys are data, so they keep their letters.
+        asked["principalTags"] = turn.parameters["PrincipalTags"]
     session = turn.caller.session
     if turn.operation == "AssumeRole" and session is not None and session.transitive_keys:
         transitive = {key.lower() for key in session.transitive_keys}
         asked["incomingTransitiveTags"] = {key: value for key, value in session.tags if key.lower() in transitive}
     return asked
+
+
+def _resources(turn: Turn) -> Iterator[dict[str, str]]:
+    """The role that is asked for, and the SAML provider that vouches."""
+    for name, kind in (("RoleArn", "Role"), ("PrincipalArn", "SAMLProvider")):
+        arn = parse_arn(turn.text(name))
+        if arn is not None:
+            yield {"ARN": turn.text(name), "accountId": arn.account, "type": f"AWS::IAM::{kind}"}
 
 
 def owner_of_role(turn: Turn) -> str:
@@ -162,12 +173,14 @@ def owner_of_role(turn: Turn) -> str:
 def _identity(caller: Caller) -> dict[str, object]:
     if caller.principal.kind == "anonymous":
         return {"type": _PRINCIPAL_TYPES["anonymous"]}
-    if caller.principal.kind == "web-identity":
+    if caller.principal.kind in ("web-identity", "saml"):
+        # Of a SAML user the provider is the qualifier that stands before his name, not its ARN (CloudTrail User Guide).
+        qualifier = caller.user_id.partition(":")[0]
         return {
-            "type": _PRINCIPAL_TYPES["web-identity"],
+            "type": _PRINCIPAL_TYPES[caller.principal.kind],
             "principalId": caller.user_id,
             "userName": caller.subject,
-            "identityProvider": caller.principal.federated,
+            "identityProvider": qualifier if caller.principal.kind == "saml" else caller.principal.federated,
         }
     if caller.principal.kind == "service":
         return {"type": _PRINCIPAL_TYPES["service"], "invokedBy": caller.principal.federated}
@@ -193,10 +206,21 @@ def _identity(caller: Caller) -> dict[str, object]:
             context["sessionIssuer"] = issuer
         if session.source_identity:
             context["sourceIdentity"] = session.source_identity
+        if any(key == "aws:FederatedProvider" for key, _ in session.federation):
+            context["webIdFederationData"] = _web_federation(dict(session.federation))
         if session.kind == "assumed-root":
             context["assumedRoot"] = "true"
         identity["sessionContext"] = context
     return identity
+
+
+def _web_federation(keys: Mapping[str, tuple[str, ...]]) -> dict[str, object]:
+    """Whose token a session goes back to; empty for SAML. Claims were seen for the providers that all accounts know."""
+    provider = keys["aws:FederatedProvider"][0]
+    if "saml:sub" in keys:
+        return {}
+    claims = {key: ",".join(value) for key, value in keys.items() if key.startswith(f"{provider}:")}
+    return {"federatedProvider": provider, "attributes": claims}
 
 
 def _issuer(caller: Caller) -> dict[str, object] | None:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from dsops.sandbox.saml_issuer import SamlIssuer
+
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
@@ -27,6 +29,7 @@ class Issuers:
     def __init__(self) -> None:
         self._keys: dict[str, RSAPrivateKey | None] = {}
         self._published: dict[str, Mapping[str, Any]] = {}
+        self.saml = SamlIssuer()
 
     def add_own(self, url: str) -> None:
         """An issuer that the sandbox plays; its key is made when it signs for the first time."""

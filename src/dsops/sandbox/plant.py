@@ -34,6 +34,7 @@ def plant(sandbox: Sandbox, seed: Seed) -> None:
             except Exception as error:  # moto's exceptions have no root of their own below Exception
                 raise SeedInvalid(f"account {account.account} can't be made", why=str(error)) from error
             _add_issuers(sandbox.issuers, account)
+            _plant_saml_providers(sandbox, account)
             sandbox.world.closed_sts_regions[account.account] = frozenset(account.closed_sts_regions)
             if account.has_outbound_federation:
                 sandbox.sts.outbound.enable(account.account)
@@ -88,6 +89,13 @@ def _add_issuers(issuers: Issuers, account: SeedAccount) -> None:
             issuers.add_own(provider.url)
         elif provider.jwks:
             issuers.publish(provider.url, json.loads(provider.jwks))
+
+
+def _plant_saml_providers(sandbox: Sandbox, account: SeedAccount) -> None:
+    planter = Planter(sandbox.world)
+    for provider in account.saml_providers:
+        metadata = provider.metadata or sandbox.issuers.saml.metadata
+        planter.add_saml_provider(account.account, provider.name, metadata)
 
 
 def _plant_user(world: World, planter: Planter, owner: str, user: SeedUser) -> None:

@@ -74,6 +74,10 @@ class Planter:
         backend = self._world.backend(account)
         return backend.create_open_id_connect_provider(url, [], list(client_ids), []).arn
 
+    def add_saml_provider(self, account: str, name: str, metadata: str) -> str:
+        """A SAML identity provider; gives its ARN."""
+        return self._world.backend(account).create_saml_provider(name, metadata).arn
+
     def add_policy(self, account: str, path: str, name: str, text: str) -> str:
         """A managed policy of the account; gives its ARN."""
         return self._world.backend(account).create_policy("", path, text, name, []).arn

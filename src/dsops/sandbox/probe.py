@@ -5,7 +5,7 @@ from __future__ import annotations
 from dsops.errors import SandboxUnavailable
 from dsops.sandbox.backends import NOTHING_ALLOWED, PolicyText, reset
 from dsops.sandbox.planter import Planter
-from dsops.sandbox.world import Grants, LongTermKey, MfaDevice, OidcProvider, User, World, user_arn
+from dsops.sandbox.world import Grants, LongTermKey, MfaDevice, OidcProvider, SamlProvider, User, World, user_arn
 
 _ACCOUNT = "000000000000"
 _SEED = "GEZDGNBVGY3TQOJQ"
@@ -38,6 +38,7 @@ def _probe_account(world: World) -> str:
     planter.put_policy(_ACCOUNT, "role", "probe", PolicyText("of-role", _POLICY))
     planter.set_role_boundary(role, boundary.name)
     provider = planter.add_oidc_provider(_ACCOUNT, "https://id.example.com/p", ["client"])
+    saml = planter.add_saml_provider(_ACCOUNT, "probe", "<metadata/>")
     of_user = (PolicyText("of-user", _POLICY), boundary, PolicyText("of-group", _POLICY))
     of_role = (PolicyText("of-role", _POLICY),)
     arn = user_arn(_ACCOUNT, "aws", "probe", "/p/")
@@ -53,6 +54,7 @@ def _probe_account(world: World) -> str:
         "policies of a role": world.grants_of_role(role) == Grants(of_role, boundary),
         "OpenID Connect provider": world.oidc_provider(_ACCOUNT, "https://id.example.com/p")
         == OidcProvider(provider, "id.example.com/p", ("client",)),
+        "SAML provider": world.saml_provider(saml) == SamlProvider(saml, _ACCOUNT, "probe", "<metadata/>"),
         "boundary that is gone": world.boundary(_ACCOUNT, "arn:aws:iam::000000000000:policy/gone") is not None,
     }
     wrong = [name for name, is_so in claims.items() if not is_so]

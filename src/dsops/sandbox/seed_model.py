@@ -86,6 +86,14 @@ class SeedOidcProvider(NamedTuple):
     """A JSON Web Key Set; "" for none: then no token of it can be verified, there being no way to the internet."""
 
 
+class SeedSamlProvider(NamedTuple):
+    """A SAML identity provider: the sandbox's own, or whoever's metadata that is."""
+
+    name: str
+    metadata: str
+    """"" for the sandbox's own."""
+
+
 class SeedAccount(NamedTuple):
     """One account. A user `admin` with full rights is added if it isn't among the users."""
 
@@ -99,6 +107,7 @@ class SeedAccount(NamedTuple):
     """Managed policies of its own."""
     regions: Mapping[str, SeedRegion] = {}
     oidc_providers: tuple[SeedOidcProvider, ...] = ()
+    saml_providers: tuple[SeedSamlProvider, ...] = ()
     has_outbound_federation: bool = False
     """Whether GetWebIdentityToken is switched on."""
     closed_sts_regions: tuple[str, ...] = ()

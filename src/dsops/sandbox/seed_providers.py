@@ -1,4 +1,4 @@
-"""The OpenID Connect providers of a seed: whom an account believes, and whose keys the sandbox holds."""
+"""The identity providers of a seed: whom an account believes, and whose keys the sandbox holds."""
 
 from __future__ import annotations
 
@@ -9,29 +9,70 @@ from typing import Final
 
 from dsops.document import Mapping, Node, Scalar, Sequence, to_json
 from dsops.sandbox.nodes import Nodes
-from dsops.sandbox.seed_model import SeedOidcProvider
+from dsops.sandbox.saml_metadata import read_metadata
+from dsops.sandbox.seed_model import SeedOidcProvider, SeedSamlProvider
 
 _KEYS: Final = ("url", "client_ids", "issued_by_sandbox", "jwks")
 # CreateOpenIDConnectProvider (IAM API Reference): https, at most 255 characters, no port and no query.
 _URL: Final = re.compile(r"https://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/[\w.~%/+-]*)?", re.ASCII)
 _MAX_URL: Final = 255
 _MAX_CLIENT_IDS: Final = 100
+_SAML_KEYS: Final = ("name", "metadata", "issued_by_sandbox")
+# CreateSAMLProvider (IAM API Reference).
+_SAML_NAME: Final = re.compile(r"[\w._-]{1,128}", re.ASCII)
 
 
 def read_oidc_providers(reader: Nodes, node: Node | None, path: str) -> Iterator[SeedOidcProvider]:
     """What stands in `oidc_providers`; what is wrong with it is noted."""
+    seen: set[str] = set()
+    for item, inner in _items(reader, node, path):
+        provider = _read(reader, item, inner)
+        if provider.url in seen:
+            reader.note(item.line, f"{inner}.url", f"`{provider.url}` is in this account already")
+        seen.add(provider.url)
+        yield provider
+
+
+def read_saml_providers(reader: Nodes, node: Node | None, path: str) -> Iterator[SeedSamlProvider]:
+    """What stands in `saml_providers`; what is wrong with it is noted."""
+    seen: set[str] = set()
+    for item, inner in _items(reader, node, path):
+        provider = _read_saml(reader, item, inner)
+        if provider.name in seen:
+            reader.note(item.line, f"{inner}.name", f"`{provider.name}` is in this account already")
+        seen.add(provider.name)
+        yield provider
+
+
+def _items(reader: Nodes, node: Node | None, path: str) -> Iterator[tuple[Node, str]]:
+    """Each provider and its path."""
     if node is None or (isinstance(node, Scalar) and node.kind == "null"):
         return
     if not isinstance(node, Sequence):
         reader.note(node.line, path, "this must be a list")
         return
-    seen: set[str] = set()
     for index, item in enumerate(node.items):
-        provider = _read(reader, item, f"{path}[{index}]")
-        if provider.url in seen:
-            reader.note(item.line, f"{path}[{index}].url", f"`{provider.url}` is in this account already")
-        seen.add(provider.url)
-        yield provider
+        yield item, f"{path}[{index}]"
+
+
+def _read_saml(reader: Nodes, node: Node, path: str) -> SeedSamlProvider:
+    keys = reader.keys(node, path, _SAML_KEYS)
+    if "name" not in keys:
+        reader.note(node.line, f"{path}.name", "`name` is missing: the provider's ARN ends in it")
+    name = reader.matching(keys, "name", path, _SAML_NAME.fullmatch, "letters, digits and ._-")
+    is_own = reader.matching(keys, "issued_by_sandbox", path, {"true", "false"}.__contains__, "true or false")
+    metadata = reader.text(keys["metadata"], f"{path}.metadata") if "metadata" in keys else ""
+    if bool(metadata) == (is_own == "true"):
+        reader.note(
+            node.line, path, "a SAML provider has either `metadata` or `issued_by_sandbox: true`",
+            "the metadata document is the XML that the identity provider shows",
+        )  # fmt: skip
+    elif metadata:
+        try:
+            read_metadata(metadata)
+        except ValueError as error:
+            reader.note(keys["metadata"].line, f"{path}.metadata", f"this is no metadata of a SAML provider: {error}")
+    return SeedSamlProvider(name, metadata)
 
 
 def _read(reader: Nodes, node: Node, path: str) -> SeedOidcProvider:

@@ -36,7 +36,7 @@ from dsops.sandbox.seed_model import (
     SeedUser,
 )
 from dsops.sandbox.seed_organization import OrganizationReader
-from dsops.sandbox.seed_providers import read_oidc_providers
+from dsops.sandbox.seed_providers import read_oidc_providers, read_saml_providers
 from dsops.sandbox.throttle import read_rate
 
 _KEY_ID: Final = re.compile(r"(?!ASIA)[A-Z0-9_]{16,128}")
@@ -44,7 +44,7 @@ _SECRET_NAME: Final = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 _ROOT_KEYS: Final = ("accounts", "region", "default_identity", "organization", "throttle")
 _ACCOUNT_KEYS: Final = (
     "partition", "root", "users", "groups", "roles", "policies", "regions", "secrets", "binary_secrets",
-    "secret_policies", "parameters", "oidc_providers", "outbound_federation", "closed_sts_regions",
+    "secret_policies", "parameters", "oidc_providers", "saml_providers", "outbound_federation", "closed_sts_regions",
 )  # fmt: skip
 _REGION_KEYS: Final = ("secrets", "binary_secrets", "secret_policies", "parameters")
 _KEY_KEYS: Final = ("access_key_id", "secret_access_key")
@@ -141,10 +141,12 @@ class _Reader(PolicyNodes):
         )
         root = self._key(keys["root"], f"{path}.root", is_whole=True) if "root" in keys else None
         providers = tuple(read_oidc_providers(self, keys.get("oidc_providers"), f"{path}.oidc_providers"))
+        saml_providers = tuple(read_saml_providers(self, keys.get("saml_providers"), f"{path}.saml_providers"))
         regions = self._regions(keys, path, region)
         outbound = self.matching(keys, "outbound_federation", path, ("true", "false").__contains__, "true or false")
         return SeedAccount(
-            account, partition, root, users, groups, roles, policies, regions, providers, outbound == "true",
+            account, partition, root, users, groups, roles, policies, regions, providers, saml_providers,
+            outbound == "true",
             tuple(self._closed_regions(keys.get("closed_sts_regions"), f"{path}.closed_sts_regions")),
         )  # fmt: skip
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.issuers import GITHUB, Issuers
+from dsops.sandbox.proof import Proof
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.world import OidcProvider, World
 
@@ -32,22 +33,6 @@ _GITHUB_KEYS: Final = (
 )  # fmt: skip
 """Since January 2026 condition keys too, while the role is assumed and no longer."""
 _MAX_SUBJECT: Final = 255
-
-
-class Proof(NamedTuple):
-    """What a verified token says."""
-
-    provider: OidcProvider
-    issuer: str
-    subject: str
-    audience: str
-    session_keys: Mapping[str, tuple[str, ...]]
-    """Condition keys that the session keeps: `HOST:aud`, `HOST:sub`, `HOST:amr`."""
-    other_keys: Mapping[str, tuple[str, ...]]
-    """Condition keys that only the trust policy sees."""
-    tags: tuple[tuple[str, str], ...]
-    transitive_keys: tuple[str, ...]
-    source_identity: str
 
 
 def verify(token: str, account: str, world: World, issuers: Issuers, now: float) -> Proof:
@@ -70,8 +55,9 @@ def verify(token: str, account: str, world: World, issuers: Issuers, now: float)
         raise _invalid(_NOT_A_JWT)
     session_keys, other_keys = _condition_keys(provider.host_and_path, claims, audience, subject)
     tags, transitive_keys = _tags(claims.get(_TAGS_CLAIM, {}))
+    source_identity = _source_identity(claims)
     return Proof(
-        provider, issuer, subject, audience, session_keys, other_keys, tags, transitive_keys, _source_identity(claims)
+        provider.arn, issuer, subject, audience, session_keys, other_keys, tags, transitive_keys, source_identity
     )
 
 

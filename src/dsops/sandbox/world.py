@@ -88,6 +88,16 @@ class OidcProvider(NamedTuple):
     client_ids: tuple[str, ...]
 
 
+class SamlProvider(NamedTuple):
+    """A SAML identity provider that an account knows."""
+
+    arn: str
+    account: str
+    name: str
+    metadata: str
+    """Its metadata document, as it was handed in."""
+
+
 class World:
     """The accounts of this sandbox. Whoever calls holds `lock`."""
 
@@ -112,6 +122,11 @@ class World:
     def add_account(self, account: str, partition: str = "aws") -> None:
         """Makes an account, empty."""
         self.partitions[account] = partition
+
+    def adopt_accounts(self) -> None:
+        """Takes in the accounts that the Organizations API has made."""
+        for account, partition in self.organizations.accounts():
+            self.partitions.setdefault(account, partition)
 
     def backend(self, account: str) -> moto_iam.IAMBackend:
         """moto's IAM of an account that is one of ours."""
@@ -215,6 +230,22 @@ class World:
             if provider.url == host_and_path:
                 return OidcProvider(provider.arn, host_and_path, tuple(provider.client_id_list))
         return None
+
+    def saml_provider(self, arn: str) -> SamlProvider | None:
+        """The provider of that ARN."""
+        parts = parse_arn(arn)
+        if parts is None or parts.resource_type != "saml-provider" or parts.account not in self.partitions:
+            return None
+        for provider in self.backend(parts.account).saml_providers.values():
+            if provider.arn == arn:
+                return SamlProvider(arn, parts.account, provider.name, provider.saml_metadata_document or "")
+        return None
+
+    def saml_providers(self, account: str) -> list[str]:
+        """The ARNs of the account's SAML providers."""
+        if account not in self.partitions:
+            return []
+        return [provider.arn for provider in self.backend(account).saml_providers.values()]
 
     # --- managed policies of AWS -------------------------------------------------------------------------------
 

@@ -1,0 +1,64 @@
+"""SAML attributes -> the condition keys that a trust policy sees, as AWS maps them.
+
+IAM User Guide, "Configure SAML assertions for the authentication response" (the three tables) and "Available keys for
+SAML-based AWS STS federation" (the keys, and which may have several values). All other attributes become no key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+_EDU_PERSON: Final = "urn:oid:1.3.6.1.4.1.5923.1.1.1."
+_EDU_ORG: Final = "urn:oid:1.3.6.1.4.1.5923.1.2.1."
+_CLAIMS: Final = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
+
+KEYS: Final[Mapping[str, str]] = {
+    f"{_EDU_PERSON}1": "saml:edupersonaffiliation",
+    f"{_EDU_PERSON}2": "saml:edupersonnickname",
+    f"{_EDU_PERSON}3": "saml:edupersonorgdn",
+    f"{_EDU_PERSON}4": "saml:edupersonorgunitdn",
+    f"{_EDU_PERSON}5": "saml:edupersonprimaryaffiliation",
+    f"{_EDU_PERSON}6": "saml:edupersonprincipalname",
+    f"{_EDU_PERSON}7": "saml:edupersonentitlement",
+    f"{_EDU_PERSON}8": "saml:edupersonprimaryorgunitdn",
+    f"{_EDU_PERSON}9": "saml:edupersonscopedaffiliation",
+    f"{_EDU_PERSON}10": "saml:edupersontargetedid",
+    f"{_EDU_PERSON}11": "saml:edupersonassurance",
+    f"{_EDU_ORG}2": "saml:eduorghomepageuri",
+    f"{_EDU_ORG}3": "saml:eduorgidentityauthnpolicyuri",
+    f"{_EDU_ORG}4": "saml:eduorglegalname",
+    f"{_EDU_ORG}5": "saml:eduorgsuperioruri",
+    f"{_EDU_ORG}6": "saml:eduorgwhitepagesuri",
+    "urn:oid:2.5.4.3": "saml:cn",
+    f"{_CLAIMS}name": "saml:name",
+    "http://schemas.xmlsoap.org/claims/CommonName": "saml:commonName",
+    f"{_CLAIMS}givenname": "saml:givenName",
+    f"{_CLAIMS}surname": "saml:surname",
+    f"{_CLAIMS}emailaddress": "saml:mail",
+    # The guide's table says `uid`, its list of keys has this one, which nothing else could fill.
+    "http://schemas.microsoft.com/ws/2008/06/identity/claims/primarygroupsid": "saml:primaryGroupSID",
+    "2.5.4.3": "saml:commonName",
+    "2.5.4.4": "saml:surname",
+    "2.5.4.42": "saml:givenName",
+    # As the guide writes the one above.
+    "2.4.5.42": "saml:givenName",
+    "2.5.4.45": "saml:x500UniqueIdentifier",
+    "0.9.2342.19200300100.1.1": "saml:uid",
+    "0.9.2342.19200300100.1.3": "saml:mail",
+    "0.9.2342.19200300.100.1.45": "saml:organizationStatus",
+}
+_SINGLE: Final = frozenset(
+    {"saml:edupersonorgdn", "saml:edupersonprimaryaffiliation", "saml:edupersonprimaryorgunitdn",
+     "saml:edupersonprincipalname"}
+)  # fmt: skip
+
+
+def attribute_keys(attributes: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """The keys; of two attributes for one key the first counts, as of two values where a key has one."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, values in attributes.items():
+        key = KEYS.get(name, "")
+        if key and values:
+            found.setdefault(key, tuple(values[:1] if key in _SINGLE else values))
+    return found
