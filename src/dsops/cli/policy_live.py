@@ -87,8 +87,8 @@ def _admins(url: str, accounts: Iterable[str]) -> Mapping[str, tuple[Credentials
     ask(url, "health")
     found = {}
     for account in accounts:
-        # An account that the sandbox doesn't have is one of which nothing can be read.
-        with suppress(SandboxUnavailable):
+        # An account that the sandbox doesn't have is one of which nothing can be read; so is one without keys.
+        with suppress(SandboxUnavailable, KeyError):
             told = ask(url, "identity", **{"as": f"admin@{account}"})
             found[account] = Credentials(told["AccessKeyId"], Secret(told["SecretAccessKey"])), str(told["Region"])
     return found

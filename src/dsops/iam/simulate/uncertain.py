@@ -59,7 +59,8 @@ def _bears(each: Unread, request: Request, policies: Policies, said: set[str]) -
         action = request.action.lower()
         statements = (found for policy in _all(policies) for found in policy.statements)
         return any(_depends(found, is_unknown) and found.actions.matches(action) for found in statements)
-    reasons = evaluate(request, _filled(policies, [each], "nothing")).reasons
+    # A boundary that allows everything is as good as none, and so it is filled in.
+    reasons = evaluate(request, _filled(policies, [each], "nothing" if each.place == "boundary" else "Allow")).reasons
     return any(reason.policy_type == POLICY_TYPES[each.place] for reason in reasons)
 
 
@@ -92,12 +93,14 @@ def _filled(policies: Policies, missing: Sequence[Unread], says: _Says) -> Polic
             policies = policies._replace(boundary=None if says == "Allow" else policy)
         elif place == "session":
             policies = policies._replace(session=(*policies.session, (policy,)))
-        elif place == "scp":
-            level = (full_access("scp"), policy)
-            policies = policies._replace(service_control=(*policies.service_control, level))
-        elif place == "rcp":
-            level = (full_access("rcp"), policy)
-            policies = policies._replace(resource_control=(*policies.resource_control, level))
+        elif place in ("scp", "rcp"):
+            # AWS's own policies allow everything on every level: only what is attached besides says something.
+            level = (full_access(place), policy)
+            levels = () if says == "nothing" else (level,)
+            if place == "scp":
+                policies = policies._replace(service_control=(*policies.service_control, *levels))
+            else:
+                policies = policies._replace(resource_control=(*policies.resource_control, *levels))
         else:
             policies = policies._replace(resource=policy)
     return policies
