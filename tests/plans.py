@@ -57,6 +57,8 @@ def plan_of(
     ambient: Ambient | Callable[[str], Ambient] = LONG_TERM,
     store_types: MappingOf[str, StoreType] = BUILTIN_TYPES,
     is_allowed: bool = True,
+    also: str = "",
+    lasts: bool = False,
 ) -> Plan:
     """The plan of an environment (the first one unless named), or of one store."""
     config = config_of(text, is_allowed=is_allowed)
@@ -71,6 +73,7 @@ def plan_of(
             timestamp=timestamp,
             ambient=find,
             store_types=store_types,
+            lasts=lasts,
         )
     return make_plan(
         config,
@@ -80,6 +83,8 @@ def plan_of(
         timestamp=timestamp,
         ambient=find,
         store_types=store_types,
+        also=also,
+        lasts=lasts,
     )
 
 

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 
 from dsops.errors import ValueUnusable
 from dsops.secret import Secret
-from dsops.startup import NamedTuple
+from dsops.startup import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from dsops.credentials import Credentials
 
 IDENTITY = (
     "AWS_ACCESS_KEY_ID",
@@ -37,12 +40,27 @@ _ATTENDANTS = (
 _BEARER_TOKEN = "AWS_BEARER_TOKEN_"  # noqa: S105 - how such a variable's name begins
 """`AWS_BEARER_TOKEN_BEDROCK` goes before every key for its service (AWS SDKs and Tools Reference Guide)."""
 
+REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
+"""The newer name, and the one that boto3 and older SDKs read."""
+
+_NOTHING = os.devnull
+"""A file in which no profile is: AWS's SDKs take it for an empty one."""
+
 _PRISTINE = frozenset((
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "PWD", "TMPDIR", "TMP", "TEMP", "TZ",
     "TERM", "TERMINFO", "COLORTERM", "NO_COLOR", "LANG", "LANGUAGE",
     "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "USERPROFILE",
 ))  # fmt: skip
 """What a program needs to find itself on a machine and to talk to a person, and `LC_*`."""
+
+
+class Session(NamedTuple):
+    """An AWS identity that a command is given by name, whatever it would inherit."""
+
+    variables: Mapping[str, Secret]
+    """Of `session_variables` or `endpoint_variables`."""
+    region: str
+    """Where its calls go, unless a variable says otherwise."""
 
 
 class ChildEnvironment(NamedTuple):
@@ -59,6 +77,7 @@ def child_environment(
     parent: Mapping[str, str],
     secrets: Mapping[str, Secret],
     *,
+    session: Session | None = None,
     is_pristine: bool = False,
     keeps_existing: bool = False,
 ) -> ChildEnvironment:
@@ -66,7 +85,8 @@ def child_environment(
 
     `is_pristine` leaves out what no program needs; `keeps_existing` lets an inherited value win over ours.
     The variables of an AWS identity count as one value: where an inherited one is kept, all of ours give
-    way; where ours are set, all inherited ones are removed. Two sessions are never mixed.
+    way; where ours are set, all inherited ones are removed. Two sessions are never mixed. A `session` is what the
+    user has asked for by name: nothing that was inherited is kept in its place.
     """
     inherited = {name: value for name, value in parent.items() if not is_pristine or _is_plain(name)}
     identity = {*IDENTITY, *_ATTENDANTS, *[name for name in inherited if name.startswith(_BEARER_TOKEN)]}
@@ -76,13 +96,42 @@ def child_environment(
         kept = secrets.keys() & inherited.keys()
         if not inherited.keys().isdisjoint(IDENTITY):
             kept |= secrets.keys() & identity
-    if any(name in secrets and name not in kept for name in IDENTITY):
+    if session is not None or any(name in secrets and name not in kept for name in IDENTITY):
         removed = tuple(sorted(inherited.keys() & identity - secrets.keys()))
     variables: dict[str, str | Secret] = {
         name: value for name, value in inherited.items() if name not in removed
     }
     variables.update((name, value) for name, value in secrets.items() if name not in kept)
+    if session is not None:
+        variables.update(session.variables)
+        _name_region(variables, session.region)
     return ChildEnvironment(variables, removed, tuple(sorted(kept)))
+
+
+def session_variables(credentials: Credentials) -> dict[str, Secret]:
+    """What makes an AWS SDK work with these credentials, until they end."""
+    variables = {
+        "AWS_ACCESS_KEY_ID": Secret(credentials.access_key_id),
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
+    }
+    if credentials.session_token is not None:
+        variables["AWS_SESSION_TOKEN"] = credentials.session_token
+    if credentials.expiration is not None:
+        variables["AWS_CREDENTIAL_EXPIRATION"] = Secret(credentials.expiration.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    return variables
+
+
+def endpoint_variables(address: str, token: Secret) -> dict[str, Secret]:
+    """What makes an AWS SDK fetch its credentials from an endpoint, as in a container, and from nowhere else.
+
+    The SDKs look into the files first: with keys under `[default]` in one, the command would be somebody else.
+    """
+    return {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": Secret(address),
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": token,
+        "AWS_SHARED_CREDENTIALS_FILE": Secret(_NOTHING),
+        "AWS_CONFIG_FILE": Secret(_NOTHING),
+    }
 
 
 def encode(environment: ChildEnvironment) -> dict[bytes, bytes]:
@@ -95,6 +144,14 @@ def encode(environment: ChildEnvironment) -> dict[bytes, bytes]:
         os.fsencode(name): _secret_bytes(name, value) if isinstance(value, Secret) else os.fsencode(value)
         for name, value in environment.variables.items()
     }
+
+
+def _name_region(variables: dict[str, str | Secret], region: str) -> None:
+    """Sets both names to what one of them says, or else to that region: no SDK reads both."""
+    said = next((variables[name] for name in REGION if variables.get(name) not in {None, "", Secret("")}), region)
+    for name in REGION:
+        if said and variables.get(name) in {None, "", Secret("")}:
+            variables[name] = said
 
 
 def _is_plain(name: str) -> bool:

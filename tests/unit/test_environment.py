@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from dsops.environment import IDENTITY, child_environment, encode
+from dsops.credentials import Credentials
+from dsops.environment import (
+    IDENTITY,
+    Session,
+    child_environment,
+    encode,
+    endpoint_variables,
+    session_variables,
+)
 from dsops.errors import ValueUnusable
 from dsops.secret import Secret
 
@@ -106,3 +116,58 @@ def test_a_value_that_no_variable_can_hold_is_refused_by_name(value: str) -> Non
 def test_the_child_environment_does_not_print_secrets() -> None:
     """Its repr, in a traceback or a failing test, has no value of ours."""
     assert "hush" not in repr(child_environment({}, {"TOKEN": Secret("hush")}))
+
+
+KEYS = Credentials("ASIAEXAMPLE", Secret("key"), Secret("token"), datetime(2026, 11, 24, 13, tzinfo=UTC))
+
+
+def test_a_session_is_its_three_parts_and_its_end() -> None:
+    """As every SDK reads them; a long-term key has neither token nor end."""
+    assert session_variables(KEYS) == {
+        "AWS_ACCESS_KEY_ID": Secret("ASIAEXAMPLE"), "AWS_SECRET_ACCESS_KEY": Secret("key"),
+        "AWS_SESSION_TOKEN": Secret("token"), "AWS_CREDENTIAL_EXPIRATION": Secret("2026-11-24T13:00:00Z"),
+    }  # fmt: skip
+    assert len(session_variables(Credentials("AKIA", Secret("key")))) == 2
+
+
+@pytest.mark.parametrize("name", IDENTITY)
+@pytest.mark.parametrize("keeps_existing", [False, True])
+def test_a_session_that_was_asked_for_wins_over_everything_inherited(name: str, *, keeps_existing: bool) -> None:
+    """Nothing else of an identity stays, not even with keeps_existing: the command line names who the command is."""
+    parent = {name: "theirs", "AWS_CREDENTIAL_EXPIRATION": "soon", "HOME": "/h"}
+    session = Session(session_variables(KEYS), "us-east-1")
+    child = child_environment(parent, {}, session=session, keeps_existing=keeps_existing)
+    regions = {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
+    assert dict(child.variables) == {"HOME": "/h", **session.variables, **regions}
+
+
+def test_an_endpoint_leaves_no_other_place_to_look() -> None:
+    """Neither keys nor profile are inherited, and both files are empty ones."""
+    parent = {
+        "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_PROFILE": "c", "AWS_CONFIG_FILE": "/d",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": "/e", "AWS_ROLE_ARN": "f", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "/g",
+    }  # fmt: skip
+    session = Session(endpoint_variables("http://127.0.0.1:1/credentials", Secret("t")), "")
+    assert dict(child_environment(parent, {}, session=session).variables) == {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": Secret("http://127.0.0.1:1/credentials"),
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": Secret("t"),
+        "AWS_CONFIG_FILE": Secret("/dev/null"), "AWS_SHARED_CREDENTIALS_FILE": Secret("/dev/null"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("parent", "secrets", "region"),
+    [
+        ({}, {}, "us-east-1"),
+        ({"AWS_REGION": "eu-west-1"}, {}, "eu-west-1"),
+        ({"AWS_DEFAULT_REGION": "eu-west-1", "AWS_REGION": ""}, {}, "eu-west-1"),
+        ({"AWS_REGION": "eu-west-1"}, {"AWS_REGION": Secret("ap-south-1")}, "ap-south-1"),
+    ],
+)
+def test_the_region_is_the_stores_unless_a_variable_names_one(
+    parent: dict[str, str], secrets: dict[str, Secret], region: str
+) -> None:
+    """Under both names: boto3 reads one, others read the other."""
+    child = child_environment(parent, secrets, session=Session(session_variables(KEYS), "us-east-1"))
+    found = encode(child)
+    assert (found[b"AWS_REGION"], found[b"AWS_DEFAULT_REGION"]) == (region.encode(), region.encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Flag
 from dsops.cli.project import fetch, load_config, plan_environment, tell_place
@@ -12,6 +13,10 @@ from dsops.errors import CommandNotFound, UsageError, ValueUnusable
 from dsops.plan import Plan
 from dsops.process import find_command, replace
 from dsops.runtime import Runtime
+from dsops.startup import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dsops.process.watch import Attendant
 
 FAILURE_CODE = 125
 """Of every failure of dsops itself, as with `env` and `timeout`: the other codes are the command's or a shell's."""
@@ -22,12 +27,22 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if not arguments.command:
         raise UsageError("there is no command to run", hint="write it after `--`: dsops exec --env NAME -- CMD")
     config = load_config(arguments, runtime)
-    plan = plan_environment(config, arguments, runtime)
-    _find_early(arguments, plan, runtime)
-    secrets = fetch(plan, runtime, min_ttl_seconds=arguments.seconds("--min-ttl"))
+    store, session = _session_store(arguments), None
+    attendants: Sequence[Attendant] = ()
+    if store:
+        from dsops.cli import exec_session
+
+        plan = exec_session.plan_with_session(config, store, arguments, runtime)
+        _find_early(arguments, plan, runtime)
+        secrets, session, attendants = exec_session.fetch_with_session(plan, store, arguments, runtime)
+    else:
+        plan = plan_environment(config, arguments, runtime)
+        _find_early(arguments, plan, runtime)
+        secrets = fetch(plan, runtime, min_ttl_seconds=arguments.seconds("--min-ttl"))
     child = child_environment(
         runtime.environ,
         secrets,
+        session=session,
         is_pristine=arguments.switch("--pristine"),
         keeps_existing=arguments.switch("--keep-existing"),
     )
@@ -40,11 +55,22 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     command = find_command(arguments.command[0], None if path is None else os.fsdecode(path))
     runtime.report(DONE)
     timeout_seconds = arguments.seconds("--timeout")
-    if timeout_seconds is None:
+    if timeout_seconds is None and not attendants:
         replace(command, arguments.command, environment)
     from dsops.process.watch import watch
 
-    return watch(command, arguments.command, environment, timeout_seconds=timeout_seconds)
+    return watch(
+        command, arguments.command, environment, timeout_seconds=timeout_seconds, attendants=attendants
+    )
+
+
+def _session_store(arguments: Arguments) -> str:
+    """The store whose session the command is to have; "" for none."""
+    store = arguments.text("--credentials")
+    for flag in ("--serve", "--listen"):
+        if not store and arguments.text(flag):
+            raise UsageError(f"`{flag}` needs a session to serve", hint=f"name a store: --credentials STORE {flag}")
+    return store
 
 
 def _find_early(arguments: Arguments, plan: Plan, runtime: Runtime) -> None:
@@ -65,13 +91,19 @@ COMMAND = Command(
         "dsops plans which stores the environment needs, assumes roles hop by hop, fetches each secret once, and\n"
         "replaces itself by the command. Its own failures exit with 125, --timeout with 124; 126 and 127 mean what\n"
         "they mean in a shell, and every other code is the command's. AWS credentials that were inherited are\n"
-        "removed when the environment sets any."
+        "removed when the environment sets any.\n\n"
+        "  dsops exec --credentials target --serve -- terraform apply\n\n"
+        "With --credentials the command works as the session of a store; with --serve, dsops stays and renews the\n"
+        "session for as long as the command runs."
     ),
     run=_run,
     flags=(
         CONFIG,
         ENVIRONMENT,
         NO_AGENT,
+        Flag("--credentials", "give the command the session of that store", value="STORE"),
+        Flag("--serve", "renew that session while the command runs, and serve it to its AWS SDKs", "switch"),
+        Flag("--listen", "serve it there, for containers that can't reach 127.0.0.1", value="ADDRESS"),
         Flag("--keep-existing", "let variables that are set already win over ours", "switch"),
         Flag("--pristine", "pass on only ours, and PATH, HOME, TERM, LANG and the like", "switch"),
         Flag("--timeout", "end the command and all it started after that time", "seconds", value="SECONDS"),

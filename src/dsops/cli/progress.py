@@ -54,6 +54,8 @@ _SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "credentials.evicted": (("store", "store {}:"), ("key", "AWS does not take key {} any more,"), ("why", "{}")),
     "secrets.fetched": (("store", "store {}:"), ("count", "{}"), ("of", "of {} read")),
+    "session.renewed": (("key", "the command's session was renewed: key {},"), ("expires", "until {}")),
+    "session.not-renewed": (("key", "the command's session of key {} could not be renewed:"), ("why", "{}")),
     "mfa.waiting": (("seconds", "waiting {} s for the next MFA code"), ("device", "of {}:"), ("why", "{}")),
 }
 """Event -> its facts in the order of a sentence, each with its words; a fact without a value takes its words along."""

@@ -67,8 +67,8 @@ def plan_environment(config: Config, arguments: Arguments, runtime: Runtime) -> 
     return plan
 
 
-def plan_named(config: Config, name: str, runtime: Runtime) -> Plan:
-    """What a run of that environment would do."""
+def plan_named(config: Config, name: str, runtime: Runtime, *, also: str = "", lasts: bool = False) -> Plan:
+    """What a run of that environment would do; `also` and `lasts` are those of `make_plan`."""
     return make_plan(
         config,
         name,
@@ -77,10 +77,14 @@ def plan_named(config: Config, name: str, runtime: Runtime) -> Plan:
         timestamp=runtime.timestamp,
         ambient=ambient_of(runtime.environ, _PROCESS_KEY),
         store_types=StoreTypes(),
+        also=also,
+        lasts=lasts,
     )
 
 
-def plan_one_store(config: Config, name: str, runtime: Runtime, *, shows_notes: bool = True) -> Plan:
+def plan_one_store(
+    config: Config, name: str, runtime: Runtime, *, shows_notes: bool = True, lasts: bool = False
+) -> Plan:
     """What it takes to get one store's session; the plan's notes go to stderr."""
     plan = plan_store(
         config,
@@ -90,6 +94,7 @@ def plan_one_store(config: Config, name: str, runtime: Runtime, *, shows_notes: 
         timestamp=runtime.timestamp,
         ambient=ambient_of(runtime.environ, _PROCESS_KEY),
         store_types=StoreTypes(),
+        lasts=lasts,
     )
     if shows_notes:
         show_notes(plan.notes)

@@ -42,16 +42,22 @@ def make_plan(
     timestamp: str = "",
     ambient: Callable[[str], Ambient],
     store_types: Mapping[str, StoreType],
+    also: str = "",
+    lasts: bool = False,
 ) -> Plan:
     """Everything that a run of that environment ("" for the default one) will do.
 
-    `ambient` gives the base identity of a profile ("" for none) and is only asked for those that are used;
-    `user` and `timestamp` stand in for `${USER}` and `${TIMESTAMP}`. Raises EnvironmentUnknown, or one
-    ConfigError (of a kind of its own where all problems are of that) with every problem of the environment.
+    `also` is a store whose session is wanted besides; `lasts`: sessions will be renewed where nobody can be asked
+    for an MFA code. `ambient` gives the base identity of a profile ("" for none)
+    and is only asked for those that are used; `user` and `timestamp` stand in for `${USER}` and `${TIMESTAMP}`.
+    Raises EnvironmentUnknown, StoreUnknown, or one ConfigError (of a kind of its own where all problems are of that)
+    with every problem of the environment.
     """
     environment = _find_environment(config, environment_name)
-    planner = _Planner(config, Names(environ, timestamp, user), ambient, store_types)
-    return planner.plan_environment(environment)
+    if also:
+        _require_store(config, also)
+    planner = _Planner(config, Names(environ, timestamp, user), ambient, store_types, lasts=lasts)
+    return planner.plan_environment(environment, also)
 
 
 def plan_store(
@@ -63,14 +69,19 @@ def plan_store(
     timestamp: str = "",
     ambient: Callable[[str], Ambient],
     store_types: Mapping[str, StoreType],
+    lasts: bool = False,
 ) -> Plan:
     """The same for one store and the chain below it: a plan without variables."""
-    if store_name not in config.stores:
-        near = nearest(store_name, config.stores)
-        hint = f"did you mean `{near}`?" if near else f"the stores are: {', '.join(config.stores)}"
-        raise StoreUnknown(f"there is no store `{store_name}`", hint=hint)
-    planner = _Planner(config, Names(environ, timestamp, user), ambient, store_types)
+    _require_store(config, store_name)
+    planner = _Planner(config, Names(environ, timestamp, user), ambient, store_types, lasts=lasts)
     return planner.plan_store(store_name)
+
+
+def _require_store(config: Config, name: str) -> None:
+    if name not in config.stores:
+        near = nearest(name, config.stores)
+        hint = f"did you mean `{near}`?" if near else f"the stores are: {', '.join(config.stores)}"
+        raise StoreUnknown(f"there is no store `{name}`", hint=hint)
 
 
 def _find_environment(config: Config, name: str) -> Environment:
@@ -95,15 +106,18 @@ class _Planner:
         names: Names,
         ambient: Callable[[str], Ambient],
         store_types: Mapping[str, StoreType],
+        *,
+        lasts: bool,
     ) -> None:
+        self._lasts = lasts
         self._config = config
         self._names = names
         self._findings = Findings()
         self._drafts = Drafts(config, names, ambient, store_types, self._findings)
         self._steps: dict[str, Step] = {}
 
-    def plan_environment(self, environment: Environment) -> Plan:
-        """The plan of everything that the environment's variables need."""
+    def plan_environment(self, environment: Environment, also: str) -> Plan:
+        """The plan of everything that the environment's variables need, and of one more store's session."""
         path = f"envs.{environment.name}"
         reads = []
         literals: dict[str, PlannedVariable] = {}
@@ -116,6 +130,8 @@ class _Planner:
             read = self._read(variable, f"{path}.{variable.name}.from")
             self._drafts.add(read.store, variable.reference.where)
             reads.append(read)
+        if also:
+            self._drafts.add(also, self._config.stores[also].where)
         self._finish_steps(reads)
         planned = {read.variable.name: self._planned(read, path) for read in reads}
         self._findings.raise_any(f"environment `{environment.name}`")
@@ -206,7 +222,7 @@ class _Planner:
                 draft.region = _region_of_arns([read for read in reads if read.store == draft.name])
                 if not draft.region:
                     self._findings.add(*region_missing(draft))
-        share_mfa_sessions(drafts, self._session, self._findings)
+        share_mfa_sessions(drafts, self._session, self._findings, lasts=self._lasts)
         for name, draft in drafts.by_name.items():
             self._steps[name] = self._finish(draft)
 

@@ -19,10 +19,17 @@ _CODE_KEYS = ("token_code", "mfa_process", "mfa_process_folder", "token_code_var
 _Group = tuple[str, str, str]
 
 
-def share_mfa_sessions(drafts: Drafts, session_of: Callable[[Draft], str], findings: Findings) -> None:
+LASTING_SECONDS = 12 * 3600
+"""What GetSessionToken gives a user who asks for nothing else: a working day with one code."""
+
+
+def share_mfa_sessions(
+    drafts: Drafts, session_of: Callable[[Draft], str], findings: Findings, *, lasts: bool = False
+) -> None:
     """Puts one GetSessionToken before the roles that name one device; finds a fixed code needed twice.
 
-    `session_of` tells sessions apart: two stores that make the same session need one code anyway.
+    `session_of` tells sessions apart: two stores that make the same session need one code anyway. With `lasts` the
+    roles' sessions will be renewed where nobody can be asked: then it stands before a single role, too, and for hours.
     """
     groups: dict[_Group, dict[str, list[Draft]]] = {}
     for draft in drafts.by_name.values():
@@ -31,12 +38,15 @@ def share_mfa_sessions(drafts: Drafts, session_of: Callable[[Draft], str], findi
             same_session.setdefault(session_of(draft), []).append(draft)
     shared: dict[str, Draft] = {}
     for sessions in groups.values():
-        if len(sessions) > 1:
+        if len(sessions) > 1 or lasts:
             members = [draft for same in sessions.values() for draft in same]
             session = _session_before(members)
+            if lasts:
+                session.settings["duration_seconds"] = session.identity["duration_seconds"] = LASTING_SECONDS
             shared[session.name] = session
             names = ", ".join(f"`{member.name}`" for member in members)
-            findings.notes.append(f"one MFA session of {_serial(session)} serves {names}: a code works once")
+            why = f"for {LASTING_SECONDS // 3600} hours" if lasts else "a code works once"
+            findings.notes.append(f"one MFA session of {_serial(session)} serves {names}: {why}")
     # In front: every user of a session stands after it.
     drafts.by_name = {**shared, **drafts.by_name}
     _check_fixed_codes(drafts, session_of, findings)

@@ -373,3 +373,19 @@ def test_a_found_configuration_turns_no_commands_requests_elsewhere(name: str, w
 def test_other_variables_need_no_leave(name: str) -> None:
     """What people set every day."""
     assert plan_of(f"envs: {{e: {{{name}: {{literal: x}}}}}}", is_allowed=False).variables
+
+
+def test_a_store_may_be_planned_besides_an_environment() -> None:
+    """`exec --credentials`: what both need stands there once; a store that is not there is refused."""
+    text = """
+secretStores:
+  jump: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/Jump"}
+  target: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/Target", credentials_from: jump}
+  secrets: {type: aws.ssm, credentials_from: jump}
+envs:
+  e: {A: {from: {store: secrets, key: a}}}
+"""
+    assert list(plan_of(text).steps) == ["jump", "secrets"]
+    assert list(plan_of(text, also="target").steps) == ["jump", "secrets", "target"]
+    with pytest.raises(StoreUnknown, match="no store `targets`"):
+        plan_of(text, also="targets")

@@ -57,6 +57,17 @@ def test_one_role_alone_sends_its_code_itself() -> None:
     assert plan.notes == ()
 
 
+def test_but_where_nobody_can_be_asked_later_a_session_of_hours_stands_before_it() -> None:
+    """`exec --serve` renews the role again and again with one code; in no other run."""
+    plan = planned(environment="one", lasts=True)
+    assert list(plan.steps) == [SESSION, "a", "sa"]
+    assert plan.steps[SESSION].settings["duration_seconds"] == 12 * 3600
+    assert "serial_number" not in plan.steps["a"].settings
+    assert plan.notes == (f"one MFA session of {DEVICE} serves `a`: for 12 hours",)
+    longer = planned(environment="one", first=", duration_seconds: 3601", lasts=True)
+    assert list(longer.steps) == ["a", "sa"]
+
+
 def test_two_stores_that_make_the_same_session_need_no_further_call() -> None:
     """One code is enough for one session: the founding page's regions."""
     text = f"""

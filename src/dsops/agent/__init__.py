@@ -1,0 +1,1 @@
+"""The pipeline kept going: credentials that are renewed while a command works with them."""

@@ -1,0 +1,186 @@
+"""A session that is there as long as somebody works with it: renewed in the background, well before it ends."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
+from time import monotonic
+
+from dsops.credentials import Credentials
+from dsops.errors import DsopsError
+from dsops.runtime import Event
+
+RENEW_SECONDS = 20 * 60
+"""Renewed with this left, or a third of the lifetime if that is shorter. The first to ask for new credentials is
+botocore, with 15 minutes left (advisory refresh); the SDKs for Java, Go and JavaScript ask with 5 left or fewer."""
+
+_JITTER = 0.25
+"""Up to so much of that earlier, so that commands that began together don't renew together."""
+
+_FIRST_PAUSE_SECONDS = 5.0
+_LONGEST_PAUSE_SECONDS = 300.0
+_LONGEST_PAUSE_WITHOUT = 30.0
+"""Between attempts that fail: doubled from the first, up to five minutes while credentials are valid, and up to
+half a minute without any."""
+
+_LOOK_SECONDS = 30.0
+"""The longest time without a look at the clock, which may be set, and goes on while a laptop sleeps."""
+
+_JOIN_SECONDS = 1.0
+
+Issue = Callable[[Credentials, Callable[[], bool]], Credentials]
+"""(the session that is held, whether nobody needs a new one any more) -> a new one. It runs in a thread of its own;
+what it raises is a DsopsError."""
+
+
+class Renewal:
+    """An attendant of the command's loop (process/watch.py): only the calls are made in a thread of their own."""
+
+    def __init__(
+        self,
+        first: Credentials,
+        issue: Issue,
+        *,
+        now: Callable[[], datetime],
+        random: Callable[[], float],
+        report: Callable[[Event], None],
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """`clock` can't be set, and so counts pauses.
+
+        `report` gets `session.renewed`, `session.not-renewed` and, once, `session.ended`.
+        """
+        self.failure: DsopsError | None = None
+        """Why the last attempt failed; None after one that did not."""
+        self._issue = issue
+        self._now = now
+        self._random = random
+        self._report = report
+        self._clock = clock
+        self._hold(first)
+        self._failures = 0
+        self._retry_at: float | None = None
+        self._is_told = False
+        self._thread: threading.Thread | None = None
+        self._outcome: Credentials | DsopsError | None = None
+        self._is_over = threading.Event()
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._writer, False)
+
+    @property
+    def current(self) -> Credentials | None:
+        """The session, as long as it has not ended: with an outage of STS its last second counts."""
+        return self._held if self._seconds_left() > 0 else None
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a new one is being fetched."""
+        return self._thread is not None
+
+    def readers(self) -> Iterable[int]:
+        """The end of the thread."""
+        return (self._reader,)
+
+    def writers(self) -> Iterable[int]:
+        """None."""
+        return ()
+
+    def seconds(self) -> float | None:
+        """Until the next attempt."""
+        if self._thread is not None:
+            return _LOOK_SECONDS
+        return min(_LOOK_SECONDS, max(0.0, self._wait_seconds()))
+
+    def turn(self, ready: Collection[int]) -> None:
+        """Takes what the thread has brought, and sends one out when it is time."""
+        if self._reader in ready:
+            self._take()
+        if self._thread is None and self._wait_seconds() <= 0:
+            self._begin()
+        self._tell_end()
+
+    def hurry(self) -> None:
+        """Somebody waits who can't be served: the next attempt is made now, unless one just failed."""
+        if self._thread is None and self._wait_seconds() <= 0:
+            self._begin()
+
+    def end(self) -> None:
+        """Lets the thread come to its end; one that waits for a program of the user's is left behind."""
+        self._is_over.set()
+        if self._thread is not None:
+            self._thread.join(_JOIN_SECONDS)
+
+    def _hold(self, credentials: Credentials) -> None:
+        self._held = credentials
+        self._until = self._clock() + credentials.seconds_left(self._now())
+        self._early = self._random()
+
+    def _seconds_left(self) -> float:
+        """By the clock on the wall, or by the one that can't be set back; only the first goes while a laptop sleeps."""
+        return min(self._held.seconds_left(self._now()), self._until - self._clock())
+
+    def _wait_seconds(self) -> float:
+        if self._retry_at is not None:
+            return self._retry_at - self._clock()
+        return self._seconds_left() - self._threshold()
+
+    def _threshold(self) -> float:
+        """With how many seconds left it is time."""
+        held = self._held
+        seconds: float = RENEW_SECONDS
+        if held.expiration is not None and held.issued_at is not None:
+            seconds = min(seconds, (held.expiration - held.issued_at).total_seconds() / 3)
+        return seconds * (1 + _JITTER * self._early)
+
+    def _begin(self) -> None:
+        self._outcome = None
+        self._thread = threading.Thread(target=self._work, args=(self._held,), daemon=True)
+        self._thread.start()
+
+    def _work(self, held: Credentials) -> None:
+        """In the thread: leaves the outcome, and wakes the loop."""
+        try:
+            self._outcome = self._issue(held, self._is_over.is_set)
+        except DsopsError as error:
+            self._outcome = error
+        except Exception as error:  # noqa: BLE001 - a bug must not leave the loop waiting; its text may hold a value
+            self._outcome = DsopsError(f"something inside dsops went wrong: {type(error).__name__}")
+        os.write(self._writer, b"x")
+
+    def _take(self) -> None:
+        os.read(self._reader, 64)
+        if self._thread is None:
+            return
+        self._thread.join()
+        self._thread = None
+        outcome = self._outcome
+        if isinstance(outcome, Credentials) and outcome.access_key_id != self._held.access_key_id:
+            self._hold(outcome)
+            self.failure, self._failures, self._retry_at, self._is_told = None, 0, None, False
+            expires = outcome.expiration.strftime("%Y-%m-%dT%H:%M:%SZ") if outcome.expiration else ""
+            self._report(Event("session.renewed", {"key": outcome.masked_key_id, "expires": expires}))
+            return
+        # The same once more: base credentials that somebody else renews, such as a login's.
+        self.failure = outcome if isinstance(outcome, DsopsError) else None
+        if self.failure is not None:
+            facts = {"key": self._held.masked_key_id, "why": str(self.failure)}
+            self._report(Event("session.not-renewed", facts))
+        self._retry_at = self._clock() + self._pause()
+
+    def _pause(self) -> float:
+        """Until the next attempt, one of which comes when the session has ended."""
+        longest = min(_LONGEST_PAUSE_SECONDS, max(_LONGEST_PAUSE_WITHOUT, self._seconds_left()))
+        pause = min(longest, _FIRST_PAUSE_SECONDS * 2.0 ** min(self._failures, 10))
+        self._failures += 1
+        return pause * (0.5 + self._random() / 2)
+
+    def _tell_end(self) -> None:
+        """Once: the command has nothing to work with any more."""
+        if self._is_told or self._thread is not None or self.failure is None or self.current is not None:
+            return
+        self._is_told = True
+        why = f"{self.failure}: {self.failure.why}" if self.failure.why else str(self.failure)
+        self._report(Event("session.ended", {"key": self._held.masked_key_id, "why": why}))

@@ -1,0 +1,196 @@
+"""`dsops exec --credentials STORE`: a store's session for the command, handed over once or served while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from dsops import tasks
+from dsops.agent.renewal import Renewal
+from dsops.agent.serve import Endpoint
+from dsops.aws.client import make_client
+from dsops.cache import CredentialCache
+from dsops.cli.command import Arguments
+from dsops.cli.credentials import require_session
+from dsops.cli.output import note
+from dsops.cli.project import LazyDriver, carry_out, plan_named, plan_one_store, show_notes
+from dsops.cli.world import ignore
+from dsops.credentials import Credentials
+from dsops.environment import IDENTITY, Session, endpoint_variables, session_variables
+from dsops.errors import ServiceError, UsageError
+from dsops.model import Config
+from dsops.plan import Plan, ambient_fingerprint
+from dsops.process.watch import Attendant
+from dsops.resolve import issue_credentials, resolve
+from dsops.runtime import Event, Runtime
+from dsops.secret import Secret
+from dsops.startup import NamedTuple
+
+_LOOK_SECONDS = 0.1
+"""How often a renewal that is under way looks whether the command still runs."""
+
+
+class Given(NamedTuple):
+    """What a command gets, and what has to go on beside it for that."""
+
+    secrets: Mapping[str, Secret]
+    session: Session
+    attendants: Sequence[Attendant]
+
+
+def is_served(arguments: Arguments) -> bool:
+    """Whether the session is to be renewed while the command runs."""
+    return arguments.switch("--serve") or bool(arguments.text("--listen"))
+
+
+def plan_with_session(config: Config, store: str, arguments: Arguments, runtime: Runtime) -> Plan:
+    """What a run with that store's session would do; the plan's notes go to stderr.
+
+    An environment takes part when it is named, or the default one: the session may be all that is wanted.
+    """
+    lasts = is_served(arguments)
+    name = arguments.text("--env") or config.default_environment
+    if name:
+        plan = plan_named(config, name, runtime, also=store, lasts=lasts)
+        show_notes(plan.notes)
+    else:
+        plan = plan_one_store(config, store, runtime, lasts=lasts)
+    require_session(plan, store)
+    own = next((variable for variable in plan.variables if variable.name in IDENTITY), None)
+    if own is not None:
+        raise UsageError(
+            f"environment `{name}` sets {own.name}, and --credentials would set it too",
+            why="two sessions are never mixed",
+            hint="leave one of them out",
+            where=own.where,
+        )
+    if lasts:
+        _note_codes(plan, store)
+    return plan
+
+
+def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> Given:
+    """The secrets of the plan and the store's session, each role assumed once for both."""
+    client, cache = make_client(runtime), CredentialCache(runtime.now)
+    min_ttl_seconds = arguments.seconds("--min-ttl")
+
+    async def both() -> tuple[Mapping[str, Secret], Credentials]:
+        issuing = await tasks.spawn(
+            issue_credentials(plan, store, runtime, client, cache, min_ttl_seconds=min_ttl_seconds)
+        )
+        secrets = await resolve(plan, runtime, client, cache, min_ttl_seconds=min_ttl_seconds)
+        return secrets, await issuing
+
+    secrets, credentials = carry_out(both(), runtime)
+    region = plan.steps[store].region
+    if not is_served(arguments):
+        return Given(secrets, Session(session_variables(credentials), region), ())
+    if credentials.expiration is None:
+        raise UsageError(
+            f"store `{store}` works with keys that never end, and there is nothing to renew",
+            hint="leave --serve out: the command gets the keys themselves",
+            where=plan.steps[store].where,
+        )
+
+    def issue(held: Credentials, is_over: Callable[[], bool]) -> Credentials:
+        """A new session instead of that one, in a thread: nobody is asked, the terminal is the command's."""
+        for ambient in plan.ambient.values():
+            cache.evict(ambient_fingerprint(ambient), held)
+        for step in plan.steps.values():
+            cache.evict(step.fingerprint, held)
+        quiet = runtime._replace(ask=_nobody, report=runtime.report if arguments.switch("--verbose") else ignore)
+        work = issue_credentials(plan, store, quiet, client._replace(runtime=quiet), cache)
+        return tasks.run(work, _UntilOver(LazyDriver(runtime.environ), is_over))
+
+    renewal = Renewal(
+        credentials, issue, now=runtime.now, random=runtime.random, report=_reporter(store, arguments, runtime)
+    )
+    endpoint = _open(renewal, arguments.text("--listen"))
+    session = Session(endpoint_variables(endpoint.address, endpoint.token), region)
+    return Given(secrets, session, (renewal, endpoint))
+
+
+def _open(renewal: Renewal, listen: str) -> Endpoint:
+    """The endpoint, on loopback unless another address of this machine is named."""
+    if not listen:
+        return Endpoint(renewal)
+    address, port = _address(listen)
+    if address.is_unspecified:
+        raise UsageError(
+            f"`--listen {listen}` is every address of this machine",
+            why="what is reachable from everywhere needs to be only where the container is",
+            hint="name one, such as the address of a container network's bridge",
+        )
+    endpoint = Endpoint(renewal, address=str(address), port=port)
+    if not address.is_loopback:
+        note(
+            f"credentials are served on {endpoint.address}, unencrypted, to who has the token:"
+            " whoever can listen in on that network has both"
+        )
+    return endpoint
+
+
+def _address(listen: str) -> tuple[IPv4Address | IPv6Address, int]:
+    """`172.17.0.1`, `172.17.0.1:8080`, `::1`, `[::1]:8080`."""
+    host, _, port = listen.rpartition(":") if listen.count(":") == 1 or "]:" in listen else (listen, "", "0")
+    try:
+        address = ip_address(host.strip("[]"))
+    except ValueError:
+        raise UsageError(
+            f"`--listen {listen}` is no address",
+            hint="write an IP address of this machine, with a port if it has to be a certain one: 172.17.0.1:8080",
+        ) from None
+    if not (port.isascii() and port.isdigit() and int(port) < 2**16):
+        raise UsageError(f"`--listen {listen}` has no such port", hint="a port is a number below 65536")
+    return address, int(port)
+
+
+def _note_codes(plan: Plan, store: str) -> None:
+    """Tells of a role whose every session takes a code of somebody who is not asked while the command runs."""
+    name = store
+    while name:
+        step = plan.steps[name]
+        if "serial_number" in step.settings and "role_arn" in step.settings and "mfa_process" not in step.settings:
+            note(
+                f"the session of `{step.name}` can't be renewed without an MFA code, and nobody is asked for one"
+                " while the command runs: `mfa_process`, or `duration_seconds` of at most 3600, would let it go on"
+            )
+        name = step.credentials_from
+
+
+def _reporter(store: str, arguments: Arguments, runtime: Runtime) -> Callable[[Event], None]:
+    """Quiet while all is well: the terminal is the command's. That its session has ended, it can't know itself."""
+
+    def report(event: Event) -> None:
+        if event.name == "session.ended":
+            note(f"the command's session of `{store}` has ended and could not be renewed: {event.facts['why']}")
+        elif arguments.switch("--verbose"):
+            runtime.report(event)
+
+    return report
+
+
+def _nobody(_question: str) -> Secret | None:
+    return None
+
+
+class _UntilOver:
+    """A driver that gives up when nobody waits for its transfers any more."""
+
+    def __init__(self, driver: tasks.Driver, is_over: Callable[[], bool]) -> None:
+        self._driver = driver
+        self._is_over = is_over
+
+    def start(self, request: object, token: object) -> None:
+        """Begins a transfer."""
+        self._driver.start(request, token)
+
+    def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
+        """What is finished, asked for in short waits."""
+        if self._is_over():
+            raise ServiceError("the command has ended")
+        return self._driver.poll(min(timeout_seconds, _LOOK_SECONDS))
+
+    def cancel(self) -> None:
+        """Ends every transfer."""
+        self._driver.cancel()

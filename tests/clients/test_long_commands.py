@@ -1,0 +1,530 @@
+"""`dsops exec --credentials` as a real process: boto3 and the AWS CLI in the command, unchanged, go on past expiry.
+
+dsops goes by the sandbox's clock here (`CLOCKED`), which a test moves on: everything else is as on a command line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Mapping
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from dsops.sandbox.launch import identity_variables, open_server
+from dsops.sandbox.seedfile import read_seed
+from dsops.sandbox.server import Server
+from tests.stubs.server import Answer, Seen, StubServer
+
+BIN = Path(sys.executable).parent
+PATIENCE_SECONDS = 30
+TARGET = "arn:aws:sts::222222222222:assumed-role/Target/test"
+
+SEED = """
+accounts:
+  "111111111111":
+    users:
+      alice:
+        mfa: {name: alice, seed: JBSWY3DPEHPK3PXP}
+        policies:
+        - {Version: "2012-10-17", Statement: {Effect: Allow, Action: "sts:AssumeRole", Resource: "*"}}
+      mallory: {}
+  "222222222222":
+    roles:
+      Target: &role
+        trust:
+          Version: "2012-10-17"
+          Statement: {Effect: Allow, Principal: {AWS: "111111111111"}, Action: sts:AssumeRole}
+        policies:
+        - {Version: "2012-10-17", Statement: {Effect: Allow, Action: "secretsmanager:GetSecretValue", Resource: "*"}}
+      Sensitive:
+        trust:
+          Version: "2012-10-17"
+          Statement:
+            Effect: Allow
+            Principal: {AWS: "111111111111"}
+            Action: sts:AssumeRole
+            Condition: {Bool: {"aws:MultiFactorAuthPresent": "true"}}
+    secrets: {prod/token: invented-token}
+"""
+
+CONFIG = """
+version: 1
+secretStores:
+  target: {type: aws.sts, region: eu-west-1, role_arn: "arn:aws:iam::222222222222:role/Target",
+           role_session_name: test, duration_seconds: 900}
+  sensitive: {type: aws.sts, region: eu-west-1, role_arn: "arn:aws:iam::222222222222:role/Sensitive",
+              role_session_name: test, duration_seconds: 900,
+              serial_number: "arn:aws:iam::111111111111:mfa/alice", token_code: "${MFA_TOKEN}"}
+  secrets: {type: aws.secretsmanager, region: us-east-1, credentials_from: target}
+envs:
+  production:
+    TOKEN: {from: "secrets:prod/token"}
+  itself:
+    AWS_ACCESS_KEY_ID: {from: "target:access_key_id"}
+"""
+
+CLOCKED = """
+import datetime, json, os, sys, urllib.request
+from dsops.cli import _fail
+from dsops.cli.command import parse
+from dsops.cli.exec import COMMAND
+from dsops.cli.world import real_runtime
+from dsops.errors import DsopsError
+
+def now():
+    with urllib.request.urlopen(os.environ["TEST_CLOCK"]) as answer:
+        return datetime.datetime.fromisoformat(json.load(answer)["now"])
+
+arguments = parse(COMMAND, sys.argv[1:], os.environ)
+try:
+    code = COMMAND.run(arguments, real_runtime(arguments)._replace(now=now))
+except DsopsError as error:
+    code = _fail(error, sys.argv[1:], 125)
+sys.exit(code)
+"""
+
+ASKING = """
+import boto3, datetime, json, os, sys, urllib.request
+
+def now():
+    with urllib.request.urlopen(os.environ["TEST_CLOCK"]) as answer:
+        return datetime.datetime.fromisoformat(json.load(answer)["now"])
+
+session = boto3.Session()
+credentials = session.get_credentials()
+if hasattr(credentials, "_time_fetcher"):
+    credentials._time_fetcher = now
+client = session.client("sts")
+for line in sys.stdin:
+    try:
+        print(client.get_caller_identity()["Arn"], client._request_signer._credentials.access_key, flush=True)
+    except Exception as error:
+        print(type(error).__name__, str(error).replace("\\n", " "), flush=True)
+"""
+"""A program that works for hours with one client: asks AWS who it is for each line that it reads.
+
+Hours pass by the sandbox's clock, for botocore too, which takes the time from a function (`time_fetcher`).
+"""
+
+
+class World:
+    """A sandbox, a folder with a configuration, and alice's keys."""
+
+    def __init__(self, folder: Path, server: Server) -> None:
+        self.folder = folder
+        self.server = server
+        (folder / "dsops.yaml").write_text(CONFIG)
+        self.environ = {
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "HOME": os.environ["HOME"],
+            **identity_variables(server, "alice"),
+            "TEST_CLOCK": f"{server.url}/_sandbox/clock",
+        }
+        for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+            del self.environ[name]
+
+    def pass_seconds(self, seconds: float) -> None:
+        """Moves the clock by which sessions end."""
+        self.server.sandbox.move_clock(self.server.sandbox.clock.now() + seconds)
+
+    def calls(self, name: str) -> int:
+        """How often that action was called."""
+        records = self.server.sandbox.events.records(account="111111111111")
+        return sum(record["eventName"] == name for record in records)
+
+    def run(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """`dsops exec` to its end."""
+        return subprocess.run(
+            [sys.executable, "-c", CLOCKED, *words], cwd=self.folder, env={**self.environ, **environ},
+            capture_output=True, text=True, timeout=60, check=False, start_new_session=True,
+        )  # fmt: skip
+
+    def start(self, *words: str, **environ: str) -> Talk:
+        """`dsops exec` with these flags, running ASKING."""
+        command = [sys.executable, "-c", CLOCKED, *words, "--", sys.executable, "-c", ASKING]
+        return Talk(command, self.folder, {**self.environ, **environ})
+
+
+class Talk:
+    """A command that answers one line for each that it gets."""
+
+    def __init__(self, command: list[str], folder: Path, environ: Mapping[str, str]) -> None:
+        self.process = subprocess.Popen(
+            command, cwd=folder, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def ask(self) -> str:
+        """Who the command is."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+    def end(self) -> tuple[int, str]:
+        """Lets it end; the exit code, and what was said on stderr."""
+        _, told = self.process.communicate(timeout=PATIENCE_SECONDS)
+        return self.process.returncode, told
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """One for each test."""
+    with open_server(read_seed(SEED, "seed.yaml")) as server:
+        yield World(tmp_path, server)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Returns as soon as it holds."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def shown(world: World, *words: str, **environ: str) -> dict[str, str]:
+    """The environment of a command."""
+    program = "import json, os; print(json.dumps(dict(os.environ)))"
+    done = world.run(*words, "--", sys.executable, "-c", program, **environ)
+    assert done.returncode == 0, done.stderr
+    variables: dict[str, str] = json.loads(done.stdout)
+    return variables
+
+
+# --- handed over once --------------------------------------------------------------------------------------------
+
+
+def test_a_command_works_as_the_session_of_a_store(world: World) -> None:
+    """Three variables, the end and the region; no environment is needed, and the base keys are gone."""
+    variables = shown(world, "--credentials", "target")
+    assert variables["AWS_ACCESS_KEY_ID"].startswith("ASIA")
+    assert variables["AWS_SECRET_ACCESS_KEY"] != world.environ["AWS_SECRET_ACCESS_KEY"]
+    assert variables["AWS_SESSION_TOKEN"]
+    assert variables["AWS_CREDENTIAL_EXPIRATION"].endswith("Z")
+    assert (variables["AWS_REGION"], variables["AWS_DEFAULT_REGION"]) == ("eu-west-1", "eu-west-1")
+    assert "TOKEN" not in variables
+    done = world.run("--credentials", "target", "--", "aws", "sts", "get-caller-identity", "--query", "Arn")
+    assert json.loads(done.stdout) == TARGET
+
+
+def test_an_environments_variables_come_besides_with_one_assumed_role(world: World) -> None:
+    """The role that reads the secrets is the session that the command gets: assumed once."""
+    variables = shown(world, "--credentials", "target", "--env", "production")
+    assert variables["TOKEN"] == "invented-token"
+    assert variables["AWS_ACCESS_KEY_ID"].startswith("ASIA")
+    assert world.calls("AssumeRole") == 1
+
+
+def test_it_becomes_the_command_where_nothing_is_served(world: World) -> None:
+    """Without --serve no process of ours stays."""
+    talk = Talk(
+        [sys.executable, "-c", CLOCKED, "--credentials", "target", "--", "sh", "-c", "echo $$"],
+        world.folder, world.environ,
+    )  # fmt: skip
+    with talk:
+        assert int(talk.ask()) == talk.process.pid
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--serve",), "needs a session to serve"),
+        (("--listen", "127.0.0.1"), "needs a session to serve"),
+        (("--credentials", "targets"), "did you mean `target`?"),
+        (("--credentials", "target", "--env", "itself"), "sets AWS_ACCESS_KEY_ID"),
+        (("--credentials", "target", "--min-ttl", "1000"), "credentials.too-little-time"),
+        (("--credentials", "target", "--listen", "0.0.0.0"), "every address of this machine"),  # noqa: S104
+        (("--credentials", "target", "--listen", "example"), "is no address"),
+        (("--credentials", "target", "--listen", "127.0.0.1:x"), "has no such port"),
+        (("--credentials", "target", "--listen", "192.0.2.1"), "can't listen on 192.0.2.1"),
+    ],
+)
+def test_what_can_not_be_is_said_before_the_command_runs(world: World, words: tuple[str, ...], said: str) -> None:
+    """125, and the command was not started."""
+    done = world.run(*words, "--", "echo", "ran")
+    assert (done.returncode, done.stdout) == (125, "")
+    assert said in done.stderr
+
+
+# --- served while it runs ----------------------------------------------------------------------------------------
+
+
+def test_boto3_goes_on_past_expiry(world: World) -> None:
+    """One client for an hour and more, of sessions that last 15 minutes; without --serve it is over after the first."""
+    with world.start("--credentials", "target", "--serve") as served, world.start("--credentials", "target") as once:
+        keys = set()
+        for _ in range(4):
+            arn, key = served.ask().split()
+            assert arn == TARGET
+            keys.add(key)
+            world.pass_seconds(1000)
+            until(lambda: served.ask().split()[1] not in keys)
+        assert "expired" in once.ask()
+        assert served.end() == (0, "")
+
+
+def test_the_aws_cli_goes_on_past_expiry(world: World) -> None:
+    """Each of its processes asks anew."""
+    script = """
+    while read line; do aws sts get-caller-identity --query Arn --output text; done
+    """
+    command = [sys.executable, "-c", CLOCKED, "--credentials", "target", "--serve", "--", "sh", "-c", script]
+    with Talk(command, world.folder, world.environ) as talk:
+        assert talk.ask() == TARGET
+        world.pass_seconds(1000)
+        assert talk.ask() == TARGET
+        assert talk.end() == (0, "")
+
+
+FILES = """
+[default]
+aws_access_key_id = {AWS_ACCESS_KEY_ID}
+aws_secret_access_key = {AWS_SECRET_ACCESS_KEY}
+region = ap-south-1
+"""
+
+
+def test_default_keys_in_home_do_not_make_the_command_somebody_else(world: World) -> None:
+    """botocore prefers the keys of `[default]` to a container's; the files that it looks into are empty ones."""
+    mallory = identity_variables(world.server, "mallory")
+    folder = Path(os.environ["HOME"]) / ".aws"
+    folder.mkdir()
+    (folder / "credentials").write_text(FILES.format(**mallory))
+    (folder / "config").write_text(FILES.format(**mallory))
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        del world.environ[name]
+    rivals = {"AWS_PROFILE": "default", "AWS_ROLE_ARN": "arn:aws:iam::1:role/x", "AWS_WEB_IDENTITY_TOKEN_FILE": "/x"}
+    # The base identity is alice's all the same: keys in the environment win over a profile.
+    variables = shown(world, "--credentials", "target", "--serve", **rivals)
+    assert variables["AWS_CONFIG_FILE"] == variables["AWS_SHARED_CREDENTIALS_FILE"] == "/dev/null"
+    assert not {*rivals, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} & variables.keys()
+    assert variables["AWS_REGION"] == "eu-west-1"
+    with world.start("--credentials", "target", "--serve", **rivals) as talk:
+        assert talk.ask().split()[0] == TARGET
+    # Without dsops it would have been mallory.
+    keys = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    done = subprocess.run(
+        ["aws", "sts", "get-caller-identity", "--query", "Arn"],
+        env={name: value for name, value in world.environ.items() if name not in keys},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert json.loads(done.stdout).endswith("user/mallory")
+
+
+FETCH = """
+import encodings.idna, os, sys, urllib.error, urllib.request
+request = urllib.request.Request(sys.argv[1], headers={"Authorization": sys.argv[2]})
+if len(sys.argv) > 3:
+    os.setuid(int(sys.argv[3]))
+try:
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        print(answer.status)
+except urllib.error.HTTPError as error:
+    print(error.code)
+except OSError as error:
+    print("refused")
+"""
+
+
+def fetch(address: str, token: str, *uid: str) -> str:
+    """How a stranger's request ends."""
+    command = [sys.executable, "-c", FETCH, address, token, *uid]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def serving(world: World, *words: str) -> tuple[Talk, str, str]:
+    """A command that is served and waits; where, and by which token."""
+    script = 'echo "$AWS_CONTAINER_CREDENTIALS_FULL_URI $AWS_CONTAINER_AUTHORIZATION_TOKEN $$"; read line; exit 7'
+    command = [sys.executable, "-c", CLOCKED, "--credentials", "target", "--serve", *words, "--", "sh", "-c", script]
+    talk = Talk(command, world.folder, world.environ)
+    assert talk.process.stdout
+    address, token, _ = talk.process.stdout.readline().split()
+    return talk, address, token
+
+
+def test_only_the_token_opens_it(world: World) -> None:
+    """Another command's token, none, and another user of the machine without it: refused."""
+    first, address, token = serving(world)
+    second, other_address, other_token = serving(world)
+    with first, second:
+        assert token != other_token
+        assert fetch(address, token) == "200"
+        assert fetch(other_address, other_token) == "200"
+        assert fetch(address, other_token) == "401"
+        assert fetch(address, "") == "401"
+        if os.getuid() == 0:
+            assert fetch(address, "guessed", "65534") == "401"
+
+
+def test_another_user_of_the_machine_can_not_read_the_token(world: World) -> None:
+    """It stands in the command's environment, which the system shows to its owner only."""
+    if os.getuid() != 0:
+        pytest.skip("only root can become somebody else to try it")
+    talk, _, token = serving(world)
+    with talk:
+        children = Path(f"/proc/{talk.process.pid}/task/{talk.process.pid}/children").read_text().split()
+        program = (
+            "import os, sys; os.setuid(65534)\n"
+            "try: print(open(sys.argv[1], 'rb').read())\nexcept PermissionError: print('not allowed')"
+        )
+        for pid in (str(talk.process.pid), *children):
+            done = subprocess.run(
+                [sys.executable, "-c", program, f"/proc/{pid}/environ"], capture_output=True, text=True, check=True
+            )
+            assert done.stdout == "not allowed\n"
+        assert token not in Path(f"/proc/{talk.process.pid}/cmdline").read_text()
+
+
+def test_it_ends_with_the_command(world: World) -> None:
+    """The exit code is the command's, and the port answers no more."""
+    talk, address, token = serving(world)
+    with talk:
+        assert fetch(address, token) == "200"
+        assert talk.process.stdin
+        talk.process.stdin.write("\n")
+        code, told = talk.end()
+        assert (code, told) == (7, "")
+    assert fetch(address, token) == "refused"
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_signals_reach_the_command_while_it_is_served(world: World, name: str) -> None:
+    """And its end is ours."""
+    talk, address, token = serving(world)
+    with talk:
+        talk.process.send_signal(signal.Signals[name])
+        assert talk.process.wait(PATIENCE_SECONDS) == 128 + signal.Signals[name]
+    assert fetch(address, token) == "refused"
+
+
+def test_a_killed_dsops_serves_no_more(world: World) -> None:
+    """SIGKILL leaves no time for anything: the sessions are gone with the process that held them."""
+    talk, address, token = serving(world)
+    with talk:
+        talk.process.kill()
+        talk.process.wait(PATIENCE_SECONDS)
+        assert fetch(address, token) == "refused"
+
+
+def test_the_time_limit_holds_while_it_is_served(world: World) -> None:
+    """124, as without."""
+    done = world.run("--credentials", "target", "--serve", "--timeout", "0.5", "--", "sleep", "600")
+    assert done.returncode == 124
+    assert "exec.timed-out" in done.stderr
+
+
+def test_another_address_is_warned_of_and_demands_the_token_too(world: World) -> None:
+    """For containers: any address of this machine but all of them."""
+    talk, address, token = serving(world, "--listen", "127.0.0.2")
+    with talk:
+        assert address.startswith("http://127.0.0.2:")
+        assert (fetch(address, token), fetch(address, "")) == ("200", "401")
+    here = _own_address()
+    if not here:
+        pytest.skip("this machine has no address but loopback")
+    talk, address, token = serving(world, "--listen", here)
+    with talk:
+        assert (fetch(address, token), fetch(address, "")) == ("200", "401")
+        assert talk.process.stdin
+        talk.process.stdin.write("\n")
+        assert f"note: credentials are served on {address}, unencrypted" in talk.end()[1]
+
+
+def _own_address() -> str:
+    """An address of this machine that is not loopback; "" where there is none."""
+    done = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=False)
+    return next((each for each in done.stdout.split() if ":" not in each), "")
+
+
+class Outage:
+    """A proxy before the sandbox, for dsops alone, that can be cut off."""
+
+    def __init__(self, world: World) -> None:
+        self.is_cut = False
+        self.tried = 0
+        self._world = world
+        self.server = StubServer(self._answer)
+
+    def _answer(self, seen: Seen) -> Answer:
+        self.tried += 1
+        if self.is_cut:
+            return Answer(status=503, body=b"no")
+        connection = HTTPConnection(self._world.server.url.removeprefix("http://"))
+        connection.request(seen.method, seen.target, seen.body, dict(seen.headers))
+        answer = connection.getresponse()
+        headers = tuple(
+            (name, value) for name, value in answer.getheaders() if name.lower() not in {"content-length", "connection"}
+        )
+        body = answer.read()
+        connection.close()
+        return Answer(status=answer.status, body=body, headers=headers)
+
+
+def test_an_outage_of_sts_does_not_stop_a_command_whose_session_is_valid(world: World) -> None:
+    """It goes on to the last second, is told then that it has ended, and goes on by itself when STS is back."""
+    outage = Outage(world)
+    (world.folder / "dsops.yaml").write_text(CONFIG.replace("duration_seconds: 900}", "duration_seconds: 900,\n"
+        f"           endpoint_url: {outage.server.url}}}", 1))  # fmt: skip
+    with outage.server, world.start("--credentials", "target", "--serve") as talk:
+        first = talk.ask()
+        assert first.startswith(TARGET)
+        outage.is_cut = True
+        tried = outage.tried
+        world.pass_seconds(700)
+        until(lambda: talk.ask() == first and outage.tried > tried)
+        assert talk.ask() == first
+        world.pass_seconds(150)
+        assert talk.ask() == first
+        outage.is_cut = False
+        until(lambda: talk.ask() != first)
+        assert talk.ask().startswith(TARGET)
+        assert talk.end() == (0, "")
+
+
+# --- MFA ---------------------------------------------------------------------------------------------------------
+
+
+def test_one_code_lasts_for_twelve_hours(world: World) -> None:
+    """The role is renewed by a session with MFA; then nobody is asked, and the end is told."""
+    code = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent("""
+        import sys
+        from dsops.sandbox.totp import code_at
+        print(code_at("JBSWY3DPEHPK3PXP", float(sys.argv[1])))
+        """), str(world.server.sandbox.clock.now())],
+        capture_output=True, text=True, check=True,
+    ).stdout.strip()  # fmt: skip
+    with world.start("--credentials", "sensitive", "--serve", MFA_TOKEN=code) as talk:
+        first = talk.ask()
+        assert first.startswith("arn:aws:sts::222222222222:assumed-role/Sensitive/")
+        for hours in (3, 8):
+            before = {talk.ask()}
+            world.pass_seconds(hours * 3600)
+            until(lambda before=frozenset(before): talk.ask() not in before)  # type: ignore[misc]  # no lambda has types
+            assert "assumed-role/Sensitive" in talk.ask()
+        assert world.calls("GetSessionToken") == 1
+        world.pass_seconds(2 * 3600)
+        assert "assumed-role" not in talk.ask()
+        code_, told = talk.end()
+    assert code_ == 0
+    assert "one MFA session of arn:aws:iam::111111111111:mfa/alice serves `sensitive`: for 12 hours" in told
+    assert "the command's session of `sensitive` has ended and could not be renewed" in told

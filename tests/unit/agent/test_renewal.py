@@ -1,0 +1,236 @@
+"""A session that is renewed in time: when, how often after a failure, and what is held meanwhile."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import NamedTuple
+
+import pytest
+
+from dsops.agent.renewal import Renewal
+from dsops.credentials import Credentials
+from dsops.errors import DsopsError, Unreachable
+from dsops.secret import Secret
+from tests.fakes import FixedClock, Reports
+
+HOUR = 3600.0
+
+
+class Counter:
+    """A clock that only goes on, moved by hand."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def __call__(self) -> float:
+        """Seconds."""
+        return self.time
+
+
+class Issuer:
+    """STS: gives numbered sessions, or fails."""
+
+    def __init__(self, clock: FixedClock) -> None:
+        self.clock = clock
+        self.count = 0
+        self.lifetime = HOUR
+        self.error: Exception | None = None
+        self.held: list[str] = []
+
+    def __call__(self, held: Credentials, _is_over: Callable[[], bool]) -> Credentials:
+        """A new session instead of that one."""
+        self.held.append(held.access_key_id)
+        if self.error is not None:
+            raise self.error
+        return self.issue()
+
+    def issue(self) -> Credentials:
+        """The next session."""
+        self.count += 1
+        now = self.clock()
+        end = now + timedelta(seconds=self.lifetime)
+        return Credentials(f"ASIA{self.count:04}", Secret("key"), Secret("token"), end, issued_at=now)
+
+
+class World(NamedTuple):
+    """One renewal and what it depends on."""
+
+    renewal: Renewal
+    issuer: Issuer
+    clock: FixedClock
+    counter: Counter
+    reports: Reports
+
+    def wait(self, seconds: float) -> None:
+        """Time goes by, and the loop has its turns."""
+        self.clock.advance(seconds)
+        self.counter.time += seconds
+        self.turn()
+
+    def turn(self) -> None:
+        """One turn of the loop, and the thread that it may have sent out."""
+        self.renewal.turn(())
+        if self.renewal.is_under_way:
+            ready, _, _ = select.select(list(self.renewal.readers()), [], [], 20)
+            assert ready, "the thread does not end"
+            self.renewal.turn(ready)
+
+    @property
+    def key(self) -> str:
+        """Which session is handed out."""
+        return self.renewal.current.access_key_id if self.renewal.current else "none"
+
+
+@contextmanager
+def world(*, lifetime: float = HOUR, random: float = 0.0) -> Iterator[World]:
+    """A session that has just been issued."""
+    clock, counter, reports = FixedClock(), Counter(), Reports()
+    issuer = Issuer(clock)
+    issuer.lifetime = lifetime
+    renewal = Renewal(
+        issuer.issue(), issuer, now=clock, random=lambda: random, report=reports, clock=counter
+    )
+    try:
+        yield World(renewal, issuer, clock, counter, reports)
+    finally:
+        renewal.end()
+
+
+def test_it_is_renewed_with_twenty_minutes_left_and_not_before() -> None:
+    """Before the first SDK asks: botocore does with 15 minutes left."""
+    with world() as it:
+        it.wait(39 * 60)
+        assert it.key == "ASIA0001"
+        assert it.renewal.seconds() == 30  # it looks at the clock now and then
+        it.wait(60)
+        assert it.key == "ASIA0002"
+        assert it.reports.names == ["session.renewed"]
+        it.wait(39 * 60)
+        assert it.key == "ASIA0002"
+
+
+def test_of_a_short_session_a_third_is_left() -> None:
+    """900 seconds are renewed after 600, not at once and again and again."""
+    with world(lifetime=900) as it:
+        it.wait(599)
+        assert it.key == "ASIA0001"
+        it.wait(1)
+        assert it.key == "ASIA0002"
+
+
+def test_chance_makes_it_earlier_by_a_quarter_at_most() -> None:
+    """Commands that were started together don't call STS together; never later than the limit."""
+    with world(random=0.999) as it:
+        it.wait(34 * 60)
+        assert it.key == "ASIA0001"
+        it.wait(61)
+        assert it.key == "ASIA0002"
+
+
+def test_an_outage_leaves_what_is_valid_until_its_last_second() -> None:
+    """Attempts go on, further and further apart; when STS is back there is a new session."""
+    with world() as it:
+        it.issuer.error = Unreachable("STS is not reachable")
+        it.wait(40 * 60)
+        for _ in range(1199):
+            it.wait(1)
+            assert it.key == "ASIA0001"
+        attempts = len(it.issuer.held)
+        assert 5 <= attempts <= 20
+        assert set(it.reports.names) == {"session.not-renewed"}
+        it.wait(1)
+        assert it.key == "none"
+        assert it.reports.names[-1] == "session.ended"
+        assert "STS is not reachable" in it.reports.facts("session.ended")[0]["why"]
+        for _ in range(31):
+            it.wait(1)
+        assert len(it.issuer.held) > attempts
+        assert it.reports.names.count("session.ended") == 1
+        it.issuer.error = None
+        for _ in range(31):
+            it.wait(1)
+        assert it.key == "ASIA0002"
+        assert it.renewal.failure is None
+
+
+@pytest.mark.parametrize("error", [DsopsError("refused"), RuntimeError("hush")])
+def test_whatever_the_thread_raises_does_not_stop_it(error: Exception) -> None:
+    """A bug too: it is told without its text, which could hold a value."""
+    with world() as it:
+        it.issuer.error = error
+        it.wait(41 * 60)
+        assert it.key == "ASIA0001"
+        assert it.renewal.failure is not None
+        assert "hush" not in str(it.renewal.failure)
+        it.issuer.error = None
+        it.wait(60)
+        assert it.key == "ASIA0002"
+
+
+def test_a_clock_that_is_set_back_does_not_put_it_off() -> None:
+    """The session ends an hour after it began, whatever the clock on the wall says then."""
+    with world() as it:
+        it.clock.advance(-HOUR)
+        it.wait(39 * 60)
+        assert it.key == "ASIA0001"
+        it.wait(60)
+        assert it.key == "ASIA0002"
+
+
+def test_a_clock_that_went_on_while_the_machine_slept_counts() -> None:
+    """After the lid is opened the session has ended, and a new one is there at once."""
+    with world() as it:
+        it.clock.advance(5 * HOUR)
+        assert it.key == "none"
+        it.turn()
+        assert it.key == "ASIA0002"
+
+
+def test_the_same_credentials_once_more_are_no_renewal() -> None:
+    """A login's keys, which somebody else renews: asked for again later, not at once, and no failure."""
+    with world() as it:
+        held = it.renewal.current
+        assert held is not None
+        renewal = Renewal(
+            held, lambda held, _: held, now=it.clock, random=lambda: 1.0, report=it.reports, clock=it.counter
+        )
+        same = it._replace(renewal=renewal)
+        same.wait(41 * 60)
+        assert same.key == "ASIA0001"
+        assert (renewal.failure, renewal.seconds(), it.reports.events) == (None, 5.0, [])
+        renewal.end()
+
+
+def test_who_waits_hurries_it_but_not_right_after_a_failure() -> None:
+    """A child that asks ten times a second does not call STS ten times a second."""
+    with world() as it:
+        it.renewal.hurry()
+        assert not it.renewal.is_under_way
+        it.issuer.error = Unreachable("STS is not reachable")
+        it.wait(2 * HOUR)
+        for _ in range(50):
+            it.renewal.hurry()
+            assert not it.renewal.is_under_way
+        assert len(it.issuer.held) == 1
+
+
+def test_the_end_tells_the_thread(clock: FixedClock) -> None:
+    """What is under way is given up: the command's exit code does not wait for STS."""
+    told: list[bool] = []
+
+    def issue(_held: Credentials, is_over: Callable[[], bool]) -> Credentials:
+        while not is_over():
+            pass
+        told.append(True)
+        raise Unreachable("given up")
+
+    first = Issuer(clock).issue()
+    clock.advance(HOUR)
+    renewal = Renewal(first, issue, now=clock, random=lambda: 0.0, report=Reports())
+    renewal.turn(())
+    assert renewal.is_under_way
+    renewal.end()
+    assert told == [True]

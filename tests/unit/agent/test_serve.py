@@ -1,0 +1,285 @@
+"""The container-credentials endpoint: who gets a session, and who can't hinder those who do."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import select
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.client import HTTPConnection, HTTPResponse
+from time import monotonic
+
+import pytest
+
+from dsops.agent.serve import Endpoint
+from dsops.credentials import Credentials
+from dsops.errors import DsopsError, Unreachable, UsageError
+from dsops.secret import Secret
+
+SESSION = Credentials(
+    "ASIAEXAMPLE", Secret("hush-key"), Secret("hush-token"), datetime(2026, 11, 24, 13, tzinfo=UTC),
+    arn="arn:aws:sts::111122223333:assumed-role/Target/session",
+)  # fmt: skip
+
+
+class Source:
+    """A session that a test takes away and gives back."""
+
+    def __init__(self) -> None:
+        self.current: Credentials | None = SESSION
+        self.is_under_way = False
+        self.failure: DsopsError | None = None
+        self.hurried = 0
+
+    def hurry(self) -> None:
+        """Counts."""
+        self.hurried += 1
+
+
+class Server:
+    """An endpoint that is served, as the command's loop does it."""
+
+    def __init__(self, endpoint: Endpoint, source: Source) -> None:
+        self.endpoint = endpoint
+        self.source = source
+        self.host, _, port = endpoint.address.removeprefix("http://").partition("/")[0].rpartition(":")
+        self.port = int(port)
+        self._is_over = False
+        self.turns = 0
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while not self._is_over:
+            wait = self.endpoint.seconds()
+            found = select.select(
+                list(self.endpoint.readers()),
+                list(self.endpoint.writers()),
+                [],
+                0.02 if wait is None else min(wait, 0.02),
+            )
+            self.endpoint.turn({*found[0], *found[1]})
+            self.turns += 1
+
+    def stop(self) -> None:
+        """Ends it as the end of the command does."""
+        self._is_over = True
+        self._thread.join()
+        self.endpoint.end()
+
+    def raw(self, data: bytes) -> bytes:
+        """All that is answered to these bytes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+            connection.sendall(data)
+            answer = b""
+            with contextlib.suppress(ConnectionResetError):
+                while piece := connection.recv(4096):
+                    answer += piece
+            return answer
+
+    def ask(self, method: str = "GET", path: str = "/credentials", **headers: str) -> tuple[int, dict[str, str]]:
+        """Status and content of an answer; with the right token unless another is given."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        given = {"Authorization": self.endpoint.token.reveal(), **headers}
+        connection.request(method, path, headers={name: value for name, value in given.items() if value})
+        response: HTTPResponse = connection.getresponse()
+        content = response.read()
+        connection.close()
+        return response.status, json.loads(content) if content else {}
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """An endpoint on loopback."""
+    source = Source()
+    server = Server(Endpoint(source), source)
+    yield server
+    server.stop()
+
+
+def test_the_holder_of_the_token_gets_the_session(server: Server) -> None:
+    """In the form that the SDKs read, all parts of one snapshot; the account is known from the ARN."""
+    assert server.ask() == (200, {
+        "AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": "hush-key", "Token": "hush-token",
+        "Expiration": "2026-11-24T13:00:00Z", "AccountId": "111122223333",
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize("token", ["", "wrong", "Bearer {}", "{}0", "x{}"])
+def test_nobody_else_does(server: Server, token: str) -> None:
+    """Without the token, with another one, with one that is nearly it."""
+    status, content = server.ask(Authorization=token.format(server.endpoint.token.reveal()))
+    assert status == 401
+    assert "hush" not in json.dumps(content)
+    assert server.endpoint.token.reveal() not in json.dumps(content)
+
+
+def test_tokens_are_random_and_never_shown() -> None:
+    """256 bits, another for each command."""
+    endpoints = [Endpoint(Source()) for _ in range(2)]
+    tokens = {endpoint.token.reveal() for endpoint in endpoints}
+    assert [len(token) for token in tokens] == [64, 64]
+    assert "***" in repr(endpoints[0].token)
+    for endpoint in endpoints:
+        endpoint.end()
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "0.0.0.0:{port}"])
+def test_a_name_that_leads_here_is_refused(server: Server, host: str) -> None:
+    """DNS rebinding: a browser sends the name of the page's own host."""
+    assert server.ask(Host=host.format(port=server.port))[0] == 403
+    assert server.ask(Host=f"localhost:{server.port}")[0] == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "HEAD", "DELETE", "OPTIONS", "get"])
+def test_only_get_is_answered(server: Server, method: str) -> None:
+    """A form of a web page posts."""
+    request = (
+        f"{method} /credentials HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+        f"Authorization: {server.endpoint.token.reveal()}\r\n\r\n"
+    )
+    assert server.raw(request.encode()).startswith(b"HTTP/1.1 405 ")
+
+
+def test_there_is_one_path(server: Server) -> None:
+    """And a query is nothing."""
+    assert server.ask(path="/")[0] == 404
+    assert server.ask(path="/credentials/x")[0] == 404
+    assert server.ask(path="/credentials?role=x")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("request_text", "status"),
+    [
+        (b"\r\n\r\n", 400),
+        (b"GET /credentials\r\n\r\n", 400),
+        (b"GET /credentials HTTP/2\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
+        (b"GET /credentials HTTP/1.1\r\nnonsense\r\n\r\n", 400),
+        (b"GET /credentials HTTP/1.1\r\nHost: HOST\r\nHost: HOST\r\nAuthorization: TOKEN\r\n\r\n", 400),
+        (b"GET /credentials HTTP/1.1\r\nHost: HOST\r\nAuthorization: TOKEN\r\nAuthorization: x\r\n\r\n", 400),
+        (b"GET /credentials HTTP/1.1\r\nHost: HOST\r\nAuthorization : TOKEN\r\n\r\n", 400),
+        (b"GET /credentials HTTP/1.1\r\nAuthorization: TOKEN\r\n\r\n", 403),
+        (b"GET /credentials HTTP/1.1\r\nHost: HOST\r\nAuthorization: \xff\xfe\r\n\r\n", 401),
+        (b"GET /" + b"x" * 9000, 431),
+        (b"GET /credentials HTTP/1.1\r\nX: " + b"x" * 9000 + b"\r\n\r\n", 431),
+    ],
+)
+def test_garbage_is_refused_and_the_next_one_is_served(server: Server, request_text: bytes, status: int) -> None:
+    """Whatever is sent, nothing of the session is answered."""
+    text = request_text.replace(b"HOST", f"127.0.0.1:{server.port}".encode())
+    answer = server.raw(text.replace(b"TOKEN", server.endpoint.token.reveal_bytes()))
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"hush" not in answer
+    assert server.ask()[0] == 200
+
+
+def test_a_request_may_come_byte_by_byte(server: Server) -> None:
+    """What is split is put together."""
+    request = (
+        f"GET /credentials HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+        f"Authorization: {server.endpoint.token.reveal()}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in request.encode():
+            connection.sendall(bytes([byte]))
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+def test_silent_clients_keep_nobody_out(server: Server) -> None:
+    """A hundred connections that say nothing, or half of something: the oldest have to go."""
+    silent = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(100)]
+    for number, connection in enumerate(silent):
+        if number % 2:
+            with contextlib.suppress(OSError):
+                connection.sendall(b"GET /credentials HTTP/1.1\r\nHost: ")
+    began = monotonic()
+    assert [server.ask()[0] for _ in range(20)] == [200] * 20
+    assert monotonic() - began < 5
+    assert len(server.endpoint._clients) <= 32
+    for connection in silent:
+        connection.close()
+
+
+def test_a_client_that_never_reads_keeps_nobody_out(server: Server) -> None:
+    """Nor does one that goes away in the middle."""
+    deaf = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    deaf.sendall(b"GET / HTTP/1.1\r\n\r\n" * 100)
+    assert server.ask()[0] == 200
+    deaf.close()
+    assert server.ask()[0] == 200
+
+
+def test_a_connection_lasts_ten_seconds() -> None:
+    """By the loop's clock; then whoever it is has to come again."""
+    time = [0.0]
+    endpoint = Endpoint(Source(), clock=lambda: time[0])
+    with socket.create_connection(endpoint._listener.getsockname(), timeout=20) as connection:
+        select.select(list(endpoint.readers()), [], [], 20)
+        endpoint.turn(list(endpoint.readers()))
+        assert endpoint.seconds() == 10
+        time[0] = 10.0
+        endpoint.turn(())
+        assert connection.recv(1) == b""
+        assert endpoint.seconds() is None
+    endpoint.end()
+
+
+def test_who_asks_while_it_is_renewed_waits_for_that(server: Server) -> None:
+    """A laptop that slept past the end: the first request is answered with the new session."""
+    server.source.current, server.source.is_under_way = None, True
+    threading.Timer(0.2, lambda: setattr(server.source, "current", SESSION)).start()
+    status, content = server.ask()
+    assert (status, content["AccessKeyId"]) == (200, "ASIAEXAMPLE")
+    assert server.source.hurried
+
+
+def test_but_not_for_longer_than_an_sdk_does(server: Server) -> None:
+    """503 and why, before it gives up by itself; and at once when nobody fetches one."""
+    server.source.current, server.source.failure = None, Unreachable("STS is not reachable")
+    began = monotonic()
+    status, content = server.ask()
+    assert (status, monotonic() - began < 1) == (503, True)
+    assert "STS is not reachable" in content["message"]
+    server.source.is_under_way = True
+    assert server.ask()[0] == 503
+    assert 1.5 < monotonic() - began < 4
+
+
+def test_waiting_costs_no_processor_time(server: Server) -> None:
+    """A request that waits, or an idle endpoint, wakes the loop only when something happens."""
+    server.source.current, server.source.is_under_way = None, True
+    before = server.turns
+    server.ask()
+    assert server.turns - before < 200  # 1.8 s of looks, one every 20 ms
+
+
+def test_at_the_end_the_port_is_free_and_nobody_is_left(server: Server) -> None:
+    """Connections that are open are closed."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        server.stop()
+        assert connection.recv(1) == b""
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", server.port), timeout=20)
+
+
+def test_it_listens_on_loopback_only(server: Server) -> None:
+    """Nobody on the network can even connect."""
+    assert server.endpoint._listener.getsockname()[0] == "127.0.0.1"
+    assert server.endpoint.address == f"http://127.0.0.1:{server.port}/credentials"
+
+
+def test_another_address_has_to_be_this_machines() -> None:
+    """And its port free; IPv6 stands in brackets."""
+    with pytest.raises(UsageError, match=r"can't listen on 192\.0\.2\.1"):
+        Endpoint(Source(), address="192.0.2.1")
+    six = Endpoint(Source(), address="::1")
+    assert six.address.startswith("http://[::1]:")
+    port = int(six.address.rpartition(":")[2].partition("/")[0])
+    with pytest.raises(UsageError, match=f"can't listen on ::1 port {port}"):
+        Endpoint(Source(), address="::1", port=port)
+    six.end()
