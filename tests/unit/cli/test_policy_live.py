@@ -1,0 +1,196 @@
+"""`dsops policy simulate --live` and `--sandbox`: what IAM tells, read by the real program."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dsops.sandbox.launch import open_server
+from dsops.sandbox.seedfile import read_seed
+from tests.stubs.iam import ACCOUNT, Document, Entity, StubIam
+from tests.stubs.server import Answer, StubServer
+from tests.unit.cli.stub_aws import Dsops
+
+ALICE = f"arn:aws:iam::{ACCOUNT}:user/alice"
+APP = f"arn:aws:iam::{ACCOUNT}:role/App"
+TARGET = f"arn:aws:iam::{ACCOUNT}:role/Target"
+LIMIT = f"arn:aws:iam::{ACCOUNT}:policy/Limit"
+ALONE = ("--scp", "none", "--rcp", "none")
+TABLE = f"""\
+defaults: {{action: sts:AssumeRole, resource: "{TARGET}", scp: null, rcp: null}}
+cases:
+  - {{name: alice, principal: "{ALICE}", expect: allow, decided_by: trust}}
+  - {{name: app, principal: "{APP}", expect: deny, decided_by: boundary}}
+"""
+
+
+def statement(effect: str, action: str, **more: Any) -> Document:
+    """A policy of one statement."""
+    return {"Version": "2012-10-17", "Statement": {"Effect": effect, "Action": action, **more}}
+
+
+def stub(*denied: str) -> StubIam:
+    """A user and a role who may assume another, the role but for its boundary; a page holds two policies."""
+    own = statement("Allow", "sts:*", Resource="*")
+    policies: dict[str, Document] = {f"p{number}": statement("Allow", "s3:*", Resource="*") for number in range(4)}
+    trust = statement("Allow", "sts:AssumeRole", Principal={"AWS": ACCOUNT})
+    return StubIam(
+        users={"alice": Entity(policies={"own": own})},
+        roles={
+            "App": Entity(policies={**policies, "last": own}, trust=trust, boundary=LIMIT),
+            "Target": Entity(trust=trust),
+        },
+        managed={LIMIT: statement("Allow", "s3:*", Resource="*")},
+        denied=denied,
+        page=2,
+    )
+
+
+def ask(folder: Path, iam: StubIam, *words: str) -> tuple[int, Any, str]:
+    """Exit code, the JSON answer, stderr."""
+    with StubServer(iam) as server:
+        dsops = Dsops(folder)
+        done = dsops.run("policy", "simulate", "--live", "--json", *words, AWS_ENDPOINT_URL=server.url)
+    return done.returncode, json.loads(done.stdout or "null"), done.stderr.decode()
+
+
+def question(principal: str) -> tuple[str, ...]:
+    """May it assume the other role."""
+    return ("--principal", principal, "--action", "sts:AssumeRole", "--resource", TARGET)
+
+
+def test_policies_boundary_and_trust_policy_are_read_to_the_last_page(tmp_path: Path) -> None:
+    """The policy that allows is the last of three pages; the boundary, a managed policy, does not."""
+    iam = stub()
+    code, told, err = ask(tmp_path, iam, *question(APP), *ALONE)
+
+    (case,) = told["cases"]
+    assert (code, err) == (0, "")
+    assert (case["verdict"], case["decided_by"]) == ("implicit-deny", "permissions boundary")
+    allowing = [found["policy"] for reason in case["reasons"] for found in reason["matched"]]
+    assert allowing == [f"the trust policy of {TARGET}", "last of role App"]
+    assert iam.calls.count("ListRolePolicies App") == 3
+
+
+def test_what_may_not_be_read_leaves_the_answer_unknown(tmp_path: Path) -> None:
+    """By name; then no expectation is met."""
+    code, told, _ = ask(tmp_path, stub("GetUserPolicy"), *question(ALICE), *ALONE, "--expect", "allow")
+
+    (case,) = told["cases"]
+    assert (code, case["verdict"]) == (6, "unknown")
+    assert case["unread"] == [
+        {"place": "identity", "why": "not allowed to read the policy own of the user alice", "keys": []}
+    ]
+
+
+def test_an_organization_is_not_taken_for_absent(tmp_path: Path) -> None:
+    """Who says that there is none gets an answer."""
+    open_answer = ask(tmp_path, stub(), *question(ALICE))[1]["cases"][0]
+    sure_answer = ask(tmp_path, stub(), *question(ALICE), *ALONE)[1]["cases"][0]
+
+    assert (open_answer["verdict"], sure_answer["verdict"]) == ("unknown", "allow")
+    assert [unread["place"] for unread in open_answer["unread"]] == ["scp", "rcp"]
+
+
+def test_a_table_reads_each_of_them_once(tmp_path: Path) -> None:
+    """However many cases name them."""
+    (tmp_path / "cases.yaml").write_text(TABLE)
+    iam = stub()
+    code, told, _ = ask(tmp_path, iam, "--cases", "cases.yaml")
+
+    assert (code, told["is_as_expected"]) == (0, True)
+    assert iam.calls.count("GetRole Target") == 1
+
+
+def test_whom_iam_does_not_have_is_told_with_the_line_of_the_case(tmp_path: Path) -> None:
+    """All of them at once, and nothing is answered."""
+    (tmp_path / "cases.yaml").write_text(TABLE.replace("user/alice", "user/alic").replace("role/App", "role/Ap"))
+    code, told, err = ask(tmp_path, stub(), "--cases", "cases.yaml")
+
+    assert (code, told) == (2, None)
+    error = json.loads(err)["error"]
+    assert error["code"] == "policy.cases-invalid"
+    assert [(found["where"]["line"], found["path"], found["message"]) for found in error["problems"]] == [
+        (3, "alice", "IAM can't read the user alic"),
+        (4, "app", "IAM can't read the role Ap"),
+    ]
+
+
+def test_who_has_no_credentials_is_told_so(tmp_path: Path) -> None:
+    """As by every command that asks AWS."""
+    with StubServer(stub()) as server:
+        keyless = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_ENDPOINT_URL": server.url}
+        done = Dsops(tmp_path).run("policy", "simulate", "--live", *question(ALICE), **keyless)
+
+    assert done.returncode == 3
+    assert b"error[credentials." in done.stderr
+
+
+# --- a sandbox ----------------------------------------------------------------------------------------------
+
+SEED = f"""\
+accounts:
+  "{ACCOUNT}":
+    users:
+      alice:
+        tags: {{team: core}}
+        policies: [{{Version: "2012-10-17", Statement: {{Effect: Allow, Action: "sts:*", Resource: "*"}}}}]
+      bob: {{}}
+  "444455556666":
+    roles:
+      Deploy:
+        trust:
+          Version: "2012-10-17"
+          Statement:
+            Effect: Allow
+            Principal: {{AWS: "{ACCOUNT}"}}
+            Action: sts:AssumeRole
+            Condition: {{StringEquals: {{"aws:PrincipalTag/team": core}}}}
+"""
+DEPLOY = "arn:aws:iam::444455556666:role/Deploy"
+
+
+def ask_sandbox(folder: Path, principal: str, resource: str) -> dict[str, Any]:
+    """The answer of a person who has other keys exported, those of a real account perhaps."""
+    with open_server(read_seed(SEED, "seed.yaml")) as server:
+        done = Dsops(folder).run(
+            "policy", "simulate", "--json", "--sandbox", server.url, "--principal", principal,
+            "--action", "sts:AssumeRole", "--resource", resource,
+        )  # fmt: skip
+        keys = [str(record["userIdentity"].get("accessKeyId")) for record in server.sandbox.events.records(0, "")]
+    assert done.returncode == 0, done.stderr
+    assert keys
+    assert "AKIAEXAMPLEEXAMPLE01" not in keys
+    (case,) = json.loads(done.stdout)["cases"]
+    found: dict[str, Any] = case
+    return found
+
+
+@pytest.mark.parametrize(("user", "verdict"), [("alice", "allow"), ("bob", "implicit-deny")])
+def test_a_sandbox_answers_for_all_its_accounts(tmp_path: Path, user: str, verdict: str) -> None:
+    """Each is read with the keys of its own admin; the person's stay where they are. It has no organization."""
+    assert ask_sandbox(tmp_path, f"arn:aws:iam::{ACCOUNT}:user/{user}", DEPLOY)["verdict"] == verdict
+
+
+def test_an_account_that_the_sandbox_has_not_is_not_read(tmp_path: Path) -> None:
+    """Its role's trust policy is unknown, and so is the answer."""
+    case = ask_sandbox(tmp_path, ALICE, DEPLOY.replace("444455556666", "777788889999"))
+
+    assert case["verdict"] == "unknown"
+    assert [unread["place"] for unread in case["unread"]] == ["trust"]
+
+
+def test_where_no_sandbox_runs_that_is_told(tmp_path: Path) -> None:
+    """And where something else answers, too."""
+    words = ("policy", "simulate", *question(ALICE), "--sandbox")
+    with StubServer(lambda _: Answer(body=b"hello")) as server:
+        url = server.url
+        other = Dsops(tmp_path).run(*words, url)
+    nobody = Dsops(tmp_path).run(*words, url)
+
+    for done in (other, nobody):
+        assert done.returncode == 2
+        assert f"no sandbox answers at {url}".encode() in done.stderr
