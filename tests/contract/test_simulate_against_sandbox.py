@@ -1,0 +1,122 @@
+"""`dsops policy simulate --sandbox` against the sandbox itself: what it foretells of AssumeRole is what happens.
+
+The two share the evaluation and nothing before it: who asks, what a request carries, which policies bear on it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import pytest
+
+from dsops import cli
+from dsops.document import parse_yaml
+from dsops.sandbox.launch import open_server
+from dsops.sandbox.seedfile import read_seed
+from dsops.sandbox.server import Server
+from tests.sandboxes import Lab, Person, RefusedError
+
+HOME, OTHER = "111111111111", "222222222222"
+USERS = ("alice", "bob", "carol", "dave")
+SEED = f"""\
+accounts:
+  "{HOME}":
+    users:
+      alice: {{id: AIDAEXAMPLEALICE00001, tags: {{team: core}}, policies: [&all {{Version: "2012-10-17", Statement:
+        {{Effect: Allow, Action: "*", Resource: "*"}}}}]}}
+      bob: {{tags: {{team: Core}}}}
+      carol: {{groups: [dev], path: /staff/}}
+      dave: {{policies: [*all], boundary: "arn:aws:iam::{HOME}:policy/ReadOnly"}}
+    groups:
+      dev:
+        policies:
+          - Version: "2012-10-17"
+            Statement:
+              - {{Effect: Allow, Action: "sts:AssumeRole", Resource: "*"}}
+              - {{Effect: Deny, Action: "sts:AssumeRole", Resource: "arn:aws:iam::*:role/ByTag"}}
+    policies:
+      ReadOnly: {{Version: "2012-10-17", Statement: {{Effect: Allow, Action: "s3:Get*", Resource: "*"}}}}
+    roles: &roles
+      ByAccount: {{trust: {{Version: "2012-10-17", Statement: &account
+        {{Effect: Allow, Principal: {{AWS: "{HOME}"}}, Action: "sts:AssumeRole"}}}}}}
+      ByName: {{trust: {{Version: "2012-10-17", Statement: {{Effect: Allow, Action: "sts:AssumeRole",
+        Principal: {{AWS: ["arn:aws:iam::{HOME}:user/bob", "arn:aws:iam::{HOME}:user/dave"]}}}}}}}}
+      ByTag: {{trust: {{Version: "2012-10-17", Statement: {{<<: *account, Condition:
+        {{StringEquals: {{"aws:PrincipalTag/team": core}}}}}}}}}}
+      ByExternalId: {{trust: {{Version: "2012-10-17", Statement: {{<<: *account, Condition:
+        {{StringEquals: {{"sts:ExternalId": right-one}}}}}}}}}}
+      ById: {{trust: {{Version: "2012-10-17", Statement: {{<<: *account, Condition:
+        {{StringLike: {{"aws:userid": "AIDAEXAMPLEALICE*"}}}}}}}}}}
+      NoMfa: {{trust: {{Version: "2012-10-17", Statement: {{<<: *account, Condition:
+        {{BoolIfExists: {{"aws:MultiFactorAuthPresent": "true"}}}}}}}}}}
+      Mfa: {{trust: {{Version: "2012-10-17", Statement: {{<<: *account, Condition:
+        {{Bool: {{"aws:MultiFactorAuthPresent": "true"}}}}}}}}}}
+      Tagged: {{tags: {{stage: prod}}, trust: {{Version: "2012-10-17", Statement: [*account,
+        {{Effect: Deny, Principal: {{AWS: "*"}}, Action: "sts:*", Condition:
+          {{StringNotEquals: {{"aws:PrincipalTag/team": core}}, StringEquals: {{"aws:ResourceTag/stage": prod}}}}}}]}}}}
+  "{OTHER}":
+    roles: *roles
+"""
+ROLES = ("ByAccount", "ByName", "ByTag", "ByExternalId", "ById", "NoMfa", "Mfa", "Tagged")
+EXTERNAL_IDS = ("", "right-one", "wrong-one")
+QUESTIONS = list(product(USERS, (HOME, OTHER), ROLES, EXTERNAL_IDS))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A sandbox that listens."""
+    with open_server(read_seed(SEED, "seed.yaml")) as listening:
+        yield listening
+
+
+def foretold(server: Server, folder: Any, capfd: pytest.CaptureFixture[str]) -> list[str]:
+    """What simulate says of each question, asked as one table."""
+    cases = [
+        {
+            "name": f"{user} {account} {role} {external_id}",
+            "principal": f"arn:aws:iam::{HOME}:user/{'staff/' if user == 'carol' else ''}{user}",
+            "action": "sts:AssumeRole",
+            "resource": f"arn:aws:iam::{account}:role/{role}",
+            "context": {"sts:ExternalId": external_id or None},
+            "expect": "allow",
+        }
+        for user, account, role, external_id in QUESTIONS
+    ]
+    table = folder / "cases.json"
+    table.write_text(json.dumps({"cases": cases}))
+    assert parse_yaml(table.read_text(), "cases.json").problems == ()
+    cli.main(["policy", "simulate", "--cases", str(table), "--sandbox", server.url, "--json"])
+    out, err = capfd.readouterr()
+    assert err == ""
+    return [case["verdict"] for case in json.loads(out)["cases"]]
+
+
+def refusal(person: Person, role: str, external_id: str) -> str:
+    """The code with which the sandbox refuses the role; "" when it gives it."""
+    more = {"ExternalId": external_id} if external_id else {}
+    try:
+        person.assume(role, **more)
+    except RefusedError as refused:
+        return refused.code
+    return ""
+
+
+def test_what_is_foretold_happens(server: Server, tmp_path: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    """Of every user, role, account and external ID; none is unknown, and many go either way."""
+    told = foretold(server, tmp_path, capfd)
+    lab = Lab(server.sandbox)
+    people = {user: lab.user(user, HOME) for user in USERS}
+
+    wrong = []
+    for question, verdict in zip(QUESTIONS, told, strict=True):
+        user, account, role, external_id = question
+        happened = refusal(people[user], f"arn:aws:iam::{account}:role/{role}", external_id)
+        if happened != ("" if verdict == "allow" else "AccessDenied"):
+            wrong.append((question, verdict, happened))
+    counts = {verdict: told.count(verdict) for verdict in set(told)}
+    assert wrong == []
+    assert "unknown" not in counts
+    assert min(counts["allow"], counts["implicit-deny"], counts["explicit-deny"]) >= 20, counts
