@@ -11,7 +11,7 @@ from dsops.cli.output import Json, answer, answer_json, clean, counted
 from dsops.cli.policy_files import STDIN
 from dsops.iam.conditions import SECRET_KEYS
 from dsops.iam.reasons import Failure, Reason, StatementReason
-from dsops.iam.simulate import POLICY_TYPES, VERDICTS, Outcome
+from dsops.iam.simulate import POLICY_TYPES, VERDICTS, Outcome, deciding
 
 if TYPE_CHECKING:
     from dsops.cli.policy_simulate import Row
@@ -57,7 +57,7 @@ def answer_lines(row: Row) -> Iterator[str]:
     for unread in outcome.unread if len(outcome.possible) > 1 else ():
         yield clean(f"  not read: {unread.place}: {unread.why}")
     unread_types = {POLICY_TYPES[unread.place] for unread in outcome.unread if unread.place != "context"}
-    for reason in outcome.decision.reasons:
+    for reason in outcome.decision.reasons if not outcome.refusal else ():
         yield from _reason_lines(
             reason, is_allowed=outcome.decision.is_allowed, is_unread=reason.policy_type in unread_types
         )
@@ -71,6 +71,9 @@ def _decided_by(outcome: Outcome) -> str:
         return "what could not be read"
     if decision.decided_by == "no policy":
         return "no policy: nobody needs a permission for it" if decision.policy is None else "no policy"
+    types = deciding(decision)
+    if len(types) > 1:
+        return f"the {' and the '.join(types)}"
     if decision.policy is None or decision.statement is None:
         return f"the {decision.decided_by}, in which nothing allows it"
     return clean(f"the {decision.decided_by}, {place_of(decision.policy.name, decision.statement.line)}")

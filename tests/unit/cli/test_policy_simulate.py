@@ -73,7 +73,7 @@ class TestQuestion:
         assert (code, err) == (0, "")
         assert out.splitlines() == [
             f"allow: {ALICE} may sts:AssumeRole on {ROLE}",
-            "  decided by: the identity-based policy, own.json:1",
+            "  decided by: the role trust policy and the identity-based policy",
             "  role trust policy: allow",
             "    trust.yaml:3 `Partner` allows it",
             "  identity-based policy: allow",
@@ -107,6 +107,14 @@ class TestQuestion:
         assert "unknown: " in out
         assert "not read: trust: every role has a trust policy, and it is not given" in out
         assert ask(capfd, *ASK, *given, "--trust", "none", "--expect", "deny")[0] == 0
+
+    def test_what_aws_refuses_whatever_policies_say_is_told(self, capfd: pytest.CaptureFixture[str]) -> None:
+        """And no policy then."""
+        root = ("--principal", f"arn:aws:iam::{ACCOUNT}:root", *ASK[2:])
+        _, out, _ = ask(capfd, *root, *FILES, *RIGHT)
+
+        assert out.splitlines()[1:] == ["  decided by: AWS, whatever policies say: a root user may assume no role"]
+        assert answer(capfd, *root, *FILES, *RIGHT)["refusal"] == "a root user may assume no role"
 
     def test_flags_that_repeat_add_up(self, capfd: pytest.CaptureFixture[str], folder: Path) -> None:
         """Policies, and values of a context key."""

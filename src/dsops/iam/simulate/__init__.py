@@ -15,7 +15,7 @@ from dsops.iam.simulate.case import (
     Verdict,
 )
 from dsops.iam.simulate.compiled import FULL_ACCESS, PolicySet, compile_policies, full_access
-from dsops.iam.simulate.outcome import VERDICTS, Outcome, differences, simulate
+from dsops.iam.simulate.outcome import VERDICTS, Outcome, deciding, differences, simulate
 from dsops.iam.simulate.questions import (
     check_exact_action,
     is_about_roles,
@@ -43,6 +43,7 @@ __all__ = [
     "Verdict",
     "check_exact_action",
     "compile_policies",
+    "deciding",
     "differences",
     "full_access",
     "is_about_roles",

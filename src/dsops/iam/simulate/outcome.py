@@ -72,12 +72,12 @@ def differences(outcome: Outcome, expected: Expected) -> tuple[str, ...]:
     """In what the answer differs from what was expected, in sentences; nothing when it is as expected."""
     if not _is_met(outcome, expected.verdict):
         return (f"expected {expected.verdict}, got {outcome.verdict}",)
-    deciding = _deciding(outcome.decision)
+    by_type = deciding(outcome.decision)
     if expected.decided_by:
-        if expected.decided_by not in deciding:
-            return (f"expected to be decided by the {expected.decided_by}, was by the {' and the '.join(deciding)}",)
-        deciding = {expected.decided_by: deciding[expected.decided_by]}
-    statements = [statement for each in deciding.values() for statement in each]
+        if expected.decided_by not in by_type:
+            return (f"expected to be decided by the {expected.decided_by}, was by the {' and the '.join(by_type)}",)
+        by_type = {expected.decided_by: by_type[expected.decided_by]}
+    statements = [statement for each in by_type.values() for statement in each]
     found = []
     if expected.sid and expected.sid not in [statement.sid for statement in statements]:
         found.append(f"expected the statement `{expected.sid}` to decide, {_named(statements)} did")
@@ -92,19 +92,19 @@ def _is_met(outcome: Outcome, verdict: Verdict) -> bool:
     return outcome.verdict == verdict
 
 
-def _deciding(decision: Decision) -> dict[PolicyType, list[Statement]]:
-    """The types of policy that decided, each with its statements that did.
+def deciding(decision: Decision) -> dict[PolicyType, list[Statement]]:
+    """The types of policy that decided, in AWS's order, each with its statements that did.
 
     Several types may have had to allow: a role's trust policy and the caller's own, from another account.
     """
-    found: dict[PolicyType, list[Statement]] = {decision.decided_by: []}
+    found: dict[PolicyType, list[Statement]] = {}
     wanted = "Allow" if decision.is_allowed else "Deny"
     for reason in decision.reasons:
         is_one = reason.policy_type == decision.decided_by or (decision.is_allowed and reason.is_needed)
         if is_one and reason.effect == decision.effect:
             statements = [match.statement for match in reason.matched if match.statement.effect == wanted]
             found.setdefault(reason.policy_type, []).extend(statements)
-    return found
+    return found or {decision.decided_by: []}
 
 
 def _named(statements: Sequence[Statement]) -> str:

@@ -28,7 +28,12 @@ from dsops.iam.evaluate import PolicyType
 from dsops.iam.principals import Principal
 from dsops.iam.simulate.callers import read_caller
 from dsops.iam.simulate.case import EXPECTATIONS, POLICY_TYPES, Asked, Case, Expected, Groups, Place, Verdict
-from dsops.iam.simulate.questions import check_exact_action, question_problems, resource_account
+from dsops.iam.simulate.questions import (
+    check_exact_action,
+    is_about_roles,
+    question_problems,
+    resource_account,
+)
 from dsops.iam.simulate.sources import SourceReader
 
 _ASKED_KEYS: Final = ("principal", "action", "resource", "resource_account", "context")
@@ -170,11 +175,11 @@ class _Reader(SourceReader):
 
     def _policies(self, both: _Values, node_line: int, asked: Asked | None) -> dict[Place, Groups]:
         found: dict[Place, Groups] = {}
-        # A case that speaks of the one does not mean the other of the defaults.
-        hidden = {"trust": "resource_policy", "resource_policy": "trust"}
         for key, place in _PLACE_KEYS.items():
             node = both.get(key)
-            if node is None or (not both.is_own(key) and both.is_own(hidden.get(key, ""))):
+            # Of the defaults' two policies of resources a case means the one that its resource can have.
+            is_other = asked is not None and key == ("resource_policy" if is_about_roles(asked.action) else "trust")
+            if node is None or (is_other and not both.is_own(key)):
                 continue
             found[place] = self.groups(place, node, both.path_of(key))
         if found.get("trust") and found.get("resource"):

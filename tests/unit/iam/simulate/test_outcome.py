@@ -199,7 +199,7 @@ class TestDifferences:
             "expected the statement `Partner` to decide, the one on line 1 (`Mine`) did",
         )
         assert differences(found, Expected("allow", "session policy")) == (
-            "expected to be decided by the session policy, was by the identity-based policy and the role trust policy",
+            "expected to be decided by the session policy, was by the role trust policy and the identity-based policy",
         )
 
     def test_what_need_not_allow_does_not_decide(self) -> None:

@@ -67,7 +67,7 @@ class TestQuestion:
 
     def test_the_account_of_a_resource_is_in_its_arn_or_said(self) -> None:
         """A bucket's ARN has none; then it is the caller's."""
-        bucket = "trust: null\naction: s3:GetObject\nresource: arn:aws:s3:::bucket/key\n"
+        bucket = "action: s3:GetObject\nresource: arn:aws:s3:::bucket/key\n"
 
         assert case("").asked.resource_account == "111122223333"
         assert case(bucket).asked.resource_account == "111122223333"
@@ -129,10 +129,13 @@ class TestPolicies:
         assert "boundary" not in found
 
     def test_a_resources_policy_stands_in_for_the_trust_policy_of_the_defaults(self) -> None:
-        """A case about a resource that is no role does not mean it."""
-        found = case("action: s3:GetObject\nresource: arn:aws:s3:::b/k\nresource_policy: bucket.json").policies
+        """A case about a resource that is no role does not mean it; one about a role means nothing else."""
+        question = "action: s3:GetObject\nresource: arn:aws:s3:::b/k\n"
+        both = LEAST.replace("defaults:", "defaults:\n  resource_policy: any.json")
 
-        assert set(found) == {"resource"}
+        assert set(case(f"{question}resource_policy: bucket.json").policies) == {"resource"}
+        assert set(case(question).policies) == set()
+        assert set(table(both).cases[0].policies) == {"trust"}
 
 
 class TestExpectation:
