@@ -122,12 +122,13 @@ def amz_json(service: str) -> tuple[str, str]:
 def _elements(values: Mapping[str, Value], indent: str) -> list[str]:
     lines = []
     for name, value in values.items():
-        if isinstance(value, Mapping):
-            lines += [f"{indent}<{name}>", *_elements(value, indent + "  "), f"{indent}</{name}>"]
+        # The commonest first: whether something is a Mapping takes a microsecond.
+        if isinstance(value, (str, int)):
+            lines.append(f"{indent}<{name}>{escaped(str(value))}</{name}>")
         elif isinstance(value, Moment):
             lines.append(f"{indent}<{name}>{iso_time(value.seconds)}</{name}>")
-        elif isinstance(value, str | int):
-            lines.append(f"{indent}<{name}>{escaped(str(value))}</{name}>")
+        elif isinstance(value, Mapping):
+            lines += [f"{indent}<{name}>", *_elements(value, indent + "  "), f"{indent}</{name}>"]
         else:
             lines.append(f"{indent}<{name}>")
             for item in value:
@@ -138,14 +139,14 @@ def _elements(values: Mapping[str, Value], indent: str) -> list[str]:
 
 def escaped(text: str) -> str:
     """Text as XML has it; what XML 1.0 can't hold at all becomes a question mark."""
-    return escape(_NOT_XML.sub("?", text))
+    return escape(text if text.isascii() and text.isprintable() else _NOT_XML.sub("?", text))
 
 
 def _plain(value: Value) -> object:
+    if isinstance(value, (str, int)):
+        return value
     if isinstance(value, Moment):
         return value.seconds
     if isinstance(value, Mapping):
         return {name: _plain(inner) for name, inner in value.items()}
-    if isinstance(value, str | int):
-        return value
     return [_plain(item) for item in value]

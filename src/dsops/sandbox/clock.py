@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from time import time
 
 
@@ -53,4 +54,9 @@ class Clock:
 
 def iso_time(seconds: float) -> str:
     """`2026-07-13T10:00:00Z`, as AWS writes a moment; fractions are cut off."""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _iso_time(int(seconds))
+
+
+@lru_cache(maxsize=256)
+def _iso_time(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

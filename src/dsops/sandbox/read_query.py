@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from dsops.sandbox.scalars import scalar
@@ -22,10 +23,17 @@ class _Query:
     """AWS's query protocol."""
 
     def structure(self, shape: Any, node: Mapping[str, Any]) -> dict[str, object]:
-        members = ((name, member, self.written(name, member)) for name, member in shape.members.items())
+        members = self.members(shape)
         return {name: self.value(member, node[written]) for name, member, written in members if written in node}
 
-    def written(self, name: str, member: Any) -> str:
+    @classmethod
+    @cache
+    def members(cls, shape: Any) -> tuple[tuple[str, Any, str], ...]:
+        """Each member with its name on the wire: the model's, so asked once."""
+        return tuple((name, member, cls.written(name, member)) for name, member in shape.members.items())
+
+    @staticmethod
+    def written(name: str, member: Any) -> str:
         """What a member is called on the wire; a flattened list goes by the name of its items."""
         if member.type_name == "list" and member.serialization.get("flattened"):
             name = member.member.serialization.get("name", name)
@@ -60,7 +68,8 @@ class _Query:
 class _Ec2(_Query):
     """EC2's: names begin with a capital letter, lists are always flat."""
 
-    def written(self, name: str, member: Any) -> str:
+    @staticmethod
+    def written(name: str, member: Any) -> str:
         given = member.serialization
         if "queryName" in given:
             return str(given["queryName"])

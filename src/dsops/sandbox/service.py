@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from typing import NamedTuple
-from uuid import UUID
 
 from dsops.arn import partition_of_region
 from dsops.errors import SandboxRefusal
@@ -158,4 +157,6 @@ class Sandbox:
 
 def new_request_id() -> str:
     """A random UUID (version 4)."""
-    return str(UUID(bytes=os.urandom(16), version=4))
+    digits = os.urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

@@ -185,6 +185,7 @@ def _check_time(timestamp: str, now: float, window_minutes: int) -> None:
         raise _not_yet(timestamp, now, window_minutes)
 
 
+@lru_cache(maxsize=256)
 def _moment(timestamp: str) -> int:
     """Seconds since 1970 of `20260713T100000Z`."""
     match = _TIMESTAMP.fullmatch(timestamp)

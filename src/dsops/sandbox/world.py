@@ -116,12 +116,14 @@ class World:
         """Account -> where it has switched STS off."""
         self._used_steps: dict[str, int] = {}
         self._role_ids: dict[str, str] = {}
+        self._backends: dict[str, moto_iam.IAMBackend] = {}
 
     # --- reading ---------------------------------------------------------------------------------------------
 
     def add_account(self, account: str, partition: str = "aws") -> None:
         """Makes an account, empty."""
         self.partitions[account] = partition
+        self._backends.pop(account, None)
 
     def adopt_accounts(self) -> None:
         """Takes in the accounts that the Organizations API has made."""
@@ -130,8 +132,11 @@ class World:
 
     def backend(self, account: str) -> moto_iam.IAMBackend:
         """moto's IAM of an account that is one of ours."""
-        backend: moto_iam.IAMBackend = iam_models().iam_backends[account][self.partitions[account]]
-        return backend
+        known = self._backends.get(account)
+        if known is None:
+            # moto takes a lock and looks through all its services each time.
+            known = self._backends[account] = iam_models().iam_backends[account][self.partitions[account]]
+        return known
 
     def long_term_key(self, key_id: str) -> LongTermKey | None:
         """The key, if some user of some account has it."""
