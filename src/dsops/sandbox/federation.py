@@ -14,17 +14,18 @@ from dsops.arn import parse_arn
 from dsops.iam.evaluate import Principal
 from dsops.sandbox import saml, web_identity
 from dsops.sandbox.answers import Value
+from dsops.sandbox.assume_role import NO_ROLE
 from dsops.sandbox.authorize import Judge, Question, denied
 from dsops.sandbox.backends import PolicyText
 from dsops.sandbox.caller import Caller
 from dsops.sandbox.context import request_tags, tag_keys
 from dsops.sandbox.issuers import Issuers
+from dsops.sandbox.issuing import HOUR, Issuing, credentials, token_share, token_size
 from dsops.sandbox.parameters import check_member
 from dsops.sandbox.proof import Proof
 from dsops.sandbox.refusals import access_denied, refusal, validation
 from dsops.sandbox.session_policy import packed_size, read_policies, read_tags
 from dsops.sandbox.sessions import Session, Sessions
-from dsops.sandbox.sts import HOUR, NO_ROLE, credentials
 from dsops.sandbox.turn import Turn
 from dsops.sandbox.world import Role, World
 
@@ -40,8 +41,8 @@ class Federation:
 
     def __init__(self, world: World, sessions: Sessions, judge: Judge, issuers: Issuers) -> None:
         self._world = world
-        self._sessions = sessions
         self._judge = judge
+        self._issuing = Issuing(world, sessions, judge)
         self._issuers = issuers
 
     def prove(self, turn: Turn) -> tuple[Turn, Proof]:
@@ -93,7 +94,7 @@ class Federation:
         layer = read_policies(turn, self._world, account)
         role = self._authorize(turn, role_arn, role, proof)
         duration = _duration(turn, role, proof)
-        size = packed_size(layer, tags.all)
+        is_sized = packed_size(layer, tags.all) is not None
         session = Session(
             "role", role.account, role.unique_id, turn.text("RoleSessionName"), int(turn.now), int(turn.now) + duration,
             None, tags.all, tags.transitive_keys, proof.source_identity, layer,
@@ -104,12 +105,13 @@ class Federation:
             "AssumedRoleId": f"{role.unique_id}:{session.name}",
             "Arn": f"arn:{partition}:sts::{role.account}:assumed-role/{role.name}/{session.name}",
         }
-        result = _answer(turn.operation, proof, user, credentials(self._sessions.issue(session)))
-        if size is not None:
-            result["PackedPolicySize"] = size
+        issued = self._issuing.issue(turn, session)
+        result = _answer(turn.operation, proof, user, credentials(issued))
+        if is_sized:
+            result["PackedPolicySize"] = token_share(issued)
         if proof.source_identity:
             result["SourceIdentity"] = proof.source_identity
-        return result
+        return result | token_size(issued)
 
     def _authorize(self, turn: Turn, role_arn: str, role: Role | None, proof: Proof) -> Role:
         """The role, when its trust policy lets the provider's user assume it so."""

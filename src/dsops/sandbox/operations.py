@@ -13,6 +13,7 @@ from dsops.sandbox.iam_features import IamFeatures
 from dsops.sandbox.iam_rules import IamRules
 from dsops.sandbox.moto_answers import with_request_id
 from dsops.sandbox.organization_planter import organization_models
+from dsops.sandbox.organization_rules import check_organization_call
 from dsops.sandbox.refusals import invalid_token, refusal
 from dsops.sandbox.resources import Resources
 from dsops.sandbox.root_user import is_about_root, perform_for_root
@@ -62,6 +63,7 @@ class Operations:
             return self._perform_iam(turn)
         if service == "organizations":
             organization_models()
+            check_organization_call(self._world.organizations, turn.operation, turn.parameters, caller.account)
         answer = self._moto(service, turn, turn.parameters, account, caller.region, route.protocol)
         if service == "organizations":
             self._world.adopt_accounts()

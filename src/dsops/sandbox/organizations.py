@@ -86,12 +86,19 @@ class Organizations:
             return ()
         return _levels(account, "RESOURCE_CONTROL_POLICY")
 
-    def is_delegated_administrator(self, account: str, service: str) -> bool:
-        """Whether a member account administers a service for its organization."""
+    def is_delegated_administrator(self, account: str, service: str = "") -> bool:
+        """Whether a member account administers a service for its organization; "" for any service."""
         backend = _backend_of(account)
         if backend is None:
             return False
-        return any(admin.account.id == account and service in admin.services for admin in backend.admins)
+        own = [admin for admin in backend.admins if admin.account.id == account]
+        return any(service in admin.services or not service for admin in own)
+
+    def policy_type(self, account: str, policy_id: str) -> str:
+        """Of a policy of the account's organization; "" when it has none of that id."""
+        backend = _backend_of(account)
+        policies = [] if backend is None else backend.policies
+        return next((str(policy.type) for policy in policies if policy.id == policy_id), "")
 
     def trusts_service(self, account: str, service: str) -> bool:
         """Whether the account's organization has trusted access for a service."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from dsops.arn import partition_of_region
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.answers import query_answer
+from dsops.sandbox.assume_role import check_role_arn
 from dsops.sandbox.authorize import Judge
 from dsops.sandbox.caller import authenticate
 from dsops.sandbox.clock import Clock
@@ -15,6 +16,7 @@ from dsops.sandbox.context import request_context, unsigned_context
 from dsops.sandbox.events import Events, owner_of_role
 from dsops.sandbox.federation import UNSIGNED, Federation, unsigned_caller
 from dsops.sandbox.issuers import Issuers
+from dsops.sandbox.issuing import HOUR
 from dsops.sandbox.models import signing_name
 from dsops.sandbox.operations import Operations
 from dsops.sandbox.parameters import read_parameters
@@ -23,7 +25,7 @@ from dsops.sandbox.refusal_answers import answer_refusal
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.route import Route, find_route
 from dsops.sandbox.sessions import Issued, Sessions
-from dsops.sandbox.sts import HOUR, Sts, check_role_arn
+from dsops.sandbox.sts import Sts
 from dsops.sandbox.throttle import Throttle
 from dsops.sandbox.turn import Turn
 from dsops.sandbox.vault import Vault

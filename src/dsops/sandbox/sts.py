@@ -11,13 +11,13 @@ from functools import partial
 from dsops.iam.evaluate import Principal
 from dsops.sandbox import identifiers
 from dsops.sandbox.answers import Value
-from dsops.sandbox.assume_role import NO_ROLE, AssumeRole, check_role_arn, role_answer
+from dsops.sandbox.assume_role import AssumeRole, role_answer
 from dsops.sandbox.assume_root import assume_root
 from dsops.sandbox.authorize import Judge, Question, denied
 from dsops.sandbox.backends import PolicyText
 from dsops.sandbox.caller import Caller
 from dsops.sandbox.delegated_access import get_delegated_access_token
-from dsops.sandbox.issuing import HOUR, Issuing, credentials
+from dsops.sandbox.issuing import HOUR, Issuing
 from dsops.sandbox.messages import Messages
 from dsops.sandbox.outbound import Outbound
 from dsops.sandbox.own_sessions import get_federation_token, get_session_token
@@ -27,8 +27,6 @@ from dsops.sandbox.sealed import Seal
 from dsops.sandbox.sessions import Issued, Session, Sessions
 from dsops.sandbox.turn import Turn
 from dsops.sandbox.world import Role, World
-
-__all__ = ["HOUR", "NO_ROLE", "Sts", "check_role_arn", "credentials"]
 
 
 class Sts:
