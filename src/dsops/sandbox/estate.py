@@ -33,6 +33,8 @@ class Bucket(NamedTuple):
     policy: PolicyText | None
     blocks_public_policy: bool
     restricts_public: bool
+    kms_key: str
+    """The key that encrypts what is written without saying how; "" for S3's own keys."""
 
 
 class StoredObject(NamedTuple):
@@ -41,6 +43,17 @@ class StoredObject(NamedTuple):
     tags: Tags
     kms_key: str
     """The key that it is encrypted with; "" for S3's own keys."""
+
+
+class Grant(NamedTuple):
+    """A grant of a key."""
+
+    grantee: str
+    retiring: str
+    """Who may retire it; "" for nobody but the grantee."""
+    operations: tuple[str, ...]
+    context_subset: tuple[tuple[str, str], ...]
+    context_equals: tuple[tuple[str, str], ...]
 
 
 class Key(NamedTuple):
@@ -54,6 +67,7 @@ class Key(NamedTuple):
     usage: str
     origin: str
     is_multi_region: bool
+    grants: tuple[Grant, ...]
 
 
 class Table(NamedTuple):
@@ -84,6 +98,7 @@ class Estate:
             found.account_id, policy,
             blocks_public_policy=block is not None and bool(block.block_public_policy),
             restricts_public=block is not None and bool(block.restrict_public_buckets),
+            kms_key=_default_key(found.encryption),
         )  # fmt: skip
 
     def object(self, bucket: str, key: str, version_id: str, partition: str) -> StoredObject | None:
@@ -145,6 +160,7 @@ class Estate:
         return Key(
             key.arn, PolicyText(f"the policy of key {key.id}", key.policy), tuple(key.aliases), tuple(tags.items()),
             key.key_spec, key.key_usage, key.origin, key.multi_region,
+            tuple(_grant(grant) for grant in key.grants.values()),
         )  # fmt: skip
 
     def key_of_alias(self, place: Place, alias: str) -> str:
@@ -263,6 +279,23 @@ class Estate:
             return backends[place.account][place.region]
         except KeyError:
             return None
+
+
+def _default_key(encryption: Mapping[str, Any] | None) -> str:  # as the XML of PutBucketEncryption has it
+    if not encryption:
+        return ""
+    rule: Mapping[str, str] = encryption["Rule"]["ApplyServerSideEncryptionByDefault"]
+    return rule.get("KMSMasterKeyID", "") if rule["SSEAlgorithm"].startswith("aws:kms") else ""
+
+
+def _grant(grant: moto_kms.Grant) -> Grant:
+    constraints = grant.constraints or {}
+    subset: Mapping[str, str] = constraints.get("EncryptionContextSubset") or {}
+    equals: Mapping[str, str] = constraints.get("EncryptionContextEquals") or {}
+    return Grant(
+        grant.grantee_principal, grant.retiring_principal or "", tuple(grant.operations), tuple(subset.items()),
+        tuple(equals.items()),
+    )  # fmt: skip
 
 
 def _policy(name: str, text: str | None) -> PolicyText | None:

@@ -23,6 +23,7 @@ from dsops.sandbox.resources.s3 import S3Resources
 from dsops.sandbox.resources.secrets import SecretResources
 from dsops.sandbox.resources.sns import SnsResources
 from dsops.sandbox.resources.sqs import SqsResources
+from dsops.sandbox.resources.written import check_written_policy
 from dsops.sandbox.vault import Vault
 from dsops.sandbox.world import World
 
@@ -62,6 +63,8 @@ class Resources:
             yield from known.questions(operation, parameters, caller)
         if service != "iam":
             yield from passed_roles(service, operation, parameters, caller)
+        # Only who may write one learns what is wrong with it.
+        check_written_policy(service, operation, parameters)
 
     def of_secret(self, action: str, secret_id: str, caller: Caller, context: Context) -> Question:
         """The question about one secret, whether it exists or not."""

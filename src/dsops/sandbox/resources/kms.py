@@ -1,7 +1,7 @@
 """What each operation of KMS is about: a key by its id, ARN or alias, or the one that a ciphertext names; aliases.
 
 Nobody may use a key that its own policy does not let them use, its account's administrator included (KMS Developer
-Guide, "Key policies"). Grants allow nothing here: they are kept, and not asked.
+Guide, "Key policies"); a grant lets them as a statement of that policy would.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dsops.sandbox.context import Context, request_tags, tag_keys
 from dsops.sandbox.estate import Estate
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.resources.given import Parameters, inside, key_if_given, listed_tags, shown, text, texts
+from dsops.sandbox.resources.grants import with_grants
 from dsops.sandbox.vault import Place
 
 _KEY: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -140,7 +141,7 @@ class KmsResources:
         if key.aliases:
             own["kms:ResourceAliases"] = key.aliases
         is_open = caller.account == named.account or operation in _FOR_OTHER_ACCOUNTS
-        policy = key.policy if is_open else None
+        policy = with_grants(key.policy, key.grants) if is_open else None
         return Question(f"kms:{operation}", key.arn, named.account, context | own, policy, must_policy_allow=True)
 
     def _of_ciphertext(

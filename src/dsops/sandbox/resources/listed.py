@@ -19,7 +19,7 @@ from dsops.sandbox.models import operation_model, service_model
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.resources.actions import ACTIONS, PREFIXES
 from dsops.sandbox.resources.given import Parameters, listed_tags, many, shown, texts
-from dsops.sandbox.resources.special import KIND_NAMES, read_special
+from dsops.sandbox.resources.special import KIND_NAMES, read_special, tagged_as
 from dsops.sandbox.resources.templates import Place, choices, filled, fits, names_in
 from dsops.service_reference import ActionUse, ResourceKind, ServiceReference, open_reference
 
@@ -68,7 +68,7 @@ class ListedResources:
         if parts is None:
             return Question(action, "*", owner, context)
         account = parts.account or owner
-        tags = self._estate.tags_of(arn, account, parts.region or caller.region)
+        tags = self._estate.tags_of(tagged_as(arn), account, parts.region or caller.region)
         policy: PolicyText | None = self._estate.policy_of(arn)
         return Question(action, arn, account, context | tag_keys(("aws:ResourceTag",), tags), policy)
 

@@ -109,7 +109,10 @@ class S3Resources:
 
     def _encryption(self, asked: _Asked, key: str) -> Iterator[Question]:
         """A key of one's own must be allowed too; S3's own keys let everybody who may use S3."""
-        if key and text(asked.parameters, "ServerSideEncryption").startswith("aws:kms"):
+        algorithm = text(asked.parameters, "ServerSideEncryption")
+        if not algorithm and asked.bucket is not None:
+            algorithm, key = "aws:kms", asked.bucket.kms_key
+        if key and algorithm.startswith("aws:kms"):
             yield from self._kms.through_s3("GenerateDataKey", key, asked.caller, asked.owner, asked.name)
 
     def _source(self, asked: _Asked) -> Iterator[Question]:

@@ -36,6 +36,14 @@ class Read(NamedTuple):
     """The account where it is not the caller's."""
 
 
+def tagged_as(arn: str) -> str:
+    """The ARN by which a thing's tags are kept: a log group's for its streams, a function's for its versions."""
+    parts = arn.split(":")
+    if parts[2:3] == ["logs"] and parts[5:6] == ["log-group"]:
+        return ":".join(parts[:7])
+    return ":".join(parts[:7]) if parts[2:3] == ["lambda"] and parts[5:6] == ["function"] else arn
+
+
 def read_special(service: str, operation: str, parameters: Parameters, caller: Caller) -> Read:
     """What is found in the ways that only this service has."""
     reader: Callable[[str, Parameters, Caller], Read] | None = {

@@ -1,0 +1,61 @@
+"""Resource policies are checked when they are written: moto takes any text, AWS only policies.
+
+The codes are those of the services' API references; the words after them are ours, as far as IAM's own aren't known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from dsops.document import parse_json
+from dsops.iam.policy import check_policy
+from dsops.sandbox.refusals import refusal
+from dsops.sandbox.resources.given import Parameters, inside, text
+
+
+class _Written(NamedTuple):
+    """Where the policy stands in the parameters, and how the service refuses one that is none."""
+
+    parameter: str
+    code: str
+    message: str
+
+
+_WRITES: Final[Mapping[tuple[str, str], _Written]] = {
+    ("dynamodb", "PutResourcePolicy"): _Written("Policy", "ValidationException", "Policy is not valid: {}"),
+    ("dynamodb", "CreateTable"): _Written("ResourcePolicy", "ValidationException", "Policy is not valid: {}"),
+    ("ecr", "SetRepositoryPolicy"): _Written(
+        "policyText", "InvalidParameterException",
+        "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided': {}",
+    ),
+    ("kms", "CreateKey"): _Written("Policy", "MalformedPolicyDocumentException", "{}"),
+    ("kms", "PutKeyPolicy"): _Written("Policy", "MalformedPolicyDocumentException", "{}"),
+    ("s3", "PutBucketPolicy"): _Written("Policy", "MalformedPolicy", "{}"),
+    ("sns", "CreateTopic"): _Written("Attributes.Policy", "InvalidParameter", "Invalid parameter: Policy Error: {}"),
+    ("sns", "SetTopicAttributes"): _Written(
+        "AttributeValue", "InvalidParameter", "Invalid parameter: Policy Error: {}"
+    ),
+    ("sqs", "CreateQueue"): _Written(
+        "Attributes.Policy", "InvalidAttributeValue", "Invalid value for the parameter Policy: {}"
+    ),
+    ("sqs", "SetQueueAttributes"): _Written(
+        "Attributes.Policy", "InvalidAttributeValue", "Invalid value for the parameter Policy: {}"
+    ),
+}  # fmt: skip
+"""Service and operation -> what is written."""
+
+
+def check_written_policy(service: str, operation: str, parameters: Parameters) -> None:
+    """Raises SandboxRefusal when the operation writes a text that is no resource policy."""
+    written = _WRITES.get((service, operation))
+    if written is None or (operation == "SetTopicAttributes" and text(parameters, "AttributeName") != "Policy"):
+        return
+    outer, dot, inner = written.parameter.partition(".")
+    document = text(inside(parameters, outer), inner) if dot else text(parameters, outer)
+    if not document:
+        # Absent, or taken away: a queue's policy is removed by an empty one.
+        return
+    checked = check_policy(parse_json(document, "policy"), "resource", name="policy")
+    if checked.policy is None:
+        raise refusal(written.code, written.message.format(checked.aws_message))

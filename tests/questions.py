@@ -1,0 +1,61 @@
+"""Who may do what in a sandbox, asked without a request on the wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dsops.iam.evaluate import Principal
+from dsops.sandbox.caller import Caller, user_caller
+from dsops.sandbox.context import request_context, unsigned_context
+from dsops.sandbox.resources import Resources
+from tests.sandboxes import ACCOUNT, PEER, Lab
+
+if TYPE_CHECKING:
+    from dsops.sandbox.authorize import Question
+
+REGION = "us-east-1"
+ANONYMOUS = Caller(Principal("anonymous", "", ""), "aws", "", "", REGION, None, None, None, {})
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Asks the sandbox's own judge about what its own resources say."""
+
+    lab: Lab
+
+    def caller(self, name: str, account: str = ACCOUNT, region: str = REGION) -> Caller:
+        """A user of the seed, with a long-term key."""
+        world = self.lab.sandbox.world
+        user = world.user_named(account, name)
+        assert user is not None, f"no user {name} in {account}"
+        return user_caller(world, user, "AKIAIOSFODNN7EXAMPLE", region, None)
+
+    def questions(self, caller: Caller, service: str, operation: str, **parameters: object) -> list[Question]:
+        """What has to be allowed."""
+        return list(self._resources().questions(service, operation, parameters, caller))
+
+    def asked(self, caller: Caller, service: str, operation: str, **parameters: object) -> list[tuple[str, str]]:
+        """Action and resource of each question."""
+        return [(each.action, each.resource) for each in self.questions(caller, service, operation, **parameters)]
+
+    def refused(self, caller: Caller, service: str, operation: str, **parameters: object) -> str:
+        """The first action that is not allowed; "" when all are."""
+        sandbox = self.lab.sandbox
+        now = sandbox.clock.now()
+        common = unsigned_context(REGION, PEER, "tests", now)
+        if caller.account:
+            common = request_context(sandbox.world, caller, PEER, "tests", now)
+        # One by one: what comes after a question is seen only by who may.
+        for question in self._resources().questions(service, operation, parameters, caller):
+            context = {**common, "aws:ResourceAccount": (question.account,), **question.context}
+            if not sandbox.judge.decide(caller, question._replace(context=context), "request", now).is_allowed:
+                return question.action
+        return ""
+
+    def allows(self, caller: Caller, service: str, operation: str, **parameters: object) -> bool:
+        """Whether it would be done."""
+        return not self.refused(caller, service, operation, **parameters)
+
+    def _resources(self) -> Resources:
+        return Resources(self.lab.sandbox.world, self.lab.sandbox.vault)

@@ -1,0 +1,268 @@
+"""DynamoDB: tables, indexes, batches, transactions, statements; keys and attributes as conditions."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from moto.dynamodb.models import dynamodb_backends
+
+from dsops.sandbox.resources.partiql import read_statement
+from tests.questions import REGION, Desk
+from tests.sandboxes import ACCOUNT, OTHER
+from tests.unit.sandbox.conftest import LabFactory
+
+TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/games"
+SEED = f"""
+accounts:
+  "{ACCOUNT}":
+    users:
+      indexer:
+        policies:
+        - {{Version: "2012-10-17", Statement: {{Effect: Allow, Action: "dynamodb:Query", Resource: "{TABLE}/index/*"}}}}
+      player:
+        policies:
+        - {{Version: "2012-10-17", Statement: {{Effect: Allow, Action: "dynamodb:*", Resource: "{TABLE}",
+           Condition: {{"ForAllValues:StringEquals": {{"dynamodb:LeadingKeys": ["me"]}},
+                        "Null": {{"dynamodb:LeadingKeys": "false"}}}}}}}}
+      narrow:
+        policies:
+        - {{Version: "2012-10-17", Statement: {{Effect: Allow, Action: "dynamodb:*", Resource: "{TABLE}",
+           Condition: {{"ForAllValues:StringEquals": {{"dynamodb:Attributes": ["id", "score"]}}}}}}}}
+      thrifty:
+        policies:
+        - {{Version: "2012-10-17", Statement: [
+           {{Effect: Allow, Action: "dynamodb:PartiQLSelect", Resource: "{TABLE}"}},
+           {{Effect: Deny, Action: "dynamodb:PartiQLSelect", Resource: "{TABLE}",
+             Condition: {{Bool: {{"dynamodb:FullTableScan": "true"}}}}}}]}}
+  "{OTHER}":
+    users: {{stranger: {{}}}}
+"""
+
+
+@pytest.fixture
+def desk(make_lab: LabFactory) -> Desk:
+    """One account with a table `games` that has an index `by-score`; another one."""
+    lab = make_lab(SEED)
+    index = {"IndexName": "by-score", "KeySchema": [{"AttributeName": "score", "KeyType": "HASH"}],
+             "Projection": {"ProjectionType": "ALL"}}  # fmt: skip
+    dynamodb_backends[ACCOUNT][REGION].create_table(
+        "games", schema=[{"AttributeName": "id", "KeyType": "HASH"}], throughput=None,
+        attr=[{"AttributeName": name, "AttributeType": "S"} for name in ("id", "score")],
+        global_indexes=[index], indexes=None, streams=None, billing_mode="PAY_PER_REQUEST",
+        sse_specification=None, tags=[{"Key": "team", "Value": "blue"}], deletion_protection_enabled=None,
+        warm_throughput=None,
+    )  # fmt: skip
+    return Desk(lab)
+
+
+POLICY = json.dumps({"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": ["dynamodb:GetItem", "dynamodb:Query"],
+     "Resource": [TABLE, f"{TABLE}/index/*"]}
+]})  # fmt: skip
+"""Lets the other account read."""
+ME, YOU = {"id": {"S": "me"}}, {"id": {"S": "you"}}
+
+
+# --- whose -------------------------------------------------------------------------------------------------------
+
+
+def test_a_name_is_ones_own_and_an_arn_somebodys(desk: Desk) -> None:
+    """Full rights end at the account."""
+    assert desk.allows(desk.caller("admin"), "dynamodb", "GetItem", TableName="games", Key=ME)
+    assert not desk.allows(desk.caller("admin", OTHER), "dynamodb", "GetItem", TableName=TABLE, Key=ME)
+    theirs = desk.asked(desk.caller("admin", OTHER), "dynamodb", "GetItem", TableName="games", Key=ME)
+    assert theirs == [("dynamodb:GetItem", TABLE.replace(ACCOUNT, OTHER))]
+
+
+def test_across_accounts_both_must_allow(desk: Desk) -> None:
+    """The policy of a table is its indexes' too."""
+    dynamodb_backends[ACCOUNT][REGION].put_resource_policy(TABLE, POLICY, None)
+    theirs = desk.caller("admin", OTHER)
+
+    assert desk.allows(theirs, "dynamodb", "GetItem", TableName=TABLE, Key=ME)
+    assert desk.allows(theirs, "dynamodb", "Query", TableName=TABLE, IndexName="by-score")
+    assert not desk.allows(theirs, "dynamodb", "PutItem", TableName=TABLE, Item=ME)
+    assert not desk.allows(desk.caller("stranger", OTHER), "dynamodb", "GetItem", TableName=TABLE, Key=ME)
+
+
+# --- several -----------------------------------------------------------------------------------------------------
+
+
+def test_an_index_is_not_its_table(desk: Desk) -> None:
+    """Who may query one may not query the other."""
+    indexer = desk.caller("indexer")
+
+    assert desk.allows(indexer, "dynamodb", "Query", TableName="games", IndexName="by-score")
+    assert not desk.allows(indexer, "dynamodb", "Query", TableName="games")
+
+
+def test_each_table_of_a_batch_must_be_allowed(desk: Desk) -> None:
+    """One question a table."""
+    items = {"games": {"Keys": [ME]}, TABLE.replace("games", "other"): {"Keys": [YOU]}}
+
+    assert desk.asked(desk.caller("admin"), "dynamodb", "BatchGetItem", RequestItems=items) == [
+        ("dynamodb:BatchGetItem", TABLE), ("dynamodb:BatchGetItem", TABLE.replace("games", "other"))
+    ]  # fmt: skip
+    foreign = {TABLE: [{"DeleteRequest": {"Key": ME}}]}
+    assert not desk.allows(desk.caller("admin", OTHER), "dynamodb", "BatchWriteItem", RequestItems=foreign)
+
+
+def test_a_transaction_is_allowed_item_by_item(desk: Desk) -> None:
+    """Each by the action that it would need alone, with the transaction as a condition key."""
+    items = [{"Put": {"TableName": "games", "Item": ME}}, {"ConditionCheck": {"TableName": "games", "Key": YOU}}]
+    questions = desk.questions(desk.caller("admin"), "dynamodb", "TransactWriteItems", TransactItems=items)
+
+    assert [each.action for each in questions] == ["dynamodb:PutItem", "dynamodb:ConditionCheckItem"]
+    assert questions[0].context["dynamodb:EnclosingOperation"] == ("TransactWriteItems",)
+    assert not desk.allows(desk.caller("player"), "dynamodb", "TransactWriteItems", TransactItems=items)
+
+
+def test_tags_and_policies_of_a_new_table_need_their_own_permission(desk: Desk) -> None:
+    """CreateTable with both is three things."""
+    asked = desk.asked(desk.caller("admin"), "dynamodb", "CreateTable", TableName="new",
+                       Tags=[{"Key": "team", "Value": "red"}], ResourcePolicy=POLICY)  # fmt: skip
+
+    assert [action for action, _ in asked] == [
+        "dynamodb:CreateTable", "dynamodb:TagResource", "dynamodb:PutResourcePolicy"
+    ]  # fmt: skip
+
+
+def test_streams_are_named_by_arn_and_iterator(desk: Desk) -> None:
+    """DynamoDB Streams is the same service to policies."""
+    stream = f"{TABLE}/stream/2026-01-01T00:00:00.000"
+    admin = desk.caller("admin")
+
+    assert desk.asked(admin, "dynamodbstreams", "DescribeStream", StreamArn=stream) == [
+        ("dynamodb:DescribeStream", stream)
+    ]
+    assert desk.asked(admin, "dynamodbstreams", "GetRecords", ShardIterator=f"{stream}|1|AAAA") == [
+        ("dynamodb:GetRecords", stream)
+    ]  # fmt: skip
+    assert not desk.allows(desk.caller("admin", OTHER), "dynamodbstreams", "DescribeStream", StreamArn=stream)
+
+
+# --- conditions --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters", "is_allowed"),
+    [
+        ("GetItem", {"Key": ME}, True),
+        ("GetItem", {"Key": YOU}, False),
+        ("PutItem", {"Item": {**ME, "score": {"N": "1"}}}, True),
+        ("PutItem", {"Item": YOU}, False),
+        ("Scan", {}, False),
+        ("Query", {"KeyConditionExpression": "id = :me", "ExpressionAttributeValues": {":me": {"S": "me"}}}, True),
+        ("Query", {"KeyConditionExpression": "id = :me", "ExpressionAttributeValues": {":me": {"S": "you"}}}, False),
+        ("Query", {"KeyConditionExpression": "#i=:me AND score > :s", "ExpressionAttributeNames": {"#i": "id"},
+                   "ExpressionAttributeValues": {":me": {"S": "me"}, ":s": {"N": "1"}}}, True),
+        ("Query", {"KeyConditionExpression": "#i=:me", "ExpressionAttributeNames": {"#i": "score"},
+                   "ExpressionAttributeValues": {":me": {"S": "me"}}}, False),
+        ("Query", {"KeyConditions": {"id": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "me"}]}}}, True),
+        ("Query", {"KeyConditions": {"id": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "you"}]}}}, False),
+    ],
+)  # fmt: skip
+def test_the_values_of_the_partition_key_are_a_condition_key(
+    desk: Desk, operation: str, parameters: dict[str, object], *, is_allowed: bool
+) -> None:
+    """`dynamodb:LeadingKeys`: of items, of keys, of a query's condition; none in a scan."""
+    assert desk.allows(desk.caller("player"), "dynamodb", operation, TableName="games", **parameters) is is_allowed
+
+
+def test_all_keys_of_a_batch_count(desk: Desk) -> None:
+    """One of somebody else is too many."""
+    player = desk.caller("player")
+
+    assert desk.allows(player, "dynamodb", "BatchGetItem", RequestItems={"games": {"Keys": [ME]}})
+    assert not desk.allows(player, "dynamodb", "BatchGetItem", RequestItems={"games": {"Keys": [ME, YOU]}})
+    writes = [{"PutRequest": {"Item": ME}}, {"DeleteRequest": {"Key": YOU}}]
+    assert not desk.allows(player, "dynamodb", "BatchWriteItem", RequestItems={"games": writes})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "is_allowed"),
+    [
+        ({"ProjectionExpression": "id, score"}, True),
+        ({"ProjectionExpression": "id, secret"}, False),
+        ({"ProjectionExpression": "#s", "ExpressionAttributeNames": {"#s": "secret"}}, False),
+        ({"ProjectionExpression": "score.secret[0]"}, True),
+        ({"AttributesToGet": ["secret"]}, False),
+    ],
+)
+def test_attributes_that_are_named_are_a_condition_key(
+    desk: Desk, parameters: dict[str, object], *, is_allowed: bool
+) -> None:
+    """`dynamodb:Attributes`: also through placeholders; what is inside an attribute is not one."""
+    narrow = desk.caller("narrow")
+
+    assert desk.allows(narrow, "dynamodb", "GetItem", TableName="games", Key=ME, **parameters) is is_allowed
+
+
+def test_an_update_names_what_it_sets(desk: Desk) -> None:
+    """Words and functions of the expression are no attributes."""
+    question = desk.questions(
+        desk.caller("narrow"), "dynamodb", "UpdateItem", TableName="games", Key=ME,
+        UpdateExpression="SET score = if_not_exists(score, :zero) + :one REMOVE #old",
+        ConditionExpression="attribute_exists(id) AND size(name) > :one", ExpressionAttributeNames={"#old": "level"},
+    )[0]  # fmt: skip
+
+    assert question.context["dynamodb:Attributes"] == ("id", "name", "score", "level")
+
+
+# --- PartiQL -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('SELECT * FROM "games"', ("PartiQLSelect", "games", "")),
+        ("select id, score from games where id = 'FROM x'", ("PartiQLSelect", "games", "")),
+        ('SELECT * FROM "games"."by-score" WHERE score = 1', ("PartiQLSelect", "games", "by-score")),
+        ("INSERT INTO \"games\" VALUE {'id': 'x'}", ("PartiQLInsert", "games", "")),
+        ("UPDATE games SET score = 1 WHERE id = 'x'", ("PartiQLUpdate", "games", "")),
+        ("DELETE FROM games WHERE id = 'x'", ("PartiQLDelete", "games", "")),
+    ],
+)
+def test_a_statement_has_an_action_and_a_table(text: str, expected: tuple[str, str, str]) -> None:
+    """And an index where it reads one."""
+    statement = read_statement(text)
+
+    assert statement is not None
+    assert statement[:3] == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "DROP TABLE games", "SELECT * FROM games; DELETE FROM games", "SELECT * FROM games -- FROM other",
+        "SELECT * FROM games, other FROM other", "SELECT * FROM /* x */ games", 'SELECT * FROM "a.b"', "DELETE games",
+        "EXISTS(SELECT * FROM games)", "UPDATE games SET x = (SELECT * FROM other)", "INSERT games VALUE {}",
+        "SELECT * FROM",
+    ],
+)  # fmt: skip
+def test_what_is_no_plain_statement_is_about_everything(desk: Desk, text: str) -> None:
+    """And needs every action that it could be."""
+    assert read_statement(text) is None
+    assert desk.asked(desk.caller("admin"), "dynamodb", "ExecuteStatement", Statement=text) == [
+        (f"dynamodb:PartiQL{verb}", "*") for verb in ("Select", "Insert", "Update", "Delete")
+    ]
+
+
+def test_reading_a_whole_table_is_a_condition_key(desk: Desk) -> None:
+    """A statement without a value for the partition key reads all of it."""
+    thrifty = desk.caller("thrifty")
+
+    assert desk.allows(thrifty, "dynamodb", "ExecuteStatement", Statement="SELECT * FROM games WHERE id = 'me'")
+    assert not desk.allows(thrifty, "dynamodb", "ExecuteStatement", Statement="SELECT * FROM games WHERE score = 1")
+    assert not desk.allows(thrifty, "dynamodb", "ExecuteStatement", Statement="SELECT * FROM games WHERE id='a' OR x=1")
+
+
+def test_statements_of_a_batch_are_allowed_one_by_one(desk: Desk) -> None:
+    """Each on its table."""
+    texts = ("SELECT * FROM games WHERE id = 'me'", "DELETE FROM games WHERE id = 'me'")
+    statements = [{"Statement": text} for text in texts]
+
+    assert desk.refused(desk.caller("thrifty"), "dynamodb", "BatchExecuteStatement", Statements=statements) == (
+        "dynamodb:PartiQLDelete"
+    )

@@ -1,0 +1,269 @@
+"""KMS: a key's own policy, the four names of a key, the key of a ciphertext, condition keys."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from moto.kms.models import kms_backends
+
+from dsops.errors import SandboxRefusal
+from tests.questions import REGION, Desk
+from tests.sandboxes import ACCOUNT, OTHER
+from tests.unit.sandbox.conftest import LabFactory
+
+SEED = f"""
+accounts:
+  "{ACCOUNT}":
+    users:
+      nobody: {{}}
+      user:
+        policies:
+        - {{Version: "2012-10-17", Statement: {{Effect: Allow, Action: "kms:*", Resource: "*",
+           Condition: {{StringEquals: {{"kms:RequestAlias": "alias/app"}}}}}}}}
+      context:
+        policies:
+        - {{Version: "2012-10-17", Statement: {{Effect: Allow, Action: ["kms:Encrypt", "kms:ReEncrypt*"], Resource: "*",
+           Condition: {{StringEquals: {{"kms:EncryptionContext:app": "blue"}}}}}}}}
+  "{OTHER}":
+    users: {{stranger: {{}}}}
+"""
+
+
+@pytest.fixture
+def desk(make_lab: LabFactory) -> Desk:
+    """One account with keys; another one."""
+    return Desk(make_lab(SEED))
+
+
+def new_key(policy: str | None = None, alias: str = "", account: str = ACCOUNT) -> str:
+    """The ARN of a new key; without a policy it has the first one that AWS gives."""
+    backend = kms_backends[account][REGION]
+    tags = [{"TagKey": "team", "TagValue": "blue"}]
+    key = backend.create_key(policy, "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "", tags)
+    if alias:
+        backend.create_alias(key.id, alias)
+    return str(key.arn)
+
+
+def policy(principal: object, *actions: str) -> str:
+    """A key policy of one statement."""
+    statement = {"Effect": "Allow", "Principal": principal, "Action": actions, "Resource": "*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+# --- the key's policy --------------------------------------------------------------------------------------------
+
+
+def test_a_new_keys_policy_leaves_it_to_the_account(desk: Desk) -> None:
+    """Whom the account's policies let use it, may."""
+    key = new_key()
+
+    assert desk.allows(desk.caller("admin"), "kms", "Encrypt", KeyId=key)
+    assert not desk.allows(desk.caller("nobody"), "kms", "Encrypt", KeyId=key)
+
+
+def test_without_its_policy_nobody_may_use_a_key(desk: Desk) -> None:
+    """The administrator of its account neither."""
+    key = new_key(policy({"AWS": f"arn:aws:iam::{ACCOUNT}:user/nobody"}, "kms:Encrypt"))
+
+    assert not desk.allows(desk.caller("admin"), "kms", "Encrypt", KeyId=key)
+    assert desk.allows(desk.caller("nobody"), "kms", "Encrypt", KeyId=key)
+    assert not desk.allows(desk.caller("nobody"), "kms", "Decrypt", KeyId=key)
+
+
+def test_across_accounts_both_must_allow(desk: Desk) -> None:
+    """And some operations are for the key's account alone."""
+    key = new_key(policy({"AWS": [OTHER, ACCOUNT]}, "kms:*"))
+
+    assert desk.allows(desk.caller("admin", OTHER), "kms", "Encrypt", KeyId=key)
+    assert not desk.allows(desk.caller("stranger", OTHER), "kms", "Encrypt", KeyId=key)
+    assert not desk.allows(desk.caller("admin", OTHER), "kms", "Encrypt", KeyId=new_key())
+    assert not desk.allows(desk.caller("admin", OTHER), "kms", "ScheduleKeyDeletion", KeyId=key)
+    assert desk.allows(desk.caller("admin"), "kms", "ScheduleKeyDeletion", KeyId=key)
+
+
+# --- names -------------------------------------------------------------------------------------------------------
+
+
+def test_a_key_has_four_names(desk: Desk) -> None:
+    """Id, ARN, alias and the alias's ARN; policies see the key's ARN."""
+    arn = new_key(alias="alias/app")
+    names = (arn, arn.rpartition("/")[2], "alias/app", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/app")
+
+    for name in names:
+        assert desk.asked(desk.caller("admin"), "kms", "DescribeKey", KeyId=name) == [("kms:DescribeKey", arn)]
+
+
+def test_the_alias_that_was_used_is_a_condition_key(desk: Desk) -> None:
+    """`kms:RequestAlias`, absent for a key that is named by its id; `kms:ResourceAliases` has all."""
+    arn = new_key(alias="alias/app")
+    user = desk.caller("user")
+
+    assert desk.allows(user, "kms", "Encrypt", KeyId="alias/app")
+    assert not desk.allows(user, "kms", "Encrypt", KeyId=arn)
+    assert not desk.allows(user, "kms", "Encrypt", KeyId="alias/other")
+    assert desk.questions(user, "kms", "Encrypt", KeyId=arn)[0].context["kms:ResourceAliases"] == ("alias/app",)
+
+
+def test_an_alias_is_changed_with_its_keys(desk: Desk) -> None:
+    """The alias, the key that it has and the key that it gets."""
+    old, new = new_key(alias="alias/app"), new_key()
+    alias = f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/app"
+    admin = desk.caller("admin")
+
+    assert desk.asked(admin, "kms", "UpdateAlias", AliasName="alias/app", TargetKeyId=new) == [
+        ("kms:UpdateAlias", alias), ("kms:UpdateAlias", old), ("kms:UpdateAlias", new)
+    ]  # fmt: skip
+    assert desk.asked(admin, "kms", "DeleteAlias", AliasName="alias/app") == [
+        ("kms:DeleteAlias", alias), ("kms:DeleteAlias", old)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/%s", f"arn:aws-cn:kms:{REGION}:{ACCOUNT}:key/%s", "arn:x:key/%s",
+        f"arn:aws:kms:{REGION}:{ACCOUNT}:key/%s:key/other", "arn:aws:s3:::bucket:key/%s", "key/%s", "%s/x", "",
+    ],
+)  # fmt: skip
+def test_a_name_that_is_no_name_of_a_key_finds_none(desk: Desk, name: str) -> None:
+    """What moto would find by it is not asked; an ARN of another region is not this region's key."""
+    key_id = new_key().rpartition("/")[2]
+
+    with pytest.raises(SandboxRefusal) as caught:
+        desk.allows(desk.caller("admin"), "kms", "DisableKey", KeyId=name.replace("%s", key_id))
+    assert caught.value.aws is not None
+    assert caught.value.aws.code == "NotFoundException"
+
+
+# --- ciphertexts -------------------------------------------------------------------------------------------------
+
+
+def encrypted(key: str, account: str = ACCOUNT) -> bytes:
+    """Something under the key."""
+    blob, _ = kms_backends[account][REGION].encrypt(key.rpartition("/")[2], b"text", {})
+    return bytes(blob)
+
+
+def test_a_ciphertext_is_judged_by_the_key_that_made_it(desk: Desk) -> None:
+    """It needs no KeyId, and another key's name does not help."""
+    key, other = new_key(policy({"AWS": ACCOUNT}, "kms:Encrypt")), new_key()
+    blob = encrypted(key)
+    admin = desk.caller("admin")
+
+    assert desk.asked(admin, "kms", "Decrypt", CiphertextBlob=blob) == [("kms:Decrypt", key)]
+    assert not desk.allows(admin, "kms", "Decrypt", CiphertextBlob=blob)
+    assert desk.allows(admin, "kms", "Decrypt", CiphertextBlob=encrypted(other), KeyId=other)
+    with pytest.raises(SandboxRefusal) as caught:
+        desk.allows(admin, "kms", "Decrypt", CiphertextBlob=blob, KeyId=other)
+    assert caught.value.aws is not None
+    assert caught.value.aws.code == "IncorrectKeyException"
+
+
+def test_what_is_no_ciphertext_is_about_the_key_that_is_named(desk: Desk) -> None:
+    """Or about everything."""
+    key = new_key()
+    admin = desk.caller("admin")
+
+    assert desk.asked(admin, "kms", "Decrypt", CiphertextBlob=b"short", KeyId=key) == [("kms:Decrypt", key)]
+    assert desk.asked(admin, "kms", "Decrypt", CiphertextBlob=b"\xff" * 80) == [("kms:Decrypt", "*")]
+
+
+def test_to_re_encrypt_needs_both_keys(desk: Desk) -> None:
+    """Each by an action and with an encryption context of its own."""
+    key, other = new_key(), new_key()
+    asked = desk.asked(desk.caller("admin"), "kms", "ReEncrypt", CiphertextBlob=encrypted(key), DestinationKeyId=other)
+
+    assert asked == [("kms:ReEncryptFrom", key), ("kms:ReEncryptTo", other)]
+    given = {"CiphertextBlob": encrypted(key), "DestinationKeyId": other, "SourceEncryptionContext": {"app": "blue"}}
+    context = desk.caller("context")
+    assert desk.refused(context, "kms", "ReEncrypt", **given) == "kms:ReEncryptTo"
+    assert desk.allows(context, "kms", "ReEncrypt", **given, DestinationEncryptionContext={"app": "blue"})
+
+
+def test_the_encryption_context_is_condition_keys(desk: Desk) -> None:
+    """A pair at a time, and their names."""
+    key = new_key()
+    context = desk.caller("context")
+
+    assert desk.allows(context, "kms", "Encrypt", KeyId=key, EncryptionContext={"app": "blue"})
+    assert not desk.allows(context, "kms", "Encrypt", KeyId=key, EncryptionContext={"app": "red"})
+    assert not desk.allows(context, "kms", "Encrypt", KeyId=key)
+    question = desk.questions(context, "kms", "Encrypt", KeyId=key, EncryptionContext={"app": "blue", "x": "y"})[0]
+    assert question.context["kms:EncryptionContextKeys"] == ("app", "x")
+
+
+def test_what_the_key_is_is_condition_keys(desk: Desk) -> None:
+    """Its kind and tags; and what a new one will be."""
+    context = desk.questions(desk.caller("admin"), "kms", "Encrypt", KeyId=new_key())[0].context
+    expected = {"kms:KeySpec": "SYMMETRIC_DEFAULT", "kms:KeyUsage": "ENCRYPT_DECRYPT", "kms:KeyOrigin": "AWS_KMS",
+                "kms:MultiRegion": "false", "kms:CallerAccount": ACCOUNT, "aws:ResourceTag/team": "blue"}  # fmt: skip
+
+    assert {key: (value,) for key, value in expected.items()}.items() <= dict(context).items()
+    made = desk.questions(desk.caller("admin"), "kms", "CreateKey", KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")[0]
+    assert (made.resource, made.context["kms:KeySpec"]) == ("*", ("RSA_2048",))
+
+
+# --- grants ------------------------------------------------------------------------------------------------------
+
+NOBODY = f"arn:aws:iam::{ACCOUNT}:user/nobody"
+
+
+def grant(key: str, operations: list[str], grantee: str = NOBODY, retiring: str = "", **constraints: object) -> str:
+    """Gives the id of a new grant of the key."""
+    backend = kms_backends[ACCOUNT][REGION]
+    return backend.create_grant(key.rpartition("/")[2], grantee, operations, "", constraints, retiring)[0]
+
+
+def test_a_grant_allows_its_operations(desk: Desk) -> None:
+    """Those, to its grantee, on its key, and until it is revoked."""
+    key = new_key()
+    grant_id = grant(key, ["Encrypt", "DescribeKey"])
+    nobody = desk.caller("nobody")
+
+    assert desk.allows(nobody, "kms", "Encrypt", KeyId=key)
+    assert desk.allows(nobody, "kms", "DescribeKey", KeyId=key)
+    assert not desk.allows(nobody, "kms", "Decrypt", KeyId=key)
+    assert not desk.allows(nobody, "kms", "Encrypt", KeyId=new_key())
+    assert not desk.allows(desk.caller("context"), "kms", "Encrypt", KeyId=key)
+    kms_backends[ACCOUNT][REGION].revoke_grant(key.rpartition("/")[2], grant_id)
+    assert not desk.allows(nobody, "kms", "Encrypt", KeyId=key)
+
+
+def test_a_grants_constraints_are_about_the_encryption_context(desk: Desk) -> None:
+    """A subset lets more pairs be there, the other none; operations without a context are free of it."""
+    pair, more = {"app": "blue"}, {"app": "blue", "x": "y"}
+    subset, equals = new_key(), new_key()
+    grant(subset, ["Encrypt", "DescribeKey"], EncryptionContextSubset=pair)
+    grant(equals, ["Encrypt"], EncryptionContextEquals=pair)
+    nobody = desk.caller("nobody")
+
+    for key, context, is_allowed in (
+        (subset, pair, True), (subset, more, True), (subset, {"app": "red"}, False), (subset, {}, False),
+        (equals, pair, True), (equals, more, False), (equals, {}, False),
+    ):  # fmt: skip
+        assert desk.allows(nobody, "kms", "Encrypt", KeyId=key, EncryptionContext=context) is is_allowed
+    assert desk.allows(nobody, "kms", "DescribeKey", KeyId=subset)
+
+
+def test_who_may_retire_a_grant_may_do_no_more(desk: Desk) -> None:
+    """By its token or by its key."""
+    key = new_key()
+    grant(key, ["Encrypt"], grantee=f"arn:aws:iam::{ACCOUNT}:user/user", retiring=NOBODY)
+    token = next(iter(kms_backends[ACCOUNT][REGION].keys[key.rpartition("/")[2]].grants.values())).token
+    nobody = desk.caller("nobody")
+
+    assert desk.allows(nobody, "kms", "RetireGrant", GrantToken=token)
+    assert not desk.allows(desk.caller("context"), "kms", "RetireGrant", GrantToken=token)
+    assert not desk.allows(nobody, "kms", "RevokeGrant", KeyId=key, GrantId="x")
+
+
+def test_a_grant_denies_nobody(desk: Desk) -> None:
+    """One for a service, or for somebody who is gone, neither allows nor spoils the key's policy."""
+    key = new_key()
+    for grantee in ("s3.amazonaws.com", "*", "nonsense"):
+        grant(key, ["Encrypt"], grantee=grantee)
+
+    assert desk.allows(desk.caller("admin"), "kms", "Encrypt", KeyId=key)
+    assert not desk.allows(desk.caller("nobody"), "kms", "Encrypt", KeyId=key)

@@ -1,0 +1,276 @@
+"""Every other service: what AWS's lists and the names of parameters say that an operation is about."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import zipfile
+
+import pytest
+from moto.awslambda.models import lambda_backends
+from moto.ecr.models import ecr_backends
+from moto.events.models import events_backends
+from moto.logs.models import logs_backends
+
+from tests.questions import REGION, Desk
+from tests.sandboxes import ACCOUNT, OTHER
+from tests.unit.sandbox.conftest import LabFactory
+
+HERE = f"{REGION}:{ACCOUNT}"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/Runner"
+SEED = f"""
+accounts:
+  "{ACCOUNT}":
+    users:
+      nobody: {{}}
+      keeper:
+        policies:
+        - {{Version: "2012-10-17", Statement: {{Effect: Allow, Action: "logs:*", Resource: "*",
+           Condition: {{StringEquals: {{"aws:ResourceTag/team": "blue"}}}}}}}}
+      passer:
+        policies:
+        - {{Version: "2012-10-17", Statement: [
+            {{Effect: Allow, Action: ["lambda:*", "states:*"], Resource: "*"}},
+            {{Effect: Allow, Action: "iam:PassRole", Resource: "{ROLE}",
+              Condition: {{StringEquals: {{"iam:PassedToService": "lambda.amazonaws.com"}}}}}}]}}
+      starter:
+        policies:
+        - {{Version: "2012-10-17", Statement: {{Effect: Allow, Action: "ec2:*",
+           Resource: "arn:aws:ec2:{HERE}:instance/i-0123"}}}}
+    roles:
+      Runner:
+        trust: {{Version: "2012-10-17", Statement: {{Effect: Allow, Principal: {{Service: lambda.amazonaws.com}},
+                 Action: "sts:AssumeRole"}}}}
+  "{OTHER}":
+    users: {{stranger: {{}}}}
+"""
+
+
+@pytest.fixture
+def desk(make_lab: LabFactory) -> Desk:
+    """Two accounts."""
+    return Desk(make_lab(SEED))
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "parameters", "expected"),
+    [
+        ("lambda", "Invoke", {"FunctionName": "work"}, [f"lambda:InvokeFunction arn:aws:lambda:{HERE}:function:work"]),
+        ("lambda", "Invoke", {"FunctionName": "work", "Qualifier": "live"},
+         [f"lambda:InvokeFunction arn:aws:lambda:{HERE}:function:work:live"]),
+        ("lambda", "GetFunction", {"FunctionName": f"{ACCOUNT}:function:work"},
+         [f"lambda:GetFunction arn:aws:lambda:{HERE}:function:work"]),
+        ("lambda", "GetFunction", {"FunctionName": f"arn:aws:lambda:{HERE}:function:work:7"},
+         [f"lambda:GetFunction arn:aws:lambda:{HERE}:function:work:7"]),
+        ("lambda", "GetLayerVersion", {"LayerName": "tools", "VersionNumber": 3},
+         [f"lambda:GetLayerVersion arn:aws:lambda:{HERE}:layer:tools:3"]),
+        ("lambda", "ListFunctions", {}, ["lambda:ListFunctions *"]),
+        ("logs", "CreateLogGroup", {"logGroupName": "/app/x"},
+         [f"logs:CreateLogGroup arn:aws:logs:{HERE}:log-group:/app/x:log-stream:"]),
+        ("logs", "PutLogEvents", {"logGroupName": "/app/x", "logStreamName": "s"},
+         [f"logs:PutLogEvents arn:aws:logs:{HERE}:log-group:/app/x:log-stream:s"]),
+        ("logs", "DescribeLogGroups", {}, [f"logs:DescribeLogGroups arn:aws:logs:{HERE}:log-group::log-stream:"]),
+        ("events", "PutRule", {"Name": "nightly"}, [f"events:PutRule arn:aws:events:{HERE}:rule/nightly"]),
+        ("events", "PutRule", {"Name": "nightly", "EventBusName": "default"},
+         [f"events:PutRule arn:aws:events:{HERE}:rule/nightly"]),
+        ("events", "PutRule", {"Name": "nightly", "EventBusName": "mine"},
+         [f"events:PutRule arn:aws:events:{HERE}:rule/mine/nightly"]),
+        ("events", "PutTargets", {"Rule": "nightly", "Targets": []},
+         [f"events:PutTargets arn:aws:events:{HERE}:rule/nightly"]),
+        ("events", "PutEvents", {"Entries": [{}, {"EventBusName": "mine"}]},
+         [f"events:PutEvents arn:aws:events:{HERE}:event-bus/{bus}" for bus in ("default", "mine")]),
+        ("ecr", "PutImage", {"repositoryName": "team/app"},
+         [f"ecr:PutImage arn:aws:ecr:{HERE}:repository/team/app"]),
+        ("ecr", "GetAuthorizationToken", {}, ["ecr:GetAuthorizationToken *"]),
+        ("stepfunctions", "CreateStateMachine", {"name": "flow"},
+         [f"states:CreateStateMachine arn:aws:states:{HERE}:stateMachine:flow"]),
+        ("stepfunctions", "StartExecution", {"stateMachineArn": f"arn:aws:states:{HERE}:stateMachine:flow"},
+         [f"states:StartExecution arn:aws:states:{HERE}:stateMachine:flow"]),
+        ("ec2", "TerminateInstances", {"InstanceIds": ["i-1", "i-2"]},
+         [f"ec2:TerminateInstances arn:aws:ec2:{HERE}:instance/i-{number}" for number in (1, 2)]),
+        ("ec2", "DescribeInstances", {"InstanceIds": ["i-1"]}, ["ec2:DescribeInstances *"]),
+        ("ec2", "AttachVolume", {"InstanceId": "i-1", "VolumeId": "vol-1", "Device": "/dev/sdf"},
+         [f"ec2:AttachVolume arn:aws:ec2:{HERE}:instance/i-1", f"ec2:AttachVolume arn:aws:ec2:{HERE}:volume/vol-1"]),
+        ("ec2", "CreateVpc", {"CidrBlock": "10.0.0.0/16"}, [f"ec2:CreateVpc arn:aws:ec2:{HERE}:vpc/*"]),
+        ("kinesis", "PutRecord", {"StreamName": "clicks"}, [f"kinesis:PutRecord arn:aws:kinesis:{HERE}:stream/clicks"]),
+        ("rds", "StopDBCluster", {"DBClusterIdentifier": "main"},
+         [f"rds:StopDBCluster arn:aws:rds:{HERE}:cluster:main"]),
+        ("cloudwatch", "DeleteAlarms", {"AlarmNames": ["a", "b"]},
+         [f"cloudwatch:DeleteAlarms arn:aws:cloudwatch:{HERE}:alarm:{name}" for name in "ab"]),
+        ("eks", "DescribeCluster", {"name": "main"}, [f"eks:DescribeCluster arn:aws:eks:{HERE}:cluster/main"]),
+        ("apigateway", "GetRestApi", {"restApiId": "abc"},
+         [f"apigateway:GET arn:aws:apigateway:{REGION}::/restapis/abc"]),
+        ("route53", "ListResourceRecordSets", {"HostedZoneId": "Z1"},
+         ["route53:ListResourceRecordSets arn:aws:route53:::hostedzone/Z1"]),
+        ("s3control", "PutPublicAccessBlock", {"AccountId": ACCOUNT}, ["s3:PutAccountPublicAccessBlock *"]),
+        ("sagemaker-runtime", "InvokeEndpoint", {"EndpointName": "guess"},
+         [f"sagemaker:InvokeEndpoint arn:aws:sagemaker:{HERE}:endpoint/guess"]),
+        ("budgets", "DescribeBudgets", {"AccountId": ACCOUNT}, ["budgets:DescribeBudgets *"]),
+    ],
+)  # fmt: skip
+def test_an_operation_is_about_what_its_parameters_name(
+    desk: Desk, service: str, operation: str, parameters: dict[str, object], expected: list[str]
+) -> None:
+    """In the forms of AWS's Service Authorization Reference."""
+    asked = desk.asked(desk.caller("admin"), service, operation, **parameters)
+
+    assert [f"{action} {resource}" for action, resource in asked] == expected
+
+
+def test_what_nothing_names_only_a_policy_for_everything_allows(desk: Desk) -> None:
+    """As an operation that AWS's pages don't list."""
+    assert desk.allows(desk.caller("admin"), "ec2", "DescribeInstances")
+    assert not desk.allows(desk.caller("starter"), "ec2", "DescribeInstances")
+    assert desk.allows(desk.caller("starter"), "ec2", "StartInstances", InstanceIds=["i-0123"])
+    assert not desk.allows(desk.caller("starter"), "ec2", "StartInstances", InstanceIds=["i-0123", "i-4567"])
+
+
+# --- whose -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "name"),
+    [
+        ("lambda", "GetFunction", "FunctionName"), ("stepfunctions", "DescribeStateMachine", "stateMachineArn"),
+        ("kinesis", "DescribeStream", "StreamARN"), ("logs", "GetLogRecord", "logRecordPointer"),
+    ],
+)  # fmt: skip
+def test_another_accounts_arn_is_another_accounts_thing(desk: Desk, service: str, operation: str, name: str) -> None:
+    """Whether AWS has the parameter for a resource or not."""
+    arns = {
+        "lambda": "arn:aws:lambda:{}:function:work", "stepfunctions": "arn:aws:states:{}:stateMachine:flow",
+        "kinesis": "arn:aws:kinesis:{}:stream/clicks", "logs": "arn:aws:logs:{}:log-group:x",
+    }  # fmt: skip
+    arn = arns[service].format(HERE)
+
+    assert desk.allows(desk.caller("admin"), service, operation, **{name: arn})
+    assert not desk.allows(desk.caller("admin", OTHER), service, operation, **{name: arn})
+
+
+def test_an_arn_of_another_region_needs_everything(desk: Desk) -> None:
+    """It is done where it was asked, so the ARN's own permission is not enough."""
+    arn = f"arn:aws:states:eu-west-1:{ACCOUNT}:stateMachine:flow"
+
+    assert ("states:DescribeStateMachine", "*") in desk.asked(
+        desk.caller("admin"), "stepfunctions", "DescribeStateMachine", stateMachineArn=arn
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["a:function:other", "arn:aws:lambda:x", f"arn:aws:lambda:{HERE}:function:a:function:b"]
+)
+def test_a_function_that_could_be_read_in_two_ways_is_about_everything(desk: Desk, text: str) -> None:
+    """moto takes the last part."""
+    asked = desk.asked(desk.caller("nobody"), "lambda", "GetFunction", FunctionName=text)
+
+    assert asked == [("lambda:GetFunction", "*")]
+
+
+def put_function(statement: dict[str, object]) -> None:
+    """A function `work` whose policy has one statement."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("main.py", "")
+    function = lambda_backends[ACCOUNT][REGION].create_function({
+        "FunctionName": "work", "Runtime": "python3.11", "Role": ROLE, "Handler": "main.run",
+        "Code": {"ZipFile": base64.b64encode(packed.getvalue()).decode()},
+    })  # fmt: skip
+    function.policy.statements.append(statement)
+
+
+def test_a_functions_policy_lets_another_account(desk: Desk) -> None:
+    """Where its own policies let it too."""
+    function = f"arn:aws:lambda:{HERE}:function:work"
+    put_function({"Sid": "s", "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{OTHER}:root"},
+                  "Action": "lambda:InvokeFunction", "Resource": function})  # fmt: skip
+
+    assert desk.allows(desk.caller("admin", OTHER), "lambda", "Invoke", FunctionName=function)
+    assert not desk.allows(desk.caller("stranger", OTHER), "lambda", "Invoke", FunctionName=function)
+    assert not desk.allows(desk.caller("admin", OTHER), "lambda", "DeleteFunction", FunctionName=function)
+    assert not desk.allows(desk.caller("admin", OTHER), "lambda", "Invoke", FunctionName=f"{function}:live")
+
+
+def test_a_repositorys_and_a_buss_policy_let_another_account(desk: Desk) -> None:
+    """The registry is named by its account, the bus by its ARN."""
+    statement = {"Sid": "s", "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{OTHER}:root"}}
+    repository = ecr_backends[ACCOUNT][REGION].create_repository("app", ACCOUNT, {}, {}, "MUTABLE", [])
+    repository.policy = json.dumps(
+        {"Version": "2012-10-17", "Statement": [{**statement, "Action": "ecr:BatchGetImage"}]}
+    )
+    bus = f"arn:aws:events:{HERE}:event-bus/default"
+    events_backends[ACCOUNT][REGION].event_buses["default"].add_policy(
+        {"Statement": [{**statement, "Action": "events:PutEvents", "Resource": bus}]}
+    )
+
+    for name, is_allowed in (("admin", True), ("stranger", False)):
+        caller = desk.caller(name, OTHER)
+        image = {"repositoryName": "app", "registryId": ACCOUNT, "imageIds": []}
+        assert desk.allows(caller, "ecr", "BatchGetImage", **image) is is_allowed
+        assert not desk.allows(caller, "ecr", "PutImage", **image)
+        assert desk.allows(caller, "events", "PutEvents", Entries=[{"EventBusName": bus}]) is is_allowed
+
+
+# --- conditions and what else is needed --------------------------------------------------------------------------
+
+
+def test_tags_of_what_moto_can_list_are_condition_keys(desk: Desk) -> None:
+    """`aws:ResourceTag`, as they are now."""
+    logs_backends[ACCOUNT][REGION].create_log_group("blue", {"team": "blue"})
+    logs_backends[ACCOUNT][REGION].create_log_group("red", {"team": "red"})
+    keeper = desk.caller("keeper")
+
+    for name, is_allowed in (("blue", True), ("red", False), ("none", False)):
+        arn = f"arn:aws:logs:{HERE}:log-group:{name}"
+        assert desk.allows(keeper, "logs", "DeleteLogGroup", logGroupName=name) is is_allowed
+        assert desk.allows(keeper, "logs", "ListTagsForResource", resourceArn=arn) is is_allowed
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "parameters"),
+    [
+        ("lambda", "CreateFunction", {"FunctionName": "work", "Tags": {"team": "blue"}}),
+        ("kinesis", "CreateStream", {"StreamName": "clicks", "Tags": {"team": "blue"}}),
+        ("stepfunctions", "CreateStateMachine", {"name": "flow", "tags": [{"key": "team", "value": "blue"}]}),
+        ("rds", "CreateDBInstance", {"DBInstanceIdentifier": "x", "Tags": [{"Key": "team", "Value": "blue"}]}),
+        ("ec2", "CreateVpc",
+         {"TagSpecifications": [{"ResourceType": "vpc", "Tags": [{"Key": "team", "Value": "blue"}]}]}),
+    ],
+)  # fmt: skip
+def test_tags_are_found_in_every_form(
+    desk: Desk, service: str, operation: str, parameters: dict[str, object]
+) -> None:
+    """A map, lists of pairs in any case, EC2's specifications."""
+    context = desk.questions(desk.caller("admin"), service, operation, **parameters)[0].context
+
+    assert context["aws:RequestTag/team"] == ("blue",)
+    assert context["aws:TagKeys"] == ("team",)
+
+
+def test_parameters_with_a_condition_keys_name_are_its_value(desk: Desk) -> None:
+    """Only keys that AWS lists with the action."""
+    given = {"FunctionName": "work", "AuthType": "NONE", "FunctionUrlAuthType": "NONE"}
+    context = desk.questions(desk.caller("admin"), "lambda", "AddPermission", **given)[0].context
+
+    assert context["lambda:FunctionUrlAuthType"] == ("NONE",)
+    assert "lambda:AuthType" not in context
+
+
+def test_a_role_that_is_handed_over_must_be_passed(desk: Desk) -> None:
+    """`iam:PassRole` on the role, to that service."""
+    passer = desk.caller("passer")
+
+    assert desk.allows(passer, "lambda", "CreateFunction", FunctionName="work", Role=ROLE)
+    assert desk.refused(passer, "lambda", "CreateFunction", FunctionName="work", Role=f"{ROLE}Other") == "iam:PassRole"
+    assert desk.refused(passer, "stepfunctions", "CreateStateMachine", name="flow", roleArn=ROLE) == "iam:PassRole"
+    assert desk.allows(passer, "lambda", "GetFunction", FunctionName="work")
+
+
+def test_a_role_is_found_deep_inside(desk: Desk) -> None:
+    """As in the targets of a rule."""
+    asked = desk.asked(desk.caller("admin"), "events", "PutTargets", Rule="nightly",
+                       Targets=[{"Id": "1", "Arn": "arn:aws:sqs:us-east-1:1:q", "RoleArn": ROLE}])  # fmt: skip
+
+    assert asked[1:] == [("iam:PassRole", ROLE)]
+    theirs = ROLE.replace(ACCOUNT, OTHER)
+    assert not desk.allows(desk.caller("admin"), "lambda", "CreateFunction", FunctionName="work", Role=theirs)

@@ -1,0 +1,71 @@
+"""A resource policy is checked when it is written, and only for who may write it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from dsops.errors import SandboxRefusal
+from tests.questions import REGION, Desk
+from tests.sandboxes import ACCOUNT
+from tests.unit.sandbox.conftest import LabFactory
+
+SEED = f'accounts: {{"{ACCOUNT}": {{users: {{nobody: {{}}}}}}}}'
+GOOD = json.dumps({"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "*", "Resource": "*"}
+]})  # fmt: skip
+TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/games"
+TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:news"
+QUEUE = f"http://127.0.0.1:4566/{ACCOUNT}/jobs"
+WRITES = [
+    ("s3", "PutBucketPolicy", {"Bucket": "shelf", "Policy": "%s"}, "MalformedPolicy"),
+    ("sqs", "SetQueueAttributes", {"QueueUrl": QUEUE, "Attributes": {"Policy": "%s"}}, "InvalidAttributeValue"),
+    ("sqs", "CreateQueue", {"QueueName": "jobs", "Attributes": {"Policy": "%s"}}, "InvalidAttributeValue"),
+    ("sns", "SetTopicAttributes", {"TopicArn": TOPIC, "AttributeName": "Policy", "AttributeValue": "%s"},
+     "InvalidParameter"),
+    ("kms", "CreateKey", {"Policy": "%s"}, "MalformedPolicyDocumentException"),
+    ("dynamodb", "PutResourcePolicy", {"ResourceArn": TABLE, "Policy": "%s"}, "ValidationException"),
+    ("ecr", "SetRepositoryPolicy", {"repositoryName": "app", "policyText": "%s"}, "InvalidParameterException"),
+]  # fmt: skip
+BAD = ["{", "[]", '{"Statement": []}', GOOD.replace("Allow", "Permit"), GOOD.replace('"Principal"', '"Principle"')]
+
+
+@pytest.fixture
+def desk(make_lab: LabFactory) -> Desk:
+    """An account."""
+    return Desk(make_lab(SEED))
+
+
+def filled(parameters: Mapping[str, object], policy: str) -> dict[str, object]:
+    """The parameters with the policy in its place."""
+    return {
+        name: filled(value, policy) if isinstance(value, dict) else policy if value == "%s" else value
+        for name, value in parameters.items()
+    }
+
+
+@pytest.mark.parametrize(("service", "operation", "parameters", "code"), WRITES)
+def test_a_text_that_is_no_policy_is_not_written(
+    desk: Desk, service: str, operation: str, parameters: dict[str, object], code: str
+) -> None:
+    """Under each service's own code; a good one passes. Who may not write it hears only that."""
+    for policy in BAD:
+        with pytest.raises(SandboxRefusal) as caught:
+            desk.allows(desk.caller("admin"), service, operation, **filled(parameters, policy))
+        assert caught.value.aws is not None
+        assert caught.value.aws.code == code
+        assert desk.refused(desk.caller("nobody"), service, operation, **filled(parameters, policy))
+    assert desk.allows(desk.caller("admin"), service, operation, **filled(parameters, GOOD))
+
+
+def test_other_attributes_are_no_policies(desk: Desk) -> None:
+    """And a queue's policy is taken away by an empty one."""
+    admin = desk.caller("admin")
+
+    assert desk.allows(
+        admin, "sns", "SetTopicAttributes", TopicArn=TOPIC, AttributeName="DisplayName", AttributeValue="{"
+    )
+    assert desk.allows(admin, "sqs", "SetQueueAttributes", QueueUrl=QUEUE, Attributes={"DelaySeconds": "5"})
+    assert desk.allows(admin, "sqs", "SetQueueAttributes", QueueUrl=QUEUE, Attributes={"Policy": ""})
