@@ -111,14 +111,17 @@ class IdentityProvider:
         self, element: Element, *, method: SignatureMethod = SignatureMethod.RSA_SHA256,
         digest: DigestAlgorithm = DigestAlgorithm.SHA256,
         c14n: CanonicalizationMethod = CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0,
+        is_of_whole_document: bool = False,
     ) -> Element:  # fmt: skip
         """The response or assertion with a signature of it right after its Issuer."""
         copy = etree.fromstring(etree.tostring(element))
+        # signxml names the whole document when it finds no id.
+        named, where = (None, "none") if is_of_whole_document else (f"#{element.get('ID')}", "ID")
         name = f"{{{NAMESPACES['ds']}}}Signature"
         copy.insert(1, etree.SubElement(copy, name, Id="placeholder", nsmap={"ds": NAMESPACES["ds"]}))
         signer = Sha1Signer if "SHA1" in f"{method.name}{digest.name}" else XMLSigner
         return signer(signature_algorithm=method, digest_algorithm=digest, c14n_algorithm=c14n).sign(
-            copy, key=self._key, cert=[self._certificate], reference_uri=f"#{element.get('ID')}", id_attribute="ID"
+            copy, key=self._key, cert=[self._certificate], reference_uri=named, id_attribute=where
         )
 
 
