@@ -12,7 +12,11 @@ from dsops.errors import ConfigError, VariableInvalid
 from dsops.startup import NamedTuple, pattern
 
 # The service's name in host names -> its id in AWS_ENDPOINT_URL_<ID>.
-_SERVICE_IDS = {"sts": "STS", "secretsmanager": "SECRETS_MANAGER", "ssm": "SSM", "iam": "IAM"}
+_SERVICE_IDS = {
+    "sts": "STS", "secretsmanager": "SECRETS_MANAGER", "ssm": "SSM", "iam": "IAM", "organizations": "ORGANIZATIONS",
+}  # fmt: skip
+_OF_A_PARTITION = ("iam", "organizations")
+"""Services with one address for all regions of a partition."""
 
 GLOBAL_REGION = "aws-global"
 """The pseudo-region of https://sts.amazonaws.com, which is signed for us-east-1."""
@@ -180,7 +184,7 @@ def resolve_endpoint(
     fips: bool = False,
     dual_stack: bool = False,
 ) -> Endpoint:
-    """The address of `sts`, `secretsmanager`, `ssm` or `iam` for a region.
+    """The address of `sts`, `secretsmanager`, `ssm`, `iam` or `organizations` for a region.
 
     In this order: `endpoint_url`, AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL (the two variables unless
     AWS_IGNORE_CONFIGURED_ENDPOINT_URLS), the region's own host. FIPS and dual stack are also on where
@@ -208,7 +212,7 @@ def resolve_endpoint(
     fips = fips or _is_on(environ, "AWS_USE_FIPS_ENDPOINT")
     dual_stack = dual_stack or _is_on(environ, "AWS_USE_DUALSTACK_ENDPOINT")
     host, signing_region = _regional_host(service, region, fips=fips, dual_stack=dual_stack)
-    short = "iam" if service == "iam" else f"{service}.{region}"
+    short = service if service in _OF_A_PARTITION else f"{service}.{region}"
     return Endpoint(f"https://{host}", service, region, signing_region, short)
 
 
@@ -232,6 +236,8 @@ def _regional_host(service: str, region: str, *, fips: bool, dual_stack: bool) -
     if service == "iam":
         row = _IAM[partition.name]
         return row[2 * fips + dual_stack], row[4]
+    if service == "organizations":
+        region = partition.global_region
     if region == GLOBAL_REGION:
         if service != "sts" or fips or dual_stack:
             raise ConfigError(
@@ -242,10 +248,15 @@ def _regional_host(service: str, region: str, *, fips: bool, dual_stack: bool) -
     prefix, suffix = service, partition.dns_suffix
     if dual_stack and _has_dual_stack_name(service, partition, fips=fips):
         suffix = partition.dual_stack_suffix
-    # In GovCloud the plain names of STS and SSM are the FIPS ones.
-    if fips and not (partition.name == "aws-us-gov" and service != "secretsmanager" and not dual_stack):
+    if fips and not _is_plain_name_fips(service, partition, dual_stack=dual_stack):
         prefix += "-fips"
     return f"{prefix}.{region}.{suffix}", region
+
+
+def _is_plain_name_fips(service: str, partition: Partition, *, dual_stack: bool) -> bool:
+    """Whether the plain name is the FIPS one, as those of STS, SSM and Organizations in GovCloud are."""
+    is_one = service == "organizations" or (service != "secretsmanager" and not dual_stack)
+    return partition.name == "aws-us-gov" and is_one
 
 
 def _has_dual_stack_name(service: str, partition: Partition, *, fips: bool) -> bool:

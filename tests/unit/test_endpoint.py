@@ -12,7 +12,7 @@ from botocore.loaders import Loader
 from dsops.endpoint import Address, is_aws_host, is_loopback, parse_address, resolve_endpoint
 from dsops.errors import ConfigError
 
-SERVICES = ("sts", "secretsmanager", "ssm", "iam")
+SERVICES = ("sts", "secretsmanager", "ssm", "iam", "organizations")
 LOADER = Loader()
 PARTITION_DATA: dict[str, Any] = LOADER.load_data("partitions")
 REGIONS = [
@@ -71,6 +71,7 @@ def test_an_endpoint_of_the_store_wins_over_every_variable() -> None:
         ("secretsmanager", "AWS_ENDPOINT_URL_SECRETS_MANAGER"),
         ("ssm", "AWS_ENDPOINT_URL_SSM"),
         ("iam", "AWS_ENDPOINT_URL_IAM"),
+        ("organizations", "AWS_ENDPOINT_URL_ORGANIZATIONS"),
     ],
 )
 def test_a_services_own_variable_wins_over_the_general_one(service: str, variable: str) -> None:

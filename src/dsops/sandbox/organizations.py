@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from dsops.iam.control import has_resource_control
 from dsops.sandbox.backends import PolicyText
 
 if TYPE_CHECKING:
@@ -28,20 +29,6 @@ ROOT_FEATURES: tuple[RootFeature, ...] = ("RootCredentialsManagement", "RootSess
 PolicyType = Literal["SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"]
 Levels = tuple[tuple[PolicyText, ...], ...]
 """Root, organizational units, account; each has to allow."""
-
-RCP_SERVICES = frozenset(
-    {"aoss", "appconfig", "appstream", "autoscaling", "autoscaling-plans", "budgets", "clouddirectory",
-     "cloudfront", "cloudsearch", "cloudtrail-data", "codeartifact", "codebuild", "codecommit", "codepipeline",
-     "cognito-identity", "cognito-idp", "comprehend", "comprehendmedical", "compute-optimizer",
-     "cost-optimization-hub", "dax", "dsql", "dynamodb", "ecr", "ecr-public", "events", "firehose", "fis",
-     "fms", "gamelift", "health", "inspector-scan", "kendra", "kinesisvideo", "kms", "logs", "memorydb",
-     "networkmonitor", "notifications", "opensearch", "pca-connector-ad", "personalize", "polly", "pricing",
-     "resource-groups", "rolesanywhere", "s3", "secretsmanager", "servicediscovery", "signin", "sqs", "sts",
-     "support", "swf", "textract", "timestream-influxdb", "transcribe", "transfer", "translate", "wafv2",
-     "workspaces", "xray"}
-)  # fmt: skip
-"""The prefixes of the actions that resource control policies apply to."""
-_NO_RCP = frozenset({"kms:retiregrant"})
 
 
 class Membership(NamedTuple):
@@ -81,8 +68,7 @@ class Organizations:
 
     def resource_control(self, account: str, action: str) -> Levels:
         """The RCPs that bind an account's resources when this is done to them."""
-        lower = action.lower()
-        if lower.partition(":")[0] not in RCP_SERVICES or lower in _NO_RCP:
+        if not has_resource_control(action):
             return ()
         return _levels(account, "RESOURCE_CONTROL_POLICY")
 

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Final
 
 from dsops.arn import parse_arn
+from dsops.iam.control import has_resource_control
 from dsops.iam.evaluate import Policies
 from dsops.iam.policy import Policy, parse_policy
 from dsops.iam.simulate.case import Asked, Place
@@ -43,7 +44,9 @@ def compile_policies(found: PolicySet, asked: Asked) -> Policies:
         session=tuple(found.get("session", ())),
         resource=_only(found, "trust") or _only(found, "resource"),
         service_control=tuple(levels),
-        resource_control=tuple((always, *level) for level in found.get("rcp", ())),
+        resource_control=tuple((always, *level) for level in found.get("rcp", ()))
+        if has_resource_control(asked.action)
+        else (),
         must_resource_allow=is_kms_key(asked.resource),
     )
 

@@ -96,6 +96,14 @@ class TestAnswer:
         assert outcome(question, found).verdict == "explicit-deny"
         assert outcome(question._replace(context={"aws:PrincipalOrgID": ("o-1",)}), found).verdict == "allow"
 
+    def test_resource_control_policies_have_no_say_in_services_without_them(self) -> None:
+        """IAM is one."""
+        denies = policy("rcp", deny("*", Principal="*"))
+        found = {**given(identity=identity(allow()), trust=None), "rcp": ((denies,),)}
+
+        assert outcome(asked("iam:GetRole", ROLE), found).verdict == "allow"
+        assert outcome(asked("secretsmanager:GetSecretValue", SECRET), found).verdict == "explicit-deny"
+
     def test_service_control_policies_do_not_bind_who_has_no_account(self) -> None:
         """A service, or a workflow that is not signed in yet."""
         scp = policy("scp", allow("s3:*"))
