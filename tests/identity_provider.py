@@ -115,13 +115,16 @@ class IdentityProvider:
     ) -> Element:  # fmt: skip
         """The response or assertion with a signature of it right after its Issuer."""
         copy = etree.fromstring(etree.tostring(element))
-        # signxml names the whole document when it finds no id.
-        named, where = (None, "none") if is_of_whole_document else (f"#{element.get('ID')}", "ID")
+        named: str | None = f"#{element.get('ID')}"
+        if is_of_whole_document:
+            # signxml names the whole document when there is no id.
+            del copy.attrib["ID"]
+            named = None
         name = f"{{{NAMESPACES['ds']}}}Signature"
         copy.insert(1, etree.SubElement(copy, name, Id="placeholder", nsmap={"ds": NAMESPACES["ds"]}))
         signer = Sha1Signer if "SHA1" in f"{method.name}{digest.name}" else XMLSigner
         return signer(signature_algorithm=method, digest_algorithm=digest, c14n_algorithm=c14n).sign(
-            copy, key=self._key, cert=[self._certificate], reference_uri=named, id_attribute=where
+            copy, key=self._key, cert=[self._certificate], reference_uri=named, id_attribute="ID"
         )
 
 
