@@ -103,7 +103,7 @@ def _open(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0.1", po
     elif config_file:
         seed = _seed_from(config_file, runtime)
     seed = seed._replace(throttle={**seed.throttle, **_rates(arguments.text("--throttle"))})
-    return open_server(seed, host=host, port=port, kept_events=arguments.integer("--events") or 1)
+    return open_server(seed, host=host, port=port, kept_events=arguments.integer("--events") or 0)
 
 
 def _rates(text: str) -> dict[str, float]:

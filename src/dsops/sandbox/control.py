@@ -170,10 +170,9 @@ class Control:
     def _events(self, query: Parameters) -> HttpAnswer:
         """As a file of CloudTrail's; `next` is what `after` wants, to get only what came since."""
         events = self._sandbox.events
-        after = query.get("after", "")
-        number = int(after) if after.isascii() and after.isdigit() and len(after) < 19 else 0
-        records = list(events.records(number, query.get("account", "")))
-        return _answer(200, {"Records": _last(records, query), "next": events.added})
+        after, last = _number(query.get("after", "")), _number(query.get("last", ""))
+        records = list(events.records(after, query.get("account", ""), last))
+        return _answer(200, {"Records": records, "next": events.added})
 
     def _decisions(self, query: Parameters) -> HttpAnswer:
         kept = _last(list(self._sandbox.judge.decisions), query)
@@ -273,8 +272,12 @@ def _moment(text: object) -> float:
 
 
 def _last(items: list[T], query: Parameters) -> list[T]:
-    wanted = query.get("last", "")
-    return items[-int(wanted) :] if wanted.isascii() and wanted.isdigit() and int(wanted) else items
+    return items[-_number(query.get("last", "")) :]
+
+
+def _number(text: str) -> int:
+    """A whole number from a query; 0 for everything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
 def _answer(status: int, content: object) -> HttpAnswer:

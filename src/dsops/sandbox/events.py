@@ -49,11 +49,15 @@ _PRINCIPAL_TYPES = {
 }  # fmt: skip
 
 
+_MOST = 2**31
+"""More than any machine holds; a deque takes no number of any size."""
+
+
 class Events:
     """The last calls, oldest first."""
 
     def __init__(self, kept: int) -> None:
-        self._records: deque[bytes] = deque(maxlen=kept)
+        self._records: deque[bytes] = deque(maxlen=min(kept, _MOST))
         self.added = 0
         """How many records there have been, those that are gone included."""
 
@@ -98,15 +102,23 @@ class Events:
         stranger = {"type": "AWSAccount", "principalId": caller.user_id, "accountId": caller.account}
         self._keep(record | {"userIdentity": stranger}, role.account)
 
-    def records(self, after: int = 0, account: str = "") -> Iterator[dict[str, Any]]:
-        """CloudTrail's records, oldest first: those after that many of `added`, in one account's trail or in all."""
+    def records(self, after: int = 0, account: str = "", last: int = 0) -> Iterator[dict[str, Any]]:
+        """CloudTrail's records, oldest first: those after that many of `added`, in one account's trail or in all.
+
+        With `last` only so many of them, the newest; what is older is not even unpacked.
+        """
         kept = list(self._records)
         gone = self.added - len(kept)
         # More than there were: whoever asks has seen another sandbox on this port.
-        for text in islice(kept, max(0, after - gone) if after <= self.added else 0, None):
+        start = max(0, after - gone) if after <= self.added else 0
+        found: list[dict[str, Any]] = []
+        for text in islice(reversed(kept), max(0, len(kept) - start)):
             record: dict[str, Any] = marshal.loads(text)  # noqa: S302 - our own, of this process
             if not account or record["recipientAccountId"] == account:
-                yield record | {"eventID": _id(f"{record['requestID']} {record['recipientAccountId']}")}
+                found.append(record | {"eventID": _id(f"{record['requestID']} {record['recipientAccountId']}")})
+                if len(found) == last:
+                    break
+        return reversed(found)
 
     def _keep(self, record: Mapping[str, object], recipient: str) -> None:
         self._records.append(marshal.dumps({**record, "recipientAccountId": recipient}))

@@ -9,6 +9,7 @@ from dsops.sandbox.control import Control
 from dsops.sandbox.events import HIDDEN, Events
 from dsops.sandbox.sessions import MAX_TOKEN
 from tests.sandboxes import ACCOUNT, OTHER, PEER, Lab, Person
+from tests.unit.sandbox.conftest import LabFactory
 from tests.unit.sandbox.test_control import ask
 
 JUMP = f"arn:aws:iam::{ACCOUNT}:role/team/Jump"
@@ -233,3 +234,51 @@ def test_one_accounts_trail_can_be_asked_for(lab: Lab) -> None:
     _, told = ask(Control(lab.sandbox), f"events?account={OTHER}")
 
     assert [record["recipientAccountId"] for record in told["Records"]] == [OTHER]
+
+
+def test_the_last_ones_are_the_newest_of_that_trail(lab: Lab) -> None:
+    """`last` counts those of the account that was asked for; no number is all of them."""
+    jump = lab.user("alice").assume(JUMP)
+    for _ in range(3):
+        jump.assume(TARGET, ExternalId=EXTERNAL_ID)
+        lab.user("alice").call("sts", "GetCallerIdentity")
+    control = Control(lab.sandbox)
+    everything = ask(control, "events")[1]["Records"]
+    theirs = [record for record in everything if record["recipientAccountId"] == OTHER]
+
+    assert len(theirs) == 3
+    assert ask(control, f"events?account={OTHER}&last=2")[1]["Records"] == theirs[-2:]
+    assert ask(control, "events?last=4")[1]["Records"] == everything[-4:]
+    assert ask(control, "events?last=1&after=3")[1]["Records"] == everything[-1:]
+    for number in ("", "0", "x", "-1", "9" * 30):
+        assert ask(control, f"events?last={number}")[1]["Records"] == everything
+
+
+def test_none_or_any_number_can_be_kept(lab: Lab) -> None:
+    """`--events 0`, and more than there will ever be."""
+    for kept, expected in ((0, 0), (10**30, 2)):
+        lab.sandbox.events = Events(kept)
+        for _ in range(2):
+            lab.user("alice").call("sts", "GetCallerIdentity")
+        assert len(records(lab)) == expected
+        assert lab.sandbox.events.added == 2
+
+
+def test_a_container_that_gets_credentials_is_recorded(make_lab: LabFactory) -> None:
+    """The service's own call of AssumeRole, and a refused one too."""
+    statement = '{Effect: Allow, Principal: {Service: %s}, Action: "sts:AssumeRole"}'
+    trust = f'{{Version: "2012-10-17", Statement: {statement}}}'
+    task, other = trust % "ecs-tasks.amazonaws.com", trust % "ec2.amazonaws.com"
+    lab = make_lab(f'accounts: {{"{ACCOUNT}": {{roles: {{Task: {{trust: {task}}}, Other: {{trust: {other}}}}}}}}}')
+    control = Control(lab.sandbox)
+    token = {"authorization": control.container_token}
+    given = ask(control, "container-credentials/Task", headers=token)[1]
+    ask(control, "container-credentials/Other", headers=token)
+    granted, denied = records(lab)
+
+    assert granted["userIdentity"] == {"type": "AWSService", "invokedBy": "ecs-tasks.amazonaws.com"}
+    assert granted["recipientAccountId"] == ACCOUNT
+    assert granted["responseElements"]["credentials"]["accessKeyId"] == given["AccessKeyId"]
+    assert given["SecretAccessKey"] not in json.dumps(granted)
+    assert denied["errorCode"] == "AccessDenied"
+    assert denied["requestParameters"]["roleArn"] == f"arn:aws:iam::{ACCOUNT}:role/Other"
