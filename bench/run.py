@@ -97,6 +97,7 @@ def environment(home: Path, address: str) -> dict[str, str]:
         "AWS_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": address,
         "AWS_EC2_METADATA_DISABLED": "true",
+        "DSOPS_AGENT": "off",
     }
 
 

@@ -75,6 +75,8 @@ def home(monkeypatch: pytest.MonkeyPatch, _homes: Path) -> Path:
     folder.mkdir()
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("USERPROFILE", str(folder))
+    # Work is done in the test's own process; tests of the agent start their own.
+    monkeypatch.setenv("DSOPS_AGENT", "off")
     # Without it botocore asks 169.254.169.254 for an instance's credentials, and waits.
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     return folder

@@ -26,6 +26,8 @@ def main() -> int:
     with open_server(read_seed_file(seed)) as server:
         print(f"a local AWS with two accounts listens on {server.url} ({seed})\n")
         environment = client_environment(os.environ, identity_variables(server, "alice"))
+        # A demo leaves nothing behind, no agent either.
+        environment["DSOPS_AGENT"] = "off"
         dsops = os.path.join(os.path.dirname(sys.executable), "dsops")
         print(f"$ dsops exec --config {config} --env production -- sh -c '{COMMAND}'", flush=True)
         words = [dsops, "exec", "--config", config, "--env", "production", "--", "sh", "-c", COMMAND]

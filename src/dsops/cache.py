@@ -28,6 +28,18 @@ class Obtained(NamedTuple):
     is_cached: bool
 
 
+class Held(NamedTuple):
+    """A session that the cache has, for people."""
+
+    credentials: Credentials
+    store: str
+    """The store that it was last obtained for; "" for base credentials."""
+    hop: int
+    """1 where the base credentials signed its issue, 0 for themselves."""
+    uses: int
+    """How often it was handed out."""
+
+
 class Need(NamedTuple):
     """How much life credentials must have left for what is planned with them."""
 
@@ -102,6 +114,16 @@ class CredentialCache:
         self.memory = Memory(now)
         self._now = now
         self._held: dict[str, Credentials] = {}
+        self._uses: dict[str, tuple[str, int, int]] = {}
+
+    def held(self) -> list[Held]:
+        """Every session that may still sign a call, in the order in which they were issued."""
+        now = self._now()
+        return [
+            Held(held, *self._uses.get(fingerprint, ("", 0, 0)))
+            for fingerprint, held in list(self._held.items())
+            if held.is_usable(now)
+        ]
 
     def peek(self, fingerprint: str) -> Credentials | None:
         """The session held, if it may still sign a call."""
@@ -111,27 +133,41 @@ class CredentialCache:
     def evict(self, fingerprint: str, credentials: Credentials) -> None:
         """Forgets these credentials, which AWS refused; newer ones under the same fingerprint stay."""
         if self._held.get(fingerprint) is credentials:
-            self._held.pop(fingerprint, None)
+            self._drop(fingerprint)
 
     def clear(self) -> None:
         """Forgets every session."""
-        self._held.clear()
+        for fingerprint in list(self._held):
+            self._drop(fingerprint)
 
-    async def obtain(self, fingerprint: str, issue: Callable[[bool], Work[Credentials]], need: Need = SIGN) -> Obtained:
+    async def obtain(
+        self,
+        fingerprint: str,
+        issue: Callable[[bool], Work[Credentials]],
+        need: Need = SIGN,
+        *,
+        store: str = "",
+        hop: int = 0,
+    ) -> Obtained:
         """A session that meets the need; `issue` is called when none is held that does.
 
+        `store` and `hop` say for people whose it is.
         `issue(may_ask)` gives new credentials; with `may_ask` False it must not ask a person, because a
         session that still works is at hand, and serves when renewal fails. Raises what `issue` raises, or
         TooLittleTimeLeft.
         """
         held = self.peek(fingerprint)
         if held is not None and need.is_met(held, self._now()):
-            return Obtained(held, is_cached=True)
-        await self.memory.gates.enter(fingerprint)
-        try:
-            return await self._renew(fingerprint, issue, need)
-        finally:
-            self.memory.gates.leave(fingerprint)
+            obtained = Obtained(held, is_cached=True)
+        else:
+            await self.memory.gates.enter(fingerprint)
+            try:
+                obtained = await self._renew(fingerprint, issue, need)
+            finally:
+                self.memory.gates.leave(fingerprint)
+        if fingerprint in self._held:
+            self._uses[fingerprint] = (store, hop, self._uses.get(fingerprint, ("", 0, 0))[2] + 1)
+        return obtained
 
     async def _renew(self, fingerprint: str, issue: Callable[[bool], Work[Credentials]], need: Need) -> Obtained:
         held = self.peek(fingerprint)
@@ -151,8 +187,12 @@ class CredentialCache:
     def _keep(self, fingerprint: str, issued: Credentials) -> None:
         now = self._now()
         for key in [key for key, held in list(self._held.items()) if not held.is_usable(now)]:
-            self._held.pop(key, None)
+            self._drop(key)
         self._held[fingerprint] = issued
+
+    def _drop(self, fingerprint: str) -> None:
+        self._held.pop(fingerprint, None)
+        self._uses.pop(fingerprint, None)
 
 
 def _check_life(issued: Credentials, need: Need, now: datetime) -> None:

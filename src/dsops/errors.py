@@ -252,6 +252,12 @@ class SandboxUnavailable(ConfigError):
     code = "sandbox.unavailable"
 
 
+class AgentUnavailable(ConfigError):
+    """The agent can't be started here, or not a second time; commands do without it, only `dsops agent` needs it."""
+
+    code = "agent.unavailable"
+
+
 class ExtraMissing(ConfigError):
     """This command needs an optional part of dsops that is not installed."""
 

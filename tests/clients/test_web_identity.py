@@ -97,7 +97,7 @@ def test_the_aws_cli_takes_a_token_minted_by_dsops(server: Server, tmp_path: Pat
         "AWS_ENDPOINT_URL": server.url, "AWS_DEFAULT_REGION": "us-east-1", "AWS_ROLE_ARN": ROLE,
         "AWS_WEB_IDENTITY_TOKEN_FILE": "token", "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true",
-        "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(tmp_path),
+        "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(tmp_path), "DSOPS_AGENT": "off",
     }  # fmt: skip
     script = f"""
     set -e

@@ -227,6 +227,7 @@ def _environ(home: Path) -> dict[str, str]:
         "TERM": "dumb",
         "USER": "ada",
         "AWS_EC2_METADATA_DISABLED": "true",
+        "DSOPS_AGENT": "off",
     }
 
 

@@ -217,6 +217,7 @@ class World:
         watch.write_text("")
         variables = {
             "PATH": os.environ["PATH"],
+            "DSOPS_AGENT": "off",
             "HOME": str(self._home),
             "TMPDIR": str(self.folder),
             "AWS_ENDPOINT_URL": self.server.url,

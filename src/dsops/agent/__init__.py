@@ -1,1 +1,1 @@
-"""The pipeline kept going: credentials that are renewed while a command works with them."""
+"""Sessions kept warm: in memory behind a socket, and renewed while a command works with them; nothing on disk."""

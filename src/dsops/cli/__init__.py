@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, Entry] = {
     "schema": Entry("dsops.cli.schema", "print the JSON Schema of dsops.yaml, for editors"),
     "doctor": Entry("dsops.cli.doctor", "try everything that an environment needs, and say what is broken"),
     "policy": Entry("dsops.cli.policy", "say what is wrong with IAM policies, and what they allow"),
+    "agent": Entry("dsops.cli.agent", "keep sessions in memory, for the next run"),
     "completion": Entry("dsops.cli.completion", "print a completion script for a shell"),
     "sandbox": Entry("dsops.cli.sandbox", "run a local AWS that says no as AWS does"),
     "complete": Entry("dsops.cli.complete", ""),
@@ -68,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Who reads our answer has had enough.
         return BROKEN_PIPE
     except DsopsError as error:
-        return _fail(error, words, 0)
+        return fail(error, words, 0)
 
 
 def load(name: str) -> Command | Group:
@@ -142,12 +143,12 @@ def _run(name: str, words: list[str]) -> int:
         report(DONE)
         if isinstance(error, KeyboardInterrupt):
             return INTERRUPTED
-        return _fail(error, words, failure_code)
+        return fail(error, words, failure_code)
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 - a bug's own traceback would print what it holds
         report(DONE)
-        return _fail(_as_bug(error), words, failure_code)
+        return fail(as_bug(error), words, failure_code)
     return code
 
 
@@ -174,7 +175,7 @@ def _print_version() -> int:
     return 0
 
 
-def _fail(error: DsopsError, words: Sequence[str], failure_code: int) -> int:
+def fail(error: DsopsError, words: Sequence[str], failure_code: int) -> int:
     """Says on stderr what went wrong, and gives the exit code."""
     from dsops.cli import output
 
@@ -191,7 +192,7 @@ def _fail(error: DsopsError, words: Sequence[str], failure_code: int) -> int:
     return exit_code
 
 
-def _as_bug(error: Exception) -> DsopsError:
+def as_bug(error: Exception) -> DsopsError:
     """What a user is told of an error that should not be; not its own message, which may hold a value."""
     from traceback import extract_tb
 

@@ -76,6 +76,10 @@ class Arguments:
         self.command = command
         """The words after `--`: a program and its arguments; () for commands that take none."""
 
+    def has(self, flag: str) -> bool:
+        """Whether the command takes that flag."""
+        return flag in self._values
+
     def text(self, flag: str) -> str:
         """The flag's value or default; "" when there is neither."""
         return self._values[flag]

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dsops.aws.client import make_client
-from dsops.cache import CredentialCache
 from dsops.cli.command import CONFIG, NO_AGENT, Arguments, Command, Flag, Operand
 from dsops.cli.output import Json, answer_bytes, answer_json
-from dsops.cli.project import carry_out, load_config, plan_one_store
+from dsops.cli.project import issue, load_config, plan_one_store
 from dsops.cli.world import DONE
 from dsops.credentials import Credentials
 from dsops.errors import UsageError
 from dsops.plan import Plan
 from dsops.render import renderer
-from dsops.resolve import issue_credentials
 from dsops.runtime import Runtime
 from dsops.secret import Secret
 from dsops.stores import StoreTypes
@@ -28,7 +25,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     name = arguments.operand("STORE")
     plan = plan_one_store(load_config(arguments, runtime), name, runtime)
     require_session(plan, name)
-    credentials = issue(plan, name, runtime, min_ttl_seconds=arguments.seconds("--min-ttl"))
+    credentials = issue(plan, name, arguments, runtime)
     runtime.report(DONE)
     if arguments.text("--format") == "env":
         answer_bytes(renderer("shell")(_variables(credentials)))
@@ -37,13 +34,6 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     else:
         answer_json({"store": name, **_value(credentials)})
     return 0
-
-
-def issue(plan: Plan, name: str, runtime: Runtime, *, min_ttl_seconds: float | None = None) -> Credentials:
-    """The session of that store."""
-    client, cache = make_client(runtime), CredentialCache(runtime.now)
-    work = issue_credentials(plan, name, runtime, client, cache, min_ttl_seconds=min_ttl_seconds)
-    return carry_out(work, runtime)
 
 
 def require_session(plan: Plan, name: str) -> None:

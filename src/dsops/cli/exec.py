@@ -38,7 +38,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     else:
         plan = plan_environment(config, arguments, runtime)
         _find_early(arguments, plan, runtime)
-        secrets = fetch(plan, runtime, min_ttl_seconds=arguments.seconds("--min-ttl"))
+        secrets = fetch(plan, arguments, runtime)
     child = child_environment(
         runtime.environ,
         secrets,

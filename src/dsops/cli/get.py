@@ -19,8 +19,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     name = arguments.operand("VARIABLE")
     config = load_config(arguments, runtime)
     environment = environment_name(config, arguments)
-    plan = plan_environment(_only(config, environment, name), arguments, runtime)
-    value = fetch(plan, runtime).get(name)
+    plan = plan_environment(only(config, environment, name), arguments, runtime)
+    value = fetch(plan, arguments, runtime, name).get(name)
     variable = plan.variables[0]
     if value is None:
         raise SecretNotFound(
@@ -37,7 +37,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     return 0
 
 
-def _only(config: Config, environment_name: str, variable_name: str) -> Config:
+def only(config: Config, environment_name: str, variable_name: str) -> Config:
     """The configuration as if the environment had that one variable: nothing else is planned, let alone fetched."""
     environment = config.environments.get(environment_name)
     if environment is None:

@@ -6,14 +6,16 @@ import os
 from collections.abc import Iterable, Mapping
 
 from dsops import tasks
+from dsops.agent.client import is_wanted
 from dsops.aws.client import make_client
 from dsops.cache import CredentialCache
 from dsops.cli.command import ENVIRONMENT, Arguments
 from dsops.config import load
+from dsops.credentials import Credentials
 from dsops.errors import EnvironmentUnknown, ValueUnusable
 from dsops.model import Config
 from dsops.plan import Ambient, Plan, make_plan, plan_store
-from dsops.resolve import resolve
+from dsops.resolve import issue_credentials, resolve
 from dsops.resolve.identity import ambient_of
 from dsops.runtime import Runtime
 from dsops.secret import Secret
@@ -106,10 +108,39 @@ def base_identity(runtime: Runtime) -> Ambient:
     return ambient_of(runtime.environ, _PROCESS_KEY)("")
 
 
-def fetch(plan: Plan, runtime: Runtime, *, min_ttl_seconds: float | None = None) -> Mapping[str, Secret]:
-    """The value of every variable of the plan; all the work is done in this process."""
+def fetch(plan: Plan, arguments: Arguments, runtime: Runtime, variable: str = "") -> Mapping[str, Secret]:
+    """The value of every variable of the plan; `variable` is its only one, where it has no others.
+
+    The agent finds them, where there may be one: then it makes the same plan once more. Else it is done here.
+    """
+    if _may_use_agent(arguments, runtime):
+        from dsops.cli import agent_client
+
+        found = agent_client.secrets(arguments, runtime, plan.environment, variable)
+        if found is not None:
+            return found
     client, cache = make_client(runtime), CredentialCache(runtime.now)
+    min_ttl_seconds = arguments.seconds("--min-ttl") if arguments.has("--min-ttl") else None
     return carry_out(resolve(plan, runtime, client, cache, min_ttl_seconds=min_ttl_seconds), runtime)
+
+
+def issue(plan: Plan, name: str, arguments: Arguments, runtime: Runtime) -> Credentials:
+    """The session of that store, of the agent's where there may be one."""
+    if _may_use_agent(arguments, runtime):
+        from dsops.cli import agent_client
+
+        found = agent_client.credentials(arguments, runtime, name)
+        if found is not None:
+            return found
+    client, cache = make_client(runtime), CredentialCache(runtime.now)
+    min_ttl_seconds = arguments.seconds("--min-ttl") if arguments.has("--min-ttl") else None
+    work = issue_credentials(plan, name, runtime, client, cache, min_ttl_seconds=min_ttl_seconds)
+    return carry_out(work, runtime)
+
+
+def _may_use_agent(arguments: Arguments, runtime: Runtime) -> bool:
+    # The agent is asked in the name of this process: an environment that somebody made up stays in here.
+    return runtime.environ is os.environ and not arguments.switch("--no-agent") and is_wanted(runtime.environ)
 
 
 def tell_place(error: ValueUnusable, plan: Plan) -> None:

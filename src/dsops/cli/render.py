@@ -21,7 +21,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     render = renderer(format_name)
     config = load_config(arguments, runtime)
     plan = plan_environment(config, arguments, runtime)
-    values = fetch(plan, runtime)
+    values = fetch(plan, arguments, runtime)
     try:
         text = render(values)
     except ValueUnusable as error:

@@ -6,9 +6,9 @@ from dsops.aws.ambient import load_ambient
 from dsops.aws.client import make_client
 from dsops.aws.sts import Identity, get_caller_identity
 from dsops.cli.command import CONFIG, NO_AGENT, Arguments, Command, Operand
-from dsops.cli.credentials import expiration_text, issue, require_session
+from dsops.cli.credentials import expiration_text, require_session
 from dsops.cli.output import answer, answer_json, clean
-from dsops.cli.project import base_identity, carry_out, load_config, plan_one_store
+from dsops.cli.project import base_identity, carry_out, issue, load_config, plan_one_store
 from dsops.cli.world import DONE
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
@@ -25,7 +25,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if name:
         plan = plan_one_store(load_config(arguments, runtime), name, runtime)
         require_session(plan, name)
-        credentials, source = issue(plan, name, runtime), f"store {name}"
+        credentials, source = issue(plan, name, arguments, runtime), f"store {name}"
         endpoint = session_endpoint(plan, name, runtime)
     else:
         credentials, source = load_base(runtime)

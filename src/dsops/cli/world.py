@@ -21,19 +21,21 @@ def real_runtime(arguments: Arguments) -> Runtime:
         folder = os.getcwd()
     except OSError as error:
         raise UsageError("the working folder is gone", hint="change into another one") from error
-    report = _reporter(is_verbose=arguments.switch("--verbose"))
+    report = reporter(is_verbose=arguments.switch("--verbose"))
     return Runtime(
         environ=os.environ,
         now=utc_now,
-        ask=_asker(report),
+        ask=asker(report),
         report=report,
-        random=_random,
+        random=random_fraction,
         folder=folder,
         timestamp=utc_now().strftime("%Y%m%dT%H%M%SZ"),
     )
 
 
-def _asker(report: Callable[[Event], None]) -> Callable[[str], Secret | None]:
+def asker(report: Callable[[Event], None]) -> Callable[[str], Secret | None]:
+    """Asks the person at this process's terminal; takes a transient line away first."""
+
     def ask(question: str) -> Secret | None:
         from dsops.cli import prompt
 
@@ -43,17 +45,24 @@ def _asker(report: Callable[[Event], None]) -> Callable[[str], Secret | None]:
     return ask
 
 
-def _random() -> float:
+def random_fraction() -> float:
+    """A number in [0, 1)."""
     # `random` costs a cold run 3 ms of imports, and jitter is all that is wanted.
     return int.from_bytes(os.urandom(6), "big") / 2**48
 
 
-def _reporter(*, is_verbose: bool) -> Callable[[Event], None]:
-    if is_verbose or (sys.stderr is not None and sys.stderr.isatty()):
+def reporter(*, is_verbose: bool) -> Callable[[Event], None]:
+    """Shows events on this process's stderr, where somebody watches."""
+    if is_verbose or is_terminal():
         from dsops.cli.progress import Progress
 
         return Progress(is_kept=is_verbose).report
     return ignore
+
+
+def is_terminal() -> bool:
+    """Whether stderr is a terminal."""
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def ignore(_event: Event) -> None:

@@ -59,7 +59,7 @@ class Sessions:
         async def issue(may_ask: bool) -> Credentials:  # noqa: FBT001 (the cache's own call)
             return await self._issue(step, may_ask=may_ask)
 
-        return await self._share(step.fingerprint, issue)
+        return await self._share(step.fingerprint, issue, step.name, self.hop(step))
 
     async def below(self, step: Step) -> Obtained:
         """The credentials that sign a step's calls: another step's session, or the base ones of its profile."""
@@ -116,13 +116,18 @@ class Sessions:
         """1 for a step that the base credentials sign, 2 for the next one."""
         return 1 + (self.hop(self._plan.steps[step.credentials_from]) if step.credentials_from else 0)
 
-    async def _share(self, fingerprint: Fingerprint, issue: Callable[[bool], Work[Credentials]]) -> Obtained:
+    async def _share(
+        self, fingerprint: Fingerprint, issue: Callable[[bool], Work[Credentials]], store: str = "", hop: int = 0
+    ) -> Obtained:
         if fingerprint not in self._obtained:
-            self._obtained[fingerprint] = Once(lambda: self._obtain(fingerprint, issue))
+            self._obtained[fingerprint] = Once(lambda: self._obtain(fingerprint, issue, store, hop))
         return await self._obtained[fingerprint].get()
 
-    async def _obtain(self, fingerprint: Fingerprint, issue: Callable[[bool], Work[Credentials]]) -> Obtained:
-        obtained = await self._cache.obtain(fingerprint, issue, self._needs.get(fingerprint, SIGN))
+    async def _obtain(
+        self, fingerprint: Fingerprint, issue: Callable[[bool], Work[Credentials]], store: str, hop: int
+    ) -> Obtained:
+        need = self._needs.get(fingerprint, SIGN)
+        obtained = await self._cache.obtain(fingerprint, issue, need, store=store, hop=hop)
         if obtained.is_cached:
             held = obtained.credentials
             self._report("credentials.held", session=held.arn, key=held.masked_key_id, expires=_instant(held))

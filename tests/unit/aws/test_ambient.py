@@ -112,6 +112,7 @@ class World:
         self.environ = {
             "HOME": str(home),
             "PATH": os.environ["PATH"],
+            "DSOPS_AGENT": "off",
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_REGION": "eu-west-1",
         }

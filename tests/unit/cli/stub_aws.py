@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from tests.stubs.aws import STS_NAMESPACE, assume_role_answer, json_answer, json_error, parameters_of, sts_error
 from tests.stubs.server import Answer, Seen, StubServer
@@ -116,6 +118,7 @@ class Dsops:
         (folder / "dsops.yaml").write_text(CONFIG)
         self.environ = {
             "PATH": os.environ["PATH"],
+            "DSOPS_AGENT": "off",
             "HOME": os.environ["HOME"],
             "AWS_ACCESS_KEY_ID": "AKIAEXAMPLEEXAMPLE01",
             "AWS_SECRET_ACCESS_KEY": "hush-base-key",
@@ -126,7 +129,7 @@ class Dsops:
 
     def command(self, *words: str) -> list[str]:
         """The command line that starts it."""
-        return [sys.executable, "-c", "import sys; from dsops.cli import main; sys.exit(main())", *words]
+        return [sys.executable, "-c", "import sys; from dsops.__main__ import main; sys.exit(main())", *words]
 
     def run(self, *words: str, **environ: str) -> subprocess.CompletedProcess[bytes]:
         """Runs it to its end, without a terminal."""
@@ -136,6 +139,41 @@ class Dsops:
             env={**self.environ, **environ},
             capture_output=True,
             check=False,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+        )
+
+
+class Agent(Dsops):
+    """The same with an agent of its own, which is started on demand and ends with the block."""
+
+    def __init__(self, folder: Path, aws: StubAws | None = None) -> None:
+        super().__init__(folder, aws)
+        # A socket's address must be short, and pytest's folders are not.
+        self.sockets = tempfile.mkdtemp(prefix="dsops-")
+        self.environ["XDG_RUNTIME_DIR"] = self.sockets
+        del self.environ["DSOPS_AGENT"]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.run("agent", "stop")
+        shutil.rmtree(self.sockets)
+
+    def status(self) -> dict[str, Any]:
+        """What `dsops agent status` says."""
+        answer: dict[str, Any] = json.loads(self.run("agent", "status", "--json").stdout)
+        return answer
+
+    def start(self, *words: str, **environ: str) -> subprocess.Popen[bytes]:
+        """Starts it, without a terminal."""
+        return subprocess.Popen(
+            self.command(*words),
+            cwd=self.folder,
+            env={**self.environ, **environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             start_new_session=True,
             stdin=subprocess.DEVNULL,
         )

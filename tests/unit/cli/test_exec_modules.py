@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.unit.cli.stub_aws import Dsops, StubAws
+from tests.unit.cli.stub_aws import Agent, Dsops, StubAws
 
 PROGRAM = """
 import os, sys
@@ -15,12 +15,13 @@ def execve(*_):
     os.write(1, "\\n".join(sorted(set(sys.modules) - before)).encode())
     os._exit(0)
 os.execve = execve
-from dsops.cli import main
-sys.exit(main(sys.argv[1:]))
+from dsops.__main__ import main
+sys.exit(main())
 """
 
 OURS = """
-dsops dsops.arn dsops.aws dsops.aws.ambient dsops.aws.answer dsops.aws.client dsops.aws.network dsops.aws.refusal
+dsops dsops.__main__ dsops.agent dsops.agent.client dsops.arn dsops.aws dsops.aws.ambient dsops.aws.answer
+dsops.aws.client dsops.aws.network dsops.aws.refusal
 dsops.aws.secretsmanager dsops.aws.sts dsops.aws.transport dsops.aws.wire dsops.cache dsops.cli dsops.cli.command
 dsops.cli.exec dsops.cli.project dsops.cli.world dsops.config dsops.config.allow dsops.config.environments
 dsops.config.files dsops.config.find dsops.config.problems dsops.config.references dsops.config.sections
@@ -78,3 +79,12 @@ def test_a_run_without_aws_imports_no_transport(tmp_path: Path) -> None:
     modules = imported(Dsops(tmp_path), "exec", "--env", "plain", "--", "true")
     assert modules & {"pycurl", "pyexpat", "dsops.aws.sts", "dsops.stores.aws_sts"} == set()
     assert "dsops.process" in modules
+
+
+def test_a_warm_run_imports_next_to_nothing(tmp_path: Path) -> None:
+    """Two modules of dsops, and of the standard library only what is linked into the interpreter."""
+    with StubAws() as aws, Agent(tmp_path, aws) as dsops:
+        dsops.run("exec", "--env", "production", "--", "true")
+        modules = imported(dsops, "exec", "--env", "production", "--", "true")
+        assert aws.calls == ["AssumeRole", "GetSecretValue", "GetSecretValue"]
+    assert modules == {"dsops", "dsops.__main__", "dsops.agent", "dsops.agent.client", "_socket"}

@@ -16,7 +16,7 @@ def test_whatever_the_environment_holds_a_shell_runs_nothing_of_it(tmp_path: Pat
     odd = {"AWS_PROFILE": "mine", "AWS_;touch ran;": "x", "AWS_$(touch ran)": "x", "AWS_`touch ran`": "x"}
     words = [sys.executable, "-c", "import sys; from dsops.cli import main; sys.exit(main())", "sandbox", "env"]
     with open_server(Seed()) as server:
-        environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **odd}
+        environ = {"PATH": os.environ["PATH"], "DSOPS_AGENT": "off", "HOME": str(tmp_path), **odd}
         answer = subprocess.run(
             [*words, "--port", str(server.port)], env=environ, cwd=tmp_path, capture_output=True, text=True, check=True
         ).stdout

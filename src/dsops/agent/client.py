@@ -1,0 +1,312 @@
+"""The warm path: hands a command line to the agent, and becomes the command with the environment that comes back.
+
+This file is all that a warm `dsops exec` loads besides `os`, `sys`, `_socket` and `_signal`, which a starting Python
+has anyway or links in: every further module would be a part of every run. Whatever is not plain is left to `dsops.cli`.
+"""
+
+import _signal  # type: ignore[import-not-found]
+import _socket
+import os
+import sys
+
+from dsops import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Person = Callable[[int, bytes], bytes | None]
+
+REQUEST, HELLO, NOTE, EVENT, ASK, TYPED, NOBODY, RESULT, FAILED, DECLINED = b"RHNEQTUXFD"
+"""Kinds of frames. From the client: a request, what a person typed, that nobody did. From the agent: it was heard;
+a text for stderr, an event, a question to a person; and one of the three that end a request: the result, an error (see
+`failure`), or that the client has to do the work itself."""
+
+LONGEST = 1 << 23
+"""Bytes of one frame: an environment has at most 6 MiB on Linux (three quarters of the stack's limit)."""
+
+_HEARD_SECONDS = 5.0
+"""How long an agent may take to say that it heard: one that is stopped, or the kernel's queue of it, says nothing."""
+
+AGAIN = b"again"
+"""With DECLINED: this agent is of another dsops or just ending, and the next one will do it."""
+
+_TRIES = 3
+_PLAIN = ("--keep-existing", "--pristine")
+_PLAIN_WITH_VALUE = ("--config", "--env", "--min-ttl")
+_OFF = ("off", "0", "no", "false")
+
+
+# --- frames -------------------------------------------------------------------------------------------------
+
+
+def pack(fields: "list[bytes]") -> bytes:
+    """Texts as one: each behind its length in four bytes."""
+    return b"".join([part for field in fields for part in (len(field).to_bytes(4, "big"), field)])
+
+
+def unpack(data: bytes) -> "list[bytes]":
+    """The texts again. Raises ValueError for what `pack` can't have made."""
+    fields, position = [], 0
+    while position < len(data):
+        end = position + 4 + int.from_bytes(data[position : position + 4], "big")
+        if end > len(data) or position + 4 > len(data):
+            raise ValueError("a frame ends within a field")
+        fields.append(data[position + 4 : end])
+        position = end
+    return fields
+
+
+def send(connection: "_socket.socket", kind: int, data: bytes = b"") -> None:
+    """Puts a frame on the wire: its kind, its length, its data."""
+    connection.sendall(bytes((kind,)) + len(data).to_bytes(4, "big") + data)
+
+
+def receive(connection: "_socket.socket") -> "tuple[int, bytes] | None":
+    """The next frame; None at the end. Raises OSError, ValueError for one that is too long."""
+    head = _read(connection, 5)
+    if head is None:
+        return None
+    length = int.from_bytes(head[1:], "big")
+    if length > LONGEST:
+        raise ValueError("a frame is too long")
+    data = _read(connection, length)
+    return None if data is None else (head[0], data)
+
+
+def _read(connection: "_socket.socket", length: int) -> "bytes | None":
+    parts = []
+    while length:
+        part = connection.recv(min(length, 1 << 18))
+        if not part:
+            return None
+        parts.append(part)
+        length -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+# --- where the agent is -------------------------------------------------------------------------------------
+
+
+def stamp() -> bytes:
+    """Which dsops this is: an agent of another one, or of the same before it was installed anew, must not answer."""
+    changed = os.stat(__file__).st_mtime_ns
+    return f"{__version__} {sys.hexversion:x} {changed}".encode()
+
+
+def is_wanted(environ: "Mapping[str, str]") -> bool:
+    """Whether work may go through an agent here: not in CI, not where it is switched off, not on Windows."""
+    return (
+        sys.platform != "win32"
+        and not environ.get("CI")
+        and environ.get("DSOPS_AGENT", "").lower() not in _OFF
+        and environ.get("DSOPS_NO_AGENT", "") in ("", "0")
+    )
+
+
+def folder_of(environ: "Mapping[str, str]") -> str:
+    """The folder of the sockets, which may not exist yet."""
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
+    if runtime.startswith("/") and len(os.fsencode(runtime)) < 60:
+        return runtime.rstrip("/") + "/dsops"
+    return f"/tmp/dsops-{os.geteuid()}"  # noqa: S108 - it counts only where it is ours and closed to others
+
+
+def is_safe(folder: str) -> bool:
+    """Whether the folder is one of this user's own, that nobody else can enter, and no link."""
+    try:
+        status = os.lstat(folder)
+    except OSError:
+        return False
+    return status.st_mode & 0o170077 == 0o040000 and status.st_uid == os.geteuid()
+
+
+def address_in(folder: str) -> str:
+    """The socket of this Python, this dsops and these namespaces: in others the same names mean other things."""
+    parts = [sys.prefix, os.path.dirname(__file__)]
+    for name in ("mnt", "net", "pid", "user"):
+        try:
+            parts.append(os.readlink(f"/proc/self/ns/{name}"))
+        except OSError:
+            parts.append("")
+    # FNV-1a. Nobody attacks it: whoever can choose what goes in can choose which agent is asked as well.
+    number = 0xCBF29CE484222325
+    for byte in os.fsencode("\0".join(parts)):
+        number = (number ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return f"{folder}/{number:016x}"
+
+
+def peer_uid(connection: "_socket.socket") -> int:
+    """The user at the other end; -1 where the system can't tell."""
+    if hasattr(_socket, "SO_PEERCRED"):
+        data = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+        return int.from_bytes(data[4:8], sys.byteorder)
+    try:
+        # macOS: `struct xucred` by LOCAL_PEERCRED (1) at SOL_LOCAL (0): version, uid, groups.
+        data = connection.getsockopt(0, 1, 76)
+    except OSError:
+        return -1
+    return int.from_bytes(data[4:8], sys.byteorder)
+
+
+def connect(address: str) -> "_socket.socket | None":
+    """A connection to the agent of this user; None where none listens."""
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        connection.settimeout(_HEARD_SECONDS)
+        connection.connect(address)
+        if peer_uid(connection) == os.geteuid():
+            return connection
+    except OSError:
+        pass
+    connection.close()
+    return None
+
+
+# --- a request ----------------------------------------------------------------------------------------------
+
+
+def is_plain(words: "list[str]") -> bool:
+    """Whether an `exec` with these words, up to `--`, needs nothing but a new environment."""
+    position = 0
+    while position < len(words):
+        name, equals, _ = words[position].partition("=")
+        if name in _PLAIN_WITH_VALUE:
+            position += 1 if equals else 2
+        elif words[position] in _PLAIN:
+            position += 1
+        else:
+            return False
+    return position == len(words)
+
+
+def run(words: "list[str]", person: "Person") -> "bytes | None":
+    """The error of a failed `dsops exec`; a success does not return.
+
+    None where it is nothing for the agent, b"" where there is none that helps: this process has to do the work.
+    `words` are those after `exec`; `person` shows and asks what the agent wants shown or asked.
+    """
+    split = words.index("--")
+    command = words[split + 1 :]
+    if not command or not is_plain(words[:split]):
+        return None
+    program = find(command[0], os.environ.get("PATH", os.defpath))
+    if program is None:
+        return None  # whoever says why needs more than is here
+    answer = ask([b"exec", *(os.fsencode(word) for word in words[:split]), b"--", os.fsencode(command[0])], person,
+                 watches=sys.stderr is not None and os.isatty(2))
+    if answer is None:
+        return b""
+    kind, data = answer
+    if kind == FAILED:
+        return data
+    environment = dict([field.split(b"=", 1) for field in unpack(data)])
+    path = os.fsdecode(environment.get(b"PATH", os.fsencode(os.defpath)))
+    if path != os.environ.get("PATH", os.defpath):
+        program = find(command[0], path)
+    if program is not None:
+        _become(program, command, environment)
+    return None
+
+
+def find(name: str, path: str) -> "str | None":
+    """The file that a shell would run for that name; None where something about it has to be explained."""
+    for folder in [""] if "/" in name else path.split(":"):
+        candidate = name if "/" in name else f"{folder or '.'}/{name}"
+        if os.access(candidate, os.X_OK):
+            return None if os.path.isdir(candidate) else candidate
+        if os.path.lexists(candidate):
+            return None
+    return None
+
+
+def ask(words: "list[bytes]", person: "Person", *, watches: bool, starts: bool = True) -> "tuple[int, bytes] | None":
+    """What the agent answers: RESULT or FAILED, and data; None where there is none, or it can't help.
+
+    An agent that ends before it answers is started once more: it may just have been about to end.
+    """
+    place = folder_of(os.environ)
+    address = address_in(place)
+    try:
+        request = _request(words, watches=watches)
+    except OSError:
+        return None  # the working folder is gone
+    for _ in range(_TRIES if len(request) <= LONGEST else 0):
+        connection = connect(address) if is_safe(place) else None
+        if connection is None and starts:
+            connection = _start(place, address)
+        if connection is None:
+            return None
+        answer = _exchange(connection, request, person)
+        if answer is not None and answer != (DECLINED, AGAIN):
+            return None if answer[0] == DECLINED else answer
+    return None
+
+
+def _request(words: "list[bytes]", *, watches: bool) -> bytes:
+    environment = [name + b"=" + value for name, value in os.environb.items()]
+    head = [stamp(), os.getcwdb(), b"1" if watches else b"", b"%d" % len(words)]
+    return pack([*head, *words, *environment])
+
+
+def _exchange(connection: "_socket.socket", request: bytes, person: "Person") -> "tuple[int, bytes] | None":
+    """The frame that ends the request; None when the agent ended first."""
+    try:
+        send(connection, REQUEST, request)
+        return _listen(connection, person)
+    except (TimeoutError, ValueError):
+        return DECLINED, b""  # it is there, and does not hear or talks nonsense: another one can't take its place
+    except OSError:
+        return None
+    finally:
+        connection.close()
+
+
+def _start(place: str, address: str) -> "_socket.socket | None":
+    from dsops.agent.start import start
+
+    return start(place, address, os.environ.get("DSOPS_AGENT_IDLE", ""))
+
+
+def _listen(connection: "_socket.socket", person: "Person") -> "tuple[int, bytes] | None":
+    """The frame that ends the request; None when the agent ended first."""
+    is_shown = False
+    try:
+        while True:
+            frame = receive(connection)
+            if frame is None or frame[0] in (RESULT, FAILED, DECLINED):
+                return frame
+            kind, data = frame
+            if kind == HELLO:
+                connection.settimeout(None)
+            elif kind == NOTE:
+                _tell(data)
+            else:
+                is_shown = True
+                typed = person(kind, data)
+                if kind == ASK:
+                    send(connection, NOBODY if typed is None else TYPED, typed or b"")
+    finally:
+        if is_shown:
+            person(EVENT, pack([b"done"]))
+
+
+def _tell(text: bytes) -> None:
+    """Puts a text on stderr; one that is closed or full is no reason to fail."""
+    try:  # noqa: SIM105 - contextlib is one more module
+        os.write(2, text)
+    except OSError:
+        pass
+
+
+def _become(program: str, command: "list[str]", environment: "dict[bytes, bytes]") -> None:
+    """Becomes the command; comes back where that failed, and nothing has happened yet."""
+    # Python ignores both from its start, and what is ignored stays so in the new program.
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+    _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
+    try:
+        os.execve(program, command, environment)  # noqa: S606 - no shell is the point
+    except OSError:
+        # A script without `#!`, or one that can't be started: `dsops.process` knows what to do and to say.
+        _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
+        _signal.signal(_signal.SIGXFSZ, _signal.SIG_IGN)

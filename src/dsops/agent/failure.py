@@ -1,0 +1,52 @@
+"""An error of the agent's work, as bytes and back: the client tells it in its own way, as JSON or for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from dsops import errors
+from dsops.errors import AwsAnswer, DsopsError, Failures, Problem, Where
+
+
+def pack_error(error: DsopsError) -> bytes:
+    """The error as bytes; where in the code it was raised is not in them."""
+    return json.dumps(_value(error)).encode()
+
+
+def unpack_error(data: bytes) -> DsopsError:
+    """An error of the same class that says the same. Raises ValueError for what is none."""
+    return _error(json.loads(data))
+
+
+def _value(error: DsopsError) -> Mapping[str, object]:
+    return {
+        "kind": type(error).__name__ if type(error).__module__ == errors.__name__ else "DsopsError",
+        "message": error.message,
+        "why": error.why,
+        "hint": error.hint,
+        "where": error.where,
+        "aws": error.aws,
+        "problems": error.problems,
+        "errors": [_value(each) for each in error.errors] if isinstance(error, Failures) else [],
+    }
+
+
+def _error(value: Mapping[str, Any]) -> DsopsError:  # Any: JSON, made by `_value` of the same dsops
+    kind = getattr(errors, value["kind"], DsopsError)
+    if not (isinstance(kind, type) and issubclass(kind, DsopsError)):
+        raise ValueError(f"there is no error {value['kind']}")  # noqa: TRY004 - the bytes are wrong
+    if issubclass(kind, Failures):
+        return Failures(tuple([_error(each) for each in value["errors"]]))
+    error = kind.__new__(kind)
+    DsopsError.__init__(
+        error,
+        value["message"],
+        why=value["why"],
+        hint=value["hint"],
+        where=Where(*value["where"]) if value["where"] else None,
+        aws=AwsAnswer(*value["aws"]) if value["aws"] else None,
+        problems=tuple([Problem(Where(*where), *texts) for where, *texts in value["problems"]]),
+    )
+    return error

@@ -1,0 +1,159 @@
+"""`dsops agent`: the process that keeps sessions in memory; started by `exec` where there is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Mapping, Sequence
+
+from dsops.agent import client
+from dsops.agent.client import RESULT, unpack
+from dsops.agent.start import listen, locked, make_folder, start
+from dsops.cli.command import Arguments, Command, Flag, Group
+from dsops.cli.output import Json, answer, answer_json, counted, table
+from dsops.cli.whoami import duration_text
+from dsops.errors import AgentUnavailable
+from dsops.runtime import Runtime
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    """Serves in this process: on the socket that its parent bound, or on one of its own."""
+    from dsops.agent.server import Limits, Server
+    from dsops.cli.agent_guard import shut_in
+    from dsops.cli.agent_work import Keeper
+
+    shut_in()
+    descriptor = arguments.integer("--listener")
+    listener = _own_listener(runtime) if descriptor is None else socket.socket(fileno=descriptor)
+    keeper = Keeper(runtime.now)
+    idle_seconds = arguments.seconds("--idle")
+    limits = Limits() if idle_seconds is None else Limits(idle_seconds=idle_seconds)
+    server = Server(listener, keeper.work, limits)
+    keeper.end = server.stop
+    server.run()
+    return 0
+
+
+def _own_listener(runtime: Runtime) -> socket.socket:
+    folder, address = _place(runtime)
+    if not make_folder(folder):
+        raise _no_folder(folder)
+    try:
+        with locked(address):
+            other = client.connect(address)
+            if other is not None:
+                other.close()
+                raise AgentUnavailable("an agent is running already", hint="`dsops agent stop` ends it")
+            return listen(address)
+    except OSError as error:
+        raise AgentUnavailable(f"the agent can't listen on {address}", why=(error.strerror or "").lower()) from error
+
+
+def _place(runtime: Runtime) -> tuple[str, str]:
+    folder = client.folder_of(runtime.environ)
+    return folder, client.address_in(folder)
+
+
+def _no_folder(folder: str) -> AgentUnavailable:
+    return AgentUnavailable(
+        f"the agent's folder {folder} is not safe",
+        why="it has to be a folder of yours that nobody else can enter, and no link",
+        hint=f"look at it with `ls -ld {folder}`, and remove it if nobody needs it",
+    )
+
+
+def _start(arguments: Arguments, runtime: Runtime) -> int:
+    """Starts one unless there is one."""
+    folder, address = _place(runtime)
+    if os.path.lexists(folder) and not client.is_safe(folder):
+        raise _no_folder(folder)
+    connection = start(folder, address, arguments.text("--idle"))
+    if connection is None:
+        raise AgentUnavailable("the agent could not be started", why=f"nothing can listen in {folder}")
+    connection.close()
+    return 0
+
+
+def _stop(_arguments: Arguments, _runtime: Runtime) -> int:
+    """Ends it; none running is as good."""
+    _tell("stop")
+    return 0
+
+
+def _clear(_arguments: Arguments, _runtime: Runtime) -> int:
+    """Has it forget every session."""
+    _tell("clear")
+    return 0
+
+
+def _status(arguments: Arguments, runtime: Runtime) -> int:
+    """Shows what it holds."""
+    fields = _tell("status")
+    if arguments.switch("--json"):
+        sessions = [json.loads(field) for field in fields[1:]]
+        answer_json({
+            "is_running": bool(fields),
+            "pid": int(fields[0]) if fields else None,
+            "socket": _place(runtime)[1],
+            "sessions": sessions,
+        })
+    elif not fields:
+        answer("no agent is running")
+    else:
+        answer(f"agent {fields[0].decode()} holds " + counted(len(fields) - 1, "session"))
+        if len(fields) > 1:
+            answer(table(_HEADINGS, [_row(json.loads(field)) for field in fields[1:]]))
+    return 0
+
+
+_HEADINGS = ("STORE", "HOP", "KEY", "SESSION", "EXPIRES IN", "USES")
+
+
+def _row(session: Mapping[str, Json]) -> Sequence[str]:
+    left = session["seconds_left"]
+    return (
+        str(session["store"] or "(base)"),
+        str(session["hop"] or ""),
+        str(session["key_id"]),
+        str(session["arn"] or ""),
+        duration_text(left) if isinstance(left, int) else "never",
+        str(session["uses"]),
+    )
+
+
+def _tell(operation: str) -> Sequence[bytes]:
+    """What the running agent answers; nothing where none runs."""
+    reply = client.ask([operation.encode()], _nobody, watches=False, starts=False)
+    return unpack(reply[1]) if reply is not None and reply[0] == RESULT else ()
+
+
+def _nobody(_kind: int, _data: bytes) -> None:
+    return None
+
+
+IDLE = Flag(
+    "--idle", "end when nobody has asked for that long (3600)", "seconds", value="SECONDS",
+    own_variable="DSOPS_AGENT_IDLE",
+)  # fmt: skip
+
+COMMAND = Group(
+    help=(
+        "The agent keeps the sessions of stores in memory, so that the next run needs no new ones: as ssh-agent does\n"
+        "with keys. `dsops exec` starts it when it is needed. It writes nothing to disk, and ends after an idle hour."
+    ),
+    commands={
+        "start": Command("Starts the agent, unless it runs.", _start, (IDLE,)),
+        "stop": Command("Ends the agent, and with it every session that it holds.", _stop),
+        "status": Command(
+            "Shows whether the agent runs, and each session that it holds: never a secret part of one.", _status
+        ),
+        "clear": Command("Has the agent forget all sessions; it goes on running.", _clear),
+        "run": Command(
+            "Is the agent, in the foreground: for those who let systemd or launchd start it.",
+            _run,
+            (IDLE, Flag("--listener", "the descriptor of a socket that listens already", "integer", value="NUMBER")),
+        ),
+    },
+)
+"""Sessions in memory."""

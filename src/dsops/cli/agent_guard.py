@@ -1,0 +1,33 @@
+"""What the agent does to itself before it holds anything: no core dump, nobody who looks into it, enough files."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import sys
+from contextlib import suppress
+
+_FILES = 4096
+_PR_SET_DUMPABLE = 4
+
+
+def shut_in() -> None:
+    """Takes from this process what could let others see what it will hold.
+
+    Linux: `PR_SET_DUMPABLE` 0 keeps other processes of the same user from attaching to it (prctl(2), ptrace(2)); root
+    still can. Elsewhere only core dumps are off.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        import ctypes
+
+        if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    os.umask(0o077)
+    gc.set_threshold(10_000, 10, 10)

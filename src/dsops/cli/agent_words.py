@@ -1,0 +1,85 @@
+"""What the command line and its agent say to each other, besides the command lines of users."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from dsops.cache import Held
+from dsops.cli.command import CONFIG, ENVIRONMENT, Arguments, Command, Flag, Operand
+from dsops.credentials import Credentials
+from dsops.runtime import Runtime
+from dsops.secret import Secret
+
+NEEDS_OWN_PROCESS = (
+    "DSOPS_CREDENTIALS", "DSOPS_DEBUG", "DSOPS_MASK", "DSOPS_SERVE", "DSOPS_TIMEOUT", "DSOPS_TRANSPORT",
+    "DSOPS_VERBOSE",
+)  # fmt: skip
+"""Variables that ask of an `exec` what only a process of the client's own can do; the flags of those names never reach
+the agent."""
+
+MIN_TTL = Flag("--min-ttl", "", "seconds")
+
+
+def _nothing(_arguments: Arguments, _runtime: Runtime) -> int:
+    return 0
+
+
+SECRETS = Command("", _nothing, (CONFIG, ENVIRONMENT, MIN_TTL), (Operand("VARIABLE", "", is_required=False),))
+"""The values of an environment, or of one variable."""
+SESSION = Command("", _nothing, (CONFIG, MIN_TTL), (Operand("STORE", ""),))
+"""The session of a store."""
+
+
+def credentials_fields(credentials: Credentials) -> list[bytes]:
+    """One snapshot, for the wire."""
+    token = credentials.session_token
+    times = [credentials.expiration, credentials.issued_at]
+    return [
+        credentials.access_key_id.encode(),
+        credentials.secret_access_key.reveal_bytes(),
+        token.reveal_bytes() if token else b"",
+        credentials.arn.encode(),
+        *[each.astimezone(UTC).isoformat().encode() if each else b"" for each in times],
+    ]
+
+
+def credentials_of(fields: Sequence[bytes]) -> Credentials:
+    """The snapshot again."""
+    key_id, secret, token, arn, expiration, issued_at = fields
+    return Credentials(
+        key_id.decode(),
+        Secret.from_bytes(secret),
+        Secret.from_bytes(token) if token else None,
+        _time(expiration),
+        issued_at=_time(issued_at),
+        arn=arn.decode(),
+    )
+
+
+def secrets_of(fields: Sequence[bytes]) -> dict[str, Secret]:
+    """Names and values, which came in turn."""
+    return {
+        os.fsdecode(name): Secret.from_bytes(value) for name, value in zip(fields[::2], fields[1::2], strict=True)
+    }
+
+
+def session_fields(held: Held, now: datetime) -> bytes:
+    """A session for `dsops agent status`: nothing that is secret."""
+    credentials = held.credentials
+    expiration = credentials.expiration
+    return json.dumps({
+        "store": held.store or None,
+        "hop": held.hop,
+        "key_id": credentials.masked_key_id,
+        "arn": credentials.arn or None,
+        "expiration": expiration.strftime("%Y-%m-%dT%H:%M:%SZ") if expiration else None,
+        "seconds_left": int(credentials.seconds_left(now)) if expiration else None,
+        "uses": held.uses,
+    }).encode()
+
+
+def _time(text: bytes) -> datetime | None:
+    return datetime.fromisoformat(text.decode()) if text else None

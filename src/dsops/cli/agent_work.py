@@ -1,0 +1,208 @@
+"""What the agent does for its clients: the same pipeline as without it, with sessions and connections that stay."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from threading import Lock
+
+from dsops import tasks
+from dsops.agent.server import DECLINE, Answer, Asked, Caller, failed, result
+from dsops.aws.client import Client, make_client
+from dsops.aws.transport import CurlDriver
+from dsops.cache import CredentialCache
+from dsops.cli.agent_words import NEEDS_OWN_PROCESS, SECRETS, SESSION, credentials_fields, session_fields
+from dsops.cli.command import Arguments, parse
+from dsops.cli.exec import COMMAND as EXEC
+from dsops.cli.get import only
+from dsops.cli.output import clean
+from dsops.cli.project import environment_name, plan_named, plan_one_store, tell_place
+from dsops.cli.world import random_fraction
+from dsops.config import load
+from dsops.environment import child_environment, encode
+from dsops.errors import DsopsError, ValueUnusable
+from dsops.model import Config
+from dsops.plan import Plan
+from dsops.resolve import issue_credentials, resolve
+from dsops.runtime import Event, Runtime
+from dsops.secret import Secret
+from dsops.stores import StoreTypes
+from dsops.tasks import T, Work
+
+_MOST_IDLE_DRIVERS = 16
+
+
+class Keeper:
+    """Sessions and connections, and what may be asked of whoever has them."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self.end: Callable[[], None] = lambda: None
+        """Ends the server."""
+        self._cache = CredentialCache(now)
+        self._drivers = _Drivers()
+
+    def work(self, asked: Asked, caller: Caller) -> Answer:
+        """The answer to one request; an error is an answer as well."""
+        operations: Mapping[bytes, Callable[[Asked, Caller], Answer]] = {
+            b"exec": self._exec, b"secrets": self._secrets, b"credentials": self._credentials,
+            b"status": self._status, b"clear": self._clear, b"stop": self._stop,
+        }  # fmt: skip
+        operation = operations.get(asked.words[0])
+        if operation is None:
+            return DECLINE
+        try:
+            return operation(asked, caller)
+        except DsopsError as error:
+            return failed(error)
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the others go on; the message of a bug may hold a value
+            from dsops.cli import as_bug
+
+            return failed(as_bug(error))
+
+    # --- what clients ask for ---------------------------------------------------------------------------------
+
+    def _exec(self, asked: Asked, caller: Caller) -> Answer:
+        turn = _Turn(asked, caller, self._now)
+        arguments = parse(EXEC, turn.words, turn.runtime.environ, name="exec")
+        if any(turn.runtime.environ.get(variable) for variable in NEEDS_OWN_PROCESS):
+            return DECLINE
+        plan = turn.plan(arguments)
+        secrets = self._resolve(plan, turn, arguments)
+        child = child_environment(
+            turn.runtime.environ,
+            secrets,
+            is_pristine=arguments.switch("--pristine"),
+            keeps_existing=arguments.switch("--keep-existing"),
+        )
+        try:
+            environment = encode(child)
+        except ValueUnusable as error:
+            tell_place(error, plan)
+            raise
+        return result([name + b"=" + value for name, value in environment.items()])
+
+    def _secrets(self, asked: Asked, caller: Caller) -> Answer:
+        """For a client that does more with the values than becoming a command: its names and values in turn."""
+        turn = _Turn(asked, caller, self._now)
+        arguments = parse(SECRETS, turn.words, turn.runtime.environ)
+        secrets = self._resolve(turn.plan(arguments, arguments.operand("VARIABLE")), turn, arguments)
+        return result([part for name, value in secrets.items() for part in (os.fsencode(name), value.reveal_bytes())])
+
+    def _credentials(self, asked: Asked, caller: Caller) -> Answer:
+        turn = _Turn(asked, caller, self._now)
+        arguments = parse(SESSION, turn.words, turn.runtime.environ)
+        store = arguments.operand("STORE")
+        plan = turn.plan_of_store(arguments, store)
+        min_ttl_seconds = arguments.seconds("--min-ttl")
+        work = issue_credentials(
+            plan, store, turn.runtime, turn.client, self._cache, min_ttl_seconds=min_ttl_seconds
+        )
+        return result(credentials_fields(self._drivers.carry_out(work)))
+
+    def _status(self, _asked: Asked, _caller: Caller) -> Answer:
+        now = self._now()
+        return result([str(os.getpid()).encode(), *[session_fields(held, now) for held in self._cache.held()]])
+
+    def _clear(self, _asked: Asked, _caller: Caller) -> Answer:
+        self._cache.clear()
+        return result([])
+
+    def _stop(self, _asked: Asked, _caller: Caller) -> Answer:
+        self._cache.clear()
+        self.end()
+        return result([])
+
+    def _resolve(self, plan: Plan, turn: _Turn, arguments: Arguments) -> Mapping[str, Secret]:
+        min_ttl_seconds = arguments.seconds("--min-ttl")
+        return self._drivers.carry_out(
+            resolve(plan, turn.runtime, turn.client, self._cache, min_ttl_seconds=min_ttl_seconds)
+        )
+
+
+class _Turn:
+    """One request as the pipeline wants it: the client's world, and the command line's words."""
+
+    def __init__(self, asked: Asked, caller: Caller, now: Callable[[], datetime]) -> None:
+        self.words = [os.fsdecode(word) for word in asked.words[1:]]
+        self._caller = caller
+        pairs = [os.fsdecode(variable).partition("=") for variable in asked.environ]
+
+        def ask(question: str) -> Secret | None:
+            typed = caller.ask(question)
+            return None if typed is None else Secret.from_bytes(typed)
+
+        def report(event: Event) -> None:
+            if asked.watches:
+                # A client that is gone is no reason to lose a session that is just being issued.
+                with suppress(OSError):
+                    caller.event(event.name, [text for fact in event.facts.items() for text in fact])
+
+        self.runtime = Runtime(
+            environ={name: value for name, _, value in pairs},
+            now=now,
+            ask=ask,
+            report=report,
+            random=random_fraction,
+            folder=os.fsdecode(asked.folder),
+            timestamp=now().strftime("%Y%m%dT%H%M%SZ"),
+        )
+        self.client: Client = make_client(self.runtime)
+
+    def plan(self, arguments: Arguments, variable: str = "") -> Plan:
+        """What a run of the environment that is meant would do, for the one variable or for all."""
+        config = self._config(arguments)
+        name = environment_name(config, arguments)
+        plan = plan_named(only(config, name, variable) if variable else config, name, self.runtime)
+        self._note(plan.notes)
+        return plan
+
+    def plan_of_store(self, arguments: Arguments, store: str) -> Plan:
+        """What it takes to get that store's session."""
+        plan = plan_one_store(self._config(arguments), store, self.runtime, shows_notes=False)
+        self._note(plan.notes)
+        return plan
+
+    def _config(self, arguments: Arguments) -> Config:
+        environ = self.runtime.environ
+        config = load(folder=self.runtime.folder, environ=environ, named=arguments.text("--config"), types=StoreTypes())
+        self._note(config.notes)
+        return config
+
+    def _note(self, notes: Sequence[str]) -> None:
+        for text in notes:
+            with suppress(OSError):
+                self._caller.note(f"dsops: note: {clean(text)}\n")
+
+
+class _Drivers:
+    """Connections that stay open from one request to the next; one request has a driver for itself."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._idle: list[CurlDriver] = []
+
+    def carry_out(self, work: Work[T]) -> T:
+        """The result of work that may send requests."""
+        with self._one() as driver:
+            return tasks.run(work, driver)
+
+    @contextmanager
+    def _one(self) -> Iterator[tasks.Driver]:
+        """The driver that was used last: its connections are the youngest."""
+        with self._lock:
+            driver = self._idle.pop() if self._idle else None
+        driver = driver or CurlDriver()
+        try:
+            yield driver
+        finally:
+            with self._lock:
+                is_kept = len(self._idle) < _MOST_IDLE_DRIVERS
+                if is_kept:
+                    self._idle.append(driver)
+            if not is_kept:
+                driver.close()

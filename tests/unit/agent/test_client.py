@@ -1,0 +1,150 @@
+"""The client's small parts: frames, where the agent is, which command lines are plain."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dsops.agent import client
+
+
+@given(st.lists(st.binary(max_size=300), max_size=20))
+def test_what_is_packed_is_unpacked(fields: list[bytes]) -> None:
+    """Any texts come back as they were, in order."""
+    assert client.unpack(client.pack(fields)) == fields
+
+
+@given(st.binary(max_size=60))
+def test_garbage_is_a_value_error_or_fields(data: bytes) -> None:
+    """What `pack` did not make is refused, and never read beyond its end."""
+    try:
+        fields = client.unpack(data)
+    except ValueError:
+        return
+    assert client.pack(fields) == data
+
+
+def test_a_frame_comes_through_in_pieces() -> None:
+    """A frame that arrives byte by byte is one frame."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        client.send(theirs, client.NOTE, b"abc")
+        whole = ours.recv(100)
+        for number in whole:
+            theirs.send(bytes([number]))
+        assert client.receive(ours) == (client.NOTE, b"abc")
+
+
+def test_a_frame_that_is_too_long_is_refused() -> None:
+    """A length that nothing needs is not waited for."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.send(b"N" + (client.LONGEST + 1).to_bytes(4, "big"))
+        with pytest.raises(ValueError, match="too long"):
+            client.receive(ours)
+
+
+def test_the_end_within_a_frame_is_the_end() -> None:
+    """An agent that dies in the middle of an answer has not answered."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.send(b"X" + (10).to_bytes(4, "big") + b"half")
+        theirs.shutdown(socket.SHUT_WR)
+        assert client.receive(ours) is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["--env", "production"], ["--env=production", "--pristine"], ["--config", "a.yaml", "--min-ttl", "60"]],
+)
+def test_these_command_lines_are_plain(words: list[str]) -> None:
+    """What only changes the environment goes to the agent."""
+    assert client.is_plain(words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--timeout", "5"], ["--env"], ["--no-agent"], ["-v"], ["--debug"], ["--json"], ["production"], ["--mask"],
+     ["--serve"], ["--credentials", "jump"], ["--help"], ["--Env", "x"]],
+)  # fmt: skip
+def test_these_command_lines_are_not(words: list[str]) -> None:
+    """What needs this process, or is wrong, is left to the whole command line."""
+    assert not client.is_plain(words)
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, True), ({"CI": "true"}, False), ({"CI": ""}, True), ({"DSOPS_AGENT": "off"}, False),
+        ({"DSOPS_AGENT": "OFF"}, False), ({"DSOPS_AGENT": "on"}, True), ({"DSOPS_NO_AGENT": "1"}, False),
+        ({"DSOPS_NO_AGENT": "0"}, True),
+    ],
+)  # fmt: skip
+def test_where_an_agent_is_wanted(environ: dict[str, str], *, expected: bool) -> None:
+    """Not in CI, and not where a variable says so."""
+    assert client.is_wanted(environ) is expected
+
+
+def test_a_folder_is_safe_that_is_ours_alone(tmp_path: Path) -> None:
+    """Our own, closed to others, and no link: anything else is not."""
+    folder = tmp_path / "dsops"
+    assert not client.is_safe(str(folder))
+    folder.mkdir(mode=0o700)
+    assert client.is_safe(str(folder))
+    for mode in (0o710, 0o701, 0o770, 0o755):
+        folder.chmod(mode)
+        assert not client.is_safe(str(folder))
+    folder.chmod(0o700)
+    (tmp_path / "link").symlink_to(folder)
+    assert not client.is_safe(str(tmp_path / "link"))
+    (tmp_path / "file").write_text("")
+    (tmp_path / "file").chmod(0o700)
+    assert not client.is_safe(str(tmp_path / "file"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder somebody else's")
+def test_a_folder_of_somebody_else_is_not_safe(tmp_path: Path) -> None:
+    """Whoever owns the folder could put a socket of his own into it."""
+    folder = tmp_path / "dsops"
+    folder.mkdir(mode=0o700)
+    os.chown(folder, 12345, 12345)
+    assert not client.is_safe(str(folder))
+
+
+def test_the_peer_of_a_connection_is_this_user() -> None:
+    """The kernel says whose the other end is; a dead agent's socket is no agent."""
+    folder = tempfile.mkdtemp(prefix="dsops-")
+    path = f"{folder}/s"
+    try:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen()
+            connection = client.connect(path)
+            assert connection is not None
+            assert client.peer_uid(connection) == os.geteuid()
+            connection.close()
+        assert client.connect(path) is None
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "found"),
+    [("tool", 0o755, True), ("tool", 0o644, False), ("absent", 0, False)],
+)
+def test_a_command_is_found_as_a_shell_would(tmp_path: Path, name: str, mode: int, *, found: bool) -> None:
+    """An executable file of the PATH; all that has to be explained is left to others."""
+    if mode:
+        (tmp_path / name).write_text("")
+        (tmp_path / name).chmod(mode)
+    (tmp_path / "folder").mkdir()
+    expected = f"{tmp_path}/{name}" if found else None
+    assert client.find(name, f"/nowhere:{tmp_path}") == expected
+    assert client.find("folder", str(tmp_path)) is None

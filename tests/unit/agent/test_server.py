@@ -1,0 +1,277 @@
+"""The agent's server by itself: clients that are slow, silent, garbled or gone, and its end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from dsops.agent import client
+from dsops.agent.client import DECLINED, FAILED, HELLO, NOTE, REQUEST, RESULT, pack, receive, send, unpack
+from dsops.agent.server import Answer, Asked, Caller, Limits, Server, failed, result
+from dsops.agent.start import listen
+from dsops.errors import SecretNotFound
+
+PATIENCE_SECONDS = 20
+
+
+def echo(asked: Asked, caller: Caller) -> Answer:
+    """Gives back what it was asked."""
+    del caller
+    return result([asked.folder, *asked.words, *asked.environ])
+
+
+@contextmanager
+def serving(work: Callable[[Asked, Caller], Answer] = echo, limits: Limits = Limits()) -> Iterator[Running]:  # noqa: B008
+    """A server in a thread, in a folder with a short name."""
+    folder = tempfile.mkdtemp(prefix="dsops-")
+    address = f"{folder}/s"
+    running = Running(Server(listen(address), work, limits), address)
+    try:
+        running.thread.start()
+        yield running
+    finally:
+        if running.thread.is_alive():
+            running.server.stop()
+        running.thread.join(PATIENCE_SECONDS)
+        shutil.rmtree(folder)
+        assert not running.thread.is_alive()
+
+
+class Running:
+    """A server that runs."""
+
+    def __init__(self, one: Server, address: str) -> None:
+        self.server = one
+        self.address = address
+        self.thread = threading.Thread(target=one.run, daemon=True)
+
+    def connect(self) -> socket.socket:
+        """A new connection."""
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(PATIENCE_SECONDS)
+        connection.connect(self.address)
+        return connection
+
+    def ask(self, *words: bytes, mark: bytes = b"") -> tuple[int, list[bytes]]:
+        """The answer to one request."""
+        with self.connect() as connection:
+            send(connection, REQUEST, request(*words, mark=mark))
+            return answer(connection)
+
+
+def request(*words: bytes, mark: bytes = b"") -> bytes:
+    """A request as the client makes it."""
+    return pack([mark or client.stamp(), b"/folder", b"", b"%d" % len(words), *words, b"NAME=VALUE"])
+
+
+def answer(connection: socket.socket) -> tuple[int, list[bytes]]:
+    """What ends a request."""
+    while True:
+        frame = receive(connection)
+        assert frame is not None, "the agent closed the connection"
+        if frame[0] in {RESULT, FAILED, DECLINED}:
+            return frame[0], unpack(frame[1]) if frame[0] == RESULT else [frame[1]]
+        assert frame[0] in {HELLO, NOTE}
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Waits for what should come at once."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_a_request_is_answered() -> None:
+    """Folder, words and environment arrive as they were sent."""
+    with serving() as running:
+        assert running.ask(b"exec", b"--", b"x") == (RESULT, [b"/folder", b"exec", b"--", b"x", b"NAME=VALUE"])
+
+
+def test_an_error_is_an_answer() -> None:
+    """The client learns what failed."""
+    with serving(lambda _asked, _caller: failed(SecretNotFound("there is none"))) as running:
+        kind, data = running.ask(b"exec")
+    assert kind == FAILED
+    assert b"there is none" in data[0]
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"GET / HTTP/1.1\r\n\r\n", b"R\xff\xff\xff\xff", b"X\0\0\0\0", b"R\0\0\0\1x", b"R\0\0\0\0",
+     b"R" + (8).to_bytes(4, "big") + b"\0\0\0\1a\0\0\0"],
+)  # fmt: skip
+def test_garbage_ends_its_connection_and_nothing_else(garbage: bytes) -> None:
+    """What is no request gets no answer, and the next client is served."""
+    with serving() as running:
+        with running.connect() as connection:
+            connection.sendall(garbage)
+            assert connection.recv(10) == b""
+        assert running.ask(b"exec")[0] == RESULT
+
+
+def test_silent_clients_keep_nobody_from_being_served() -> None:
+    """A hundred connections that say nothing, or half of something, cost no thread."""
+    with serving() as running:
+        before = threading.active_count()
+        silent = [running.connect() for _ in range(100)]
+        for connection in silent[::2]:
+            connection.sendall(b"R\0\0")
+        assert running.ask(b"exec")[0] == RESULT
+        assert threading.active_count() <= before + 1
+        for connection in silent:
+            connection.close()
+
+
+def test_a_silent_client_is_dropped() -> None:
+    """After a while its connection is closed."""
+    with serving(limits=Limits(reading_seconds=0.05)) as running, running.connect() as connection:
+        connection.sendall(b"R\0")
+        assert connection.recv(10) == b""
+
+
+def test_a_client_that_takes_no_answer_is_given_up() -> None:
+    """Its thread is free again, and others are served meanwhile."""
+    huge = [b"x" * (client.LONGEST // 2)]
+
+    def work(asked: Asked, _caller: Caller) -> Answer:
+        return result(huge if asked.words[0] == b"huge" else [])
+
+    with serving(work, Limits(writing_seconds=0.1)) as running, running.connect() as connection:
+        send(connection, REQUEST, request(b"huge"))
+        assert running.ask(b"small") == (RESULT, [])
+        wait_until(lambda: running.server._crew.load == 0)
+
+
+def test_more_clients_than_there_is_room_for_wait_and_are_served() -> None:
+    """Those above the limit stay in the kernel's queue until there is room."""
+    with serving(limits=Limits(clients=4)) as running:
+        connections = [running.connect() for _ in range(20)]
+        for connection in connections:
+            send(connection, REQUEST, request(b"exec"))
+        assert [answer(connection)[0] for connection in connections] == [RESULT] * 20
+        for connection in connections:
+            connection.close()
+
+
+def test_work_of_many_goes_on_side_by_side() -> None:
+    """One that takes long holds up nobody."""
+    gate = threading.Event()
+
+    def work(asked: Asked, _caller: Caller) -> Answer:
+        if asked.words[0] == b"slow":
+            assert gate.wait(PATIENCE_SECONDS)
+        return result([])
+
+    with serving(work) as running, running.connect() as slow:
+        send(slow, REQUEST, request(b"slow"))
+        assert [running.ask(b"quick")[0] for _ in range(5)] == [RESULT] * 5
+        gate.set()
+        assert answer(slow)[0] == RESULT
+
+
+def test_two_hundred_at_once_are_all_served() -> None:
+    """Each gets its own answer."""
+    with serving() as running:
+        connections = [running.connect() for _ in range(200)]
+        for number, connection in enumerate(connections):
+            send(connection, REQUEST, request(b"%d" % number))
+        for number, connection in enumerate(connections):
+            assert answer(connection)[1][1] == b"%d" % number
+            connection.close()
+
+
+def test_threads_do_not_grow_with_requests() -> None:
+    """One after the other need one thread, however many they are."""
+    with serving() as running:
+        for _ in range(50):
+            running.ask(b"exec")
+        assert running.server._crew._threads <= 2
+
+
+def test_a_client_of_another_dsops_ends_the_agent() -> None:
+    """It is told to ask again, and by then the socket is gone: it will start an agent of its own version."""
+    with serving() as running:
+        assert running.ask(b"exec", mark=b"0.0.9") == (DECLINED, [client.AGAIN])
+        assert not os.path.exists(running.address)
+        running.thread.join(PATIENCE_SECONDS)
+        assert not running.thread.is_alive()
+
+
+def test_an_idle_agent_ends_and_takes_its_socket_along() -> None:
+    """Nothing is left to connect to."""
+    with serving(limits=Limits(idle_seconds=0.1)) as running:
+        assert running.ask(b"exec")[0] == RESULT
+        running.thread.join(PATIENCE_SECONDS)
+        assert not running.thread.is_alive()
+        assert not os.path.exists(running.address)
+
+
+def test_an_agent_at_work_is_not_idle() -> None:
+    """A person may take longer to type a code than an agent waits for the next client."""
+    gate = threading.Event()
+
+    def work(_asked: Asked, _caller: Caller) -> Answer:
+        gate.wait(PATIENCE_SECONDS)
+        return result([])
+
+    with serving(work, Limits(idle_seconds=0.05)) as running, running.connect() as connection:
+        send(connection, REQUEST, request(b"slow"))
+        assert receive(connection) == (HELLO, b"")
+        time.sleep(0.2)
+        assert running.thread.is_alive()
+        gate.set()
+        assert answer(connection)[0] == RESULT
+
+
+def test_the_socket_of_a_successor_stays() -> None:
+    """An agent that ends removes its own socket only."""
+    with serving() as running:
+        os.unlink(running.address)
+        with listen(running.address):
+            running.server.stop()
+            running.thread.join(PATIENCE_SECONDS)
+            assert os.path.exists(running.address)
+
+
+def test_a_person_is_asked_through_the_client() -> None:
+    """The question goes to the client, what is typed comes back; a client that hangs up is nobody."""
+    answers: list[bytes | None] = []
+
+    def work(_asked: Asked, caller: Caller) -> Answer:
+        answers.append(caller.ask("code: "))
+        return result([])
+
+    with serving(work) as running:
+        with running.connect() as connection:
+            send(connection, REQUEST, request(b"exec"))
+            assert receive(connection) == (HELLO, b"")
+            assert receive(connection) == (client.ASK, b"code: ")
+            send(connection, client.TYPED, b"123456")
+            assert answer(connection)[0] == RESULT
+        with running.connect() as connection:
+            send(connection, REQUEST, request(b"exec"))
+            assert receive(connection) == (HELLO, b"")
+            receive(connection)
+        wait_until(lambda: len(answers) == 2)
+    assert answers == [b"123456", None]
+
+
+def test_a_client_that_does_not_answer_is_not_waited_for_without_end() -> None:
+    """The next in line is asked instead."""
+
+    def work(_asked: Asked, caller: Caller) -> Answer:
+        return result([caller.ask("code: ") or b"nobody"])
+
+    with serving(work, Limits(asking_seconds=0.05)) as running, running.connect() as connection:
+        send(connection, REQUEST, request(b"exec"))
+        frames = [receive(connection) for _ in range(3)]
+    assert frames[2] == (RESULT, pack([b"nobody"]))

@@ -1,0 +1,453 @@
+"""The agent as users have it: real processes, started on demand, and an AWS that counts its calls."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stubs.aws import assume_role_answer, parameters_of
+from tests.stubs.server import Answer, Seen
+from tests.terminal import Terminal
+from tests.unit.cli.stub_aws import Agent, StubAws
+
+PATIENCE_SECONDS = 30
+SHOW_KEY = ("exec", "--env", "keys", "--", "sh", "-c", "echo $AWS_ACCESS_KEY_ID")
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no agent on Windows")
+
+
+@pytest.fixture
+def aws() -> Iterator[StubAws]:
+    """An AWS that gives one role's session."""
+    with StubAws() as stub:
+        yield stub
+
+
+@pytest.fixture
+def dsops(tmp_path: Path, aws: StubAws) -> Iterator[Agent]:
+    """A user who has no agent yet."""
+    with Agent(tmp_path, aws) as program:
+        yield program
+
+
+class SlowAws(StubAws):
+    """Takes its time for a role."""
+
+    seconds = 1.0
+
+    def _answer(self, seen: Seen) -> Answer:
+        answer = super()._answer(seen)
+        is_role = parameters_of(seen).get("Action") == "AssumeRole"
+        return answer._replace(delay_seconds=self.seconds) if is_role else answer
+
+
+class PersonalAws(StubAws):
+    """Gives each caller a session whose key id tells whose it is."""
+
+    def _answer(self, seen: Seen) -> Answer:
+        if parameters_of(seen).get("Action") != "AssumeRole":
+            return super()._answer(seen)
+        caller = seen.header("Authorization").partition("Credential=")[2].partition("/")[0]
+        return assume_role_answer(access_key_id=f"ASIA{caller[4:]}", expiration="2099-01-01T00:00:00Z")
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Waits for what should come at once."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def finish(process: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:
+    """Exit code, stdout and stderr."""
+    out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    return process.returncode, out, err
+
+
+def pid_of(dsops: Agent) -> int:
+    """The agent's."""
+    pid = dsops.status()["pid"]
+    assert isinstance(pid, int)
+    return pid
+
+
+def is_alive(pid: int) -> bool:
+    """Whether that process runs, and is no zombie."""
+    done = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return bool(done.stdout.strip()) and not done.stdout.startswith("Z")
+
+
+# --- one session for all ------------------------------------------------------------------------------------
+
+
+def test_the_next_run_needs_no_new_session(dsops: Agent, aws: StubAws) -> None:
+    """The first one starts the agent and assumes the role, the second one only reads its secret."""
+    words = ("exec", "--env", "production", "--", "sh", "-c", "echo $TOKEN $PLAIN")
+
+    runs = [dsops.run(*words) for _ in range(2)]
+
+    assert [(run.returncode, run.stdout, run.stderr) for run in runs] == [(0, b"hush-token info\n", b"")] * 2
+    assert aws.calls == ["AssumeRole", "GetSecretValue", "GetSecretValue"]
+
+
+def test_every_command_shares_the_session(dsops: Agent, aws: StubAws) -> None:
+    """exec, exec that stays, get, render, credentials and whoami: one AssumeRole."""
+    commands = [
+        ("exec", "--env", "keys", "--", "true"),
+        ("exec", "--env", "production", "--timeout", "20", "--", "true"),
+        ("get", "TOKEN", "--env", "production"),
+        ("render", "--env", "production"),
+        ("credentials", "target", "--format", "process"),
+        ("whoami", "target"),
+    ]
+    done = [dsops.run(*words) for words in commands]
+    assert [run.returncode for run in done] == [0] * len(commands), [run.stderr for run in done]
+    assert done[2].stdout == b"hush-token"
+    assert aws.calls.count("AssumeRole") == 1
+
+
+def test_twenty_cold_runs_at_once_assume_one_role(tmp_path: Path) -> None:
+    """All of them start at the same instant, without an agent; all of them get the same session."""
+    with SlowAws() as aws, Agent(tmp_path, aws) as dsops:
+        started = [dsops.start(*SHOW_KEY) for _ in range(20)]
+        ended = [finish(process) for process in started]
+        assert {(code, err) for code, _, err in ended} == {(0, b"")}
+        assert len({out for _, out, _ in ended}) == 1
+        assert aws.calls == ["AssumeRole"]
+        assert len(dsops.status()["sessions"]) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_one_that_is_killed_or_hangs_in_the_middle_holds_up_nobody(tmp_path: Path, number: int) -> None:
+    """The role that it had asked for is assumed all the same, and serves the others."""
+    with SlowAws() as aws, Agent(tmp_path, aws) as dsops:
+        first = dsops.start(*SHOW_KEY)
+        wait_until(lambda: bool(aws.calls))
+        first.send_signal(number)
+        others = [dsops.start(*SHOW_KEY) for _ in range(5)]
+        assert [finish(process)[0] for process in others] == [0] * 5
+        assert aws.calls == ["AssumeRole"]
+        first.kill()
+        first.communicate()
+
+
+def test_an_agent_that_is_killed_in_the_middle_is_started_anew(tmp_path: Path) -> None:
+    """Its clients see the end of the connection, and one of them starts the next agent."""
+    with SlowAws() as aws, Agent(tmp_path, aws) as dsops:
+        dsops.run("agent", "start")
+        before = pid_of(dsops)
+        clients = [dsops.start(*SHOW_KEY) for _ in range(3)]
+        wait_until(lambda: bool(aws.calls))
+        os.kill(before, signal.SIGKILL)
+        assert [finish(process)[0] for process in clients] == [0] * 3
+        assert pid_of(dsops) != before
+        assert aws.calls == ["AssumeRole"] * 2
+
+
+def test_an_agent_that_is_stopped_is_done_without(dsops: Agent, aws: StubAws) -> None:
+    """After a few seconds of silence the client does the work itself."""
+    dsops.run("agent", "start")
+    pid = pid_of(dsops)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        done = dsops.run(*SHOW_KEY)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert aws.calls == ["AssumeRole"]
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+# --- nobody gets another's identity -------------------------------------------------------------------------
+
+
+def test_other_keys_are_another_session(tmp_path: Path) -> None:
+    """The environment that counts is the client's: two identities through one agent stay two."""
+    with PersonalAws() as aws, Agent(tmp_path, aws) as dsops:
+        for _ in range(2):
+            for name in ("EXAMPLEEXAMPLE01", "EXAMPLEEXAMPLE02"):
+                done = dsops.run(*SHOW_KEY, AWS_ACCESS_KEY_ID=f"AKIA{name}")
+                assert done.stdout.decode().strip() == f"ASIA{name}"
+        assert aws.calls == ["AssumeRole"] * 2
+
+
+def test_many_identities_at_once_stay_apart(tmp_path: Path) -> None:
+    """Twenty clients with keys of their own, side by side in one agent."""
+    with PersonalAws() as aws, Agent(tmp_path, aws) as dsops:
+        names = [f"EXAMPLEEXAMPLE{number:02}" for number in range(20)]
+        started = [dsops.start(*SHOW_KEY, AWS_ACCESS_KEY_ID=f"AKIA{name}") for name in names]
+        ended = [finish(process) for process in started]
+        assert [out.decode().strip() for _, out, _ in ended] == [f"ASIA{name}" for name in names]
+
+
+def test_another_profile_is_another_session(tmp_path: Path) -> None:
+    """Profiles of one file are two identities; editing the file makes a third."""
+    with PersonalAws() as aws, Agent(tmp_path, aws) as dsops:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            del dsops.environ[name]
+        file = tmp_path / "credentials"
+        dsops.environ["AWS_SHARED_CREDENTIALS_FILE"] = str(file)
+        text = "[one]\naws_access_key_id = AKIAONE\naws_secret_access_key = x\n"
+        file.write_text(text + text.replace("one", "two").replace("ONE", "TWO"))
+        assert dsops.run(*SHOW_KEY, AWS_PROFILE="one").stdout == b"ASIAONE\n"
+        assert dsops.run(*SHOW_KEY, AWS_PROFILE="two").stdout == b"ASIATWO\n"
+        file.write_text(text.replace("ONE", "THREE"))
+        assert dsops.run(*SHOW_KEY, AWS_PROFILE="one").stdout == b"ASIATHREE\n"
+
+
+def test_an_edited_configuration_counts_at_once(dsops: Agent, aws: StubAws) -> None:
+    """Another role is another session, and another literal another value."""
+    assert dsops.run("exec", "--env", "keys", "--", "true").returncode == 0
+    file = dsops.folder / "dsops.yaml"
+    file.write_text(file.read_text().replace("role/Target", "role/Other").replace("literal: info", "literal: debug"))
+    assert dsops.run("exec", "--env", "keys", "--", "true").returncode == 0
+    assert dsops.run("exec", "--env", "plain", "--", "sh", "-c", "echo $PLAIN").stdout == b"debug\n"
+    roles = [parameters_of(seen)["RoleArn"] for seen in aws.server.seen]
+    assert roles == ["arn:aws:iam::111122223333:role/Target", "arn:aws:iam::111122223333:role/Other"]
+
+
+def test_what_needs_permission_needs_it_in_the_agent_too(dsops: Agent, aws: StubAws) -> None:
+    """A found configuration with a command in it is refused until `dsops allow`, and then obeyed."""
+    file = dsops.folder / "dsops.yaml"
+    file.write_text(file.read_text().replace(
+        "external_id: the-external-id",
+        "external_id: the-external-id\n    serial_number: arn:aws:iam::111122223333:mfa/ada\n"
+        "    mfa_process: echo 123456",
+    ))
+    refused = dsops.run(*SHOW_KEY)
+    assert refused.returncode == 125
+    assert b"dsops allow" in refused.stderr
+    assert aws.calls == []
+    assert dsops.run("allow").returncode == 0
+    assert dsops.run(*SHOW_KEY).returncode == 0
+    assert parameters_of(aws.server.seen[0])["TokenCode"] == "123456"
+
+
+def test_the_childs_environment_is_the_clients_and_not_the_agents(dsops: Agent) -> None:
+    """Bytes that are no UTF-8, the working folder, what was exported since the agent started: all the client's."""
+    dsops.run("agent", "start")
+    elsewhere = dsops.folder / "deep"
+    elsewhere.mkdir()
+    done = subprocess.run(
+        dsops.command("exec", "--env", "production", "--", "sh", "-c", 'pwd; printf %s "$ODD"; echo "$LATE"'),
+        cwd=elsewhere, env={**dsops.environ, "ODD": "\udcff\udcfe=x", "LATE": "1"}, capture_output=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == os.fsencode(f"{elsewhere}\n") + b"\xff\xfe=x1\n"
+
+
+# --- errors, notes and questions ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--env", "missing"), ("--env", "nowhere"), ("--env", "broken"), ("--wrong",), ("--env", "production", "--json"),
+     ("--config", "absent.yaml")],
+    ids=" ".join,
+)  # fmt: skip
+def test_errors_are_told_as_without_an_agent(dsops: Agent, words: tuple[str, ...]) -> None:
+    """The same text, the same exit code, the same JSON."""
+    command = ("exec", *words, "--", "true")
+    with_agent = dsops.run(*command)
+    without = dsops.run(*command, DSOPS_AGENT="off")
+    assert (with_agent.returncode, with_agent.stdout) == (without.returncode, without.stdout)
+    assert with_agent.stderr == without.stderr
+
+
+def test_a_denied_role_is_told_as_without_an_agent(tmp_path: Path) -> None:
+    """AWS's own words included; and asked for again at the next run, since only success is kept."""
+    with StubAws(denies=True) as aws, Agent(tmp_path, aws) as dsops:
+        settings = [(agent, is_json) for agent in ("on", "off") for is_json in ("", "1")]
+        runs = [dsops.run(*SHOW_KEY, DSOPS_AGENT=agent, DSOPS_JSON=is_json) for agent, is_json in settings]
+        assert {run.returncode for run in runs} == {125}
+        assert runs[0].stderr == runs[2].stderr
+        assert runs[1].stderr == runs[3].stderr
+        assert json.loads(runs[1].stderr)["error"]["code"] == "sts.access-denied"
+        assert aws.calls == ["AssumeRole"] * 4
+
+
+def test_a_command_that_is_not_there_costs_nothing(dsops: Agent, aws: StubAws) -> None:
+    """It is told before anything is asked for, and starts no agent."""
+    done = dsops.run("exec", "--env", "production", "--", "no-such-command")
+    assert done.returncode == 127
+    assert aws.calls == []
+    assert not dsops.status()["is_running"]
+
+
+def test_a_script_without_its_first_line_is_run_by_the_shell(dsops: Agent) -> None:
+    """As a shell runs it."""
+    script = dsops.folder / "script"
+    script.write_text("echo $PLAIN\n")
+    script.chmod(0o755)
+    assert dsops.run("exec", "--env", "plain", "--", "./script").stdout == b"info\n"
+
+
+def test_twenty_runs_ask_one_person_for_one_code(tmp_path: Path) -> None:
+    """One of them asks at its terminal; the others wait for what it gets."""
+    with StubAws() as aws, Agent(tmp_path, aws) as dsops:
+        file = tmp_path / "dsops.yaml"
+        device = "serial_number: arn:aws:iam::111122223333:mfa/ada"
+        file.write_text(file.read_text().replace("external_id:", f"{device}\n    external_id:"))
+        script = tmp_path / "many"
+        line = f"{shlex.join(dsops.command(*SHOW_KEY[:4]))} sh -c 'echo got $AWS_ACCESS_KEY_ID' &"
+        script.write_text(f"for i in $(seq 20); do {line} done\nwait\necho over\n")
+        environ = [f"{name}={value}" for name, value in dsops.environ.items()]
+        with Terminal(["env", "-i", "-C", str(tmp_path), *environ, "sh", str(script)]) as terminal:
+            terminal.expect("MFA")
+            terminal.type("123456\n")
+            shown = terminal.expect("over")
+        assert shown.count("got ASIA") == 20
+        assert "MFA" not in shown
+        assert aws.calls == ["AssumeRole"]
+
+
+# --- the agent itself ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("environ", [{"CI": "true"}, {"DSOPS_AGENT": "off"}, {"DSOPS_NO_AGENT": "1"}], ids=str)
+def test_none_is_started_where_none_is_wanted(dsops: Agent, environ: dict[str, str]) -> None:
+    """In CI, and where it is switched off, the same work is done in the process."""
+    done = dsops.run("exec", "--env", "production", "--", "sh", "-c", "echo $TOKEN", **environ)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"hush-token\n", b"")
+    assert not dsops.status()["is_running"]
+    assert os.listdir(dsops.sockets) == []
+
+
+def test_no_agent_is_a_flag_too(dsops: Agent) -> None:
+    """`--no-agent`, for one run."""
+    assert dsops.run("exec", "--no-agent", "--env", "production", "--", "true").returncode == 0
+    assert not dsops.status()["is_running"]
+
+
+@pytest.mark.parametrize("kind", ["open", "link", "file"])
+def test_a_folder_that_is_not_safe_is_not_used(dsops: Agent, kind: str) -> None:
+    """Work is done without an agent; `agent start` says why there can't be one."""
+    folder = Path(dsops.sockets) / "dsops"
+    if kind == "link":
+        (Path(dsops.sockets) / "other").mkdir(mode=0o700)
+        folder.symlink_to("other")
+    elif kind == "file":
+        folder.write_text("")
+    else:
+        folder.mkdir()
+        folder.chmod(0o755)
+    done = dsops.run("exec", "--env", "production", "--", "true")
+    assert (done.returncode, done.stderr) == (0, b"")
+    started = dsops.run("agent", "start")
+    assert started.returncode == 2
+    assert b"error[agent.unavailable]" in started.stderr
+    assert b"is not safe" in started.stderr
+
+
+def test_a_full_disk_is_done_without(dsops: Agent) -> None:
+    """Where no socket can be made the work is done in the process."""
+    done = dsops.run("exec", "--env", "production", "--", "true", XDG_RUNTIME_DIR="/proc/self/no-such-folder")
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_start_status_clear_and_stop(dsops: Agent, aws: StubAws) -> None:
+    """Status shows what is held, and nothing secret; clear forgets it; stop ends it."""
+    assert dsops.run("agent", "status").stdout == b"no agent is running\n"
+    assert dsops.run("agent", "start").returncode == 0
+    assert dsops.run("agent", "start").returncode == 0
+    dsops.run("exec", "--env", "production", "--", "true")
+    status = dsops.status()
+    [session] = status["sessions"]
+    assert session["store"] == "target"
+    assert (session["hop"], session["uses"]) == (1, 1)
+    assert "..." in session["key_id"]
+    shown = dsops.run("agent", "status").stdout.decode()
+    assert "target" in shown
+    for text in (shown, json.dumps(status)):
+        assert "hush" not in text
+    assert dsops.run("agent", "clear").returncode == 0
+    assert dsops.status()["sessions"] == []
+    dsops.run("exec", "--env", "production", "--", "true")
+    assert aws.calls.count("AssumeRole") == 2
+    pid = pid_of(dsops)
+    assert dsops.run("agent", "stop").returncode == 0
+    wait_until(lambda: not is_alive(pid))
+    assert dsops.status() == {"is_running": False, "pid": None, "socket": status["socket"], "sessions": []}
+    assert dsops.run("agent", "stop").returncode == 0
+
+
+def test_an_idle_agent_ends(dsops: Agent) -> None:
+    """After the time that was said when it was started."""
+    dsops.environ["DSOPS_AGENT_IDLE"] = "0.3"
+    assert dsops.run("exec", "--env", "production", "--", "true").returncode == 0
+    wait_until(lambda: not any(name for name in os.listdir(f"{dsops.sockets}/dsops") if not name.endswith(".lock")))
+
+
+def test_a_second_agent_in_the_foreground_says_that_there_is_one(dsops: Agent) -> None:
+    """`dsops agent run` does not take another one's place."""
+    dsops.run("agent", "start")
+    done = dsops.run("agent", "run")
+    assert done.returncode == 2
+    assert b"is running already" in done.stderr
+
+
+def test_an_agent_in_the_foreground_serves(dsops: Agent, aws: StubAws) -> None:
+    """For whoever lets a service manager start it."""
+    process = dsops.start("agent", "run")
+    wait_until(lambda: dsops.status()["is_running"])
+    assert dsops.run("exec", "--env", "production", "--", "true").returncode == 0
+    assert pid_of(dsops) == process.pid
+    dsops.run("agent", "stop")
+    assert finish(process) == (0, b"", b"")
+    assert aws.calls == ["AssumeRole", "GetSecretValue"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc says what a process is")
+def test_the_agent_shows_nothing_of_its_clients(dsops: Agent) -> None:
+    """Its arguments and environment hold no secret, it dumps no core, keeps no folder busy and no terminal."""
+    dsops.run("exec", "--env", "production", "--", "true")
+    proc = Path(f"/proc/{pid_of(dsops)}")
+    assert (proc / "environ").read_bytes() == b""
+    arguments = (proc / "cmdline").read_bytes()
+    assert b"hush" not in arguments
+    assert b"AKIA" not in arguments
+    limits = (proc / "limits").read_text()
+    assert [line.split()[4:6] for line in limits.splitlines() if line.startswith("Max core")] == [["0", "0"]]
+    assert os.readlink(proc / "cwd") == "/"
+    assert {os.readlink(proc / "fd" / number) for number in ("0", "1", "2")} == {"/dev/null"}
+    # Not dumpable: what is in /proc belongs to root, and nobody of the same user may attach.
+    assert proc.stat().st_uid == 0
+
+
+def test_the_sockets_folder_and_its_files_are_closed_to_others(dsops: Agent) -> None:
+    """0700, and 0600 inside."""
+    dsops.run("agent", "start")
+    folder = Path(dsops.sockets) / "dsops"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_another_user_is_not_served(dsops: Agent) -> None:
+    """Not even root's request for somebody else's agent is answered: the folder is not its own."""
+    dsops.run("agent", "start")
+    folder = Path(dsops.sockets) / "dsops"
+    os.chown(folder, 12345, 12345)
+    assert not dsops.status()["is_running"]
+    os.chown(folder, 0, 0)
+    assert dsops.status()["is_running"]
+
+
+def test_without_terminal_a_code_is_not_waited_for(tmp_path: Path) -> None:
+    """Nobody can be asked: an error at once, as without an agent."""
+    with StubAws() as aws, Agent(tmp_path, aws) as dsops:
+        file = tmp_path / "dsops.yaml"
+        device = "serial_number: arn:aws:iam::111122223333:mfa/ada"
+        file.write_text(file.read_text().replace("external_id:", f"{device}\n    external_id:"))
+        with_agent, without = dsops.run(*SHOW_KEY), dsops.run(*SHOW_KEY, DSOPS_AGENT="off")
+        assert with_agent.returncode == 125
+        assert with_agent.stderr == without.stderr
+        assert aws.calls == []
