@@ -16,6 +16,8 @@ ALLOWED = {
     "aws/transport.py": "libcurl signs",
     "aws/transport_urllib3.py": "botocore signs",
     "aws/wire.py": "the signing key's repr is hidden there",
+    "cli/agent_client.py": "what a person typed goes to the agent",
+    "cli/agent_words.py": "values and sessions cross the agent's socket",
     "cli/credentials.py": "prints what it was asked for",
     "cli/get.py": "prints what it was asked for",
     "environment.py": "the child's environment",

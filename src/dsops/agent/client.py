@@ -31,9 +31,12 @@ _HEARD_SECONDS = 5.0
 AGAIN = b"again"
 """With DECLINED: this agent is of another dsops or just ending, and the next one will do it."""
 
+_DEAF = (DECLINED, b"deaf")
+
 _TRIES = 3
-_PLAIN = ("--keep-existing", "--pristine")
-_PLAIN_WITH_VALUE = ("--config", "--env", "--min-ttl")
+PLAIN = ("--json", "--keep-existing", "--pristine")
+PLAIN_WITH_VALUE = ("--config", "--env", "--min-ttl")
+"""Flags of an `exec` that need nothing but a new environment."""
 _OFF = ("off", "0", "no", "false")
 
 
@@ -171,9 +174,9 @@ def is_plain(words: "list[str]") -> bool:
     position = 0
     while position < len(words):
         name, equals, _ = words[position].partition("=")
-        if name in _PLAIN_WITH_VALUE:
+        if name in PLAIN_WITH_VALUE:
             position += 1 if equals else 2
-        elif words[position] in _PLAIN:
+        elif words[position] in PLAIN:
             position += 1
         else:
             return False
@@ -198,8 +201,8 @@ def run(words: "list[str]", person: "Person") -> "bytes | None":
     if answer is None:
         return b""
     kind, data = answer
-    if kind == FAILED:
-        return data
+    if kind != RESULT:
+        return data if kind == FAILED else None
     environment = dict([field.split(b"=", 1) for field in unpack(data)])
     path = os.fsdecode(environment.get(b"PATH", os.fsencode(os.defpath)))
     if path != os.environ.get("PATH", os.defpath):
@@ -221,7 +224,7 @@ def find(name: str, path: str) -> "str | None":
 
 
 def ask(words: "list[bytes]", person: "Person", *, watches: bool, starts: bool = True) -> "tuple[int, bytes] | None":
-    """What the agent answers: RESULT or FAILED, and data; None where there is none, or it can't help.
+    """What the agent answers: RESULT, FAILED or DECLINED, and data; None where there is none that hears.
 
     An agent that ends before it answers is started once more: it may just have been about to end.
     """
@@ -238,8 +241,10 @@ def ask(words: "list[bytes]", person: "Person", *, watches: bool, starts: bool =
         if connection is None:
             return None
         answer = _exchange(connection, request, person)
+        if answer == _DEAF:
+            return None
         if answer is not None and answer != (DECLINED, AGAIN):
-            return None if answer[0] == DECLINED else answer
+            return answer
     return None
 
 
@@ -255,7 +260,7 @@ def _exchange(connection: "_socket.socket", request: bytes, person: "Person") ->
         send(connection, REQUEST, request)
         return _listen(connection, person)
     except (TimeoutError, ValueError):
-        return DECLINED, b""  # it is there, and does not hear or talks nonsense: another one can't take its place
+        return _DEAF  # it is there, and does not hear or talks nonsense: another one can't take its place
     except OSError:
         return None
     finally:

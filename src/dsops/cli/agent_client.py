@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 
 from dsops.agent import client
-from dsops.agent.client import ASK, EVENT, FAILED, unpack
+from dsops.agent.client import ASK, DECLINED, EVENT, FAILED, unpack
 from dsops.agent.failure import unpack_error
 from dsops.cli.agent_words import credentials_of, secrets_of
 from dsops.cli.command import Arguments
@@ -37,7 +37,7 @@ def _ask(words: list[str], arguments: Arguments, runtime: Runtime) -> Sequence[b
     person = Person(runtime.ask, runtime.report)
     watches = arguments.switch("--verbose") or is_terminal()
     answer = client.ask([os.fsencode(word) for word in words], person, watches=watches)
-    if answer is None:
+    if answer is None or answer[0] == DECLINED:
         return None
     if answer[0] == FAILED:
         raise unpack_error(answer[1])

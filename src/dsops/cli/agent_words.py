@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from dsops.cache import Held
@@ -12,13 +12,6 @@ from dsops.cli.command import CONFIG, ENVIRONMENT, Arguments, Command, Flag, Ope
 from dsops.credentials import Credentials
 from dsops.runtime import Runtime
 from dsops.secret import Secret
-
-NEEDS_OWN_PROCESS = (
-    "DSOPS_CREDENTIALS", "DSOPS_DEBUG", "DSOPS_MASK", "DSOPS_SERVE", "DSOPS_TIMEOUT", "DSOPS_TRANSPORT",
-    "DSOPS_VERBOSE",
-)  # fmt: skip
-"""Variables that ask of an `exec` what only a process of the client's own can do; the flags of those names never reach
-the agent."""
 
 MIN_TTL = Flag("--min-ttl", "", "seconds")
 
@@ -57,6 +50,11 @@ def credentials_of(fields: Sequence[bytes]) -> Credentials:
         issued_at=_time(issued_at),
         arn=arn.decode(),
     )
+
+
+def secrets_fields(secrets: Mapping[str, Secret]) -> list[bytes]:
+    """Names and values in turn, for the wire."""
+    return [part for name, value in secrets.items() for part in (os.fsencode(name), value.reveal_bytes())]
 
 
 def secrets_of(fields: Sequence[bytes]) -> dict[str, Secret]:

@@ -9,12 +9,19 @@ from datetime import datetime
 from threading import Lock
 
 from dsops import tasks
+from dsops.agent.client import PLAIN, PLAIN_WITH_VALUE
 from dsops.agent.server import DECLINE, Answer, Asked, Caller, failed, result
 from dsops.aws.client import Client, make_client
 from dsops.aws.transport import CurlDriver
 from dsops.cache import CredentialCache
-from dsops.cli.agent_words import NEEDS_OWN_PROCESS, SECRETS, SESSION, credentials_fields, session_fields
-from dsops.cli.command import Arguments, parse
+from dsops.cli.agent_words import (
+    SECRETS,
+    SESSION,
+    credentials_fields,
+    secrets_fields,
+    session_fields,
+)
+from dsops.cli.command import COMMON, Arguments, parse
 from dsops.cli.exec import COMMAND as EXEC
 from dsops.cli.get import only
 from dsops.cli.output import clean
@@ -32,6 +39,12 @@ from dsops.stores import StoreTypes
 from dsops.tasks import T, Work
 
 _MOST_IDLE_DRIVERS = 16
+
+NEEDS_OWN_PROCESS = (
+    "DSOPS_TRANSPORT",
+    *[flag.variable for flag in (*EXEC.flags, *COMMON) if flag.name not in (*PLAIN, *PLAIN_WITH_VALUE)],
+)
+"""Variables that ask of an `exec` what only a process of the client's own can do; as flags they never get here."""
 
 
 class Keeper:
@@ -91,7 +104,7 @@ class Keeper:
         turn = _Turn(asked, caller, self._now)
         arguments = parse(SECRETS, turn.words, turn.runtime.environ)
         secrets = self._resolve(turn.plan(arguments, arguments.operand("VARIABLE")), turn, arguments)
-        return result([part for name, value in secrets.items() for part in (os.fsencode(name), value.reveal_bytes())])
+        return result(secrets_fields(secrets))
 
     def _credentials(self, asked: Asked, caller: Caller) -> Answer:
         turn = _Turn(asked, caller, self._now)

@@ -185,6 +185,10 @@ class _UntilOver:
         """Begins a transfer."""
         self._driver.start(request, token)
 
+    def prepare(self, request: object) -> None:
+        """Opens a connection that will be needed."""
+        self._driver.prepare(request)
+
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
         """What is finished, asked for in short waits."""
         if self._is_over():

@@ -62,7 +62,7 @@ def test_the_end_within_a_frame_is_the_end() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [[], ["--env", "production"], ["--env=production", "--pristine"], ["--config", "a.yaml", "--min-ttl", "60"]],
+    [[], ["--env", "production"], ["--env=production", "--pristine", "--json"], ["--config", "a", "--min-ttl", "60"]],
 )
 def test_these_command_lines_are_plain(words: list[str]) -> None:
     """What only changes the environment goes to the agent."""
@@ -71,7 +71,7 @@ def test_these_command_lines_are_plain(words: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["--timeout", "5"], ["--env"], ["--no-agent"], ["-v"], ["--debug"], ["--json"], ["production"], ["--mask"],
+    [["--timeout", "5"], ["--env"], ["--no-agent"], ["-v"], ["--debug"], ["production"], ["--mask"],
      ["--serve"], ["--credentials", "jump"], ["--help"], ["--Env", "x"]],
 )  # fmt: skip
 def test_these_command_lines_are_not(words: list[str]) -> None:
