@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import ssl
 import sys
 from collections import Counter
 from typing import cast
@@ -124,11 +125,16 @@ class Connection(asyncio.Protocol):
         self.transport.write("\r\n".join(head).encode() + b"\r\n\r\n" + body)
 
 
-async def serve(stub: Stub) -> None:
-    """Serves on a free port of loopback until standard input ends."""
+async def serve(stub: Stub, certificate: str) -> None:
+    """Serves on a free port of loopback until standard input ends; with a certificate and key (PEM) over TLS."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(stub), "127.0.0.1", 0, backlog=256)
-    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    tls = None
+    if certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate)
+    server = await loop.create_server(lambda: Connection(stub), "127.0.0.1", 0, backlog=256, ssl=tls)
+    scheme = "https" if certificate else "http"
+    print(f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
     server.close()
 
@@ -138,8 +144,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="a stub of STS and Secrets Manager on loopback")
     parser.add_argument("--delay-ms", type=float, default=0, help="how long each answer is held back")
     parser.add_argument("--batch", choices=["allowed", "denied"], default="allowed")
+    parser.add_argument("--certificate", default="", help="serve over TLS with this certificate and key")
     options = parser.parse_args()
-    asyncio.run(serve(Stub(delay_ms=options.delay_ms, batch=options.batch)))
+    asyncio.run(serve(Stub(delay_ms=options.delay_ms, batch=options.batch), options.certificate))
 
 
 if __name__ == "__main__":

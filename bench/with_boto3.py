@@ -19,5 +19,7 @@ secrets = boto3.client(
     aws_secret_access_key=credentials["SecretAccessKey"],
     aws_session_token=credentials["SessionToken"],
 )
-os.environ["SECRET_000"] = secrets.get_secret_value(SecretId="bench/000")["SecretString"]
+for number in range(int(os.environ.get("BENCH_SECRETS", "1"))):
+    secret = secrets.get_secret_value(SecretId=f"bench/{number:03}")
+    os.environ[f"SECRET_{number:03}"] = secret["SecretString"]
 os.execvp(sys.argv[1], sys.argv[1:])

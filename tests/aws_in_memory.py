@@ -71,6 +71,9 @@ class InMemoryAws:
         self._round.append(str(call))
         self._waiting.append((token, self._outcome(call)))
 
+    def prepare(self, request: object) -> None:
+        """No connection needs to be opened here."""
+
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
         """Everything that was asked since the last round."""
         assert timeout_seconds >= 0

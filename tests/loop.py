@@ -19,6 +19,9 @@ class NoWire:
         """Refuses: such a test has no request to send."""
         raise AssertionError(f"nothing is transferred here, but {request!r} was, by {token!r}")
 
+    def prepare(self, request: object) -> None:
+        """No connection needs to be opened here."""
+
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
         """Refuses: there is nothing to wait for."""
         raise AssertionError(f"nothing is transferred here, but {timeout_seconds} s were waited for it")

@@ -1,7 +1,7 @@
 """Work that goes on side by side in one thread: coroutines, driven by whoever moves the bytes.
 
-`async def` functions of dsops await only what stands here (`transfer`, `pause`, `settle`, `gather`, `spawn`,
-`blocking`), directly or through each other. asyncio is not used: importing it costs more than the whole of a
+`async def` functions of dsops await only what stands here (`transfer`, `prepare`, `pause`, `settle`, `gather`,
+`spawn`, `blocking`), directly or through each other. asyncio is not used: importing it costs more than the whole of a
 cold run's Python. A `Driver` moves the bytes; `aws/transport.py` has one on a CurlMulti.
 """
 
@@ -35,6 +35,9 @@ class Driver(Protocol):
 
         An exception is an outcome too. Nothing finished within the time: an empty list.
         """
+
+    def prepare(self, request: object) -> None:
+        """Makes it likely that a later request to the same server goes out sooner; nothing else comes of this one."""
 
     def cancel(self) -> None:
         """Ends every transfer that is under way and forgets it."""
@@ -79,6 +82,13 @@ class _Transfer(_Effect):
         self.request = request
 
 
+class _Preparation(_Effect):
+    __slots__ = ("request",)
+
+    def __init__(self, request: object) -> None:
+        self.request = request
+
+
 class _Pause(_Effect):
     __slots__ = ("seconds",)
 
@@ -110,6 +120,11 @@ class _Join(_Effect):
 async def transfer(request: object) -> object:
     """The driver's outcome for this request; raises it when it is an exception."""
     return await _Transfer(request)
+
+
+async def prepare(request: object) -> None:
+    """Has the driver open a connection that a later request to the same server may find; doesn't wait for it."""
+    await _Preparation(request)
 
 
 async def pause(seconds: float) -> None:
@@ -269,6 +284,9 @@ class _Loop:
                 self._ready.append((task, None, error))
             else:
                 self._in_flight += 1
+        elif isinstance(effect, _Preparation):
+            self._driver.prepare(effect.request)
+            self._ready.append((task, None, None))
         elif isinstance(effect, _Spawn):
             self._ready.append((task, self._begin(effect.work), None))
         elif isinstance(effect, _Join):

@@ -28,6 +28,12 @@ class Authority(NamedTuple):
 
     def server(self, *names: str, expired: bool = False) -> ssl.SSLContext:
         """TLS for a server under these names or addresses (`127.0.0.1` unless told otherwise)."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.server_file(*names, expired=expired))
+        return context
+
+    def server_file(self, *names: str, expired: bool = False) -> Path:
+        """The PEM file of such a server: its key and certificate."""
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.now(UTC)
         until = now - timedelta(days=1) if expired else now + timedelta(days=1)
@@ -54,9 +60,7 @@ class Authority(NamedTuple):
             )
             + certificate.public_bytes(serialization.Encoding.PEM)
         )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(pem)
-        return context
+        return pem
 
 
 def make_authority(folder: Path) -> Authority:

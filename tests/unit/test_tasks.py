@@ -46,6 +46,9 @@ class World:
         self.open.append((self.time + seconds, self.started, token, outcome))
         self.most_open = max(self.most_open, len(self.open))
 
+    def prepare(self, request: object) -> None:
+        """No connection needs to be opened here."""
+
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
         """Time passes until the next transfer ends."""
         assert self.open, "polled with nothing under way"

@@ -59,6 +59,8 @@ class Limits(NamedTuple):
     """How long a person may take to type a code; then the next client in line is asked."""
     ending_seconds: float = 2.0
     """How long work that goes on may take to end when the agent is told to stop."""
+    ready: int = 8
+    """Threads that wait for work from the start; one more now and then for a burst would look like a leak."""
     idle_seconds: float = 3600.0
     """How long nobody asks before the agent ends."""
 
@@ -141,7 +143,7 @@ class Server:
         self._mark = client.stamp()
         self._selector = selectors.DefaultSelector()
         self._unread: dict[socket.socket, _Unread] = {}
-        self._crew = _Crew(self._serve, limits.threads)
+        self._crew = _Crew(self._serve, limits)
         self._is_ending = False
         self._is_listening = False
         self._look_at = 0.0
@@ -154,6 +156,7 @@ class Server:
         os.set_blocking(self._wake, False)
         self._selector.register(self._wake, selectors.EVENT_READ)
         self._listen(True)
+        self._crew.start()
         try:
             while not self._is_ending:
                 self._turn()
@@ -338,9 +341,9 @@ class _Unread:
 class _Crew:
     """Threads that wait for work; a new one is started when all are busy, up to a number."""
 
-    def __init__(self, work: Callable[[socket.socket, bytes], None], most: int) -> None:
+    def __init__(self, work: Callable[[socket.socket, bytes], None], limits: Limits) -> None:
         self._work = work
-        self._most = most
+        self._limits = limits
         self._changed = Condition()
         self._queue: deque[tuple[socket.socket, bytes]] = deque()
         self._threads = 0
@@ -357,9 +360,18 @@ class _Crew:
         """Has it done."""
         with self._changed:
             self._queue.append((connection, data))
-            if self._idle >= len(self._queue) or self._threads >= self._most:
+            if self._idle >= len(self._queue) or self._threads >= self._limits.threads:
                 self._changed.notify()
                 return
+        self._hire()
+
+    def start(self) -> None:
+        """Has the first threads ready."""
+        for _ in range(self._limits.ready):
+            self._hire()
+
+    def _hire(self) -> None:
+        with self._changed:
             self._threads += 1
         Thread(target=self._run, name="dsops-agent", daemon=True).start()
 

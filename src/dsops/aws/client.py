@@ -32,12 +32,8 @@ from dsops.errors import (
 )
 from dsops.runtime import Runtime
 from dsops.secret import Secret
-from dsops.startup import TYPE_CHECKING, NamedTuple, cast
-from dsops.tasks import pause, transfer
-
-if TYPE_CHECKING:
-    from dsops.aws.transport import CurlDriver
-    from dsops.aws.transport_urllib3 import ThreadDriver
+from dsops.startup import NamedTuple, cast
+from dsops.tasks import pause, prepare, transfer
 
 _SLOW_SECONDS = 0.5
 _QUICK_SECONDS = 0.1
@@ -47,6 +43,9 @@ throttling; after a connection that failed, or a 5xx, the next attempt comes soo
 
 _SKEW_SECONDS = 4 * 60
 """Less than that is no reason for a refusal: Secrets Manager takes 5 minutes, STS 15."""
+
+_MOST_PREPARED = 6
+"""Connections opened ahead: 100 secrets in batches of 20 need five at a time."""
 
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")
 
@@ -130,10 +129,16 @@ async def call_json(
     return content
 
 
-def preconnect(client: Client, endpoint: Endpoint, driver: CurlDriver | ThreadDriver) -> None:
-    """Opens a connection that the next call to this endpoint will find, by the way that its calls take."""
+async def preconnect(client: Client, endpoint: Endpoint, connections: int) -> None:
+    """Opens connections that the next calls to this endpoint will find, by the way that its calls take.
+
+    Only where there is TLS: that is what takes long. It doesn't wait for them, and nothing comes of a failure.
+    """
+    if not endpoint.url.startswith("https:"):
+        return
     proxy, trust = _way(client, endpoint)
-    driver.preconnect(_url(endpoint), proxy=proxy, trust=trust)
+    for _ in range(min(connections, _MOST_PREPARED)):
+        await prepare(Request("HEAD", _url(endpoint), proxy=proxy, trust=trust))
 
 
 def quote(text: str) -> str:

@@ -13,7 +13,7 @@ from select import select
 from time import monotonic, sleep
 
 from dsops.aws import wire
-from dsops.aws.network import Proxy, Trust, system_trust
+from dsops.aws.network import Trust, system_trust
 from dsops.aws.wire import MAX_ANSWER_BYTES, MAX_CONNECTIONS, Request, Response
 from dsops.errors import ConfigError, ServiceError
 from dsops.startup import TYPE_CHECKING, Any, cast
@@ -113,15 +113,15 @@ class CurlDriver:
         self.cancel()
         self._multi.close()
 
-    def preconnect(self, url: str, *, proxy: Proxy | None = None, trust: Trust | None = None) -> None:
+    def prepare(self, request: object) -> None:
         """Opens a connection that a later request to the same host finds ready.
 
-        By an unsigned HEAD: libcurl gives no connection that carried nothing to a later transfer. It is ready
-        after three round trips, and saves two when the request comes after that: while a role is assumed over
-        two hops, or over one with the time that STS itself takes (187 ms became 126 at 30 ms a round trip).
+        By a request without credentials, a HEAD: libcurl gives no connection that carried nothing to a later
+        transfer. It is ready after three round trips, and saves two when the request comes after that: while a role
+        is assumed, which takes as long.
         Nothing comes of a failure; the request that needs the connection will tell.
         """
-        self.start(Request("HEAD", url, proxy=proxy, trust=trust), None)
+        self.start(request, None)
 
     def _launch(self) -> None:
         """Hands to libcurl what there may be connections for: with it, waiting for one is connecting too slowly."""

@@ -90,7 +90,7 @@ class ThreadDriver:
         self.cancel()
         self._pools.close()
 
-    def preconnect(self, url: str, *, proxy: Proxy | None = None, trust: Trust | None = None) -> None:
+    def prepare(self, request: object) -> None:
         """Nothing: a thread and a request for it would cost more than they save here."""
 
     def _launch(self) -> None:

@@ -163,11 +163,18 @@ class LazyDriver:
 
     def start(self, request: object, token: object) -> None:
         """Begins a transfer."""
+        self._opened().start(request, token)
+
+    def prepare(self, request: object) -> None:
+        """Opens a connection that will be needed."""
+        self._opened().prepare(request)
+
+    def _opened(self) -> tasks.Driver:
         if self._driver is None:
             from dsops.aws.transport import open_driver
 
             self._driver = open_driver(self._environ)
-        self._driver.start(request, token)
+        return self._driver
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
         """What has come to an end; only asked when something is under way."""

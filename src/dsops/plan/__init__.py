@@ -5,7 +5,7 @@ from __future__ import annotations
 from dsops.plan.fingerprint import ambient_fingerprint
 from dsops.plan.limits import chained_too_long
 from dsops.plan.make import make_plan, plan_store
-from dsops.plan.references import SECRETS_PER_CALL, SINGLE_READS, in_calls, parameter_name, region_of
+from dsops.plan.references import SECRETS_PER_CALL, SINGLE_READS, in_calls, parameter_name, reads_of, region_of
 from dsops.plan.types import (
     Ambient,
     Fingerprint,
@@ -33,5 +33,6 @@ __all__ = [
     "make_plan",
     "parameter_name",
     "plan_store",
+    "reads_of",
     "region_of",
 ]

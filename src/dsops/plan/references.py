@@ -156,7 +156,7 @@ def count_calls(steps: Mapping[str, Step], references: Mapping[str, Iterable[Sec
             whole = reference._replace(field="")
             regions.setdefault(region_of(reference.key, step), set()).add(whole)
         for secrets in regions.values():
-            calls += len(in_calls(map(parameter_name, secrets))) if step.type == "aws.ssm" else _reads(step, secrets)
+            calls += len(in_calls(map(parameter_name, secrets))) if step.type == "aws.ssm" else reads_of(step, secrets)
     return calls
 
 
@@ -183,7 +183,7 @@ def in_calls(names: Iterable[str]) -> list[list[str]]:
     return [list(call.values()) for call in calls]
 
 
-def _reads(step: Step, secrets: set[SecretReference]) -> int:
+def reads_of(step: Step, secrets: set[SecretReference]) -> int:
     """Requests to one region's Secrets Manager. A batch gives current versions only; others are read one by one."""
     current = sum(not reference.version for reference in secrets)
     if len(secrets) <= SINGLE_READS or current < 2 or step.settings.get("batch") == "never":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from dsops.aws.client import Client
@@ -25,7 +25,7 @@ from dsops.runtime import Event, Runtime
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 from dsops.stores import secret_store
-from dsops.tasks import settle
+from dsops.tasks import Work, settle
 from dsops.transform import apply
 
 _Outcomes = Mapping[SecretReference, Secret | DsopsError]
@@ -157,6 +157,9 @@ class Resolver:
             outcomes = await store.fetch(step, references, None, sessions.context(step))
         else:
             get = partial(sessions.of_step, step.name) if gives_credentials(step) else partial(sessions.below, step)
+            prepare: Callable[..., Work[None]] | None = getattr(store, "prepare", None)
+            if prepare is not None and not sessions.is_held(step):
+                await prepare(step, references, sessions.context(step))
             obtained = await get()
             outcomes = await store.fetch(step, references, obtained.credentials, sessions.context(step))
             refused = _refused(outcomes)

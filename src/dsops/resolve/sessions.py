@@ -67,6 +67,12 @@ class Sessions:
             return await self.of_step(step.credentials_from)
         return await self.base(step.profile)
 
+    def is_held(self, step: Step) -> bool:
+        """Whether the step's calls can be signed at once: nothing has to be issued for them."""
+        if step.credentials_from:
+            return self._cache.peek(self._plan.steps[step.credentials_from].fingerprint) is not None
+        return not step.profile and ambient_from_environment(self._runtime.environ, self._runtime.now()) is not None
+
     async def base(self, profile: str) -> Obtained:
         """The base credentials of a profile ("" for none): keys in the environment at once, else botocore's answer."""
         if not profile:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from dsops.aws.client import preconnect
 from dsops.aws.secretsmanager import batch_get_secret_value, get_secret_value
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import AccessDenied, DsopsError, NoCredentials, SecretAccessDenied, ServiceError
-from dsops.plan import SECRETS_PER_CALL, SINGLE_READS, SecretReference, Step, region_of
+from dsops.plan import SECRETS_PER_CALL, SINGLE_READS, SecretReference, Step, reads_of, region_of
 from dsops.runtime import Event
 from dsops.schema import BUILTIN_TYPES
 from dsops.secret import Secret
@@ -48,9 +49,7 @@ class SecretsManager:
         """The value of each secret, or its field."""
         if credentials is None:
             raise NoCredentials(f"store `{step.name}` needs credentials", where=step.where)
-        regions: dict[str, dict[_Id, None]] = {}
-        for reference in references:
-            regions.setdefault(region_of(reference.key, step), {})[_Id(reference.key, reference.version)] = None
+        regions = _by_region(step, references)
         readers = [
             _Reader(step, credentials, context, endpoint_of(step, "secretsmanager", context.runtime, region))
             for region in regions
@@ -61,6 +60,20 @@ class SecretsManager:
         ):
             outcomes.update(each)
         return {reference: _picked(outcomes, reference, step) for reference in references}
+
+    async def prepare(self, step: Step, references: Sequence[SecretReference], context: Context) -> None:
+        """Connections for the reads, while the role is still being assumed."""
+        for region, ids in _by_region(step, references).items():
+            endpoint = endpoint_of(step, "secretsmanager", context.runtime, region)
+            wanted = {SecretReference(each.secret, each.version, "") for each in ids}
+            await preconnect(context.client, endpoint, reads_of(step, wanted))
+
+
+def _by_region(step: Step, references: Sequence[SecretReference]) -> Mapping[str, Mapping[_Id, None]]:
+    regions: dict[str, dict[_Id, None]] = {}
+    for reference in references:
+        regions.setdefault(region_of(reference.key, step), {})[_Id(reference.key, reference.version)] = None
+    return regions
 
 
 class _Reader:

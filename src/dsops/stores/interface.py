@@ -59,3 +59,10 @@ class SecretStore(Store, Protocol):
         gets its own. References differ from each other; each underlying secret is fetched once, and an error that
         several references share is one object. Raises only what fails the whole batch.
         """
+
+
+class Prepares(Protocol):
+    """A secret store that can do something useful while its credentials are still being issued."""
+
+    async def prepare(self, step: Step, references: Sequence[SecretReference], context: Context) -> None:
+        """Opens connections that `fetch` will need; asks for nothing, and waits for nothing."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from dsops.aws.client import Call, Client, call_json, call_query, preconnect, quote
@@ -543,17 +545,44 @@ def test_the_runtimes_proxy_counts(authority: Authority) -> None:
     assert server.seen[0].header("host") == "sts.eu-west-1.amazonaws.com"
 
 
-def test_a_connection_is_opened_before_by_the_same_way(authority: Authority) -> None:
-    """Through the proxy, with the certificates of the environment that was passed in; unsigned."""
+def test_connections_are_opened_before_by_the_same_way(authority: Authority) -> None:
+    """Through the proxy, with the certificates of the environment that was passed in; without credentials."""
     name = "sts.eu-west-1.amazonaws.com"
-    with StubServer(lambda _: IDENTITY, tls=authority.server(name)) as server, StubProxy(server.port) as proxy:
+    prepared = threading.Event()
+
+    def answer(seen: Seen) -> Answer:
+        if seen.method == "HEAD":
+            prepared.set()
+        else:
+            assert prepared.wait(10)
+        return IDENTITY
+
+    with StubServer(answer, tls=authority.server(name)) as server, StubProxy(server.port) as proxy:
         scene = Scene({"HTTPS_PROXY": proxy.url, "AWS_CA_BUNDLE": str(authority.bundle)})
         endpoint = resolve_endpoint("sts", "eu-west-1", {})
-        preconnect(scene.client, endpoint, scene.driver)
-        while not server.seen:
-            assert scene.driver.poll(1) == []
-    assert (server.seen[0].method, server.seen[0].header("authorization")) == ("HEAD", "")
-    assert [seen.target for seen in proxy.seen] == [f"{name}:443"]
+
+        async def work() -> None:
+            await preconnect(scene.client, endpoint, 1)
+            await get_caller_identity(scene.client, USER, endpoint)
+
+        scene.run(work())
+    by_method = {seen.method: seen.header("authorization") for seen in server.seen}
+    assert by_method["HEAD"] == ""
+    assert {seen.target for seen in proxy.seen} == {f"{name}:443"}
+
+
+def test_without_tls_nothing_is_opened_before() -> None:
+    """It would save too little."""
+    with StubServer(lambda _: IDENTITY) as server:
+        scene = Scene()
+        endpoint = resolve_endpoint("sts", "eu-west-1", {}, endpoint_url=server.url)
+
+        async def work() -> None:
+            await preconnect(scene.client, endpoint, 1)
+            await get_caller_identity(scene.client, USER, endpoint)
+
+        scene.run(work())
+        assert [seen.method for seen in server.seen] == ["POST"]
 
 
 def test_a_copy_of_a_client_shares_what_is_known_of_clocks() -> None:

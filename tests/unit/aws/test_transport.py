@@ -608,7 +608,7 @@ def test_a_connection_opened_before_is_used_by_the_request() -> None:
     """The second host's handshake runs while the first host is waited for."""
     driver = CurlDriver()
     with StubServer(ok) as first, StubServer(ok) as second:
-        driver.preconnect(second.url + "/")
+        driver.prepare(Request("HEAD", second.url + "/"))
         driver.start(Request("POST", first.url, (), b"1"), "first")
         arrived: list[tuple[object, object]] = []
         while driver._transfers:
@@ -624,7 +624,7 @@ def test_a_connection_that_could_not_be_opened_before_is_no_failure() -> None:
     """The request that needs it will tell."""
     driver = CurlDriver()
     with StubServer(ok) as server:
-        driver.preconnect(f"http://127.0.0.1:{free_port()}/")
+        driver.prepare(Request("HEAD", f"http://127.0.0.1:{free_port()}/"))
         assert send_one(driver, Request("POST", server.url)).body == b"fine"
     driver.close()
 
