@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,8 +29,12 @@ def decision_lines(decision: Record) -> list[str]:
         f"  {verb} {decision['action']} on {decision['resource']}",
         f"  {_because(decision)}",
     ]
+    # Of an organization's levels, and of a session's layers, each speaks for itself, the root or the first one first.
+    counts = Counter(reason["policy_type"] for reason in decision["reasons"])
     for reason in decision["reasons"]:
-        lines += [f"  {line}" for line in _reason_lines(reason)]
+        of = counts[reason["policy_type"]]
+        level = f", level {reason['level'] + 1} of {of}," if of > 1 else ""
+        lines += [f"  {line}" for line in _reason_lines(reason, level)]
     return [clean(line) for line in lines]
 
 
@@ -40,9 +45,9 @@ def _because(decision: Record) -> str:
     return f"because of {_place(decision)}: {'Allow' if decision['is_allowed'] else 'Deny'} of the {kind}"
 
 
-def _reason_lines(reason: Record) -> list[str]:
+def _reason_lines(reason: Record, level: str) -> list[str]:
     note = f" ({reason['note']})" if reason["note"] else ""
-    lines = [f"{reason['policy_type']} {_SAYS.get(reason['effect'], reason['effect'])}{note}"]
+    lines = [f"{reason['policy_type']}{level} {_SAYS.get(reason['effect'], reason['effect'])}{note}"]
     lines += [f"  {_place(found)}, {found['effect']}, applies" for found in reason["matched"]]
     for found in reason["near"]:
         lines.append(f"  {_place(found)}, {found['effect']}, does not apply:")

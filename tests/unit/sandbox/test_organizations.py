@@ -8,11 +8,13 @@ import pytest
 
 from dsops.errors import SandboxUnavailable, SeedInvalid
 from dsops.iam.control import has_resource_control
+from dsops.sandbox.control import Control
 from dsops.sandbox.organization_planter import _taught_models, organization_models
 from dsops.sandbox.seedfile import read_seed
 from dsops.sandbox.service import Sandbox
 from tests.sandboxes import ACCOUNT, OTHER, Lab
 from tests.unit.sandbox.conftest import LabFactory
+from tests.unit.sandbox.test_control import ask
 from tests.unit.sandbox.test_seedfile import problems
 
 OWNER = "999999999999"
@@ -223,6 +225,31 @@ def test_an_rcp_is_for_the_services_that_aws_names(make_lab: LabFactory) -> None
     services = ("s3", "sts", "sqs", "kms", "secretsmanager", "dynamodb", "ecr")
     assert all(has_resource_control(f"{service}:Anything") for service in services)
     assert not any(has_resource_control(f"{service}:Anything") for service in ("iam", "ssm", "organizations"))
+
+
+def test_an_rcp_judges_tokens_of_others_too(make_lab: LabFactory) -> None:
+    """The guard that AWS recommends: only repositories of one's own may assume roles, whatever a trust policy says."""
+    issuer = "token.actions.githubusercontent.com"
+    policy = (
+        'resource_control_policies: [{Version: "2012-10-17", Statement: [{Effect: Deny, Principal: "*", '
+        'Action: "sts:AssumeRoleWithWebIdentity", Resource: "*", Condition: '
+        f'{{StringNotLikeIfExists: {{"{issuer}:sub": "repo:our-org/*"}}}}}}]}}]'
+    )
+    trust = f'{{Federated: "arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer}"}}, Action: "sts:AssumeRoleWithWebIdentity"'
+    lab = make_lab(
+        f"organization: {{management_account: '{OWNER}', accounts: ['{ACCOUNT}'], {policy}}}\n"
+        f"accounts: {{'{OWNER}': {{}}, '{ACCOUNT}': {{roles: {{CI: {{trust: {{Version: '2012-10-17', "
+        f"Statement: {{Effect: Allow, Principal: {trust}}}}}}}}}, "
+        f"oidc_providers: [{{url: 'https://{issuer}', client_ids: [sts.amazonaws.com], issued_by_sandbox: true}}]}}}}"
+    )
+    for repository, status in (("our-org/app", 200), ("their-org/app", 403)):
+        wish = {"sub": f"repo:{repository}:ref:refs/heads/main", "aud": "sts.amazonaws.com"}
+        token = ask(Control(lab.sandbox), "token", "POST", wish)[1]["token"]
+        answer = lab.user("admin").answer(
+            "sts", "AssumeRoleWithWebIdentity", RoleArn=f"arn:aws:iam::{ACCOUNT}:role/CI", RoleSessionName="s1",
+            WebIdentityToken=token,
+        )  # fmt: skip
+        assert answer.status == status
 
 
 # --- condition keys ----------------------------------------------------------------------------------------------

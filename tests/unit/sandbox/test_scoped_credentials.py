@@ -8,9 +8,11 @@ from hashlib import shake_256
 
 import pytest
 
+from dsops.sandbox.control import Control
 from dsops.sandbox.sessions import MAX_TOKEN
 from tests.sandboxes import ACCOUNT, OTHER, Keys, Lab, Person
 from tests.unit.sandbox.conftest import LabFactory
+from tests.unit.sandbox.test_control import ask
 
 JUMP = f"arn:aws:iam::{ACCOUNT}:role/team/Jump"
 FULL = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
@@ -109,6 +111,19 @@ def test_a_users_own_session_can_be_narrowed(lab: Lab) -> None:
     assert inner.call("secretsmanager", "ListSecrets")["SecretList"]
     assert inner.refused("secretsmanager", "GetSecretValue", SecretId="prod/db").code == "AccessDeniedException"
     assert session.call("secretsmanager", "GetSecretValue", SecretId="prod/db")["SecretString"]
+
+
+def test_a_root_users_session_can_be_narrowed(make_lab: LabFactory) -> None:
+    """No identity policy stands beside it: the scope alone says what is left."""
+    key = {"access_key_id": "AKIAROOTROOTROOTROOT", "secret_access_key": "root"}
+    lab = make_lab(f"accounts: {{'{ACCOUNT}': {{root: {json.dumps(key)}}}}}")
+    root = lab.with_keys(Keys(**key))
+    session = Person(lab, Keys.of(root.call("sts", "GetSessionToken")["Credentials"]))
+    inner = narrowed(session, Policy=allow("secretsmanager:ListSecrets"))
+
+    assert inner.call("secretsmanager", "ListSecrets")["SecretList"] == []
+    assert inner.refused("secretsmanager", "CreateSecret", Name="x").code == "AccessDeniedException"
+    assert session.call("secretsmanager", "CreateSecret", Name="x", SecretString="y")["ARN"]
 
 
 def test_a_federated_user_without_permissions_gets_none(lab: Lab) -> None:
@@ -222,6 +237,30 @@ def test_a_region_may_be_closed_to_an_accounts_credentials(make_lab: LabFactory)
     assert own.arn
     other.region = "us-east-1"
     assert other.assume(role).arn
+
+
+def test_a_token_gets_no_credentials_in_a_closed_region(make_lab: LabFactory) -> None:
+    """Federated sessions are the role's account's, too; elsewhere they tell their size like all others."""
+    trust = (
+        f'{{Version: "2012-10-17", Statement: {{Effect: Allow, Principal: {{Federated: "arn:aws:iam::{ACCOUNT}:'
+        'oidc-provider/id.example.com"}, Action: "sts:AssumeRoleWithWebIdentity"}}'
+    )
+    seed = (
+        "region: %s\naccounts: {'%s': {closed_sts_regions: [eu-west-1], roles: {R: {trust: %s}}, oidc_providers: "
+        "[{url: 'https://id.example.com', client_ids: [app], issued_by_sandbox: true}]}}"
+    )
+    for region, code in (("eu-west-1", "RegionDisabledException"), ("eu-central-1", "")):
+        lab = make_lab(seed % (region, ACCOUNT, trust))
+        token = ask(Control(lab.sandbox), "token", "POST", {"sub": "ada", "aud": "app"})[1]["token"]
+        wanted = {
+            "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/R", "RoleSessionName": "s1", "WebIdentityToken": token,
+            "MinimumSessionTokenSize": 900,
+        }  # fmt: skip
+        if code:
+            assert lab.user("admin").refused("sts", "AssumeRoleWithWebIdentity", **wanted).code == code
+        else:
+            answer = lab.user("admin").call("sts", "AssumeRoleWithWebIdentity", **wanted)
+            assert answer["SessionTokenSize"] == len(answer["Credentials"]["SessionToken"]) == 900
 
 
 def test_us_east_1_can_not_be_closed() -> None:
