@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
-from tests.stubs.aws import STS_NAMESPACE, parameters_of, sts_error
+from tests.stubs.aws import STS_NAMESPACE, json_error, parameters_of, sts_error
+from tests.stubs.organizations import StubOrganizations
 from tests.stubs.server import Answer, Seen
 
 NAMESPACE = "https://iam.amazonaws.com/doc/2010-05-08/"
@@ -43,18 +44,27 @@ class StubIam:
         managed: Mapping[str, Document] | None = None,
         denied: Sequence[str] = (),
         page: int = 100,
+        organizations: StubOrganizations | None = None,
     ) -> None:
+        """Without `organizations` the account is in none."""
         self.users = users or {}
         self.roles = roles or {}
         self._kinds = {"User": self.users, "Role": self.roles, "Group": groups or {}}
         self._managed = managed or {}
         self._denied = denied
         self._page = page
+        self._organizations = organizations
         self.calls: list[str] = []
         """Each action with the name that it was about."""
 
     def __call__(self, seen: Seen) -> Answer:
         """The answer to one request."""
+        if seen.header("X-Amz-Target"):
+            not_in_use = json_error("AWSOrganizationsNotInUseException", "Your account is not a member.")
+            return self._organizations(seen) if self._organizations is not None else not_in_use
+        return self._query(seen)
+
+    def _query(self, seen: Seen) -> Answer:
         parameters = parameters_of(seen)
         action = parameters["Action"]
         about = next((parameters[name] for name in _NAMES if name in parameters), "")

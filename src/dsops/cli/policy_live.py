@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 
 from dsops.aws.client import make_client
 from dsops.aws.iam import Iam
+from dsops.aws.organizations import Organizations
 from dsops.aws.sts import get_caller_identity
 from dsops.cli.output import clean
 from dsops.cli.project import carry_out
 from dsops.cli.whoami import base_endpoint, load_base
 from dsops.cli.world import DONE
 from dsops.credentials import Credentials
-from dsops.endpoint import is_loopback, parse_address, resolve_endpoint
+from dsops.endpoint import Endpoint, is_loopback, parse_address, resolve_endpoint
 from dsops.errors import (
     CasesInvalid,
     DsopsError,
@@ -25,6 +27,7 @@ from dsops.errors import (
     Where,
 )
 from dsops.explain.attached import Reader
+from dsops.explain.organization import OrganizationReader
 from dsops.explain.questions import Completed, Completer
 from dsops.iam.simulate import Case, PolicySet
 from dsops.runtime import Runtime
@@ -39,10 +42,14 @@ def ask_aws(questions: Questions, file: str, runtime: Runtime) -> Sequence[Compl
     credentials, _ = load_base(runtime)
     client, sts = make_client(runtime), base_endpoint(runtime)
     iam = Iam(client, credentials, resolve_endpoint("iam", sts.region, runtime.environ))
+    organizations = Organizations(
+        client, credentials, resolve_endpoint("organizations", sts.region, runtime.environ)
+    )
 
     async def work() -> list[Completed | DsopsError]:
         identity = await get_caller_identity(client, credentials, sts)
-        completer = Completer({identity.account: Reader(iam)}, may_have_organization=True)
+        organization = OrganizationReader({identity.account: organizations}, lambda _: None)
+        completer = Completer({identity.account: Reader(iam)}, organization)
         return await settle(*[completer.complete(case.asked, policies) for case, policies in questions])
 
     return _checked(carry_out(work(), runtime), questions, file, runtime)
@@ -65,33 +72,48 @@ def ask_sandbox(questions: Questions, url: str, file: str, runtime: Runtime) -> 
     accounts = {case.asked.principal.account for case, _ in questions} | {
         case.asked.resource_account for case, _ in questions
     }
-    readers = {
-        account: Reader(Iam(client, credentials, resolve_endpoint("iam", region, {}, endpoint_url=url)))
-        for account, (credentials, region) in _admins(url, sorted(accounts - {""})).items()
-    }
+    find = _admin_finder(url)
+
+    def organizations(account: str) -> Organizations | None:
+        found = find(account)
+        return Organizations(client, found[0], _endpoint("organizations", found[1], url)) if found else None
+
+    readers, own = {}, {}
+    for account in sorted(accounts - {""}):
+        found, asked = find(account), organizations(account)
+        if found is not None and asked is not None:
+            readers[account] = Reader(Iam(client, found[0], _endpoint("iam", found[1], url)))
+            own[account] = asked
 
     async def work() -> list[Completed | DsopsError]:
-        completer = Completer(readers, may_have_organization=False)
+        completer = Completer(readers, OrganizationReader(own, organizations))
         return await settle(*[completer.complete(case.asked, policies) for case, policies in questions])
 
     return _checked(carry_out(work(), quiet), questions, file, runtime)
 
 
-def _admins(url: str, accounts: Iterable[str]) -> Mapping[str, tuple[Credentials, str]]:
-    """The keys of the `admin` of each of those accounts that the sandbox has, and its region."""
+def _endpoint(service: str, region: str, url: str) -> Endpoint:
+    return resolve_endpoint(service, region, {}, endpoint_url=url)
+
+
+def _admin_finder(url: str) -> Callable[[str], tuple[Credentials, str] | None]:
+    """What gives the keys of an account's `admin` and the sandbox's region; None for an account that it hasn't."""
     try:
         from dsops.sandbox.running import ask
     except ModuleNotFoundError as error:
         hint = "install it: pip install 'dsops[sandbox]'"
         raise ExtraMissing("the sandbox is not installed", why=f"{error.name} is missing", hint=hint) from error
     ask(url, "health")
-    found = {}
-    for account in accounts:
-        # An account that the sandbox doesn't have is one of which nothing can be read; so is one without keys.
+
+    @cache
+    def find(account: str) -> tuple[Credentials, str] | None:
+        # An account without an admin who has keys is one of which nothing can be read, too.
         with suppress(SandboxUnavailable, KeyError):
             told = ask(url, "identity", **{"as": f"admin@{account}"})
-            found[account] = Credentials(told["AccessKeyId"], Secret(told["SecretAccessKey"])), str(told["Region"])
-    return found
+            return Credentials(told["AccessKeyId"], Secret(told["SecretAccessKey"])), str(told["Region"])
+        return None
+
+    return find
 
 
 def _checked(

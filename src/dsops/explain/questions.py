@@ -11,15 +11,13 @@ from typing import Final, NamedTuple
 from dsops.arn import parse_arn
 from dsops.errors import EntityNotFound, PolicyInvalid
 from dsops.explain.attached import Attached, PolicyText, Reader
+from dsops.explain.organization import Membership, OrganizationReader
 from dsops.iam.policy import Policy, parse_policy
 from dsops.iam.simulate import Asked, Place, PolicySet, Unread, is_about_roles
 from dsops.tasks import Once
 
 _OF_CALLERS: Final[tuple[Place, ...]] = ("identity", "boundary")
 _CALLERS_KEYS: Final = ("aws:principaltag/", "aws:userid")
-_ORGANIZATION_KEYS: Final = (
-    "aws:principalorgid", "aws:principalorgpaths", "aws:resourceorgid", "aws:resourceorgpaths",
-)  # fmt: skip
 
 
 class Completed(NamedTuple):
@@ -33,10 +31,10 @@ class Completed(NamedTuple):
 class Completer:
     """Completes questions; whoever comes up in many of them is read once."""
 
-    def __init__(self, readers: Mapping[str, Reader], *, may_have_organization: bool) -> None:
+    def __init__(self, readers: Mapping[str, Reader], organization: OrganizationReader) -> None:
         self._readers = readers
         """By account: IAM answers by name and of its caller's account, where a namesake may live."""
-        self._may_have_organization = may_have_organization
+        self._organization = organization
         self._attached_to: dict[tuple[str, str, str], Once[Attached]] = {}
 
     async def complete(self, asked: Asked, given: PolicySet) -> Completed:
@@ -47,8 +45,7 @@ class Completer:
         question = _Question(asked, given)
         await self._add_callers_policies(question)
         await self._add_resources_policy(question)
-        if self._may_have_organization:
-            _add_organization(question)
+        await self._add_organization(question)
         return question.completed()
 
     async def _add_callers_policies(self, question: _Question) -> None:
@@ -94,6 +91,15 @@ class Completer:
         else:
             question.take_trust_policy(await self._attached("role", asked.resource, is_exact=True))
 
+    async def _add_organization(self, question: _Question) -> None:
+        asked = question.asked
+        if asked.principal.account:
+            membership = await self._organization.membership(asked.principal.account)
+            question.take_membership(membership, "scp", "aws:PrincipalOrg")
+        if parse_arn(asked.resource) is not None and asked.resource_account:
+            membership = await self._organization.membership(asked.resource_account)
+            question.take_membership(membership, "rcp", "aws:ResourceOrg")
+
     def _foreign(self, arn: str, account: str) -> str:
         known = " and ".join(self._readers) or "no account"
         return f"{arn} is of account {account}, and the keys that ask are of {known}"
@@ -110,18 +116,6 @@ class Completer:
 
 
 _TAGS_OF_ROLES: Final = ("aws:resourcetag/", "iam:resourcetag/")
-
-
-def _add_organization(question: _Question) -> None:
-    """What only the organization's management account could tell."""
-    places: list[Place] = ["scp"] if question.asked.principal.account else []
-    if parse_arn(question.asked.resource) is not None:
-        places.append("rcp")
-    for place in places:
-        if place not in question.policies:
-            why = f"the organization's policies are not read: give them with --{place}, or say that there are `none`"
-            question.miss([place], why)
-    question.miss_keys(_ORGANIZATION_KEYS, "which organization an account is in is not read: say it with --context")
 
 
 class _Question:
@@ -145,16 +139,40 @@ class _Question:
 
     def take(self, place: Place, found: Iterable[PolicyText], missing: Iterable[str]) -> None:
         """Puts policies in their place, and says which are missing there."""
+        compiled = self._compiled(place, found)
+        self.policies[place] = (compiled,) if compiled else ()
+        for why in missing:
+            if why:
+                self.miss([place], why)
+
+    def _compiled(self, place: Place, found: Iterable[PolicyText]) -> tuple[Policy, ...]:
         compiled = []
         for policy in found:
             try:
                 compiled.append(parse_policy(policy.text, place, name=policy.name))
             except PolicyInvalid as error:
                 self.miss([place], f"{policy.name} can't be used: {error.problems[0].message}")
-        self.policies[place] = (tuple(compiled),) if compiled else ()
-        for why in missing:
-            if why:
-                self.miss([place], why)
+        return tuple(compiled)
+
+    def take_membership(self, membership: Membership, place: Place, prefix: str) -> None:
+        """The control policies of an account's organization, and what it is called."""
+        organization_id, path = membership.organization_id, membership.path
+        if organization_id:
+            self._learn({f"{prefix}ID": (organization_id,)})
+        if path:
+            self._learn({f"{prefix}Paths": (path,)})
+        if organization_id is None:
+            self.miss_keys((f"{prefix}ID".lower(), f"{prefix}Paths".lower()), membership.unread)
+        elif organization_id and not path:
+            self.miss_keys((f"{prefix}Paths".lower(),), membership.unread)
+        if place in self.policies:
+            return
+        if membership.levels is None:
+            self.miss([place], f"{membership.unread}; give them with --{place}, or say that there are `none`")
+            return
+        self.policies[place] = tuple(
+            self._compiled(place, level) for level in membership.levels[place]
+        )
 
     def learn_caller(self, attached: Attached) -> None:
         """The path, id and tags that IAM has for the caller."""
@@ -179,8 +197,10 @@ class _Question:
         self._learn_tags(("aws:ResourceTag", "iam:ResourceTag"), role.entity.tags)
 
     def _learn_tags(self, prefixes: Iterable[str], tags: Mapping[str, str]) -> None:
+        self._learn({f"{prefix}/{key}": (value,) for prefix in prefixes for key, value in tags.items()})
+
+    def _learn(self, keys: Mapping[str, tuple[str, ...]]) -> None:
         """Keys of the context under those that the author says, in whatever case those are written."""
         said = {key.lower() for key in self.asked.context}
-        keys = {f"{prefix}/{key}": (value,) for prefix in prefixes for key, value in tags.items()}
         kept = {key: values for key, values in keys.items() if key.lower() not in said}
         self.asked = self.asked._replace(context=kept | dict(self.asked.context))

@@ -10,6 +10,7 @@ import pytest
 from botocore.session import Session
 
 from dsops.aws import iam as api
+from dsops.aws.organizations import Organizations
 from dsops.errors import AccessDenied, AnswerInvalid, EntityNotFound
 from tests.stubs.aws import signature_is_right, sts_error
 from tests.stubs.iam import ACCOUNT, Entity, StubIam
@@ -29,6 +30,7 @@ class Asking:
         self.scene = Scene()
         self.server = server
         self.iam = api.Iam(self.scene.client, SESSION, endpoint_at(server, "iam"))
+        self.organizations = Organizations(self.scene.client, SESSION, endpoint_at(server, "organizations"))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """What comes of it."""

@@ -11,6 +11,7 @@ import pytest
 from dsops.sandbox.launch import open_server
 from dsops.sandbox.seedfile import read_seed
 from tests.stubs.iam import ACCOUNT, Document, Entity, StubIam
+from tests.stubs.organizations import StubOrganizations
 from tests.stubs.server import Answer, StubServer
 from tests.unit.cli.stub_aws import Dsops
 
@@ -32,7 +33,7 @@ def statement(effect: str, action: str, **more: Any) -> Document:
     return {"Version": "2012-10-17", "Statement": {"Effect": effect, "Action": action, **more}}
 
 
-def stub(*denied: str) -> StubIam:
+def stub(*denied: str, organizations: StubOrganizations | None = None) -> StubIam:
     """A user and a role who may assume another, the role but for its boundary; a page holds two policies."""
     own = statement("Allow", "sts:*", Resource="*")
     policies: dict[str, Document] = {f"p{number}": statement("Allow", "s3:*", Resource="*") for number in range(4)}
@@ -46,6 +47,7 @@ def stub(*denied: str) -> StubIam:
         managed={LIMIT: statement("Allow", "s3:*", Resource="*")},
         denied=denied,
         page=2,
+        organizations=organizations,
     )
 
 
@@ -86,12 +88,15 @@ def test_what_may_not_be_read_leaves_the_answer_unknown(tmp_path: Path) -> None:
     ]
 
 
-def test_an_organization_is_not_taken_for_absent(tmp_path: Path) -> None:
-    """Who says that there is none gets an answer."""
-    open_answer = ask(tmp_path, stub(), *question(ALICE))[1]["cases"][0]
-    sure_answer = ask(tmp_path, stub(), *question(ALICE), *ALONE)[1]["cases"][0]
+def test_an_organization_that_may_not_be_read_is_not_taken_for_absent(tmp_path: Path) -> None:
+    """As it is for its members. Who says that there is none, or is in none, gets an answer."""
+    member = StubOrganizations(parents={}, denied=["ListParents"])
+    open_answer = ask(tmp_path, stub(organizations=member), *question(ALICE))[1]["cases"][0]
+    given_answer = ask(tmp_path, stub(organizations=member), *question(ALICE), *ALONE)[1]["cases"][0]
+    sure_answer = ask(tmp_path, stub(), *question(ALICE))[1]["cases"][0]
 
-    assert (open_answer["verdict"], sure_answer["verdict"]) == ("unknown", "allow")
+    answers = [found["verdict"] for found in (open_answer, given_answer, sure_answer)]
+    assert answers == ["unknown", "allow", "allow"]
     assert [unread["place"] for unread in open_answer["unread"]] == ["scp", "rcp"]
 
 
@@ -171,7 +176,7 @@ def ask_sandbox(folder: Path, principal: str, resource: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("user", "verdict"), [("alice", "allow"), ("bob", "implicit-deny")])
 def test_a_sandbox_answers_for_all_its_accounts(tmp_path: Path, user: str, verdict: str) -> None:
-    """Each is read with the keys of its own admin; the person's stay where they are. It has no organization."""
+    """Each is read with the keys of its own admin; the person's stay where they are."""
     assert ask_sandbox(tmp_path, f"arn:aws:iam::{ACCOUNT}:user/{user}", DEPLOY)["verdict"] == verdict
 
 
@@ -180,7 +185,7 @@ def test_an_account_that_the_sandbox_has_not_is_not_read(tmp_path: Path) -> None
     case = ask_sandbox(tmp_path, ALICE, DEPLOY.replace("444455556666", "777788889999"))
 
     assert case["verdict"] == "unknown"
-    assert [unread["place"] for unread in case["unread"]] == ["trust"]
+    assert [unread["place"] for unread in case["unread"]] == ["trust", "rcp"]
 
 
 def test_where_no_sandbox_runs_that_is_told(tmp_path: Path) -> None:

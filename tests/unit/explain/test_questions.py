@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 from dsops.errors import EntityNotFound
 from dsops.explain.attached import Reader
+from dsops.explain.organization import OrganizationReader
 from dsops.explain.questions import Completed, Completer
 from dsops.iam.simulate import simulate
 from dsops.tasks import gather
 from tests.fakes import NOON
 from tests.stubs.iam import ACCOUNT, Entity, StubIam
+from tests.stubs.organizations import FULL, ID, ROOT, StubOrganizations
 from tests.stubs.server import StubServer
 from tests.unit.aws.test_iam import Asking
 from tests.unit.iam.policies import OTHER_ROLE, SECRET, allow, deny, policy, text
@@ -52,12 +54,17 @@ def stub(**more: Any) -> StubIam:
     )
 
 
-def complete(question: Asked, given: PolicySet, iam: StubIam, *, organization: bool = False) -> Completed:
+def completer_of(asking: Asking) -> Completer:
+    """Who has keys of that one account."""
+    organization = OrganizationReader({ACCOUNT: asking.organizations}, lambda _: None)
+    return Completer({ACCOUNT: Reader(asking.iam)}, organization)
+
+
+def complete(question: Asked, given: PolicySet, iam: StubIam) -> Completed:
     """The question over that account."""
     with StubServer(iam) as server:
         asking = Asking(server)
-        completer = Completer({ACCOUNT: Reader(asking.iam)}, may_have_organization=organization)
-        return asking.run(completer.complete(question, given))
+        return asking.run(completer_of(asking).complete(question, given))
 
 
 def verdict(completed: Completed) -> str:
@@ -142,9 +149,9 @@ class TestElsewhere:
     def test_another_accounts_role_and_caller_are_not_read(self) -> None:
         """IAM would answer with a namesake of the asking account's."""
         iam = stub()
-        role = complete(asked(resource=OTHER_ROLE), {}, iam)
+        role = complete(asked(resource=OTHER_ROLE), {"rcp": ()}, iam)
         open_to_all = StubIam(roles={"Target": Entity(trust=trust("*"))})
-        caller = complete(asked(resource=TARGET, principal=FOREIGNER), {}, open_to_all)
+        caller = complete(asked(resource=TARGET, principal=FOREIGNER), {"scp": ()}, open_to_all)
 
         assert verdict(role) == verdict(caller) == "unknown"
         assert missing(role) == [
@@ -174,25 +181,104 @@ class TestElsewhere:
         assert verdict(complete(question, {"resource": ()}, stub())) == "implicit-deny"
         assert verdict(complete(asked("s3:ListAllMyBuckets", "*"), {}, stub())) == "implicit-deny"
 
-    def test_an_organization_may_take_away(self) -> None:
-        """What it holds is not for its members to read; it can be given."""
+    def test_an_organization_that_may_not_be_read_may_take_away(self) -> None:
+        """It is not taken for absent; its policies can be given."""
+        iam = stub(organizations=StubOrganizations(parents={}, denied=["DescribeOrganization"]))
         question = asked(resource=TARGET)
-        completed = complete(question, {}, stub(), organization=True)
+        completed = complete(question, {}, iam)
 
         assert verdict(completed) == "unknown"
-        assert [words.partition(":")[0] for words in missing(completed)] == ["scp", "rcp"]
-        assert verdict(complete(question, NO_ORGANIZATION, stub(), organization=True)) == "allow"
+        assert missing(completed) == [
+            f"{place}: not allowed to ask for the organization; give them with --{place}, or say that there are `none`"
+            for place in ("scp", "rcp")
+        ]
+        assert verdict(complete(question, NO_ORGANIZATION, iam)) == "allow"
 
-    def test_a_condition_on_the_organization_is_not_known(self) -> None:
-        """Unless the author says which it is."""
+    def test_a_condition_on_an_organization_that_may_not_be_read_is_open(self) -> None:
+        """Unless the author says which it is; an account in none has no such key."""
         condition = {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}
-        iam = StubIam(users=stub().users, roles={"Target": Entity(trust=trust(ACCOUNT, Condition=condition))})
+        roles = {"Target": Entity(trust=trust(ACCOUNT, Condition=condition))}
+        hidden = StubOrganizations(parents={}, denied=["DescribeOrganization"])
         question = asked(resource=TARGET)
         said = question._replace(context={"aws:PrincipalOrgID": ("o-1",)})
 
-        assert verdict(complete(question, NO_ORGANIZATION, iam, organization=True)) == "unknown"
-        assert verdict(complete(said, NO_ORGANIZATION, iam, organization=True)) == "allow"
-        assert verdict(complete(question, {}, iam)) == "implicit-deny"
+        for context, expected in ((question, "unknown"), (said, "allow")):
+            iam = StubIam(users=stub().users, roles=roles, organizations=hidden)
+            assert verdict(complete(context, NO_ORGANIZATION, iam)) == expected
+        assert verdict(complete(question, {}, StubIam(users=stub().users, roles=roles))) == "implicit-deny"
+
+
+class TestOrganization:
+    """Read with keys that may: those of a management account, or of an administrator."""
+
+    UNIT: ClassVar = {ACCOUNT: "ou-1", "ou-1": ROOT}
+    FULL: ClassVar = dict.fromkeys((ACCOUNT, "ou-1", ROOT), FULL)
+
+    def verdict(self, **more: Any) -> str:
+        """Whether alice may assume the other role there."""
+        organizations = StubOrganizations(**{"parents": self.UNIT, "policies": self.FULL, **more})
+        return verdict(complete(asked(resource=TARGET), {}, stub(organizations=organizations)))
+
+    def test_every_level_must_allow(self) -> None:
+        """A level without AWS's own policy allows only what its policies do."""
+        s3_only = {**self.FULL, "ou-1": {"p-s3": document(allow("s3:*"))}}
+        denies = {**self.FULL, ROOT: {**FULL, "p-no": document(deny("sts:*"))}}
+
+        assert self.verdict() == "allow"
+        assert self.verdict(policies=s3_only) == "implicit-deny"
+        assert self.verdict(policies=denies) == "explicit-deny"
+
+    def test_resource_control_policies_are_read_too(self) -> None:
+        """Of the resource's account."""
+        denies = {"ou-1": {"p-no": document(deny("sts:*", Principal="*"))}}
+
+        assert self.verdict(resource_policies=denies) == "explicit-deny"
+
+    def test_what_is_not_in_force_does_not_count(self) -> None:
+        """For a management account, without all features, or switched off."""
+        s3_only = {**self.FULL, "ou-1": {"p-s3": document(allow("s3:*"))}}
+
+        assert self.verdict(policies=s3_only, management=ACCOUNT) == "allow"
+        assert self.verdict(policies=s3_only, feature_set="CONSOLIDATED_BILLING") == "allow"
+        assert self.verdict(policies=s3_only, enabled=["RESOURCE_CONTROL_POLICY"]) == "allow"
+        assert self.verdict(policies=s3_only, enabled=["SERVICE_CONTROL_POLICY"]) == "implicit-deny"
+
+    @pytest.mark.parametrize("denied", ["ListParents", "ListRoots", "ListPoliciesForTarget", "DescribePolicy"])
+    def test_what_may_not_be_read_leaves_the_answer_open(self, denied: str) -> None:
+        """As for every member of an organization; which one it is in it knows."""
+        assert self.verdict(denied=[denied]) == "unknown"
+
+    def test_requests_say_from_which_organization_they_come(self) -> None:
+        """And where in it; both in the caller's and in the resource's keys."""
+        organizations = StubOrganizations(parents=self.UNIT, policies=self.FULL)
+        context = complete(asked(resource=TARGET), {}, stub(organizations=organizations)).asked.context
+
+        assert context["aws:PrincipalOrgID"] == context["aws:ResourceOrgID"] == (ID,)
+        assert context["aws:PrincipalOrgPaths"] == context["aws:ResourceOrgPaths"] == (f"{ID}/{ROOT}/ou-1/",)
+
+    def test_each_thing_is_read_once(self) -> None:
+        """However many questions, and however many levels have a policy."""
+        organizations = StubOrganizations(parents=self.UNIT, policies=self.FULL)
+        with StubServer(stub(organizations=organizations)) as server:
+            asking = Asking(server)
+            completer = completer_of(asking)
+            asking.run(gather(*[completer.complete(asked(resource=TARGET), {}) for _ in range(5)]))
+
+        assert sorted(organizations.calls) == sorted(set(organizations.calls))
+        assert "DescribePolicy p-FullAWSAccess" in organizations.calls
+
+    def test_an_account_that_is_not_in_it_is_not_known(self) -> None:
+        """It may be in another one."""
+        completed = complete(
+            asked(resource=TARGET, principal=FOREIGNER),
+            {"identity": ((policy("identity", allow()),),), "boundary": ()},
+            StubIam(
+                roles={"Target": Entity(trust=trust("*"))}, organizations=StubOrganizations(parents=self.UNIT)
+            ),
+        )
+
+        assert verdict(completed) == "unknown"
+        assert missing(completed)[0].startswith("scp: which organization account 444455556666 is in is not known")
 
 
 class TestNames:
@@ -224,7 +310,7 @@ def test_who_comes_up_in_many_questions_is_read_once() -> None:
     iam = stub()
     with StubServer(iam) as server:
         asking = Asking(server)
-        completer = Completer({ACCOUNT: Reader(asking.iam)}, may_have_organization=False)
+        completer = completer_of(asking)
         asking.run(gather(*[completer.complete(asked(resource=TARGET), {}) for _ in range(20)]))
 
     assert sorted(iam.calls) == sorted(set(iam.calls))

@@ -98,7 +98,7 @@ class TestAnswer:
 
     def test_resource_control_policies_have_no_say_in_services_without_them(self) -> None:
         """IAM is one."""
-        denies = policy("rcp", deny("*", Principal="*"))
+        denies = policy("rcp", deny(["iam:*", "secretsmanager:*"], Principal="*"))
         found = {**given(identity=identity(allow()), trust=None), "rcp": ((denies,),)}
 
         assert outcome(asked("iam:GetRole", ROLE), found).verdict == "allow"
