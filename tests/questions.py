@@ -31,15 +31,15 @@ class Desk:
         assert user is not None, f"no user {name} in {account}"
         return user_caller(world, user, "AKIAIOSFODNN7EXAMPLE", region, None)
 
-    def questions(self, caller: Caller, service: str, operation: str, **parameters: object) -> list[Question]:
+    def questions(self, caller: Caller, service: str, operation: str, /, **parameters: object) -> list[Question]:
         """What has to be allowed."""
         return list(self._resources().questions(service, operation, parameters, caller))
 
-    def asked(self, caller: Caller, service: str, operation: str, **parameters: object) -> list[tuple[str, str]]:
+    def asked(self, caller: Caller, service: str, operation: str, /, **parameters: object) -> list[tuple[str, str]]:
         """Action and resource of each question."""
         return [(each.action, each.resource) for each in self.questions(caller, service, operation, **parameters)]
 
-    def refused(self, caller: Caller, service: str, operation: str, **parameters: object) -> str:
+    def refused(self, caller: Caller, service: str, operation: str, /, **parameters: object) -> str:
         """The first action that is not allowed; "" when all are."""
         sandbox = self.lab.sandbox
         now = sandbox.clock.now()
@@ -53,7 +53,7 @@ class Desk:
                 return question.action
         return ""
 
-    def allows(self, caller: Caller, service: str, operation: str, **parameters: object) -> bool:
+    def allows(self, caller: Caller, service: str, operation: str, /, **parameters: object) -> bool:
         """Whether it would be done."""
         return not self.refused(caller, service, operation, **parameters)
 

@@ -5,18 +5,22 @@ Read without defaults, as in `world`: an attribute that a new moto renamed must 
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsops.arn import parse_arn
 from dsops.sandbox.backends import PolicyText
+from dsops.sandbox.function_policy import function_policy
 from dsops.sandbox.vault import Place
 from dsops.sandbox.world import Tags, World
 
 if TYPE_CHECKING:
     from moto.kms import models as moto_kms
     from moto.s3 import models as moto_s3
+
+
+_EVERY_ROOT = re.compile(r'"arn:[a-z-]+:iam::\*:root"')
 
 
 class Held(NamedTuple):
@@ -219,8 +223,7 @@ class Estate:
             return None
         # AddPermission goes to the latest one, whatever the qualifier: the statement's Resource has it.
         latest = versions["latest"]
-        statements = latest.policy.statements
-        document = json.dumps({"Version": "2012-10-17", "Statement": statements}) if statements else ""
+        document = function_policy(latest.policy.statements)
         return Held(_policy(f"the policy of function {name}", document), tuple((latest.tags or {}).items()))
 
     def repository(self, place: Place, name: str) -> Held | None:
@@ -240,7 +243,11 @@ class Estate:
 
         backend = self._backend(events_backends, place)
         bus = None if backend is None else backend.event_buses.get(name)
-        return None if bus is None else Held(_policy(f"the policy of event bus {name}", bus.policy))
+        if bus is None:
+            return None
+        # PutPermission for `*` with a condition: AWS writes `*`, moto a root user of no account.
+        text = _EVERY_ROOT.sub('"*"', bus.policy or "")
+        return Held(_policy(f"the policy of event bus {name}", text))
 
     def policy_of(self, arn: str) -> PolicyText | None:
         """The policy of a function, repository or event bus by its ARN; None for everything else."""
@@ -282,10 +289,9 @@ class Estate:
 
 
 def _default_key(encryption: Mapping[str, Any] | None) -> str:  # as the XML of PutBucketEncryption has it
-    if not encryption:
-        return ""
-    rule: Mapping[str, str] = encryption["Rule"]["ApplyServerSideEncryptionByDefault"]
-    return rule.get("KMSMasterKeyID", "") if rule["SSEAlgorithm"].startswith("aws:kms") else ""
+    rule = encryption["Rule"] if encryption else {}
+    default: Mapping[str, str] = rule.get("ApplyServerSideEncryptionByDefault", {}) if isinstance(rule, dict) else {}
+    return default.get("KMSMasterKeyID", "") if default.get("SSEAlgorithm", "").startswith("aws:kms") else ""
 
 
 def _grant(grant: moto_kms.Grant) -> Grant:

@@ -1,6 +1,6 @@
 """Accounts, users, roles and their policies, as moto's IAM backends hold them.
 
-With the other files that import moto (`backends`, `fence`, `planter`, `upkeep`, `vault`) the only code that knows it.
+With the other files that import moto (`backends`, `estate`, `fence`, `vault` ...) the only code that knows it.
 Attributes are read without defaults: a moto that dropped or renamed one must stop the sandbox, not drop a boundary
 (`probe.py` tries them out before anybody is served).
 """

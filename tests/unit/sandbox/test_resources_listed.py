@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import zipfile
+from typing import cast
 
 import pytest
 from moto.awslambda.models import lambda_backends
@@ -167,28 +168,48 @@ def test_a_function_that_could_be_read_in_two_ways_is_about_everything(desk: Des
     assert asked == [("lambda:GetFunction", "*")]
 
 
-def put_function(statement: dict[str, object]) -> None:
-    """A function `work` whose policy has one statement."""
+def put_function(**permission: str) -> None:
+    """A function `work` with what AddPermission made."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("main.py", "")
-    function = lambda_backends[ACCOUNT][REGION].create_function({
+    backend = lambda_backends[ACCOUNT][REGION]
+    backend.create_function({
         "FunctionName": "work", "Runtime": "python3.11", "Role": ROLE, "Handler": "main.run",
         "Code": {"ZipFile": base64.b64encode(packed.getvalue()).decode()},
     })  # fmt: skip
-    function.policy.statements.append(statement)
+    permission = {"StatementId": "s", "Action": "lambda:InvokeFunction", **permission}
+    backend.add_permission("work", cast("str", None), json.dumps(permission))  # moto's type forgets None
 
 
 def test_a_functions_policy_lets_another_account(desk: Desk) -> None:
     """Where its own policies let it too."""
     function = f"arn:aws:lambda:{HERE}:function:work"
-    put_function({"Sid": "s", "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{OTHER}:root"},
-                  "Action": "lambda:InvokeFunction", "Resource": function})  # fmt: skip
+    put_function(Principal=OTHER)
 
     assert desk.allows(desk.caller("admin", OTHER), "lambda", "Invoke", FunctionName=function)
     assert not desk.allows(desk.caller("stranger", OTHER), "lambda", "Invoke", FunctionName=function)
     assert not desk.allows(desk.caller("admin", OTHER), "lambda", "DeleteFunction", FunctionName=function)
     assert not desk.allows(desk.caller("admin", OTHER), "lambda", "Invoke", FunctionName=f"{function}:live")
+
+
+@pytest.mark.parametrize(
+    ("permission", "is_allowed"),
+    [
+        ({"Principal": f"arn:aws:iam::{OTHER}:user/admin"}, True),
+        ({"Principal": "*"}, True),
+        ({"Principal": "s3.amazonaws.com", "SourceArn": "arn:aws:s3:::b"}, False),
+        ({"Principal": "*", "FunctionUrlAuthType": "NONE"}, False),
+        ({"Principal": OTHER, "PrincipalOrgID": "o-1234567890"}, False),
+    ],
+)
+def test_a_permission_is_for_whom_it_says(desk: Desk, permission: dict[str, str], *, is_allowed: bool) -> None:
+    """Accounts, ARNs, services and everybody, under conditions; and it does not spoil the owner's rights."""
+    put_function(**permission)
+    function = f"arn:aws:lambda:{HERE}:function:work"
+
+    assert desk.allows(desk.caller("admin", OTHER), "lambda", "Invoke", FunctionName=function) is is_allowed
+    assert desk.allows(desk.caller("admin"), "lambda", "Invoke", FunctionName=function)
 
 
 def test_a_repositorys_and_a_buss_policy_let_another_account(desk: Desk) -> None:
@@ -209,6 +230,19 @@ def test_a_repositorys_and_a_buss_policy_let_another_account(desk: Desk) -> None
         assert desk.allows(caller, "ecr", "BatchGetImage", **image) is is_allowed
         assert not desk.allows(caller, "ecr", "PutImage", **image)
         assert desk.allows(caller, "events", "PutEvents", Entries=[{"EventBusName": bus}]) is is_allowed
+
+
+def test_a_bus_for_an_organization_is_for_it_alone(desk: Desk) -> None:
+    """PutPermission for everybody under a condition; the owner keeps his rights."""
+    condition = {"Type": "StringEquals", "Key": "aws:PrincipalOrgID", "Value": "o-1234567890"}
+    events_backends[ACCOUNT][REGION].put_permission("default", "events:PutEvents", "*", "s", condition, "")
+    entries = [{"EventBusName": f"arn:aws:events:{HERE}:event-bus/default"}]
+    question = desk.questions(desk.caller("admin", OTHER), "events", "PutEvents", Entries=entries)[0]
+
+    assert question.resource_policy is not None
+    assert '"AWS": "*"' in question.resource_policy.text
+    assert not desk.allows(desk.caller("admin", OTHER), "events", "PutEvents", Entries=entries)
+    assert desk.allows(desk.caller("admin"), "events", "PutEvents", Entries=entries)
 
 
 # --- conditions and what else is needed --------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from dsops.sandbox.caller import Caller
 from dsops.sandbox.context import Context
 from dsops.sandbox.estate import Estate
 from dsops.sandbox.resources.dynamodb import DynamoDbResources
+from dsops.sandbox.resources.foreign import foreign_arns
 from dsops.sandbox.resources.given import Asks, Parameters
 from dsops.sandbox.resources.iam import IamResources
 from dsops.sandbox.resources.kms import KmsResources
@@ -28,6 +29,9 @@ from dsops.sandbox.vault import Vault
 from dsops.sandbox.world import World
 
 __all__ = ["Resources"]
+
+_PREFIXES = {"dynamodbstreams": "dynamodb"}
+"""Service of the model -> prefix of its actions, among those with a module of their own."""
 
 
 class Resources:
@@ -60,11 +64,25 @@ class Resources:
         if known is None:
             yield from self._listed.questions(service, operation, parameters, caller)
         else:
-            yield from known.questions(operation, parameters, caller)
+            yield from self._of_known(known, service, operation, parameters, caller)
         if service != "iam":
             yield from passed_roles(service, operation, parameters, caller)
         # Only who may write one learns what is wrong with it.
         check_written_policy(service, operation, parameters)
+
+    def _of_known(
+        self, known: Asks, service: str, operation: str, parameters: Parameters, caller: Caller
+    ) -> Iterator[Question]:
+        asked: set[str] = set()
+        action = f"{_PREFIXES.get(service, service)}:{operation}"
+        for question in known.questions(operation, parameters, caller):
+            asked.add(question.resource)
+            yield question
+        if not asked:
+            # An empty batch is about nothing; who may not do it to anything is told so.
+            yield Question(action, "*", caller.account, {})
+        for arn, account in foreign_arns(action.partition(":")[0], parameters, caller.account, asked):
+            yield Question(action, arn, account, {})
 
     def of_secret(self, action: str, secret_id: str, caller: Caller, context: Context) -> Question:
         """The question about one secret, whether it exists or not."""

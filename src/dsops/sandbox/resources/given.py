@@ -51,7 +51,10 @@ def listed_tags(value: object) -> Iterator[tuple[str, str]]:
         for key, tag in value.items():
             yield str(key), str(tag)
         return
-    for tag in cast("Sequence[Mapping[str, object]]", value or ()):
+    for tag in cast("Sequence[object]", value or ()):
+        if not isinstance(tag, Mapping):
+            # UntagLogGroup has keys alone under the same name.
+            continue
         parts = {name.lower().removeprefix("tag"): str(part) for name, part in tag.items()}
         if "key" in parts:
             yield parts["key"], parts.get("value", "")

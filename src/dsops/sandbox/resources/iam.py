@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from dsops.arn import parse_arn
 from dsops.sandbox.authorize import Question
 from dsops.sandbox.caller import Caller
 from dsops.sandbox.context import Context, request_tags, tag_keys
@@ -60,7 +61,7 @@ class IamResources:
                 found = "" if is_new and name != "UserName" else self._existing_arn(kind, value, caller)
                 return found or f"{prefix}{kind}{path}{value}"
         for name in _IAM_ARNS:
-            if name in parameters:
+            if parse_arn(str(parameters.get(name, ""))) is not None:
                 return str(parameters[name])
         if operation in _IAM_NEW:
             name, kind = _IAM_NEW[operation]

@@ -95,7 +95,10 @@ class KmsResources:
         elif "KeyId" in parameters and operation != "ListAliases":
             yield self._of_key(operation, text(parameters, "KeyId"), caller, context)
         else:
-            yield _about_all(operation, caller, context)
+            # ListAliases may name a key, which is its account's.
+            key_id = text(parameters, "KeyId")
+            account = _read(key_id, caller, caller.account).account if key_id else caller.account
+            yield _about_all(operation, caller, context)._replace(account=account)
 
     def through_s3(self, operation: str, key: str, caller: Caller, account: str, bucket: str) -> Iterator[Question]:
         """What S3 asks in the caller's name for an object of the bucket; nothing for the key that S3 has by itself.

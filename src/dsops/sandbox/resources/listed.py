@@ -18,6 +18,7 @@ from dsops.sandbox.estate import Estate
 from dsops.sandbox.models import operation_model, service_model
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.resources.actions import ACTIONS, PREFIXES
+from dsops.sandbox.resources.foreign import foreign_arns
 from dsops.sandbox.resources.given import Parameters, listed_tags, many, shown, texts
 from dsops.sandbox.resources.special import KIND_NAMES, read_special, tagged_as
 from dsops.sandbox.resources.templates import Place, choices, filled, fits, names_in
@@ -30,6 +31,7 @@ _NAMES_NOTHING_YET: Final = (
 """Operations about things whose ids are still to be made, or about all of a kind: AWS judges them on `KIND/*`."""
 _TAGS: Final = ("Tags", "tags", "TagList", "tagList", "TagSet", "tagSet")
 _TAG_KEYS: Final = ("TagKeys", "tagKeys", "TagKeyList", "tagKeyList")
+_UNTAGS: Final = "Untag"
 _OWNERS: Final = ("registryid", "catalogid")
 """Parameters that say whose the thing is."""
 _GENERAL: Final = ("resourcearn", "resourceid", "resourcename", "resource", "arn")
@@ -56,7 +58,8 @@ class ListedResources:
             return
         given = _Given(service, operation, parameters, caller)
         context = given.context(use)
-        asked = dict.fromkeys([*_arns(use, given), *given.foreign(prefix)])
+        asked = dict.fromkeys(_arns(use, given))
+        asked |= dict.fromkeys(arn for arn, _ in foreign_arns(prefix, given.parameters, given.owner, asked))
         if any(_is_elsewhere(arn, caller) for arn in asked):
             # It is done in the region that was asked, whatever region the ARN says.
             asked["*"] = None
@@ -135,16 +138,6 @@ class _Given:
         """What was found though AWS's list has no kind for it."""
         return [arn for arns in self._special.values() for arn in arns]
 
-    def foreign(self, prefix: str) -> list[str]:
-        """ARNs of the service that are another account's: moto may look there, whatever AWS does with them."""
-        found = []
-        for value in self.values:
-            for text in value.texts:
-                arn = parse_arn(text)
-                if arn is not None and arn.service == prefix and arn.account not in {"", self.owner}:
-                    found.append(text)
-        return found
-
     def context(self, use: ActionUse) -> Context:
         """Tags that are passed, and the condition keys that a parameter has the name of."""
         parameters = self.parameters
@@ -152,7 +145,7 @@ class _Given:
         for specification in many(parameters, "TagSpecifications") or many(parameters, "TagSpecification"):
             tags += listed_tags(specification.get("Tags"))
         context = request_tags(tags)
-        for name in _TAG_KEYS:
+        for name in _TAG_KEYS if not self.operation.startswith(_UNTAGS) else (*_TAG_KEYS, *_TAGS):
             if name in parameters:
                 context["aws:TagKeys"] = texts(parameters, name)
         for key, kind in use.keys.items():
@@ -197,10 +190,8 @@ def _is_elsewhere(arn: str, caller: Caller) -> bool:
 def _unknown(prefix: str, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
     """An operation that AWS's pages don't list: under its own name, on everything."""
     yield Question(f"{prefix}:{operation}", "*", caller.account, {})
-    for arn in _Given("", operation, parameters, caller).foreign(prefix):
-        parts = parse_arn(arn)
-        if parts is not None:
-            yield Question(f"{prefix}:{operation}", arn, parts.account, {})
+    for arn, account in foreign_arns(prefix, parameters, caller.account, ()):
+        yield Question(f"{prefix}:{operation}", arn, account, {})
 
 
 def _of_path(service: str, operation: str, parameters: Parameters, caller: Caller) -> Question:

@@ -29,6 +29,7 @@ _WRITES: Final[Mapping[tuple[str, str], _Written]] = {
         "policyText", "InvalidParameterException",
         "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided': {}",
     ),
+    ("events", "PutPermission"): _Written("Policy", "ValidationException", "Policy is not valid: {}"),
     ("kms", "CreateKey"): _Written("Policy", "MalformedPolicyDocumentException", "{}"),
     ("kms", "PutKeyPolicy"): _Written("Policy", "MalformedPolicyDocumentException", "{}"),
     ("s3", "PutBucketPolicy"): _Written("Policy", "MalformedPolicy", "{}"),
