@@ -118,7 +118,7 @@ class Events:
                 found.append(record | {"eventID": _id(f"{record['requestID']} {record['recipientAccountId']}")})
                 if len(found) == last:
                     break
-        return reversed(found)
+        yield from reversed(found)
 
     def _keep(self, record: Mapping[str, object], recipient: str) -> None:
         self._records.append(marshal.dumps({**record, "recipientAccountId": recipient}))
