@@ -57,18 +57,41 @@ accounts:
       Tagged: {{tags: {{stage: prod}}, trust: {{Version: "2012-10-17", Statement: [*account,
         {{Effect: Deny, Principal: {{AWS: "*"}}, Action: "sts:*", Condition:
           {{StringNotEquals: {{"aws:PrincipalTag/team": core}}, StringEquals: {{"aws:ResourceTag/stage": prod}}}}}}]}}}}
+      ByOrganization: {{trust: {{Version: "2012-10-17", Statement: {{<<: *account, Condition:
+        {{StringEquals: {{"aws:PrincipalOrgID": "${{aws:ResourceOrgID}}"}}, "ForAnyValue:StringLike":
+          {{"aws:PrincipalOrgPaths": "o-exampleorg1/*"}}}}}}}}}}
   "{OTHER}":
     roles: *roles
+  "333333333333": {{}}
 """
-ROLES = ("ByAccount", "ByName", "ByTag", "ByExternalId", "ById", "NoMfa", "Mfa", "Tagged")
+ORGANIZATION = f"""\
+organization:
+  management_account: "333333333333"
+  id: o-exampleorg1
+  organizational_units:
+    Work:
+      service_control_policies:
+        - Version: "2012-10-17"
+          Statement: {{Effect: Deny, Action: "sts:AssumeRole", Resource: "arn:aws:iam::*:role/Tagged"}}
+      accounts:
+        "{HOME}": {{full_aws_access: false, service_control_policies: [{{Version: "2012-10-17",
+          Statement: {{Effect: Allow, NotAction: "s3:*", Resource: "*"}}}}]}}
+    Vault:
+      accounts:
+        "{OTHER}":
+          resource_control_policies:
+            - Version: "2012-10-17"
+              Statement: {{Effect: Deny, Principal: "*", Action: "sts:*", Resource: "arn:aws:iam::*:role/ById"}}
+"""
+ROLES = ("ByAccount", "ByName", "ByTag", "ByExternalId", "ById", "NoMfa", "Mfa", "Tagged", "ByOrganization")
 EXTERNAL_IDS = ("", "right-one", "wrong-one")
 QUESTIONS = list(product(USERS, (HOME, OTHER), ROLES, EXTERNAL_IDS))
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
+@pytest.fixture(params=["", ORGANIZATION], ids=["no organization", "an organization"])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """A sandbox that listens."""
-    with open_server(read_seed(SEED, "seed.yaml")) as listening:
+    with open_server(read_seed(SEED + request.param, "seed.yaml")) as listening:
         yield listening
 
 
@@ -120,3 +143,23 @@ def test_what_is_foretold_happens(server: Server, tmp_path: Any, capfd: pytest.C
     assert wrong == []
     assert "unknown" not in counts
     assert min(counts["allow"], counts["implicit-deny"], counts["explicit-deny"]) >= 20, counts
+
+
+@pytest.mark.parametrize(
+    ("question", "alone", "together"),
+    [
+        (("alice", OTHER, "ByAccount", ""), "allow", "allow"),
+        (("alice", OTHER, "ByOrganization", ""), "implicit-deny", "allow"),
+        (("alice", OTHER, "ById", ""), "allow", "explicit-deny"),
+        (("alice", OTHER, "Tagged", ""), "allow", "explicit-deny"),
+    ],
+)
+def test_an_organization_makes_the_difference_that_it_should(
+    server: Server, tmp_path: Any, capfd: pytest.CaptureFixture[str],
+    question: tuple[str, ...], alone: str, together: str,
+) -> None:  # fmt: skip
+    """Its id opens a role, an RCP of the role's account and an SCP of the caller's close one each."""
+    has_organization = server.sandbox.world.organizations.membership(HOME) is not None
+    told = foretold(server, tmp_path, capfd)[QUESTIONS.index(question)]  # type: ignore[arg-type]  # of that shape
+
+    assert told == (together if has_organization else alone)
