@@ -9,8 +9,10 @@ from time import sleep
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from dsops.cli import sandbox_mint
 from dsops.cli.command import Arguments, Command, Flag, Group, Operand
 from dsops.cli.output import answer, answer_json, tell
+from dsops.cli.sandbox_mint import PORT
 from dsops.errors import ConfigNotFound, ExtraMissing, UsageError
 from dsops.runtime import Runtime
 
@@ -30,7 +32,6 @@ AS = Flag(
     "--as", "whose keys to use: a user of the sandbox, NAME or NAME@ACCOUNT",
     value="NAME", own_variable="DSOPS_SANDBOX_AS",
 )  # fmt: skip
-PORT = Flag("--port", "the port of the sandbox", kind="integer", value="N", own_variable="DSOPS_SANDBOX_PORT")
 HOST = Flag(
     "--host", "the address to listen on", value="ADDRESS", default="127.0.0.1", own_variable="DSOPS_SANDBOX_HOST"
 )
@@ -64,18 +65,6 @@ NOW = Flag(
     "--now", "go to this moment, such as 2026-07-13T10:00:00Z", value="TIME", own_variable="DSOPS_SANDBOX_NOW"
 )
 
-ISSUER = Flag(
-    "--iss", "the issuer: a provider of the seed with `issued_by_sandbox: true`; may be left out when there is one",
-    value="URL", own_variable="DSOPS_SANDBOX_ISS",
-)  # fmt: skip
-SUBJECT = Flag("--sub", "of whom the token speaks", value="SUBJECT", own_variable="DSOPS_SANDBOX_SUB")
-AUDIENCE = Flag(
-    "--aud", "for whom it is", value="CLIENT-ID", default="sts.amazonaws.com", own_variable="DSOPS_SANDBOX_AUD"
-)
-EXPIRES = Flag(
-    "--expires", "for how long it is good", kind="seconds", value="SECONDS", default="300",
-    own_variable="DSOPS_SANDBOX_EXPIRES",
-)  # fmt: skip
 GITHUB_REPOSITORY = Flag(
     "--github-repository", "play a job of GitHub Actions in this repository instead of a user",
     value="OWNER/NAME", own_variable="DSOPS_SANDBOX_GITHUB_REPOSITORY",
@@ -209,37 +198,6 @@ def _env(arguments: Arguments, runtime: Runtime) -> int:
     return 0
 
 
-def _token(arguments: Arguments, runtime: Runtime) -> int:
-    from dsops.sandbox.running import find_running
-    from dsops.sandbox.running import tell as tell_sandbox
-
-    if not arguments.text("--sub"):
-        raise UsageError("--sub is missing", hint="say of whom the token speaks: --sub repo:org/app:pull_request")
-    wish: dict[str, object] = {
-        "iss": arguments.text("--iss"), "sub": arguments.text("--sub"), "aud": arguments.text("--aud"),
-        "expires_seconds": arguments.seconds("--expires"),
-        "claims": dict(_claim(word) for word in arguments.words("CLAIM")),
-    }  # fmt: skip
-    url = find_running(arguments.integer("--port"), runtime.environ)
-    answer(str(tell_sandbox(url, "token", wish)["token"]))
-    return 0
-
-
-def _claim(word: str) -> tuple[str, object]:
-    """`NAME=VALUE`; a value that begins as an object or a list is JSON, every other one a text."""
-    import json
-
-    name, equals, value = word.partition("=")
-    if not name or not equals:
-        raise UsageError(f"`{word}` is not NAME=VALUE", hint="such as repository=org/app")
-    if not value.startswith(("{", "[")):
-        return name, value
-    try:
-        return name, json.loads(value)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"the value of the claim `{name}` is not JSON", why=str(error)) from error
-
-
 def _totp(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.sandbox.running import ask, find_running
 
@@ -322,15 +280,8 @@ COMMAND = Group(
             run=_env,
             flags=(AS, PORT, ROLE, GITHUB_REPOSITORY),
         ),
-        "token": Command(
-            help=(
-                "Prints a web identity token of an issuer whose keys the running sandbox holds.\n"
-                "Further claims are words: repository=org/app, or with JSON: amr='[\"mfa\"]'."
-            ),
-            run=_token,
-            flags=(ISSUER, SUBJECT, AUDIENCE, EXPIRES, PORT),
-            operands=(Operand("CLAIM", "NAME=VALUE", is_required=False, is_repeatable=True),),
-        ),
+        "token": sandbox_mint.TOKEN,
+        "saml": sandbox_mint.SAML,
         "totp": Command(
             help="Prints the code that an MFA device of the running sandbox shows now.",
             run=_totp,

@@ -1,0 +1,127 @@
+"""Real clients with a SAML response, unchanged but for their endpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from dsops.sandbox.launch import client_environment, open_server
+from dsops.sandbox.running import ask, tell
+from dsops.sandbox.seedfile import read_seed
+from dsops.sandbox.server import Server
+
+BIN = Path(sys.executable).parent
+ROLE = "arn:aws:iam::111111111111:role/Deploy"
+PROVIDER = "arn:aws:iam::111111111111:saml-provider/Corp"
+SEED = f"""
+accounts:
+  "111111111111":
+    saml_providers: [{{name: Corp, issued_by_sandbox: true}}]
+    roles:
+      Deploy:
+        trust:
+          Version: "2012-10-17"
+          Statement:
+          - Effect: Allow
+            Principal: {{Federated: "{PROVIDER}"}}
+            Action: ["sts:AssumeRoleWithSAML", "sts:TagSession"]
+            Condition:
+              StringEquals: {{"SAML:aud": "https://signin.aws.amazon.com/saml", "aws:RequestTag/team": blue}}
+        policies:
+        - Version: "2012-10-17"
+          Statement: {{Effect: Allow, Action: "secretsmanager:GetSecretValue", Resource: "*"}}
+    secrets: {{db: invented}}
+"""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A role for the company's users of team blue."""
+    with open_server(read_seed(SEED, "seed.yaml")) as running:
+        yield running
+
+
+def test_boto3_becomes_the_role(server: Server) -> None:
+    """With the answer's credentials it reads the secret; a response that was changed is InvalidIdentityToken."""
+    options = {"region_name": "us-east-1", "endpoint_url": server.url}
+    client = boto3.client("sts", aws_access_key_id="x", aws_secret_access_key="y", **options)
+    wish = {"role": ROLE, "session_name": "alice", "tags": {"team": "blue"}}
+    response = tell(server.url, "saml", wish)["assertion"]
+
+    answer = client.assume_role_with_saml(RoleArn=ROLE, PrincipalArn=PROVIDER, SAMLAssertion=response)
+
+    assert (answer["Subject"], answer["SubjectType"], answer["Audience"]) == (
+        "alice", "persistent", "https://signin.aws.amazon.com/saml",
+    )  # fmt: skip
+    given = answer["Credentials"]
+    secrets = boto3.client(
+        "secretsmanager", aws_access_key_id=given["AccessKeyId"], aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"], **options,
+    )  # fmt: skip
+    assert secrets.get_secret_value(SecretId="db")["SecretString"] == "invented"
+    other = tell(server.url, "saml", {**wish, "session_name": "mallory"})["assertion"]
+    spliced = other[: len(other) // 2] + response[len(other) // 2 :]
+    with pytest.raises(client.exceptions.InvalidIdentityTokenException):
+        client.assume_role_with_saml(RoleArn=ROLE, PrincipalArn=PROVIDER, SAMLAssertion=spliced)
+
+
+def test_boto3_makes_a_provider_of_the_sandboxs_metadata(server: Server) -> None:
+    """As infrastructure code does; the role that trusts it can be assumed, and another team's user is refused."""
+    keys = ask(server.url, "identity", **{"as": "admin"})
+    iam = boto3.client(
+        "iam", region_name="us-east-1", endpoint_url=server.url, aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"],
+    )  # fmt: skip
+    metadata = ask(server.url, "saml")["metadata"]
+
+    made = iam.create_saml_provider(Name="Made", SAMLMetadataDocument=metadata)["SAMLProviderArn"]
+
+    trust = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Federated": made},
+             "Action": "sts:AssumeRoleWithSAML", "Condition": {"StringEquals": {"saml:sub": "alice"}}}}  # fmt: skip
+    role = iam.create_role(RoleName="Made", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    client = boto3.client(
+        "sts", region_name="us-east-1", endpoint_url=server.url, aws_access_key_id="x", aws_secret_access_key="y"
+    )
+    for subject, is_let_in in (("alice", True), ("bob", False)):
+        response = tell(server.url, "saml", {"role": role, "provider": "Made", "subject": subject})["assertion"]
+        wish = {"RoleArn": role, "PrincipalArn": made, "SAMLAssertion": response}
+        if is_let_in:
+            assert client.assume_role_with_saml(**wish)["Subject"] == subject
+        else:
+            with pytest.raises(client.exceptions.ClientError, match="Not authorized to perform sts:AssumeRoleWithSAML"):
+                client.assume_role_with_saml(**wish)
+
+
+def test_the_aws_cli_takes_a_response_minted_by_dsops(server: Server, tmp_path: Path) -> None:
+    """By its file or its JSON; who is of another team is refused."""
+    variables = {
+        "AWS_ENDPOINT_URL": server.url, "AWS_DEFAULT_REGION": "us-east-1", "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true",
+        "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(tmp_path),
+    }  # fmt: skip
+    script = f"""
+    set -e
+    mint() {{ dsops sandbox saml --port {server.port} --role {ROLE} --session-name alice "$@"; }}
+    mint --tag team=blue --out response.b64
+    aws sts assume-role-with-saml --role-arn {ROLE} --principal-arn {PROVIDER} \
+        --saml-assertion file://response.b64 --query AssumedRoleUser.Arn --output text
+    aws sts assume-role-with-saml --cli-input-json "$(mint --tag team=blue --json)" \
+        --duration-seconds 900 --query Subject --output text
+    aws sts assume-role-with-saml --cli-input-json "$(mint --tag team=red --json)"
+    """
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=tmp_path, env=client_environment(dict(os.environ), variables),
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert done.stdout.split() == ["arn:aws:sts::111111111111:assumed-role/Deploy/alice", "alice"], done.stderr
+    assert "(AccessDenied)" in done.stderr
+    assert "Not authorized to perform sts:AssumeRoleWithSAML" in done.stderr
+    assert done.returncode != 0
