@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,6 +38,7 @@ def iam_models() -> Any:  # a module has no type that could be named; `world` gi
     if "root" not in kinds:
         # The resource of sts:AssumeRoot (Service Authorization Reference); moto calls it malformed.
         kinds.append("root")
+    _accept_numbers(policy_validation.IAMPolicyDocumentValidator)
 
     class SandboxUser(models.User):
         """A user with an AIDA id, which can have a permissions boundary."""
@@ -67,6 +68,38 @@ def iam_models() -> Any:  # a module has no type that could be named; `world` gi
     models.User = SandboxUser  # type: ignore[misc]
     models.Group = SandboxGroup  # type: ignore[misc]
     return models
+
+
+def _accept_numbers(validator: Any) -> None:  # moto's class, whose checks are private to it
+    """Lets a condition's value be a number, as IAM's grammar does; moto calls that a syntax error."""
+    for name in ("_validate_condition_syntax", "_legacy_parse_statement"):
+        check = getattr(validator, name)
+        if not hasattr(check, "takes_numbers"):
+            setattr(validator, name, staticmethod(_with_texts(check)))
+
+
+def _with_texts(check: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    def checked(statement: dict[str, Any]) -> None:
+        conditions = statement.get("Condition")
+        if isinstance(conditions, dict):
+            statement = {**statement, "Condition": {name: _texts(keys) for name, keys in conditions.items()}}
+        check(statement)
+
+    checked.takes_numbers = True  # type: ignore[attr-defined]
+    return checked
+
+
+def _texts(keys: object) -> object:
+    """The keys and values of one operator, numbers as texts."""
+    if not isinstance(keys, dict):
+        return keys
+    return {
+        key: [_text(one) for one in value] if isinstance(value, list) else _text(value) for key, value in keys.items()
+    }
+
+
+def _text(value: object) -> object:
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 @cache

@@ -35,6 +35,11 @@ class Throttle:
         """Service -> requests a second."""
         return dict(self._rates)
 
+    @property
+    def buckets(self) -> int:
+        """How many are remembered."""
+        return len(self._buckets)
+
     def limit(self, rates: Mapping[str, float]) -> None:
         """Sets the limits of these services, full buckets to begin with; 0 takes a limit away."""
         for service, rate in rates.items():
@@ -49,6 +54,10 @@ class Throttle:
         if rate is None:
             return
         key, now, most = (service, account, region), self._clock(), max(1.0, rate)
+        if len(self._buckets) > _MOST_BUCKETS:
+            # Full ones say nothing: whoever has none has a full one.
+            kept = {held: left for held, left in self._buckets.items() if not self._is_full(held[0], left, now)}
+            self._buckets = kept
         bucket = self._buckets.get(key, _Bucket(most, now))
         tokens = min(most, bucket.tokens + (now - bucket.at) * rate)
         self._buckets[key] = _Bucket(tokens - 1 if tokens >= 1 else tokens, now)
@@ -57,6 +66,13 @@ class Throttle:
         if service == "s3":
             raise refusal("SlowDown", "Please reduce your request rate.", 503)
         raise refusal("Throttling", "Rate exceeded")
+
+    def _is_full(self, service: str, bucket: _Bucket, now: float) -> bool:
+        rate = self._rates.get(service, 0)
+        return bucket.tokens + (now - bucket.at) * rate >= max(1.0, rate)
+
+
+_MOST_BUCKETS = 4096
 
 
 def read_rate(text: str) -> float | None:

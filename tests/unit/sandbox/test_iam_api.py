@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import unquote
 
 import pytest
 
@@ -434,3 +435,22 @@ def test_every_policy_of_aws_can_be_read(make_lab: LabFactory) -> None:
     make_lab(f'accounts: {{"{ACCOUNT}": {{}}}}')
     for name, (_, data) in aws_policies().items():
         assert parse_policy(json.dumps(data["Document"]), "identity", name=name).statements
+
+
+def test_a_conditions_value_may_be_a_number(lab: Lab) -> None:
+    """Numbers and booleans are written without quotes too (IAM's grammar); what comes back is what was written."""
+    text = json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:GetAccessKeyInfo", "Resource": "*",
+         "Condition": {"NumericLessThan": {"aws:EpochTime": 32503680000}, "DateGreaterThan": {"aws:EpochTime": [0]},
+                       "Bool": {"aws:SecureTransport": True}}}]},
+    )  # fmt: skip
+    admin, nobody = lab.user("admin"), lab.user("nobody")
+    admin.call("iam", "PutUserPolicy", UserName="nobody", PolicyName="p", PolicyDocument=text)
+
+    assert nobody.call("sts", "GetAccessKeyInfo", AccessKeyId=nobody.keys.access_key_id)["Account"] == ACCOUNT
+    held = admin.call("iam", "GetUserPolicy", UserName="nobody", PolicyName="p")["PolicyDocument"]
+    assert json.loads(unquote(held)) == json.loads(text)
+    past = text.replace("32503680000", "1")
+    admin.call("iam", "PutUserPolicy", UserName="nobody", PolicyName="p", PolicyDocument=past)
+    refused = nobody.refused("sts", "GetAccessKeyInfo", AccessKeyId=nobody.keys.access_key_id)
+    assert refused.code == "AccessDenied"

@@ -78,6 +78,19 @@ def test_accounts_regions_and_services_have_their_own() -> None:
     assert passed(throttle, 50) == 50
 
 
+def test_buckets_don_t_grow_without_end() -> None:
+    """Those that are full again are let go of; one that isn't is kept."""
+    clock = Seconds()
+    throttle = Throttle(clock)
+    throttle.limit({"sts": 1})
+    for number in range(5000):
+        throttle.check("sts", f"{number:012d}", "us-east-1")
+    clock.now += 10
+    assert passed(throttle, 3) == 1
+    assert throttle.buckets == 1
+    assert passed(throttle, 3) == 0
+
+
 @pytest.mark.parametrize(
     ("text", "rate"), [("5", 5), ("0.5", 0.5), ("0", 0), ("-1", None), ("x", None), ("", None), ("inf", None),
                        ("nan", None), ("1e9", None)],
