@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
-from botocore.auth import SigV4Auth, SigV4QueryAuth
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.parsers import create_parser
-from botocore.serialize import create_serializer
 
 from dsops.sandbox.clock import Clock
-from dsops.sandbox.models import operation_model, service_model
+from dsops.sandbox.models import operation_model, protocols, signing_name
 from dsops.sandbox.plant import plant
 from dsops.sandbox.seedfile import read_seed
 from dsops.sandbox.service import Sandbox
 from dsops.sandbox.wire import HttpAnswer, HttpRequest
+from tests.shapes import BOTOCORES_NAME, written_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,14 +100,13 @@ class Person:
 
     def request(self, service: str, operation: str, **parameters: object) -> HttpRequest:
         """The signed request for an operation."""
-        model = operation_model(service, operation)
-        serializer = create_serializer(service_model(service).metadata["protocol"], include_validation=False)
-        serialized = serializer.serialize_to_request(parameters, model)
-        body = serialized["body"]
-        if isinstance(body, dict):
-            body = urlencode(body, doseq=True).encode()
-        headers = {**serialized["headers"], **self.headers}
-        return sign(self.keys, service, self.region, "POST", "/", headers, body, peer=self.peer)
+        made = written_request(service, operation, parameters, protocols(service)[0], self.region)
+        headers = {name: value for name, value in made.headers.items() if name not in {"authorization", "host"}}
+        headers |= self.headers
+        return sign(
+            self.keys, signing_name(service), self.region, made.method, made.path, headers, made.body, made.query,
+            peer=self.peer,
+        )  # fmt: skip
 
     def answer(self, service: str, operation: str, **parameters: object) -> HttpAnswer:
         """The answer as it stands on the wire."""
@@ -150,10 +148,11 @@ def sign(
     """A request signed by botocore, in the header or, with `presigned_seconds`, in the query."""
     url = f"http://{HOST}{path}" + (f"?{query}" if query else "")
     request = AWSRequest(method=method, url=url, data=body, headers={"Host": HOST, **headers})
+    query_auth, auth = (S3SigV4QueryAuth, S3SigV4Auth) if service == "s3" else (SigV4QueryAuth, SigV4Auth)
     if presigned_seconds:
-        SigV4QueryAuth(keys.botocore(), service, region, expires=presigned_seconds).add_auth(request)
+        query_auth(keys.botocore(), service, region, expires=presigned_seconds).add_auth(request)
     else:
-        SigV4Auth(keys.botocore(), service, region).add_auth(request)
+        auth(keys.botocore(), service, region).add_auth(request)
     prepared = request.prepare()
     signed = {name.lower(): _text(value) for name, value in prepared.headers.items()}
     path, _, query = prepared.url.removeprefix(f"http://{HOST}").partition("?")
@@ -162,7 +161,7 @@ def sign(
 
 def parse(service: str, operation: str, answer: HttpAnswer) -> dict[str, Any]:
     """An answer as botocore reads it; RefusedError for an error."""
-    parser = create_parser(service_model(service).metadata["protocol"])
+    parser = create_parser(BOTOCORES_NAME.get(protocols(service)[0], protocols(service)[0]))
     shape = operation_model(service, operation).output_shape
     headers = {name.lower(): value for name, value in answer.headers}
     parsed: dict[str, Any] = parser.parse(

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from botocore.serialize import create_serializer
 
-from dsops.sandbox.models import operation_model, service_model, signing_name
+from dsops.sandbox.models import operation_model, signing_name
 from dsops.sandbox.wire import HttpRequest
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from dsops.sandbox.models import Protocol
 
-_BOTOCORES_NAME = {"cbor": "smithy-rpc-v2-cbor"}
+BOTOCORES_NAME = {"cbor": "smithy-rpc-v2-cbor"}
 _TEXTS = ("a", "two words", "a&b=c", "x/y", "\u00e9\u03b1", "<b>", "100%", "a+b", "'\"", ".", "..", "a.b:c@d")
 _DEEPEST = 4
 
@@ -113,7 +113,7 @@ def written_request(
     service: str, operation: str, parameters: Mapping[str, object], protocol: Protocol, region: str = "us-east-1"
 ) -> HttpRequest:
     """What botocore sends, with a signature that nobody checks."""
-    serializer = create_serializer(_BOTOCORES_NAME.get(protocol, protocol), include_validation=False)
+    serializer = create_serializer(BOTOCORES_NAME.get(protocol, protocol), include_validation=False)
     serialized = serializer.serialize_to_request(dict(parameters), operation_model(service, operation))
     path, _, query = serialized["url_path"].partition("?")
     given = serialized["query_string"]
@@ -129,12 +129,6 @@ def written_request(
     headers |= {"authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
                 "host": "127.0.0.1:4566"}  # fmt: skip
     return HttpRequest(serialized["method"], path, query, headers, body, "203.0.113.7")
-
-
-def protocol_of(service: str) -> str:
-    """The protocol that botocore itself would choose."""
-    protocol: str = service_model(service).metadata["protocol"]
-    return protocol
 
 
 def _text(value: object) -> str:

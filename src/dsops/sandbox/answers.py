@@ -84,7 +84,7 @@ def query_refusal(service: str, refused: SandboxRefusal, request_id: str, *, as_
         content = {"Error": {"Code": code, "Message": message, "Type": kind}, "RequestId": request_id}
         return HttpAnswer(status, (_JSON,), json.dumps(content).encode())
     is_dispatch = code == "InvalidAction" or not service
-    namespace = _DISPATCH_NAMESPACE if is_dispatch else service_model(service).metadata["xmlNamespace"]
+    namespace = _DISPATCH_NAMESPACE if is_dispatch else service_model(service).metadata.get("xmlNamespace", "")
     error: dict[str, Value] = {"Type": kind, "Code": code}
     if message:
         error["Message"] = message

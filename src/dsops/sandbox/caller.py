@@ -6,7 +6,7 @@ before the expiry, the expiry before a deleted role, and the signature last.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from dsops.arn import partition_of_region
@@ -14,6 +14,7 @@ from dsops.iam.evaluate import Principal
 from dsops.sandbox.refusals import expired_token, invalid_token
 from dsops.sandbox.sessions import Session, Sessions
 from dsops.sandbox.signature import Claim, check_scope, check_signature, read_claim
+from dsops.sandbox.signature_v2 import check_query_signature, is_signed_so, read_query_claim
 from dsops.sandbox.wire import HttpRequest
 from dsops.sandbox.world import Role, User, World
 
@@ -67,8 +68,12 @@ def authenticate(
 
     Raises SandboxRefusal.
     """
-    claim = read_claim(request, wall, _WINDOW_MINUTES.get(service, _DEFAULT_WINDOW_MINUTES))
-    check_scope(claim, service)
+    check: Callable[[HttpRequest, Claim, str], HttpRequest] = check_signature
+    if service == "s3" and is_signed_so(request):
+        claim, check = read_query_claim(request, wall), check_query_signature
+    else:
+        claim = read_claim(request, wall, _WINDOW_MINUTES.get(service, _DEFAULT_WINDOW_MINUTES))
+        check_scope(claim, service)
     if claim.access_key_id.startswith("ASIA"):
         caller, secret = _of_session(claim, world, sessions, now)
     else:
@@ -76,7 +81,7 @@ def authenticate(
     if caller.partition != partition_of_region(claim.region).name:
         # An account lives in one partition; elsewhere its keys are unknown.
         raise invalid_token()
-    return caller, check_signature(request, claim, secret)
+    return caller, check(request, claim, secret)
 
 
 def _of_long_term_key(claim: Claim, world: World) -> tuple[Caller, str]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from dsops.arn import parse_arn
-from dsops.sandbox import fence
+from dsops.sandbox import fence, queues, s3_requests
 from dsops.sandbox.answers import json_answer, query_answer
+from dsops.sandbox.authorize import Question
+from dsops.sandbox.buckets import check_upload
 from dsops.sandbox.closed import check_open, check_own
 from dsops.sandbox.iam_features import IamFeatures
 from dsops.sandbox.iam_rules import IamRules
+from dsops.sandbox.models import signing_name
 from dsops.sandbox.moto_answers import with_request_id
 from dsops.sandbox.organization_planter import organization_models
 from dsops.sandbox.organization_rules import check_organization_call
@@ -22,7 +25,7 @@ from dsops.sandbox.secrets import read_batch, read_secret
 from dsops.sandbox.vault import Place, Vault
 
 if TYPE_CHECKING:
-    from dsops.sandbox.authorize import Judge, Question
+    from dsops.sandbox.authorize import Judge
     from dsops.sandbox.caller import Caller
     from dsops.sandbox.models import Protocol
     from dsops.sandbox.outbound import Outbound
@@ -45,6 +48,14 @@ class Operations:
         self._resources = Resources(world, vault)
         self._iam = IamRules(world, vault)
         self._iam_features = IamFeatures(world, outbound)
+        self._special: Mapping[str, Callable[[Turn, str, str], HttpAnswer]] = {
+            "iam": self._perform_iam,
+            "organizations": self._perform_organizations,
+            "s3": self._perform_s3,
+            "secretsmanager": self._perform_secrets,
+            "sqs": self._perform_sqs,
+        }
+        """What moto alone can't do as AWS does it: by turn, account and resource."""
 
     def perform(self, route: Route, turn: Turn) -> HttpAnswer:
         """The answer. Raises SandboxRefusal where the caller may not, or where it can't be done."""
@@ -56,37 +67,39 @@ class Operations:
             raise refusal("InvalidRegion", message)
         if service == "ssm":
             self._vault.open_parameters()
-        account = self._ask(service, turn)
-        if service == "secretsmanager":
-            return self._perform_secrets(turn, account)
-        if service == "iam":
-            return self._perform_iam(turn)
-        if service == "organizations":
-            organization_models()
-            check_organization_call(self._world.organizations, turn.operation, turn.parameters, caller.account)
-        answer = self._moto(service, turn, turn.parameters, account, caller.region, route.protocol)
-        if service == "organizations":
-            self._world.adopt_accounts()
+        if service == "s3" and route.request is not None:
+            turn = turn._replace(parameters=s3_requests.ready(turn.operation, turn.parameters, route.request))
+        account, resource = self._ask(service, turn)
+        special = self._special.get(service)
+        if special is not None:
+            return special(turn, account, resource)
+        answer = self._moto(service, turn, turn.parameters, account, route.protocol)
         if route.protocol in {"query", "ec2"}:
             return answer._replace(body=with_request_id(answer.body, turn.request_id))
         return answer
 
-    def _ask(self, service: str, turn: Turn) -> str:
-        """The account in which it is done, once everything is allowed.
+    def _ask(self, service: str, turn: Turn) -> tuple[str, str]:
+        """The account in which it is done and to what, once everything is allowed.
 
         The first question is about what it is done to; a key or a copy's source may be another account's.
         """
-        account, asked = "", set()
+        asked: set[str] = set()
+        account = first = ""
         region = turn.caller.region
         for question in self._resources.questions(service, turn.operation, turn.parameters, turn.caller):
             self._require(turn, question)
-            account = account or question.account
+            if not asked:
+                account, first = question.account, question.resource
             asked.add(question.resource)
             arn = parse_arn(question.resource)
             if arn is not None and arn.region not in {"", "*", region} and service not in _OWN_REGIONS:
                 # moto would look for the same name here.
                 text = f"{question.resource} is not in {region}, where this request was sent."
                 raise refusal("InvalidParameterValue", text)
+        if not asked:
+            # An empty list of things is about nothing in particular.
+            action = f"{signing_name(service)}:{turn.operation}"
+            self._require(turn, Question(action, "*", turn.caller.account, {}))
         # Only who may do it hears that it can't be done here.
         check_open(service, turn.operation, turn.parameters)
         check_own(
@@ -95,9 +108,9 @@ class Operations:
         account = account or turn.caller.account
         if account not in self._world.partitions:
             raise refusal("NotImplemented", f"The dsops sandbox has no account {account}. Nothing was done.", 501)
-        return account
+        return account, first
 
-    def _perform_secrets(self, turn: Turn, account: str) -> HttpAnswer:
+    def _perform_secrets(self, turn: Turn, account: str, _: str) -> HttpAnswer:
         caller, parameters = turn.caller, dict(turn.parameters)
         if turn.operation == "GetSecretValue":
             return json_answer(read_secret(self._vault, caller, parameters))
@@ -114,9 +127,9 @@ class Operations:
         if secret is not None and "SecretId" in parameters:
             # The full ARN: what was allowed is what moto finds, whatever form of the name was sent.
             parameters["SecretId"], region = secret.arn, secret.region
-        return self._moto("secretsmanager", turn, parameters, account, region, "json")
+        return self._moto("secretsmanager", turn, parameters, account, "json", region)
 
-    def _perform_iam(self, turn: Turn) -> HttpAnswer:
+    def _perform_iam(self, turn: Turn, _account: str, _resource: str) -> HttpAnswer:
         caller, operation = turn.caller, turn.operation
         result = self._iam_features.perform(operation, caller.account)
         if result is None and is_about_root(operation, turn.parameters, caller):
@@ -127,15 +140,34 @@ class Operations:
         if self._iam.instead(operation, parameters, caller):
             return query_answer("iam", operation, {}, turn.request_id)
         memory = self._iam.memory(operation, parameters, caller)
-        answer = self._moto("iam", turn, parameters, caller.account, caller.region, "query")
+        answer = self._moto("iam", turn, parameters, caller.account, "query")
         if answer.status == 200:
             self._iam.after(operation, parameters, caller, memory)
         return answer._replace(body=with_request_id(answer.body, turn.request_id))
 
+    def _perform_s3(self, turn: Turn, account: str, _: str) -> HttpAnswer:
+        if "UploadId" in turn.parameters:
+            names = (turn.text(name) for name in ("Bucket", "Key", "UploadId"))
+            check_upload(account, turn.caller.partition, *names)
+        return self._moto("s3", turn, turn.parameters, account, "rest-xml")
+
+    def _perform_sqs(self, turn: Turn, account: str, resource: str) -> HttpAnswer:
+        answer = self._moto("sqs", turn, queues.ready(turn.parameters, resource), account, "json")
+        return queues.with_host(answer, turn.operation, turn.caller.region, turn.host)
+
+    def _perform_organizations(self, turn: Turn, account: str, _: str) -> HttpAnswer:
+        organization_models()
+        check_organization_call(self._world.organizations, turn.operation, turn.parameters, turn.caller.account)
+        answer = self._moto("organizations", turn, turn.parameters, account, "json")
+        self._world.adopt_accounts()
+        return answer
+
     def _moto(
-        self, service: str, turn: Turn, parameters: Mapping[str, object], account: str, region: str, protocol: Protocol
-    ) -> HttpAnswer:
-        call = fence.Call(service, turn.operation, parameters, account, region, turn.caller.key_id)
+        self, service: str, turn: Turn, parameters: Mapping[str, object], account: str, protocol: Protocol,
+        region: str = "",
+    ) -> HttpAnswer:  # fmt: skip
+        caller = turn.caller
+        call = fence.Call(service, turn.operation, parameters, account, region or caller.region, caller.key_id)
         return fence.perform(call, protocol)
 
     def _require(self, turn: Turn, question: Question) -> None:

@@ -19,6 +19,7 @@ from dsops.sandbox.cbor import decode
 from dsops.sandbox.models import SIGNED_AS, TARGETS, VERSIONS, Protocol, operation_names, protocols, signing_name
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.rest_routes import find_operation
+from dsops.sandbox.s3_requests import with_hoisted_headers
 from dsops.sandbox.served import SERVED
 from dsops.sandbox.wire import HttpAnswer, HttpRequest
 
@@ -37,6 +38,7 @@ _BUCKET_IN_HOST = re.compile(
     r"(?:localhost|s3\.localhost|s3(?:[.-](?:dualstack|fips|[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}))*\.amazonaws\.com(?:\.cn)?)"
     r"(?::\d+)?"
 )
+_QUEUE = re.compile(r"/\d{12}/[A-Za-z0-9_-]{1,80}(\.fifo)?")
 _S3_CONTROL_PATH = "/v20180820/"
 
 _REST: Mapping[str, tuple[str, ...]] = {
@@ -81,7 +83,7 @@ def find_route(request: HttpRequest) -> Route | HttpAnswer:
 def _rpc_route(request: HttpRequest) -> Route | HttpAnswer:
     if "smithy-protocol" in request.headers:
         return _cbor_route(request)
-    if request.path not in {"/", ""}:
+    if request.path not in {"/", ""} and not _is_for_a_queue(request):
         return HttpAnswer(404, (("Content-Type", "text/xml"),), b"<UnknownOperationException/>\n")
     target = request.headers.get("x-amz-target")
     return _query_route(request) if target is None else _json_route(request, target)
@@ -130,6 +132,11 @@ def bucket_in_host(request: HttpRequest) -> str:
     return match[1] if match else ""
 
 
+def _is_for_a_queue(request: HttpRequest) -> bool:
+    """Whether a client sends a queue's request to the queue's URL; the queue in its parameters is what counts."""
+    return request.headers.get("x-amz-target", "").startswith("AmazonSQS.") and bool(_QUEUE.fullmatch(request.path))
+
+
 def _is_rpc_of(request: HttpRequest, name: str) -> bool:
     """Whether a request signed by a name that REST and other services share is for one of the others (SES)."""
     if len(_REST[name]) == len(SIGNED_AS[name]):
@@ -153,6 +160,7 @@ def _rest_route(request: HttpRequest, services: tuple[str, ...]) -> Route:
         bucket = "" if is_control else bucket_in_host(request)
         if bucket:
             path = f"/{quote(bucket)}{path}"
+        request = with_hoisted_headers(request)
     query = query_pairs(request.query)
     for service in services:
         try:

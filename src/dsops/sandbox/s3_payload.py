@@ -59,7 +59,12 @@ def stated_payload(request: HttpRequest, stated: str | None) -> str:
     return stated
 
 
-def opened(request: HttpRequest, payload: str, signer: ChunkSigner) -> HttpRequest:
+def unsigned_body(request: HttpRequest, stated: str | None) -> HttpRequest:
+    """The request of somebody who signs nothing, with its body in one piece."""
+    return opened(request, stated_payload(request, stated or UNSIGNED), None)
+
+
+def opened(request: HttpRequest, payload: str, signer: ChunkSigner | None) -> HttpRequest:
     """The request with its body out of the chunks, and its trailer among the headers; others are as they were.
 
     Raises SignatureDoesNotMatch, IncompleteBody, MalformedTrailerError.
@@ -67,6 +72,8 @@ def opened(request: HttpRequest, payload: str, signer: ChunkSigner) -> HttpReque
     if payload not in _STREAMING:
         return request
     is_signed = payload != _UNSIGNED_WITH_TRAILER
+    if is_signed and signer is None:
+        raise _mismatch()
     data, rest, last = _chunks(request.body, signer if is_signed else None)
     trailer: Mapping[str, str] = {}
     if payload == _SIGNED_CHUNKS:

@@ -24,6 +24,7 @@ from dsops.sandbox.probe import probe
 from dsops.sandbox.refusal_answers import answer_refusal
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.route import Route, find_route
+from dsops.sandbox.s3_requests import anonymous_body, is_anonymous, with_hoisted_headers
 from dsops.sandbox.sessions import Issued, Sessions
 from dsops.sandbox.sts import Sts
 from dsops.sandbox.throttle import Throttle
@@ -96,16 +97,21 @@ class Sandbox:
             message = f"The dsops sandbox does not serve sts:{route.operation}."
             raise refusal("NotImplemented", message, 501)
         now = self.clock.now()
-        caller, request = authenticate(
-            request, signing_name(route.service), self.world, self.sessions, now=now, wall=self.clock.wall()
-        )
+        user_agent = request.headers.get("user-agent", "")
+        if route.service == "s3" and is_anonymous(request):
+            # A bucket's policy may let anybody in.
+            caller = unsigned_caller(self.region, partition_of_region(self.region).name)
+            request = anonymous_body(request)
+            context = unsigned_context(self.region, request.peer, user_agent, now)
+        else:
+            caller, request = authenticate(
+                request, signing_name(route.service), self.world, self.sessions, now=now, wall=self.clock.wall()
+            )
+            context = request_context(self.world, caller, request.peer, user_agent, now)
         if route.request is not None:
-            route = route._replace(request=request)
-        turn = Turn(
-            caller, route.operation, {},
-            request_context(self.world, caller, request.peer, request.headers.get("user-agent", ""), now),
-            now, request_id, request.headers.get("host", ""),
-        )  # fmt: skip
+            route = route._replace(request=with_hoisted_headers(request) if route.service == "s3" else request)
+        host = request.headers.get("host", "")
+        turn = Turn(caller, route.operation, {}, context, now, request_id, host)
         try:
             self.throttle.check(route.service, caller.account, caller.region)
             if route.operation == "AssumeRole":
