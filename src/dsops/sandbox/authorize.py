@@ -133,7 +133,8 @@ def denied(decision: Decision, shown: str = "") -> SandboxRefusal:
     request = decision.request
     sentence = denial_sentence(request, decision)
     if shown and shown != request.resource:
-        sentence = sentence.replace(f"on resource: {request.resource}", f"on resource: {shown}", 1)
+        named = "" if shown == "*" else f" on resource: {shown}"
+        sentence = sentence.replace(f" on resource: {request.resource}", named, 1)
     return access_denied(sentence)
 
 

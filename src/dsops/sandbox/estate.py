@@ -215,9 +215,10 @@ class Estate:
 
     def function(self, place: Place, name: str) -> Held | None:
         """A function; its policy has one statement for each AddPermission."""
-        from moto.awslambda.models import lambda_backends
+        from moto.awslambda_simple.models import lambda_simple_backends
 
-        backend = self._backend(lambda_backends, place)
+        # Of moto's two Lambdas the one that runs nothing: `fence` has chosen it.
+        backend = self._backend(lambda_simple_backends, place)
         versions = None if backend is None else backend._lambdas._functions.get(name)  # noqa: SLF001
         if versions is None:
             return None

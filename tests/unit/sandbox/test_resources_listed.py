@@ -9,7 +9,7 @@ import zipfile
 from typing import cast
 
 import pytest
-from moto.awslambda.models import lambda_backends
+from moto.awslambda_simple.models import lambda_simple_backends
 from moto.ecr.models import ecr_backends
 from moto.events.models import events_backends
 from moto.logs.models import logs_backends
@@ -173,7 +173,7 @@ def put_function(**permission: str) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("main.py", "")
-    backend = lambda_backends[ACCOUNT][REGION]
+    backend = lambda_simple_backends[ACCOUNT][REGION]
     backend.create_function({
         "FunctionName": "work", "Runtime": "python3.11", "Role": ROLE, "Handler": "main.run",
         "Code": {"ZipFile": base64.b64encode(packed.getvalue()).decode()},
