@@ -17,6 +17,7 @@ from dsops.tasks import Work, pause
 
 _FIRST_LOOK_SECONDS = 0.001
 _LONGEST_LOOK_SECONDS = 0.05
+_MOST_VALUES = 10_000
 _FACT_LIFETIME = timedelta(hours=1)
 """How long something learnt about a session is believed: a role's permissions may change meanwhile."""
 
@@ -107,11 +108,41 @@ class Memory:
         return True
 
 
+class ValueCache:
+    """Secrets' values, for stores that ask for it (`cache_seconds`); never an error, never longer than was asked."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._kept: dict[object, tuple[Secret, datetime]] = {}
+
+    def __len__(self) -> int:
+        now = self._now()
+        return sum(until > now for _, until in list(self._kept.values()))
+
+    def get(self, key: object) -> Secret | None:
+        """The value kept under that key, if its time is not over."""
+        kept = self._kept.get(key)
+        return kept[0] if kept is not None and self._now() < kept[1] else None
+
+    def keep(self, key: object, value: Secret, seconds: int) -> None:
+        """Keeps it for that long. `key` says who read it, where, and what."""
+        now = self._now()
+        for each in [each for each, (_, until) in list(self._kept.items()) if until <= now]:
+            self._kept.pop(each, None)
+        if len(self._kept) < _MOST_VALUES:
+            self._kept[key] = (value, now + timedelta(seconds=seconds))
+
+    def clear(self) -> None:
+        """Forgets every value."""
+        self._kept.clear()
+
+
 class CredentialCache:
     """The sessions that this process holds."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.memory = Memory(now)
+        self.values = ValueCache(now)
         self._now = now
         self._held: dict[str, Credentials] = {}
         self._uses: dict[str, tuple[str, int, int]] = {}
@@ -136,7 +167,8 @@ class CredentialCache:
             self._drop(fingerprint)
 
     def clear(self) -> None:
-        """Forgets every session."""
+        """Forgets every session and every value."""
+        self.values.clear()
         for fingerprint in list(self._held):
             self._drop(fingerprint)
 

@@ -119,7 +119,8 @@ class Keeper:
 
     def _status(self, _asked: Asked, _caller: Caller) -> Answer:
         now = self._now()
-        return result([str(os.getpid()).encode(), *[session_fields(held, now) for held in self._cache.held()]])
+        numbers = [str(os.getpid()).encode(), str(len(self._cache.values)).encode()]
+        return result([*numbers, *[session_fields(held, now) for held in self._cache.held()]])
 
     def _clear(self, _asked: Asked, _caller: Caller) -> Answer:
         self._cache.clear()

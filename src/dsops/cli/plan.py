@@ -74,7 +74,8 @@ def _does(plan: Plan, step: Step) -> str:
         region = f" in {step.region}" if step.region else ""
         # Fields of one secret are one read.
         secrets = len({(each.key, each.version) for each in references})
-        return f"{step.name}: {step.type}{region}, {counted(secrets, 'secret')}"
+        kept = f", kept by the agent for {step.settings['cache_seconds']} s" if "cache_seconds" in step.settings else ""
+        return f"{step.name}: {step.type}{region}, {counted(secrets, 'secret')}{kept}"
     chained = " (chained)" if step.is_chained else ""
     read = f", {counted(len(references), 'part')} of it read" if references else ""
     return f"{step.name}: {operation(step)} {step.settings.get('role_arn', '')}{chained}".rstrip() + read

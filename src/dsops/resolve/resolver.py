@@ -50,6 +50,10 @@ _OF_THE_STORE = (ServiceError, CredentialsInvalid, CredentialsExpired, ClockSkew
 
 _NAMES_SHOWN = 5
 
+_NO_SOURCE = ("batch", "cache_seconds", "timeout_ms")
+_PLACES = ("AWS_ENDPOINT_URL", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_USE_")
+"""Variables by which an address is chosen."""
+
 
 async def resolve(
     plan: Plan, runtime: Runtime, client: Client, cache: CredentialCache, *, min_ttl_seconds: float | None = None
@@ -151,6 +155,23 @@ class Resolver:
         return Sessions(self._plan, self._runtime, self._client, self._cache, handed_on)
 
     async def _read(self, sessions: Sessions, step: Step, references: list[SecretReference]) -> _Outcomes:
+        """A step's secrets, out of memory where its values may be kept: then no session is needed for them."""
+        seconds = step.settings.get("cache_seconds")
+        if not isinstance(seconds, int):
+            return await self._fetch(sessions, step, references)
+        values, source = self._cache.values, _source_of(step, self._runtime)
+        kept = {reference: values.get((source, reference)) for reference in references}
+        found: dict[SecretReference, Secret | DsopsError] = {
+            reference: value for reference, value in kept.items() if value is not None
+        }
+        left = [reference for reference in references if reference not in found]
+        for reference, outcome in (await self._fetch(sessions, step, left) if left else {}).items():
+            found[reference] = outcome
+            if isinstance(outcome, Secret):
+                values.keep((source, reference), outcome, seconds)
+        return found
+
+    async def _fetch(self, sessions: Sessions, step: Step, references: list[SecretReference]) -> _Outcomes:
         """A step's secrets; those that were refused because of a session that was held, once more with a new one."""
         store = secret_store(step.type)
         if not store.store_type.takes_credentials:
@@ -172,6 +193,13 @@ class Resolver:
             Event("secrets.fetched", {"store": step.name, "count": str(found), "of": str(len(references))})
         )
         return outcomes
+
+
+def _source_of(step: Step, runtime: Runtime) -> object:
+    """Everything that decides which value a reference of that step has: who reads, and where."""
+    settings = [(name, value) for name, value in sorted(step.settings.items()) if name not in _NO_SOURCE]
+    places = [(name, value) for name, value in sorted(runtime.environ.items()) if name.startswith(_PLACES)]
+    return (step.fingerprint, step.type, step.region, *settings, *places)
 
 
 def _refused(outcomes: _Outcomes) -> list[SecretReference]:

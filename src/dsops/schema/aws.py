@@ -49,6 +49,17 @@ AWS_KEYS = (
 """What every AWS type takes besides `COMMON_KEYS`."""
 
 
+_CACHE_SECONDS = Key(
+    "cache_seconds",
+    "integer",
+    "How long the agent keeps the values that were read, in memory; each run reads them anew if it isn't set.",
+    is_identity=False,
+    minimum=1,
+    maximum=3600,
+    source="dsops: a value that was changed should be seen within the hour",
+)
+
+
 def _check_source(settings: Settings) -> list[Conflict]:
     if "profile" in settings and "credentials_from" in settings:
         message = "`profile` and `credentials_from` name two sources of credentials"
@@ -236,6 +247,7 @@ AWS_TYPES = (
                 is_identity=False,
                 choices=("auto", "never"),
             ),
+            _CACHE_SECONDS,
         ),
         takes_credentials=True,
         check_together=_check_source,
@@ -258,6 +270,7 @@ AWS_TYPES = (
                 "What is put before each key to get the parameter's name: `/prod/`.",
                 is_identity=False,
             ),
+            _CACHE_SECONDS,
         ),
         takes_credentials=True,
         check_together=_check_source,

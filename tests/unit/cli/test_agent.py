@@ -167,6 +167,23 @@ def test_an_agent_that_is_stopped_is_done_without(dsops: Agent, aws: StubAws) ->
         os.kill(pid, signal.SIGCONT)
 
 
+def test_values_are_kept_where_a_store_asks_for_it(dsops: Agent, aws: StubAws) -> None:
+    """`cache_seconds`: the second run asks AWS for nothing; `clear` and another identity read anew."""
+    file = dsops.folder / "dsops.yaml"
+    source = "credentials_from: target"
+    file.write_text(file.read_text().replace(source, f"{source}\n    cache_seconds: 60"))
+    words = ("exec", "--env", "production", "--", "sh", "-c", "echo $TOKEN")
+    assert [dsops.run(*words).stdout for _ in range(2)] == [b"hush-token\n"] * 2
+    assert aws.calls == ["AssumeRole", "GetSecretValue"]
+    assert dsops.status()["values"] == 1
+    assert b"hush" not in dsops.run("agent", "status").stdout
+    assert dsops.run(*words, AWS_ACCESS_KEY_ID="AKIAEXAMPLEEXAMPLE02").stdout == b"hush-token\n"
+    assert aws.calls.count("GetSecretValue") == 2
+    dsops.run("agent", "clear")
+    dsops.run(*words)
+    assert aws.calls.count("GetSecretValue") == 3
+
+
 # --- nobody gets another's identity -------------------------------------------------------------------------
 
 
@@ -375,7 +392,7 @@ def test_start_status_clear_and_stop(dsops: Agent, aws: StubAws) -> None:
     pid = pid_of(dsops)
     assert dsops.run("agent", "stop").returncode == 0
     wait_until(lambda: not is_alive(pid))
-    assert dsops.status() == {"is_running": False, "pid": None, "socket": status["socket"], "sessions": []}
+    assert dsops.status() == {"is_running": False, "pid": None, "socket": status["socket"], "values": 0, "sessions": []}
     assert dsops.run("agent", "stop").returncode == 0
 
 

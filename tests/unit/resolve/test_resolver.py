@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from dsops.aws.wire import Request, unreachable
@@ -59,6 +61,70 @@ def pipeline() -> Pipeline:
     pipeline.aws.secrets = {"db": "postgres://", "json": '{"user": "app", "password": "p4ss"}', "a": "1", "b": "2"}
     pipeline.aws.parameters = {"/c": "3"}
     return pipeline
+
+
+# --- values that are kept -------------------------------------------------------------------------------------
+
+KEPT = CHAIN.replace("credentials_from: target", "credentials_from: target, cache_seconds: 60")
+
+
+def test_values_are_kept_where_the_store_says_so(pipeline: Pipeline) -> None:
+    """Within its time nothing is asked of AWS, no session either; after it the values are read anew."""
+    first = pipeline.resolve(KEPT)
+    pipeline.aws.calls.clear()
+    pipeline.cache._held.clear()
+    pipeline.clock.advance(59)
+
+    assert pipeline.resolve(KEPT) == first
+    assert pipeline.aws.actions == []
+
+    pipeline.clock.advance(2)
+    pipeline.aws.secrets["db"] = "mysql://"
+    assert pipeline.resolve(KEPT)["DATABASE_URL"] == "mysql://"
+
+
+def test_values_are_not_kept_where_nobody_says_so(pipeline: Pipeline) -> None:
+    """Each run reads them anew."""
+    pipeline.resolve(CHAIN)
+    pipeline.aws.secrets["db"] = "mysql://"
+    assert pipeline.resolve(CHAIN)["DATABASE_URL"] == "mysql://"
+    assert len(pipeline.cache.values) == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("cache_seconds: 60", "cache_seconds: 60, region: eu-west-1"),
+        lambda text: text.replace("cache_seconds: 60", 'cache_seconds: 60, endpoint_url: "http://127.0.0.1:1"'),
+        lambda text: text.replace("role/Target", "role/Other"),
+    ],
+    ids=["region", "endpoint", "role"],
+)
+def test_another_place_or_reader_has_values_of_its_own(pipeline: Pipeline, change: Callable[[str], str]) -> None:
+    """What one role may read somewhere is not handed to another one, or for another place."""
+    pipeline.resolve(KEPT)
+    pipeline.aws.secrets["db"] = "mysql://"
+    assert pipeline.resolve(change(KEPT))["DATABASE_URL"] == "mysql://"
+
+
+def test_another_identity_has_values_of_its_own(pipeline: Pipeline) -> None:
+    """The base credentials decide, and where the environment leads its requests."""
+    pipeline.resolve(KEPT)
+    pipeline.aws.secrets["db"] = "mysql://"
+    pipeline.environ = {**ADA, "AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://127.0.0.1:1"}
+    assert pipeline.resolve(KEPT)["DATABASE_URL"] == "mysql://"
+    pipeline.aws.secrets["db"] = "oracle://"
+    pipeline.environ = RUNNER
+    assert pipeline.resolve(KEPT)["DATABASE_URL"] == "oracle://"
+
+
+def test_what_was_missing_is_asked_for_again(pipeline: Pipeline) -> None:
+    """Only values are kept."""
+    value = pipeline.aws.secrets.pop("db")
+    [error] = pipeline.errors(KEPT)
+    assert isinstance(error, SecretNotFound)
+    pipeline.aws.secrets["db"] = value
+    assert pipeline.resolve(KEPT)["DATABASE_URL"] == "postgres://"
 
 
 # --- what is called -----------------------------------------------------------------------------------------
