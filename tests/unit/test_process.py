@@ -371,6 +371,13 @@ class TestTerminal:
             terminal.expect("read hello interrupted 0")
             terminal.expect("code 0")
 
+    def test_a_command_that_asked_for_the_terminal_before_it_had_it_goes_on(self) -> None:
+        """It may read before we have given it the terminal: the system stops it then, and nobody typed Ctrl-Z."""
+        with Terminal(watching("import os; os.kill(os.getpid(), 21); print('went on', input())")) as terminal:
+            terminal.type("hello\n")
+            terminal.expect("went on hello")
+            terminal.expect("code 0")
+
     def test_a_ctrl_c_that_ends_the_command_ends_the_script_around_us(self) -> None:
         """The script would have got the signal from the terminal, had the command not had that for itself."""
         command = ["bash", "-c", '"$@"; echo went on', "bash", *watching(f"{DYING}; input()")]

@@ -19,6 +19,7 @@ ALLOWED = {
     "cli/agent_client.py": "what a person typed goes to the agent",
     "cli/agent_words.py": "values and sessions cross the agent's socket",
     "cli/credentials.py": "prints what it was asked for",
+    "cli/exec_mask.py": "values to look for in the output, and GitHub's lines about them",
     "cli/get.py": "prints what it was asked for",
     "environment.py": "the child's environment",
     "plan/fingerprint.py": "digests",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Flag
 from dsops.cli.project import fetch, load_config, plan_environment, tell_place
@@ -13,10 +13,11 @@ from dsops.errors import CommandNotFound, UsageError, ValueUnusable
 from dsops.plan import Plan
 from dsops.process import find_command, replace
 from dsops.runtime import Runtime
+from dsops.secret import Secret
 from dsops.startup import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dsops.process.watch import Attendant
+    from dsops.cli.exec_session import Given
 
 FAILURE_CODE = 125
 """Of every failure of dsops itself, as with `env` and `timeout`: the other codes are the command's or a shell's."""
@@ -27,14 +28,14 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if not arguments.command:
         raise UsageError("there is no command to run", hint="write it after `--`: dsops exec --env NAME -- CMD")
     config = load_config(arguments, runtime)
-    store, session = _session_store(arguments), None
-    attendants: Sequence[Attendant] = ()
+    store, given = _session_store(arguments), None
     if store:
         from dsops.cli import exec_session
 
         plan = exec_session.plan_with_session(config, store, arguments, runtime)
         _find_early(arguments, plan, runtime)
-        secrets, session, attendants = exec_session.fetch_with_session(plan, store, arguments, runtime)
+        given = exec_session.fetch_with_session(plan, store, arguments, runtime)
+        secrets = given.secrets
     else:
         plan = plan_environment(config, arguments, runtime)
         _find_early(arguments, plan, runtime)
@@ -42,7 +43,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     child = child_environment(
         runtime.environ,
         secrets,
-        session=session,
+        session=given.session if given else None,
         is_pristine=arguments.switch("--pristine"),
         keeps_existing=arguments.switch("--keep-existing"),
     )
@@ -54,7 +55,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     path = environment.get(b"PATH")
     command = find_command(arguments.command[0], None if path is None else os.fsdecode(path))
     runtime.report(DONE)
-    timeout_seconds = arguments.seconds("--timeout")
+    if arguments.switch("--mask"):
+        return _watch_masked(command, arguments, environment, plan, secrets, given, runtime)
+    timeout_seconds, attendants = arguments.seconds("--timeout"), given.attendants if given else ()
     if timeout_seconds is None and not attendants:
         replace(command, arguments.command, environment)
     from dsops.process.watch import watch
@@ -62,6 +65,28 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     return watch(
         command, arguments.command, environment, timeout_seconds=timeout_seconds, attendants=attendants
     )
+
+
+def _watch_masked(
+    command: str,
+    arguments: Arguments,
+    environment: Mapping[bytes, bytes],
+    plan: Plan,
+    secrets: Mapping[str, Secret],
+    given: Given | None,
+    runtime: Runtime,
+) -> int:
+    """Runs the command beside this process, which lets through what it writes, but for secrets."""
+    from dsops.cli.exec_mask import patterns_of, secrets_of, secrets_to_mask, tell_github
+    from dsops.process.masked import Masking
+
+    hidden = secrets_to_mask(plan, secrets, given.session if given else None)
+    if given:
+        hidden += secrets_of(given.credentials)
+        given.listeners.append(lambda credentials: masking.learn(patterns_of(secrets_of(credentials))))
+    tell_github(hidden, runtime)
+    masking = Masking(patterns_of(hidden), timeout_seconds=arguments.seconds("--timeout"))
+    return masking.watch(command, arguments.command, environment, given.attendants if given else ())
 
 
 def _session_store(arguments: Arguments) -> str:
@@ -104,6 +129,7 @@ COMMAND = Command(
         Flag("--credentials", "give the command the session of that store", value="STORE"),
         Flag("--serve", "renew that session while the command runs, and serve it to its AWS SDKs", "switch"),
         Flag("--listen", "serve it there, for containers that can't reach 127.0.0.1", value="ADDRESS"),
+        Flag("--mask", "show *** for the secrets in the command's output", "switch"),
         Flag("--keep-existing", "let variables that are set already win over ours", "switch"),
         Flag("--pristine", "pass on only ours, and PATH, HOME, TERM, LANG and the like", "switch"),
         Flag("--timeout", "end the command and all it started after that time", "seconds", value="SECONDS"),

@@ -36,6 +36,9 @@ class Given(NamedTuple):
     secrets: Mapping[str, Secret]
     session: Session
     attendants: Sequence[Attendant]
+    credentials: Credentials
+    listeners: list[Callable[[Credentials], None]]
+    """Called with each new session, before the command can have it."""
 
 
 def is_served(arguments: Arguments) -> bool:
@@ -84,7 +87,7 @@ def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Ru
     secrets, credentials = carry_out(both(), runtime)
     region = plan.steps[store].region
     if not is_served(arguments):
-        return Given(secrets, Session(session_variables(credentials), region), ())
+        return Given(secrets, Session(session_variables(credentials), region), (), credentials, [])
     if credentials.expiration is None:
         raise UsageError(
             f"store `{store}` works with keys that never end, and there is nothing to renew",
@@ -102,12 +105,20 @@ def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Ru
         work = issue_credentials(plan, store, quiet, client._replace(runtime=quiet), cache)
         return tasks.run(work, _UntilOver(LazyDriver(runtime.environ), is_over))
 
-    renewal = Renewal(
-        credentials, issue, now=runtime.now, random=runtime.random, report=_reporter(store, arguments, runtime)
-    )
+    listeners: list[Callable[[Credentials], None]] = []
+    tell = _reporter(store, arguments, runtime)
+
+    def report(event: Event) -> None:
+        new = renewal.current
+        if event.name == "session.renewed" and new is not None:
+            for listener in listeners:
+                listener(new)
+        tell(event)
+
+    renewal = Renewal(credentials, issue, now=runtime.now, random=runtime.random, report=report)
     endpoint = _open(renewal, arguments.text("--listen"))
     session = Session(endpoint_variables(endpoint.address, endpoint.token), region)
-    return Given(secrets, session, (renewal, endpoint))
+    return Given(secrets, session, (renewal, endpoint), credentials, listeners)
 
 
 def _open(renewal: Renewal, listen: str) -> Endpoint:

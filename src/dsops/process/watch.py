@@ -189,14 +189,16 @@ class _Watch:
         """The command wants the terminal, or was told to pause by Ctrl-Z: then the whole job pauses."""
         if not self._terminal.exists:
             return
-        if number in {signal.SIGTTIN, signal.SIGTTOU} and self._terminal.give():
+        # It may have asked before it was given the terminal at its start, and has it by now.
+        wants_terminal = number in {signal.SIGTTIN, signal.SIGTTOU}
+        if wants_terminal and (self._terminal.is_given or self._terminal.give()):
             self._send(signal.SIGCONT)
             return
         had_terminal = self._terminal.is_given
         self._terminal.take_back()
         os.kill(os.getpid(), signal.SIGSTOP)
         # Here somebody has continued us: `fg` or `bg`.
-        if had_terminal or number in {signal.SIGTTIN, signal.SIGTTOU}:
+        if had_terminal or wants_terminal:
             self._terminal.give()
         self._send(signal.SIGCONT)
 

@@ -1,0 +1,172 @@
+"""A stream of bytes -> the same stream with `***` in the place of every secret; bounded memory, however it is cut."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from dsops.process.forms import SHORTEST
+
+MASK = b"***"
+
+
+class _Open(NamedTuple):
+    """A pattern that has been right so far, to the end of what has come."""
+
+    start: int
+    pattern: bytes
+
+
+class Masker:
+    """Covers everything that is part of an occurrence of a pattern; occurrences that overlap get one mask.
+
+    What is output is the same for every way of cutting the input into pieces, but for `release`. Held back is what
+    may turn out to be the beginning of an occurrence, so never more than the longest pattern.
+    """
+
+    def __init__(self, patterns: Iterable[bytes]) -> None:
+        """Patterns shorter than SHORTEST are a ValueError: who calls has to say that they are not masked."""
+        self._patterns: set[bytes] = set()
+        self._by_start: dict[bytes, list[bytes]] = {}
+        self._shorter_starts: set[bytes] = set()
+        """With which the last one to three bytes could begin one."""
+        self._find: Callable[[bytes, int], re.Match[bytes] | None] | None = None
+        self._buffer = b""
+        self._scanned = 0
+        """No occurrence that begins before is still unknown, but for the open ones."""
+        self._open: list[_Open] = []
+        self._covers: list[tuple[int, int]] = []
+        self._done = 0
+        """Everything before is output, or lies under a mask that is."""
+        self._ends_masked = False
+        """Whether the last thing that was output is a mask that reaches up to `_done`."""
+        self.learn(patterns)
+
+    def learn(self, patterns: Iterable[bytes]) -> None:
+        """Masks these too, in what comes from now on."""
+        self._patterns.update(patterns)
+        self._by_start = {}
+        for pattern in sorted(self._patterns):
+            if len(pattern) < SHORTEST:
+                raise ValueError("a pattern is too short")
+            self._by_start.setdefault(pattern[:SHORTEST], []).append(pattern)
+        self._shorter_starts = {start[:length] for start in self._by_start for length in range(1, SHORTEST)}
+        if self._by_start:
+            self._find = re.compile(_any_of(self._by_start), re.DOTALL).search
+
+    @property
+    def held(self) -> int:
+        """How many bytes are held back."""
+        return len(self._buffer) - self._done
+
+    def feed(self, data: bytes) -> bytes:
+        """What can be output now that this has come."""
+        if self._find is None:
+            return data
+        known = len(self._buffer)
+        self._buffer += data
+        self._go_on(known)
+        self._scan()
+        return self._output(self._safe())
+
+    def release(self) -> bytes:
+        """What was held back, since nothing has come for a while.
+
+        Should it become an occurrence after all, the rest of that is masked.
+        """
+        return self._output(self._safe(), len(self._buffer))
+
+    def finish(self) -> bytes:
+        """What was held back, since nothing comes any more."""
+        rest = self._output(len(self._buffer))
+        self._open.clear()
+        return rest
+
+    def _go_on(self, known: int) -> None:
+        """The open ones: closed, still open, or no occurrences."""
+        still_open = []
+        for each in self._open:
+            new = self._buffer[known:each.start + len(each.pattern)]
+            if not each.pattern.startswith(new, known - each.start):
+                continue
+            if each.start + len(each.pattern) <= len(self._buffer):
+                self._cover(each.start, each.start + len(each.pattern))
+            else:
+                still_open.append(each)
+        self._open = still_open
+
+    def _scan(self) -> None:
+        """Finds every place where one begins: C code looks for its first four bytes, then all are compared."""
+        buffer, position = self._buffer, self._scanned
+        while self._find is not None and (match := self._find(buffer, position)):
+            start = match.start()
+            for pattern in self._by_start[match[0]]:
+                if start + len(pattern) <= len(buffer):
+                    if buffer.startswith(pattern, start):
+                        self._cover(start, start + len(pattern))
+                elif pattern.startswith(buffer[start:]):
+                    self._open.append(_Open(start, pattern))
+            position = start + 1
+        self._scanned = max(position, len(buffer) - SHORTEST + 1)
+
+    def _cover(self, start: int, end: int) -> None:
+        if self._covers:
+            last_start, last_end = self._covers[-1]
+            if last_start <= start < last_end:
+                self._covers[-1] = (last_start, max(last_end, end))
+                return
+        self._covers.append((start, end))
+
+    def _safe(self) -> int:
+        """Nothing that begins before can become an occurrence any more."""
+        length = len(self._buffer)
+        starts = [each.start for each in self._open]
+        for start in range(max(0, length - SHORTEST + 1), length):
+            if self._buffer[start:] in self._shorter_starts:
+                starts.append(start)
+                break
+        return min(starts, default=length)
+
+    def _output(self, safe: int, until: int = 0) -> bytes:
+        """What begins before `safe` is decided; `until`, where that is later, is output all the same."""
+        until = max(safe, until)
+        pieces: list[bytes] = []
+        self._covers.sort()
+        left = []
+        for start, end in self._covers:
+            if start >= until:
+                left.append((start, end))
+                continue
+            if start >= self._done:
+                pieces += [self._buffer[self._done:start], MASK]
+            elif end > self._done and not self._ends_masked:
+                pieces.append(MASK)
+            if end > self._done or start >= self._done:
+                self._done, self._ends_masked = max(self._done, end), True
+        if until > self._done:
+            pieces.append(self._buffer[self._done:until])
+            self._done, self._ends_masked = until, False
+        self._covers = [(start - safe, end - safe) for start, end in left]
+        self._buffer = self._buffer[safe:]
+        self._done -= safe
+        self._scanned = max(0, self._scanned - safe)
+        self._open = [_Open(each.start - safe, each.pattern) for each in self._open]
+        return b"".join(pieces)
+
+
+def _any_of(starts: Iterable[bytes]) -> bytes:
+    """An expression for any of these, all of one length, in which each byte is looked at once: a tree, no list.
+
+    A list of 2,000 was searched at 0.4 MB/s, the tree at 7; an automaton of our own (Aho-Corasick), a dictionary's
+    look-up for each byte, at 14 whatever the patterns; 20 of them the tree finds at 116.
+    """
+    tree: dict[int, list[bytes]] = {}
+    for start in starts:
+        tree.setdefault(start[0], []).append(start[1:])
+    # What is followed by the same is one class: `[ab]cd`, not `(?:acd|bcd)`.
+    firsts: dict[bytes, list[int]] = {}
+    for first, rests in tree.items():
+        firsts.setdefault(_any_of(rests) if rests[0] else b"", []).append(first)
+    ways = [b"[%s]%s" % (b"".join(b"\\x%02x" % byte for byte in sorted(each)), rest) for rest, each in firsts.items()]
+    return ways[0] if len(ways) == 1 else b"(?:%s)" % b"|".join(ways)
