@@ -229,9 +229,9 @@ class CasesInvalid(ConfigError):
 
 
 class EntityNotFound(ConfigError):
-    """IAM has no user, role or policy of that name."""
+    """A question to policies is about a user, role or secret that AWS does not have."""
 
-    code = "iam.not-found"
+    code = "policy.not-found"
 
 
 class SeedInvalid(ConfigError):

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from dsops import cli
-from dsops.document import parse_yaml
 from dsops.sandbox.launch import open_server
 from dsops.sandbox.seedfile import read_seed
 from dsops.sandbox.server import Server
@@ -108,13 +107,20 @@ def foretold(server: Server, folder: Any, capfd: pytest.CaptureFixture[str]) -> 
         }
         for user, account, role, external_id in QUESTIONS
     ]
+    return [case["verdict"] for case in simulated(server, cases, folder, capfd)]
+
+
+def simulated(
+    server: Server, cases: list[dict[str, Any]], folder: Any, capfd: pytest.CaptureFixture[str]
+) -> list[dict[str, Any]]:
+    """The answers to a table, asked over the sandbox."""
     table = folder / "cases.json"
     table.write_text(json.dumps({"cases": cases}))
-    assert parse_yaml(table.read_text(), "cases.json").problems == ()
     cli.main(["policy", "simulate", "--cases", str(table), "--sandbox", server.url, "--json"])
     out, err = capfd.readouterr()
     assert err == ""
-    return [case["verdict"] for case in json.loads(out)["cases"]]
+    answers: list[dict[str, Any]] = json.loads(out)["cases"]
+    return answers
 
 
 def refusal(person: Person, role: str, external_id: str) -> str:
@@ -163,3 +169,63 @@ def test_an_organization_makes_the_difference_that_it_should(
     told = foretold(server, tmp_path, capfd)[QUESTIONS.index(question)]  # type: ignore[arg-type]  # of that shape
 
     assert told == (together if has_organization else alone)
+
+
+SECRETS_SEED = f"""\
+region: us-east-1
+accounts:
+  "{HOME}":
+    users:
+      alice: {{tags: {{team: core}}, policies: [&all {{Version: "2012-10-17", Statement:
+        {{Effect: Allow, Action: "*", Resource: "*"}}}}]}}
+      bob: {{}}
+      carol: {{policies: [{{Version: "2012-10-17", Statement: {{Effect: Allow, Action: "secretsmanager:*",
+        Resource: "arn:aws:secretsmanager:us-east-1:*:secret:open-*"}}}}]}}
+    secrets: &secrets {{open: "1", named: "2", shut: "3", team: "4"}}
+    secret_policies: &policies
+      named: {{Version: "2012-10-17", Statement: {{Effect: Allow, Action: "secretsmanager:Get*", Resource: "*",
+        Principal: {{AWS: ["arn:aws:iam::{HOME}:user/bob", "arn:aws:iam::{HOME}:user/alice"]}}}}}}
+      shut: {{Version: "2012-10-17", Statement: {{Effect: Deny, Action: "secretsmanager:GetSecretValue", Resource: "*",
+        Principal: "*"}}}}
+      team: {{Version: "2012-10-17", Statement: {{Effect: Allow, Action: "secretsmanager:GetSecretValue", Resource: "*",
+        Principal: {{AWS: "{HOME}"}}, Condition: {{StringEquals: {{"aws:PrincipalTag/team": core}}}}}}}}
+  "{OTHER}":
+    secrets: *secrets
+    secret_policies: *policies
+"""
+
+
+def test_what_is_foretold_of_secrets_happens(tmp_path: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    """With policies of their own and without, in one account and across."""
+    with open_server(read_seed(SECRETS_SEED, "seed.yaml")) as server:
+        lab = Lab(server.sandbox)
+        arns = [
+            secret["ARN"]
+            for account in (HOME, OTHER)
+            for secret in lab.user("admin", account).call("secretsmanager", "ListSecrets")["SecretList"]
+        ]
+        questions = list(product(("alice", "bob", "carol"), arns))
+        cases = [
+            {
+                "name": f"{user} {arn}", "principal": f"arn:aws:iam::{HOME}:user/{user}", "resource": arn,
+                "action": "secretsmanager:GetSecretValue", "expect": "allow",
+            }
+            for user, arn in questions
+        ]  # fmt: skip
+        told = [case["verdict"] for case in simulated(server, cases, tmp_path, capfd)]
+        happened = [may_read(lab.user(user, HOME), arn) for user, arn in questions]
+
+    assert len(arns) == 8
+    assert [verdict == "allow" for verdict in told] == happened
+    assert {verdict: told.count(verdict) for verdict in sorted(set(told))} == {
+        "allow": 7, "explicit-deny": 6, "implicit-deny": 11,
+    }  # fmt: skip
+
+
+def may_read(person: Person, arn: str) -> bool:
+    """Whether the sandbox gives the secret."""
+    try:
+        person.call("secretsmanager", "GetSecretValue", SecretId=arn)
+    except RefusedError as refused:
+        return refused.code != "AccessDeniedException"
+    return True

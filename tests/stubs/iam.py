@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
-from tests.stubs.aws import STS_NAMESPACE, json_error, parameters_of, sts_error
+from tests.stubs.aws import STS_NAMESPACE, json_answer, json_error, parameters_of, sts_error
 from tests.stubs.organizations import StubOrganizations
 from tests.stubs.server import Answer, Seen
 
@@ -45,8 +45,9 @@ class StubIam:
         denied: Sequence[str] = (),
         page: int = 100,
         organizations: StubOrganizations | None = None,
+        secrets: Mapping[str, Document | None] | None = None,
     ) -> None:
-        """Without `organizations` the account is in none."""
+        """Without `organizations` the account is in none. `secrets` are their policies by ARN, each tagged `team`."""
         self.users = users or {}
         self.roles = roles or {}
         self._kinds = {"User": self.users, "Role": self.roles, "Group": groups or {}}
@@ -54,15 +55,32 @@ class StubIam:
         self._denied = denied
         self._page = page
         self._organizations = organizations
+        self._secrets = secrets or {}
         self.calls: list[str] = []
         """Each action with the name that it was about."""
 
     def __call__(self, seen: Seen) -> Answer:
         """The answer to one request."""
+        if seen.header("X-Amz-Target").startswith("secretsmanager."):
+            return self._secret(seen)
         if seen.header("X-Amz-Target"):
             not_in_use = json_error("AWSOrganizationsNotInUseException", "Your account is not a member.")
             return self._organizations(seen) if self._organizations is not None else not_in_use
         return self._query(seen)
+
+    def _secret(self, seen: Seen) -> Answer:
+        action = seen.header("X-Amz-Target").partition(".")[2]
+        name = json.loads(seen.body)["SecretId"]
+        self.calls.append(f"{action} {name}")
+        if action in self._denied:
+            return json_error("AccessDeniedException", f"User: {CALLER} is not authorized to perform: {action}")
+        arn = next((arn for arn in self._secrets if arn.startswith(name)), None)
+        if arn is None:
+            return json_error("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+        policy = self._secrets[arn]
+        if action == "DescribeSecret":
+            return json_answer({"ARN": arn, "Name": "x", "Tags": [{"Key": "team", "Value": "core"}]})
+        return json_answer({"ARN": arn, "Name": "x", **({"ResourcePolicy": json.dumps(policy)} if policy else {})})
 
     def _query(self, seen: Seen) -> Answer:
         parameters = parameters_of(seen)

@@ -9,6 +9,7 @@ from functools import cache
 from dsops.aws.client import make_client
 from dsops.aws.iam import Iam
 from dsops.aws.organizations import Organizations
+from dsops.aws.secret_policy import SecretsManager
 from dsops.aws.sts import get_caller_identity
 from dsops.cli.output import clean
 from dsops.cli.project import carry_out
@@ -49,7 +50,14 @@ def ask_aws(questions: Questions, file: str, runtime: Runtime) -> Sequence[Compl
     async def work() -> list[Completed | DsopsError]:
         identity = await get_caller_identity(client, credentials, sts)
         organization = OrganizationReader({identity.account: organizations}, lambda _: None)
-        completer = Completer({identity.account: Reader(iam)}, organization)
+
+        def secrets(account: str, region: str) -> SecretsManager | None:
+            if account != identity.account:
+                return None
+            endpoint = resolve_endpoint("secretsmanager", region, runtime.environ)
+            return SecretsManager(client, credentials, endpoint)
+
+        completer = Completer({identity.account: Reader(iam)}, organization, secrets)
         return await settle(*[completer.complete(case.asked, policies) for case, policies in questions])
 
     return _checked(carry_out(work(), runtime), questions, file, runtime)
@@ -78,6 +86,10 @@ def ask_sandbox(questions: Questions, url: str, file: str, runtime: Runtime) -> 
         found = find(account)
         return Organizations(client, found[0], _endpoint("organizations", found[1], url)) if found else None
 
+    def secrets(account: str, region: str) -> SecretsManager | None:
+        found = find(account)
+        return SecretsManager(client, found[0], _endpoint("secretsmanager", region, url)) if found else None
+
     readers, own = {}, {}
     for account in sorted(accounts - {""}):
         found, asked = find(account), organizations(account)
@@ -86,7 +98,7 @@ def ask_sandbox(questions: Questions, url: str, file: str, runtime: Runtime) -> 
             own[account] = asked
 
     async def work() -> list[Completed | DsopsError]:
-        completer = Completer(readers, OrganizationReader(own, organizations))
+        completer = Completer(readers, OrganizationReader(own, organizations), secrets)
         return await settle(*[completer.complete(case.asked, policies) for case, policies in questions])
 
     return _checked(carry_out(work(), quiet), questions, file, runtime)

@@ -5,13 +5,15 @@ What IAM does not tell is not taken for absent: it stands among what is unread, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from dsops.arn import parse_arn
+from dsops.arn import Arn, parse_arn
+from dsops.aws.secret_policy import SecretsManager
 from dsops.errors import EntityNotFound, PolicyInvalid
 from dsops.explain.attached import Attached, PolicyText, Reader
 from dsops.explain.organization import Membership, OrganizationReader
+from dsops.explain.secret import KnownSecret, read_secret
 from dsops.iam.policy import Policy, parse_policy
 from dsops.iam.simulate import Asked, Place, PolicySet, Unread, is_about_roles
 from dsops.tasks import Once
@@ -31,10 +33,14 @@ class Completed(NamedTuple):
 class Completer:
     """Completes questions; whoever comes up in many of them is read once."""
 
-    def __init__(self, readers: Mapping[str, Reader], organization: OrganizationReader) -> None:
+    def __init__(
+        self, readers: Mapping[str, Reader], organization: OrganizationReader, secrets: FindSecretsManager
+    ) -> None:
         self._readers = readers
         """By account: IAM answers by name and of its caller's account, where a namesake may live."""
         self._organization = organization
+        self._find_secrets = secrets
+        self._secrets: dict[str, Once[KnownSecret]] = {}
         self._attached_to: dict[tuple[str, str, str], Once[Attached]] = {}
 
     async def complete(self, asked: Asked, given: PolicySet) -> Completed:
@@ -76,10 +82,13 @@ class Completer:
         asked = question.asked
         if "trust" in question.policies or "resource" in question.policies or parse_arn(asked.resource) is None:
             return
-        if not is_about_roles(asked.action):
+        arn = parse_arn(asked.resource)
+        if arn is not None and (arn.service, arn.resource_type) == ("secretsmanager", "secret"):
+            await self._add_secrets_policy(question, arn)
+        elif not is_about_roles(asked.action):
             question.miss(
                 ["resource"],
-                "of the policies of resources only roles' are read: give it with --resource-policy, "
+                f"policies of {asked.action.partition(':')[0]} are not read: give it with --resource-policy, "
                 "or say that there is `none`",
             )
             service = asked.action.partition(":")[0].lower()
@@ -90,6 +99,22 @@ class Completer:
             question.miss_keys(_TAGS_OF_ROLES, why)
         else:
             question.take_trust_policy(await self._attached("role", asked.resource, is_exact=True))
+
+    async def _add_secrets_policy(self, question: _Question, arn: Arn) -> None:
+        text = question.asked.resource
+        api = self._find_secrets(arn.account, arn.region)
+        if api is None:
+            why = self._foreign(text, arn.account)
+            secret = KnownSecret(None, (), why, why)
+        else:
+            secret = await self._secrets.setdefault(text, Once(lambda: read_secret(api, text))).get()
+        if secret.unread_policy:
+            question.miss(["resource"], secret.unread_policy)
+        else:
+            question.take("resource", filter(None, [secret.policy]), ())
+        if secret.unread_tags:
+            question.miss_keys(tuple(f"{prefix}/".lower() for prefix in _TAGS_OF_SECRETS), secret.unread_tags)
+        question.learn_tags(_TAGS_OF_SECRETS, dict(secret.tags))
 
     async def _add_organization(self, question: _Question) -> None:
         asked = question.asked
@@ -116,6 +141,9 @@ class Completer:
 
 
 _TAGS_OF_ROLES: Final = ("aws:resourcetag/", "iam:resourcetag/")
+_TAGS_OF_SECRETS: Final = ("aws:ResourceTag", "secretsmanager:ResourceTag")
+FindSecretsManager = Callable[[str, str], "SecretsManager | None"]
+"""Takes account and region; None for an account of which there are no keys."""
 
 
 class _Question:
@@ -184,7 +212,7 @@ class _Question:
         is_role = principal.kind == "role-session"
         known = known._replace(issuer_arn=entity.arn) if is_role else known._replace(arn=entity.arn)
         self.asked = self.asked._replace(principal=known)
-        self._learn_tags(("aws:PrincipalTag",), entity.tags)
+        self.learn_tags(("aws:PrincipalTag",), entity.tags)
 
     def take_trust_policy(self, role: Attached) -> None:
         """The trust policy of the role that the question is about, and its tags."""
@@ -194,9 +222,10 @@ class _Question:
             return
         name = f"the trust policy of {role.entity.arn}"
         self.take("trust", [PolicyText(name, role.entity.trust_policy)], ())
-        self._learn_tags(("aws:ResourceTag", "iam:ResourceTag"), role.entity.tags)
+        self.learn_tags(("aws:ResourceTag", "iam:ResourceTag"), role.entity.tags)
 
-    def _learn_tags(self, prefixes: Iterable[str], tags: Mapping[str, str]) -> None:
+    def learn_tags(self, prefixes: Iterable[str], tags: Mapping[str, str]) -> None:
+        """Tags, as the condition keys that tell of them."""
         self._learn({f"{prefix}/{key}": (value,) for prefix in prefixes for key, value in tags.items()})
 
     def _learn(self, keys: Mapping[str, tuple[str, ...]]) -> None:

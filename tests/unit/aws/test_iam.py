@@ -11,6 +11,7 @@ from botocore.session import Session
 
 from dsops.aws import iam as api
 from dsops.aws.organizations import Organizations
+from dsops.aws.secret_policy import SecretsManager
 from dsops.errors import AccessDenied, AnswerInvalid, EntityNotFound
 from tests.stubs.aws import signature_is_right, sts_error
 from tests.stubs.iam import ACCOUNT, Entity, StubIam
@@ -30,6 +31,7 @@ class Asking:
         self.scene = Scene()
         self.server = server
         self.iam = api.Iam(self.scene.client, SESSION, endpoint_at(server, "iam"))
+        self.secrets = SecretsManager(self.scene.client, SESSION, endpoint_at(server, "secretsmanager"))
         self.organizations = Organizations(self.scene.client, SESSION, endpoint_at(server, "organizations"))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

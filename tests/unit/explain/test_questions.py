@@ -57,7 +57,9 @@ def stub(**more: Any) -> StubIam:
 def completer_of(asking: Asking) -> Completer:
     """Who has keys of that one account."""
     organization = OrganizationReader({ACCOUNT: asking.organizations}, lambda _: None)
-    return Completer({ACCOUNT: Reader(asking.iam)}, organization)
+    return Completer(
+        {ACCOUNT: Reader(asking.iam)}, organization, lambda account, _: asking.secrets if account == ACCOUNT else None
+    )
 
 
 def complete(question: Asked, given: PolicySet, iam: StubIam) -> Completed:
@@ -175,9 +177,10 @@ class TestElsewhere:
 
     def test_the_policy_of_another_resource_is_not_read(self) -> None:
         """It may allow and deny; given, or said to be none, the answer is sure."""
-        question = asked("secretsmanager:GetSecretValue", SECRET)
+        question = asked("s3:GetObject", "arn:aws:s3:::bucket/key")
 
         assert verdict(complete(question, {}, stub())) == "unknown"
+        assert missing(complete(question, {}, stub()))[0].startswith("resource: policies of s3 are not read")
         assert verdict(complete(question, {"resource": ()}, stub())) == "implicit-deny"
         assert verdict(complete(asked("s3:ListAllMyBuckets", "*"), {}, stub())) == "implicit-deny"
 
@@ -206,6 +209,57 @@ class TestElsewhere:
             iam = StubIam(users=stub().users, roles=roles, organizations=hidden)
             assert verdict(complete(context, NO_ORGANIZATION, iam)) == expected
         assert verdict(complete(question, {}, StubIam(users=stub().users, roles=roles))) == "implicit-deny"
+
+
+class TestSecret:
+    """A secret's own policy and tags."""
+
+    QUESTION = asked("secretsmanager:GetSecretValue", SECRET)
+    NAMES_ALICE: ClassVar = document(
+        allow("secretsmanager:GetSecretValue", Principal={"AWS": QUESTION.principal.arn})
+    )
+
+    def secrets(self, policy: Any, *denied: str) -> StubIam:
+        """One, of which alice's own policies say nothing."""
+        return StubIam(users={"alice": Entity()}, secrets={SECRET: policy}, denied=denied)
+
+    def test_its_policy_may_allow_by_itself(self) -> None:
+        """Without one only the caller's own count."""
+        assert verdict(complete(self.QUESTION, {}, self.secrets(self.NAMES_ALICE))) == "allow"
+        assert verdict(complete(self.QUESTION, {}, self.secrets(None))) == "implicit-deny"
+
+    def test_its_tags_are_condition_keys(self) -> None:
+        """By both names."""
+        for key in ("aws:ResourceTag/team", "secretsmanager:ResourceTag/team"):
+            for team, expected in (("core", "allow"), ("other", "implicit-deny")):
+                own = policy("identity", allow(Condition={"StringEquals": {key: team}}))
+                given: PolicySet = {"identity": ((own,),), "boundary": ()}
+                assert verdict(complete(self.QUESTION, given, self.secrets(None))) == expected
+
+    def test_what_may_not_be_read_of_it_leaves_the_answer_open(self) -> None:
+        """The policy always; the tags where a condition looks at them."""
+        hidden = complete(self.QUESTION, {}, self.secrets(self.NAMES_ALICE, "GetResourcePolicy"))
+        untagged = complete(self.QUESTION, {}, self.secrets(self.NAMES_ALICE, "DescribeSecret"))
+        condition = {"StringEquals": {"secretsmanager:ResourceTag/team": "core"}}
+        own: PolicySet = {"identity": ((policy("identity", allow(Condition=condition)),),), "boundary": ()}
+        tagged = complete(self.QUESTION, own, self.secrets(None, "DescribeSecret"))
+
+        assert (verdict(hidden), verdict(untagged), verdict(tagged)) == ("unknown", "allow", "unknown")
+        assert missing(hidden) == [f"resource: not allowed to read the policy of {SECRET}"]
+        assert missing(tagged) == [f"context: not allowed to read the tags of {SECRET}"]
+
+    def test_another_accounts_secret_is_not_read(self) -> None:
+        """It belongs to whoever has keys there."""
+        question = asked("secretsmanager:GetSecretValue", SECRET.replace(ACCOUNT, "444455556666"))
+        own: PolicySet = {"identity": ((policy("identity", allow()),),), "boundary": (), "rcp": ()}
+
+        assert verdict(complete(question, own, self.secrets(None))) == "unknown"
+
+    @pytest.mark.parametrize("resource", [SECRET[:-7], f"{SECRET}x"])
+    def test_its_arn_must_be_whole_and_right(self, resource: str) -> None:
+        """A partial one finds the secret, and matches no policy that names the whole."""
+        with pytest.raises(EntityNotFound):
+            complete(asked("secretsmanager:GetSecretValue", resource), {}, self.secrets(None))
 
 
 class TestOrganization:

@@ -1,0 +1,37 @@
+"""A secret -> its own policy and tags, and what could not be read of them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dsops.aws.secret_policy import SecretsManager, get_resource_policy, get_secret_tags
+from dsops.errors import AccessDenied, EntityNotFound
+from dsops.explain.attached import PolicyText
+
+
+class KnownSecret(NamedTuple):
+    """What Secrets Manager told of a secret, which is never its value."""
+
+    policy: PolicyText | None
+    tags: tuple[tuple[str, str], ...]
+    unread_policy: str
+    """Why nobody knows the policy, or whether there is one; "" when that is known."""
+    unread_tags: str
+
+
+async def read_secret(api: SecretsManager, arn: str) -> KnownSecret:
+    """The secret of that ARN. Raises EntityNotFound when there is none, or one with another ARN."""
+    policy, unread_policy = None, ""
+    try:
+        found = await get_resource_policy(api, arn)
+    except AccessDenied as denied:
+        unread_policy = denied.message
+    else:
+        if found.arn != arn:  # a partial ARN finds a secret too, but policies see the whole one
+            raise EntityNotFound(f"there is no {arn}", hint=f"Secrets Manager has {found.arn}")
+        policy = PolicyText(f"the policy of {arn}", found.text) if found.text else None
+    try:
+        tags = await get_secret_tags(api, arn)
+    except AccessDenied as denied:
+        return KnownSecret(policy, (), unread_policy, denied.message)
+    return KnownSecret(policy, tuple(tags.items()), unread_policy, "")

@@ -1,0 +1,64 @@
+"""A secret's policy and tags, without its value."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.session import Session
+
+from dsops.aws import secret_policy as api
+from dsops.errors import AccessDenied, AnswerInvalid, EntityNotFound
+from tests.stubs.aws import json_answer, signature_is_right
+from tests.stubs.iam import StubIam
+from tests.stubs.server import StubServer
+from tests.unit.aws.test_iam import POLICY, Asking
+from tests.unit.iam.policies import SECRET
+
+
+def stub(policy: Any, *denied: str) -> StubIam:
+    """One secret."""
+    return StubIam(secrets={SECRET: policy}, denied=denied)
+
+
+def test_policy_and_tags_are_read_and_nothing_else() -> None:
+    """A secret may have no policy; its value is never asked for."""
+    with StubServer(stub(POLICY)) as server, StubServer(stub(None)) as bare:
+        asking, other = Asking(server), Asking(bare)
+        found = asking.run(api.get_resource_policy(asking.secrets, SECRET))
+        tags = asking.run(api.get_secret_tags(asking.secrets, SECRET))
+        none = other.run(api.get_resource_policy(other.secrets, SECRET))
+
+    assert (found.arn, json.loads(found.text)) == (SECRET, POLICY)
+    assert none == api.SecretPolicy(SECRET, "")
+    assert tags == {"team": "core"}
+    assert signature_is_right(server.seen[0], server.url, "session/secret", service="secretsmanager")
+    model = Session().get_service_model("secretsmanager")
+    for seen in server.seen:
+        prefix, _, action = seen.header("X-Amz-Target").partition(".")
+        assert prefix == model.metadata["targetPrefix"]
+        assert set(json.loads(seen.body)) <= set(model.operation_model(action).input_shape.members)
+        assert action in ("GetResourcePolicy", "DescribeSecret")
+
+
+def test_what_is_not_there_and_what_may_not_be_read_are_two_things() -> None:
+    """As everywhere."""
+    with StubServer(stub(None, "GetResourcePolicy")) as server:
+        asking = Asking(server)
+        with pytest.raises(AccessDenied) as denied:
+            asking.run(api.get_resource_policy(asking.secrets, SECRET))
+        with pytest.raises(EntityNotFound) as missing:
+            asking.run(api.get_secret_tags(asking.secrets, f"{SECRET}x"))
+
+    assert denied.value.message == f"not allowed to read the policy of {SECRET}"
+    assert missing.value.message == f"Secrets Manager can't read the tags of {SECRET}x"
+
+
+def test_an_answer_about_no_secret_is_none() -> None:
+    """Rather than a secret without a policy."""
+    with StubServer(lambda _: json_answer({})) as server:
+        asking = Asking(server)
+        for work in (api.get_resource_policy, api.get_secret_tags):
+            with pytest.raises(AnswerInvalid):
+                asking.run(work(asking.secrets, SECRET))
