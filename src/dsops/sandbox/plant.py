@@ -62,7 +62,8 @@ def _plant_account(world: World, planter: Planter, account: SeedAccount) -> None
         world.root_keys[account.root.access_key_id] = (owner, account.root.secret_access_key)
     for policy in account.policies:
         planter.add_policy(owner, "/", policy.name, policy.text)
-    for provider in account.oidc_providers:
+    # Google and Cognito need none: every account knows them.
+    for provider in (provider for provider in account.oidc_providers if provider.client_ids):
         planter.add_oidc_provider(owner, provider.url, provider.client_ids)
     for group, policies in account.groups.items():
         planter.add_group(owner, group)

@@ -81,6 +81,7 @@ class SeedOidcProvider(NamedTuple):
 
     url: str
     client_ids: tuple[str, ...]
+    """Empty for an issuer that every account knows: no provider is made then."""
     is_issued_by_sandbox: bool = False
     jwks: str = ""
     """A JSON Web Key Set; "" for none: then no token of it can be verified, there being no way to the internet."""

@@ -9,6 +9,7 @@ from typing import Final
 
 from dsops.document import Mapping, Node, Scalar, Sequence, to_json
 from dsops.sandbox.nodes import Nodes
+from dsops.sandbox.oidc_keys import provider_of_all
 from dsops.sandbox.saml_metadata import read_metadata
 from dsops.sandbox.seed_model import SeedOidcProvider, SeedSamlProvider
 
@@ -81,7 +82,8 @@ def _read(reader: Nodes, node: Node, path: str) -> SeedOidcProvider:
         reader.note(node.line, f"{path}.url", "`url` is missing: tokens name their issuer by it")
     url = reader.matching(keys, "url", path, _is_url, "like https://token.actions.githubusercontent.com")
     client_ids = tuple(reader.texts(keys.get("client_ids"), f"{path}.client_ids"))
-    if not client_ids or len(client_ids) > _MAX_CLIENT_IDS:
+    least = 0 if provider_of_all(url) is not None else 1
+    if not least <= len(client_ids) <= _MAX_CLIENT_IDS:
         line = keys["client_ids"].line if "client_ids" in keys else node.line
         reader.note(
             line, f"{path}.client_ids", "`client_ids` must name 1 to 100 audiences", "such as [sts.amazonaws.com]"

@@ -7,13 +7,15 @@ those that people were seen to get; AWS documents neither their words nor their 
 
 from __future__ import annotations
 
-import math
+import base64
+import json
 from collections.abc import Mapping
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.issuers import GITHUB, Issuers
+from dsops.sandbox.issuers import Issuers
+from dsops.sandbox.oidc_keys import provider_of_all, session_keys, trust_keys
 from dsops.sandbox.proof import Proof
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.world import OidcProvider, World
@@ -27,12 +29,8 @@ _NO_KEY: Final = (
     "please reference AssumeRoleWithWebIdentity documentation for requirements"
 )
 _BAD_SIGNATURE: Final = "Token signature invalid"
-_GITHUB_KEYS: Final = (
-    "actor", "actor_id", "job_workflow_ref", "repository", "repository_id", "workflow", "ref", "environment",
-    "enterprise_id",
-)  # fmt: skip
-"""Since January 2026 condition keys too, while the role is assumed and no longer."""
 _MAX_SUBJECT: Final = 255
+_LAST_MOMENT: Final = 10**15
 
 
 def verify(token: str, account: str, world: World, issuers: Issuers, now: float) -> Proof:
@@ -41,7 +39,7 @@ def verify(token: str, account: str, world: World, issuers: Issuers, now: float)
     token = token.strip()
     header, claims = _read(token)
     issuer = _issuer(claims)
-    provider = world.oidc_provider(account, issuer)
+    provider = world.oidc_provider(account, issuer) or provider_of_all(issuer)
     if provider is None:
         raise _invalid(f"No OpenIDConnect provider found in your account for {issuer}")
     _check_signature(token, header, issuers.key_set(issuer))
@@ -53,12 +51,13 @@ def verify(token: str, account: str, world: World, issuers: Issuers, now: float)
     subject = claims["sub"]
     if not isinstance(subject, str) or not 1 <= len(subject) <= _MAX_SUBJECT:
         raise _invalid(_NOT_A_JWT)
-    session_keys, other_keys = _condition_keys(provider.host_and_path, claims, audience, subject)
     tags, transitive_keys = _tags(claims.get(_TAGS_CLAIM, {}))
     source_identity = _source_identity(claims)
+    host = provider.host_and_path
     return Proof(
-        provider.arn, issuer, subject, audience, session_keys, other_keys, tags, transitive_keys, source_identity
-    )
+        provider.arn, issuer, subject, audience, session_keys(host, claims, audience, subject),
+        trust_keys(host, claims), tags, transitive_keys, source_identity,
+    )  # fmt: skip
 
 
 def _read(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -67,9 +66,26 @@ def _read(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 
     try:
         whole = jwt.decode_complete(token, options={"verify_signature": False})
+        for part in token.split(".")[:2]:
+            _check_names(part)
     except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
         raise _invalid(_NOT_A_JWT) from error
-    return whole["header"], whole["payload"]
+    header: Mapping[str, Any] = whole["header"]
+    # What a token says is critical has to be understood (RFC 7515, 4.1.11), and STS knows of nothing beyond the RFC.
+    if "crit" in header or "b64" in header:
+        raise _invalid(_NOT_A_JWT)
+    return header, whole["payload"]
+
+
+def _check_names(part: str) -> None:
+    """RFC 7519, 4: a name stands there once. ValueError; two readers could take a different one of two."""
+    raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    json.loads(raw, object_pairs_hook=_without_repetition)
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError("a name stands there twice")
 
 
 def _issuer(claims: Mapping[str, Any]) -> str:
@@ -130,37 +146,23 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
 
 def _moment(claims: Mapping[str, Any], name: str) -> float:
     value = claims[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    # JSON has whole numbers of any length, and Python reads NaN: neither is a moment.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -_LAST_MOMENT < value < _LAST_MOMENT:
         raise _invalid(_NOT_A_JWT)
     return value
 
 
 def _audience(claims: Mapping[str, Any], provider: OidcProvider) -> str:
-    """`azp` where the token has one, else the `aud` that is a client id of the provider."""
+    """`azp` where the token has one, else the `aud` that is a client id of the provider.
+
+    A provider that all accounts know has no client ids: there the trust policy alone says whose tokens are meant.
+    """
     party, audience = claims.get("azp"), claims["aud"]
     named = [party] if party is not None else audience if isinstance(audience, list) else [audience]
     for name in named:
-        if isinstance(name, str) and name in provider.client_ids:
+        if isinstance(name, str) and (name in provider.client_ids or provider.arn == provider.host_and_path):
             return name
     raise _invalid("Incorrect token audience")
-
-
-def _condition_keys(
-    host: str, claims: Mapping[str, Any], audience: str, subject: str
-) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
-    kept: dict[str, tuple[str, ...]] = {f"{host}:aud": (audience,), f"{host}:sub": (subject,)}
-    methods = claims.get("amr")
-    if isinstance(methods, list) and methods and all(isinstance(method, str) for method in methods):
-        kept[f"{host}:amr"] = tuple(methods)
-    only_now: dict[str, tuple[str, ...]] = {}
-    names = {"email": "email"} | ({name: name for name in _GITHUB_KEYS} if f"https://{host}" == GITHUB else {})
-    for key, claim in names.items():
-        if isinstance(claims.get(claim), str):
-            only_now[f"{host}:{key}"] = (claims[claim],)
-    first = claims["aud"]
-    if claims.get("azp") is not None and isinstance(first, str):
-        only_now[f"{host}:oaud"] = (first,)
-    return kept, only_now
 
 
 def _tags(claim: object) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:

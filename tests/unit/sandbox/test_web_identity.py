@@ -12,6 +12,8 @@ from urllib.parse import urlencode
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
@@ -359,6 +361,86 @@ def test_a_key_inside_the_token_is_not_looked_at(lab: Lab) -> None:
     token = jwt.encode(claims, RSA_KEY, "RS256", headers={"kid": "mine", "jwk": own})
 
     assert refused(lab, DEPLOY, token) == invalid(NO_KEY)
+
+
+@pytest.mark.parametrize("header", ["jwk", "jku", "x5u", "x5c"])
+def test_no_header_says_where_a_key_is(lab: Lab, header: str) -> None:
+    """Beside the right key id too: the issuer's own key is what counts, and its own tokens stay good."""
+    own = {**RSAAlgorithm.to_jwk(RSA_KEY.public_key(), as_dict=True), "kid": "rsa"}
+    stranger = rsa.generate_private_key(65537, 2048)
+    value: dict[str, object] = {"jwk": own, "jku": "http://127.0.0.1:9/keys", "x5u": "http://127.0.0.1:9/c", "x5c": []}
+    headers = {"kid": "rsa", header: value[header]}
+
+    assert refused(lab, FOREIGN_ROLE, jwt.encode(claims_of(lab, PUBLISHED), stranger, "RS256", headers=headers)) == (
+        invalid("Token signature invalid")
+    )
+    good = jwt.encode(claims_of(lab, PUBLISHED), RSA_KEY, "RS256", headers=headers)
+    assert assume(lab, FOREIGN_ROLE, good)["Audience"] == "app"
+
+
+def test_the_key_of_another_issuer_is_no_key_of_this_one(lab: Lab) -> None:
+    """A key id is the issuer's own: one that a second issuer has is unknown to the first."""
+    keys: list[tuple[object, str]] = [("rsa", NO_KEY), ("curve", NO_KEY), ("", NO_KEY), (7, NOT_A_JWT)]
+    for key_id, message in (*keys, (["rsa"], NOT_A_JWT), ({"rsa": 1}, NOT_A_JWT), (None, NOT_A_JWT)):
+        token = signed_as_it_stands({"alg": "RS256", "kid": key_id}, claims_of(lab, GITHUB, aud="sts.amazonaws.com"))
+
+        assert refused(lab, DEPLOY, token) == invalid(message)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [{"crit": ["exp"]}, {"crit": ["b64"], "b64": False}, {"crit": []}, {"crit": "x"}, {"b64": False}, {"b64": True}],
+)
+def test_what_a_token_calls_critical_is_not_understood(lab: Lab, header: dict[str, object]) -> None:
+    """RFC 7515, 4.1.11: then the token is no good, with the issuer's own signature too."""
+    token = signed_as_it_stands({"alg": "RS256", "kid": "rsa", **header}, claims_of(lab, PUBLISHED))
+
+    assert refused(lab, FOREIGN_ROLE, token) == invalid(NOT_A_JWT)
+
+
+@pytest.mark.parametrize("name", ["sub", "aud", "iss", "exp", "alg", "kid"])
+def test_a_name_stands_in_a_token_once(lab: Lab, name: str) -> None:
+    """Two readers could take a different one of the two: refused, though the issuer has signed it."""
+    header, claims = {"alg": "RS256", "kid": "rsa"}, claims_of(lab, PUBLISHED)
+    twice = dict(header if name in header else claims)[name]
+
+    def repeated(fields: dict[str, object]) -> str:
+        text = json.dumps(fields)
+        return f'{{"{name}": {json.dumps(twice)}, {text[1:]}' if name in fields else text
+
+    assert refused(lab, FOREIGN_ROLE, signed_texts(repeated(dict(header)), repeated(claims))) == invalid(NOT_A_JWT)
+    assert assume(lab, FOREIGN_ROLE, signed_texts(json.dumps(header), json.dumps(claims)))["Audience"] == "app"
+
+
+@pytest.mark.parametrize("name", ["exp", "iat", "nbf"])
+@pytest.mark.parametrize("moment", [True, "1", [], {}, 10**400], ids=["true", "text", "list", "object", "huge"])
+def test_every_moment_is_a_number(lab: Lab, name: str, moment: object) -> None:
+    """A time that is none is no time without end."""
+    token = signed_as_it_stands({"alg": "RS256", "kid": "rsa"}, {**claims_of(lab, PUBLISHED), name: moment})
+
+    assert refused(lab, FOREIGN_ROLE, token)[0] in {"InvalidIdentityToken", "ExpiredTokenException"}
+
+
+@pytest.mark.parametrize("depth", [100, 900, 9000])
+def test_claims_may_be_deep_but_not_bottomless(lab: Lab, depth: int) -> None:
+    """Nothing falls over; where the depth can be read the token is as good as any."""
+    claims = json.dumps(claims_of(lab, PUBLISHED))[:-1] + ', "deep": ' + "[" * depth + "]" * depth + "}"
+    answer = send(lab, FOREIGN_ROLE, signed_texts('{"alg": "RS256", "kid": "rsa"}', claims))
+
+    assert answer.status == 200 if depth == 100 else answer.status in {200, 400}
+    assert b"InternalFailure" not in answer.body
+
+
+def signed_as_it_stands(header: dict[str, object], claims: dict[str, object]) -> str:
+    """A token by PUBLISHED's RSA key, whatever its header says."""
+    return signed_texts(json.dumps(header), json.dumps(claims))
+
+
+def signed_texts(header: str, claims: str) -> str:
+    """A token of these very texts."""
+    parts = ".".join(base64.urlsafe_b64encode(text.encode()).decode().rstrip("=") for text in (header, claims))
+    mark = RSA_KEY.sign(parts.encode(), PKCS1v15(), SHA256())
+    return f"{parts}.{base64.urlsafe_b64encode(mark).decode().rstrip('=')}"
 
 
 def test_a_changed_token_is_refused(lab: Lab) -> None:

