@@ -106,6 +106,10 @@ class Connection(asyncio.Protocol):
                 return
             body = self.buffer[end + 4 : end + 4 + length]
             self.buffer = self.buffer[end + 4 + length :]
+            if first.startswith("HEAD"):
+                # Whoever asks so wants a connection.
+                asyncio.get_running_loop().call_later(self.stub.delay_seconds, self.send, 403, "text/xml", b"")
+                continue
             if first.startswith("GET /counts"):
                 self.send(200, "application/json", json.dumps(self.stub.calls).encode())
                 continue
