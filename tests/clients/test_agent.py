@@ -1,0 +1,138 @@
+"""The agent between real processes and the sandbox, whose clock and policies decide what a session is worth."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from glob import glob
+from pathlib import Path
+
+import pytest
+
+from dsops.testing.local_aws import LocalAws
+
+BIN = Path(sys.executable).parent
+PATIENCE_SECONDS = 30
+SEED = """
+accounts:
+  "123456789012":
+    users: {ada: {}}
+    roles:
+      Reader:
+        trust:
+          Version: "2012-10-17"
+          Statement: {Effect: Allow, Principal: {AWS: "arn:aws:iam::123456789012:user/ada"}, Action: sts:AssumeRole}
+        policies:
+          - Version: "2012-10-17"
+            Statement: {Effect: Allow, Action: "secretsmanager:GetSecretValue", Resource: "*"}
+    secrets: {prod/token: the-token}
+"""
+CONFIG = """
+version: 1
+secretStores:
+  role: {type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::123456789012:role/Reader"}
+  secrets: {type: aws.secretsmanager, region: us-east-1, credentials_from: role}
+envs:
+  production: {TOKEN: {from: {store: secrets, key: prod/token}}}
+"""
+FAKE_TIME = glob("/usr/lib/*/faketime/libfaketime.so.1")
+
+
+@pytest.fixture
+def sandbox_seed() -> str:
+    """What the sandbox of these tests starts with."""
+    return SEED
+
+
+class Ada:
+    """A user with an agent of her own."""
+
+    def __init__(self, sandbox: LocalAws, folder: Path) -> None:
+        self.sandbox = sandbox
+        self.folder = folder
+        (folder / "dsops.yaml").write_text(CONFIG)
+        self.environ = sandbox.user("ada").environment()
+        # A socket's address must be short, and pytest's folders are not.
+        self.environ |= {"XDG_RUNTIME_DIR": tempfile.mkdtemp(prefix="dsops-"), "HOME": str(folder)}
+        self.environ.pop("DSOPS_AGENT", None)
+
+    def dsops(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """One run, to its end."""
+        return subprocess.run(
+            [str(BIN / "dsops"), *words], cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False
+        )
+
+    def token(self) -> str:
+        """What a command gets."""
+        done = self.dsops("exec", "--env", "production", "--", "printenv", "TOKEN")
+        return done.stdout.strip() if not done.returncode else done.stderr
+
+    def roles_assumed(self) -> int:
+        """How many sessions the sandbox has issued."""
+        return sum(event["eventName"] == "AssumeRole" for event in self.sandbox.events())
+
+
+@pytest.fixture
+def ada(sandbox: LocalAws, tmp_path: Path) -> Iterator[Ada]:
+    """Ada, whose agent ends with the test."""
+    person = Ada(sandbox, tmp_path)
+    yield person
+    person.dsops("agent", "stop")
+    shutil.rmtree(person.environ["XDG_RUNTIME_DIR"])
+
+
+def test_a_session_that_aws_calls_expired_is_issued_anew(ada: Ada) -> None:
+    """AWS's clock decides: a session that the agent took for good is forgotten, and the run goes on."""
+    assert [ada.token(), ada.token()] == ["the-token"] * 2
+    assert ada.roles_assumed() == 1
+    ada.sandbox.clock.advance(2 * 3600)
+    assert ada.token() == "the-token"
+    assert ada.roles_assumed() == 2
+
+
+def test_a_role_that_was_made_anew_is_assumed_anew(ada: Ada) -> None:
+    """Its old sessions are worth nothing, whatever the agent believes."""
+    assert ada.token() == "the-token"
+    iam = ada.sandbox.user("admin").boto3_session().client("iam")
+    [policy] = iam.list_role_policies(RoleName="Reader")["PolicyNames"]
+    document = iam.get_role_policy(RoleName="Reader", PolicyName=policy)["PolicyDocument"]
+    trust = iam.get_role(RoleName="Reader")["Role"]["AssumeRolePolicyDocument"]
+    iam.delete_role_policy(RoleName="Reader", PolicyName=policy)
+    iam.delete_role(RoleName="Reader")
+    iam.create_role(RoleName="Reader", AssumeRolePolicyDocument=json.dumps(trust))
+    iam.put_role_policy(RoleName="Reader", PolicyName=policy, PolicyDocument=json.dumps(document))
+    assert ada.token() == "the-token"
+    assert ada.roles_assumed() == 2
+
+
+@pytest.mark.skipif(not FAKE_TIME, reason="libfaketime is not installed")
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_machine_whose_clock_jumps_goes_on(ada: Ada, hours: int) -> None:
+    """An hour forward or back, in the agent: what it holds is renewed or refused, and its signatures are corrected."""
+    moment = ada.folder / "moment"
+    moment.write_text("+0")
+    environ = {
+        **ada.environ, "LD_PRELOAD": FAKE_TIME[0], "FAKETIME_TIMESTAMP_FILE": str(moment), "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }  # fmt: skip
+    agent = subprocess.Popen([str(BIN / "dsops"), "agent", "run"], cwd=ada.folder, env=environ)
+    try:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while '"is_running": true' not in ada.dsops("agent", "status", "--json").stdout:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert ada.token() == "the-token"
+        moment.write_text(f"{hours:+}h")
+        assert [ada.token(), ada.token()] == ["the-token"] * 2
+        moment.write_text("+0")
+        assert ada.token() == "the-token"
+        assert ada.dsops("agent", "status").returncode == 0
+    finally:
+        agent.send_signal(signal.SIGTERM)
+        agent.wait(PATIENCE_SECONDS)
