@@ -1,0 +1,75 @@
+"""Whatever stands in what could not be read, an answer that simulate gives is the right one; else it says unknown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dsops.iam import evaluate
+from dsops.iam.simulate import VERDICTS, Unread
+from dsops.iam.simulate.uncertain import Answers, possible_answers
+from tests.property.iam_worlds import KEYS, compiled, worlds
+
+if TYPE_CHECKING:
+    from dsops.iam import Request
+    from tests.property.iam_worlds import Json
+
+    World = tuple[Request, dict[str, list[Json]]]
+
+many = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@st.composite
+def half_known(draw: st.DrawFn) -> tuple[World, World, list[Unread]]:
+    """A world, what could be read of it, and what could not: policies here and there, some condition keys."""
+    request, places = draw(worlds())
+    hidden = draw(st.sets(st.sampled_from(("identity", "boundary", "session", "scp", "trust", "resource")), max_size=2))
+    hidden = {place for place in hidden if place in places}
+    kept = {
+        place: draw(st.lists(st.sampled_from(listed), unique_by=id)) if listed and place == "identity" else []
+        for place, listed in places.items()
+        if place in hidden
+    }
+    keys = draw(st.sets(st.sampled_from(KEYS), max_size=2))
+    context = {key: values for key, values in request.context.items() if key not in keys}
+    unread: list[Any] = [Unread(place, "hidden") for place in sorted(hidden)]  # type: ignore[arg-type]  # places
+    unread.append(Unread("context", "hidden", tuple(key.lower() for key in sorted(keys))))
+    return (request, places), (request._replace(context=context), places | kept), unread
+
+
+def verdict(found: Answers) -> str:
+    """In a word, as `Outcome` says it."""
+    if len(found.possible) == 1:
+        return VERDICTS[next(iter(found.possible))]
+    return "unknown" if "Allow" in found.possible else "deny"
+
+
+def test_an_answer_is_right_whatever_is_hidden() -> None:
+    """Every verdict but unknown, and each of them comes up often enough to mean something."""
+    seen: Counter[str] = Counter()
+
+    @many
+    @given(half_known())
+    def holds(case: tuple[World, World, list[Unread]]) -> None:
+        (request, places), (known_request, known_places), unread = case
+        true = VERDICTS[evaluate(request, compiled(places)).effect]
+        told = verdict(possible_answers(known_request, compiled(known_places), unread))
+        seen[told] += 1
+        allowed = {"allow": {"allow"}, "deny": {"explicit-deny", "implicit-deny"}}
+        assert told == "unknown" or true in allowed.get(told, {told})
+
+    holds()
+    assert min(seen["allow"], seen["explicit-deny"], seen["implicit-deny"], seen["unknown"]) >= 15, seen
+
+
+@many
+@given(worlds())
+def test_where_nothing_is_hidden_the_answer_is_sure(world: World) -> None:
+    """And it is that of `evaluate`."""
+    request, places = world
+    decision = evaluate(request, compiled(places))
+
+    assert possible_answers(request, compiled(places), ()).possible == {decision.effect}
