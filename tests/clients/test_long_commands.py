@@ -74,11 +74,11 @@ envs:
 
 CLOCKED = """
 import datetime, json, os, sys, urllib.request
-from dsops.cli import _fail
 from dsops.cli.command import parse
-from dsops.cli.exec import COMMAND
+from dsops.cli.exec import COMMAND, FAILURE_CODE
+from dsops.cli.output import error_text, tell
 from dsops.cli.world import real_runtime
-from dsops.errors import DsopsError
+from dsops.errors import CommandFailed, DsopsError
 
 def now():
     with urllib.request.urlopen(os.environ["TEST_CLOCK"]) as answer:
@@ -88,7 +88,8 @@ arguments = parse(COMMAND, sys.argv[1:], os.environ)
 try:
     code = COMMAND.run(arguments, real_runtime(arguments)._replace(now=now))
 except DsopsError as error:
-    code = _fail(error, sys.argv[1:], 125)
+    tell(error_text(error))
+    code = error.exit_code if isinstance(error, CommandFailed) else FAILURE_CODE
 sys.exit(code)
 """
 
@@ -498,6 +499,22 @@ def test_an_outage_of_sts_does_not_stop_a_command_whose_session_is_valid(world: 
         until(lambda: talk.ask() != first)
         assert talk.ask().startswith(TARGET)
         assert talk.end() == (0, "")
+
+
+def test_a_renewed_session_is_masked_too(world: World) -> None:
+    """--mask learns of each session before the command can have it."""
+    program = ASKING.replace('client.get_caller_identity()["Arn"]', "credentials.secret_key, credentials.token")
+    flags = ("--credentials", "target", "--serve")
+    for words, is_hidden in (((*flags, "--mask"), True), (flags, False)):
+        command = [sys.executable, "-c", CLOCKED, *words, "--", sys.executable, "-c", program]
+        with Talk(command, world.folder, world.environ) as talk:
+            keys = set()
+            for _ in range(3):
+                secret, token, key = talk.ask().split()
+                keys.add(key)
+                assert ((secret, token) == ("***", "***")) is is_hidden
+                world.pass_seconds(1000)
+            assert len(keys) == 3
 
 
 # --- MFA ---------------------------------------------------------------------------------------------------------

@@ -52,7 +52,8 @@ def test_base64_in_lines_is_found_line_by_line() -> None:
     value = bytes(range(256))
     whole = base64.b64encode(value)
     for length in (76, 64):
-        assert {whole[start:start + length] for start in range(0, len(whole), length)} <= forms_of(value) | {whole[304:]}
+        lines = {whole[start:start + length] for start in range(0, len(whole), length)}
+        assert lines <= forms_of(value)
 
 
 def test_lines_are_looked_for_by_themselves() -> None:

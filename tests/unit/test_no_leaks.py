@@ -357,7 +357,11 @@ def test_what_shows_no_values_holds_none(world: World, words: tuple[str, ...]) -
     assert_tight(run)
 
 
-@pytest.mark.parametrize("flags", [(), ("--timeout", "20")], ids=["replaced", "watched"])
+@pytest.mark.parametrize(
+    "flags",
+    [(), ("--timeout", "20"), ("--mask",), ("--credentials", "target"), ("--credentials", "target", "--serve")],
+    ids=["replaced", "watched", "masked", "with a session", "served"],
+)
 def test_a_command_gets_the_values_and_nobody_else(world: World, flags: tuple[str, ...]) -> None:
     """They stand in its environment alone; neither it nor anything else has one as an argument."""
     run = world.run("exec", *NAMED, *LOUD, *flags, "--env", "good", "--", "true")

@@ -1,0 +1,91 @@
+"""`dsops exec --mask` as a real process: which values are hidden, and what GitHub Actions is told."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.stub_aws import QUOTED, Dsops, StubAws
+
+
+@pytest.fixture
+def aws() -> Iterator[StubAws]:
+    """STS and Secrets Manager."""
+    with StubAws() as server:
+        yield server
+
+
+@pytest.fixture
+def dsops(tmp_path: Path, aws: StubAws) -> Dsops:
+    """The program."""
+    return Dsops(tmp_path, aws)
+
+
+def test_what_was_read_from_a_store_is_hidden(dsops: Dsops) -> None:
+    """In any of its forms, on both streams; what the configuration itself says is no secret."""
+    script = 'echo "$TOKEN $PLAIN"; printf %s "user:$TOKEN" | base64; echo "$TOKEN" >&2; exit 7'
+    done = dsops.run("exec", "--env", "production", "--mask", "--", "sh", "-c", script)
+    assert done.returncode == 7
+    lines = done.stdout.splitlines()
+    assert lines[0] == b"*** info"
+    assert b"***" in lines[1]
+    assert base64.b64encode(b"user:hush-token")[8:18] not in lines[1]
+    assert done.stderr == b"***\n"
+
+
+def test_without_the_flag_nothing_is(dsops: Dsops) -> None:
+    """The command's output is its own affair."""
+    done = dsops.run("exec", "--env", "production", "--", "sh", "-c", 'echo "$TOKEN"')
+    assert done.stdout == b"hush-token\n"
+
+
+def test_a_session_is_hidden_but_for_the_id_of_its_key(dsops: Dsops) -> None:
+    """Key ids tell sessions apart in a log, and open nothing."""
+    script = 'echo "$AWS_ACCESS_KEY_ID $AWS_SECRET_ACCESS_KEY $AWS_SESSION_TOKEN $AWS_REGION"'
+    done = dsops.run("exec", "--credentials", "target", "--mask", "--", "sh", "-c", script)
+    assert done.stdout == b"ASIAEXAMPLEEXAMPLE01 *** *** us-east-1\n"
+    script = 'echo "$AWS_CONTAINER_AUTHORIZATION_TOKEN"'
+    done = dsops.run("exec", "--credentials", "target", "--serve", "--mask", "--", "sh", "-c", script)
+    assert done.stdout == b"***\n"
+
+
+def test_what_is_too_short_is_said(dsops: Dsops) -> None:
+    """Three bytes stand in every output by chance; an empty value is nothing to tell of."""
+    done = dsops.run("exec", "--env", "odd", "--mask", "--", "sh", "-c", 'echo "$QUOTED"')
+    assert done.stderr == b"dsops: note: BINARY: a value of less than 4 bytes is not masked\n"
+    assert QUOTED.encode() not in done.stdout
+    assert [line.strip() for line in done.stdout.splitlines()] in ([b"***"], [b"***", b"***"])
+
+
+def test_github_is_told_first(dsops: Dsops) -> None:
+    """Line by line, a percent sign as its runner reads it; elsewhere nobody is told anything."""
+    words = ("exec", "--env", "odd", "--mask", "--", "echo", "ran")
+    assert dsops.run(*words).stdout == b"ran\n"
+    assert dsops.run(*words, GITHUB_ACTIONS="false").stdout == b"ran\n"
+    lines = dsops.run(*words, GITHUB_ACTIONS="true").stdout.splitlines()
+    assert lines[-1] == b"ran"
+    assert lines[:-1] == [b"::add-mask::" + line.encode() for line in QUOTED.splitlines()]
+
+
+def test_a_file_is_not_told_what_github_is(dsops: Dsops, tmp_path: Path) -> None:
+    """`> log` in a workflow: no runner reads that, and the values would stay in it."""
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        done = subprocess.run(
+            dsops.command("exec", "--env", "production", "--mask", "--", "sh", "-c", 'echo "$TOKEN"'),
+            cwd=dsops.folder, env={**dsops.environ, "GITHUB_ACTIONS": "true"}, stdout=file, stderr=subprocess.PIPE,
+            check=True,
+        )  # fmt: skip
+    assert log.read_bytes() == b"***\n"
+    assert b"stdout is a file" in done.stderr
+
+
+def test_a_command_that_can_not_run_is_told_as_without(dsops: Dsops) -> None:
+    """127 before any call, 126, 124."""
+    assert dsops.run("exec", "--env", "plain", "--mask", "--", "no-such-command").returncode == 127
+    assert dsops.run("exec", "--env", "plain", "--mask", "--", "./dsops.yaml").returncode == 126
+    assert dsops.run("exec", "--env", "plain", "--mask", "--timeout", "0.3", "--", "sleep", "60").returncode == 124
