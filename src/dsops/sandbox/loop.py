@@ -18,6 +18,7 @@ from typing import Any
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
+from waitress.task import WSGITask
 
 _IDLE_SECONDS = 120
 _ARRIVING_SECONDS = 60
@@ -30,9 +31,38 @@ _SEND_AT_ONCE = 65536
 _NEVER_TOO_MUCH = 1 << 62
 
 
+class _AsItIs(str):
+    """A header's name that waitress leaves as it is: letters of S3's metadata mean something."""
+
+    __slots__ = ()
+
+    def split(self, *_: Any) -> list[Any]:
+        """One part."""
+        return [self]
+
+    def capitalize(self) -> str:
+        """The name."""
+        return str(self)
+
+
+class _Task(WSGITask):  # type: ignore[misc]  # waitress ships no types
+    """One request's answer."""
+
+    response_headers: list[tuple[str, str]]
+
+    def build_response_header(self) -> bytes:
+        """The head of the answer."""
+        self.response_headers = [
+            (_AsItIs(name) if name.startswith("x-amz-meta-") else name, value) for name, value in self.response_headers
+        ]
+        head: bytes = super().build_response_header()
+        return head
+
+
 class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
     """One connection. Its requests are carried out in turn as soon as they have been read."""
 
+    task_class = _Task
     arriving_since: float = 0.0
     """When the first byte of a request came whose last one has not come yet."""
 

@@ -62,6 +62,8 @@ def _kept(headers: Mapping[str, Any], without: set[str]) -> tuple[tuple[str, str
         if lower in without or lower in _IDS or not (lower in _KEPT or lower.startswith(_KEPT_PREFIXES)):
             continue
         if value is not None:
+            # moto hands back the capital letters that WSGI gave a name.
+            name = lower if lower.startswith("x-amz-meta-") else name  # noqa: PLW2901
             kept.append((name, re.sub(r"[\r\n\0]", " ", str(value))))
     return tuple(kept)
 

@@ -1,0 +1,341 @@
+"""Other services with boto3, over the wire: what a person may, what is another account's, what stays closed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from dsops.sandbox.handlers import load
+from dsops.sandbox.launch import identity_variables, open_server
+from dsops.sandbox.seedfile import read_seed
+from dsops.sandbox.server import Server
+from tests.sandboxes import ACCOUNT, OTHER
+
+SEED = """
+accounts:
+  "111111111111":
+    users:
+      nobody: {}
+      reader:
+        policies:
+        - {Version: "2012-10-17", Statement: {Effect: Allow, Resource: "*", Action: [
+           "s3:Get*", "dynamodb:GetItem", "sqs:ReceiveMessage", "sns:ListTopics", "kms:Decrypt", "ec2:Describe*",
+           "cloudwatch:ListMetrics", "lambda:ListFunctions", "lambda:InvokeFunction"]}}
+  "222222222222": {}
+"""
+
+
+class ClientOf(Protocol):
+    """Makes boto3's clients."""
+
+    def __call__(self, service: str, name: str = "admin", account: str = ACCOUNT, region: str = "us-east-1") -> Any:
+        """A client of that service for a user."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """Two accounts; a reader, and nobody."""
+    with open_server(read_seed(SEED, "seed.yaml")) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: Server) -> ClientOf:
+    """boto3, unchanged but for the endpoint."""
+
+    def make(service: str, name: str = "admin", account: str = ACCOUNT, region: str = "us-east-1") -> Any:
+        keys = identity_variables(server, f"{name}@{account}")
+        return boto3.client(
+            service, endpoint_url=server.url, region_name=region, config=Config(retries={"max_attempts": 0}),
+            aws_access_key_id=keys["AWS_ACCESS_KEY_ID"], aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+        )  # fmt: skip
+
+    return make
+
+
+def refused(call: Callable[[], object]) -> str:
+    """The code of the error that a call is answered with."""
+    with pytest.raises(ClientError) as caught:
+        call()
+    return str(caught.value.response["Error"]["Code"])
+
+
+def message_of(call: Callable[[], object]) -> str:
+    """The message of the error that a call is answered with."""
+    with pytest.raises(ClientError) as caught:
+        call()
+    return str(caught.value.response["Error"]["Message"])
+
+
+def reading(bucket: str) -> str:
+    """A bucket's policy that lets the other account read."""
+    allow = {"Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": "s3:GetObject"}
+    allow |= {"Resource": f"arn:aws:s3:::{bucket}/*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": allow})
+
+
+def test_objects_are_put_and_read(client: ClientOf) -> None:
+    """A key of any letters, a body and content type that moto alone would read as a form, a part, its length."""
+    s3 = client("s3")
+    key, body = "a b/\u00fc/../x%2F&y=z", b"Action=x&key=other&file=1"
+    s3.create_bucket(Bucket="bucket")
+
+    s3.put_object(Bucket="bucket", Key=key, Body=body, ContentType="application/x-www-form-urlencoded",
+                  Metadata={"m": "v"})  # fmt: skip
+
+    found = s3.get_object(Bucket="bucket", Key=key)
+    assert (body, {"m": "v"}) == (found["Body"].read(), found["Metadata"])
+    assert body[2:5] == s3.get_object(Bucket="bucket", Key=key, Range="bytes=2-4")["Body"].read()
+    assert len(body) == s3.head_object(Bucket="bucket", Key=key)["ContentLength"]
+    assert [key] == [held["Key"] for held in s3.list_objects_v2(Bucket="bucket")["Contents"]]
+    assert refused(lambda: s3.get_object(Bucket="bucket", Key=key, IfNoneMatch=found["ETag"])) == "304"
+
+
+def test_items_are_put_and_read(client: ClientOf) -> None:
+    """Text that looks like a form is text."""
+    dynamodb = client("dynamodb")
+    dynamodb.create_table(
+        TableName="T", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+    )  # fmt: skip
+    item = {"k": {"S": "a&TableName=U&Action=DeleteTable"}, "b": {"B": b"\x00\xff"}}
+
+    dynamodb.put_item(TableName="T", Item=item)
+
+    assert item == dynamodb.get_item(TableName="T", Key={"k": item["k"]})["Item"]
+    assert item == client("dynamodb", "reader").get_item(TableName="T", Key={"k": item["k"]})["Item"]
+    put = lambda: client("dynamodb", "reader").put_item(TableName="T", Item=item)  # noqa: E731
+    assert refused(put) == "AccessDeniedException"
+
+
+def test_messages_go_through_topics_and_queues(client: ClientOf) -> None:
+    """A topic's message is in the queue that is subscribed to it."""
+    sqs, sns = client("sqs"), client("sns")
+    url = sqs.create_queue(QueueName="q")["QueueUrl"]
+    topic = sns.create_topic(Name="t")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:us-east-1:{ACCOUNT}:q")
+
+    sns.publish(TopicArn=topic, Message="hello & <goodbye>")
+
+    found = client("sqs", "reader").receive_message(QueueUrl=url)["Messages"]
+    assert ["hello & <goodbye>"] == [json.loads(held["Body"])["Message"] for held in found]
+    # Services that once spoke the query protocol name errors as they did then.
+    assert refused(lambda: client("sqs", "reader").send_message(QueueUrl=url, MessageBody="x")) == "AccessDenied"
+
+
+def test_queue_urls_lead_to_the_sandbox(client: ClientOf, server: Server) -> None:
+    """Some SDKs send a queue's requests to its URL: it must not be one of AWS's."""
+    sqs = client("sqs")
+
+    url = sqs.create_queue(QueueName="q")["QueueUrl"]
+
+    assert f"{server.url}/{ACCOUNT}/q" == url
+    assert [url] == sqs.list_queues()["QueueUrls"]
+    at_the_url = boto3.client(
+        "sqs", endpoint_url=url, region_name="us-east-1", aws_access_key_id=sqs._request_signer._credentials.access_key,
+        aws_secret_access_key=sqs._request_signer._credentials.secret_key,
+    )  # fmt: skip
+    assert at_the_url.send_message(QueueUrl=url, MessageBody="x")["MessageId"]
+
+
+def test_keys_encrypt_and_decrypt(client: ClientOf) -> None:
+    """Who may only decrypt does."""
+    kms = client("kms")
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    sealed = kms.encrypt(KeyId=key, Plaintext=b"text")["CiphertextBlob"]
+
+    assert client("kms", "reader").decrypt(CiphertextBlob=sealed)["Plaintext"] == b"text"
+    assert refused(lambda: client("kms", "reader").encrypt(KeyId=key, Plaintext=b"x")) == "AccessDeniedException"
+
+
+def test_ec2_speaks_its_own_dialect(client: ClientOf) -> None:
+    """Lists are flat, and a refusal has EC2's form."""
+    ec2 = client("ec2")
+    vpc = ec2.create_vpc(
+        CidrBlock="10.0.0.0/16", TagSpecifications=[{"ResourceType": "vpc", "Tags": [{"Key": "k", "Value": "v&w"}]}]
+    )["Vpc"]["VpcId"]
+
+    found = client("ec2", "reader").describe_vpcs(Filters=[{"Name": "tag:k", "Values": ["v&w"]}])["Vpcs"]
+
+    assert [vpc] == [held["VpcId"] for held in found]
+    assert refused(lambda: client("ec2", "reader").create_vpc(CidrBlock="10.1.0.0/16")) == "UnauthorizedOperation"
+    assert refused(lambda: client("ec2", "nobody").describe_vpcs()) == "UnauthorizedOperation"
+
+
+def test_cbor_is_answered_in_cbor(client: ClientOf) -> None:
+    """CloudWatch's clients speak nothing else by now; moto is spoken to in JSON."""
+    cloudwatch = client("cloudwatch")
+    assert cloudwatch.meta.service_model.metadata["protocol"] == "smithy-rpc-v2-cbor"
+
+    cloudwatch.put_metric_data(Namespace="n", MetricData=[{"MetricName": "m", "Value": 1.5}])
+
+    found = client("cloudwatch", "reader").list_metrics()["Metrics"]
+    assert [("n", "m")] == [(held["Namespace"], held["MetricName"]) for held in found]
+    assert refused(lambda: client("cloudwatch", "nobody").list_metrics()) == "AccessDenied"
+
+
+ASKED = {
+    "acm": "list_certificates", "athena": "list_work_groups", "autoscaling": "describe_auto_scaling_groups",
+    "cloudfront": "list_distributions", "config": "describe_configuration_recorders", "ecr": "describe_repositories",
+    "ecs": "list_clusters", "efs": "describe_file_systems", "eks": "list_clusters", "elb": "describe_load_balancers",
+    "elbv2": "describe_load_balancers", "events": "list_rules", "firehose": "list_delivery_streams",
+    "iot": "list_things", "kinesis": "list_streams", "lambda": "list_functions", "logs": "describe_log_groups",
+    "opensearch": "list_domain_names", "rds": "describe_db_instances", "route53": "list_hosted_zones",
+    "ses": "list_identities", "sesv2": "list_contact_lists", "stepfunctions": "list_state_machines",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("service", ASKED)
+def test_other_services_are_served_and_guarded(client: ClientOf, service: str) -> None:
+    """Each protocol and address: an admin is answered, who was granted nothing is refused."""
+    assert getattr(client(service), ASKED[service])()["ResponseMetadata"]["HTTPStatusCode"] == 200
+    assert refused(getattr(client(service, "nobody"), ASKED[service])) in {"AccessDenied", "AccessDeniedException"}
+
+
+# --- accounts and regions ------------------------------------------------------------------------------------------
+
+
+def test_accounts_and_regions_hold_their_own(client: ClientOf) -> None:
+    """A name in one is not in the other."""
+    client("sqs").create_queue(QueueName="q")
+    client("dynamodb").create_table(
+        TableName="T", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+    )  # fmt: skip
+    client("s3").create_bucket(Bucket="bucket")
+
+    assert client("sqs", account=OTHER).list_queues().get("QueueUrls", []) == []
+    assert client("sqs", region="eu-west-1").list_queues().get("QueueUrls", []) == []
+    assert client("dynamodb", account=OTHER).list_tables()["TableNames"] == []
+    assert client("dynamodb", region="eu-west-1").list_tables()["TableNames"] == []
+    assert client("s3", account=OTHER).list_buckets()["Buckets"] == []
+
+
+def test_a_bucket_is_reached_by_its_name_from_another_account_only_where_both_allow(client: ClientOf) -> None:
+    """Names are one for all accounts; what is in there is its owner's."""
+    s3, stranger = client("s3"), client("s3", account=OTHER)
+    s3.create_bucket(Bucket="bucket")
+    s3.put_object(Bucket="bucket", Key="k", Body=b"text")
+
+    assert refused(lambda: stranger.create_bucket(Bucket="bucket")) in {"BucketAlreadyExists", "AccessDenied"}
+    assert refused(lambda: stranger.get_object(Bucket="bucket", Key="k")) == "AccessDenied"
+    assert refused(lambda: stranger.put_bucket_policy(Bucket="bucket", Policy="{}")) == "AccessDenied"
+    s3.put_bucket_policy(Bucket="bucket", Policy=reading("bucket"))
+    assert stranger.get_object(Bucket="bucket", Key="k")["Body"].read() == b"text"
+    assert refused(lambda: stranger.put_object(Bucket="bucket", Key="k", Body=b"x")) == "AccessDenied"
+
+
+def test_a_copy_needs_both_sides(client: ClientOf) -> None:
+    """The source is read as its owner allows; the copy is in the bucket that it was meant for."""
+    s3, stranger = client("s3"), client("s3", account=OTHER)
+    s3.create_bucket(Bucket="source")
+    s3.put_object(Bucket="source", Key="a ?/%41", Body=b"text")
+    stranger.create_bucket(Bucket="target")
+
+    def copy() -> None:
+        stranger.copy_object(Bucket="target", Key="copy", CopySource={"Bucket": "source", "Key": "a ?/%41"})
+
+    assert refused(copy) == "AccessDenied"
+    s3.put_bucket_policy(Bucket="source", Policy=reading("source"))
+    copy()
+
+    assert stranger.get_object(Bucket="target", Key="copy")["Body"].read() == b"text"
+    assert refused(lambda: s3.get_object(Bucket="target", Key="copy")) == "AccessDenied"
+
+
+def test_an_arn_of_another_region_is_not_this_regions_namesake(client: ClientOf) -> None:
+    """moto reads the name at the end alone."""
+    client("dynamodb").create_table(
+        TableName="T", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+    )  # fmt: skip
+    elsewhere = f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/T"
+
+    text = message_of(lambda: client("dynamodb").describe_table(TableName=elsewhere))
+
+    assert "is not in us-east-1" in text
+    here = elsewhere.replace("eu-west-1", "us-east-1")
+    assert client("dynamodb").describe_table(TableName=here)["Table"]["TableName"] == "T"
+
+
+def test_nothing_is_delivered_into_another_account(client: ClientOf) -> None:
+    """moto's SNS writes into whichever queue a subscription names."""
+    url = client("sqs", account=OTHER).create_queue(QueueName="q")["QueueUrl"]
+    sns = client("sns")
+    topic = sns.create_topic(Name="t")["TopicArn"]
+
+    text = message_of(
+        lambda: sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:us-east-1:{OTHER}:q")
+    )
+
+    assert "another account's" in text
+    sns.publish(TopicArn=topic, Message="m")
+    assert "Messages" not in client("sqs", account=OTHER).receive_message(QueueUrl=url)
+
+
+# --- what stays closed ---------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_run(client: ClientOf) -> None:
+    """Functions and jobs are kept, not run: an answer made up would be a lie."""
+    assert "runs no code" in message_of(lambda: client("lambda").invoke(FunctionName="f"))
+    job = {"jobName": "j", "jobQueue": "q", "jobDefinition": "d"}
+    assert "runs no code" in message_of(lambda: client("batch").submit_job(**job))
+    # Who may not is told that, first.
+    assert refused(lambda: client("lambda", "nobody").invoke(FunctionName="f")) == "AccessDeniedException"
+
+
+def test_nothing_is_sent_into_the_network(client: ClientOf) -> None:
+    """moto would post a topic's messages to any address."""
+    sns = client("sns")
+    topic = sns.create_topic(Name="t")["TopicArn"]
+
+    for protocol in ("http", "https"):
+        asked = {"TopicArn": topic, "Protocol": protocol, "Endpoint": f"{protocol}://127.0.0.1/"}
+        assert "into the network" in message_of(lambda: sns.subscribe(**asked))  # noqa: B023 - called at once
+
+
+def test_what_moto_would_do_something_else_for_is_not_done(client: ClientOf) -> None:
+    """It lists a bucket when it is asked for a configuration that it doesn't know."""
+    s3 = client("s3")
+    s3.create_bucket(Bucket="bucket")
+
+    assert "moto has no such operation" in message_of(lambda: s3.list_bucket_analytics_configurations(Bucket="bucket"))
+    assert "moto has no such operation" in message_of(lambda: s3.get_bucket_request_payment(Bucket="bucket"))
+
+
+def test_an_upload_goes_on_under_its_own_key_only(client: ClientOf) -> None:
+    """moto looks at the upload's id alone, and would finish one of a key that the caller may not write."""
+    s3 = client("s3")
+    s3.create_bucket(Bucket="bucket")
+    upload = s3.create_multipart_upload(Bucket="bucket", Key="a")["UploadId"]
+    part = s3.upload_part(Bucket="bucket", Key="a", UploadId=upload, PartNumber=1, Body=b"text")
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+
+    for call in (
+        lambda: s3.upload_part(Bucket="bucket", Key="b", UploadId=upload, PartNumber=1, Body=b"x"),
+        lambda: s3.complete_multipart_upload(Bucket="bucket", Key="b", UploadId=upload, MultipartUpload=parts),
+        lambda: s3.list_parts(Bucket="bucket", Key="b", UploadId=upload),
+        lambda: s3.abort_multipart_upload(Bucket="bucket", Key="b", UploadId=upload),
+    ):
+        assert refused(call) == "NoSuchUpload"
+    s3.complete_multipart_upload(Bucket="bucket", Key="a", UploadId=upload, MultipartUpload=parts)
+    assert s3.get_object(Bucket="bucket", Key="a")["Body"].read() == b"text"
+
+
+def test_a_package_that_is_missing_is_named(client: ClientOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """501, with what to install."""
+    monkeypatch.setitem(sys.modules, "moto.glacier.urls", None)
+    load.cache_clear()
+
+    text = message_of(lambda: client("glacier").list_vaults())
+
+    assert "The dsops sandbox serves glacier when moto.glacier.urls is installed" in text
+    load.cache_clear()
