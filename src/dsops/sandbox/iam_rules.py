@@ -17,6 +17,7 @@ from dsops.sandbox.caller import Caller
 from dsops.sandbox.planter import Planter
 from dsops.sandbox.principals import Carrier, principals_of, replace_principal
 from dsops.sandbox.refusals import malformed_policy, refusal, validation
+from dsops.sandbox.saml_rules import check_new_saml_provider, check_saml_provider
 from dsops.sandbox.upkeep import Upkeep
 from dsops.sandbox.vault import Vault
 from dsops.sandbox.world import Role, User, World
@@ -76,6 +77,8 @@ class IamRules:
             "CreateUser": self._check_new_user,
             "CreateRole": self._check_new_role,
             "UpdateRole": self._keep_what_is_not_updated,
+            "CreateSAMLProvider": lambda parameters, account: check_new_saml_provider(world, parameters, account),
+            "UpdateSAMLProvider": lambda parameters, _: check_saml_provider(parameters),
             "DeleteUser": self._check_user_is_bare,
             "DeletePolicy": self._check_policy_is_detached,
             "GetAccessKeyLastUsed": self._check_own_key,

@@ -556,6 +556,27 @@ def test_a_provider_made_by_the_api_counts(lab: Lab) -> None:
     assert refused(lab, response, role, new) == invalid("Specified provider doesn't exist")
 
 
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"Name": "Corp"}, "EntityAlreadyExists"), ({"SAMLMetadataDocument": "<a/>" * 250}, "InvalidInput"),
+        ({"SAMLMetadataDocument": CORP.metadata().replace("<md:I", "<md:x", 1)}, "InvalidInput"),
+        ({"AssertionEncryptionMode": "Required"}, "NotImplemented"), ({"AddPrivateKey": "x"}, "NotImplemented"),
+    ],
+)  # fmt: skip
+def test_a_provider_that_can_not_be_made_is_refused(lab: Lab, more: dict[str, str], code: str) -> None:
+    """A name that is taken, metadata that can't be read, encryption; and nothing of it has changed what was there."""
+    admin = lab.user("admin")
+    wish = {"Name": "Other", "SAMLMetadataDocument": IdentityProvider("https://other.example.com").metadata(), **more}
+
+    assert admin.refused("iam", "CreateSAMLProvider", **wish).code == code
+    if "Name" not in more:
+        del wish["Name"]
+        assert admin.refused("iam", "UpdateSAMLProvider", SAMLProviderArn=PROVIDER, **wish).code == code
+    assert assume(lab, signed(lab))["Subject"] == "alice"
+    assert len(admin.call("iam", "ListSAMLProviders")["SAMLProviderList"]) == 2
+
+
 def test_a_sign_in_that_failed_is_told_as_the_provider_tells_it(lab: Lab) -> None:
     """A status that is not Success."""
     now = lab.sandbox.clock.now()
