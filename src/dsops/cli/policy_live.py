@@ -33,7 +33,6 @@ from dsops.explain.questions import Completed, Completer
 from dsops.iam.simulate import Case, PolicySet
 from dsops.runtime import Runtime
 from dsops.secret import Secret
-from dsops.tasks import settle
 
 Questions = Sequence[tuple[Case, PolicySet]]
 
@@ -58,7 +57,7 @@ def ask_aws(questions: Questions, file: str, runtime: Runtime) -> Sequence[Compl
             return SecretsManager(client, credentials, endpoint)
 
         completer = Completer({identity.account: Reader(iam)}, organization, secrets)
-        return await settle(*[completer.complete(case.asked, policies) for case, policies in questions])
+        return await completer.complete_all([(case.asked, policies) for case, policies in questions])
 
     return _checked(carry_out(work(), runtime), questions, file, runtime)
 
@@ -99,7 +98,7 @@ def ask_sandbox(questions: Questions, url: str, file: str, runtime: Runtime) -> 
 
     async def work() -> list[Completed | DsopsError]:
         completer = Completer(readers, OrganizationReader(own, organizations), secrets)
-        return await settle(*[completer.complete(case.asked, policies) for case, policies in questions])
+        return await completer.complete_all([(case.asked, policies) for case, policies in questions])
 
     return _checked(carry_out(work(), quiet), questions, file, runtime)
 

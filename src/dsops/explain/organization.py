@@ -18,7 +18,7 @@ from dsops.aws.organizations import (
     list_parents,
     list_policies_for_target,
 )
-from dsops.errors import AccessDenied
+from dsops.errors import AccessDenied, ServiceError
 from dsops.explain.attached import PolicyText
 from dsops.iam.simulate import Place
 from dsops.tasks import Once, gather
@@ -44,6 +44,8 @@ class Membership(NamedTuple):
     """Why something could not be read; "" when everything was."""
 
 
+# What plays IAM for somebody's tests often has no Organizations: it answers, but not this.
+_CANT_TELL: Final = (AccessDenied, ServiceError)
 _IN_NONE: Final = Membership("", "", {"scp": (), "rcp": ()}, "")
 
 
@@ -70,8 +72,8 @@ class OrganizationReader:
             return _unknown(account)
         try:
             organization = await describe_organization(api)
-        except AccessDenied as denied:
-            return Membership(None, "", None, denied.message)
+        except _CANT_TELL as refused:
+            return Membership(None, "", None, refused.message)
         if organization is None:
             return _IN_NONE if account in self._own else _unknown(account)
         api = self._management(organization.management_account) or api
@@ -82,8 +84,8 @@ class OrganizationReader:
                 return _unknown(account)
             path = "/".join([organization.id, *reversed(nodes[1:]), ""])
             return Membership(organization.id, path, await self._levels(api, organization, nodes), "")
-        except AccessDenied as denied:
-            return Membership(known_id, "", None, denied.message)
+        except _CANT_TELL as refused:
+            return Membership(known_id, "", None, refused.message)
 
     async def _levels(self, api: Organizations, organization: Organization, nodes: list[str]) -> Mapping[Place, Levels]:
         # The management account is bound by none, nor is anybody without all features.

@@ -10,14 +10,16 @@ from typing import Final, NamedTuple
 
 from dsops.arn import Arn, parse_arn
 from dsops.aws.secret_policy import SecretsManager
-from dsops.errors import EntityNotFound, PolicyInvalid
+from dsops.errors import DsopsError, EntityNotFound, PolicyInvalid
 from dsops.explain.attached import Attached, PolicyText, Reader
 from dsops.explain.organization import Membership, OrganizationReader
 from dsops.explain.secret import KnownSecret, read_secret
 from dsops.iam.policy import Policy, parse_policy
 from dsops.iam.simulate import Asked, Place, PolicySet, Unread, is_about_roles
-from dsops.tasks import Once
+from dsops.tasks import Once, settle
 
+_AT_ONCE: Final = 10
+"""Questions; each reads up to two users or roles, with a handful of calls for each."""
 _OF_CALLERS: Final[tuple[Place, ...]] = ("identity", "boundary")
 _CALLERS_KEYS: Final = ("aws:principaltag/", "aws:userid")
 
@@ -42,6 +44,14 @@ class Completer:
         self._find_secrets = secrets
         self._secrets: dict[str, Once[KnownSecret]] = {}
         self._attached_to: dict[tuple[str, str, str], Once[Attached]] = {}
+
+    async def complete_all(self, questions: Sequence[tuple[Asked, PolicySet]]) -> list[Completed | DsopsError]:
+        """Each question completed, in order, or the error that it met. IAM answers a few at a time: it throttles."""
+        found: list[Completed | DsopsError] = []
+        for start in range(0, len(questions), _AT_ONCE):
+            part = questions[start : start + _AT_ONCE]
+            found += await settle(*[self.complete(asked, given) for asked, given in part])
+        return found
 
     async def complete(self, asked: Asked, given: PolicySet) -> Completed:
         """The question with the caller's policies and the role's trust policy, as far as they are not given.

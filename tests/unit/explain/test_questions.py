@@ -14,9 +14,10 @@ from dsops.explain.questions import Completed, Completer
 from dsops.iam.simulate import simulate
 from dsops.tasks import gather
 from tests.fakes import NOON
+from tests.stubs.aws import json_error
 from tests.stubs.iam import ACCOUNT, Entity, StubIam
 from tests.stubs.organizations import FULL, ID, ROOT, StubOrganizations
-from tests.stubs.server import StubServer
+from tests.stubs.server import Answer, Seen, StubServer
 from tests.unit.aws.test_iam import Asking
 from tests.unit.iam.policies import OTHER_ROLE, SECRET, allow, deny, policy, text
 from tests.unit.iam.simulate.test_outcome import asked
@@ -302,6 +303,17 @@ class TestOrganization:
         """As for every member of an organization; which one it is in it knows."""
         assert self.verdict(denied=[denied]) == "unknown"
 
+    def test_what_has_no_organizations_leaves_the_answer_open(self) -> None:
+        """Something else that speaks as IAM does; given the policies it is sure."""
+        class Without(StubOrganizations):
+            def __call__(self, _: Seen) -> Answer:
+                return json_error("UnknownOperationException", "not implemented", 400)
+
+        iam = stub(organizations=Without(parents={}))
+
+        assert verdict(complete(asked(resource=TARGET), {}, iam)) == "unknown"
+        assert verdict(complete(asked(resource=TARGET), NO_ORGANIZATION, iam)) == "allow"
+
     def test_requests_say_from_which_organization_they_come(self) -> None:
         """And where in it; both in the caller's and in the resource's keys."""
         organizations = StubOrganizations(parents=self.UNIT, policies=self.FULL)
@@ -364,7 +376,17 @@ def test_who_comes_up_in_many_questions_is_read_once() -> None:
     iam = stub()
     with StubServer(iam) as server:
         asking = Asking(server)
-        completer = completer_of(asking)
-        asking.run(gather(*[completer.complete(asked(resource=TARGET), {}) for _ in range(20)]))
+        found = asking.run(completer_of(asking).complete_all([(asked(resource=TARGET), {})] * 35))
 
     assert sorted(iam.calls) == sorted(set(iam.calls))
+    assert [verdict(each) for each in found if isinstance(each, Completed)] == ["allow"] * 35
+
+
+def test_of_many_questions_each_has_its_own_answer_or_error() -> None:
+    """In their order."""
+    questions = [asked(resource=TARGET), asked(resource=f"{TARGET}x")] * 12
+    with StubServer(stub()) as server:
+        asking = Asking(server)
+        found = asking.run(completer_of(asking).complete_all([(question, {}) for question in questions]))
+
+    assert [isinstance(each, EntityNotFound) for each in found] == [False, True] * 12
