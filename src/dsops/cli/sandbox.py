@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dsops.cli import sandbox_mint
 from dsops.cli.command import Arguments, Command, Flag, Group, Operand
-from dsops.cli.output import answer, answer_json, tell
+from dsops.cli.output import answer, answer_json, note, tell
 from dsops.cli.sandbox_mint import PORT
 from dsops.errors import ConfigNotFound, ExtraMissing, UsageError
 from dsops.runtime import Runtime
@@ -137,6 +137,8 @@ def _serve(arguments: Arguments, runtime: Runtime) -> int:
     announcement = Announcement(server.url, runtime.environ)
     try:
         answer(server.url)
+        if not server.is_on_loopback:
+            note("other machines can reach it: its requests need keys, and its answers are not encrypted")
         tell('in another terminal: eval "$(dsops sandbox env)"; Ctrl-C ends it')
         server.run()
     finally:

@@ -233,18 +233,19 @@ def _find_role(sandbox: Sandbox, name: str) -> Role | None:
 
 def _why_not(request: HttpRequest) -> str:
     """Why this request is not answered; "" when it may be."""
-    if not _is_loopback(request.peer):
+    if not is_loopback(request.peer):
         return "the sandbox's own endpoints answer to this machine only"
     found = _HOST.fullmatch(request.headers.get("host", ""))
     host = found[1].strip("[]").lower() if found else ""
-    if host != "localhost" and not _is_loopback(host):
+    if host != "localhost" and not is_loopback(host):
         return "the Host header must be localhost or a loopback address"
     if "origin" in request.headers or request.headers.get("sec-fetch-site", "none") != "none":
         return "the sandbox's own endpoints do not answer to web pages"
     return ""
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Whether it is an address of this machine that no other one can reach."""
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:

@@ -23,15 +23,15 @@ class Announcement:
 
     def __init__(self, url: str, environ: Mapping[str, str]) -> None:
         folder = _folder(environ)
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        if not _is_ours(folder):
-            # Somebody else's folder in /tmp: nobody is told, and `--port` still finds the sandbox.
-            self._path = ""
-            return
-        self._path = os.path.join(folder, f"{_PREFIX}{urlsplit(url).port}")
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(url)
+        self._path = ""
+        # Nothing can be written, or it is somebody else's folder in /tmp: nobody is told, and `--port` finds it still.
+        with suppress(OSError):
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            if _is_ours(folder):
+                path = os.path.join(folder, f"{_PREFIX}{urlsplit(url).port}")
+                with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                    file.write(url)
+                self._path = path
 
     def withdraw(self) -> None:
         """Removes the file."""

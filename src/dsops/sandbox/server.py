@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from dsops.errors import SandboxUnavailable
-from dsops.sandbox.control import PREFIX, Control
+from dsops.sandbox.control import PREFIX, Control, is_loopback
 from dsops.sandbox.refusal_answers import answer_refusal
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.route import MAX_OBJECT
@@ -81,6 +81,11 @@ class Server:
         """What AWS_ENDPOINT_URL is set to."""
         host = {"0.0.0.0": LOOPBACK, "": LOOPBACK, "::": "::1"}.get(self.host, self.host)  # noqa: S104
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return is_loopback("127.0.0.1" if self.host == "localhost" else self.host)
 
     def run(self) -> None:
         """Serves until the process is interrupted."""

@@ -282,6 +282,17 @@ def test_the_announcement_is_the_users_own(server: Server, tmp_path: Path) -> No
         find_running(None, environ)
 
 
+def test_where_nothing_can_be_written_nobody_is_told(server: Server) -> None:
+    """As in a container that may only read; it serves, and is found by its port."""
+    environ = {"XDG_RUNTIME_DIR": os.devnull}
+    announcement = Announcement(server.url, environ)
+
+    assert find_running(server.port, environ) == server.url
+    with pytest.raises(SandboxUnavailable, match="no sandbox is running"):
+        find_running(None, environ)
+    announcement.withdraw()
+
+
 def test_a_sandbox_that_is_gone_is_passed_over(server: Server, tmp_path: Path) -> None:
     """A file that a killed one left behind."""
     environ = {"XDG_RUNTIME_DIR": str(tmp_path)}

@@ -1,0 +1,118 @@
+"""`Containerfile`: what it copies is there, and what it starts serves, is healthy, and ends when it is told to.
+
+No container engine is needed: its steps are read, and its commands run as they stand but for address and port.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DSOPS = [sys.executable, "-c", "import sys; from dsops.cli import main; sys.exit(main())"]
+
+
+class Step(NamedTuple):
+    """An instruction and what stands behind it."""
+
+    name: str
+    text: str
+
+
+@pytest.fixture(scope="module")
+def steps() -> list[Step]:
+    """The instructions, continued lines joined, without comments."""
+    lines = (ROOT / "Containerfile").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+    found = [line.strip().partition(" ") for line in lines if line.strip() and not line.startswith("#")]
+    return [Step(name, text.strip()) for name, _, text in found]
+
+
+def only(steps: list[Step], name: str) -> str:
+    """What stands behind the only instruction of that name."""
+    (step,) = (step for step in steps if step.name == name)
+    return step.text
+
+
+def copied(steps: list[Step]) -> list[str]:
+    """Everything that is copied into the image."""
+    return [source for step in steps if step.name == "COPY" for source in step.text.split()[:-1]]
+
+
+def test_it_knows_its_instructions(steps: list[Step]) -> None:
+    """Only such as every engine has, from a base image without a registry's address."""
+    known = {"FROM", "ENV", "WORKDIR", "COPY", "RUN", "USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT"}
+
+    assert {step.name for step in steps} == known
+    assert steps[0].name == "FROM"
+    assert re.fullmatch(r"python:3\.1\d-slim", steps[0].text)
+
+
+def test_what_is_copied_is_there_and_not_ignored(steps: list[Step]) -> None:
+    """`.dockerignore` leaves everything else at home: no key that lies around gets into an image."""
+    rules = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    kept = [rule[1:] for rule in rules if rule.startswith("!")]
+
+    assert "*" in rules
+    assert not any(fnmatch(name, rule) for name in (".git", ".venv", ".env", "dsops.yaml") for rule in kept)
+    for source in copied(steps):
+        assert (ROOT / source).exists(), source
+        assert source.split("/")[0] in kept, source
+
+
+def test_what_is_installed_is_pinned(steps: list[Step]) -> None:
+    """Others' packages by version and hash, our own from what was copied, without asking for more."""
+    others, own = (step.text for step in steps if step.name == "RUN")
+
+    assert "--require-hashes" in others
+    assert set(re.findall(r"--requirement (\S+)", others)) <= set(copied(steps))
+    assert own == "python -m pip install --no-deps --no-build-isolation ."
+
+
+def test_it_runs_as_nobody_in_particular(steps: list[Step]) -> None:
+    """By numbers, which a cluster can check; and not before all is installed."""
+    user, group = only(steps, "USER").split(":")
+    names = [step.name for step in steps]
+
+    assert int(user) >= 1000
+    assert int(group) >= 1000
+    assert names.index("USER") > max(index for index, name in enumerate(names) if name in {"RUN", "COPY"})
+
+
+def test_what_it_starts_serves_until_it_is_told_to_end(steps: list[Step], tmp_path: Path) -> None:
+    """Healthy while it serves and not after; exit code 0; with no variable but PATH and nowhere to write."""
+    entry, health = (json.loads(only(steps, name).partition("[")[1] + only(steps, name).partition("[")[2])
+                     for name in ("ENTRYPOINT", "HEALTHCHECK"))  # fmt: skip
+    port = only(steps, "EXPOSE")
+    environ = {"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": os.devnull}
+    environ |= {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+    assert (entry[0], health[0], health[-1]) == ("dsops", "dsops", port)
+
+    # Tests listen on loopback only, and on a free port.
+    words = ["127.0.0.1" if word == "0.0.0.0" else word for word in entry[1:]]  # noqa: S104
+    with subprocess.Popen(
+        [*DSOPS, *words, "--port", "0"], env=environ, cwd=tmp_path, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout is not None
+            used = str(urlsplit(process.stdout.readline().strip()).port)
+            check = [*DSOPS, *(used if word == port else word for word in health[1:])]
+            healthy = subprocess.run(check, env=environ, cwd=tmp_path, capture_output=True, check=False)
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=10)
+            gone = subprocess.run(check, env=environ, cwd=tmp_path, capture_output=True, check=False)
+        finally:
+            process.kill()
+
+    assert (healthy.returncode, process.returncode) == (0, 0)
+    assert gone.returncode != 0
