@@ -94,11 +94,20 @@ def desk(make_lab: LabFactory) -> Desk:
         ("ec2", "AttachVolume", {"InstanceId": "i-1", "VolumeId": "vol-1", "Device": "/dev/sdf"},
          [f"ec2:AttachVolume arn:aws:ec2:{HERE}:instance/i-1", f"ec2:AttachVolume arn:aws:ec2:{HERE}:volume/vol-1"]),
         ("ec2", "CreateVpc", {"CidrBlock": "10.0.0.0/16"}, [f"ec2:CreateVpc arn:aws:ec2:{HERE}:vpc/*"]),
+        ("ec2", "CreateTags", {"Resources": ["i-1", "vpce-svc-1", "ami-1", "new-1"], "Tags": []},
+         [f"ec2:CreateTags arn:aws:ec2:{HERE}:instance/i-1",
+          f"ec2:CreateTags arn:aws:ec2:{HERE}:vpc-endpoint-service/vpce-svc-1",
+          f"ec2:CreateTags arn:aws:ec2:{REGION}::image/ami-1", "ec2:CreateTags *"]),
         ("kinesis", "PutRecord", {"StreamName": "clicks"}, [f"kinesis:PutRecord arn:aws:kinesis:{HERE}:stream/clicks"]),
         ("rds", "StopDBCluster", {"DBClusterIdentifier": "main"},
          [f"rds:StopDBCluster arn:aws:rds:{HERE}:cluster:main"]),
         ("cloudwatch", "DeleteAlarms", {"AlarmNames": ["a", "b"]},
          [f"cloudwatch:DeleteAlarms arn:aws:cloudwatch:{HERE}:alarm:{name}" for name in "ab"]),
+        ("elbv2", "DeleteListener", {"ListenerArn": f"arn:aws:elasticloadbalancing:{HERE}:listener/net/x/1/2"},
+         [f"elasticloadbalancing:DeleteListener arn:aws:elasticloadbalancing:{HERE}:listener/net/x/1/2"]),
+        ("athena", "TagResource", {"ResourceARN": f"arn:aws:athena:{HERE}:workgroup/x", "Tags": []},
+         [f"athena:TagResource arn:aws:athena:{HERE}:workgroup/x"]),
+        ("efs", "TagResource", {"ResourceId": "fs-1"}, ["elasticfilesystem:TagResource *"]),
         ("eks", "DescribeCluster", {"name": "main"}, [f"eks:DescribeCluster arn:aws:eks:{HERE}:cluster/main"]),
         ("apigateway", "GetRestApi", {"restApiId": "abc"},
          [f"apigateway:GET arn:aws:apigateway:{REGION}::/restapis/abc"]),
@@ -279,6 +288,20 @@ def test_tags_are_found_in_every_form(
 
     assert context["aws:RequestTag/team"] == ("blue",)
     assert context["aws:TagKeys"] == ("team",)
+
+
+def test_tags_of_a_new_thing_in_ec2_need_their_own_permission(desk: Desk) -> None:
+    """On every kind that gets some, and only with tags."""
+    tags = [{"Key": "team", "Value": "blue"}]
+    questions = desk.questions(
+        desk.caller("admin"), "ec2", "RunInstances", ImageId="ami-1", MinCount=1, MaxCount=1,
+        TagSpecifications=[{"ResourceType": "instance", "Tags": tags}, {"ResourceType": "volume", "Tags": []}],
+    )  # fmt: skip
+
+    (tagging,) = [question for question in questions if question.action == "ec2:CreateTags"]
+    assert tagging.resource == f"arn:aws:ec2:{HERE}:instance/*"
+    assert tagging.context["ec2:CreateAction"] == ("RunInstances",)
+    assert tagging.context["aws:RequestTag/team"] == ("blue",)
 
 
 def test_parameters_with_a_condition_keys_name_are_its_value(desk: Desk) -> None:

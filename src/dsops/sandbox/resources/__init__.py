@@ -13,6 +13,7 @@ from dsops.sandbox.caller import Caller
 from dsops.sandbox.context import Context
 from dsops.sandbox.estate import Estate
 from dsops.sandbox.resources.dynamodb import DynamoDbResources
+from dsops.sandbox.resources.ec2 import tags_at_creation
 from dsops.sandbox.resources.foreign import foreign_arns
 from dsops.sandbox.resources.given import Asks, Parameters
 from dsops.sandbox.resources.iam import IamResources
@@ -65,6 +66,8 @@ class Resources:
             yield from self._listed.questions(service, operation, parameters, caller)
         else:
             yield from self._of_known(known, service, operation, parameters, caller)
+        if service == "ec2":
+            yield from tags_at_creation(operation, parameters, caller)
         if service != "iam":
             yield from passed_roles(service, operation, parameters, caller)
         # Only who may write one learns what is wrong with it.

@@ -20,7 +20,7 @@ from dsops.sandbox.refusals import refusal
 from dsops.sandbox.resources.actions import ACTIONS, PREFIXES
 from dsops.sandbox.resources.foreign import foreign_arns
 from dsops.sandbox.resources.given import Parameters, listed_tags, many, shown, texts
-from dsops.sandbox.resources.special import KIND_NAMES, read_special, tagged_as
+from dsops.sandbox.resources.special import ANY_KIND, KIND_NAMES, read_special, tagged_as
 from dsops.sandbox.resources.templates import Place, choices, filled, fits, names_in
 from dsops.service_reference import ActionUse, ResourceKind, ServiceReference, open_reference
 
@@ -102,7 +102,7 @@ class _Given:
         self.values = [value for name, held in self.parameters.items() for value in _values(name, held)]
         owner = next((value.texts[0] for value in self.values if value.name in _OWNERS), special.owner)
         self.owner = owner if is_account_id(owner) else caller.account
-        self._special = special.arns
+        self.found = special.arns
         self._kind_names = KIND_NAMES.get(service, {})
         self.place = Place(caller.partition, caller.region, self.owner)
 
@@ -115,15 +115,16 @@ class _Given:
                 return tuple(dict.fromkeys(found))
         return ()
 
-    def of_kind(self, kind: ResourceKind) -> list[str]:
-        """The ARNs of that kind that the parameters name."""
-        if kind.name in self._special:
-            return list(self._special[kind.name])
+    def of_kind(self, kind: ResourceKind, *, is_only_one: bool) -> list[str]:
+        """The ARNs of that kind that the parameters name; a `resourceId` says nothing where there are several kinds."""
+        if kind.name in self.found:
+            return list(self.found[kind.name])
         whole = [text for value in self.values for text in value.texts if fits(kind.arn, text)]
+        general = _GENERAL if is_only_one else ()
         kind_name = self._kind_names.get(kind.name, kind.name)
-        return whole + choices(kind.arn, self.place, lambda name: self._bare(name.lower(), kind_name))
+        return whole + choices(kind.arn, self.place, lambda name: self._bare(name.lower(), kind_name, general))
 
-    def _bare(self, name: str, kind: str) -> tuple[str, ...]:
+    def _bare(self, name: str, kind: str, general: Sequence[str]) -> tuple[str, ...]:
         """What fills a name such as `clustername` in the ARN of a `cluster`. ARNs that did not fit are no names."""
         stem = name.removesuffix("name").removesuffix("id").removesuffix("identifier")
         wanted = [name]
@@ -131,12 +132,12 @@ class _Given:
             wanted += [f"{part}{end}" for end in ("name", "id", "identifier", "")]
         if stem in self.operation.lower() or kind in self.operation.lower():
             wanted += ["name", "id", "identifier"]
-        wanted += _GENERAL
+        wanted += general
         return tuple(text for text in self.named(wanted) if not text.startswith("arn:"))
 
     def special(self) -> list[str]:
         """What was found though AWS's list has no kind for it."""
-        return [arn for arns in self._special.values() for arn in arns]
+        return [arn for arns in self.found.values() for arn in arns]
 
     def context(self, use: ActionUse) -> Context:
         """Tags that are passed, and the condition keys that a parameter has the name of."""
@@ -160,20 +161,28 @@ class _Given:
 
 def _arns(use: ActionUse, given: _Given) -> list[str]:
     """What the action is about, as the parameters have it; `*` for what they don't name."""
-    if not use.kinds:
+    if not use.kinds or ANY_KIND in given.found:
         return given.special() or ["*"]
     found: dict[str, None] = {}
     missing: list[str] = []
-    named = {kind: given.of_kind(kind) for kind in use.kinds}
+    named = {kind: given.of_kind(kind, is_only_one=len(use.kinds) == 1) for kind in use.kinds}
     for kind, arns in named.items():
         if arns:
             if kind.is_required or not _is_part_of_another(kind, named):
                 found |= dict.fromkeys(arns)
-        elif kind.is_required:
+        elif kind.is_required and not _is_another_choice(kind, named, given.operation):
             is_new = given.operation.startswith(_NAMES_NOTHING_YET)
             missing.append(filled(kind.arn, given.place, {}) if is_new else "*")
     found |= dict.fromkeys(missing)
     return list(found) or ["*"]
+
+
+def _is_another_choice(kind: ResourceKind, named: dict[ResourceKind, list[str]], operation: str) -> bool:
+    """Whether AWS calls a kind required that is one of several: a listener of an ALB or NLB, whatever is tagged."""
+    family = kind.name.partition("/")[0]
+    return any(
+        arns and ("Tag" in operation or other.name.partition("/")[0] == family) for other, arns in named.items()
+    )
 
 
 def _is_part_of_another(kind: ResourceKind, named: dict[ResourceKind, list[str]]) -> bool:

@@ -1,4 +1,4 @@
-"""What parameters of Lambda, EventBridge, CloudWatch Logs and RDS name in ways of their own."""
+"""What parameters of Lambda, EventBridge, CloudWatch Logs, EC2 and RDS name in ways of their own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from dsops.arn import parse_arn
 from dsops.sandbox.caller import Caller
+from dsops.sandbox.resources.ec2 import tagged_things
 from dsops.sandbox.resources.given import Parameters, many, text, texts
 
 _FUNCTION: Final = re.compile(r"(?:function:)?([A-Za-z0-9_-]+)(?::([A-Za-z0-9_$-]+))?")
@@ -24,6 +25,10 @@ KIND_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
     "cloudwatch": {"insightrule": "rule"},
 }  # fmt: skip
 """Service -> kind of resource -> what parameters call it."""
+
+
+ANY_KIND: Final = "*"
+"""In the place of a kind: what was found is all that the operation is about."""
 
 
 class Read(NamedTuple):
@@ -47,7 +52,7 @@ def tagged_as(arn: str) -> str:
 def read_special(service: str, operation: str, parameters: Parameters, caller: Caller) -> Read:
     """What is found in the ways that only this service has."""
     reader: Callable[[str, Parameters, Caller], Read] | None = {
-        "lambda": _function, "events": _rule_or_bus, "logs": _log_group
+        "ec2": _tagged, "events": _rule_or_bus, "lambda": _function, "logs": _log_group
     }.get(service)  # fmt: skip
     return Read(parameters, {}) if reader is None else reader(operation, parameters, caller)
 
@@ -73,6 +78,15 @@ def _function(_operation: str, parameters: Parameters, caller: Caller) -> Read:
     name = f"{found[1]}:{qualifier}" if qualifier else found[1]
     function = f"arn:{caller.partition}:lambda:{caller.region}:{account}:function:{name}"
     return Read(rest, {"function": (function,)}, account)
+
+
+def _tagged(operation: str, parameters: Parameters, caller: Caller) -> Read:
+    """CreateTags and DeleteTags take ids of any kind."""
+    if operation not in {"CreateTags", "DeleteTags"}:
+        return Read(parameters, {})
+    things = tagged_things(texts(parameters, "Resources"), caller)
+    rest = {name: value for name, value in parameters.items() if name != "Resources"}
+    return Read(rest, {ANY_KIND: things or ("*",)})
 
 
 def _rule_or_bus(operation: str, parameters: Parameters, caller: Caller) -> Read:
