@@ -32,13 +32,17 @@ class PolicyText(NamedTuple):
 @cache
 def iam_models() -> Any:  # a module has no type that could be named; `world` gives its backends theirs
     """moto's IAM, taught what it lacks: users with boundaries, unique ids of AWS's form, policies about a root user."""
+    from moto.core.serialize import never_return
     from moto.iam import models, policy_validation
+    from moto.iam.responses import IamResponse
 
     kinds = policy_validation.VALID_RESOURCE_PATH_STARTING_VALUES["iam"]["values"]
     if "root" not in kinds:
         # The resource of sts:AssumeRoot (Service Authorization Reference); moto calls it malformed.
         kinds.append("root")
     _accept_numbers(policy_validation.IAMPolicyDocumentValidator)
+    # "IAM resource-listing operations return a subset of the available attributes" (API reference, ListUsers).
+    IamResponse.RESPONSE_KEY_PATH_TO_TRANSFORMER["ListUsersResponse.Users.User.PermissionsBoundary"] = never_return
 
     class SandboxUser(models.User):
         """A user with an AIDA id, which can have a permissions boundary."""
@@ -100,6 +104,20 @@ def _texts(keys: object) -> object:
 
 def _text(value: object) -> object:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def words_for_malformed(text: str) -> str:
+    """What IAM says of an identity policy that it refuses, as moto has collected its words; "" where moto takes it."""
+    from moto.iam.exceptions import MalformedPolicyDocument
+    from moto.iam.policy_validation import IAMPolicyDocumentValidator
+
+    try:
+        IAMPolicyDocumentValidator(text).validate()
+    except MalformedPolicyDocument as refused:
+        return str(refused.message)
+    except Exception:  # noqa: BLE001 - moto's own checks fail at some documents that are no policies
+        return ""
+    return ""
 
 
 @cache

@@ -13,6 +13,7 @@ from dsops.document import parse_json
 from dsops.errors import SandboxRefusal
 from dsops.iam.policy import PolicyKind, check_policy
 from dsops.sandbox import totp
+from dsops.sandbox.backends import words_for_malformed
 from dsops.sandbox.caller import Caller
 from dsops.sandbox.planter import Planter
 from dsops.sandbox.principals import Carrier, principals_of, replace_principal
@@ -142,9 +143,11 @@ class IamRules:
 
     def _check_document(self, document: _Document, parameters: Parameters) -> None:
         text = str(parameters[document.parameter])
-        checked = check_policy(parse_json(text, "policy"), document.kind, name="policy")
+        parsed = parse_json(text, "policy")
+        checked = check_policy(parsed, document.kind, name="policy")
         if checked.policy is None:
-            raise malformed_policy(checked.aws_message)
+            words = words_for_malformed(text) if document.kind == "identity" and not parsed.problems else ""
+            raise malformed_policy(words or checked.aws_message)
         if sum(not letter.isspace() for letter in text) > document.limit:
             words = document.limit_words.format_map({key: str(value) for key, value in parameters.items()})
             raise refusal("LimitExceeded", words, 409)

@@ -26,7 +26,7 @@ def check_secret_call(operation: str, parameters: Mapping[str, object], secret: 
             "InvalidRequestException",
             "You can't perform this operation on the secret because it was marked for deletion.",
         )
-    if operation == "PutResourcePolicy":
+    if operation == "PutResourcePolicy" and secret is not None:
         _check_policy(str(parameters["ResourcePolicy"]), is_public_blocked=bool(parameters.get("BlockPublicPolicy")))
 
 

@@ -153,6 +153,17 @@ def test_a_roles_boundary_limits_its_sessions(admin: Person) -> None:
     assert not may(session)
 
 
+def test_lists_of_users_leave_boundaries_out(admin: Person) -> None:
+    """GetUser shows one, ListUsers doesn't."""
+    boundary = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+    admin.call("iam", "CreateUser", UserName="carol", PermissionsBoundary=boundary)
+
+    listed = admin.call("iam", "ListUsers")["Users"]
+    assert admin.call("iam", "GetUser", UserName="carol")["User"]["PermissionsBoundary"]
+    assert "carol" in {user["UserName"] for user in listed}
+    assert not any("PermissionsBoundary" in user for user in listed)
+
+
 def test_a_boundary_must_exist(admin: Person) -> None:
     """NoSuchEntity, for users and roles, when created and when put."""
     missing = f"arn:aws:iam::{ACCOUNT}:policy/none"
@@ -274,6 +285,9 @@ def test_whom_a_trust_policy_names_must_exist(admin: Person, principal: str, is_
          "Has prohibited field Principal"),
         (document({"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"Nope": {"a": "b"}}}),
          "Syntax errors in policy."),
+        (document({"Effect": "Allow", "Action": "get", "Resource": "*"}),
+         "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."),
+        (document({"Effect": "Allow", "Action": "s3:Get*"}), "Policy statement must contain resources."),
     ],
 )  # fmt: skip
 def test_a_malformed_policy_is_not_written(admin: Person, text: str, message: str) -> None:

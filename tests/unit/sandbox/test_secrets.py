@@ -416,6 +416,22 @@ def test_a_secret_behind_parameter_store_needs_its_own_permission(lab: Lab) -> N
     assert answer["Parameter"]["Value"] == "plain"
 
 
+def test_a_missing_secret_behind_parameter_store_is_a_missing_parameter(lab: Lab) -> None:
+    """ParameterNotFound, as for every other name."""
+    name = "/aws/reference/secretsmanager/nowhere"
+
+    assert lab.user("admin").refused("ssm", "GetParameter", Name=name, WithDecryption=True).code == "ParameterNotFound"
+
+
+def test_a_resource_policy_for_a_missing_secret_is_not_read(lab: Lab) -> None:
+    """There is no secret, whatever the policy is."""
+    wish = {"SecretId": "nowhere", "ResourcePolicy": "no policy"}
+
+    refused = lab.user("admin").refused("secretsmanager", "PutResourcePolicy", **wish)
+
+    assert refused.code == "ResourceNotFoundException"
+
+
 def test_a_missing_parameter_is_not_found(lab: Lab) -> None:
     """ParameterNotFound, 400."""
     refused = lab.user("reader").refused("ssm", "GetParameter", Name="/prod/none")

@@ -48,7 +48,9 @@ class ParameterResources:
             return Question(action, name, arn.account, context)
         bare = name.partition(":")[0]
         place = Place(caller.account, caller.region)
-        own = tag_keys(("aws:ResourceTag", "ssm:resourceTag"), self._vault.parameter_tags(place, bare))
+        # A name that stands for a secret is no parameter and has no tags; moto would fetch the secret for them.
+        tags = () if bare.startswith(_SECRETS_BEHIND_SSM) else self._vault.parameter_tags(place, bare)
+        own = tag_keys(("aws:ResourceTag", "ssm:resourceTag"), tags)
         return Question(action, self._parameter_arn(bare.removeprefix("/"), caller), caller.account, context | own)
 
     def _parameter_arn(self, name: str, caller: Caller, kind: str = "parameter/") -> str:
