@@ -504,6 +504,44 @@ def test_attributes_are_no_keys_of_the_session(lab: Lab) -> None:
     ]  # fmt: skip
 
 
+def test_an_organization_may_close_its_roles_to_saml(make_lab: LabFactory) -> None:
+    """A resource control policy binds whoever comes, by what the assertion says; the management account is free."""
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRoleWithSAML", "Resource": "*",
+                 "Condition": {"StringEquals": {"saml:sub": "bob"}}}  # fmt: skip
+    deny = {"Version": "2012-10-17", "Statement": statement}
+    organization = f"""
+organization:
+  management_account: "%s"
+  resource_control_policies: [{json.dumps(deny)}]
+  accounts: ["{ACCOUNT}", "{OTHER}"]
+"""
+    lab = make_lab(SEED + organization % OTHER)
+    assert assume(lab, signed(lab))["Subject"] == "alice"
+    assert refused(lab, signed(lab, subject="bob")) == SAID_NO
+
+    lab = make_lab(SEED + organization % ACCOUNT)
+    assert assume(lab, signed(lab, subject="bob"))["Subject"] == "bob"
+
+
+def test_a_huge_assertion_is_refused_by_its_length(lab: Lab) -> None:
+    """100,000 characters are the limit of the schema; nothing reads more."""
+    code, message, _ = refused(lab, "A" * 100_001)
+
+    assert code == "ValidationError"
+    assert message.endswith(
+        "at 'sAMLAssertion' failed to satisfy constraint: Member must have length less than or equal to 100000"
+    )
+    assert refused(lab, "A" * 100_000) == invalid("The SAML response can't be read")
+
+
+def test_parameters_are_checked_before_the_assertion(lab: Lab) -> None:
+    """Everything that is wrong is in one answer."""
+    code, message, _ = refused(lab, "x", DurationSeconds=1)
+
+    assert code == "ValidationError"
+    assert message.startswith("2 validation errors detected: ")
+
+
 def test_a_session_policy_limits_the_session(lab: Lab) -> None:
     """Passed with the call, as for AssumeRole."""
     policy = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}'

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from copy import deepcopy
 from itertools import pairwise
 from typing import Any
@@ -581,6 +582,19 @@ def test_metadata_that_can_not_be_used_is_told_why(old: str, new: str, why: str)
 
     told = judged(good(), KNOWN._replace(metadata=document))
     assert told == f"The metadata of {PROVIDER} can't be read: {why}"
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_metadata_of_any_kind_is_answered(data: st.DataObject) -> None:
+    """Read, or refused with a reason; anything else that is raised fails the test."""
+    document = CORP.metadata()
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(document) - 1))
+        document = document[:place] + data.draw(st.text(max_size=6)) + document[place + data.draw(st.integers(0, 40)) :]
+
+    with suppress(ValueError):
+        assert read_metadata(document).certificates
 
 
 def test_a_short_key_is_refused() -> None:
