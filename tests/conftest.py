@@ -14,7 +14,7 @@ import pytest
 from tests.fakes import FixedClock, Reports, make_runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from dsops.runtime import Event, Runtime
@@ -63,6 +63,20 @@ _home_numbers = count()
 @pytest.fixture(scope="session")
 def _homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("homes")
+
+
+def _agents() -> set[str]:
+    """The sockets of agents where they are for whoever sets nothing."""
+    folder = Path(f"/tmp/dsops-{os.geteuid()}")  # noqa: S108 - dsops' own choice
+    return set(os.listdir(folder)) if folder.is_dir() else set()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_agent_is_left() -> Iterator[None]:
+    """A test that starts `dsops` with an environment of its own has to say `DSOPS_AGENT=off`, or where its agent is."""
+    before = _agents()
+    yield
+    assert _agents() <= before, "a test has started an agent that outlives it"
 
 
 @pytest.fixture(autouse=True)

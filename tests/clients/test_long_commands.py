@@ -127,6 +127,7 @@ class World:
         self.environ = {
             "PATH": f"{BIN}:{os.environ['PATH']}",
             "HOME": os.environ["HOME"],
+            "DSOPS_AGENT": "off",
             **identity_variables(server, "alice"),
             "TEST_CLOCK": f"{server.url}/_sandbox/clock",
         }

@@ -17,23 +17,39 @@ from dsops.secret import Secret
 
 
 def secrets(
-    arguments: Arguments, runtime: Runtime, environment: str, variable: str = ""
+    arguments: Arguments, runtime: Runtime, environment: str, variable: str = "", *, also: str = "", lasts: bool = False
 ) -> Mapping[str, Secret] | None:
-    """The values of an environment, or of one variable of it; None where there is no agent. Raises its errors."""
-    fields = _ask(["secrets", *([variable] if variable else []), "--env", environment], arguments, runtime)
+    """The values of an environment, or of one variable of it; None where there is no agent. Raises its errors.
+
+    `also` is a store whose session is wanted as well, and `lasts` says that it will be renewed.
+    """
+    words = ["secrets", *([variable] if variable else []), "--env", environment]
+    words += [*(["--also", also] if also else []), *(["--lasts"] if lasts else [])]
+    fields = _ask(words, arguments, runtime)
     return None if fields is None else secrets_of(fields)
 
 
-def credentials(arguments: Arguments, runtime: Runtime, store: str) -> Credentials | None:
-    """The session of a store; None where there is no agent. Raises its errors."""
-    fields = _ask(["credentials", store], arguments, runtime)
+def credentials(
+    arguments: Arguments, runtime: Runtime, store: str, *, lasts: bool = False, min_ttl_seconds: float | None = None
+) -> Credentials | None:
+    """The session of a store; None where there is no agent. Raises its errors.
+
+    `lasts` says that it will be renewed; `min_ttl_seconds` asks for a new one where the one held has less left.
+    """
+    words = ["credentials", store, *(["--lasts"] if lasts else [])]
+    fields = _ask(words, arguments, runtime, min_ttl_seconds=min_ttl_seconds)
     return None if fields is None else credentials_of(fields)
 
 
-def _ask(words: list[str], arguments: Arguments, runtime: Runtime) -> Sequence[bytes] | None:
-    for flag in ("--config", "--min-ttl"):
-        if arguments.has(flag) and arguments.text(flag):
-            words += [flag, arguments.text(flag)]
+def _ask(
+    words: list[str], arguments: Arguments, runtime: Runtime, *, min_ttl_seconds: float | None = None
+) -> Sequence[bytes] | None:
+    if arguments.text("--config"):
+        words += ["--config", arguments.text("--config")]
+    if min_ttl_seconds is None and arguments.has("--min-ttl"):
+        min_ttl_seconds = arguments.seconds("--min-ttl")
+    if min_ttl_seconds is not None:
+        words += ["--min-ttl", f"{min_ttl_seconds:f}"]
     person = Person(runtime.ask, runtime.report)
     watches = arguments.switch("--verbose") or is_terminal()
     answer = client.ask([os.fsencode(word) for word in words], person, watches=watches)

@@ -14,15 +14,21 @@ from dsops.runtime import Runtime
 from dsops.secret import Secret
 
 MIN_TTL = Flag("--min-ttl", "", "seconds")
+ALSO = Flag("--also", "")
+"""A store whose session goes along with the secrets."""
+LASTS = Flag("--lasts", "", "switch")
+"""The session will be renewed, without a person."""
 
 
 def _nothing(_arguments: Arguments, _runtime: Runtime) -> int:
     return 0
 
 
-SECRETS = Command("", _nothing, (CONFIG, ENVIRONMENT, MIN_TTL), (Operand("VARIABLE", "", is_required=False),))
+SECRETS = Command(
+    "", _nothing, (CONFIG, ENVIRONMENT, MIN_TTL, ALSO, LASTS), (Operand("VARIABLE", "", is_required=False),)
+)
 """The values of an environment, or of one variable."""
-SESSION = Command("", _nothing, (CONFIG, MIN_TTL), (Operand("STORE", ""),))
+SESSION = Command("", _nothing, (CONFIG, MIN_TTL, LASTS), (Operand("STORE", ""),))
 """The session of a store."""
 
 

@@ -80,7 +80,7 @@ class Keeper:
     # --- what clients ask for ---------------------------------------------------------------------------------
 
     def _exec(self, asked: Asked, caller: Caller) -> Answer:
-        turn = _Turn(asked, caller, self._now)
+        turn = _Turn(asked, caller, self._now, tells_notes=True)
         arguments = parse(EXEC, turn.words, turn.runtime.environ, name="exec")
         if any(turn.runtime.environ.get(variable) for variable in NEEDS_OWN_PROCESS):
             return DECLINE
@@ -141,7 +141,11 @@ class Keeper:
 class _Turn:
     """One request as the pipeline wants it: the client's world, and the command line's words."""
 
-    def __init__(self, asked: Asked, caller: Caller, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, asked: Asked, caller: Caller, now: Callable[[], datetime], *, tells_notes: bool = False
+    ) -> None:
+        """`tells_notes` where the client makes no plan of its own, and so has told none."""
+        self._tells_notes = tells_notes
         self.words = [os.fsdecode(word) for word in asked.words[1:]]
         self._caller = caller
         pairs = [os.fsdecode(variable).partition("=") for variable in asked.environ]
@@ -171,13 +175,17 @@ class _Turn:
         """What a run of the environment that is meant would do, for the one variable or for all."""
         config = self._config(arguments)
         name = environment_name(config, arguments)
-        plan = plan_named(only(config, name, variable) if variable else config, name, self.runtime)
+        if variable:
+            config = only(config, name, variable)
+        also = arguments.text("--also") if arguments.has("--also") else ""
+        plan = plan_named(config, name, self.runtime, also=also, lasts=bool(also) and arguments.switch("--lasts"))
         self._note(plan.notes)
         return plan
 
     def plan_of_store(self, arguments: Arguments, store: str) -> Plan:
         """What it takes to get that store's session."""
-        plan = plan_one_store(self._config(arguments), store, self.runtime, shows_notes=False)
+        lasts = arguments.switch("--lasts")
+        plan = plan_one_store(self._config(arguments), store, self.runtime, shows_notes=False, lasts=lasts)
         self._note(plan.notes)
         return plan
 
@@ -188,7 +196,7 @@ class _Turn:
         return config
 
     def _note(self, notes: Sequence[str]) -> None:
-        for text in notes:
+        for text in notes if self._tells_notes else ():
             with suppress(OSError):
                 self._caller.note(f"dsops: note: {clean(text)}\n")
 

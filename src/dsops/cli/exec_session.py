@@ -10,12 +10,13 @@ from dsops.agent.renewal import Renewal
 from dsops.agent.serve import Endpoint
 from dsops.aws.client import make_client
 from dsops.cache import CredentialCache
+from dsops.cli import agent_client
 from dsops.cli.command import Arguments
 from dsops.cli.credentials import require_session
 from dsops.cli.output import note
-from dsops.cli.project import LazyDriver, carry_out, plan_named, plan_one_store, show_notes
+from dsops.cli.project import LazyDriver, carry_out, may_use_agent, plan_named, plan_one_store, show_notes
 from dsops.cli.world import ignore
-from dsops.credentials import Credentials
+from dsops.credentials import USABLE_SECONDS, Credentials
 from dsops.environment import IDENTITY, Session, endpoint_variables, session_variables
 from dsops.errors import ServiceError, UsageError
 from dsops.model import Config
@@ -74,17 +75,9 @@ def plan_with_session(config: Config, store: str, arguments: Arguments, runtime:
 
 def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> Given:
     """The secrets of the plan and the store's session, each role assumed once for both."""
-    client, cache = make_client(runtime), CredentialCache(runtime.now)
-    min_ttl_seconds = arguments.seconds("--min-ttl")
-
-    async def both() -> tuple[Mapping[str, Secret], Credentials]:
-        issuing = await tasks.spawn(
-            issue_credentials(plan, store, runtime, client, cache, min_ttl_seconds=min_ttl_seconds)
-        )
-        secrets = await resolve(plan, runtime, client, cache, min_ttl_seconds=min_ttl_seconds)
-        return secrets, await issuing
-
-    secrets, credentials = carry_out(both(), runtime)
+    cache = CredentialCache(runtime.now)
+    found = _from_agent(plan, store, arguments, runtime)
+    secrets, credentials = found or _from_here(plan, store, arguments, runtime, cache)
     region = plan.steps[store].region
     if not is_served(arguments):
         return Given(secrets, Session(session_variables(credentials), region), (), credentials, [])
@@ -94,17 +87,6 @@ def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Ru
             hint="leave --serve out: the command gets the keys themselves",
             where=plan.steps[store].where,
         )
-
-    def issue(held: Credentials, is_over: Callable[[], bool]) -> Credentials:
-        """A new session instead of that one, in a thread: nobody is asked, the terminal is the command's."""
-        for ambient in plan.ambient.values():
-            cache.evict(ambient_fingerprint(ambient), held)
-        for step in plan.steps.values():
-            cache.evict(step.fingerprint, held)
-        quiet = runtime._replace(ask=_nobody, report=runtime.report if arguments.switch("--verbose") else ignore)
-        work = issue_credentials(plan, store, quiet, client._replace(runtime=quiet), cache)
-        return tasks.run(work, _UntilOver(LazyDriver(runtime.environ), is_over))
-
     listeners: list[Callable[[Credentials], None]] = []
     tell = _reporter(store, arguments, runtime)
 
@@ -115,10 +97,69 @@ def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Ru
                 listener(new)
         tell(event)
 
+    issue = _issuer(plan, store, arguments, runtime, None if found else cache)
     renewal = Renewal(credentials, issue, now=runtime.now, random=runtime.random, report=report)
     endpoint = _open(renewal, arguments.text("--listen"))
     session = Session(endpoint_variables(endpoint.address, endpoint.token), region)
     return Given(secrets, session, (renewal, endpoint), credentials, listeners)
+
+
+def _from_here(
+    plan: Plan, store: str, arguments: Arguments, runtime: Runtime, cache: CredentialCache
+) -> tuple[Mapping[str, Secret], Credentials]:
+    """Secrets and session, got in this process."""
+    client, min_ttl_seconds = make_client(runtime), arguments.seconds("--min-ttl")
+
+    async def both() -> tuple[Mapping[str, Secret], Credentials]:
+        issuing = await tasks.spawn(
+            issue_credentials(plan, store, runtime, client, cache, min_ttl_seconds=min_ttl_seconds)
+        )
+        secrets = await resolve(plan, runtime, client, cache, min_ttl_seconds=min_ttl_seconds)
+        return secrets, await issuing
+
+    return carry_out(both(), runtime)
+
+
+def _issuer(
+    plan: Plan, store: str, arguments: Arguments, runtime: Runtime, cache: CredentialCache | None
+) -> Callable[[Credentials, Callable[[], bool]], Credentials]:
+    """What gets a new session, in a thread: nobody is asked, the terminal is the command's.
+
+    Without a cache of this process it is the agent's; where that has gone since, it is got here all the same.
+    """
+    quiet = runtime._replace(ask=_nobody, report=runtime.report if arguments.switch("--verbose") else ignore)
+    client, own = make_client(quiet), cache or CredentialCache(runtime.now)
+
+    def issue(held: Credentials, is_over: Callable[[], bool]) -> Credentials:
+        if cache is None:
+            longer = max(USABLE_SECONDS, held.seconds_left(runtime.now()) + 1)
+            new = agent_client.credentials(arguments, quiet, store, lasts=True, min_ttl_seconds=longer)
+            if new is not None:
+                return new
+        for ambient in plan.ambient.values():
+            own.evict(ambient_fingerprint(ambient), held)
+        for step in plan.steps.values():
+            own.evict(step.fingerprint, held)
+        work = issue_credentials(plan, store, quiet, client, own)
+        return tasks.run(work, _UntilOver(LazyDriver(runtime.environ), is_over))
+
+    return issue
+
+
+def _from_agent(
+    plan: Plan, store: str, arguments: Arguments, runtime: Runtime
+) -> tuple[Mapping[str, Secret], Credentials] | None:
+    """Secrets and session of the agent's; None where there is none."""
+    if not may_use_agent(arguments, runtime):
+        return None
+    lasts, secrets = is_served(arguments), {}
+    if plan.variables:
+        answered = agent_client.secrets(arguments, runtime, plan.environment, also=store, lasts=lasts)
+        if answered is None:
+            return None
+        secrets = dict(answered)
+    credentials = agent_client.credentials(arguments, runtime, store, lasts=lasts)
+    return None if credentials is None else (secrets, credentials)
 
 
 def _open(renewal: Renewal, listen: str) -> Endpoint:

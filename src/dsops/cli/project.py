@@ -113,7 +113,7 @@ def fetch(plan: Plan, arguments: Arguments, runtime: Runtime, variable: str = ""
 
     The agent finds them, where there may be one: then it makes the same plan once more. Else it is done here.
     """
-    if _may_use_agent(arguments, runtime):
+    if may_use_agent(arguments, runtime):
         from dsops.cli import agent_client
 
         found = agent_client.secrets(arguments, runtime, plan.environment, variable)
@@ -126,7 +126,7 @@ def fetch(plan: Plan, arguments: Arguments, runtime: Runtime, variable: str = ""
 
 def issue(plan: Plan, name: str, arguments: Arguments, runtime: Runtime) -> Credentials:
     """The session of that store, of the agent's where there may be one."""
-    if _may_use_agent(arguments, runtime):
+    if may_use_agent(arguments, runtime):
         from dsops.cli import agent_client
 
         found = agent_client.credentials(arguments, runtime, name)
@@ -138,7 +138,8 @@ def issue(plan: Plan, name: str, arguments: Arguments, runtime: Runtime) -> Cred
     return carry_out(work, runtime)
 
 
-def _may_use_agent(arguments: Arguments, runtime: Runtime) -> bool:
+def may_use_agent(arguments: Arguments, runtime: Runtime) -> bool:
+    """Whether an agent may do the work of this command line."""
     # The agent is asked in the name of this process: an environment that somebody made up stays in here.
     return runtime.environ is os.environ and not arguments.switch("--no-agent") and is_wanted(runtime.environ)
 

@@ -109,6 +109,9 @@ def test_every_command_shares_the_session(dsops: Agent, aws: StubAws) -> None:
         ("render", "--env", "production"),
         ("credentials", "target", "--format", "process"),
         ("whoami", "target"),
+        ("exec", "--credentials", "target", "--", "true"),
+        ("exec", "--credentials", "target", "--serve", "--env", "production", "--", "true"),
+        ("exec", "--env", "production", "--mask", "--", "true"),
     ]
     done = [dsops.run(*words) for words in commands]
     assert [run.returncode for run in done] == [0] * len(commands), [run.stderr for run in done]
@@ -276,6 +279,18 @@ def test_errors_are_told_as_without_an_agent(dsops: Agent, words: tuple[str, ...
     with_agent = dsops.run(*command)
     without = dsops.run(*command, DSOPS_AGENT="off")
     assert (with_agent.returncode, with_agent.stdout) == (without.returncode, without.stdout)
+    assert with_agent.stderr == without.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("exec", "--env", "keys", "--", "true"), ("render", "--env", "keys"), ("credentials", "target")], ids=str
+)
+def test_notes_are_told_once(dsops: Agent, words: tuple[str, ...]) -> None:
+    """What a person should know of the configuration, with the agent as without."""
+    file = dsops.folder / "dsops.yaml"
+    file.write_text(file.read_text().replace("role_arn:", "assume_role:"))
+    with_agent, without = dsops.run(*words), dsops.run(*words, DSOPS_AGENT="off")
+    assert b"note" in without.stderr
     assert with_agent.stderr == without.stderr
 
 
