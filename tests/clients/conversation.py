@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple, Self, cast
 
@@ -38,9 +39,11 @@ class Refused(NamedTuple):
 class Conversation:
     """The program, running; ends with the `with` block."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], *, folder: Path | None = None
+    ) -> None:
         self._process = subprocess.Popen(
-            command, env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, cwd=folder, env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def granted(self, action: str, **wish: str) -> Pairs:

@@ -22,6 +22,9 @@ import pytest
 from dsops.sandbox.launch import identity_variables, open_server
 from dsops.sandbox.seedfile import read_seed
 from dsops.sandbox.server import Server
+from tests.clients.conversation import Conversation
+from tests.clients.sdks import SDKS
+from tests.installed import ToolMissingError
 from tests.stubs.server import Answer, Seen, StubServer
 
 BIN = Path(sys.executable).parent
@@ -328,6 +331,29 @@ def test_default_keys_in_home_do_not_make_the_command_somebody_else(world: World
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert json.loads(done.stdout).endswith("user/mallory")
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", [name for name in SDKS if name != "aws-cli-2"])  # older than AWS_ENDPOINT_URL
+def test_every_sdk_takes_the_session_and_goes_on_past_expiry(world: World, name: str) -> None:
+    """Whatever keys lie in HOME: the two files that it is shown are empty ones, and it asks the endpoint."""
+    try:
+        client = SDKS[name](os.environ)
+    except ToolMissingError as missing:
+        pytest.skip(str(missing))
+    folder = Path(os.environ["HOME"]) / ".aws"
+    folder.mkdir()
+    for file in ("credentials", "config"):
+        (folder / file).write_text(FILES.format(**identity_variables(world.server, "mallory")))
+        del world.environ["AWS_SHARED_CREDENTIALS_FILE" if file == "credentials" else "AWS_CONFIG_FILE"]
+    if name == "java":
+        # It keeps what it has for as long as the machine's clock says, which nobody moves: a new process for each wish.
+        client = ["sh", "-c", 'while read -r line; do echo "$line" | "$@"; done', "sh", *client]
+    command = [sys.executable, "-c", CLOCKED, "--credentials", "target", "--serve", "--", *client]
+    with Conversation(command, world.environ, folder=world.folder) as served:
+        assert served.granted("identity") == {"arn": TARGET}
+        world.pass_seconds(1000)
+        assert served.granted("identity") == {"arn": TARGET}
 
 
 FETCH = """
