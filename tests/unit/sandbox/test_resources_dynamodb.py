@@ -159,6 +159,12 @@ def test_streams_are_named_by_arn_and_iterator(desk: Desk) -> None:
                    "ExpressionAttributeValues": {":me": {"S": "me"}, ":s": {"N": "1"}}}, True),
         ("Query", {"KeyConditionExpression": "#i=:me", "ExpressionAttributeNames": {"#i": "score"},
                    "ExpressionAttributeValues": {":me": {"S": "me"}}}, False),
+        ("Query", {"KeyConditionExpression": "(id) = (:me)", "ExpressionAttributeValues": {":me": {"S": "me"}}}, True),
+        ("Query", {"KeyConditionExpression": "id = you"}, False),
+        ("Query", {"KeyConditionExpression": "id = :me AND (id) = (:you)",
+                   "ExpressionAttributeValues": {":me": {"S": "me"}, ":you": {"S": "you"}}}, False),
+        ("Query", {"KeyConditionExpression": "id = :me AND #i=you", "ExpressionAttributeNames": {"#i": "id"},
+                   "ExpressionAttributeValues": {":me": {"S": "me"}}}, False),
         ("Query", {"KeyConditions": {"id": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "me"}]}}}, True),
         ("Query", {"KeyConditions": {"id": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "you"}]}}}, False),
     ],
@@ -256,6 +262,37 @@ def test_reading_a_whole_table_is_a_condition_key(desk: Desk) -> None:
     assert desk.allows(thrifty, "dynamodb", "ExecuteStatement", Statement="SELECT * FROM games WHERE id = 'me'")
     assert not desk.allows(thrifty, "dynamodb", "ExecuteStatement", Statement="SELECT * FROM games WHERE score = 1")
     assert not desk.allows(thrifty, "dynamodb", "ExecuteStatement", Statement="SELECT * FROM games WHERE id='a' OR x=1")
+    assert not desk.allows(thrifty, "dynamodb", "ExecuteStatement", Statement="SELECT * FROM games WHERE NOT id = 'a'")
+    assert not desk.allows(thrifty, "dynamodb", "ExecuteStatement", Statement='SELECT * FROM games WHERE "a"."id" = 1')
+
+
+@pytest.mark.parametrize(
+    ("text", "parameters", "values", "names"),
+    [
+        ("SELECT score FROM games WHERE id = 'me'", [], ("me",), ("score", "id")),
+        ('SELECT a FROM games WHERE "id" = ? AND x = ?', [{"S": "me"}, {"N": "1"}], ("me",), ("a", "id", "x")),
+        ("SELECT * FROM games WHERE NOT id = 'me'", [], ("me", ""), ("id",)),
+        ("SELECT * FROM games WHERE id = 'me' || x", [], ("",), ("id", "x")),
+        ('SELECT * FROM games WHERE "a"."id" = 1', [], None, ("a",)),
+        ("SELECT * FROM games WHERE id IN ['me', ?]", [{"S": "you"}], ("me", "you"), ("id",)),
+        ("SELECT * FROM games WHERE id = lower(x)", [], ("",), ("id", "x")),
+        ("SELECT * FROM games WHERE id IN x", [], ("",), ("id", "x")),
+        ("INSERT INTO games VALUE {'id': 'it''s', 'score': 7}", [], ("it's",), ("id", "score")),
+        ("UPDATE games SET score = 1 REMOVE old.inner WHERE id = 7", [], ("7",), ("score", "old", "id")),
+        ("DELETE FROM games WHERE id = 'me' AND begins_with(name, 'x')", [], ("me",), ("id", "name")),
+        ("SELECT * FROM games", [], None, None),
+    ],
+)
+def test_a_statements_key_and_attributes_are_condition_keys(
+    desk: Desk, text: str, parameters: list[object], values: object, names: object
+) -> None:
+    """As those of the other operations."""
+    context = desk.questions(
+        desk.caller("admin"), "dynamodb", "ExecuteStatement", Statement=text, Parameters=parameters
+    )[0].context
+
+    assert values == context.get("dynamodb:LeadingKeys")
+    assert names == context.get("dynamodb:Attributes")
 
 
 def test_statements_of_a_batch_are_allowed_one_by_one(desk: Desk) -> None:

@@ -15,9 +15,9 @@ from dsops.sandbox.backends import PolicyText
 from dsops.sandbox.caller import Caller
 from dsops.sandbox.context import Context, request_tags, tag_keys
 from dsops.sandbox.estate import Estate
-from dsops.sandbox.resources.expressions import attributes, leading_keys
+from dsops.sandbox.resources.expressions import attributes, leading_keys, plain
 from dsops.sandbox.resources.given import Parameters, inside, key_if_given, listed_tags, many, shown, text, texts
-from dsops.sandbox.resources.partiql import ACTIONS, fixes, read_statement
+from dsops.sandbox.resources.partiql import ACTIONS, attributes_named, fixes, key_values, read_statement
 from dsops.sandbox.vault import Place
 
 _ARNS: Final = ("BackupArn", "ExportArn", "ImportArn", "StreamArn", "ResourceArn", "TableArn", "SourceTableArn")
@@ -47,7 +47,7 @@ class DynamoDbResources:
         elif operation in {"ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"}:
             statements = many(parameters, "TransactStatements") or many(parameters, "Statements") or (parameters,)
             for statement in statements:
-                yield from self._statement(operation, text(statement, "Statement"), caller)
+                yield from self._statement(operation, statement, caller)
         else:
             yield from self._named(operation, parameters, caller)
 
@@ -106,19 +106,24 @@ class DynamoDbResources:
                     question = self._of_table(action, text(inner, "TableName"), caller, context)
                     yield _with_items(question, inner, self._partition_key(question, caller, ""))
 
-    def _statement(self, operation: str, written: str, caller: Caller) -> Iterator[Question]:
+    def _statement(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
         context: Context = {"dynamodb:EnclosingOperation": (operation,)} if operation == "ExecuteTransaction" else {}
-        statement = read_statement(written)
+        statement = read_statement(text(parameters, "Statement"))
         if statement is None:
             for action in ACTIONS:
                 yield Question(f"dynamodb:{action}", "*", caller.account, context)
             return
         question = self._of_table(statement.action, statement.table, caller, context, statement.secondary_index)
+        key = self._partition_key(question, caller, statement.secondary_index)
+        own: Context = {}
         if statement.action == "PartiQLSelect":
-            key = self._partition_key(question, caller, statement.secondary_index)
-            is_full: Context = {"dynamodb:FullTableScan": (shown(not (key and fixes(statement, key))),)}
-            question = question._replace(context={**question.context, **is_full})
-        yield question
+            own["dynamodb:FullTableScan"] = (shown(not (key and fixes(statement, key))),)
+        given = [plain(value) for value in many(parameters, "Parameters")]
+        values = key_values(statement, key, given) if key else ()
+        own |= {"dynamodb:LeadingKeys": values} if values else {}
+        named = attributes_named(statement)
+        own |= {"dynamodb:Attributes": named} if named else {}
+        yield question._replace(context={**question.context, **own})
 
     def _of_table(self, action: str, table: str, caller: Caller, context: Context, index: str = "") -> Question:
         """The question about a table by its name or ARN, or about an index of it."""

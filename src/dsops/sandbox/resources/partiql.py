@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Final, NamedTuple
 
 _TOKEN: Final = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|[A-Za-z0-9_.-]+|\S""")
 _VERBS: Final = {"SELECT": ("FROM",), "DELETE": ("FROM",), "INSERT": ("INTO",), "UPDATE": ()}
 """First word -> what stands before the table."""
+_WORDS: Final = frozenset({
+    "ALL", "AND", "ASC", "BETWEEN", "BY", "DESC", "FALSE", "IN", "IS", "LIKE", "MISSING", "MODIFIED", "NEW", "NOT",
+    "NULL", "OLD", "OR", "ORDER", "REMOVE", "RETURNING", "SET", "TRUE", "VALUE", "WHERE",
+})  # fmt: skip
+"""What is no attribute among the words of a statement."""
+_OPERATORS: Final = frozenset("=<>!|+-*/.")
 _NOT_TWICE: Final = frozenset({"SELECT", "DELETE", "INSERT", "UPDATE", "FROM", "INTO", "JOIN", "EXISTS"})
 
 ACTIONS: Final = ("PartiQLSelect", "PartiQLInsert", "PartiQLUpdate", "PartiQLDelete")
@@ -28,6 +33,8 @@ class Statement(NamedTuple):
     """"" for the table itself."""
     condition: tuple[str, ...]
     """The words after WHERE, quotes taken off names."""
+    words: tuple[str, ...]
+    """All but the verb and the table, as it is written."""
 
 
 def read_statement(text: str) -> Statement | None:
@@ -54,7 +61,11 @@ def _of_table(action: str, tokens: Sequence[str], at: int) -> Statement | None:
         return None
     words = [token.upper() for token in tokens]
     where = words.index("WHERE") + 1 if "WHERE" in words else len(words)
-    return Statement(action, table, index, tuple(token.strip('"') for token in tokens[where:]))
+    behind = at + (3 if has_index else 1)
+    return Statement(
+        action, table, index, tuple(token.strip('"') for token in tokens[where:]),
+        (*tokens[1 : at - 1], *tokens[behind:]),
+    )  # fmt: skip
 
 
 def _name(tokens: Sequence[str], at: int) -> str:
@@ -66,8 +77,69 @@ def _name(tokens: Sequence[str], at: int) -> str:
 
 def fixes(statement: Statement, partition_key: str) -> bool:
     """Whether the condition has the partition key equal to something, so that not the whole table is read."""
-    condition = statement.condition
-    return any(
-        name == partition_key and follows.upper() in {"=", "IN"}
-        for name, follows in pairwise(condition)
-    ) and not any(word.upper() == "OR" for word in condition)
+    places = range(len(statement.condition))
+    return not _turns(statement.condition) and any(
+        _is_key(statement.condition, at, partition_key) and _follows(statement.condition, at) in {"=", "IN"}
+        for at in places
+    )
+
+
+def _turns(words: Sequence[str]) -> bool:
+    """Whether other items than those with the key's value may be meant."""
+    return any(word.upper() in {"OR", "NOT"} for word in words)
+
+
+def _is_key(words: Sequence[str], at: int, partition_key: str) -> bool:
+    """Whether the word is the partition key, and not something of its name inside an attribute."""
+    return words[at].strip('"') == partition_key and (at == 0 or words[at - 1] != ".")
+
+
+def _follows(words: Sequence[str], at: int) -> str:
+    return words[at + 1].upper() if at + 1 < len(words) else ""
+
+
+def key_values(statement: Statement, partition_key: str, parameters: Sequence[str]) -> tuple[str, ...]:
+    """What the statement wants the partition key to be; "", which no policy has, where that can't be read for sure."""
+    found: list[str] = []
+    words = statement.words
+    for at, word in enumerate(words):
+        follows = _follows(words, at)
+        is_key = _is_key(words, at, partition_key)
+        if (is_key and follows == "=") or (word == f"'{partition_key}'" and follows == ":"):
+            is_whole = _follows(words, at + 2) not in _OPERATORS
+            found.append(_value(words, at + 2, parameters) if is_whole else "")
+        elif is_key and follows == "IN":
+            found += [_value(words, each, parameters) for each in _listed(words, at + 2)] or [""]
+    return (*found, "") if found and _turns(words) else tuple(found)
+
+
+def attributes_named(statement: Statement) -> tuple[str, ...]:
+    """The attributes at the top that the statement names."""
+    found: dict[str, None] = {}
+    for before, word, follows in zip(("", *statement.words), statement.words, (*statement.words[1:], ""), strict=False):
+        if before == "." or follows == "(":
+            continue
+        if word.startswith('"') or (word.startswith("'") and follows == ":"):
+            found[word[1:-1]] = None
+        elif (word[:1].isalpha() or word[:1] == "_") and word.upper() not in _WORDS:
+            found[word.partition(".")[0]] = None
+    return tuple(found)
+
+
+def _listed(words: Sequence[str], at: int) -> range:
+    """The places of the values in `[...]` or `(...)`: every second one, commas are between."""
+    if at >= len(words) or words[at] not in {"[", "("}:
+        return range(0)
+    end = next((place for place in range(at, len(words)) if words[place] in {"]", ")"}), at)
+    return range(at + 1, end, 2)
+
+
+def _value(words: Sequence[str], at: int, parameters: Sequence[str]) -> str:
+    """A text or number as it is written, a question mark's parameter; "" for everything else."""
+    word = words[at] if at < len(words) else ""
+    if word.startswith("'"):
+        return word[1:-1].replace("''", "'")
+    if word == "?":
+        number = words[:at].count("?")
+        return parameters[number] if number < len(parameters) else ""
+    return word if word[:1].isdigit() or (word[:1] == "-" and word[1:2].isdigit()) else ""
