@@ -250,6 +250,13 @@ class Estate:
         text = _EVERY_ROOT.sub('"*"', bus.policy or "")
         return Held(_policy(f"the policy of event bus {name}", text))
 
+    def roles_of_profile(self, account: str, name: str) -> tuple[str, ...]:
+        """The ARNs of the roles in an instance profile: one at the most."""
+        if account not in self._world.partitions:
+            return ()
+        profile = self._world.backend(account).instance_profiles.get(name)
+        return () if profile is None else tuple(role.arn for role in profile.roles)
+
     def policy_of(self, arn: str) -> PolicyText | None:
         """The policy of a function, repository or event bus by its ARN; None for everything else."""
         parts = parse_arn(arn)

@@ -323,6 +323,36 @@ def test_a_role_that_is_handed_over_must_be_passed(desk: Desk) -> None:
     assert desk.allows(passer, "lambda", "GetFunction", FunctionName="work")
 
 
+@pytest.mark.parametrize(
+    "profile", [{"Name": "machines"}, {"Arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/machines"}]
+)
+def test_the_role_of_an_instance_profile_must_be_passed_too(desk: Desk, profile: dict[str, str]) -> None:
+    """To EC2; a profile without a role passes none."""
+    backend = desk.lab.sandbox.world.backend(ACCOUNT)
+    backend.create_instance_profile("machines", "/", [])
+    given = {"ImageId": "ami-1", "MinCount": 1, "MaxCount": 1, "IamInstanceProfile": profile}
+
+    assert "iam:PassRole" not in dict(desk.asked(desk.caller("admin"), "ec2", "RunInstances", **given))
+    backend.add_role_to_instance_profile("machines", "Runner")
+    (passing,) = [
+        question
+        for question in desk.questions(desk.caller("admin"), "ec2", "RunInstances", **given)
+        if question.action == "iam:PassRole"
+    ]
+    assert (passing.resource, passing.context["iam:PassedToService"]) == (ROLE, ("ec2.amazonaws.com",))
+
+
+def test_who_puts_a_role_into_an_instance_profile_passes_it(desk: Desk) -> None:
+    """To EC2 (AddRoleToInstanceProfile API reference)."""
+    given = {"InstanceProfileName": "machines", "RoleName": "Runner"}
+    profile = f"arn:aws:iam::{ACCOUNT}:instance-profile/machines"
+
+    assert desk.asked(desk.caller("admin"), "iam", "AddRoleToInstanceProfile", **given) == [
+        ("iam:AddRoleToInstanceProfile", profile), ("iam:PassRole", ROLE)
+    ]  # fmt: skip
+    assert len(desk.asked(desk.caller("admin"), "iam", "RemoveRoleFromInstanceProfile", **given)) == 1
+
+
 def test_a_role_is_found_deep_inside(desk: Desk) -> None:
     """As in the targets of a rule."""
     asked = desk.asked(desk.caller("admin"), "events", "PutTargets", Rule="nightly",

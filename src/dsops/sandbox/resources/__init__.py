@@ -20,7 +20,7 @@ from dsops.sandbox.resources.iam import IamResources
 from dsops.sandbox.resources.kms import KmsResources
 from dsops.sandbox.resources.listed import ListedResources
 from dsops.sandbox.resources.parameters import ParameterResources
-from dsops.sandbox.resources.passing import passed_roles
+from dsops.sandbox.resources.passing import passed_roles, roles_in_profiles
 from dsops.sandbox.resources.s3 import S3Resources
 from dsops.sandbox.resources.secrets import SecretResources
 from dsops.sandbox.resources.sns import SnsResources
@@ -39,7 +39,7 @@ class Resources:
     """What each operation is about, in one world."""
 
     def __init__(self, world: World, vault: Vault) -> None:
-        estate = Estate(world)
+        self._estate = estate = Estate(world)
         self._secrets = SecretResources(vault)
         kms = KmsResources(estate)
         dynamodb = DynamoDbResources(estate)
@@ -68,6 +68,8 @@ class Resources:
             yield from self._of_known(known, service, operation, parameters, caller)
         if service == "ec2":
             yield from tags_at_creation(operation, parameters, caller)
+        if service in {"autoscaling", "ec2"}:
+            yield from roles_in_profiles(parameters, caller, self._estate)
         if service != "iam":
             yield from passed_roles(service, operation, parameters, caller)
         # Only who may write one learns what is wrong with it.

@@ -30,6 +30,10 @@ class IamResources:
         context |= tag_keys(("aws:ResourceTag", "iam:ResourceTag"), tags)
         resource = self._iam_arn(operation, parameters, caller)
         yield Question(f"iam:{operation}", resource, caller.account, context)
+        role = self._world.role_named(caller.account, str(parameters.get("RoleName", "")))
+        if operation == "AddRoleToInstanceProfile" and role is not None:
+            passed: Context = {"iam:PassedToService": ("ec2.amazonaws.com",)}
+            yield Question("iam:PassRole", role.arn, caller.account, passed)
         if parameters.get("Tags") and operation in _IAM_TAGGED:
             yield Question(f"iam:{_IAM_TAGGED[operation]}", resource, caller.account, context)
 

@@ -12,7 +12,8 @@ from typing import Final
 from dsops.arn import parse_arn
 from dsops.sandbox.authorize import Question
 from dsops.sandbox.caller import Caller
-from dsops.sandbox.resources.given import Parameters
+from dsops.sandbox.estate import Estate
+from dsops.sandbox.resources.given import Parameters, inside
 
 _READING: Final = ("Describe", "Get", "List", "Search", "Batch", "Lookup", "Query", "Scan", "Simulate", "Head")
 _PASSES_NONE: Final = frozenset({"dynamodb", "kms", "organizations", "ram", "secretsmanager", "sqs", "sts"})
@@ -38,6 +39,23 @@ def passed_roles(service: str, operation: str, parameters: Parameters, caller: C
         if parts is None or parts.service != "iam" or not parts.resource.startswith("role/"):
             continue
         yield Question("iam:PassRole", arn, parts.account or caller.account, {"iam:PassedToService": (principal,)})
+
+
+def roles_in_profiles(parameters: Parameters, caller: Caller, estate: Estate) -> Iterator[Question]:
+    """A question for the role of each instance profile that a call of EC2 hands to an instance."""
+    for name in dict.fromkeys(_profiles(parameters)):
+        for arn in estate.roles_of_profile(caller.account, name):
+            yield Question("iam:PassRole", arn, caller.account, {"iam:PassedToService": ("ec2.amazonaws.com",)})
+
+
+def _profiles(parameters: Parameters) -> Iterator[str]:
+    """`IamInstanceProfile` of RunInstances and its like, of launch templates, of Auto Scaling's configurations."""
+    given = [parameters, inside(parameters, "LaunchTemplateData"), inside(parameters, "LaunchSpecification")]
+    for holder in given:
+        profile = holder.get("IamInstanceProfile")
+        names = (profile,) if isinstance(profile, str) else inside(holder, "IamInstanceProfile").values()
+        for name in names:
+            yield str(name).rpartition("/")[2]
 
 
 def _roles(value: object, deeper: int) -> Iterator[str]:
