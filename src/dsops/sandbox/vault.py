@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from dsops.arn import parse_arn
-from dsops.sandbox import fence
+from dsops.sandbox import handlers
 from dsops.sandbox.backends import PolicyText
 from dsops.sandbox.principals import Carrier
 from dsops.sandbox.world import Tags, World
@@ -134,7 +134,7 @@ class Vault:
 
     def open_parameters(self) -> None:
         """Puts the planned parameters into moto; called before any request for Parameter Store goes there."""
-        fence.load("ssm")
+        handlers.load("ssm")
         while self._planned:
             place, name, value, kind = self._planned.pop()
             key = "alias/aws/ssm" if kind == "SecureString" else ""
