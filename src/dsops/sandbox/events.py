@@ -22,8 +22,10 @@ from dsops.arn import parse_arn
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.answers import Moment, Value
 from dsops.sandbox.caller import Caller
+from dsops.sandbox.cbor import decode
 from dsops.sandbox.clock import iso_time
-from dsops.sandbox.models import service_model
+from dsops.sandbox.data_events import is_data_event
+from dsops.sandbox.models import service_model, signing_name
 from dsops.sandbox.refusals import answer_of
 from dsops.sandbox.route import Route
 from dsops.sandbox.turn import Turn
@@ -39,7 +41,8 @@ _KEPT_PARAMETERS = frozenset(
      "DurationSeconds", "SourceIdentity", "Tags", "TransitiveTagKeys", "Policy", "PolicyArns", "PermissionsBoundary",
      "PolicyDocument", "AssumeRolePolicyDocument", "AccessKeyId", "MaxSessionDuration", "PrincipalArn",
      "SAMLAssertionID", "TargetPrincipal", "TaskPolicyArn", "Audience", "SigningAlgorithm", "Scope", "SubjectMode",
-     "ScopedSessionDescription", "MinimumSessionTokenSize"}
+     "ScopedSessionDescription", "MinimumSessionTokenSize", "Bucket", "FunctionName", "KeyId", "QueueName", "QueueUrl",
+     "TableName", "TopicArn"}
 )  # fmt: skip
 """What may stand in a record; everything else (values, codes, passwords) stays out."""
 _PRINCIPAL_TYPES = {
@@ -71,6 +74,8 @@ class Events:
         answer: HttpAnswer | None = None,
     ) -> None:
         """Keeps what is to be known of a call; `answer` is where moto's own refusals are read."""
+        if is_data_event(route.service, turn.operation):
+            return
         caller = turn.caller
         role = parse_arn(turn.text("RoleArn")) if turn.operation.startswith("AssumeRole") else None
         error = _error(route.service, refused, answer)
@@ -78,7 +83,7 @@ class Events:
             "eventVersion": "1.08",
             "userIdentity": _identity(caller),
             "eventTime": iso_time(turn.now),
-            "eventSource": f"{route.service}.amazonaws.com",
+            "eventSource": f"{signing_name(route.service)}.amazonaws.com",
             "eventName": turn.operation,
             "awsRegion": caller.region,
             "sourceIPAddress": turn.context.get("aws:SourceIp", (request.peer,))[0],
@@ -137,14 +142,24 @@ def _error(service: str, refused: SandboxRefusal | None, answer: HttpAnswer | No
         return {"errorCode": _exception_names(service).get(aws.code, aws.code), "errorMessage": aws.message}
     if answer is None or answer.status < 400:
         return {}
+    headers = {name.lower(): value for name, value in answer.headers}
     text = answer.body.decode("utf-8", "replace")
-    if text.startswith("{"):
-        said = json.loads(text)
-        code = str(said.get("__type", "")).rpartition("#")[2]
+    if text.startswith("{") or "cbor" in headers.get("content-type", ""):
+        said = _said(answer.body)
+        code = str(said.get("__type") or headers.get("x-amzn-errortype", "")).rpartition("#")[2]
         return {"errorCode": code, "errorMessage": said.get("message") or said.get("Message") or ""}
     found = [re.search(f"<{name}>([^<]*)</{name}>", text) for name in ("Code", "Message")]
     code, message = ("" if match is None else match[1] for match in found)
     return {"errorCode": _exception_names(service).get(code, code), "errorMessage": message}
+
+
+def _said(body: bytes) -> Mapping[str, object]:
+    """The object in the body of an answer."""
+    try:
+        said = json.loads(body) if body.startswith(b"{") else decode(body)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 @cache
@@ -157,6 +172,8 @@ def _exception_names(service: str) -> Mapping[str, str]:
 def _asked(turn: Turn) -> dict[str, object]:
     """The request's parameters, and the tags that its session brings along."""
     asked = {_lower(name): _plain(value) for name, value in turn.parameters.items() if name in _KEPT_PARAMETERS}
+    if "bucket" in asked:
+        asked["bucketName"] = asked.pop("bucket")
     if "externalId" in asked:
         asked["externalId"] = HIDDEN
     if "PrincipalTags" in turn.parameters:
@@ -273,7 +290,9 @@ def _plain(value: object) -> object:
         return {_lower(str(name)): _plain(inner) for name, inner in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [_plain(inner) for inner in value]
-    return value
+    if isinstance(value, datetime):
+        return _spoken_time(value.timestamp())
+    return HIDDEN if isinstance(value, bytes) else value
 
 
 @lru_cache(maxsize=64)

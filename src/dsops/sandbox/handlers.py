@@ -77,7 +77,6 @@ def load(service: str) -> tuple[tuple[re.Pattern[str], Handler], ...]:
     try:
         with quiet_surroundings():
             urls = import_module(f"{module}.urls")
-            import_module(f"{module}.responses")
             chosen: Handler | None = None
             if service in _CHOSEN:
                 where, name = _CHOSEN[service]

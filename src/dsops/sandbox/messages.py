@@ -1,7 +1,7 @@
 """Encoded authorization messages: why a request was refused, for those only who may decode it.
 
 STS API Reference, DecodeAuthorizationMessage, and AWS's two examples of what comes out. AWS hands them out in the
-answers of EC2 and a few others, which this sandbox does not serve; here each refusal in `/_sandbox/decisions` has one.
+answers of EC2 and a few others; here each refusal in `/_sandbox/decisions` has one too.
 """
 
 from __future__ import annotations

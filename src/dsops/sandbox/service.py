@@ -22,7 +22,7 @@ from dsops.sandbox.operations import Operations
 from dsops.sandbox.parameters import read_parameters
 from dsops.sandbox.probe import probe
 from dsops.sandbox.refusal_answers import answer_refusal
-from dsops.sandbox.refusals import refusal
+from dsops.sandbox.refusals import access_denied, answer_of, refusal
 from dsops.sandbox.route import Route, find_route
 from dsops.sandbox.s3_requests import anonymous_body, is_anonymous, with_hoisted_headers
 from dsops.sandbox.sessions import Issued, Sessions
@@ -124,9 +124,20 @@ class Sandbox:
                 result, answer = {}, self._operations.perform(route, turn)
         except SandboxRefusal as refused:
             self.events.add(request, route, turn, {}, refused)
-            raise
+            raise self._with_message(route, turn, refused) from refused
         self.events.add(request, route, turn, result, None, answer)
         return answer
+
+    def _with_message(self, route: Route, turn: Turn, refused: SandboxRefusal) -> SandboxRefusal:
+        """The refusal; EC2's, but for what only describes, has the encoded authorization message in it."""
+        aws = answer_of(refused)
+        if route.service != "ec2" or aws.code != "AccessDenied" or route.operation.startswith("Describe"):
+            return refused
+        kept = self.judge.decisions[-1]
+        if kept.request_id != turn.request_id:
+            return refused
+        message = self.sts.messages.encode(kept.decision)
+        return access_denied(f"{aws.message}. Encoded authorization failure message: {message}")
 
     def _serve_unsigned(self, request: HttpRequest, route: Route, request_id: str) -> HttpAnswer:
         """Whatever signature such a request has is not looked at: the proof in it says who asks."""

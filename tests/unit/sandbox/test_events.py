@@ -282,3 +282,34 @@ def test_a_container_that_gets_credentials_is_recorded(make_lab: LabFactory) -> 
     assert given["SecretAccessKey"] not in json.dumps(granted)
     assert denied["errorCode"] == "AccessDenied"
     assert denied["requestParameters"]["roleArn"] == f"arn:aws:iam::{ACCOUNT}:role/Other"
+
+
+# --- other services ------------------------------------------------------------------------------------------------
+
+
+def test_what_manages_is_recorded_and_what_moves_data_is_not(make_lab: LabFactory) -> None:
+    """As in a trail that nobody changed: a bucket's making, not its objects'; a table's, not its items'."""
+    lab = make_lab('accounts: {"111111111111": {}}')
+    admin = lab.user("admin")
+    admin.call("s3", "CreateBucket", Bucket="bucket")
+    admin.call("s3", "PutObject", Bucket="bucket", Key="k", Body=b"invented-secret")
+    admin.answer("s3", "GetObject", Bucket="bucket", Key="k")
+    admin.call("sqs", "CreateQueue", QueueName="q")
+    admin.call("sqs", "SendMessage", QueueUrl="q", MessageBody="invented-secret")
+    key = admin.call("kms", "CreateKey")["KeyMetadata"]["KeyId"]
+    admin.call("kms", "Encrypt", KeyId=key, Plaintext=b"invented-secret")
+    admin.answer("dynamodb", "DescribeTable", TableName="none")
+    admin.answer("cloudwatch", "DescribeAlarmHistory", AlarmTypes=["nonsense"])
+
+    records = list(lab.sandbox.events.records())
+
+    assert [
+        ("s3.amazonaws.com", "CreateBucket", {"bucketName": "bucket"}),
+        ("sqs.amazonaws.com", "CreateQueue", {"queueName": "q"}),
+        ("kms.amazonaws.com", "CreateKey", None),
+        ("kms.amazonaws.com", "Encrypt", {"keyId": key}),
+        ("dynamodb.amazonaws.com", "DescribeTable", {"tableName": "none"}),
+        ("monitoring.amazonaws.com", "DescribeAlarmHistory", None),
+    ] == [(record["eventSource"], record["eventName"], record["requestParameters"]) for record in records]
+    assert "ResourceNotFoundException" in {record.get("errorCode") for record in records}
+    assert "invented-secret" not in json.dumps(records)

@@ -169,6 +169,17 @@ def test_ec2_speaks_its_own_dialect(client: ClientOf) -> None:
     assert refused(lambda: client("ec2", "nobody").describe_vpcs()) == "UnauthorizedOperation"
 
 
+def test_ec2_says_why_in_a_message_that_can_be_decoded(client: ClientOf) -> None:
+    """As AWS does, but for what only describes; the one who asked needs the right to decode it."""
+    text = message_of(lambda: client("ec2", "reader").create_vpc(CidrBlock="10.1.0.0/16"))
+    encoded = text.partition("Encoded authorization failure message: ")[2]
+
+    decoded = client("sts").decode_authorization_message(EncodedMessage=encoded)["DecodedMessage"]
+
+    assert json.loads(decoded)["context"]["action"] == "ec2:CreateVpc"
+    assert "Encoded" not in message_of(lambda: client("ec2", "nobody").describe_vpcs())
+
+
 def test_cbor_is_answered_in_cbor(client: ClientOf) -> None:
     """CloudWatch's clients speak nothing else by now; moto is spoken to in JSON."""
     cloudwatch = client("cloudwatch")
