@@ -1,0 +1,64 @@
+"""AWS's published test vectors of Signature Version 4, out of botocore's source distribution; none is copied here."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from dsops.sandbox.wire import HttpRequest
+from tests.installed import installed
+
+HERE = Path(__file__).parent
+SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+"""The secret key with which AWS signed them, for `AKIDEXAMPLE`; both are in AWS's documentation."""
+MOMENT = 1440938160.0
+"""20150830T123600Z."""
+
+
+class Vector(NamedTuple):
+    """One of them: a request with its signature, and what a signer made of it on the way."""
+
+    name: str
+    signed: HttpRequest
+    canonical: bytes
+    to_sign: str
+
+
+def vectors(environ: Mapping[str, str]) -> list[Vector]:
+    """All of them. Raises ToolMissingError."""
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]
+    folder = installed("signature-vectors", [HERE / "sdist.txt"], [
+        [*pip, "download", "--no-deps", "--no-binary=:all:", "--require-hashes", "--requirement", "sdist.txt",
+         "--dest", "."],
+        ["sh", "-c", f"{sys.executable} -m tarfile -e botocore-*.tar.gz sources && mv sources/botocore-* botocore"],
+    ], environ)  # fmt: skip
+    suite = folder / "botocore" / "tests" / "unit" / "auth" / "aws4_testsuite"
+    return [_read(file, suite) for file in sorted(suite.rglob("*.req"))]
+
+
+def _read(file: Path, suite: Path) -> Vector:
+    def text(ending: str) -> str:
+        return file.with_suffix(ending).read_text(encoding="utf-8").replace("\r\n", "\n")
+
+    name = str(file.parent.relative_to(suite))
+    request = _request(text(".sreq"))
+    # In `get-vanilla-with-session-token` the signed request has another signature than the header of its own.
+    signed = request._replace(headers={**request.headers, "authorization": text(".authz").strip()})
+    return Vector(name, signed, text(".creq").encode(), text(".sts"))
+
+
+def _request(text: str) -> HttpRequest:
+    head, _, body = text.partition("\n\n")
+    # A line that begins with a blank goes on where the one before ended (RFC 7230, 3.2.4).
+    first, *lines = re.sub(r"\n[ \t]+", " ", head).split("\n")
+    method, target = first.removesuffix(" HTTP/1.1").split(" ", 1)
+    path, _, query = target.partition("?")
+    headers: dict[str, str] = {}
+    for line in filter(None, lines):
+        name, _, value = line.partition(":")
+        key = name.lower()
+        headers[key] = f"{headers[key]},{value.strip()}" if key in headers else value.strip()
+    return HttpRequest(method, path, query, headers, body.encode(), "127.0.0.1")

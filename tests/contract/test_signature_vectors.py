@@ -1,0 +1,90 @@
+"""The sandbox's check of signatures beside the test vectors that AWS publishes."""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+
+import pytest
+
+from dsops.errors import SandboxRefusal
+from dsops.sandbox.refusals import answer_of
+from dsops.sandbox.signature import _canonical_request, check_scope, check_signature, read_claim
+from tests.contract.signature_vectors.vectors import MOMENT, SECRET, Vector, vectors
+from tests.installed import ToolMissingError
+
+# The first run fetches botocore's sources.
+pytestmark = pytest.mark.timeout(300)
+MINUTES = 15
+TOKEN_AFTERWARDS = "post-sts-token/post-sts-header-after"
+"""The vector whose session token is added to a request that was signed without it."""
+
+
+@pytest.fixture(scope="module")
+def published() -> list[Vector]:
+    """All vectors, without a token that nobody signed; skipped where they can't be had."""
+    try:
+        return [_as_signed(vector) for vector in vectors(os.environ)]
+    except ToolMissingError as missing:
+        pytest.skip(str(missing))
+
+
+def _as_signed(vector: Vector) -> Vector:
+    headers = dict(vector.signed.headers)
+    if vector.name == TOKEN_AFTERWARDS:
+        del headers["x-amz-security-token"]
+    return vector._replace(signed=vector.signed._replace(headers=headers))
+
+
+def test_there_are_as_many_as_aws_publishes(published: list[Vector]) -> None:
+    """Thirty-four, each with a name of its own."""
+    assert len({vector.name for vector in published}) == len(published) == 34
+
+
+def test_every_canonical_request_is_awss(published: list[Vector]) -> None:
+    """Byte for byte: path, query and headers in their order, the body's hash."""
+    for vector in published:
+        claim = read_claim(vector.signed, MOMENT, MINUTES)
+        canonical = _canonical_request(vector.signed, claim, sha256(vector.signed.body).hexdigest())
+
+        assert vector.canonical == canonical, vector.name
+        assert vector.to_sign.split("\n")[-1] == sha256(canonical).hexdigest(), vector.name
+
+
+def test_every_signature_of_aws_is_accepted(published: list[Vector]) -> None:
+    """Under the scope that it was made for."""
+    for vector in published:
+        claim = read_claim(vector.signed, MOMENT, MINUTES)
+        check_scope(claim, "service")
+        try:
+            check_signature(vector.signed, claim, SECRET)
+        except SandboxRefusal as refused:
+            pytest.fail(f"{vector.name}: {answer_of(refused).message}")
+
+
+def test_no_signature_fits_another_request(published: list[Vector]) -> None:
+    """Nor another secret: with one more header value, path, query or body byte it is refused."""
+    for vector in published:
+        request = vector.signed
+        headers = {**request.headers, "host": "example.amazonaws.con"}
+        for other, secret in (
+            (request._replace(headers=headers), SECRET),
+            (request._replace(path=f"{request.path}x"), SECRET),
+            (request._replace(query=f"{request.query}&x=1"), SECRET),
+            (request._replace(body=request.body + b"x"), SECRET),
+            (request, SECRET.lower()),
+        ):
+            claim = read_claim(other, MOMENT, MINUTES)
+            with pytest.raises(SandboxRefusal) as caught:
+                check_signature(other, claim, secret)
+            assert answer_of(caught.value).code == "SignatureDoesNotMatch", vector.name
+
+
+def test_a_token_that_was_not_signed_is_refused(published: list[Vector]) -> None:
+    """AWS's suite has it for services that take it so; of those that the sandbox serves none does."""
+    vector = next(vector for vector in published if vector.name == TOKEN_AFTERWARDS)
+    late = vector.signed._replace(headers={**vector.signed.headers, "x-amz-security-token": "token"})
+
+    with pytest.raises(SandboxRefusal) as caught:
+        read_claim(late, MOMENT, MINUTES)
+    assert answer_of(caught.value).message.startswith("'x-amz-security-token' must be a 'SignedHeader'")
