@@ -86,6 +86,22 @@ def test_across_accounts_both_must_allow(desk: Desk) -> None:
     assert not desk.allows(desk.caller("stranger", OTHER), "dynamodb", "GetItem", TableName=TABLE, Key=ME)
 
 
+def test_a_tables_policy_is_not_its_streams_nor_its_backups(desk: Desk) -> None:
+    """Whatever it says: a stream has one of its own, a backup none."""
+    backend = dynamodb_backends[ACCOUNT][REGION]
+    statement = {"Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": "dynamodb:*", "Resource": "*"}
+    text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    stream, backup = f"{TABLE}/stream/2026-01-01T00:00:00.000", f"{TABLE}/backup/01489602797149-73d8d5bc"
+    backend.put_resource_policy(TABLE, text, None)
+    theirs = desk.caller("admin", OTHER)
+
+    assert desk.allows(theirs, "dynamodb", "DescribeTable", TableName=TABLE)
+    assert not desk.allows(theirs, "dynamodb", "DeleteBackup", BackupArn=backup)
+    assert not desk.allows(theirs, "dynamodbstreams", "DescribeStream", StreamArn=stream)
+    backend.resource_policies[stream] = backend.resource_policies[TABLE]
+    assert desk.allows(theirs, "dynamodbstreams", "DescribeStream", StreamArn=stream)
+
+
 # --- several -----------------------------------------------------------------------------------------------------
 
 

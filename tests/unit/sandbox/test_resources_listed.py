@@ -177,6 +177,14 @@ def test_a_function_that_could_be_read_in_two_ways_is_about_everything(desk: Des
     assert asked == [("lambda:GetFunction", "*")]
 
 
+def test_a_name_with_a_colon_in_it_fits_no_form(desk: Desk) -> None:
+    """What follows the colon could be another name to whoever reads the ARN next."""
+    for name, expected in (("db:a", f"arn:aws:rds:{HERE}:db:a"), ("db:a:b", "*")):
+        arn = f"arn:aws:rds:{HERE}:{name}"
+        asked = desk.asked(desk.caller("admin"), "rds", "StartDBInstance", DBInstanceIdentifier=arn)
+        assert asked == [("rds:StartDBInstance", expected)]
+
+
 def put_function(**permission: str) -> None:
     """A function `work` with what AddPermission made."""
     packed = io.BytesIO()

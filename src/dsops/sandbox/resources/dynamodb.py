@@ -143,9 +143,13 @@ class DynamoDbResources:
         table = None if found is None else self._estate.table(place, found[1])
         if found is None or table is None:
             return Question(f"dynamodb:{action}", arn, parts.account, context)
-        # Indexes have their table's policy, streams one of their own.
-        carrier = str(parts._replace(resource=found[0])) if "/stream/" not in parts.resource else arn
-        policy: PolicyText | None = self._estate.table_policy(place, carrier)
+        inner = parts.resource.removeprefix(found[0])
+        # Indexes have their table's policy, streams one of their own, backups and exports none.
+        policy: PolicyText | None = None
+        if inner.startswith("/stream/"):
+            policy = self._estate.table_policy(place, arn)
+        elif not inner or inner.startswith("/index/"):
+            policy = self._estate.table_policy(place, str(parts._replace(resource=found[0])))
         own = tag_keys(("aws:ResourceTag",), table.tags)
         return Question(f"dynamodb:{action}", arn, parts.account, context | own, policy)
 

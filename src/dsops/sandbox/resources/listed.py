@@ -25,7 +25,7 @@ from dsops.sandbox.resources.templates import Place, choices, filled, fits, name
 from dsops.service_reference import ActionUse, ResourceKind, ServiceReference, open_reference
 
 _NAMES_NOTHING_YET: Final = (
-    "Create", "Run", "Allocate", "Register", "Start", "Import", "Copy", "Request", "Purchase",
+    "Create", "Run", "Allocate", "Register", "Import", "Copy", "Request", "Purchase",
     "List", "Describe", "Search",
 )  # fmt: skip
 """Operations about things whose ids are still to be made, or about all of a kind: AWS judges them on `KIND/*`."""
