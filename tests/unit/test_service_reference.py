@@ -46,6 +46,18 @@ def test_an_action_without_resources_is_about_all(reference: ServiceReference) -
     assert sts.actions["getcalleridentity"].arns == ()
 
 
+def test_what_an_action_is_used_on(reference: ServiceReference) -> None:
+    """Its kinds of resources, which of them are required, and its condition keys with their types."""
+    use = reference.use_of("dynamodb", "query")
+    assert use is not None
+
+    assert use.name == "Query"
+    assert {(kind.name, kind.is_required) for kind in use.kinds} == {("table", True), ("index", False)}
+    assert use.keys["dynamodb:LeadingKeys"] == "ArrayOfString"
+    assert reference.use_of("dynamodb", "querytables") is None
+    assert reference.use_of("s4", "getobject") is None
+
+
 def test_keys_have_types(reference: ServiceReference) -> None:
     """A key with several values says so."""
     sts = reference.service("sts")
