@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from dsops.sandbox.refusals import refusal
+from dsops.sandbox.refusals import access_denied, refusal
 
 # They read a bucket that may be another account's: the questions asked for it. CreateBucket learns whose a name is.
 _ACROSS = frozenset({"CopyObject", "UploadPartCopy", "CreateBucket"})
@@ -14,6 +15,15 @@ _ACROSS = frozenset({"CopyObject", "UploadPartCopy", "CreateBucket"})
 def teach(operation: str) -> None:
     """Makes moto's S3 ready for this operation: only some may look into another account's buckets."""
     _models().s3_allow_crossdomain_access = _yes if operation in _ACROSS else _no
+
+
+def check_owners(parameters: Mapping[str, object]) -> None:
+    """Refuses a bucket that is not whose the client expects it to be. Raises AccessDenied."""
+    source = str(parameters.get("CopySource", "")).partition("/")[0]
+    for name, bucket in (("ExpectedBucketOwner", parameters.get("Bucket")), ("ExpectedSourceBucketOwner", source)):
+        _, owner = _models().s3_backends.bucket_accounts.get(bucket, ("", ""))
+        if owner and parameters.get(name, owner) != owner:
+            raise access_denied("Access Denied")
 
 
 def check_upload(account: str, partition: str, bucket: str, key: str, upload_id: str) -> None:

@@ -9,7 +9,7 @@ from dsops.arn import parse_arn
 from dsops.sandbox import fence, queues, s3_requests
 from dsops.sandbox.answers import json_answer, query_answer
 from dsops.sandbox.authorize import Question
-from dsops.sandbox.buckets import check_upload
+from dsops.sandbox.buckets import check_owners, check_upload
 from dsops.sandbox.closed import check_open, check_own
 from dsops.sandbox.iam_features import IamFeatures
 from dsops.sandbox.iam_rules import IamRules
@@ -146,6 +146,7 @@ class Operations:
         return answer._replace(body=with_request_id(answer.body, turn.request_id))
 
     def _perform_s3(self, turn: Turn, account: str, _: str) -> HttpAnswer:
+        check_owners(turn.parameters)
         if "UploadId" in turn.parameters:
             names = (turn.text(name) for name in ("Bucket", "Key", "UploadId"))
             check_upload(account, turn.caller.partition, *names)

@@ -20,7 +20,7 @@ from dsops.sandbox.cbor import decode
 from dsops.sandbox.models import SIGNED_AS, TARGETS, VERSIONS, Protocol, operation_names, protocols, signing_name
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.rest_routes import find_operation
-from dsops.sandbox.s3_requests import with_hoisted_headers
+from dsops.sandbox.s3_requests import bucket_in_host, with_hoisted_headers
 from dsops.sandbox.served import SERVED
 from dsops.sandbox.wire import HttpAnswer, HttpRequest
 
@@ -34,11 +34,6 @@ _MAX_FIELDS = 10_000
 _SMALL_BODIES = frozenset({"", "sts", "iam", "secretsmanager", "ssm"})
 """By what they are signed for; "" is no signature."""
 _CBOR_PATH = re.compile(r"/service/([A-Za-z0-9_.]+)/operation/([A-Za-z0-9_]+)")
-_BUCKET_IN_HOST = re.compile(
-    r"([a-z0-9][a-z0-9.-]{1,61}?[a-z0-9])\."
-    r"(?:localhost|s3\.localhost|s3(?:[.-](?:dualstack|fips|[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}))*\.amazonaws\.com(?:\.cn)?)"
-    r"(?::\d+)?"
-)
 _QUEUE = re.compile(r"/\d{12}/[A-Za-z0-9_-]{1,80}(\.fifo)?")
 _S3_CONTROL_PATH = "/v20180820/"
 
@@ -142,12 +137,6 @@ def is_for_a_bucket(request: HttpRequest) -> bool:
     return request.path not in {"/", ""} or bool(bucket_in_host(request))
 
 
-def bucket_in_host(request: HttpRequest) -> str:
-    """The bucket of a request in the virtual-hosted style (`BUCKET.localhost:4566`); "" for one in the path style."""
-    match = _BUCKET_IN_HOST.fullmatch(request.headers.get("host", "").lower())
-    return match[1] if match else ""
-
-
 def _is_for_a_queue(request: HttpRequest) -> bool:
     """Whether a client sends a queue's request to the queue's URL; the queue in its parameters is what counts."""
     return request.headers.get("x-amz-target", "").startswith("AmazonSQS.") and bool(_QUEUE.fullmatch(request.path))
@@ -188,6 +177,9 @@ def _rest_route(request: HttpRequest, services: tuple[str, ...]) -> Route:
             return Route(service, found.operation, protocol, wants_json=False, fields={}, document={},
                          labels=found.labels, request=request)  # fmt: skip
     if services == ("s3",):
+        if request.method == "POST" and request.headers.get("content-type", "").startswith("multipart/form-data"):
+            message = "The dsops sandbox does not serve uploads from forms. Nothing was done."
+            raise refusal("NotImplemented", message, 501)
         raise refusal("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
     raise refusal("UnknownOperationException", "", 404)
 

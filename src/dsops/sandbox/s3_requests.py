@@ -14,6 +14,11 @@ from dsops.sandbox.s3_payload import unsigned_body
 from dsops.sandbox.wire import HttpRequest
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}")
+_BUCKET_IN_HOST = re.compile(
+    r"([a-z0-9][a-z0-9.-]{1,61}?[a-z0-9])\."
+    r"(?:localhost|s3\.localhost|s3(?:[.-](?:dualstack|fips|[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}))*\.amazonaws\.com(?:\.cn)?)"
+    r"(?::\d+)?"
+)
 _SIGNATURES = frozenset(
     {"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "AWSAccessKeyId", "Signature", "x-amz-security-token",
      "X-Amz-Security-Token"}
@@ -28,6 +33,12 @@ def is_anonymous(request: HttpRequest) -> bool:
     """Whether nothing in a request says who sends it."""
     names = {part.partition("=")[0] for part in request.query.split("&")}
     return "authorization" not in request.headers and not names & _SIGNATURES
+
+
+def bucket_in_host(request: HttpRequest) -> str:
+    """The bucket of a request in the virtual-hosted style (`BUCKET.localhost:4566`); "" for one in the path style."""
+    match = _BUCKET_IN_HOST.fullmatch(request.headers.get("host", "").lower())
+    return match[1] if match else ""
 
 
 def with_hoisted_headers(request: HttpRequest) -> HttpRequest:

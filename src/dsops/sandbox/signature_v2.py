@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.refusals import refusal
-from dsops.sandbox.route import bucket_in_host
+from dsops.sandbox.s3_requests import bucket_in_host
 from dsops.sandbox.signature import Claim
 from dsops.sandbox.wire import HttpRequest
 

@@ -355,11 +355,30 @@ def test_a_query_that_names_two_things_does_one(lab: Lab) -> None:
 
 
 def test_a_form_is_not_a_request(lab: Lab) -> None:
-    """Uploads from a web page's form are not served; what is in the form is not done."""
+    """Uploads from a web page's form are not served, and said not to be; what is in the form is not done."""
     body = b'--x\r\nContent-Disposition: form-data; name="key"\r\n\r\nnew\r\n--x--\r\n'
     headers = {"content-type": "multipart/form-data; boundary=x"}
 
     request = sign(lab.user("admin").keys, "s3", "us-east-1", "POST", "/bucket", headers, body)
     answer = lab.sandbox.handle(request).answer
 
-    assert (405, "MethodNotAllowed") == (answer.status, code_of(answer))
+    assert (501, "NotImplemented") == (answer.status, code_of(answer))
+    assert b"NoSuchKey" in stored(lab, "new")
+
+
+def test_a_bucket_of_somebody_elses_is_not_taken_for_ones_own(lab: Lab) -> None:
+    """Who says whose bucket he expects is refused where it is another's, of a copy's source too."""
+    admin, owner = lab.user("admin"), "111111111111"
+
+    for operation, more in (
+        ("GetObject", {}), ("PutObject", {"Body": b"x"}), ("CopyObject", {"CopySource": "bucket/k"}),
+        ("ListObjectsV2", {}), ("DeleteObject", {}),
+    ):  # fmt: skip
+        given = {"Bucket": "bucket", **({} if operation == "ListObjectsV2" else {"Key": "new"}), **more}
+        refused = admin.answer("s3", operation, **given, ExpectedBucketOwner=OTHER)
+        assert (403, "AccessDenied") == (refused.status, code_of(refused)), operation
+    source = {"Bucket": "bucket", "Key": "new", "CopySource": "bucket/k", "ExpectedBucketOwner": owner}
+    assert admin.answer("s3", "CopyObject", **source, ExpectedSourceBucketOwner=OTHER).status == 403
+    assert b"NoSuchKey" in stored(lab, "new")
+    assert admin.answer("s3", "CopyObject", **source, ExpectedSourceBucketOwner=owner).status == 200
+    assert stored(lab, "new") == TEXT

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import sys
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from typing import Any, Protocol
 
 import boto3
@@ -16,7 +19,7 @@ from dsops.sandbox.handlers import load
 from dsops.sandbox.launch import identity_variables, open_server
 from dsops.sandbox.seedfile import read_seed
 from dsops.sandbox.server import Server
-from tests.sandboxes import ACCOUNT, OTHER
+from tests.sandboxes import ACCOUNT, OTHER, Keys, sign
 
 SEED = """
 accounts:
@@ -96,6 +99,35 @@ def test_objects_are_put_and_read(client: ClientOf) -> None:
     assert len(body) == s3.head_object(Bucket="bucket", Key=key)["ContentLength"]
     assert [key] == [held["Key"] for held in s3.list_objects_v2(Bucket="bucket")["Contents"]]
     assert refused(lambda: s3.get_object(Bucket="bucket", Key=key, IfNoneMatch=found["ETag"])) == "304"
+
+
+def test_large_objects_come_in_parts(client: ClientOf) -> None:
+    """boto3 sends what is over 8 MB in parts, several at once."""
+    s3, body = client("s3"), os.urandom(9_000_000)
+    s3.create_bucket(Bucket="bucket")
+
+    s3.upload_fileobj(BytesIO(body), "bucket", "large")
+
+    received = BytesIO()
+    s3.download_fileobj("bucket", "large", received)
+    assert body == received.getvalue()
+    assert s3.head_object(Bucket="bucket", Key="large")["ETag"].endswith('-2"')
+
+
+def test_who_waits_for_leave_to_send_gets_it(client: ClientOf, server: Server) -> None:
+    """`Expect: 100-continue`, as SDKs ask before they send an object."""
+    client("s3").create_bucket(Bucket="bucket")
+    keys = identity_variables(server, "admin")
+    given = Keys(access_key_id=keys["AWS_ACCESS_KEY_ID"], secret_access_key=keys["AWS_SECRET_ACCESS_KEY"])
+    headers = sign(given, "s3", "us-east-1", "PUT", "/bucket/k", {"Host": f"127.0.0.1:{server.port}"}, b"text").headers
+    lines = [f"{name}: {value}" for name, value in {**headers, "content-length": "4"}.items()]
+    head = "\r\n".join(["PUT /bucket/k HTTP/1.1", *lines, "Expect: 100-continue", "Connection: close", "", ""])
+
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(head.encode("latin-1"))
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(b"text")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
 
 
 def test_items_are_put_and_read(client: ClientOf) -> None:
