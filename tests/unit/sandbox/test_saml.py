@@ -10,10 +10,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from dsops.errors import SeedInvalid
 from dsops.sandbox.control import Control
 from dsops.sandbox.saml_attributes import KEYS
-from dsops.sandbox.seedfile import read_seed
 from dsops.sandbox.wire import HttpAnswer, HttpRequest
 from tests.identity_provider import (
     ATTRIBUTES,
@@ -114,6 +112,14 @@ def refused(
     with pytest.raises(RefusedError) as caught:
         assume(lab, assertion, role, provider, **more)
     return caught.value.code, caught.value.message, caught.value.status
+
+
+def ask(control: Control, wish: object, method: str = "POST", **headers: str) -> tuple[int, dict[str, Any]]:
+    """Status and content that the endpoint answers with."""
+    content = b"" if wish is None else json.dumps(wish).encode()
+    sent = {"host": HOST, **headers}
+    answer = control.handle(HttpRequest(method, "/_sandbox/saml", "", sent, content, "127.0.0.1"))
+    return answer.status, json.loads(answer.body)
 
 
 def invalid(message: str) -> tuple[str, str, int]:
@@ -416,6 +422,53 @@ def test_a_response_of_the_future_is_refused(lab: Lab) -> None:
     assert refused(lab, response) == invalid("The assertion is not yet valid")
 
 
+@pytest.mark.parametrize("where", ["IssueInstant", "NotBefore of Conditions", "NotBefore of SubjectConfirmationData"])
+def test_each_beginning_counts(lab: Lab, where: str) -> None:
+    """Of the assertion, its conditions and its confirmation: the last of them."""
+    now = lab.sandbox.clock.now()
+    later = f'NotBefore="{written(now + 60)}"'
+    conditions = CONDITIONS.replace('NotBefore="{now}"', later if "Conditions" in where else "")
+    confirmation = CONFIRMATION
+    if "Confirmation" in where:
+        confirmation = CONFIRMATION.replace("NotOnOrAfter", f"{later} NotOnOrAfter")
+    assertion = CORP.assertion(now, asked(), conditions=conditions, confirmation=confirmation)
+    if where == "IssueInstant":
+        assertion.set("IssueInstant", written(now + 60))
+
+    response = encoded(CORP.response(now, CORP.sign(assertion)))
+
+    assert refused(lab, response) == invalid("The assertion is not yet valid")
+    lab.sandbox.clock.advance(61)
+    assert assume(lab, response)["Subject"] == "alice"
+
+
+def test_an_assertion_says_when_it_was_issued(lab: Lab) -> None:
+    """Without that its age could be any."""
+    now = lab.sandbox.clock.now()
+    assertion = CORP.assertion(now, asked())
+    del assertion.attrib["IssueInstant"]
+
+    response = encoded(CORP.response(now, CORP.sign(assertion)))
+
+    assert refused(lab, response) == invalid("The assertion has no IssueInstant")
+
+
+@pytest.mark.parametrize("what", ["assertion", "response"])
+def test_the_destination_is_aws_where_there_is_one(lab: Lab, what: str) -> None:
+    """Signed or not: a response that was sent elsewhere is not for AWS."""
+    now = lab.sandbox.clock.now()
+    for destination, is_taken in ((SIGN_IN, True), ("", True), ("https://app.example.com/saml", False)):
+        assertion = CORP.assertion(now, asked())
+        inner = CORP.sign(assertion) if what == "assertion" else assertion
+        response = CORP.response(now, inner, destination=destination)
+        document = encoded(response if what == "assertion" else CORP.sign(response))
+
+        if is_taken:
+            assert assume(lab, document)["Subject"] == "alice"
+        else:
+            assert refused(lab, document) == invalid("The Destination of the response is not AWS")
+
+
 def test_a_session_of_the_provider_that_is_over_is_no_session(lab: Lab) -> None:
     """SessionNotOnOrAfter in the past."""
     end = written(lab.sandbox.clock.now() - 1)
@@ -656,141 +709,6 @@ def test_a_saml_session_is_no_web_identity(lab: Lab) -> None:
     session.call("secretsmanager", "GetSecretValue", SecretId="db")
 
     assert list(lab.sandbox.events.records())[-1]["userIdentity"]["sessionContext"]["webIdFederationData"] == {}
-
-
-# --- responses for the asking ----------------------------------------------------------------------------------
-
-
-def ask(control: Control, wish: object, method: str = "POST", **headers: str) -> tuple[int, dict[str, Any]]:
-    """Status and content that the endpoint answers with."""
-    content = b"" if wish is None else json.dumps(wish).encode()
-    sent = {"host": HOST, **headers}
-    answer = control.handle(HttpRequest(method, "/_sandbox/saml", "", sent, content, "127.0.0.1"))
-    return answer.status, json.loads(answer.body)
-
-
-def test_a_response_is_minted_for_the_asking(lab: Lab) -> None:
-    """By the sandbox's own identity provider, with what was asked for; STS takes it."""
-    role = TAGGED
-    trust = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Federated": SANDBOXED},
-             "Action": ["sts:AssumeRoleWithSAML", "sts:TagSession", "sts:SetSourceIdentity"],
-             "Condition": {"StringEquals": {"saml:edupersonorgdn": "dc=example"}}}}  # fmt: skip
-    lab.user("admin").call(
-        "iam", "UpdateAssumeRolePolicy", RoleName="Tagged", PolicyDocument=json.dumps(trust)
-    )
-    wish = {
-        "role": role, "provider": "Sandboxed", "session_name": "bob", "subject": "b-17", "tags": {"team": "red"},
-        "transitive": ["team"], "source_identity": "bob@example.com", "duration_seconds": 900,
-        "attributes": {"urn:oid:1.3.6.1.4.1.5923.1.1.1.3": "dc=example"},
-    }  # fmt: skip
-
-    status, said = ask(Control(lab.sandbox), wish)
-    answer = assume(lab, said["assertion"], role, said["provider"])
-
-    assert (status, said["provider"]) == (200, SANDBOXED)
-    assert answer["AssumedRoleUser"]["Arn"].endswith(":assumed-role/Tagged/bob")
-    assert (answer["Subject"], answer["SourceIdentity"], lifetime(lab, answer)) == ("b-17", "bob@example.com", 900)
-
-
-def test_a_response_that_aws_would_refuse_is_minted_too(lab: Lab) -> None:
-    """So that a refusal can be tried out."""
-    control = Control(lab.sandbox)
-    for more, code in (
-        ({"session_name": "John Doe"}, "InvalidIdentityToken"), ({"expires_seconds": -1}, "ExpiredTokenException"),
-        ({"audience": "x"}, "InvalidIdentityToken"), ({"provider": PROVIDER}, "InvalidIdentityToken"),
-        ({"recipient": "https://app.example.com/"}, "InvalidIdentityToken"),
-    ):  # fmt: skip
-        status, said = ask(control, {"role": DEPLOY, "provider": SANDBOXED, **more})
-
-        assert status == 200
-        assert refused(lab, said["assertion"], DEPLOY, said["provider"])[0] == code
-
-
-@pytest.mark.parametrize(
-    ("wish", "status", "said"),
-    [
-        ([], 400, "send {"), ({}, 400, "send {"), ({"role": DEPLOY, "tag": {}}, 400, "there is no `tag`"),
-        ({"role": DEPLOY, "tags": [1]}, 400, "send {"), ({"role": DEPLOY, "duration_seconds": "x"}, 400, "send {"),
-        ({"role": DEPLOY, "expires_seconds": 10**12}, 400, "can't live that long"),
-        ({"role": DEPLOY, "provider": "Corp", "subject": "a\0b"}, 400, "control character"),
-        ({"role": PROVIDER}, 404, "is not the ARN of a role"),
-        ({"role": DEPLOY}, 404, f"it has {PROVIDER}, {SANDBOXED}"),
-        ({"role": "arn:aws:iam::333333333333:role/x"}, 404, "there is none in that account"),
-    ],
-)  # fmt: skip
-def test_what_can_not_be_minted_is_refused(lab: Lab, wish: object, status: int, said: str) -> None:
-    """A wish that is none, a role that is none, a provider left open among several."""
-    answered, answer = ask(Control(lab.sandbox), wish)
-
-    assert answered == status
-    assert said in answer["error"]
-
-
-def test_the_only_provider_of_the_account_is_meant(lab: Lab) -> None:
-    """Where none is named."""
-    status, said = ask(Control(lab.sandbox), {"role": f"arn:aws:iam::{OTHER}:role/x"})
-
-    assert (status, said["provider"]) == (200, f"arn:aws:iam::{OTHER}:saml-provider/Corp")
-
-
-def test_its_metadata_makes_an_account_believe_the_sandbox(lab: Lab) -> None:
-    """`GET /_sandbox/saml` gives what CreateSAMLProvider takes."""
-    control = Control(lab.sandbox)
-    _, said = ask(control, None, "GET")
-    admin = lab.user("admin", OTHER)
-    new = admin.call("iam", "CreateSAMLProvider", Name="New", SAMLMetadataDocument=said["metadata"])["SAMLProviderArn"]
-    trust = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Federated": new},
-             "Action": "sts:AssumeRoleWithSAML"}}  # fmt: skip
-    admin.call("iam", "CreateRole", RoleName="Deploy", AssumeRolePolicyDocument=json.dumps(trust))
-    role = f"arn:aws:iam::{OTHER}:role/Deploy"
-
-    _, response = ask(control, {"role": role, "provider": "New"})
-
-    assert assume(lab, response["assertion"], role, new)["Subject"] == "user"
-
-
-def test_a_web_page_gets_no_response(lab: Lab) -> None:
-    """The endpoint has the protection of the others."""
-    control = Control(lab.sandbox)
-
-    assert ask(control, {"role": DEPLOY}, origin="https://evil.example")[0] == 403
-    assert ask(control, None, "GET", origin="https://evil.example")[0] == 403
-
-
-def test_the_certificate_of_the_sandbox_is_good_at_any_time(lab: Lab) -> None:
-    """Wherever its clock is moved to."""
-    control = Control(lab.sandbox)
-    for moment in (1.0e9, 2.0e10):
-        lab.sandbox.move_clock(moment, is_frozen=True)
-        _, said = ask(control, {"role": DEPLOY, "provider": "Sandboxed"})
-
-        assert assume(lab, said["assertion"], DEPLOY, SANDBOXED)["Subject"] == "user"
-
-
-# --- the seed --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("providers", "message"),
-    [
-        ("{}", "this must be a list"),
-        ("[{issued_by_sandbox: true}]", "`name` is missing: the provider's ARN ends in it"),
-        ("[{name: a/b, issued_by_sandbox: true}]", "`name` must be letters, digits and ._-"),
-        ("[{name: a}]", "a SAML provider has either `metadata` or `issued_by_sandbox: true`"),
-        ("[{name: a, metadata: '<a/>', issued_by_sandbox: true}]",
-         "a SAML provider has either `metadata` or `issued_by_sandbox: true`"),
-        ("[{name: a, metadata: 'a'}]", "this is no metadata of a SAML provider: it is not XML"),
-        ("[{name: a, metadata: '<a/>'}]",
-         "this is no metadata of a SAML provider: its root is not an EntityDescriptor of SAML 2.0"),
-        ("[{name: a, issued_by_sandbox: true}, {name: a, issued_by_sandbox: true}]", "`a` is in this account already"),
-    ],
-)  # fmt: skip
-def test_a_provider_that_can_not_be_is_a_problem_of_the_seed(providers: str, message: str) -> None:
-    """Each with its own words."""
-    with pytest.raises(SeedInvalid) as caught:
-        read_seed(f'accounts: {{"{ACCOUNT}": {{saml_providers: {providers}}}}}', "seed.yaml")
-
-    assert [problem.message for problem in caught.value.problems] == [message]
 
 
 def test_a_person_with_keys_may_send_an_assertion_too(lab: Lab) -> None:

@@ -266,6 +266,14 @@ def test_a_signed_response_does_not_vouch_for_what_was_added() -> None:
     assert judged(response) == SIGNED
 
 
+def test_a_signed_response_has_its_assertion_where_it_belongs() -> None:
+    """In Extensions it would be somebody else's business, whoever has signed."""
+    response = CORP.response(NOW)
+    etree.SubElement(response, f"{{{NAMESPACES['samlp']}}}Extensions").append(good_assertion())
+
+    assert judged(CORP.sign(response)) == SIGNED
+
+
 def test_both_signatures_have_to_be_good() -> None:
     """A good one of the assertion does not make up for a bad one of the response, nor the other way round."""
     response = good("both")
