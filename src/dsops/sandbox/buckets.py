@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -12,9 +13,16 @@ from dsops.sandbox.refusals import access_denied, refusal
 _ACROSS = frozenset({"CopyObject", "UploadPartCopy", "CreateBucket"})
 
 
-def teach(operation: str) -> None:
-    """Makes moto's S3 ready for this operation: only some may look into another account's buckets."""
-    _models().s3_allow_crossdomain_access = _yes if operation in _ACROSS else _no
+@contextmanager
+def reach(operation: str) -> Iterator[None]:
+    """As long as this lasts moto looks into another account's buckets, where the operation is one that may."""
+    models = _models()
+    models.s3_allow_crossdomain_access = _yes if operation in _ACROSS else _no
+    try:
+        yield
+    finally:
+        # Firehose, Lambda and others look for buckets too, by their names alone.
+        models.s3_allow_crossdomain_access = _no
 
 
 def check_owners(parameters: Mapping[str, object]) -> None:
@@ -63,4 +71,5 @@ def _models() -> Any:  # a module has no type that could be named
             return PermissionResult.PERMITTED
 
     models.FakeBucket = SandboxBucket  # type: ignore[misc]
+    models.s3_allow_crossdomain_access = _no  # type: ignore[attr-defined]
     return models

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from dsops.errors import SandboxRefusal, SandboxUnavailable
-from dsops.sandbox.buckets import teach
+from dsops.sandbox.buckets import reach
 from dsops.sandbox.closed import check_open, not_served
 from dsops.sandbox.handlers import OPERATION, find_gate, lacking, load, quiet_surroundings
 from dsops.sandbox.models import Protocol, operation_model, protocols, service_model, signing_name
 from dsops.sandbox.moto_answers import read_answer
-from dsops.sandbox.refusals import refusal
+from dsops.sandbox.refusals import access_denied, refusal
 from dsops.sandbox.wire import HttpAnswer
 
 if TYPE_CHECKING:
@@ -92,8 +93,6 @@ def perform(call: Call, protocol: Protocol) -> HttpAnswer:
     gate = find_gate(call.service, call.operation, path, call.region, call.account)
     if gate is None:
         raise _unknown_to_moto(call)
-    if call.service == "s3":
-        teach(call.operation)
     url = f"https://{gate.host}{path}" + (f"?{query}" if query else "")
     scope = f"{call.key_id}/20260101/{call.region}/{signing_name(call.service)}/aws4_request"
     headers = {
@@ -108,7 +107,8 @@ def perform(call: Call, protocol: Protocol) -> HttpAnswer:
     request.environ["RAW_URI"] = url.removeprefix(f"https://{gate.host}")
     request.environ[OPERATION] = call.operation
     try:
-        status, given, content = gate.handler(request, url, headers)
+        with reach(call.operation) if call.service == "s3" else nullcontext():
+            status, given, content = gate.handler(request, url, headers)
     except NotImplementedError as error:
         raise _unknown_to_moto(call) from error
     except ModuleNotFoundError as error:
@@ -182,5 +182,8 @@ def _failed(call: Call, error: Exception) -> SandboxRefusal:
     if isinstance(error, KeyError) and error.args == (call.region,):
         name = service_model(call.service).metadata.get("serviceAbbreviation", call.service)
         return refusal("InvalidRegion", f"The dsops sandbox has no {name} in {call.region}.")
+    if type(error).__name__ == "AccessDeniedByLock":
+        # What moto says of another account's bucket.
+        return access_denied("Access Denied")
     message = f"The dsops sandbox keeps its state in moto, which failed at {call.service}:{call.operation}: "
     return refusal("InternalFailure", f"{message}{type(error).__name__}.", 500)

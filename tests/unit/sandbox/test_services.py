@@ -35,6 +35,10 @@ accounts:
 """
 
 
+TRUST = json.dumps({"Version": "2012-10-17", "Statement": {
+    "Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}})  # fmt: skip
+
+
 class ClientOf(Protocol):
     """Makes boto3's clients."""
 
@@ -321,6 +325,25 @@ def test_nothing_is_delivered_into_another_account(client: ClientOf) -> None:
     assert "another account's" in text
     sns.publish(TopicArn=topic, Message="m")
     assert "Messages" not in client("sqs", account=OTHER).receive_message(QueueUrl=url)
+
+
+def test_other_services_find_no_buckets_of_other_accounts(client: ClientOf) -> None:
+    """moto looks for a function's code by the bucket's name alone, in whichever account; also after a copy across."""
+    client("s3").create_bucket(Bucket="theirs")
+    client("s3").put_object(Bucket="theirs", Key="code", Body=b"secret")
+    client("s3").put_bucket_policy(Bucket="theirs", Policy=reading("theirs"))
+    stranger = client("s3", account=OTHER)
+    stranger.create_bucket(Bucket="own")
+    stranger.copy_object(Bucket="own", Key="copy", CopySource="theirs/code")
+    role = client("iam", account=OTHER).create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+
+    def create(bucket: str, key: str) -> object:
+        return client("lambda", account=OTHER).create_function(
+            FunctionName=bucket, Role=role, Runtime="python3.12", Handler="h.h", Code={"S3Bucket": bucket, "S3Key": key}
+        )
+
+    assert refused(lambda: create("theirs", "code")) in {"AccessDenied", "AccessDeniedException"}
+    create("own", "copy")
 
 
 # --- what stays closed ---------------------------------------------------------------------------------------------
