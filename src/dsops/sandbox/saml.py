@@ -47,8 +47,9 @@ def verify(assertion: str, role_arn: str, provider: SamlProvider | None, now: fl
         raise invalid("Specified provider doesn't exist")
     response = _response(assertion)
     metadata = _metadata(provider)
-    _check_outside(response, metadata)
-    statement = read_assertion(signed_assertion(response, metadata.certificates, now), now)
+    partition = provider.arn.split(":")[1]
+    _check_outside(response, metadata, partition)
+    statement = read_assertion(signed_assertion(response, metadata.certificates, now), partition, now)
     if statement.issuer != metadata.entity_id:
         raise invalid("Issuer not present in specified provider")
     attributes = statement.attributes
@@ -100,14 +101,14 @@ def _metadata(provider: SamlProvider) -> Metadata:
         raise invalid(f"The metadata of {provider.arn} can't be read: {error}") from error
 
 
-def _check_outside(response: Element, metadata: Metadata) -> None:
+def _check_outside(response: Element, metadata: Metadata, partition: str) -> None:
     """What the response itself says, signed or not: it can only make matters worse."""
     status = only(response, PROTOCOL, "Status")
     code = None if status is None else only(status, PROTOCOL, "StatusCode")
     if code is None or code.get("Value") != SUCCESS:
         raise refusal("IDPRejectedClaim", "The identity provider reported that the sign-in failed", 403)
     destination = response.get("Destination", "")
-    if destination and not is_sign_in(destination):
+    if destination and not is_sign_in(destination, partition):
         raise invalid("The Destination of the response is not AWS")
     if elements_of(response, ASSERTION, "EncryptedAssertion"):
         raise invalid(_ENCRYPTED)

@@ -15,7 +15,6 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.refusals import access_denied, refusal
 from dsops.sandbox.saml_xml import ASSERTION, Element, elements_of, only, tag, text_of
 
-SIGN_IN: Final = "https://signin.aws.amazon.com/saml"
 AUDIENCE: Final = "urn:amazon:webservices"
 
 _REDEEMED_WITHIN: Final = 300
@@ -25,13 +24,13 @@ _UNSPECIFIED: Final = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
 _KNOWN_CONDITIONS: Final = frozenset(
     tag(ASSERTION, name) for name in ("AudienceRestriction", "OneTimeUse", "ProxyRestriction")
 )
-# `REGION.signin.aws.amazon.com` since 2022; in China and GovCloud sign-in has names of its own.
-_RECIPIENT: Final = re.compile(
-    r"https://(?:[a-z]{2}(?:-[a-z]+){1,2}-\d\.)?signin\.(?:aws\.amazon\.com|amazonaws\.cn|amazonaws-us-gov\.com)/saml"
-)
-_AUDIENCES: Final = frozenset(
-    {AUDIENCE, "urn:amazon:webservices:cn-north-1", "urn:amazon:webservices:govcloud"}
-)
+_HOSTS: Final[Mapping[str, str]] = {
+    "aws-cn": "signin.amazonaws.cn", "aws-us-gov": "signin.amazonaws-us-gov.com"
+}  # fmt: skip
+_DEFAULT_HOST: Final = "signin.aws.amazon.com"
+# Since 2022 each region has a sign-in of its own.
+_REGION: Final = re.compile(r"https://(?:[a-z]{2}(?:-[a-z]+){1,2}-\d\.)?")
+_AUDIENCES: Final[Mapping[str, str]] = {"aws-cn": f"{AUDIENCE}:cn-north-1", "aws-us-gov": f"{AUDIENCE}:govcloud"}
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,12})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -49,11 +48,11 @@ class Statement(NamedTuple):
     attributes: Mapping[str, tuple[str, ...]]
 
 
-def read_assertion(assertion: Element, now: float) -> Statement:
-    """What it says to AWS at this moment. Raises SandboxRefusal."""
+def read_assertion(assertion: Element, partition: str, now: float) -> Statement:
+    """What it says to AWS in that partition at this moment. Raises SandboxRefusal."""
     _check_age(assertion, now)
-    recipient = _recipient(assertion, now)
-    _check_conditions(assertion, now)
+    recipient = _recipient(assertion, partition, now)
+    _check_conditions(assertion, partition, now)
     subject, subject_type = _subject(assertion)
     ends_at = _session_end(assertion, now)
     issuer = only(assertion, ASSERTION, "Issuer")
@@ -63,9 +62,15 @@ def read_assertion(assertion: Element, now: float) -> Statement:
     )
 
 
-def is_sign_in(address: str) -> bool:
-    """Whether AWS takes sign-ins there."""
-    return _RECIPIENT.fullmatch(address) is not None
+def sign_in(partition: str) -> str:
+    """Where a partition takes sign-ins: each has a place of its own."""
+    return f"https://{_HOSTS.get(partition, _DEFAULT_HOST)}/saml"
+
+
+def is_sign_in(address: str, partition: str) -> bool:
+    """Whether that is where the partition takes sign-ins, in one of its regions or not."""
+    place = sign_in(partition).removeprefix("https://")
+    return address.endswith(place) and _REGION.fullmatch(address.removesuffix(place)) is not None
 
 
 def invalid(message: str) -> SandboxRefusal:
@@ -83,7 +88,7 @@ def _check_age(assertion: Element, now: float) -> None:
         raise refusal("ExpiredTokenException", "Token must be redeemed within 5 minutes of issuance")
 
 
-def _recipient(assertion: Element, now: float) -> str:
+def _recipient(assertion: Element, partition: str, now: float) -> str:
     """Where the assertion was sent. There is exactly one confirmation, by whoever bears it."""
     subject = only(assertion, ASSERTION, "Subject")
     confirmation = None if subject is None else only(subject, ASSERTION, "SubjectConfirmation")
@@ -93,13 +98,13 @@ def _recipient(assertion: Element, now: float) -> str:
     if confirmation is None or confirmation.get("Method") != _BEARER or not recipient or ends_at is None:
         # So it was seen, "Confirmaton" included.
         raise invalid("Responses must contain SubjectConfirmatonData with a Recipient and NotOnOrAfter")
-    if not is_sign_in(recipient):
+    if not is_sign_in(recipient, partition):
         raise invalid("The Recipient of the response is not AWS")
     _check_window(data, now)
     return str(recipient)
 
 
-def _check_conditions(assertion: Element, now: float) -> None:
+def _check_conditions(assertion: Element, partition: str, now: float) -> None:
     """Every restriction has to name AWS; a condition that is unknown can't be kept, so the assertion is no good."""
     conditions = only(assertion, ASSERTION, "Conditions")
     if conditions is None:
@@ -108,13 +113,14 @@ def _check_conditions(assertion: Element, now: float) -> None:
     if any(isinstance(one.tag, str) and one.tag not in _KNOWN_CONDITIONS for one in conditions):
         raise invalid("The response has a condition that is not known")
     restrictions = elements_of(conditions, ASSERTION, "AudienceRestriction")
-    if not restrictions or not all(_names_aws(restriction) for restriction in restrictions):
+    if not restrictions or not all(_names_aws(restriction, partition) for restriction in restrictions):
         raise invalid("Response does not contain the required audience")
 
 
-def _names_aws(restriction: Element) -> bool:
+def _names_aws(restriction: Element, partition: str) -> bool:
     named = [text_of(audience) or "" for audience in elements_of(restriction, ASSERTION, "Audience")]
-    return any(name in _AUDIENCES or is_sign_in(name) for name in named)
+    own = (AUDIENCE, _AUDIENCES.get(partition, AUDIENCE))
+    return any(name in own or is_sign_in(name, partition) for name in named)
 
 
 def _check_window(element: Element, now: float) -> None:

@@ -15,7 +15,7 @@ from uuid import uuid4
 from xml.sax.saxutils import escape, quoteattr
 
 from dsops.sandbox.saml import SUCCESS
-from dsops.sandbox.saml_assertion import AUDIENCE, SIGN_IN
+from dsops.sandbox.saml_assertion import AUDIENCE, sign_in
 from dsops.sandbox.saml_xml import ASSERTION, METADATA, PROTOCOL, SIGNATURE, parse
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class SamlWish(NamedTuple):
     """From now until SessionNotOnOrAfter; None for none."""
     subject_format: str = _PERSISTENT
     audience: str = AUDIENCE
-    recipient: str = SIGN_IN
+    recipient: str = sign_in("aws")
 
 
 class SamlIssuer:

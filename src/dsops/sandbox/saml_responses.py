@@ -8,6 +8,7 @@ from typing import Any
 
 from dsops.arn import Arn, parse_arn
 from dsops.sandbox import saml
+from dsops.sandbox.saml_assertion import sign_in
 from dsops.sandbox.saml_issuer import SamlWish
 from dsops.sandbox.service import Sandbox
 from dsops.sandbox.wire import HttpRequest
@@ -98,11 +99,12 @@ def _wish(asked: Mapping[str, Any]) -> SamlWish:
     for key, values in dict(asked.get("attributes") or {}).items():
         attributes[str(key)] = [str(value) for value in (values if isinstance(values, list) else [values])]
     wish = SamlWish(str(asked.get("subject") or name), attributes)
-    session = asked.get("session_seconds")
+    session, role = asked.get("session_seconds"), parse_arn(str(asked["role"]))
+    place = sign_in("aws" if role is None else role.partition)
     return wish._replace(
         seconds=int(asked.get("expires_seconds", wish.seconds)),
         session_seconds=None if session is None else int(session),
         subject_format=str(asked.get("subject_format") or wish.subject_format),
         audience=str(asked.get("audience") or wish.audience),
-        recipient=str(asked.get("recipient") or wish.recipient),
+        recipient=str(asked.get("recipient") or place),
     )

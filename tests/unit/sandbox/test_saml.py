@@ -322,7 +322,7 @@ def test_a_session_duration_is_between_15_minutes_and_12_hours(lab: Lab, duratio
 @pytest.mark.parametrize(
     ("recipient", "is_taken"),
     [(SIGN_IN, True), ("https://eu-west-1.signin.aws.amazon.com/saml", True),
-     ("https://us-gov-west-1.signin.amazonaws-us-gov.com/saml", True), ("https://signin.amazonaws.cn/saml", True),
+     ("https://us-gov-west-1.signin.amazonaws-us-gov.com/saml", False), ("https://signin.amazonaws.cn/saml", False),
      ("https://signin.aws.amazon.com/saml/", False), ("http://signin.aws.amazon.com/saml", False),
      ("https://signin.aws.amazon.com.evil.example/saml", False), ("https://evil.signin.aws.amazon.com/saml", False),
      ("https://signin.aws.amazon.com/saml\n", False), ("https://app.example.com/saml", False)],
@@ -339,6 +339,42 @@ def test_the_recipient_is_aws(make_lab: LabFactory, recipient: str, *, is_taken:
         assert assume(lab, response)["Audience"] == recipient
     else:
         assert refused(lab, response) == invalid("The Recipient of the response is not AWS")
+
+
+@pytest.mark.parametrize(
+    ("partition", "place", "audience"),
+    [("aws-cn", "signin.amazonaws.cn", "urn:amazon:webservices:cn-north-1"),
+     ("aws-us-gov", "signin.amazonaws-us-gov.com", "urn:amazon:webservices:govcloud")],
+)  # fmt: skip
+def test_each_partition_has_a_sign_in_of_its_own(
+    make_lab: LabFactory, partition: str, place: str, audience: str
+) -> None:
+    """China's and GovCloud's; an assertion for one partition opens nothing in another."""
+    role, provider = (arn.replace("arn:aws:", f"arn:{partition}:") for arn in (DEPLOY, PROVIDER))
+    seed = SEED.replace("arn:aws:", f"arn:{partition}:").replace(SIGN_IN, f"https://{place}/saml")
+    seed = seed.replace("    secrets: {db: invented}\n", "")
+    lab = make_lab(seed.replace("    saml_providers:", f"    partition: {partition}\n    saml_providers:", 2))
+    confirmation = CONFIRMATION.replace(SIGN_IN, f"https://{place}/saml")
+    conditions = CONDITIONS.replace("urn:amazon:webservices", audience)
+    now = lab.sandbox.clock.now()
+
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"confirmation": confirmation, "conditions": conditions}, ""),
+        ({"confirmation": confirmation}, ""),
+        ({"conditions": conditions}, "The Recipient of the response is not AWS"),
+        ({"confirmation": confirmation, "conditions": CONDITIONS.replace("urn:amazon:webservices", SIGN_IN)},
+         "Response does not contain the required audience"),
+    )  # fmt: skip
+    for more, told in cases:
+        assertion = CORP.sign(CORP.assertion(now, asked(role, provider), **more))
+        response = encoded(CORP.response(now, assertion, destination=f"https://{place}/saml"))
+
+        if told:
+            assert refused(lab, response, role, provider) == invalid(told)
+        else:
+            assert assume(lab, response, role, provider)["Audience"] == f"https://{place}/saml"
+    _, said = ask(Control(lab.sandbox), {"role": role, "provider": "Sandboxed"})
+    assert assume(lab, said["assertion"], role, said["provider"])["Subject"] == "user"
 
 
 @pytest.mark.parametrize(
