@@ -22,6 +22,7 @@ ALLOWED = {
     "cli/exec_mask.py": "values to look for in the output, and GitHub's lines about them",
     "cli/get.py": "prints what it was asked for",
     "environment.py": "the child's environment",
+    "library.py": "keys of a session, for boto3",
     "plan/fingerprint.py": "digests",
     "plan/mfa.py": "tells codes apart",
     "render/__init__.py": "files that were asked for",

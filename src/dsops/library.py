@@ -1,0 +1,175 @@
+"""The pipeline for Python programs: `dsops.open()` gives secrets and boto3 sessions as a dsops.yaml describes them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from dsops import tasks
+from dsops.aws.client import make_client
+from dsops.aws.transport import open_driver
+from dsops.cache import CredentialCache
+from dsops.config import load
+from dsops.credentials import Credentials
+from dsops.errors import EnvironmentUnknown, ExtraMissing
+from dsops.plan import Plan, make_plan, plan_store
+from dsops.resolve import ambient_of, issue_credentials, resolve
+from dsops.runtime import Event, Runtime, utc_now
+from dsops.secret import Secret
+from dsops.stores import StoreTypes
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import boto3
+
+
+def open_library(
+    config: str | os.PathLike[str] | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    report: Callable[[Event], None] | None = None,
+    now: Callable[[], datetime] = utc_now,
+) -> Library:
+    """What `dsops.open` is: a configuration, read now and checked, from which secrets and sessions are had.
+
+    `config` names the file; without, DSOPS_CONFIG or the nearest `dsops.yaml` upward of `folder` (the working folder)
+    counts, and what needs `dsops allow` on the command line needs it here. `environ` stands in for the process's own
+    environment, as it is now. `report` gets what `--verbose` tells, never a value. Nobody is ever asked for an MFA
+    code: a store that needs one has `mfa_process` or `token_code`. Raises a ConfigError for what is wrong.
+    """
+    variables = dict(os.environ if environ is None else environ)
+    runtime = Runtime(
+        environ=variables,
+        now=now,
+        ask=_nobody,
+        report=report or _ignore,
+        random=_random,
+        folder=os.path.abspath(folder or os.curdir),
+        timestamp=now().strftime("%Y%m%dT%H%M%SZ"),
+    )
+    return Library(os.fspath(config) if config is not None else variables.get("DSOPS_CONFIG", ""), runtime)
+
+
+class Library:
+    """One configuration. Any number of threads may use it: a session is issued once for all of them.
+
+    Sessions are kept in memory and renewed when they are asked for with little time left; secrets are read anew by
+    every call. Its errors are those of `dsops.errors`, with `message`, `why`, `hint` and a stable `code`.
+    """
+
+    def __init__(self, named: str, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._config = load(folder=runtime.folder, environ=runtime.environ, named=named, types=StoreTypes())
+        self._client = make_client(runtime)
+        self._cache = CredentialCache(runtime.now)
+        self._key = os.urandom(32)
+        self._plans: dict[tuple[str, str], Plan] = {}
+        self._lock = Lock()
+
+    def secrets(self, environment: str = "") -> Mapping[str, Secret]:
+        """The variables of an environment ("" for the default or only one) and their values.
+
+        A Secret shows itself as `***`; `reveal()` gives the text, `reveal_bytes()` what is not UTF-8.
+        """
+        work = resolve(self._plan_of("environment", self._name(environment)), self._runtime, self._client, self._cache)
+        return tasks.run(work, open_driver(self._runtime.environ))
+
+    def credentials(self, store: str) -> Credentials:
+        """The session that a store issues, or that it reads with; the one that is held while enough of it is left."""
+        plan = self._plan_of("store", store)
+        work = issue_credentials(plan, store, self._runtime, self._client, self._cache)
+        return tasks.run(work, open_driver(self._runtime.environ))
+
+    def boto3_session(self, store: str, **options: Any) -> boto3.Session:  # as boto3.Session takes them
+        """A boto3 session that works as that store's session and goes on past its end.
+
+        Its region is the store's unless `region_name` says otherwise. For everything but credentials boto3 reads this
+        process's own environment and files, as always. Raises ExtraMissing without boto3.
+        """
+        try:
+            import boto3
+        except ImportError as error:
+            raise ExtraMissing("boto3 is not installed", hint="pip install boto3") from error
+        from botocore.credentials import CredentialProvider, RefreshableCredentials
+        from botocore.credentials import Credentials as FixedCredentials
+        from botocore.session import Session as BotocoreSession
+
+        def metadata() -> dict[str, str]:
+            held = self.credentials(store)
+            return {
+                "access_key": held.access_key_id,
+                "secret_key": held.secret_access_key.reveal(),
+                "token": held.session_token.reveal() if held.session_token else "",
+                "expiry_time": held.expiration.isoformat() if held.expiration else "",
+            }
+
+        class Provider(CredentialProvider):  # type: ignore[misc]  # botocore ships no types
+            METHOD = CANONICAL_NAME = "dsops"
+
+            def load(self) -> object:
+                found = metadata()
+                if not found["expiry_time"]:
+                    keys = found["access_key"], found["secret_key"], found["token"] or None
+                    return FixedCredentials(*keys, method=self.METHOD)
+                return RefreshableCredentials.create_from_metadata(found, metadata, self.METHOD)
+
+        inner = BotocoreSession()
+        # Before all others: keys in the environment would be somebody else.
+        inner.get_component("credential_provider").insert_before("env", Provider())
+        region = self._plan_of("store", store).steps[store].region
+        return boto3.Session(botocore_session=inner, **{"region_name": region, **options})
+
+    def _name(self, environment: str) -> str:
+        name = environment or self._config.default_environment
+        if name:
+            return name
+        names = list(self._config.environments)
+        if len(names) == 1:
+            return names[0]
+        raise EnvironmentUnknown(
+            "no environment is named",
+            why=f"there are {', '.join(names)}" if names else "there is none",
+            hint="name one, or set `default_env` in the file",
+        )
+
+    def _plan_of(self, kind: str, name: str) -> Plan:
+        """The plan of an environment or a store, made once."""
+        with self._lock:
+            if (kind, name) not in self._plans:
+                make = make_plan if kind == "environment" else plan_store
+                self._plans[kind, name] = make(
+                    self._config,
+                    name,
+                    environ=self._runtime.environ,
+                    user=_user_name(),
+                    timestamp=self._runtime.timestamp,
+                    ambient=ambient_of(self._runtime.environ, self._key, self._runtime.folder),
+                    store_types=StoreTypes(),
+                )
+            return self._plans[kind, name]
+
+
+def _user_name() -> str:
+    """`${USER}` where the environment has none."""
+    try:
+        from pwd import getpwuid
+
+        return getpwuid(os.getuid()).pw_name
+    except (ImportError, KeyError):
+        return ""
+
+
+def _nobody(_question: str) -> Secret | None:
+    return None
+
+
+def _ignore(_event: Event) -> None:
+    """Nobody watches."""
+
+
+def _random() -> float:
+    return int.from_bytes(os.urandom(6), "big") / 2**48
