@@ -50,7 +50,7 @@ class Pipeline:
             environment,
             store=store,
             environ=self.environ,
-            ambient=ambient_of(self.environ, b"k" * 32),
+            ambient=ambient_of(self.environ, b"k" * 32, self.folder),
             store_types=self.store_types,
         )
 

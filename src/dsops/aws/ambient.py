@@ -10,15 +10,14 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from dsops.aws.ambient_files import config_file, credentials_file
 from dsops.credentials import Credentials
 from dsops.errors import (
     AmbientFailed,
-    ConfigUnreadable,
     CredentialsError,
     CredentialsExpired,
     MfaRequired,
     NoCredentials,
-    Where,
     nearest,
 )
 from dsops.secret import Secret
@@ -113,60 +112,6 @@ def load_ambient(
     if isinstance(error, str):
         raise _failure(environ, profile, error, answer)
     return _found(environ, profile, answer)
-
-
-def profile_region(environ: Mapping[str, str], profile: str) -> str:
-    """The region that a profile names in the config or credentials file; "" when it names none.
-
-    Raises ConfigUnreadable when a file can't be read as what it should be.
-    """
-    from configparser import Error, RawConfigParser
-
-    region = ""
-    # The credentials file comes last: in botocore what it says of a profile overrides the config file.
-    for path, prefix in ((_config_file(environ), "profile "), (_credentials_file(environ), "")):
-        parser = RawConfigParser(default_section="", strict=False)
-        try:
-            parser.read(path, encoding="utf-8")
-        except (Error, UnicodeDecodeError, OSError) as error:
-            # configparser's messages repeat the line, which may be a key.
-            place = Where(path, _line_of(error))
-            message = f"{path} can't be read as an AWS config file"
-            hint = "in that line, write `[profile NAME]` or `key = value`" if place.line else "check what is in it"
-            raise ConfigUnreadable(message, hint=hint, where=place) from error
-        for section in parser.sections():
-            if _profile_of(section, prefix) == profile:
-                region = parser.get(section, "region", fallback="").strip() or region
-    return region
-
-
-def _line_of(error: Exception) -> int:
-    """The first line that configparser could not read; 0 where it was something else."""
-    lines = [getattr(error, "lineno", None), *(line for line, _ in getattr(error, "errors", ()))]
-    return next((line for line in lines if isinstance(line, int)), 0)
-
-
-def _profile_of(section: str, prefix: str) -> str:
-    """The profile that a section header means: `[profile "my name"]`, `[default]`."""
-    if not prefix or section == "default":
-        return section
-    if not section.startswith(prefix):
-        return ""
-    return section.removeprefix(prefix).strip().strip("\"'")
-
-
-def _config_file(environ: Mapping[str, str]) -> str:
-    return _expanded(environ, environ.get("AWS_CONFIG_FILE") or "~/.aws/config")
-
-
-def _credentials_file(environ: Mapping[str, str]) -> str:
-    return _expanded(environ, environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials")
-
-
-def _expanded(environ: Mapping[str, str], path: str) -> str:
-    """`~` by the client's HOME: os.path.expanduser would take this process's."""
-    home = environ.get("HOME") or environ.get("USERPROFILE", "")
-    return home + path[1:] if home and (path == "~" or path.startswith("~/")) else path
 
 
 def _expiration_from(environ: Mapping[str, str]) -> datetime | None:
@@ -291,7 +236,7 @@ def _failure(
         hint = f"did you mean `{meant}`? else" if meant else f"correct {'`profile`' if profile else 'AWS_PROFILE'}, or"
         return AmbientFailed(
             f"there is no profile `{name}`",
-            why=f"{_config_file(environ)} and {_credentials_file(environ)} have {', '.join(names[:20]) or 'none'}",
+            why=f"{config_file(environ)} and {credentials_file(environ)} have {', '.join(names[:20]) or 'none'}",
             hint=f"{hint} make it with `aws configure --profile {name}`",
         )
     if "still expired" in why:
@@ -311,7 +256,7 @@ def _failure(
 
 def _no_credentials(environ: Mapping[str, str], profile: str, name: str, *, instead: str = "") -> NoCredentials:
     """Nothing was found: the hint lists where it was looked for. `instead` is what stood in for a named profile."""
-    files = f"profile `{name}` in {_config_file(environ)} and {_credentials_file(environ)}"
+    files = f"profile `{name}` in {config_file(environ)} and {credentials_file(environ)}"
     if instead:
         return NoCredentials(
             f"profile `{profile}` gives no credentials",

@@ -224,8 +224,8 @@ def _way(client: Client, endpoint: Endpoint) -> tuple[Proxy | None, Trust | None
     address = parse_address(endpoint.url)
     if address is None:
         raise ValueError("endpoints come from resolve_endpoint")
-    environ = client.runtime.environ
-    return proxy_for(address, environ), trust_from(environ) if address.scheme == "https" else None
+    environ, folder = client.runtime.environ, client.runtime.folder
+    return proxy_for(address, environ), trust_from(environ, folder) if address.scheme == "https" else None
 
 
 def _what_aws_said(call: Call, response: Response, read_refusal: _ReadRefusal) -> AwsAnswer | None:

@@ -15,7 +15,7 @@ from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
 # The order is botocore's for the first two; then what OpenSSL and curl users set.
-_TRUST_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
+TRUST_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
 
 # Where operating systems keep their certificates: Debian, Alpine, Arch; RHEL, Fedora; SUSE; macOS, BSD.
 _SYSTEM_FOLDERS = ("/etc/ssl/certs",)
@@ -97,20 +97,21 @@ def is_excepted(address: Address, environ: Mapping[str, str]) -> bool:
     return False
 
 
-def trust_from(environ: Mapping[str, str]) -> Trust | None:
-    """The certificates that a variable names; None where the system's count.
+def trust_from(environ: Mapping[str, str], folder: str = "") -> Trust | None:
+    """The certificates that a variable names, from that folder on; None where the system's count.
 
     Raises ConfigError when what it names is not there.
     """
-    for name in _TRUST_VARIABLES:
-        path = environ.get(name, "")
-        if not path:
+    for name in TRUST_VARIABLES:
+        named = environ.get(name, "")
+        if not named:
             continue
+        path = os.path.join(folder, named)
         if os.path.isdir(path):
             return Trust("", path)
         if os.path.isfile(path):
             return Trust(path, "")
-        raise VariableInvalid(f"{name} names {path}, which does not exist", hint=f"correct or unset {name}")
+        raise VariableInvalid(f"{name} names {named}, which does not exist", hint=f"correct or unset {name}")
     return None
 
 

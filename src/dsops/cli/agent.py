@@ -19,13 +19,16 @@ from dsops.runtime import Runtime
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     """Serves in this process: on the socket that its parent bound, or on one of its own."""
-    from dsops.agent.server import Limits, Server
-    from dsops.cli.agent_guard import shut_in
-    from dsops.cli.agent_work import Keeper
+    from dsops.cli.agent_guard import forget_world, shut_in
 
     shut_in()
     descriptor = arguments.integer("--listener")
     listener = _own_listener(runtime) if descriptor is None else socket.socket(fileno=descriptor)
+    forget_world()
+    # libcurl and OpenSSL look at the environment when they are loaded.
+    from dsops.agent.server import Limits, Server
+    from dsops.cli.agent_work import Keeper
+
     keeper = Keeper(runtime.now)
     idle_seconds = arguments.seconds("--idle")
     limits = Limits() if idle_seconds is None else Limits(idle_seconds=idle_seconds)

@@ -12,6 +12,15 @@ _FILES = 4096
 _PR_SET_DUMPABLE = 4
 
 
+def forget_world() -> None:
+    """Leaves environment and folder of whoever started this: every request brings its own.
+
+    Libraries read variables of their own, too: proxies, SSLKEYLOGFILE, OPENSSL_CONF, TZ, RES_OPTIONS.
+    """
+    os.environ.clear()
+    os.chdir("/")
+
+
 def shut_in() -> None:
     """Takes from this process what could let others see what it will hold.
 

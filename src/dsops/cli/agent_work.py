@@ -39,6 +39,7 @@ from dsops.stores import StoreTypes
 from dsops.tasks import T, Work
 
 _MOST_IDLE_DRIVERS = 16
+_OF_A_PROCESS = ("/dev/", "/proc/")
 
 NEEDS_OWN_PROCESS = (
     "DSOPS_TRANSPORT",
@@ -82,7 +83,7 @@ class Keeper:
     def _exec(self, asked: Asked, caller: Caller) -> Answer:
         turn = _Turn(asked, caller, self._now, tells_notes=True)
         arguments = parse(EXEC, turn.words, turn.runtime.environ, name="exec")
-        if any(turn.runtime.environ.get(variable) for variable in NEEDS_OWN_PROCESS):
+        if turn.needs_client(arguments) or any(turn.runtime.environ.get(name) for name in NEEDS_OWN_PROCESS):
             return DECLINE
         plan = turn.plan(arguments)
         secrets = self._resolve(plan, turn, arguments)
@@ -103,12 +104,16 @@ class Keeper:
         """For a client that does more with the values than becoming a command: its names and values in turn."""
         turn = _Turn(asked, caller, self._now)
         arguments = parse(SECRETS, turn.words, turn.runtime.environ)
+        if turn.needs_client(arguments):
+            return DECLINE
         secrets = self._resolve(turn.plan(arguments, arguments.operand("VARIABLE")), turn, arguments)
         return result(secrets_fields(secrets))
 
     def _credentials(self, asked: Asked, caller: Caller) -> Answer:
         turn = _Turn(asked, caller, self._now)
         arguments = parse(SESSION, turn.words, turn.runtime.environ)
+        if turn.needs_client(arguments):
+            return DECLINE
         store = arguments.operand("STORE")
         plan = turn.plan_of_store(arguments, store)
         min_ttl_seconds = arguments.seconds("--min-ttl")
@@ -170,6 +175,15 @@ class _Turn:
             timestamp=now().strftime("%Y%m%dT%H%M%SZ"),
         )
         self.client: Client = make_client(self.runtime)
+
+    def needs_client(self, arguments: Arguments) -> bool:
+        """Whether only the client can read its configuration: `--config <(make-one)` is a pipe that is read once.
+
+        /dev/fd/63 and /proc/self mean another thing here.
+        """
+        named = arguments.text("--config")
+        path = os.path.normpath(os.path.join(self.runtime.folder, named))
+        return bool(named) and (path.startswith(_OF_A_PROCESS) or (os.path.exists(path) and not os.path.isfile(path)))
 
     def plan(self, arguments: Arguments, variable: str = "") -> Plan:
         """What a run of the environment that is meant would do, for the one variable or for all."""

@@ -77,7 +77,7 @@ def plan_named(config: Config, name: str, runtime: Runtime, *, also: str = "", l
         environ=runtime.environ,
         user=user_name(),
         timestamp=runtime.timestamp,
-        ambient=ambient_of(runtime.environ, _PROCESS_KEY),
+        ambient=ambient_of(runtime.environ, _PROCESS_KEY, runtime.folder),
         store_types=StoreTypes(),
         also=also,
         lasts=lasts,
@@ -94,7 +94,7 @@ def plan_one_store(
         environ=runtime.environ,
         user=user_name(),
         timestamp=runtime.timestamp,
-        ambient=ambient_of(runtime.environ, _PROCESS_KEY),
+        ambient=ambient_of(runtime.environ, _PROCESS_KEY, runtime.folder),
         store_types=StoreTypes(),
         lasts=lasts,
     )
@@ -105,7 +105,7 @@ def plan_one_store(
 
 def base_identity(runtime: Runtime) -> Ambient:
     """What can be told, without asking anybody, of the credentials that sign a first hop."""
-    return ambient_of(runtime.environ, _PROCESS_KEY)("")
+    return ambient_of(runtime.environ, _PROCESS_KEY, runtime.folder)("")
 
 
 def fetch(plan: Plan, arguments: Arguments, runtime: Runtime, variable: str = "") -> Mapping[str, Secret]:

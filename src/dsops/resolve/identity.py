@@ -10,23 +10,27 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from dsops.aws.ambient import ambient_from_environment, profile_region
+from dsops.aws.ambient import ambient_from_environment
+from dsops.aws.ambient_files import config_file, content, credentials_file, located, profile_region
+from dsops.aws.network import TRUST_VARIABLES
 from dsops.config.files import digest
 from dsops.plan import Ambient
 
 # What an SSO, `aws login` or other token cache holds; botocore and the AWS CLI name each file by a hash.
-_CACHE_FOLDERS = ("~/.aws/sso/cache", "~/.aws/login/cache")
+_SSO_CACHE = "~/.aws/sso/cache"
+_LOGIN_CACHE = "~/.aws/login/cache"
 _MOST_CACHE_FILES = 1000
 
 _TOKEN_FILE_VARIABLES = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
+_BOTO_FILES = ("/etc/boto.cfg", "~/.boto")
 _TOKEN_FILE_KEY = rb"(?m)^\s*web_identity_token_file\s*=\s*(.+?)\s*$"
 
 # Besides all AWS_*: where files and programs are looked for, and who the user is.
-_OTHER_VARIABLES = ("HOME", "USERPROFILE", "PATH")
+_OTHER_VARIABLES = ("BOTO_CONFIG", "HOME", "USERPROFILE", "PATH")
 
 
-def ambient_of(environ: Mapping[str, str], key: bytes) -> Callable[[str], Ambient]:
-    """The function that `make_plan` asks for the identity of a profile.
+def ambient_of(environ: Mapping[str, str], key: bytes, folder: str) -> Callable[[str], Ambient]:
+    """The function that `make_plan` asks for the identity of a profile, for a client in that folder.
 
     `key` is a secret of this process, so that a digest tells nothing about a key or token. Raises AmbientFailed for
     half a key pair, ConfigUnreadable for files that can't be read.
@@ -37,14 +41,14 @@ def ambient_of(environ: Mapping[str, str], key: bytes) -> Callable[[str], Ambien
             keys = ambient_from_environment(environ)
             if keys is not None:
                 token = keys.session_token.reveal() if keys.session_token else ""
-                parts = ("keys", keys.access_key_id, keys.secret_access_key.reveal(), token)
+                parts = ("keys", keys.access_key_id, keys.secret_access_key.reveal(), token, *_ways(environ))
                 return Ambient("environment", _keyed(key, parts), is_temporary=keys.is_temporary)
         name = profile or environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or ""
         return Ambient(
             source=f"profile {name}" if name else "default chain",
-            digest=_keyed(key, ("profile", name, *_evidence(environ))),
+            digest=_keyed(key, ("profile", name, *_ways(environ), *_evidence(environ, folder))),
             is_temporary=None,
-            region=profile_region(environ, name or "default"),
+            region=profile_region(environ, name or "default", folder),
         )
 
     return ambient
@@ -59,45 +63,52 @@ def _keyed(key: bytes, parts: Iterable[str]) -> str:
     return digest(b"outer" + key + inner.encode())
 
 
-def _evidence(environ: Mapping[str, str]) -> Iterator[str]:
+def _ways(environ: Mapping[str, str]) -> Iterator[str]:
+    """Through whom AWS is asked, and who may say that he is AWS: another one could answer with another's session."""
+    for name in sorted(environ):
+        if name.lower().endswith("_proxy") or name in TRUST_VARIABLES:
+            yield f"{name}={environ[name]}"
+
+
+def _evidence(environ: Mapping[str, str], folder: str) -> Iterator[str]:
     """Everything that botocore may decide by."""
-    config = _content(environ, environ.get("AWS_CONFIG_FILE") or "~/.aws/config")
-    credentials = _content(environ, environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials")
-    # A credential_process may look at any variable.
+    config = content(config_file(environ, folder))
+    credentials = content(credentials_file(environ, folder))
+    # A credential_process may look at any variable, and at what is in the folder.
     has_process = b"credential_process" in config + credentials
+    if has_process:
+        yield folder
     for name in sorted(environ):
         if has_process or name.startswith("AWS_") or name in _OTHER_VARIABLES:
             yield f"{name}={environ[name]}"
     yield digest(config)
     yield digest(credentials)
-    for variable in _TOKEN_FILE_VARIABLES:
-        if environ.get(variable):
-            yield digest(_content(environ, environ[variable]))
-    for path in re.findall(_TOKEN_FILE_KEY, config + b"\n" + credentials):
-        yield digest(_content(environ, path.decode("utf-8", "surrogateescape")))
-    for folder in _CACHE_FOLDERS:
-        yield from _folder(environ, folder)
+    for path in (*_older_files(environ, folder), *_token_files(environ, folder, config + b"\n" + credentials)):
+        yield digest(content(path))
+    for cache in (_SSO_CACHE, environ.get("AWS_LOGIN_CACHE_DIRECTORY") or _LOGIN_CACHE):
+        yield from _files(located(cache, environ, folder))
 
 
-def _folder(environ: Mapping[str, str], folder: str) -> Iterator[str]:
+def _older_files(environ: Mapping[str, str], folder: str) -> Iterator[str]:
+    """Of boto 2 and of the first EC2 tools: botocore still looks at them."""
+    for path in (environ["BOTO_CONFIG"],) if "BOTO_CONFIG" in environ else _BOTO_FILES:
+        yield located(path, environ, folder)
+    if environ.get("AWS_CREDENTIAL_FILE"):
+        yield located(environ["AWS_CREDENTIAL_FILE"], environ, folder)
+
+
+def _token_files(environ: Mapping[str, str], folder: str, text: bytes) -> Iterator[str]:
+    """Those that variables name, and those that the files with this text do; opened as they stand."""
+    named = [os.fsdecode(path) for path in re.findall(_TOKEN_FILE_KEY, text)]
+    for path in (*[environ.get(variable, "") for variable in _TOKEN_FILE_VARIABLES], *named):
+        if path:
+            yield located(path, environ, folder, has_variables=False)
+
+
+def _files(folder: str) -> Iterator[str]:
     try:
-        names = sorted(os.listdir(_expanded(environ, folder)))[:_MOST_CACHE_FILES]
+        names = sorted(os.listdir(folder))[:_MOST_CACHE_FILES]
     except OSError:
         return
     for name in names:
-        yield f"{name}={digest(_content(environ, f'{folder}/{name}'))}"
-
-
-def _content(environ: Mapping[str, str], path: str) -> bytes:
-    """The file's bytes; nothing where it can't be read: what matters is that it changes when they do."""
-    try:
-        with open(_expanded(environ, path), "rb") as file:
-            return file.read()
-    except OSError:
-        return b""
-
-
-def _expanded(environ: Mapping[str, str], path: str) -> str:
-    # os.path.expanduser would take this process's HOME, not the client's.
-    home = environ.get("HOME") or environ.get("USERPROFILE", "")
-    return home + path[1:] if home and path.startswith("~/") else path
+        yield f"{name}={digest(content(os.path.join(folder, name)))}"

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from dsops.aws import ambient
-from dsops.aws.ambient import ambient_from_environment, load_ambient, profile_region, scrubbed
+from dsops.aws.ambient import ambient_from_environment, load_ambient, scrubbed
+from dsops.aws.ambient_files import profile_region
 from dsops.errors import (
     AmbientFailed,
     ConfigUnreadable,

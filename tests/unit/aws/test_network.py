@@ -144,6 +144,7 @@ def test_certificates_by_variable(tmp_path: Path) -> None:
     assert trust_from({"CURL_CA_BUNDLE": two, "SSL_CERT_FILE": one}) == Trust(one, "")
     assert trust_from({"CURL_CA_BUNDLE": two, "SSL_CERT_FILE": ""}) == Trust(two, "")
     assert trust_from({"REQUESTS_CA_BUNDLE": str(tmp_path)}) == Trust("", str(tmp_path))
+    assert trust_from({"SSL_CERT_FILE": "one.pem"}, str(tmp_path)) == Trust(one, "")
 
 
 @pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"])

@@ -20,8 +20,8 @@ sys.exit(main())
 """
 
 OURS = """
-dsops dsops.__main__ dsops.agent dsops.agent.client dsops.arn dsops.aws dsops.aws.ambient dsops.aws.answer
-dsops.aws.client dsops.aws.network dsops.aws.refusal
+dsops dsops.__main__ dsops.agent dsops.agent.client dsops.arn dsops.aws dsops.aws.ambient dsops.aws.ambient_files
+dsops.aws.answer dsops.aws.client dsops.aws.network dsops.aws.refusal
 dsops.aws.secretsmanager dsops.aws.sts dsops.aws.transport dsops.aws.wire dsops.cache dsops.cli dsops.cli.command
 dsops.cli.exec dsops.cli.project dsops.cli.world dsops.config dsops.config.allow dsops.config.environments
 dsops.config.files dsops.config.find dsops.config.problems dsops.config.references dsops.config.sections

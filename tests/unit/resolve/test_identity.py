@@ -14,16 +14,16 @@ KEY = b"k" * 32
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAADA", "AWS_SECRET_ACCESS_KEY": "adas-key"}
 
 
-def digest(environ: dict[str, str], profile: str = "", key: bytes = KEY) -> str:
+def digest(environ: dict[str, str], profile: str = "", key: bytes = KEY, folder: str = "/") -> str:
     """Of that profile."""
-    return ambient_of(environ, key)(profile).digest
+    return ambient_of(environ, key, folder)(profile).digest
 
 
 def test_keys_in_the_environment_are_the_identity() -> None:
     """Whatever else is set; long-term without a token, temporary with one."""
-    ada = ambient_of(KEYS, KEY)("")
+    ada = ambient_of(KEYS, KEY, "/")("")
     assert (ada.source, ada.is_temporary, ada.region) == ("environment", False, "")
-    assert ambient_of({**KEYS, "AWS_SESSION_TOKEN": "t"}, KEY)("").is_temporary is True
+    assert ambient_of({**KEYS, "AWS_SESSION_TOKEN": "t"}, KEY, "/")("").is_temporary is True
     assert digest({**KEYS, "PATH": "/x", "AWS_REGION": "eu-west-1"}) == digest(KEYS)
 
 
@@ -65,17 +65,17 @@ def environ(home: Path) -> dict[str, str]:
 
 def test_a_profile_is_named_with_its_region(environ: dict[str, str]) -> None:
     """Whether it is temporary nobody knows before botocore was asked; AWS_PROFILE counts where none is named."""
-    dev = ambient_of(environ, KEY)("dev")
+    dev = ambient_of(environ, KEY, "/")("dev")
     assert (dev.source, dev.is_temporary, dev.region) == ("profile dev", None, "eu-west-1")
-    default = ambient_of(environ, KEY)("")
+    default = ambient_of(environ, KEY, "/")("")
     assert (default.source, default.region) == ("default chain", "eu-west-2")
-    by_variable = ambient_of({**environ, "AWS_PROFILE": "dev"}, KEY)("")
+    by_variable = ambient_of({**environ, "AWS_PROFILE": "dev"}, KEY, "/")("")
     assert (by_variable.source, by_variable.region) == ("profile dev", "eu-west-1")
 
 
 def test_a_named_profile_wins_over_keys_in_the_environment(environ: dict[str, str]) -> None:
     """As in botocore."""
-    assert ambient_of({**environ, **KEYS}, KEY)("dev").source == "profile dev"
+    assert ambient_of({**environ, **KEYS}, KEY, "/")("dev").source == "profile dev"
 
 
 @pytest.mark.parametrize(
@@ -116,4 +116,67 @@ def test_two_profiles_are_two_identities(environ: dict[str, str]) -> None:
 def test_the_home_is_the_clients(environ: dict[str, str], tmp_path: Path) -> None:
     """Not this process's."""
     assert os.environ["HOME"] == environ["HOME"]
-    assert ambient_of({"HOME": str(tmp_path)}, KEY)("dev").region == ""
+    assert ambient_of({"HOME": str(tmp_path)}, KEY, "/")("dev").region == ""
+
+
+@pytest.mark.parametrize("variable", ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
+                                      "BOTO_CONFIG", "AWS_CREDENTIAL_FILE"])  # fmt: skip
+def test_a_relative_path_starts_at_the_clients_folder(environ: dict[str, str], tmp_path: Path, variable: str) -> None:
+    """Two clients with the same variables in two folders have two identities; an edit there makes a third."""
+    del environ["AWS_WEB_IDENTITY_TOKEN_FILE"]
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "here").write_text(f"# {name}\n")
+    told = {**environ, variable: "here"}
+    one, two = (digest(told, folder=str(tmp_path / name)) for name in ("one", "two"))
+    assert one != two
+    (tmp_path / "two/here").write_text("# one\n")
+    assert digest(told, folder=str(tmp_path / "two")) == one
+
+
+def test_a_relative_token_file_of_a_profile_starts_there_too(environ: dict[str, str], tmp_path: Path) -> None:
+    """The config file may say `web_identity_token_file = token`."""
+    (Path(environ["HOME"]) / ".aws/config").write_text("[profile dev]\nweb_identity_token_file = token\n")
+    before = digest(environ, "dev", folder=str(tmp_path))
+    (tmp_path / "token").write_text("jwt")
+    assert digest(environ, "dev", folder=str(tmp_path)) != before
+
+
+def test_a_process_of_a_profile_runs_in_the_clients_folder(environ: dict[str, str]) -> None:
+    """`credential_process = ./who` is another program in another folder; without one the folder is nothing."""
+    assert digest(environ, folder="/a") == digest(environ, folder="/b")
+    (Path(environ["HOME"]) / ".aws/config").write_text("[profile dev]\ncredential_process = ./who\n")
+    assert digest(environ, folder="/a") != digest(environ, folder="/b")
+
+
+@pytest.mark.parametrize("path", ["$PLACE/config", "${PLACE}/config", "~/config"])
+def test_variables_in_a_path_are_the_clients(environ: dict[str, str], tmp_path: Path, path: str) -> None:
+    """botocore expands them by the environment that it is given: so do we."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config").write_text(f"[default]\nregion = region-{name}\n")
+    told = [{**environ, "PLACE": str(tmp_path / name), "AWS_CONFIG_FILE": path} for name in ("one", "two")]
+    told = [{**each, "HOME": each["PLACE"]} if path.startswith("~") else each for each in told]
+    assert [ambient_of(each, KEY, "/")("").region for each in told] == ["region-one", "region-two"]
+    assert digest(told[0]) != digest(told[1])
+
+
+def test_a_login_cache_elsewhere_counts(environ: dict[str, str], tmp_path: Path) -> None:
+    """`AWS_LOGIN_CACHE_DIRECTORY` names its folder."""
+    environ["AWS_LOGIN_CACHE_DIRECTORY"] = str(tmp_path)
+    before = digest(environ)
+    (tmp_path / "1.json").write_text("{}")
+    assert digest(environ) != before
+
+
+@pytest.mark.parametrize("keys", [KEYS, {}], ids=["keys", "profile"])
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "SSL_CERT_FILE", "AWS_CA_BUNDLE"])
+def test_who_is_asked_for_a_session_counts(environ: dict[str, str], name: str, keys: dict[str, str]) -> None:
+    """What came through another proxy, or by other certificates, may be somebody else's session."""
+    assert digest({**environ, **keys, name: "x"}) != digest({**environ, **keys})
+
+
+def test_a_pipe_in_a_files_place_is_not_waited_for(environ: dict[str, str], tmp_path: Path) -> None:
+    """botocore does not read it, and nobody may ever write to it."""
+    os.mkfifo(tmp_path / "pipe")
+    assert digest({**environ, "AWS_CONFIG_FILE": str(tmp_path / "pipe")}) != digest(environ)

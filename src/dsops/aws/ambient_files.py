@@ -1,0 +1,110 @@
+"""The files that say who somebody is, where botocore would look for them on behalf of a client.
+
+botocore reads the environment and the folder of its process; the agent works for clients that have others.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+
+from dsops.errors import ConfigUnreadable, Where
+
+_VARIABLE = r"(?a)\$(\w+|\{[^}]*\})"
+
+
+def config_file(environ: Mapping[str, str], folder: str = "") -> str:
+    """The path of the config file."""
+    return located(environ.get("AWS_CONFIG_FILE") or "~/.aws/config", environ, folder)
+
+
+def credentials_file(environ: Mapping[str, str], folder: str = "") -> str:
+    """The path of the credentials file."""
+    return located(environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials", environ, folder)
+
+
+def located(path: str, environ: Mapping[str, str], folder: str, *, has_variables: bool = True) -> str:
+    """The path that botocore opens for this one: `$NAME` and `~` by the environment, what is relative by the folder.
+
+    `has_variables` is False for what botocore opens as it stands. `os.path.expanduser` and its like would ask this
+    process's environment.
+    """
+    if has_variables:
+        path = re.sub(_VARIABLE, lambda name: environ.get(name[1].strip("{}"), name[0]), path)
+        path = _at_home(path, environ)
+    return os.path.join(folder, path)
+
+
+def content(path: str) -> bytes:
+    """The file's bytes; nothing where it can't be read, or is no file: a pipe's other end may never come."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+    except (OSError, ValueError):
+        return b""
+
+
+def profile_region(environ: Mapping[str, str], profile: str, folder: str = "") -> str:
+    """The region that a profile names in the config or credentials file; "" when it names none.
+
+    Raises ConfigUnreadable when a file can't be read as what it should be.
+    """
+    from configparser import Error, RawConfigParser
+
+    region = ""
+    # The credentials file comes last: in botocore what it says of a profile overrides the config file.
+    for path, prefix in ((config_file(environ, folder), "profile "), (credentials_file(environ, folder), "")):
+        if not os.path.isfile(path):
+            continue  # as botocore: what is no regular file is not there
+        parser = RawConfigParser(default_section="", strict=False)
+        try:
+            parser.read(path, encoding="utf-8")
+        except (Error, UnicodeDecodeError, OSError) as error:
+            # configparser's messages repeat the line, which may be a key.
+            place = Where(path, _line_of(error))
+            message = f"{path} can't be read as an AWS config file"
+            hint = "in that line, write `[profile NAME]` or `key = value`" if place.line else "check what is in it"
+            raise ConfigUnreadable(message, hint=hint, where=place) from error
+        for section in parser.sections():
+            if _profile_of(section, prefix) == profile:
+                region = parser.get(section, "region", fallback="").strip() or region
+    return region
+
+
+def _line_of(error: Exception) -> int:
+    """The first line that configparser could not read; 0 where it was something else."""
+    lines = [getattr(error, "lineno", None), *(line for line, _ in getattr(error, "errors", ()))]
+    return next((line for line in lines if isinstance(line, int)), 0)
+
+
+def _profile_of(section: str, prefix: str) -> str:
+    """The profile that a section header means: `[profile "my name"]`, `[default]`."""
+    if not prefix or section == "default":
+        return section
+    if not section.startswith(prefix):
+        return ""
+    return section.removeprefix(prefix).strip().strip("\"'")
+
+
+def _at_home(path: str, environ: Mapping[str, str]) -> str:
+    """`~` and `~user` as os.path.expanduser has them, with that environment's HOME."""
+    if not path.startswith("~"):
+        return path
+    user, _, _ = path[1:].partition("/")
+    home = "" if user else environ.get("HOME", environ.get("USERPROFILE", "") if os.name == "nt" else None)
+    if home is None or user:
+        home = _home_of(user)
+    return path if home is None else (home.rstrip("/") + path[1 + len(user) :]) or "/"
+
+
+def _home_of(user: str) -> str | None:
+    """The home folder of the account of that name ("" for this process's user); None where there is no such."""
+    try:
+        import pwd
+
+        return (pwd.getpwnam(user) if user else pwd.getpwuid(os.getuid())).pw_dir
+    except (ImportError, KeyError):
+        return None
