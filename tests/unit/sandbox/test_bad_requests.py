@@ -1,0 +1,244 @@
+"""Requests that nobody sends by accident, over the wire: each is answered as AWS would, and serving goes on."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
+from urllib.parse import urlencode
+
+import pytest
+
+from dsops.errors import SandboxRefusal
+from dsops.sandbox.constraints import check_value
+from dsops.sandbox.launch import identity_variables, open_server
+from dsops.sandbox.models import service_model
+from dsops.sandbox.running import ask
+from dsops.sandbox.seedfile import read_seed
+from dsops.sandbox.server import Server
+from tests.sandboxes import ACCOUNT, Keys, sign
+from tests.unit.sandbox.conftest import SEED
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+ASSUME = {
+    "Action": "AssumeRole", "Version": "2011-06-15", "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/team/Jump",
+    "RoleSessionName": "s1",
+}  # fmt: skip
+STATEMENT = '{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/key"}'
+TWICE = '{"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Effect": "Allow", "Action": "*", "Resource": "*"}}'
+
+
+def huge(statements: int) -> str:
+    """A policy of so many statements."""
+    return f'{{"Version": "2012-10-17", "Statement": [{", ".join([STATEMENT] * statements)}]}}'
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """The two accounts of the seed, on a free port."""
+    with open_server(read_seed(SEED, "seed.yaml")) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _goes_on(server: Server) -> Iterator[None]:
+    """Whatever a test did to it, the server answers afterwards."""
+    yield
+    assert ask(server.url, "health")["status"] == "ok"
+
+
+def keys(server: Server, name: str = "alice") -> Keys:
+    """A user's."""
+    variables = identity_variables(server, name)
+    return Keys(access_key_id=variables["AWS_ACCESS_KEY_ID"], secret_access_key=variables["AWS_SECRET_ACCESS_KEY"])
+
+
+def send(server: Server, headers: Mapping[str, str], body: bytes, path: str = "/") -> tuple[int, str]:
+    """Status and text of the answer to a POST."""
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
+        connection.request("POST", path, body, {name: headers[name] for name in headers if name != "content-length"})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+def call(server: Server, fields: Mapping[str, str], service: str = "sts", name: str = "alice") -> tuple[int, str, str]:
+    """Status, code and message of the answer to a signed form; the code is "" where nothing is refused."""
+    body = urlencode(fields).encode()
+    request = sign(keys(server, name), service, "us-east-1", "POST", "/", FORM, body)
+    status, text = send(server, request.headers, body)
+    if status == 413:
+        return status, "", text
+    found = ET.fromstring(text)  # noqa: S314 - our own answer
+    code, message = (next((part.text for part in found.iter() if part.tag.endswith(f"}}{tag}")), "")
+                     for tag in ("Code", "Message"))  # fmt: skip
+    return status, code or "", message or ""
+
+
+# --- the Authorization header --------------------------------------------------------------------------------------
+
+_ALGORITHM = "AWS4-HMAC-SHA256"
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        ("", "IncompleteSignature"),
+        ("AWS4-HMAC-SHA256", "IncompleteSignature"),
+        ("Bearer token", "IncompleteSignature"),
+        ("Basic dXNlcjpwYXNz", "IncompleteSignature"),
+        ("AWS AKIAEXAMPLE:signature=", "IncompleteSignature"),
+        ("AWS4-ECDSA-P256-SHA256 Credential=a/b/c/d/e", "IncompleteSignature"),
+        (f"{_ALGORITHM} ,,,", "IncompleteSignature"),
+        (f"{_ALGORITHM} Credential", "IncompleteSignature"),
+        (f"{_ALGORITHM} Credential=, SignedHeaders=, Signature=", "IncompleteSignature"),
+        (f"{_ALGORITHM} Credential=a/b/c/d, SignedHeaders=host;x-amz-date, Signature=0", "IncompleteSignature"),
+        (f"{_ALGORITHM} Credential=////, SignedHeaders=host;x-amz-date, Signature=0", "SignatureDoesNotMatch"),
+        (f"{_ALGORITHM} Credential=a/b/c/d/e, SignedHeaders=;;;, Signature=0", "SignatureDoesNotMatch"),
+        (f"{_ALGORITHM} Credential={'/' * 60_000}, SignedHeaders=host;x-amz-date, Signature=0",
+         "IncompleteSignature"),
+        (f"{_ALGORITHM} {'Credential=a/b/c/d/e,' * 5000}", "IncompleteSignature"),
+        (f"{_ALGORITHM} Credential=a/b/c/d/e, SignedHeaders={'host;' * 20_000}x-amz-date, Signature=0",
+         "SignatureDoesNotMatch"),
+        (f"{_ALGORITHM} Credential=\xff/\xff/\xff/\xff/\xff, SignedHeaders=host;x-amz-date, Signature=\xff",
+         "SignatureDoesNotMatch"),
+    ],
+)  # fmt: skip
+def test_a_header_that_is_no_signature(server: Server, header: str, code: str) -> None:
+    """Refused as AWS does, in XML for STS and in JSON for Secrets Manager."""
+    request = sign(keys(server), "sts", "us-east-1", "POST", "/", FORM, b"Action=GetCallerIdentity&Version=2011-06-15")
+    headers = {**request.headers, "authorization": header}
+
+    status, text = send(server, headers, request.body)
+    assert status in {400, 403}
+    assert f"<Code>{code}</Code>" in text
+
+    target = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "secretsmanager.ListSecrets"}
+    status, text = send(server, {**headers, **target}, b"{}")
+    assert status == 400
+    assert json.loads(text)["__type"] in {"IncompleteSignatureException", "InvalidSignatureException"}
+
+
+@pytest.mark.parametrize("names", [("alice", "admin"), ("admin", "alice")])
+def test_two_people_do_not_sign_one_request(server: Server, names: tuple[str, str]) -> None:
+    """Each signature is right by itself; neither of them gets what it asks for."""
+    body = b"Action=GetCallerIdentity&Version=2011-06-15"
+    first, second = (sign(keys(server, name), "sts", "us-east-1", "POST", "/", FORM, body) for name in names)
+
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
+        connection.putrequest("POST", "/", skip_host=True)
+        for name, value in (*first.headers.items(), ("Authorization", second.headers["authorization"])):
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        assert connection.getresponse().status == 403
+
+
+# --- content -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x", "text/xml", "", "*"])
+def test_a_form_of_another_content_type_asks_for_nothing(server: Server, kind: str) -> None:
+    """302 to AWS's page, as without an Action; the same form of the right type is served."""
+    body = urlencode({"Action": "GetCallerIdentity", "Version": "2011-06-15"}).encode()
+    request = sign(keys(server), "sts", "us-east-1", "POST", "/", {"Content-Type": kind} if kind else {}, body)
+
+    assert send(server, request.headers, body)[0] == 302
+    assert call(server, {"Action": "GetCallerIdentity", "Version": "2011-06-15"})[0] == 200
+
+
+def test_of_repeated_parameters_the_first_counts_over_the_wire_too(server: Server) -> None:
+    """Also of those in body and query: the body comes first."""
+    body = (urlencode(ASSUME) + "&RoleSessionName=s2&Action=GetCallerIdentity").encode()
+    query = "RoleSessionName=s3"
+    request = sign(keys(server), "sts", "us-east-1", "POST", "/", FORM, body, query)
+
+    status, text = send(server, request.headers, body, f"/?{query}")
+
+    assert status == 200
+    assert "assumed-role/Jump/s1</Arn>" in text
+
+
+def test_more_fields_than_anybody_needs(server: Server) -> None:
+    """A hundred thousand are MalformedInput; ten thousand are read over."""
+    for count, expected in ((100_000, 400), (9_000, 200)):
+        body = (urlencode(ASSUME) + "&a=b" * count).encode()
+        request = sign(keys(server), "sts", "us-east-1", "POST", "/", FORM, body)
+        assert send(server, request.headers, body)[0] == expected
+
+
+def test_a_name_of_a_million_dots_is_read_over(server: Server) -> None:
+    """It would be a tree of that depth."""
+    assert call(server, ASSUME | {"Tags" + ".member.1" * 100_000: "x"})[0] == 200
+
+
+# --- policies ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("statements", [1000, 100_000])
+def test_a_policy_without_measure_is_refused(server: Server, statements: int) -> None:
+    """By its length: as a session policy and as a role's; a modest one is taken."""
+    text = huge(statements)
+    put = {"Action": "PutRolePolicy", "Version": "2010-05-08", "RoleName": "Long", "PolicyName": "p"}
+
+    passed = call(server, ASSUME | {"Policy": text})
+    written = call(server, put | {"PolicyDocument": text}, "iam", "admin")
+
+    over = len(urlencode({"Policy": text})) > 10_000_000
+    assert passed[:2] == ((413, "") if over else (400, "PackedPolicyTooLarge"))
+    assert written[:2] in {(400, "ValidationError"), (409, "LimitExceeded"), (413, "")}
+    assert call(server, ASSUME | {"Policy": huge(3)})[0] == 200
+    assert call(server, put | {"PolicyDocument": huge(3)}, "iam", "admin")[0] == 200
+
+
+def test_a_key_that_stands_twice_is_no_policy(server: Server) -> None:
+    """One reader would see Allow and another one Deny: refused where it is passed and where it is written."""
+    put = {"Action": "PutRolePolicy", "Version": "2010-05-08", "RoleName": "Long", "PolicyName": "p"}
+
+    assert call(server, ASSUME | {"Policy": TWICE})[:2] == (400, "MalformedPolicyDocument")
+    assert call(server, put | {"PolicyDocument": TWICE}, "iam", "admin")[:2] == (400, "MalformedPolicyDocument")
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 2000, "null", '"a"', "{}", "\x00", "{'Version': 1}", "<xml/>"])
+def test_what_is_no_policy_is_malformed(server: Server, text: str) -> None:
+    """In every place that takes one."""
+    assert call(server, ASSUME | {"Policy": text})[:2] in {
+        (400, "MalformedPolicyDocument"), (400, "ValidationError")
+    }  # fmt: skip
+
+
+# --- patterns ------------------------------------------------------------------------------------------------------
+
+
+def test_a_pattern_that_would_go_back_does_not(server: Server) -> None:
+    """A policy's pattern of a hundred stars against names that nearly fit: an answer, not a night's work."""
+    pattern = "*a" * 100 + "*b"
+    document = {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": "Deny", "Action": "*", "Resource": f"arn:aws:iam::{ACCOUNT}:role/{pattern}",
+                      "Condition": {"StringLike": {"aws:UserAgent": [pattern, "?" * 50 + pattern]}}},
+    }  # fmt: skip
+    put = {"Action": "PutUserPolicy", "Version": "2010-05-08", "UserName": "alice", "PolicyName": "slow"}
+    assert call(server, put | {"PolicyDocument": json.dumps(document)}, "iam", "admin")[0] == 200
+    try:
+        body = urlencode(ASSUME).encode()
+        headers = FORM | {"User-Agent": "a" * 50_000}
+        request = sign(keys(server), "sts", "us-east-1", "POST", "/", headers, body)
+        assert send(server, request.headers, body)[0] == 200
+    finally:
+        done = {"Action": "DeleteUserPolicy", "Version": "2010-05-08", "UserName": "alice", "PolicyName": "slow"}
+        call(server, done, "iam", "admin")
+
+
+@pytest.mark.parametrize("service", ["sts", "iam", "secretsmanager", "ssm"])
+def test_the_models_own_patterns_do_not_go_back_either(service: str) -> None:
+    """AWS wrote them for another machine. Two hundred thousand characters would take one that goes back days."""
+    model = service_model(service)
+    texts = [piece * (200_000 // len(piece)) + "\x00" for piece in ("a", "a-", "/a", "a.", " ", "a ", ":", "arn:aws:")]
+    names = [name for name in model.shape_names if model.shape_for(name).type_name == "string"]
+    assert names
+    for name in names:
+        shape = model.shape_for(name)
+        for text in texts:
+            with suppress(SandboxRefusal):
+                check_value(shape, text, "text")
