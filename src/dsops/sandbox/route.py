@@ -134,7 +134,8 @@ def is_for_a_bucket(request: HttpRequest) -> bool:
     """Whether an unsigned request can only be one for S3."""
     if {"x-amz-target", "smithy-protocol"} & request.headers.keys():
         return False
-    return request.path not in {"/", ""} or bool(bucket_in_host(request))
+    # A call of STS may come to any name of this machine: `sts.localhost` is no bucket.
+    return request.path not in {"/", ""} or (bool(bucket_in_host(request)) and not _is_form(request))
 
 
 def _is_for_a_queue(request: HttpRequest) -> bool:
@@ -148,8 +149,11 @@ def _is_rpc_of(request: HttpRequest, name: str) -> bool:
         return False
     if {"x-amz-target", "smithy-protocol"} & request.headers.keys():
         return True
-    is_form = request.headers.get("content-type", "").startswith(_FORM) or "Action=" in request.query
-    return request.path in {"/", ""} and is_form
+    return request.path in {"/", ""} and _is_form(request)
+
+
+def _is_form(request: HttpRequest) -> bool:
+    return request.headers.get("content-type", "").startswith(_FORM) or "Action=" in request.query
 
 
 # --- REST --------------------------------------------------------------------------------------------------------

@@ -248,3 +248,16 @@ def test_json_services_have_names_of_their_own(lab: Lab, wrong: str, code: str, 
 
     assert (refused.code, refused.status) == (code, 400)
     assert refused.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:4566", "sts.localhost:4566", "sts.us-east-1.amazonaws.com", "aws.localhost"]
+)
+def test_who_signs_nothing_may_call_by_any_name(host: str) -> None:
+    """AssumeRoleWithWebIdentity is unsigned, and a name of this machine that looks like a bucket's is none."""
+    request = form("Action=AssumeRoleWithWebIdentity&Version=2011-06-15")
+
+    found = find_route(request._replace(headers={**request.headers, "host": host}))
+
+    assert isinstance(found, Route)
+    assert (found.service, found.operation) == ("sts", "AssumeRoleWithWebIdentity")
