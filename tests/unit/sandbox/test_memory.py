@@ -1,0 +1,89 @@
+"""What a sandbox keeps: what is valid for as long as it is, of all else the last."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+from dsops.sandbox.sessions import Session, Sessions
+from tests.sandboxes import ACCOUNT, Keys, Lab
+
+ROLE_ID = "AROAEXAMPLEEXAMPLE123"
+HOUR = 3600
+
+
+def session(number: int, issued_at: int) -> Session:
+    """A session of an hour."""
+    return Session("role", ACCOUNT, ROLE_ID, f"session-{number}", issued_at, issued_at + HOUR)
+
+
+def test_expired_sessions_go_and_valid_ones_stay() -> None:
+    """A hundred thousand over fifty hours: never more are kept than twice those that are valid, and those all."""
+    sessions = Sessions()
+    valid = []
+    for number in range(100_000):
+        now = 1_800_000_000 + number * 50 * HOUR // 100_000
+        valid.append((now, sessions.issue(session(number, now)).access_key_id))
+        if number % 10_000 == 9_999:
+            valid = [(issued_at, key) for issued_at, key in valid if issued_at + HOUR > now]
+            assert len(sessions) <= 2 * len(valid) + 1
+            assert all(sessions.get(key) is not None for _, key in valid)
+
+
+def test_a_session_takes_less_than_half_a_kilobyte() -> None:
+    """Key, names and moments; what it is signed with is computed. A hundred thousand then take less than 50 MB."""
+    sessions = Sessions()
+    count = 20_000
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(count):
+            sessions.issue(session(number, 1_800_000_000 + number // 2000))
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert (after - before) / count < 500
+    assert len(sessions) == count
+
+
+def test_sessions_that_share_a_second_are_told_apart() -> None:
+    """They share the moments and nothing else."""
+    sessions = Sessions()
+    keys = [sessions.issue(session(number, 1_800_000_000 + number // 2)).access_key_id for number in range(4)]
+
+    found = [sessions.get(key) for key in keys]
+
+    assert found == [session(number, 1_800_000_000 + number // 2) for number in range(4)]
+
+
+def test_decisions_are_a_ring(lab: Lab) -> None:
+    """The last thousand, and the newest among them."""
+    alice = lab.user("alice")
+    role = f"arn:aws:iam::{ACCOUNT}:role/team/Jump"
+    request = alice.request("sts", "AssumeRole", RoleArn=role, RoleSessionName="s1")
+    answers = [lab.sandbox.handle(request) for _ in range(1100)]
+
+    kept = lab.sandbox.judge.decisions
+    assert len(kept) == 1000
+    assert kept[-1].request_id == answers[-1].request_id
+
+
+def test_a_role_that_changes_changes_at_the_next_request(lab: Lab) -> None:
+    """Nothing is remembered from one request to the next: not the policy, not the role of that name, not the time."""
+    alice, admin = lab.user("alice"), lab.user("admin")
+    role = f"arn:aws:iam::{ACCOUNT}:role/Long"
+    alice.assume(role)
+    nobody = '{"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}}'
+
+    admin.call("iam", "UpdateAssumeRolePolicy", RoleName="Long", PolicyDocument=nobody)
+    assert alice.refused_role(role).code == "AccessDenied"
+
+    open_to_all = nobody.replace("Deny", "Allow").replace('"*"', f'{{"AWS": "{ACCOUNT}"}}')
+    admin.call("iam", "DeleteRole", RoleName="Long")
+    assert alice.refused_role(role).code == "AccessDenied"
+    admin.call("iam", "CreateRole", RoleName="Long", AssumeRolePolicyDocument=open_to_all)
+    answer = alice.call("sts", "AssumeRole", RoleArn=role, RoleSessionName="s1")
+
+    lab.sandbox.clock.advance(HOUR)
+    expired = lab.with_keys(Keys.of(answer["Credentials"])).refused("sts", "GetCallerIdentity")
+    assert expired.code == "ExpiredToken"
