@@ -21,6 +21,7 @@ from dsops.sandbox.closed import check_open, not_served
 from dsops.sandbox.handlers import OPERATION, find_gate, lacking, load, quiet_surroundings
 from dsops.sandbox.models import Protocol, operation_model, protocols, service_model, signing_name
 from dsops.sandbox.moto_answers import read_answer
+from dsops.sandbox.read_xml import malformed_xml
 from dsops.sandbox.refusals import access_denied, refusal
 from dsops.sandbox.wire import HttpAnswer
 
@@ -185,5 +186,8 @@ def _failed(call: Call, error: Exception) -> SandboxRefusal:
     if type(error).__name__ == "AccessDeniedByLock":
         # What moto says of another account's bucket.
         return access_denied("Access Denied")
+    if type(error).__name__ == "ExpatError":
+        # A body that is not there: AWS's models let it be left out, S3 does not.
+        return malformed_xml()
     message = f"The dsops sandbox keeps its state in moto, which failed at {call.service}:{call.operation}: "
     return refusal("InternalFailure", f"{message}{type(error).__name__}.", 500)

@@ -354,6 +354,14 @@ def test_a_query_that_names_two_things_does_one(lab: Lab) -> None:
         assert b"2012-10-17" not in answer.body
 
 
+@pytest.mark.parametrize("query", ["lifecycle", "versioning", "tagging", "publicAccessBlock"])
+def test_a_body_that_is_missing_is_told(lab: Lab, query: str) -> None:
+    """No failure of the sandbox's own."""
+    request = sign(lab.user("admin").keys, "s3", "us-east-1", "PUT", "/bucket", {}, b"", query)
+
+    assert lab.sandbox.handle(request).answer.status in {400, 404}
+
+
 def test_a_form_is_not_a_request(lab: Lab) -> None:
     """Uploads from a web page's form are not served, and said not to be; what is in the form is not done."""
     body = b'--x\r\nContent-Disposition: form-data; name="key"\r\n\r\nnew\r\n--x--\r\n'
