@@ -489,12 +489,17 @@ class Outage:
 
     def __init__(self, world: World) -> None:
         self.is_cut = False
+        self.is_silent = False
         self.tried = 0
         self._world = world
         self.server = StubServer(self._answer)
+        through = f"duration_seconds: 900, endpoint_url: {self.server.url}}}"
+        (world.folder / "dsops.yaml").write_text(CONFIG.replace("duration_seconds: 900}", through, 1))
 
     def _answer(self, seen: Seen) -> Answer:
         self.tried += 1
+        if self.is_silent:
+            return Answer(is_silent=True)
         if self.is_cut:
             return Answer(status=503, body=b"no")
         connection = HTTPConnection(self._world.server.url.removeprefix("http://"))
@@ -511,8 +516,6 @@ class Outage:
 def test_an_outage_of_sts_does_not_stop_a_command_whose_session_is_valid(world: World) -> None:
     """It goes on to the last second, is told then that it has ended, and goes on by itself when STS is back."""
     outage = Outage(world)
-    (world.folder / "dsops.yaml").write_text(CONFIG.replace("duration_seconds: 900}", "duration_seconds: 900,\n"
-        f"           endpoint_url: {outage.server.url}}}", 1))  # fmt: skip
     with outage.server, world.start("--credentials", "target", "--serve") as talk:
         first = talk.ask()
         assert first.startswith(TARGET)
@@ -527,6 +530,23 @@ def test_an_outage_of_sts_does_not_stop_a_command_whose_session_is_valid(world: 
         until(lambda: talk.ask() != first)
         assert talk.ask().startswith(TARGET)
         assert talk.end() == (0, "")
+
+
+def test_a_renewal_that_hangs_keeps_nothing_up(world: World) -> None:
+    """STS says nothing: the command is served what is valid, gets its signals, and its end is ours at once."""
+    outage = Outage(world)
+    with outage.server:
+        talk, address, token = serving(world)
+        with talk:
+            outage.is_silent = True
+            tried = outage.tried
+            world.pass_seconds(700)
+            until(lambda: fetch(address, token) == "200" and outage.tried > tried)
+            assert fetch(address, token) == "200"
+            began = time.monotonic()
+            talk.process.send_signal(signal.SIGTERM)
+            assert talk.process.wait(PATIENCE_SECONDS) == 128 + signal.SIGTERM
+            assert time.monotonic() - began < 5
 
 
 def test_a_renewed_session_is_masked_too(world: World) -> None:

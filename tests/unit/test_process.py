@@ -307,6 +307,10 @@ class TestWatch:
         assert not is_gone(left)
         os.kill(left, signal.SIGKILL)
 
+    def test_the_time_limit_may_be_years(self) -> None:
+        """More than the system can wait for at once."""
+        assert watched("sh", "-c", "exit 4", timeout_seconds=1e10) == 4
+
     def test_the_callers_handlers_come_back(self) -> None:
         """Afterwards this process handles signals as before."""
         numbers = (signal.SIGINT, signal.SIGCHLD, signal.SIGTERM)

@@ -34,6 +34,9 @@ _CLIENT_SECONDS = 10.0
 _PATIENCE_SECONDS = 1.8
 """How long a request waits for a session that is being renewed: the SDKs wait for 2 s, 1 s or longer, and ask again."""
 
+_DEAF_SECONDS = 1.0
+"""Without a free descriptor nobody can be let in, and who knocks would wake the loop without end."""
+
 _REASONS = {
     200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
     431: "Request Header Fields Too Large", 503: "Service Unavailable",
@@ -97,6 +100,7 @@ class Endpoint:
         self._source = source
         self._clock = clock
         self._clients: dict[int, _Client] = {}
+        self._deaf_until = 0.0
         port = int(self._listener.getsockname()[1])
         host = f"[{address}]" if ":" in address else address
         self.address = f"http://{host}:{port}{PATH}"
@@ -105,7 +109,8 @@ class Endpoint:
 
     def readers(self) -> Iterable[int]:
         """The listener, and who has something to say."""
-        return (self._listener.fileno(), *[number for number, each in self._clients.items() if not each.outbox])
+        listener = () if self._clock() < self._deaf_until else (self._listener.fileno(),)
+        return (*listener, *[number for number, each in self._clients.items() if not each.outbox])
 
     def writers(self) -> Iterable[int]:
         """Who has not taken all of an answer."""
@@ -113,9 +118,11 @@ class Endpoint:
 
     def seconds(self) -> float | None:
         """Until the next connection has lasted too long."""
-        if not self._clients:
-            return None
-        return max(0.0, min(each.until for each in self._clients.values()) - self._clock())
+        now = self._clock()
+        moments = [each.until for each in self._clients.values()]
+        if now < self._deaf_until:
+            moments.append(self._deaf_until)
+        return max(0.0, min(moments) - now) if moments else None
 
     def turn(self, ready: Collection[int]) -> None:
         """Serves whoever can be served at once."""
@@ -141,7 +148,10 @@ class Endpoint:
         for _ in range(_MOST_CLIENTS):
             try:
                 connection, _peer = self._listener.accept()
+            except (BlockingIOError, ConnectionError):
+                return
             except OSError:
+                self._deaf_until = self._clock() + _DEAF_SECONDS
                 return
             connection.setblocking(False)
             if len(self._clients) >= _MOST_CLIENTS:

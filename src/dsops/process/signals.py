@@ -15,6 +15,10 @@ FORWARDED = (
 )  # fmt: skip
 
 
+_LONGEST_SECONDS = 86400.0
+"""poll(2) takes no more than 24 days; whoever waits looks at the time again."""
+
+
 class Woken(NamedTuple):
     """What a wait ended with; nothing at all when its time was over first."""
 
@@ -61,7 +65,8 @@ class Signals:
         for descriptor, wish in wishes.items():
             poll.register(descriptor, wish)
         # Rounded up: a wait of half a millisecond must not become a busy loop.
-        found = {descriptor for descriptor, _ in poll.poll(None if seconds is None else int(seconds * 1000) + 1)}
+        milliseconds = None if seconds is None else int(min(seconds, _LONGEST_SECONDS) * 1000) + 1
+        found = {descriptor for descriptor, _ in poll.poll(milliseconds)}
         signals = os.read(self._reader, 4096) if self._reader in found else b""
         return Woken(signals, frozenset(found - {self._reader}))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import resource
 import select
 import socket
 import threading
@@ -226,6 +227,27 @@ def test_a_connection_lasts_ten_seconds() -> None:
         endpoint.turn(())
         assert connection.recv(1) == b""
         assert endpoint.seconds() is None
+    endpoint.end()
+
+
+def test_without_a_free_descriptor_the_loop_sleeps() -> None:
+    """Who knocks then is let in a second later, and does not keep a processor busy."""
+    time = [0.0]
+    endpoint = Endpoint(Source(), clock=lambda: time[0])
+    listener = endpoint._listener.fileno()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.create_connection(endpoint._listener.getsockname(), timeout=20):
+        select.select([listener], [], [], 20)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+        try:
+            endpoint.turn([listener])
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert (list(endpoint.readers()), endpoint.seconds()) == ([], 1)
+        time[0] = 1.0
+        assert list(endpoint.readers()) == [listener]
+        endpoint.turn([listener])
+        assert len(endpoint._clients) == 1
     endpoint.end()
 
 
