@@ -258,6 +258,8 @@ def test_it_becomes_the_command_where_nothing_is_served(world: World) -> None:
         (("--credentials", "target", "--listen", "0.0.0.0"), "every address of this machine"),  # noqa: S104
         (("--credentials", "target", "--listen", "example"), "is no address"),
         (("--credentials", "target", "--listen", "127.0.0.1:x"), "has no such port"),
+        (("--credentials", "target", "--listen", f"127.0.0.1:{'9' * 5000}"), "has no such port"),
+        (("--credentials", "target", "--listen", "[::1]:65536"), "has no such port"),
         (("--credentials", "target", "--listen", "192.0.2.1"), "can't listen on 192.0.2.1"),
     ],
 )

@@ -192,7 +192,7 @@ def _address(listen: str) -> tuple[IPv4Address | IPv6Address, int]:
             f"`--listen {listen}` is no address",
             hint="write an IP address of this machine, with a port if it has to be a certain one: 172.17.0.1:8080",
         ) from None
-    if not (port.isascii() and port.isdigit() and int(port) < 2**16):
+    if not (port.isascii() and port.isdigit() and len(port) <= len("65535") and int(port) < 2**16):
         raise UsageError(f"`--listen {listen}` has no such port", hint="a port is a number below 65536")
     return address, int(port)
 
