@@ -51,6 +51,9 @@ def test_a_response_is_minted_for_the_asking(lab: Lab) -> None:
     assert (status, said["provider"]) == (200, SANDBOXED)
     assert answer["AssumedRoleUser"]["Arn"].endswith(":assumed-role/Tagged/bob")
     assert (answer["Subject"], answer["SourceIdentity"], lifetime(lab, answer)) == ("b-17", "bob@example.com", 900)
+    session = lab.sandbox.sessions.get(answer["Credentials"]["AccessKeyId"])
+    assert session is not None
+    assert (session.tags, session.transitive_keys) == ((("team", "red"),), ("team",))
 
 
 def test_a_response_that_aws_would_refuse_is_minted_too(lab: Lab) -> None:
