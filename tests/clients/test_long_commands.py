@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -478,6 +479,28 @@ def test_another_address_is_warned_of_and_demands_the_token_too(world: World) ->
         assert talk.process.stdin
         talk.process.stdin.write("\n")
         assert f"note: credentials are served on {address}, unencrypted" in talk.end()[1]
+
+
+def test_the_sdks_take_the_address_that_containers_are_given(tmp_path: Path) -> None:
+    """169.254.170.2, which ECS has: a network in which this machine has it is made for the length of the test."""
+    tools = [shutil.which(name) for name in ("unshare", "ip")]
+    if os.getuid() != 0 or not all(tools):
+        pytest.skip("to have a network of its own takes root, unshare and ip")
+    (tmp_path / "dsops.yaml").write_text(CONFIG)
+    inside = 'echo "$AWS_CONTAINER_CREDENTIALS_FULL_URI"; aws sts get-caller-identity --query Arn --output text'
+    script = f"""
+    ip link set lo up && ip addr add 169.254.170.2/32 dev lo && exec {BIN}/dsops sandbox run --from dsops.yaml -- \
+        {BIN}/dsops exec --no-agent --credentials target --listen 169.254.170.2 -- sh -c '{inside}'
+    """
+    done = subprocess.run(
+        ["unshare", "--net", "sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+        env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "XDG_RUNTIME_DIR": str(tmp_path)},
+    )  # fmt: skip
+    if "Operation not permitted" in done.stderr:
+        pytest.skip("this root may not make networks")
+    address, arn = done.stdout.split()
+    assert address.startswith("http://169.254.170.2:")
+    assert arn == TARGET
 
 
 def _own_address() -> str:
