@@ -9,141 +9,46 @@ from __future__ import annotations
 import os
 import selectors
 import socket
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from threading import Condition, Thread
 from time import monotonic
-from typing import NamedTuple
 
-from dsops.agent import client, failure
-from dsops.agent.client import (
-    AGAIN,
-    ASK,
-    DECLINED,
-    EVENT,
-    FAILED,
-    HELLO,
-    LONGEST,
-    NOTE,
-    REQUEST,
-    RESULT,
-    TYPED,
-    pack,
-    peer_uid,
-    receive,
-    send,
-    unpack,
-)
+from dsops.agent import client
+from dsops.agent.client import AGAIN, DECLINED, HELLO, LONGEST, REQUEST, peer_uid, send, unpack
+from dsops.agent.crew import Crew
+from dsops.agent.request import DECLINE, Answer, Asked, Caller, Limits, Work
 from dsops.agent.start import locked
-from dsops.errors import DsopsError
 
 _LOOK_SECONDS = 0.1
 """How soon it is looked again whether there is room for more clients."""
 
 
-class Limits(NamedTuple):
-    """What clients may cost."""
-
-    clients: int = 512
-    """Connections at once; the next ones wait in the kernel's queue."""
-    threads: int = 256
-    """Requests that are worked on at once; each may be waiting for the same person to type one code."""
-    unread_bytes: int = 1 << 26
-    """Of requests that are not whole yet, of all clients together."""
-    reading_seconds: float = 10.0
-    """How long a client may take to say what it wants."""
-    writing_seconds: float = 10.0
-    """How long it may take to take an answer."""
-    asking_seconds: float = 120.0
-    """How long a person may take to type a code; then the next client in line is asked."""
-    ending_seconds: float = 2.0
-    """How long work that goes on may take to end when the agent is told to stop."""
-    ready: int = 8
-    """Threads that wait for work from the start; one more now and then for a burst would look like a leak."""
-    idle_seconds: float = 3600.0
-    """How long nobody asks before the agent ends."""
-
-
-class Asked(NamedTuple):
-    """One request."""
-
-    folder: bytes
-    """The client's working folder."""
-    watches: bool
-    """Whether a person sees what is told on the way."""
-    words: Sequence[bytes]
-    """The operation, and what it is to be done with: the words of a command line."""
-    environ: Sequence[bytes]
-    """The client's environment, `NAME=VALUE` each."""
-
-
-class Caller:
-    """The client of one request, for whoever works on it."""
-
-    def __init__(self, connection: socket.socket, limits: Limits) -> None:
-        self._connection = connection
-        self._limits = limits
-
-    def note(self, text: str) -> None:
-        """Puts a text on its stderr."""
-        send(self._connection, NOTE, text.encode("utf-8", "surrogateescape"))
-
-    def event(self, name: str, facts: Sequence[str]) -> None:
-        """Tells it what goes on: key, value, key, value."""
-        send(self._connection, EVENT, pack([text.encode("utf-8", "surrogateescape") for text in (name, *facts)]))
-
-    def ask(self, question: str) -> bytes | None:
-        """What the person at its terminal types; None when there is none, or the client is gone or silent."""
-        try:
-            self._connection.settimeout(self._limits.asking_seconds)
-            send(self._connection, ASK, question.encode())
-            frame = receive(self._connection)
-        except (OSError, ValueError):
-            return None
-        finally:
-            self._connection.settimeout(self._limits.writing_seconds)
-        return frame[1] if frame is not None and frame[0] == TYPED else None
-
-
-class Answer(NamedTuple):
-    """What ends a request."""
-
-    kind: int
-    """RESULT, FAILED or DECLINED."""
-    data: bytes = b""
-
-
-def result(fields: Sequence[bytes]) -> Answer:
-    """The work was done."""
-    return Answer(RESULT, pack(list(fields)))
-
-
-def failed(error: DsopsError) -> Answer:
-    """It failed; the client tells the error as if it were its own."""
-    return Answer(FAILED, failure.pack_error(error))
-
-
-DECLINE = Answer(DECLINED)
-"""The client has to do it by itself."""
-
-Work = Callable[[Asked, Caller], Answer]
-
-
 class Server:
     """Serves one listening socket until it is stopped, or has been idle for long enough."""
 
-    def __init__(self, listener: socket.socket, work: Work, limits: Limits = Limits()) -> None:  # noqa: B008 - a constant
-        """`work` runs in threads. The listener's address is unlinked at the end, if it still is this listener's."""
+    def __init__(
+        self,
+        listener: socket.socket,
+        work: Work,
+        limits: Limits = Limits(),  # noqa: B008 - a constant
+        *,
+        code: Callable[[], object] = lambda: _place_of(client.__file__),
+    ) -> None:
+        """`work` runs in threads. The listener's address is unlinked at the end, if it still is this listener's.
+
+        `code` says what dsops is installed now.
+        """
         self._listener = listener
         self._work = work
         self._limits = limits
         self._address: str = listener.getsockname()
         self._place = _place_of(self._address)
         self._mark = client.stamp()
+        self._code = code
+        self._own_code = code()
         self._selector = selectors.DefaultSelector()
         self._unread: dict[socket.socket, _Unread] = {}
-        self._crew = _Crew(self._serve, limits)
+        self._crew = Crew(self._serve, limits)
         self._is_ending = False
         self._is_listening = False
         self._look_at = 0.0
@@ -234,12 +139,15 @@ class Server:
             part = b""
         unread.data += part
         length = unread.length()
-        if not part or length < 0 or sum(len(each.data) for each in self._unread.values()) > self._limits.unread_bytes:
+        if not part or length < 0 or self._held_bytes() > self._limits.unread_bytes:
             self._drop(connection)
         elif len(unread.data) >= length:
             self._forget(connection)
             self._last_asked = monotonic()
             self._crew.take(connection, bytes(unread.data[5:length]))
+
+    def _held_bytes(self) -> int:
+        return self._crew.held_bytes + sum(len(each.data) for each in self._unread.values())
 
     def _forget(self, connection: socket.socket) -> None:
         del self._unread[connection]
@@ -262,22 +170,28 @@ class Server:
                     send(connection, asked.kind, asked.data)
                     return
                 send(connection, HELLO)
-                answer = self._work(asked, Caller(connection, self._limits))
-                send(connection, answer.kind, answer.data)
-            except (OSError, ValueError):
-                # The client is gone or takes nothing; what was issued for it is kept for the next one.
+                caller = Caller(connection, self._limits)
+                answer = self._work(asked, caller)
+                if not caller.is_gone:
+                    send(connection, answer.kind, answer.data)
+            except Exception:  # noqa: BLE001 - whatever it is, the thread goes on, and the client does it by itself
+                # Mostly a client that is gone or takes nothing; what was issued for it is kept for the next one.
                 return
             finally:
                 self._last_asked = monotonic()
 
     def _parse(self, data: bytes) -> Asked | Answer | None:
-        """The request; the answer to one of another dsops, which ends this agent; None for what is none."""
+        """The request; the answer to one of another dsops; None for what is none."""
         try:
             mark, folder, watches, count, *rest = unpack(data)
             number = int(count)
         except ValueError:
             return None
         if mark != self._mark:
+            if self._code() == self._own_code:
+                # This agent is of the dsops that is installed: who asks began before an upgrade, and is not worth
+                # the sessions of all others.
+                return DECLINE
             self._unlink()
             self.stop()
             return Answer(DECLINED, AGAIN)
@@ -314,13 +228,13 @@ class Server:
                 os.unlink(address)
 
 
-def _place_of(address: str) -> tuple[int, int] | None:
+def _place_of(path: str) -> tuple[int, int, int] | None:
     """What a file of that name is: another one may have taken the name since."""
     try:
-        status = os.lstat(address)
+        status = os.lstat(path)
     except OSError:
         return None
-    return status.st_dev, status.st_ino
+    return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
 class _Unread:
@@ -336,64 +250,3 @@ class _Unread:
             return 5 if not self.data or self.data[0] == REQUEST else -1
         length = int.from_bytes(self.data[1:5], "big")
         return 5 + length if self.data[0] == REQUEST and length <= LONGEST else -1
-
-
-class _Crew:
-    """Threads that wait for work; a new one is started when all are busy, up to a number."""
-
-    def __init__(self, work: Callable[[socket.socket, bytes], None], limits: Limits) -> None:
-        self._work = work
-        self._limits = limits
-        self._changed = Condition()
-        self._queue: deque[tuple[socket.socket, bytes]] = deque()
-        self._threads = 0
-        self._idle = 0
-        self._is_ending = False
-
-    @property
-    def load(self) -> int:
-        """How many requests are being worked on, or wait for it."""
-        with self._changed:
-            return len(self._queue) + self._threads - self._idle
-
-    def take(self, connection: socket.socket, data: bytes) -> None:
-        """Has it done."""
-        with self._changed:
-            self._queue.append((connection, data))
-            if self._idle >= len(self._queue) or self._threads >= self._limits.threads:
-                self._changed.notify()
-                return
-        self._hire()
-
-    def start(self) -> None:
-        """Has the first threads ready."""
-        for _ in range(self._limits.ready):
-            self._hire()
-
-    def _hire(self) -> None:
-        with self._changed:
-            self._threads += 1
-        Thread(target=self._run, name="dsops-agent", daemon=True).start()
-
-    def end(self, seconds: float) -> None:
-        """Waits that long for what is being worked on."""
-        until = monotonic() + seconds
-        with self._changed:
-            self._is_ending = True
-            self._changed.notify_all()
-            while self._threads and monotonic() < until:
-                self._changed.wait(until - monotonic())
-
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._idle += 1
-                while not self._queue and not self._is_ending:
-                    self._changed.wait()
-                self._idle -= 1
-                if not self._queue:
-                    self._threads -= 1
-                    self._changed.notify_all()
-                    return
-                connection, data = self._queue.popleft()
-            self._work(connection, data)

@@ -26,7 +26,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     listener = _own_listener(runtime) if descriptor is None else socket.socket(fileno=descriptor)
     forget_world()
     # libcurl and OpenSSL look at the environment when they are loaded.
-    from dsops.agent.server import Limits, Server
+    from dsops.agent.request import Limits
+    from dsops.agent.server import Server
     from dsops.cli.agent_work import Keeper
 
     keeper = Keeper(runtime.now)

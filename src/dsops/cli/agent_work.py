@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from threading import Lock
 
 from dsops import tasks
 from dsops.agent.client import PLAIN, PLAIN_WITH_VALUE
-from dsops.agent.server import DECLINE, Answer, Asked, Caller, failed, result
+from dsops.agent.request import DECLINE, Answer, Asked, Caller, failed, result
 from dsops.aws.client import Client, make_client
 from dsops.aws.transport import CurlDriver
 from dsops.cache import CredentialCache
@@ -29,7 +29,7 @@ from dsops.cli.project import environment_name, plan_named, plan_one_store, tell
 from dsops.cli.world import random_fraction
 from dsops.config import load
 from dsops.environment import child_environment, encode
-from dsops.errors import DsopsError, ValueUnusable
+from dsops.errors import DsopsError, MfaRequired, ValueUnusable
 from dsops.model import Config
 from dsops.plan import Plan
 from dsops.resolve import issue_credentials, resolve
@@ -156,14 +156,17 @@ class _Turn:
         pairs = [os.fsdecode(variable).partition("=") for variable in asked.environ]
 
         def ask(question: str) -> Secret | None:
-            typed = caller.ask(question)
+            try:
+                typed = caller.ask(question)
+            except TimeoutError as error:
+                raise MfaRequired(
+                    "nobody typed an answer in time", why="others wait for the same", hint="run it again"
+                ) from error
             return None if typed is None else Secret.from_bytes(typed)
 
         def report(event: Event) -> None:
             if asked.watches:
-                # A client that is gone is no reason to lose a session that is just being issued.
-                with suppress(OSError):
-                    caller.event(event.name, [text for fact in event.facts.items() for text in fact])
+                caller.event(event.name, [text for fact in event.facts.items() for text in fact])
 
         self.runtime = Runtime(
             environ={name: value for name, _, value in pairs},
@@ -211,8 +214,7 @@ class _Turn:
 
     def _note(self, notes: Sequence[str]) -> None:
         for text in notes if self._tells_notes else ():
-            with suppress(OSError):
-                self._caller.note(f"dsops: note: {clean(text)}\n")
+            self._caller.note(f"dsops: note: {clean(text)}\n")
 
 
 class _Drivers:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
 from dsops.agent import client
 from dsops.agent.client import DECLINED, FAILED, HELLO, NOTE, REQUEST, RESULT, pack, receive, send, unpack
-from dsops.agent.server import Answer, Asked, Caller, Limits, Server, failed, result
+from dsops.agent.request import Answer, Asked, Caller, Limits, failed, result
+from dsops.agent.server import Server
 from dsops.agent.start import listen
 from dsops.errors import SecretNotFound
 
@@ -29,11 +33,15 @@ def echo(asked: Asked, caller: Caller) -> Answer:
 
 
 @contextmanager
-def serving(work: Callable[[Asked, Caller], Answer] = echo, limits: Limits = Limits()) -> Iterator[Running]:  # noqa: B008
+def serving(
+    work: Callable[[Asked, Caller], Answer] = echo,
+    limits: Limits = Limits(),  # noqa: B008
+    code: Callable[[], object] = lambda: "installed",
+) -> Iterator[Running]:
     """A server in a thread, in a folder with a short name."""
     folder = tempfile.mkdtemp(prefix="dsops-")
     address = f"{folder}/s"
-    running = Running(Server(listen(address), work, limits), address)
+    running = Running(Server(listen(address), work, limits, code=code), address)
     try:
         running.thread.start()
         yield running
@@ -198,13 +206,22 @@ def test_threads_do_not_grow_with_requests() -> None:
         assert running.server._crew._threads == Limits().ready
 
 
-def test_a_client_of_another_dsops_ends_the_agent() -> None:
-    """It is told to ask again, and by then the socket is gone: it will start an agent of its own version."""
-    with serving() as running:
+def test_an_agent_of_another_dsops_than_the_installed_one_ends() -> None:
+    """A newer client is told to ask again, and by then the socket is gone: it will start an agent of its own."""
+    installed = ["old"]
+    with serving(code=lambda: installed[0]) as running:
+        installed[0] = "new"
         assert running.ask(b"exec", mark=b"0.0.9") == (DECLINED, [client.AGAIN])
         assert not os.path.exists(running.address)
         running.thread.join(PATIENCE_SECONDS)
         assert not running.thread.is_alive()
+
+
+def test_a_client_of_another_dsops_than_the_installed_one_is_on_its_own() -> None:
+    """One that began before an upgrade, or talks nonsense, takes the sessions from nobody."""
+    with serving() as running:
+        assert running.ask(b"exec", mark=b"0.0.9") == (DECLINED, [b""])
+        assert running.ask(b"exec")[0] == RESULT
 
 
 def test_an_idle_agent_ends_and_takes_its_socket_along() -> None:
@@ -266,13 +283,169 @@ def test_a_person_is_asked_through_the_client() -> None:
     assert answers == [b"123456", None]
 
 
-def test_a_client_that_does_not_answer_is_not_waited_for_without_end() -> None:
+def be_asked(connection: socket.socket) -> None:
+    """Asks for something for which a person is asked."""
+    send(connection, REQUEST, request(b"exec"))
+    assert receive(connection) == (HELLO, b"")
+    assert receive(connection) == (client.ASK, b"code: ")
+
+
+def outcome_of(caller: Caller) -> bytes:
+    """What came of asking the person."""
+    try:
+        return caller.ask("code: ") or b"nobody"
+    except TimeoutError:
+        return b"too late"
+
+
+@pytest.mark.parametrize("drip", [b"", b"T\0\0"], ids=["silent", "half"])
+def test_a_client_that_does_not_answer_is_not_waited_for_without_end(drip: bytes) -> None:
     """The next in line is asked instead."""
+    limits = Limits(asking_seconds=0.05)
+    with serving(lambda _, caller: result([outcome_of(caller)]), limits) as running, running.connect() as connection:
+        be_asked(connection)
+        connection.sendall(drip)
+        frame = receive(connection)
+    assert frame == (RESULT, pack([b"too late"]))
+
+
+def test_a_client_that_answers_byte_by_byte_has_no_longer_than_others() -> None:
+    """The time is for all of the answer, not for the next byte of it."""
+    outcomes: list[bytes] = []
 
     def work(_asked: Asked, caller: Caller) -> Answer:
-        return result([caller.ask("code: ") or b"nobody"])
+        outcomes.append(outcome_of(caller))
+        return result([])
 
-    with serving(work, Limits(asking_seconds=0.05)) as running, running.connect() as connection:
+    with serving(work, Limits(asking_seconds=0.3)) as running, running.connect() as connection:
+        be_asked(connection)
+        connection.sendall(b"T" + (4000).to_bytes(4, "big"))
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not outcomes:
+            assert time.monotonic() < end
+            with suppress(OSError):
+                connection.send(b"x")
+            time.sleep(0.01)
+    assert outcomes == [b"too late"]
+
+
+@pytest.mark.parametrize(
+    "typed", [b"T\0\0\0\003123", b"T\0\x10\0\0" + b"x" * 5000, b"R\0\0\0\0"], ids=["code", "long", "other"]
+)
+def test_what_is_typed_is_short(typed: bytes) -> None:
+    """A code, in any case; what is longer, or is nothing that was typed, is nobody."""
+    with serving(lambda _, caller: result([outcome_of(caller)])) as running, running.connect() as connection:
+        be_asked(connection)
+        connection.sendall(typed)
+        frame = receive(connection)
+    assert frame == (RESULT, pack([b"123" if typed.endswith(b"123") else b"nobody"]))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc says whether a process is stopped")
+def test_a_client_that_is_stopped_while_it_is_asked_has_a_shorter_time() -> None:
+    """Ctrl-Z at the question: after some seconds the next in line is asked."""
+    asked = threading.Event()
+    outcomes: list[bytes] = []
+
+    def work(_asked: Asked, caller: Caller) -> Answer:
+        asked.set()
+        outcomes.append(outcome_of(caller))
+        return result([])
+
+    program = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
+    program += "s.sendall(bytes.fromhex(sys.argv[2])); print(s.recv(99)[:1]); input()"
+    data = request(b"exec")
+    frame = bytes((REQUEST,)) + len(data).to_bytes(4, "big") + data
+    with serving(work, Limits(stopped_seconds=0.5)) as running:
+        child = subprocess.Popen(
+            [sys.executable, "-c", program, running.address, frame.hex()], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        try:
+            assert asked.wait(PATIENCE_SECONDS)
+            child.send_signal(signal.SIGSTOP)
+            # Sooner than the two minutes of somebody who looks for a telephone.
+            wait_until(lambda: outcomes == [b"too late"])
+        finally:
+            child.kill()
+            child.communicate()
+
+
+def test_a_client_that_takes_no_events_holds_up_the_work_once() -> None:
+    """After one event that it did not take in time it gets no more of them, and no half of an answer."""
+    seconds: list[float] = []
+
+    def work(_asked: Asked, caller: Caller) -> Answer:
+        started = time.monotonic()
+        for _ in range(5000):
+            caller.event("something", ["key", "x" * 1000])
+        seconds.append(time.monotonic() - started)
+        return result([])
+
+    with serving(work, Limits(writing_seconds=0.2)) as running, running.connect() as connection:
         send(connection, REQUEST, request(b"exec"))
-        frames = [receive(connection) for _ in range(3)]
-    assert frames[2] == (RESULT, pack([b"nobody"]))
+        wait_until(lambda: bool(seconds))
+        assert seconds[0] < 5
+        wait_until(lambda: running.server._crew.load == 0)
+
+
+def test_a_bug_in_the_work_costs_no_thread() -> None:
+    """Whatever it raises: its client gets no answer, and does the work by itself; the others go on."""
+
+    def work(asked: Asked, _caller: Caller) -> Answer:
+        if asked.words[0] == b"bug":
+            raise MemoryError
+        return result([])
+
+    with serving(work) as running:
+        for _ in range(20):
+            with running.connect() as connection:
+                send(connection, REQUEST, request(b"bug"))
+                assert receive(connection) == (HELLO, b"")
+                assert receive(connection) is None
+        assert running.ask(b"good") == (RESULT, [])
+        wait_until(lambda: running.server._crew.load == 0)
+        assert running.server._crew._threads == Limits().ready
+
+
+def test_threads_of_a_burst_end_some_time_after() -> None:
+    """What fifty at once have needed is not kept for the rest of the day."""
+    gate = threading.Event()
+
+    def work(_asked: Asked, _caller: Caller) -> Answer:
+        gate.wait(PATIENCE_SECONDS)
+        return result([])
+
+    with serving(work, Limits(lingering_seconds=0.05)) as running:
+        connections = [running.connect() for _ in range(50)]
+        for connection in connections:
+            send(connection, REQUEST, request(b"exec"))
+        wait_until(lambda: running.server._crew._threads == 50)
+        gate.set()
+        assert [answer(connection)[0] for connection in connections] == [RESULT] * 50
+        for connection in connections:
+            connection.close()
+        wait_until(lambda: running.server._crew._threads == Limits().ready)
+        assert running.ask(b"exec")[0] == RESULT
+
+
+def test_requests_that_are_worked_on_count_as_well() -> None:
+    """Many large ones can't grow the agent without end: one too many is dropped, and its client works by itself."""
+    gate = threading.Event()
+
+    def work(_asked: Asked, _caller: Caller) -> Answer:
+        gate.wait(PATIENCE_SECONDS)
+        return result([])
+
+    with serving(work, Limits(unread_bytes=3_000_000)) as running:
+        with running.connect() as first, running.connect() as second, running.connect() as third:
+            for connection in (first, second):
+                send(connection, REQUEST, request(b"x" * 1_400_000))
+                assert receive(connection) == (HELLO, b"")
+            with suppress(OSError):
+                send(third, REQUEST, request(b"x" * 1_400_000))
+            with suppress(OSError):
+                assert third.recv(10) == b""
+            gate.set()
+            assert [answer(connection)[0] for connection in (first, second)] == [RESULT] * 2
+        wait_until(lambda: running.server._crew.held_bytes == 0)
+        assert running.ask(b"x" * 1_400_000)[0] == RESULT

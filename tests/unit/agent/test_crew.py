@@ -1,0 +1,65 @@
+"""The agent's threads, where the system gives no more of them."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from dsops.agent.crew import Crew
+from dsops.agent.request import Limits
+
+PATIENCE_SECONDS = 20
+
+
+class Scarce:
+    """Starts so many threads and no more, as under a limit of processes or in a small container."""
+
+    def __init__(self, threads: int) -> None:
+        self.left = threads
+
+    def __call__(self, run: Callable[[], None]) -> None:
+        """Starts one. Raises what `Thread.start` raises."""
+        if not self.left:
+            raise RuntimeError("can't start new thread")
+        self.left -= 1
+        threading.Thread(target=run, daemon=True).start()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_with_fewer_threads_than_wanted_all_work_is_done(threads: int) -> None:
+    """One after the other, by those that there are."""
+    done: list[bytes] = []
+    gate = threading.Event()
+    all_done = threading.Event()
+
+    def work(connection: socket.socket, data: bytes) -> None:
+        assert gate.wait(PATIENCE_SECONDS)
+        connection.close()
+        done.append(data)
+        if len(done) == 6:
+            all_done.set()
+
+    crew = Crew(work, Limits(), begin=Scarce(threads))
+    crew.start()
+    for number in range(6):
+        crew.take(socket.socket(), b"%d" % number)
+    gate.set()
+    assert all_done.wait(PATIENCE_SECONDS)
+    assert sorted(done) == [b"%d" % number for number in range(6)]
+    crew.end(PATIENCE_SECONDS)
+    assert crew.load == 0
+
+
+def test_without_any_thread_nobody_is_kept_waiting() -> None:
+    """The connection is closed at once: its client does the work by itself."""
+    crew = Crew(lambda _connection, _data: None, Limits(), begin=Scarce(0))
+    crew.start()
+    ours, theirs = socket.socketpair()
+    with ours:
+        crew.take(theirs, b"request")
+        ours.settimeout(PATIENCE_SECONDS)
+        assert ours.recv(10) == b""
+    assert (crew.load, crew.held_bytes) == (0, 0)
