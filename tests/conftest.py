@@ -58,6 +58,7 @@ def _refuse_outside(event: str, arguments: tuple[object, ...]) -> None:
 sys.addaudithook(_refuse_outside)
 
 _home_numbers = count()
+_IS_CI = bool(os.environ.get("CI"))
 
 
 @pytest.fixture(scope="session")
@@ -73,10 +74,13 @@ def _agents() -> set[str]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_agent_is_left() -> Iterator[None]:
-    """A test that starts `dsops` with an environment of its own has to say `DSOPS_AGENT=off`, or where its agent is."""
+    """A test that starts `dsops` with an environment of its own has to say `DSOPS_AGENT=off`, or where its agent is.
+
+    Looked at in CI alone: elsewhere somebody may work beside the tests.
+    """
     before = _agents()
     yield
-    assert _agents() <= before, "a test has started an agent that outlives it"
+    assert not _IS_CI or _agents() <= before, "a test has started an agent that outlives it"
 
 
 @pytest.fixture(autouse=True)

@@ -228,6 +228,8 @@ def _environ(home: Path) -> dict[str, str]:
         "USER": "ada",
         "AWS_EC2_METADATA_DISABLED": "true",
         "DSOPS_AGENT": "off",
+        # Where a sandbox leaves its address: those of others who work on this machine don't count.
+        "XDG_RUNTIME_DIR": str(home),
     }
 
 

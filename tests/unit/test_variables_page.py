@@ -17,6 +17,8 @@ NOT_READ = {
     # What `sandbox run` lets its command have.
     "AWS_CLI_AUTO_PROMPT", "AWS_CLI_FILE_ENCODING", "AWS_DEFAULT_OUTPUT", "AWS_MAX_ATTEMPTS", "AWS_PAGER",
     "AWS_RETRY_MODE", "AWS_SDK_UA_APP_ID",
+    # KMS's word for where a key is from.
+    "AWS_KMS",
     # A name of ours, in an `__all__`.
     "AWS_KEYS",
 }  # fmt: skip
