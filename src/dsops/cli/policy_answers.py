@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dsops.cli.output import Json, answer, answer_json, clean, counted
 from dsops.cli.policy_files import STDIN
 from dsops.iam.conditions import SECRET_KEYS
-from dsops.iam.reasons import Failure, Reason, StatementReason
+from dsops.iam.reasons import Failure, Reason, StatementReason, is_negated
 from dsops.iam.simulate import POLICY_TYPES, VERDICTS, Outcome, deciding
 
 if TYPE_CHECKING:
@@ -119,7 +119,8 @@ def _statement_text(found: StatementReason) -> str:
 def _failure_text(found: StatementReason, failure: Failure) -> str:
     name = " ".join(part for part in (failure.operator, failure.key) if part) or failure.element
     actual = "the request has none" if failure.actual is None else f"the request has {_listed(failure.actual)}"
-    wanted = f"wants {_listed(failure.wanted)}" if failure.wanted else "is missing"
+    verb = "wants anything but" if is_negated(failure.element, failure.operator) else "wants"
+    wanted = f"{verb} {_listed(failure.wanted)}" if failure.wanted else "is missing"
     return f"{place_of(found.policy.name, failure.line)}: {name} {wanted}, {actual}{_in_brackets(failure.hint)}"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dsops.cli.output import clean
+from dsops.iam.reasons import is_negated
 
 Record = Mapping[str, Any]  # JSON that a sandbox answered with
 
@@ -51,23 +52,29 @@ def _reason_lines(reason: Record, level: str) -> list[str]:
     lines += [f"  {_place(found)}, {found['effect']}, applies" for found in reason["matched"]]
     for found in reason["near"]:
         lines.append(f"  {_place(found)}, {found['effect']}, does not apply:")
-        lines += [f"    line {failure['line']}: {_failure_text(failure)}" for failure in found["failures"]]
+        lines += [f"    {_line(failure, '{}: ')}{_failure_text(failure)}" for failure in found["failures"]]
     return lines
 
 
 def _place(found: Record) -> str:
     name = f" {found['sid']}" if found.get("sid") else ""
-    return f"{found['policy']}, statement {found['statement']}{name}, line {found['line']}"
+    return f"{found['policy']}, statement {found['statement']}{name}{_line(found, ', {}')}"
+
+
+def _line(found: Record, form: str) -> str:
+    """Which line; nothing for the first, on which only a document without line breaks has its statements."""
+    return form.format(f"line {found['line']}") if found["line"] > 1 else ""
 
 
 def _failure_text(failure: Record) -> str:
     name = " ".join(str(part) for part in (failure["element"], failure["operator"], failure["key"]) if part)
-    wanted = " or ".join(failure["wanted"]) or "nothing"
+    verb = "wants anything but" if is_negated(failure["element"], failure["operator"]) else "wants"
+    wanted = f"{verb} {' or '.join(failure['wanted'])}" if failure["wanted"] else "is missing"
     actual = "the request has none"
     if failure["actual"] is not None:
         actual = f"the request has {', '.join(failure['actual'])}"
     hint = f" ({failure['hint']})" if failure["hint"] else ""
-    return f"{name} wants {wanted}; {actual}{hint}"
+    return f"{name} {wanted}; {actual}{hint}"
 
 
 def event_line(record: Record) -> str:

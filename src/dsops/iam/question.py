@@ -43,11 +43,12 @@ Match = tuple[Policy, Statement]
 class Question:
     """A request prepared for being put to many statements."""
 
-    __slots__ = ("_folded", "_raw", "action", "has_boundary", "parts", "principal", "resource")
+    __slots__ = ("_folded", "_raw", "action", "has_boundary", "parts", "principal", "resource", "written_action")
 
     def __init__(self, request: Request, *, has_boundary: bool) -> None:
         self.has_boundary = has_boundary
         self.action = request.action.lower()
+        self.written_action = request.action
         self.resource = request.resource
         self.parts = split_arn(request.resource)
         self.principal = request.principal

@@ -47,6 +47,11 @@ class Failure(NamedTuple):
     line: int
 
 
+def is_negated(element: str, operator: str) -> bool:
+    """What a failure's statement wants is anything but `wanted`: NotAction, StringNotEquals, NotIpAddress ..."""
+    return element.startswith("Not") or "Not" in operator
+
+
 class StatementReason(NamedTuple):
     """A statement that applied (no failures) or nearly did."""
 
@@ -165,7 +170,7 @@ def _failures(
     elif principals is None and is_resource and statement.effect == "Allow":
         failures.append(Failure("Principal", "", "", (), _names(question.principal), "", statement.line))
     if not actions.matches(question.action):
-        actual = (question.action,)
+        actual = (question.written_action,)
         failures.append(Failure(actions.element, "", "", actions.written, actual, "", statement.line))
     if resources is not None and not resources.matches(question.resource, question.parts, question.context):
         actual = (question.resource,)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dsops.iam.policy import Policy, Statement
-from dsops.iam.reasons import Failure, StatementReason
+from dsops.iam.reasons import Failure, Reason, StatementReason
+from dsops.sandbox.assume_role import NO_ROLE
 from dsops.sandbox.authorize import Kept
 from dsops.sandbox.clock import iso_time
 
@@ -25,18 +26,21 @@ def decision_record(kept: Kept) -> dict[str, object]:
         "line": None if decision.statement is None else decision.statement.line,
         "statement": _number(decision.policy, decision.statement),
         "sid": None if decision.statement is None else decision.statement.sid,
-        "reasons": [
-            {
-                "policy_type": reason.policy_type,
-                "level": reason.level,
-                "effect": reason.effect,
-                "is_needed": reason.is_needed,
-                "matched": [_statement(found) for found in reason.matched],
-                "near": [_statement(found) for found in reason.near],
-                "note": reason.note,
-            }
-            for reason in decision.reasons
-        ],
+        "reasons": [_reason(reason) for reason in decision.reasons],
+    }
+
+
+def _reason(reason: Reason) -> dict[str, object]:
+    # What stands in for the trust policy of a role that isn't there has statements that nobody wrote.
+    is_no_role = any(found.policy.name == NO_ROLE.name for found in reason.near)
+    return {
+        "policy_type": reason.policy_type,
+        "level": reason.level,
+        "effect": reason.effect,
+        "is_needed": reason.is_needed,
+        "matched": [_statement(found) for found in reason.matched],
+        "near": [] if is_no_role else [_statement(found) for found in reason.near],
+        "note": NO_ROLE.name if is_no_role else reason.note,
     }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dsops.iam import Decision, Failure, Policies, Reason, parse_policy
+from dsops.iam.operators import OPERATORS
+from dsops.iam.reasons import is_negated
 from tests.unit.iam.policies import (
     ACCOUNT,
     ALICE,
@@ -162,10 +164,22 @@ def test_another_resource_and_another_action_are_told() -> None:
     assert "they differ only in upper and lower case" == failed.hint
     (failed,) = identity_failures(allow("secretsmanager:DescribeSecret"))
     assert ("Action", ("secretsmanager:DescribeSecret",)) == (failed.element, failed.wanted)
+    assert ("secretsmanager:GetSecretValue",) == failed.actual
     (failed,) = identity_failures(allow("*", None, NotResource=SECRET))
     assert "NotResource" == failed.element
     (failed,) = identity_failures(allow(None, NotAction="secretsmanager:*"))
     assert "NotAction" == failed.element
+
+
+def test_what_must_not_be_there_is_known_as_such() -> None:
+    """So that nobody reads `wants x; the request has x`; every other operator wants what it names."""
+    negated = {operator for operator in OPERATORS if is_negated("Condition", operator)}
+    assert {
+        "StringNotEquals", "StringNotEqualsIgnoreCase", "StringNotLike", "NumericNotEquals", "DateNotEquals",
+        "NotIpAddress", "ArnNotEquals", "ArnNotLike",
+    } == negated  # fmt: skip
+    assert is_negated("Condition", "ForAnyValue:StringNotLikeIfExists")
+    assert [True, True, False] == [is_negated(element, "") for element in ("NotAction", "NotPrincipal", "Action")]
 
 
 def test_a_variable_without_value_is_named() -> None:

@@ -214,7 +214,9 @@ def test_a_role_that_is_not_there_is_told_to_people(lab: Lab, control: Control) 
     """Though the answer to the client does not say it."""
     lab.user("alice").refused_role(f"arn:aws:iam::{ACCOUNT}:role/Missing")
 
-    assert "no role has this ARN" in json.dumps(ask(control, "decisions?last=1")[1])
+    (decision,) = ask(control, "decisions?last=1")[1]["decisions"]
+    trust = decision["reasons"][0]
+    assert (trust["policy_type"], trust["note"], trust["near"]) == ("role trust policy", "no role has this ARN", [])
 
 
 def test_calls_leave_records_without_secrets(lab: Lab, control: Control) -> None:
