@@ -20,6 +20,10 @@ _STATEMENT_ELEMENTS: Final = (
 _PRINCIPAL_TYPES: Final[tuple[Type, ...]] = get_args(Type)
 
 
+# Seen in refusals of CreateRole and UpdateAssumeRolePolicy that people and providers' tests quote.
+_NO_STS_ACTION: Final = "AssumeRole policy may only specify STS AssumeRole actions."
+
+
 class Rules(NamedTuple):
     """What a kind of policy may and must have."""
 
@@ -194,13 +198,10 @@ class StatementReader(Notes):
         element, path, is_negated = found
         texts = self.texts(element, path)
         for scalar in texts:
-            self.attempt(scalar, path, self._check_action)
+            self.attempt(scalar, path, check_action)
+            if self._kind == "trust":
+                self.attempt(scalar, path, _check_trusted_action, aws=_NO_STS_ACTION)
         return compile_actions([scalar.text for scalar in texts], is_negated=is_negated)
-
-    def _check_action(self, text: str) -> None:
-        check_action(text)
-        if self._kind == "trust" and text.strip("*") and text.partition(":")[0].lower() != "sts":
-            raise ValueError(f"`{text}` is no action of STS: a trust policy says who may assume the role")
 
     def _resources(self, node: Mapping, path: str, *, is_deny: bool) -> Resources | None:
         if "Resource" in self.rules.prohibited:
@@ -299,3 +300,9 @@ def _resource_words(text: str) -> str:
     if len(parts) > 2 and ("*" in parts[2] or "?" in parts[2]):
         return "Resource vendor must be fully qualified and cannot contain regexes."
     return f'Resource {text} must be in ARN format or "*".'
+
+
+def _check_trusted_action(text: str) -> None:
+    service, colon, _ = text.partition(":")
+    if colon and service.lower() != "sts":
+        raise ValueError(f"`{text}` is no action of STS: a trust policy says who may assume the role")

@@ -271,6 +271,8 @@ def test_every_problem_is_reported_at_once() -> None:
     [
         ("identity", allow(Principal="*"), "Has prohibited field Principal"),
         ("trust", allow("sts:AssumeRole", Principal="*"), "Has prohibited field Resource"),
+        ("trust", VALID["trust"] | {"Action": "s3:GetObject"},
+         "AssumeRole policy may only specify STS AssumeRole actions."),
         ("identity", allow(Resource="bucket"), 'Resource bucket must be in ARN format or "*".'),
         (
             "identity",
