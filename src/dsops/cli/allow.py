@@ -89,10 +89,10 @@ def _show(arguments: Arguments, config: Config, text: str) -> int:
 
 COMMAND = Command(
     help=(
-        "Shows which commands the configuration found here would run, to which addresses besides AWS's it would\n"
-        "send credentials, and which variables it sets that decide what code runs (LD_PRELOAD, PATH), and allows\n"
-        "that. Any change of the file asks anew. A configuration that is named (--config, DSOPS_CONFIG) needs no\n"
-        "leave."
+        "Shows which commands the configuration found here would run, to which addresses besides AWS's it\n"
+        "would send credentials, and which variables it sets that decide what code runs (LD_PRELOAD, PATH),\n"
+        "and allows that. Any change of the file asks anew. A configuration that is named (--config,\n"
+        "DSOPS_CONFIG) needs no leave."
     ),
     run=_run,
     flags=(CONFIG, Flag("--revoke", "take it back", "switch")),

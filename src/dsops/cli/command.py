@@ -12,7 +12,7 @@ from dsops.errors import UsageError, nearest
 from dsops.runtime import Runtime
 from dsops.startup import Literal, NamedTuple, NoReturn
 
-FlagKind = Literal["text", "switch", "seconds", "integer"]
+FlagKind = Literal["text", "switch", "seconds", "integer", "port"]
 
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
@@ -273,6 +273,8 @@ def _checked(flag: Flag, value: str, name: str) -> str:
         raise UsageError(f"{name} can't be `{value}`", hint="it is a number of seconds above 0, such as 30")
     if flag.kind == "integer" and not (value.isascii() and value.isdigit()):
         raise UsageError(f"{name} can't be `{value}`", hint="it is a whole number")
+    if flag.kind == "port" and not (value.isascii() and value.isdigit() and len(value) <= 5 and int(value) <= 65535):
+        raise UsageError(f"{name} can't be `{value}`", hint="it is a number from 0 to 65535")
     return value
 
 

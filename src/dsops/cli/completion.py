@@ -82,7 +82,9 @@ def _run(arguments: Arguments, _runtime: Runtime) -> int:
 
 COMMAND = Command(
     help=(
-        "Prints a script that completes commands, flags, and the names of your environments, stores and variables.\n\n"
+        "Prints a script that completes commands, flags, and the names of your environments, stores and\n"
+        "variables.\n"
+        "\n"
         '  bash:  eval "$(dsops completion bash)"             in ~/.bashrc\n'
         '  zsh:   eval "$(dsops completion zsh)"              in ~/.zshrc, after compinit\n'
         "  fish:  dsops completion fish > ~/.config/fish/completions/dsops.fish"

@@ -96,7 +96,7 @@ COMMAND = Command(
         f"Prints the credentials that a store issues, or reads with, in one of these formats:\n\n{_LIST}\n\n"
         "  # ~/.aws/config\n"
         "  [profile target]\n"
-        "  credential_process = dsops --config /path/to/dsops.yaml credentials aws-sts-target --format process"
+        "  credential_process = dsops --config /path/dsops.yaml credentials aws-sts-target --format process"
     ),
     run=_run,
     flags=(

@@ -247,8 +247,8 @@ def _check_value(check: Check) -> Json:
 COMMAND = Command(
     help=(
         "Tries everything that an environment needs (all environments and stores, when none is named): the\n"
-        "configuration, the base credentials, every hop and every secret, side by side. The exit code is 6 when\n"
-        "something is broken."
+        "configuration, the base credentials, every hop and every secret, side by side. The exit code is 6\n"
+        "when something is broken."
     ),
     run=_run,
     flags=(CONFIG, ENVIRONMENT, NO_AGENT),

@@ -111,15 +111,19 @@ def _find_early(arguments: Arguments, plan: Plan, runtime: Runtime) -> None:
 
 COMMAND = Command(
     help=(
-        "Runs a command with the variables of an environment.\n\n"
-        "  dsops exec --env production -- deploy.sh --fast\n\n"
-        "dsops plans which stores the environment needs, assumes roles hop by hop, fetches each secret once, and\n"
-        "replaces itself by the command. Its own failures exit with 125, --timeout with 124; 126 and 127 mean what\n"
-        "they mean in a shell, and every other code is the command's. AWS credentials that were inherited are\n"
-        "removed when the environment sets any.\n\n"
-        "  dsops exec --credentials target --serve -- terraform apply\n\n"
-        "With --credentials the command works as the session of a store; with --serve, dsops stays and renews the\n"
-        "session for as long as the command runs."
+        "Runs a command with the variables of an environment.\n"
+        "\n"
+        "  dsops exec --env production -- deploy.sh --fast\n"
+        "\n"
+        "dsops plans which stores the environment needs, assumes roles hop by hop, fetches each secret\n"
+        "once, and replaces itself by the command. Its own failures exit with 125, --timeout with 124; 126\n"
+        "and 127 mean what they mean in a shell, and every other code is the command's. AWS credentials\n"
+        "that were inherited are removed when the environment sets any.\n"
+        "\n"
+        "  dsops exec --credentials target --serve -- terraform apply\n"
+        "\n"
+        "With --credentials the command works as the session of a store; with --serve, dsops stays and\n"
+        "renews the session for as long as the command runs."
     ),
     run=_run,
     flags=(

@@ -136,8 +136,8 @@ def _errors(root: type[DsopsError]) -> list[type[DsopsError]]:
 
 COMMAND = Command(
     help=(
-        "Explains a command (`dsops help exec`), the code of an error (`dsops help sts.access-denied`) or of what\n"
-        "`dsops policy check` finds (`dsops help oidc.no-tenant`)."
+        "Explains a command (`dsops help exec`), the code of an error (`dsops help sts.access-denied`) or\n"
+        "of what `dsops policy check` finds (`dsops help oidc.no-tenant`)."
     ),
     run=_run,
     operands=(

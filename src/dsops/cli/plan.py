@@ -184,9 +184,9 @@ def _setting_value(setting: Setting) -> Json:
 
 COMMAND = Command(
     help=(
-        "Shows what a run of an environment would do, without a network and without credentials: each variable's\n"
-        "source, the roles hop by hop with session name and duration, and how many calls a cold run makes. What AWS\n"
-        "would refuse is refused here."
+        "Shows what a run of an environment would do, without a network and without credentials: each\n"
+        "variable's source, the roles hop by hop with session name and duration, and how many calls a cold\n"
+        "run makes. What AWS would refuse is refused here."
     ),
     run=_run,
     flags=(CONFIG, ENVIRONMENT),

@@ -209,9 +209,10 @@ def _source(name: str, flag: Flag) -> Source:
 SIMULATE = Command(
     help=(
         "Says whether a caller may do something, as AWS would decide, and which statement decides.\n"
-        "Asks one question, or with --cases a table of them. Policies come from files; with --live or --sandbox those\n"
-        "that are not given are read from IAM, and what can't be read leaves the answer `unknown`. `none` for a file\n"
-        "says that there is no such policy. The exit code is 6 when an answer is not the one expected."
+        "Asks one question, or with --cases a table of them. Policies come from files; with --live or\n"
+        "--sandbox those that are not given are read from IAM, and what can't be read leaves the answer\n"
+        "`unknown`. `none` for a file says that there is no such policy. The exit code is 6 when an\n"
+        "answer is not the one expected."
     ),
     run=_run,
     flags=(*_OF_A_QUESTION, CASES, LIVE, SANDBOX, FORMAT),

@@ -40,8 +40,8 @@ _FORMATS = "\n".join(f"  {name:<8}{known.help}" for name, known in FORMATS.items
 COMMAND = Command(
     help=(
         f"Writes an environment in one of these formats:\n\n{_FORMATS}\n\n"
-        "With --out the file is written in one step, for its owner alone (mode 0600), and its name tells the format:\n"
-        "`.env`, `.sh`, `.fish`, `.json`, `.yaml`."
+        "With --out the file is written in one step, for its owner alone (mode 0600), and its name tells\n"
+        "the format: `.env`, `.sh`, `.fish`, `.json`, `.yaml`."
     ),
     run=_run,
     flags=(

@@ -48,7 +48,7 @@ ROLE = Flag(
     value="ROLE", own_variable="DSOPS_SANDBOX_CONTAINER_ROLE",
 )  # fmt: skip
 LAST = Flag(
-    "--last", "how many to show", kind="integer", value="N", default="1", own_variable="DSOPS_SANDBOX_LAST"
+    "--last", "how many to show; 0 for all", kind="integer", value="N", default="1", own_variable="DSOPS_SANDBOX_LAST"
 )
 LAST_EVENTS = LAST._replace(default="20")
 FOLLOW = Flag(
@@ -258,9 +258,9 @@ def _clock(arguments: Arguments, runtime: Runtime) -> int:
 
 COMMAND = Group(
     help=(
-        "A local AWS: STS, IAM, Secrets Manager and Parameter Store; policies, sessions, MFA and expiry are enforced.\n"
-        "There is always a user `admin` with full rights in each account; without --seed and --from the account is\n"
-        "123456789012. Nothing leaves this machine."
+        "A local AWS: STS, IAM and every service that moto serves; signatures, policies, sessions, MFA\n"
+        "and expiry are enforced. There is always a user `admin` with full rights in each account;\n"
+        "without --seed and --from the account is 123456789012. Nothing leaves this machine."
     ),
     commands={
         "serve": Command(
@@ -292,16 +292,19 @@ COMMAND = Group(
         ),
         "decisions": Command(
             help=(
-                "Shows why the running sandbox allowed or refused the last requests: what decided, and what a\n"
-                "statement that nearly applied wanted. External IDs are hidden."
+                "Shows why the running sandbox allowed or refused the last requests.\n"
+                "That is: what decided, and what a statement that nearly applied wanted; external IDs are hidden.\n"
+                "What was refused before any policy was asked (a wrong signature, token or MFA code) is not\n"
+                "here: `dsops sandbox events` has it."
             ),
             run=_decisions,
             flags=(PORT, LAST),
         ),
         "events": Command(
             help=(
-                "Shows the last calls as CloudTrail records them; with --json whole, with --follow also one a line.\n"
-                "A role of another account that was assumed is in both accounts' trails."
+                "Shows the last calls as CloudTrail records them.\n"
+                "With --json whole, with --follow also one a line. A role of another account that was assumed is\n"
+                "in both accounts' trails."
             ),
             run=_events,
             flags=(PORT, LAST_EVENTS, FOLLOW, ACCOUNT),

@@ -9,7 +9,7 @@ from dsops.cli.output import answer, answer_json
 from dsops.errors import UsageError
 from dsops.runtime import Runtime
 
-PORT = Flag("--port", "the port of the sandbox", kind="integer", value="N", own_variable="DSOPS_SANDBOX_PORT")
+PORT = Flag("--port", "the port of the sandbox", kind="port", value="N", own_variable="DSOPS_SANDBOX_PORT")
 EXPIRES = Flag(
     "--expires", "for how long it is good", kind="seconds", value="SECONDS", default="300",
     own_variable="DSOPS_SANDBOX_EXPIRES",
@@ -166,8 +166,8 @@ TOKEN = Command(
 )
 SAML = Command(
     help=(
-        "Prints a SAML response in base64, signed by the running sandbox's identity provider; with --json as\n"
-        "`aws sts assume-role-with-saml --cli-input-json` takes it."
+        "Prints a SAML response in base64, signed by the running sandbox's identity provider.\n"
+        "With --json it is what `aws sts assume-role-with-saml --cli-input-json` takes."
     ),
     run=_saml,
     flags=(ROLE, PROVIDER, SESSION_NAME, SUBJECT, TAG, TRANSITIVE, SOURCE_IDENTITY, DURATION, ATTRIBUTE, EXPIRES, OUT,

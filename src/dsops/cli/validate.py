@@ -58,9 +58,9 @@ def _show(arguments: Arguments, runtime: Runtime, config: Config | None, problem
 
 COMMAND = Command(
     help=(
-        "Checks the configuration and answers with every problem: `file:line: path: what`. The exit code is 6 when\n"
-        "there is one, 2 when there is nothing to check. With --env the environment of this process counts too:\n"
-        "`${NAME}` that are not set, and what AWS would refuse of the values."
+        "Checks the configuration and answers with every problem: `file:line: path: what`. The exit code is\n"
+        "6 when there is one, 2 when there is nothing to check. With --env the environment of this process\n"
+        "counts too: `${NAME}` that are not set, and what AWS would refuse of the values."
     ),
     run=_run,
     flags=(CONFIG, ENVIRONMENT),

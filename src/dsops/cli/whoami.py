@@ -97,8 +97,8 @@ def duration_text(seconds: int) -> str:
 
 COMMAND = Command(
     help=(
-        "Asks AWS who the caller is: with the base credentials, which sign the first hop, or with those of a store.\n"
-        "Shows where they come from and how long they last, never a secret part."
+        "Asks AWS who the caller is: with the base credentials, which sign the first hop, or with those of\n"
+        "a store. Shows where they come from and how long they last, never a secret part."
     ),
     run=_run,
     flags=(CONFIG, NO_AGENT),

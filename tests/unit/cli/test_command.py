@@ -19,7 +19,8 @@ FLAGS = (
     Flag("--keep-existing", "a switch", "switch"),
     Flag("--format", "a choice", choices=("json", "yaml"), default="json", own_variable="DSOPS_RENDER_FORMAT"),
     Flag("--timeout", "a time", "seconds", short="-t"),
-    Flag("--port", "a number", "integer"),
+    Flag("--last", "a number", "integer"),
+    Flag("--port", "a port", "port"),
 )
 PLAIN = Command("help", nothing, FLAGS, (Operand("STORE", "a store"), Operand("KEY", "a key", is_required=False)))
 LAUNCHER = Command("help", nothing, FLAGS, takes_command=True)
@@ -98,8 +99,11 @@ def test_a_switch_is_off_in_many_words(value: str) -> None:
         (["x", "--timeout", "inf"], {}, "`--timeout`"),
         (["x", "--timeout", "nan"], {}, "`--timeout`"),
         (["x", "--timeout", "soon"], {}, "`--timeout`"),
+        (["x", "--last", "-1"], {}, "`--last`"),
+        (["x", "--last", "1.5"], {}, "`--last`"),
         (["x", "--port", "-1"], {}, "`--port`"),
-        (["x", "--port", "1.5"], {}, "`--port`"),
+        (["x", "--port", "65536"], {}, "`--port`"),
+        (["x", "--port", "9" * 5000], {}, "`--port`"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_where_it_was_written(

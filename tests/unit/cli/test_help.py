@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dsops.cli import COMMANDS, main
+from dsops.cli import COMMANDS, load, main
+from dsops.cli.command import Command
+from dsops.cli.help import command_text, summary_of
 from dsops.errors import DsopsError
 
 
@@ -62,3 +64,27 @@ def test_summaries_are_short_and_say_what_is_done() -> None:
         assert len(entry.summary) < 75
         assert not entry.summary.endswith(".")
         assert entry.summary[:1] == entry.summary[:1].lower()
+
+
+def every_command() -> list[tuple[str, Command]]:
+    """Each that a person can call, those of families with the family's name."""
+    found: list[tuple[str, Command]] = []
+    for name, entry in COMMANDS.items():
+        command = load(name) if entry.summary else None
+        if isinstance(command, Command):
+            found.append((name, command))
+        elif command is not None:
+            found += [(f"{name} {member}", one) for member, one in command.commands.items()]
+    return found
+
+
+def test_the_first_line_about_a_member_of_a_family_is_a_sentence() -> None:
+    """The family's list shows only that line."""
+    members = {name: summary_of(command) for name, command in every_command() if " " in name}
+    assert {} == {name: summary for name, summary in members.items() if not summary.endswith(".")}
+
+
+def test_help_fits_a_terminal_of_a_hundred_columns() -> None:
+    """Every line of it."""
+    texts = [command_text(name, command) for name, command in every_command()]
+    assert [] == [line for text in texts for line in text.splitlines() if len(line) > 100]
