@@ -9,6 +9,14 @@ Every program in `programs/` knows the same wishes, so one test puts the same qu
     parameter: name                                 -> value
     role: name                                      -> arn
     create_role: name, trust                        -> arn
+    put_object: bucket, key, value                  -> nothing
+    get_object: bucket, key                         -> value
+    presigned: bucket, key                          -> url (of GetObject, for a minute)
+    multipart: bucket, key, value                   -> size (of 8 MiB and the value, in two parts)
+    item: table, key, value                         -> value (put into DynamoDB and got again)
+    queue: name, value                              -> value (sent to SQS, received, deleted)
+    publish: topic, value                           -> id
+    cipher: key, value                              -> value (encrypted by KMS and decrypted)
 
 With `key_id`, `secret` and `token` a wish has credentials of its own, otherwise the client's own chain finds some. An
 error is answered as `error` (AWS's code), `message`, and `type`, the class that the client made of it.

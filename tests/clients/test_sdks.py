@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import boto3
 import pytest
 
 from dsops.sandbox.launch import client_variables
@@ -30,9 +32,12 @@ TARGET = "arn:aws:iam::222222222222:role/Target"
 TAGGED = "arn:aws:iam::222222222222:role/Tagged"
 DEPLOY = "arn:aws:iam::222222222222:role/Deploy"
 ALICE = {"key_id": "AKIAALICEALICEALICE0", "secret": "alice-has-a-secret-key-of-forty-letters"}
+ADMIN = {"key_id": "AKIAADMINADMINADMIN0", "secret": "admin-has-a-secret-key-of-forty-letters"}
+BUCKET = "things-of-222222222222"
+TOPIC = "arn:aws:sns:us-east-1:222222222222:news"
 ONLY_TO_AMAZON = ("aws-cli-2",)
-"""Clients that are sent through a proxy in which AWS's own names lead to the sandbox: Debian's AWS CLI 2.9 is older
-than AWS_ENDPOINT_URL, and its role providers don't follow --endpoint-url."""
+"""Clients whose role providers are sent through a proxy in which AWS's own names lead to the sandbox: Debian's AWS CLI
+2.9 is older than AWS_ENDPOINT_URL, and they don't follow --endpoint-url. For the same age it asks SQS in XML."""
 EXTERNAL_ID = "unique-customer-id-12345"
 SEED = f"""
 accounts:
@@ -54,6 +59,8 @@ accounts:
         policies:
         - {{Version: "2012-10-17", Statement: {{Effect: Allow, Action: "sts:AssumeRole", Resource: "{TARGET}"}}}}
   "222222222222":
+    users:
+      admin: {{access_key_id: {ADMIN["key_id"]}, secret_access_key: {ADMIN["secret"]}}}
     oidc_providers:
     - {{url: "https://token.actions.githubusercontent.com", client_ids: [sts.amazonaws.com], issued_by_sandbox: true}}
     roles:
@@ -74,6 +81,14 @@ accounts:
           - Effect: Allow
             Action: ssm:GetParameter
             Resource: ["arn:aws:ssm:*:*:parameter/prod/*", "arn:aws:ssm:*:*:parameter/none"]
+          - {{Effect: Allow, Action: ["s3:GetObject", "s3:PutObject"], Resource: "arn:aws:s3:::{BUCKET}/prod/*"}}
+          - {{Effect: Allow, Action: "s3:ListBucket", Resource: "arn:aws:s3:::{BUCKET}"}}
+          - Effect: Allow
+            Action: ["dynamodb:PutItem", "dynamodb:GetItem"]
+            Resource: ["arn:aws:dynamodb:us-east-1:222222222222:table/things", "arn:aws:dynamodb:*:*:table/none"]
+          - {{Effect: Allow, Action: "sqs:*", Resource: "arn:aws:sqs:us-east-1:222222222222:work"}}
+          - {{Effect: Allow, Action: "sns:Publish", Resource: "{TOPIC}"}}
+          - {{Effect: Allow, Action: ["kms:Encrypt", "kms:Decrypt"], Resource: "*"}}
       Tagged:
         trust:
           Version: "2012-10-17"
@@ -126,9 +141,25 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )  # fmt: skip
     with process:
         assert process.stdout is not None
-        yield process.stdout.readline().strip()
+        address = process.stdout.readline().strip()
+        make_things(address)
+        yield address
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
+
+
+def make_things(url: str) -> None:
+    """A bucket, a table, a queue, a topic and a key of the second account; its administrator makes them."""
+    session = boto3.Session(ADMIN["key_id"], ADMIN["secret"], region_name="us-east-1")
+    session.client("s3", endpoint_url=url).create_bucket(Bucket=BUCKET)
+    session.client("dynamodb", endpoint_url=url).create_table(
+        TableName="things", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+    )  # fmt: skip
+    session.client("sqs", endpoint_url=url).create_queue(QueueName="work")
+    session.client("sns", endpoint_url=url).create_topic(Name="news")
+    kms = session.client("kms", endpoint_url=url)
+    kms.create_alias(AliasName="alias/things", TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
 
 
 class Client:
@@ -140,15 +171,19 @@ class Client:
         self._running = ExitStack()
         variables = client_variables(url, "us-east-1", "", "")
         keyless = {key: value for key, value in variables.items() if value}
-        if name in ONLY_TO_AMAZON:
-            keyless = {key: value for key, value in keyless.items() if not key.startswith("AWS_ENDPOINT_URL")}
-            keyless |= self._running.enter_context(amazon(url, home))
         self._environment = plain_environment(home) | keyless
+        self._by_its_own = self._environment
+        if name in ONLY_TO_AMAZON:
+            lost = {key: value for key, value in keyless.items() if not key.startswith("AWS_ENDPOINT_URL")}
+            self._by_its_own = plain_environment(home) | lost | self._running.enter_context(amazon(url, home))
 
     def started(self, **variables: str) -> Conversation:
         """The client with these variables, and what `dsops sandbox env` gives; runs until the client is closed."""
-        conversation = Conversation(self._command, {**self._environment, **variables})
-        return self._running.enter_context(conversation)
+        return self._running.enter_context(Conversation(self._command, {**self._environment, **variables}))
+
+    def finding(self, **variables: str) -> Conversation:
+        """The same where the client has to find its credentials, and so STS, by its own."""
+        return self._running.enter_context(Conversation(self._command, {**self._by_its_own, **variables}))
 
     def close(self) -> None:
         """Ends all that was started."""
@@ -278,6 +313,71 @@ def test_errors_are_of_the_clients_own_types(client: Client, alice: Conversation
     assert alice.granted("role", name="Jump") == {"arn": JUMP}
 
 
+def test_objects_are_written_and_read(client: Client, alice: Conversation) -> None:
+    """Where the role may; a key that is missing is a typed error to who may list the bucket."""
+    keys = target(alice)
+    wish = {"bucket": BUCKET, "key": f"prod/{client.name}/a b+c"}
+
+    alice.granted("put_object", value="an object, with an umlaut: \u00fc", **wish, **keys)
+
+    assert alice.granted("get_object", **wish, **keys) == {"value": "an object, with an umlaut: \u00fc"}
+    refused = alice.refused("get_object", bucket=BUCKET, key="dev/a", **keys)
+    assert refused.code == "AccessDenied"
+    told(client, alice.refused("get_object", bucket=BUCKET, key="prod/none", **keys), "NoSuchKey")
+
+
+def test_a_presigned_url_is_for_one_object(client: Client, alice: Conversation) -> None:
+    """Whoever has it reads that object, and no other."""
+    keys = target(alice)
+    wish = {"bucket": BUCKET, "key": f"prod/{client.name}-one"}
+    alice.granted("put_object", value="presigned", **wish, **keys)
+    alice.granted("put_object", bucket=BUCKET, key=f"prod/{client.name}-two", value="another", **keys)
+
+    url = alice.granted("presigned", **wish, **keys)["url"]
+
+    assert fetched(url) == (200, b"presigned")
+    assert fetched(url.replace("-one", "-two"))[0] == 403
+
+
+def fetched(url: str) -> tuple[int, bytes]:
+    """Status and body of a GET."""
+    try:
+        with urlopen(url, timeout=30) as answer:
+            return answer.status, answer.read()
+    except HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+def test_a_large_object_is_sent_in_parts(client: Client, alice: Conversation) -> None:
+    """Eight mebibytes and a little, whole again at the end."""
+    wish = {"bucket": BUCKET, "key": f"prod/{client.name}-large", "value": "the end"}
+
+    made = alice.granted("multipart", **wish, **target(alice))
+
+    assert made == {"size": str(8 * 1024 * 1024 + len("the end"))}
+
+
+def test_other_services_are_used_by_the_same_session(client: Client, alice: Conversation) -> None:
+    """DynamoDB, SQS, SNS and KMS, by the role's policy and not without it; a missing table is a typed error."""
+    keys, jump = target(alice), alice.assumed(JUMP)
+    wishes: dict[str, Pairs] = {
+        "item": {"table": "things", "key": client.name, "value": "kept"},
+        "queue": {"name": "work", "value": "sent"},
+        "cipher": {"key": "alias/things", "value": "hidden"},
+    }
+
+    if client.name in ONLY_TO_AMAZON:
+        assert alice.refused("queue", **wishes.pop("queue"), **keys).code == "NotImplemented"
+    for action, wish in wishes.items():
+        assert alice.granted(action, **wish, **keys) == {"value": wish["value"]}
+        assert alice.refused(action, **wish, **jump).code
+    assert alice.granted("publish", topic=TOPIC, value="news", **keys)["id"]
+    assert alice.refused("publish", topic=TOPIC, value="news", **jump).code in {"AuthorizationError", "AccessDenied"}
+    missing = alice.refused("item", table="none", key="a", value="b", **keys)
+    told(client, missing, "ResourceNotFoundException")
+
+
 def test_what_it_makes_counts(client: Client, alice: Conversation) -> None:
     """A role that the client makes is assumed by it; the same once more is a typed error."""
     name = f"Made-by-{client.name}"
@@ -341,8 +441,8 @@ def test_its_own_provider_follows_a_chain_of_profiles(client: Client, tmp_path: 
     (tmp_path / "config").write_text(chain + EXTERNAL_ID)
     (tmp_path / "wrong").write_text(chain + "wrong-id")
 
-    right = client.started(AWS_CONFIG_FILE=str(tmp_path / "config"), AWS_PROFILE="target")
-    wrong = client.started(AWS_CONFIG_FILE=str(tmp_path / "wrong"), AWS_PROFILE="target")
+    right = client.finding(AWS_CONFIG_FILE=str(tmp_path / "config"), AWS_PROFILE="target")
+    wrong = client.finding(AWS_CONFIG_FILE=str(tmp_path / "wrong"), AWS_PROFILE="target")
 
     assert right.granted("identity") == {"arn": "arn:aws:sts::222222222222:assumed-role/Target/end"}
     assert right.granted("secret", id="prod/db")["value"].startswith("invented")
@@ -359,8 +459,8 @@ def test_its_own_provider_takes_a_web_identity_token(client: Client, url: str, t
     of_org = {"AWS_ROLE_SESSION_NAME": "job", "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "org-app")}
     of_evil = {"AWS_ROLE_SESSION_NAME": "evil", "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "evil-app")}
 
-    good = client.started(AWS_ROLE_ARN=DEPLOY, **of_org)
-    evil = client.started(AWS_ROLE_ARN=DEPLOY, **of_evil)
+    good = client.finding(AWS_ROLE_ARN=DEPLOY, **of_org)
+    evil = client.finding(AWS_ROLE_ARN=DEPLOY, **of_evil)
 
     assert good.granted("identity") == {"arn": "arn:aws:sts::222222222222:assumed-role/Deploy/job"}
     assert good.granted("parameter", name="/prod/log-level") == {"value": "info"}

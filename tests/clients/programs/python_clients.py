@@ -13,9 +13,12 @@ import os
 import re
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 # What AWS takes and gives, parsed from JSON or by boto3, which ships no types.
@@ -77,6 +80,58 @@ def _create_role(call: Call, wish: Mapping[str, str]) -> Pairs:
     return {"arn": call(wish, "iam", "CreateRole", parameters)["Role"]["Arn"]}
 
 
+def _put_object(call: Call, wish: Mapping[str, str]) -> Pairs:
+    call(wish, "s3", "PutObject", {"Bucket": wish["bucket"], "Key": wish["key"], "Body": wish["value"].encode()})
+    return {}
+
+
+def _get_object(call: Call, wish: Mapping[str, str]) -> Pairs:
+    return {"value": call(wish, "s3", "GetObject", {"Bucket": wish["bucket"], "Key": wish["key"]})["Body"]}
+
+
+def _presigned(call: Call, wish: Mapping[str, str]) -> Pairs:
+    return {"url": call(wish, "s3", PRESIGNED, {"Bucket": wish["bucket"], "Key": wish["key"]})}
+
+
+def _multipart(call: Call, wish: Mapping[str, str]) -> Pairs:
+    target = {"Bucket": wish["bucket"], "Key": wish["key"]}
+    call(wish, "s3", MULTIPART, {**target, "Bodies": [b"a" * PART_SIZE, wish["value"].encode()]})
+    return {"size": str(call(wish, "s3", "HeadObject", target)["ContentLength"])}
+
+
+def _item(call: Call, wish: Mapping[str, str]) -> Pairs:
+    key = {"id": {"S": wish["key"]}}
+    item = {**key, "value": {"S": wish["value"]}}
+    call(wish, "dynamodb", "PutItem", {"TableName": wish["table"], "Item": item})
+    answer = call(wish, "dynamodb", "GetItem", {"TableName": wish["table"], "Key": key})
+    return {"value": answer["Item"]["value"]["S"]}
+
+
+def _queue(call: Call, wish: Mapping[str, str]) -> Pairs:
+    url = call(wish, "sqs", "GetQueueUrl", {"QueueName": wish["name"]})["QueueUrl"]
+    call(wish, "sqs", "SendMessage", {"QueueUrl": url, "MessageBody": wish["value"]})
+    message = call(wish, "sqs", "ReceiveMessage", {"QueueUrl": url})["Messages"][0]
+    call(wish, "sqs", "DeleteMessage", {"QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"]})
+    return {"value": message["Body"]}
+
+
+def _publish(call: Call, wish: Mapping[str, str]) -> Pairs:
+    return {"id": call(wish, "sns", "Publish", {"TopicArn": wish["topic"], "Message": wish["value"]})["MessageId"]}
+
+
+def _cipher(call: Call, wish: Mapping[str, str]) -> Pairs:
+    hidden = call(wish, "kms", "Encrypt", {"KeyId": wish["key"], "Plaintext": wish["value"].encode()})
+    answer = call(wish, "kms", "Decrypt", {"CiphertextBlob": hidden["CiphertextBlob"]})
+    return {"value": answer["Plaintext"].decode()}
+
+
+PART_SIZE = 8 * 1024 * 1024
+"""From here on the AWS CLI sends parts; the least that AWS takes are 5 MiB."""
+PRESIGNED = "presigned GetObject"
+"""Not an operation: a URL for one."""
+MULTIPART = "multipart upload"
+"""Not an operation: those that make an object of several bodies."""
+
 _ACTIONS: Mapping[str, Callable[[Call, Mapping[str, str]], Pairs]] = {
     "identity": _identity,
     "assume": _assume,
@@ -84,6 +139,14 @@ _ACTIONS: Mapping[str, Callable[[Call, Mapping[str, str]], Pairs]] = {
     "parameter": _parameter,
     "role": _role,
     "create_role": _create_role,
+    "put_object": _put_object,
+    "get_object": _get_object,
+    "presigned": _presigned,
+    "multipart": _multipart,
+    "item": _item,
+    "queue": _queue,
+    "publish": _publish,
+    "cipher": _cipher,
 }
 
 
@@ -99,7 +162,22 @@ def _keys(wish: Mapping[str, str]) -> dict[str, str | None]:
 def call_boto3(wish: Mapping[str, str], service: str, operation: str, parameters: Parameters) -> Any:
     """boto3's answer."""
     client = import_module("boto3").Session(**_keys(wish)).client(service)
-    return getattr(client, _snake_case(operation))(**parameters)
+    if operation == PRESIGNED:
+        return client.generate_presigned_url("get_object", parameters, ExpiresIn=60)
+    if operation == MULTIPART:
+        bodies, made = _upload(parameters)
+        upload = made | {"UploadId": client.create_multipart_upload(**made)["UploadId"]}
+        parts = [
+            {"PartNumber": number, "ETag": client.upload_part(**upload, PartNumber=number, Body=body)["ETag"]}
+            for number, body in enumerate(bodies, 1)
+        ]
+        return client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+    answer = getattr(client, _snake_case(operation))(**parameters)
+    return {**answer, "Body": answer["Body"].read().decode()} if "Body" in answer else answer
+
+
+def _upload(parameters: Parameters) -> tuple[list[bytes], Parameters]:
+    return parameters["Bodies"], {name: value for name, value in parameters.items() if name != "Bodies"}
 
 
 def call_aioboto3(wish: Mapping[str, str], service: str, operation: str, parameters: Parameters) -> Any:
@@ -107,7 +185,19 @@ def call_aioboto3(wish: Mapping[str, str], service: str, operation: str, paramet
 
     async def call() -> Any:
         async with import_module("aioboto3").Session(**_keys(wish)).client(service) as client:
-            return await getattr(client, _snake_case(operation))(**parameters)
+            if operation == PRESIGNED:
+                return await client.generate_presigned_url("get_object", parameters, ExpiresIn=60)
+            if operation == MULTIPART:
+                bodies, made = _upload(parameters)
+                upload = made | {"UploadId": (await client.create_multipart_upload(**made))["UploadId"]}
+                sent = [
+                    await client.upload_part(**upload, PartNumber=number, Body=body)
+                    for number, body in enumerate(bodies, 1)
+                ]
+                parts = [{"PartNumber": number, "ETag": one["ETag"]} for number, one in enumerate(sent, 1)]
+                return await client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+            answer = await getattr(client, _snake_case(operation))(**parameters)
+            return {**answer, "Body": (await answer["Body"].read()).decode()} if "Body" in answer else answer
 
     return asyncio.run(call())
 
@@ -116,20 +206,50 @@ def cli_call(aws: str) -> Call:
     """What an AWS CLI answers. One that is older than AWS_ENDPOINT_URL is told its endpoint by the option."""
 
     def call(wish: Mapping[str, str], service: str, operation: str, parameters: Parameters) -> Any:
-        words = [service, _snake_case(operation).replace("_", "-"), "--output", "json"]
-        if "AWS_ENDPOINT_URL" in os.environ:
-            words += ["--endpoint-url", os.environ["AWS_ENDPOINT_URL"]]
-        if parameters:
-            words += ["--cli-input-json", json.dumps(parameters)]
-        keys = {name.upper(): value for name, value in _keys(wish).items() if value is not None}
-        done = subprocess.run(
-            [aws, *words], env=os.environ | keys, capture_output=True, text=True, check=False, timeout=60
-        )
-        if done.returncode:
-            raise RefusedByAwsError(done.stderr.strip())
-        return json.loads(done.stdout)
+        with TemporaryDirectory() as folder:
+            done = subprocess.run(
+                [aws, *_words_of_cli(service, operation, parameters, folder)], env=os.environ | _variables(wish),
+                capture_output=True, check=False, timeout=60,
+            )  # fmt: skip
+            if done.returncode:
+                raise RefusedByAwsError(done.stderr.decode().strip())
+            if operation == PRESIGNED:
+                return done.stdout.decode().strip()
+            if operation == "GetObject":
+                return {"Body": Path(folder, "answer").read_text(encoding="utf-8")}
+        answer = json.loads(done.stdout) if done.stdout.startswith(b"{") else {}
+        blobs = {name: b64decode(answer[name]) for name in ("CiphertextBlob", "Plaintext") if name in answer}
+        return {**answer, **blobs}
 
     return call
+
+
+def _variables(wish: Mapping[str, str]) -> dict[str, str]:
+    return {name.upper(): value for name, value in _keys(wish).items() if value is not None}
+
+
+def _words_of_cli(service: str, operation: str, parameters: Parameters, folder: str) -> list[str]:
+    """The command line. Bytes go in files: in JSON one of the two AWS CLIs takes base64, the other doesn't."""
+    end = ["--endpoint-url", os.environ["AWS_ENDPOINT_URL"]] if "AWS_ENDPOINT_URL" in os.environ else []
+    where = f"s3://{parameters.get('Bucket')}/{parameters.get('Key')}"
+    if operation == PRESIGNED:
+        return ["s3", "presign", where, "--expires-in", "60", *end]
+    if operation == MULTIPART:
+        Path(folder, "whole").write_bytes(b"".join(parameters["Bodies"]))
+        return ["s3", "cp", f"{folder}/whole", where, *end]
+    if operation == "GetObject":
+        named = ["--bucket", parameters["Bucket"], "--key", parameters["Key"]]
+        return ["s3api", "get-object", *named, "--output", "json", *end, f"{folder}/answer"]
+    texts = {name: value for name, value in parameters.items() if not isinstance(value, bytes)}
+    command = _snake_case(operation).replace("_", "-")
+    words = ["s3api" if service == "s3" else service, command, "--output", "json", *end]
+    words += ["--cli-input-json", json.dumps(texts)] if texts else []
+    for name, value in parameters.items():
+        if isinstance(value, bytes):
+            file = Path(folder, name)
+            file.write_bytes(value)
+            words += [f"--{_snake_case(name).replace('_', '-')}", str(file) if service == "s3" else f"fileb://{file}"]
+    return words
 
 
 def _snake_case(operation: str) -> str:

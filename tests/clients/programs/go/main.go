@@ -8,14 +8,24 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	dynamodbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	ststypes "github.com/aws/aws-sdk-go-v2/service/sts/types"
@@ -88,6 +98,129 @@ var actions = map[string]action{
 		}
 		return pairs{"arn": *answer.Role.Arn}, nil
 	},
+	"put_object": func(ctx context.Context, settings aws.Config, wish pairs) (pairs, error) {
+		_, err := s3.NewFromConfig(settings).PutObject(ctx, &s3.PutObjectInput{
+			Bucket: aws.String(wish["bucket"]), Key: aws.String(wish["key"]), Body: strings.NewReader(wish["value"]),
+		})
+		return pairs{}, err
+	},
+	"get_object": func(ctx context.Context, settings aws.Config, wish pairs) (pairs, error) {
+		answer, err := s3.NewFromConfig(settings).GetObject(ctx, &s3.GetObjectInput{
+			Bucket: aws.String(wish["bucket"]), Key: aws.String(wish["key"]),
+		})
+		if err != nil {
+			return nil, err
+		}
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		return pairs{"value": string(text)}, err
+	},
+	"presigned": func(ctx context.Context, settings aws.Config, wish pairs) (pairs, error) {
+		input := &s3.GetObjectInput{Bucket: aws.String(wish["bucket"]), Key: aws.String(wish["key"])}
+		client := s3.NewPresignClient(s3.NewFromConfig(settings))
+		answer, err := client.PresignGetObject(ctx, input, s3.WithPresignExpires(time.Minute))
+		if err != nil {
+			return nil, err
+		}
+		return pairs{"url": answer.URL}, nil
+	},
+	"multipart": multipart,
+	"item":      item,
+	"queue":     queue,
+	"publish": func(ctx context.Context, settings aws.Config, wish pairs) (pairs, error) {
+		input := &sns.PublishInput{TopicArn: aws.String(wish["topic"]), Message: aws.String(wish["value"])}
+		answer, err := sns.NewFromConfig(settings).Publish(ctx, input)
+		if err != nil {
+			return nil, err
+		}
+		return pairs{"id": *answer.MessageId}, nil
+	},
+	"cipher": func(ctx context.Context, settings aws.Config, wish pairs) (pairs, error) {
+		client := kms.NewFromConfig(settings)
+		input := &kms.EncryptInput{KeyId: aws.String(wish["key"]), Plaintext: []byte(wish["value"])}
+		hidden, err := client.Encrypt(ctx, input)
+		if err != nil {
+			return nil, err
+		}
+		answer, err := client.Decrypt(ctx, &kms.DecryptInput{CiphertextBlob: hidden.CiphertextBlob})
+		if err != nil {
+			return nil, err
+		}
+		return pairs{"value": string(answer.Plaintext)}, nil
+	},
+}
+
+func multipart(ctx context.Context, settings aws.Config, wish pairs) (pairs, error) {
+	client := s3.NewFromConfig(settings)
+	bucket, key := aws.String(wish["bucket"]), aws.String(wish["key"])
+	upload, err := client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: bucket, Key: key})
+	if err != nil {
+		return nil, err
+	}
+	var parts []s3types.CompletedPart
+	for index, body := range []string{strings.Repeat("a", 8*1024*1024), wish["value"]} {
+		number := aws.Int32(int32(index + 1))
+		part, err := client.UploadPart(ctx, &s3.UploadPartInput{
+			Bucket: bucket, Key: key, UploadId: upload.UploadId, PartNumber: number, Body: strings.NewReader(body),
+		})
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, s3types.CompletedPart{
+			PartNumber: number, ETag: part.ETag, ChecksumCRC32: part.ChecksumCRC32,
+		})
+	}
+	_, err = client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+		Bucket: bucket, Key: key, UploadId: upload.UploadId,
+		MultipartUpload: &s3types.CompletedMultipartUpload{Parts: parts},
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: bucket, Key: key})
+	if err != nil {
+		return nil, err
+	}
+	return pairs{"size": strconv.FormatInt(*answer.ContentLength, 10)}, nil
+}
+
+func item(ctx context.Context, settings aws.Config, wish pairs) (pairs, error) {
+	client := dynamodb.NewFromConfig(settings)
+	table, id := aws.String(wish["table"]), &dynamodbtypes.AttributeValueMemberS{Value: wish["key"]}
+	_, err := client.PutItem(ctx, &dynamodb.PutItemInput{TableName: table, Item: map[string]dynamodbtypes.AttributeValue{
+		"id": id, "value": &dynamodbtypes.AttributeValueMemberS{Value: wish["value"]},
+	}})
+	if err != nil {
+		return nil, err
+	}
+	answer, err := client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: table, Key: map[string]dynamodbtypes.AttributeValue{"id": id},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return pairs{"value": answer.Item["value"].(*dynamodbtypes.AttributeValueMemberS).Value}, nil
+}
+
+func queue(ctx context.Context, settings aws.Config, wish pairs) (pairs, error) {
+	client := sqs.NewFromConfig(settings)
+	found, err := client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(wish["name"])})
+	if err != nil {
+		return nil, err
+	}
+	sent := &sqs.SendMessageInput{QueueUrl: found.QueueUrl, MessageBody: aws.String(wish["value"])}
+	if _, err := client.SendMessage(ctx, sent); err != nil {
+		return nil, err
+	}
+	answer, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: found.QueueUrl})
+	if err != nil {
+		return nil, err
+	}
+	message := answer.Messages[0]
+	_, err = client.DeleteMessage(ctx, &sqs.DeleteMessageInput{
+		QueueUrl: found.QueueUrl, ReceiptHandle: message.ReceiptHandle,
+	})
+	return pairs{"value": *message.Body}, err
 }
 
 func optional(wish pairs, name string) *string {

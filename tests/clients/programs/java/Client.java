@@ -1,7 +1,11 @@
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
 import software.amazon.awssdk.auth.credentials.AwsCredentialsProvider;
@@ -11,10 +15,20 @@ import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
 import software.amazon.awssdk.awscore.client.builder.AwsSyncClientBuilder;
 import software.amazon.awssdk.awscore.client.builder.AwsClientBuilder;
 import software.amazon.awssdk.awscore.exception.AwsServiceException;
+import software.amazon.awssdk.core.SdkBytes;
+import software.amazon.awssdk.core.sync.RequestBody;
 import software.amazon.awssdk.http.urlconnection.UrlConnectionHttpClient;
 import software.amazon.awssdk.protocols.jsoncore.JsonNode;
+import software.amazon.awssdk.services.dynamodb.DynamoDbClient;
+import software.amazon.awssdk.services.dynamodb.model.AttributeValue;
 import software.amazon.awssdk.services.iam.IamClient;
+import software.amazon.awssdk.services.kms.KmsClient;
+import software.amazon.awssdk.services.s3.S3Client;
+import software.amazon.awssdk.services.s3.model.CompletedPart;
+import software.amazon.awssdk.services.s3.presigner.S3Presigner;
 import software.amazon.awssdk.services.secretsmanager.SecretsManagerClient;
+import software.amazon.awssdk.services.sns.SnsClient;
+import software.amazon.awssdk.services.sqs.SqsClient;
 import software.amazon.awssdk.services.ssm.SsmClient;
 import software.amazon.awssdk.services.sts.StsClient;
 import software.amazon.awssdk.services.sts.model.AssumeRoleRequest;
@@ -78,6 +92,22 @@ public final class Client {
                     yield Map.of("arn", answer.role().arn());
                 }
             }
+            case "put_object", "get_object", "presigned", "multipart" -> object(wish);
+            case "item" -> item(wish);
+            case "queue" -> queue(wish);
+            case "publish" -> {
+                try (var sns = open(SnsClient.builder(), wish)) {
+                    var answer = sns.publish(r -> r.topicArn(wish.get("topic")).message(wish.get("value")));
+                    yield Map.of("id", answer.messageId());
+                }
+            }
+            case "cipher" -> {
+                try (var kms = open(KmsClient.builder(), wish)) {
+                    var plain = SdkBytes.fromUtf8String(wish.get("value"));
+                    var hidden = kms.encrypt(r -> r.keyId(wish.get("key")).plaintext(plain)).ciphertextBlob();
+                    yield Map.of("value", kms.decrypt(r -> r.ciphertextBlob(hidden)).plaintext().asUtf8String());
+                }
+            }
             default -> throw new IllegalArgumentException(wish.get("action"));
         };
     }
@@ -102,19 +132,77 @@ public final class Client {
         }
     }
 
+    private static Map<String, String> object(Map<String, String> wish) {
+        var bucket = wish.get("bucket");
+        var key = wish.get("key");
+        try (var s3 = open(S3Client.builder(), wish)) {
+            switch (wish.get("action")) {
+                case "put_object":
+                    s3.putObject(r -> r.bucket(bucket).key(key), RequestBody.fromString(wish.get("value")));
+                    return Map.of();
+                case "get_object":
+                    return Map.of("value", s3.getObjectAsBytes(r -> r.bucket(bucket).key(key)).asUtf8String());
+                case "presigned":
+                    try (var presigner = S3Presigner.builder().s3Client(s3)
+                            .credentialsProvider(provider(wish)).build()) {
+                        var answer = presigner.presignGetObject(
+                            r -> r.signatureDuration(Duration.ofMinutes(1)).getObjectRequest(g -> g.bucket(bucket).key(key)));
+                        return Map.of("url", answer.url().toString());
+                    }
+                default:
+                    var upload = s3.createMultipartUpload(r -> r.bucket(bucket).key(key)).uploadId();
+                    var parts = new ArrayList<CompletedPart>();
+                    for (String body : List.of("a".repeat(8 * 1024 * 1024), wish.get("value"))) {
+                        int number = parts.size() + 1;
+                        var part = s3.uploadPart(
+                            r -> r.bucket(bucket).key(key).uploadId(upload).partNumber(number),
+                            RequestBody.fromString(body));
+                        parts.add(CompletedPart.builder().partNumber(number).eTag(part.eTag())
+                            .checksumCRC32(part.checksumCRC32()).build());
+                    }
+                    s3.completeMultipartUpload(
+                        r -> r.bucket(bucket).key(key).uploadId(upload).multipartUpload(m -> m.parts(parts)));
+                    return Map.of("size", s3.headObject(r -> r.bucket(bucket).key(key)).contentLength().toString());
+            }
+        }
+    }
+
+    private static Map<String, String> item(Map<String, String> wish) {
+        var id = Map.of("id", AttributeValue.fromS(wish.get("key")));
+        var item = new HashMap<>(id);
+        item.put("value", AttributeValue.fromS(wish.get("value")));
+        try (var dynamo = open(DynamoDbClient.builder(), wish)) {
+            dynamo.putItem(r -> r.tableName(wish.get("table")).item(item));
+            return Map.of("value", dynamo.getItem(r -> r.tableName(wish.get("table")).key(id)).item().get("value").s());
+        }
+    }
+
+    private static Map<String, String> queue(Map<String, String> wish) {
+        try (var sqs = open(SqsClient.builder(), wish)) {
+            var url = sqs.getQueueUrl(r -> r.queueName(wish.get("name"))).queueUrl();
+            sqs.sendMessage(r -> r.queueUrl(url).messageBody(wish.get("value")));
+            var message = sqs.receiveMessage(r -> r.queueUrl(url)).messages().get(0);
+            sqs.deleteMessage(r -> r.queueUrl(url).receiptHandle(message.receiptHandle()));
+            return Map.of("value", message.body());
+        }
+    }
+
     /** A client for whoever the wish has keys of; without, the SDK's own chain decides. */
     private static <B extends AwsClientBuilder<B, C> & AwsSyncClientBuilder<B, C>, C> C open(
             B builder, Map<String, String> wish) {
-        AwsCredentialsProvider provider = DefaultCredentialsProvider.create();
-        if (wish.containsKey("key_id")) {
-            var key = wish.get("key_id");
-            var secret = wish.get("secret");
-            provider = StaticCredentialsProvider.create(
-                wish.containsKey("token")
-                    ? AwsSessionCredentials.create(key, secret, wish.get("token"))
-                    : AwsBasicCredentials.create(key, secret));
+        return builder.credentialsProvider(provider(wish)).httpClient(UrlConnectionHttpClient.create()).build();
+    }
+
+    private static AwsCredentialsProvider provider(Map<String, String> wish) {
+        if (!wish.containsKey("key_id")) {
+            return DefaultCredentialsProvider.builder().build();
         }
-        return builder.credentialsProvider(provider).httpClient(UrlConnectionHttpClient.create()).build();
+        var key = wish.get("key_id");
+        var secret = wish.get("secret");
+        return StaticCredentialsProvider.create(
+            wish.containsKey("token")
+                ? AwsSessionCredentials.create(key, secret, wish.get("token"))
+                : AwsBasicCredentials.create(key, secret));
     }
 
     private static String json(Map<String, String> pairs) {

@@ -8,6 +8,12 @@ const { STSClient, GetCallerIdentityCommand, AssumeRoleCommand } = require("@aws
 const { SecretsManagerClient, GetSecretValueCommand } = require("@aws-sdk/client-secrets-manager");
 const { SSMClient, GetParameterCommand } = require("@aws-sdk/client-ssm");
 const { IAMClient, CreateRoleCommand, GetRoleCommand } = require("@aws-sdk/client-iam");
+const s3 = require("@aws-sdk/client-s3");
+const { getSignedUrl } = require("@aws-sdk/s3-request-presigner");
+const { DynamoDBClient, GetItemCommand, PutItemCommand } = require("@aws-sdk/client-dynamodb");
+const sqs = require("@aws-sdk/client-sqs");
+const { SNSClient, PublishCommand } = require("@aws-sdk/client-sns");
+const { KMSClient, EncryptCommand, DecryptCommand } = require("@aws-sdk/client-kms");
 
 // Whoever the wish has keys of; without, the SDK's own chain decides: environment, profile, web identity.
 function settings(wish) {
@@ -51,6 +57,61 @@ const actions = {
     const input = { RoleName: wish.name, AssumeRolePolicyDocument: wish.trust };
     const answer = await new IAMClient(settings(wish)).send(new CreateRoleCommand(input));
     return { arn: answer.Role.Arn };
+  },
+  async put_object(wish) {
+    const input = { Bucket: wish.bucket, Key: wish.key, Body: wish.value };
+    await new s3.S3Client(settings(wish)).send(new s3.PutObjectCommand(input));
+    return {};
+  },
+  async get_object(wish) {
+    const input = { Bucket: wish.bucket, Key: wish.key };
+    const answer = await new s3.S3Client(settings(wish)).send(new s3.GetObjectCommand(input));
+    return { value: await answer.Body.transformToString() };
+  },
+  async presigned(wish) {
+    const command = new s3.GetObjectCommand({ Bucket: wish.bucket, Key: wish.key });
+    return { url: await getSignedUrl(new s3.S3Client(settings(wish)), command, { expiresIn: 60 }) };
+  },
+  async multipart(wish) {
+    const client = new s3.S3Client(settings(wish));
+    const input = { Bucket: wish.bucket, Key: wish.key };
+    const { UploadId } = await client.send(new s3.CreateMultipartUploadCommand(input));
+    const Parts = [];
+    for (const [index, Body] of ["a".repeat(8 * 1024 * 1024), wish.value].entries()) {
+      const part = { ...input, UploadId, PartNumber: index + 1, Body };
+      const { ETag, ChecksumCRC32 } = await client.send(new s3.UploadPartCommand(part));
+      Parts.push({ PartNumber: index + 1, ETag, ChecksumCRC32 });
+    }
+    const whole = { ...input, UploadId, MultipartUpload: { Parts } };
+    await client.send(new s3.CompleteMultipartUploadCommand(whole));
+    const answer = await client.send(new s3.HeadObjectCommand(input));
+    return { size: String(answer.ContentLength) };
+  },
+  async item(wish) {
+    const client = new DynamoDBClient(settings(wish));
+    const Key = { id: { S: wish.key } };
+    await client.send(new PutItemCommand({ TableName: wish.table, Item: { ...Key, value: { S: wish.value } } }));
+    const answer = await client.send(new GetItemCommand({ TableName: wish.table, Key }));
+    return { value: answer.Item.value.S };
+  },
+  async queue(wish) {
+    const client = new sqs.SQSClient(settings(wish));
+    const { QueueUrl } = await client.send(new sqs.GetQueueUrlCommand({ QueueName: wish.name }));
+    await client.send(new sqs.SendMessageCommand({ QueueUrl, MessageBody: wish.value }));
+    const { Messages } = await client.send(new sqs.ReceiveMessageCommand({ QueueUrl }));
+    const { Body, ReceiptHandle } = Messages[0];
+    await client.send(new sqs.DeleteMessageCommand({ QueueUrl, ReceiptHandle }));
+    return { value: Body };
+  },
+  async publish(wish) {
+    const input = { TopicArn: wish.topic, Message: wish.value };
+    return { id: (await new SNSClient(settings(wish)).send(new PublishCommand(input))).MessageId };
+  },
+  async cipher(wish) {
+    const client = new KMSClient(settings(wish));
+    const hidden = await client.send(new EncryptCommand({ KeyId: wish.key, Plaintext: Buffer.from(wish.value) }));
+    const answer = await client.send(new DecryptCommand({ CiphertextBlob: hidden.CiphertextBlob }));
+    return { value: Buffer.from(answer.Plaintext).toString() };
   },
 };
 
