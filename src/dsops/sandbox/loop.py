@@ -11,6 +11,7 @@ import gc
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from http import HTTPStatus
 from socket import socket
 from time import time
 from typing import Any
@@ -18,51 +19,68 @@ from typing import Any
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
-from waitress.task import WSGITask
+from waitress.task import Task
+from waitress.utilities import build_http_date
+
+from dsops.sandbox.wire import HttpAnswer, HttpRequest
 
 _IDLE_SECONDS = 120
 _ARRIVING_SECONDS = 60
 _CLEANUP_SECONDS = 10
 _MOST_CONNECTIONS = 4096
 _OTHER_DESCRIPTORS = 128
+_NAME = "dsops-sandbox"
 # Head and body of an answer go in one piece up to here; waitress sends each by itself otherwise.
 _SEND_AT_ONCE = 65536
 # waitress would stop and wait for its own loop to write when this much of an answer is not sent yet.
 _NEVER_TOO_MUCH = 1 << 62
 
 
-class _AsItIs(str):
-    """A header's name that waitress leaves as it is: letters of S3's metadata mean something."""
+class Exchange(Task):  # type: ignore[misc]  # waitress ships no types
+    """One request and its answer, without WSGI between them: that took time, and changed the letters of headers."""
 
-    __slots__ = ()
+    complete = True
 
-    def split(self, *_: Any) -> list[Any]:
-        """One part."""
-        return [self]
-
-    def capitalize(self) -> str:
-        """The name."""
-        return str(self)
-
-
-class _Task(WSGITask):  # type: ignore[misc]  # waitress ships no types
-    """One request's answer."""
-
-    response_headers: list[tuple[str, str]]
+    def execute(self) -> None:
+        """Answers."""
+        asked = self.request
+        path, _, query = asked.request_uri.partition("?")
+        headers = {name.replace("_", "-").lower(): value for name, value in asked.headers.items()}
+        body: bytes = asked.get_body_stream().read()
+        peer: str = self.channel.addr[0]
+        answer = self.channel.server.respond(HttpRequest(asked.command.upper(), path, query, headers, body, peer))
+        status = HTTPStatus(answer.status)
+        self.status = f"{status.value} {status.phrase}"
+        length = next(value for name, value in answer.headers if name.lower() == "content-length")
+        if asked.command != "HEAD" and int(length) != len(answer.body):
+            raise ValueError("the answer has another length than it says")
+        self.response_headers = [
+            (name, value) for name, value in answer.headers if self.has_body or name.lower() != "content-length"
+        ]
+        # A HEAD's answer says how long that to a GET would be, and has no body.
+        self.write(b"" if asked.command == "HEAD" else answer.body)
 
     def build_response_header(self) -> bytes:
-        """The head of the answer."""
-        self.response_headers = [
-            (_AsItIs(name) if name.startswith("x-amz-meta-") else name, value) for name, value in self.response_headers
-        ]
-        head: bytes = super().build_response_header()
-        return head
+        """The head of the answer. Refuses to let what a request put into a header end its line."""
+        wish = self.request.headers.get("CONNECTION", "").lower()
+        headers = [*self.response_headers, ("Server", _NAME), ("Date", build_http_date(self.start_time))]
+        if wish == "close" or (self.version == "1.0" and wish != "keep-alive"):
+            self.close_on_finish = True
+            headers.append(("Connection", "close"))
+        elif self.version == "1.0":
+            headers.append(("Connection", "Keep-Alive"))
+        lines = [f"HTTP/{self.version} {self.status}", *(f"{name}: {value}" for name, value in headers)]
+        head = "\r\n".join(lines)
+        if head.count("\n") != len(headers) or head.count("\r") != len(headers):
+            self.response_headers = []
+            raise ValueError("a line ends inside of a header of the answer")
+        return f"{head}\r\n\r\n".encode("latin-1")
 
 
 class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
     """One connection. Its requests are carried out in turn as soon as they have been read."""
 
-    task_class = _Task
+    task_class = Exchange
     arriving_since: float = 0.0
     """When the first byte of a request came whose last one has not come yet."""
 
@@ -77,22 +95,25 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
 
 
 class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
-    """A WSGI server in the thread that calls `run`; `end` may be called from any."""
+    """A server in the thread that calls `run`; `end` may be called from any."""
 
     channel_class = Connection
 
-    def __init__(self, application: Callable[..., object], listener: socket, max_body: int, backlog: int) -> None:
-        """`listener` is bound and listening; `max_body` is in bytes."""
+    def __init__(
+        self, respond: Callable[[HttpRequest], HttpAnswer], listener: socket, max_body: int, backlog: int
+    ) -> None:
+        """`respond` answers whatever it is asked; `listener` is bound and listening; `max_body` is in bytes."""
+        self.respond = respond
         self._tasks: deque[HTTPChannel] = deque()
         adjustments = Adjustments(
-            ident="dsops-sandbox", max_request_body_size=max_body, clear_untrusted_proxy_headers=True, backlog=backlog,
+            ident=_NAME, max_request_body_size=max_body, clear_untrusted_proxy_headers=False, backlog=backlog,
             connection_limit=most_connections(), channel_timeout=_IDLE_SECONDS, cleanup_interval=_CLEANUP_SECONDS,
             outbuf_high_watermark=_NEVER_TOO_MUCH, asyncore_use_poll=True,
         )  # fmt: skip
         adjustments.send_bytes = _SEND_AT_ONCE  # as an argument it is deprecated: a later waitress may go without
         where = (listener.family, listener.type, listener.proto, listener.getsockname())
         super().__init__(
-            application, {}, _sock=listener, dispatcher=_NoThreads(), adj=adjustments, sockinfo=where, bind_socket=False
+            None, {}, _sock=listener, dispatcher=_NoThreads(), adj=adjustments, sockinfo=where, bind_socket=False
         )
 
     def add_task(self, task: HTTPChannel) -> None:

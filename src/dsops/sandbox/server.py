@@ -1,4 +1,4 @@
-"""The sandbox on a port: WSGI on waitress, one thread, on 127.0.0.1 unless told otherwise."""
+"""The sandbox on a port: waitress, one thread, on 127.0.0.1 unless told otherwise."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import os
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterable
-from http import HTTPStatus
+from collections.abc import Callable
 from threading import Thread
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from dsops.errors import SandboxUnavailable
 from dsops.sandbox.control import PREFIX, Control, is_loopback
@@ -26,39 +25,18 @@ LOOPBACK = "127.0.0.1"
 _BACKLOG = 1024
 _CLOSING_SECONDS = 5
 
-StartResponse = Callable[[str, list[tuple[str, str]]], object]
-Environ = dict[str, Any]  # PEP 3333: any values, read with their types right below
 
+def responder(sandbox: Sandbox, control: Control) -> Callable[[HttpRequest], HttpAnswer]:
+    """Request -> answer with all its headers, whatever happens."""
 
-def application(sandbox: Sandbox, control: Control) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
-    """The WSGI application."""
-
-    def respond(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        request = read_request(environ)
+    def respond(request: HttpRequest) -> HttpAnswer:
         if request.path.startswith(PREFIX):
-            answer = _guarded(lambda: Answered(control.handle(request), ""), request)
+            answered = _guarded(lambda: Answered(control.handle(request), ""), request)
         else:
-            answer = _guarded(lambda: sandbox.handle(request), request)
-        status = HTTPStatus(answer.answer.status)
-        start_response(f"{status.value} {status.phrase}", _headers(answer))
-        return [answer.answer.body]
+            answered = _guarded(lambda: sandbox.handle(request), request)
+        return answered.answer._replace(headers=_headers(answered))
 
     return respond
-
-
-def read_request(environ: Environ) -> HttpRequest:
-    """The request as it stood on the wire."""
-    headers = {
-        name[5:].replace("_", "-").lower(): value
-        for name, value in environ.items()
-        if name.startswith("HTTP_") and isinstance(value, str)
-    }
-    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if environ.get(name):
-            headers[name.replace("_", "-").lower()] = environ[name]
-    path, _, query = environ["REQUEST_URI"].partition("?")
-    body: bytes = environ["wsgi.input"].read()
-    return HttpRequest(environ["REQUEST_METHOD"], path, query, headers, body, environ["REMOTE_ADDR"])
 
 
 class Server:
@@ -71,7 +49,7 @@ class Server:
         self.sandbox = sandbox
         self.control = Control(sandbox)
         listener = _listen(host, port)
-        self._loop = Loop(application(sandbox, self.control), listener, MAX_OBJECT + 65536, _BACKLOG)
+        self._loop = Loop(responder(sandbox, self.control), listener, MAX_OBJECT + 65536, _BACKLOG)
         self.host = host
         self.port: int = listener.getsockname()[1]
         self._thread: Thread | None = None
@@ -145,8 +123,8 @@ def _guarded(work: Callable[[], Answered], request: HttpRequest) -> Answered:
         return Answered(answer_refusal(request, None, failed, request_id), request_id)
 
 
-def _headers(answered: Answered) -> list[tuple[str, str]]:
-    answer: HttpAnswer = answered.answer
+def _headers(answered: Answered) -> tuple[tuple[str, str], ...]:
+    answer = answered.answer
     headers = list(answer.headers)
     if not any(name.lower() == "content-length" for name, _ in headers):
         # The answer to a HEAD has the length of what a GET would give.
@@ -154,6 +132,6 @@ def _headers(answered: Answered) -> list[tuple[str, str]]:
     if answered.request_id and answer.status != 413:
         extended = base64.b64encode(answered.request_id.encode()).decode()
         if answered.service == "s3":
-            return [*headers, ("x-amz-request-id", answered.request_id), ("x-amz-id-2", extended)]
+            return (*headers, ("x-amz-request-id", answered.request_id), ("x-amz-id-2", extended))
         headers += [("x-amzn-RequestId", answered.request_id), ("x-amz-sts-extended-request-id", extended)]
-    return headers
+    return tuple(headers)

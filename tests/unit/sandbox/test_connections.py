@@ -7,16 +7,17 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from threading import Event
+from threading import Event, Thread
 from time import time
 
 import pytest
 
 from dsops.sandbox.launch import open_server
-from dsops.sandbox.loop import most_connections
+from dsops.sandbox.loop import Loop, most_connections
 from dsops.sandbox.running import ask
 from dsops.sandbox.seed_model import Seed
 from dsops.sandbox.server import Server
+from dsops.sandbox.wire import HttpAnswer
 
 HEALTH = b"GET /_sandbox/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 MAX_HEADERS = 262144
@@ -45,7 +46,7 @@ def connect(server: Server) -> socket.socket:
 def statuses(server: Server, data: bytes) -> list[str]:
     """The status lines of what comes back for these bytes until the server closes; the client says no more."""
     came = b""
-    with connect(server) as connection, suppress(ConnectionError):
+    with connect(server) as connection, suppress(OSError):
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
         while chunk := connection.recv(65536):
@@ -238,3 +239,25 @@ def test_connections_are_limited_by_the_descriptors_that_there_are() -> None:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
 
     assert 16 <= most_connections() <= max(16, soft - 128)
+
+
+@pytest.mark.parametrize("ending", ["\r\nSet-Cookie: a=b", "\n", "\r"])
+def test_an_answers_header_does_not_end_its_line(ending: str) -> None:
+    """What a request put into it would be a header of its own: the answer is a 500 instead."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    values = iter([f"x{ending}", "x"])
+    loop = Loop(lambda _: HttpAnswer(200, (("X-Sent", next(values)), ("Content-Length", "0")), b""), listener, 1000, 5)
+    thread = Thread(target=loop.run)
+    thread.start()
+    try:
+        answers = []
+        for _ in range(2):
+            with socket.create_connection(listener.getsockname(), timeout=10) as connection:
+                connection.sendall(HEALTH)
+                answers.append(connection.recv(65536))
+        assert [answer[9:12] for answer in answers] == [b"500", b"200"]
+        assert b"Set-Cookie" not in answers[0]
+    finally:
+        loop.end()
+        thread.join(10)
+        loop.close()
