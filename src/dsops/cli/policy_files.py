@@ -30,7 +30,7 @@ def read_policy(name: str, runtime: Runtime) -> str:
         with open(0 if name == "-" else os.path.join(runtime.folder, name), "rb", closefd=name != "-") as file:
             data = file.read(_MAX_BYTES + 1)
     except OSError as error:
-        raise PolicyUnreadable(f"{shown} can't be read", why=error.strerror or "") from error
+        raise PolicyUnreadable(f"{shown} can't be read", why=(error.strerror or "").lower()) from error
     if len(data) > _MAX_BYTES:
         raise PolicyUnreadable(f"{shown} can't be checked", why=f"it has more than {_MAX_BYTES:,} bytes")
     try:

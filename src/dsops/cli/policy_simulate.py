@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from dsops.cli.command import Arguments, Command, Flag
+from dsops.cli.output import note
 from dsops.errors import CheckFailed, UsageError
 from dsops.iam.simulate import (
     EXPECTATIONS,
@@ -89,10 +90,13 @@ class Table(NamedTuple):
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.cli.policy_answers import show
+    from dsops.cli.policy_names import name_notes
 
     if arguments.switch("--live") and arguments.text("--sandbox"):
         raise UsageError("--live and --sandbox exclude each other", hint="a sandbox is asked with keys of its own")
     table = _table(arguments, runtime)
+    for sentence in name_notes(table.cases, table.file):
+        note(sentence)
     rows = _answers(table, arguments, runtime)
     chosen = arguments.text("--format") or ("json" if arguments.switch("--json") else "text")
     show(rows, table.file, chosen, now=runtime.now())

@@ -186,7 +186,7 @@ class TestQuestion:
         assert "error[policy.cases-invalid]: the question names policies that can't be used" in err
         assert "(as an identity-based policy)" in err
         assert "(as a role trust policy)" in err
-        assert "nowhere.json can't be read: No such file or directory" in err
+        assert "nowhere.json can't be read: no such file or directory" in err
 
     def test_no_control_character_reaches_the_terminal(self, capfd: pytest.CaptureFixture[str]) -> None:
         """A context key may hold anything; so may a name in a table."""
@@ -253,3 +253,35 @@ class TestTable:
 
         assert code == 2
         assert "error[policy.unreadable]: nowhere.yaml can't be read" in err
+
+
+@pytest.mark.usefixtures("folder")
+class TestNamesThatAwsHasNot:
+    """A mistyped action is denied, which a case that expects a denial would take for right."""
+
+    def test_an_action_and_a_key_are_told_with_what_was_meant(self, capfd: pytest.CaptureFixture[str]) -> None:
+        """On stderr: the answer stands."""
+        words = ("--principal", ALICE, "--action", "s3:GetObjct", "--context", "aws:SorceIp=10.0.0.1")
+        code, out, err = ask(capfd, *words, "--identity", "own.json", "--expect", "deny")
+        assert 0 == code
+        assert out.startswith("implicit-deny: ")
+        assert err == (
+            "dsops: note: s3 has no action `GetObjct` that AWS documents; did you mean `s3:GetObject`?\n"
+            "dsops: note: AWS has no condition key `aws:SorceIp`; did you mean `aws:SourceIp`?\n"
+        )
+
+    def test_a_case_is_named_by_its_line_and_a_name_is_told_once(
+        self, folder: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        """However many cases have it."""
+        cases = CASES.replace("action: sts:AssumeRole", "action: stss:AssumeRole").replace(", trust: trust.yaml", "")
+        (folder / "suite" / "cases.yaml").write_text(cases.replace(", decided_by: trust", ""))
+        _, _, err = ask(capfd, "--cases", "suite/cases.yaml")
+        assert "dsops: note: suite/cases.yaml:3: AWS has no service with the prefix `stss`" in err
+        assert 1 == err.count("note:")
+
+    def test_nothing_is_said_of_what_aws_has(self, capfd: pytest.CaptureFixture[str]) -> None:
+        """Tags, claims of an issuer and keys of a service too."""
+        keys = ("aws:RequestTag/team=x", "example.com:sub=x", "sts:ExternalId=x", "SAML:aud=x", "aws:SourceIp=10.0.0.1")
+        words = [word for key in keys for word in ("--context", key)]
+        assert "" == ask(capfd, *ASK, *FILES, *words)[2]

@@ -108,7 +108,7 @@ _BY_ELEMENT: Final = {
         "condition", "a condition that AWS refuses",
         "A condition is an operator, a key and values; the operator has to exist, and the values have to be what it "
         "compares.",
-        'write {"operator": {"key": "value"}}',
+        'write {"operator": {"key": "value"}}, with a value that the operator can compare',
         f"{_ELEMENTS}: Condition; Condition operators",
     ),
     "element": _grammar(
