@@ -294,8 +294,8 @@ COMMAND = Group(
             help=(
                 "Shows why the running sandbox allowed or refused the last requests.\n"
                 "That is: what decided, and what a statement that nearly applied wanted; external IDs are hidden.\n"
-                "What was refused before any policy was asked (a wrong signature, token or MFA code) is not\n"
-                "here: `dsops sandbox events` has it."
+                "What was refused before any policy was asked (a wrong parameter, token or MFA code) is not\n"
+                "here: `dsops sandbox events` has it. A wrong signature is in neither, as with CloudTrail."
             ),
             run=_decisions,
             flags=(PORT, LAST),
