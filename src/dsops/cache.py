@@ -114,6 +114,8 @@ class ValueCache:
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self._kept: dict[object, tuple[Secret, datetime]] = {}
+        self.era = object()
+        """Another one after each `clear`."""
 
     def __len__(self) -> int:
         now = self._now()
@@ -124,8 +126,10 @@ class ValueCache:
         kept = self._kept.get(key)
         return kept[0] if kept is not None and self._now() < kept[1] else None
 
-    def keep(self, key: object, value: Secret, seconds: int) -> None:
-        """Keeps it for that long. `key` says who read it, where, and what."""
+    def keep(self, key: object, value: Secret, seconds: int, era: object) -> None:
+        """Keeps it for that long. `key` says who read it, where, and what; `era` is when it was asked for."""
+        if era is not self.era:
+            return  # everything was to be forgotten meanwhile
         now = self._now()
         for each in [each for each, (_, until) in list(self._kept.items()) if until <= now]:
             self._kept.pop(each, None)
@@ -133,7 +137,8 @@ class ValueCache:
             self._kept[key] = (value, now + timedelta(seconds=seconds))
 
     def clear(self) -> None:
-        """Forgets every value."""
+        """Forgets every value, and those that are being read now."""
+        self.era = object()
         self._kept.clear()
 
 
@@ -167,7 +172,7 @@ class CredentialCache:
             self._drop(fingerprint)
 
     def clear(self) -> None:
-        """Forgets every session and every value."""
+        """Forgets every session and every value, and those that are being asked for now."""
         self.values.clear()
         for fingerprint in list(self._held):
             self._drop(fingerprint)
@@ -205,6 +210,7 @@ class CredentialCache:
         held = self.peek(fingerprint)
         if held is not None and need.is_met(held, self._now()):
             return Obtained(held, is_cached=True)
+        era = self.values.era
         try:
             issued = await issue(held is None or need.min_ttl_seconds is not None)
         except DsopsError:
@@ -212,7 +218,8 @@ class CredentialCache:
             if still_held is None or need.min_ttl_seconds is not None:
                 raise
             return Obtained(still_held, is_cached=True)
-        self._keep(fingerprint, issued)
+        if era is self.values.era:
+            self._keep(fingerprint, issued)
         _check_life(issued, need, self._now())
         return Obtained(issued, is_cached=False)
 

@@ -88,7 +88,8 @@ def child_environment(
     way; where ours are set, all inherited ones are removed. Two sessions are never mixed. A `session` is what the
     user has asked for by name: nothing that was inherited is kept in its place.
     """
-    inherited = {name: value for name, value in parent.items() if not is_pristine or _is_plain(name)}
+    # A variable without a name (`=x`) can be inherited, and Python's exec refuses to hand it on.
+    inherited = {name: value for name, value in parent.items() if name and (not is_pristine or _is_plain(name))}
     identity = {*IDENTITY, *_ATTENDANTS, *[name for name in inherited if name.startswith(_BEARER_TOKEN)]}
     kept: set[str] = set()
     removed: tuple[str, ...] = ()

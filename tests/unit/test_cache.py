@@ -224,6 +224,32 @@ def test_expired_sessions_are_dropped(time: Time, cache: CredentialCache, clock:
     assert list(cache._held) == ["new"]
 
 
+def test_clear_forgets_what_is_being_issued_too(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
+    """Whoever waits for it gets it, and nobody after: who leaves the desk leaves nothing behind."""
+    issuer = Issuer(clock, takes=1)
+
+    async def clear_meanwhile() -> Obtained:
+        issuing = await spawn(cache.obtain("f", issuer))
+        await pause(0.5)
+        cache.clear()
+        return await issuing
+
+    assert time.run(clear_meanwhile()).credentials.access_key_id == "ASIA0000000000000001"
+    assert cache.held() == []
+    assert not obtained(time, cache, issuer).is_cached
+    assert len(cache.held()) == 1
+
+
+def test_clear_forgets_values_that_are_being_read_too(cache: CredentialCache) -> None:
+    """A value that was asked for before is not kept after."""
+    era = cache.values.era
+    cache.values.keep("before", Secret("s"), 60, era)
+    cache.clear()
+    cache.values.keep("meanwhile", Secret("s"), 60, era)
+    cache.values.keep("after", Secret("s"), 60, cache.values.era)
+    assert [cache.values.get(key) for key in ("before", "meanwhile", "after")] == [None, None, Secret("s")]
+
+
 def test_clear_forgets_every_session(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
     """After `clear` the next one is issued."""
     obtained(time, cache, Issuer(clock))

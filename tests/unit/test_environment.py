@@ -19,6 +19,11 @@ from dsops.errors import ValueUnusable
 from dsops.secret import Secret
 
 
+def test_a_variable_without_a_name_is_not_handed_on() -> None:
+    """Only C can make one (`=x`); Python's exec refuses it."""
+    assert encode(child_environment({"": "x", "HOME": "/h"}, {})) == {b"HOME": b"/h"}
+
+
 def test_own_values_win_over_inherited_ones() -> None:
     """A variable of the configuration replaces the parent's; all others are inherited."""
     child = child_environment({"TOKEN": "theirs", "HOME": "/h"}, {"TOKEN": Secret("ours")})

@@ -125,8 +125,12 @@ def is_safe(folder: str) -> bool:
 
 
 def address_in(folder: str) -> str:
-    """The socket of this Python, this dsops and these namespaces: in others the same names mean other things."""
-    parts = [sys.prefix, os.path.dirname(__file__)]
+    """The socket of this Python, this dsops and these namespaces: in others the same names mean other things.
+
+    So they do below another root folder (chroot), and who is in other groups may read other files.
+    """
+    root, groups = os.stat("/"), sorted(os.getgroups())
+    parts = [sys.prefix, os.path.dirname(__file__), f"{root.st_dev} {root.st_ino} {os.getegid()} {groups}"]
     for name in ("mnt", "net", "pid", "user"):
         try:
             parts.append(os.readlink(f"/proc/self/ns/{name}"))
@@ -139,17 +143,18 @@ def address_in(folder: str) -> str:
     return f"{folder}/{number:016x}"
 
 
-def peer_uid(connection: "_socket.socket") -> int:
+def peer_uid(connection: "_socket.socket", platform: str = sys.platform) -> int:
     """The user at the other end; -1 where the system can't tell."""
-    if hasattr(_socket, "SO_PEERCRED"):
-        data = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
-        return int.from_bytes(data[4:8], sys.byteorder)
     try:
-        # macOS: `struct xucred` by LOCAL_PEERCRED (1) at SOL_LOCAL (0): version, uid, groups.
+        if platform == "linux":
+            # `struct ucred`: pid, uid, gid (unix(7)).
+            data = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+            return int.from_bytes(data[4:8], sys.byteorder) if len(data) == 12 else -1
+        # macOS and FreeBSD: `struct xucred` by LOCAL_PEERCRED (1) at SOL_LOCAL (0): version 0, uid, groups (unix(4)).
         data = connection.getsockopt(0, 1, 76)
-    except OSError:
+        return int.from_bytes(data[4:8], sys.byteorder) if len(data) >= 12 and data[:4] == bytes(4) else -1
+    except (OSError, AttributeError):
         return -1
-    return int.from_bytes(data[4:8], sys.byteorder)
 
 
 def connect(address: str) -> "_socket.socket | None":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import signal
 import sys
 from contextlib import suppress
 
@@ -19,6 +20,8 @@ def forget_world() -> None:
     """
     os.environ.clear()
     os.chdir("/")
+    # Ignored by whoever started this, it would have every program of a user's end with 0, whatever it ended with.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def shut_in() -> None:

@@ -160,6 +160,7 @@ class Resolver:
         if not isinstance(seconds, int):
             return await self._fetch(sessions, step, references)
         values, source = self._cache.values, _source_of(step, self._runtime)
+        era = values.era
         kept = {reference: values.get((source, reference)) for reference in references}
         found: dict[SecretReference, Secret | DsopsError] = {
             reference: value for reference, value in kept.items() if value is not None
@@ -168,7 +169,7 @@ class Resolver:
         for reference, outcome in (await self._fetch(sessions, step, left) if left else {}).items():
             found[reference] = outcome
             if isinstance(outcome, Secret):
-                values.keep((source, reference), outcome, seconds)
+                values.keep((source, reference), outcome, seconds, era)
         return found
 
     async def _fetch(self, sessions: Sessions, step: Step, references: list[SecretReference]) -> _Outcomes:

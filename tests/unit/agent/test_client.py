@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -148,3 +150,52 @@ def test_a_command_is_found_as_a_shell_would(tmp_path: Path, name: str, mode: in
     expected = f"{tmp_path}/{name}" if found else None
     assert client.find(name, f"/nowhere:{tmp_path}") == expected
     assert client.find("folder", str(tmp_path)) is None
+
+
+class Peer:
+    """A connection of which the kernel says this, when it is asked for that."""
+
+    def __init__(self, asked: tuple[int, int], says: bytes) -> None:
+        self.asked = asked
+        self.says = says
+
+    def getsockopt(self, level: int, option: int, _length: int) -> bytes:
+        """What the kernel says."""
+        if (level, option) != self.asked:
+            raise OSError("no such option")
+        return self.says
+
+
+def number(value: int) -> bytes:
+    """As the kernel writes it."""
+    return value.to_bytes(4, sys.byteorder)
+
+
+XUCRED = number(0) + number(501) + b"\1\0\0\0" + number(20) + bytes(60)
+UCRED = number(4321) + number(501) + number(20)
+
+
+@pytest.mark.parametrize(
+    ("platform", "asked", "says", "expected"),
+    [
+        ("linux", (socket.SOL_SOCKET, 17), UCRED, 501), ("linux", (socket.SOL_SOCKET, 17), UCRED[:8], -1),
+        ("darwin", (0, 1), XUCRED, 501), ("freebsd14", (0, 1), XUCRED + bytes(8), 501),
+        # Another layout than the one that is known, none at all, or a system that has another option.
+        ("darwin", (0, 1), number(1) + XUCRED[4:], -1), ("darwin", (0, 1), b"", -1), ("openbsd7", (0, 2), UCRED, -1),
+    ],
+)  # fmt: skip
+@pytest.mark.skipif(sys.platform != "linux", reason="the numbers of its options")
+def test_the_user_is_read_as_each_system_writes_it(
+    platform: str, asked: tuple[int, int], says: bytes, expected: int
+) -> None:
+    """unix(7) and unix(4): anything else than what is known is nobody."""
+    connection: Any = Peer(asked, says)
+    assert client.peer_uid(connection, platform) == expected
+
+
+def test_the_sockets_path_is_short_enough_everywhere() -> None:
+    """macOS takes 104 bytes: a longer folder is not used."""
+    longest = client.folder_of({"XDG_RUNTIME_DIR": "/" + "x" * 58})
+    assert len(client.address_in(longest)) < 104
+    too_long = client.folder_of({"XDG_RUNTIME_DIR": "/" + "x" * 60})
+    assert too_long.endswith(f"/dsops-{os.geteuid()}")

@@ -1,0 +1,62 @@
+"""How an agent is started: alone, and with nothing of whoever happens to start it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from dsops.agent.start import agent_path, locked
+
+PATIENCE_SECONDS = 20
+SITE = "/venv/lib/python3/site-packages"
+
+
+@pytest.mark.parametrize(
+    ("path", "variable", "root", "expected"),
+    [
+        (["/venv/bin", "/lib/python3", SITE], "", SITE, ["/lib/python3", SITE]),
+        (["/venv/bin", "/project/src", "/lib/python3", SITE], "/project/src", SITE, ["/lib/python3", SITE]),
+        # `python -m dsops` in a folder, `python -c`, a zip file.
+        (["/evil", "/lib/python3", SITE], "", SITE, ["/lib/python3", SITE]),
+        (["", "/lib/python3", SITE], "", SITE, ["/lib/python3", SITE]),
+        (["/tool.pyz", "/lib/python3"], "", "/tool.pyz", ["/tool.pyz", "/lib/python3"]),
+        # Where dsops itself comes from there, what it needs may, too.
+        (["/bin", "/nix/a", "/nix/b", "/lib/python3"], "/nix/a:/nix/b", "/nix/a", ["/nix/a", "/nix/b", "/lib/python3"]),
+    ],
+)
+def test_modules_come_from_where_dsops_is_installed(
+    path: list[str], variable: str, root: str, expected: list[str]
+) -> None:
+    """Not from the folder of a script, nor from one client's PYTHONPATH."""
+    assert agent_path(path, {"PYTHONPATH": variable}, root, is_first_the_scripts=True) == expected
+
+
+def test_without_a_scripts_folder_nothing_is_left_out() -> None:
+    """`python -P` and `-I` have none in front."""
+    assert agent_path(["/lib/python3", SITE], {}, SITE, is_first_the_scripts=False) == ["/lib/python3", SITE]
+
+
+def test_a_lock_that_was_removed_is_taken_anew(tmp_path: Path) -> None:
+    """Who waited for the old file is not alone with it: somebody else may have made a new one."""
+    address = str(tmp_path / "s")
+    inside: list[str] = []
+    entered = threading.Event()
+
+    def enter() -> None:
+        with locked(address):
+            inside.append("second")
+            entered.set()
+
+    with locked(address):
+        waiting = threading.Thread(target=enter)
+        waiting.start()
+        assert not entered.wait(0.05)
+        os.unlink(f"{address}.lock")
+        inside.append("first")
+    assert entered.wait(PATIENCE_SECONDS)
+    waiting.join()
+    assert inside == ["first", "second"]
+    assert os.path.exists(f"{address}.lock")

@@ -1,0 +1,450 @@
+"""The agent under attack and in bad weather, with real processes: whatever happens to it, all runs end well."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from dsops.agent.client import HELLO, REQUEST, pack, receive, send, stamp
+from tests.stubs.aws import parameters_of
+from tests.stubs.server import Answer, Seen
+from tests.terminal import Terminal
+from tests.unit.cli.stub_aws import Agent, StubAws
+
+PATIENCE_SECONDS = 60
+SHOW_KEY = ("exec", "--env", "keys", "--", "sh", "-c", "echo $AWS_ACCESS_KEY_ID")
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no agent on Windows")
+
+
+@pytest.fixture
+def aws() -> Iterator[StubAws]:
+    """An AWS that gives one role's session."""
+    with StubAws() as stub:
+        yield stub
+
+
+@pytest.fixture
+def dsops(tmp_path: Path, aws: StubAws) -> Iterator[Agent]:
+    """A user who has no agent yet."""
+    with Agent(tmp_path, aws) as program:
+        yield program
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Waits for what should come at once."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def finish(process: subprocess.Popen[bytes]) -> tuple[int, bytes]:
+    """Exit code and stderr."""
+    _, err = process.communicate(timeout=PATIENCE_SECONDS)
+    return process.returncode, err
+
+
+def with_device(dsops: Agent, *more: str) -> None:
+    """The role asks for a code."""
+    file = dsops.folder / "dsops.yaml"
+    lines = "\n    ".join(["serial_number: arn:aws:iam::111122223333:mfa/ada", *more])
+    file.write_text(file.read_text().replace("external_id:", f"{lines}\n    external_id:"))
+
+
+def address(dsops: Agent) -> Path:
+    """Where its agent's socket is, or would be."""
+    return Path(str(dsops.status()["socket"]))
+
+
+def in_shell(dsops: Agent, before: str, *words: str) -> subprocess.CompletedProcess[bytes]:
+    """A run that a shell becomes after these words of its own."""
+    return subprocess.run(
+        ["bash", "-c", f"{before}; exec {shlex.join(dsops.command(*words))}"],
+        cwd=dsops.folder, env=dsops.environ, capture_output=True, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+# --- who starts it ------------------------------------------------------------------------------------------
+
+
+def test_signals_that_the_first_client_ignores_are_not_ignored_by_the_agent(dsops: Agent) -> None:
+    """Started by `nohup`, or where the end of children is ignored: a failing mfa_process fails, and TERM ends it."""
+    with_device(dsops, "mfa_process: [sh, -c, 'echo 123456; exit 3']")
+    words = ("exec", "--config", "dsops.yaml", *SHOW_KEY[1:])
+    done = in_shell(dsops, "trap '' CHLD TERM HUP INT", *words)
+    assert done.returncode == 125
+    assert b"ended with exit code 3" in done.stderr
+    pid = dsops.status()["pid"]
+    assert isinstance(pid, int)
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not dsops.status()["is_running"])
+
+
+def test_nothing_that_the_first_client_had_open_stays_open(dsops: Agent) -> None:
+    """Not even a descriptor above the limit that counts now."""
+    reader, writer = os.pipe()
+    number = 900
+    os.dup2(writer, number)
+    os.set_inheritable(number, True)
+    os.close(writer)
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -n 256; exec {shlex.join(dsops.command('agent', 'start'))}"],
+        cwd=dsops.folder, env=dsops.environ, pass_fds=(number,), check=False, capture_output=True,
+    )  # fmt: skip
+    os.close(number)
+    assert done.returncode == 0
+    assert dsops.status()["is_running"]
+    with open(reader, "rb") as pipe:
+        assert pipe.read() == b""  # or else it would wait
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc says how a process was started")
+def test_modules_of_one_clients_own_are_not_the_agents(dsops: Agent, tmp_path: Path) -> None:
+    """PYTHONPATH is the first client's; the agent works for all."""
+    assert dsops.run(*SHOW_KEY, PYTHONPATH=f"{tmp_path}/modules:.").returncode == 0
+    arguments = Path(f"/proc/{dsops.status()['pid']}/cmdline").read_bytes().split(b"\0")
+    assert os.fsencode(tmp_path / "modules") not in arguments
+    assert os.fsencode(tmp_path) not in arguments
+
+
+# --- odd clients --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("agent", ["on", "off"])
+def test_an_environment_that_only_c_can_make_arrives(dsops: Agent, agent: str) -> None:
+    """No `=`, no name, twice the same, bytes of no encoding, a line's end: with the agent as without."""
+    odd = [b"=nameless", b"no-equals", b"TWICE=1", b"TWICE=2", b"\xff\xfe=\xfd", b"A B=c", b"NL=a\nb", b"EMPTY="]
+    told = [*[os.fsencode(f"{name}={value}") for name, value in {**dsops.environ, "DSOPS_AGENT": agent}.items()], *odd]
+    words = [os.fsencode(word) for word in dsops.command("exec", "--env", "plain", "--", "env", "-0")]
+    program = "import ctypes, sys\n" + "".join(
+        f"{name} = (ctypes.c_char_p * {len(texts) + 1})(*{texts!r}, None)\n"
+        for name, texts in (("argv", words), ("environ", told))
+    )
+    program += "ctypes.CDLL(None).execve(argv[0], argv, environ)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=dsops.folder, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    got = done.stdout.split(b"\0")
+    assert {b"TWICE=1", b"\xff\xfe=\xfd", b"A B=c", b"NL=a\nb", b"EMPTY=", b"PLAIN=info"} <= set(got)
+    assert got.count(b"TWICE=1") == 1
+    assert dsops.status()["is_running"] is (agent == "on")
+
+
+def test_large_environments_and_many_arguments_arrive(dsops: Agent) -> None:
+    """A megabyte of variables, and a hundred thousand words behind `--`."""
+    large = {f"LARGE{number}": f"{number}" * 60_000 for number in range(10)}
+    done = dsops.run("exec", "--env", "plain", "--", "sh", "-c", 'echo "${#LARGE7} $PLAIN"', **large)
+    assert done.stdout == b"60000 info\n"
+    words = [f"{number}" for number in range(100_000)]
+    done = dsops.run("exec", "--env", "plain", "--", "sh", "-c", 'echo "$# $PLAIN"', "sh", *words)
+    assert done.stdout == b"100000 info\n"
+    assert dsops.status()["is_running"]
+
+
+def test_values_with_line_ends_and_nul_come_through_whole(dsops: Agent) -> None:
+    """For commands that do more with values than becoming another one."""
+    assert dsops.run("get", "NUL", "--env", "broken").stdout == b"hush\0nul"
+    for name in ("QUOTED", "BINARY", "EMPTY"):
+        with_agent, without = (dsops.run("get", name, "--env", "odd", DSOPS_AGENT=agent) for agent in ("on", "off"))
+        assert (with_agent.returncode, with_agent.stdout) == (0, without.stdout)
+
+
+# --- its socket ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("thing", ["file", "folder", "link to nothing", "stale socket", "link to itself"])
+def test_something_else_in_the_sockets_place_stops_nobody(dsops: Agent, thing: str) -> None:
+    """It is replaced, or the work is done without an agent."""
+    place = address(dsops)
+    place.parent.mkdir(mode=0o700)
+    if thing == "file":
+        place.write_text("")
+    elif thing == "folder":
+        place.mkdir()
+    elif thing == "stale socket":
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(place))
+            listener.listen()
+    else:
+        place.symlink_to("nothing" if thing == "link to nothing" else place.name)
+    done = dsops.run(*SHOW_KEY)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert dsops.status()["is_running"] is (thing != "folder")
+    if thing == "folder":
+        place.rmdir()
+
+
+def test_a_lock_that_is_a_link_is_not_followed(dsops: Agent, tmp_path: Path) -> None:
+    """Nothing is made at its other end; the work is done without an agent."""
+    place = address(dsops)
+    place.parent.mkdir(mode=0o700)
+    Path(f"{place}.lock").symlink_to(tmp_path / "made")
+    done = dsops.run(*SHOW_KEY)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert not (tmp_path / "made").exists()
+
+
+def test_files_that_are_removed_all_the_time_stop_nobody(dsops: Agent) -> None:
+    """Lock, socket and folder go while twenty runs start: each gets its session, of whichever agent."""
+    place = address(dsops)
+    is_over = threading.Event()
+
+    def remove() -> None:
+        while not is_over.wait(0.02):
+            shutil.rmtree(place.parent, ignore_errors=True)
+
+    remover = threading.Thread(target=remove)
+    remover.start()
+    try:
+        started = [dsops.start(*SHOW_KEY) for _ in range(20)]
+        assert {finish(process) for process in started} == {(0, b"")}
+    finally:
+        is_over.set()
+        remover.join()
+    # Agents whose sockets are gone would end after an idle hour.
+    end_lost_agents(dsops)
+
+
+def end_lost_agents(dsops: Agent) -> None:
+    """Ends the agents of this test's folder that nobody can reach any more: they listen at an address that is gone."""
+    place = str(address(dsops))
+    inodes = {line.split()[6] for line in Path("/proc/net/unix").read_text().splitlines() if line.endswith(place)}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.readlink(process / "fd" / "3").removeprefix("socket:[").rstrip("]") in inodes:
+                os.kill(int(process.name), signal.SIGTERM)
+        except OSError:
+            continue
+
+
+def test_fifty_runs_while_it_is_stopped_cleared_and_started_all_end_well(dsops: Agent) -> None:
+    """Each gets a session; nobody waits for an agent that is gone."""
+    dsops.environ["DSOPS_AGENT_IDLE"] = "0.2"
+    is_over = threading.Event()
+
+    def disturb(word: str) -> None:
+        while not is_over.wait(0.05):
+            dsops.run("agent", word)
+
+    disturbers = [threading.Thread(target=disturb, args=(word,)) for word in ("stop", "clear", "start")]
+    for disturber in disturbers:
+        disturber.start()
+    try:
+        for _ in range(5):
+            started = [dsops.start(*SHOW_KEY) for _ in range(10)]
+            assert {finish(process) for process in started} == {(0, b"")}
+    finally:
+        is_over.set()
+        for disturber in disturbers:
+            disturber.join()
+
+
+def test_an_agent_that_is_killed_at_any_moment_of_its_start_stops_nobody(dsops: Agent) -> None:
+    """Before it listens, between that and its first answer, or later."""
+    for milliseconds in range(0, 300, 25):
+        agent = subprocess.Popen(
+            dsops.command("agent", "run"), cwd=dsops.folder, env=dsops.environ, stderr=subprocess.DEVNULL
+        )
+        client = dsops.start(*SHOW_KEY)
+        time.sleep(milliseconds / 1000)
+        agent.kill()
+        agent.wait()
+        assert finish(client) == (0, b"")
+        dsops.run("agent", "stop")
+
+
+# --- what it runs out of ------------------------------------------------------------------------------------
+
+
+def test_a_client_with_few_descriptors_works(dsops: Agent) -> None:
+    """With an agent that it starts itself, or without."""
+    for number in (12, 20, 64, 200):
+        done = in_shell(dsops, f"ulimit -n {number}", *SHOW_KEY)
+        assert (done.returncode, done.stderr) == (0, b""), number
+        dsops.run("agent", "stop")
+
+
+def test_an_agent_without_descriptors_leaves_the_work_to_its_clients(dsops: Agent) -> None:
+    """It is held down by connections that say nothing; who finds no room does the work by itself."""
+    agent = subprocess.Popen(
+        ["bash", "-c", f"ulimit -Hn 24; exec {shlex.join(dsops.command('agent', 'run'))}"],
+        cwd=dsops.folder, env=dsops.environ,
+    )  # fmt: skip
+    try:
+        place = address(dsops)
+        wait_until(place.is_socket)
+        silent = []
+        for _ in range(40):
+            connection = socket.socket(socket.AF_UNIX)
+            connection.connect(str(place))
+            silent.append(connection)
+        started = [dsops.start(*SHOW_KEY) for _ in range(4)]
+        assert {finish(process) for process in started} == {(0, b"")}
+        for connection in silent:
+            connection.close()
+        assert dsops.run(*SHOW_KEY).returncode == 0
+        assert agent.poll() is None
+    finally:
+        dsops.run("agent", "stop")
+        agent.kill()
+        agent.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_disk_without_room_is_done_without(dsops: Agent) -> None:
+    """Not even a lock can be made on it."""
+    folder = Path(dsops.sockets) / "full"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=1", "none", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("this container may not mount")
+    try:
+        done = dsops.run(*SHOW_KEY, XDG_RUNTIME_DIR=str(folder))
+        assert (done.returncode, done.stderr) == (0, b"")
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc says how large a process is")
+def test_ten_thousand_connections_of_garbage_leave_nothing_behind(dsops: Agent) -> None:
+    """Memory, descriptors and threads are what they were, and a request is answered as before."""
+    dsops.run(*SHOW_KEY)
+    place, pid = address(dsops), dsops.status()["pid"]
+    garbage = [b"", b"R", b"GET / HTTP/1.1\r\n\r\n", b"R\0\0\0\5abcde", b"R\xff\xff\xff\xff", b"R\0\x10\0\0xxx"]
+    data = pack([stamp(), b"/", b"", b"1", b"nonsense"])
+    garbage.append(bytes((REQUEST,)) + len(data).to_bytes(4, "big") + data)
+
+    def throw(count: int) -> None:
+        for number in range(count):
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(str(place))
+                connection.sendall(garbage[number % len(garbage)])
+
+    def size() -> tuple[int, int]:
+        status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        return int(status["VmRSS"].split()[0]), int(status["Threads"])
+
+    throw(1000)
+    dsops.run(*SHOW_KEY)
+    before = size()
+    throw(10_000)
+    assert dsops.run(*SHOW_KEY).returncode == 0
+    after = size()
+    assert after[0] < before[0] + 3000
+    assert after[1] <= 32  # a few that wait for the next burst
+
+
+# --- at the terminal ----------------------------------------------------------------------------------------
+
+
+class SilentAws(StubAws):
+    """Takes its time for a role."""
+
+    def _answer(self, seen: Seen) -> Answer:
+        answer = super()._answer(seen)
+        is_role = parameters_of(seen).get("Action") == "AssumeRole"
+        return answer._replace(delay_seconds=5.0) if is_role else answer
+
+
+def terminal_of(dsops: Agent, words: Sequence[str]) -> Terminal:
+    """A shell at a terminal that runs this and then tells the exit code and whether the terminal echoes."""
+    script = f"{shlex.join(dsops.command(*words))}; echo ended=$?; stty -a | grep -o -w -e -echo -e echo"
+    environ = [f"{name}={value}" for name, value in dsops.environ.items()]
+    return Terminal(["env", "-i", "-C", str(dsops.folder), *environ, "bash", "-c", f"trap : INT; {script}"])
+
+
+def test_ctrl_c_while_the_agent_works_ends_the_client_alone(tmp_path: Path) -> None:
+    """Exit code 130; the session that it had asked for serves the next run."""
+    with SilentAws() as aws, Agent(tmp_path, aws) as dsops:
+        dsops.run("agent", "start")
+        with terminal_of(dsops, SHOW_KEY) as terminal:
+            wait_until(lambda: bool(aws.calls))
+            terminal.type("\x03")
+            shown = terminal.expect("echo")
+        assert "ended=130" in shown
+        assert "Traceback" not in shown
+        assert dsops.run(*SHOW_KEY).returncode == 0
+        assert aws.calls == ["AssumeRole"]
+
+
+def test_ctrl_c_at_the_question_gives_the_terminal_back(dsops: Agent, aws: StubAws) -> None:
+    """It echoes again, the exit code is 130, and the next one in line is asked."""
+    with_device(dsops)
+    with terminal_of(dsops, SHOW_KEY) as terminal:
+        terminal.expect("MFA")
+        terminal.type("\x03")
+        shown = terminal.expect("echo")
+    assert "ended=130" in shown
+    assert "-echo" not in shown
+    assert aws.calls == []
+    with terminal_of(dsops, SHOW_KEY) as terminal:
+        terminal.expect("MFA")
+        terminal.type("123456\n")
+        assert "ended=0" in terminal.expect("echo")
+    assert aws.calls == ["AssumeRole"]
+
+
+def test_who_is_asked_and_killed_is_followed_by_the_next_in_line(dsops: Agent, aws: StubAws) -> None:
+    """The question goes to the other terminal; the third has none, and gets the session or an error at once."""
+    with_device(dsops)
+    environ = [f"{name}={value}" for name, value in dsops.environ.items()]
+    with Terminal(["env", "-i", "-C", str(dsops.folder), *environ, *dsops.command(*SHOW_KEY)]) as first:
+        first.expect("MFA")
+        with terminal_of(dsops, SHOW_KEY) as second:
+            without_terminal = dsops.start(*SHOW_KEY)
+            os.kill(first.pid, signal.SIGKILL)
+            second.expect("MFA")
+            second.type("123456\n")
+            assert "ended=0" in second.expect("echo")
+            assert finish(without_terminal)[0] in {0, 125}
+    assert aws.calls == ["AssumeRole"]
+
+
+def test_an_agent_that_is_stopped_and_goes_on_is_none_the_worse(dsops: Agent, aws: StubAws) -> None:
+    """Those who asked meanwhile did the work themselves; those who ask then are served."""
+    assert dsops.run(*SHOW_KEY).returncode == 0
+    pid = dsops.status()["pid"]
+    assert isinstance(pid, int)
+    os.kill(pid, signal.SIGSTOP)
+    started = [dsops.start(*SHOW_KEY) for _ in range(3)]
+    assert {finish(process) for process in started} == {(0, b"")}
+    os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: dsops.status()["pid"] == pid)
+    assert dsops.run(*SHOW_KEY).returncode == 0
+    assert aws.calls.count("AssumeRole") == 4
+
+
+def test_a_client_that_never_reads_gets_no_memory_and_keeps_no_thread(dsops: Agent) -> None:
+    """It asks for a large answer a hundred times and takes none; others are served."""
+    file = dsops.folder / "dsops.yaml"
+    file.write_text(file.read_text().replace("literal: info", f"literal: {'x' * 100_000}"))
+    dsops.run("agent", "start")
+    place = address(dsops)
+    environment = [os.fsencode(f"{name}={value}") for name, value in dsops.environ.items()]
+    words = [b"secrets", b"--env", b"plain"]
+    data = pack([stamp(), os.fsencode(dsops.folder), b"", b"%d" % len(words), *words, *environment])
+    connections = []
+    for _ in range(100):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(PATIENCE_SECONDS)
+        connection.connect(str(place))
+        send(connection, REQUEST, data)
+        connections.append(connection)
+    assert receive(connections[-1]) == (HELLO, b"")
+    assert dsops.run(*SHOW_KEY).returncode == 0
+    for connection in connections:
+        connection.close()
+    assert dsops.status()["is_running"]
