@@ -139,6 +139,32 @@ def system_trust() -> Trust | None:
     return Trust(os.path.join(botocore.submodule_search_locations[0], "cacert.pem"), "")
 
 
+class CurrentTrust:
+    """Certificates by another name whenever what is there has changed.
+
+    TLS libraries keep by its name what a path held (libcurl for a day), and connections that were made with it; an
+    agent outlives many an edit.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[object, int]] = {}
+
+    def of(self, trust: Trust) -> Trust:
+        """The same by the name that counts now: an absolute path with as many `/.` before it as there were changes."""
+        return Trust(self._named(trust.file), self._named(trust.folder))
+
+    def _named(self, path: str) -> str:
+        try:
+            status = os.stat(path)
+        except OSError:
+            return path
+        now = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        before, changes = self._seen.get(path, (now, 0))
+        changes += before != now
+        self._seen[path] = (now, changes)
+        return "/." * changes + path if path.startswith("/") else path
+
+
 def _in_network(host: str, network: str) -> bool:
     from ipaddress import ip_address, ip_network
 

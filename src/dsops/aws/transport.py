@@ -13,7 +13,7 @@ from select import select
 from time import monotonic, sleep
 
 from dsops.aws import wire
-from dsops.aws.network import Trust, system_trust
+from dsops.aws.network import CurrentTrust, Trust, system_trust
 from dsops.aws.wire import MAX_ANSWER_BYTES, MAX_CONNECTIONS, Request, Response
 from dsops.errors import ConfigError, ServiceError
 from dsops.startup import TYPE_CHECKING, Any, cast
@@ -81,6 +81,7 @@ class CurlDriver:
         self._transfers: dict[Any, _Transfer] = {}
         self._waiting: deque[_Transfer] = deque()
         self._system_trust: Trust | None = None
+        self._current = CurrentTrust()
 
     def start(self, request: object, token: object) -> None:
         """Begins a transfer."""
@@ -207,6 +208,7 @@ class CurlDriver:
         if trust is None:
             trust = self._system_trust = system_trust()
         if trust is not None:
+            trust = self._current.of(trust)
             for option, value in (
                 (pycurl.CAINFO, trust.file),
                 (pycurl.CAPATH, trust.folder),

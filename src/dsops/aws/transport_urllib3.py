@@ -22,7 +22,7 @@ from urllib3 import exceptions
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from dsops.aws import wire
-from dsops.aws.network import Proxy, Trust, system_trust
+from dsops.aws.network import CurrentTrust, Proxy, Trust, system_trust
 from dsops.aws.wire import MAX_ANSWER_BYTES, Request, Response
 from dsops.errors import DsopsError, ServiceError
 from dsops.startup import NamedTuple
@@ -117,21 +117,26 @@ class _Pools:
     """Connections by proxy and trusted certificates. Any: urllib3's managers have no common type."""
 
     def __init__(self) -> None:
-        self._managers: dict[tuple[Proxy | None, Trust | None], Any] = {}
+        self._managers: dict[tuple[Proxy | None, Trust], Any] = {}
+        self._current = CurrentTrust()
+        self._system_trust: Trust | None = None
 
     def manager(self, request: Request) -> Any:
         """The pool manager for this request."""
-        key = (request.proxy, request.trust)
+        trust = request.trust or self._system_trust
+        if trust is None:
+            trust = self._system_trust = system_trust() or Trust("", "")
+        trust = self._current.of(trust)
+        key = (request.proxy, trust)
         if key not in self._managers:
-            self._managers[key] = self._make(request)
+            self._managers[key] = self._make(request, trust)
         return self._managers[key]
 
     def close(self) -> None:
         for manager in self._managers.values():
             manager.clear()
 
-    def _make(self, request: Request) -> Any:
-        trust = request.trust or system_trust() or Trust("", "")
+    def _make(self, request: Request, trust: Trust) -> Any:
         # Named so, and not as a context of our own: urllib3 1.26 can't check an address against one of those.
         options: dict[str, Any] = {
             "maxsize": _MOST_THREADS,

@@ -29,7 +29,7 @@ from dsops.errors import (
 )
 from dsops.secret import Secret
 from dsops.tasks import Driver, run, settle, transfer
-from tests.stubs.authority import Authority
+from tests.stubs.authority import Authority, make_authority
 from tests.stubs.aws import signature_is_right
 from tests.stubs.proxy import StubProxy
 from tests.stubs.server import Answer, Seen, StubServer
@@ -421,6 +421,18 @@ def test_an_unknown_authority(driver: Driver, authority: Authority) -> None:
     assert server.seen == []
     assert caught.value.how_far == "unsent"
     assert "AWS_CA_BUNDLE" in caught.value.hint
+
+
+def test_certificates_that_were_edited_count_at_once(driver: Driver, authority: Authority, tmp_path: Path) -> None:
+    """libcurl keeps what a path held for a day, and connections that were made with it; an agent lives that long."""
+    bundle = tmp_path / "bundle.pem"
+    pem = [each.bundle.read_text() for each in (authority, make_authority(tmp_path))]
+    with StubServer(ok, tls=authority.server("127.0.0.1")) as server:
+        request = Request("GET", f"{server.url}/", trust=Trust(str(bundle), ""))
+        for text, is_trusted in ((pem[1], False), (pem[0], True), (pem[1], False), (pem[1] + pem[0], True)):
+            bundle.write_text(text)
+            outcome = send(driver, request)[0]
+            assert isinstance(outcome, Response) is is_trusted
 
 
 def test_a_certificate_of_another_host(driver: Driver, authority: Authority) -> None:
