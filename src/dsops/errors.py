@@ -95,6 +95,7 @@ class DsopsError(Exception):
         self.where = where
         self.aws = aws
         self.problems = problems
+        self._tell()
 
     def retell(self, message: str, *, why: str = "", hint: str = "", where: Where | None = None) -> None:
         """Puts it into the words of somebody who knows more about it; what is left empty stays as it was.
@@ -106,6 +107,18 @@ class DsopsError(Exception):
         self.why = why or self.why
         self.hint = hint or self.hint
         self.where = where or self.where
+        self._tell()
+
+    def _tell(self) -> None:
+        """Gives tracebacks and pytest, which know only the message, the rest as notes (PEP 678)."""
+        notes = [f"at: {self.where}"] if self.where else []
+        for problem in self.problems:
+            path = f"{problem.path}: " if problem.path else ""
+            notes.append(f"{problem.where}: {path}{problem.message}")
+            notes += [f"  hint: {problem.hint}"] if problem.hint else []
+        notes += [f"why: {self.why}"] if self.why else []
+        notes += [f"hint: {self.hint}"] if self.hint else []
+        self.__notes__ = notes
 
 
 class Failures(DsopsError):

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from itertools import groupby
 from pathlib import Path
+from traceback import format_exception_only
 
 import pytest
 
 from dsops import errors
-from dsops.errors import CommandFailed, DsopsError, Failures, SandboxRefusal, nearest
+from dsops.errors import CommandFailed, DsopsError, Failures, PolicyInvalid, Problem, SandboxRefusal, Where, nearest
 from tests.scripts.test_scripts import UPDATE
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "errors.md"
@@ -102,3 +103,20 @@ def test_no_other_module_defines_an_exception() -> None:
 def test_the_nearest_name_is_the_one_that_was_probably_meant(word: str, names: list[str], meant: str) -> None:
     """Typos, swapped letters, a beginning, another case; no guess where two would do or none is near."""
     assert nearest(word, names) == meant
+
+
+def test_a_traceback_tells_all_that_the_command_line_would() -> None:
+    """For programs and tests, which know nothing of `why`, `hint` and problems; an error that is retold too."""
+    problem = Problem(Where("a.yaml", 3), "Statement.Acton", "`Acton` is not an element of a policy", "write `Action`")
+    error = PolicyInvalid("no policy", why="AWS says no", problems=(problem, problem._replace(path="", hint="")))
+    told = [
+        "a.yaml:3: Statement.Acton: `Acton` is not an element of a policy",
+        "  hint: write `Action`",
+        "a.yaml:3: `Acton` is not an element of a policy",
+        "why: AWS says no",
+    ]
+    assert "".join(format_exception_only(error)).splitlines() == ["dsops.errors.PolicyInvalid: no policy", *told]
+    error.retell("still none", hint="correct it", where=Where("b.yaml", 1))
+    assert "".join(format_exception_only(error)).splitlines() == [
+        "dsops.errors.PolicyInvalid: still none", "at: b.yaml:1", *told, "hint: correct it"
+    ]  # fmt: skip

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from dsops.errors import ExtraMissing
+from dsops.errors import AssumeRoleDenied, ExtraMissing
 
 try:
     from dsops.sandbox.launch import open_server, read_seed_file
@@ -77,17 +77,22 @@ class Assume:
 
         Raises AssumeRoleDenied, MfaRefused or StsRefused with AWS's own words in `aws`.
         """
-        return assume_role(
-            by or self._sandbox.user(),
-            role_arn,
-            session_name=session_name,
-            duration_seconds=duration_seconds,
-            external_id=external_id,
-            serial_number=serial_number,
-            token_code=token_code,
-            policy=policy if isinstance(policy, str) else json.dumps(policy),
-            policy_arns=policy_arns,
-            tags=tuple((tags or {}).items()),
-            transitive_tag_keys=transitive_tag_keys,
-            source_identity=source_identity,
-        )
+        try:
+            return assume_role(
+                by or self._sandbox.user(),
+                role_arn,
+                session_name=session_name,
+                duration_seconds=duration_seconds,
+                external_id=external_id,
+                serial_number=serial_number,
+                token_code=token_code,
+                policy=policy if isinstance(policy, str) else json.dumps(policy),
+                policy_arns=policy_arns,
+                tags=tuple((tags or {}).items()),
+                transitive_tag_keys=transitive_tag_keys,
+                source_identity=source_identity,
+            )
+        except AssumeRoleDenied as error:
+            # AWS's answer says nothing of the reason; a test that failed by it should lead there.
+            error.add_note("the sandbox knows the reason: `sandbox.decisions()[-1]`")
+            raise

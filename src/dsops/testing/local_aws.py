@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from dsops.arn import is_account_id
 from dsops.credentials import Credentials
 from dsops.errors import ExtraMissing, SandboxUnavailable
 from dsops.iam.policy import PolicyKind, parse_policy
@@ -218,6 +219,8 @@ class LocalAws:
         """An account; the default one if none is named. One that is not there yet is made, empty."""
         sandbox = self.server.sandbox
         account_id = account_id or sandbox.default_account
+        if not is_account_id(account_id):
+            raise ValueError(f"`{account_id}` is not an account id: that is a text of 12 digits")
         with sandbox.world.lock:
             if account_id not in sandbox.world.partitions:
                 sandbox.world.add_account(account_id)

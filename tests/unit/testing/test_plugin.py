@@ -121,7 +121,7 @@ def test_a_wrong_seed_is_told_with_its_line(suite: pytest.Pytester) -> None:
 
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*SeedInvalid*"])
-    result.stdout.fnmatch_lines(["*usres*"])
+    result.stdout.fnmatch_lines(["E*:3: *`usres`*", "E*hint: did you mean `users`?"])
 
 
 ROLES = """
@@ -141,8 +141,9 @@ ROLES = """
         assert assume(role, by=alice, external_id="an-id", session_name="s1").arn == (
             "arn:aws:sts::222222222222:assumed-role/Target/s1"
         )
-        with pytest.raises(AssumeRoleDenied):
+        with pytest.raises(AssumeRoleDenied) as refused:
             assume(role, by=alice, external_id="another")
+        assert "the sandbox knows the reason: `sandbox.decisions()[-1]`" in refused.value.__notes__
         with pytest.raises(AssumeRoleDenied):
             assume(role, by=sandbox_account.add_user("bob"), external_id="an-id")
         assert [one["is_allowed"] for one in sandbox.decisions()] == [True, False, False]
@@ -170,9 +171,11 @@ ROLES = """
         with pytest.raises(CredentialsError):
             assume(role, by=alice, serial_number=serial, token_code=sandbox.totp(serial))
 
-    def test_what_aws_would_not_take_is_refused(sandbox_account):
+    def test_what_aws_would_not_take_is_refused(sandbox, sandbox_account):
         from dsops.errors import PolicyInvalid
 
+        with pytest.raises(ValueError, match="`12345678901` is not an account id"):
+            sandbox.account("12345678901")
         with pytest.raises(PolicyInvalid):
             sandbox_account.add_role("R", trust=allow("sts:AssumeRole"))
         with pytest.raises(PolicyInvalid):
