@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -68,9 +69,9 @@ BINARY = b"\xfe\xff\x01"
 class StubAws:
     """A server that gives one role's session and these secrets; with `denies` it refuses the role."""
 
-    def __init__(self, *, denies: bool = False) -> None:
+    def __init__(self, *, denies: bool = False, tls: ssl.SSLContext | None = None) -> None:
         self.denies = denies
-        self.server = StubServer(self._answer)
+        self.server = StubServer(self._answer, tls=tls)
 
     def __enter__(self) -> Self:
         self.server.__enter__()
