@@ -33,6 +33,8 @@ class Runtime(NamedTuple):
     """The working folder, absolute."""
     timestamp: str
     """`${TIMESTAMP}` where the environment has none: the same text for the whole run, such as 20261124T150718Z."""
+    tell: Callable[[bytes], None] | None = None
+    """Puts what a user's program says on the person's stderr; None where the program has that as its own."""
 
 
 def utc_now() -> datetime:

@@ -68,7 +68,11 @@ class Caller:
 
     def note(self, text: str) -> None:
         """Puts a text on its stderr."""
-        self._tell(NOTE, text.encode("utf-8", "surrogateescape"))
+        self.tell(text.encode("utf-8", "surrogateescape"))
+
+    def tell(self, text: bytes) -> None:
+        """Puts what a program says on its stderr, as it stands."""
+        self._tell(NOTE, text)
 
     def event(self, name: str, facts: Sequence[str]) -> None:
         """Tells it what goes on: key, value, key, value."""

@@ -176,6 +176,7 @@ class _Turn:
             random=random_fraction,
             folder=os.fsdecode(asked.folder),
             timestamp=now().strftime("%Y%m%dT%H%M%SZ"),
+            tell=caller.tell,
         )
         self.client: Client = make_client(self.runtime)
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from select import select
 from time import monotonic
-from typing import TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from dsops.errors import MfaRefused, MfaRequired
 from dsops.plan import Step
@@ -33,6 +33,9 @@ _PROCESS_SECONDS = 60.0
 """How long a command may take: somebody may have to touch a key."""
 
 _PROCESS_BYTES = 4096
+_TOLD_BYTES = 65536
+"""Of what a command says on its stderr, where it has to be passed on."""
+
 _CODE = pattern(r"[0-9]{6}\Z", re.ASCII)
 
 
@@ -150,7 +153,7 @@ def _nobody(step: Step, serial_number: str) -> MfaRequired:
 
 
 def _run(step: Step, context: Context) -> Secret:
-    """What the command prints. Its stderr and terminal are ours: it may ask for a touch; its stdout is never shown."""
+    """What the command prints. Its stderr is the person's: it may ask for a touch; its stdout is never shown."""
     import subprocess
 
     argv = step.settings["mfa_process"]
@@ -162,18 +165,20 @@ def _run(step: Step, context: Context) -> Secret:
             env=dict(context.runtime.environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            stderr=None if context.runtime.tell is None else subprocess.PIPE,
         )
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         raise _failed(step, f"`{words[0]}` can't be run: {reason}") from error
     try:
-        output = _read(process, step)
+        output = _read(process, step, context.runtime.tell)
     finally:
         if process.poll() is None:
             process.kill()
         process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
     if process.returncode:
         raise _failed(step, f"`{words[0]}` ended with exit code {process.returncode}")
     code = output.decode("ascii", "replace").strip()
@@ -182,8 +187,8 @@ def _run(step: Step, context: Context) -> Secret:
     return Secret(code)
 
 
-def _read(process: subprocess.Popen[bytes], step: Step) -> bytes:
-    """All that the process prints before its end, which is awaited for a minute."""
+def _read(process: subprocess.Popen[bytes], step: Step, tell: Callable[[bytes], None] | None) -> bytes:
+    """All that the process prints before its end, which is awaited for a minute; what it says meanwhile is told."""
     import subprocess
 
     too_long = _failed(step, f"it did not end within {_PROCESS_SECONDS:.0f} s")
@@ -193,19 +198,46 @@ def _read(process: subprocess.Popen[bytes], step: Step) -> bytes:
             return process.communicate(timeout=_PROCESS_SECONDS)[0]
         except subprocess.TimeoutExpired:
             raise too_long from None
-    output = b""
-    while select([process.stdout], [], [], max(0.0, until - monotonic()))[0]:
-        piece = os.read(process.stdout.fileno(), _PROCESS_BYTES)
-        output += piece
-        if len(output) > _PROCESS_BYTES:
-            raise _failed(step, "it prints more than a code")
-        if not piece:
-            try:
-                process.wait(max(0.0, until - monotonic()))
-            except subprocess.TimeoutExpired:
+    output, said = b"", _Said(process.stderr, tell)
+    while ready := select([*said.pipes, process.stdout], [], [], max(0.0, until - monotonic()))[0]:
+        if process.stderr in ready:
+            said.pass_on()
+        if process.stdout in ready:
+            piece = os.read(process.stdout.fileno(), _PROCESS_BYTES)
+            output += piece
+            if len(output) > _PROCESS_BYTES:
+                raise _failed(step, "it prints more than a code")
+            if not piece:
                 break
-            return output
-    raise too_long
+    else:
+        raise too_long
+    try:
+        process.wait(max(0.0, until - monotonic()))
+    except subprocess.TimeoutExpired:
+        raise too_long from None
+    while said.pipes and said.left > 0 and select(said.pipes, [], [], 0)[0]:
+        said.pass_on()
+    return output
+
+
+class _Said:
+    """What the command says on its stderr, where that is not the person's own."""
+
+    def __init__(self, pipe: IO[bytes] | None, tell: Callable[[bytes], None] | None) -> None:
+        self.pipes = [] if pipe is None else [pipe]
+        """The one that is still open."""
+        self._tell = tell
+        self.left = _TOLD_BYTES
+        """How much more will be told."""
+
+    def pass_on(self) -> None:
+        """Some more of it. What is too much is read as well: a command that can't write would wait."""
+        piece = os.read(self.pipes[0].fileno(), _PROCESS_BYTES)
+        if not piece:
+            self.pipes.clear()
+        elif self._tell is not None and self.left > 0:
+            self._tell(piece)
+        self.left -= len(piece)
 
 
 def _failed(step: Step, why: str) -> MfaRequired:

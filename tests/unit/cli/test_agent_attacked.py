@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -395,6 +396,25 @@ def test_ctrl_c_at_the_question_gives_the_terminal_back(dsops: Agent, aws: StubA
         terminal.type("123456\n")
         assert "ended=0" in terminal.expect("echo")
     assert aws.calls == ["AssumeRole"]
+
+
+@pytest.mark.parametrize("command", ["echo 'touch your key' >&2; echo 123456", "echo 'no key here' >&2; exit 1",
+                                     "echo 123456; exec >&-; echo late >&2"])  # fmt: skip
+def test_what_a_program_for_codes_says_is_seen_by_the_one_who_waits(dsops: Agent, command: str) -> None:
+    """It may ask for a touch, or say why it has no code: with the agent as without."""
+    with_device(dsops, f"mfa_process: [sh, -c, {json.dumps(command)}]")
+    words = ("exec", "--config", "dsops.yaml", *SHOW_KEY[1:])
+    with_agent, without = dsops.run(*words), dsops.run(*words, DSOPS_AGENT="off")
+    assert b"key" in with_agent.stderr or b"late" in with_agent.stderr
+    assert (with_agent.returncode, with_agent.stderr) == (without.returncode, without.stderr)
+
+
+def test_a_program_for_codes_that_says_very_much_is_told_in_part(dsops: Agent) -> None:
+    """It still gives its code, and its client is not flooded."""
+    with_device(dsops, "mfa_process: [sh, -c, 'yes x | head -c 1000000 >&2; echo 123456']")
+    done = dsops.run("exec", "--config", "dsops.yaml", *SHOW_KEY[1:])
+    assert done.returncode == 0
+    assert 60_000 < len(done.stderr) < 80_000
 
 
 def test_who_is_asked_and_killed_is_followed_by_the_next_in_line(dsops: Agent, aws: StubAws) -> None:
