@@ -34,6 +34,9 @@ _NAME = "dsops-sandbox"
 _SEND_AT_ONCE = 65536
 # waitress would stop and wait for its own loop to write when this much of an answer is not sent yet.
 _NEVER_TOO_MUCH = 1 << 62
+# RFC 8446, 5.1: the record of a ClientHello; no method of HTTP begins so.
+_TLS_HANDSHAKE = b"\x16\x03"
+_NO_REQUEST = b"TLS\r\n\r\n"
 
 
 class Exchange(Task):  # type: ignore[misc]  # waitress ships no types
@@ -92,6 +95,15 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         self.server.carry_out()
         if self.total_outbufs_len or self.close_when_flushed:
             self.handle_write()
+
+    def received(self, data: bytes) -> bool:
+        """Takes what came.
+
+        A client that was told https:// instead of http:// waits for a handshake for as long as it waits for anything,
+        60 s in boto3. What is no request is answered, and OpenSSL says `wrong version number` of that at once.
+        """
+        is_handshake = self.request is None and data.startswith(_TLS_HANDSHAKE)
+        return bool(super().received(_NO_REQUEST if is_handshake else data))
 
 
 class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -261,3 +262,21 @@ def test_an_answers_header_does_not_end_its_line(ending: str) -> None:
         loop.end()
         thread.join(10)
         loop.close()
+
+
+def test_a_client_that_speaks_tls_is_told_at_once(server: Server) -> None:
+    """https:// for http:// is a slip that anybody makes; a handshake that nobody answers hangs for a minute."""
+    context = ssl.create_default_context()
+    with connect(server) as connection, pytest.raises(ssl.SSLError, match=r"(?i)wrong.version.number|record layer"):
+        context.wrap_socket(connection, server_hostname="localhost")
+
+
+def test_the_bytes_of_a_handshake_may_stand_in_a_body(server: Server) -> None:
+    """Only what begins a request is looked at."""
+    with connect(server) as connection:
+        connection.sendall(NOTHING_ASKED + b"Expect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(b"\x16\x03\x01\x00")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 302 ")
+        connection.sendall(HEALTH)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")

@@ -60,6 +60,20 @@ def test_a_text_that_is_no_policy_is_not_written(
     assert desk.allows(desk.caller("admin"), service, operation, **filled(parameters, GOOD))
 
 
+@pytest.mark.parametrize("resource", ["arn:aws:s3:::shelf", "arn:aws:s3:::shelf/*", "arn:aws:s3:::sh*/k", "*"])
+def test_a_buckets_policy_is_about_the_bucket(desk: Desk, resource: str) -> None:
+    """Another bucket's name is most often a slip; S3 refuses it, and so what copies a policy finds it out."""
+    admin = desk.caller("admin")
+    policy = GOOD.replace('"Resource": "*"', f'"Resource": ["{resource}"]')
+    assert desk.allows(admin, "s3", "PutBucketPolicy", Bucket="shelf", Policy=policy)
+    for other in ("arn:aws:s3:::shelves/*", "arn:aws:s3:::other", "arn:aws:s3:::shelf.old/k"):
+        policy = GOOD.replace('"Resource": "*"', f'"Resource": ["{resource}", "{other}"]')
+        with pytest.raises(SandboxRefusal, match="Policy has invalid resource") as caught:
+            desk.allows(admin, "s3", "PutBucketPolicy", Bucket="shelf", Policy=policy)
+        assert caught.value.aws is not None
+        assert caught.value.aws.code == "MalformedPolicy"
+
+
 def test_other_attributes_are_no_policies(desk: Desk) -> None:
     """And a queue's policy is taken away by an empty one."""
     admin = desk.caller("admin")

@@ -154,6 +154,9 @@ class _Asked:
         self.is_plain = "Bucket" not in parameters or (":" not in self.name and "/" not in self.name)
         self._estate = estate
         self.bucket: Bucket | None = estate.bucket(self.name, caller.partition) if self.name else None
+        if operation == "CreateBucket" and self.bucket is not None and self.bucket.account != caller.account:
+            # Nothing is asked of the account that has the name: the answer is BucketAlreadyExists.
+            self.bucket = None
         self.owner = caller.account if self.bucket is None else self.bucket.account
         self.context: Context = {"s3:ResourceAccount": (self.owner,)}
         for name, key in CONDITION_KEYS.items():

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from dsops.document import parse_json
-from dsops.iam.policy import check_policy
+from dsops.iam.policy import Policy, check_policy
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.resources.given import Parameters, inside, text
 
@@ -60,3 +60,14 @@ def check_written_policy(service: str, operation: str, parameters: Parameters) -
     checked = check_policy(parse_json(document, "policy"), "resource", name="policy")
     if checked.policy is None:
         raise refusal(written.code, written.message.format(checked.aws_message))
+    if operation == "PutBucketPolicy":
+        _check_bucket(checked.policy, text(parameters, "Bucket"))
+
+
+def _check_bucket(policy: Policy, bucket: str) -> None:
+    """Refuses a bucket's policy that names another bucket; of what holds wildcards the judge takes what fits."""
+    for statement in policy.statements:
+        for written in statement.resources.written if statement.resources is not None else ():
+            named = written.split(":", 5)[-1].partition("/")[0]
+            if named != bucket and not set("*?$") & set(named):
+                raise refusal("MalformedPolicy", "Policy has invalid resource")
