@@ -19,6 +19,9 @@ from dsops.agent.crew import Crew
 from dsops.agent.request import DECLINE, Answer, Asked, Caller, Limits, Work
 from dsops.agent.start import locked
 
+_LONGEST_WAIT_SECONDS = 3600.0
+"""The system counts milliseconds in 31 bits: an agent that may be idle for a month waits an hour at a time."""
+
 _LOOK_SECONDS = 0.1
 """How soon it is looked again whether there is room for more clients."""
 
@@ -90,7 +93,7 @@ class Server:
         waits.append(self._last_asked + self._limits.idle_seconds - now)
         if not self._is_listening:
             waits.append(_LOOK_SECONDS)
-        for key, _ in self._selector.select(max(0.0, min(waits)) + 0.001):
+        for key, _ in self._selector.select(min(_LONGEST_WAIT_SECONDS, max(0.0, min(waits))) + 0.001):
             if key.fileobj is self._listener:
                 self._accept()
             elif key.fd == self._wake:

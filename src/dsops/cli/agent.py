@@ -13,7 +13,7 @@ from dsops.agent.start import listen, locked, make_folder, start
 from dsops.cli.command import Arguments, Command, Flag, Group
 from dsops.cli.output import Json, answer, answer_json, counted, table
 from dsops.cli.whoami import duration_text
-from dsops.errors import AgentUnavailable
+from dsops.errors import AgentUnavailable, UsageError
 from dsops.runtime import Runtime
 
 
@@ -23,7 +23,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
     shut_in()
     descriptor = arguments.integer("--listener")
-    listener = _own_listener(runtime) if descriptor is None else socket.socket(fileno=descriptor)
+    listener = _own_listener(runtime) if descriptor is None else _given_listener(descriptor)
     forget_world()
     # libcurl and OpenSSL look at the environment when they are loaded.
     from dsops.agent.request import Limits
@@ -37,6 +37,18 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     keeper.end = server.stop
     server.run()
     return 0
+
+
+def _given_listener(descriptor: int) -> socket.socket:
+    try:
+        listener = socket.socket(fileno=descriptor)
+        if listener.family == socket.AF_UNIX and listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            return listener
+    except (OSError, OverflowError, ValueError):
+        pass
+    raise UsageError(
+        f"`--listener {descriptor}` is no listening socket", hint="leave it out: the agent makes its own"
+    )
 
 
 def _own_listener(runtime: Runtime) -> socket.socket:

@@ -120,6 +120,21 @@ def test_modules_of_one_clients_own_are_not_the_agents(dsops: Agent, tmp_path: P
     assert os.fsencode(tmp_path) not in arguments
 
 
+def test_an_agent_may_be_idle_for_months(dsops: Agent) -> None:
+    """More milliseconds than the system can wait for at once."""
+    dsops.environ["DSOPS_AGENT_IDLE"] = str(90 * 24 * 3600)
+    assert dsops.run(*SHOW_KEY).returncode == 0
+    assert dsops.status()["is_running"]
+
+
+@pytest.mark.parametrize("number", ["0", "77", "-1", "99999999999999999999"])
+def test_what_is_no_listening_socket_is_no_listener(dsops: Agent, number: str) -> None:
+    """`dsops agent run --listener` says so."""
+    done = dsops.run("agent", "run", f"--listener={number}")
+    assert done.returncode == 2
+    assert b"error[usage]" in done.stderr
+
+
 # --- odd clients --------------------------------------------------------------------------------------------
 
 
