@@ -171,6 +171,7 @@ def _env(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.sandbox.launch import client_variables, rivals
     from dsops.sandbox.running import ask, find_running
 
+    _check_who(arguments)
     url = find_running(arguments.integer("--port"), runtime.environ)
     identity = ask(url, "identity", **{"as": arguments.text("--as")})
     variables = client_variables(
@@ -198,6 +199,16 @@ def _env(arguments: Arguments, runtime: Runtime) -> int:
     for name, value in variables.items():
         answer(f"export {name}={shlex.quote(value)}")
     return 0
+
+
+def _check_who(arguments: Arguments) -> None:
+    """Somebody is a user, a task or a job."""
+    chosen = [flag.name for flag in (AS, ROLE, GITHUB_REPOSITORY) if arguments.text(flag.name)]
+    if len(chosen) > 1:
+        raise UsageError(f"{chosen[0]} and {chosen[1]} exclude each other", hint="say one of them")
+    repository = arguments.text("--github-repository")
+    if repository and not all(repository.partition("/")[::2]):
+        raise UsageError(f"`--github-repository` can't be `{repository}`", hint="it is OWNER/NAME, such as org/app")
 
 
 def _totp(arguments: Arguments, runtime: Runtime) -> int:
@@ -246,14 +257,27 @@ def _clock(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.sandbox.running import ask, find_running
     from dsops.sandbox.running import tell as tell_sandbox
 
+    now = arguments.text("--now")
+    if now and not _is_moment(now):
+        raise UsageError(f"`--now` can't be `{now}`", hint="it is a moment such as 2026-07-13T10:00:00Z")
     url = find_running(arguments.integer("--port"), runtime.environ)
     wish: dict[str, object] = {}
-    if arguments.text("--now"):
-        wish["now"] = arguments.text("--now")
+    if now:
+        wish["now"] = now
     if arguments.seconds("--advance"):
         wish["advance_seconds"] = arguments.seconds("--advance")
     answer(str((tell_sandbox(url, "clock", wish) if wish else ask(url, "clock"))["now"]))
     return 0
+
+
+def _is_moment(text: str) -> bool:
+    from datetime import datetime
+
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 COMMAND = Group(

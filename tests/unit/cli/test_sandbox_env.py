@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from dsops.cli import main
 from dsops.sandbox.launch import open_server
 from dsops.sandbox.seed_model import Seed
 
@@ -27,3 +30,28 @@ def test_whatever_the_environment_holds_a_shell_runs_nothing_of_it(tmp_path: Pat
     assert shown.stderr == ""
     assert f"AWS_ENDPOINT_URL={server.url}" in shown.stdout
     assert "AWS_PROFILE" not in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["env", "--as", "alice", "--container-role", "CI"], "--as and --container-role exclude each other"),
+        (["env", "--container-role", "CI", "--github-repository", "org/app"], "exclude each other"),
+        (["env", "--github-repository", "org"], "it is OWNER/NAME, such as org/app"),
+        (["env", "--github-repository", "/app"], "`--github-repository` can't be `/app`"),
+        (["clock", "--now", "yesterday"], "it is a moment such as 2026-07-13T10:00:00Z"),
+    ],
+)
+def test_what_a_flag_can_not_mean_is_told_before_anything_is_asked(
+    words: list[str], told: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In the words of the command line, with what would fit; that there is no sandbox on the port does not matter."""
+    assert main(["sandbox", *words, "--port", "9"]) == 2
+    assert told in capfd.readouterr().err
+
+
+def test_a_day_is_a_moment_too(capfd: pytest.CaptureFixture[str]) -> None:
+    """Its midnight, in UTC."""
+    with open_server(Seed()) as server:
+        assert main(["sandbox", "clock", "--now", "2031-02-03", "--port", str(server.port)]) == 0
+    assert capfd.readouterr().out == "2031-02-03T00:00:00Z\n"
