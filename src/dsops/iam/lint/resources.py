@@ -84,6 +84,10 @@ def _check_arn(scalar: Scalar, view: View, document: DocumentView, findings: Fin
     if is_number and not is_account_id(account):
         message = f"`{scalar.text}`: the account `{account}` has {len(account)} digits, not twelve"
         findings.add(ACCOUNT, scalar.line, path, message)
+    elif "/" in account:  # no service has a word with a slash there
+        message = f"`{scalar.text}`: `{account}` stands where the account does"
+        hint = "a colon is missing before it: write arn:aws:s3:::bucket/*"
+        findings.add(ACCOUNT, scalar.line, path, message, hint=hint)
 
 
 def _split(text: str) -> list[str]:

@@ -544,6 +544,8 @@ no("resource.unknown-partition", "China", "identity", allow("s3:GetObject", "arn
 no("resource.unknown-partition", "any partition", "identity", allow("s3:GetObject", "arn:aws*:s3:::b/*"))
 QUEUE = "arn:aws:sqs:us-east-1:{}:q"
 yes("resource.no-account", "eleven digits", "identity", allow("sqs:SendMessage", QUEUE.format("11122223333")))
+yes("resource.no-account", "a colon too few", "identity", allow("s3:GetObject", "arn:aws:s3::bucket/*"))
+no("resource.no-account", "every colon", "identity", allow("s3:GetObject", "arn:aws:s3:::bucket/*"))
 no("resource.no-account", "twelve digits", "identity", allow("sqs:SendMessage", QUEUE.format("011122223333")))
 no("resource.no-account", "a wildcard", "identity", allow("sqs:SendMessage", QUEUE.format("1111*")))
 no("resource.no-account", "AWS's own", "identity", allow("iam:PassRole", "arn:aws:iam::aws:role/x"))
