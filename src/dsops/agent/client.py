@@ -303,6 +303,8 @@ def _listen(connection: "_socket.socket", person: "Person") -> "tuple[int, bytes
 
 def _tell(text: bytes) -> None:
     """Puts a text on stderr; one that is closed or full is no reason to fail."""
+    if sys.stderr is None:
+        return  # closed from the start: the number may be the connection's own by now
     try:  # noqa: SIM105 - contextlib is one more module
         os.write(2, text)
     except OSError:

@@ -157,6 +157,33 @@ def test_an_environment_that_only_c_can_make_arrives(dsops: Agent, agent: str) -
     assert dsops.status()["is_running"] is (agent == "on")
 
 
+@pytest.mark.parametrize("closed", ["0", "1", "2", "0 1 2"])
+def test_a_client_without_standard_streams_gets_all_the_same(dsops: Agent, closed: str) -> None:
+    """What is opened next takes their numbers: a note must not be written into the agent's own socket."""
+    with_device(dsops, "mfa_process: [sh, -c, 'echo touch your key >&2; echo 123456']")
+    redirections = " ".join(f"{number}>&-" for number in closed.split())
+    words = ("exec", "--config", "dsops.yaml", "--env", "keys", "--", "sh", "-c", "echo $AWS_ACCESS_KEY_ID > out")
+    for _ in range(2):
+        done = in_shell(dsops, f"exec {redirections}", *words)
+        assert done.returncode == 0
+        assert (dsops.folder / "out").read_bytes() == b"ASIAEXAMPLEEXAMPLE01\n"
+    assert dsops.status()["is_running"]
+
+
+def test_a_program_for_codes_is_run_in_the_clients_world(dsops: Agent, tmp_path: Path) -> None:
+    """Home and variables are those of the client that waits, the folder is the file's; none is the agent's."""
+    program = 'echo "$HOME $COLOUR $(pwd)" >> seen; echo 123456'
+    with_device(dsops, f"mfa_process: [sh, -c, {json.dumps(program)}]")
+    words = ("exec", "--config", str(dsops.folder / "dsops.yaml"), *SHOW_KEY[1:])
+    (tmp_path / "elsewhere").mkdir()
+    done = subprocess.run(
+        dsops.command(*words), cwd=tmp_path / "elsewhere", capture_output=True, check=False,
+        env={**dsops.environ, "HOME": str(tmp_path / "home"), "COLOUR": "green"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (tmp_path / "seen").read_text() == f"{tmp_path}/home green {tmp_path}\n"
+
+
 def test_large_environments_and_many_arguments_arrive(dsops: Agent) -> None:
     """A megabyte of variables, and a hundred thousand words behind `--`."""
     large = {f"LARGE{number}": f"{number}" * 60_000 for number in range(10)}
