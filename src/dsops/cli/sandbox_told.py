@@ -42,7 +42,9 @@ def decision_lines(decision: Record) -> list[str]:
 def _because(decision: Record) -> str:
     kind = decision["decided_by"]
     if decision["policy"] is None or decision["statement"] is None:
-        return f"because no {kind} allows it"
+        notes = (one["note"] for one in decision["reasons"] if one["policy_type"] == kind and not one["near"])
+        note = next(filter(None, notes), "")
+        return f"because no {kind} allows it" + (f": {note}" if note else "")
     return f"because of {_place(decision)}: {'Allow' if decision['is_allowed'] else 'Deny'} of the {kind}"
 
 

@@ -9,17 +9,22 @@ from dsops.cli.sandbox_told import decision_lines
 TRUST = "the trust policy of role Deploy"
 
 
+def denied(*near: dict[str, Any], note: str = "") -> list[str]:
+    """The lines about a role that was refused, those of the request left out."""
+    reason = {"policy_type": "role trust policy", "level": 0, "effect": "ImplicitDeny", "note": note,
+              "matched": [], "near": near}  # fmt: skip
+    return decision_lines({
+        "time": "2026-07-13T10:00:00Z", "request_id": "r", "caller": "c", "is_allowed": False, "action": "a",
+        "resource": "*", "decided_by": "role trust policy", "policy": None, "statement": None, "reasons": [reason],
+    })[3:]  # fmt: skip
+
+
 def told(line: int, **failure: Any) -> list[str]:
     """The lines about a statement of a trust policy that did not apply, for one failure."""
     near = {"policy": TRUST, "statement": 1, "sid": "", "line": line, "effect": "Allow", "failures": [
         {"element": "Condition", "operator": "", "key": "", "actual": None, "hint": "", "line": line} | failure
     ]}  # fmt: skip
-    reason = {"policy_type": "role trust policy", "level": 0, "effect": "ImplicitDeny", "note": "",
-              "matched": [], "near": [near]}  # fmt: skip
-    return decision_lines({
-        "time": "2026-07-13T10:00:00Z", "request_id": "r", "caller": "c", "is_allowed": False, "action": "a",
-        "resource": "*", "decided_by": "role trust policy", "policy": None, "statement": None, "reasons": [reason],
-    })[5:]  # fmt: skip
+    return denied(near)[2:]
 
 
 def test_what_a_condition_wants_stands_beside_what_the_request_has() -> None:
@@ -49,3 +54,13 @@ def test_a_negated_operator_wants_anything_but_its_values() -> None:
 def test_an_element_that_a_statement_lacks_is_missing() -> None:
     """Not `wants nothing`."""
     assert told(1, element="Principal", wanted=[], actual=["c"])[1] == "      Principal is missing; the request has c"
+
+
+def test_where_there_is_nothing_that_could_allow_the_first_line_says_so() -> None:
+    """An organization's levels stand before it, and the eye stops at them; a statement speaks for itself."""
+    assert denied(note="no role has this ARN") == [
+        "  because no role trust policy allows it: no role has this ARN",
+        "  role trust policy does not allow it (no role has this ARN)",
+    ]
+    near = {"policy": TRUST, "statement": 1, "sid": "", "line": 1, "effect": "Allow", "failures": []}
+    assert denied(near, note="of something else")[0] == "  because no role trust policy allows it"
