@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import sys
 from itertools import count
 from pathlib import Path
@@ -69,7 +70,7 @@ def _homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _agents() -> set[str]:
     """The sockets of agents where they are for whoever sets nothing."""
     folder = Path(f"/tmp/dsops-{os.geteuid()}")  # noqa: S108 - dsops' own choice
-    return set(os.listdir(folder)) if folder.is_dir() else set()
+    return {name for name in os.listdir(folder) if re.fullmatch("[0-9a-f]{16}", name)} if folder.is_dir() else set()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -98,6 +98,7 @@ def test_a_run_is_timed_from_start_to_end(tmp_path: Path) -> None:
     runs = measure([sleeper], 2)["sleeper"]
 
     assert 2 == len(runs)
-    assert all(run.wall_ms >= 50 and run.cpu_ms > 0 and 1 < run.peak_mb < 1000 for run in runs)
+    # The peak is that of the process which forked it, too: here pytest's, which may be anything.
+    assert all(run.wall_ms >= 50 and run.cpu_ms > 0 and run.peak_mb > 1 for run in runs)
     with pytest.raises(SystemExit, match="exit code 3"):
         measure([sleeper._replace(command=["/bin/sh", "-c", "exit 3"])], 1)
