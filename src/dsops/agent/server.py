@@ -22,6 +22,10 @@ from dsops.agent.start import locked
 _LONGEST_WAIT_SECONDS = 3600.0
 """The system counts milliseconds in 31 bits: an agent that may be idle for a month waits an hour at a time."""
 
+_UNLIMITED = 1 << 31
+SPARE_DESCRIPTORS = 64
+"""Kept for files, programs and connections to AWS."""
+
 _LOOK_SECONDS = 0.1
 """How soon it is looked again whether there is room for more clients."""
 
@@ -52,6 +56,8 @@ class Server:
         self._selector = selectors.DefaultSelector()
         self._unread: dict[socket.socket, _Unread] = {}
         self._crew = Crew(self._serve, limits)
+        files = os.sysconf("SC_OPEN_MAX")
+        self._highest = (files if files > 0 else _UNLIMITED) - SPARE_DESCRIPTORS
         self._is_ending = False
         self._is_listening = False
         self._look_at = 0.0
@@ -115,7 +121,8 @@ class Server:
             except OSError:
                 # No descriptor is free.
                 break
-            if peer_uid(connection) != os.geteuid():
+            if peer_uid(connection) != os.geteuid() or connection.fileno() > self._highest:
+                # Somebody else, or no descriptors are left for the work itself: the client does it.
                 connection.close()
                 continue
             connection.setblocking(False)

@@ -5,12 +5,16 @@ botocore reads the environment and the folder of its process; the agent works fo
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
 from collections.abc import Mapping
 
 from dsops.errors import ConfigUnreadable, Where
+
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG,
+           errno.ENXIO)  # fmt: skip
 
 _VARIABLE = r"(?a)\$(\w+|\{[^}]*\})"
 
@@ -38,13 +42,24 @@ def located(path: str, environ: Mapping[str, str], folder: str, *, has_variables
 
 
 def content(path: str) -> bytes:
-    """The file's bytes; nothing where it can't be read, or is no file: a pipe's other end may never come."""
+    """The file's bytes; nothing where there is none, it may not be read, or is a pipe, whose other end may never come.
+
+    Raises ConfigUnreadable for a failure that may pass: what is there then is not nothing.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(descriptor, "rb") as file:
             return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        check_absent(path, error)
         return b""
+
+
+def check_absent(path: str, error: OSError | ValueError) -> None:
+    """Raises ConfigUnreadable where that error says that this process can't look, not that nothing is there."""
+    if isinstance(error, OSError) and error.errno not in _ABSENT:
+        reason = (error.strerror or "unknown reason").lower()
+        raise ConfigUnreadable(f"{path} can't be read: {reason}", hint="try again") from error
 
 
 def profile_region(environ: Mapping[str, str], profile: str, folder: str = "") -> str:

@@ -27,9 +27,11 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     forget_world()
     # libcurl and OpenSSL look at the environment when they are loaded.
     from dsops.agent.request import Limits
-    from dsops.agent.server import Server
+    from dsops.agent.server import SPARE_DESCRIPTORS, Server
     from dsops.cli.agent_work import Keeper
 
+    if 0 < os.sysconf("SC_OPEN_MAX") < 2 * SPARE_DESCRIPTORS:
+        raise AgentUnavailable("the agent may open too few files", hint="raise the hard limit: `ulimit -Hn`")
     keeper = Keeper(runtime.now)
     idle_seconds = arguments.seconds("--idle")
     limits = Limits() if idle_seconds is None else Limits(idle_seconds=idle_seconds)

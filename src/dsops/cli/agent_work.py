@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -40,6 +41,7 @@ from dsops.tasks import T, Work
 
 _MOST_IDLE_DRIVERS = 16
 _OF_A_PROCESS = ("/dev/", "/proc/")
+_OF_THIS_PROCESS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 
 NEEDS_OWN_PROCESS = (
     "DSOPS_TRANSPORT",
@@ -70,10 +72,12 @@ class Keeper:
         try:
             return operation(asked, caller)
         except DsopsError as error:
-            return failed(error)
+            return DECLINE if _is_of_this_process(error) else failed(error)
         except OSError:
             raise
         except Exception as error:  # noqa: BLE001 - the others go on; the message of a bug may hold a value
+            if _is_of_this_process(error):
+                return DECLINE
             from dsops.cli import as_bug
 
             return failed(as_bug(error))
@@ -141,6 +145,16 @@ class Keeper:
         return self._drivers.carry_out(
             resolve(plan, turn.runtime, turn.client, self._cache, min_ttl_seconds=min_ttl_seconds)
         )
+
+
+def _is_of_this_process(error: BaseException) -> bool:
+    """Whether the agent has run out of descriptors, processes or memory, of which its client may have some."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, MemoryError) or (isinstance(seen, OSError) and seen.errno in _OF_THIS_PROCESS):
+            return True
+        seen = seen.__cause__
+    return False
 
 
 class _Turn:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from dsops.aws.ambient import ambient_from_environment
-from dsops.aws.ambient_files import config_file, content, credentials_file, located, profile_region
+from dsops.aws.ambient_files import check_absent, config_file, content, credentials_file, located, profile_region
 from dsops.aws.network import TRUST_VARIABLES
 from dsops.config.files import digest
 from dsops.plan import Ambient
@@ -108,7 +108,8 @@ def _token_files(environ: Mapping[str, str], folder: str, text: bytes) -> Iterat
 def _files(folder: str) -> Iterator[str]:
     try:
         names = sorted(os.listdir(folder))[:_MOST_CACHE_FILES]
-    except OSError:
+    except OSError as error:
+        check_absent(folder, error)
         return
     for name in names:
         yield f"{name}={digest(content(os.path.join(folder, name)))}"

@@ -321,14 +321,14 @@ def test_a_client_with_few_descriptors_works(dsops: Agent) -> None:
 def test_an_agent_without_descriptors_leaves_the_work_to_its_clients(dsops: Agent) -> None:
     """It is held down by connections that say nothing; who finds no room does the work by itself."""
     agent = subprocess.Popen(
-        ["bash", "-c", f"ulimit -Hn 24; exec {shlex.join(dsops.command('agent', 'run'))}"],
+        ["bash", "-c", f"ulimit -Sn 128; ulimit -Hn 128; exec {shlex.join(dsops.command('agent', 'run'))}"],
         cwd=dsops.folder, env=dsops.environ,
     )  # fmt: skip
     try:
         place = address(dsops)
         wait_until(place.is_socket)
         silent = []
-        for _ in range(40):
+        for _ in range(150):
             connection = socket.socket(socket.AF_UNIX)
             connection.connect(str(place))
             silent.append(connection)

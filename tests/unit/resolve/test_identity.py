@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
 
-from dsops.errors import AmbientFailed
+from dsops.aws.ambient_files import content
+from dsops.errors import AmbientFailed, ConfigUnreadable
 from dsops.resolve import ambient_of
 
 KEY = b"k" * 32
@@ -180,3 +182,18 @@ def test_a_pipe_in_a_files_place_is_not_waited_for(environ: dict[str, str], tmp_
     """botocore does not read it, and nobody may ever write to it."""
     os.mkfifo(tmp_path / "pipe")
     assert digest({**environ, "AWS_CONFIG_FILE": str(tmp_path / "pipe")}) != digest(environ)
+
+
+def test_files_that_can_not_be_looked_at_just_now_are_not_nothing(environ: dict[str, str], tmp_path: Path) -> None:
+    """Taken for absent, two different ones would be the same identity: it fails instead."""
+    (tmp_path / "dead").symlink_to("dead")
+    assert content(str(tmp_path / "dead")) == content(str(tmp_path / "absent")) == b""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+        with pytest.raises(ConfigUnreadable, match="too many open files"):
+            digest(environ)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
