@@ -135,6 +135,19 @@ def test_what_is_no_listening_socket_is_no_listener(dsops: Agent, number: str) -
     assert b"error[usage]" in done.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change its groups")
+def test_a_client_in_other_groups_has_an_agent_of_its_own(dsops: Agent) -> None:
+    """It may read other files: what is `~/.aws/config` to one is nothing to the other."""
+    words = dsops.command("agent", "status", "--json")
+    places = {
+        json.loads(
+            subprocess.run(words, env=dsops.environ, extra_groups=groups, capture_output=True, check=True).stdout
+        )["socket"]
+        for groups in ([], [12345], [12345, 23456], [23456, 12345])
+    }
+    assert len(places) == 3
+
+
 # --- odd clients --------------------------------------------------------------------------------------------
 
 
