@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Awaitable, Callable
 from functools import partial
-from select import select
-from time import monotonic
-from typing import IO, TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from dsops.errors import MfaRefused, MfaRequired
 from dsops.plan import Step
 from dsops.runtime import Event
 from dsops.secret import Secret
 from dsops.startup import pattern
+from dsops.stores.command import output_of
 from dsops.stores.interface import Context
 from dsops.tasks import blocking, pause
-
-if TYPE_CHECKING:
-    import subprocess
 
 T = TypeVar("T")
 
@@ -29,12 +24,7 @@ _ASKED_AGAIN = 2
 _PERIOD_SECONDS = 30
 """How long a code is shown (RFC 6238, and AWS's devices)."""
 
-_PROCESS_SECONDS = 60.0
-"""How long a command may take: somebody may have to touch a key."""
-
 _PROCESS_BYTES = 4096
-_TOLD_BYTES = 65536
-"""Of what a command says on its stderr, where it has to be passed on."""
 
 _CODE = pattern(r"[0-9]{6}\Z", re.ASCII)
 
@@ -153,91 +143,21 @@ def _nobody(step: Step, serial_number: str) -> MfaRequired:
 
 
 def _run(step: Step, context: Context) -> Secret:
-    """What the command prints. Its stderr is the person's: it may ask for a touch; its stdout is never shown."""
-    import subprocess
-
+    """The code that the command prints."""
     argv = step.settings["mfa_process"]
     words = [word for word in argv if isinstance(word, str)] if isinstance(argv, tuple) else []
-    try:
-        process = subprocess.Popen(
-            words,
-            cwd=str(step.settings.get("mfa_process_folder") or context.runtime.folder),
-            env=dict(context.runtime.environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=None if context.runtime.tell is None else subprocess.PIPE,
-        )
-    except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
-        raise _failed(step, f"`{words[0]}` can't be run: {reason}") from error
-    try:
-        output = _read(process, step, context.runtime.tell)
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        for pipe in (process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
-    if process.returncode:
-        raise _failed(step, f"`{words[0]}` ended with exit code {process.returncode}")
+    output = output_of(
+        words,
+        str(step.settings.get("mfa_process_folder", "")),
+        context.runtime,
+        _PROCESS_BYTES,
+        lambda why: _failed(step, why),
+        too_much="it prints more than a code",
+    )
     code = output.decode("ascii", "replace").strip()
     if not _CODE.match(code):
         raise _failed(step, "it did not print six digits and nothing else")
     return Secret(code)
-
-
-def _read(process: subprocess.Popen[bytes], step: Step, tell: Callable[[bytes], None] | None) -> bytes:
-    """All that the process prints before its end, which is awaited for a minute; what it says meanwhile is told."""
-    import subprocess
-
-    too_long = _failed(step, f"it did not end within {_PROCESS_SECONDS:.0f} s")
-    until = monotonic() + _PROCESS_SECONDS
-    if os.name == "nt" or process.stdout is None:  # select takes no pipes there
-        try:
-            return process.communicate(timeout=_PROCESS_SECONDS)[0]
-        except subprocess.TimeoutExpired:
-            raise too_long from None
-    output, said = b"", _Said(process.stderr, tell)
-    while ready := select([*said.pipes, process.stdout], [], [], max(0.0, until - monotonic()))[0]:
-        if process.stderr in ready:
-            said.pass_on()
-        if process.stdout in ready:
-            piece = os.read(process.stdout.fileno(), _PROCESS_BYTES)
-            output += piece
-            if len(output) > _PROCESS_BYTES:
-                raise _failed(step, "it prints more than a code")
-            if not piece:
-                break
-    else:
-        raise too_long
-    try:
-        process.wait(max(0.0, until - monotonic()))
-    except subprocess.TimeoutExpired:
-        raise too_long from None
-    while said.pipes and said.left > 0 and select(said.pipes, [], [], 0)[0]:
-        said.pass_on()
-    return output
-
-
-class _Said:
-    """What the command says on its stderr, where that is not the person's own."""
-
-    def __init__(self, pipe: IO[bytes] | None, tell: Callable[[bytes], None] | None) -> None:
-        self.pipes = [] if pipe is None else [pipe]
-        """The one that is still open."""
-        self._tell = tell
-        self.left = _TOLD_BYTES
-        """How much more will be told."""
-
-    def pass_on(self) -> None:
-        """Some more of it. What is too much is read as well: a command that can't write would wait."""
-        piece = os.read(self.pipes[0].fileno(), _PROCESS_BYTES)
-        if not piece:
-            self.pipes.clear()
-        elif self._tell is not None and self.left > 0:
-            self._tell(piece)
-        self.left -= len(piece)
 
 
 def _failed(step: Step, why: str) -> MfaRequired:

@@ -309,7 +309,7 @@ def test_a_command_that_never_ends_is_ended(
     pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a minute; a test has less patience."""
-    monkeypatch.setattr("dsops.stores.mfa._PROCESS_SECONDS", 0.5)
+    monkeypatch.setattr("dsops.stores.command._SECONDS", 0.5)
     error = failure(pipeline, with_process(pipeline, tmp_path, "import time; time.sleep(60)"))
     assert "it did not end within" in error.why
 

@@ -1,0 +1,122 @@
+"""What a command of the configuration prints, within bounds of size and time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from select import select
+from time import monotonic
+from typing import IO, TYPE_CHECKING
+
+from dsops.errors import DsopsError
+from dsops.runtime import Runtime
+
+if TYPE_CHECKING:
+    import subprocess
+
+_SECONDS = 60.0
+"""How long a command may take: somebody may have to touch a key."""
+
+_PIECE_BYTES = 4096
+_TOLD_BYTES = 65536
+"""Of what a command says on its stderr, where it has to be passed on."""
+
+
+def output_of(
+    words: Sequence[str],
+    folder: str,
+    runtime: Runtime,
+    most_bytes: int,
+    failed: Callable[[str], DsopsError],
+    *,
+    too_much: str,
+) -> bytes:
+    """Its stdout, which is never shown. Its stderr is the person's: it may ask for a touch.
+
+    Raises what `failed` makes of a reason; `too_much` is the one for more than `most_bytes`.
+    """
+    import subprocess
+
+    try:
+        process = subprocess.Popen(
+            words,
+            cwd=folder or runtime.folder,
+            env=dict(runtime.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=None if runtime.tell is None else subprocess.PIPE,
+        )
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise failed(f"`{words[0]}` can't be run: {reason}") from error
+    try:
+        output = _read(process, runtime.tell, most_bytes, failed, too_much)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+    if process.returncode:
+        raise failed(f"`{words[0]}` ended with exit code {process.returncode}")
+    return output
+
+
+def _read(
+    process: subprocess.Popen[bytes],
+    tell: Callable[[bytes], None] | None,
+    most_bytes: int,
+    failed: Callable[[str], DsopsError],
+    too_much: str,
+) -> bytes:
+    """All that the process prints before its end, which is awaited for a minute; what it says meanwhile is told."""
+    import subprocess
+
+    too_long = failed(f"it did not end within {_SECONDS:.0f} s")
+    until = monotonic() + _SECONDS
+    if os.name == "nt" or process.stdout is None:  # select takes no pipes there
+        try:
+            return process.communicate(timeout=_SECONDS)[0]
+        except subprocess.TimeoutExpired:
+            raise too_long from None
+    output, said = b"", _Said(process.stderr, tell)
+    while ready := select([*said.pipes, process.stdout], [], [], max(0.0, until - monotonic()))[0]:
+        if process.stderr in ready:
+            said.pass_on()
+        if process.stdout in ready:
+            piece = os.read(process.stdout.fileno(), _PIECE_BYTES)
+            output += piece
+            if len(output) > most_bytes:
+                raise failed(too_much)
+            if not piece:
+                break
+    else:
+        raise too_long
+    try:
+        process.wait(max(0.0, until - monotonic()))
+    except subprocess.TimeoutExpired:
+        raise too_long from None
+    while said.pipes and said.left > 0 and select(said.pipes, [], [], 0)[0]:
+        said.pass_on()
+    return output
+
+
+class _Said:
+    """What the command says on its stderr, where that is not the person's own."""
+
+    def __init__(self, pipe: IO[bytes] | None, tell: Callable[[bytes], None] | None) -> None:
+        self.pipes = [] if pipe is None else [pipe]
+        """The one that is still open."""
+        self._tell = tell
+        self.left = _TOLD_BYTES
+        """How much more will be told."""
+
+    def pass_on(self) -> None:
+        """Some more of it. What is too much is read as well: a command that can't write would wait."""
+        piece = os.read(self.pipes[0].fileno(), _PIECE_BYTES)
+        if not piece:
+            self.pipes.clear()
+        elif self._tell is not None and self.left > 0:
+            self._tell(piece)
+        self.left -= len(piece)
