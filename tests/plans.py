@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from dsops.document import Mapping, Node, Scalar, parse_yaml
 from dsops.errors import Where
 from dsops.model import Config, Environment, Field, Reference, Store, Text, Variable
-from dsops.plan import Ambient, Plan, make_plan, plan_store
+from dsops.plan import Ambient, Plan, WebIdentity, make_plan, plan_store
+from dsops.plan.types import no_web_identity
 from dsops.schema import BUILTIN_TYPES
 from dsops.transform import parse_transforms
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Mapping as MappingOf
 
-    from dsops.schema import StoreType
+    from dsops.schema import Settings, StoreType
 
 FILE = "dsops.yaml"
 
@@ -59,6 +60,7 @@ def plan_of(
     is_allowed: bool = True,
     also: str = "",
     lasts: bool = False,
+    web_identity: Callable[[Settings], WebIdentity] = no_web_identity,
 ) -> Plan:
     """The plan of an environment (the first one unless named), or of one store."""
     config = config_of(text, is_allowed=is_allowed)
@@ -74,6 +76,7 @@ def plan_of(
             ambient=find,
             store_types=store_types,
             lasts=lasts,
+            web_identity=web_identity,
         )
     return make_plan(
         config,
@@ -85,6 +88,7 @@ def plan_of(
         store_types=store_types,
         also=also,
         lasts=lasts,
+        web_identity=web_identity,
     )
 
 

@@ -15,7 +15,7 @@ from dsops.config import load
 from dsops.credentials import Credentials
 from dsops.errors import EnvironmentUnknown, ExtraMissing
 from dsops.plan import Plan, make_plan, plan_store
-from dsops.resolve import ambient_of, issue_credentials, resolve
+from dsops.resolve import ambient_of, issue_credentials, resolve, web_identity_of
 from dsops.runtime import Event, Runtime, utc_now
 from dsops.secret import Secret
 from dsops.stores import StoreTypes
@@ -148,6 +148,7 @@ class Library:
                     user=_user_name(),
                     timestamp=self._runtime.timestamp,
                     ambient=ambient_of(self._runtime.environ, self._key, self._runtime.folder),
+                    web_identity=web_identity_of(self._runtime.environ, self._key),
                     store_types=StoreTypes(),
                 )
             return self._plans[kind, name]

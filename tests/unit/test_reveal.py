@@ -12,7 +12,7 @@ SOURCE = Path(dsops.__file__).parent
 ALLOWED = {
     "agent/serve.py": "hands the session to who has the token",
     "aws/answer.py": "takes secrets out of what AWS says",
-    "aws/sts.py": "external IDs and MFA codes go into the request",
+    "aws/sts.py": "external IDs, MFA codes and tokens go into the request",
     "aws/transport.py": "libcurl signs",
     "aws/transport_urllib3.py": "botocore signs",
     "aws/wire.py": "the signing key's repr is hidden there",
@@ -31,6 +31,7 @@ ALLOWED = {
     "seed/world.py": "external IDs of an invented account",
     "stores/aws_sts.py": "the session as a secret",
     "stores/mfa.py": "tells codes apart",
+    "stores/web_identity.py": "tells whose token it is, and what is none",
     "testing/boto.py": "keys of a test's own AWS, for boto3",
     "testing/contracts.py": "what a test store gave is what was wanted",
     "testing/local_aws.py": "keys of a test's own AWS, for its environment",

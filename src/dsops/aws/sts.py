@@ -31,6 +31,15 @@ _HINTS = (
     ("ransitive tag key", "tags passed on by the hop before can't be sent again; list only keys that are sent"),
     ("allotted space", "shorten `session_policy` and the tags, or name fewer policies"),
 )
+_TOKEN_HINTS = (
+    ("Token expired", "get a new token: this one is too old"),
+    ("not yet valid", "wait, or set the clock of who issues the token: it is from the future"),
+    ("token audience", "set the token's audience to one that the IAM OIDC provider lists, or add this one there"),
+    ("No OpenIDConnect provider", "make an IAM OIDC provider for this issuer in the role's account"),
+    ("verification key", "AWS has to reach the issuer's keys: check its address and that it is up"),
+    ("not a valid JWT", "send the ID token, and not an access token"),
+    ("signature invalid", "the issuer has signed it with another key than it publishes: get a new token"),
+)
 _CODE_HINTS = {
     "PackedPolicyTooLarge": "shorten `session_policy` and the tags, or name fewer policies",
     "PackedPolicyTooLargeException": "shorten `session_policy` and the tags, or name fewer policies",
@@ -104,6 +113,33 @@ async def assume_role(
         (external_id, token_code),
         is_once=token_code is not None,
     )
+    reply = await call_query(client, call, _VERSION, parameters)
+    return _assumed_role(client, call, reply)
+
+
+async def assume_role_with_web_identity(
+    client: Client,
+    endpoint: Endpoint,
+    *,
+    role_arn: str,
+    role_session_name: str,
+    token: Secret,
+    duration_seconds: int | None = None,
+    policy: str = "",
+    policy_arns: Sequence[str] = (),
+) -> AssumedRole:
+    """A session of the role for whom the token speaks of; nothing signs the call.
+
+    Raises AssumeRoleDenied or StsRefused, besides what every call may raise.
+    """
+    parameters = [("RoleArn", role_arn), ("RoleSessionName", role_session_name), ("WebIdentityToken", token.reveal())]
+    parameters += _given(
+        DurationSeconds=str(duration_seconds) if duration_seconds is not None else "", Policy=policy
+    )
+    for number, arn in enumerate(policy_arns, 1):
+        parameters.append((f"PolicyArns.member.{number}.arn", arn))
+    action = "AssumeRoleWithWebIdentity"
+    call = Call(endpoint, None, action, f"assume {role_arn} with a web identity", _refused_token, (token,))
     reply = await call_query(client, call, _VERSION, parameters)
     return _assumed_role(client, call, reply)
 
@@ -211,6 +247,18 @@ def _refused_role(*, has_external_id: bool) -> Refusal:
         return AssumeRoleDenied(f"not allowed to {doing}", why=said.message, hint=_hint(said) or hint, aws=said)
 
     return refused
+
+
+def _refused_token(said: AwsAnswer, doing: str) -> DsopsError | None:
+    """Tells of refusals of a web identity token. It is no credential: what AWS says of it is not about who signs."""
+    if is_denied(said):
+        # The same words for a role that is not there and one whose trust policy does not fit (aws-sdk-js-v3#6225).
+        hint = "check the ARN and the role's trust policy: the provider, and its conditions on `aud` and `sub`"
+        return AssumeRoleDenied(f"not allowed to {doing}", why=said.message, hint=hint, aws=said)
+    for text, hint in _TOKEN_HINTS:
+        if text in said.message:
+            return StsRefused(f"{said.endpoint} refused to {doing}", why=said.message, hint=hint, aws=said)
+    return _refused(said, doing)
 
 
 def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:

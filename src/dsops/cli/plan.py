@@ -42,11 +42,17 @@ def _tree(plan: Plan) -> Iterator[str]:
     """The credential graph from its roots: each step below the one whose session it uses."""
     for profile, ambient in plan.ambient.items():
         steps = [step for step in plan.steps.values() if not step.credentials_from and step.profile == profile]
-        steps = [step for step in steps if StoreTypes()[step.type].takes_credentials]
+        steps = [
+            step for step in steps if StoreTypes()[step.type].takes_credentials and step.web_identity is None
+        ]
         if steps:
             yield f"base credentials: {_ambient_text(ambient)}"
             for step in steps:
                 yield from _branch(plan, step, "  ")
+    for step in plan.steps.values():
+        if step.web_identity is not None:
+            yield f"no base credentials: {clean(step.web_identity.source)}"
+            yield from _branch(plan, step, "  ")
     for step in plan.steps.values():
         if not step.credentials_from and not StoreTypes()[step.type].takes_credentials:
             yield f"no credentials: {clean(_does(plan, step))}"
@@ -85,6 +91,9 @@ def _session(step: Step) -> Iterator[str]:
     """What decides whose session it is and what it may do."""
     if not StoreTypes()[step.type].gives_credentials:
         return
+    if step.web_identity is not None and step.web_identity.speaks_of is not None:
+        issuer, subject, audience = step.web_identity.speaks_of
+        yield f"token of {issuer} about {subject} for {audience}"
     for name, words in _TOLD:
         if name in step.settings:
             yield words.format(_setting_text(step.settings[name]))
@@ -110,6 +119,8 @@ def operation(step: Step) -> str:
     """The API action by which a step gets its session."""
     if not step.type.startswith("aws."):
         return step.type
+    if step.web_identity is not None:
+        return "AssumeRoleWithWebIdentity"
     return "AssumeRole" if "role_arn" in step.settings else "GetSessionToken"
 
 

@@ -13,6 +13,7 @@ from dsops.plan.types import (
     PlannedVariable,
     SecretReference,
     Step,
+    WebIdentity,
 )
 from dsops.schema import Setting, Settings
 
@@ -27,6 +28,7 @@ __all__ = [
     "Setting",
     "Settings",
     "Step",
+    "WebIdentity",
     "ambient_fingerprint",
     "chained_too_long",
     "in_calls",

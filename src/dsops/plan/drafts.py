@@ -22,8 +22,8 @@ from dsops.interpolate import TIMESTAMP, USER, Names, expand_node, names_in
 from dsops.model import Config, Field, Store
 from dsops.plan.findings import Findings
 from dsops.plan.limits import Place, check_allowed
-from dsops.plan.types import Ambient
-from dsops.schema import Setting, StoreType, check_setting, check_store
+from dsops.plan.types import Ambient, WebIdentity
+from dsops.schema import WEB_IDENTITY_SOURCES, Setting, Settings, StoreType, check_setting, check_store
 
 DEFAULT_DURATION_SECONDS = 3600
 """What AssumeRole gives when nothing is asked for (its API reference), chained or not."""
@@ -45,6 +45,7 @@ class Draft:
         "region",
         "settings",
         "type",
+        "web_identity",
         "where",
     )
 
@@ -59,11 +60,18 @@ class Draft:
         self.region = ""
         self.credentials_from = ""
         self.profile = ""
+        self.web_identity: WebIdentity | None = None
 
     @property
     def is_role(self) -> bool:
         """Whether it assumes a role."""
         return self.type.name == "aws.sts" and "role_arn" in self.settings
+
+    @property
+    def has_token(self) -> bool:
+        """Whether a web identity token stands for credentials, be it one that something is wrong with."""
+        is_sts = self.type.name == "aws.sts"
+        return is_sts and any(self.place.field(name) is not None for name in WEB_IDENTITY_SOURCES)
 
 
 class Drafts:
@@ -76,6 +84,7 @@ class Drafts:
         ambient: Callable[[str], Ambient],
         store_types: Mapping[str, StoreType],
         findings: Findings,
+        web_identity: Callable[[Settings], WebIdentity],
     ) -> None:
         self.by_name: dict[str, Draft] = {}
         self.ambient: dict[str, Ambient] = {}
@@ -86,6 +95,7 @@ class Drafts:
         # a link, a relative path would be another program than the one that was allowed.
         self._folders = {file.shown: os.path.dirname(file.path) for file in config.files}
         self._find_ambient = ambient
+        self._find_web_identity = web_identity
         self._store_types = store_types
         self._findings = findings
         self._failed: set[str] = set()
@@ -132,10 +142,7 @@ class Drafts:
         for limit in checked.limits:
             self._findings.add_problem(_with_origin(limit, store, path), LimitExceeded)
         draft.settings = dict(checked.settings)
-        for key in keys:
-            folder = self._folders.get(draft.place.where(key.name).file)
-            if key.kind == "command" and key.name in draft.settings and folder:
-                draft.settings[f"{key.name}_folder"] = folder
+        self._place_in_folder(draft)
         if not self._config.is_allowed:
             check_allowed(store_type, draft.settings, draft.place, self._findings)
         self._keep_symbols(draft, store, path)
@@ -148,11 +155,26 @@ class Drafts:
         source = None
         if draft.credentials_from:
             source = self.add(draft.credentials_from, draft.place.where("credentials_from"))
+        elif draft.has_token:
+            if not checked.problems:
+                draft.web_identity = self._find_web_identity(draft.settings)
         elif not failed:
             self.ambient_of(draft.profile)
         is_broken = bool(failed or checked.problems or (draft.credentials_from and source is None))
         draft.region = self._region(draft, source)
         return None if is_broken else draft
+
+    def _place_in_folder(self, draft: Draft) -> None:
+        """Puts commands and files into the folder of the file that names them."""
+        for key in draft.type.keys:
+            setting = draft.settings.get(key.name)
+            folder = self._folders.get(draft.place.where(key.name).file)
+            if setting is None or not folder:
+                continue
+            if key.kind == "command":
+                draft.settings[f"{key.name}_folder"] = folder
+            elif key.name == "web_identity_token_file" and isinstance(setting, str):
+                draft.settings[key.name] = os.path.join(folder, setting)
 
     def _expand(self, store: Store, store_type: StoreType, path: str) -> tuple[dict[str, Field], frozenset[str], str]:
         """The fields expanded, the names of those that can't be, the variable that may hold the MFA code."""
@@ -215,14 +237,14 @@ class Drafts:
     def _region(self, draft: Draft, source: Draft | None) -> str:
         """The first region that is named, in the documented order; "" when there is none."""
         region = _taken(draft, "region")
-        if not region and draft.profile:
+        if not region and draft.profile and not draft.has_token:
             region = self.ambient_of(draft.profile).region
         region = (
             region or self._names.environ.get("AWS_REGION", "") or self._names.environ.get("AWS_DEFAULT_REGION", "")
         )
         if not region and source is not None:
             region = source.region
-        if not region and source is None and not draft.credentials_from:
+        if not region and source is None and not draft.credentials_from and not draft.has_token:
             # That of AWS_PROFILE or the default profile, where the base credentials are not keys in the environment.
             region = self.ambient_of(draft.profile).region
         if not region and draft.type.name == "aws.sts":

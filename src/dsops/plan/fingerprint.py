@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 
 from dsops.config.files import digest
-from dsops.plan.types import Ambient, Fingerprint
+from dsops.plan.types import Ambient, Fingerprint, WebIdentity
 from dsops.schema import Key, Setting, StoreType
 from dsops.secret import Secret
 
@@ -16,6 +16,11 @@ _Plain = str | int | bool | list["_Plain"] | dict[str, "_Plain"]
 def ambient_fingerprint(ambient: Ambient) -> Fingerprint:
     """Of base credentials: their digest is made from all that decides about them."""
     return _digest(["ambient", ambient.digest])
+
+
+def token_fingerprint(token: WebIdentity) -> Fingerprint:
+    """Of a token, which stands where base credentials stand elsewhere."""
+    return _digest(["web identity", token.digest])
 
 
 def session_fingerprint(

@@ -26,6 +26,24 @@ class Ambient(NamedTuple):
     """The region that its profile names; "" where it names none, or there is no profile."""
 
 
+class WebIdentity(NamedTuple):
+    """What is known of a web identity token before it is sent."""
+
+    source: str
+    """For people: `a token from GitHub Actions`."""
+    digest: str
+    """Differs whenever another token, or another way to it, is meant; it tells nothing about the token."""
+    speaks_of: tuple[str, str, str] | None = None
+    """Issuer, subject and audience, which nobody has verified; None where the token comes only at run time."""
+    is_fetched: bool = False
+    """Whether it comes only at run time: from a command or a platform's service."""
+
+
+def no_web_identity(settings: Settings) -> WebIdentity:
+    """Stands in where nobody said how tokens are told apart: a plan without that would share sessions."""
+    raise TypeError(f"a plan with a web identity needs `web_identity`: {sorted(settings)}")
+
+
 class Step(NamedTuple):
     """One store that the environment needs, its texts expanded and every limit checked."""
 
@@ -42,6 +60,8 @@ class Step(NamedTuple):
     is_chained: bool | None
     """Whether temporary credentials sign its AssumeRole, so that one hour is the most; None: not known."""
     where: Where
+    web_identity: WebIdentity | None = None
+    """The token by which the role is assumed; then nothing signs the call."""
 
 
 class SecretReference(NamedTuple):

@@ -153,7 +153,7 @@ class Sessions:
             self._tell_issued(step, source, issued)
             return issued
 
-        if not store.store_type.takes_credentials:
+        if not store.store_type.takes_credentials or step.web_identity is not None:
             return await use(None)
         return await self.signed(step, lambda: self.below(step), use)
 

@@ -5,7 +5,7 @@ A plugin's types are passed in beside `BUILTIN_TYPES`.
 
 from __future__ import annotations
 
-from dsops.schema.aws import AWS_KEYS, AWS_TYPES
+from dsops.schema.aws import AWS_KEYS, AWS_TYPES, WEB_IDENTITY_SOURCES
 from dsops.schema.check import Checked, check_setting, check_shape, check_store, missing_keys, unknown_key
 from dsops.schema.key import Conflict, Key, KeyKind, Setting, Settings, StoreType
 from dsops.schema.local import COMMON_KEYS, LOCAL_TYPES
@@ -14,6 +14,7 @@ __all__ = [
     "AWS_KEYS",
     "BUILTIN_TYPES",
     "COMMON_KEYS",
+    "WEB_IDENTITY_SOURCES",
     "Checked",
     "Conflict",
     "Key",

@@ -10,6 +10,7 @@ from dsops.schema.key import Conflict, Key, Settings, StoreType
 from dsops.schema.local import COMMON_KEYS
 
 _ASSUME_ROLE = "the AssumeRole API reference"
+_WEB_IDENTITY = "the AssumeRoleWithWebIdentity API reference"
 _SPACES = r" \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _TAG_CHARACTERS = rf"[\w.:/=+\-@{_SPACES}]"
 _NAME_CHARACTERS = r"[A-Za-z0-9_+=,.@-]"
@@ -67,8 +68,46 @@ def _check_source(settings: Settings) -> list[Conflict]:
     return []
 
 
+WEB_IDENTITY_SOURCES = ("web_identity_token", "web_identity_token_file", "web_identity_process", "web_identity")
+"""The keys that say where a web identity token comes from; a store has one of them, or signs with credentials."""
+
+_NOT_WITH_A_TOKEN = {
+    "credentials_from": "the call is not signed: the token alone says who it is",
+    "profile": "the call is not signed: the token alone says who it is",
+    "external_id": "AssumeRoleWithWebIdentity takes none",
+    "serial_number": "AssumeRoleWithWebIdentity takes none",
+    "tags": "they come from the token",
+    "transitive_tag_keys": "they come from the token",
+    "source_identity": "it comes from the token",
+}
+_WITH_AUDIENCE = ("github", "buildkite")
+
+
+def _check_web_identity(settings: Settings) -> list[Conflict]:
+    sources = [name for name in WEB_IDENTITY_SOURCES if name in settings]
+    operation = settings.get("operation")
+    conflicts: list[Conflict] = []
+    if operation == "AssumeRole" and sources:
+        hint = "remove one of the two"
+        conflicts.append(Conflict("operation", f"AssumeRole takes no token, and `{sources[0]}` is one", hint))
+    if operation == "AssumeRoleWithWebIdentity" and not sources:
+        hint = f"set one of {', '.join(f'`{name}`' for name in WEB_IDENTITY_SOURCES)}"
+        conflicts.append(Conflict("operation", "AssumeRoleWithWebIdentity needs a token", hint))
+    conflicts += [
+        Conflict(name, f"`{sources[0]}` and `{name}` name two tokens", "remove one") for name in sources[1:]
+    ]
+    if "web_identity_audience" in settings and settings.get("web_identity") not in _WITH_AUDIENCE:
+        message = "`web_identity_audience` goes with `web_identity: github` or `buildkite`"
+        conflicts.append(Conflict("web_identity_audience", message, "whoever makes another token sets its audience"))
+    for name, why in _NOT_WITH_A_TOKEN.items() if sources else ():
+        if name in settings:
+            message = f"`{name}` does not go with `{sources[0]}`: {why}"
+            conflicts.append(Conflict(name, message, f"remove it (an inherited one with `{name}: null`)"))
+    return conflicts
+
+
 def _check_sts(settings: Settings) -> list[Conflict]:
-    conflicts = _check_source(settings)
+    conflicts = [*_check_source(settings), *_check_web_identity(settings)]
     if "serial_number" not in settings:
         conflicts += [
             Conflict(key, f"`{key}` without `serial_number`", "name the MFA device that the code is of")
@@ -221,6 +260,52 @@ _STS_KEYS = (
         # 64 until July 2026, when STS and its model went to 256.
         maximum=256,
         source=_ASSUME_ROLE,
+    ),
+    Key(
+        "operation",
+        "text",
+        "The API action, which follows from the other keys; written out, it is checked against them.",
+        is_identity=False,
+        choices=("AssumeRole", "AssumeRoleWithWebIdentity"),
+    ),
+    Key(
+        "web_identity_token",
+        "text",
+        "A token of an OpenID Connect provider, by which the role is assumed without credentials; never shown.",
+        is_secret=True,
+        is_identity=False,
+        minimum=4,
+        maximum=20000,
+        source=_WEB_IDENTITY,
+    ),
+    Key(
+        "web_identity_token_file",
+        "text",
+        "The file with the token, read anew for each session; relative to the folder of this file.",
+        is_identity=False,
+        minimum=1,
+    ),
+    Key(
+        "web_identity_process",
+        "command",
+        "A command that prints the token; it starts in the folder of this file.",
+        is_identity=False,
+    ),
+    Key(
+        "web_identity",
+        "text",
+        "The platform whose own variables lead to the token: GitHub Actions, GitLab CI, EKS (IRSA), and so on.",
+        choices=("github", "gitlab", "kubernetes", "circleci", "buildkite"),
+    ),
+    Key(
+        "web_identity_audience",
+        "text",
+        "Whom the token is for, where the platform asks: `github`, `buildkite`; sts.amazonaws.com if it isn't set.",
+        characters=r"[!-~]",
+        shape="printable ASCII without spaces",
+        minimum=1,
+        maximum=255,
+        source="the IAM API reference (CreateOpenIDConnectProvider)",
     ),
 )
 

@@ -41,7 +41,7 @@ def seed_from_config(
     """
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
     planning = Planning(config, {**environ, "AWS_REGION": region}, user, timestamp, store_types)
-    world = World(planning.first_hops())
+    world = World(planning.first_hops(), environ)
     for plan in planning.store_plans.values():
         for step in plan.steps.values():
             if "role_arn" in step.settings:

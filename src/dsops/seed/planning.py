@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from dsops.errors import DsopsError
 from dsops.model import Config
-from dsops.plan import Ambient, Plan, Step, make_plan, plan_store
-from dsops.schema import StoreType
+from dsops.plan import Ambient, Plan, Step, WebIdentity, make_plan, plan_store
+from dsops.schema import Settings, StoreType
+from dsops.stores.web_identity import identify
 
 _LONG_TERM_KEY = Ambient("environment", "seed", is_temporary=False)
 
@@ -55,8 +56,13 @@ class Planning:
                 timestamp=self._timestamp,
                 ambient=lambda _: _LONG_TERM_KEY,
                 store_types=self._types,
+                web_identity=self._web_identity,
             )
         except DsopsError as error:
             reason = "; ".join(problem.message for problem in error.problems) or error.message
             self.notes.append(f"{'store' if is_store else 'environment'} `{name}` is left out: {reason}")
             return None
+
+    def _web_identity(self, settings: Settings) -> WebIdentity:
+        # No session comes of these plans: nothing has to tell two tokens apart.
+        return identify(settings, self._environ, lambda _: "seed")

@@ -9,6 +9,7 @@ from dsops.plan import Plan, PlannedVariable, Step
 from dsops.sandbox.backends import PolicyText
 from dsops.sandbox.seed_model import DEFAULT_ACCOUNT, Seed, SeedAccount, SeedDevice, SeedRegion, SeedSecret, SeedUser
 from dsops.secret import Secret
+from dsops.seed.federation import Providers
 from dsops.seed.holders import Document, Holder, Role, arn_of, document
 from dsops.seed.value import Value, extracted
 
@@ -19,7 +20,7 @@ _DEVICES_PER_USER = 8
 class World:
     """Accounts in the making."""
 
-    def __init__(self, first_hops: list[Step]) -> None:
+    def __init__(self, first_hops: list[Step], environ: Mapping[str, str]) -> None:
         self.notes: list[str] = []
         self._partitions: dict[str, str] = {}
         self._roles: dict[str, Role] = {}
@@ -27,6 +28,7 @@ class World:
         self._secrets: dict[tuple[str, str, str], Value] = {}
         self._parameters: dict[tuple[str, str, str], Value] = {}
         self._devices: dict[str, list[SeedDevice]] = {}
+        self._providers = Providers(environ)
         for step in first_hops:
             self._add_device(step)
         self._developers = {account: Holder("") for account in self._devices}
@@ -52,6 +54,15 @@ class World:
         seconds = step.settings.get("duration_seconds")
         if isinstance(seconds, int):
             role.max_session_duration = max(role.max_session_duration, seconds)
+        if step.web_identity is not None:
+            self._providers.trust(role, step)
+        else:
+            self._trust_callers(role, step, steps)
+        arns = step.settings.get("policy_arns", ())
+        for policy_arn in arns if isinstance(arns, tuple) else ():
+            self._add_managed_policy(str(policy_arn))
+
+    def _trust_callers(self, role: Role, step: Step, steps: Mapping[str, Step]) -> None:
         callers = self._callers(step, steps)
         actions = assume_actions(step, steps)
         statement: Document = {
@@ -66,9 +77,6 @@ class World:
             role.trust.append(statement)
         for caller in callers:
             caller.allow(actions, role.arn)
-        arns = step.settings.get("policy_arns", ())
-        for policy_arn in arns if isinstance(arns, tuple) else ():
-            self._add_managed_policy(str(policy_arn))
 
     def _callers(self, step: Step, steps: Mapping[str, Step]) -> list[Holder]:
         """Who assumes the role of that step: the role of the hop before, or the developers."""
@@ -189,6 +197,7 @@ class World:
             roles=tuple(role.seed() for role in self._roles.values() if arn_of(role.arn).account == account),
             policies=tuple(PolicyText(name, everything) for name in sorted(self._managed.get(account, ()))),
             regions=self._regions(account),
+            oidc_providers=self._providers.of(account),
         )
 
     def _regions(self, account: str) -> dict[str, SeedRegion]:

@@ -28,6 +28,10 @@ class Sts:
 
     async def issue(self, step: Step, source: Credentials | None, context: Context) -> Credentials:
         """A new session of the role, or of the user who signs."""
+        if step.web_identity is not None:
+            from dsops.stores.web_identity import assume_with_token
+
+            return await assume_with_token(step, context)
         if source is None:
             raise NoCredentials(f"store `{step.name}` needs credentials to call STS with", where=step.where)
         is_role = "role_arn" in step.settings

@@ -1,0 +1,62 @@
+"""The identity providers that stores with a web identity token need, and the trust that lets such tokens in.
+
+The sandbox signs as any issuer, so a token for it is minted: `dsops sandbox token`, or GitHub's own variables out of
+`dsops sandbox env --github-repository`. A real token at hand says what such a one has to look like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dsops.plan import Step
+from dsops.sandbox.seed_model import SeedOidcProvider
+from dsops.seed.holders import Document, Role, arn_of
+from dsops.stores.web_identity import AUDIENCE
+
+_ISSUERS = {
+    "github": "https://token.actions.githubusercontent.com",
+    "gitlab": "https://gitlab.com",
+    "circleci": "https://oidc.circleci.com/org/00000000-0000-0000-0000-000000000000",
+    "buildkite": "https://agent.buildkite.com",
+    "kubernetes": "https://oidc.eks.us-east-1.amazonaws.com/id/00000000000000000000000000000000",
+}
+_ANY_ISSUER = "https://oidc.example.com"
+
+
+class Providers:
+    """The OpenID Connect providers of all accounts in the making."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._audiences: dict[str, dict[str, dict[str, None]]] = {}
+
+    def trust(self, role: Role, step: Step) -> None:
+        """Lets tokens like the step's in: of its issuer, for its audience, about its subject where that is known."""
+        arn = arn_of(role.arn)
+        known = step.web_identity.speaks_of if step.web_identity is not None else None
+        platform = str(step.settings.get("web_identity", ""))
+        url = known[0] if known is not None and known[0].startswith("https://") else _ISSUERS.get(platform, _ANY_ISSUER)
+        audience = str(step.settings.get("web_identity_audience", "")) or (known[2] if known else "") or AUDIENCE
+        self._audiences.setdefault(arn.account, {}).setdefault(url, {})[audience] = None
+        host = url.removeprefix("https://")
+        subject = known[1] if known is not None else self._subject(platform)
+        statement: Document = {
+            "Effect": "Allow",
+            "Principal": {"Federated": f"arn:{arn.partition}:iam::{arn.account}:oidc-provider/{host}"},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {"StringEquals": {f"{host}:aud": audience}, "StringLike": {f"{host}:sub": subject}},
+        }
+        if statement not in role.trust:
+            role.trust.append(statement)
+
+    def of(self, account: str) -> tuple[SeedOidcProvider, ...]:
+        """Those of an account."""
+        return tuple(
+            SeedOidcProvider(url, tuple(audiences), is_issued_by_sandbox=True)
+            for url, audiences in self._audiences.get(account, {}).items()
+        )
+
+    def _subject(self, platform: str) -> str:
+        if platform != "github":
+            return "*"
+        return f"repo:{self._environ.get('GITHUB_REPOSITORY') or '*'}:*"

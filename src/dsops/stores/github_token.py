@@ -1,0 +1,79 @@
+"""GitHub Actions' token endpoint -> the job's token (GitHub Docs, "OpenID Connect reference")."""
+
+from __future__ import annotations
+
+import re
+from typing import cast
+
+from dsops.aws.answer import parse_json
+from dsops.aws.client import quote
+from dsops.aws.network import proxy_for, trust_from
+from dsops.aws.wire import Request, Response
+from dsops.endpoint import is_loopback, parse_address
+from dsops.errors import DsopsError, NoCredentials, ServiceError, TimedOut, Unreachable
+from dsops.secret import Secret
+from dsops.stores.interface import Context
+from dsops.tasks import pause, transfer
+
+URL = "ACTIONS_ID_TOKEN_REQUEST_URL"
+BEARER = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
+
+_QUERY = r"[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*"
+_FIRST_PAUSE_SECONDS = 0.2
+
+
+async def github_token(context: Context, audience: str) -> Secret:
+    """A new token for that audience. Asked again while GitHub is down, not where it says no."""
+    request = _request(context, audience)
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            response = cast("Response", await transfer(request))
+        except (Unreachable, TimedOut) as error:
+            failure: DsopsError = error
+        else:
+            if response.status == 200:
+                return _value(response)
+            if response.status < 500 and response.status != 429:
+                raise NoCredentials(
+                    f"GitHub gives this job no token: it answered {response.status}",
+                    hint="give the job `permissions: {id-token: write}`; a token is had while the job runs",
+                )
+            failure = ServiceError(f"GitHub's token endpoint answered {response.status}", hint="try again")
+        if attempt >= context.client.attempts:
+            raise failure
+        await pause(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+
+
+def _request(context: Context, audience: str) -> Request:
+    environ = context.runtime.environ
+    url, bearer = environ.get(URL, ""), environ.get(BEARER, "")
+    if not url or not bearer:
+        raise NoCredentials(
+            f"there is no token from GitHub Actions: {BEARER if url else URL} is not set",
+            hint="give the job `permissions: {id-token: write}`",
+        )
+    place, _, query = url.partition("?")
+    address = parse_address(place)
+    is_safe = address is not None and (address.scheme == "https" or is_loopback(address.host))
+    if address is None or not is_safe or not re.fullmatch(_QUERY, query):
+        raise NoCredentials(f"{URL} is not an https address", hint="it is GitHub who sets it: leave it as it is")
+    if not (bearer.isascii() and bearer.isprintable()) or " " in bearer:
+        raise NoCredentials(f"{BEARER} is not a token", hint="it is GitHub who sets it: leave it as it is")
+    return Request(
+        "GET",
+        f"{place}?{query}{'&' if query else ''}audience={quote(audience)}",
+        (("Authorization", f"Bearer {bearer}"), ("Accept", "application/json")),
+        proxy=proxy_for(address, environ),
+        trust=trust_from(environ, context.runtime.folder) if address.scheme == "https" else None,
+        connect_timeout_ms=context.client.connect_timeout_ms,
+        total_timeout_ms=context.client.total_timeout_ms,
+    )
+
+
+def _value(response: Response) -> Secret:
+    value = (parse_json(response.body) or {}).get("value")
+    if not isinstance(value, str) or not value:
+        raise NoCredentials(f"what answers at {URL} gives no token", hint="is it really GitHub's?")
+    return Secret(value)

@@ -1,0 +1,212 @@
+"""A web identity token -> a role's session: where the token comes from, whose it is, what a refusal may be about.
+
+When it is planned, a token that is at hand (a text, a file, a variable) is read to tell sessions apart, and nothing
+is run or asked. It is read anew for each session: Kubernetes replaces it hourly. One that speaks of somebody else by
+then is not sent, since the session would be kept as the first one's.
+"""
+
+from __future__ import annotations
+
+import json
+from binascii import Error as Base64Error
+from binascii import a2b_base64
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, NoReturn
+
+from dsops.aws.ambient_files import content
+from dsops.aws.sts import assume_role_with_web_identity
+from dsops.credentials import Credentials
+from dsops.errors import AssumeRoleDenied, DsopsError, NoCredentials, StsRefused
+from dsops.plan import Settings, Step, WebIdentity
+from dsops.secret import Secret
+from dsops.stores.command import output_of
+from dsops.stores.endpoints import endpoint_of
+from dsops.stores.interface import Context
+from dsops.tasks import blocking
+
+_MOST_CHARACTERS = 20_000  # the AssumeRoleWithWebIdentity API reference
+_MOST_SHOWN = 200
+AUDIENCE: Final = "sts.amazonaws.com"
+
+_FILE_VARIABLE = "AWS_WEB_IDENTITY_TOKEN_FILE"
+_VARIABLES: Final = {"gitlab": ("GITLAB_OIDC_TOKEN",), "circleci": ("CIRCLE_OIDC_TOKEN_V2", "CIRCLE_OIDC_TOKEN")}
+_PLATFORMS: Final = {
+    "github": "GitHub Actions", "gitlab": "GitLab CI", "kubernetes": "Kubernetes", "circleci": "CircleCI",
+    "buildkite": "Buildkite",
+}  # fmt: skip
+_GITHUB_VARIABLES = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
+_MISSING: Final = {
+    "gitlab": "give the job `id_tokens: {GITLAB_OIDC_TOKEN: {aud: ...}}`, or set `web_identity_token: ${ITS_NAME}`",
+    "kubernetes": "annotate the service account with eks.amazonaws.com/role-arn, or set `web_identity_token_file`",
+    "circleci": "CircleCI sets it in jobs that use a context",
+}
+
+
+def identify(
+    settings: Settings, environ: Mapping[str, str], digest_of: Callable[[Iterable[str]], str]
+) -> WebIdentity:
+    """Whose token these settings lead to, as far as that can be told without running or asking anything."""
+    source = _source(settings)
+    audience = str(settings.get("web_identity_audience", ""))
+    if settings.get("web_identity") == "github":
+        parts = ("github", audience, *[environ.get(name, "") for name in _GITHUB_VARIABLES])
+        return WebIdentity(source, digest_of(parts), is_fetched=True)
+    if settings.get("web_identity") == "buildkite" or "web_identity_process" in settings:
+        # A command may look at any variable, and at what is in its folder.
+        command = [*_words(settings), str(settings.get("web_identity_process_folder", ""))]
+        variables = [f"{name}={environ[name]}" for name in sorted(environ)]
+        return WebIdentity(source, digest_of(("command", audience, *command, *variables)), is_fetched=True)
+    try:
+        token = _at_hand(settings, environ)
+        speaks_of = _speaks_of(token, source)
+    except NoCredentials:
+        # Told when it is needed: a plan can be made where the token is not.
+        return WebIdentity(source, digest_of(("none", source)))
+    return WebIdentity(source, digest_of(("token", token.reveal())), speaks_of)
+
+
+async def assume_with_token(step: Step, context: Context) -> Credentials:
+    """The role's session, with the token as it is now. Raises NoCredentials where there is none."""
+    try:
+        return await _assume(step, context)
+    except DsopsError as error:
+        if not isinstance(error, AssumeRoleDenied):
+            error.retell(f"store `{step.name}`: {error.message}", where=step.where)
+        raise
+
+
+async def _assume(step: Step, context: Context) -> Credentials:
+    settings, source = step.settings, _source(step.settings)
+    token = await _token(step, context)
+    speaks_of = _speaks_of(token, source)
+    planned = step.web_identity
+    if planned is not None and not planned.is_fetched and planned.speaks_of != speaks_of:
+        raise NoCredentials(
+            f"{source} is another one's than when this run was planned",
+            why=f"it speaks of {_told(speaks_of)}",
+            hint="start again",
+        )
+    seconds, arns = settings.get("duration_seconds"), settings.get("policy_arns", ())
+    try:
+        session = await assume_role_with_web_identity(
+            context.client,
+            endpoint_of(step, "sts", context.runtime),
+            role_arn=str(settings["role_arn"]),
+            role_session_name=str(settings["role_session_name"]),
+            token=token,
+            duration_seconds=seconds if isinstance(seconds, int) else None,
+            policy=str(settings.get("session_policy", "")),
+            policy_arns=[arn for arn in arns if isinstance(arn, str)] if isinstance(arns, tuple) else [],
+        )
+    except AssumeRoleDenied as error:
+        message = f"store `{step.name}` may not assume {settings['role_arn']} with {source}"
+        error.retell(message, hint=f"{error.hint}; the token speaks of {_told(speaks_of)}", where=step.where)
+        raise
+    except StsRefused as error:
+        error.retell(error.message, hint="; ".join(filter(None, (error.hint, f"it speaks of {_told(speaks_of)}"))))
+        raise
+    return session.credentials
+
+
+async def _token(step: Step, context: Context) -> Secret:
+    settings, environ = step.settings, context.runtime.environ
+    if settings.get("web_identity") == "github":
+        from dsops.stores.github_token import github_token
+
+        return await github_token(context, str(settings.get("web_identity_audience", AUDIENCE)))
+    words = _words(settings)
+    if words:
+        return await blocking(lambda: _from_command(words, step, context))
+    return await blocking(lambda: _at_hand(settings, environ))
+
+
+def _source(settings: Settings) -> str:
+    """What the token is called in messages."""
+    platform = settings.get("web_identity")
+    if platform is not None:
+        return f"the token from {_PLATFORMS[str(platform)]}"
+    if "web_identity_token_file" in settings:
+        return f"the token in {settings['web_identity_token_file']}"
+    return "the token of `web_identity_process`" if "web_identity_process" in settings else "`web_identity_token`"
+
+
+def _words(settings: Settings) -> list[str]:
+    """The command that prints the token; none where it comes in another way."""
+    if settings.get("web_identity") == "buildkite":
+        # Buildkite's documentation, "OpenID Connect in Buildkite Pipelines".
+        audience = str(settings.get("web_identity_audience", AUDIENCE))
+        return ["buildkite-agent", "oidc", "request-token", "--audience", audience]
+    argv = settings.get("web_identity_process", ())
+    return [word for word in argv if isinstance(word, str)] if isinstance(argv, tuple) else []
+
+
+def _from_command(words: list[str], step: Step, context: Context) -> Secret:
+    def failed(why: str) -> DsopsError:
+        hint = "run it by hand: it has to print the token and nothing else"
+        return NoCredentials(f"there is no token: {_source(step.settings)} can't be had", why=why, hint=hint)
+
+    folder = str(step.settings.get("web_identity_process_folder", ""))
+    output = output_of(
+        words, folder, context.runtime, _MOST_CHARACTERS + 2, failed, too_much="it prints more than a token"
+    )
+    return Secret.from_bytes(output.strip())
+
+
+def _at_hand(settings: Settings, environ: Mapping[str, str]) -> Secret:
+    """The token that is a text, or stands in a variable or a file. Raises NoCredentials."""
+    written = settings.get("web_identity_token")
+    if isinstance(written, Secret):
+        return Secret(written.reveal().strip())
+    platform = str(settings.get("web_identity", ""))
+    if platform in _VARIABLES:
+        for name in _VARIABLES[platform]:
+            if environ.get(name):
+                return Secret(environ[name].strip())
+        _no_variable(platform, _VARIABLES[platform][0])
+    path = str(settings.get("web_identity_token_file", ""))
+    if platform == "kubernetes":
+        path = environ.get(_FILE_VARIABLE, "")
+        if not path.startswith("/"):
+            _no_variable(platform, _FILE_VARIABLE)
+    raw = content(path).strip()
+    if not raw:
+        hint = "check that it is there, not empty, a plain file, and readable by you"
+        raise NoCredentials(f"there is no token in {path}", hint=hint)
+    return Secret.from_bytes(raw)
+
+
+def _no_variable(platform: str, name: str) -> NoReturn:
+    message = f"there is no token from {_PLATFORMS[platform]}: {name} is not set"
+    raise NoCredentials(message, hint=_MISSING[platform])
+
+
+def _speaks_of(token: Secret, source: str) -> tuple[str, str, str]:
+    """Issuer, subject and audience, which AWS will verify. Raises NoCredentials for what is no JSON Web Token.
+
+    Nothing else is ever sent: a configuration that names some other file must not make its content travel.
+    """
+    text = token.reveal()
+    parts = text.split(".")
+    claims: object = None
+    if len(parts) == 3 and len(text) <= _MOST_CHARACTERS and text.isascii() and text.isprintable() and " " not in text:
+        try:
+            body = parts[1].translate({ord("-"): "+", ord("_"): "/"})
+            claims = json.loads(a2b_base64(body + "=" * (-len(body) % 4)))
+        except (Base64Error, ValueError, RecursionError):
+            claims = None
+    if not isinstance(claims, dict):
+        hint = "a JSON Web Token is three parts with dots between them, as an OpenID Connect provider gives it"
+        raise NoCredentials(f"{source} is not a JSON Web Token, and is not sent", hint=hint)
+    audience = claims.get("aud", "")
+    named = audience if isinstance(audience, list) else [audience]
+    return _shown(claims.get("iss")), _shown(claims.get("sub")), " ".join(_shown(each) for each in named)
+
+
+def _shown(claim: object) -> str:
+    text = claim if isinstance(claim, str) else ""
+    return "".join(each if each.isprintable() else "?" for each in text[:_MOST_SHOWN])
+
+
+def _told(speaks_of: tuple[str, str, str]) -> str:
+    issuer, subject, audience = speaks_of
+    return f"sub `{subject}`, aud `{audience}`, iss `{issuer}`"

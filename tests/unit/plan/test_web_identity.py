@@ -1,0 +1,123 @@
+"""A role that is assumed with a token: what the plan says of it, what it refuses, whose session it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dsops.errors import ConfigError, NotAllowed
+from dsops.plan import Ambient, Plan, WebIdentity
+from tests.plans import plan_of
+
+if TYPE_CHECKING:
+    from dsops.schema import Settings
+
+ROLE = "arn:aws:iam::111111111111:role/Deploy"
+FETCHED = WebIdentity("the token from GitHub Actions", "digest-of-a-job", is_fetched=True)
+
+
+def no_ambient(profile: str) -> Ambient:
+    """Fails the test: nobody's credentials are needed."""
+    raise AssertionError(f"the base identity of {profile!r} was looked up")
+
+
+def text_of(fields: str) -> str:
+    """A configuration with one such store."""
+    return f"secretStores:\n  r: {{type: aws.sts, role_arn: '{ROLE}', {fields}}}\n"
+
+
+def planned(fields: str, token: WebIdentity = FETCHED, *, is_allowed: bool = True) -> Plan:
+    """The plan of the store."""
+    return plan_of(
+        text_of(fields), store="r", ambient=no_ambient, web_identity=lambda _: token, is_allowed=is_allowed
+    )
+
+
+def problems_of(fields: str) -> list[str]:
+    """What the plan refuses."""
+    with pytest.raises(ConfigError) as caught:
+        planned(fields)
+    return [f"{problem.path}: {problem.message}" for problem in caught.value.problems]
+
+
+def test_no_base_credentials_are_looked_for() -> None:
+    """The token alone says who it is; the step is no chained one, so that the role's own maximum counts."""
+    plan = planned("web_identity: github, duration_seconds: 43200")
+    step = plan.steps["r"]
+    assert (plan.ambient, step.web_identity, step.is_chained, plan.calls) == ({}, FETCHED, False, 1)
+
+
+def test_without_a_token_the_base_credentials_are() -> None:
+    """The same store otherwise."""
+    plan = plan_of(text_of("operation: AssumeRole"), store="r")
+    assert (plan.steps["r"].web_identity, list(plan.ambient)) == (None, [""])
+
+
+def test_a_role_behind_it_is_a_chained_one() -> None:
+    """An hour at the most, as from every session."""
+    text = text_of("web_identity: github") + (
+        f"  next: {{type: aws.sts, role_arn: '{ROLE}2', credentials_from: r, duration_seconds: 7200}}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        plan_of(text, store="next", ambient=no_ambient, web_identity=lambda _: FETCHED)
+    assert "the most that a chained role gets" in caught.value.problems[0].message
+    shorter = plan_of(text.replace("7200", "3600"), store="next", ambient=no_ambient, web_identity=lambda _: FETCHED)
+    assert shorter.steps["next"].is_chained is True
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ("web_identity: github, web_identity_token: abcd", "web_identity: `web_identity_token` and `web_identity`"),
+        ("web_identity: github, external_id: abcd", "external_id: `external_id` does not go with `web_identity`"),
+        ("web_identity: github, tags: {a: b}", "tags: `tags` does not go with `web_identity`: they come"),
+        ("web_identity: github, source_identity: ada", "source_identity: `source_identity` does not go with"),
+        ("web_identity: github, serial_number: '123456789'", "serial_number: `serial_number` does not go with"),
+        ("web_identity: github, profile: ada", "profile: `profile` does not go with `web_identity`"),
+        ("web_identity: gitlab, web_identity_audience: a", "web_identity_audience: `web_identity_audience` goes with"),
+        ("web_identity: gihtub", "web_identity: `web_identity` is one of github, gitlab, kubernetes"),
+        ("web_identity: github, operation: AssumeRole", "operation: AssumeRole takes no token, and `web_identity` is"),
+    ],
+)
+def test_what_a_token_does_not_go_with_is_refused(fields: str, problem: str) -> None:
+    """Before any call, with the key that is to blame."""
+    assert [True] == [found.startswith(f"secretStores.r.{problem}") for found in problems_of(fields)]
+
+
+def test_an_operation_that_needs_a_token_is_refused_without_one() -> None:
+    """What is written out is checked."""
+    with pytest.raises(ConfigError) as caught:
+        plan_of(text_of("operation: AssumeRoleWithWebIdentity"), store="r")
+    assert "AssumeRoleWithWebIdentity needs a token" in caught.value.problems[0].message
+    assert planned("web_identity: github, operation: AssumeRoleWithWebIdentity").steps["r"].web_identity
+
+
+def test_a_command_needs_leave() -> None:
+    """A configuration that was only found runs no program of its choice; one that was allowed does."""
+    fields = "web_identity_process: print-token"
+    with pytest.raises(NotAllowed):
+        planned(fields, is_allowed=False)
+    assert planned(fields).steps["r"].settings["web_identity_process"] == ("print-token",)
+
+
+def test_another_token_is_another_session() -> None:
+    """Whatever else is the same."""
+    first, again = (planned("web_identity: github").steps["r"].fingerprint for _ in range(2))
+    other = planned("web_identity: github", FETCHED._replace(digest="of-another-job")).steps["r"].fingerprint
+    assert first == again != other
+
+
+def test_a_token_is_asked_about_once_it_is_expanded() -> None:
+    """What decides whose token it is gets the settings, a secret one as a Secret."""
+    seen: list[Settings] = []
+
+    def listen(settings: Settings) -> WebIdentity:
+        seen.append(settings)
+        return FETCHED
+
+    plan_of(
+        text_of("web_identity_token: '${TOKEN}'"), store="r", ambient=no_ambient, web_identity=listen,
+        environ={"TOKEN": "planted-token"},
+    )  # fmt: skip
+    assert [str(settings["web_identity_token"]) for settings in seen] == ["***"]
