@@ -97,7 +97,7 @@ def _open(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0.1", po
 
 def _rates(text: str) -> dict[str, float]:
     """`sts=5,secretsmanager=2`."""
-    from dsops.sandbox.throttle import read_rate
+    from dsops.sandbox.throttle import read_rate, why_not_limited
 
     rates = {}
     for part in text.split(",") if text else ():
@@ -105,6 +105,9 @@ def _rates(text: str) -> dict[str, float]:
         rate = read_rate(number)
         if rate is None or not service:
             raise UsageError(f"`{part}` is no limit", hint="write --throttle SERVICE=RATE, such as sts=5")
+        why = why_not_limited(service)
+        if why:
+            raise UsageError(f"`--throttle {part.strip()}`: {why}")
         rates[service] = rate
     return rates
 
@@ -173,11 +176,11 @@ def _env(arguments: Arguments, runtime: Runtime) -> int:
 
     _check_who(arguments)
     url = find_running(arguments.integer("--port"), runtime.environ)
-    identity = ask(url, "identity", **{"as": arguments.text("--as")})
+    role = arguments.text("--container-role")
+    identity = ask(url, "identity", **{"as": arguments.text("--as"), "container_role": role})
     variables = client_variables(
         url, identity["Region"], identity["AccessKeyId"], identity["SecretAccessKey"]
     )
-    role = arguments.text("--container-role")
     if role:
         del variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"]
         variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{url}/_sandbox/container-credentials/{role}"

@@ -24,7 +24,7 @@ from dsops.sandbox.clock import iso_time
 from dsops.sandbox.decisions import decision_record
 from dsops.sandbox.saml_responses import SamlResponses
 from dsops.sandbox.service import Sandbox
-from dsops.sandbox.throttle import read_rate
+from dsops.sandbox.throttle import read_rate, why_not_limited
 from dsops.sandbox.tokens import Tokens
 from dsops.sandbox.wire import HttpAnswer, HttpRequest
 from dsops.sandbox.world import Role, User
@@ -125,6 +125,8 @@ class Control:
         known = {service: rate for service, rate in rates.items() if rate is not None}
         if not rates or len(known) < len(rates):
             return _answer(400, {"error": 'send {"sts": 5}: requests a second, and 0 for no limit'})
+        for why in filter(None, map(why_not_limited, known)):
+            return _answer(400, {"error": why})
         with self._sandbox.world.lock:
             self._sandbox.throttle.limit(known)
             return self._throttle({})
@@ -153,6 +155,9 @@ class Control:
         return _answer(200, {"serial": serial, "code": totp.code_at(device.seed, now), "seconds_left": left})
 
     def _identity(self, query: Parameters) -> HttpAnswer:
+        role = query.get("container_role", "")
+        if role and _find_role(self._sandbox, role) is None:
+            return _answer(404, {"error": f"there is no role {role}"})
         name = query.get("as") or self._sandbox.default_identity
         user = find_user(self._sandbox, name)
         if user is None:

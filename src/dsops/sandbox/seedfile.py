@@ -37,7 +37,7 @@ from dsops.sandbox.seed_model import (
 )
 from dsops.sandbox.seed_organization import OrganizationReader
 from dsops.sandbox.seed_providers import read_oidc_providers, read_saml_providers
-from dsops.sandbox.throttle import read_rate
+from dsops.sandbox.throttle import read_rate, why_not_limited
 
 _KEY_ID: Final = re.compile(r"(?!ASIA)[A-Z0-9_]{16,128}")
 _SECRET_NAME: Final = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
@@ -104,13 +104,16 @@ class _Reader(PolicyNodes):
             known = [account.account for account in accounts]
             organization = OrganizationReader(self, known).read(keys["organization"])
         throttle = {
-            key.text: self._rate(value, f"throttle.{key.text}")
+            key.text: self._rate(key.text, value, f"throttle.{key.text}")
             for key, value in self.entries(keys.get("throttle"), "throttle")
         }
         return Seed(tuple(accounts), region, identity, organization, throttle)
 
-    def _rate(self, node: Node, path: str) -> float:
+    def _rate(self, service: str, node: Node, path: str) -> float:
         """Requests a second."""
+        why = why_not_limited(service)
+        if why:
+            self.note(node.line, path, why)
         rate = read_rate(self.text(node, path))
         if rate is None:
             self.note(node.line, path, "this must be a number of requests a second", "such as 5 or 0.5")

@@ -11,7 +11,9 @@ from math import isfinite
 from time import monotonic
 from typing import NamedTuple
 
+from dsops.errors import nearest
 from dsops.sandbox.refusals import refusal
+from dsops.sandbox.served import SERVED
 
 
 class _Bucket(NamedTuple):
@@ -73,6 +75,14 @@ class Throttle:
 
 
 _MOST_BUCKETS = 4096
+
+
+def why_not_limited(service: str) -> str:
+    """Why that service can't be given a limit, with the one that is probably meant; "" when it can."""
+    if service in SERVED:
+        return ""
+    meant = nearest(service, SERVED)
+    return f"the sandbox has no service `{service}`" + (f": did you mean `{meant}`?" if meant else "")
 
 
 def read_rate(text: str) -> float | None:

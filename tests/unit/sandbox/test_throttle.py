@@ -153,9 +153,13 @@ def test_the_seed_and_the_endpoint_set_limits(make_lab: LabFactory) -> None:
 
     assert ask(control, "throttle")[1] == {"requests_per_second": {"sts": 5, "secretsmanager": 0.5}}
     assert ask(control, "throttle", "POST", {"sts": 0})[1] == {"requests_per_second": {"secretsmanager": 0.5}}
-    wishes: list[Any] = [None, {}, [], {"sts": "x"}, {"sts": -1}, {"sts": None}, {"sts": 1e9}]
+    wishes: list[Any] = [None, {}, [], {"sts": "x"}, {"sts": -1}, {"sts": None}, {"sts": 1e9}, {"sst": 1}]
     for wish in wishes:
         assert ask(control, "throttle", "POST", wish)[0] == 400
     assert ask(control, "throttle")[1] == {"requests_per_second": {"secretsmanager": 0.5}}
     told = problems("throttle: {sts: fast}\naccounts: {'111111111111': {}}")
     assert told == ["1 throttle.sts: this must be a number of requests a second (such as 5 or 0.5)"]
+    told = problems("throttle: {secretmanager: 1}\naccounts: {'111111111111': {}}")
+    assert told == [
+        "1 throttle.secretmanager: the sandbox has no service `secretmanager`: did you mean `secretsmanager`?"
+    ]
