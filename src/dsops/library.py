@@ -141,7 +141,7 @@ class Library:
         with self._lock:
             if (kind, name) not in self._plans:
                 make = make_plan if kind == "environment" else plan_store
-                self._plans[kind, name] = make(
+                plan = make(
                     self._config,
                     name,
                     environ=self._runtime.environ,
@@ -151,6 +151,9 @@ class Library:
                     web_identity=web_identity_of(self._runtime.environ, self._key),
                     store_types=StoreTypes(),
                 )
+                if any(step.web_identity and step.web_identity.is_missing for step in plan.steps.values()):
+                    return plan  # a token that comes later is another identity, and needs another plan
+                self._plans[kind, name] = plan
             return self._plans[kind, name]
 
 

@@ -41,6 +41,8 @@ PLANTED = {
     "value of a literal store": "PLANTEDvalue14",
     "variable of an env store": "PLANTEDvariable15",
     "key of a profile": "PLANTEDprofile/key+16",
+    "web identity token": "PLANTEDhead17.eyJpc3MiOiJodHRwczovL2kuZXhhbXBsZSIsInN1YiI6InMiLCJhdWQiOiJhIn0.PLANTEDsign17",
+    "token of a job": "PLANTEDjob18",
 }
 
 PROFILE_KEY = PLANTED["key of a profile"]
@@ -71,6 +73,14 @@ secretStores:
     role_session_name: process
     serial_number: arn:aws:iam::111122223333:mfa/bob
     mfa_process: ./code.sh
+  federated:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::111122223333:role/Federated
+    role_session_name: federated
+    web_identity_token: ${ID_TOKEN}
+  job: {extends: federated, web_identity_token: null, web_identity: github}
+  printed: {extends: federated, web_identity_token: null, web_identity_process: ./token.sh}
   secrets: {type: aws.secretsmanager, region: us-east-1, credentials_from: target}
   parameters: {type: aws.ssm, region: us-east-1, credentials_from: target}
   profiled: {type: aws.secretsmanager, region: us-east-1, profile: work}
@@ -90,6 +100,10 @@ envs:
   codes:
     ONE: {from: "mfa:access_key_id"}
     TWO: {from: "process:access_key_id"}
+  tokens:
+    TEXT: {from: "federated:access_key_id"}
+    JOB: {from: "job:access_key_id"}
+    PRINTED: {from: "printed:access_key_id"}
   profile:
     TEXT: {from: "profiled:text"}
   bad:
@@ -204,6 +218,8 @@ class World:
         (folder / "dsops.yaml").write_text(CONFIG)
         (folder / "code.sh").write_text(f"#!/bin/sh\necho {PLANTED['code of a process']}\n")
         (folder / "code.sh").chmod(0o755)
+        (folder / "token.sh").write_text(f"#!/bin/sh\necho {PLANTED['web identity token']}\n")
+        (folder / "token.sh").chmod(0o755)
         (home / ".aws").mkdir()
         (home / ".aws" / "credentials").write_text(
             f"[work]\naws_access_key_id = AKIAPROFILE\naws_secret_access_key = {PROFILE_KEY}\n"
@@ -228,6 +244,9 @@ class World:
             "EXTERNAL_ID": PLANTED["external ID"],
             "MFA_TOKEN": PLANTED["MFA code"],
             "PLANTED_VARIABLE": PLANTED["variable of an env store"],
+            "ID_TOKEN": PLANTED["web identity token"],
+            "ACTIONS_ID_TOKEN_REQUEST_URL": f"{self.server.url}/token?a=b",
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": PLANTED["token of a job"],
             "HTTPS_PROXY": f"http://{PROXY}:9",
             "WATCH_FILE": str(watch),
             **environ,
@@ -261,8 +280,10 @@ class World:
         malicious = self.malice(seen)
         if malicious is not None:
             return malicious
+        if seen.method == "GET":
+            return json_answer({"value": PLANTED["web identity token"]})
         action = action_of(seen)
-        if action in {"AssumeRole", "GetSessionToken"}:
+        if action in {"AssumeRole", "AssumeRoleWithWebIdentity", "GetSessionToken"}:
             return session(action)
         if action == "GetCallerIdentity":
             return Answer(
@@ -331,7 +352,10 @@ def assert_tight(
             assert planted_in("\n".join(each.environ.values()), but=INHERITED) == []
 
 
-INHERITED = ("base key", "base token", "external ID", "MFA code", "variable of an env store", "password of a proxy")
+INHERITED = (
+    "base key", "base token", "external ID", "MFA code", "variable of an env store", "password of a proxy",
+    "web identity token", "token of a job",
+)  # fmt: skip
 
 
 # --- commands that succeed ----------------------------------------------------------------------------------
@@ -381,6 +405,18 @@ def test_codes_and_profiles_pass_by_pipes(world: World) -> None:
         assert run.code == 0, run.stderr
         assert_tight(run)
         assert any(how in started.words for started in run.started)
+
+
+def test_tokens_go_to_aws_alone(world: World) -> None:
+    """One out of a variable, one of GitHub's, one that a command prints; the job's own goes to GitHub alone."""
+    run = world.run("exec", *NAMED, *LOUD, "--env", "tokens", "--", "true")
+    assert run.code == 0, run.stderr
+    assert_tight(run)
+    asked = [seen for seen in world.server.seen if seen.method == "GET"]
+    calls = [seen for seen in world.server.seen if seen.method == "POST"]
+    assert [seen.header("Authorization") for seen in asked] == [f"Bearer {PLANTED['token of a job']}"]
+    assert [parameters_of(seen)["WebIdentityToken"] for seen in calls] == [PLANTED["web identity token"]] * len(calls)
+    assert all(PLANTED["token of a job"] not in everything_sent(seen) for seen in calls)
 
 
 @pytest.mark.parametrize("format_name", ["dotenv", "shell", "fish", "json", "yaml"])
@@ -493,6 +529,8 @@ STAGES: dict[str, tuple[str, Callable[[Seen], bool]]] = {
     "the first hop": ("good", lambda _: True),
     "the external ID": ("good", lambda seen: b"ExternalId" in seen.body),
     "the code": ("codes", lambda seen: b"TokenCode" in seen.body),
+    "GitHub's token": ("tokens", lambda seen: seen.method == "GET"),
+    "the token": ("tokens", lambda seen: b"WebIdentityToken" in seen.body),
     "the secrets": ("good", lambda seen: bool(seen.header("X-Amz-Target"))),
 }
 

@@ -14,6 +14,18 @@ if TYPE_CHECKING:
 
     from dsops.sandbox.seed_model import SeedAccount, SeedRole
 
+FEDERATED = """
+secretStores:
+  job: {type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::111111111111:role/Job", web_identity: github}
+  mine:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::111111111111:role/Job
+    web_identity: github
+    web_identity_audience: mine
+  pod: {type: aws.sts, role_arn: "arn:aws:iam::222222222222:role/Pod", web_identity_token: "${TOKEN}"}
+"""
+
 STORES = """
 secretStores:
   jump:
@@ -214,3 +226,31 @@ def test_an_empty_configuration_still_has_a_developer(tmp_path: Path) -> None:
     assert [(one.account, [user.name for user in one.users]) for one in made.seed.accounts] == [
         ("123456789012", ["developer"])
     ]
+
+
+def test_a_token_is_trusted_as_its_store_sends_it(tmp_path: Path) -> None:
+    """Issuer and audience are the store's, the subject is the repository that is known, or whatever one it is."""
+    token = "e30.eyJpc3MiOiJodHRwczovL2kuZXhhbXBsZSIsInN1YiI6InMiLCJhdWQiOiJhIn0.x"
+    made = seeded(tmp_path, FEDERATED, TOKEN=token, GITHUB_REPOSITORY="org/app")
+
+    (job,), (pod,) = account(made, "111111111111").roles, account(made, "222222222222").roles
+    host = "token.actions.githubusercontent.com"
+    assert [one["Condition"] for one in trust(job)] == [
+        {"StringEquals": {f"{host}:aud": audience}, "StringLike": {f"{host}:sub": "repo:org/app:*"}}
+        for audience in ("sts.amazonaws.com", "mine")
+    ]
+    assert {one["Principal"]["Federated"] for one in trust(job)} == {f"arn:aws:iam::111111111111:oidc-provider/{host}"}
+    assert [one["Condition"]["StringLike"] for one in trust(pod)] == [{"i.example:sub": "s"}]
+    providers = [account(made, number).oidc_providers for number in ("111111111111", "222222222222")]
+    assert [(one.url, one.client_ids, one.is_issued_by_sandbox) for (one,) in providers] == [
+        (f"https://{host}", ("sts.amazonaws.com", "mine"), True), ("https://i.example", ("a",), True),
+    ]  # fmt: skip
+
+
+def test_nobody_else_may_assume_what_a_token_is_for(tmp_path: Path) -> None:
+    """The developer is not let in besides; without a token at hand any repository's job is."""
+    made = seeded(tmp_path, FEDERATED, TOKEN="none")
+
+    (job,) = account(made, "111111111111").roles
+    assert {one["Action"] for one in trust(job)} == {"sts:AssumeRoleWithWebIdentity"}
+    assert {json.dumps(one["Condition"]["StringLike"]).split('"')[3] for one in trust(job)} == {"repo:*:*"}

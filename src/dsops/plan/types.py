@@ -38,6 +38,11 @@ class WebIdentity(NamedTuple):
     is_fetched: bool = False
     """Whether it comes only at run time: from a command or a platform's service."""
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether it should have been at hand, and was not."""
+        return self.speaks_of is None and not self.is_fetched
+
 
 def no_web_identity(settings: Settings) -> WebIdentity:
     """Stands in where nobody said how tokens are told apart: a plan without that would share sessions."""

@@ -143,7 +143,7 @@ def _words(settings: Settings) -> list[str]:
 def _from_command(words: list[str], step: Step, context: Context) -> Secret:
     def failed(why: str) -> DsopsError:
         hint = "run it by hand: it has to print the token and nothing else"
-        return NoCredentials(f"there is no token: {_source(step.settings)} can't be had", why=why, hint=hint)
+        return NoCredentials(f"{_source(step.settings)} can't be had", why=why, hint=hint)
 
     folder = str(step.settings.get("web_identity_process_folder", ""))
     output = output_of(

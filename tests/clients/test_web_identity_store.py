@@ -1,0 +1,177 @@
+"""dsops with web identity tokens, as real processes: with an agent, for long, and with an AWS that verifies them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import dsops
+from dsops.errors import NoCredentials
+from dsops.testing.local_aws import LocalAws
+
+BIN = Path(sys.executable).parent
+ISSUER = "https://oidc.example.com"
+SEED = """
+accounts:
+  "123456789012":
+    oidc_providers: [{url: "https://oidc.example.com", client_ids: [sts.amazonaws.com], issued_by_sandbox: true}]
+    roles:
+      Reader:
+        max_session_duration: 7200
+        trust:
+          Version: "2012-10-17"
+          Statement:
+            Effect: Allow
+            Principal: {Federated: "arn:aws:iam::123456789012:oidc-provider/oidc.example.com"}
+            Action: sts:AssumeRoleWithWebIdentity
+            Condition: {StringLike: {"oidc.example.com:sub": "pod:*"}}
+        policies:
+          - Version: "2012-10-17"
+            Statement: {Effect: Allow, Action: "secretsmanager:GetSecretValue", Resource: "*"}
+    secrets: {prod/token: the-secret}
+"""
+CONFIG = """
+version: 1
+secretStores:
+  role:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::123456789012:role/Reader
+    web_identity: kubernetes
+    duration_seconds: 7200
+  secrets: {type: aws.secretsmanager, region: us-east-1, credentials_from: role}
+envs:
+  production: {SECRET: {from: {store: secrets, key: prod/token}}}
+"""
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no agent on Windows")
+
+
+@pytest.fixture
+def sandbox_seed() -> str:
+    """What the sandbox of these tests starts with."""
+    return SEED
+
+
+class Pod:
+    """A container without a key: a token's file, and an agent of its own."""
+
+    def __init__(self, sandbox: LocalAws, folder: Path) -> None:
+        self.sandbox = sandbox
+        self.folder = folder
+        (folder / "dsops.yaml").write_text(CONFIG)
+        self.file = folder / "token"
+        # A socket's address must be short, and pytest's folders are not.
+        self.environ = {
+            "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(folder), "AWS_ENDPOINT_URL": sandbox.url,
+            "XDG_RUNTIME_DIR": tempfile.mkdtemp(prefix="dsops-"), "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_WEB_IDENTITY_TOKEN_FILE": str(self.file),
+        }  # fmt: skip
+
+    def dsops(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """One run, to its end."""
+        return subprocess.run(
+            ["dsops", *words], cwd=self.folder, env={**self.environ, **environ}, capture_output=True, text=True,
+            check=False, timeout=60, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def mint(self, subject: str, *, seconds: int = 300) -> str:
+        """A token of the issuer's about that subject."""
+        port = self.sandbox.url.rpartition(":")[2]
+        minted = self.dsops(
+            "sandbox", "token", "--port", port, "--iss", ISSUER, "--sub", subject, "--expires", str(seconds)
+        )
+        assert minted.returncode == 0, minted.stderr
+        return minted.stdout.strip()
+
+    def secret(self) -> str:
+        """What a command gets, or what is said instead."""
+        done = self.dsops("exec", "--env", "production", "--", "printenv", "SECRET")
+        return done.stdout.strip() if not done.returncode else done.stderr
+
+    def sessions(self) -> list[str]:
+        """Of whom the tokens spoke that the sandbox has given sessions for."""
+        called = [each for each in self.sandbox.events() if each["eventName"] == "AssumeRoleWithWebIdentity"]
+        return [each["userIdentity"]["userName"] for each in called if "errorCode" not in each]
+
+
+@pytest.fixture
+def pod(sandbox: LocalAws, tmp_path: Path) -> Iterator[Pod]:
+    """A pod, whose agent ends with the test."""
+    made = Pod(sandbox, tmp_path)
+    yield made
+    made.dsops("agent", "stop")
+    shutil.rmtree(made.environ["XDG_RUNTIME_DIR"])
+
+
+def test_one_session_serves_a_token_and_no_other(pod: Pod) -> None:
+    """The agent keeps it for who comes with this token; another's, good or bad, never gets it."""
+    pod.file.write_text(pod.mint("pod:one"))
+    assert [pod.secret(), pod.secret()] == ["the-secret"] * 2
+    assert pod.sessions() == ["pod:one"]
+    pod.file.write_text(pod.mint("pod:two"))
+    assert pod.secret() == "the-secret"
+    assert pod.sessions() == ["pod:one", "pod:two"]
+    pod.file.write_text(pod.mint("stranger"))
+    assert "may not assume" in pod.secret()
+    pod.file.write_text("pod:one")
+    assert "is not a JSON Web Token" in pod.secret()
+    pod.file.unlink()
+    assert "there is no token in" in pod.secret()
+    assert pod.sessions() == ["pod:one", "pod:two"]
+
+
+def test_a_token_that_has_expired_is_told_kindly(pod: Pod) -> None:
+    """By AWS's clock; a session that was made before goes on."""
+    pod.file.write_text(pod.mint("pod:one", seconds=60))
+    assert pod.secret() == "the-secret"
+    pod.sandbox.clock.advance(3600)
+    assert pod.secret() == "the-secret"
+    pod.dsops("agent", "stop")
+    said = pod.secret()
+    assert "Token expired" in said
+    assert "get a new token" in said
+    assert pod.mint("pod:one").split(".")[0] not in said
+
+
+def test_a_session_behind_a_token_is_as_long_as_the_role_allows(pod: Pod) -> None:
+    """Two hours here; a store that asks for three is refused by AWS, and told what to lower."""
+    pod.file.write_text(pod.mint("pod:one"))
+    assert "in 1 h 59 min" in pod.dsops("whoami", "role", "--no-agent").stdout
+    (pod.folder / "dsops.yaml").write_text(CONFIG.replace("7200", "10800"))
+    assert "lower `duration_seconds`" in pod.dsops("whoami", "role", "--no-agent").stderr
+
+
+def test_no_base_credentials_are_looked_for(pod: Pod) -> None:
+    """Keys that are no good are never tried, and half a pair is no error."""
+    pod.file.write_text(pod.mint("pod:one"))
+    for keys in ({"AWS_ACCESS_KEY_ID": "AKIAHALFAPAIR"}, {"AWS_PROFILE": "absent"}):
+        done = pod.dsops("exec", "--no-agent", "--env", "production", "--", "printenv", "SECRET", **keys)
+        assert (done.returncode, done.stdout) == (0, "the-secret\n"), done.stderr
+
+
+def test_a_long_program_goes_on_with_the_token_that_is_there_by_then(pod: Pod) -> None:
+    """`dsops.open`: no token, one, its successor, and one that speaks of somebody else, which is not taken."""
+    library = dsops.open(folder=pod.folder, environ=pod.environ, now=pod.sandbox.clock.now)
+    with pytest.raises(NoCredentials, match="there is no token in"):
+        library.credentials("role")
+    pod.file.write_text(pod.mint("pod:one"))
+    first = library.credentials("role")
+    assert library.secrets("production")["SECRET"].reveal() == "the-secret"
+
+    pod.sandbox.clock.advance(2 * 3600)
+    pod.file.write_text(pod.mint("pod:one"))
+    second = library.credentials("role")
+    assert first.access_key_id != second.access_key_id
+    pod.sandbox.clock.advance(2 * 3600)
+    pod.file.write_text(pod.mint("pod:two"))
+    with pytest.raises(NoCredentials, match="another one's than when this run was planned"):
+        library.credentials("role")
+    assert pod.sessions() == ["pod:one", "pod:one"]
