@@ -100,6 +100,17 @@ def test_the_next_run_needs_no_new_session(dsops: Agent, aws: StubAws) -> None:
     assert aws.calls == ["AssumeRole", "GetSecretValue", "GetSecretValue"]
 
 
+def test_connections_stay_open_from_one_run_to_the_next(dsops: Agent, aws: StubAws) -> None:
+    """A run that follows needs no new one: it costs one round trip for its secret."""
+    words = ("exec", "--env", "production", "--", "true")
+    dsops.run(*words)
+    opened = aws.server.connections
+    for _ in range(3):
+        dsops.run(*words)
+    assert aws.calls.count("GetSecretValue") == 4
+    assert aws.server.connections == opened
+
+
 def test_every_command_shares_the_session(dsops: Agent, aws: StubAws) -> None:
     """exec, exec that stays, get, render, credentials and whoami: one AssumeRole."""
     commands = [
