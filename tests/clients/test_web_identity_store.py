@@ -21,7 +21,9 @@ ISSUER = "https://oidc.example.com"
 SEED = """
 accounts:
   "123456789012":
-    oidc_providers: [{url: "https://oidc.example.com", client_ids: [sts.amazonaws.com], issued_by_sandbox: true}]
+    oidc_providers:
+    - {url: "https://oidc.example.com", client_ids: [sts.amazonaws.com], issued_by_sandbox: true}
+    - {url: "https://token.actions.githubusercontent.com", client_ids: [mine], issued_by_sandbox: true}
     roles:
       Reader:
         max_session_duration: 7200
@@ -35,6 +37,16 @@ accounts:
         policies:
           - Version: "2012-10-17"
             Statement: {Effect: Allow, Action: "secretsmanager:GetSecretValue", Resource: "*"}
+      Deploy:
+        trust:
+          Version: "2012-10-17"
+          Statement:
+            Effect: Allow
+            Principal: {Federated: "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"}
+            Action: sts:AssumeRoleWithWebIdentity
+            Condition:
+              StringEquals: {"token.actions.githubusercontent.com:aud": mine}
+              StringLike: {"token.actions.githubusercontent.com:sub": "repo:org/app:*"}
     secrets: {prod/token: the-secret}
 """
 CONFIG = """
@@ -46,6 +58,12 @@ secretStores:
     role_arn: arn:aws:iam::123456789012:role/Reader
     web_identity: kubernetes
     duration_seconds: 7200
+  job:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::123456789012:role/Deploy
+    web_identity: github
+    web_identity_audience: ${AUDIENCE:-mine}
   secrets: {type: aws.secretsmanager, region: us-east-1, credentials_from: role}
 envs:
   production: {SECRET: {from: {store: secrets, key: prod/token}}}
@@ -147,6 +165,35 @@ def test_a_session_behind_a_token_is_as_long_as_the_role_allows(pod: Pod) -> Non
     assert "in 1 h 59 min" in pod.dsops("whoami", "role", "--no-agent").stdout
     (pod.folder / "dsops.yaml").write_text(CONFIG.replace("7200", "10800"))
     assert "lower `duration_seconds`" in pod.dsops("whoami", "role", "--no-agent").stderr
+
+
+@pytest.mark.parametrize("transport", ["pycurl", "urllib3"])
+def test_a_job_of_a_trusted_repository_is_let_in(pod: Pod, transport: str) -> None:
+    """By GitHub's own variables, over either transport; not another repository's, and not for another audience."""
+    token = pod.sandbox.server.control.tokens.github_token
+    answers = {}
+    for repository, audience in (("org/app", ""), ("evil/app", ""), ("org/app", "sts.amazonaws.com")):
+        job = {
+            "ACTIONS_ID_TOKEN_REQUEST_URL": f"{pod.sandbox.url}/_sandbox/github?repository={repository}",
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": token, "AUDIENCE": audience, "DSOPS_TRANSPORT": transport,
+        }  # fmt: skip
+        done = pod.dsops("whoami", "job", "--no-agent", **job)
+        answers[repository, audience] = done.stdout + done.stderr
+        assert token not in answers[repository, audience]
+    assert "assumed-role/Deploy" in answers["org/app", ""]
+    assert "sub `repo:evil/app:" in answers["evil/app", ""]
+    assert "Incorrect token audience" in answers["org/app", "sts.amazonaws.com"]
+
+
+def test_a_command_works_with_the_session_of_a_token(pod: Pod) -> None:
+    """`exec --credentials --serve`: the command gets the session at the address that is its own."""
+    pod.file.write_text(pod.mint("pod:one"))
+    done = pod.dsops(
+        "exec", "--no-agent", "--credentials", "role", "--serve", "--env", "production", "--",
+        sys.executable, "-c",
+        "import boto3; print(boto3.client('sts', region_name='us-east-1').get_caller_identity()['Arn'])",
+    )  # fmt: skip
+    assert "assumed-role/Reader" in done.stdout, done.stderr
 
 
 def test_no_base_credentials_are_looked_for(pod: Pod) -> None:

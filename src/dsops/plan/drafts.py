@@ -38,6 +38,7 @@ class Draft:
 
     __slots__ = (
         "credentials_from",
+        "has_token",
         "identity",
         "name",
         "place",
@@ -60,18 +61,14 @@ class Draft:
         self.region = ""
         self.credentials_from = ""
         self.profile = ""
+        self.has_token = False
+        """Whether a web identity token stands for credentials, be it one that something is wrong with."""
         self.web_identity: WebIdentity | None = None
 
     @property
     def is_role(self) -> bool:
         """Whether it assumes a role."""
         return self.type.name == "aws.sts" and "role_arn" in self.settings
-
-    @property
-    def has_token(self) -> bool:
-        """Whether a web identity token stands for credentials, be it one that something is wrong with."""
-        is_sts = self.type.name == "aws.sts"
-        return is_sts and any(self.place.field(name) is not None for name in WEB_IDENTITY_SOURCES)
 
 
 class Drafts:
@@ -134,9 +131,11 @@ class Drafts:
     def _draft(self, store: Store, store_type: StoreType, path: str) -> Draft | None:
         fields, failed, variable = self._expand(store, store_type, path)
         draft = Draft(store.name, store_type, Place(path, fields, store.where), store.where)
+        draft.has_token = store_type.name == "aws.sts" and any(name in store.fields for name in WEB_IDENTITY_SOURCES)
         # A key whose text can't be expanded was told already; it counts neither as given nor as missing.
         keys = tuple([key for key in store_type.keys if key.name not in failed])
-        checked = check_store(store_type._replace(keys=keys), fields, store.where, path)
+        together = None if failed else store_type.check_together
+        checked = check_store(store_type._replace(keys=keys, check_together=together), fields, store.where, path)
         for problem in checked.problems:
             self._findings.add_problem(_with_origin(problem, store, path))
         for limit in checked.limits:
@@ -156,7 +155,7 @@ class Drafts:
         if draft.credentials_from:
             source = self.add(draft.credentials_from, draft.place.where("credentials_from"))
         elif draft.has_token:
-            if not checked.problems:
+            if not (failed or checked.problems):
                 draft.web_identity = self._find_web_identity(draft.settings)
         elif not failed:
             self.ambient_of(draft.profile)

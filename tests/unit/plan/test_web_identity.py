@@ -93,6 +93,15 @@ def test_an_operation_that_needs_a_token_is_refused_without_one() -> None:
     assert planned("web_identity: github, operation: AssumeRoleWithWebIdentity").steps["r"].web_identity
 
 
+def test_a_token_whose_variable_is_not_set_is_told_once() -> None:
+    """It counts neither as given nor as missing, also for an operation that needs one."""
+    text = text_of("operation: AssumeRoleWithWebIdentity, web_identity_token: '${ID_TOKEN}'")
+    with pytest.raises(ConfigError) as caught:
+        plan_of(text, store="r", ambient=no_ambient, web_identity=lambda _: FETCHED, environ={})
+    (problem,) = caught.value.problems
+    assert "needs the environment variable ID_TOKEN, which is not set" in problem.message
+
+
 def test_a_command_needs_leave() -> None:
     """A configuration that was only found runs no program of its choice; one that was allowed does."""
     fields = "web_identity_process: print-token"
