@@ -8,6 +8,7 @@ then is not sent, since the session would be kept as the first one's.
 from __future__ import annotations
 
 import json
+import os
 from binascii import Error as Base64Error
 from binascii import a2b_base64
 from collections.abc import Callable, Iterable, Mapping
@@ -166,8 +167,11 @@ def _at_hand(settings: Settings, environ: Mapping[str, str]) -> Secret:
     path = str(settings.get("web_identity_token_file", ""))
     if platform == "kubernetes":
         path = environ.get(_FILE_VARIABLE, "")
-        if not path.startswith("/"):
+        if not path:
             _no_variable(platform, _FILE_VARIABLE)
+        if not os.path.isabs(path):
+            hint = "EKS sets one; for a file of your own set `web_identity_token_file`"
+            raise NoCredentials(f"there is no token from Kubernetes: {_FILE_VARIABLE} is no absolute path", hint=hint)
     raw = content(path).strip()
     if not raw:
         hint = "check that it is there, not empty, a plain file, and readable by you"

@@ -100,6 +100,12 @@ def test_a_file_is_read_anew_for_each_session(pipeline: Pipeline, tmp_path: Path
     assert [call.parameters["WebIdentityToken"] for call in pipeline.aws.calls] == [token_of(mark="2")]
 
 
+def test_a_variable_names_a_file_wherever_one_works(pipeline: Pipeline) -> None:
+    """What EKS sets is absolute; a relative one would be another file in another folder, and is refused."""
+    pipeline.environ = {**REGION, "AWS_WEB_IDENTITY_TOKEN_FILE": "token"}
+    assert "no absolute path" in failure(pipeline, store("web_identity: kubernetes")).message
+
+
 def test_a_token_that_speaks_of_another_by_then_is_not_sent(pipeline: Pipeline, tmp_path: Path) -> None:
     """Its session would be kept as the first one's; a file that appears only after the plan neither."""
     file = tmp_path / "token"
