@@ -164,7 +164,8 @@ class Sessions:
             error.retell(error.message, why=f"{hop}: {error.why}" if error.why else f"it failed {hop}")
 
     def _tell_issued(self, step: Step, source: Credentials | None, issued: Credentials) -> None:
-        caller = (source.arn or source.masked_key_id) if source else ""
+        token = step.web_identity.source if step.web_identity is not None else ""
+        caller = (source.arn or source.masked_key_id) if source else token
         self._report(
             "credentials.issued",
             store=step.name,
