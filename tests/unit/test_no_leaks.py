@@ -419,7 +419,7 @@ def test_tokens_go_to_aws_alone(world: World) -> None:
     assert all(PLANTED["token of a job"] not in everything_sent(seen) for seen in calls)
 
 
-@pytest.mark.parametrize("format_name", ["dotenv", "shell", "fish", "json", "yaml"])
+@pytest.mark.parametrize("format_name", ["dotenv", "shell", "powershell", "fish", "json", "yaml"])
 def test_a_file_holds_what_was_asked_for(world: World, format_name: str) -> None:
     """Only that file does, and only its owner reads it."""
     run = world.run("render", *NAMED, *LOUD, "--env", "good", "--format", format_name, "--out", "out")
@@ -438,7 +438,10 @@ def test_a_file_holds_what_was_asked_for(world: World, format_name: str) -> None
         (("get", "--env", "good", "--json", "FIELD"), ("JSON field",)),
         (("credentials", "target"), ("session key", "session token")),
         (("credentials", "target", "--format", "env"), ("session key", "session token")),
-        (("credentials", "target", "--format", "process"), ("session key", "session token")),
+        *(
+            (("credentials", "target", "--format", name), ("session key", "session token"))
+            for name in ("powershell", "fish", "ini", "process", "gitlab")
+        ),
     ],
     ids=" ".join,
 )
@@ -448,6 +451,26 @@ def test_what_is_asked_for_is_shown_and_no_more(world: World, words: tuple[str, 
     assert run.code == 0, run.stderr
     assert set(planted_in(run.stdout)) == set(shown)
     assert_tight(run, shown=shown)
+
+
+def test_a_file_of_profiles_and_a_steps_file_hold_the_session_and_no_more(world: World) -> None:
+    """A step's masks are on stdout, which its runner reads and does not show."""
+    shown = ("session key", "session token")
+    run = world.run("credentials", *NAMED, *LOUD, "target", "--format", "ini", "--out", "profiles")
+    assert (run.code, run.stdout) == (0, "")
+    assert list(run.files) == [str(world.folder / "profiles")]
+    assert set(planted_in(run.files[str(world.folder / "profiles")])) == set(shown)
+    assert_tight(run, written=shown)
+
+    step = world.folder / "set_env"
+    step.touch()
+    run = world.run(
+        "credentials", *NAMED, *LOUD, "target", "--format", "github", GITHUB_ACTIONS="true", GITHUB_ENV=str(step)
+    )
+    assert run.code == 0, run.stderr
+    assert list(run.files) == [str(step)]
+    assert set(planted_in(run.files[str(step)])) == set(shown)
+    assert_tight(run, shown=shown, written=shown)
 
 
 # --- failures -----------------------------------------------------------------------------------------------

@@ -3,37 +3,95 @@
 from __future__ import annotations
 
 from dsops.cli.command import CONFIG, NO_AGENT, Arguments, Command, Flag, Operand
-from dsops.cli.output import Json, answer_bytes, answer_json
+from dsops.cli.output import Json, answer_bytes, json_text, note
 from dsops.cli.project import issue, load_config, plan_one_store
 from dsops.cli.world import DONE
 from dsops.credentials import Credentials
-from dsops.errors import UsageError
+from dsops.errors import FileNotWritten, UsageError
 from dsops.plan import Plan
 from dsops.render import renderer
 from dsops.runtime import Runtime
 from dsops.secret import Secret
 from dsops.stores import StoreTypes
 
+STDOUT = "-"
+
 FORMATS = {
     "json": "one object, with the caller's ARN",
     "env": "`export AWS_...='...'` lines for a shell",
+    "powershell": "`$env:AWS_... = '...'` lines for PowerShell",
+    "fish": "`set -gx AWS_... '...'` lines for fish",
+    "ini": "a profile named as the store, for ~/.aws/credentials",
     "process": "what `credential_process` in ~/.aws/config expects",
+    "github": "adds to $GITHUB_ENV, for later steps of GitHub Actions",
+    "gitlab": "NAME=value, as GitLab's dotenv reports have it",
 }
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    name = arguments.operand("STORE")
+    name, format_name, out = arguments.operand("STORE"), arguments.text("--format"), arguments.text("--out")
+    # First of all: what can't be written must not cost a call.
+    step_file = ""
+    if format_name == "github":
+        from dsops.cli.github import require_step
+
+        step_file = require_step(out, runtime)
     plan = plan_one_store(load_config(arguments, runtime), name, runtime)
     require_session(plan, name)
     credentials = issue(plan, name, arguments, runtime)
     runtime.report(DONE)
-    if arguments.text("--format") == "env":
-        answer_bytes(renderer("shell")(_variables(credentials)))
-    elif arguments.text("--format") == "process":
-        answer_json(_process_value(credentials))
+    if step_file:
+        from dsops.cli.exec_mask import secrets_of
+        from dsops.cli.github import export
+
+        export(renderer("github")(_variables(credentials)), secrets_of(credentials), step_file)
+    elif out in {"", STDOUT}:
+        answer_bytes(_text(name, format_name, credentials))
     else:
-        answer_json({"store": name, **_value(credentials)})
+        _write(name, format_name, credentials, out)
     return 0
+
+
+def _text(name: str, format_name: str, credentials: Credentials) -> bytes:
+    """The answer, in every format but GitHub's."""
+    if format_name == "json":
+        return f"{json_text({'store': name, **_value(credentials)})}\n".encode()
+    if format_name == "process":
+        return f"{json_text(_process_value(credentials))}\n".encode()
+    if format_name == "ini":
+        from dsops.render.profile import section
+
+        return section(name, _variables(credentials)).encode()
+    return renderer("shell" if format_name == "env" else format_name)(_variables(credentials))
+
+
+def _write(name: str, format_name: str, credentials: Credentials, path: str) -> None:
+    """Puts the answer into a file for its owner alone; a file of profiles keeps its other ones."""
+    from dsops.render.file import write_private
+
+    text = _text(name, format_name, credentials)
+    if format_name == "ini":
+        from dsops.render.profile import put
+
+        text = put(_old_text(path), name, _variables(credentials)).encode()
+    write_private(path, text)
+    until = expiration_text(credentials)
+    kind = f"keys that work until {until}" if until else "long-term keys"
+    note(f"`{path}` holds {kind}: remove them when you are done")
+
+
+def _old_text(path: str) -> str:
+    """What a file of profiles holds; "" where there is none. One that can't be read is not replaced either."""
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+    except UnicodeDecodeError:
+        # From None: the error carries the file's bytes.
+        raise FileNotWritten(f"`{path}` was not written", why="what it holds now is not UTF-8") from None
+    except OSError as error:
+        raise FileNotWritten(f"`{path}` was not written", why=(error.strerror or "").lower()) from error
 
 
 def require_session(plan: Plan, name: str) -> None:
@@ -89,11 +147,14 @@ def _process_value(credentials: Credentials) -> Json:
     return value
 
 
-_LIST = "\n".join(f"  {name:<9}{text}" for name, text in FORMATS.items())
+_LIST = "\n".join(f"  {name:<12}{text}" for name, text in FORMATS.items())
 
 COMMAND = Command(
     help=(
         f"Prints the credentials that a store issues, or reads with, in one of these formats:\n\n{_LIST}\n\n"
+        "With --out they are on a disk, since you ask for it: in a file for its owner alone (mode 0600),\n"
+        "written in one step. As `ini` it keeps its other profiles. `github` takes no --out: it prints what\n"
+        "the runner has to mask, then adds the variables to the file that GITHUB_ENV names.\n\n"
         "  # ~/.aws/config\n"
         "  [profile target]\n"
         "  credential_process = dsops --config /path/dsops.yaml credentials aws-sts-target --format process"
@@ -110,6 +171,8 @@ COMMAND = Command(
             default="json",
             own_variable="DSOPS_CREDENTIALS_FORMAT",
         ),
+        # Not DSOPS_OUT, which is `render`'s: it would keep the answer from who runs this as a credential_process.
+        Flag("--out", "the file to write instead of stdout", value="FILE", own_variable="DSOPS_CREDENTIALS_OUT"),
         Flag("--min-ttl", "do not give credentials that end sooner", "seconds", value="SECONDS"),
     ),
     operands=(Operand("STORE", "the name of a store of the configuration"),),

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from stat import S_ISREG
 
+from dsops.cli.github import mask_lines
 from dsops.cli.output import answer_bytes, note
 from dsops.credentials import Credentials
 from dsops.environment import Session
@@ -46,15 +47,11 @@ def patterns_of(secrets: Iterable[Secret]) -> set[bytes]:
 
 
 def tell_github(secrets: Iterable[Secret], runtime: Runtime) -> None:
-    """Lets GitHub's runner mask them too, whoever shows them: it reads stdout, and does not show such a line.
-
-    https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#masking-a-value-in-a-log
-    """
+    """Lets GitHub's runner mask them too, whoever shows them: it reads stdout."""
     if runtime.environ.get("GITHUB_ACTIONS") != "true":
         return
     if S_ISREG(os.fstat(1).st_mode):
         # `> file`: no runner reads it, and the values would stay there.
         note("stdout is a file: GitHub Actions is not told what to mask")
         return
-    lines = [line for secret in secrets for line in secret.reveal_bytes().splitlines() if len(line) >= SHORTEST]
-    answer_bytes(b"".join(b"::add-mask::%s\n" % line.replace(b"%", b"%25") for line in dict.fromkeys(lines)))
+    answer_bytes(mask_lines(secrets))

@@ -19,6 +19,11 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     # First of all: an unknown format must not cost a call.
     format_name = arguments.text("--format") or ("dotenv" if out == STDOUT else format_of(out))
     render = renderer(format_name)
+    step_file = ""
+    if format_name == "github":
+        from dsops.cli.github import require_step
+
+        step_file = require_step(arguments.text("--out"), runtime)
     config = load_config(arguments, runtime)
     plan = plan_environment(config, arguments, runtime)
     values = fetch(plan, arguments, runtime)
@@ -28,20 +33,26 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         tell_place(error, plan)
         raise
     runtime.report(DONE)
-    if out == STDOUT:
+    if step_file:
+        from dsops.cli.exec_mask import secrets_to_mask
+        from dsops.cli.github import export
+
+        export(text, secrets_to_mask(plan, values, None), step_file)
+    elif out == STDOUT:
         answer_bytes(text)
     else:
         write_private(out, text)
     return 0
 
 
-_FORMATS = "\n".join(f"  {name:<8}{known.help}" for name, known in FORMATS.items())
+_FORMATS = "\n".join(f"  {name:<12}{known.help}" for name, known in FORMATS.items())
 
 COMMAND = Command(
     help=(
         f"Writes an environment in one of these formats:\n\n{_FORMATS}\n\n"
         "With --out the file is written in one step, for its owner alone (mode 0600), and its name tells\n"
-        "the format: `.env`, `.sh`, `.fish`, `.json`, `.yaml`."
+        "the format: `.env`, `.sh`, `.ps1`, `.fish`, `.json`, `.yaml`. `github` takes no --out: it prints\n"
+        "what the runner has to mask, then adds the variables to the file that GITHUB_ENV names."
     ),
     run=_run,
     flags=(

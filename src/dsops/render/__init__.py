@@ -25,9 +25,12 @@ class Format(NamedTuple):
 FORMATS: Mapping[str, Format] = {
     "dotenv": Format("dsops.render.dotenv", "NAME=value, as python-dotenv reads it", (".env",)),
     "shell": Format("dsops.render.shell", "`export NAME='value'` for bash, dash, zsh, ksh", (".sh", ".bash")),
+    "powershell": Format("dsops.render.powershell", "`$env:NAME = 'value'` for PowerShell", (".ps1",)),
     "fish": Format("dsops.render.fish", "`set -gx NAME 'value'` for fish", (".fish",)),
     "json": Format("dsops.render.json", "one object, name to value", (".json",)),
     "yaml": Format("dsops.render.yaml", "one mapping, name to value", (".yaml", ".yml")),
+    "github": Format("dsops.render.github", "adds to $GITHUB_ENV, for later steps of GitHub Actions", ()),
+    "gitlab": Format("dsops.render.gitlab", "NAME=value, as GitLab's dotenv reports have it", ()),
 }
 
 _SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from dsops.errors import UsageError, ValueUnusable
@@ -17,6 +19,7 @@ VALUES = {"TOKEN": Secret("it's $5"), "PLAIN": Secret("abc-123"), "NO": Secret("
         ("dotenv", 'TOKEN="${.:-}it\'s $5"\nPLAIN=abc-123\nNO=\'\'\n'),
         ("shell", "export TOKEN='it'\\''s $5'\nexport PLAIN='abc-123'\nexport NO=''\n"),
         ("fish", "set -gx TOKEN 'it'\\''s $5'\nset -gx PLAIN 'abc-123'\nset -gx NO ''\n"),
+        ("powershell", "$env:TOKEN = 'it''s $5'\n$env:PLAIN = 'abc-123'\n$env:NO = ''\n"),
         ("json", '{\n  "TOKEN": "it\'s $5",\n  "PLAIN": "abc-123",\n  "NO": ""\n}\n'),
         ("yaml", '"TOKEN": "it\'s $5"\n"PLAIN": "abc-123"\n"NO": ""\n'),
     ],
@@ -30,7 +33,7 @@ def test_each_format_has_its_look(format_name: str, expected: str) -> None:
     ("path", "format_name"),
     [
         (".env", "dotenv"), ("conf/.env.production", "dotenv"), ("prod.ENV", "dotenv"), ("a.sh", "shell"),
-        ("a.fish", "fish"), ("a.json", "json"), ("/x/a.yaml", "yaml"), ("a.yml", "yaml"),
+        ("a.PS1", "powershell"), ("a.fish", "fish"), ("a.json", "json"), ("/x/a.yaml", "yaml"), ("a.yml", "yaml"),
     ],
 )  # fmt: skip
 def test_a_files_name_tells_the_format(path: str, format_name: str) -> None:
@@ -54,7 +57,7 @@ def test_no_variables_make_a_file_that_says_so(format_name: str) -> None:
     assert renderer(format_name)({}) == expected
 
 
-@pytest.mark.parametrize("format_name", ["dotenv", "json", "yaml"])
+@pytest.mark.parametrize("format_name", ["dotenv", "json", "yaml", "powershell", "github", "gitlab"])
 def test_text_formats_refuse_bytes_that_are_not_utf8(format_name: str) -> None:
     """The variable is named and its value is not, in the error or behind it."""
     with pytest.raises(ValueUnusable) as caught:
@@ -70,7 +73,7 @@ def test_shell_formats_take_bytes_that_are_not_utf8(format_name: str) -> None:
     assert b"'\xff'" in renderer(format_name)({"BINARY": Secret.from_bytes(b"\xff")})
 
 
-@pytest.mark.parametrize("format_name", ["dotenv", "shell", "fish"])
+@pytest.mark.parametrize("format_name", ["dotenv", "shell", "fish", "powershell", "github", "gitlab"])
 @pytest.mark.parametrize("value", ["hush\0", "hush\ud800"])
 def test_what_no_variable_can_hold_is_refused(format_name: str, value: str) -> None:
     """A NUL would cut the value silently."""
@@ -84,9 +87,49 @@ def test_json_and_yaml_hold_a_nul() -> None:
     assert renderer("yaml")({"A": Secret("x\0")}) == b'"A": "x\\u0000"\n'
 
 
-@pytest.mark.parametrize("format_name", ["dotenv", "shell", "fish"])
+@pytest.mark.parametrize("format_name", ["dotenv", "shell", "fish", "powershell", "github", "gitlab"])
 @pytest.mark.parametrize("name", ["A B", "A;touch x", "1A", "A-B", "Ä", "", "A\n"])
 def test_a_name_that_a_shell_would_run_is_refused(format_name: str, name: str) -> None:
     """`export A;touch x=...` would run a command."""
     with pytest.raises(ValueUnusable):
         renderer(format_name)({name: Secret("value")})
+
+
+def test_powershell_gets_ascii_on_one_line() -> None:
+    """A newline, an umlaut, a quotation mark that ends a text there and a key outside the 16 bits, as numbers."""
+    assert renderer("powershell")({"A": Secret("a\nb"), "B": Secret("\xe4\u2019"), "C": Secret("\U0001f511")}) == (
+        b"$env:A = 'a' + [char]0x000a + 'b'\n"
+        b"$env:B = '' + [char]0x00e4 + [char]0x2019\n"
+        b"$env:C = '' + [char]0xd83d + [char]0xdd11\n"
+    )
+
+
+def test_github_gets_another_end_for_each_value() -> None:
+    """Nobody can foresee it, so no value can hold it and go on with variables of its own."""
+    lines = renderer("github")({"A": Secret("x\nB=y\n"), "B": Secret("z")}).decode().splitlines()
+    ends = [line.partition("<<")[2] for line in lines if "<<" in line]
+    assert lines == [f"A<<{ends[0]}", "x", "B=y", "", ends[0], f"B<<{ends[1]}", "z", ends[1]]
+    assert re.fullmatch("dsops-[0-9a-f]{32}", ends[0])
+    assert ends[0] != ends[1]
+
+
+def test_github_is_not_asked_for_what_its_runner_refuses() -> None:
+    """Later steps would miss it; a name that is only like it is good."""
+    with pytest.raises(ValueUnusable, match="NODE_OPTIONS"):
+        renderer("github")({"NODE_OPTIONS": Secret("--require=x")})
+    assert renderer("github")({"NODE_OPTION": Secret("x")})
+
+
+@pytest.mark.parametrize(
+    "value", ["a\nb", "a\r", " a", "a\t", "$HOME", "a$", "${A}", "%A%", "%%", "a\x1b"], ids=repr
+)
+def test_gitlab_is_not_given_what_it_would_change(value: str) -> None:
+    """It has no quotes and no escapes: blanks are taken away, `$NAME` and `%NAME%` replaced."""
+    with pytest.raises(ValueUnusable, match="`A`"):
+        renderer("gitlab")({"A": Secret(value)})
+
+
+@pytest.mark.parametrize("value", ["", "a b", "'a'", '"', "a=b", "#", "\\n", "100%", "\xe4", "a/b+c=="])
+def test_gitlab_is_given_everything_else_as_it_is(value: str) -> None:
+    """Quotes too, which it keeps."""
+    assert renderer("gitlab")({"A": Secret(value)}).decode() == f"A={value}\n"

@@ -1,0 +1,44 @@
+"""A dotenv report of GitLab CI: NAME=value to the end of the line, and no quotes or escapes.
+
+https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsdotenv. So a good many values can't be written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from dsops.errors import ValueUnusable
+from dsops.render import require_shell_name, text_of
+from dsops.secret import Secret
+
+_EXPANDED = re.compile(r"\$|%\w*%")
+"""What GitLab may take for a reference to another variable, or for the escape of one."""
+
+
+def render(values: Mapping[str, Secret]) -> bytes:
+    """One line a variable, in the order given."""
+    return "".join(_line(name, value) for name, value in values.items()).encode()
+
+
+def _line(name: str, value: Secret) -> str:
+    require_shell_name(name)
+    text = text_of(name, value, "a dotenv report of GitLab")
+    if why := _obstacle(text):
+        raise ValueUnusable(
+            f"the value of `{name}` can't be written as a dotenv report of GitLab",
+            why=why,
+            hint="add `transform: base64_encode`, or use `dsops exec` in the job that needs it",
+        )
+    return f"{name}={text}\n"
+
+
+def _obstacle(text: str) -> str:
+    """Why the format can't hold it; "" when it can."""
+    if any(ord(character) < 0x20 and character != "\t" for character in text):
+        return "it holds a newline or another control character, and a value is one line there"
+    if text != text.strip():
+        return "it begins or ends with a blank, and GitLab takes those away"
+    if _EXPANDED.search(text):
+        return "it holds `$` or `%NAME%`, which GitLab replaces"
+    return ""

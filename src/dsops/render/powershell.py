@@ -1,0 +1,46 @@
+"""`$env:NAME = 'value'` lines for PowerShell, in ASCII: each is a command of its own, whatever reads the lines.
+
+`dsops ... | Invoke-Expression` gets its input line by line, and Windows PowerShell 5.1 reads a script that has no
+byte order mark in the machine's old code page. So a newline, and all that is not ASCII, stands as a number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from dsops.errors import ValueUnusable
+from dsops.render import require_shell_name, text_of
+from dsops.secret import Secret
+
+# The quotation marks that PowerShell takes for `'` (U+2018 to U+201B) are not ASCII.
+_PARTS = re.compile(r"[\x20-\x7e]+|[^\x20-\x7e]")
+
+
+def render(values: Mapping[str, Secret]) -> bytes:
+    """One command a variable, in the order given."""
+    return "".join(_line(name, value) for name, value in values.items()).encode()
+
+
+def _line(name: str, value: Secret) -> str:
+    require_shell_name(name)
+    text = text_of(name, value, "PowerShell")
+    if "\0" in text:
+        raise ValueUnusable(
+            f"the value of `{name}` can't be written as PowerShell",
+            why="it holds a NUL byte, at which a variable of the environment ends",
+            hint="add `transform: base64_encode`",
+        )
+    parts = [part for match in _PARTS.findall(text) for part in _literals(match)]
+    # What stands first decides: after a string `+` appends, after a character it would add up numbers.
+    if not parts or not parts[0].startswith("'"):
+        parts.insert(0, "''")
+    return f"$env:{name} = {' + '.join(parts)}\n"
+
+
+def _literals(part: str) -> list[str]:
+    """Text in quotes; anything else as the numbers of its UTF-16 units, which are PowerShell's characters."""
+    if part.isascii() and part.isprintable():
+        return ["'{}'".format(part.replace("'", "''"))]
+    units = part.encode("utf-16-be")
+    return [f"[char]0x{units[place]:02x}{units[place + 1]:02x}" for place in range(0, len(units), 2)]

@@ -1,0 +1,78 @@
+"""A section of ~/.aws/credentials: a session's keys for programs that know profiles and nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from dsops.errors import UsageError, ValueUnusable
+from dsops.secret import Secret
+
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "aws_access_key_id",
+    "AWS_SECRET_ACCESS_KEY": "aws_secret_access_key",
+    "AWS_SESSION_TOKEN": "aws_session_token",
+}
+
+# `[DEFAULT]` is no profile: Python's reader of such files gives its keys to every other one.
+_NAME = re.compile(r"(?!DEFAULT$)[\w.@+/-]+", re.ASCII)
+
+# Readers differ on blanks, quotes and `#` in a value. No key or token of AWS has any.
+_PLAIN = re.compile(r"[!$-&(-:<-~]*")
+
+_HEADER = re.compile(r"\[\s*(.*?)\s*\]")
+_OURS = re.compile(r"aws_(access_key_id|secret_access_key|session_token|security_token)\s*[=:]", re.IGNORECASE)
+_ENDS = "# these keys end at "
+
+
+def section(name: str, variables: Mapping[str, Secret]) -> str:
+    """The section of that name; raises UsageError for a name that can't head one."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"`{name}` can't be the name of a profile",
+            why="that has ASCII letters, digits and `_.@+/-`, and is not DEFAULT",
+        )
+    lines = [f"[{name}]", *_lines(variables)]
+    return "\n".join(lines) + "\n"
+
+
+def _lines(variables: Mapping[str, Secret]) -> list[str]:
+    lines = []
+    if "AWS_CREDENTIAL_EXPIRATION" in variables:
+        lines.append(f"{_ENDS}{variables['AWS_CREDENTIAL_EXPIRATION'].reveal()}")
+    for variable, key in KEYS.items():
+        value = variables[variable].reveal()
+        if not _PLAIN.fullmatch(value):
+            raise ValueUnusable(
+                f"the value of `{key}` can't be written into a profile",
+                why="it holds a blank, a quote, `#`, `;` or something that is not ASCII",
+            )
+        if value:
+            lines.append(f"{key} = {value}")
+    return lines
+
+
+def put(old: str, name: str, variables: Mapping[str, Secret]) -> str:
+    """The file's text with that section's keys replaced; other sections, settings and comments stay as they are."""
+    new = section(name, variables).splitlines()
+    kept: list[str] = []
+    is_inside = is_written = is_dropping = False
+    # Not splitlines(): what else that takes for the end of a line would be lost.
+    for line in old.removesuffix("\n").split("\n") if old else ():
+        header = _HEADER.match(line)
+        if header:
+            is_inside, is_dropping = header[1] == name, False
+            kept.append(line)
+            if is_inside and not is_written:
+                kept.extend(new[1:])
+                is_written = True
+            continue
+        if is_inside:
+            # An indented line goes on with the value before it.
+            is_dropping = bool(_OURS.match(line)) or (is_dropping and line[:1] in {" ", "\t"})
+            if is_dropping or line.startswith(_ENDS):
+                continue
+        kept.append(line)
+    if not is_written:
+        kept.extend(["", *new] if kept and kept[-1] else new)
+    return "\n".join(kept) + "\n"
