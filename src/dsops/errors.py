@@ -348,6 +348,12 @@ class RegionDisabled(CredentialsError):
     code = "sts.region-disabled"
 
 
+class ConsoleRefused(CredentialsError):
+    """The console is not opened for these credentials."""
+
+    code = "console.refused"
+
+
 class MfaRequired(CredentialsError):
     """An MFA code is needed and there is nobody to ask."""
 

@@ -473,6 +473,25 @@ def test_a_file_of_profiles_and_a_steps_file_hold_the_session_and_no_more(world:
     assert_tight(run, shown=shown, written=shown)
 
 
+def test_a_link_to_the_console_holds_no_part_of_the_session(world: World) -> None:
+    """The session goes to the federation endpoint alone; one that repeats it in its refusal tells nobody."""
+    endpoint = f"{world.server.url}/federation"
+    for status, body in ((200, b'{"SigninToken": "token"}'), (400, None)):
+
+        def answer(seen: Seen, status: int = status, body: bytes | None = body) -> Answer | None:
+            is_asked = seen.target.startswith("/federation?")
+            return Answer(status, seen.target.encode() if body is None else body) if is_asked else None
+
+        world.malice = answer
+        run = world.run("console", *NAMED, *LOUD, "target", "--endpoint", endpoint)
+        assert run.code == (0 if status == 200 else 3), run.stderr
+        assert_tight(run)
+    asked = [seen for seen in world.server.seen if seen.method == "GET"]
+    assert len(asked) == 2
+    for seen in asked:
+        assert set(planted_in(seen.target)) == {"session key", "session token"}
+
+
 # --- failures -----------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ class Signing(NamedTuple):
 class Request(NamedTuple):
     """One HTTP request; everything that decides where it goes and how, so that a driver reads no environment.
 
-    Header values and body may hold secrets (an external ID, an MFA code): its repr shows neither.
+    Header values, query and body may hold secrets (an external ID, a session): its repr shows none of them.
     """
 
     method: str
@@ -68,7 +68,7 @@ class Request(NamedTuple):
         return address
 
     def __repr__(self) -> str:
-        return f"Request({self.method} {self.url})"
+        return f"Request({self.method} {self.url.partition('?')[0]})"
 
 
 class Response(NamedTuple):

@@ -103,13 +103,13 @@ def _of_session(claim: Claim, world: World, sessions: Sessions, now: float) -> t
     if expires_at <= now:
         raise expired_token()
     session = sessions.get(key_id)
-    caller = None if session is None else _session_caller(world, session, key_id, claim.region)
+    caller = None if session is None else session_caller(world, session, key_id, claim.region)
     if caller is None:
         raise invalid_token()
     return caller, sessions.secret_of(key_id)
 
 
-def _session_caller(world: World, session: Session, key_id: str, region: str) -> Caller | None:
+def session_caller(world: World, session: Session, key_id: str, region: str) -> Caller | None:
     """The caller that a session makes; None when the user or role that issued it is no more."""
     if session.account not in world.partitions:
         return None

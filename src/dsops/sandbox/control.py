@@ -21,6 +21,7 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox import totp
 from dsops.sandbox.authorize import Kept
 from dsops.sandbox.clock import iso_time
+from dsops.sandbox.console import Console
 from dsops.sandbox.decisions import decision_record
 from dsops.sandbox.saml_responses import SamlResponses
 from dsops.sandbox.service import Sandbox
@@ -59,6 +60,7 @@ class Control:
             ("POST", "trade-in-token"): lambda request: _answer(*self.tokens.trade_in(request)),
             ("POST", "context"): lambda request: _answer(*self.tokens.context(request)),
             ("POST", "throttle"): self._set_throttle,
+            ("GET", "federation"): Console(sandbox).answer,
         }
         self._below: dict[str, Callable[[str, HttpRequest], HttpAnswer]] = {
             "container-credentials": lambda rest, request: self._container_credentials(unquote(rest), request),

@@ -1,7 +1,7 @@
-"""Texts that only this sandbox can make and read: trade-in tokens and context assertions.
+"""Texts that only this sandbox can make and read: trade-in tokens, context assertions, sign-in tokens.
 
-On AWS the services make them that the sandbox does not play (IAM's delegation requests, IAM Identity Center); here
-`/_sandbox/...` hands them out for the asking.
+On AWS the services make them that the sandbox does not play (IAM's delegation requests, IAM Identity Center, the
+console); here `/_sandbox/...` hands them out for the asking.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
 
-Kind = Literal["trade-in", "context"]
+Kind = Literal["trade-in", "context", "sign-in"]
 
 
 class Opened(NamedTuple):

@@ -46,7 +46,7 @@ def offered(line: str, folder: Path, environ: dict[str, str] | None = None) -> l
     ("line", "expected"),
     [
         ("dsops pl", ["plan"]),
-        ("dsops co", ["completion"]),
+        ("dsops co", ["console", "completion"]),
         ("dsops --config dsops.yaml pl", ["plan"]),
         ("dsops sandbox s", ["serve", "saml"]),
         ("dsops sandbox saml --out ", [":files"]),

@@ -1,0 +1,164 @@
+"""The sandbox's federation endpoint: who gets a sign-in token, and what a login with it leads to."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from dsops.sandbox.control import Control
+from dsops.sandbox.wire import HttpAnswer, HttpRequest
+from tests.sandboxes import ACCOUNT, Keys, Lab, Person
+from tests.unit.sandbox.conftest import LabFactory
+
+PAGE = "https://us-east-1.console.aws.amazon.com/console/home?region=us-east-1"
+SEED = """
+accounts:
+  "111111111111":
+    users:
+      alice:
+        policies:
+        - {Version: "2012-10-17", Statement: {Effect: Allow, Action: ["sts:AssumeRole", "sts:GetFederationToken"],
+           Resource: "*"}}
+    roles:
+      Reader:
+        trust: {Version: "2012-10-17", Statement: {Effect: Allow, Principal: {AWS: "111111111111"},
+          Action: "sts:AssumeRole"}}
+"""
+
+
+@pytest.fixture
+def lab(make_lab: LabFactory) -> Lab:
+    """Alice may assume Reader and federate."""
+    return make_lab(SEED)
+
+
+@pytest.fixture
+def control(lab: Lab) -> Control:
+    """Of that sandbox."""
+    return Control(lab.sandbox)
+
+
+@pytest.fixture
+def reader(lab: Lab) -> Person:
+    """Alice as Reader, for an hour."""
+    return lab.user("alice").assume(f"arn:aws:iam::{ACCOUNT}:role/Reader")
+
+
+def ask(control: Control, **query: str) -> HttpAnswer:
+    """What the endpoint answers on this machine."""
+    request = HttpRequest(
+        "GET", "/_sandbox/federation", urlencode(query), {"host": "127.0.0.1:4566"}, b"", "127.0.0.1"
+    )
+    return control.handle(request)
+
+
+def session_of(keys: Keys, **changes: str) -> str:
+    """As AWS wants it, with these parts changed."""
+    return json.dumps({
+        "sessionId": keys.access_key_id,
+        "sessionKey": keys.secret_access_key,
+        "sessionToken": keys.session_token or "",
+        **changes,
+    })
+
+
+def token_of(answer: HttpAnswer) -> str:
+    """The sign-in token that was given."""
+    content: dict[str, Any] = json.loads(answer.body)
+    assert answer.status == 200, content
+    return str(content["SigninToken"])
+
+
+def test_a_roles_session_opens_the_page(control: Control, reader: Person) -> None:
+    """The token for the session, then the page for the token."""
+    token = token_of(ask(control, Action="getSigninToken", Session=session_of(reader.keys)))
+    answer = ask(control, Action="login", SigninToken=token, Destination=PAGE)
+    assert (answer.status, dict(answer.headers)["Location"]) == (302, PAGE)
+
+
+def test_so_does_a_federated_users(control: Control, lab: Lab) -> None:
+    """But with no duration of its own."""
+    issued = lab.user("alice").call("sts", "GetFederationToken", Name="ann")["Credentials"]
+    session = session_of(Keys.of(issued))
+    assert ask(control, Action="getSigninToken", Session=session).status == 200
+    assert ask(control, Action="getSigninToken", Session=session, SessionDuration="3600").status == 400
+
+
+def test_a_users_own_session_does_not(control: Control, lab: Lab) -> None:
+    """Neither GetSessionToken's nor a long-term key."""
+    alice = lab.user("alice")
+    issued = alice.call("sts", "GetSessionToken")["Credentials"]
+    for keys in (Keys.of(issued), alice.keys):
+        assert ask(control, Action="getSigninToken", Session=session_of(keys)).status == 400
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sessionKey": "wrong"}, {"sessionKey": "\udcff"}, {"sessionToken": "wrong"}, {"sessionToken": ""},
+        {"sessionId": "ASIAEXAMPLEEXAMPLE01"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_session_that_is_not_whole_does_not(control: Control, reader: Person, changes: dict[str, str]) -> None:
+    """All three parts have to be one session's."""
+    assert ask(control, Action="getSigninToken", Session=session_of(reader.keys, **changes)).status == 400
+
+
+@pytest.mark.parametrize("session", ["", "{", "[]", "{}", "null", '"text"', "[" * 100_000], ids=lambda text: text[:9])
+def test_what_is_no_session_is_said(control: Control, session: str) -> None:
+    """Rubbish is a refusal, not a failure."""
+    assert ask(control, Action="getSigninToken", Session=session).status == 400
+
+
+@pytest.mark.parametrize(
+    ("duration", "status"), [("900", 200), ("43200", 200), ("899", 400), ("43201", 400), ("x", 400), ("", 200)]
+)
+def test_a_duration_is_a_quarter_of_an_hour_to_twelve(
+    control: Control, reader: Person, duration: str, status: int
+) -> None:
+    """The limits of the guide; an empty one is none."""
+    session = session_of(reader.keys)
+    assert ask(control, Action="getSigninToken", Session=session, SessionDuration=duration).status == status
+
+
+def test_a_session_that_has_ended_signs_nobody_in(control: Control, lab: Lab, reader: Person) -> None:
+    """Neither when the token is asked for, nor when it is used."""
+    session = session_of(reader.keys)
+    lab.sandbox.move_clock(lab.sandbox.clock.now() + 3590)
+    token = token_of(ask(control, Action="getSigninToken", Session=session))
+    lab.sandbox.move_clock(lab.sandbox.clock.now() + 20)
+    assert ask(control, Action="getSigninToken", Session=session).status == 400
+    assert ask(control, Action="login", SigninToken=token, Destination=PAGE).status == 400
+
+
+def test_a_link_works_for_fifteen_minutes(control: Control, lab: Lab, reader: Person) -> None:
+    """The session goes on for longer."""
+    token = token_of(ask(control, Action="getSigninToken", Session=session_of(reader.keys)))
+    lab.sandbox.move_clock(lab.sandbox.clock.now() + 899)
+    assert ask(control, Action="login", SigninToken=token, Destination=PAGE).status == 302
+    lab.sandbox.move_clock(lab.sandbox.clock.now() + 1)
+    assert ask(control, Action="login", SigninToken=token, Destination=PAGE).status == 400
+
+
+def test_a_token_of_another_make_signs_nobody_in(control: Control, lab: Lab) -> None:
+    """Also not one that this sandbox sealed for something else."""
+    sealed = lab.sandbox.sts.seal.seal("context", {"key_id": "x", "token": "y"}, lab.sandbox.clock.now() + 60)
+    for token in ("", "rubbish", sealed):
+        assert ask(control, Action="login", SigninToken=token, Destination=PAGE).status == 400
+
+
+@pytest.mark.parametrize("page", ["", "http://x", "javascript:x", "https://x\r\nA: b", "https://\xe4"])
+def test_a_page_is_an_https_address(control: Control, reader: Person, page: str) -> None:
+    """Nothing else stands in the Location header."""
+    token = token_of(ask(control, Action="getSigninToken", Session=session_of(reader.keys)))
+    assert ask(control, Action="login", SigninToken=token, Destination=page).status == 400
+
+
+@pytest.mark.parametrize("action", ["", "logout"])
+def test_another_action_is_refused(control: Control, action: str) -> None:
+    """It has two."""
+    assert ask(control, Action=action).status == 400
