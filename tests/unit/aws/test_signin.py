@@ -1,0 +1,55 @@
+"""Where a partition signs in to its console, and what may stand in the place of that."""
+
+from __future__ import annotations
+
+import pytest
+
+from dsops.arn import partition_of_region
+from dsops.aws.signin import console_page, federation_endpoint
+from dsops.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("region", "endpoint", "page"),
+    [
+        ("eu-west-1", "https://signin.aws.amazon.com/federation", "https://eu-west-1.console.aws.amazon.com/"),
+        ("cn-north-1", "https://signin.amazonaws.cn/federation", "https://cn-north-1.console.amazonaws.cn/"),
+        (
+            "us-gov-west-1", "https://signin.amazonaws-us-gov.com/federation",
+            "https://us-gov-west-1.console.amazonaws-us-gov.com/",
+        ),
+    ],
+)  # fmt: skip
+def test_each_partition_has_its_own_door(region: str, endpoint: str, page: str) -> None:
+    """A session goes to the partition that it belongs to, and leads to the console of its region."""
+    partition = partition_of_region(region)
+    assert federation_endpoint(partition) == endpoint
+    assert console_page(partition, region) == f"{page}console/home?region={region}"
+
+
+@pytest.mark.parametrize("region", ["us-iso-east-1", "eusc-de-east-1"])
+def test_where_the_door_is_not_known_nothing_is_guessed(region: str) -> None:
+    """A session never goes to a host that nobody named; who knows it can say so."""
+    partition = partition_of_region(region)
+    with pytest.raises(UsageError):
+        federation_endpoint(partition)
+    with pytest.raises(UsageError):
+        console_page(partition, region)
+    own = "https://signin.example.gov/federation"
+    assert federation_endpoint(partition, own) == own
+    assert console_page(partition, region, "https://console.example.gov/") == "https://console.example.gov/"
+
+
+@pytest.mark.parametrize("own", ["http://127.0.0.1:4566/_sandbox/federation", "http://localhost/x", "https://host/x"])
+def test_an_own_endpoint_is_https_or_this_machine(own: str) -> None:
+    """The session is not read on the way."""
+    assert federation_endpoint(partition_of_region("us-east-1"), own) == own
+
+
+@pytest.mark.parametrize(
+    "own", ["http://signin.example.com/", "http://127.0.0.256/", "https://host/x?a=b", "https://a@host/", "ftp://host/"]
+)
+def test_any_other_endpoint_is_refused(own: str) -> None:
+    """Unencrypted, or an address in which another host can hide."""
+    with pytest.raises(UsageError):
+        federation_endpoint(partition_of_region("us-east-1"), own)
