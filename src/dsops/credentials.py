@@ -56,6 +56,11 @@ class Credentials:
         """The key id's prefix and last four characters: enough to tell two apart, not enough to be one."""
         return f"{self.access_key_id[:4]}...{self.access_key_id[-4:]}"
 
+    @property
+    def expiration_text(self) -> str:
+        """`2026-11-24T15:07:18Z`; "" when no expiry is known."""
+        return self.expiration.strftime("%Y-%m-%dT%H:%M:%SZ") if self.expiration else ""
+
     def seconds_left(self, now: datetime) -> float:
         """Seconds until expiry; infinite when no expiry is known."""
         return float("inf") if self.expiration is None else (self.expiration - now).total_seconds()

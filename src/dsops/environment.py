@@ -118,7 +118,7 @@ def session_variables(credentials: Credentials) -> dict[str, Secret]:
     if credentials.session_token is not None:
         variables["AWS_SESSION_TOKEN"] = credentials.session_token
     if credentials.expiration is not None:
-        variables["AWS_CREDENTIAL_EXPIRATION"] = Secret(credentials.expiration.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        variables["AWS_CREDENTIAL_EXPIRATION"] = Secret(credentials.expiration_text)
     return variables
 
 

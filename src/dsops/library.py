@@ -16,7 +16,7 @@ from dsops.credentials import Credentials
 from dsops.errors import EnvironmentUnknown, ExtraMissing
 from dsops.plan import Plan, make_plan, plan_store
 from dsops.resolve import ambient_of, issue_credentials, resolve, web_identity_of
-from dsops.runtime import Event, Runtime, utc_now
+from dsops.runtime import Event, Runtime, ignore, nobody, random_fraction, user_name, utc_now
 from dsops.secret import Secret
 from dsops.stores import StoreTypes
 
@@ -45,9 +45,9 @@ def open_library(
     runtime = Runtime(
         environ=variables,
         now=now,
-        ask=_nobody,
-        report=report or _ignore,
-        random=_random,
+        ask=nobody,
+        report=report or ignore,
+        random=random_fraction,
         folder=os.path.abspath(folder or os.curdir),
         timestamp=now().strftime("%Y%m%dT%H%M%SZ"),
     )
@@ -145,7 +145,7 @@ class Library:
                     self._config,
                     name,
                     environ=self._runtime.environ,
-                    user=_user_name(),
+                    user=user_name(),
                     timestamp=self._runtime.timestamp,
                     ambient=ambient_of(self._runtime.environ, self._key, self._runtime.folder),
                     web_identity=web_identity_of(self._runtime.environ, self._key),
@@ -155,25 +155,3 @@ class Library:
                     return plan  # a token that comes later is another identity, and needs another plan
                 self._plans[kind, name] = plan
             return self._plans[kind, name]
-
-
-def _user_name() -> str:
-    """`${USER}` where the environment has none."""
-    try:
-        from pwd import getpwuid
-
-        return getpwuid(os.getuid()).pw_name
-    except (ImportError, KeyError):
-        return ""
-
-
-def _nobody(_question: str) -> Secret | None:
-    return None
-
-
-def _ignore(_event: Event) -> None:
-    """Nobody watches."""
-
-
-def _random() -> float:
-    return int.from_bytes(os.urandom(6), "big") / 2**48

@@ -160,8 +160,8 @@ class Renewal:
         if isinstance(outcome, Credentials) and outcome.access_key_id != self._held.access_key_id:
             self._hold(outcome)
             self.failure, self._failures, self._retry_at, self._is_told = None, 0, None, False
-            expires = outcome.expiration.strftime("%Y-%m-%dT%H:%M:%SZ") if outcome.expiration else ""
-            self._report(Event("session.renewed", {"key": outcome.masked_key_id, "expires": expires}))
+            facts = {"key": outcome.masked_key_id, "expires": outcome.expiration_text}
+            self._report(Event("session.renewed", facts))
             return
         # The same once more: base credentials that somebody else renews, such as a login's.
         self.failure = outcome if isinstance(outcome, DsopsError) else None

@@ -258,12 +258,12 @@ def _headers(lines: Iterable[str]) -> dict[str, str] | None:
 
 def _content(credentials: Credentials) -> dict[str, str]:
     """All of one snapshot. Every SDK takes an expiry as sooner or later the time to ask again."""
-    token, end = credentials.session_token, credentials.expiration
+    token = credentials.session_token
     content = {
         "AccessKeyId": credentials.access_key_id,
         "SecretAccessKey": credentials.secret_access_key.reveal(),
         "Token": token.reveal() if token else "",
-        "Expiration": end.strftime("%Y-%m-%dT%H:%M:%SZ") if end else "",
+        "Expiration": credentials.expiration_text,
     }
     arn = parse_arn(credentials.arn)
     return {**content, "AccountId": arn.account} if arn is not None else content

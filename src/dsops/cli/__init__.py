@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from dsops.cli.command import COMMON, CONFIG, ENVIRONMENT, NO_AGENT, Command, Group, is_on, parse
-from dsops.cli.world import DONE, ignore, real_runtime
+from dsops.cli.world import DONE, real_runtime
 from dsops.errors import CommandFailed, DsopsError, UsageError, nearest
-from dsops.runtime import Event
+from dsops.runtime import Event, ignore
 from dsops.startup import NamedTuple
 
 # The collector, looking through all that the imports below and the config create, took 4 ms of a cold run (6 %).

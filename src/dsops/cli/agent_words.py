@@ -73,14 +73,13 @@ def secrets_of(fields: Sequence[bytes]) -> dict[str, Secret]:
 def session_fields(held: Held, now: datetime) -> bytes:
     """A session for `dsops agent status`: nothing that is secret."""
     credentials = held.credentials
-    expiration = credentials.expiration
     return json.dumps({
         "store": held.store or None,
         "hop": held.hop,
         "key_id": credentials.masked_key_id,
         "arn": credentials.arn or None,
-        "expiration": expiration.strftime("%Y-%m-%dT%H:%M:%SZ") if expiration else None,
-        "seconds_left": int(credentials.seconds_left(now)) if expiration else None,
+        "expiration": credentials.expiration_text or None,
+        "seconds_left": int(credentials.seconds_left(now)) if credentials.expiration else None,
         "uses": held.uses,
     }).encode()
 

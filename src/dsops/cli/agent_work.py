@@ -24,17 +24,16 @@ from dsops.cli.agent_words import (
 )
 from dsops.cli.command import COMMON, Arguments, parse
 from dsops.cli.exec import COMMAND as EXEC
+from dsops.cli.exec import environment_of_child
 from dsops.cli.get import only
 from dsops.cli.output import clean
-from dsops.cli.project import environment_name, plan_named, plan_one_store, tell_place
-from dsops.cli.world import random_fraction
+from dsops.cli.project import environment_name, plan_named, plan_one_store
 from dsops.config import load
-from dsops.environment import child_environment, encode
-from dsops.errors import DsopsError, MfaRequired, ValueUnusable
+from dsops.errors import DsopsError, MfaRequired
 from dsops.model import Config
 from dsops.plan import Plan
 from dsops.resolve import issue_credentials, resolve
-from dsops.runtime import Event, Runtime
+from dsops.runtime import Event, Runtime, random_fraction
 from dsops.secret import Secret
 from dsops.stores import StoreTypes
 from dsops.tasks import T, Work
@@ -91,17 +90,7 @@ class Keeper:
             return DECLINE
         plan = turn.plan(arguments)
         secrets = self._resolve(plan, turn, arguments)
-        child = child_environment(
-            turn.runtime.environ,
-            secrets,
-            is_pristine=arguments.switch("--pristine"),
-            keeps_existing=arguments.switch("--keep-existing"),
-        )
-        try:
-            environment = encode(child)
-        except ValueUnusable as error:
-            tell_place(error, plan)
-            raise
+        environment = environment_of_child(plan, secrets, arguments, turn.runtime)
         return result([name + b"=" + value for name, value in environment.items()])
 
     def _secrets(self, asked: Asked, caller: Caller) -> Answer:

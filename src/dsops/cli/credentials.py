@@ -75,7 +75,7 @@ def _write(name: str, format_name: str, credentials: Credentials, path: str) -> 
 
         text = put(_old_text(path), name, _variables(credentials)).encode()
     write_private(path, text)
-    until = expiration_text(credentials)
+    until = credentials.expiration_text
     kind = f"keys that work until {until}" if until else "long-term keys"
     note(f"`{path}` holds {kind}: remove them when you are done")
 
@@ -105,11 +105,6 @@ def require_session(plan: Plan, name: str) -> None:
         )
 
 
-def expiration_text(credentials: Credentials) -> str:
-    """`2026-11-24T15:07:18Z`; "" when no expiry is known."""
-    return credentials.expiration.strftime("%Y-%m-%dT%H:%M:%SZ") if credentials.expiration else ""
-
-
 def _variables(credentials: Credentials) -> dict[str, Secret]:
     values = {
         "AWS_ACCESS_KEY_ID": Secret(credentials.access_key_id),
@@ -118,7 +113,7 @@ def _variables(credentials: Credentials) -> dict[str, Secret]:
         "AWS_SESSION_TOKEN": credentials.session_token or Secret(""),
     }
     if credentials.expiration:
-        values["AWS_CREDENTIAL_EXPIRATION"] = Secret(expiration_text(credentials))
+        values["AWS_CREDENTIAL_EXPIRATION"] = Secret(credentials.expiration_text)
     return values
 
 
@@ -128,7 +123,7 @@ def _value(credentials: Credentials) -> dict[str, Json]:
         "access_key_id": credentials.access_key_id,
         "secret_access_key": credentials.secret_access_key.reveal(),
         "session_token": token.reveal() if token else None,
-        "expiration": expiration_text(credentials) or None,
+        "expiration": credentials.expiration_text or None,
         "arn": credentials.arn or None,
     }
 
@@ -143,7 +138,7 @@ def _process_value(credentials: Credentials) -> Json:
     if credentials.session_token:
         value["SessionToken"] = credentials.session_token.reveal()
     if credentials.expiration:
-        value["Expiration"] = expiration_text(credentials)
+        value["Expiration"] = credentials.expiration_text
     return value
 
 

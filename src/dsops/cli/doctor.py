@@ -9,7 +9,6 @@ from dsops.aws.client import Client, make_client
 from dsops.aws.sts import Identity, get_caller_identity
 from dsops.cache import CredentialCache
 from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command
-from dsops.cli.credentials import expiration_text
 from dsops.cli.output import Json, answer, answer_json, counted, error_text, error_value, table
 from dsops.cli.plan import operation
 from dsops.cli.project import base_identity, carry_out, load_config, plan_named, plan_one_store, shown_path
@@ -226,7 +225,7 @@ def _detail(step: Step, session: Credentials | DsopsError | None, outcomes: _Out
 
 
 def _left(credentials: Credentials, runtime: Runtime) -> str:
-    if not expiration_text(credentials):
+    if not credentials.expiration_text:
         return ""
     return f", {duration_text(int(credentials.seconds_left(runtime.now())))} left"
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Flag
 from dsops.cli.project import fetch, load_config, plan_environment, tell_place
 from dsops.cli.world import DONE
-from dsops.environment import child_environment, encode
+from dsops.environment import Session, child_environment, encode
 from dsops.errors import CommandNotFound, UsageError, ValueUnusable
 from dsops.plan import Plan
 from dsops.process import find_command, replace
@@ -40,18 +40,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         plan = plan_environment(config, arguments, runtime)
         _find_early(arguments, plan, runtime)
         secrets = fetch(plan, arguments, runtime)
-    child = child_environment(
-        runtime.environ,
-        secrets,
-        session=given.session if given else None,
-        is_pristine=arguments.switch("--pristine"),
-        keeps_existing=arguments.switch("--keep-existing"),
-    )
-    try:
-        environment = encode(child)
-    except ValueUnusable as error:
-        tell_place(error, plan)
-        raise
+    environment = environment_of_child(plan, secrets, arguments, runtime, given.session if given else None)
     path = environment.get(b"PATH")
     command = find_command(arguments.command[0], None if path is None else os.fsdecode(path))
     runtime.report(DONE)
@@ -65,6 +54,28 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     return watch(
         command, arguments.command, environment, timeout_seconds=timeout_seconds, attendants=attendants
     )
+
+
+def environment_of_child(
+    plan: Plan,
+    secrets: Mapping[str, Secret],
+    arguments: Arguments,
+    runtime: Runtime,
+    session: Session | None = None,
+) -> Mapping[bytes, bytes]:
+    """What the command's process is started with; the agent makes it for its clients, too."""
+    child = child_environment(
+        runtime.environ,
+        secrets,
+        session=session,
+        is_pristine=arguments.switch("--pristine"),
+        keeps_existing=arguments.switch("--keep-existing"),
+    )
+    try:
+        return encode(child)
+    except ValueUnusable as error:
+        tell_place(error, plan)
+        raise
 
 
 def _watch_masked(

@@ -15,7 +15,6 @@ from dsops.cli.command import Arguments
 from dsops.cli.credentials import require_session
 from dsops.cli.output import note
 from dsops.cli.project import LazyDriver, carry_out, may_use_agent, plan_named, plan_one_store, show_notes
-from dsops.cli.world import ignore
 from dsops.credentials import USABLE_SECONDS, Credentials
 from dsops.environment import IDENTITY, Session, endpoint_variables, session_variables
 from dsops.errors import ServiceError, UsageError
@@ -23,7 +22,7 @@ from dsops.model import Config
 from dsops.plan import Plan, ambient_fingerprint
 from dsops.process.watch import Attendant
 from dsops.resolve import issue_credentials, resolve
-from dsops.runtime import Event, Runtime
+from dsops.runtime import Event, Runtime, ignore, nobody
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
@@ -127,7 +126,7 @@ def _issuer(
 
     Without a cache of this process it is the agent's; where that has gone since, it is got here all the same.
     """
-    quiet = runtime._replace(ask=_nobody, report=runtime.report if arguments.switch("--verbose") else ignore)
+    quiet = runtime._replace(ask=nobody, report=runtime.report if arguments.switch("--verbose") else ignore)
     client, own = make_client(quiet), cache or CredentialCache(runtime.now)
 
     def issue(held: Credentials, is_over: Callable[[], bool]) -> Credentials:
@@ -220,10 +219,6 @@ def _reporter(store: str, arguments: Arguments, runtime: Runtime) -> Callable[[E
             runtime.report(event)
 
     return report
-
-
-def _nobody(_question: str) -> Secret | None:
-    return None
 
 
 class _UntilOver:

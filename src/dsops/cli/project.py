@@ -17,7 +17,7 @@ from dsops.model import Config
 from dsops.plan import Ambient, Plan, make_plan, plan_store
 from dsops.resolve import issue_credentials, resolve
 from dsops.resolve.identity import ambient_of, web_identity_of
-from dsops.runtime import Runtime
+from dsops.runtime import Runtime, user_name
 from dsops.secret import Secret
 from dsops.stores import StoreTypes
 
@@ -201,13 +201,3 @@ def show_notes(notes: Iterable[str]) -> None:
         from dsops.cli.output import note
 
         note(each)
-
-
-def user_name() -> str:
-    """`${USER}` where the environment has none: the account's name; "" where the system has no name for it."""
-    try:
-        from pwd import getpwuid
-
-        return getpwuid(os.getuid()).pw_name
-    except (ImportError, KeyError):
-        return ""

@@ -14,7 +14,7 @@ from dsops.cli.command import Arguments, Command, Flag, Group, Operand
 from dsops.cli.output import answer, answer_json, note, tell
 from dsops.cli.sandbox_mint import PORT
 from dsops.errors import ConfigNotFound, ExtraMissing, UsageError
-from dsops.runtime import Runtime
+from dsops.runtime import Runtime, user_name
 
 if TYPE_CHECKING:
     from dsops.sandbox.seed_model import Seed
@@ -113,7 +113,7 @@ def _rates(text: str) -> dict[str, float]:
 
 
 def _seed_from(config_file: str, runtime: Runtime) -> Seed:
-    from dsops.cli.project import show_notes, user_name
+    from dsops.cli.project import show_notes
     from dsops.config import load
     from dsops.seed import seed_from_config
     from dsops.stores import StoreTypes

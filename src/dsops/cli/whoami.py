@@ -6,7 +6,7 @@ from dsops.aws.ambient import load_ambient
 from dsops.aws.client import make_client
 from dsops.aws.sts import Identity, get_caller_identity
 from dsops.cli.command import CONFIG, NO_AGENT, Arguments, Command, Operand
-from dsops.cli.credentials import expiration_text, require_session
+from dsops.cli.credentials import require_session
 from dsops.cli.output import answer, answer_json, clean
 from dsops.cli.project import base_identity, carry_out, issue, load_config, plan_one_store
 from dsops.cli.world import DONE
@@ -60,7 +60,7 @@ def base_endpoint(runtime: Runtime, region: str = "") -> Endpoint:
 def _show(
     arguments: Arguments, runtime: Runtime, identity: Identity, credentials: Credentials, source: str
 ) -> None:
-    expiration = expiration_text(credentials)
+    expiration = credentials.expiration_text
     seconds_left = int(credentials.seconds_left(runtime.now())) if expiration else None
     if arguments.switch("--json"):
         answer_json({

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from dsops.cli.command import Arguments
 from dsops.errors import UsageError
-from dsops.runtime import Event, Runtime, utc_now
+from dsops.runtime import Event, Runtime, ignore, random_fraction, utc_now
 from dsops.secret import Secret
 
 DONE = Event("done", {})
@@ -45,12 +45,6 @@ def asker(report: Callable[[Event], None]) -> Callable[[str], Secret | None]:
     return ask
 
 
-def random_fraction() -> float:
-    """A number in [0, 1)."""
-    # `random` costs a cold run 3 ms of imports, and jitter is all that is wanted.
-    return int.from_bytes(os.urandom(6), "big") / 2**48
-
-
 def reporter(*, is_verbose: bool) -> Callable[[Event], None]:
     """Shows events on this process's stderr, where somebody watches."""
     if is_verbose or is_terminal():
@@ -63,7 +57,3 @@ def reporter(*, is_verbose: bool) -> Callable[[Event], None]:
 def is_terminal() -> bool:
     """Whether stderr is a terminal."""
     return sys.stderr is not None and sys.stderr.isatty()
-
-
-def ignore(_event: Event) -> None:
-    """Nobody watches."""

@@ -71,6 +71,18 @@ def text_of(name: str, value: Secret, format_name: str) -> str:
     return text
 
 
+def text_of_variable(name: str, value: Secret, format_name: str) -> str:
+    """The same for a format that ends up in the environment; raises ValueUnusable for what no variable can hold."""
+    text = text_of(name, value, format_name)
+    if "\0" in text:
+        raise ValueUnusable(
+            f"the value of `{name}` can't be written as {format_name}",
+            why="it holds a NUL byte, at which a variable of the environment ends",
+            hint="add `transform: base64_encode`",
+        )
+    return text
+
+
 def require_shell_name(name: str) -> None:
     """Refuses a name that a shell would not take for a variable's: it would run as a command."""
     if not _SHELL_NAME.fullmatch(name):

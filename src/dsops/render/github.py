@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 
 from dsops.errors import ValueUnusable
-from dsops.render import require_shell_name, text_of
+from dsops.render import require_shell_name, text_of_variable
 from dsops.secret import Secret
 
 _REFUSED = "NODE_OPTIONS"
@@ -29,13 +29,7 @@ def _block(name: str, value: Secret) -> str:
             why="its runner refuses that name",
             hint="use `dsops exec` in the step that needs it",
         )
-    text = text_of(name, value, "a variable of GitHub Actions")
-    if "\0" in text:
-        raise ValueUnusable(
-            f"the value of `{name}` can't be written as a variable of GitHub Actions",
-            why="it holds a NUL byte, at which a variable of the environment ends",
-            hint="add `transform: base64_encode`",
-        )
+    text = text_of_variable(name, value, "a variable of GitHub Actions")
     # Drawn after the value is there: who wrote the value can't have put the end into it.
     end = f"dsops-{os.urandom(16).hex()}"
     return f"{name}<<{end}\n{text}\n{end}\n"

@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from dsops.errors import ValueUnusable
-from dsops.render import require_shell_name, text_of
+from dsops.render import require_shell_name, text_of_variable
 from dsops.secret import Secret
 
 # The quotation marks that PowerShell takes for `'` (U+2018 to U+201B) are not ASCII.
@@ -24,13 +23,7 @@ def render(values: Mapping[str, Secret]) -> bytes:
 
 def _line(name: str, value: Secret) -> str:
     require_shell_name(name)
-    text = text_of(name, value, "PowerShell")
-    if "\0" in text:
-        raise ValueUnusable(
-            f"the value of `{name}` can't be written as PowerShell",
-            why="it holds a NUL byte, at which a variable of the environment ends",
-            hint="add `transform: base64_encode`",
-        )
+    text = text_of_variable(name, value, "PowerShell")
     parts = [part for match in _PARTS.findall(text) for part in _literals(match)]
     # What stands first decides: after a string `+` appends, after a character it would add up numbers.
     if not parts or not parts[0].startswith("'"):

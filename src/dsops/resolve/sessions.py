@@ -10,8 +10,7 @@ from dsops.cache import SIGN, CredentialCache, Need, Obtained
 from dsops.credentials import Credentials
 from dsops.errors import CredentialsExpired, CredentialsInvalid, DsopsError, LimitExceeded, NoCredentials
 from dsops.plan import Fingerprint, Plan, Step, ambient_fingerprint, chained_too_long
-from dsops.runtime import Event, Runtime
-from dsops.secret import Secret
+from dsops.runtime import Event, Runtime, nobody
 from dsops.startup import TypeVar
 from dsops.stores import credential_store, find_store
 from dsops.stores.interface import Context
@@ -49,7 +48,7 @@ class Sessions:
         if isinstance(milliseconds, int):
             connect = min(milliseconds, client.connect_timeout_ms)
             client = client._replace(total_timeout_ms=milliseconds, connect_timeout_ms=connect)
-        runtime = self._runtime if may_ask else self._runtime._replace(ask=_nobody)
+        runtime = self._runtime if may_ask else self._runtime._replace(ask=nobody)
         return Context(runtime, client._replace(runtime=runtime), self._cache.memory)
 
     async def of_step(self, name: str) -> Obtained:
@@ -136,7 +135,7 @@ class Sessions:
         obtained = await self._cache.obtain(fingerprint, issue, need, store=store, hop=hop)
         if obtained.is_cached:
             held = obtained.credentials
-            self._report("credentials.held", session=held.arn, key=held.masked_key_id, expires=_instant(held))
+            self._report("credentials.held", session=held.arn, key=held.masked_key_id, expires=held.expiration_text)
         return obtained
 
     async def _issue(self, step: Step, *, may_ask: bool) -> Credentials:
@@ -174,7 +173,7 @@ class Sessions:
             role=str(step.settings.get("role_arn", "")),
             session=issued.arn,
             key=issued.masked_key_id,
-            expires=_instant(issued),
+            expires=issued.expiration_text,
         )
 
     def _report(self, name: str, **facts: str) -> None:
@@ -194,12 +193,3 @@ def _check_chain(step: Step, source: Credentials) -> None:
     if too_long is not None:
         message, hint = too_long
         raise LimitExceeded(f"store `{step.name}`: `duration_seconds` {message}", hint=hint, where=step.where)
-
-
-def _instant(credentials: Credentials) -> str:
-    return credentials.expiration.strftime("%Y-%m-%dT%H:%M:%SZ") if credentials.expiration else ""
-
-
-def _nobody(_question: str) -> Secret | None:
-    """Stands in for the terminal while a session that still works is at hand."""
-    return None

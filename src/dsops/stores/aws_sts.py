@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC
 
 from dsops.aws.sts import assume_role, get_session_token
 from dsops.credentials import Credentials
@@ -155,8 +154,7 @@ def _no_device(step: Step, source: Credentials) -> MfaRefused:
 
 def _part(step: Step, reference: SecretReference, credentials: Credentials) -> Secret | DsopsError:
     token = credentials.session_token or Secret("")
-    end = credentials.expiration
-    expiration = end.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if end is not None else ""
+    expiration = credentials.expiration_text
     parts = {
         "access_key_id": Secret(credentials.access_key_id),
         "secret_access_key": credentials.secret_access_key,

@@ -48,7 +48,12 @@ class CredentialStore(Store, Protocol):
 
 
 class SecretStore(Store, Protocol):
-    """A store that secrets are read from: a batch in, a batch out."""
+    """A store that secrets are read from: a batch in, a batch out.
+
+    One that can do something useful while its credentials are still being issued has besides
+    `async def prepare(step, references, context) -> None`: it may open connections that `fetch` will need, asks for
+    nothing, and waits for nothing.
+    """
 
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context
@@ -59,10 +64,3 @@ class SecretStore(Store, Protocol):
         gets its own. References differ from each other; each underlying secret is fetched once, and an error that
         several references share is one object. Raises only what fails the whole batch.
         """
-
-
-class Prepares(Protocol):
-    """A secret store that can do something useful while its credentials are still being issued."""
-
-    async def prepare(self, step: Step, references: Sequence[SecretReference], context: Context) -> None:
-        """Opens connections that `fetch` will need; asks for nothing, and waits for nothing."""

@@ -10,7 +10,7 @@ from dsops.aws import sts
 from dsops.aws.client import Client, make_client
 from dsops.aws.transport import open_driver
 from dsops.endpoint import Endpoint, resolve_endpoint
-from dsops.runtime import Event, Runtime, utc_now
+from dsops.runtime import Runtime, ignore, nobody, utc_now
 from dsops.secret import Secret
 from dsops.tasks import run
 
@@ -61,7 +61,7 @@ def _client() -> Client:
     """An empty environment: no proxy, no certificates of the machine, stands between a test and loopback."""
     return make_client(
         Runtime(
-            environ={}, now=utc_now, ask=_nobody, report=_ignore, random=lambda: 0.0, folder=os.sep, timestamp=""
+            environ={}, now=utc_now, ask=nobody, report=ignore, random=lambda: 0.0, folder=os.sep, timestamp=""
         ),
         attempts=1,
     )
@@ -75,11 +75,3 @@ def _secret(value: str | Secret) -> Secret | None:
     if not value:
         return None
     return value if isinstance(value, Secret) else Secret(value)
-
-
-def _nobody(_question: str) -> Secret | None:
-    return None
-
-
-def _ignore(_event: Event) -> None:
-    """Nobody watches."""
