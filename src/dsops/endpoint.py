@@ -11,10 +11,13 @@ from dsops.arn import PARTITIONS, Partition, partition_of_region
 from dsops.errors import ConfigError, VariableInvalid
 from dsops.startup import NamedTuple, pattern
 
-# The service's name in host names -> its id in AWS_ENDPOINT_URL_<ID>.
+# The service -> its id in AWS_ENDPOINT_URL_<ID>.
 _SERVICE_IDS = {
     "sts": "STS", "secretsmanager": "SECRETS_MANAGER", "ssm": "SSM", "iam": "IAM", "organizations": "ORGANIZATIONS",
+    "sso": "SSO", "sso-oidc": "SSO_OIDC",
 }  # fmt: skip
+_HOST_PREFIXES = {"sso": "portal.sso", "sso-oidc": "oidc"}
+"""Services whose hosts begin with another name; IAM Identity Center's two have names of their first years."""
 _OF_A_PARTITION = ("iam", "organizations")
 """Services with one address for all regions of a partition."""
 
@@ -77,7 +80,8 @@ class Endpoint(NamedTuple):
     url: str
     """`https://sts.us-east-1.amazonaws.com`; an endpoint that was set may have a port and a path."""
     service: str
-    """Also the service's name in signatures."""
+    """Also the service's name in signatures. What dsops asks of `sso` and `sso-oidc` is never signed: the token is
+    the proof."""
     region: str
     signing_region: str
     short: str
@@ -154,8 +158,11 @@ def is_aws_host(host: str) -> bool:
         del labels[2]
     if any(host in row[:4] for row in _IAM.values()):
         return True
-    service = labels[0].removesuffix("-fips")
-    return service in _SERVICE_IDS and any(_is_under(partition, labels[1:]) for partition in PARTITIONS)
+    if labels[0] == "portal":
+        labels[:2] = [".".join(labels[:2])]
+    prefix = labels[0].removesuffix("-fips")
+    is_service = prefix in (_HOST_PREFIXES.get(service, service) for service in _SERVICE_IDS)
+    return is_service and any(_is_under(partition, labels[1:]) for partition in PARTITIONS)
 
 
 def _is_under(partition: Partition, labels: list[str]) -> bool:
@@ -184,7 +191,7 @@ def resolve_endpoint(
     fips: bool = False,
     dual_stack: bool = False,
 ) -> Endpoint:
-    """The address of `sts`, `secretsmanager`, `ssm`, `iam` or `organizations` for a region.
+    """The address of a service for a region: `sts`, `secretsmanager`, `ssm`, `iam`, `organizations`, `sso`, `sso-oidc`.
 
     In this order: `endpoint_url`, AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL (the two variables unless
     AWS_IGNORE_CONFIGURED_ENDPOINT_URLS), the region's own host. FIPS and dual stack are also on where
@@ -245,7 +252,7 @@ def _regional_host(service: str, region: str, *, fips: bool, dual_stack: bool) -
                 hint="name the region that is meant, for example us-east-1",
             )
         return "sts.amazonaws.com", "us-east-1"
-    prefix, suffix = service, partition.dns_suffix
+    prefix, suffix = _HOST_PREFIXES.get(service, service), partition.dns_suffix
     if dual_stack and _has_dual_stack_name(service, partition, fips=fips):
         suffix = partition.dual_stack_suffix
     if fips and not _is_plain_name_fips(service, partition, dual_stack=dual_stack):

@@ -12,7 +12,7 @@ from botocore.loaders import Loader
 from dsops.endpoint import Address, is_aws_host, is_loopback, parse_address, resolve_endpoint
 from dsops.errors import ConfigError
 
-SERVICES = ("sts", "secretsmanager", "ssm", "iam", "organizations")
+SERVICES = ("sts", "secretsmanager", "ssm", "iam", "organizations", "sso", "sso-oidc")
 LOADER = Loader()
 PARTITION_DATA: dict[str, Any] = LOADER.load_data("partitions")
 REGIONS = [
@@ -72,6 +72,8 @@ def test_an_endpoint_of_the_store_wins_over_every_variable() -> None:
         ("ssm", "AWS_ENDPOINT_URL_SSM"),
         ("iam", "AWS_ENDPOINT_URL_IAM"),
         ("organizations", "AWS_ENDPOINT_URL_ORGANIZATIONS"),
+        ("sso", "AWS_ENDPOINT_URL_SSO"),
+        ("sso-oidc", "AWS_ENDPOINT_URL_SSO_OIDC"),
     ],
 )
 def test_a_services_own_variable_wins_over_the_general_one(service: str, variable: str) -> None:
@@ -223,6 +225,9 @@ def test_hosts_that_may_be_elsewhere(host: str) -> None:
         "iam.amazonaws.com",
         "iam.global.api.aws",
         "iam.us-gov.amazonaws.com",
+        "portal.sso.eu-central-1.amazonaws.com",
+        "portal.sso-fips.us-east-1.api.aws",
+        "oidc.eu-central-1.amazonaws.com",
     ],
 )
 def test_hosts_of_aws(host: str) -> None:
@@ -255,6 +260,10 @@ def test_hosts_of_aws(host: str) -> None:
         "vpce-1.vpce.sts.amazonaws.com",
         "sts.cn-north-1.amazonaws.com",
         "sts.us-east-1.amazonaws.com.cn",
+        "portal.us-east-1.amazonaws.com",
+        "portal",
+        "portal.sso.mine.example",
+        "oidc.eks.us-east-1.amazonaws.com",
     ],
 )
 def test_hosts_that_anybody_could_own(host: str) -> None:
