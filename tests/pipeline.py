@@ -8,7 +8,7 @@ from dsops.aws.client import make_client
 from dsops.cache import CredentialCache
 from dsops.errors import DsopsError, Failures
 from dsops.plan import Plan
-from dsops.resolve import Resolver, ambient_of, web_identity_of
+from dsops.resolve import Resolver, ambient_of, proof_of
 from dsops.schema import BUILTIN_TYPES
 from tests.aws_in_memory import InMemoryAws
 from tests.fakes import FixedClock, Person, Reports, make_runtime
@@ -51,7 +51,7 @@ class Pipeline:
             store=store,
             environ=self.environ,
             ambient=ambient_of(self.environ, b"k" * 32, self.folder),
-            web_identity=web_identity_of(self.environ, b"k" * 32),
+            proof=proof_of(self.environ, b"k" * 32),
             store_types=self.store_types,
         )
 

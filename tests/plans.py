@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from dsops.document import Mapping, Node, Scalar, parse_yaml
 from dsops.errors import Where
 from dsops.model import Config, Environment, Field, Reference, Store, Text, Variable
-from dsops.plan import Ambient, Plan, WebIdentity, make_plan, plan_store
-from dsops.plan.types import no_web_identity
+from dsops.plan import Ambient, Plan, Proof, make_plan, plan_store
+from dsops.plan.types import no_proof
 from dsops.schema import BUILTIN_TYPES
 from dsops.transform import parse_transforms
 
@@ -60,7 +60,7 @@ def plan_of(
     is_allowed: bool = True,
     also: str = "",
     lasts: bool = False,
-    web_identity: Callable[[Settings], WebIdentity] = no_web_identity,
+    proof: Callable[[str, Settings], Proof] = no_proof,
 ) -> Plan:
     """The plan of an environment (the first one unless named), or of one store."""
     config = config_of(text, is_allowed=is_allowed)
@@ -76,7 +76,7 @@ def plan_of(
             ambient=find,
             store_types=store_types,
             lasts=lasts,
-            web_identity=web_identity,
+            proof=proof,
         )
     return make_plan(
         config,
@@ -88,7 +88,7 @@ def plan_of(
         store_types=store_types,
         also=also,
         lasts=lasts,
-        web_identity=web_identity,
+        proof=proof,
     )
 
 

@@ -15,7 +15,7 @@ from dsops.config import load
 from dsops.credentials import Credentials
 from dsops.errors import EnvironmentUnknown, ExtraMissing
 from dsops.plan import Plan, make_plan, plan_store
-from dsops.resolve import ambient_of, issue_credentials, resolve, web_identity_of
+from dsops.resolve import ambient_of, issue_credentials, proof_of, resolve
 from dsops.runtime import Event, Runtime, ignore, nobody, random_fraction, user_name, utc_now
 from dsops.secret import Secret
 from dsops.stores import StoreTypes
@@ -148,10 +148,10 @@ class Library:
                     user=user_name(),
                     timestamp=self._runtime.timestamp,
                     ambient=ambient_of(self._runtime.environ, self._key, self._runtime.folder),
-                    web_identity=web_identity_of(self._runtime.environ, self._key),
+                    proof=proof_of(self._runtime.environ, self._key),
                     store_types=StoreTypes(),
                 )
-                if any(step.web_identity and step.web_identity.is_missing for step in plan.steps.values()):
+                if any(step.proof and step.proof.is_missing for step in plan.steps.values()):
                     return plan  # a token that comes later is another identity, and needs another plan
                 self._plans[kind, name] = plan
             return self._plans[kind, name]

@@ -174,7 +174,7 @@ def _store_checks(
         # A store that nothing reads from is as good as the session that it would read with.
         below = trial.sessions.get(step.credentials_from) if outcomes is None else None
         errors = _errors(session, outcomes) or _errors(below, None)
-        base = None if step.credentials_from or step.web_identity is not None else asked.get(step.profile)
+        base = None if step.credentials_from or step.proof is not None else asked.get(step.profile)
         if errors and isinstance(base, DsopsError) and errors[0].code == base.code:
             culprits.setdefault(id(errors[0]), _base_name(step.profile))
         culprit = culprits.get(id(errors[0])) if errors else None

@@ -43,15 +43,15 @@ def _tree(plan: Plan) -> Iterator[str]:
     for profile, ambient in plan.ambient.items():
         steps = [step for step in plan.steps.values() if not step.credentials_from and step.profile == profile]
         steps = [
-            step for step in steps if StoreTypes()[step.type].takes_credentials and step.web_identity is None
+            step for step in steps if StoreTypes()[step.type].takes_credentials and step.proof is None
         ]
         if steps:
             yield f"base credentials: {_ambient_text(ambient)}"
             for step in steps:
                 yield from _branch(plan, step, "  ")
     for step in plan.steps.values():
-        if step.web_identity is not None:
-            yield f"no base credentials: {clean(step.web_identity.source)}"
+        if step.proof is not None:
+            yield f"no base credentials: {clean(step.proof.source)}"
             yield from _branch(plan, step, "  ")
     for step in plan.steps.values():
         if not step.credentials_from and not StoreTypes()[step.type].takes_credentials:
@@ -91,8 +91,8 @@ def _session(step: Step) -> Iterator[str]:
     """What decides whose session it is and what it may do."""
     if not StoreTypes()[step.type].gives_credentials:
         return
-    if step.web_identity is not None and step.web_identity.speaks_of is not None:
-        issuer, subject, audience = step.web_identity.speaks_of
+    if step.proof is not None and step.proof.speaks_of is not None:
+        issuer, subject, audience = step.proof.speaks_of
         yield f"token of {issuer} about {subject} for {audience}"
     for name, words in _TOLD:
         if name in step.settings:
@@ -119,7 +119,7 @@ def operation(step: Step) -> str:
     """The API action by which a step gets its session."""
     if not step.type.startswith("aws."):
         return step.type
-    if step.web_identity is not None:
+    if step.proof is not None:
         return "AssumeRoleWithWebIdentity"
     return "AssumeRole" if "role_arn" in step.settings else "GetSessionToken"
 

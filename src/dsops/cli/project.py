@@ -16,7 +16,7 @@ from dsops.errors import EnvironmentUnknown, ValueUnusable
 from dsops.model import Config
 from dsops.plan import Ambient, Plan, make_plan, plan_store
 from dsops.resolve import issue_credentials, resolve
-from dsops.resolve.identity import ambient_of, web_identity_of
+from dsops.resolve.identity import ambient_of, proof_of
 from dsops.runtime import Runtime, user_name
 from dsops.secret import Secret
 from dsops.stores import StoreTypes
@@ -78,7 +78,7 @@ def plan_named(config: Config, name: str, runtime: Runtime, *, also: str = "", l
         user=user_name(),
         timestamp=runtime.timestamp,
         ambient=ambient_of(runtime.environ, _PROCESS_KEY, runtime.folder),
-        web_identity=web_identity_of(runtime.environ, _PROCESS_KEY),
+        proof=proof_of(runtime.environ, _PROCESS_KEY),
         store_types=StoreTypes(),
         also=also,
         lasts=lasts,
@@ -96,7 +96,7 @@ def plan_one_store(
         user=user_name(),
         timestamp=runtime.timestamp,
         ambient=ambient_of(runtime.environ, _PROCESS_KEY, runtime.folder),
-        web_identity=web_identity_of(runtime.environ, _PROCESS_KEY),
+        proof=proof_of(runtime.environ, _PROCESS_KEY),
         store_types=StoreTypes(),
         lasts=lasts,
     )

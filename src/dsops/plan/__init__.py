@@ -11,9 +11,9 @@ from dsops.plan.types import (
     Fingerprint,
     Plan,
     PlannedVariable,
+    Proof,
     SecretReference,
     Step,
-    WebIdentity,
 )
 from dsops.schema import Setting, Settings
 
@@ -24,11 +24,11 @@ __all__ = [
     "Fingerprint",
     "Plan",
     "PlannedVariable",
+    "Proof",
     "SecretReference",
     "Setting",
     "Settings",
     "Step",
-    "WebIdentity",
     "ambient_fingerprint",
     "chained_too_long",
     "in_calls",

@@ -22,8 +22,8 @@ from dsops.interpolate import TIMESTAMP, USER, Names, expand_node, names_in
 from dsops.model import Config, Field, Store
 from dsops.plan.findings import Findings
 from dsops.plan.limits import Place, check_allowed
-from dsops.plan.types import Ambient, WebIdentity
-from dsops.schema import WEB_IDENTITY_SOURCES, Setting, Settings, StoreType, check_setting, check_store
+from dsops.plan.types import Ambient, Proof
+from dsops.schema import Setting, Settings, StoreType, check_setting, check_store
 
 DEFAULT_DURATION_SECONDS = 3600
 """What AssumeRole gives when nothing is asked for (its API reference), chained or not."""
@@ -38,15 +38,15 @@ class Draft:
 
     __slots__ = (
         "credentials_from",
-        "has_token",
+        "has_proof",
         "identity",
         "name",
         "place",
         "profile",
+        "proof",
         "region",
         "settings",
         "type",
-        "web_identity",
         "where",
     )
 
@@ -61,9 +61,9 @@ class Draft:
         self.region = ""
         self.credentials_from = ""
         self.profile = ""
-        self.has_token = False
-        """Whether a web identity token stands for credentials, be it one that something is wrong with."""
-        self.web_identity: WebIdentity | None = None
+        self.has_proof = False
+        """Whether something else stands for base credentials, be it something that is wrong."""
+        self.proof: Proof | None = None
 
     @property
     def is_role(self) -> bool:
@@ -81,7 +81,7 @@ class Drafts:
         ambient: Callable[[str], Ambient],
         store_types: Mapping[str, StoreType],
         findings: Findings,
-        web_identity: Callable[[Settings], WebIdentity],
+        proof: Callable[[str, Settings], Proof],
     ) -> None:
         self.by_name: dict[str, Draft] = {}
         self.ambient: dict[str, Ambient] = {}
@@ -92,7 +92,7 @@ class Drafts:
         # a link, a relative path would be another program than the one that was allowed.
         self._folders = {file.shown: os.path.dirname(file.path) for file in config.files}
         self._find_ambient = ambient
-        self._find_web_identity = web_identity
+        self._find_proof = proof
         self._store_types = store_types
         self._findings = findings
         self._failed: set[str] = set()
@@ -131,7 +131,7 @@ class Drafts:
     def _draft(self, store: Store, store_type: StoreType, path: str) -> Draft | None:
         fields, failed, variable = self._expand(store, store_type, path)
         draft = Draft(store.name, store_type, Place(path, fields, store.where), store.where)
-        draft.has_token = store_type.name == "aws.sts" and any(name in store.fields for name in WEB_IDENTITY_SOURCES)
+        draft.has_proof = any(name in store.fields for name in store_type.proof_keys)
         # A key whose text can't be expanded was told already; it counts neither as given nor as missing.
         keys = tuple([key for key in store_type.keys if key.name not in failed])
         together = None if failed else store_type.check_together
@@ -154,9 +154,9 @@ class Drafts:
         source = None
         if draft.credentials_from:
             source = self.add(draft.credentials_from, draft.place.where("credentials_from"))
-        elif draft.has_token:
+        elif draft.has_proof:
             if not (failed or checked.problems):
-                draft.web_identity = self._find_web_identity(draft.settings)
+                draft.proof = self._find_proof(store_type.name, draft.settings)
         elif not failed:
             self.ambient_of(draft.profile)
         is_broken = bool(failed or checked.problems or (draft.credentials_from and source is None))
@@ -236,14 +236,14 @@ class Drafts:
     def _region(self, draft: Draft, source: Draft | None) -> str:
         """The first region that is named, in the documented order; "" when there is none."""
         region = _taken(draft, "region")
-        if not region and draft.profile and not draft.has_token:
+        if not region and draft.profile and not draft.has_proof:
             region = self.ambient_of(draft.profile).region
         region = (
             region or self._names.environ.get("AWS_REGION", "") or self._names.environ.get("AWS_DEFAULT_REGION", "")
         )
         if not region and source is not None:
             region = source.region
-        if not region and source is None and not draft.credentials_from and not draft.has_token:
+        if not region and source is None and not draft.credentials_from and not draft.has_proof:
             # That of AWS_PROFILE or the default profile, where the base credentials are not keys in the environment.
             region = self.ambient_of(draft.profile).region
         if not region and draft.type.name == "aws.sts":

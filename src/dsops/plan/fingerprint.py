@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 
 from dsops.config.files import digest
-from dsops.plan.types import Ambient, Fingerprint, WebIdentity
+from dsops.plan.types import Ambient, Fingerprint, Proof
 from dsops.schema import Key, Setting, StoreType
 from dsops.secret import Secret
 
@@ -18,7 +18,7 @@ def ambient_fingerprint(ambient: Ambient) -> Fingerprint:
     return _digest(["ambient", ambient.digest])
 
 
-def token_fingerprint(token: WebIdentity) -> Fingerprint:
+def proof_fingerprint(token: Proof) -> Fingerprint:
     """Of a token, which stands where base credentials stand elsewhere."""
     return _digest(["web identity", token.digest])
 

@@ -11,7 +11,7 @@ from dsops.interpolate import Names, expand
 from dsops.model import Config, Environment, Text, Variable
 from dsops.plan.drafts import Draft, Drafts, region_missing
 from dsops.plan.findings import Findings
-from dsops.plan.fingerprint import ambient_fingerprint, session_fingerprint, token_fingerprint
+from dsops.plan.fingerprint import ambient_fingerprint, proof_fingerprint, session_fingerprint
 from dsops.plan.limits import check_assume_role, check_chain, check_variable_allowed
 from dsops.plan.mfa import share_mfa_sessions
 from dsops.plan.references import canonical_reference, count_calls
@@ -20,10 +20,10 @@ from dsops.plan.types import (
     Fingerprint,
     Plan,
     PlannedVariable,
+    Proof,
     SecretReference,
     Step,
-    WebIdentity,
-    no_web_identity,
+    no_proof,
 )
 from dsops.schema import Settings, StoreType
 from dsops.secret import Secret
@@ -53,21 +53,21 @@ def make_plan(
     store_types: Mapping[str, StoreType],
     also: str = "",
     lasts: bool = False,
-    web_identity: Callable[[Settings], WebIdentity] = no_web_identity,
+    proof: Callable[[str, Settings], Proof] = no_proof,
 ) -> Plan:
     """Everything that a run of that environment ("" for the default one) will do.
 
     `also` is a store whose session is wanted besides; `lasts`: sessions will be renewed where nobody can be asked
-    for an MFA code. `ambient` gives the base identity of a profile ("" for none), `web_identity` that of the token
-    which a store's settings lead to; both are only asked for what is used. `user` and `timestamp` stand in for
-    `${USER}` and `${TIMESTAMP}`. Raises EnvironmentUnknown, StoreUnknown, or one ConfigError (of a kind of its own
-    where all problems are of that) with every problem of the environment.
+    for an MFA code. `ambient` gives the base identity of a profile ("" for none), `proof` what stands in its
+    place for a store of that type with those settings; both are only asked for what is used. `user` and `timestamp`
+    stand in for `${USER}` and `${TIMESTAMP}`. Raises EnvironmentUnknown, StoreUnknown, or one ConfigError (of a kind
+    of its own where all problems are of that) with every problem of the environment.
     """
     environment = _find_environment(config, environment_name)
     if also:
         _require_store(config, also)
     names = Names(environ, timestamp, user)
-    planner = _Planner(config, names, ambient, store_types, web_identity, lasts=lasts)
+    planner = _Planner(config, names, ambient, store_types, proof, lasts=lasts)
     return planner.plan_environment(environment, also)
 
 
@@ -81,12 +81,12 @@ def plan_store(
     ambient: Callable[[str], Ambient],
     store_types: Mapping[str, StoreType],
     lasts: bool = False,
-    web_identity: Callable[[Settings], WebIdentity] = no_web_identity,
+    proof: Callable[[str, Settings], Proof] = no_proof,
 ) -> Plan:
     """The same for one store and the chain below it: a plan without variables."""
     _require_store(config, store_name)
     names = Names(environ, timestamp, user)
-    planner = _Planner(config, names, ambient, store_types, web_identity, lasts=lasts)
+    planner = _Planner(config, names, ambient, store_types, proof, lasts=lasts)
     return planner.plan_store(store_name)
 
 
@@ -119,7 +119,7 @@ class _Planner:
         names: Names,
         ambient: Callable[[str], Ambient],
         store_types: Mapping[str, StoreType],
-        web_identity: Callable[[Settings], WebIdentity],
+        proof: Callable[[str, Settings], Proof],
         *,
         lasts: bool,
     ) -> None:
@@ -127,7 +127,7 @@ class _Planner:
         self._config = config
         self._names = names
         self._findings = Findings()
-        self._drafts = Drafts(config, names, ambient, store_types, self._findings, web_identity)
+        self._drafts = Drafts(config, names, ambient, store_types, self._findings, proof)
         self._steps: dict[str, Step] = {}
 
     def plan_environment(self, environment: Environment, also: str) -> Plan:
@@ -251,7 +251,7 @@ class _Planner:
             fingerprint=self._session(draft),
             is_chained=False,
             where=draft.where,
-            web_identity=draft.web_identity,
+            proof=draft.proof,
         )
         if draft.is_role:
             is_chained, why = self._chain(draft)
@@ -263,7 +263,7 @@ class _Planner:
 
     def _chain(self, draft: Draft) -> tuple[bool | None, str]:
         """Whether temporary credentials sign the step, and the words for it."""
-        if draft.web_identity is not None:
+        if draft.proof is not None:
             return False, ""
         source = self._drafts.by_name.get(draft.credentials_from)
         if source is not None:
@@ -278,8 +278,8 @@ class _Planner:
         if not draft.type.takes_credentials:
             return Fingerprint("")
         source = self._drafts.by_name.get(draft.credentials_from)
-        if draft.web_identity is not None:
-            below = token_fingerprint(draft.web_identity)
+        if draft.proof is not None:
+            below = proof_fingerprint(draft.proof)
         else:
             below = self._session(source) if source else ambient_fingerprint(self._drafts.ambient_of(draft.profile))
         if not draft.type.gives_credentials:

@@ -59,7 +59,7 @@ def _can_share(draft: Draft, drafts: Drafts) -> bool:
         draft.is_role
         and "serial_number" in draft.settings
         and not draft.credentials_from
-        and not draft.has_token
+        and not draft.has_proof
         and drafts.ambient_of(draft.profile).is_temporary is not True
         and isinstance(seconds, int)
         and seconds <= CHAINED_SECONDS

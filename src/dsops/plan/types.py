@@ -26,11 +26,11 @@ class Ambient(NamedTuple):
     """The region that its profile names; "" where it names none, or there is no profile."""
 
 
-class WebIdentity(NamedTuple):
-    """What is known of a web identity token before it is sent."""
+class Proof(NamedTuple):
+    """What stands where base credentials stand elsewhere, as known before it is sent: a web identity token, a login."""
 
     source: str
-    """For people: `a token from GitHub Actions`."""
+    """For people: `the token from GitHub Actions`."""
     digest: str
     """Differs whenever another token, or another way to it, is meant; it tells nothing about the token."""
     speaks_of: tuple[str, str, str] | None = None
@@ -44,9 +44,9 @@ class WebIdentity(NamedTuple):
         return self.speaks_of is None and not self.is_fetched
 
 
-def no_web_identity(settings: Settings) -> WebIdentity:
+def no_proof(store_type: str, settings: Settings) -> Proof:
     """Stands in where nobody said how tokens are told apart: a plan without that would share sessions."""
-    raise TypeError(f"a plan with a web identity needs `web_identity`: {sorted(settings)}")
+    raise TypeError(f"a plan of {store_type} with {sorted(settings)} needs `proof`")
 
 
 class Step(NamedTuple):
@@ -65,8 +65,8 @@ class Step(NamedTuple):
     is_chained: bool | None
     """Whether temporary credentials sign its AssumeRole, so that one hour is the most; None: not known."""
     where: Where
-    web_identity: WebIdentity | None = None
-    """The token by which the role is assumed; then nothing signs the call."""
+    proof: Proof | None = None
+    """What stands for base credentials; then nothing signs the call."""
 
 
 class SecretReference(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dsops.resolve.identity import ambient_of, web_identity_of
+from dsops.resolve.identity import ambient_of, proof_of
 from dsops.resolve.resolver import MISSING, Resolver, Trial, issue_credentials, resolve
 
-__all__ = ["MISSING", "Resolver", "Trial", "ambient_of", "issue_credentials", "resolve", "web_identity_of"]
+__all__ = ["MISSING", "Resolver", "Trial", "ambient_of", "issue_credentials", "proof_of", "resolve"]

@@ -14,7 +14,8 @@ from dsops.aws.ambient import ambient_from_environment
 from dsops.aws.ambient_files import check_absent, config_file, content, credentials_file, located, profile_region
 from dsops.aws.network import TRUST_VARIABLES
 from dsops.config.files import digest
-from dsops.plan import Ambient, Settings, WebIdentity
+from dsops.plan import Ambient, Proof, Settings
+from dsops.stores import proving_store
 
 # What an SSO, `aws login` or other token cache holds; botocore and the AWS CLI name each file by a hash.
 _SSO_CACHE = "~/.aws/sso/cache"
@@ -54,15 +55,16 @@ def ambient_of(environ: Mapping[str, str], key: bytes, folder: str) -> Callable[
     return ambient
 
 
-def web_identity_of(environ: Mapping[str, str], key: bytes) -> Callable[[Settings], WebIdentity]:
-    """The function that `make_plan` asks whose web identity token a store's settings lead to, for that client."""
+def proof_of(environ: Mapping[str, str], key: bytes) -> Callable[[str, Settings], Proof]:
+    """The function that `make_plan` asks what stands for base credentials at a store, for that client."""
 
-    def web_identity(settings: Settings) -> WebIdentity:
-        from dsops.stores.web_identity import identify
+    def proof(store_type: str, settings: Settings) -> Proof:
+        def digest_of(parts: Iterable[str]) -> str:
+            return _keyed(key, ("proof", store_type, *parts, *_ways(environ)))
 
-        return identify(settings, environ, lambda parts: _keyed(key, ("web identity", *parts, *_ways(environ))))
+        return proving_store(store_type).identify(settings, environ, digest_of)
 
-    return web_identity
+    return proof
 
 
 def _keyed(key: bytes, parts: Iterable[str]) -> str:

@@ -152,7 +152,7 @@ class Sessions:
             self._tell_issued(step, source, issued)
             return issued
 
-        if not store.store_type.takes_credentials or step.web_identity is not None:
+        if not store.store_type.takes_credentials or step.proof is not None:
             return await use(None)
         return await self.signed(step, lambda: self.below(step), use)
 
@@ -163,7 +163,7 @@ class Sessions:
             error.retell(error.message, why=f"{hop}: {error.why}" if error.why else f"it failed {hop}")
 
     def _tell_issued(self, step: Step, source: Credentials | None, issued: Credentials) -> None:
-        token = step.web_identity.source if step.web_identity is not None else ""
+        token = step.proof.source if step.proof is not None else ""
         caller = (source.arn or source.masked_key_id) if source else token
         self._report(
             "credentials.issued",

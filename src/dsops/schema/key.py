@@ -80,5 +80,7 @@ class StoreType(NamedTuple):
     gives_secrets: bool = True
     takes_credentials: bool = False
     """Whether `credentials_from`, `profile` and `region` make sense on it."""
+    proof_keys: tuple[str, ...] = ()
+    """Keys any of which names what stands where base credentials stand elsewhere: a token, a login."""
     check_together: Callable[[Settings], list[Conflict]] | None = None
     """Finds what is wrong between keys that are right by themselves."""

@@ -264,5 +264,6 @@ STS_TYPE = StoreType(
     (*COMMON_KEYS, *AWS_KEYS, *_STS_KEYS),
     gives_credentials=True,
     takes_credentials=True,
+    proof_keys=WEB_IDENTITY_SOURCES,
     check_together=_check_sts,
 )

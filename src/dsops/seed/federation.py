@@ -33,7 +33,7 @@ class Providers:
     def trust(self, role: Role, step: Step) -> None:
         """Lets tokens like the step's in: of its issuer, for its audience, about its subject where that is known."""
         arn = arn_of(role.arn)
-        known = step.web_identity.speaks_of if step.web_identity is not None else None
+        known = step.proof.speaks_of if step.proof is not None else None
         platform = str(step.settings.get("web_identity", ""))
         url = known[0] if known is not None and known[0].startswith("https://") else _ISSUERS.get(platform, _ANY_ISSUER)
         audience = str(step.settings.get("web_identity_audience", "")) or (known[2] if known else "") or AUDIENCE

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from dsops.errors import DsopsError
 from dsops.model import Config
-from dsops.plan import Ambient, Plan, Step, WebIdentity, make_plan, plan_store
+from dsops.plan import Ambient, Plan, Proof, Step, make_plan, plan_store
 from dsops.schema import Settings, StoreType
-from dsops.stores.web_identity import identify
+from dsops.stores import proving_store
 
 _LONG_TERM_KEY = Ambient("environment", "seed", is_temporary=False)
 
@@ -56,13 +56,13 @@ class Planning:
                 timestamp=self._timestamp,
                 ambient=lambda _: _LONG_TERM_KEY,
                 store_types=self._types,
-                web_identity=self._web_identity,
+                proof=self._proof,
             )
         except DsopsError as error:
             reason = "; ".join(problem.message for problem in error.problems) or error.message
             self.notes.append(f"{'store' if is_store else 'environment'} `{name}` is left out: {reason}")
             return None
 
-    def _web_identity(self, settings: Settings) -> WebIdentity:
+    def _proof(self, store_type: str, settings: Settings) -> Proof:
         # No session comes of these plans: nothing has to tell two tokens apart.
-        return identify(settings, self._environ, lambda _: "seed")
+        return proving_store(store_type).identify(settings, self._environ, lambda _: "seed")

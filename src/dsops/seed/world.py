@@ -54,7 +54,7 @@ class World:
         seconds = step.settings.get("duration_seconds")
         if isinstance(seconds, int):
             role.max_session_duration = max(role.max_session_duration, seconds)
-        if step.web_identity is not None:
+        if step.proof is not None:
             self._providers.trust(role, step)
         else:
             self._trust_callers(role, step, steps)

@@ -11,7 +11,7 @@ from dsops.startup import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-    from dsops.stores.interface import CredentialStore, SecretStore, Store
+    from dsops.stores.interface import CredentialStore, ProvingStore, SecretStore, Store
 
 ENTRY_POINT_GROUP = "dsops.stores"
 """A plugin's entry point: its name is the store type, its object a Store (stores/interface.py)."""
@@ -49,6 +49,14 @@ def credential_store(type_name: str) -> CredentialStore:
     if not store.store_type.gives_credentials:
         raise StoreTypeUnknown(f"stores of the type `{type_name}` give no credentials")
     return cast("CredentialStore", store)
+
+
+def proving_store(type_name: str) -> ProvingStore:
+    """The same, for telling who stands behind a token or a login."""
+    store = find_store(type_name)
+    if not store.store_type.proof_keys:
+        raise StoreTypeUnknown(f"stores of the type `{type_name}` take no proof")
+    return cast("ProvingStore", store)
 
 
 class StoreTypes(Mapping[str, StoreType]):

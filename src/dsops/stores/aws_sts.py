@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from dsops.aws.sts import assume_role, get_session_token
 from dsops.credentials import Credentials
 from dsops.errors import AssumeRoleDenied, DsopsError, FieldMissing, MfaRefused, NoCredentials
-from dsops.plan import SecretReference, Step
+from dsops.plan import Proof, SecretReference, Settings, Step
 from dsops.schema import BUILTIN_TYPES
 from dsops.secret import Secret
 from dsops.stores.endpoints import endpoint_of
@@ -25,9 +25,17 @@ class Sts:
 
     store_type = BUILTIN_TYPES["aws.sts"]
 
+    def identify(
+        self, settings: Settings, environ: Mapping[str, str], digest_of: Callable[[Iterable[str]], str]
+    ) -> Proof:
+        """Whose token these settings lead to."""
+        from dsops.stores.web_identity import identify
+
+        return identify(settings, environ, digest_of)
+
     async def issue(self, step: Step, source: Credentials | None, context: Context) -> Credentials:
         """A new session of the role, or of the user who signs."""
-        if step.web_identity is not None:
+        if step.proof is not None:
             from dsops.stores.web_identity import assume_with_token
 
             return await assume_with_token(step, context)

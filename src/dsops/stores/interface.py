@@ -6,13 +6,13 @@ value: it never knows who made them. It reads no environment, clock or file exce
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from dsops.aws.client import Client
 from dsops.cache import Memory
 from dsops.credentials import Credentials
 from dsops.errors import DsopsError
-from dsops.plan import SecretReference, Step
+from dsops.plan import Proof, SecretReference, Settings, Step
 from dsops.runtime import Runtime
 from dsops.schema import StoreType
 from dsops.secret import Secret
@@ -44,6 +44,18 @@ class CredentialStore(Store, Protocol):
 
         `source` signs the call; None for a store that needs none. Raises CredentialsError or ServiceError, and
         MfaRequired where a person would be needed and `context.runtime.ask` finds none.
+        """
+
+
+class ProvingStore(CredentialStore, Protocol):
+    """A store whose type has `proof_keys`: a token or a login stands where base credentials stand elsewhere."""
+
+    def identify(
+        self, settings: Settings, environ: Mapping[str, str], digest_of: Callable[[Iterable[str]], str]
+    ) -> Proof:
+        """Whose session these settings lead to, as far as that can be told without running or asking anything.
+
+        `digest_of` makes a digest that tells nothing of what it is made of.
         """
 
 

@@ -18,7 +18,7 @@ from dsops.aws.ambient_files import content
 from dsops.aws.sts import assume_role_with_web_identity
 from dsops.credentials import Credentials
 from dsops.errors import AssumeRoleDenied, DsopsError, NoCredentials, StsRefused
-from dsops.plan import Settings, Step, WebIdentity
+from dsops.plan import Proof, Settings, Step
 from dsops.secret import Secret
 from dsops.stores.command import output_of
 from dsops.stores.endpoints import endpoint_of
@@ -45,25 +45,25 @@ _MISSING: Final = {
 
 def identify(
     settings: Settings, environ: Mapping[str, str], digest_of: Callable[[Iterable[str]], str]
-) -> WebIdentity:
+) -> Proof:
     """Whose token these settings lead to, as far as that can be told without running or asking anything."""
     source = _source(settings)
     audience = str(settings.get("web_identity_audience", ""))
     if settings.get("web_identity") == "github":
         parts = ("github", audience, *[environ.get(name, "") for name in _GITHUB_VARIABLES])
-        return WebIdentity(source, digest_of(parts), is_fetched=True)
+        return Proof(source, digest_of(parts), is_fetched=True)
     if settings.get("web_identity") == "buildkite" or "web_identity_process" in settings:
         # A command may look at any variable, and at what is in its folder.
         command = [*_words(settings), str(settings.get("web_identity_process_folder", ""))]
         variables = [f"{name}={environ[name]}" for name in sorted(environ)]
-        return WebIdentity(source, digest_of(("command", audience, *command, *variables)), is_fetched=True)
+        return Proof(source, digest_of(("command", audience, *command, *variables)), is_fetched=True)
     try:
         token = _at_hand(settings, environ)
         speaks_of = _speaks_of(token, source)
     except NoCredentials:
         # Told when it is needed: a plan can be made where the token is not.
-        return WebIdentity(source, digest_of(("none", source)))
-    return WebIdentity(source, digest_of(("token", token.reveal())), speaks_of)
+        return Proof(source, digest_of(("none", source)))
+    return Proof(source, digest_of(("token", token.reveal())), speaks_of)
 
 
 async def assume_with_token(step: Step, context: Context) -> Credentials:
@@ -80,7 +80,7 @@ async def _assume(step: Step, context: Context) -> Credentials:
     settings, source = step.settings, _source(step.settings)
     token = await _token(step, context)
     speaks_of = _speaks_of(token, source)
-    planned = step.web_identity
+    planned = step.proof
     if planned is not None and not planned.is_fetched and planned.speaks_of != speaks_of:
         raise NoCredentials(
             f"{source} is another one's than when this run was planned",

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dsops.errors import ConfigError, NotAllowed
-from dsops.plan import Ambient, Plan, WebIdentity
+from dsops.plan import Ambient, Plan, Proof
 from tests.plans import plan_of
 
 if TYPE_CHECKING:
     from dsops.schema import Settings
 
 ROLE = "arn:aws:iam::111111111111:role/Deploy"
-FETCHED = WebIdentity("the token from GitHub Actions", "digest-of-a-job", is_fetched=True)
+FETCHED = Proof("the token from GitHub Actions", "digest-of-a-job", is_fetched=True)
 
 
 def no_ambient(profile: str) -> Ambient:
@@ -27,10 +27,10 @@ def text_of(fields: str) -> str:
     return f"secretStores:\n  r: {{type: aws.sts, role_arn: '{ROLE}', {fields}}}\n"
 
 
-def planned(fields: str, token: WebIdentity = FETCHED, *, is_allowed: bool = True) -> Plan:
+def planned(fields: str, token: Proof = FETCHED, *, is_allowed: bool = True) -> Plan:
     """The plan of the store."""
     return plan_of(
-        text_of(fields), store="r", ambient=no_ambient, web_identity=lambda _: token, is_allowed=is_allowed
+        text_of(fields), store="r", ambient=no_ambient, proof=lambda *_: token, is_allowed=is_allowed
     )
 
 
@@ -45,13 +45,13 @@ def test_no_base_credentials_are_looked_for() -> None:
     """The token alone says who it is; the step is no chained one, so that the role's own maximum counts."""
     plan = planned("web_identity: github, duration_seconds: 43200")
     step = plan.steps["r"]
-    assert (plan.ambient, step.web_identity, step.is_chained, plan.calls) == ({}, FETCHED, False, 1)
+    assert (plan.ambient, step.proof, step.is_chained, plan.calls) == ({}, FETCHED, False, 1)
 
 
 def test_without_a_token_the_base_credentials_are() -> None:
     """The same store otherwise."""
     plan = plan_of(text_of("operation: AssumeRole"), store="r")
-    assert (plan.steps["r"].web_identity, list(plan.ambient)) == (None, [""])
+    assert (plan.steps["r"].proof, list(plan.ambient)) == (None, [""])
 
 
 def test_a_role_behind_it_is_a_chained_one() -> None:
@@ -60,9 +60,9 @@ def test_a_role_behind_it_is_a_chained_one() -> None:
         f"  next: {{type: aws.sts, role_arn: '{ROLE}2', credentials_from: r, duration_seconds: 7200}}\n"
     )
     with pytest.raises(ConfigError) as caught:
-        plan_of(text, store="next", ambient=no_ambient, web_identity=lambda _: FETCHED)
+        plan_of(text, store="next", ambient=no_ambient, proof=lambda *_: FETCHED)
     assert "the most that a chained role gets" in caught.value.problems[0].message
-    shorter = plan_of(text.replace("7200", "3600"), store="next", ambient=no_ambient, web_identity=lambda _: FETCHED)
+    shorter = plan_of(text.replace("7200", "3600"), store="next", ambient=no_ambient, proof=lambda *_: FETCHED)
     assert shorter.steps["next"].is_chained is True
 
 
@@ -90,14 +90,14 @@ def test_an_operation_that_needs_a_token_is_refused_without_one() -> None:
     with pytest.raises(ConfigError) as caught:
         plan_of(text_of("operation: AssumeRoleWithWebIdentity"), store="r")
     assert "AssumeRoleWithWebIdentity needs a token" in caught.value.problems[0].message
-    assert planned("web_identity: github, operation: AssumeRoleWithWebIdentity").steps["r"].web_identity
+    assert planned("web_identity: github, operation: AssumeRoleWithWebIdentity").steps["r"].proof
 
 
 def test_a_token_whose_variable_is_not_set_is_told_once() -> None:
     """It counts neither as given nor as missing, also for an operation that needs one."""
     text = text_of("operation: AssumeRoleWithWebIdentity, web_identity_token: '${ID_TOKEN}'")
     with pytest.raises(ConfigError) as caught:
-        plan_of(text, store="r", ambient=no_ambient, web_identity=lambda _: FETCHED, environ={})
+        plan_of(text, store="r", ambient=no_ambient, proof=lambda *_: FETCHED, environ={})
     (problem,) = caught.value.problems
     assert "needs the environment variable ID_TOKEN, which is not set" in problem.message
 
@@ -121,12 +121,12 @@ def test_a_token_is_asked_about_once_it_is_expanded() -> None:
     """What decides whose token it is gets the settings, a secret one as a Secret."""
     seen: list[Settings] = []
 
-    def listen(settings: Settings) -> WebIdentity:
+    def listen(_: str, settings: Settings) -> Proof:
         seen.append(settings)
         return FETCHED
 
     plan_of(
-        text_of("web_identity_token: '${TOKEN}'"), store="r", ambient=no_ambient, web_identity=listen,
+        text_of("web_identity_token: '${TOKEN}'"), store="r", ambient=no_ambient, proof=listen,
         environ={"TOKEN": "planted-token"},
     )  # fmt: skip
     assert [str(settings["web_identity_token"]) for settings in seen] == ["***"]
