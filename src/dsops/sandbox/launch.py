@@ -29,7 +29,7 @@ def read_seed_file(path: str) -> Seed:
     except (OSError, UnicodeDecodeError) as error:
         why = (error.strerror or "").lower() if isinstance(error, OSError) else "it is not UTF-8"
         raise SeedInvalid(f"the seed {path} can't be read", why=why or str(error), hint="check `--seed`") from error
-    return read_seed(text, path)
+    return read_seed(text, path, os.path.dirname(path))
 
 
 def open_server(

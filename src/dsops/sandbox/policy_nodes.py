@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
+from typing import Final
+
 from dsops.arn import parse_arn
-from dsops.document import Document, Mapping, Node, Scalar, Sequence, parse_json, to_json
-from dsops.iam.policy import PolicyKind, check_policy
+from dsops.document import Document, Mapping, Node, Scalar, Sequence, parse_json, parse_yaml, to_json
+from dsops.errors import Where
+from dsops.iam.policy import Checked, PolicyKind, check_policy
 from dsops.sandbox.backends import PolicyText
 from dsops.sandbox.nodes import Nodes
 
+_FILES: Final = (".json", ".yaml", ".yml")
+"""Endings of what is the name of a file; a policy's own text ends in a brace."""
+
 
 class PolicyNodes(Nodes):
-    """Nodes that may be policies, written as YAML or as a JSON text in YAML."""
+    """Nodes that may be policies: written as YAML, as a JSON text in YAML, or the name of a file beside the seed."""
+
+    def __init__(self, file: str, folder: str) -> None:
+        super().__init__(file)
+        self._folder = folder
 
     def policies(self, node: Node | None, path: str) -> tuple[PolicyText, ...]:
         """Identity policies and ARNs of managed ones; the text of the latter is ""."""
@@ -43,16 +54,35 @@ class PolicyNodes(Nodes):
 
     def policy(self, node: Node, path: str, kind: PolicyKind) -> str:
         """The document as JSON text."""
+        if isinstance(node, Scalar) and node.text.endswith(_FILES):
+            return self._policy_in_file(node, path, kind)
         if isinstance(node, Scalar):
-            document = parse_json(node.text, self.file)
-            checked = check_policy(document, kind, name=path, file=self.file)
-            text, line = node.text, node.line
-        else:
-            checked = check_policy(Document(node, ()), kind, name=path, file=self.file)
-            text, line = to_json(node), 0
+            checked = check_policy(parse_json(node.text, self.file), kind, name=path, file=self.file)
+            self._note_all(checked, path, node.line)
+            return node.text
+        self._note_all(check_policy(Document(node, ()), kind, name=path, file=self.file), path)
+        return to_json(node)
+
+    def _policy_in_file(self, node: Scalar, path: str, kind: PolicyKind) -> str:
+        """The document in a file as JSON text, so that the very file that is deployed is the one that is tried."""
+        name = os.path.join(self._folder, node.text)
+        try:
+            with open(name, encoding="utf-8") as file:
+                text = file.read()
+        except (OSError, UnicodeDecodeError) as error:
+            why = (error.strerror or "").lower() if isinstance(error, OSError) else "it is not UTF-8"
+            self.note(node.line, path, f"the policy {name} can't be read: {why}")
+            return ""
+        is_yaml = not name.endswith(".json")
+        document = parse_yaml(text, name) if is_yaml else parse_json(text, name)
+        self._note_all(check_policy(document, kind, name=name, file=name), path)
+        return to_json(document.root) if is_yaml and document.root is not None else text
+
+    def _note_all(self, checked: Checked, path: str, line: int = 0) -> None:
+        """Adds a policy's problems, each at its own place unless one line stands for the whole."""
         for problem in checked.problems:
-            self.note(line or problem.where.line, f"{path}.{problem.path}".rstrip("."), problem.message, problem.hint)
-        return text
+            where = Where(self.file, line) if line else problem.where
+            self.problems.append(problem._replace(where=where, path=f"{path}.{problem.path}".rstrip(".")))
 
 
 def is_policy_arn(text: str) -> bool:

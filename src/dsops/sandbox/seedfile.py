@@ -56,10 +56,13 @@ _ROLE_KEYS: Final = (
 )  # fmt: skip
 
 
-def read_seed(text: str, file: str) -> Seed:
-    """The seed that the text describes; SeedInvalid with every problem when it can't be used."""
+def read_seed(text: str, file: str, folder: str = "") -> Seed:
+    """The seed that the text describes; SeedInvalid with every problem when it can't be used.
+
+    Policies that it names as files are looked for in the folder, by default this process's.
+    """
     document = parse_yaml(text, file)
-    reader = _Reader(file)
+    reader = _Reader(file, folder)
     reader.problems += document.problems
     seed = Seed()
     if document.root is not None:
@@ -67,17 +70,16 @@ def read_seed(text: str, file: str) -> Seed:
     elif not document.problems:
         reader.note(0, "", "the seed is empty", 'the least is `accounts: {"123456789012": {}}`')
     if reader.problems:
-        raise SeedInvalid(
-            f"{file} can't seed a sandbox", problems=tuple(sorted(reader.problems, key=lambda found: found.where.line))
-        )
+        in_order = sorted(reader.problems, key=lambda found: (found.where.file != file, found.where))
+        raise SeedInvalid(f"{file} can't seed a sandbox", problems=tuple(in_order))
     return seed
 
 
 class _Reader(PolicyNodes):
     """Reads accounts and what is in them."""
 
-    def __init__(self, file: str) -> None:
-        super().__init__(file)
+    def __init__(self, file: str, folder: str) -> None:
+        super().__init__(file, folder)
         self._owners: dict[tuple[str, str], str] = {}
         """Kind of id and id -> the path of who has it."""
 

@@ -44,10 +44,10 @@ def _read(seed: SeedLike, folder: os.PathLike[str]) -> Seed:
     if isinstance(seed, Seed):
         return seed
     if isinstance(seed, str):
-        return read_seed(seed, "the test's seed")
+        return read_seed(seed, "the test's seed", os.fspath(folder))
     if isinstance(seed, Mapping):
         # JSON is YAML, and the lines of its problems can be counted.
-        return read_seed(json.dumps(seed, indent=2), "the test's seed")
+        return read_seed(json.dumps(seed, indent=2), "the test's seed", os.fspath(folder))
     return read_seed_file(os.path.join(folder, seed))
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from dsops.errors import SeedInvalid
+from dsops.sandbox.backends import PolicyText
 from dsops.sandbox.launch import read_seed_file
 from dsops.sandbox.seed_model import SeedKey
 from dsops.sandbox.seedfile import read_seed
@@ -284,6 +286,53 @@ def test_a_file_that_is_not_there_is_told(tmp_path: os.PathLike[str]) -> None:
         file.write(b"\xff\xfe")
     with pytest.raises(SeedInvalid, match="can't be read"):
         read_seed_file(path)
+
+
+def test_policies_may_be_files_beside_the_seed(tmp_path: Path) -> None:
+    """JSON or YAML, alone or with a name, wherever a policy can stand; the text is the file's."""
+    allow = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}'
+    trust = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}}'
+    (tmp_path / "role").mkdir()
+    (tmp_path / "role" / "trust-policy.json").write_text(trust)
+    (tmp_path / "allow.json").write_text(allow)
+    (tmp_path / "allow.yml").write_text("{Version: 2012-10-17, Statement: {Effect: Allow, Action: '*', Resource: '*'}}")
+    (tmp_path / "seed.yaml").write_text(f"""
+accounts:
+  "{ACCOUNT}":
+    users: {{alice: {{policies: [allow.yml, {{name: whole, document: allow.json}}]}}}}
+    groups: {{all: {{policies: [allow.json]}}}}
+    roles: {{R: {{trust: role/trust-policy.json}}}}
+    policies: {{managed: allow.json}}
+""")
+
+    account = read_seed_file(str(tmp_path / "seed.yaml")).accounts[0]
+
+    everything = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}'
+    assert account.users[0].policies == (PolicyText("policy-1", everything), PolicyText("whole", allow))
+    assert account.groups["all"] == (PolicyText("policy-1", allow),)
+    assert account.roles[0].trust == trust
+    assert account.policies == (PolicyText("managed", allow),)
+
+
+def test_what_is_wrong_with_a_policys_file_is_told_at_its_own_line(tmp_path: Path) -> None:
+    """One that is missing or is no text at the line of the seed, after which the other files' lines come."""
+    (tmp_path / "wrong.json").write_text('{"Version": "2012-10-17",\n "Statement": {"Effect": "Allow"}}')
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe")
+    text = f"""
+accounts:
+  "{ACCOUNT}":
+    users: {{alice: {{policies: [wrong.json]}}}}
+    roles: {{R: {{trust: none.json, policies: [binary.json]}}}}
+"""
+    with pytest.raises(SeedInvalid) as caught:
+        read_seed(text, "seed.yaml", str(tmp_path))
+
+    role = f"accounts.{ACCOUNT}.roles.R"
+    assert [(str(problem.where), problem.path, problem.message) for problem in caught.value.problems][:2] == [
+        ("seed.yaml:5", f"{role}.trust", f"the policy {tmp_path}/none.json can't be read: no such file or directory"),
+        ("seed.yaml:5", f"{role}.policies[0]", f"the policy {tmp_path}/binary.json can't be read: it is not UTF-8"),
+    ]
+    assert {str(problem.where) for problem in caught.value.problems[2:]} == {f"{tmp_path}/wrong.json:2"}
 
 
 def test_the_demos_seed_is_one() -> None:
