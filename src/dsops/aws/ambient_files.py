@@ -67,26 +67,34 @@ def profile_region(environ: Mapping[str, str], profile: str, folder: str = "") -
 
     Raises ConfigUnreadable when a file can't be read as what it should be.
     """
-    from configparser import Error, RawConfigParser
-
     region = ""
     # The credentials file comes last: in botocore what it says of a profile overrides the config file.
     for path, prefix in ((config_file(environ, folder), "profile "), (credentials_file(environ, folder), "")):
-        if not os.path.isfile(path):
-            continue  # as botocore: what is no regular file is not there
-        parser = RawConfigParser(default_section="", strict=False)
-        try:
-            parser.read(path, encoding="utf-8")
-        except (Error, UnicodeDecodeError, OSError) as error:
-            # configparser's messages repeat the line, which may be a key.
-            place = Where(path, _line_of(error))
-            message = f"{path} can't be read as an AWS config file"
-            hint = "in that line, write `[profile NAME]` or `key = value`" if place.line else "check what is in it"
-            raise ConfigUnreadable(message, hint=hint, where=place) from error
-        for section in parser.sections():
-            if _profile_of(section, prefix) == profile:
-                region = parser.get(section, "region", fallback="").strip() or region
+        for section, keys in sections(path).items():
+            if section_name(section, prefix) == profile:
+                region = keys.get("region", "").strip() or region
     return region
+
+
+def sections(path: str) -> dict[str, dict[str, str]]:
+    """The sections of a file in AWS's format, by their headers; none where there is no such file.
+
+    Raises ConfigUnreadable when a file can't be read as what it should be.
+    """
+    from configparser import Error, RawConfigParser
+
+    if not os.path.isfile(path):
+        return {}  # as botocore: what is no regular file is not there
+    parser = RawConfigParser(default_section="", strict=False)
+    try:
+        parser.read(path, encoding="utf-8")
+    except (Error, UnicodeDecodeError, OSError) as error:
+        # configparser's messages repeat the line, which may be a key.
+        place = Where(path, _line_of(error))
+        message = f"{path} can't be read as an AWS config file"
+        hint = "in that line, write `[profile NAME]` or `key = value`" if place.line else "check what is in it"
+        raise ConfigUnreadable(message, hint=hint, where=place) from error
+    return {section: dict(parser.items(section)) for section in parser.sections()}
 
 
 def _line_of(error: Exception) -> int:
@@ -95,8 +103,8 @@ def _line_of(error: Exception) -> int:
     return next((line for line in lines if isinstance(line, int)), 0)
 
 
-def _profile_of(section: str, prefix: str) -> str:
-    """The profile that a section header means: `[profile "my name"]`, `[default]`."""
+def section_name(section: str, prefix: str) -> str:
+    """The profile or session that a section header means: `[profile "my name"]`, `[default]`; "" for other sections."""
     if not prefix or section == "default":
         return section
     if not section.startswith(prefix):
