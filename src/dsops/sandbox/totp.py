@@ -1,19 +1,13 @@
-"""One-time codes of virtual MFA devices (RFC 6238: HMAC-SHA1, 30 seconds, 6 digits)."""
+"""Which one-time codes of virtual MFA devices are good now."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
 from collections.abc import Iterator
-from hashlib import sha1
 
-STEP_SECONDS = 30
+from dsops.totp import STEP_SECONDS, code_at, code_of, key_of
 
-
-def code_at(seed: str, now: float) -> str:
-    """The six digits that a device with this base32 seed shows at that moment."""
-    return _code(_key(seed), int(now // STEP_SECONDS))
+__all__ = ["STEP_SECONDS", "are_consecutive", "code_at", "is_seed", "step_of"]
 
 
 def step_of(seed: str, code: str, now: float) -> int | None:
@@ -21,16 +15,16 @@ def step_of(seed: str, code: str, now: float) -> int | None:
 
     One step of tolerance either way is what RFC 6238 (5.2) recommends for clocks that drift.
     """
-    key = _key(seed)
-    return next((step for step in _near(now) if hmac.compare_digest(_code(key, step), code)), None)
+    key = key_of(seed)
+    return next((step for step in _near(now) if hmac.compare_digest(code_of(key, step), code)), None)
 
 
 def are_consecutive(seed: str, first: str, second: str, now: float) -> bool:
     """Whether the two codes follow each other, about now: what enabling a device asks for."""
-    key = _key(seed)
+    key = key_of(seed)
     steps = (int(now // STEP_SECONDS) + shift for shift in range(-2, 2))
     return any(
-        hmac.compare_digest(_code(key, step), first) and hmac.compare_digest(_code(key, step + 1), second)
+        hmac.compare_digest(code_of(key, step), first) and hmac.compare_digest(code_of(key, step + 1), second)
         for step in steps
     )
 
@@ -38,7 +32,7 @@ def are_consecutive(seed: str, first: str, second: str, now: float) -> bool:
 def is_seed(text: str) -> bool:
     """Whether the text is base32 of at least one byte, padded or not."""
     try:
-        return len(_key(text)) > 0
+        return len(key_of(text)) > 0
     except ValueError:
         return False
 
@@ -46,18 +40,3 @@ def is_seed(text: str) -> bool:
 def _near(now: float) -> Iterator[int]:
     step = int(now // STEP_SECONDS)
     yield from (step, step - 1, step + 1)
-
-
-def _key(seed: str) -> bytes:
-    text = seed.replace(" ", "").upper().rstrip("=")
-    try:
-        return base64.b32decode(text + "=" * (-len(text) % 8))
-    except binascii.Error as error:
-        raise ValueError("not base32") from error
-
-
-def _code(key: bytes, step: int) -> str:
-    digest = hmac.digest(key, step.to_bytes(8, "big", signed=True), sha1)
-    start = digest[-1] & 0x0F
-    number = int.from_bytes(digest[start : start + 4], "big") & 0x7FFFFFFF
-    return f"{number % 1_000_000:06d}"
