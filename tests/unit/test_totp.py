@@ -27,7 +27,7 @@ def test_codes_are_those_of_the_rfc(seconds: int, code: str) -> None:
     assert totp.code_at(RFC_SEED, seconds) == code[-6:]
 
 
-@given(key=st.binary(min_size=14, max_size=64), now=st.integers(min_value=0, max_value=1 << 40))
+@given(key=st.binary(min_size=14, max_size=64), now=st.integers(min_value=0, max_value=1 << 36))
 def test_codes_are_those_of_pyotp(key: bytes, now: int) -> None:
     """Somebody else's code, on any seed at any time."""
     seed = base64.b32encode(key).decode()
