@@ -53,6 +53,11 @@ lock: $(LOCK_VENV)/.installed ## resolves requirements/*.txt anew (UPGRADE=1: to
 	@# pip-compile warns in the file that pycurl is missing; pycurl.txt has it.
 	@sed '/^# WARNING/,$$d' requirements/demo.txt > requirements/demo.txt.new
 	@mv requirements/demo.txt.new requirements/demo.txt
+	@# What dsops itself needs: of the same versions, since what a CI job installs should be what was tested.
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --constraint requirements/demo.txt --build-deps-for wheel \
+		--unsafe-package pycurl --no-allow-unsafe --output-file requirements/install.txt pyproject.toml >/dev/null
+	@sed '/^# WARNING/,$$d' requirements/install.txt > requirements/install.txt.new
+	@mv requirements/install.txt.new requirements/install.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/pycurl.txt requirements/pycurl.in >/dev/null
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/dev.txt requirements/dev.in >/dev/null
 
