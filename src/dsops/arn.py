@@ -86,3 +86,8 @@ def partition_named(name: str) -> Partition | None:
 def role_session_arn(role_arn: Arn, session_name: str) -> str:
     """The caller that assuming the role gives, `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`: without its path."""
     return f"arn:{role_arn.partition}:sts::{role_arn.account}:assumed-role/{role_arn.resource_name}/{session_name}"
+
+
+def is_session_of(session_arn: str, role_arn: Arn) -> bool:
+    """Whether that is the ARN of a session of the role, whose path it does not have."""
+    return session_arn.startswith(role_session_arn(role_arn, ""))

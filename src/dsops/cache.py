@@ -177,6 +177,17 @@ class CredentialCache:
         for fingerprint in list(self._held):
             self._drop(fingerprint)
 
+    def forget(self, is_meant: Callable[[Credentials], bool]) -> int:
+        """Forgets the sessions that are meant, every value, and all that is being asked for; gives how many they were.
+
+        A value may have been read with one of them, and what is being asked for may become one.
+        """
+        self.values.clear()
+        meant = [fingerprint for fingerprint, held in list(self._held.items()) if is_meant(held)]
+        for fingerprint in meant:
+            self._drop(fingerprint)
+        return len(meant)
+
     async def obtain(
         self,
         fingerprint: str,

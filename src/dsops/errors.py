@@ -390,6 +390,12 @@ class SecretError(DsopsError):
 
 class SecretNotFound(SecretError):
     """The secret, parameter or version does not exist where it was looked for."""
+class RevocationRefused(CredentialsError):
+    """The sessions can't be revoked by a policy: AWS keeps the role, or no role is behind them."""
+
+    code = "revoke.refused"
+
+
 
     code = "secret.not-found"
 

@@ -12,6 +12,7 @@ from dsops.arn import (
     PARTITIONS,
     Arn,
     is_account_id,
+    is_session_of,
     parse_arn,
     partition_named,
     partition_of_region,
@@ -126,3 +127,16 @@ def test_a_session_arn_drops_the_roles_path() -> None:
     role = parse_arn("arn:aws-cn:iam::123456789012:role/team/a/Deploy")
     assert role is not None
     assert role_session_arn(role, "me") == "arn:aws-cn:sts::123456789012:assumed-role/Deploy/me"
+
+
+def test_sessions_of_a_role_are_told_by_their_arn() -> None:
+    """Without the role's path, of that account and partition, and not of a role whose name only begins so."""
+    role = parse_arn("arn:aws:iam::123456789012:role/team/Deploy")
+    assert role is not None
+    others = (
+        "", "arn:aws:sts::123456789012:assumed-role/Deployer/ada", "arn:aws:sts::210987654321:assumed-role/Deploy/ada",
+        "arn:aws-cn:sts::123456789012:assumed-role/Deploy/ada", "arn:aws:iam::123456789012:role/team/Deploy",
+    )  # fmt: skip
+
+    assert is_session_of("arn:aws:sts::123456789012:assumed-role/Deploy/ada", role)
+    assert [] == [arn for arn in others if is_session_of(arn, role)]

@@ -257,6 +257,18 @@ def test_clear_forgets_every_session(time: Time, cache: CredentialCache, clock: 
     assert cache.peek("f") is None
 
 
+def test_forget_takes_what_is_meant_and_no_other(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
+    """And every value: nobody knows with which session one was read."""
+    for fingerprint in ("f", "g"):
+        time.run(cache.obtain(fingerprint, Issuer(clock)))
+    revoked = cache.peek("f")
+    cache.values.keep("value", Secret("s"), 60, cache.values.era)
+
+    assert 1 == cache.forget(lambda held: held is revoked)
+    assert (True, False) == (cache.peek("f") is None, cache.peek("g") is None)
+    assert cache.values.get("value") is None
+
+
 def test_two_threads_share_one_issue(cache: CredentialCache, clock: FixedClock) -> None:
     """Two loops in two threads, one fingerprint: one call, one snapshot."""
     from threading import Barrier, Thread

@@ -100,16 +100,22 @@ class Reply(NamedTuple):
     headers: Mapping[str, str]
 
 
-async def call_query(client: Client, call: Call, version: str, parameters: Sequence[tuple[str, str]]) -> Reply:
-    """The `<Action>Result` element of a query API (STS, IAM). Parameters in wire form: `Tags.member.1.Key`."""
+async def call_query(
+    client: Client, call: Call, version: str, parameters: Sequence[tuple[str, str]], *, has_result: bool = True
+) -> Reply:
+    """The `<Action>Result` element of a query API (STS, IAM). Parameters in wire form: `Tags.member.1.Key`.
+
+    Actions that only do something (PutRolePolicy) have none: then it is the whole answer.
+    """
     form = [("Action", call.action), ("Version", version), *parameters]
     body = "&".join(f"{name}={quote(value)}" for name, value in form).encode("ascii")
     headers = (("Content-Type", "application/x-www-form-urlencoded; charset=utf-8"),)
     response = await _send(client, call, headers, body, answers.query_refusal)
     root = answers.parse_xml(response.body)
-    result = root.find(f"{call.action}Result") if root and root.name == f"{call.action}Response" else None
+    answer = root if root and root.name == f"{call.action}Response" else None
+    result = answer.find(f"{call.action}Result") if answer and has_result else answer
     if result is None:
-        raise answers.lacks(call.endpoint, call.action, f"{call.action}Result")
+        raise answers.lacks(call.endpoint, call.action, f"{call.action}{'Result' if has_result else 'Response'}")
     return Reply(result, response.headers)
 
 

@@ -1,4 +1,4 @@
-"""IAM, read only: who a user or role is, and the policies attached to them; one function per API action."""
+"""IAM: who a user or role is, and the policies attached to them; one function per API action."""
 
 from __future__ import annotations
 
@@ -112,6 +112,14 @@ async def get_role_policy(iam: Iam, name: str, policy: str) -> str:
     """An inline policy of the role, as JSON."""
     doing = f"read the policy {policy} of the role {name}"
     return await _document(iam, "GetRolePolicy", doing, RoleName=name, PolicyName=policy)
+
+
+async def put_role_policy(iam: Iam, name: str, policy: str, document: str) -> None:
+    """Gives the role an inline policy, or another document to the one of that name."""
+    doing = f"put the policy {policy} on the role {name}"
+    call = Call(iam.endpoint, iam.credentials, "PutRolePolicy", doing, _refused)
+    parameters = (("RoleName", name), ("PolicyName", policy), ("PolicyDocument", document))
+    await call_query(iam.client, call, _VERSION, parameters, has_result=False)
 
 
 async def list_attached_role_policies(iam: Iam, name: str) -> list[AttachedPolicy]:

@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, Entry] = {
     "render": Entry("dsops.cli.render", "write an environment as dotenv, shell, JSON, YAML and others"),
     "credentials": Entry("dsops.cli.credentials", "print the credentials that a store issues"),
     "console": Entry("dsops.cli.console", "print a link that opens the AWS console as a store's role"),
+    "revoke": Entry("dsops.cli.revoke", "deny everything to the older sessions of a store's role"),
     "whoami": Entry("dsops.cli.whoami", "ask AWS who the caller is, here or behind a store"),
     "stores": Entry("dsops.cli.stores", "list the stores of the configuration, and the types there are"),
     "schema": Entry("dsops.cli.schema", "print the JSON Schema of dsops.yaml, for editors"),

@@ -12,6 +12,7 @@ from threading import Lock
 from dsops import tasks
 from dsops.agent.client import PLAIN, PLAIN_WITH_VALUE
 from dsops.agent.request import DECLINE, Answer, Asked, Caller, failed, result
+from dsops.arn import is_session_of, parse_arn
 from dsops.aws.client import Client, make_client
 from dsops.aws.transport import CurlDriver
 from dsops.cache import CredentialCache
@@ -63,7 +64,7 @@ class Keeper:
         """The answer to one request; an error is an answer as well."""
         operations: Mapping[bytes, Callable[[Asked, Caller], Answer]] = {
             b"exec": self._exec, b"secrets": self._secrets, b"credentials": self._credentials,
-            b"status": self._status, b"clear": self._clear, b"stop": self._stop,
+            b"status": self._status, b"clear": self._clear, b"forget": self._forget, b"stop": self._stop,
         }  # fmt: skip
         operation = operations.get(asked.words[0])
         if operation is None:
@@ -123,6 +124,13 @@ class Keeper:
     def _clear(self, _asked: Asked, _caller: Caller) -> Answer:
         self._cache.clear()
         return result([])
+
+    def _forget(self, asked: Asked, _caller: Caller) -> Answer:
+        """Forgets the sessions of one role, which have been revoked; answers how many it held."""
+        role = parse_arn(asked.words[1].decode())
+        if role is None:
+            return DECLINE
+        return result([b"%d" % self._cache.forget(lambda held: is_session_of(held.arn, role))])
 
     def _stop(self, _asked: Asked, _caller: Caller) -> Answer:
         self._cache.clear()

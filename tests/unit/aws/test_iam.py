@@ -175,7 +175,7 @@ def test_every_parameter_is_one_that_botocore_knows() -> None:
             api.list_group_policies(iam, "a"), api.get_group_policy(iam, "a", "p"),
             api.list_attached_group_policies(iam, "a"), api.get_role(iam, "a"), api.list_role_policies(iam, "a"),
             api.get_role_policy(iam, "a", "p"), api.list_attached_role_policies(iam, "a"),
-            api.get_policy(iam, ARN), api.get_policy_version(iam, ARN, "v1"),
+            api.put_role_policy(iam, "a", "p", "{}"), api.get_policy(iam, ARN), api.get_policy_version(iam, ARN, "v1"),
         ):  # fmt: skip
             with pytest.raises(AccessDenied):
                 asking.run(work)
@@ -187,4 +187,14 @@ def test_every_parameter_is_one_that_botocore_knows() -> None:
         assert form.pop("Version") == model.api_version
         assert set(form) <= set(operation.input_shape.members)
         assert set(operation.input_shape.required_members) <= set(form)
-    assert len(seen) == 14
+    assert len(seen) == 15
+
+
+def test_an_action_without_a_result_is_done_when_it_is_answered() -> None:
+    """PutRolePolicy answers with an empty PutRolePolicyResponse; anything else was not IAM's."""
+    answers = ["<PutRolePolicyResponse><ResponseMetadata/></PutRolePolicyResponse>", "<html/>"]
+    with StubServer(lambda _: Answer(body=answers.pop(0).encode())) as server:
+        asking = Asking(server)
+        asking.run(api.put_role_policy(asking.iam, "App", "own", "{}"))
+        with pytest.raises(AnswerInvalid):
+            asking.run(api.put_role_policy(asking.iam, "App", "own", "{}"))

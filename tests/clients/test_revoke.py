@@ -1,0 +1,300 @@
+"""`dsops revoke` as a real process against a sandbox that asks each session when it was issued."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from dsops.sandbox.launch import open_server
+from dsops.sandbox.seedfile import read_seed
+from dsops.testing import Identity, LocalAws
+from tests.terminal import Terminal
+from tests.unit.cli.stub_aws import Agent, Dsops
+
+HOME, AWAY = "111111111111", "222222222222"
+SEED = f'accounts: {{"{HOME}": {{}}, "{AWAY}": {{}}}}'
+ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+POLICY = {"Version": "2012-10-17", "Statement": ALL}
+CONFIG = f"""\
+version: 1
+secretStores:
+  worker:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::{HOME}:role/Worker
+    role_session_name: work
+  boss: {{type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::{AWAY}:role/Boss"}}
+  away: {{type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::{AWAY}:role/Worker", credentials_from: worker}}
+  secrets: {{type: aws.secretsmanager, region: us-east-1, credentials_from: worker}}
+  plain: {{type: aws.secretsmanager, region: us-east-1}}
+  local: {{type: literal, values: {{a: b}}}}
+envs:
+  production: {{TOKEN: {{from: {{store: secrets, key: prod/token}}}}}}
+"""
+
+
+@pytest.fixture
+def aws() -> Iterator[LocalAws]:
+    """Two accounts, each with a role Worker; ada may do everything in the first, assume the roles of the second."""
+    with LocalAws(open_server(read_seed(SEED, "seed.yaml"))) as aws:
+        home, away = aws.account(HOME), aws.account(AWAY)
+        home.add_user("ada", policies=[POLICY])
+        home.add_user("bob")
+        trust = {
+            "Version": "2012-10-17",
+            "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": home.root_arn}},
+        }
+        home.add_role("Worker", trust=trust, policies=[POLICY])
+        away.add_role("Worker", trust=trust, policies=[POLICY])
+        away.add_role("Boss", trust=trust, policies=[POLICY])
+        home.add_secret("prod/token", "hush")
+        yield aws
+
+
+@pytest.fixture
+def dsops(tmp_path: Path, aws: LocalAws) -> Dsops:
+    """The program, run by ada."""
+    return ready(Dsops(tmp_path), aws.account(HOME).user("ada"))
+
+
+def ready(program: Dsops, who: Identity) -> Dsops:
+    """That program with the configuration of this file, run by that user."""
+    (program.folder / "dsops.yaml").write_text(CONFIG)
+    program.environ = {**program.environ, **who.environment(program.environ)}
+    return program
+
+
+HOUR = timedelta(hours=1)
+WORKER = f"arn:aws:iam::{HOME}:role/Worker"
+
+
+def session(dsops: Dsops, store: str) -> Mapping[str, str]:
+    """The environment of somebody who has that store's session now."""
+    done = dsops.run("credentials", store)
+    assert done.returncode == 0, done.stderr
+    value = json.loads(done.stdout)
+    return {
+        "AWS_ACCESS_KEY_ID": value["access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": value["secret_access_key"],
+        "AWS_SESSION_TOKEN": value["session_token"],
+    }
+
+
+def may_list_roles(aws: LocalAws, held: Mapping[str, str]) -> bool:
+    """Whether that session may do something that its role allows."""
+    keys = {name.lower(): value for name, value in held.items()}
+    iam = boto3.client("iam", region_name="us-east-1", endpoint_url=aws.url, **keys)
+    try:
+        iam.list_roles()
+    except ClientError as error:
+        if "explicit deny" not in str(error):
+            raise
+        return False
+    return True
+
+
+def at(aws: LocalAws, dsops: Dsops, store: str, ago: timedelta) -> Mapping[str, str]:
+    """A session that was issued that long ago."""
+    now = aws.clock.now()
+    aws.clock.move_to(now - ago)
+    held = session(dsops, store)
+    aws.clock.move_to(now)
+    return held
+
+
+def test_the_policy_is_printed_and_nothing_is_done(dsops: Dsops, aws: LocalAws) -> None:
+    """As IAM takes it; what it is for and what it does not do stands on stderr."""
+    done = dsops.run("revoke", "worker")
+
+    assert 0 == done.returncode, done.stderr
+    policy = json.loads(done.stdout)
+    assert "Deny" == policy["Statement"][0]["Effect"]
+    assert f"AWSRevokeOlderSessions of {WORKER}".encode() in done.stderr
+    assert b"assumed from these" in done.stderr
+    assert [] == inline_policies(aws)
+
+
+def inline_policies(aws: LocalAws, account: str = HOME) -> list[str]:
+    """The names of the policies of the role Worker, but for the one it had."""
+    keys = aws.user(f"admin@{account}").boto3_session()
+    names: list[str] = keys.client("iam").list_role_policies(RoleName="Worker")["PolicyNames"]
+    return [name for name in names if name != "policy-1"]
+
+
+def test_an_old_session_is_denied_and_a_new_one_works(dsops: Dsops, aws: LocalAws) -> None:
+    """The time that counts is when a session was issued."""
+    old = at(aws, dsops, "worker", ago=HOUR / 2)
+    assert may_list_roles(aws, old)
+
+    done = dsops.run("revoke", "worker", "--apply", "--yes")
+    assert 0 == done.returncode, done.stderr
+    assert ["AWSRevokeOlderSessions"] == inline_policies(aws)
+    assert not may_list_roles(aws, old)
+
+    aws.clock.advance(2)
+    assert may_list_roles(aws, session(dsops, "worker"))
+
+
+def test_a_session_of_the_same_second_does_not_slip_through(dsops: Dsops, aws: LocalAws) -> None:
+    """AWS keeps times to the second: the one that is running is denied as a whole."""
+    aws.clock.freeze()
+    aws.clock.move_to(aws.clock.now().replace(microsecond=0))
+    held = session(dsops, "worker")
+    done = dsops.run("revoke", "worker", "--apply", "--yes")
+
+    assert 0 == done.returncode, done.stderr
+    assert not may_list_roles(aws, held)
+
+
+def test_sessions_assumed_from_a_revoked_one_go_on(dsops: Dsops, aws: LocalAws) -> None:
+    """As on AWS, and as is said: the other role's policies decide about them."""
+    chained = at(aws, dsops, "away", ago=HOUR / 2)
+    done = dsops.run("revoke", "worker", "--apply", "--yes")
+
+    assert 0 == done.returncode, done.stderr
+    assert may_list_roles(aws, chained)
+    assert b"does not end sessions of other roles" in done.stderr
+
+
+def test_a_named_moment_spares_what_came_after_it(dsops: Dsops, aws: LocalAws) -> None:
+    """Only what was issued before it is denied."""
+    older = at(aws, dsops, "worker", ago=HOUR / 2)
+    newer = at(aws, dsops, "worker", ago=HOUR / 6)
+    moment = (aws.clock.now() - HOUR / 4).isoformat()
+    done = dsops.run("revoke", "secrets", "--apply", "--yes", "--before", moment)
+
+    assert 0 == done.returncode, done.stderr
+    assert (False, True) == (may_list_roles(aws, older), may_list_roles(aws, newer))
+
+
+def test_what_was_revoked_stays_revoked(dsops: Dsops, aws: LocalAws) -> None:
+    """An earlier moment would bring sessions back, so it is refused; a later one is not."""
+    assert 0 == dsops.run("revoke", "worker", "--apply", "--yes").returncode
+    moment = (aws.clock.now() - HOUR).isoformat()
+    done = dsops.run("revoke", "worker", "--apply", "--yes", "--before", moment)
+
+    assert 2 == done.returncode
+    assert b"denied already" in done.stderr
+    assert 0 == dsops.run("revoke", "worker", "--apply", "--yes").returncode
+
+
+def test_a_policy_that_somebody_wrote_is_not_replaced(dsops: Dsops, aws: LocalAws) -> None:
+    """Under that name, too, there may stand more than one statement."""
+    iam = aws.account(HOME).user("ada").boto3_session().client("iam")
+    iam.put_role_policy(RoleName="Worker", PolicyName="AWSRevokeOlderSessions", PolicyDocument=json.dumps(POLICY))
+    done = dsops.run("revoke", "worker", "--apply", "--yes")
+
+    assert 3 == done.returncode
+    assert b"somebody has written anew" in done.stderr
+
+
+def test_the_role_of_another_account_is_never_taken_for_this_ones(dsops: Dsops, aws: LocalAws) -> None:
+    """PutRolePolicy takes a name: the role of that name in the caller's account must be left alone."""
+    done = dsops.run("revoke", "away", "--apply", "--yes")
+
+    assert 2 == done.returncode
+    assert b"--with STORE" in done.stderr
+    assert [] == inline_policies(aws)
+
+
+def test_another_stores_session_attaches_it(dsops: Dsops, aws: LocalAws) -> None:
+    """A role in the account of the one whose sessions are revoked."""
+    done = dsops.run("revoke", "away", "--apply", "--yes", "--with", "boss")
+
+    assert 0 == done.returncode, done.stderr
+    assert (["AWSRevokeOlderSessions"], []) == (inline_policies(aws, AWAY), inline_policies(aws, HOME))
+
+
+def test_a_roles_arn_needs_no_configuration(dsops: Dsops, aws: LocalAws) -> None:
+    """In a hurry nobody looks for what a store's fields ask for."""
+    (dsops.folder / "dsops.yaml").unlink()
+    done = dsops.run("revoke", WORKER, "--apply", "--yes", "--json")
+
+    assert 0 == done.returncode, done.stderr
+    value: dict[str, Any] = json.loads(done.stdout)
+    assert (WORKER, True, 0) == (value["role_arn"], value["is_attached"], value["agent_forgot"])
+    assert ["AWSRevokeOlderSessions"] == inline_policies(aws)
+
+
+def test_who_may_not_is_told_which_action_it_takes(dsops: Dsops, aws: LocalAws) -> None:
+    """And that another store's session may do it."""
+    program = ready(dsops, aws.account(HOME).user("bob"))
+    done = program.run("revoke", WORKER, "--apply", "--yes")
+
+    assert 3 == done.returncode
+    assert b"iam:PutRolePolicy" in done.stderr
+    assert [] == inline_policies(aws)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("plain",), 3, "assumes no role"),
+        (("local",), 2, "no credentials"),
+        (("worker", "--before", "yesterday"), 2, "2026-11-24T12:00:00Z"),
+        (("worker", "--before", "2026-11-24T12:00:00"), 2, "time zone"),
+        (("worker", "--before", "2099-01-01T00:00:00Z"), 2, "every new session"),
+        (("worker", "--with", "boss"), 2, "--apply"),
+        (("worker", "--apply"), 2, "--yes"),
+        (("arn:aws:iam::111111111111:user/ada",), 2, "no role's ARN"),
+        (("arn:aws:iam::111111111111:role/AWSReservedSSO_Admin_0123456789abcdef",), 3, "Identity Center"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_can_not_be_is_refused(
+    dsops: Dsops, aws: LocalAws, words: tuple[str, ...], code: int, says: str
+) -> None:
+    """With nothing done."""
+    done = dsops.run("revoke", *words)
+
+    assert (code, b"") == (done.returncode, done.stdout)
+    assert says in done.stderr.decode()
+    assert [] == inline_policies(aws)
+
+
+@pytest.mark.parametrize(("typed", "code"), [("yes", 0), ("no", 2), ("", 2)])
+def test_a_person_is_asked(dsops: Dsops, aws: LocalAws, typed: str, code: int) -> None:
+    """Anything but `yes` means no."""
+    variables = [f"{name}={value}" for name, value in dsops.environ.items()]
+    command = ["env", "-C", str(dsops.folder), "-i", *variables, *dsops.command("revoke", "worker", "--apply")]
+    with Terminal(command) as terminal:
+        terminal.expect("type yes: ")
+        terminal.type(f"{typed}\n")
+        assert code == terminal.code()
+    assert (code == 0) == bool(inline_policies(aws))
+
+
+def test_without_a_network_this_machines_clock_counts(dsops: Dsops) -> None:
+    """The policy is printed all the same, and whose time it is is said."""
+    done = dsops.run("revoke", "worker", AWS_ENDPOINT_URL_STS="http://127.0.0.1:1", AWS_ENDPOINT_URL="")
+
+    assert 0 == done.returncode
+    assert b"this machine's clock counts" in done.stderr
+
+
+def test_the_agent_forgets_the_sessions_of_that_role_alone(tmp_path: Path, aws: LocalAws) -> None:
+    """What it holds would be denied; of another role nothing is lost."""
+    with Agent(tmp_path) as dsops:
+        ready(dsops, aws.account(HOME).user("ada"))
+        for store in ("worker", "boss"):
+            assert 0 == dsops.run("credentials", store).returncode
+        assert {"worker", "boss"} <= held_by(dsops)
+        done = dsops.run("revoke", "worker", "--apply", "--yes")
+
+        assert 0 == done.returncode, done.stderr
+        assert b"forgotten 1 session" in done.stderr
+        assert {"boss"} == held_by(dsops) & {"worker", "boss"}
+        aws.clock.advance(2)
+        assert "hush" == dsops.run("get", "--env", "production", "TOKEN").stdout.decode().strip()
+
+
+def held_by(dsops: Agent) -> set[str]:
+    """The stores whose sessions the agent holds."""
+    return {each["store"] for each in dsops.status()["sessions"]}
