@@ -95,7 +95,9 @@ def _session(step: Step) -> Iterator[str]:
         issuer, subject, audience = step.proof.speaks_of
         yield f"token of {issuer} about {subject} for {audience}"
     for name, words in _TOLD:
-        if name in step.settings:
+        if name == "session_policy" and "session_policy_covers" in step.settings:
+            yield f"session policy auto: {step.settings['session_policy_covers']}"
+        elif name in step.settings:
             yield words.format(_setting_text(step.settings[name]))
     if step.region:
         yield f"in {step.region}"

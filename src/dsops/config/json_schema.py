@@ -117,7 +117,7 @@ def _value(key: Key) -> _Schema:
         entries: _Schema = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean", "null"]}}
         return entries if key.maximum_items is None else {**entries, "maxProperties": key.maximum_items}
     special: dict[str, _Schema] = {
-        "policy": {"type": ["string", "object"]},
+        "policy": {"type": ["string", "object"], "examples": list(key.choices)},
         "store": {"type": "string", "pattern": _NAME},
     }
     return special.get(key.kind) or _text(key)

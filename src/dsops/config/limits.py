@@ -8,7 +8,7 @@ from dsops.document import Document, Scalar, parse_json
 from dsops.errors import Problem, Where
 from dsops.interpolate import Names, expand_node, has_names
 from dsops.model import Config, Field, Store
-from dsops.schema import StoreType, check_store
+from dsops.schema import OWN_POLICY, StoreType, check_store
 from dsops.startup import NamedTuple
 
 
@@ -33,7 +33,8 @@ def _check(store: Store, store_type: StoreType) -> tuple[Problem, ...]:
         for name, field in fields.items()
     }
     checked = check_store(store_type, expanded, store.where, path)
-    policy = expanded.get("session_policy") if "session_policy" in checked.settings else None
+    is_written = checked.settings.get("session_policy", OWN_POLICY) != OWN_POLICY
+    policy = expanded.get("session_policy") if is_written else None
     is_readable = policy is not None and not any(one.path == f"{path}.session_policy" for one in checked.limits)
     found = check_session_policy(policy, f"{path}.session_policy").problems if policy and is_readable else ()
     return (*checked.limits, *found)

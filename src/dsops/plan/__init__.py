@@ -5,10 +5,19 @@ from __future__ import annotations
 from dsops.plan.fingerprint import ambient_fingerprint
 from dsops.plan.limits import chained_too_long
 from dsops.plan.make import make_plan, plan_store
-from dsops.plan.references import SECRETS_PER_CALL, SINGLE_READS, in_calls, parameter_name, reads_of, region_of
+from dsops.plan.references import (
+    SECRETS_PER_CALL,
+    SINGLE_READS,
+    in_calls,
+    is_version_id,
+    parameter_name,
+    reads_of,
+    region_of,
+)
 from dsops.plan.types import (
     Ambient,
     Fingerprint,
+    Login,
     Plan,
     PlannedVariable,
     Proof,
@@ -22,6 +31,7 @@ __all__ = [
     "SINGLE_READS",
     "Ambient",
     "Fingerprint",
+    "Login",
     "Plan",
     "PlannedVariable",
     "Proof",
@@ -32,6 +42,7 @@ __all__ = [
     "ambient_fingerprint",
     "chained_too_long",
     "in_calls",
+    "is_version_id",
     "make_plan",
     "parameter_name",
     "plan_store",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dsops.arn import parse_arn, partition_of_region
 from dsops.config import needs_permission, steering
+from dsops.document import Scalar
 from dsops.endpoint import parse_address
 from dsops.errors import LimitExceeded, NotAllowed, PolicyInvalid, Where
 from dsops.model import Field
 from dsops.plan.findings import Findings
 from dsops.plan.types import Step
-from dsops.schema import Settings, StoreType
+from dsops.schema import OWN_POLICY, Settings, StoreType
 
 CHAINED_SECONDS = 3600
 """The most that AssumeRole gives to a caller with temporary credentials (its reference, DurationSeconds)."""
@@ -118,7 +119,7 @@ def _check_policies(settings: Settings, account: str, place: Place, findings: Fi
             message = f"`{text}` is of another account than the role, {account} ({_ASSUME_ROLE})"
             findings.add(LimitExceeded, place.where("policy_arns"), place.path_of("policy_arns"), message)
     field = place.field("session_policy")
-    if inline and field is not None:
+    if inline and field is not None and not (isinstance(field.node, Scalar) and field.node.text == OWN_POLICY):
         _check_policy_grammar(field, place.path_of("session_policy"), findings)
 
 

@@ -25,7 +25,7 @@ from dsops.plan.types import (
     Step,
     no_proof,
 )
-from dsops.schema import Settings, StoreType
+from dsops.schema import OWN_POLICY, Settings, StoreType
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
@@ -236,6 +236,12 @@ class _Planner:
                 draft.region = _region_of_arns([read for read in reads if read.store == draft.name])
                 if not draft.region:
                     self._findings.add(*region_missing(draft))
+        if any(draft.settings.get("session_policy") == OWN_POLICY for draft in drafts.by_name.values()):
+            # Only where there is one: what sessions need costs a cold run milliseconds.
+            from dsops.plan.own_policy import write_own_policies
+
+            own_reads = [(read.store, read.reference) for read in reads]
+            write_own_policies(drafts.by_name, own_reads, self._findings)
         share_mfa_sessions(drafts, self._session, self._findings, lasts=self._lasts)
         for name, draft in drafts.by_name.items():
             self._steps[name] = self._finish(draft)

@@ -43,7 +43,7 @@ _UNFIT_FOR_A_PARAMETER = r"[^A-Za-z0-9_./:-]"
 
 def canonical_reference(step: Step, reference: SecretReference, where: Where, findings: Findings) -> SecretReference:
     """The same reference as every other spelling of it is given: `name#.field` and `field` are one."""
-    if step.type == "aws.sts":
+    if step.type in ("aws.sts", "aws.sso"):
         return _part(step, reference, where, findings)
     if step.type not in ("aws.secretsmanager", "aws.ssm"):
         return reference
@@ -66,10 +66,12 @@ def canonical_reference(step: Step, reference: SecretReference, where: Where, fi
 
 
 def _part(step: Step, reference: SecretReference, where: Where, findings: Findings) -> SecretReference:
+    # The access portal does not say which role it is that somebody has become.
+    parts = [part for part in PARTS if step.type == "aws.sts" or part != "assumed_role_arn"]
     part = _PART_OF.get(reference.key)
-    if part is None:
-        near = nearest(reference.key, PARTS)
-        hint = f"did you mean `{near}`?" if near else f"it gives {', '.join(PARTS)}"
+    if part not in parts:
+        near = nearest(reference.key, parts)
+        hint = f"did you mean `{near}`?" if near else f"it gives {', '.join(parts)}"
         findings.add(ConfigError, where, "", f"store `{step.name}` has no `{reference.key}`", hint)
     if reference.version:
         findings.add(ConfigError, where, "", "a session has no versions", "leave out `version`")
@@ -189,6 +191,14 @@ def reads_of(step: Step, secrets: set[SecretReference]) -> int:
     if len(secrets) <= SINGLE_READS or current < 2 or step.settings.get("batch") == "never":
         return len(secrets)
     return -(-current // SECRETS_PER_CALL) + len(secrets) - current
+
+
+def is_version_id(version: str) -> bool:
+    """Whether a version of a secret is named by its id, a UUID; anything else is a staging label."""
+    parts = version.split("-")
+    return [len(part) for part in parts] == [8, 4, 4, 4, 12] and all(
+        character in "0123456789abcdefABCDEF" for part in parts for character in part
+    )
 
 
 def _shown(character: str) -> str:

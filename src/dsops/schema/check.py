@@ -228,8 +228,11 @@ class _Findings:
         return tuple([(name, Secret(text)) for name, text in texts]) if key.is_secret else tuple(texts)
 
     def _policy_text(self, text: str, line: int) -> Setting | None:
+        if text in self.key.choices:
+            return text
         if not text.lstrip().startswith("{"):
             hint = 'write the policy itself, from `{"Version": "2012-10-17",` on, or as YAML'
+            hint += "".join(f"; or `{choice}`" for choice in self.key.choices)
             self._limit(line, f"`{self.key.name}` is not a JSON object", hint, with_source=False)
             return None
         document = parse_json(text, self._file)

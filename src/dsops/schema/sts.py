@@ -19,6 +19,9 @@ _NAME_SHAPE = "letters, digits and _+=,.@-"
 WEB_IDENTITY_SOURCES = ("web_identity_token", "web_identity_token_file", "web_identity_process", "web_identity")
 """The keys that say where a web identity token comes from; a store has one of them, or signs with credentials."""
 
+OWN_POLICY = "auto"
+"""A session policy that the plan writes: what the environment does with the session, and no more."""
+
 _NOT_WITH_A_TOKEN = {
     "credentials_from": "the call is not signed: the token alone says who it is",
     "profile": "the call is not signed: the token alone says who it is",
@@ -62,6 +65,10 @@ def _check_sts(settings: Settings) -> list[Conflict]:
             for key in ("token_code", "mfa_process")
             if key in settings
         ]
+    if settings.get("session_policy") == OWN_POLICY and "policy_arns" in settings:
+        # Session policies add up: what one of them allows is allowed (IAM User Guide, Session policies).
+        message = "with `policy_arns` the session could do more than `session_policy: auto` says"
+        conflicts.append(Conflict("policy_arns", message, "remove one of the two"))
     # STS: "Duplicate tag keys found. Please note that Tag keys are case insensitive."
     names: dict[str, str] = {}
     for name in _tag_names(settings):
@@ -157,7 +164,8 @@ _STS_KEYS = (
     Key(
         "session_policy",
         "policy",
-        "What the session may do at most, as JSON text or as YAML; it gets what this and the role allow.",
+        "What the session may do at most, as JSON text or as YAML, or `auto`: what the environment reads with it.",
+        choices=(OWN_POLICY,),
         characters=r"[\t\n\r -ÿ]",
         shape="characters up to U+00FF (others as \\uXXXX)",
         minimum=1,

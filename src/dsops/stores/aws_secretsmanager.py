@@ -9,7 +9,7 @@ from dsops.aws.secretsmanager import batch_get_secret_value, get_secret_value
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import AccessDenied, DsopsError, NoCredentials, SecretAccessDenied, ServiceError
-from dsops.plan import SECRETS_PER_CALL, SINGLE_READS, SecretReference, Step, reads_of, region_of
+from dsops.plan import SECRETS_PER_CALL, SINGLE_READS, SecretReference, Step, is_version_id, reads_of, region_of
 from dsops.runtime import Event
 from dsops.schema import BUILTIN_TYPES
 from dsops.secret import Secret
@@ -107,7 +107,7 @@ class _Reader:
         return dict(zip(ids, outcomes, strict=True))
 
     async def _one(self, each: _Id) -> Secret:
-        is_id = _is_version_id(each.version)
+        is_id = is_version_id(each.version)
         found = await get_secret_value(
             self._context.client,
             self._credentials,
@@ -155,14 +155,6 @@ def _is_no_batch(error: DsopsError) -> bool:
     if isinstance(error, AccessDenied) and not isinstance(error, SecretAccessDenied):
         return True
     return isinstance(error, ServiceError) and error.aws is not None and error.aws.code in _UNKNOWN_ACTION
-
-
-def _is_version_id(version: str) -> bool:
-    """A version's id is a UUID; anything else is a staging label."""
-    parts = version.split("-")
-    return [len(part) for part in parts] == [8, 4, 4, 4, 12] and all(
-        character in "0123456789abcdefABCDEF" for part in parts for character in part
-    )
 
 
 def _picked(outcomes: dict[_Id, _Outcome], reference: SecretReference, step: Step) -> Secret | DsopsError:

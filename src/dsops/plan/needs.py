@@ -1,0 +1,163 @@
+"""What a session of a plan does: the actions that it needs, on what, under which conditions; nothing besides.
+
+One derivation for three: the session policy that `auto` stands for, the policies that `dsops policy generate` prints,
+and what a sandbox made from a configuration allows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from dsops.arn import Arn, parse_arn, partition_of_region
+from dsops.plan.references import SINGLE_READS, is_version_id, reads_of, region_of
+from dsops.plan.types import SecretReference, Step
+from dsops.startup import NamedTuple
+
+Condition = tuple[str, str, tuple[str, ...]]
+"""An operator, a key, and the values of which one has to be."""
+
+_CURRENT = "AWSCURRENT"
+_SUFFIX = r"-[A-Za-z0-9]{6}\Z"
+_SELECTOR = r":[^:/]*\Z"
+_SERVICES = {"aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm"}
+
+# Whoever's account is not known: a name means something of the caller's own account, whichever that is.
+_OWN_ACCOUNT: Condition = ("StringEquals", "aws:ResourceAccount", ("${aws:PrincipalAccount}",))
+
+
+class Read(NamedTuple):
+    """A secret or parameter that is read from a step."""
+
+    step: str
+    reference: SecretReference
+
+
+class Need(NamedTuple):
+    """Actions on one resource, and the conditions under which they are needed."""
+
+    actions: tuple[str, ...]
+    resource: str
+    conditions: tuple[Condition, ...] = ()
+
+
+def users_of(session: str, steps: Mapping[str, Step], *, profile: str = "") -> list[Step]:
+    """The steps that call AWS as the identity of that one; "" for base credentials (of a profile).
+
+    A session of GetSessionToken is its user under another key: what is done with it, the user has to be allowed.
+    """
+    users = [step for step in steps.values() if step.credentials_from == session and step.proof is None]
+    if not session:
+        users = [step for step in users if step.profile == profile]
+    through = [step for step in users if is_same_identity(step)]
+    return users + [user for step in through for user in users_of(step.name, steps)]
+
+
+def is_same_identity(step: Step) -> bool:
+    """Whether its session is the caller's own: GetSessionToken."""
+    return step.type == "aws.sts" and "role_arn" not in step.settings
+
+
+def session_needs(
+    users: Iterable[Step], account: str, steps: Mapping[str, Step], reads: Iterable[Read]
+) -> tuple[Need, ...]:
+    """What those steps do together, as one identity of that account ("" where it is not known)."""
+    wanted = list(dict.fromkeys(reads))
+    needs: list[Need] = []
+    for step in users:
+        if step.type == "aws.sts":
+            needs += hop_needs(step, steps)
+        elif step.type in _SERVICES:
+            needs += _read_needs(step, account, [read.reference for read in wanted if read.step == step.name])
+    return tuple(dict.fromkeys(needs))
+
+
+def hop_needs(step: Step, steps: Mapping[str, Step]) -> list[Need]:
+    """What whoever assumes the role of that step has to be allowed; nothing for a session without a role."""
+    role = step.settings.get("role_arn")
+    return [] if role is None else [Need(tuple(assume_actions(step, steps)), str(role))]
+
+
+def assume_actions(step: Step, steps: Mapping[str, Step]) -> list[str]:
+    """sts:AssumeRole, and what the tags and the source identity of this hop and those before it need besides."""
+    actions = ["sts:AssumeRole"]
+    hops = [step]
+    while hops[-1].credentials_from in steps:
+        hops.append(steps[hops[-1].credentials_from])
+    # sts:TagSession is checked for inherited tags too, and only transitive ones are inherited.
+    if "tags" in step.settings or any("transitive_tag_keys" in hop.settings for hop in hops[1:]):
+        actions.append("sts:TagSession")
+    if any("source_identity" in hop.settings for hop in hops):
+        actions.append("sts:SetSourceIdentity")
+    return actions
+
+
+# --- reads --------------------------------------------------------------------------------------------------------
+
+
+def _read_needs(step: Step, account: str, references: list[SecretReference]) -> list[Need]:
+    if not references:
+        return []
+    is_secret = step.type == "aws.secretsmanager"
+    needs = [each for one in references for each in (_secret if is_secret else _parameter)(step, account, one)]
+    regions = dict.fromkeys(region_of(reference.key, step) for reference in references)
+    for region in regions if is_secret else ():
+        here = {one._replace(field="") for one in references if region_of(one.key, step) == region}
+        if len(here) > SINGLE_READS and reads_of(step, here) < len(here):
+            # It has no resource; each secret in a batch takes secretsmanager:GetSecretValue besides.
+            needs.append(Need(("secretsmanager:BatchGetSecretValue",), "*"))
+    if is_secret or step.settings.get("with_decryption") is not False:
+        # Which key encrypts them is not known here; through the service the session can decrypt what it may read.
+        services = [f"{_SERVICES[step.type]}.{region}.{partition_of_region(region).dns_suffix}" for region in regions]
+        needs += [Need(("kms:Decrypt",), "*", (("StringEquals", "kms:ViaService", (each,)),)) for each in services]
+    return needs
+
+
+def _secret(step: Step, account: str, reference: SecretReference) -> list[Need]:
+    conditions = _of_version(reference.version)
+    if not parse_arn(reference.key) and not account:
+        conditions = (*conditions, _OWN_ACCOUNT)
+    return [
+        Need(("secretsmanager:GetSecretValue",), resource, conditions)
+        for resource in secret_resources(step, account, reference.key)
+    ]
+
+
+def _of_version(version: str) -> tuple[Condition, ...]:
+    """The keys that GetSecretValue has of the version asked for, which is the current one where none is named."""
+    if is_version_id(version):
+        return (("StringEquals", "secretsmanager:VersionId", (version,)),)
+    if version not in ("", _CURRENT):
+        return (("StringEquals", "secretsmanager:VersionStage", (version,)),)
+    return (
+        ("Null", "secretsmanager:VersionId", ("true",)),
+        ("StringEqualsIfExists", "secretsmanager:VersionStage", (_CURRENT,)),
+    )
+
+
+def secret_resources(step: Step, account: str, key: str) -> list[str]:
+    """The ARN of the secret with that name or ARN: `?` for each of the six characters that AWS puts behind a name.
+
+    That is exact: an ARN of this length that begins like this is of this name and no other. An ARN that ends like a
+    whole one is taken as it is, and as that of a secret whose name ends so.
+    """
+    arn = parse_arn(key)
+    if arn is None:
+        partition = partition_of_region(step.region).name
+        arn = Arn(partition, "secretsmanager", step.region, account or "*", f"secret:{key}")
+    return [*([str(arn)] if re.search(_SUFFIX, key) and key.startswith("arn:") else []), f"{arn}-??????"]
+
+
+def _parameter(step: Step, account: str, reference: SecretReference) -> list[Need]:
+    conditions = () if account or parse_arn(reference.key) else (_OWN_ACCOUNT,)
+    return [Need(("ssm:GetParameters",), parameter_resource(step, account, reference.key), conditions)]
+
+
+def parameter_resource(step: Step, account: str, key: str) -> str:
+    """The ARN of the parameter, without the version or label that may stand behind its name."""
+    arn = parse_arn(key)
+    if arn is not None:
+        return re.sub(_SELECTOR, "", key)
+    name = re.sub(_SELECTOR, "", f"{step.settings.get('parameter_prefix', '')}{key}")
+    partition = partition_of_region(step.region).name
+    return str(Arn(partition, "ssm", step.region, account or "*", f"parameter/{name.removeprefix('/')}"))

@@ -1,0 +1,115 @@
+"""`session_policy: auto` -> the policy that lets a session do what this plan does with it, and nothing else.
+
+It is a part of the fingerprint like one that was written out: what another environment reads is another session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from dsops.arn import parse_arn
+from dsops.errors import ConfigError, LimitExceeded
+from dsops.plan.drafts import Draft
+from dsops.plan.findings import Findings
+from dsops.plan.needs import Read, session_needs, users_of
+from dsops.plan.references import canonical_reference, region_of
+from dsops.plan.statements import compact, policy, statements_of
+from dsops.plan.types import Fingerprint, SecretReference, Step
+from dsops.schema import OWN_POLICY
+
+COVERS = "session_policy_covers"
+"""The setting that says in words what a policy made here is for."""
+
+POLICY_CHARACTERS = 2048
+_KNOWN = ("aws.sts", "aws.secretsmanager", "aws.ssm")
+
+
+def write_own_policies(
+    drafts: Mapping[str, Draft], reads: Iterable[tuple[str, SecretReference]], findings: Findings
+) -> None:
+    """Puts the policy in the place of each `auto`; finds those that would allow nothing, or be too long.
+
+    `reads` are stores and what is read from them, as written.
+    """
+    steps = {name: _step(draft) for name, draft in drafts.items()}
+    # What is wrong with a reference is told where the variables are planned.
+    scratch = Findings()
+    wanted = [
+        Read(name, canonical_reference(steps[name], reference, steps[name].where, scratch))
+        for name, reference in reads
+        if name in steps
+    ]
+    for name, draft in drafts.items():
+        if draft.settings.get("session_policy") == OWN_POLICY:
+            _write(draft, users_of(name, steps), steps, wanted, findings)
+
+
+def _write(
+    draft: Draft, users: list[Step], steps: Mapping[str, Step], reads: list[Read], findings: Findings
+) -> None:
+    where, path = draft.place.where("session_policy"), draft.place.path_of("session_policy")
+    own = [read for read in reads if any(step.name == read.step for step in users)]
+    strange = next((steps[read.step] for read in own if steps[read.step].type not in _KNOWN), None)
+    if strange is not None:
+        message = f"`auto` does not know what store `{strange.name}` asks AWS for: its type is {strange.type}"
+        findings.add(ConfigError, where, path, message, "write out what the session may do")
+        return
+    role = parse_arn(str(draft.settings.get("role_arn", "")))
+    statements = statements_of(session_needs(users, role.account if role else "", steps, own))
+    if not statements:
+        message = "`auto` lets a session do what is done with it here, and that is nothing"
+        hint = (
+            f"name an environment that reads through it (`--env`), take `session_policy` from store `{draft.name}`, "
+            "or write out what its session may do"
+        )
+        findings.add(ConfigError, where, path, message, hint)
+        return
+    text = compact(policy(statements))
+    if len(text) > POLICY_CHARACTERS:
+        message = (
+            f"the policy that `auto` stands for has {len(text)} characters, and the most is {POLICY_CHARACTERS} "
+            f"(the AssumeRole API reference): it is for {_covers(users, own, steps)}"
+        )
+        hint = (
+            "let a second aws.sts store assume the same role, and read a part of the secrets through that; "
+            "or write a policy with wildcards, by which the session may read more than it has to"
+        )
+        findings.add(LimitExceeded, where, path, message, hint)
+    for settings in (draft.settings, draft.identity):
+        settings["session_policy"] = text
+    draft.settings[COVERS] = _covers(users, own, steps)
+
+
+def _covers(users: list[Step], reads: list[Read], steps: Mapping[str, Step]) -> str:
+    """For people: `3 secrets in 1 region, and 1 role`."""
+    parts = []
+    for kind, noun in (("aws.secretsmanager", "secret"), ("aws.ssm", "parameter")):
+        names = {(read.step, read.reference.key) for read in reads if steps[read.step].type == kind}
+        if names:
+            regions = {region_of(key, steps[step]) for step, key in names}
+            keys = {(region_of(key, steps[step]), key) for step, key in names}
+            parts.append(f"{_counted(len(keys), noun)} in {_counted(len(regions), 'region')}")
+    roles = {str(step.settings["role_arn"]) for step in users if "role_arn" in step.settings}
+    if roles:
+        parts.append(_counted(len(roles), "role"))
+    return " and ".join(parts)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _step(draft: Draft) -> Step:
+    """The step as far as it is known: enough to tell what it asks AWS for."""
+    return Step(
+        name=draft.name,
+        type=draft.type.name,
+        settings=draft.settings,
+        region=draft.region,
+        credentials_from=draft.credentials_from,
+        profile=draft.profile,
+        fingerprint=Fingerprint(""),
+        is_chained=None,
+        where=draft.where,
+        proof=draft.proof,
+    )
