@@ -9,7 +9,6 @@ from dsops.schema.aws import AWS_KEYS, AWS_TYPES
 from dsops.schema.check import Checked, check_setting, check_shape, check_store, missing_keys, unknown_key
 from dsops.schema.key import Conflict, Key, KeyKind, Setting, Settings, StoreType
 from dsops.schema.local import COMMON_KEYS, LOCAL_TYPES
-from dsops.schema.sso import SSO_TYPE
 from dsops.schema.sts import OWN_POLICY, STS_TYPE, WEB_IDENTITY_SOURCES
 
 __all__ = [
