@@ -1,0 +1,17 @@
+#!/bin/sh
+cd "$(dirname "$0")" && . ../show.sh
+[ "${1:-}" = in-sandbox ] || exec dsops sandbox run --seed seed.yaml -- sh run.sh in-sandbox
+
+export ASSUME_ROLE_ARN=arn:aws:iam::987654321098:role/CrossAccountAccess
+
+say "what the container of a task finds in its environment: no key, but where to ask for the task role's credentials"
+eval "$(dsops sandbox env --container-role EcsTaskRole)"
+allowed 'env | grep -o "^AWS_C.*CREDENTIALS.*credentials\|^AWS_ACCESS_KEY_ID"'
+allowed 'dsops whoami'
+
+say "the task reads the other account's secret"
+allowed 'dsops exec --env production -- printenv DATABASE_URL'
+
+say "a task of another service, with the same permissions, is not trusted there"
+eval "$(dsops sandbox env --container-role OtherTaskRole)"
+refused sts.access-denied 'dsops exec --env production -- printenv DATABASE_URL'

@@ -1,0 +1,13 @@
+#!/bin/sh
+cd "$(dirname "$0")" && . ../show.sh
+[ "${1:-}" = in-sandbox ] || exec dsops sandbox run --seed seed.yaml -- sh run.sh in-sandbox
+
+say "the role reads every secret"
+allowed 'dsops exec --env whole -- printenv PROD_KEY STAGING_KEY'
+
+say "with the session policy, the same role reads those of production alone"
+allowed 'echo "$(dsops get --env restricted PROD_KEY)"'
+refused secret.access-denied 'dsops get --env restricted STAGING_KEY'
+
+say "a session policy of Deny statements alone leaves nothing"
+refused secret.access-denied 'dsops get --env deny-only PROD_KEY'

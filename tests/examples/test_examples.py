@@ -1,0 +1,167 @@
+"""The examples do what they say: each run.sh is run, and what it prints stands in its expected.txt.
+
+A folder of `examples/` with a run.sh is an example; a new one is tested by being there. DSOPS_UPDATE_GOLDEN=1 writes
+expected.txt and the outputs in README.md anew.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.scripts.script import Step, run
+from tests.scripts.test_documents import BLOCK, Shown, console, settled, shown
+from tests.scripts.test_scripts import UPDATE
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/run.sh"))
+DSOPS = Path(sys.executable).parent / "dsops"
+
+ACCEPTED = {
+    # An account as principal is what the founding page recommends; the note says what that means.
+    "trust.whole-account",
+    # A single user as principal is narrower, and says so.
+    "principal.one-user",
+    # Whose task it is goes without saying: nobody else can pass the role to ECS.
+    "service.any-source-role",
+}
+"""Notes that `dsops policy check` may make about an example's policies."""
+
+each_example = pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+
+
+def played(example: Path, tmp_path: Path) -> Step:
+    """What run.sh did, in a copy of the folder."""
+    home = tmp_path / "home"
+    folder = home / "examples" / example.name
+    shutil.copytree(example, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(example.parent / "show.sh", folder.parent)
+    return run(Step(line=0, command="sh ./run.sh 2>&1", environ={}), home, folder)
+
+
+@each_example
+def test_an_example_does_what_it_shows(example: Path, tmp_path: Path) -> None:
+    """It ends well, prints what expected.txt says, and leaves no file behind."""
+    before = {path.name for path in example.iterdir()}
+    step = played(example, tmp_path)
+
+    assert step.exit_code == 0, step.stdout + step.stderr
+    assert before == {path.name for path in (tmp_path / "home" / "examples" / example.name).iterdir()}
+    golden, readme = example / "expected.txt", example / "README.md"
+    expected = golden.read_text(encoding="utf-8") if golden.exists() else ""
+    if UPDATE:
+        if steady(step.stdout) != steady(expected):
+            golden.write_text(step.stdout, encoding="utf-8")
+            expected = step.stdout
+        readme.write_text(with_outputs(readme, expected), encoding="utf-8")
+    assert steady(step.stdout) == steady(expected)
+
+
+@each_example
+def test_a_readme_shows_its_example(example: Path) -> None:
+    """What it shows of files stands in them, and what it shows of the run in expected.txt."""
+    readme = example / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    paths = [path for path in example.rglob("*") if path.suffix in {".json", ".yaml", ".yml"}]
+    files = [path.read_text(encoding="utf-8") for path in paths]
+    commands = {shot.command for shot in played_commands((example / "expected.txt").read_text(encoding="utf-8"))}
+    blocks = [block for kind, block in BLOCK.findall(text) if kind in {"json", "yaml"}]
+    assert [] == [block for block in blocks if not any(is_part(block, file) for file in files)]
+    assert text == with_outputs(readme, (example / "expected.txt").read_text(encoding="utf-8"))
+    assert [] == [shot.command for shot in console(readme, text) if shot.command not in commands]
+    assert 10 <= len(text.splitlines()) <= 60
+
+
+@each_example
+def test_an_examples_policies_are_sound(example: Path) -> None:
+    """`dsops policy check` finds no more than is accepted, and the sandbox of the example is seeded with each file."""
+    policies = sorted(path.relative_to(example) for path in example.glob("*/*.json"))
+    done = subprocess.run(
+        [DSOPS, "policy", "check", "--json", *policies], cwd=example, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    found = {finding["code"] for file in json.loads(done.stdout)["files"] for finding in file["findings"]}
+    assert found <= ACCEPTED
+
+    seed = (example / "seed.yaml").read_text(encoding="utf-8")
+    assert [] == [path for path in policies if str(path) not in seed]
+
+
+@each_example
+def test_an_examples_configurations_are_valid(example: Path) -> None:
+    """Each file with stores in it passes `dsops validate`."""
+    files = [path for path in example.glob("*.yaml") if "secretStores" in yaml.safe_load(path.read_text("utf-8"))]
+
+    assert example / "dsops.yaml" in files
+    for file in files:
+        done = subprocess.run([DSOPS, "validate", "--config", file], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", ["examples/README.md", "docs/how-to/README.md"])
+def test_every_example_is_in_the_list(page: str) -> None:
+    """Each table leads to each example's page, and every link to something that is there."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    linked = {(ROOT / page).parent.joinpath(link).resolve() for link in re.findall(r"\]\(([^)#\s]+)\)", text)}
+
+    assert [] == [example.name for example in EXAMPLES if example / "README.md" not in linked]
+    assert [] == [link for link in linked if not link.exists()]
+
+
+def played_commands(expected: str) -> list[Shown]:
+    """What run.sh showed: each command with what it printed, to the next command or the comment before it."""
+    parts = re.split(r"^\n# .*\n", expected, flags=re.MULTILINE)
+    return [shot for part in parts for shot in shown(ROOT, part)]
+
+
+def with_outputs(readme: Path, expected: str) -> str:
+    """The page with each command's output as expected.txt has it; a command that comes again is the run's next one."""
+    text = readme.read_text(encoding="utf-8")
+    played = played_commands(expected)
+    for shot in console(readme, text):
+        found = next((index for index, one in enumerate(played) if one.command == shot.command), None)
+        if found is not None:
+            old, new = (f"$ {shot.command}\n{output}".rstrip() for output in (shot.output, played.pop(found).output))
+            text = text.replace(f"{old}\n", f"{new}\n", 1)
+    return text
+
+
+def steady(text: str) -> str:
+    """The text without what differs from run to run."""
+    return re.sub(r"\b[0-9a-f]{32}\b|(?<=, in )\d+ min", "<...>", settled(text))
+
+
+def is_part(block: str, file: str) -> bool:
+    """Whether the block's lines stand in the file, one after the other."""
+    return "\n" + block.strip("\n") + "\n" in f"\n{file}\n"
+
+
+def test_an_excerpt_is_whole_lines_in_a_row() -> None:
+    """Not a part of a line, and none left out."""
+    assert is_part("b\nc\n", "a\nb\nc\nd\n")
+    assert not is_part("b\nd\n", "a\nb\nc\nd\n")
+    assert not is_part("b\n", "ab\nc\n")
+
+
+def test_a_surprise_ends_an_example(tmp_path: Path) -> None:
+    """What works but should have been refused, what fails but should work, and a refusal for another reason."""
+    shutil.copy(ROOT / "examples" / "show.sh", tmp_path)
+    for line, surprise in (
+        ("refused x.y 'true'", "that should have been refused"),
+        ("refused x.y 'echo error[x.z]; false'", "that should have been refused with x.y"),
+        ("allowed 'exit 3'", ""),
+        ("allowed 'false'", "that should have worked"),
+    ):
+        step = run(Step(line=0, command=f". ./show.sh; {line}; echo on", environ={}), tmp_path, tmp_path)
+        assert step.exit_code in {1, 3}
+        assert surprise in step.stderr
+        assert "on\n" not in step.stdout
+    fine = ". ./show.sh; allowed 'echo a'; refused x.y 'echo \"error[x.y]\"; false'; echo on"
+    assert run(Step(line=0, command=fine, environ={}), tmp_path, tmp_path).stdout.endswith("error[x.y]\non\n")
