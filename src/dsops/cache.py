@@ -82,8 +82,10 @@ class Gates:
 class Memory:
     """What was learnt from AWS's answers and should not be asked again: refused ways, used MFA codes."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self, now: Callable[[], datetime], *, is_of_one_run: bool = False) -> None:
         self.gates = Gates()
+        self.is_of_one_run = is_of_one_run
+        """Whether nothing that is held outlives the run that has got it."""
         self._now = now
         self._facts: dict[tuple[str, str], datetime] = {}
         self._codes: dict[str, Secret] = {}
@@ -145,8 +147,9 @@ class ValueCache:
 class CredentialCache:
     """The sessions that this process holds."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
-        self.memory = Memory(now)
+    def __init__(self, now: Callable[[], datetime], *, is_of_one_run: bool = False) -> None:
+        """`is_of_one_run`: no other plan will be carried out with it."""
+        self.memory = Memory(now, is_of_one_run=is_of_one_run)
         self.values = ValueCache(now)
         self._now = now
         self._held: dict[str, Credentials] = {}

@@ -348,6 +348,30 @@ class RegionDisabled(CredentialsError):
     code = "sts.region-disabled"
 
 
+class LoginRequired(CredentialsError):
+    """Nobody has logged in to IAM Identity Center, or the login has ended: `dsops login STORE` is the next step."""
+
+    code = "sso.login-required"
+
+
+class NotAssigned(CredentialsError):
+    """Whoever has logged in to IAM Identity Center does not have that permission set in that account."""
+
+    code = "sso.not-assigned"
+
+
+class SsoRefused(CredentialsError):
+    """IAM Identity Center refused the request for a reason other than access."""
+
+    code = "sso.refused"
+
+
+class LoginFailed(CredentialsError):
+    """A login did not come to its end: it was refused, took too long, or its answer did not arrive."""
+
+    code = "login.failed"
+
+
 class ConsoleRefused(CredentialsError):
     """The console is not opened for these credentials."""
 

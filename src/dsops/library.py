@@ -148,10 +148,10 @@ class Library:
                     user=user_name(),
                     timestamp=self._runtime.timestamp,
                     ambient=ambient_of(self._runtime.environ, self._key, self._runtime.folder),
-                    proof=proof_of(self._runtime.environ, self._key),
+                    proof=proof_of(self._runtime.environ, self._key, self._runtime.folder),
                     store_types=StoreTypes(),
                 )
-                if any(step.proof and step.proof.is_missing for step in plan.steps.values()):
-                    return plan  # a token that comes later is another identity, and needs another plan
+                if any(step.proof and step.proof.may_change for step in plan.steps.values()):
+                    return plan  # another token or login is another identity, and needs another plan
                 self._plans[kind, name] = plan
             return self._plans[kind, name]

@@ -114,6 +114,19 @@ def json_refusal(response: Response) -> tuple[str, str, str] | None:
     return code.rpartition("#")[2].partition(":")[0], message, response.headers.get("x-amzn-requestid", "")
 
 
+def rest_refusal(response: Response) -> tuple[str, str, str] | None:
+    """The same of a REST API's error; the token endpoint of IAM Identity Center has OAuth's members (RFC 6749, 5.2)."""
+    content = parse_json(response.body)
+    if content is None:
+        return None
+    code = response.headers.get("x-amzn-errortype", "") or text_in(content, "__type") or text_in(content, "code")
+    if not code and text_in(content, "error"):
+        # `authorization_pending` is AuthorizationPendingException in the service model.
+        code = "".join(word.capitalize() for word in text_in(content, "error").split("_")) + "Exception"
+    message = text_in(content, "message") or text_in(content, "Message") or text_in(content, "error_description")
+    return code.rpartition("#")[2].partition(":")[0], message, response.headers.get("x-amzn-requestid", "")
+
+
 def aws_answer(
     endpoint: Endpoint, status: int, parts: tuple[str, str, str], hidden: Iterable[Secret | None]
 ) -> AwsAnswer | None:

@@ -91,6 +91,9 @@ class Call(NamedTuple):
     """Secrets among the parameters, which AWS may repeat in a message."""
     is_once: bool = False
     """It holds an MFA code, which works once: what may have arrived is never sent again."""
+    method: str = "POST"
+    path: str = ""
+    """Path and query behind the endpoint's address, percent-encoded, for an API that has many."""
 
 
 class Reply(NamedTuple):
@@ -130,6 +133,24 @@ async def call_json(
     )
     response = await _send(client, call, headers, body, answers.json_refusal)
     content = answers.parse_json(response.body)
+    if content is None:
+        raise answers.lacks(call.endpoint, call.action, "JSON object")
+    return content
+
+
+async def call_rest(
+    client: Client,
+    call: Call,
+    parameters: Mapping[str, object] | None = None,
+    headers: tuple[tuple[str, str], ...] = (),
+) -> dict[str, object]:
+    """The answer of a REST API with JSON (IAM Identity Center), {} for an empty one; `call.path` says what is asked."""
+    body = b""
+    if parameters is not None:
+        body = json.dumps(parameters, separators=(",", ":")).encode("ascii")
+        headers = (*headers, ("Content-Type", "application/json"))
+    response = await _send(client, call, headers, body, answers.rest_refusal)
+    content = answers.parse_json(response.body or b"{}")
     if content is None:
         raise answers.lacks(call.endpoint, call.action, "JSON object")
     return content
@@ -207,8 +228,8 @@ def _request(
             now.strftime("%Y%m%dT%H%M%SZ"),
         )
     return Request(
-        "POST",
-        _url(call.endpoint),
+        call.method,
+        f"{call.endpoint.url}{call.path}" if call.path else _url(call.endpoint),
         headers,
         body,
         signing,

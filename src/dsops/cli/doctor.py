@@ -116,7 +116,7 @@ async def _try(plans: list[Plan], runtime: Runtime) -> list[Check]:
         runtime.report(event)
 
     listening = runtime._replace(report=listen)
-    client, cache = make_client(listening), CredentialCache(runtime.now)
+    client, cache = make_client(listening), CredentialCache(runtime.now, is_of_one_run=True)
     plans = plans or [Plan("", (), {}, {"": base_identity(runtime)}, 0, ())]
     examinations = [Examination(plan, Resolver(plan, listening, client, cache)) for plan in plans]
     checks: dict[str, Check] = {}

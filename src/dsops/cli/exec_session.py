@@ -74,7 +74,7 @@ def plan_with_session(config: Config, store: str, arguments: Arguments, runtime:
 
 def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> Given:
     """The secrets of the plan and the store's session, each role assumed once for both."""
-    cache = CredentialCache(runtime.now)
+    cache = CredentialCache(runtime.now, is_of_one_run=True)
     found = _from_agent(plan, store, arguments, runtime)
     secrets, credentials = found or _from_here(plan, store, arguments, runtime, cache)
     region = plan.steps[store].region
@@ -127,7 +127,7 @@ def _issuer(
     Without a cache of this process it is the agent's; where that has gone since, it is got here all the same.
     """
     quiet = runtime._replace(ask=nobody, report=runtime.report if arguments.switch("--verbose") else ignore)
-    client, own = make_client(quiet), cache or CredentialCache(runtime.now)
+    client, own = make_client(quiet), cache or CredentialCache(runtime.now, is_of_one_run=True)
 
     def issue(held: Credentials, is_over: Callable[[], bool]) -> Credentials:
         if cache is None:

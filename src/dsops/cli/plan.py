@@ -84,7 +84,7 @@ def _does(plan: Plan, step: Step) -> str:
         return f"{step.name}: {step.type}{region}, {counted(secrets, 'secret')}{kept}"
     chained = " (chained)" if step.is_chained else ""
     read = f", {counted(len(references), 'part')} of it read" if references else ""
-    return f"{step.name}: {operation(step)} {step.settings.get('role_arn', '')}{chained}".rstrip() + read
+    return f"{step.name}: {operation(step)} {step.role}{chained}".rstrip() + read
 
 
 def _session(step: Step) -> Iterator[str]:
@@ -94,6 +94,8 @@ def _session(step: Step) -> Iterator[str]:
     if step.proof is not None and step.proof.speaks_of is not None:
         issuer, subject, audience = step.proof.speaks_of
         yield f"token of {issuer} about {subject} for {audience}"
+    if step.proof is not None and step.proof.login is not None:
+        yield step.proof.login.told
     for name, words in _TOLD:
         if name == "session_policy" and "session_policy_covers" in step.settings:
             yield f"session policy auto: {step.settings['session_policy_covers']}"
@@ -121,6 +123,8 @@ def operation(step: Step) -> str:
     """The API action by which a step gets its session."""
     if not step.type.startswith("aws."):
         return step.type
+    if step.type == "aws.sso":
+        return "GetRoleCredentials"
     if step.proof is not None:
         return "AssumeRoleWithWebIdentity"
     return "AssumeRole" if "role_arn" in step.settings else "GetSessionToken"

@@ -78,7 +78,7 @@ def plan_named(config: Config, name: str, runtime: Runtime, *, also: str = "", l
         user=user_name(),
         timestamp=runtime.timestamp,
         ambient=ambient_of(runtime.environ, _PROCESS_KEY, runtime.folder),
-        proof=proof_of(runtime.environ, _PROCESS_KEY),
+        proof=proof_of(runtime.environ, _PROCESS_KEY, runtime.folder),
         store_types=StoreTypes(),
         also=also,
         lasts=lasts,
@@ -96,7 +96,7 @@ def plan_one_store(
         user=user_name(),
         timestamp=runtime.timestamp,
         ambient=ambient_of(runtime.environ, _PROCESS_KEY, runtime.folder),
-        proof=proof_of(runtime.environ, _PROCESS_KEY),
+        proof=proof_of(runtime.environ, _PROCESS_KEY, runtime.folder),
         store_types=StoreTypes(),
         lasts=lasts,
     )
@@ -121,7 +121,7 @@ def fetch(plan: Plan, arguments: Arguments, runtime: Runtime, variable: str = ""
         found = agent_client.secrets(arguments, runtime, plan.environment, variable)
         if found is not None:
             return found
-    client, cache = make_client(runtime), CredentialCache(runtime.now)
+    client, cache = make_client(runtime), CredentialCache(runtime.now, is_of_one_run=True)
     min_ttl_seconds = arguments.seconds("--min-ttl") if arguments.has("--min-ttl") else None
     return carry_out(resolve(plan, runtime, client, cache, min_ttl_seconds=min_ttl_seconds), runtime)
 
@@ -134,7 +134,7 @@ def issue(plan: Plan, name: str, arguments: Arguments, runtime: Runtime) -> Cred
         found = agent_client.credentials(arguments, runtime, name)
         if found is not None:
             return found
-    client, cache = make_client(runtime), CredentialCache(runtime.now)
+    client, cache = make_client(runtime), CredentialCache(runtime.now, is_of_one_run=True)
     min_ttl_seconds = arguments.seconds("--min-ttl") if arguments.has("--min-ttl") else None
     work = issue_credentials(plan, name, runtime, client, cache, min_ttl_seconds=min_ttl_seconds)
     return carry_out(work, runtime)

@@ -155,13 +155,25 @@ class Drafts:
         if draft.credentials_from:
             source = self.add(draft.credentials_from, draft.place.where("credentials_from"))
         elif draft.has_proof:
-            if not (failed or checked.problems):
-                draft.proof = self._find_proof(store_type.name, draft.settings)
+            if not (failed or checked.problems) and not self._prove(draft):
+                return None
         elif not failed:
             self.ambient_of(draft.profile)
         is_broken = bool(failed or checked.problems or (draft.credentials_from and source is None))
         draft.region = self._region(draft, source)
         return None if is_broken else draft
+
+    def _prove(self, draft: Draft) -> bool:
+        """Finds what stands for base credentials; False where the store names something that is not there."""
+        try:
+            draft.proof = self._find_proof(draft.type.name, draft.settings)
+        except ConfigError as error:
+            name = next(name for name in draft.type.proof_keys if name in draft.settings)
+            self._findings.add_error(error, draft.place.where(name), draft.place.path_of(name))
+            return False
+        if draft.proof.login is not None and draft.proof.login.note:
+            self._findings.notes.append(draft.proof.login.note)
+        return True
 
     def _place_in_folder(self, draft: Draft) -> None:
         """Puts commands and files into the folder of the file that names them."""
@@ -250,7 +262,7 @@ class Drafts:
             role = parse_arn(str(draft.settings.get("role_arn", "")))
             partition = partition_named(role.partition) if role else None
             region = partition.global_region if partition else "us-east-1"
-        return region
+        return region or (draft.proof.login.region if draft.proof and draft.proof.login else "")
 
 
 def _with_origin(problem: Problem, store: Store, path: str) -> Problem:

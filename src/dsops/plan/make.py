@@ -29,7 +29,7 @@ from dsops.schema import OWN_POLICY, Settings, StoreType
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
-_SERVICES = {"aws.sts": "sts", "aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm"}
+_SERVICES = {"aws.sts": "sts", "aws.sso": "sso", "aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm"}
 
 
 class _Read(NamedTuple):

@@ -26,6 +26,19 @@ class Ambient(NamedTuple):
     """The region that its profile names; "" where it names none, or there is no profile."""
 
 
+class Login(NamedTuple):
+    """What is known of a login before it is used."""
+
+    told: str
+    """For people: until when it lasts, or that there is none."""
+    mark: str
+    """Differs for another login; "" where nobody has logged in."""
+    region: str
+    """Of the place where people log in."""
+    note: str = ""
+    """What somebody should see to."""
+
+
 class Proof(NamedTuple):
     """What stands where base credentials stand elsewhere, as known before it is sent: a web identity token, a login."""
 
@@ -37,11 +50,13 @@ class Proof(NamedTuple):
     """Issuer, subject and audience, which nobody has verified; None where the token comes only at run time."""
     is_fetched: bool = False
     """Whether it comes only at run time: from a command or a platform's service."""
+    login: Login | None = None
+    """Where it is what a person's login has left behind."""
 
     @property
-    def is_missing(self) -> bool:
-        """Whether it should have been at hand, and was not."""
-        return self.speaks_of is None and not self.is_fetched
+    def may_change(self) -> bool:
+        """Whether it may be another one at the next use: it was not at hand, or somebody may log in once more."""
+        return self.login is not None or (self.speaks_of is None and not self.is_fetched)
 
 
 def no_proof(store_type: str, settings: Settings) -> Proof:
@@ -67,6 +82,13 @@ class Step(NamedTuple):
     where: Where
     proof: Proof | None = None
     """What stands for base credentials; then nothing signs the call."""
+
+    @property
+    def role(self) -> str:
+        """The role that it becomes: an ARN, or account and permission set; "" where it becomes none."""
+        if self.type == "aws.sso":
+            return f"{self.settings['account_id']}/{self.settings['role_name']}"
+        return str(self.settings.get("role_arn", ""))
 
 
 class SecretReference(NamedTuple):

@@ -55,14 +55,14 @@ def ambient_of(environ: Mapping[str, str], key: bytes, folder: str) -> Callable[
     return ambient
 
 
-def proof_of(environ: Mapping[str, str], key: bytes) -> Callable[[str, Settings], Proof]:
-    """The function that `make_plan` asks what stands for base credentials at a store, for that client."""
+def proof_of(environ: Mapping[str, str], key: bytes, folder: str = "") -> Callable[[str, Settings], Proof]:
+    """The function that `make_plan` asks what stands for base credentials at a store, for a client in that folder."""
 
     def proof(store_type: str, settings: Settings) -> Proof:
         def digest_of(parts: Iterable[str]) -> str:
             return _keyed(key, ("proof", store_type, *parts, *_ways(environ)))
 
-        return proving_store(store_type).identify(settings, environ, digest_of)
+        return proving_store(store_type).identify(settings, environ, digest_of, folder)
 
     return proof
 

@@ -170,7 +170,7 @@ class Sessions:
             store=step.name,
             hop=str(self.hop(step)),
             caller=caller,
-            role=str(step.settings.get("role_arn", "")),
+            role=step.role,
             session=issued.arn,
             key=issued.masked_key_id,
             expires=issued.expiration_text,

@@ -122,7 +122,9 @@ def unknown_key(store_type: StoreType, name: str, where: Where, path: str) -> Pr
     """The problem of a key that the store's type does not take, with what was probably meant."""
     names = [key.name for key in store_type.keys]
     hint = f"its keys are {', '.join(names)}"
-    if meant := nearest(name, names):
+    if name in store_type.refused_keys:
+        hint = store_type.refused_keys[name]
+    elif meant := nearest(name, names):
         hint = f"did you mean `{meant}`?"
     elif store_type.takes_credentials and name in _CREDENTIAL_KEYS:
         hint = "make a store of type aws.sts with it, and name that in `credentials_from`"

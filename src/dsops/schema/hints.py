@@ -41,7 +41,9 @@ def for_shape(text: str, key: Key) -> str:
         return "a variable is written ${NAME}, with letters, digits and _"
     if key.is_secret:
         return ""
-    if key.name == "region":
+    if key.name in _OF_A_LOGIN:
+        return _OF_A_LOGIN[key.name](text)
+    if key.name in ("region", "sso_region"):
         fit = text.strip().lower().replace("_", "-")
         return f"did you mean `{fit}`?" if fit != text and re.fullmatch(key.pattern, fit) else ""
     return _for_arn(text, key) if key.shape.endswith("/NAME") else ""
@@ -86,3 +88,27 @@ def _for_no_arn(text: str, wanted: str) -> str:
     if wanted == "role" and len(text) <= _LONGEST_NAME and re.fullmatch(r"[A-Za-z0-9_+=,.@-]+", text):
         return f"`aws iam get-role --role-name {text}` prints its ARN"
     return "an ARN has six parts between colons" if text.startswith("arn:") else "this is not an ARN"
+
+
+def _for_account(text: str) -> str:
+    """What an account id that lost its leading zeros, or is something else, should have been."""
+    digits = re.sub(r"[\s-]", "", text)
+    if not digits.isascii() or not digits.isdigit():
+        return "the access portal shows it beside the account's name"
+    if len(digits) == 12:
+        return f"did you mean `{digits}`?"
+    if 9 <= len(digits) < 12:
+        return f"did you mean `{digits.zfill(12)}`? leading zeros count"
+    return f"an account id has 12 digits, this one has {len(digits)}"
+
+
+def _for_permission_set(text: str) -> str:
+    reserved = re.fullmatch(r"AWSReservedSSO_(.+)_[0-9a-f]{16}", text.rpartition("/")[2])
+    return f"this is the role's name in IAM: the permission set is called `{reserved[1]}`" if reserved else ""
+
+
+def _for_start_url(text: str) -> str:
+    return f"write `https://{text.removeprefix('http://')}`" if text.startswith("http://") else ""
+
+
+_OF_A_LOGIN = {"account_id": _for_account, "role_name": _for_permission_set, "start_url": _for_start_url}

@@ -82,5 +82,7 @@ class StoreType(NamedTuple):
     """Whether `credentials_from`, `profile` and `region` make sense on it."""
     proof_keys: tuple[str, ...] = ()
     """Keys any of which names what stands where base credentials stand elsewhere: a token, a login."""
+    refused_keys: Mapping[str, str] = {}
+    """Keys that others of its kind take and this one does not, each with what to do instead."""
     check_together: Callable[[Settings], list[Conflict]] | None = None
     """Finds what is wrong between keys that are right by themselves."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from dsops.aws.sts import assume_role, get_session_token
 from dsops.credentials import Credentials
-from dsops.errors import AssumeRoleDenied, DsopsError, FieldMissing, MfaRefused, NoCredentials
+from dsops.errors import AssumeRoleDenied, DsopsError, MfaRefused, NoCredentials
 from dsops.plan import Proof, SecretReference, Settings, Step
 from dsops.schema import BUILTIN_TYPES
 from dsops.secret import Secret
 from dsops.stores.endpoints import endpoint_of
-from dsops.stores.fields import pick
 from dsops.stores.interface import Context
+from dsops.stores.session_parts import parts_of
 
 # `User: arn:aws:iam::111111111111:user/ada is not authorized to perform: sts:AssumeRole on resource: ...`
 _DENIAL = r"User: (\S+) is not authorized to perform: (\S+)"
@@ -26,9 +25,14 @@ class Sts:
     store_type = BUILTIN_TYPES["aws.sts"]
 
     def identify(
-        self, settings: Settings, environ: Mapping[str, str], digest_of: Callable[[Iterable[str]], str]
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        digest_of: Callable[[Iterable[str]], str],
+        folder: str = "",
     ) -> Proof:
         """Whose token these settings lead to."""
+        del folder  # paths of the settings are absolute by now
         from dsops.stores.web_identity import identify
 
         return identify(settings, environ, digest_of)
@@ -65,9 +69,7 @@ class Sts:
     ) -> Mapping[SecretReference, Secret | DsopsError]:
         """Parts of the step's own session, all of the one snapshot."""
         del context
-        if credentials is None:
-            raise NoCredentials(f"store `{step.name}` has no session", where=step.where)
-        return {reference: _part(step, reference, credentials) for reference in references}
+        return parts_of(step, references, credentials)
 
 
 async def _assume(step: Step, source: Credentials, context: Context, code: Secret | None) -> Credentials:
@@ -158,30 +160,6 @@ def _no_device(step: Step, source: Credentials) -> MfaRefused:
         hint="use the user's own key; or, when the session was made with MFA already, remove `serial_number`",
         where=step.where,
     )
-
-
-def _part(step: Step, reference: SecretReference, credentials: Credentials) -> Secret | DsopsError:
-    token = credentials.session_token or Secret("")
-    expiration = credentials.expiration_text
-    parts = {
-        "access_key_id": Secret(credentials.access_key_id),
-        "secret_access_key": credentials.secret_access_key,
-        "session_token": token,
-        "expiration": Secret(expiration),
-        "assumed_role_arn": Secret(credentials.arn),
-    }
-    if reference.key == "credentials":
-        snapshot = {
-            "AccessKeyId": credentials.access_key_id,
-            "SecretAccessKey": credentials.secret_access_key.reveal(),
-            "SessionToken": token.reveal(),
-            "Expiration": expiration,
-        }
-        parts["credentials"] = Secret(json.dumps(snapshot, separators=(",", ":")))
-    part = parts.get(reference.key)
-    if part is None:
-        return FieldMissing(f"store `{step.name}` has no `{reference.key}`", hint=f"it gives {', '.join(parts)}")
-    return pick(part, reference.field, f"`{reference.key}` of store `{step.name}`")
 
 
 STORE = Sts()

@@ -51,11 +51,16 @@ class ProvingStore(CredentialStore, Protocol):
     """A store whose type has `proof_keys`: a token or a login stands where base credentials stand elsewhere."""
 
     def identify(
-        self, settings: Settings, environ: Mapping[str, str], digest_of: Callable[[Iterable[str]], str]
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        digest_of: Callable[[Iterable[str]], str],
+        folder: str = "",
     ) -> Proof:
         """Whose session these settings lead to, as far as that can be told without running or asking anything.
 
-        `digest_of` makes a digest that tells nothing of what it is made of.
+        `digest_of` makes a digest that tells nothing of what it is made of; `folder` is the client's. Raises
+        ConfigError where the settings name something that is not there.
         """
 
 

@@ -1,0 +1,93 @@
+"""The type `aws.sso`: a permission set of IAM Identity Center in an account, reached by somebody's login."""
+
+from __future__ import annotations
+
+from dsops.schema.aws import AWS_KEYS
+from dsops.schema.key import Conflict, Key, Settings, StoreType
+from dsops.schema.local import COMMON_KEYS
+
+_REGION, _ENDPOINT = AWS_KEYS[0], AWS_KEYS[3]
+_PERMISSION_SETS = "the CreatePermissionSet API reference"
+_WHERE = ("sso_session", "start_url")
+
+
+def _check_sso(settings: Settings) -> list[Conflict]:
+    """Finds a login that is named twice, by half, or not at all."""
+    if "sso_session" in settings:
+        why = "the section of the AWS config file that `sso_session` names has it"
+        return [
+            Conflict(name, f"`{name}` does not go with `sso_session`: {why}", "remove one of the two")
+            for name in ("start_url", "sso_region")
+            if name in settings
+        ]
+    if "start_url" not in settings:
+        hint = "set `sso_session`, or `start_url` and `sso_region`"
+        named = next((name for name in ("sso_region", "account_id", "role_name") if name in settings), "")
+        return [Conflict(named, "nothing says where to log in", hint)] if named else []
+    if "sso_region" not in settings:
+        hint = "set `sso_region`: the region of the Identity Center instance, as its settings page shows it"
+        return [Conflict("start_url", "`start_url` without `sso_region`", hint)]
+    return []
+
+
+SSO_TYPE = StoreType(
+    "aws.sso",
+    "A permission set of IAM Identity Center in an account, by the login that `dsops login` and `aws sso login` "
+    "leave behind. Other stores use it by `credentials_from`, and variables can read its credentials. Of the keys of "
+    "every `aws.*` type it takes `region` and `endpoint_url`.",
+    (
+        *COMMON_KEYS,
+        _ENDPOINT,
+        _REGION._replace(help="The region of stores that use it; else AWS_REGION, AWS_DEFAULT_REGION or `sso_region`."),
+        Key(
+            "sso_session",
+            "text",
+            "The `[sso-session NAME]` of the AWS config file that says where to log in.",
+            minimum=1,
+        ),
+        Key(
+            "start_url",
+            "text",
+            "The address of the access portal, where there is no `sso_session`; exactly as the AWS CLI has it.",
+            pattern=r"https://[!-~]+",
+            shape="an https address, such as https://d-1234567890.awsapps.com/start",
+        ),
+        Key(
+            "sso_region",
+            "text",
+            "The region of the Identity Center instance; goes with `start_url`.",
+            pattern=_REGION.pattern,
+            shape=_REGION.shape,
+        ),
+        Key(
+            "account_id",
+            "text",
+            "The account.",
+            is_required=True,
+            pattern=r"[0-9]{12}",
+            shape="twelve digits, leading zeros included",
+        ),
+        Key(
+            "role_name",
+            "text",
+            "The permission set, by the name that the access portal shows.",
+            is_required=True,
+            pattern=r"(?!AWSReservedSSO_)[A-Za-z0-9_+=,.@-]{1,32}",
+            shape="a permission set's name: up to 32 letters, digits and _+=,.@-",
+            source=_PERMISSION_SETS,
+        ),
+    ),
+    gives_credentials=True,
+    takes_credentials=True,
+    proof_keys=(*_WHERE, "account_id", "role_name"),
+    refused_keys={
+        "profile": "its credentials come from a login: remove it",
+        "credentials_from": "its credentials come from a login: remove it",
+        "role_arn": "a role that this one may assume is a store of type aws.sts with `credentials_from`",
+        "duration_seconds": "the permission set's session duration counts, and can't be asked for: remove it",
+        "sso_account_id": "here it is called `account_id`",
+        "sso_role_name": "here it is called `role_name`",
+        "sso_start_url": "here it is called `start_url`",
+    },
+    check_together=_check_sso,
+)

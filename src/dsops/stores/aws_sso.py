@@ -1,0 +1,109 @@
+"""IAM Identity Center: a session of a permission set, by the login that `dsops login` or the AWS CLI left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from dsops.aws.sso import Portal, get_role_credentials, list_account_roles, list_accounts
+from dsops.aws.sso_cache import Cached, Token, read_token, token_path
+from dsops.aws.sso_session import Session
+from dsops.credentials import Credentials
+from dsops.errors import DsopsError, LoginRequired, NotAssigned, nearest
+from dsops.plan import Login, Proof, SecretReference, Settings, Step
+from dsops.schema import BUILTIN_TYPES
+from dsops.secret import Secret
+from dsops.stores.endpoints import endpoint_of
+from dsops.stores.interface import Context
+from dsops.stores.session_parts import parts_of
+from dsops.stores.sso_login import login_required, session_of, usable_token
+
+_MOST_NAMED = 10
+
+
+class Sso:
+    """`type: aws.sso`."""
+
+    store_type = BUILTIN_TYPES["aws.sso"]
+
+    def identify(
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        digest_of: Callable[[Iterable[str]], str],
+        folder: str = "",
+    ) -> Proof:
+        """Whose login these settings lead to: nobody but who has logged in has that token."""
+        session = session_of(settings, environ, folder)
+        cached = read_token(token_path(session, environ, folder), session)
+        mark = cached.token.mark if cached.token is not None else ""
+        login = Login(_told(cached), mark, session.region, cached.note)
+        return Proof(session.shown, digest_of((session.start_url, session.region, mark)), login=login)
+
+    async def issue(self, step: Step, source: Credentials | None, context: Context) -> Credentials:
+        """A new session of the permission set; a login that was ended meanwhile is renewed once, where it can be."""
+        del source
+        session = session_of(step.settings, context.runtime.environ, context.runtime.folder)
+        token = await usable_token(step, session, context)
+        try:
+            return await _credentials(step, session, context, token)
+        except LoginRequired:
+            token = await usable_token(step, session, context, refused=token)
+        try:
+            return await _credentials(step, session, context, token)
+        except LoginRequired as error:
+            raise login_required(step, session, f"it is not accepted: {error.why or error.message}") from error
+
+    async def fetch(
+        self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context
+    ) -> Mapping[SecretReference, Secret | DsopsError]:
+        """Parts of the step's own session, all of the one snapshot."""
+        del context
+        return parts_of(step, references, credentials)
+
+
+async def _credentials(step: Step, session: Session, context: Context, token: Token) -> Credentials:
+    endpoint = endpoint_of(step, "sso", context.runtime, session.region)
+    portal = Portal(context.client, endpoint, token.access_token)
+    account_id, role_name = str(step.settings["account_id"]), str(step.settings["role_name"])
+    try:
+        return await get_role_credentials(portal, account_id, role_name)
+    except NotAssigned as error:
+        message = f"store `{step.name}`: this login has no permission set {role_name} in account {account_id}"
+        error.retell(message, hint=await _what_there_is(portal, account_id, role_name), where=step.where)
+        raise
+    except LoginRequired:
+        raise
+    except DsopsError as error:
+        error.retell(f"store `{step.name}`: {error.message}", where=step.where)
+        raise
+
+
+async def _what_there_is(portal: Portal, account_id: str, role_name: str) -> str:
+    """What the login has instead; a general hint where nobody says."""
+    try:
+        accounts = {account.account_id: account.name for account in await list_accounts(portal)}
+        if account_id not in accounts:
+            meant = nearest(account_id, accounts)
+            named = [f"{each} ({name})" if name else each for each, name in accounts.items()]
+            return f"did you mean {meant} ({accounts[meant]})?" if meant else f"its accounts: {_listed(named)}"
+        roles = await list_account_roles(portal, account_id)
+    except DsopsError:
+        return "the access portal shows what a login has; whoever administers Identity Center assigns more"
+    meant = nearest(role_name, roles)
+    return f"did you mean `{meant}`?" if meant else f"its permission sets there: {_listed(roles)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"{', '.join(names[:_MOST_NAMED])}{more}" if names else "none"
+
+
+def _told(cached: Cached) -> str:
+    token = cached.token
+    if token is None:
+        return cached.why
+    renewal = ", then renewed" if token.refresh_token is not None and token.client is not None else ""
+    return f"logged in until {token.expires_at:%Y-%m-%dT%H:%M:%SZ}{renewal}"
+
+
+STORE = Sso()

@@ -1,0 +1,46 @@
+"""A session read as secrets: its parts by their names, all of the one snapshot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from dsops.credentials import Credentials
+from dsops.errors import DsopsError, FieldMissing, NoCredentials
+from dsops.plan import SecretReference, Step
+from dsops.secret import Secret
+from dsops.stores.fields import pick
+
+
+def parts_of(
+    step: Step, references: Sequence[SecretReference], credentials: Credentials | None
+) -> Mapping[SecretReference, Secret | DsopsError]:
+    """What every store that issues a session fetches from it. Raises NoCredentials where there is none."""
+    if credentials is None:
+        raise NoCredentials(f"store `{step.name}` has no session", where=step.where)
+    return {reference: _part(step, reference, credentials) for reference in references}
+
+
+def _part(step: Step, reference: SecretReference, credentials: Credentials) -> Secret | DsopsError:
+    token = credentials.session_token or Secret("")
+    expiration = credentials.expiration_text
+    parts = {
+        "access_key_id": Secret(credentials.access_key_id),
+        "secret_access_key": credentials.secret_access_key,
+        "session_token": token,
+        "expiration": Secret(expiration),
+    }
+    if credentials.arn:
+        parts["assumed_role_arn"] = Secret(credentials.arn)
+    if reference.key == "credentials":
+        snapshot = {
+            "AccessKeyId": credentials.access_key_id,
+            "SecretAccessKey": credentials.secret_access_key.reveal(),
+            "SessionToken": token.reveal(),
+            "Expiration": expiration,
+        }
+        parts["credentials"] = Secret(json.dumps(snapshot, separators=(",", ":")))
+    part = parts.get(reference.key)
+    if part is None:
+        return FieldMissing(f"store `{step.name}` has no `{reference.key}`", hint=f"it gives {', '.join(parts)}")
+    return pick(part, reference.field, f"`{reference.key}` of store `{step.name}`")

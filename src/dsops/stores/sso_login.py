@@ -1,0 +1,129 @@
+"""A login's token that can be used now: as it is in its file, renewed where that is due, or what to do next.
+
+Other programs read and renew the same file: it is read anew before anything is done about it, and after a refusal.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from dsops.aws.sso_cache import Token, read_token, token_path, write_token
+from dsops.aws.sso_oidc import refreshed
+from dsops.aws.sso_session import Session, named_session
+from dsops.errors import FileNotWritten, LoginRequired, ServiceError, SsoRefused
+from dsops.plan import Settings, Step
+from dsops.runtime import Event
+from dsops.startup import TYPE_CHECKING
+from dsops.stores.endpoints import endpoint_of
+from dsops.stores.interface import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_EARLY = timedelta(minutes=15)
+"""Renewed with so much left, as botocore does it: what one program has renewed the next one need not."""
+
+_USABLE = timedelta(seconds=30)
+
+
+def session_of(settings: Settings, environ: Mapping[str, str], folder: str) -> Session:
+    """Where people log in for a store with these settings. Raises ConfigError for a session that is not there."""
+    name = str(settings.get("sso_session", ""))
+    if name:
+        return named_session(name, environ, folder)
+    return Session("", str(settings.get("start_url", "")), str(settings.get("sso_region", "")))
+
+
+async def usable_token(step: Step, session: Session, context: Context, refused: Token | None = None) -> Token:
+    """The token to send. `refused` is one that the portal did not take, though its time was not over.
+
+    Raises LoginRequired where only a person can get one, and ServiceError where nobody answers who could renew it.
+    """
+    runtime = context.runtime
+    path = token_path(session, runtime.environ, runtime.folder)
+    gate = f"login {path}"
+    await context.memory.gates.enter(gate)
+    try:
+        cached = read_token(path, session)
+        token = cached.token
+        if refused is None:
+            _check_planned(step, session, token, context)
+        if token is None:
+            raise login_required(step, session, cached.why)
+        is_good = _is_good(token, context) and not (refused and refused.access_token == token.access_token)
+        if is_good and token.expires_at - runtime.now() >= _EARLY:
+            return token
+        if not token.can_be_refreshed(runtime.now()):
+            if is_good:
+                return token
+            raise login_required(step, session, _ended(token, refused))
+        return await _renewed(step, session, context, path, token, is_good=is_good)
+    finally:
+        context.memory.gates.leave(gate)
+
+
+def login_required(step: Step, session: Session, why: str) -> LoginRequired:
+    """The error that only a person can do something about."""
+    return LoginRequired(
+        f"store `{step.name}` needs {session.shown}", why=why, hint=f"dsops login {step.name}", where=step.where
+    )
+
+
+async def _renewed(
+    step: Step, session: Session, context: Context, path: str, token: Token, *, is_good: bool
+) -> Token:
+    """The token renewed and put back; where that fails, the old one as long as it is good, or somebody else's."""
+    endpoint = endpoint_of(step, "sso-oidc", context.runtime, session.region)
+    try:
+        new = await refreshed(context.client, endpoint, token)
+    except SsoRefused as error:
+        # Another process may have been quicker, and a refresh token may work only once.
+        other = read_token(path, session).token
+        if other is not None and other.access_token != token.access_token and _is_good(other, context):
+            context.memory.learn(other.mark, _follows(token.mark))
+            return other
+        if is_good:
+            return token
+        raise login_required(step, session, f"it can't be renewed: {error.why or error.message}") from error
+    except ServiceError:
+        if is_good:
+            return token
+        raise
+    # RFC 6749, 6: where no new refresh token comes, the old one goes on.
+    new = new._replace(refresh_token=new.refresh_token or token.refresh_token)
+    context.memory.learn(new.mark, _follows(token.mark))
+    facts = {"login": session.shown, "until": f"{new.expires_at:%Y-%m-%dT%H:%M:%SZ}", "why": ""}
+    try:
+        write_token(path, session, new)
+    except FileNotWritten as error:
+        facts["why"] = f"but not kept: {error.message}, {error.why}"
+    context.runtime.report(Event("login.renewed", facts))
+    return new
+
+
+def _check_planned(step: Step, session: Session, token: Token | None, context: Context) -> None:
+    """Refuses another login than the one that the plan was made for, where sessions are kept under its name."""
+    planned = step.proof.login.mark if step.proof is not None and step.proof.login is not None else ""
+    mark = token.mark if token is not None else ""
+    if mark == planned or context.memory.is_of_one_run or context.memory.knows(mark, _follows(planned)):
+        return
+    raise LoginRequired(
+        f"{session.shown} for store `{step.name}` is another one than when this run was planned",
+        hint="run it again",
+        where=step.where,
+    )
+
+
+def _follows(mark: str) -> str:
+    """What is learnt of a mark that has come of another one by renewal."""
+    return f"renewal of {mark}"
+
+
+def _is_good(token: Token, context: Context) -> bool:
+    return token.expires_at - context.runtime.now() >= _USABLE
+
+
+def _ended(token: Token, refused: Token | None) -> str:
+    if refused is not None:
+        return "it was ended elsewhere, or taken away"
+    return f"it ended at {token.expires_at:%Y-%m-%dT%H:%M:%SZ}"
