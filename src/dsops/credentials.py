@@ -24,10 +24,10 @@ class Credentials:
 
     `expiration` and `issued_at` are aware UTC datetimes, None for long-term keys and for keys from the environment
     whose expiry nobody told us. `arn` is the caller that these credentials make (an assumed-role ARN), "" when not
-    known.
+    known. `source` says for people where it all began: of a session, where the base credentials below it came from.
     """
 
-    __slots__ = ("access_key_id", "arn", "expiration", "issued_at", "secret_access_key", "session_token")
+    __slots__ = ("access_key_id", "arn", "expiration", "issued_at", "secret_access_key", "session_token", "source")
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class Credentials:
         *,
         issued_at: datetime | None = None,
         arn: str = "",
+        source: str = "",
     ) -> None:
         self.access_key_id = access_key_id
         self.secret_access_key = secret_access_key
@@ -45,6 +46,14 @@ class Credentials:
         self.expiration = expiration
         self.issued_at = issued_at
         self.arn = arn
+        self.source = source
+
+    def from_source(self, source: str) -> Credentials:
+        """The same, with the words for where it all began."""
+        return Credentials(
+            self.access_key_id, self.secret_access_key, self.session_token, self.expiration,
+            issued_at=self.issued_at, arn=self.arn, source=source,
+        )  # fmt: skip
 
     @property
     def is_temporary(self) -> bool:

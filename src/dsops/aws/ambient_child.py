@@ -45,7 +45,7 @@ def find(profile: str) -> dict[str, Any]:
             session.set_config_variable("region", os.environ.get("AWS_REGION") or "us-east-1")
         credentials = session.get_credentials()
         if credentials is None:
-            return {"error": "NoCredentials", "message": ""}
+            return {"error": "NoCredentials", "message": "", "keys": sorted(_settings(session))}
         frozen = credentials.get_frozen_credentials()
     except (BotoCoreError, ClientError, MfaRequired, RuntimeError, OSError, ValueError) as error:
         return {
@@ -61,7 +61,28 @@ def find(profile: str) -> dict[str, Any]:
         "session_token": frozen.token,
         "expiration": expiration.isoformat() if expiration is not None else None,
         "method": credentials.method,
+        "told": _told(session, profile),
     }
+
+
+_TOLD = ("source_profile", "credential_source", "sso_session")
+"""What a profile may say of its source that tells it from another one; nothing that is secret."""
+
+
+def _settings(session: Session) -> dict[str, Any]:
+    """What the files say of the profile that counts. Any: nested sections are dicts."""
+    name = session.get_config_variable("profile") or "default"
+    settings: dict[str, Any] = session.full_config["profiles"].get(name, {})
+    return settings
+
+
+def _told(session: Session, profile: str) -> dict[str, str]:
+    settings = _settings(session)
+    told = {name: settings[name] for name in _TOLD if isinstance(settings.get(name), str)}
+    if not profile and os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE"):
+        # botocore asks the variable before the profile; it counts where a web identity token was taken at all.
+        told["is_of_environment"] = "web identity"
+    return told
 
 
 def _profiles(session: Session) -> list[str]:

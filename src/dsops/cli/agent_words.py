@@ -16,6 +16,8 @@ from dsops.secret import Secret
 MIN_TTL = Flag("--min-ttl", "", "seconds")
 ALSO = Flag("--also", "")
 """A store whose session goes along with the secrets."""
+FOR = Flag("--for", "")
+"""The environment that the session is used by, where a policy of its own depends on that."""
 LASTS = Flag("--lasts", "", "switch")
 """The session will be renewed, without a person."""
 
@@ -28,7 +30,7 @@ SECRETS = Command(
     "", _nothing, (CONFIG, ENVIRONMENT, MIN_TTL, ALSO, LASTS), (Operand("VARIABLE", "", is_required=False),)
 )
 """The values of an environment, or of one variable."""
-SESSION = Command("", _nothing, (CONFIG, MIN_TTL, LASTS), (Operand("STORE", ""),))
+SESSION = Command("", _nothing, (CONFIG, MIN_TTL, LASTS, FOR), (Operand("STORE", ""),))
 """The session of a store."""
 
 
@@ -41,13 +43,14 @@ def credentials_fields(credentials: Credentials) -> list[bytes]:
         credentials.secret_access_key.reveal_bytes(),
         token.reveal_bytes() if token else b"",
         credentials.arn.encode(),
+        os.fsencode(credentials.source),
         *[each.astimezone(UTC).isoformat().encode() if each else b"" for each in times],
     ]
 
 
 def credentials_of(fields: Sequence[bytes]) -> Credentials:
     """The snapshot again."""
-    key_id, secret, token, arn, expiration, issued_at = fields
+    key_id, secret, token, arn, source, expiration, issued_at = fields
     return Credentials(
         key_id.decode(),
         Secret.from_bytes(secret),
@@ -55,6 +58,7 @@ def credentials_of(fields: Sequence[bytes]) -> Credentials:
         _time(expiration),
         issued_at=_time(issued_at),
         arn=arn.decode(),
+        source=os.fsdecode(source),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
+from dsops.aws.ambient import OF_ENVIRONMENT, passed_over
 from dsops.aws.client import Client, make_client
 from dsops.aws.sts import Identity, get_caller_identity
 from dsops.cache import CredentialCache
@@ -12,14 +13,14 @@ from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command
 from dsops.cli.output import Json, answer, answer_json, counted, error_text, error_value, table
 from dsops.cli.plan import operation
 from dsops.cli.project import base_identity, carry_out, load_config, plan_named, plan_one_store, shown_path
-from dsops.cli.whoami import base_endpoint, duration_text
+from dsops.cli.whoami import base_endpoint, base_source, duration_text
 from dsops.cli.world import DONE
 from dsops.credentials import Credentials
 from dsops.errors import CheckFailed, ConfigError, DsopsError, VariableUnset
 from dsops.model import Config, Environment
 from dsops.plan import Plan, SecretReference, Step
 from dsops.resolve import MISSING, Resolver, Trial
-from dsops.runtime import Event, Runtime
+from dsops.runtime import Runtime
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 from dsops.tasks import gather, settle, spawn
@@ -108,25 +109,17 @@ def _stores_of(environment: Environment) -> Iterator[str]:
 
 async def _try(plans: list[Plan], runtime: Runtime) -> list[Check]:
     """Signs, assumes and reads; what several environments share is done once, through one cache."""
-    sources: dict[str, str] = {}
-
-    def listen(event: Event) -> None:
-        if event.name == "ambient.loaded":
-            sources[event.facts["key"]] = event.facts["source"]
-        runtime.report(event)
-
-    listening = runtime._replace(report=listen)
-    client, cache = make_client(listening), CredentialCache(runtime.now, is_of_one_run=True)
+    client, cache = make_client(runtime), CredentialCache(runtime.now, is_of_one_run=True)
     plans = plans or [Plan("", (), {}, {"": base_identity(runtime)}, 0, ())]
-    examinations = [Examination(plan, Resolver(plan, listening, client, cache)) for plan in plans]
+    examinations = [Examination(plan, Resolver(plan, runtime, client, cache)) for plan in plans]
     checks: dict[str, Check] = {}
-    for found in await gather(*[_try_all_of(each, client, sources) for each in examinations]):
+    for found in await gather(*[_try_all_of(each, client) for each in examinations]):
         for check in found:
             checks.setdefault(check.name, check)
     return list(checks.values())
 
 
-async def _try_all_of(examined: Examination, client: Client, sources: Mapping[str, str]) -> list[Check]:
+async def _try_all_of(examined: Examination, client: Client) -> list[Check]:
     """One check for each base identity of the plan, and one for each of its stores, tried side by side."""
     bases = list(examined.plan.ambient)
     regions = {profile: ambient.region for profile, ambient in examined.plan.ambient.items() if profile}
@@ -134,7 +127,7 @@ async def _try_all_of(examined: Examination, client: Client, sources: Mapping[st
     trial = await spawn(examined.resolver.trial())
     asked = dict(zip(bases, await settle(*asking), strict=True))
     return [
-        *[_base_check(profile, found, examined.plan, sources, client.runtime) for profile, found in asked.items()],
+        *[_base_check(profile, found, client.runtime) for profile, found in asked.items()],
         *_store_checks(examined.plan, await trial, asked, client.runtime),
     ]
 
@@ -153,13 +146,12 @@ async def _ask(resolver: Resolver, profile: str, region: str, client: Client) ->
     return Base(credentials, await get_caller_identity(client, credentials, endpoint))
 
 
-def _base_check(
-    profile: str, found: Base | DsopsError, plan: Plan, sources: Mapping[str, str], runtime: Runtime
-) -> Check:
+def _base_check(profile: str, found: Base | DsopsError, runtime: Runtime) -> Check:
     if isinstance(found, DsopsError):
         return Check(_base_name(profile), "failed", found.message, (found,))
-    source = sources.get(found.credentials.masked_key_id, plan.ambient[profile].source)
-    detail = f"{found.identity.arn} from {source}{_left(found.credentials, runtime)}"
+    source = base_source(found.credentials.source, found.identity.arn)
+    other = passed_over(runtime.environ) if source == OF_ENVIRONMENT else ""
+    detail = f"{found.identity.arn} from {source}{_left(found.credentials, runtime)}" + (f"; {other}" if other else "")
     return Check(_base_name(profile), "ok", detail)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dsops.aws.ambient import load_ambient
+from collections.abc import Iterator
+
+from dsops.aws.ambient import OF_ENVIRONMENT, load_ambient, passed_over
 from dsops.aws.client import make_client
 from dsops.aws.sts import Identity, get_caller_identity
 from dsops.cli.command import CONFIG, NO_AGENT, Arguments, Command, Operand
 from dsops.cli.credentials import require_session
-from dsops.cli.output import answer, answer_json, clean
+from dsops.cli.output import answer, answer_json, clean, note
 from dsops.cli.project import base_identity, carry_out, issue, load_config, plan_one_store
 from dsops.cli.world import DONE
 from dsops.credentials import Credentials
@@ -22,18 +24,28 @@ DEFAULT_REGION = "us-east-1"
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     name = arguments.operand("STORE")
+    chain: tuple[str, ...] = ()
     if name:
         plan = plan_one_store(load_config(arguments, runtime), name, runtime)
         require_session(plan, name)
-        credentials, source = issue(plan, name, arguments, runtime), f"store {name}"
-        endpoint = session_endpoint(plan, name, runtime)
+        credentials = issue(plan, name, arguments, runtime)
+        endpoint, chain = session_endpoint(plan, name, runtime), tuple(_chain(plan, name))
     else:
-        credentials, source = load_base(runtime)
+        credentials, _ = load_base(runtime)
         endpoint = base_endpoint(runtime)
     identity = carry_out(get_caller_identity(make_client(runtime), credentials, endpoint), runtime)
     runtime.report(DONE)
-    _show(arguments, runtime, identity, credentials, source)
+    if credentials.source == OF_ENVIRONMENT and passed_over(runtime.environ):
+        note(passed_over(runtime.environ))
+    _show(arguments, runtime, identity, credentials, chain)
     return 0
+
+
+def _chain(plan: Plan, name: str) -> Iterator[str]:
+    """The store, and those whose sessions it rests on, down to the base credentials."""
+    while name:
+        yield name
+        name = plan.steps[name].credentials_from
 
 
 def session_endpoint(plan: Plan, name: str, runtime: Runtime) -> Endpoint:
@@ -47,7 +59,14 @@ def session_endpoint(plan: Plan, name: str, runtime: Runtime) -> Endpoint:
 def load_base(runtime: Runtime) -> tuple[Credentials, str]:
     """The base credentials, and where they come from."""
     found = load_ambient(runtime.environ, runtime.folder, now=runtime.now())
-    return found.credentials, found.source
+    return found, found.source
+
+
+def base_source(source: str, caller_arn: str) -> str:
+    """Where base credentials come from; an instance by its id, which stands in the caller that its role makes."""
+    session = caller_arn.rpartition("/")[2]
+    is_instance = source.endswith("the instance's role") and session.startswith("i-")
+    return f"{source} {session}" if is_instance else source
 
 
 def base_endpoint(runtime: Runtime, region: str = "") -> Endpoint:
@@ -58,8 +77,9 @@ def base_endpoint(runtime: Runtime, region: str = "") -> Endpoint:
 
 
 def _show(
-    arguments: Arguments, runtime: Runtime, identity: Identity, credentials: Credentials, source: str
+    arguments: Arguments, runtime: Runtime, identity: Identity, credentials: Credentials, chain: tuple[str, ...]
 ) -> None:
+    base = credentials.source if chain else base_source(credentials.source, identity.arn)
     expiration = credentials.expiration_text
     seconds_left = int(credentials.seconds_left(runtime.now())) if expiration else None
     if arguments.switch("--json"):
@@ -67,7 +87,9 @@ def _show(
             "arn": identity.arn,
             "account": identity.account,
             "user_id": identity.user_id,
-            "source": source,
+            "source": f"store {chain[0]}" if chain else base,
+            "chain": [*chain],
+            "base_source": base or None,
             "key_id": credentials.masked_key_id,
             "is_temporary": credentials.is_temporary,
             "expiration": expiration or None,
@@ -77,7 +99,7 @@ def _show(
     answer(clean(f"caller   {identity.arn}"))
     answer(clean(f"account  {identity.account}"))
     answer(clean(f"user id  {identity.user_id}"))
-    answer(clean(f"source   {source}"))
+    answer(clean(f"source   {_source(chain, base)}"))
     answer(f"key      {credentials.masked_key_id}")
     if seconds_left is not None:
         answer(f"expires  {expiration}, in {duration_text(seconds_left)}")
@@ -85,6 +107,13 @@ def _show(
         answer("expires  not known: a session whose end nobody told")
     else:
         answer("expires  never: a long-term key")
+
+
+def _source(chain: tuple[str, ...], base: str) -> str:
+    """`store target, through jump, from profile ada (IAM Identity Center)`."""
+    store = [f"store {chain[0]}"] if chain else []
+    through = [f"through {' and '.join(chain[1:])}"] if chain[1:] else []
+    return ", ".join([*store, *through, *([f"from {base}" if chain else base] if base else [])])
 
 
 def duration_text(seconds: int) -> str:

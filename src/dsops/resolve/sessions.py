@@ -84,8 +84,8 @@ class Sessions:
             del may_ask
             environ, folder, now = self._runtime.environ, self._runtime.folder, self._runtime.now()
             found = await blocking(lambda: load_ambient(environ, folder, profile, now=now))
-            self._report("ambient.loaded", source=found.source, key=found.credentials.masked_key_id)
-            return found.credentials
+            self._report("ambient.loaded", source=found.source, key=found.masked_key_id)
+            return found
 
         ambient = self._plan.ambient.get(profile)
         if ambient is None:
@@ -150,7 +150,7 @@ class Sessions:
                 self._name_hop(error, step)
                 raise
             self._tell_issued(step, source, issued)
-            return issued
+            return issued.from_source(source.source if source else step.proof.source if step.proof else "")
 
         if not store.store_type.takes_credentials or step.proof is not None:
             return await use(None)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from dsops.aws.transport import CurlDriver, open_driver
 from dsops.aws.transport_urllib3 import ThreadDriver
 from tests.stubs.authority import Authority, make_authority
+from tests.unit.aws.profiles import World
 
 
 @pytest.fixture(params=["pycurl", "urllib3"])
@@ -24,3 +26,9 @@ def driver(request: pytest.FixtureRequest) -> Iterator[CurlDriver | ThreadDriver
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """Who signs the stub servers' certificates."""
     return make_authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def world(home: Path, tmp_path: Path) -> World:
+    """An empty ~/.aws."""
+    return World(home, tmp_path)

@@ -10,19 +10,20 @@ from pathlib import Path
 import pytest
 
 from dsops.aws import ambient
-from dsops.aws.ambient import ambient_from_environment, load_ambient, scrubbed
+from dsops.aws.ambient import ambient_from_environment, load_ambient
 from dsops.aws.ambient_files import profile_region
+from dsops.aws.ambient_told import scrubbed
 from dsops.errors import (
     AmbientFailed,
     ConfigUnreadable,
     CredentialsExpired,
-    DsopsError,
     MfaRequired,
     NoCredentials,
 )
 from tests.fakes import NOON
 from tests.stubs.aws import assume_role_answer, parameters_of
 from tests.stubs.server import Answer, StubServer
+from tests.unit.aws.profiles import World
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAOFTHEENVIRONMENT", "AWS_SECRET_ACCESS_KEY": "secret/of/environment"}
 
@@ -104,63 +105,18 @@ def test_an_expiry_that_is_no_time_is_an_error() -> None:
 # --- everything else ----------------------------------------------------------------------------------------
 
 
-class World:
-    """A home folder with AWS's files, and the environment of a client there."""
-
-    def __init__(self, home: Path, folder: Path) -> None:
-        self.home = home
-        self.folder = folder
-        self.environ = {
-            "HOME": str(home),
-            "PATH": os.environ["PATH"],
-            "DSOPS_AGENT": "off",
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_REGION": "eu-west-1",
-        }
-        (home / ".aws").mkdir()
-
-    def config(self, text: str) -> None:
-        """Writes ~/.aws/config."""
-        (self.home / ".aws" / "config").write_text(text)
-
-    def credentials(self, text: str) -> None:
-        """Writes ~/.aws/credentials."""
-        (self.home / ".aws" / "credentials").write_text(text)
-
-    def script(self, text: str) -> str:
-        """A Python program in the folder, as a command."""
-        (self.folder / "process.py").write_text(text)
-        return f'"{sys.executable}" process.py'
-
-    def load(self, profile: str = "", **environ: str) -> ambient.Ambient:
-        """The base credentials that a client there has."""
-        return load_ambient({**self.environ, **environ}, str(self.folder), profile, now=NOON, timeout_seconds=60)
-
-    def failure(self, profile: str = "", **environ: str) -> DsopsError:
-        """The error that a client there gets."""
-        with pytest.raises(DsopsError) as caught:
-            self.load(profile, **environ)
-        return caught.value
-
-
-@pytest.fixture
-def world(home: Path, tmp_path: Path) -> World:
-    """An empty ~/.aws."""
-    return World(home, tmp_path)
-
-
 def test_keys_in_the_environment_start_no_process() -> None:
     """They win over AWS_PROFILE, as in botocore; nothing is run, not even in a folder that is not there."""
     found = load_ambient({**KEYS, "AWS_PROFILE": "other"}, "/nowhere")
-    assert (found.credentials.access_key_id, found.source) == ("AKIAOFTHEENVIRONMENT", "environment")
+    assert (found.access_key_id, found.source) == ("AKIAOFTHEENVIRONMENT", "environment")
 
 
 def test_a_profile_of_the_credentials_file(world: World) -> None:
     """A profile asked for by name wins over keys in the environment."""
     world.credentials("[work]\naws_access_key_id = AKIAWORK\naws_secret_access_key = work/secret\n")
     found = world.load("work", **KEYS)
-    assert found.credentials.access_key_id == "AKIAWORK"
-    assert found.credentials.secret_access_key.reveal() == "work/secret"
+    assert found.access_key_id == "AKIAWORK"
+    assert found.secret_access_key.reveal() == "work/secret"
     assert found.source == "profile work (the credentials file)"
 
 
@@ -170,10 +126,10 @@ def test_the_profile_of_the_environment(world: World) -> None:
         "[default]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = s\n"
         "[work]\naws_access_key_id = AKIAWORK\naws_secret_access_key = s\naws_session_token = t\n"
     )
-    assert world.load().credentials.access_key_id == "AKIADEFAULT"
+    assert world.load().access_key_id == "AKIADEFAULT"
     work = world.load(AWS_PROFILE="work")
-    assert work.credentials.access_key_id == "AKIAWORK"
-    assert work.credentials.is_temporary
+    assert work.access_key_id == "AKIAWORK"
+    assert work.is_temporary
     assert work.source == "profile work (the credentials file)"
 
 
@@ -183,7 +139,7 @@ def test_this_processes_environment_does_not_count(world: World, monkeypatch: py
     monkeypatch.setenv("AWS_PROFILE", "missing")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOTHER")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "other")
-    assert world.load().credentials.access_key_id == "AKIADEFAULT"
+    assert world.load().access_key_id == "AKIADEFAULT"
 
 
 def test_a_credential_process_runs_in_the_clients_folder(world: World) -> None:
@@ -196,11 +152,11 @@ def test_a_credential_process_runs_in_the_clients_folder(world: World) -> None:
     )
     world.config(f"[profile tool]\ncredential_process = {command}\n")
     found = world.load("tool", ONLY_HERE="of/the/client")
-    assert found.credentials.access_key_id == "ASIAPROCESS"
-    assert found.credentials.secret_access_key.reveal() == "of/the/client"
-    assert found.credentials.session_token is not None
-    assert os.path.realpath(found.credentials.session_token.reveal()) == os.path.realpath(world.folder)
-    assert found.credentials.expiration == datetime(2099, 1, 1, tzinfo=UTC)
+    assert found.access_key_id == "ASIAPROCESS"
+    assert found.secret_access_key.reveal() == "of/the/client"
+    assert found.session_token is not None
+    assert os.path.realpath(found.session_token.reveal()) == os.path.realpath(world.folder)
+    assert found.expiration == datetime(2099, 1, 1, tzinfo=UTC)
     assert found.source == "profile tool (its credential_process)"
 
 
@@ -253,9 +209,9 @@ def test_a_profile_with_a_role(world: World) -> None:
         found = world.load("role", AWS_ENDPOINT_URL_STS=server.url)
     assert parameters_of(server.seen[0])["RoleArn"] == "arn:aws:iam::123456789012:role/Deploy"
     assert "/eu-west-1/sts/" in server.seen[0].header("authorization")
-    assert found.credentials.access_key_id == "ASIAEXAMPLEEXAMPLE01"
-    assert found.credentials.expiration == datetime(2099, 1, 1, tzinfo=UTC)
-    assert found.source == "profile role (a role)"
+    assert found.access_key_id == "ASIAEXAMPLEEXAMPLE01"
+    assert found.expiration == datetime(2099, 1, 1, tzinfo=UTC)
+    assert found.source == "profile role (a role, from profile base)"
 
 
 def test_a_profile_that_asks_for_an_mfa_code(world: World) -> None:
@@ -304,7 +260,8 @@ def test_a_containers_credentials(world: World) -> None:
             AWS_CONTAINER_AUTHORIZATION_TOKEN="Bearer x",
         )
     assert server.seen[0].header("authorization") == "Bearer x"
-    assert (found.credentials.access_key_id, found.source) == ("ASIACONTAINER", "the container's role")
+    assert found.access_key_id == "ASIACONTAINER"
+    assert found.source == f"the container's role (at 127.0.0.1:{server.port})"
 
 
 def test_a_profile_that_is_not_there(world: World) -> None:
@@ -335,7 +292,7 @@ def test_a_named_profile_is_nobody_else(world: World) -> None:
     assert isinstance(error, NoCredentials)
     assert error.message == "profile `work` gives no credentials"
     assert "the container's role" in error.why
-    assert found.credentials.access_key_id == "ASIACONTAINER"
+    assert found.access_key_id == "ASIACONTAINER"
 
 
 def test_no_credentials_at_all(world: World) -> None:
@@ -393,7 +350,7 @@ def test_a_folders_files_and_pythons_variables_are_not_imported(world: World) ->
         for module in ("botocore", "json", "dsops", "getpass", "sitecustomize"):
             (folder / f"{module}.py").write_text("raise SystemExit('imported from the wrong place')\n")
     found = world.load(PYTHONPATH=str(elsewhere), PYTHONSTARTUP=str(elsewhere / "json.py"))
-    assert found.credentials.access_key_id == "AKIADEFAULT"
+    assert found.access_key_id == "AKIADEFAULT"
 
 
 def test_nothing_prints_into_the_answer() -> None:

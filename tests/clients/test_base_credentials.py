@@ -1,0 +1,224 @@
+"""Which base credentials were taken, as `dsops whoami` and `dsops doctor` say it: real processes, with an agent too."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from dsops.aws.client import make_client
+from dsops.aws.sts import assume_role
+from dsops.aws.transport import open_driver
+from dsops.credentials import Credentials
+from dsops.endpoint import resolve_endpoint
+from dsops.tasks import run
+from dsops.testing.local_aws import LocalAws
+from tests.fakes import make_runtime
+from tests.stubs.server import Answer, Seen, StubServer
+
+BIN = Path(sys.executable).parent
+INSTANCE = "i-0123456789abcdef0"
+SEED = """
+accounts:
+  "123456789012":
+    users:
+      ada:
+        policies:
+          - Version: "2012-10-17"
+            Statement: {Effect: Allow, Action: "sts:AssumeRole", Resource: "*"}
+    roles:
+      WebServer:
+        trust:
+          Version: "2012-10-17"
+          Statement:
+            Effect: Allow
+            Principal: {AWS: "arn:aws:iam::123456789012:user/ada"}
+            Action: sts:AssumeRole
+        policies:
+          - Version: "2012-10-17"
+            Statement: {Effect: Allow, Action: "sts:AssumeRole", Resource: "*"}
+      Jump:
+        trust:
+          Version: "2012-10-17"
+          Statement: {Effect: Allow, Principal: {AWS: "arn:aws:iam::123456789012:root"}, Action: sts:AssumeRole}
+        policies:
+          - Version: "2012-10-17"
+            Statement: {Effect: Allow, Action: "sts:AssumeRole", Resource: "*"}
+      Target:
+        trust:
+          Version: "2012-10-17"
+          Statement: {Effect: Allow, Principal: {AWS: "arn:aws:iam::123456789012:role/Jump"}, Action: sts:AssumeRole}
+        policies:
+          - Version: "2012-10-17"
+            Statement: {Effect: Allow, Action: "secretsmanager:GetSecretValue", Resource: "*"}
+    secrets: {prod/token: the-token}
+"""
+CONFIG = """
+version: 1
+secretStores:
+  jump: {type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::123456789012:role/Jump"}
+  target:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::123456789012:role/Target
+    role_session_name: target-session
+    credentials_from: jump
+  secrets: {type: aws.secretsmanager, region: us-east-1, credentials_from: target}
+envs:
+  production: {TOKEN: {from: {store: secrets, key: prod/token}}}
+"""
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no agent on Windows")
+
+
+@pytest.fixture
+def sandbox_seed() -> str:
+    """What the sandbox of these tests starts with."""
+    return SEED
+
+
+class Machine:
+    """A machine with a home folder and no keys in the environment."""
+
+    def __init__(self, sandbox: LocalAws, folder: Path) -> None:
+        self.sandbox = sandbox
+        self.folder = folder
+        (folder / "dsops.yaml").write_text(CONFIG)
+        (folder / ".aws").mkdir()
+        # A socket's address must be short, and pytest's folders are not.
+        self.environ = {
+            "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(folder), "AWS_ENDPOINT_URL": sandbox.url,
+            "XDG_RUNTIME_DIR": tempfile.mkdtemp(prefix="dsops-"), "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_REGION": "us-east-1",
+        }  # fmt: skip
+
+    def dsops(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """One run, to its end."""
+        return subprocess.run(
+            ["dsops", *words], cwd=self.folder, env={**self.environ, **environ}, capture_output=True, text=True,
+            check=False, timeout=60, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def told(self, *words: str, **environ: str) -> Mapping[str, object]:
+        """What `whoami` says, as JSON."""
+        done = self.dsops("whoami", "--json", *words, **environ)
+        assert done.returncode == 0, done.stderr
+        answer = json.loads(done.stdout)
+        assert isinstance(answer, dict)
+        return answer
+
+    def doctor(self, **environ: str) -> str:
+        """What `doctor` says of the base credentials."""
+        done = self.dsops("doctor", **environ)
+        assert done.returncode == 0, done.stdout
+        [line] = [line for line in done.stdout.splitlines() if line.startswith("base credentials")]
+        return line.split(" from ", 1)[1]
+
+    def session(self, name: str) -> Credentials:
+        """A session of the role that a machine or container has."""
+        runtime = make_runtime()
+        endpoint = resolve_endpoint("sts", "us-east-1", {"AWS_ENDPOINT_URL": self.sandbox.url})
+        work = assume_role(
+            make_client(runtime._replace(now=self.sandbox.clock.now)),
+            self.sandbox.user("ada").credentials,
+            endpoint,
+            role_arn="arn:aws:iam::123456789012:role/WebServer",
+            role_session_name=name,
+        )
+        return run(work, open_driver({})).credentials
+
+
+@pytest.fixture
+def machine(sandbox: LocalAws, tmp_path: Path) -> Iterator[Machine]:
+    """A machine whose agent ends with the test."""
+    made = Machine(sandbox, tmp_path)
+    yield made
+    made.dsops("agent", "stop")
+    shutil.rmtree(made.environ["XDG_RUNTIME_DIR"])
+
+
+def _document(session: Credentials) -> Answer:
+    """A session as a container's service and an instance's tell it."""
+    assert session.session_token is not None
+    body = {
+        "Code": "Success",
+        "AccessKeyId": session.access_key_id,
+        "SecretAccessKey": session.secret_access_key.reveal(),
+        "Token": session.session_token.reveal(),
+        "Expiration": session.expiration_text,
+    }
+    return Answer(body=json.dumps(body).encode())
+
+
+def test_an_instance_is_named_by_its_id(machine: Machine) -> None:
+    """It stands in the caller: whoami and doctor say which instance's role it is, with the agent and without."""
+    document = _document(machine.session(INSTANCE))
+
+    def answer(seen: Seen) -> Answer:
+        if seen.method == "PUT":
+            return Answer(body=b"token")
+        return document if seen.target.endswith("/WebServer") else Answer(body=b"WebServer")
+
+    with StubServer(answer) as server:
+        environ = {"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": server.url}
+        base = machine.told(**environ)
+        through_agent = machine.told("target", **environ)
+        assert machine.doctor(**environ).startswith(f"the instance's role {INSTANCE}, ")
+    assert base["source"] == f"the instance's role {INSTANCE}"
+    assert base["arn"] == f"arn:aws:sts::123456789012:assumed-role/WebServer/{INSTANCE}"
+    assert (through_agent["source"], through_agent["chain"]) == ("store target", ["target", "jump"])
+    assert through_agent["base_source"] == "the instance's role"
+
+
+def test_a_pod_is_named_also_when_its_session_was_held(machine: Machine) -> None:
+    """The agent remembers where a session's base credentials came from; the pod is not asked again."""
+    folder = machine.folder / "pods.eks.amazonaws.com"
+    folder.mkdir()
+    (folder / "token").write_text("the-pod")
+    document = _document(machine.session("pod"))
+    with StubServer(lambda seen: document if seen.header("authorization") == "the-pod" else Answer(status=403)) as pod:
+        environ = {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{pod.url}/v1/credentials",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(folder / "token"),
+        }
+        for _ in range(2):
+            assert machine.told("jump", **environ)["base_source"] == "the container's role (EKS Pod Identity)"
+        assert len(pod.seen) == 1
+        text = machine.dsops("whoami", "secrets", **environ).stdout
+        assert machine.doctor(**environ).startswith("the container's role (EKS Pod Identity), ")
+    assert "source   store secrets, through target and jump, from the container's role (EKS Pod Identity)\n" in text
+
+
+def test_keys_win_over_a_profile_and_that_is_told(machine: Machine) -> None:
+    """AWS_PROFILE and keys together: whoami notes on stderr, and doctor beside the source, which one counts."""
+    ada = machine.sandbox.user("ada").credentials
+    keys = {"AWS_ACCESS_KEY_ID": ada.access_key_id, "AWS_SECRET_ACCESS_KEY": ada.secret_access_key.reveal()}
+    done = machine.dsops("whoami", AWS_PROFILE="work", **keys)
+    assert "source   environment\n" in done.stdout
+    note = "AWS_PROFILE=work is passed over: keys in the environment win over it"
+    assert done.stderr == f"dsops: note: {note}\n"
+    assert machine.doctor(AWS_PROFILE="work", **keys) == f"environment; {note}"
+    assert machine.dsops("whoami", **keys).stderr == ""
+
+
+def test_the_profile_of_a_store_is_named(machine: Machine) -> None:
+    """`profile:` on a store wins over keys in the environment, and doctor and whoami name it."""
+    ada = machine.sandbox.user("ada").credentials
+    (machine.folder / ".aws" / "credentials").write_text(
+        f"[ada]\naws_access_key_id = {ada.access_key_id}\naws_secret_access_key = {ada.secret_access_key.reveal()}\n"
+    )
+    config = machine.folder / "dsops.yaml"
+    config.write_text(CONFIG.replace("jump: {type: aws.sts,", "jump: {type: aws.sts, profile: ada,"))
+    wrong = {"AWS_ACCESS_KEY_ID": "AKIAWRONGWRONGWRONG0", "AWS_SECRET_ACCESS_KEY": "wrong"}
+    told = machine.told("target", **wrong)
+    assert told["base_source"] == "profile ada (the credentials file)"
+    done = machine.dsops("doctor", **wrong)
+    assert "base credentials of profile ada  ok" in done.stdout
+    assert "user/ada from profile ada (the credentials file)" in done.stdout

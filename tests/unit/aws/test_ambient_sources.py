@@ -1,0 +1,349 @@
+"""Every source of base credentials that botocore knows, each by the real process and a server on loopback."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.util import find_spec
+
+import pytest
+
+from dsops.aws.ambient import passed_over
+from dsops.errors import AmbientFailed, NoCredentials
+from tests.stubs.aws import assume_role_answer, parameters_of, sts_error
+from tests.stubs.server import Answer, Seen, StubServer
+from tests.unit.aws.profiles import World
+
+LATER = "2099-01-01T00:00:00Z"
+BASE = "[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = s\n"
+ROLE = "arn:aws:iam::123456789012:role/Deploy"
+IDENTITY_CENTER = (
+    "[sso-session corp]\nsso_start_url = https://corp.awsapps.com/start\nsso_region = eu-central-1\n"
+    "sso_registration_scopes = sso:account:access\n"
+    "[profile ada]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = Dev\n"
+)
+
+
+def keys(key_id: str) -> Answer:
+    """What a container's service says."""
+    body = {"AccessKeyId": key_id, "SecretAccessKey": "s", "Token": "t", "Expiration": LATER}
+    return Answer(body=json.dumps({**body, "Code": "Success", "Type": "AWS-HMAC", "LastUpdated": LATER}).encode())
+
+
+class Instance:
+    """An instance metadata service, version 2: a token by PUT, without which nothing is told."""
+
+    def __init__(self, *, has_tokens: bool = True) -> None:
+        self.has_tokens = has_tokens
+
+    def __call__(self, seen: Seen) -> Answer:
+        """Answers one request."""
+        if seen.method == "PUT":
+            return Answer(body=b"the-token") if self.has_tokens else Answer(status=403)
+        if self.has_tokens and seen.header("x-aws-ec2-metadata-token") != "the-token":
+            return Answer(status=401)
+        if seen.target.rstrip("/") == "/latest/meta-data/iam/security-credentials":
+            return Answer(body=b"WebServer")
+        return keys("ASIAINSTANCE") if seen.target.endswith("/WebServer") else Answer(status=404)
+
+
+# --- profiles -----------------------------------------------------------------------------------------------
+
+
+def test_a_role_from_another_profile_from_another(world: World) -> None:
+    """Three profiles deep; the source says which one the named one starts from."""
+    world.config(
+        f"[profile far]\nrole_arn = {ROLE}\nsource_profile = near\n"
+        f"[profile near]\nrole_arn = arn:aws:iam::123456789012:role/Jump\nsource_profile = base\n"
+    )
+    world.credentials(BASE)
+    with StubServer(lambda _: assume_role_answer(expiration=LATER)) as server:
+        found = world.load("far", AWS_ENDPOINT_URL_STS=server.url)
+    assert [parameters_of(each)["RoleArn"].rpartition("/")[2] for each in server.seen] == ["Jump", "Deploy"]
+    assert found.source == "profile far (a role, from profile near)"
+
+
+def test_a_role_from_keys_of_its_own_profile(world: World) -> None:
+    """`source_profile` may name the profile itself."""
+    world.config(f"[profile self]\nrole_arn = {ROLE}\nsource_profile = self\n")
+    world.credentials(BASE.replace("base", "self"))
+    with StubServer(lambda _: assume_role_answer(expiration=LATER)) as server:
+        assert world.load("self", AWS_ENDPOINT_URL_STS=server.url).source == "profile self (a role, from its own keys)"
+
+
+@pytest.mark.parametrize(
+    ("credential_source", "words"),
+    [
+        ("Environment", "environment"),
+        ("EcsContainer", "the container's role"),
+        ("Ec2InstanceMetadata", "the instance's role"),
+    ],
+)
+def test_a_role_from_a_credential_source(world: World, credential_source: str, words: str) -> None:
+    """Keys in the environment, the container or the instance sign for the profile's role."""
+    world.config(f"[profile role]\nrole_arn = {ROLE}\ncredential_source = {credential_source}\n")
+    with (
+        StubServer(lambda _: assume_role_answer(expiration=LATER)) as sts,
+        StubServer(lambda _: keys("ASIACONTAINER")) as container,
+        StubServer(Instance()) as instance,
+    ):
+        found = world.load(
+            "role",
+            AWS_ENDPOINT_URL_STS=sts.url,
+            AWS_ACCESS_KEY_ID="AKIAENVIRONMENT",
+            AWS_SECRET_ACCESS_KEY="s",
+            AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{container.url}/creds",
+            AWS_EC2_METADATA_DISABLED="false",
+            AWS_EC2_METADATA_SERVICE_ENDPOINT=instance.url,
+        )
+    signers = {"Environment": "AKIAENVIRONMENT", "EcsContainer": "ASIACONTAINER", "Ec2InstanceMetadata": "ASIAINSTANCE"}
+    assert f"Credential={signers[credential_source]}/" in sts.seen[0].header("authorization")
+    assert found.source == f"profile role (a role, from {words})"
+
+
+def _logged_in(world: World, *, token: str = "the-login") -> None:
+    """As `aws sso login` leaves it."""
+    cache = world.home / ".aws" / "sso" / "cache"
+    cache.mkdir(parents=True)
+    login = {"startUrl": "https://corp.awsapps.com/start", "region": "eu-central-1", "accessToken": token}
+    name = hashlib.sha1(b"corp", usedforsecurity=False).hexdigest()
+    (cache / f"{name}.json").write_text(json.dumps({**login, "expiresAt": LATER}))
+
+
+def test_identity_center(world: World) -> None:
+    """A login of the AWS CLI is used; the source names profile and session."""
+    world.config(IDENTITY_CENTER)
+    _logged_in(world)
+    role = {"accessKeyId": "ASIASSO", "secretAccessKey": "s", "sessionToken": "t", "expiration": 4070908800000}
+    with StubServer(lambda _: Answer(body=json.dumps({"roleCredentials": role}).encode())) as portal:
+        found = world.load("ada", AWS_ENDPOINT_URL_SSO=portal.url)
+    assert portal.seen[0].header("x-amz-sso_bearer_token") == "the-login"
+    assert (found.access_key_id, found.source) == ("ASIASSO", "profile ada (IAM Identity Center, session corp)")
+
+
+def test_identity_center_that_says_no(world: World) -> None:
+    """A login that ended early: the command that makes a new one."""
+    world.config(IDENTITY_CENTER)
+    _logged_in(world)
+    refusal = Answer(
+        status=401, body=b'{"message": "Session token not found or invalid"}',
+        headers=(("x-amzn-ErrorType", "UnauthorizedException"),),
+    )  # fmt: skip
+    with StubServer(lambda _: refusal) as portal:
+        error = world.failure("ada", AWS_ENDPOINT_URL_SSO=portal.url)
+    assert isinstance(error, AmbientFailed)
+    assert error.hint == "run `aws sso login --profile ada`"
+
+
+def test_identity_center_without_its_session(world: World) -> None:
+    """A profile that names a session which is not there."""
+    world.config(IDENTITY_CENTER.replace("[sso-session corp]", "[sso-session other]"))
+    error = world.failure("ada")
+    assert isinstance(error, AmbientFailed)
+    assert 'sso-session does not exist: "corp"' in error.why
+
+
+def _aws_login(world: World) -> dict[str, str]:
+    """As `aws login` leaves it; the variables that lead to it."""
+    session = "arn:aws:iam::123456789012:user/ada"
+    world.config(f"[profile ada]\nlogin_session = {session}\n")
+    cache = world.home / "logins"
+    cache.mkdir()
+    access = {"accessKeyId": "ASIALOGIN", "secretAccessKey": "s", "sessionToken": "t", "accountId": "123456789012"}
+    login = {"accessToken": {**access, "expiresAt": LATER}, "refreshToken": "r", "dpopKey": "k", "clientId": "c"}
+    (cache / f"{hashlib.sha256(session.encode()).hexdigest()}.json").write_text(json.dumps(login))
+    return {"AWS_LOGIN_CACHE_DIRECTORY": str(cache)}
+
+
+@pytest.mark.skipif(find_spec("awscrt") is None, reason="botocore's `aws login` needs awscrt, which is not installed")
+def test_aws_login(world: World) -> None:
+    """A login of `aws login` is used."""
+    found = world.load("ada", **_aws_login(world))
+    assert (found.access_key_id, found.source) == ("ASIALOGIN", "profile ada (`aws login`)")
+
+
+@pytest.mark.skipif(find_spec("awscrt") is None, reason="botocore's `aws login` needs awscrt, which is not installed")
+def test_aws_login_that_is_not_there(world: World) -> None:
+    """The command that makes one."""
+    world.config("[profile ada]\nlogin_session = arn:aws:iam::123456789012:user/ada\n")
+    assert world.failure("ada").hint == "run `aws login --profile ada`"
+
+
+@pytest.mark.skipif(find_spec("awscrt") is not None, reason="awscrt is installed")
+def test_aws_login_without_what_it_needs(world: World) -> None:
+    """The package to install."""
+    assert "pip install 'botocore[crt]'" in world.failure("ada", **_aws_login(world)).hint
+
+
+def test_a_web_identity_of_a_profile(world: World) -> None:
+    """The profile names the token's file."""
+    (world.folder / "token").write_text("a.b.c")
+    world.config(f"[profile pod]\nrole_arn = {ROLE}\nweb_identity_token_file = {world.folder / 'token'}\n")
+    answer = assume_role_answer(expiration=LATER, action="AssumeRoleWithWebIdentity")
+    with StubServer(lambda _: answer) as server:
+        found = world.load("pod", AWS_ENDPOINT_URL_STS=server.url)
+    assert parameters_of(server.seen[0])["WebIdentityToken"] == "a.b.c"
+    assert found.source == "profile pod (a web identity token)"
+
+
+def test_a_web_identity_of_the_environment(world: World) -> None:
+    """As on EKS: no profile is named as the source, since none was."""
+    (world.folder / "token").write_text("a.b.c")
+    variables = {"AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": str(world.folder / "token")}
+    answer = assume_role_answer(expiration=LATER, action="AssumeRoleWithWebIdentity")
+    with StubServer(lambda _: answer) as server:
+        found = world.load(AWS_ENDPOINT_URL_STS=server.url, **variables)
+    assert found.source == "the web identity token of AWS_WEB_IDENTITY_TOKEN_FILE"
+
+
+def test_a_web_identity_of_the_environment_is_no_profile(world: World) -> None:
+    """A store's `profile` that gives nothing does not become the pod."""
+    (world.folder / "token").write_text("a.b.c")
+    world.config("[profile work]\nregion = eu-west-1\n")
+    variables = {"AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": str(world.folder / "token")}
+    assert isinstance(world.failure("work", **variables), NoCredentials)
+
+
+def test_a_web_identity_that_is_refused(world: World) -> None:
+    """The role and the token's file are named, and no profile is blamed."""
+    (world.folder / "token").write_text("a.b.c")
+    variables = {"AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": str(world.folder / "token")}
+    refusal = sts_error("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
+    with StubServer(lambda _: refusal) as server:
+        error = world.failure(AWS_ENDPOINT_URL_STS=server.url, **variables)
+    assert error.message == f"could not get the role in AWS_ROLE_ARN ({ROLE})"
+    assert str(world.folder / "token") in error.hint
+
+
+def test_a_web_identity_without_its_file(world: World) -> None:
+    """The file is named."""
+    error = world.failure(AWS_ROLE_ARN=ROLE, AWS_WEB_IDENTITY_TOKEN_FILE="/nowhere/token")
+    assert error.message == f"could not get the role in AWS_ROLE_ARN ({ROLE})"
+    assert error.why == "no such file or directory: '/nowhere/token'"
+
+
+def test_keys_of_boto_2(world: World) -> None:
+    """What botocore still reads is no profile either."""
+    (world.home / "boto.cfg").write_text("[Credentials]\naws_access_key_id = AKIABOTO\naws_secret_access_key = s\n")
+    found = world.load(BOTO_CONFIG=str(world.home / "boto.cfg"))
+    assert (found.access_key_id, found.source) == ("AKIABOTO", "boto's own config file")
+
+
+def test_keys_of_a_profile_in_the_config_file(world: World) -> None:
+    """Keys may stand beside the region too."""
+    world.config("[profile work]\naws_access_key_id = AKIAWORK\naws_secret_access_key = s\n")
+    assert world.load("work").source == "profile work (the config file)"
+
+
+# --- containers and instances -------------------------------------------------------------------------------
+
+
+def test_a_pod_of_eks(world: World) -> None:
+    """Pod Identity: the token is in a file, which is read anew each time."""
+    folder = world.folder / "pods.eks.amazonaws.com" / "serviceaccount"
+    folder.mkdir(parents=True)
+    token = folder / "eks-pod-identity-token"
+    with StubServer(lambda _: keys("ASIAPOD")) as server:
+        variables = {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{server.url}/v1/credentials",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token),
+        }
+        for text in ("first", "second"):
+            token.write_text(text)
+            found = world.load(**variables)
+            assert (found.access_key_id, found.source) == ("ASIAPOD", "the container's role (EKS Pod Identity)")
+    assert [each.header("authorization") for each in server.seen] == ["first", "second"]
+
+
+def test_a_pod_whose_token_is_gone(world: World) -> None:
+    """The file is named."""
+    error = world.failure(
+        AWS_CONTAINER_CREDENTIALS_FULL_URI="http://127.0.0.1:9/v1/credentials",
+        AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE="/nowhere/token",
+    )
+    assert isinstance(error, AmbientFailed)
+    assert "/nowhere/token" in error.why
+
+
+def test_a_container_service_that_says_no(world: World) -> None:
+    """The container is blamed, with its address; no profile."""
+    with StubServer(lambda _: Answer(status=400, body=b"no")) as server:
+        error = world.failure(AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{server.url}/creds")
+    assert error.message == "could not get the container's role"
+    assert f"{server.url}/creds" in error.hint
+
+
+def test_an_instance(world: World) -> None:
+    """Version 2 of the metadata service, where the environment says that it is."""
+    with StubServer(Instance()) as server:
+        variables = {"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": server.url}
+        found = world.load(**variables)
+    assert [each.method for each in server.seen] == ["PUT", "GET", "GET"]
+    assert (found.access_key_id, found.source) == ("ASIAINSTANCE", "the instance's role")
+
+
+def test_an_instance_by_the_config_file(world: World) -> None:
+    """`ec2_metadata_service_endpoint` of a profile, and its timeout and attempts, are botocore's to read."""
+    with StubServer(Instance()) as server:
+        world.config(
+            f"[default]\nec2_metadata_service_endpoint = {server.url}\nmetadata_service_timeout = 5\n"
+            "metadata_service_num_attempts = 2\n"
+        )
+        found = world.load(AWS_EC2_METADATA_DISABLED="false")
+    assert found.access_key_id == "ASIAINSTANCE"
+
+
+def test_an_old_instance_is_asked_only_where_that_is_not_forbidden(world: World) -> None:
+    """Version 1 needs no token: AWS_EC2_METADATA_V1_DISABLED closes it."""
+    with StubServer(Instance(has_tokens=False)) as server:
+        variables = {"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": server.url}
+        assert world.load(**variables).access_key_id == "ASIAINSTANCE"
+        error = world.failure(**variables, AWS_EC2_METADATA_V1_DISABLED="true")
+    assert isinstance(error, AmbientFailed)
+    assert error.message == "could not get the instance's role"
+    assert "IMDSv1 has been disabled" in error.why
+    assert "hop limit" in error.hint
+
+
+def test_an_instance_without_a_role(world: World) -> None:
+    """Nothing was found, and where was looked is told."""
+    with StubServer(lambda _: Answer(status=404)) as server:
+        error = world.failure(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=server.url)
+    assert isinstance(error, NoCredentials)
+    assert "the instance's role (no metadata service gives one)" in error.why
+
+
+# --- order --------------------------------------------------------------------------------------------------
+
+
+def test_a_container_comes_before_the_instance_and_a_profile_before_both(world: World) -> None:
+    """In botocore's order, each until a source before it gives something."""
+    with StubServer(lambda _: keys("ASIACONTAINER")) as container, StubServer(Instance()) as instance:
+        variables = {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{container.url}/creds",
+            "AWS_EC2_METADATA_DISABLED": "false",
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT": instance.url,
+        }
+        assert world.load(**variables).access_key_id == "ASIACONTAINER"
+        world.credentials(BASE.replace("base", "default"))
+        assert world.load(**variables).access_key_id == "AKIABASE"
+    assert instance.connections == 0
+
+
+def test_what_stood_in_a_profile_instead_of_credentials_is_told(world: World) -> None:
+    """Names of settings, never their values; a file that is not there is told as such."""
+    world.config("[default]\nregion = eu-west-1\ncli_pager =\n")
+    error = world.failure()
+    folder = f"{world.home}/.aws"
+    files = f"{folder}/config and {folder}/credentials (no such file)"
+    assert f"profile `default` in {files}, which has only cli_pager, region" in error.why
+    assert "eu-west-1" not in error.why
+
+
+def test_a_profile_that_keys_win_over_is_told() -> None:
+    """AWS_PROFILE, else its old name; nothing to tell where neither is set."""
+    assert passed_over({"AWS_PROFILE": "ada"}) == (
+        "AWS_PROFILE=ada is passed over: keys in the environment win over it"
+    )
+    assert passed_over({"AWS_DEFAULT_PROFILE": "old"}).startswith("AWS_DEFAULT_PROFILE=old")
+    assert passed_over({"AWS_PROFILE": ""}) == ""
