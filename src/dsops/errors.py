@@ -277,6 +277,18 @@ class ExtraMissing(ConfigError):
     code = "usage.extra-missing"
 
 
+class SeedRefused(UsageError):
+    """What was given as the seed of an MFA device can't be one."""
+
+    code = "mfa.seed-invalid"
+
+
+class KeysRefused(UsageError):
+    """What was given as a long-term key is none, or is not one that should be kept."""
+
+    code = "keys.invalid"
+
+
 class FileNotWritten(DsopsError):
     """The file that was asked for could not be written."""
 
@@ -388,6 +400,36 @@ class MfaRefused(CredentialsError):
     """AWS did not accept the MFA code or device."""
 
     code = "mfa.refused"
+
+
+class KeyringFailed(CredentialsError):
+    """The system's keyring could not be asked, or did not do what it was asked."""
+
+    code = "keyring.failed"
+
+
+class KeyringUnavailable(KeyringFailed):
+    """There is no keyring here: no desktop session, none that can be loaded, or it is switched off."""
+
+    code = "keyring.unavailable"
+
+
+class KeyringLocked(KeyringFailed):
+    """The keyring is locked, its question was answered with no, or nobody answered in time."""
+
+    code = "keyring.locked"
+
+
+class KeyringEntryMissing(KeyringFailed):
+    """The keyring has no MFA seed or key of that name, or another one than dsops has put there."""
+
+    code = "keyring.entry-missing"
+
+
+class KeyRotationStopped(CredentialsError):
+    """A key could not be rotated to the end; the message says which key works, and how to go on."""
+
+    code = "keys.rotation-stopped"
 
 
 class AccessDenied(CredentialsError):

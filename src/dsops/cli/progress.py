@@ -9,6 +9,7 @@ from dsops.cli.output import clean, tell
 from dsops.cli.world import DONE
 from dsops.runtime import Event
 
+_COUNTDOWN = "mfa.waiting"
 _ERASE_LINE = "\r\x1b[K"
 _LONGEST = 79
 """A transient line must not wrap: one row is erased."""
@@ -20,6 +21,7 @@ class Progress:
     def __init__(self, *, is_kept: bool) -> None:
         self._is_kept = is_kept
         self._is_shown = False
+        self._last = ""
 
     def report(self, event: Event) -> None:
         """Shows one event; takes the transient line away at the end, and before somebody else writes."""
@@ -28,7 +30,10 @@ class Progress:
             return
         text = f"dsops: {sentence(event)}"
         if self._is_kept:
-            tell(text)
+            # A countdown is told each second; in a log its beginning is enough.
+            if not event.name == self._last == _COUNTDOWN:
+                tell(text)
+            self._last = event.name
             return
         sys.stderr.write(f"{_ERASE_LINE}{text[:_LONGEST]}")
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""The current code of an MFA device: from the store's setting, from its command, or from a person."""
+"""The current code of an MFA device: from the store's setting, its command, the keyring's seed, or a person."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
-from dsops.errors import MfaRefused, MfaRequired
+from dsops.errors import DsopsError, KeyringFailed, MfaRefused, MfaRequired
 from dsops.plan import Step
 from dsops.runtime import Event
 from dsops.secret import Secret
 from dsops.startup import pattern
 from dsops.stores.command import output_of
+from dsops.stores.endpoints import endpoint_of
 from dsops.stores.interface import Context
 from dsops.tasks import blocking, pause
 
@@ -42,7 +43,7 @@ async def with_code(step: Step, context: Context, use: Callable[[Secret], Awaita
             return await _from_setting(step, context, serial_number, use)
         if step.settings.get("mfa_process"):
             return await use(await _from_process(step, context, serial_number))
-        return await _from_person(step, context, serial_number, use, None)
+        return await _from_keyring_or_person(step, context, serial_number, use)
     finally:
         context.memory.gates.leave(gate)
 
@@ -54,7 +55,7 @@ async def _from_setting(step: Step, context: Context, serial_number: str, use: C
     except MfaRefused as error:
         if not _is_only_the_code(error):
             raise
-        return await _from_person(step, context, serial_number, use, error)
+        return await _from_person(step, context, serial_number, use, error, "the code that was set is not accepted. ")
 
 
 def _fixed(step: Step, context: Context, serial_number: str) -> Secret:
@@ -77,10 +78,7 @@ async def _from_process(step: Step, context: Context, serial_number: str) -> Sec
         code = await blocking(lambda: _run(step, context))
         if context.memory.take_code(serial_number, code):
             return code
-        seconds = _PERIOD_SECONDS - context.runtime.now().timestamp() % _PERIOD_SECONDS + 1
-        facts = {"device": serial_number, "seconds": f"{seconds:.0f}", "why": "the last code was used already"}
-        context.runtime.report(Event("mfa.waiting", facts))
-        await pause(seconds)
+        await _wait_for_next(context, serial_number, "the last code was used already")
     raise MfaRefused(
         f"`mfa_process` of store `{step.name}` prints the same code again and again",
         why="AWS takes a code once",
@@ -89,36 +87,116 @@ async def _from_process(step: Step, context: Context, serial_number: str) -> Sec
     )
 
 
-async def _from_person(
-    step: Step,
-    context: Context,
-    serial_number: str,
-    use: Callable[[Secret], Awaitable[T]],
-    refused: MfaRefused | None,
+async def _from_keyring_or_person(
+    step: Step, context: Context, serial_number: str, use: Callable[[Secret], Awaitable[T]]
 ) -> T:
-    """What `use` gives with a code that somebody types; `refused` is what came of one that was set."""
-    complaint = "" if refused is None else "the code that was set is not accepted. "
-    for _ in range(_ASKED_AGAIN + (refused is None)):
-        question = f"{complaint}MFA code of {serial_number} for {step.name}: "
-        answer = await blocking(partial(context.runtime.ask, question))
-        if answer is None:
-            raise refused or _nobody(step, serial_number)
-        code = Secret(answer.reveal().strip())
-        if not _CODE.match(code.reveal()):
-            complaint = "a code has six digits. "
-            continue
+    """With codes of the seed that was put into the keyring; where none was, or it can't be had, of the person."""
+    from dsops.keyring.items import Keyring
+    from dsops.keyring.seeds import get_seed, has_seed
+
+    environ, folder = context.runtime.environ, context.runtime.folder
+    try:
+        if not has_seed(environ, serial_number):
+            return await _from_person(step, context, serial_number, use, None, "")
+        seed = await blocking(lambda: get_seed(Keyring(environ, folder), serial_number))
+    except KeyringFailed as error:
+        complaint = f"{error.message}. "
+        error.retell(f"store `{step.name}` needs a code of {serial_number}: {error.message}", where=step.where)
+        return await _from_person(step, context, serial_number, use, error, complaint)
+    return await _from_seed(step, context, seed, use)
+
+
+async def _from_seed(step: Step, context: Context, seed: Secret, use: Callable[[Secret], Awaitable[T]]) -> T:
+    """With the current code; where that was used already, here or elsewhere, with the next one.
+
+    The code is that of AWS's time: when it is refused, and our clock is wrong, the right one is sent at once.
+    """
+    from dsops.aws.clock import time_at
+    from dsops.keyring.seeds import code_at
+
+    serial_number, endpoint = str(step.settings["serial_number"]), endpoint_of(step, "sts", context.runtime)
+    ahead, is_last = context.client.skew_seconds(endpoint), False
+    while True:
+        code = code_at(seed, context.runtime.now().timestamp() + ahead)
         if not context.memory.take_code(serial_number, code):
-            complaint = "that code was used already, wait for the next one. "
+            await _wait_for_next(context, serial_number, "the last code was used already", ahead)
             continue
         try:
             return await use(code)
         except MfaRefused as error:
             if not _is_only_the_code(error):
                 raise
-            refused, complaint = error, "that code was not accepted. "
-    raise refused or MfaRefused(
+            if is_last:
+                raise _wrong_seed(error, step, serial_number) from error
+        theirs = await time_at(context.client, endpoint)
+        off = 0.0 if theirs is None else (theirs - context.runtime.now()).total_seconds()
+        if abs(off - ahead) < _PERIOD_SECONDS / 2:
+            # Not the clock: another program, or another run of ours, has used it.
+            is_last = True
+            await _wait_for_next(context, serial_number, "the code was not accepted, it may have been used", ahead)
+        ahead = off
+
+
+def _wrong_seed(error: MfaRefused, step: Step, serial_number: str) -> MfaRefused:
+    return MfaRefused(
+        f"store `{step.name}`: AWS did not accept two codes of the seed that the keyring has for {serial_number}",
+        why=error.why,
+        hint=(
+            f"compare `dsops mfa code {serial_number}` with what the device's app shows; "
+            f"`dsops mfa add {serial_number} --replace` puts another seed there"
+        ),
+        where=step.where,
+        aws=error.aws,
+    )
+
+
+async def _wait_for_next(context: Context, serial_number: str, why: str, ahead: float = 0.0) -> None:
+    """Until the device shows another code. Tells each second how long that takes; `ahead` is AWS's clock of ours."""
+    left = _seconds_to_next(context, ahead)
+    while left > 0:
+        facts = {"device": serial_number, "seconds": f"{left:.0f}", "why": why}
+        context.runtime.report(Event("mfa.waiting", facts))
+        await pause(min(1.0, left))
+        left -= 1.0
+
+
+def _seconds_to_next(context: Context, ahead: float = 0.0) -> float:
+    """Until the device shows another code, and a second more: clocks are never quite the same."""
+    return _PERIOD_SECONDS - (context.runtime.now().timestamp() + ahead) % _PERIOD_SECONDS + 1
+
+
+async def _from_person(
+    step: Step,
+    context: Context,
+    serial_number: str,
+    use: Callable[[Secret], Awaitable[T]],
+    failed: DsopsError | None,
+    complaint: str,
+) -> T:
+    """What `use` gives with a code that somebody types; `failed` is what came of one from elsewhere, if any."""
+    for again in reversed(range(_ASKED_AGAIN + (not isinstance(failed, MfaRefused)))):
+        question = f"{complaint}MFA code of {serial_number} for {step.name}: "
+        answer = await blocking(partial(context.runtime.ask, question))
+        if answer is None:
+            raise failed or _nobody(step, serial_number)
+        code = Secret(answer.reveal().strip())
+        more = f"{again} more {'try' if again == 1 else 'tries'}"
+        if not _CODE.match(code.reveal()):
+            complaint = f"a code has six digits ({more}). "
+            continue
+        if not context.memory.take_code(serial_number, code):
+            seconds = _seconds_to_next(context)
+            complaint = f"that code was used already, the next one comes in {seconds:.0f} s ({more}). "
+            continue
+        try:
+            return await use(code)
+        except MfaRefused as error:
+            if not _is_only_the_code(error):
+                raise
+            failed, complaint = error, f"that code was not accepted ({more}). "
+    raise failed or MfaRefused(
         f"no code of {serial_number} was given for store `{step.name}`",
-        why=f"{complaint.rstrip('. ')}",
+        why=complaint.partition(" (")[0],
         where=step.where,
     )
 
@@ -133,7 +211,10 @@ def _nobody(step: Step, serial_number: str) -> MfaRequired:
     if variable:
         hint = f"set {variable} to the device's current code"
     else:
-        hint = f"set `token_code: ${{MFA_TOKEN}}` or `mfa_process` on the store ({step.where})"
+        hint = (
+            f"set `token_code: ${{MFA_TOKEN}}` or `mfa_process` on the store ({step.where}), "
+            f"or put the device's seed into the keyring: `dsops mfa add {serial_number}`"
+        )
     return MfaRequired(
         f"store `{step.name}` needs a code of the MFA device {serial_number}",
         why="there is no terminal to ask on",

@@ -52,3 +52,14 @@ def test_progress_that_is_not_kept_takes_itself_away(capsys: pytest.CaptureFixtu
     assert shown[0] == ""
     assert len(shown[1]) == 79
     assert shown[2:] == ["dsops: two", ""]
+
+
+def test_a_countdown_is_one_line_of_a_log(capfd: pytest.CaptureFixture[str]) -> None:
+    """On a terminal each second is shown; kept, its beginning is enough, and a later one is told again."""
+    progress = Progress(is_kept=True)
+    for seconds in ("2", "1"):
+        progress.report(Event("mfa.waiting", {"device": "D", "seconds": seconds, "why": "it was used"}))
+    progress.report(Event("one", {}))
+    progress.report(Event("mfa.waiting", {"device": "D", "seconds": "9"}))
+    told = "dsops: waiting 2 s for the next MFA code of D: it was used\ndsops: one\n"
+    assert capfd.readouterr().err == f"{told}dsops: waiting 9 s for the next MFA code of D\n"

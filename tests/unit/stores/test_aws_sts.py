@@ -118,7 +118,8 @@ def test_without_a_terminal_it_says_what_to_set(pipeline: Pipeline) -> None:
     assert isinstance(error, MfaRequired)
     assert error.hint == "set MFA_TOKEN to the device's current code"
     assert failure(pipeline, store(MFA)).hint == (
-        "set `token_code: ${MFA_TOKEN}` or `mfa_process` on the store (dsops.yaml:2)"
+        "set `token_code: ${MFA_TOKEN}` or `mfa_process` on the store (dsops.yaml:2), "
+        f"or put the device's seed into the keyring: `dsops mfa add {DEVICE}`"
     )
     assert pipeline.aws.calls == []
 
@@ -141,7 +142,7 @@ def test_a_wrong_code_is_asked_for_again_at_most_twice(pipeline: Pipeline) -> No
     pipeline.aws.rule = rule
     pipeline.person = Person("111111", "222222", "333333")
     assert pipeline.credentials(store(MFA), "r").access_key_id.startswith("ASIA")
-    assert pipeline.person.asked[1].startswith("that code was not accepted. ")
+    assert pipeline.person.asked[1].startswith("that code was not accepted (2 more tries). ")
     pipeline.cache.clear()
     accepted = "none"
     pipeline.person = Person("444444", "555555", "666666", "777777")
@@ -156,7 +157,7 @@ def test_what_is_no_code_is_not_sent(pipeline: Pipeline) -> None:
     pipeline.person = Person("12345", "abcdef", "123456")
     pipeline.credentials(store(MFA), "r")
     assert len(pipeline.aws.calls) == 1
-    assert pipeline.person.asked[1].startswith("a code has six digits. ")
+    assert pipeline.person.asked[1].startswith("a code has six digits (2 more tries). ")
 
 
 def test_a_used_code_is_never_sent_twice(pipeline: Pipeline) -> None:
@@ -171,7 +172,7 @@ envs: {{e: {{A: {{from: {{store: a, key: all}}}}, B: {{from: {{store: b, key: al
     pipeline.person = Person("111111", "111111", "222222")
     pipeline.resolve(text)
     assert [call.parameters["TokenCode"] for call in pipeline.aws.calls] == ["111111", "222222"]
-    assert pipeline.person.asked[2].startswith("that code was used already, wait for the next one. ")
+    assert pipeline.person.asked[2].startswith("that code was used already, the next one comes in 31 s (2 more ")
 
 
 def test_a_wrong_device_is_not_asked_for_again(pipeline: Pipeline) -> None:
@@ -331,8 +332,8 @@ print(first)
     pipeline.credentials(text, "r")
     assert [call.parameters["TokenCode"] for call in pipeline.aws.calls] == ["111111", "222222"]
     assert pipeline.time.seconds == pytest.approx(31)
-    (waiting,) = pipeline.reports.facts("mfa.waiting")
-    assert waiting["seconds"] == "31"
+    counted = [waiting["seconds"] for waiting in pipeline.reports.facts("mfa.waiting")]
+    assert counted == [str(left) for left in range(31, 0, -1)]
 
 
 # --- refusals -----------------------------------------------------------------------------------------------

@@ -1,0 +1,129 @@
+"""Secrets in the system's keyring: fetched, kept and removed by a fresh process with the client's environment.
+
+The package `keyring` costs 60 ms to import and reads the environment of its process, so it never runs in this one: the
+agent works for clients of several sessions. A secret travels over a pipe, never as an argument or through a file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+
+from dsops.errors import DsopsError, ExtraMissing, KeyringFailed, KeyringLocked, KeyringUnavailable
+from dsops.secret import Secret
+from dsops.startup import NamedTuple
+
+TIMEOUT_SECONDS = 60.0
+"""The keyring may ask for its password; one whose question nobody sees must not hang us for ever."""
+
+# Run as `python -I -c`: the folder and the PYTHON* variables of the client don't decide what is imported.
+_START = "import sys; sys.path[:] = sys.argv[1:]; from dsops.keyring.child import main; main()"
+
+_DIAGNOSE = "see what `python -m keyring diagnose` says"
+_NONE = "there is no keyring on this machine that dsops can use"
+_INSTEAD = "use a desktop session with one (GNOME Keyring, KWallet, KeePassXC, macOS, Windows), or without a keyring: "
+
+
+class Keyring(NamedTuple):
+    """The keyring of whoever has this environment."""
+
+    environ: Mapping[str, str]
+    folder: str
+    timeout_seconds: float = TIMEOUT_SECONDS
+
+    def get(self, service: str, account: str) -> Secret | None:
+        """The secret under that name; None when there is none. Raises KeyringUnavailable, KeyringLocked and others."""
+        value = self._ask({"do": "get", "service": service, "account": account}).get("value")
+        return Secret(value) if isinstance(value, str) else None
+
+    def put(self, service: str, account: str, value: Secret) -> str:
+        """Keeps it, in the place of what had that name; the keyring's own name, for people."""
+        answer = self._ask({"do": "put", "service": service, "account": account, "value": value.reveal()})
+        return str(answer.get("backend", ""))
+
+    def delete(self, service: str, account: str) -> None:
+        """Removes it; nothing happens where there is none."""
+        self._ask({"do": "delete", "service": service, "account": account})
+
+    def _ask(self, asked: Mapping[str, str]) -> Mapping[str, object]:
+        answer = self._run(json.dumps(asked).encode())
+        error, why = answer.get("error"), str(answer.get("why", ""))
+        if isinstance(error, str):
+            raise _failure(error, why, str(answer.get("backend", "")))
+        return answer
+
+    def _run(self, question: bytes) -> Mapping[str, object]:
+        path = [entry for entry in sys.path if os.path.isabs(entry)]
+        try:
+            child = subprocess.Popen(
+                [sys.executable, "-I", "-c", _START, *path],
+                env=dict(self.environ),
+                cwd=self.folder,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        except (OSError, ValueError) as error:
+            raise KeyringFailed("the keyring could not be asked", why=str(error)) from error
+        try:
+            out, _ = child.communicate(question, self.timeout_seconds)
+        except subprocess.TimeoutExpired:
+            # From None: its cause would hold what came so far.
+            raise KeyringLocked(
+                f"the keyring did not answer within {self.timeout_seconds:g} s",
+                why="it may be waiting for its password, in a window or for one that can't be shown here",
+                hint="unlock the keyring in your desktop session, then run this again",
+            ) from None
+        finally:
+            # Not `with`: it would wait for the pipes' end, which a helper of the keyring may hold.
+            child.kill()
+            for pipe in (child.stdin, child.stdout):
+                if pipe is not None:
+                    pipe.close()
+            child.wait()
+        try:
+            answer = json.loads(out)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            why = "the process that asks it ended without an answer"
+            raise KeyringFailed("the keyring could not be asked", why=why, hint=_DIAGNOSE)
+        return answer
+
+
+def _failure(error: str, why: str, backend: str) -> DsopsError:
+    """What the child's error means for the user. `error` is the name of a class, of the package's where it has one."""
+    name = f" ({backend})" if backend else ""
+    if error == "NotInstalled":
+        return ExtraMissing(
+            "the package `keyring` is not installed",
+            hint="install the extra: `pip install 'dsops[keyring]'`",
+        )
+    if error == "SwitchedOff":
+        return KeyringUnavailable(
+            "the keyring is switched off",
+            why="keyringrc.cfg or PYTHON_KEYRING_BACKEND names keyring.backends.null, which keeps nothing",
+            hint="name another one there, or none; `python -m keyring --list-backends` lists them",
+        )
+    if error == "NotLoaded":
+        return KeyringUnavailable(
+            "the keyring that is set can't be loaded",
+            why=why,
+            hint="correct PYTHON_KEYRING_BACKEND or keyringrc.cfg; `python -m keyring diagnose` shows the file",
+        )
+    if error in ("NoKeyringError", "InitError"):
+        return KeyringUnavailable(
+            _NONE,
+            why=why if error == "InitError" else "none answers on D-Bus, and no other was found",
+            hint=f"{_INSTEAD}`mfa_process` for codes, a profile for keys",
+        )
+    if error == "KeyringLocked":
+        return KeyringLocked(
+            f"the keyring{name} is locked, or it was not allowed to answer",
+            why=why,
+            hint="unlock the keyring in your desktop session, then run this again",
+        )
+    return KeyringFailed(f"the keyring{name} failed", why=why, hint=_DIAGNOSE)

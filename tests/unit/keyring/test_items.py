@@ -1,0 +1,135 @@
+"""The system's keyring through the package `keyring`, in a process of its own: what it gives, and every way to fail."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import dsops
+from dsops.errors import DsopsError, ExtraMissing, KeyringFailed, KeyringLocked, KeyringUnavailable
+from dsops.keyring.items import Keyring
+from dsops.secret import Secret
+from tests.pipeline import words
+from tests.stubs.keyrings import StubKeyring
+
+SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+
+
+@pytest.fixture
+def stub(home: Path) -> StubKeyring:
+    """An empty keyring of this test's home."""
+    return StubKeyring(home)
+
+
+def keyring(stub: StubKeyring, **more: str) -> Keyring:
+    """It, for a client with these variables."""
+    return Keyring({"PATH": os.environ["PATH"], **stub.environ, **more}, "/", 30.0)
+
+
+def failure(keyring: Keyring) -> DsopsError:
+    """Why it does not keep a seed."""
+    with pytest.raises(DsopsError) as caught:
+        keyring.put("dsops test", "ada", Secret(SEED))
+    assert SEED not in words(caught.value)
+    assert caught.value.hint
+    return caught.value
+
+
+def test_what_was_put_in_comes_out(stub: StubKeyring) -> None:
+    """By service and account; gone when it was deleted; deleting nothing is no error."""
+    ring = keyring(stub)
+    assert ring.get("dsops test", "ada") is None
+    assert ring.put("dsops test", "ada", Secret(f"{SEED} ü\n")) == "file keyring FileKeyring"
+    assert ring.get("dsops test", "ada") == Secret(f"{SEED} ü\n")
+    assert ring.get("dsops test", "bob") is None
+    ring.delete("dsops test", "ada")
+    ring.delete("dsops test", "ada")
+    assert (ring.get("dsops test", "ada"), stub.secrets) == (None, {})
+
+
+def test_the_clients_environment_decides_which_keyring_it_is(home: Path, stub: StubKeyring, tmp_path: Path) -> None:
+    """Not that of this process, in which the agent works for clients of several homes."""
+    keyring(stub).put("dsops test", "ada", Secret("hers"))
+    other = StubKeyring(tmp_path)
+    assert os.environ["HOME"] == str(home)
+    assert keyring(other).get("dsops test", "ada") is None
+    assert keyring(stub).get("dsops test", "ada") == Secret("hers")
+
+
+def test_a_backend_can_be_named_by_its_variable(stub: StubKeyring, tmp_path: Path) -> None:
+    """PYTHON_KEYRING_BACKEND, as the package has it; it wins over the file."""
+    elsewhere = keyring(stub, PYTHON_KEYRING_BACKEND="keyring.backends.fail.Keyring")
+    assert isinstance(failure(elsewhere), KeyringUnavailable)
+    there = keyring(stub, PYTHON_KEYRING_BACKEND="tests.stubs.file_keyring.FileKeyring", HOME=str(tmp_path))
+    there.put("dsops test", "ada", Secret("x"))
+    assert stub.secrets == {"dsops test/ada": "x"}
+
+
+def test_noise_of_a_backend_is_not_taken_for_its_answer(stub: StubKeyring) -> None:
+    """What it prints goes elsewhere."""
+    keyring(stub).put("dsops test", "ada", Secret("x"))
+    stub.set_mood("prints")
+    assert keyring(stub).get("dsops test", "ada") == Secret("x")
+
+
+@pytest.mark.parametrize(
+    ("mood", "kind", "told"),
+    [
+        ("locked", KeyringLocked, "is locked"),
+        ("absent", KeyringUnavailable, "there is no keyring"),
+        ("breaks", KeyringFailed, "something of somebody else's"),
+        ("dies", KeyringFailed, "ended without an answer"),
+        ("refuses", KeyringFailed, "no, *** is not for me"),
+        ("forgets", KeyringFailed, "gives another one back"),
+    ],
+)
+def test_each_failure_says_what_to_do(stub: StubKeyring, mood: str, kind: type[DsopsError], told: str) -> None:
+    """Locked, absent, broken, or one that says yes and keeps nothing; the secret is in none of the texts."""
+    stub.set_mood(mood)
+    error = failure(keyring(stub))
+    assert type(error) is kind
+    assert told in words(error)
+
+
+def test_one_that_never_answers_is_left_after_a_while(stub: StubKeyring) -> None:
+    """A minute, of which a test has less; it may be waiting for its password where nobody sees the question."""
+    stub.set_mood("hangs")
+    started = time.monotonic()
+    with pytest.raises(KeyringLocked, match="did not answer within 1 s"):
+        keyring(stub)._replace(timeout_seconds=1.0).get("dsops test", "ada")
+    assert time.monotonic() - started < 10
+
+
+def test_without_a_desktop_there_is_none(tmp_path: Path) -> None:
+    """In CI, over ssh, in a container: told at once, with what works there."""
+    error = failure(Keyring({"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, "/", 30.0))
+    assert isinstance(error, KeyringUnavailable)
+    assert "mfa_process" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("backend", "told"),
+    [
+        ("keyring.backends.null.Keyring", "switched off"),
+        ("no.such.Backend", "can't be loaded"),
+        ("keyring.backends.null.NoSuchClass", "can't be loaded"),
+    ],
+)
+def test_one_that_keeps_nothing_or_is_not_there_is_told(stub: StubKeyring, backend: str, told: str) -> None:
+    """Instead of taking a seed and losing it."""
+    error = failure(keyring(stub, PYTHON_KEYRING_BACKEND=backend))
+    assert isinstance(error, KeyringUnavailable)
+    assert told in error.message
+
+
+def test_the_extra_is_asked_for(stub: StubKeyring, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the package is not installed; it is looked for where dsops' own packages are."""
+    others = [entry for entry in sys.path if "site-packages" not in entry]
+    monkeypatch.setattr("sys.path", [*others, str(Path(dsops.__file__).parents[1])])
+    error = failure(keyring(stub))
+    assert isinstance(error, ExtraMissing)
+    assert error.hint == "install the extra: `pip install 'dsops[keyring]'`"
