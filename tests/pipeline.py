@@ -51,7 +51,7 @@ class Pipeline:
             store=store,
             environ=self.environ,
             ambient=ambient_of(self.environ, b"k" * 32, self.folder),
-            proof=proof_of(self.environ, b"k" * 32),
+            proof=proof_of(self.environ, b"k" * 32, self.folder),
             store_types=self.store_types,
         )
 

@@ -1,0 +1,190 @@
+"""A sandbox with an Identity Center, and programs and browsers that come to it; requests are written by botocore."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from botocore.serialize import create_serializer
+
+from dsops.sandbox.control import Control
+from dsops.sandbox.models import operation_model
+from dsops.sandbox.wire import HttpAnswer, HttpRequest
+from tests.sandboxes import HOST, PEER, Keys, Lab, Person, RefusedError, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+START_URL = "https://d-1234567890.awsapps.com/start"
+SCOPE = "sso:account:access"
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+REDIRECT = "http://127.0.0.1:50000/oauth/callback"
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+"""RFC 7636, appendix B, and below its challenge."""
+CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A client that has registered itself."""
+
+    client_id: str
+    secret: str
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """What it shows with each request."""
+        return {"clientId": self.client_id, "clientSecret": self.secret}
+
+
+@dataclass(slots=True)
+class Center:
+    """The two services and the pages of one sandbox."""
+
+    lab: Lab
+    control: Control
+
+    @classmethod
+    def of(cls, lab: Lab) -> Center:
+        """Of that sandbox."""
+        return cls(lab, Control(lab.sandbox))
+
+    # --- programs ------------------------------------------------------------------------------------------------
+
+    def answer(self, service: str, operation: str, **parameters: object) -> HttpAnswer:
+        """The answer as it stands on the wire."""
+        return self.lab.sandbox.handle(unsigned_request(service, operation, parameters)).answer
+
+    def call(self, service: str, operation: str, **parameters: object) -> dict[str, Any]:
+        """The answer as botocore reads it; RefusedError for an error."""
+        return parse(service, operation, self.answer(service, operation, **parameters))
+
+    def refused(self, service: str, operation: str, **parameters: object) -> tuple[str, str, int]:
+        """Code, words and status of the error; OAuth's code where it is OAuth's error."""
+        answer = self.answer(service, operation, **parameters)
+        try:
+            parse(service, operation, answer)
+        except RefusedError as error:
+            said = json.loads(answer.body)
+            if "error" in said:
+                return f"{error.code}: {said['error']}", said["error_description"] or "", error.status
+            return error.code, error.message, error.status
+        raise AssertionError(f"{operation} was not refused")
+
+    def register(self, *scopes: str, **more: object) -> Program:
+        """A program as the AWS CLI registers itself."""
+        wish = {"clientName": "botocore-client-dev", "clientType": "public", **more}
+        made = self.call("sso-oidc", "RegisterClient", **wish, **({"scopes": list(scopes)} if scopes else {}))
+        return Program(client_id=made["clientId"], secret=made["clientSecret"])
+
+    def register_for_browser(self, **more: object) -> Program:
+        """One that waits on loopback for what the browser brings."""
+        wish = {
+            "grantTypes": ["authorization_code", "refresh_token"], "issuerUrl": START_URL,
+            "redirectUris": ["http://127.0.0.1/oauth/callback"],
+        }  # fmt: skip
+        return self.register(SCOPE, **{**wish, **more})
+
+    def start_device(self, program: Program, start_url: str = START_URL) -> dict[str, Any]:
+        """The answer of StartDeviceAuthorization."""
+        return self.call("sso-oidc", "StartDeviceAuthorization", **program.parameters, startUrl=start_url)
+
+    def poll(self, program: Program, started: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer of CreateToken for a device."""
+        return self.call(
+            "sso-oidc", "CreateToken", **program.parameters, grantType=DEVICE_GRANT, deviceCode=started["deviceCode"]
+        )
+
+    def poll_refused(self, program: Program, started: Mapping[str, Any]) -> tuple[str, str, int]:
+        """Its refusal."""
+        return self.refused(
+            "sso-oidc", "CreateToken", **program.parameters, grantType=DEVICE_GRANT, deviceCode=started["deviceCode"]
+        )
+
+    def log_in(self, user: str, *scopes: str) -> str:
+        """The access token of a person who has logged in through a device's code."""
+        program = self.register(*scopes)
+        started = self.start_device(program)
+        assert self.approve(started["userCode"], user)["user"] == user
+        token: str = self.poll(program, started)["accessToken"]
+        return token
+
+    def role(self, token: str, account: str, name: str) -> Person:
+        """Whoever the credentials of that role make."""
+        found = self.call("sso", "GetRoleCredentials", accessToken=token, accountId=account, roleName=name)
+        given = found["roleCredentials"]
+        return Person(self.lab, Keys(
+            access_key_id=given["accessKeyId"], secret_access_key=given["secretAccessKey"],
+            session_token=given["sessionToken"],
+        ))  # fmt: skip
+
+    # --- people --------------------------------------------------------------------------------------------------
+
+    def approve(self, code: str, user: str = "", *, is_denied: bool = False, status: int = 200) -> dict[str, Any]:
+        """What `/_sandbox/approve` answers."""
+        body = json.dumps({"code": code, "user": user, "deny": is_denied}).encode()
+        answer = self.browse("POST", "/_sandbox/approve", body=body)
+        assert answer.status == status, answer.body
+        said: dict[str, Any] = json.loads(answer.body)
+        return said
+
+    def browse(self, method: str, path: str, query: str = "", body: bytes = b"", **headers: str) -> HttpAnswer:
+        """What this machine's browser, or a program of this machine, is answered."""
+        sent = {"host": HOST, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        return self.control.handle(HttpRequest(method, path, query, sent, body, "127.0.0.1"))
+
+    def authorize(
+        self, program: Program, method: str = "GET", form: Mapping[str, str] | None = None, **changes: str
+    ) -> HttpAnswer:
+        """What `/authorize` answers: the form, or where the browser goes."""
+        query = authorize_query(program, **changes)
+        return self.browse(method, "/authorize", query, urlencode(form or {}).encode())
+
+    def code_for(self, program: Program, user: str, **changes: str) -> str:
+        """The authorization code that the browser brings back after that user has said yes."""
+        answer = self.authorize(program, "POST", {"user": user, "answer": "approve"}, **changes)
+        return brought(answer)["code"]
+
+    def exchange(self, program: Program, code: str, **changes: str) -> dict[str, str]:
+        """The parameters with which a program turns its code into tokens."""
+        wish = {"grantType": "authorization_code", "code": code, "redirectUri": REDIRECT, "codeVerifier": VERIFIER}
+        return {**program.parameters, **wish, **changes}
+
+
+def authorize_query(program: Program, **changes: str) -> str:
+    """As the AWS CLI writes it."""
+    wish = {
+        "response_type": "code", "client_id": program.client_id, "redirect_uri": REDIRECT, "state": "st&te",
+        "code_challenge_method": "S256", "code_challenge": CHALLENGE, "scopes": SCOPE, **changes,
+    }  # fmt: skip
+    return urlencode({name: value for name, value in wish.items() if value})
+
+
+def brought(answer: HttpAnswer) -> dict[str, str]:
+    """What a redirect brings to the client's own address."""
+    assert answer.status == 302, answer.body
+    location = dict(answer.headers)["Location"]
+    assert location.startswith(f"{REDIRECT}?")
+    return dict(parse_qsl(urlsplit(location).query))
+
+
+def challenge_of(verifier: str) -> str:
+    """RFC 7636, 4.2."""
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+def unsigned_request(service: str, operation: str, parameters: Mapping[str, object]) -> HttpRequest:
+    """What botocore sends for an operation that nobody signs."""
+    serialized = create_serializer("rest-json", include_validation=False).serialize_to_request(
+        dict(parameters), operation_model(service, operation)
+    )
+    headers = {name.lower(): str(value) for name, value in dict(serialized["headers"]).items()}
+    body = serialized["body"]
+    return HttpRequest(
+        serialized["method"], serialized["url_path"], urlencode(serialized["query_string"], doseq=True),
+        {"host": HOST, **headers}, body.encode() if isinstance(body, str) else bytes(body), PEER,
+    )  # fmt: skip

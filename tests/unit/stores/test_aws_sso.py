@@ -1,0 +1,468 @@
+"""A permission set of IAM Identity Center: whose login it is, when it is renewed, what a refusal says."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from dsops.aws.wire import Request, Response
+from dsops.cache import CredentialCache
+from dsops.errors import ConfigError, DsopsError, LimitExceeded, LoginRequired, NotAssigned, ServiceError
+from tests.identity_center import ADA, EVE, REGION, START_URL, InMemoryCenter, token_file
+from tests.pipeline import Pipeline, words
+
+STORE = (
+    f"secretStores:\n  r: {{type: aws.sso, start_url: '{START_URL}', sso_region: {REGION}, account_id: 012345678901, "
+    "role_name: Admin}\n"
+)
+OTHER = STORE.splitlines(keepends=True)[1].replace(" r:", " s:").replace("Admin", "ReadOnly")
+"""Another permission set by the same login."""
+
+OF_SESSION = "secretStores:\n  r: {type: aws.sso, sso_session: corp, account_id: 012345678901, role_name: Admin}\n"
+CONFIG = f"[sso-session corp]\nsso_start_url = {START_URL}\nsso_region = {REGION}\n"
+
+
+class Desk(Pipeline):
+    """A person's process: a home folder, and an Identity Center."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__()
+        self.home = home
+        self.center = InMemoryCenter(self.clock)
+        self.aws = self.center
+        self.environ = {"HOME": str(home)}
+
+    def config(self, text: str) -> None:
+        """The AWS config file."""
+        path = self.home / ".aws" / "config"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, "utf-8")
+
+    def caller(self, text: str = STORE, store: str = "r") -> str:
+        """Who the store's session is."""
+        return self.center.issued[self.credentials(text, store).access_key_id]
+
+    def failure(self, text: str = STORE) -> DsopsError:
+        """Why there is no session; no part of a token is told."""
+        with pytest.raises(DsopsError) as caught:
+            self.credentials(text, "r")
+        assert "PLANTED" not in words(caught.value)
+        return caught.value
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """A person's process, where nobody has logged in."""
+    return Desk(tmp_path)
+
+
+def test_a_token_that_is_valid_takes_one_request(desk: Desk) -> None:
+    """GetRoleCredentials, unsigned, with account (its leading zero kept), permission set and the token in a header."""
+    desk.center.log_in(desk.home)
+    assert f"arn:aws:sts::012345678901:assumed-role/AWSReservedSSO_Admin_0/{ADA}" == desk.caller()
+    (request,) = desk.center.requests
+    assert (
+        f"https://portal.sso.{REGION}.amazonaws.com/federation/credentials?role_name=Admin&account_id=012345678901"
+        == request.url
+    )
+    assert ("x-amz-sso_bearer_token", "PLANTED-access-0") in request.headers
+    assert request.signing is None
+    assert "PLANTED" not in repr(request)
+
+
+def test_the_session_is_the_answers(desk: Desk) -> None:
+    """Key, secret, token and the end, which AWS gives in milliseconds."""
+    desk.center.log_in(desk.home)
+    found = desk.credentials(STORE, "r")
+    assert "secret-ASIA0000000000000001" == found.secret_access_key.reveal()
+    assert "2026-11-24T13:00:00Z" == found.expiration_text
+    assert found.is_temporary
+
+
+def test_a_session_of_the_config_file_has_its_own_token(desk: Desk) -> None:
+    """The file is named by the session's name, not by its start URL, as the AWS CLI does it."""
+    desk.config(CONFIG)
+    desk.center.log_in(desk.home, EVE)
+    desk.center.log_in(desk.home, ADA, key="corp")
+    assert desk.caller(OF_SESSION).endswith(f"/{ADA}")
+    assert desk.caller(STORE).endswith(f"/{EVE}")
+
+
+def test_the_config_file_is_the_clients(desk: Desk, tmp_path: Path) -> None:
+    """AWS_CONFIG_FILE counts, a relative one from the client's folder on."""
+    (tmp_path / "elsewhere").write_text(CONFIG, "utf-8")
+    desk.folder = str(tmp_path)
+    desk.environ = {**desk.environ, "AWS_CONFIG_FILE": "elsewhere"}
+    desk.center.log_in(desk.home, key="corp")
+    assert desk.caller(OF_SESSION)
+
+
+@pytest.mark.parametrize(
+    ("config", "message", "hint"),
+    [
+        (CONFIG.replace("corp", "corps"), "there is no `[sso-session corp]`", "did you mean `corps`?"),
+        (CONFIG.replace("corp", "other"), "there is no `[sso-session corp]`", "its sessions are other"),
+        ("[default]\n", "there is no `[sso-session corp]`", "aws configure sso-session"),
+        ("[sso-session corp]\nsso_region = us-east-1\n", "has no `sso_start_url`", "access portal"),
+        (f"[sso-session corp]\nsso_start_url = {START_URL}\n", "has no `sso_region`", "set `sso_region`"),
+        (CONFIG.replace("https", "http"), "has no usable `sso_start_url`", "https address"),
+        (CONFIG.replace(REGION, "evil.example/x"), "has no usable `sso_region`", "region"),
+        ("rubbish\n", "can't be read as an AWS config file", "[profile NAME]"),
+    ],
+)
+def test_a_session_that_is_not_there_is_told_when_it_is_planned(
+    desk: Desk, config: str, message: str, hint: str
+) -> None:
+    """Before any request, with the line of the store, what was meant, and what is missing."""
+    desk.config(config)
+    with pytest.raises(ConfigError) as caught:
+        desk.plan(OF_SESSION, store="r")
+    assert message in words(caught.value)
+    assert hint in words(caught.value)
+
+
+def test_who_has_not_logged_in_is_told_the_command(desk: Desk) -> None:
+    """The hint is what to type; no browser is opened, and nobody is asked."""
+    failure = desk.failure()
+    assert isinstance(failure, LoginRequired)
+    assert f"store `r` needs the login at {START_URL}" == failure.message
+    assert ("nobody has logged in", "dsops login r") == (failure.why, failure.hint)
+    assert [] == desk.center.asked
+
+
+def test_a_token_that_ends_soon_is_renewed_and_put_back(desk: Desk) -> None:
+    """As the CLI writes it: the same members, for the owner only; the next run asks nobody but the portal."""
+    path = desk.center.log_in(desk.home, seconds=600)
+    before = json.loads(path.read_text("utf-8"))
+    desk.caller()
+    assert ["CreateToken", "GetRoleCredentials"] == desk.center.asked
+    after = json.loads(path.read_text("utf-8"))
+    assert before.keys() == after.keys()
+    assert ("PLANTED-access-1", "2026-11-24T13:00:00Z") == (after["accessToken"], after["expiresAt"])
+    same = ("startUrl", "region", "clientId", "clientSecret", "registrationExpiresAt", "refreshToken")
+    assert {name: before[name] for name in same} == {name: after[name] for name in same}
+    assert 0o600 == path.stat().st_mode & 0o777
+    assert [path.name] == os.listdir(path.parent)
+
+
+def test_a_token_with_time_left_is_left_alone(desk: Desk) -> None:
+    """Sixteen minutes are enough: no renewal."""
+    desk.center.log_in(desk.home, seconds=16 * 60)
+    desk.caller()
+    assert ["GetRoleCredentials"] == desk.center.asked
+
+
+def test_an_expired_token_that_cannot_be_renewed_needs_a_person(desk: Desk) -> None:
+    """Without a refresh token, or once the registration has ended, nobody is asked."""
+    desk.center.log_in(desk.home, seconds=-60, refreshToken=None)
+    assert "it ended at 2026-11-24T11:59:00Z" == desk.failure().why
+    desk.center.log_in(desk.home, seconds=-60, registrationExpiresAt="2026-11-24T11:00:00Z")
+    assert "dsops login r" == desk.failure().hint
+    assert [] == desk.center.asked
+
+
+def test_a_refresh_token_that_is_refused_needs_a_person(desk: Desk) -> None:
+    """The token endpoint's own words stand in the error; it is asked once, for it said no."""
+    desk.center.log_in(desk.home, seconds=-60)
+    desk.center.refresh_tokens.clear()
+    failure = desk.failure()
+    assert ("it can't be renewed: Invalid refresh token provided", "dsops login r") == (failure.why, failure.hint)
+    assert ["CreateToken"] == desk.center.asked
+
+
+def test_a_token_that_is_still_good_serves_when_renewal_fails(desk: Desk) -> None:
+    """Ten minutes are left, and nobody answers who could renew it."""
+    desk.center.log_in(desk.home, seconds=600)
+    desk.center.outage = lambda action, _: Response(503, {}, b"") if action == "CreateToken" else None
+    assert desk.caller()
+
+
+def test_an_outage_is_tried_again_and_told_as_one(desk: Desk) -> None:
+    """Who is down is asked again, and an expired login is not called a missing one because of it."""
+    desk.center.log_in(desk.home, seconds=-60)
+    desk.center.outage = lambda *_: Response(503, {}, b"")
+    failure = desk.failure()
+    assert isinstance(failure, ServiceError)
+    assert ["CreateToken"] * 4 == desk.center.asked
+
+
+def test_another_process_may_be_quicker(desk: Desk) -> None:
+    """Its renewal makes the old refresh token worthless: the token that it put there is taken."""
+    desk.center.log_in(desk.home, seconds=-60)
+
+    def quicker(action: str, _: Request) -> None:
+        if action == "CreateToken" and "PLANTED-refresh-0" in desk.center.refresh_tokens:
+            del desk.center.refresh_tokens["PLANTED-refresh-0"]
+            desk.center.log_in(desk.home)
+
+    desk.center.outage = quicker
+    assert desk.caller().endswith(f"/{ADA}")
+    assert ["CreateToken", "GetRoleCredentials"] == desk.center.asked
+
+
+def test_a_login_that_was_ended_elsewhere_is_renewed_once(desk: Desk) -> None:
+    """The portal refuses a token whose time is not over; the refresh token may still work."""
+    desk.center.log_in(desk.home)
+    desk.center.tokens.clear()
+    desk.center.tokens["other"] = EVE
+    assert desk.caller().endswith(f"/{ADA}")
+    assert ["GetRoleCredentials", "CreateToken", "GetRoleCredentials"] == desk.center.asked
+
+
+def test_a_login_that_was_ended_for_good_needs_a_person(desk: Desk) -> None:
+    """Neither token is accepted."""
+    desk.center.log_in(desk.home)
+    desk.center.tokens.clear()
+    desk.center.refresh_tokens.clear()
+    assert isinstance(desk.failure(), LoginRequired)
+
+
+@pytest.mark.parametrize(
+    ("account", "role", "hint"),
+    [
+        ("012345678901", "Admins", "did you mean `Admin`?"),
+        ("012345678901", "Zebra", "its permission sets there: Admin, ReadOnly"),
+        ("012345678910", "Admin", "did you mean 012345678901 (name of 012345678901)?"),
+        ("999999999999", "Admin", "its accounts: 012345678901 (name of 012345678901), 222222222222"),
+    ],
+)
+def test_what_is_not_assigned_is_told_with_what_is(desk: Desk, account: str, role: str, hint: str) -> None:
+    """The portal says only `No access`; its lists say what was meant."""
+    desk.center.log_in(desk.home)
+    failure = desk.failure(STORE.replace("012345678901", account).replace("Admin", role))
+    assert isinstance(failure, NotAssigned)
+    assert f"store `r`: this login has no permission set {role} in account {account}" == failure.message
+    assert hint in failure.hint
+
+
+def test_two_permission_sets_of_one_login_are_two_sessions(desk: Desk) -> None:
+    """Neither account nor permission set is mixed up, and the login is renewed once for both."""
+    desk.center.log_in(desk.home, seconds=-60)
+    text = STORE + OTHER + "envs:\n  e:\n" + "".join(
+        f"    {name}: {{from: {{store: {name}, key: access_key_id}}}}\n" for name in ("r", "s")
+    )
+    values = desk.resolve(text, "e")
+    assert 2 == len(set(values.values()))
+    assert ["CreateToken", "GetRoleCredentials", "GetRoleCredentials"] == desk.center.asked
+
+
+def test_a_renewal_keeps_the_session_that_is_held(desk: Desk) -> None:
+    """The refresh token is the same: so is the person, and what the agent holds serves on."""
+    desk.center.log_in(desk.home, seconds=1200)
+    first = desk.caller()
+    desk.clock.advance(600)
+    desk.caller(STORE.replace("Admin", "ReadOnly"))
+    assert "CreateToken" in desk.center.asked
+    assert first == desk.caller()
+    assert 2 == desk.center.asked.count("GetRoleCredentials")
+
+
+def test_another_login_gets_another_session(desk: Desk) -> None:
+    """Nobody is served with the session of whoever had logged in before, be it in the same file."""
+    desk.center.log_in(desk.home, ADA)
+    assert desk.caller().endswith(f"/{ADA}")
+    desk.center.log_in(desk.home, EVE)
+    assert desk.caller().endswith(f"/{EVE}")
+
+
+def test_a_login_that_changes_after_the_plan_is_refused(desk: Desk) -> None:
+    """The session would be kept as the first one's, for whoever comes with that login."""
+    desk.center.log_in(desk.home, ADA)
+    plan = desk.plan(STORE, store="r")
+    desk.center.log_in(desk.home, EVE)
+    with pytest.raises(LoginRequired, match="another one than when this run was planned") as caught:
+        desk.time.run(desk.resolver(plan).credentials("r"), desk.center)
+    assert "run it again" == caught.value.hint
+    assert [] == desk.center.asked
+
+
+def test_a_run_by_itself_takes_the_login_that_there_is(desk: Desk) -> None:
+    """Nothing that it holds outlives it, and of two that renew at once the second must not fail."""
+    desk.center.log_in(desk.home, ADA)
+    plan = desk.plan(STORE, store="r")
+    desk.center.log_in(desk.home, EVE)
+    desk.cache = CredentialCache(desk.clock, is_of_one_run=True)
+    found = desk.time.run(desk.resolver(plan).credentials("r"), desk.center)
+    assert desk.center.issued[found.access_key_id].endswith(f"/{EVE}")
+
+
+def test_a_rotated_refresh_token_is_the_same_person_in_one_process(desk: Desk) -> None:
+    """Two stores of one plan: the first renews, and the second finds another token than the plan has seen."""
+    desk.center.rotates = True
+    desk.center.log_in(desk.home, seconds=-60)
+    plan, other = desk.plan(STORE + OTHER, store="r"), desk.plan(STORE + OTHER, store="s")
+    desk.time.run(desk.resolver(plan).credentials("r"), desk.center)
+    found = desk.time.run(desk.resolver(other).credentials("s"), desk.center)
+    assert desk.center.issued[found.access_key_id].endswith(f"ReadOnly_0/{ADA}")
+
+
+@pytest.mark.parametrize(
+    ("members", "why"),
+    [
+        ("rubbish", "is not a token file"),
+        ({}, "has no token in it"),
+        ({"accessToken": "a\nb", "expiresAt": "2026-11-24T13:00:00Z"}, "has no token in it"),
+        ({"accessToken": "a", "expiresAt": "soon"}, "has no token in it"),
+        ({"accessToken": "a", "expiresAt": 5}, "has no token in it"),
+        (
+            {"accessToken": "a", "expiresAt": "2026-11-24T13:00:00Z", "startUrl": "https://other.awsapps.com/start"},
+            "is of a login at https://other.awsapps.com/start, not at",
+        ),
+        ({"accessToken": "a", "expiresAt": "2026-11-24T13:00:00Z", "region": "us-east-1"}, "not at eu-central-1"),
+    ],
+)
+def test_a_file_with_something_else_is_no_login(desk: Desk, members: object, why: str) -> None:
+    """Nothing of it is sent, and the next step is a login."""
+    path = token_file(desk.home, members)
+    if isinstance(members, str):
+        path.write_text(members, "utf-8")
+    failure = desk.failure()
+    assert why in failure.why
+    assert "dsops login r" == failure.hint
+    assert [] == desk.center.asked
+
+
+@pytest.mark.parametrize("written", ["2026-11-24T13:00:00UTC", "2026-11-24T13:00:00.123Z", "2026-11-24T14:00:00+01:00"])
+def test_other_programs_write_times_in_other_ways(desk: Desk, written: str) -> None:
+    """The first CLIs, the SDKs with fractions, and offsets."""
+    desk.center.log_in(desk.home, expiresAt=written)
+    assert desk.caller()
+
+
+def test_a_pipe_in_the_files_place_is_not_waited_for(desk: Desk) -> None:
+    """Who would write to it may never come."""
+    path = token_file(desk.home, {})
+    path.unlink()
+    os.mkfifo(path)
+    assert "is not a plain file" in desk.failure().why
+
+
+def test_a_link_is_followed_and_replaced(desk: Desk) -> None:
+    """The token is read through it; what is written goes into its place and not to where it points."""
+    path = desk.center.log_in(desk.home, seconds=600)
+    target = desk.home / "target.json"
+    path.rename(target)
+    path.symlink_to(target)
+    before = target.read_text("utf-8")
+    assert desk.caller()
+    assert before == target.read_text("utf-8")
+    assert not path.is_symlink()
+
+
+def test_a_file_that_others_can_read_is_noted(desk: Desk) -> None:
+    """It is used, and the note has the command; one for the owner only is not noted."""
+    path = desk.center.log_in(desk.home)
+    assert () == desk.plan(STORE, store="r").notes
+    path.chmod(0o644)
+    (note,) = desk.plan(STORE, store="r").notes
+    assert f"run `chmod 600 {path}`" in note
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a file to somebody else takes root")
+def test_a_file_of_somebody_else_decides_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be their login: whoever could write it would choose whose secrets are read."""
+    path = desk.center.log_in(desk.home)
+    os.chown(path, 12345, 12345)
+    assert desk.caller()  # for root, whose `sudo` keeps the HOME of another
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    desk.cache.clear()
+    assert f"{path} belongs to another user" == desk.failure().why
+
+
+def test_a_token_that_cannot_be_kept_still_serves(desk: Desk) -> None:
+    """A folder in which nothing can be written is told where it is watched, and the run goes on."""
+    path = desk.center.log_in(desk.home, seconds=-60)
+    folder = path.parent
+
+    def gone(action: str, _: Request) -> None:
+        if action == "CreateToken":
+            path.unlink()
+            folder.rmdir()
+            folder.write_text("a file where the folder was", "utf-8")
+
+    desk.center.outage = gone
+    assert desk.caller()
+    (facts,) = desk.reports.facts("login.renewed")
+    assert "but not kept" in facts["why"]
+
+
+def test_the_region_of_users_is_the_stores_then_the_logins(desk: Desk) -> None:
+    """`region`, else AWS_REGION, else `sso_region`: what uses the store has a region in any case."""
+    desk.center.log_in(desk.home)
+    user = STORE + "  s: {type: aws.secretsmanager, credentials_from: r}\n"
+    assert REGION == desk.plan(user, store="s").steps["s"].region
+    with_region = user.replace("role_name: Admin", "role_name: Admin, region: us-west-2")
+    assert "us-west-2" == desk.plan(with_region, store="s").steps["s"].region
+    desk.environ = {**desk.environ, "AWS_REGION": "eu-west-1"}
+    assert "eu-west-1" == desk.plan(user, store="s").steps["s"].region
+
+
+def test_a_role_behind_it_is_a_chained_one(desk: Desk) -> None:
+    """One hour is the most for it, and that is said before any call."""
+    desk.center.log_in(desk.home)
+    role = (
+        "  t: {type: aws.sts, role_arn: 'arn:aws:iam::222222222222:role/Next', credentials_from: r, "
+        "role_session_name: me, duration_seconds: 7200}\n"
+    )
+    with pytest.raises(LimitExceeded, match="t") as caught:
+        desk.plan(STORE + role, store="t")
+    assert "the most that a chained role gets" in words(caught.value)
+    found = desk.credentials(STORE + role.replace("7200", "3600"), "t")
+    assert "arn:aws:sts::222222222222:assumed-role/Next/me" == found.arn
+    assert ["GetRoleCredentials"] == desk.center.asked
+
+
+def test_its_parts_can_be_read(desk: Desk) -> None:
+    """Everything but the caller's ARN, which the portal does not tell: that is refused when it is planned."""
+    desk.center.log_in(desk.home)
+    text = STORE + "envs:\n  e:\n    ALL: {from: {store: r, key: credentials}}\n"
+    assert "ASIA0000000000000001" == json.loads(desk.resolve(text, "e")["ALL"])["AccessKeyId"]
+    with pytest.raises(ConfigError) as caught:
+        desk.plan(text.replace("key: credentials", "key: assumed_role_arn"), "e")
+    assert "store `r` has no `assumed_role_arn`" in words(caught.value)
+
+
+def test_keys_of_the_environment_have_no_say(desk: Desk) -> None:
+    """Who has keys there, and a profile, is still who has logged in."""
+    desk.environ = {**desk.environ, "AWS_ACCESS_KEY_ID": "AKIAX", "AWS_SECRET_ACCESS_KEY": "x", "AWS_PROFILE": "x"}
+    desk.center.log_in(desk.home)
+    assert desk.caller().endswith(f"/{ADA}")
+    assert {} == desk.plan(STORE, store="r").ambient
+
+
+def test_what_the_plan_knows_of_the_login(desk: Desk) -> None:
+    """Where, until when, and what comes then; nobody is asked."""
+
+    def told() -> str:
+        proof = desk.plan(STORE, store="r").steps["r"].proof
+        assert proof is not None
+        assert proof.login is not None
+        return f"{proof.source}: {proof.login.told}"
+
+    assert f"the login at {START_URL}: nobody has logged in" == told()
+    desk.center.log_in(desk.home)
+    assert f"the login at {START_URL}: logged in until 2026-11-24T13:00:00Z, then renewed" == told()
+    desk.center.log_in(desk.home, refreshToken=None)
+    assert told().endswith("until 2026-11-24T13:00:00Z")
+    assert [] == desk.center.asked
+
+
+@pytest.mark.parametrize(
+    ("answer", "lacks"),
+    [
+        ({}, "roleCredentials"),
+        ({"roleCredentials": {"accessKeyId": "a", "secretAccessKey": "b", "sessionToken": "c d"}}, "sessionToken"),
+        (
+            {"roleCredentials": {"accessKeyId": "a", "secretAccessKey": "b", "sessionToken": "c", "expiration": "x"}},
+            "expiration",
+        ),
+    ],
+)
+def test_an_answer_without_a_session_is_none_of_awss(desk: Desk, answer: object, lacks: str) -> None:
+    """What is missing is named, and nothing of what is there."""
+    desk.center.log_in(desk.home)
+    desk.center.outage = lambda *_: Response(200, {}, json.dumps(answer).encode())
+    assert lacks in desk.failure().why
