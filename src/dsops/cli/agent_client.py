@@ -30,13 +30,19 @@ def secrets(
 
 
 def credentials(
-    arguments: Arguments, runtime: Runtime, store: str, *, lasts: bool = False, min_ttl_seconds: float | None = None
+    arguments: Arguments,
+    runtime: Runtime,
+    store: str,
+    *,
+    environment: str = "",
+    lasts: bool = False,
+    min_ttl_seconds: float | None = None,
 ) -> Credentials | None:
-    """The session of a store; None where there is no agent. Raises its errors.
+    """The session of a store, as that environment has it; None where there is no agent. Raises its errors.
 
     `lasts` says that it will be renewed; `min_ttl_seconds` asks for a new one where the one held has less left.
     """
-    words = ["credentials", store, *(["--lasts"] if lasts else [])]
+    words = ["credentials", store, *(["--for", environment] if environment else []), *(["--lasts"] if lasts else [])]
     fields = _ask(words, arguments, runtime, min_ttl_seconds=min_ttl_seconds)
     return None if fields is None else credentials_of(fields)
 

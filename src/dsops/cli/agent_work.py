@@ -212,9 +212,12 @@ class _Turn:
         return plan
 
     def plan_of_store(self, arguments: Arguments, store: str) -> Plan:
-        """What it takes to get that store's session."""
-        lasts = arguments.switch("--lasts")
-        plan = plan_one_store(self._config(arguments), store, self.runtime, shows_notes=False, lasts=lasts)
+        """What it takes to get that store's session, as the environment that is named has it."""
+        config, lasts, environment = self._config(arguments), arguments.switch("--lasts"), arguments.text("--for")
+        if environment:
+            plan = plan_named(config, environment, self.runtime, also=store, lasts=lasts)
+        else:
+            plan = plan_one_store(config, store, self.runtime, shows_notes=False, lasts=lasts)
         self._note(plan.notes)
         return plan
 

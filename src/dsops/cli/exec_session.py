@@ -132,7 +132,9 @@ def _issuer(
     def issue(held: Credentials, is_over: Callable[[], bool]) -> Credentials:
         if cache is None:
             longer = max(USABLE_SECONDS, held.seconds_left(runtime.now()) + 1)
-            new = agent_client.credentials(arguments, quiet, store, lasts=True, min_ttl_seconds=longer)
+            new = agent_client.credentials(
+                arguments, quiet, store, environment=_of_environment(plan), lasts=True, min_ttl_seconds=longer
+            )
             if new is not None:
                 return new
         for ambient in plan.ambient.values():
@@ -157,8 +159,15 @@ def _from_agent(
         if answered is None:
             return None
         secrets = dict(answered)
-    credentials = agent_client.credentials(arguments, runtime, store, lasts=lasts)
+    credentials = agent_client.credentials(
+        arguments, runtime, store, environment=_of_environment(plan), lasts=lasts
+    )
     return None if credentials is None else (secrets, credentials)
+
+
+def _of_environment(plan: Plan) -> str:
+    """The environment's name, where what its sessions may do follows from what it reads; else any plan has the same."""
+    return plan.environment if any("session_policy_covers" in step.settings for step in plan.steps.values()) else ""
 
 
 def _open(renewal: Renewal, listen: str) -> Endpoint:

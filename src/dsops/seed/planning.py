@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dsops.document import Scalar
 from dsops.errors import DsopsError
 from dsops.model import Config
 from dsops.plan import Ambient, Plan, Proof, Step, make_plan, plan_store
-from dsops.schema import Settings, StoreType
+from dsops.schema import OWN_POLICY, Settings, StoreType
 from dsops.stores import proving_store
 
 _LONG_TERM_KEY = Ambient("environment", "seed", is_temporary=False)
@@ -21,7 +22,7 @@ class Planning:
     ) -> None:
         self.notes: list[str] = []
         self.store_plans: dict[str, Plan] = {}
-        self._config = config
+        self._config = _without_own_policies(config)
         self._environ = environ
         self._user = user
         self._timestamp = timestamp
@@ -66,3 +67,14 @@ class Planning:
     def _proof(self, store_type: str, settings: Settings) -> Proof:
         # No session comes of these plans: nothing has to tell two tokens apart.
         return proving_store(store_type).identify(settings, self._environ, lambda _: "seed")
+
+
+def _without_own_policies(config: Config) -> Config:
+    """The same without each `session_policy: auto`, which has no meaning for one store by itself, nor for a role."""
+    stores = {}
+    for name, store in config.stores.items():
+        field = store.fields.get("session_policy")
+        is_own = field is not None and isinstance(field.node, Scalar) and field.node.text == OWN_POLICY
+        fields = {key: value for key, value in store.fields.items() if key != "session_policy" or not is_own}
+        stores[name] = store._replace(fields=fields)
+    return config._replace(stores=stores)

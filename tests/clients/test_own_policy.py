@@ -1,0 +1,237 @@
+"""`session_policy: auto` as the sandbox enforces it: what the environment reads is read, and nothing besides."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+import dsops
+from dsops.testing.local_aws import LocalAws
+
+BIN = Path(sys.executable).parent
+TRUST = """
+          Version: "2012-10-17"
+          Statement: {Effect: Allow, Principal: {AWS: "arn:aws:iam::123456789012:root"}, Action: [%s]}
+"""
+ALL = """
+          - Version: "2012-10-17"
+            Statement: {Effect: Allow, Action: "*", Resource: "*"}
+"""
+MANY = ", ".join(f"many/{n}: m{n}" for n in range(12))
+SEED = f"""
+accounts:
+  "123456789012":
+    users:
+      ada:
+        policies:{ALL}
+    roles:
+      Jump:
+        trust:{TRUST % '"sts:AssumeRole", "sts:TagSession"'}
+        policies:{ALL}
+      Power:
+        trust:{TRUST % '"sts:AssumeRole", "sts:TagSession"'}
+        policies:{ALL}
+      Other:
+        trust:{TRUST % '"sts:AssumeRole", "sts:TagSession"'}
+        policies:{ALL}
+    regions:
+      us-east-1:
+        secrets: {{prod/db: the-db, prod/db-2: another, prod/d: short, staging/db: staged, {MANY}}}
+        parameters: {{/prod/flag: the-flag, /prod/flag2: other}}
+      eu-west-1:
+        secrets: {{prod/db: far}}
+"""
+CONFIG = f"""
+version: 1
+secretStores:
+  jump:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::123456789012:role/Jump
+    session_policy: auto
+  power:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::123456789012:role/Power
+    credentials_from: jump
+    tags: {{team: blue}}
+    session_policy: auto
+  secrets: {{type: aws.secretsmanager, region: us-east-1, credentials_from: power}}
+  parameters: {{type: aws.ssm, region: us-east-1, credentials_from: power}}
+envs:
+  production:
+    DB: {{from: {{store: secrets, key: prod/db}}}}
+    FLAG: {{from: {{store: parameters, key: /prod/flag}}}}
+  staging:
+    DB: {{from: {{store: secrets, key: staging/db}}}}
+  many:
+{"".join(f"    V{n}: {{from: {{store: secrets, key: many/{n}}}}}{chr(10)}" for n in range(12))}
+"""
+
+
+@pytest.fixture
+def sandbox_seed() -> str:
+    """What the sandbox of these tests starts with."""
+    return SEED
+
+
+class Ada:
+    """A user with a configuration, and with an agent of her own where she wants one."""
+
+    def __init__(self, sandbox: LocalAws, folder: Path, *, has_agent: bool) -> None:
+        self.sandbox = sandbox
+        self.folder = folder
+        (folder / "dsops.yaml").write_text(CONFIG)
+        self.environ = sandbox.user("ada").environment() | {"HOME": str(folder), "DSOPS_AGENT": "off"}
+        if has_agent:
+            # A socket's address must be short, and pytest's folders are not.
+            self.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="dsops-")
+            del self.environ["DSOPS_AGENT"]
+
+    def dsops(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """One run, to its end."""
+        return subprocess.run(
+            [str(BIN / "dsops"), *words], cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False
+        )
+
+    def session(self, store: str, environment: str) -> boto3.Session:
+        """The session that a command gets."""
+        code = "import json, os; print(json.dumps({k: v for k, v in os.environ.items() if k.startswith('AWS_')}))"
+        done = self.dsops("exec", "--env", environment, "--credentials", store, "--", sys.executable, "-c", code)
+        assert not done.returncode, done.stderr
+        found = json.loads(done.stdout)
+        return boto3.Session(
+            found["AWS_ACCESS_KEY_ID"], found["AWS_SECRET_ACCESS_KEY"], found["AWS_SESSION_TOKEN"], "us-east-1"
+        )
+
+    def client(self, session: boto3.Session, service: str, region: str = "us-east-1") -> Any:  # boto3 ships no types
+        """A client of the sandbox."""
+        return session.client(service, region_name=region, endpoint_url=self.sandbox.url)
+
+
+@pytest.fixture(params=[False, True], ids=["alone", "agent"])
+def ada(request: pytest.FixtureRequest, sandbox: LocalAws, tmp_path: Path) -> Iterator[Ada]:
+    """Ada, without an agent and with one that ends with the test."""
+    person = Ada(sandbox, tmp_path, has_agent=request.param)
+    yield person
+    if request.param:
+        person.dsops("agent", "stop")
+        shutil.rmtree(person.environ["XDG_RUNTIME_DIR"])
+
+
+def refusal(call: Any, **parameters: object) -> str:
+    """The message with which a call is refused."""
+    with pytest.raises(ClientError) as caught:
+        call(**parameters)
+    return str(caught.value)
+
+
+def test_an_environment_is_read_through_it(ada: Ada) -> None:
+    """Chain, tags, secrets and parameters; twelve of them in a batch, from a role that may do everything."""
+    done = ada.dsops("exec", "--env", "production", "--", "sh", "-c", "echo $DB $FLAG")
+    assert (done.returncode, done.stdout) == (0, "the-db the-flag\n"), done.stderr
+    assert ada.dsops("get", "--env", "staging", "DB").stdout == "staged"
+    assert ada.dsops("get", "--env", "many", "V11").stdout == "m11"
+    done = ada.dsops("exec", "--env", "many", "--verbose", "--", "sh", "-c", "echo $V0 $V11")
+    assert (done.returncode, done.stdout) == (0, "m0 m11\n"), done.stderr
+    assert "BatchGetSecretValue" not in done.stderr
+
+
+def test_its_session_may_read_what_the_environment_reads_and_nothing_else(ada: Ada) -> None:
+    """Names that begin alike, other regions, other versions, lists, other services and roles: all denied."""
+    session = ada.session("power", "production")
+    secrets, ssm = ada.client(session, "secretsmanager"), ada.client(session, "ssm")
+
+    assert secrets.get_secret_value(SecretId="prod/db")["SecretString"] == "the-db"
+    assert ssm.get_parameters(Names=["/prod/flag"], WithDecryption=True)["Parameters"][0]["Value"] == "the-flag"
+    for name in ("prod/db-2", "prod/d", "staging/db", "no/such"):
+        assert "no session policy allows" in refusal(secrets.get_secret_value, SecretId=name)
+    assert "no session policy" in refusal(secrets.get_secret_value, SecretId="prod/db", VersionStage="AWSPREVIOUS")
+    version = secrets.get_secret_value(SecretId="prod/db")["VersionId"]
+    assert "no session policy" in refusal(secrets.get_secret_value, SecretId="prod/db", VersionId=version)
+    far = ada.client(session, "secretsmanager", "eu-west-1")
+    assert "no session policy" in refusal(far.get_secret_value, SecretId="prod/db")
+    assert "no session policy" in refusal(secrets.list_secrets)
+    assert "no session policy" in refusal(secrets.describe_secret, SecretId="prod/db")
+    assert "no session policy" in refusal(secrets.put_secret_value, SecretId="prod/db", SecretString="x")
+    assert "no session policy" in refusal(ssm.get_parameters, Names=["/prod/flag2"])
+    assert "no session policy" in refusal(ssm.get_parameters_by_path, Path="/prod")
+    assert "no session policy" in refusal(ada.client(session, "s3").list_buckets)
+    role = {"RoleArn": "arn:aws:iam::123456789012:role/Other", "RoleSessionName": "mallory"}
+    assert "AccessDenied" in refusal(ada.client(session, "sts").assume_role, **role)
+
+
+def test_a_batch_gives_no_other_secret(ada: Ada) -> None:
+    """BatchGetSecretValue has no resource; each secret in it is decided by itself."""
+    secrets = ada.client(ada.session("power", "many"), "secretsmanager")
+
+    answer = secrets.batch_get_secret_value(SecretIdList=["many/0", "prod/db"])
+    assert [each["SecretString"] for each in answer["SecretValues"]] == ["m0"]
+    assert [each["SecretId"] for each in answer["Errors"]] == ["prod/db"]
+    assert "no session policy" in refusal(
+        secrets.batch_get_secret_value, Filters=[{"Key": "name", "Values": ["prod"]}]
+    )
+
+
+def test_a_hop_may_assume_the_next_role_and_no_other(ada: Ada) -> None:
+    """Without secrets of its own."""
+    session = ada.session("jump", "production")
+    sts = ada.client(session, "sts")
+
+    def role(name: str) -> dict[str, str]:
+        return {"RoleArn": f"arn:aws:iam::123456789012:role/{name}", "RoleSessionName": "ada"}
+
+    assert sts.assume_role(**role("Power"), Tags=[{"Key": "team", "Value": "blue"}])["Credentials"]
+    assert "AccessDenied" in refusal(sts.assume_role, **role("Other"))
+    assert "no session policy" in refusal(
+        ada.client(session, "secretsmanager").get_secret_value, SecretId="prod/db"
+    )
+
+
+def test_two_environments_have_two_sessions(ada: Ada) -> None:
+    """One that reads staging's secret is not handed to whoever asks for production's."""
+    staging = ada.client(ada.session("power", "staging"), "secretsmanager")
+    production = ada.client(ada.session("power", "production"), "secretsmanager")
+
+    assert staging.get_secret_value(SecretId="staging/db")["SecretString"] == "staged"
+    assert "no session policy" in refusal(staging.get_secret_value, SecretId="prod/db")
+    assert production.get_secret_value(SecretId="prod/db")["SecretString"] == "the-db"
+    assert "no session policy" in refusal(production.get_secret_value, SecretId="staging/db")
+
+
+def test_a_session_for_nothing_is_refused_before_any_call(ada: Ada) -> None:
+    """`dsops credentials` knows no environment that would say what the session is for."""
+    done = ada.dsops("credentials", "power")
+    assert done.returncode == 2
+    assert "secretStores.power.session_policy: `auto` lets a session do what is done with it here" in done.stderr
+    assert not [event for event in ada.sandbox.events() if event["eventName"] == "AssumeRole"]
+
+
+def test_a_program_reads_through_it(sandbox: LocalAws, tmp_path: Path) -> None:
+    """`dsops.open()`: each environment with its own session."""
+    (tmp_path / "dsops.yaml").write_text(CONFIG)
+    library = dsops.open(tmp_path / "dsops.yaml", sandbox.user("ada").environment(), folder=tmp_path)
+    assert library.secrets("production")["DB"].reveal() == "the-db"
+    assert library.secrets("staging")["DB"].reveal() == "staged"
+
+
+def test_a_sandbox_that_is_made_from_the_configuration_satisfies_it(tmp_path: Path) -> None:
+    """Roles, trust and secrets are derived from it, `auto` or not."""
+    (tmp_path / "dsops.yaml").write_text(CONFIG)
+    command = ["sandbox", "run", "--from", "dsops.yaml", "--", str(BIN / "dsops"), "get", "--env", "many", "V3"]
+    done = subprocess.run(
+        [str(BIN / "dsops"), *command], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={"PATH": str(BIN), "HOME": str(tmp_path), "DSOPS_AGENT": "off"},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "invented-3"), done.stderr
+    assert "left out" not in done.stderr

@@ -1,0 +1,169 @@
+"""`session_policy: auto`, over invented environments: exactly what they read is allowed, by our evaluation of IAM."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import strategies as st
+
+from dsops.document import parse_json
+from dsops.errors import LimitExceeded
+from dsops.iam import Policies, Policy, Principal, Request, check_policy, evaluate
+from tests.plans import plan_of
+
+if TYPE_CHECKING:
+    from dsops.plan import Plan
+
+ROLE_ACCOUNT = "222222222222"
+STORES = """
+secretStores:
+  role: {type: aws.sts, role_arn: "arn:aws:iam::222222222222:role/Power", session_policy: auto}
+  us: {type: aws.secretsmanager, region: us-east-1, credentials_from: role}
+  eu: {type: aws.secretsmanager, region: eu-west-1, credentials_from: role}
+  parameters: {type: aws.ssm, region: us-east-1, credentials_from: role}
+"""
+REGIONS = {"us": "us-east-1", "eu": "eu-west-1"}
+
+# Names that are beginnings, ends and neighbours of each other, with and without what looks like AWS's suffix.
+names = st.sampled_from(["a", "a-b", "a-bcdefg", "a-bcdefg-hijklm", "a/b", "b", "prod/a", "prod/a-b", "A"])
+versions = st.sampled_from(["", "", "AWSCURRENT", "AWSPREVIOUS", "11111111-2222-3333-4444-555555555555"])
+reads = st.lists(
+    st.tuples(st.sampled_from(["us", "eu", "parameters"]), names, versions), min_size=1, max_size=6, unique=True
+)
+
+Read = tuple[str, str, str]
+
+
+def planned(wanted: list[Read]) -> Plan:
+    """The plan of an environment that reads these."""
+    lines = [
+        f"    V{n}: {{from: {{store: {store}, key: {key}, version: '{version if store != 'parameters' else ''}'}}}}\n"
+        for n, (store, key, version) in enumerate(wanted)
+    ]
+    return plan_of(f"{STORES}envs:\n  e:\n{''.join(lines)}")
+
+
+def policy_of(plan: Plan) -> Policy:
+    """What the session of the role may do at most."""
+    text = str(plan.steps["role"].settings["session_policy"])
+    checked = check_policy(parse_json(text, "auto"), "session", name="auto")
+    assert checked.policy is not None, checked.problems
+    return checked.policy
+
+
+EVERYTHING = check_policy(
+    parse_json('{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}', "all"),
+    "identity",
+    name="all",
+).policy
+SESSION = Principal(
+    "role-session",
+    ROLE_ACCOUNT,
+    f"arn:aws:sts::{ROLE_ACCOUNT}:assumed-role/Power/ada",
+    issuer_arn=f"arn:aws:iam::{ROLE_ACCOUNT}:role/Power",
+)
+
+
+def may(policy: Policy, action: str, resource: str, account: str = ROLE_ACCOUNT, **context: str) -> bool:
+    """Whether the session of a role that may do everything may do this."""
+    assert EVERYTHING is not None
+    found = {key.replace("__", ":"): (value,) for key, value in context.items()}
+    request = Request(SESSION, action, resource, account, found)
+    return evaluate(request, Policies(identity=(EVERYTHING,), session=((policy,),))).is_allowed
+
+
+def secret_context(version: str) -> dict[str, str]:
+    """The keys that a request for that version has."""
+    if version.count("-") == 4:
+        return {"secretsmanager__VersionId": version}
+    return {"secretsmanager__VersionStage": version} if version else {}
+
+
+def meaning(version: str) -> str:
+    """AWSCURRENT is what a request without a version gets."""
+    return version or "AWSCURRENT"
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(wanted=reads, asked=st.tuples(st.sampled_from(["us", "eu"]), names, versions), suffix=st.from_regex(
+    r"\A[A-Za-z0-9]{6}\Z"
+))  # fmt: skip
+def test_a_secret_is_allowed_when_and_only_when_the_environment_reads_it(
+    wanted: list[Read], asked: Read, suffix: str
+) -> None:
+    """By region, name and version; whatever the six characters are that AWS put behind the name."""
+    policy = policy_of(planned(wanted))
+    store, name, version = asked
+    arn = f"arn:aws:secretsmanager:{REGIONS[store]}:{ROLE_ACCOUNT}:secret:{name}-{suffix}"
+    # A request without a version is for the current one, and so is one that says AWSCURRENT.
+    is_read = any((s, n, meaning(v)) == (store, name, meaning(version)) for s, n, v in wanted)
+    # The version that is asked for by its id alone is another than the current one, as far as a policy can tell.
+    assert may(policy, "secretsmanager:GetSecretValue", arn, **secret_context(version)) == is_read
+    other = arn.replace(ROLE_ACCOUNT, "333333333333")
+    assert not may(policy, "secretsmanager:GetSecretValue", other, "333333333333", **secret_context(version))
+
+
+@settings(deadline=None)
+@given(wanted=reads, asked=names, region=st.sampled_from(["us-east-1", "eu-west-1"]))
+def test_a_parameter_is_allowed_when_and_only_when_the_environment_reads_it(
+    wanted: list[Read], asked: str, region: str
+) -> None:
+    """In its region; a name is not the beginning of another."""
+    policy = policy_of(planned(wanted))
+    arn = f"arn:aws:ssm:{region}:{ROLE_ACCOUNT}:parameter/{asked}"
+    is_read = region == "us-east-1" and any((s, n) == ("parameters", asked) for s, n, _ in wanted)
+    assert may(policy, "ssm:GetParameters", arn) == is_read
+
+
+@settings(deadline=None)
+@given(
+    wanted=reads,
+    service=st.sampled_from(["secretsmanager", "ssm", "s3"]),
+    region=st.sampled_from(["us-east-1", "eu-west-1", "eu-central-1"]),
+)
+def test_keys_decrypt_for_the_services_that_are_read_from_only(wanted: list[Read], service: str, region: str) -> None:
+    """Never directly."""
+    policy = policy_of(planned(wanted))
+    key = f"arn:aws:kms:{region}:{ROLE_ACCOUNT}:key/1234"
+    used = {("ssm", "us-east-1") if s == "parameters" else ("secretsmanager", REGIONS[s]) for s, _, _ in wanted}
+    via = {"kms__ViaService": f"{service}.{region}.amazonaws.com"}
+    assert may(policy, "kms:Decrypt", key, **via) == ((service, region) in used)
+    assert not may(policy, "kms:Decrypt", key)
+    assert not may(policy, "kms:Encrypt", key, **via)
+
+
+@settings(deadline=None)
+@given(wanted=reads, action=st.sampled_from([
+    "secretsmanager:DescribeSecret", "secretsmanager:PutSecretValue", "secretsmanager:BatchGetSecretValue",
+    "secretsmanager:ListSecrets", "ssm:GetParameter", "ssm:GetParameterHistory", "ssm:PutParameter", "sts:AssumeRole",
+    "iam:PassRole", "s3:GetObject",
+]))  # fmt: skip
+def test_no_other_action_is_allowed_on_anything(wanted: list[Read], action: str) -> None:
+    """Not on what is read either."""
+    policy = policy_of(planned(wanted))
+    resources = [resource for statement in json.loads(str(_text(wanted)))["Statement"] for resource in _list(statement)]
+    assert not any(may(policy, action, str(resource).replace("?", "x")) for resource in [*resources, "*"])
+
+
+@settings(deadline=None)
+@given(count=st.integers(1, 45), length=st.integers(1, 60))
+def test_it_fits_or_is_refused(count: int, length: int) -> None:
+    """Never longer than AWS takes, and never widened to fit: each of the names stands in it."""
+    wanted = [("us", f"{'x' * length}{n}", "") for n in range(count)]
+    try:
+        text = str(planned(wanted).steps["role"].settings["session_policy"])
+    except LimitExceeded:
+        reject()
+    assert len(text) <= 2048
+    assert all(f":secret:{name}-??????" in text for _, name, _ in wanted)
+
+
+def _text(wanted: list[Read]) -> str:
+    return str(planned(wanted).steps["role"].settings["session_policy"])
+
+
+def _list(statement: dict[str, object]) -> list[object]:
+    found = statement["Resource"]
+    return found if isinstance(found, list) else [found]
