@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from itertools import product
 from typing import TypeVar
 from urllib.parse import parse_qs, unquote
 
@@ -23,6 +24,8 @@ from dsops.sandbox.authorize import Kept
 from dsops.sandbox.clock import iso_time
 from dsops.sandbox.console import Console
 from dsops.sandbox.decisions import decision_record
+from dsops.sandbox.identity_center_oidc import DEVICE_PATH
+from dsops.sandbox.identity_center_pages import AUTHORIZE_PATH, Pages, why_not_served
 from dsops.sandbox.saml_responses import SamlResponses
 from dsops.sandbox.service import Sandbox
 from dsops.sandbox.throttle import read_rate, why_not_limited
@@ -50,6 +53,7 @@ class Control:
         self.container_token = os.urandom(16).hex()
         """What a request for container credentials must carry in its Authorization header."""
         self.tokens = Tokens(sandbox)
+        pages = Pages(sandbox)
         saml = SamlResponses(sandbox)
         self._whole: dict[tuple[str, str], Callable[[HttpRequest], HttpAnswer]] = {
             ("POST", "clock"): self._move_clock,
@@ -61,6 +65,9 @@ class Control:
             ("POST", "context"): lambda request: _answer(*self.tokens.context(request)),
             ("POST", "throttle"): self._set_throttle,
             ("GET", "federation"): Console(sandbox).answer,
+            **dict.fromkeys(product(("GET", "POST"), (AUTHORIZE_PATH, DEVICE_PATH.removeprefix(PREFIX))), pages.answer),
+            ("GET", "logins"): lambda _: _answer(*pages.waiting()),
+            ("POST", "approve"): lambda request: _answer(*pages.approve(request)),
         }
         self._below: dict[str, Callable[[str, HttpRequest], HttpAnswer]] = {
             "container-credentials": lambda rest, request: self._container_credentials(unquote(rest), request),
@@ -77,7 +84,7 @@ class Control:
         }
 
     def handle(self, request: HttpRequest) -> HttpAnswer:
-        """The answer to a request whose path begins with PREFIX."""
+        """The answer to a request whose path begins with PREFIX, or that is for one of the pages."""
         reason = _why_not(request)
         if reason:
             return _answer(403, {"error": reason})
@@ -240,14 +247,22 @@ def _find_role(sandbox: Sandbox, name: str) -> Role | None:
 
 def _why_not(request: HttpRequest) -> str:
     """Why this request is not answered; "" when it may be."""
+    reason = _why_not_here(request)
+    if reason or Pages.serves(request):
+        return reason or why_not_served(request)
+    if "origin" in request.headers or request.headers.get("sec-fetch-site", "none") != "none":
+        return "the sandbox's own endpoints do not answer to web pages"
+    return ""
+
+
+def _why_not_here(request: HttpRequest) -> str:
+    """Why it is not of this machine; "" when it is."""
     if not is_loopback(request.peer):
         return "the sandbox's own endpoints answer to this machine only"
     found = _HOST.fullmatch(request.headers.get("host", ""))
     host = found[1].strip("[]").lower() if found else ""
     if host != "localhost" and not is_loopback(host):
         return "the Host header must be localhost or a loopback address"
-    if "origin" in request.headers or request.headers.get("sec-fetch-site", "none") != "none":
-        return "the sandbox's own endpoints do not answer to web pages"
     return ""
 
 

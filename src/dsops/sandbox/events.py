@@ -99,13 +99,13 @@ class Events:
         record |= {"eventType": "AwsApiCall", "managementEvent": True, "eventCategory": "Management"}
         recipient = caller.account or owner_of_role(turn)
         if role is None or error or role.account == recipient:
-            self._keep(record, recipient)
+            self.keep(record, recipient)
             return
         # A refused call is the caller's business alone: the role's account is told of sessions only.
         record["sharedEventID"] = _id(f"{turn.request_id} shared")
-        self._keep(record, recipient)
+        self.keep(record, recipient)
         stranger = {"type": "AWSAccount", "principalId": caller.user_id, "accountId": caller.account}
-        self._keep(record | {"userIdentity": stranger}, role.account)
+        self.keep(record | {"userIdentity": stranger}, role.account)
 
     def records(self, after: int = 0, account: str = "", last: int = 0) -> Iterator[dict[str, Any]]:
         """CloudTrail's records, oldest first: those after that many of `added`, in one account's trail or in all.
@@ -125,7 +125,8 @@ class Events:
                     break
         yield from reversed(found)
 
-    def _keep(self, record: Mapping[str, object], recipient: str) -> None:
+    def keep(self, record: Mapping[str, object], recipient: str) -> None:
+        """Adds a record as it is, but for its id, to the trail of an account."""
         self._records.append(marshal.dumps({**record, "recipientAccountId": recipient}))
         self.added += 1
 

@@ -8,6 +8,7 @@ with its parsing and its limits; what is added is a limit on how long a request 
 from __future__ import annotations
 
 import gc
+import re
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +19,7 @@ from typing import Any
 
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import Task
 from waitress.utilities import build_http_date
@@ -37,6 +39,7 @@ _NEVER_TOO_MUCH = 1 << 62
 # RFC 8446, 5.1: the record of a ClientHello; no method of HTTP begins so.
 _TLS_HANDSHAKE = b"\x16\x03"
 _NO_REQUEST = b"TLS\r\n\r\n"
+_WITH_UNDERSCORE = re.compile(rb"(?im)^x-amz-sso_bearer_token(?=:)")
 
 
 class Exchange(Task):  # type: ignore[misc]  # waitress ships no types
@@ -80,10 +83,22 @@ class Exchange(Task):  # type: ignore[misc]  # waitress ships no types
         return f"{head}\r\n\r\n".encode("latin-1")
 
 
+class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress ships no types
+    """waitress's, which drops every header with `_` in its name: of AWS's there is one (IAM Identity Center's token).
+
+    Whoever sends the name both ways has two tokens in one header then, which is none.
+    """
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Reads the first line and the headers."""
+        super().parse_header(_WITH_UNDERSCORE.sub(b"x-amz-sso-bearer-token", header_plus))
+
+
 class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
     """One connection. Its requests are carried out in turn as soon as they have been read."""
 
     task_class = Exchange
+    parser_class = Parser
     arriving_since: float = 0.0
     """When the first byte of a request came whose last one has not come yet."""
 

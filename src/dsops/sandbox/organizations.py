@@ -105,6 +105,12 @@ class Organizations:
         kept = self.root_features(organization_id) - {feature}
         self._root_features[organization_id] = kept | {feature} if is_on else kept
 
+    def name_and_email(self, account: str) -> tuple[str, str]:
+        """Of an account in its organization; "" and "" for one that is in none."""
+        backend = _backend_of(account)
+        members = [] if backend is None else backend.accounts
+        return next(((one.name, one.email) for one in members if one.id == account), ("", ""))
+
     def accounts(self) -> Iterator[tuple[str, str]]:
         """Every member account and its partition, those that the Organizations API made included."""
         if self.are_used:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from dsops.errors import SandboxUnavailable, SeedInvalid
 from dsops.sandbox.backends import PolicyText
+from dsops.sandbox.identity_center_model import SeedIdentityCenter
+from dsops.sandbox.identity_center_planter import plant_instance
 from dsops.sandbox.issuers import Issuers
 from dsops.sandbox.planter import Planter
 from dsops.sandbox.seed_model import ADMIN, Seed, SeedAccount, SeedOrganization, SeedRegion, SeedUser
@@ -42,6 +44,8 @@ def plant(sandbox: Sandbox, seed: Seed) -> None:
                 _plant_region(sandbox, Place(account.account, region), held)
         if seed.organization is not None:
             _plant_organization(sandbox.world, seed.organization)
+        if seed.identity_center is not None:
+            _plant_identity_center(sandbox, seed.identity_center, seed.region)
 
 
 def _plant_organization(world: World, organization: SeedOrganization) -> None:
@@ -54,6 +58,17 @@ def _plant_organization(world: World, organization: SeedOrganization) -> None:
         raise
     except Exception as error:
         raise SeedInvalid("the organization can't be made", why=str(error)) from error
+
+
+def _plant_identity_center(sandbox: Sandbox, center: SeedIdentityCenter, region: str) -> None:
+    membership = sandbox.world.organizations.membership(sandbox.default_account)
+    owner = sandbox.default_account if membership is None else membership.management_account
+    whole = center._replace(region=center.region or region)
+    try:
+        made = plant_instance(sandbox.world, whole, sandbox.issuers.saml.metadata, owner)
+    except Exception as error:
+        raise SeedInvalid("the Identity Center can't be made", why=str(error)) from error
+    sandbox.identity_center.instance = made
 
 
 def _plant_account(world: World, planter: Planter, account: SeedAccount) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from dsops.sandbox.backends import PolicyText
+from dsops.sandbox.identity_center_model import SeedIdentityCenter
 from dsops.sandbox.organizations import RootFeature
 from dsops.sandbox.world import Tags
 
@@ -152,3 +153,4 @@ class Seed(NamedTuple):
     organization: SeedOrganization | None = None
     throttle: Mapping[str, float] = {}
     """Service -> requests a second, for each account and region."""
+    identity_center: SeedIdentityCenter | None = None

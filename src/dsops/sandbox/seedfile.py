@@ -23,6 +23,7 @@ from dsops.errors import SeedInvalid
 from dsops.sandbox import totp
 from dsops.sandbox.backends import PolicyText
 from dsops.sandbox.policy_nodes import PolicyNodes, is_policy_arn
+from dsops.sandbox.seed_identity_center import IdentityCenterReader
 from dsops.sandbox.seed_model import (
     ADMIN,
     DEFAULT_REGION,
@@ -41,7 +42,7 @@ from dsops.sandbox.throttle import read_rate, why_not_limited
 
 _KEY_ID: Final = re.compile(r"(?!ASIA)[A-Z0-9_]{16,128}")
 _SECRET_NAME: Final = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
-_ROOT_KEYS: Final = ("accounts", "region", "default_identity", "organization", "throttle")
+_ROOT_KEYS: Final = ("accounts", "region", "default_identity", "organization", "identity_center", "throttle")
 _ACCOUNT_KEYS: Final = (
     "partition", "root", "users", "groups", "roles", "policies", "regions", "secrets", "binary_secrets",
     "secret_policies", "parameters", "oidc_providers", "saml_providers", "outbound_federation", "closed_sts_regions",
@@ -109,7 +110,11 @@ class _Reader(PolicyNodes):
             key.text: self._rate(key.text, value, f"throttle.{key.text}")
             for key, value in self.entries(keys.get("throttle"), "throttle")
         }
-        return Seed(tuple(accounts), region, identity, organization, throttle)
+        center = None
+        if "identity_center" in keys:
+            partitions = {account.account: account.partition for account in accounts}
+            center = IdentityCenterReader(self, partitions, region).read(keys["identity_center"])
+        return Seed(tuple(accounts), region, identity, organization, throttle, center)
 
     def _rate(self, service: str, node: Node, path: str) -> float:
         """Requests a second."""

@@ -15,6 +15,7 @@ from typing import Self
 
 from dsops.errors import SandboxUnavailable
 from dsops.sandbox.control import PREFIX, Control, is_loopback
+from dsops.sandbox.identity_center_pages import Pages
 from dsops.sandbox.refusal_answers import answer_refusal
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.route import MAX_OBJECT
@@ -30,7 +31,7 @@ def responder(sandbox: Sandbox, control: Control) -> Callable[[HttpRequest], Htt
     """Request -> answer with all its headers, whatever happens."""
 
     def respond(request: HttpRequest) -> HttpAnswer:
-        if request.path.startswith(PREFIX):
+        if request.path.startswith(PREFIX) or Pages.serves(request):
             answered = _guarded(lambda: Answered(control.handle(request), ""), request)
         else:
             answered = _guarded(lambda: sandbox.handle(request), request)

@@ -15,6 +15,9 @@ from dsops.sandbox.clock import Clock
 from dsops.sandbox.context import request_context, unsigned_context
 from dsops.sandbox.events import Events, owner_of_role
 from dsops.sandbox.federation import UNSIGNED, Federation, unsigned_caller
+from dsops.sandbox.identity_center_answers import CENTER_SERVICES
+from dsops.sandbox.identity_center_route import find_center_route
+from dsops.sandbox.identity_center_service import IdentityCenter
 from dsops.sandbox.issuers import Issuers
 from dsops.sandbox.issuing import HOUR
 from dsops.sandbox.models import signing_name
@@ -61,6 +64,7 @@ class Sandbox:
         self.throttle = Throttle()
         self.sts = Sts(self.world, self.sessions, self.judge)
         self.issuers = Issuers()
+        self.identity_center = IdentityCenter(self.world, self.sessions, self.events, self.throttle, self.clock)
         self._federation = Federation(self.world, self.sessions, self.judge, self.issuers)
         self._operations = Operations(self.world, self.vault, self.judge, self.sts.outbound)
 
@@ -79,12 +83,15 @@ class Sandbox:
         request_id = new_request_id()
         route: Route | None = None
         try:
-            found = find_route(request)
+            found = find_center_route(request) or find_route(request)
             if isinstance(found, HttpAnswer):
                 return Answered(found, request_id)
             route = found
             with self.world.lock:
-                answer = self._serve(request, route, request_id)
+                if route.service in CENTER_SERVICES:
+                    answer = self.identity_center.serve(route.request or request, route, request_id)
+                else:
+                    answer = self._serve(request, route, request_id)
         except SandboxRefusal as refused:
             answer = answer_refusal(request, route, refused, request_id)
         return Answered(answer, request_id, "" if route is None else route.service)

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from dsops.errors import nearest
+from dsops.sandbox.identity_center_answers import CENTER_SERVICES
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.served import SERVED
 
@@ -79,9 +80,10 @@ _MOST_BUCKETS = 4096
 
 def why_not_limited(service: str) -> str:
     """Why that service can't be given a limit, with the one that is probably meant; "" when it can."""
-    if service in SERVED:
+    known = {*SERVED, *CENTER_SERVICES}
+    if service in known:
         return ""
-    meant = nearest(service, SERVED)
+    meant = nearest(service, sorted(known))
     return f"the sandbox has no service `{service}`" + (f": did you mean `{meant}`?" if meant else "")
 
 

@@ -1,0 +1,483 @@
+"""IAM Identity Center: who gets which role's credentials, and with which token."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from urllib.parse import unquote
+
+import pytest
+
+from dsops.errors import SeedInvalid
+from dsops.sandbox.seedfile import read_seed
+from dsops.sandbox.wire import HttpRequest
+from tests.identity_center import SCOPE, Center, unsigned_request
+from tests.sandboxes import ACCOUNT, HOST, OTHER, PEER, Lab
+from tests.unit.sandbox.conftest import LabFactory
+
+NO_TOKEN = ("UnauthorizedException", "Session token not found or invalid", 401)
+NO_ACCESS = ("ForbiddenException", "No access", 403)
+READS = (
+    '{Version: "2012-10-17", Statement: {Effect: Allow, Action: "secretsmanager:GetSecretValue", Resource: "*"}}'
+)
+SEED = f"""
+region: eu-west-1
+accounts:
+  "{ACCOUNT}":
+    secrets: {{db: invented}}
+  "{OTHER}":
+    secrets: {{db: other}}
+organization:
+  management_account: "{ACCOUNT}"
+  accounts: {{"{OTHER}": {{name: Production}}}}
+identity_center:
+  users:
+    alice: {{email: alice@example.com}}
+    bob: {{}}
+  permission_sets:
+    Reader: {{policies: [{READS}]}}
+    Long: {{session_duration: 43200}}
+    Bound:
+      policies: [{READS}]
+      boundary: arn:aws:iam::aws:policy/IAMReadOnlyAccess
+    Admin: {{policies: ["arn:aws:iam::aws:policy/AdministratorAccess"]}}
+  assignments:
+  - {{account: "{ACCOUNT}", permission_set: Reader, users: [alice, bob]}}
+  - {{account: "{ACCOUNT}", permission_set: Long, users: [alice]}}
+  - {{account: "{ACCOUNT}", permission_set: Bound, users: [alice]}}
+  - {{account: "{OTHER}", permission_set: Admin, users: [alice]}}
+"""
+
+
+@pytest.fixture
+def lab(make_lab: LabFactory) -> Lab:
+    """Alice has four roles in two accounts, bob one of them."""
+    found = make_lab(SEED)
+    found.region = "eu-west-1"
+    return found
+
+
+@pytest.fixture
+def center(lab: Lab) -> Center:
+    """Its Identity Center."""
+    return Center.of(lab)
+
+
+def role_name(lab: Lab, account: str, permission_set: str) -> str:
+    """The name of the role that a permission set has become."""
+    prefix = f"AWSReservedSSO_{permission_set}_"
+    roles = lab.user("admin", account).call("iam", "ListRoles")["Roles"]
+    return next(str(role["RoleName"]) for role in roles if role["RoleName"].startswith(prefix))
+
+
+def test_the_credentials_are_a_session_of_the_role(center: Center, lab: Lab) -> None:
+    """Its name is the user's, its ARN has no path; what its policies allow it may, and nothing else."""
+    reader = center.role(center.log_in("alice", SCOPE), ACCOUNT, "Reader")
+    reader.region = "eu-west-1"
+
+    assert reader.arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/{role_name(lab, ACCOUNT, 'Reader')}/alice"
+    assert reader.call("secretsmanager", "GetSecretValue", SecretId="db")["SecretString"] == "invented"
+    assert reader.refused("secretsmanager", "ListSecrets").code == "AccessDeniedException"
+
+
+def test_a_boundary_binds_the_permission_set(center: Center) -> None:
+    """What the policy allows, the boundary does not."""
+    bound = center.role(center.log_in("alice"), ACCOUNT, "Bound")
+    bound.region = "eu-west-1"
+
+    refused = bound.refused("secretsmanager", "GetSecretValue", SecretId="db")
+    assert refused.code == "AccessDeniedException"
+    assert "no permissions boundary allows" in refused.message
+
+
+def test_another_account_is_another_role(center: Center) -> None:
+    """The same token, the other account's secret."""
+    admin = center.role(center.log_in("alice", SCOPE), OTHER, "Admin")
+    admin.region = "eu-west-1"
+
+    assert admin.call("secretsmanager", "GetSecretValue", SecretId="db")["SecretString"] == "other"
+
+
+def test_who_has_no_assignment_gets_nothing(center: Center) -> None:
+    """Neither another's role, nor another account's, nor one that there is not: all three read alike."""
+    token = center.log_in("bob", SCOPE)
+    for account, name in ((ACCOUNT, "Long"), (OTHER, "Admin"), (ACCOUNT, "Nobody"), ("999999999999", "Reader")):
+        wish = {"accessToken": token, "accountId": account, "roleName": name}
+        assert NO_ACCESS == center.refused("sso", "GetRoleCredentials", **wish)
+
+
+def test_a_role_that_is_no_more_gives_nothing(center: Center, lab: Lab) -> None:
+    """Also when one of its name was made since."""
+    token, admin = center.log_in("alice", SCOPE), lab.user("admin")
+    name = role_name(lab, ACCOUNT, "Long")
+    trust = unquote(admin.call("iam", "GetRole", RoleName=name)["Role"]["AssumeRolePolicyDocument"])
+    admin.call("iam", "DeleteRole", RoleName=name)
+    admin.call("iam", "CreateRole", RoleName=name, AssumeRolePolicyDocument=trust)
+
+    wish = {"accessToken": token, "accountId": ACCOUNT, "roleName": "Long"}
+    assert NO_ACCESS == center.refused("sso", "GetRoleCredentials", **wish)
+
+
+@pytest.mark.parametrize(("name", "seconds"), [("Reader", 3600), ("Long", 43200)])
+def test_the_session_lasts_as_long_as_the_permission_set_says(
+    center: Center, lab: Lab, name: str, seconds: int
+) -> None:
+    """The expiry is told in milliseconds, and kept."""
+    now = int(lab.sandbox.clock.now())
+    token = center.log_in("alice")
+    found = center.call("sso", "GetRoleCredentials", accessToken=token, accountId=ACCOUNT, roleName=name)
+    person = center.role(token, ACCOUNT, name)
+
+    assert (now + seconds) * 1000 == found["roleCredentials"]["expiration"]
+    lab.sandbox.move_clock(now + seconds - 1)
+    assert person.arn.endswith("/alice")
+    lab.sandbox.move_clock(now + seconds)
+    assert person.refused("sts", "GetCallerIdentity").code == "ExpiredToken"
+
+
+def test_the_role_looks_as_aws_makes_it(center: Center, lab: Lab) -> None:
+    """Path, trust policy, longest session, and a SAML provider beside it."""
+    assert center.lab is lab
+    role = lab.user("admin").call("iam", "GetRole", RoleName=role_name(lab, ACCOUNT, "Long"))["Role"]
+    providers = lab.user("admin").call("iam", "ListSAMLProviders")["SAMLProviderList"]
+    mark = providers[0]["Arn"].removeprefix(f"arn:aws:iam::{ACCOUNT}:saml-provider/AWSSSO_")
+
+    assert role["Path"] == "/aws-reserved/sso.amazonaws.com/eu-west-1/"
+    assert role["MaxSessionDuration"] == 43200
+    assert len(role["RoleName"].removeprefix("AWSReservedSSO_Long_")) == 16
+    assert (len(providers), len(mark.removesuffix("_DO_NOT_DELETE"))) == (1, 16)
+    assert json.loads(unquote(role["AssumeRolePolicyDocument"])) == {
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow",
+            "Principal": {"Federated": providers[0]["Arn"]},
+            "Action": ["sts:AssumeRoleWithSAML", "sts:TagSession"],
+            "Condition": {"StringEquals": {"SAML:aud": "https://signin.aws.amazon.com/saml"}},
+        }],
+    }  # fmt: skip
+
+
+def test_the_first_region_is_not_in_the_path(make_lab: LabFactory) -> None:
+    """Of us-east-1 nothing is written."""
+    lab = make_lab(SEED.replace("region: eu-west-1", "region: us-east-1"))
+
+    role = lab.user("admin").call("iam", "GetRole", RoleName=role_name(lab, ACCOUNT, "Long"))["Role"]
+    assert role["Path"] == "/aws-reserved/sso.amazonaws.com/"
+
+
+def test_names_of_roles_are_the_same_each_time(make_lab: LabFactory) -> None:
+    """A policy or a test can name them; another account's are others."""
+    first = role_name(make_lab(SEED), ACCOUNT, "Reader")
+    again = make_lab(SEED)
+    assert first == role_name(again, ACCOUNT, "Reader")
+    assert first[-16:] != role_name(again, OTHER, "Admin")[-16:]
+
+
+def test_nobody_else_comes_in_through_the_provider(center: Center, lab: Lab) -> None:
+    """The trust policy names a SAML provider whose key the sandbox holds; STS gives such roles to nobody."""
+    name = role_name(lab, ACCOUNT, "Reader")
+    role = lab.user("admin").call("iam", "GetRole", RoleName=name)["Role"]["Arn"]
+    minted = center.browse("POST", "/_sandbox/saml", body=json.dumps({"role": role, "session_name": "eve"}).encode())
+    said = json.loads(minted.body)
+    assert minted.status == 200, said
+    fields = (
+        f"Action=AssumeRoleWithSAML&Version=2011-06-15&RoleArn={role}&PrincipalArn={said['provider']}"
+        f"&SAMLAssertion={said['assertion'].replace('+', '%2B').replace('=', '%3D')}"
+    )
+    headers = {"host": HOST, "content-type": "application/x-www-form-urlencoded"}
+    answer = lab.sandbox.handle(HttpRequest("POST", "/", "", headers, fields.encode(), PEER)).answer
+
+    assert b"Not authorized to perform sts:AssumeRoleWithSAML" in answer.body
+
+
+# --- lists -----------------------------------------------------------------------------------------------------------
+
+
+def test_accounts_and_roles_are_those_that_are_assigned(center: Center) -> None:
+    """With the names that the organization has; another account's roles are nobody's business."""
+    alice, bob = center.log_in("alice", SCOPE), center.log_in("bob", SCOPE)
+    accounts = center.call("sso", "ListAccounts", accessToken=alice)["accountList"]
+    roles = center.call("sso", "ListAccountRoles", accessToken=alice, accountId=ACCOUNT)["roleList"]
+
+    assert [(one["accountId"], one["accountName"]) for one in accounts][1] == (OTHER, "Production")
+    assert all("@" in one["emailAddress"] for one in accounts)
+    assert [one["roleName"] for one in roles] == ["Bound", "Long", "Reader"]
+    assert {one["accountId"] for one in roles} == {ACCOUNT}
+    assert [one["accountId"] for one in center.call("sso", "ListAccounts", accessToken=bob)["accountList"]] == [ACCOUNT]
+    assert NO_ACCESS == center.refused("sso", "ListAccountRoles", accessToken=bob, accountId=OTHER)
+
+
+def test_lists_come_in_pages(center: Center) -> None:
+    """Each page has the token of the next, the last one none."""
+    token = center.log_in("alice", SCOPE)
+    first = center.call("sso", "ListAccountRoles", accessToken=token, accountId=ACCOUNT, maxResults=2)
+    second = center.call(
+        "sso", "ListAccountRoles", accessToken=token, accountId=ACCOUNT, maxResults=2, nextToken=first["nextToken"]
+    )
+
+    assert [one["roleName"] for one in first["roleList"]] == ["Bound", "Long"]
+    assert [one["roleName"] for one in second["roleList"]] == ["Reader"]
+    assert "nextToken" not in second
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"maxResults": 0}, {"maxResults": 101}, {"nextToken": "x"}, {"nextToken": "\u00e9"},
+              {"nextToken": "ZnJvbSAtMQ=="}], ids=str,
+)  # fmt: skip
+def test_a_page_that_can_not_be_is_refused(center: Center, wrong: dict[str, object]) -> None:
+    """1 to 100, from a token that was given."""
+    token = center.log_in("alice", SCOPE)
+    assert center.refused("sso", "ListAccounts", accessToken=token, **wrong)[0] == "InvalidRequestException"
+
+
+# --- tokens ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("token", ["", "x", "aoa", "\u00e9", "a" * 5000], ids=lambda text: text[:8])
+def test_another_token_is_nobodys(center: Center, token: str) -> None:
+    """Rubbish in each operation."""
+    center.log_in("alice", SCOPE)
+    for operation, more in {
+        "GetRoleCredentials": {"accountId": ACCOUNT, "roleName": "Reader"}, "ListAccounts": {},
+        "ListAccountRoles": {"accountId": ACCOUNT}, "Logout": {},
+    }.items():  # fmt: skip
+        assert NO_TOKEN == center.refused("sso", operation, accessToken=token, **more)
+
+
+@pytest.mark.parametrize(("scopes", "seconds"), [((SCOPE,), 3600), ((), 28800)], ids=["scoped", "unscoped"])
+def test_a_token_ends_in_its_time(center: Center, lab: Lab, scopes: tuple[str, ...], seconds: int) -> None:
+    """By the sandbox's clock: an hour when it can be refreshed, eight when not."""
+    now, token = int(lab.sandbox.clock.now()), center.log_in("alice", *scopes)
+    lab.sandbox.move_clock(now + seconds - 1)
+    assert center.call("sso", "ListAccounts", accessToken=token)["accountList"]
+    lab.sandbox.move_clock(now + seconds)
+    assert NO_TOKEN == center.refused("sso", "ListAccounts", accessToken=token)
+
+
+def test_logout_ends_the_session_and_leaves_its_credentials(center: Center) -> None:
+    """AWS: credentials that were handed out go on. Another login of the same person does too."""
+    token, other = center.log_in("alice", SCOPE), center.log_in("alice", SCOPE)
+    reader = center.role(token, ACCOUNT, "Reader")
+
+    answer = center.answer("sso", "Logout", accessToken=token)
+
+    assert (answer.status, answer.body) == (200, b"")
+    assert NO_TOKEN == center.refused("sso", "ListAccounts", accessToken=token)
+    assert NO_TOKEN == center.refused("sso", "Logout", accessToken=token)
+    assert reader.arn.endswith("/alice")
+    assert center.call("sso", "ListAccounts", accessToken=other)["accountList"]
+
+
+def test_a_token_for_something_else_has_no_accounts(center: Center) -> None:
+    """A client that asked for other scopes did not ask for this one; it may log out."""
+    token = center.log_in("alice", "codewhisperer:completions")
+
+    assert NO_ACCESS == center.refused("sso", "ListAccounts", accessToken=token)
+    assert center.answer("sso", "Logout", accessToken=token).status == 200
+
+
+@pytest.mark.parametrize("missing", ["accountId", "roleName"])
+def test_what_is_missing_is_an_invalid_request(center: Center, missing: str) -> None:
+    """Not a role that is not assigned."""
+    wish = {"accessToken": center.log_in("alice"), "accountId": ACCOUNT, "roleName": "Reader"}
+    del wish[missing]
+    assert center.refused("sso", "GetRoleCredentials", **wish)[::2] == ("InvalidRequestException", 400)
+
+
+def test_too_many_requests_are_told_so(center: Center, lab: Lab) -> None:
+    """In the words of each of the two services."""
+    token, program = center.log_in("alice", SCOPE), center.register()
+    lab.sandbox.throttle.limit({"sso": 0.001, "sso-oidc": 0.001})
+    center.call("sso", "ListAccounts", accessToken=token)
+    started = center.start_device(program)
+
+    assert center.refused("sso", "ListAccounts", accessToken=token)[::2] == ("TooManyRequestsException", 429)
+    assert center.poll_refused(program, started)[0] == "SlowDownException: slow_down"
+
+
+# --- the wire --------------------------------------------------------------------------------------------------------
+
+
+def test_a_bucket_may_have_such_a_name(center: Center, lab: Lab) -> None:
+    """`/token` is a bucket for whoever signs for S3, also with a token's header; nobody's JSON becomes an object."""
+    admin = lab.user("admin")
+    admin.headers = {"x-amz-sso_bearer_token": center.log_in("alice")}
+    location = {"LocationConstraint": "eu-west-1"}
+    admin.region = "eu-west-1"
+    admin.call("s3", "CreateBucket", Bucket="token", CreateBucketConfiguration=location)
+    admin.call("s3", "PutObject", Bucket="token", Key="accounts", Body=b"x")
+
+    assert [one["Key"] for one in admin.call("s3", "ListObjectsV2", Bucket="token")["Contents"]] == ["accounts"]
+
+
+def test_an_unknown_path_with_a_token_is_no_operation(center: Center, lab: Lab) -> None:
+    """It goes where a request without signature goes."""
+    request = unsigned_request("sso", "ListAccounts", {"accessToken": center.log_in("alice")})
+    answer = lab.sandbox.handle(request._replace(path="/assignment/nothing")).answer
+    assert answer.status in {403, 404}
+
+
+def test_what_is_no_json_is_an_invalid_request(lab: Lab) -> None:
+    """In OAuth's form."""
+    for body in (b"{", b"[]", b"1", b'{"clientId": 1}', b"[" * 90_000):
+        headers = {"host": HOST, "content-type": "application/json"}
+        answer = lab.sandbox.handle(HttpRequest("POST", "/token", "", headers, body, PEER)).answer
+        assert (answer.status, json.loads(answer.body)["error"]) == (400, "invalid_request"), body[:20]
+
+
+# --- CloudTrail ------------------------------------------------------------------------------------------------------
+
+
+def test_a_login_leaves_its_traces(center: Center, lab: Lab) -> None:
+    """CreateToken and GetRoleCredentials in the management account, AssumeRoleWithSAML in the role's."""
+    token = center.log_in("alice", SCOPE)
+    admin = center.role(token, OTHER, "Admin")
+    _ = admin.arn
+    records = list(lab.sandbox.events.records())
+    created, got, assumed, asked = records[-4:]
+    person = {
+        "type": "IdentityCenterUser",
+        "accountId": ACCOUNT,
+        "onBehalfOf": created["userIdentity"]["onBehalfOf"],
+        "credentialId": created["userIdentity"]["credentialId"],
+    }
+
+    assert [one["eventName"] for one in records[-4:]] == [
+        "CreateToken", "GetRoleCredentials", "AssumeRoleWithSAML", "GetCallerIdentity"
+    ]  # fmt: skip
+    assert created["userIdentity"] == got["userIdentity"] == person
+    store = f"arn:aws:identitystore::{ACCOUNT}:identitystore/d-1234567890"
+    assert person["onBehalfOf"]["identityStoreArn"] == store
+    assert created["resources"] == [{"accountId": ACCOUNT, "type": "IdentityStoreId", "ARN": "d-1234567890"}]
+    assert (created["eventSource"], created["eventType"]) == ("sso.amazonaws.com", "AwsApiCall")
+    assert (got["eventType"], got["serviceEventDetails"]) == (
+        "AwsServiceEvent", {"role_name": "Admin", "account_id": OTHER}
+    )  # fmt: skip
+    assert (got["recipientAccountId"], assumed["recipientAccountId"]) == (ACCOUNT, OTHER)
+    assert assumed["userIdentity"]["type"] == "SAMLUser"
+    assert assumed["requestParameters"]["roleSessionName"] == "alice"
+    assert assumed["requestParameters"]["durationSeconds"] == 3600
+    assert assumed["responseElements"]["subjectType"] == "persistent"
+    assert [one["type"] for one in assumed["resources"]] == ["AWS::IAM::Role", "AWS::IAM::SAMLProvider"]
+    assert asked["userIdentity"]["sessionContext"]["sessionIssuer"]["type"] == "Role"
+    assert len({one["eventID"] for one in records}) == len(records)
+
+
+def test_who_is_refused_is_recorded_too(center: Center, lab: Lab) -> None:
+    """The person is known by then; with a token that is nobody's there is nothing to record."""
+    token = center.log_in("bob", SCOPE)
+    wish = {"accountId": OTHER, "roleName": "Admin"}
+    center.refused("sso", "GetRoleCredentials", accessToken=token, **wish)
+    last = list(lab.sandbox.events.records())[-1]
+    assert (last["errorCode"], last["errorMessage"]) == ("ForbiddenException", "No access")
+    before = lab.sandbox.events.added
+    center.refused("sso", "GetRoleCredentials", accessToken="x", **wish)
+    assert before == lab.sandbox.events.added
+
+
+def test_no_token_or_code_is_in_any_record(center: Center, lab: Lab) -> None:
+    """Nor in what the sandbox keeps of its logins."""
+    program = center.register(SCOPE)
+    started = center.start_device(program)
+    center.approve(started["userCode"], "alice")
+    given = center.poll(program, started)
+    center.role(given["accessToken"], ACCOUNT, "Reader")
+    center.call("sso-oidc", "CreateToken", **program.parameters, grantType="refresh_token",
+                refreshToken=given["refreshToken"])  # fmt: skip
+    browser = center.register_for_browser()
+    code = center.code_for(browser, "alice")
+    again = center.call("sso-oidc", "CreateToken", **center.exchange(browser, code))
+    secrets = [
+        program.secret, browser.secret, started["deviceCode"], code, given["accessToken"], given["refreshToken"],
+        again["accessToken"], again["refreshToken"],
+    ]  # fmt: skip
+
+    records = json.dumps(list(lab.sandbox.events.records()))
+    logins = lab.sandbox.identity_center.logins
+    kept = repr({name: vars(value) for name, value in vars(logins).items() if hasattr(value, "__dict__")})
+    assert "botocore-client-dev" in kept  # that it is all in there
+    assert [one for one in secrets if one in records or one in kept] == []
+
+
+# --- the seed --------------------------------------------------------------------------------------------------------
+
+
+def test_everything_that_is_wrong_with_a_seed_is_told_at_once() -> None:
+    """Each with its line, and with the one that is meant."""
+    seed = f"""
+accounts:
+  "{ACCOUNT}": {{}}
+  "333333333333": {{partition: aws-cn}}
+identity_center:
+  start_url: http://d-1234567890.awsapps.com/start
+  auto_approve: alicia
+  users:
+    alice: {{email: nobody}}
+    "a b": {{}}
+  permission_sets:
+    Reader: {{session_duration: 60, policy: []}}
+  assignments:
+  - {{account: "{ACCOUNT[:-1]}2", permission_set: Readr, users: [alice, carol]}}
+  - {{account: "333333333333", permission_set: Reader, users: alice}}
+  - {{permission_set: Reader}}
+"""
+    with pytest.raises(SeedInvalid) as caught:
+        read_seed(seed, "seed.yaml")
+
+    told = [(one.where.line, one.path.removeprefix("identity_center."), one.message) for one in caught.value.problems]
+    assert told == [
+        (6, "start_url", "`start_url` must be like https://d-1234567890.awsapps.com/start"),
+        (7, "auto_approve", "there is no user `alicia`"),
+        (9, "users.alice.email", "`email` must be an address with an @"),
+        (10, "users.a b", "`a b` is not a user's name"),
+        (12, "permission_sets.Reader.policy", "unknown key `policy`"),
+        (12, "permission_sets.Reader.session_duration", "`session_duration` must be between 3600 and 43200"),
+        (14, "assignments[0].account", "there is no account `111111111112`"),
+        (14, "assignments[0].permission_set", "there is no permission set `Readr`"),
+        (14, "assignments[0].users[1]", "there is no user `carol`"),
+        (15, "assignments[1].account", "account 333333333333 is in aws-cn, the Identity Center in aws"),
+        (15, "assignments[1].users", "this must be a list"),
+        (16, "assignments[2].account", "`account` is missing"),
+        (16, "assignments[2].users", "`users` is missing"),
+    ]
+    hints = [one.hint for one in caught.value.problems]
+    assert "did you mean `alice`?" in hints
+    assert "did you mean `Reader`?" in hints
+
+
+def test_an_identity_center_without_people_is_none() -> None:
+    """Nobody could log in."""
+    with pytest.raises(SeedInvalid) as caught:
+        read_seed(f'accounts: {{"{ACCOUNT}": {{}}}}\nidentity_center: {{}}\n', "seed.yaml")
+    assert [one.message for one in caught.value.problems] == ["there is nobody who could log in"]
+
+
+def test_a_policy_that_is_none_is_told_with_its_place() -> None:
+    """As a role's is."""
+    seed = SEED.replace("Long: {session_duration: 43200}", 'Long: {policies: [{Version: "2012-10-17"}]}')
+    with pytest.raises(SeedInvalid) as caught:
+        read_seed(seed, "seed.yaml")
+    assert caught.value.problems[0].path.startswith("identity_center.permission_sets.Long.policies[0]")
+
+
+def test_without_one_nobody_logs_in(make_lab: LabFactory) -> None:
+    """Clients register, as on AWS, and go no further."""
+    center = Center.of(make_lab(f'accounts: {{"{ACCOUNT}": {{}}}}'))
+    program = center.register(SCOPE)
+    wish = {**program.parameters, "startUrl": "https://d-1234567890.awsapps.com/start"}
+
+    refused = center.refused("sso-oidc", "StartDeviceAuthorization", **wish)
+
+    assert refused == ("InvalidRequestException: invalid_request", "Invalid start url provided", 400)
+    assert NO_TOKEN == center.refused("sso", "ListAccounts", accessToken="x")
+    assert b"has no Identity Center" in center.browse("GET", "/_sandbox/device").body
+
+
+def test_a_registration_says_when_it_ends(center: Center, lab: Lab) -> None:
+    """90 days, in seconds; there are no endpoints in it, as AWS gives them as null."""
+    made = center.call("sso-oidc", "RegisterClient", clientName="x", clientType="public")
+    now = datetime.fromtimestamp(lab.sandbox.clock.now(), UTC)
+
+    assert made["clientIdIssuedAt"] == int(now.timestamp())
+    assert made["clientSecretExpiresAt"] - made["clientIdIssuedAt"] == 90 * 86400
+    assert not {"authorizationEndpoint", "tokenEndpoint"} & made.keys()
