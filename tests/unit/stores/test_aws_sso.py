@@ -11,7 +11,7 @@ import pytest
 from dsops.aws.wire import Request, Response
 from dsops.cache import CredentialCache
 from dsops.errors import ConfigError, DsopsError, LimitExceeded, LoginRequired, NotAssigned, ServiceError
-from tests.identity_center import ADA, EVE, REGION, START_URL, InMemoryCenter, token_file
+from tests.center_in_memory import ADA, EVE, REGION, START_URL, InMemoryCenter, token_file
 from tests.pipeline import Pipeline, words
 
 STORE = (
