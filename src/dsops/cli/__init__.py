@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, Entry] = {
     "console": Entry("dsops.cli.console", "print a link that opens the AWS console as a store's role"),
     "revoke": Entry("dsops.cli.revoke", "deny everything to the older sessions of a store's role"),
     "whoami": Entry("dsops.cli.whoami", "ask AWS who the caller is, here or behind a store"),
+    "mfa": Entry("dsops.cli.mfa", "keep seeds of MFA devices in the keyring, and show their codes"),
     "stores": Entry("dsops.cli.stores", "list the stores of the configuration, and the types there are"),
     "schema": Entry("dsops.cli.schema", "print the JSON Schema of dsops.yaml, for editors"),
     "doctor": Entry("dsops.cli.doctor", "try everything that an environment needs, and say what is broken"),

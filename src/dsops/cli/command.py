@@ -121,6 +121,8 @@ class Command(NamedTuple):
     operands: tuple[Operand, ...] = ()
     takes_command: bool = False
     """Whether `-- PROGRAM ARGUMENTS` follows; such a command has no operands."""
+    hides_words: bool = False
+    """Whether a word too many may be a secret that should have been typed: it is not repeated in the error."""
     own_failure_code: int = 0
     """The exit code of dsops' own failures, where the other codes belong to somebody else (`exec`: 125)."""
 
@@ -233,6 +235,12 @@ def _operands(command: Command, words: Sequence[str], called: str) -> dict[str, 
             if operand.choices and word not in operand.choices:
                 raise UsageError(f"{operand.name} can't be `{word}`", hint=_one_of(operand.choices))
         found[operand.name] = tuple(taken)
+    if left and command.hides_words:
+        raise UsageError(
+            "there is one word too many on the command line",
+            why="it is not repeated here: a secret on a command line can be read by every process of this machine",
+            hint=f"leave it out to be asked for it, or pipe it in; `{called} --help` shows how",
+        )
     if left:
         hint = f"`{called} --help` shows what the command takes"
         if any(flag.name == ENVIRONMENT.name for flag in command.flags):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dsops import totp
 from dsops.errors import KeyringEntryMissing, UsageError
 from dsops.keyring import index
-from dsops.keyring.index import SeedEntry
+from dsops.keyring.index import Contents, SeedEntry
 from dsops.keyring.items import Keyring
 from dsops.secret import Secret
 
@@ -35,16 +35,22 @@ def get_seed(keyring: Keyring, serial_number: str) -> Secret:
 def add_seed(keyring: Keyring, serial_number: str, seed: Secret, added: str, *, replaces: bool) -> str:
     """Keeps a seed; gives the keyring's own name. Raises UsageError where there is one already, unless `replaces`."""
     with index.changing(keyring.environ) as before:
-        if serial_number in before.seeds and not replaces:
-            raise UsageError(
-                f"the keyring has a seed of {serial_number} already",
-                why="the one before could not be had back",
-                hint=f"is it a new one? `dsops mfa add {serial_number} --replace`",
-            )
+        if not replaces:
+            refuse_known(before, serial_number)
         kept_by = keyring.put(SERVICE, serial_number, seed)
         entry = SeedEntry(serial_number, added)
         index.write(keyring.environ, before._replace(seeds={**before.seeds, serial_number: entry}))
     return kept_by
+
+
+def refuse_known(contents: Contents, serial_number: str) -> None:
+    """Raises UsageError for a device whose seed the keyring has already."""
+    if serial_number in contents.seeds:
+        raise UsageError(
+            f"the keyring has a seed of {serial_number} already",
+            why="the one before could not be had back",
+            hint=f"is it a new one? `dsops mfa add {serial_number} --replace`",
+        )
 
 
 def remove_seed(keyring: Keyring, serial_number: str) -> None:

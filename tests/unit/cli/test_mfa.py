@@ -1,0 +1,188 @@
+"""`dsops mfa` as a real process, with a keyring that the package `keyring` loads as it loads the system's."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import pyotp
+import pytest
+
+from tests.stubs.keyrings import StubKeyring
+from tests.terminal import Terminal
+from tests.unit.cli.stub_aws import Dsops
+
+DEVICE = "arn:aws:iam::111122223333:mfa/ada"
+SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+SECOND = SEED[::-1]
+
+
+class Given(Dsops):
+    """The program, with a keyring, and something on its standard input."""
+
+    def __init__(self, folder: Path, keyring: StubKeyring) -> None:
+        super().__init__(folder)
+        self.keyring = keyring
+        self.environ |= keyring.environ
+
+    def add(self, text: str, *words: str) -> tuple[int, str, str]:
+        """`dsops mfa add` with this piped in."""
+        file = self.folder / "piped"
+        file.write_text(text)
+        done = self.run_with(file, "mfa", "add", *(words or (DEVICE,)))
+        assert SECOND not in done[1] + done[2]
+        assert SEED not in done[1] + done[2]
+        return done
+
+    def run_with(self, file: Path, *words: str) -> tuple[int, str, str]:
+        """Exit code, stdout, stderr."""
+        with file.open("rb") as stream:
+            done = subprocess.run(
+                self.command(*words), cwd=self.folder, env=self.environ, stdin=stream, capture_output=True, text=True,
+                check=False, start_new_session=True,
+            )  # fmt: skip
+        return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def dsops(tmp_path: Path, home: Path) -> Given:
+    """The program in a folder of its own."""
+    return Given(tmp_path, StubKeyring(home))
+
+
+def test_a_seed_is_added_listed_used_and_removed(dsops: Given) -> None:
+    """From beginning to end; the seed is in the keyring, and nowhere else."""
+    code, out, err = dsops.add(f"{SEED}\n")
+    assert (code, dsops.keyring.secrets) == (0, {f"dsops mfa/{DEVICE}": SEED})
+    assert out.startswith(f"the keyring (file keyring FileKeyring) has the seed of {DEVICE}; its current code ")
+    assert f"dsops mfa code {DEVICE}" in err
+    assert SEED not in dsops.keyring.list.read_text()
+    assert stat.S_IMODE(dsops.keyring.list.stat().st_mode) == 0o600
+
+    listed = json.loads(dsops.run("mfa", "list", "--json").stdout)
+    assert [entry["serial_number"] for entry in listed] == [DEVICE]
+    before = pyotp.TOTP(SEED).now()
+    shown = json.loads(dsops.run("mfa", "code", "--json").stdout)
+    assert shown["code"] in {before, pyotp.TOTP(SEED).now()}
+    assert 1 <= shown["seconds_left"] <= 30
+
+    assert dsops.run("mfa", "remove", DEVICE).returncode == 0
+    assert (dsops.keyring.secrets, json.loads(dsops.run("mfa", "list", "--json").stdout)) == ({}, [])
+
+
+def test_a_code_is_all_that_stdout_has(dsops: Given) -> None:
+    """For a pipe, or an `mfa_process`; how long it is good for stands on stderr."""
+    dsops.add(SEED)
+    done = dsops.run("mfa", "code", DEVICE)
+    assert done.stdout.decode().strip().isdigit()
+    assert len(done.stdout) == 7
+    assert b"by the clock of this machine" in done.stderr
+
+
+def test_a_seed_is_typed_unseen(dsops: Given) -> None:
+    """On the terminal, also where the answer goes into a pipe."""
+    with Terminal(["env", *(f"{name}={value}" for name, value in dsops.environ.items()),
+                   *dsops.command("mfa", "add", DEVICE)]) as terminal:  # fmt: skip
+        terminal.expect(f"Seed of {DEVICE}: ")
+        terminal.type(f"{SEED}\n")
+        assert SEED not in terminal.expect("its current code changes in ")
+        assert terminal.code() == 0
+    assert dsops.keyring.secrets == {f"dsops mfa/{DEVICE}": SEED}
+
+
+def test_ctrl_c_at_the_question_keeps_nothing(dsops: Given) -> None:
+    """And says nothing more."""
+    with Terminal(["env", *(f"{name}={value}" for name, value in dsops.environ.items()),
+                   *dsops.command("mfa", "add", DEVICE)]) as terminal:  # fmt: skip
+        terminal.expect(f"Seed of {DEVICE}: ")
+        terminal.type("\x03")
+        assert terminal.code() == 130
+    assert (dsops.keyring.secrets, dsops.keyring.list.exists()) == ({}, False)
+
+
+def test_a_file_is_read_and_what_is_left_of_it_is_told(dsops: Given) -> None:
+    """It still has the seed, and others may read it."""
+    file = dsops.folder / "seed.txt"
+    file.write_text(f"otpauth://totp/Amazon%20Web%20Services:ada@x?secret={SEED}&issuer=Amazon%20Web%20Services\n")
+    file.chmod(0o644)
+    done = dsops.run("mfa", "add", DEVICE, "--from-file", str(file))
+    assert (done.returncode, dsops.keyring.secrets) == (0, {f"dsops mfa/{DEVICE}": SEED})
+    assert b"still has it and others can read it" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("apple", "has 5 letters"), ("123456", "it is a code"), (SEED + "!", "it is not base32"), (" \n", "nobody gave")],
+)
+def test_what_is_no_seed_is_not_kept(dsops: Given, text: str, told: str) -> None:
+    """With the reason, and without repeating it."""
+    code, out, err = dsops.add(text)
+    assert (code, out, dsops.keyring.secrets) == (2, "", {})
+    assert told in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(DEVICE, SEED), (SEED,), (SEED, DEVICE), ("arn:aws:iam::111122223333:u2f/ada",), ("arn:aws:iam::1:user/a",)],
+)
+def test_what_is_no_device_is_refused_and_a_seed_on_the_command_line_is_not_repeated(
+    dsops: Given, words: tuple[str, ...]
+) -> None:
+    """It stands in the shell's history already; a log need not have it, too."""
+    code, _, err = dsops.add(SEED, *words)
+    assert (code, dsops.keyring.secrets) == (2, {})
+    assert "hint" in err
+
+
+def test_a_seed_is_not_replaced_unasked(dsops: Given) -> None:
+    """The one before could not be had back."""
+    dsops.add(SEED)
+    code, _, err = dsops.add(SECOND)
+    assert (code, dsops.keyring.secrets) == (2, {f"dsops mfa/{DEVICE}": SEED})
+    assert "--replace" in err
+    assert dsops.add(SECOND, DEVICE, "--replace")[0] == 0
+    assert dsops.keyring.secrets == {f"dsops mfa/{DEVICE}": SECOND}
+
+
+def test_a_keyring_that_is_locked_leaves_everything_as_it_was(dsops: Given) -> None:
+    """Neither a place on the list without a seed, nor a seed without its place."""
+    dsops.keyring.set_mood("locked")
+    code, _, err = dsops.add(SEED)
+    assert (code, dsops.keyring.secrets, dsops.keyring.list.exists()) == (3, {}, False)
+    assert "keyring.locked" in err
+    dsops.keyring.set_mood("")
+    dsops.add(SEED)
+    dsops.keyring.set_mood("locked")
+    assert dsops.run("mfa", "remove", DEVICE).returncode == 3
+    assert json.loads(dsops.run("mfa", "list", "--json").stdout) != []
+
+
+def test_a_device_that_is_not_there_is_told_with_those_that_are(dsops: Given) -> None:
+    """Also where none is named and there are two."""
+    dsops.add(SEED)
+    done = dsops.run("mfa", "code", DEVICE.replace("ada", "adda"))
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert f"did you mean {DEVICE}?".encode() in done.stderr
+    dsops.add(SEED, DEVICE.replace("ada", "bob"))
+    assert dsops.run("mfa", "remove").returncode == 2
+
+
+def test_a_list_that_others_may_write_is_not_believed(dsops: Given) -> None:
+    """Somebody else could decide by it."""
+    dsops.add(SEED)
+    dsops.keyring.list.chmod(0o666)
+    done = dsops.run("mfa", "list")
+    assert done.returncode == 3
+    assert b"chmod 600" in done.stderr
+
+
+def test_without_a_home_there_is_no_place_for_the_list(dsops: Given) -> None:
+    """Told, instead of a file in the working folder."""
+    dsops.environ.pop("HOME")
+    code, _, err = dsops.add(SEED)
+    assert code == 2
+    assert "neither XDG_DATA_HOME nor HOME is set" in err
+    assert sorted(os.listdir(dsops.folder)) == ["dsops.yaml", "piped"]
