@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dsops.cli import sandbox_mint
 from dsops.cli.command import Arguments, Command, Flag, Group, Operand
 from dsops.cli.output import answer, answer_json, note, tell
+from dsops.cli.sandbox_approve import APPROVE
 from dsops.cli.sandbox_mint import PORT
 from dsops.errors import ConfigNotFound, ExtraMissing, UsageError
 from dsops.runtime import Runtime, user_name
@@ -311,6 +312,7 @@ COMMAND = Group(
         ),
         "token": sandbox_mint.TOKEN,
         "saml": sandbox_mint.SAML,
+        "approve": APPROVE,
         "totp": Command(
             help="Prints the code that an MFA device of the running sandbox shows now.",
             run=_totp,

@@ -66,6 +66,9 @@ def client_variables(url: str, region: str, key_id: str, secret: str) -> dict[st
         # The Go SDK (config 1.33) follows only this one in its own role and web identity providers; with the other
         # alone it would send their requests, tokens included, to the real STS.
         "AWS_ENDPOINT_URL_STS": url,
+        # Tokens of IAM Identity Center go nowhere else either.
+        "AWS_ENDPOINT_URL_SSO": url,
+        "AWS_ENDPOINT_URL_SSO_OIDC": url,
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "AWS_ACCESS_KEY_ID": key_id,

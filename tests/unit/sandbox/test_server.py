@@ -229,6 +229,8 @@ def test_a_clients_environment_leads_to_the_sandbox_and_nowhere_else(server: Ser
     assert {name: value for name, value in child.items() if name.startswith("AWS_")} == {
         "AWS_ENDPOINT_URL": server.url,
         "AWS_ENDPOINT_URL_STS": server.url,
+        "AWS_ENDPOINT_URL_SSO": server.url,
+        "AWS_ENDPOINT_URL_SSO_OIDC": server.url,
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": keys.access_key_id,
