@@ -273,7 +273,9 @@ def _failure(call: Call, response: Response, said: AwsAnswer | None) -> DsopsErr
         message = f"{endpoint.short} failed to {call.doing}"
         return ServiceError(message, why=said.message, hint="try again", aws=said)
     if said is not None:
-        return call.refusal(said, call.doing) or as_error(said, call.doing, call.credentials)
+        return call.refusal(said, call.doing) or as_error(
+            said, call.doing, call.credentials, endpoint.signing_region
+        )
     return _unreadable(call, response)
 
 

@@ -13,7 +13,6 @@ from dsops.errors import (
     CredentialsExpired,
     CredentialsInvalid,
     DsopsError,
-    RegionDisabled,
     ServiceError,
 )
 
@@ -81,29 +80,32 @@ def clock_skewed(said: AwsAnswer) -> ClockSkewed:
     )
 
 
-def as_error(said: AwsAnswer, doing: str, credentials: Credentials | None) -> DsopsError:
-    """The error for what every service may answer. `doing` completes `not allowed to ...`."""
+def as_error(said: AwsAnswer, doing: str, credentials: Credentials | None, region: str = "") -> DsopsError:
+    """The error for what every service may answer. `doing` completes `not allowed to ...`; `region` is where."""
     if is_skew(said):
         return clock_skewed(said)
     if is_denied(said):
         return AccessDenied(f"not allowed to {doing}", why=said.message, hint=_denied_hint(said), aws=said)
     if said.code in _REGION:
-        return RegionDisabled(
-            f"{said.endpoint} is not activated for the account and can't {doing}",
-            why=said.message,
-            hint="set another `region`, or let the account's administrator activate this one",
-            aws=said,
-        )
-    unusable = _unusable_credentials(said, doing, credentials)
+        from dsops.aws.switched_off import region_disabled
+
+        return region_disabled(said, doing, region)
+    unusable = _unusable_credentials(said, doing, credentials, region)
     return unusable or ServiceError(f"{said.endpoint} refused to {doing}", why=said.message, aws=said)
 
 
-def _unusable_credentials(said: AwsAnswer, doing: str, credentials: Credentials | None) -> DsopsError | None:
+def _unusable_credentials(
+    said: AwsAnswer, doing: str, credentials: Credentials | None, region: str
+) -> DsopsError | None:
     key = f"the key {credentials.masked_key_id}" if credentials is not None else "the caller"
     if said.code in _UNKNOWN_KEY:
         hint = "was it deleted or switched off, is its session token missing or another one's?"
         if credentials is not None and credentials.access_key_id.startswith("ASIA") and not credentials.is_temporary:
             hint = "a key that begins with ASIA needs its session token: set AWS_SESSION_TOKEN too"
+        elif credentials is not None:
+            from dsops.aws.switched_off import hint_for_unknown_key
+
+            hint = "; ".join(filter(None, (hint, hint_for_unknown_key(credentials, region))))
         return CredentialsInvalid(
             f"{said.endpoint} does not accept {key} to {doing}", why=said.message, hint=hint, aws=said
         )

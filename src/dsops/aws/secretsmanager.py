@@ -160,7 +160,8 @@ def _entry_error(
     said = aws_answer(endpoint, 200, (text_in(entry, "ErrorCode"), text_in(entry, "Message"), ""), ())
     if said is None:
         return lacks(endpoint, "BatchGetSecretValue", f"reason why it has no `{secret_id}`")
-    return _refused(said, _reading(secret_id)) or as_error(said, _reading(secret_id), credentials)
+    doing = _reading(secret_id)
+    return _refused(said, doing) or as_error(said, doing, credentials, endpoint.signing_region)
 
 
 def _no_refusal(_said: AwsAnswer, _doing: str) -> DsopsError | None:

@@ -109,7 +109,7 @@ async def assume_role(
         credentials,
         "AssumeRole",
         f"assume {role_arn}",
-        _refused_role(has_external_id=external_id is not None),
+        _within_limit(_refused_role(has_external_id=external_id is not None), role_arn, duration_seconds),
         (external_id, token_code),
         is_once=token_code is not None,
     )
@@ -139,7 +139,8 @@ async def assume_role_with_web_identity(
     for number, arn in enumerate(policy_arns, 1):
         parameters.append((f"PolicyArns.member.{number}.arn", arn))
     action = "AssumeRoleWithWebIdentity"
-    call = Call(endpoint, None, action, f"assume {role_arn} with a web identity", _refused_token, (token,))
+    refused = _within_limit(_refused_token, role_arn, duration_seconds)
+    call = Call(endpoint, None, action, f"assume {role_arn} with a web identity", refused, (token,))
     reply = await call_query(client, call, _VERSION, parameters)
     return _assumed_role(client, call, reply)
 
@@ -245,6 +246,24 @@ def _refused_role(*, has_external_id: bool) -> Refusal:
         if not has_external_id:
             hint += "; if the trust policy asks for sts:ExternalId, set `external_id`"
         return AssumeRoleDenied(f"not allowed to {doing}", why=said.message, hint=_hint(said) or hint, aws=said)
+
+    return refused
+
+
+def _within_limit(refusal: Refusal, role_arn: str, duration_seconds: int | None) -> Refusal:
+    """Tells of a role that allows less: how much only iam:GetRole knows, which is another permission, so it is said."""
+
+    def refused(said: AwsAnswer, doing: str) -> DsopsError | None:
+        failure = refusal(said, doing)
+        if failure is not None and duration_seconds and "MaxSessionDuration" in said.message:
+            role = role_arn.rpartition("/")[2]
+            hint = (
+                f"the role allows less than {duration_seconds} s, and 3600 unless somebody raised it "
+                f"(`aws iam get-role --role-name {role} --query Role.MaxSessionDuration`): lower `duration_seconds`, "
+                f"or `aws iam update-role --role-name {role} --max-session-duration {duration_seconds}`"
+            )
+            failure.retell(failure.message, hint=hint)
+        return failure
 
     return refused
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dsops.arn import parse_arn, partition_of_region
+from collections.abc import Iterable
+
+from dsops.arn import parse_arn, partition_named, partition_of_region
 from dsops.config import needs_permission, steering
 from dsops.document import Scalar
 from dsops.endpoint import parse_address
@@ -10,7 +12,7 @@ from dsops.errors import LimitExceeded, NotAllowed, PolicyInvalid, Where
 from dsops.model import Field
 from dsops.plan.findings import Findings
 from dsops.plan.types import Step
-from dsops.schema import OWN_POLICY, Settings, StoreType
+from dsops.schema import OWN_POLICY, Setting, Settings, StoreType
 
 CHAINED_SECONDS = 3600
 """The most that AssumeRole gives to a caller with temporary credentials (its reference, DurationSeconds)."""
@@ -77,7 +79,8 @@ def check_assume_role(step: Step, place: Place, findings: Findings) -> None:
     partition = partition_of_region(step.region).name
     if role.partition != partition:
         message = f"the role is in the partition {role.partition}, and the region {step.region} in {partition}"
-        hint = f"set `region` to one of {role.partition}"
+        own = partition_named(role.partition)
+        hint = f"set `region` to one of {role.partition}" + (f", such as {own.global_region}" if own else "")
         findings.add(LimitExceeded, place.where("role_arn"), place.path_of("role_arn"), message, hint)
     _check_policies(step.settings, role.account, place, findings)
     _check_tags(step.settings, place, findings)
@@ -142,3 +145,24 @@ def _check_tags(settings: Settings, place: Place, findings: Findings) -> None:
         if isinstance(tag, tuple) and tag[0].lower().startswith("aws:"):
             message = f"the tag `{tag[0]}` begins with `aws:`, which AWS keeps for itself"
             findings.add(LimitExceeded, place.where("tags"), place.path_of("tags"), message)
+
+
+_SAME_CALLER = ("session_policy", "policy_arns", "tags", "transitive_tag_keys")
+"""What a session may do or carries, and its ARN does not show."""
+
+
+def note_same_callers(steps: Iterable[Step], findings: Findings) -> None:
+    """Notes stores whose sessions may do different things, and are one and the same caller in AWS's records."""
+    first: dict[tuple[Setting, Setting], Step] = {}
+    for step in steps:
+        if "role_arn" not in step.settings:
+            continue
+        caller = (step.settings["role_arn"], step.settings.get("role_session_name", ""))
+        other = first.setdefault(caller, step)
+        differing = [name for name in _SAME_CALLER if step.settings.get(name) != other.settings.get(name)]
+        if differing and step.fingerprint != other.fingerprint:
+            names = " and ".join([f"`{name}`" for name in differing])
+            findings.notes.append(
+                f"`{other.name}` and `{step.name}` ({step.where}) differ in {names}, and both are {caller[1]} of "
+                f"{caller[0]}: CloudTrail and refusals don't tell them apart; give them a `role_session_name` each"
+            )

@@ -12,7 +12,7 @@ from dsops.model import Config, Environment, Text, Variable
 from dsops.plan.drafts import Draft, Drafts, region_missing
 from dsops.plan.findings import Findings
 from dsops.plan.fingerprint import ambient_fingerprint, proof_fingerprint, session_fingerprint
-from dsops.plan.limits import check_assume_role, check_chain, check_variable_allowed
+from dsops.plan.limits import check_assume_role, check_chain, check_variable_allowed, note_same_callers
 from dsops.plan.mfa import share_mfa_sessions
 from dsops.plan.references import canonical_reference, count_calls
 from dsops.plan.types import (
@@ -245,6 +245,7 @@ class _Planner:
         share_mfa_sessions(drafts, self._session, self._findings, lasts=self._lasts)
         for name, draft in drafts.by_name.items():
             self._steps[name] = self._finish(draft)
+        note_same_callers(self._steps.values(), self._findings)
 
     def _finish(self, draft: Draft) -> Step:
         step = Step(

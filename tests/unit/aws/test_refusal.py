@@ -6,7 +6,7 @@ import pytest
 
 from dsops.aws.refusal import as_error, permission_hint
 from dsops.credentials import Credentials
-from dsops.errors import AwsAnswer
+from dsops.errors import AwsAnswer, RegionDisabled
 from dsops.secret import Secret
 
 ACTION = "secretsmanager:GetSecretValue"
@@ -68,3 +68,48 @@ def test_a_temporary_key_without_its_token_is_told_so(key_id: str, token: str | 
     refusal = said("The security token included in the request is invalid.", "InvalidClientTokenId")
     error = as_error(refusal, "read it", credentials)
     assert ("set AWS_SESSION_TOKEN too" in error.hint) == is_told
+
+
+INVALID = "The security token included in the request is invalid."
+
+
+@pytest.mark.parametrize(
+    ("region", "token", "parts"),
+    [
+        ("af-south-1", None, ("enable-region --region-name af-south-1",)),
+        ("af-south-1", "t", ("enable-region --region-name af-south-1", "global endpoint sts.amazonaws.com")),
+        ("us-east-1", "t", ()),
+        ("ap-northeast-3", None, ()),
+        ("us-gov-west-1", "t", ()),
+        ("", "t", ()),
+    ],
+)
+def test_a_key_that_is_not_known_in_an_opt_in_region(region: str, token: str | None, parts: tuple[str, ...]) -> None:
+    """It may be the region: not enabled, or a session of the global endpoint. Elsewhere that is no reason."""
+    credentials = Credentials("ASIAEXAMPLE" if token else "AKIAEXAMPLE", Secret("s"), Secret(token) if token else None)
+    hint = as_error(said(INVALID, "InvalidClientTokenId"), "read it", credentials, region).hint
+    assert hint.startswith("was it deleted or switched off")
+    assert all(part in hint for part in parts)
+    assert ("enable-region" in hint) == bool(parts)
+    assert ("global endpoint" in hint) == (len(parts) == 2)
+
+
+OFF = "STS is not activated in this region for account:123456789012. Your account administrator can activate STS ..."
+
+
+@pytest.mark.parametrize(
+    ("region", "message", "whom", "hint"),
+    [
+        ("eu-west-3", OFF, "account 123456789012", "STS in eu-west-3: IAM console, Account settings, Endpoints"),
+        ("il-central-1", OFF, "account 123456789012", "`aws account enable-region --region-name il-central-1`"),
+        ("cn-north-1", "Not here.", "the account", "activate STS in cn-north-1"),
+        ("", "Not here.", "the account", "administrator"),
+    ],
+)
+def test_what_to_switch_on_is_named(region: str, message: str, whom: str, hint: str) -> None:
+    """STS alone in a region that is always on, the region itself in one that is not; in which account AWS says."""
+    error = as_error(said(message, "RegionDisabledException"), "assume it", None, region)
+    assert isinstance(error, RegionDisabled)
+    assert f"is not activated for {whom} and can't assume it" in error.message
+    assert hint in error.hint
+    assert error.hint.endswith("or set another `region`")

@@ -257,3 +257,41 @@ def test_a_session_policy_that_only_denies_is_noted() -> None:
     (note,) = plan_of(store(f"session_policy: '{POLICY}'"), store="r").notes
     assert "only denies" in note
     assert plan_of(store(f"session_policy: '{both}'"), store="r").notes == ()
+
+
+TWO = """
+secretStores:
+  one: {{type: aws.sts, role_arn: "arn:aws:iam::222222222222:role/R", role_session_name: ada{first}}}
+  two: {{type: aws.sts, role_arn: "arn:aws:iam::222222222222:role/R", role_session_name: {name}{second}}}
+envs:
+  production:
+    A: {{from: {{store: one, key: access_key_id}}}}
+    B: {{from: {{store: two, key: access_key_id}}}}
+"""
+
+
+def two_stores(first: str = "", second: str = "", name: str = "ada") -> tuple[str, ...]:
+    """The notes on two stores of one role."""
+    return plan_of(TWO.format(first=first, second=second, name=name)).notes
+
+
+@pytest.mark.parametrize(
+    ("second", "differing"),
+    [
+        (", tags: {team: red}", "`tags`"),
+        (f", session_policy: '{POLICY.replace('Deny', 'Allow')}'", "`session_policy`"),
+        (", policy_arns: ['arn:aws:iam::aws:policy/ReadOnlyAccess'], tags: {a: b}", "`policy_arns` and `tags`"),
+    ],
+)
+def test_sessions_that_cant_be_told_apart_are_noted(second: str, differing: str) -> None:
+    """One role and one session name, and yet not the same rights: AWS's records show one caller."""
+    (note,) = two_stores(second=second)
+    assert note.startswith(f"`one` and `two` (dsops.yaml:4) differ in {differing}, and both are ada of {ROLE}: ")
+
+
+def test_sessions_that_may_share_a_name_are_not_noted() -> None:
+    """Equal ones are one session, others have names of their own, and how long they last is nobody's right."""
+    assert two_stores() == ()
+    assert two_stores(first=", tags: {a: b, c: d}", second=", tags: {c: d, a: b}") == ()
+    assert two_stores(second=", tags: {team: red}", name="bob") == ()
+    assert two_stores(second=", duration_seconds: 900") == ()

@@ -1,0 +1,60 @@
+"""A region that is not switched on, for the whole account or for STS alone: what AWS says -> what to switch on."""
+
+from __future__ import annotations
+
+import re
+
+from dsops.arn import partition_of_region
+from dsops.credentials import Credentials
+from dsops.errors import AwsAnswer, RegionDisabled
+
+# All regions since March 2019 have to be enabled for each account (AWS Account Management Reference Guide, "Specify
+# which AWS Regions your account can use"). The list of those before is closed: a new region is none of them.
+_ALWAYS_ON = frozenset(
+    """
+    us-east-1 us-east-2 us-west-1 us-west-2 ca-central-1 sa-east-1 eu-central-1 eu-north-1 eu-west-1 eu-west-2 eu-west-3
+    ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-southeast-1 ap-southeast-2
+    """.split()  # noqa: SIM905 (it is read as a list)
+)
+
+
+def is_opt_in(region: str) -> bool:
+    """Whether an account has to enable the region before it works there; in other partitions all are on."""
+    return bool(region) and partition_of_region(region).name == "aws" and region not in _ALWAYS_ON
+
+
+def region_disabled(said: AwsAnswer, doing: str, region: str) -> RegionDisabled:
+    """The error where AWS says that the account may not do that there."""
+    account = re.search(r"account:\s?([0-9]{12})", said.message)
+    whose = f"account {account[1]}" if account else "the account"
+    return RegionDisabled(
+        f"{said.endpoint} is not activated for {whose} and can't {doing}",
+        why=said.message,
+        hint=f"{_how_to_switch_on(region, whose)}, or set another `region`",
+        aws=said,
+    )
+
+
+def _how_to_switch_on(region: str, whose: str) -> str:
+    if not region:
+        return "let the account's administrator activate it"
+    if is_opt_in(region):
+        return (
+            f"as an administrator of {whose}, enable the region, which takes minutes to hours: "
+            f"`aws account enable-region --region-name {region}`"
+        )
+    # There is no API for it: IAM User Guide, "Manage AWS STS in an AWS Region".
+    return f"as an administrator of {whose}, activate STS in {region}: IAM console, Account settings, Endpoints"
+
+
+def hint_for_unknown_key(credentials: Credentials, region: str) -> str:
+    """What else may be the reason why a key is not known in that region; "" where it would be known everywhere."""
+    if not is_opt_in(region):
+        return ""
+    command = f"`aws account enable-region --region-name {region}`"
+    enable = f"{region} knows no key of an account that has not enabled it: {command}"
+    if not credentials.is_temporary:
+        return enable
+    # Version 1 tokens, which it gives unless the account has asked for version 2, are for the other regions
+    # (IAM API Reference, SetSecurityTokenServicePreferences).
+    return f"{enable}; nor a session from the global endpoint sts.amazonaws.com: get it from a regional one"
