@@ -1,4 +1,4 @@
-"""A question to the person at the terminal: never on stdout or stderr, which belong to somebody's pipe."""
+"""A question to the person at the terminal, or in a window: never on stdout or stderr, which belong to a pipe."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ _ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP")
 def ask(question: str, *, terminal: str = "/dev/tty") -> Secret | None:
     """What the person types, unseen; None at once when there is nobody to ask, or they answer with Ctrl-D.
 
-    Nobody is there without a controlling terminal, and in the background of one: reading would stop us.
+    Nobody is there in the background of a terminal: reading would stop us. Without a terminal a window is opened,
+    where there is a desktop.
     """
     if sys.platform == "win32":
         return None
     try:
         descriptor = os.open(terminal, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
-        return None
+        from dsops.cli import dialog
+
+        return dialog.ask(question, os.environ)
     try:
         if os.tcgetpgrp(descriptor) != os.getpgrp():
             return None

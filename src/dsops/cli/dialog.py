@@ -1,0 +1,99 @@
+"""A question in a window, where there is no terminal: an editor's plugin, a desktop program's `credential_process`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+from dsops.agent.client import find
+from dsops.secret import Secret
+
+VARIABLE = "DSOPS_DIALOG"
+"""`off`: no window is ever opened."""
+
+_OFF = ("off", "0", "no", "false")
+
+_SECONDS = 110.0
+"""How long a window stays: less than the two minutes after which the agent asks the next one in line."""
+
+_LONGEST_ANSWER = 1024
+
+# The text comes as an argument of the script: it is no part of the program.
+_APPLE_SCRIPT = (
+    "on run argv",
+    'display dialog (item 1 of argv) with title "dsops" default answer "" with hidden answer giving up after 110',
+    "if gave up of result then error number -128",
+    "text returned of result",
+    "end run",
+)
+
+
+def ask(question: str, environ: Mapping[str, str], *, platform: str = sys.platform) -> Secret | None:
+    """What the person types, unseen; None at once where no window can be opened, and when it is closed.
+
+    The question is on the window's command line, which others can read; no answer ever is. On a desktop of X or
+    Wayland by zenity or kdialog, on macOS by osascript; not in CI.
+    """
+    if environ.get("CI") or environ.get(VARIABLE, "").lower() in _OFF:
+        return None
+    command = _command(question.rstrip(": "), environ, platform)
+    return None if command is None else _answer(command, environ)
+
+
+def _command(question: str, environ: Mapping[str, str], platform: str) -> Sequence[str] | None:
+    """The command that opens the window; None where there is none."""
+    known: dict[str, Callable[[str], list[str]]] = {"zenity": _zenity, "kdialog": _kdialog}
+    if platform == "darwin":
+        if environ.get("SSH_CONNECTION"):
+            return None
+        known = {"osascript": _osascript}
+    elif platform == "win32" or not (environ.get("WAYLAND_DISPLAY") or environ.get("DISPLAY")):
+        return None
+    elif "KDE" in environ.get("XDG_CURRENT_DESKTOP", "").upper():
+        known = dict(reversed(known.items()))
+    for name, words in known.items():
+        program = find(name, environ.get("PATH", ""))
+        if program is not None:
+            return [program, *words(question)]
+    return None
+
+
+def _zenity(question: str) -> list[str]:
+    # Its label takes `_` for a shortcut, and `\` for an escape.
+    text = question.replace("\\", "\\\\").replace("_", "__")
+    return ["--entry", "--hide-text", "--title=dsops", f"--text={text}"]
+
+
+def _kdialog(question: str) -> list[str]:
+    return ["--title", "dsops", "--password", question]
+
+
+def _osascript(question: str) -> list[str]:
+    return [*[word for line in _APPLE_SCRIPT for word in ("-e", line)], question]
+
+
+def _answer(command: Sequence[str], environ: Mapping[str, str]) -> Secret | None:
+    import subprocess
+
+    try:
+        window = subprocess.Popen(
+            command,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    except (OSError, ValueError):
+        return None
+    try:
+        typed, _ = window.communicate(timeout=_SECONDS)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        window.kill()
+        window.wait()
+        if window.stdout is not None:
+            window.stdout.close()
+    if window.returncode or len(typed) > _LONGEST_ANSWER:
+        return None
+    return Secret.from_bytes(typed.removesuffix(b"\n"))
