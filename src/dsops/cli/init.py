@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 from dsops.cli.command import CONFIG, Arguments, Command, Flag
+from dsops.cli.new_file import write_new
 from dsops.cli.output import answer
 from dsops.config.find import NAME
-from dsops.errors import FileNotWritten, UsageError
 from dsops.runtime import Runtime
 
 TEMPLATE = """\
@@ -70,20 +68,7 @@ envs:
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     name = arguments.text("--config") or NAME
-    path = os.path.join(runtime.folder, name)
-    replaces = arguments.switch("--force")
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if replaces else os.O_EXCL)
-    try:
-        descriptor = os.open(path, flags, 0o666)
-    except FileExistsError as error:
-        raise UsageError(f"{name} exists already", hint="`--force` writes over it") from error
-    except OSError as error:
-        folder = os.path.dirname(name)
-        hint = f"make the folder first: `mkdir -p {folder}`" if folder and isinstance(error, FileNotFoundError) else ""
-        reason = os.strerror(error.errno or 0).lower()
-        raise FileNotWritten(f"{name} can't be written", why=reason, hint=hint) from error
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(TEMPLATE)
+    write_new(runtime.folder, name, TEMPLATE, replaces=arguments.switch("--force"), how="`--force` writes over it")
     answer(f"wrote {name}; edit it, then try `dsops validate` and `dsops plan`")
     return 0
 

@@ -1,0 +1,57 @@
+"""Stores -> the text of a dsops.yaml, for people to read and go on with."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from dsops.aws_config.stores import Made, MadeStore
+
+_PLAIN = re.compile(r"[A-Za-z/][\w/.@=+:-]*(?<!:)|[1-9][0-9]{0,6}|\$\{[A-Z0-9_]+\}", re.ASCII)
+_WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
+
+_HEAD = """\
+# Made of {shown}: each profile that has a role is a store, and other stores name it as `credentials_from`.
+#
+#   dsops validate               checks this file
+#   dsops whoami STORE           asks AWS who a store's session is
+#   dsops credentials STORE      prints a session, for other programs
+version: 1
+
+secretStores:
+"""
+_FOOT = """
+# The variables that a command gets: see `dsops init` for more.
+envs:
+  development: {}
+"""
+
+
+def to_yaml(made: Made, shown: str) -> str:
+    """The configuration; `shown` is how people name the file that it was made of."""
+    names = [_comment(profile.name) for profile in made.as_they_are]
+    sources = [f"  # Profile {name} is no store: where it is needed it is `profile:` of one.\n" for name in names]
+    between = ["\n"] if sources and made.stores else []
+    stores = "\n".join(_store(store) for store in made.stores) or "  {}\n"
+    return "".join([_HEAD.format(shown=_comment(shown)), *sources, *between, stores, _FOOT])
+
+
+def _store(store: MadeStore) -> str:
+    lines = [f"  # Profile {_comment(store.profile)}, line {store.where.line}."]
+    lines += [f"  # {_comment(comment)}" for comment in store.comments]
+    lines.append(f"  {_scalar(store.name)}:")
+    lines += [f"    {key}: {_scalar(value)}" for key, value in store.settings]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _scalar(text: str) -> str:
+    """The text so that YAML reads it back: as it is where that is plain, else quoted as in JSON."""
+    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
+        return text
+    # Not json.dumps's own escapes: above U+FFFF JSON writes two halves, and YAML one `\\U0001F600`.
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(each if each.isprintable() else f"\\U{ord(each):08X}" for each in quoted)
+
+
+def _comment(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)

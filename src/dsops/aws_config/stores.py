@@ -1,0 +1,286 @@
+"""Profiles -> stores: each role that a profile assumes, and each permission set, becomes a store of the same session.
+
+A profile that can't be said in the same words is left out with a note. Nothing is guessed: a store that is somebody
+else than the profile would be worse than none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dsops.aws_config.profiles import Entry, Profile, Profiles
+from dsops.document import Scalar
+from dsops.errors import Where
+from dsops.model import Field
+from dsops.schema import BUILTIN_TYPES, check_store
+
+_ROLE = {
+    "role_arn": "role_arn",
+    "role_session_name": "role_session_name",
+    "external_id": "external_id",
+    "mfa_serial": "serial_number",
+    "duration_seconds": "duration_seconds",
+    "region": "region",
+}
+_TOKEN = {
+    "role_arn": "role_arn",
+    "web_identity_token_file": "web_identity_token_file",
+    "role_session_name": "role_session_name",
+    "region": "region",
+}
+_SSO = {
+    "sso_session": "sso_session",
+    "sso_start_url": "start_url",
+    "sso_region": "sso_region",
+    "sso_account_id": "account_id",
+    "sso_role_name": "role_name",
+    "region": "region",
+}
+_READ = frozenset({
+    *_ROLE, *_TOKEN, *_SSO, "source_profile", "credential_source", "credential_process", "aws_access_key_id",
+    "aws_secret_access_key", "aws_session_token", "aws_security_token",
+})  # fmt: skip
+_PLACES = frozenset({"endpoint_url", "services"})
+_SOURCES = {
+    "Environment": "the keys of the environment",
+    "Ec2InstanceMetadata": "the instance's role",
+    "EcsContainer": "the container's role",
+}
+_CHAINED_SECONDS = 3600
+_DROPPED = frozenset({"duration_seconds", "region"})
+"""Keys that don't decide who somebody is: a store does without one that AWS would refuse."""
+
+# Names stand in `store://NAME/KEY` and `NAME:KEY`, and on the command line; these are plain in a shell as well.
+_UNFIT = re.compile(r"[^\w.@+=,-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeStore:
+    """One store: its settings in the order in which they are written, and what a reader should know of it."""
+
+    name: str
+    profile: str
+    where: Where
+    settings: tuple[tuple[str, str], ...]
+    comments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What became of the profiles."""
+
+    stores: tuple[MadeStore, ...]
+    """Each behind the one whose session it uses."""
+    as_they_are: tuple[Profile, ...]
+    """Profiles without a role: a store names them as `profile`."""
+    notes: tuple[str, ...]
+    variables: tuple[tuple[str, Where], ...]
+    """Variables that stand for an external ID, and where its value stands."""
+
+
+def make_stores(profiles: Profiles, wanted: Sequence[str] = (), *, keeps_external_ids: bool = False) -> Made:
+    """The stores of the wanted profiles, of all if none is named, and of those that they begin with.
+
+    An external ID becomes a variable, unless it is to be kept: a dsops.yaml is what people commit.
+    """
+    maker = _Maker(profiles, keeps_external_ids=keeps_external_ids)
+    for name in wanted or profiles.by_name:
+        maker.make(profiles.by_name[name])
+    return Made(
+        stores=tuple(maker.stores),
+        as_they_are=tuple(maker.as_they_are.values()),
+        notes=(*profiles.notes, *maker.notes),
+        variables=tuple(maker.variables),
+    )
+
+
+class _Maker:
+    """Makes each store once, its source first."""
+
+    def __init__(self, profiles: Profiles, *, keeps_external_ids: bool) -> None:
+        self.stores: list[MadeStore] = []
+        self.as_they_are: dict[str, Profile] = {}
+        self.notes: list[str] = []
+        self.variables: list[tuple[str, Where]] = []
+        self._profiles = profiles
+        self._keeps_external_ids = keeps_external_ids
+        self._names: dict[str, str] = {}
+        self._open: list[str] = []
+
+    def make(self, profile: Profile) -> str:
+        """The name of the profile's store; "" where it has none, which is then told."""
+        if profile.name not in self._names:
+            self._open.append(profile.name)
+            self._names[profile.name] = self._make(profile)
+            self._open.pop()
+        return self._names[profile.name]
+
+    def _make(self, profile: Profile) -> str:
+        entries = profile.entries
+        # botocore's order: a role, unless there is a token file; then the token; then IAM Identity Center.
+        if "role_arn" in entries and "web_identity_token_file" not in entries:
+            return self._role(profile)
+        if "web_identity_token_file" in entries:
+            return self._store(profile, "aws.sts", _TOKEN, (), self._token_comments(profile))
+        if "sso_account_id" in entries or "sso_role_name" in entries:
+            session = profile.text("sso_session")
+            if session and session not in self._profiles.sso_sessions:
+                return self._leave(profile, f"there is no `[sso-session {session}]`", entries["sso_session"])
+            return self._store(profile, "aws.sso", _SSO, (), ())
+        self.as_they_are[profile.name] = profile
+        self._tell_others(profile, frozenset())
+        return ""
+
+    def _token_comments(self, profile: Profile) -> tuple[str, ...]:
+        path = profile.text("web_identity_token_file")
+        return () if path.startswith("/") else ("The path starts at the folder of this file.",)
+
+    # --- roles ------------------------------------------------------------------------------------------------
+
+    def _role(self, profile: Profile) -> str:
+        source, kind = profile.entries.get("source_profile"), profile.entries.get("credential_source")
+        if source is not None and kind is not None:
+            return self._leave(profile, "it has both `source_profile` and `credential_source`", kind)
+        if source is not None:
+            return self._of_profile(profile, source)
+        if kind is None:
+            why = "it has neither `source_profile` nor `credential_source`"
+            return self._leave(profile, why, profile.entries["role_arn"])
+        if kind.text not in _SOURCES:
+            known = ", ".join(_SOURCES)
+            return self._leave(profile, f"`credential_source` is none of {known}", kind)
+        comment = (
+            f"With {_SOURCES[kind.text]} (credential_source = {kind.text}): dsops takes the first base credentials",
+            "that it finds, and `dsops whoami` says which.",
+        )
+        return self._store(profile, "aws.sts", _ROLE, (), comment)
+
+    def _of_profile(self, profile: Profile, entry: Entry) -> str:
+        """The store of a role that is assumed with another profile's credentials."""
+        source = self._profiles.by_name.get(entry.text)
+        if source is None:
+            return self._leave(profile, f"there is no profile `{entry.text}`, its `source_profile`", entry)
+        if source.has_keys:
+            return self._on_keys(profile, source, entry)
+        if source.name in self._open:
+            loop = " -> ".join([*self._open[self._open.index(source.name) :], source.name])
+            return self._leave(profile, f"its sources go round: {loop}", entry)
+        before = self.make(source)
+        if before:
+            return self._store(profile, "aws.sts", _ROLE, (("credentials_from", before),), ())
+        if source.name in self.as_they_are:
+            return self._on_profile(profile, source)
+        return self._leave(profile, f"its `source_profile` `{source.name}` became no store", entry)
+
+    def _on_keys(self, profile: Profile, source: Profile, entry: Entry) -> str:
+        """To botocore a source with keys is its keys, also where it has a role; by its name it would be the role."""
+        if not source.text("role_arn"):
+            return self._on_profile(profile, source)
+        why = f"its `source_profile` `{source.name}` has keys and a role, and only the role has a name here"
+        return self._leave(profile, f"{why}: move the keys into a profile of their own", entry)
+
+    def _on_profile(self, profile: Profile, source: Profile) -> str:
+        self.as_they_are[source.name] = source
+        return self._store(profile, "aws.sts", _ROLE, (("profile", _literal(source.name)),), ())
+
+    # --- a store ----------------------------------------------------------------------------------------------
+
+    def _store(
+        self,
+        profile: Profile,
+        type_name: str,
+        keys: dict[str, str],
+        source: tuple[tuple[str, str], ...],
+        comments: tuple[str, ...],
+    ) -> str:
+        """Adds a store of that type, of the profile's keys under their names here."""
+        entries = {ours: profile.entries[theirs] for theirs, ours in keys.items() if theirs in profile.entries}
+        if "sso_session" in entries:
+            # botocore takes these from the section of the session then, and asks that they agree.
+            entries = {name: entry for name, entry in entries.items() if name not in {"start_url", "sso_region"}}
+        if not self._check(profile, type_name, entries, is_chained=any(key == "credentials_from" for key, _ in source)):
+            return ""
+        name = self._free_name(profile.name)
+        settings = [("type", type_name), *source]
+        settings += [(key, self._text(key, entry, name)) for key, entry in entries.items()]
+        made = MadeStore(
+            name=name, profile=profile.name, where=profile.where, settings=tuple(settings), comments=comments
+        )
+        self.stores.append(made)
+        self._tell_others(profile, frozenset(keys) | {"source_profile", "credential_source"})
+        return name
+
+    def _text(self, key: str, entry: Entry, store: str) -> str:
+        if key != "external_id" or self._keeps_external_ids:
+            return _literal(entry.text)
+        variable = re.sub(r"\W", "_", f"{store}_EXTERNAL_ID", flags=re.ASCII).upper()
+        variable = f"_{variable}" if variable[0].isdigit() else variable
+        taken = {name for name, _ in self.variables}
+        number = 2
+        while variable in taken:
+            variable, number = f"{variable.removesuffix(f'_{number - 1}')}_{number}", number + 1
+        self.variables.append((variable, entry.where))
+        return f"${{{variable}}}"
+
+    def _check(self, profile: Profile, type_name: str, entries: dict[str, Entry], *, is_chained: bool) -> bool:
+        """Whether that can be a store; takes away what AWS would refuse and it can do without."""
+        seconds = entries.get("duration_seconds")
+        if seconds is not None and is_chained and seconds.text.isdigit() and int(seconds.text) > _CHAINED_SECONDS:
+            what = "`duration_seconds` is left out: a role that another's session assumes lives an hour at the most"
+            self._tell(profile, what, seconds)
+            del entries["duration_seconds"]
+        fields = {
+            name: Field(Scalar(entry.text, "text", entry.where.line), entry.where) for name, entry in entries.items()
+        }
+        checked = check_store(BUILTIN_TYPES[type_name], fields, profile.where, profile.name)
+        for problem in (*checked.problems, *checked.limits):
+            key = problem.path.rpartition(".")[2]
+            if key not in _DROPPED:
+                self.notes.append(f"profile `{profile.name}` ({problem.where}) is left out: {problem.message}")
+                return False
+            self.notes.append(f"profile `{profile.name}` ({problem.where}): {problem.message}; it is left out")
+            entries.pop(key, None)
+        return True
+
+    def _free_name(self, profile: str) -> str:
+        """A name that a store can have, and no other one has."""
+        wanted = _UNFIT.sub("-", profile).strip("-") or "profile"
+        taken = {store.name for store in self.stores}
+        name, number = wanted, 2
+        while name in taken:
+            name, number = f"{wanted}-{number}", number + 1
+        if name != profile:
+            self.notes.append(f"profile `{profile}` is store `{name}`: its own name can't be one, or is taken")
+        return name
+
+    # --- what is told -----------------------------------------------------------------------------------------
+
+    def _leave(self, profile: Profile, why: str, entry: Entry) -> str:
+        self.notes.append(f"profile `{profile.name}` ({entry.where}) is left out: {why}")
+        return ""
+
+    def _tell(self, profile: Profile, what: str, entry: Entry) -> None:
+        self.notes.append(f"profile `{profile.name}` ({entry.where}): {what}")
+
+    def _tell_others(self, profile: Profile, used: frozenset[str]) -> None:
+        """Says which keys have no meaning here, or led AWS's programs to another address."""
+        if not used:
+            used = _READ
+        places = [key for key in profile.entries if key in _PLACES]
+        if places:
+            what = f"`{places[0]}` is not followed: set AWS_ENDPOINT_URL, or `endpoint_url` on the store"
+            self._tell(profile, what, profile.entries[places[0]])
+        others = _joined(key for key in profile.entries if key not in used and key not in _PLACES)
+        if others:
+            self.notes.append(f"profile `{profile.name}` ({profile.where}): {others} means nothing to dsops")
+
+
+def _joined(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _literal(text: str) -> str:
+    """The text as the configuration has it: `${` would begin a variable."""
+    return text.replace("${", "$${")

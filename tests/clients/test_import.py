@@ -1,0 +1,186 @@
+"""`dsops import aws-config`: a store is who the profile is, as botocore says it of the same file."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dsops.sandbox.launch import open_server
+from dsops.sandbox.seedfile import read_seed
+from dsops.testing import LocalAws
+from tests.unit.cli.stub_aws import Dsops
+
+HOME, AWAY = "111111111111", "222222222222"
+CONFIG = f"""\
+[default]
+region = us-east-1
+output = json
+
+[profile jump]
+role_arn = arn:aws:iam::{HOME}:role/team/Jump
+source_profile = default
+role_session_name = jumping
+external_id = the/external-id
+
+[profile "the target"]\r
+role_arn = arn:aws:iam::{AWAY}:role/Target\r
+source_profile = jump\r
+role_session_name = target
+region = eu-west-1
+
+[profile process]
+credential_process = {{process}}
+
+[profile through-process]
+role_arn = arn:aws:iam::{HOME}:role/Plain
+source_profile = process
+role_session_name = process
+
+[profile from-environment]
+role_arn = arn:aws:iam::{HOME}:role/Plain
+credential_source = Environment
+role_session_name = environment
+
+[profile loop]
+role_arn = arn:aws:iam::{HOME}:role/Plain
+source_profile = loop
+"""
+SAME = {"jump": "jump", "the target": "the-target", "through-process": "through-process"}
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[LocalAws]:
+    """Two accounts, their roles, and ada, who may assume those of hers."""
+    with LocalAws(open_server(read_seed(f'accounts: {{"{HOME}": {{}}, "{AWAY}": {{}}}}', "seed.yaml"))) as aws:
+        home, away = aws.account(HOME), aws.account(AWAY)
+        assume = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
+        home.add_user("ada", policies=[{"Version": "2012-10-17", "Statement": assume}])
+        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": home.root_arn}}
+        asks = {**trust, "Condition": {"StringEquals": {"sts:ExternalId": "the/external-id"}}}
+        may = [{"Version": "2012-10-17", "Statement": assume}]
+        with_path(aws, "/team/", "Jump", {"Version": "2012-10-17", "Statement": asks}, may[0])
+        home.add_role("Plain", trust={"Version": "2012-10-17", "Statement": trust})
+        jump = f"arn:aws:iam::{HOME}:role/team/Jump"
+        away.add_role("Target", trust={"Version": "2012-10-17", "Statement": {**trust, "Principal": {"AWS": jump}}})
+        yield aws
+
+
+def with_path(aws: LocalAws, path: str, name: str, trust: object, policy: object) -> None:
+    """Adds a role that has a path."""
+    iam = aws.user(f"admin@{HOME}").boto3_session().client("iam")
+    iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(trust))
+    iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=json.dumps(policy))
+
+
+@pytest.fixture
+def dsops(tmp_path: Path, aws: LocalAws) -> Dsops:
+    """The program of somebody whose keys stand in ~/.aws/credentials."""
+    program = Dsops(tmp_path)
+    ada = aws.account(HOME).user("ada")
+    folder = tmp_path / "home" / ".aws"
+    folder.mkdir(parents=True)
+    process = folder / "process"
+    held = ada.credentials
+    process.write_text(
+        f'#!/bin/sh\necho \'{{"Version": 1, "AccessKeyId": "{held.access_key_id}", '
+        f'"SecretAccessKey": "{held.secret_access_key.reveal()}"}}\'\n'
+    )
+    process.chmod(0o700)
+    (folder / "config").write_bytes(CONFIG.format(process=process).encode())
+    (folder / "credentials").write_text(
+        f"[default]\naws_access_key_id = {held.access_key_id}\n"
+        f"aws_secret_access_key = {held.secret_access_key.reveal()}\n"
+    )
+    kept = {name: value for name, value in ada.environment({}).items() if name.startswith("AWS_ENDPOINT")}
+    program.environ = {
+        "PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "DSOPS_AGENT": "off",
+        "AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": "us-east-1", **kept,
+    }  # fmt: skip
+    (tmp_path / "dsops.yaml").unlink()
+    return program
+
+
+def imported(dsops: Dsops, *words: str) -> subprocess.CompletedProcess[bytes]:
+    """What importing says; the result is the configuration of the folder."""
+    return dsops.run("import", "aws-config", "--out", "dsops.yaml", *words)
+
+
+def caller(dsops: Dsops, store: str, **environ: str) -> str:
+    """Who a store's session is."""
+    done = dsops.run("whoami", store, JUMP_EXTERNAL_ID="the/external-id", **environ)
+    assert 0 == done.returncode, done.stderr
+    return done.stdout.decode().partition("\n")[0].split()[1]
+
+
+def theirs(dsops: Dsops, profile: str) -> str:
+    """Who botocore is with the profile."""
+    code = f"import boto3; print(boto3.Session(profile_name={profile!r}).client('sts').get_caller_identity()['Arn'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=dsops.environ, capture_output=True, text=True, check=False
+    )
+    assert 0 == done.returncode, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(("profile", "store"), SAME.items())
+def test_a_store_is_who_the_profile_is(dsops: Dsops, profile: str, store: str) -> None:
+    """With keys, through another role, through a program."""
+    assert 0 == imported(dsops).returncode
+    assert theirs(dsops, profile) == caller(dsops, store)
+
+
+def test_a_source_in_the_environment_is_the_environment(dsops: Dsops, aws: LocalAws) -> None:
+    """credential_source = Environment."""
+    held = aws.account(HOME).user("ada").credentials
+    keys = {"AWS_ACCESS_KEY_ID": held.access_key_id, "AWS_SECRET_ACCESS_KEY": held.secret_access_key.reveal()}
+    assert 0 == imported(dsops).returncode
+    mine = caller(dsops, "from-environment", **keys)
+    dsops.environ |= keys
+
+    assert theirs(dsops, "from-environment") == mine
+
+
+def test_the_result_is_valid_and_can_be_planned(dsops: Dsops) -> None:
+    """What was left out is told; no secret is in what was written."""
+    done = imported(dsops)
+    text = (dsops.folder / "dsops.yaml").read_text()
+
+    assert [0, 0] == [dsops.run(*words).returncode for words in (("validate",), ("plan",))]
+    assert b"loop -> loop" in done.stderr
+    assert b"set JUMP_EXTERNAL_ID" in done.stderr
+    for secret in ("the/external-id", (Path(dsops.environ["HOME"]) / ".aws/credentials").read_text().split()[-1]):
+        assert secret not in text + done.stderr.decode()
+
+
+def test_a_file_that_exists_is_kept(dsops: Dsops) -> None:
+    """It may be somebody's work."""
+    (dsops.folder / "dsops.yaml").write_text("mine")
+    done = imported(dsops)
+
+    assert 2 == done.returncode
+    assert "mine" == (dsops.folder / "dsops.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "says"),
+    [
+        (("--profile", "jmup"), {}, "did you mean `jump`"),
+        (("--profile", "process"), {}, "no profile became a store"),
+        ((), {"AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere"}, "there are no profiles"),
+        (("--out", "no/where/dsops.yaml"), {}, "mkdir -p no/where"),
+    ],
+)
+def test_what_can_not_be_imported_says_what_to_do(
+    dsops: Dsops, words: tuple[str, ...], environ: dict[str, str], says: str
+) -> None:
+    """And writes nothing."""
+    done = dsops.run("import", "aws-config", *words, **environ)
+
+    assert (2, b"") == (done.returncode, done.stdout)
+    assert says in done.stderr.decode()

@@ -1,0 +1,120 @@
+"""The two files of AWS as botocore reads them, with lines, and without the value of a key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from botocore.configloader import load_config
+from botocore.exceptions import ConfigParseError
+
+from dsops.aws_config.profiles import Profiles, SourceText, read_profiles
+from dsops.errors import ConfigUnreadable, Where
+
+
+def read(config: str, credentials: str = "") -> Profiles:
+    """What the two texts say."""
+    return read_profiles(SourceText(text=config, shown="config"), SourceText(text=credentials, shown="credentials"))
+
+
+SHAPES = {
+    "plain": "[profile a]\nrole_arn = x\nregion=y\n",
+    "default": "[default]\nregion = eu-west-1\n",
+    "default as a profile": "[profile default]\nregion = eu-west-1\n",
+    "twice under two names": "[profile default]\nregion = a\noutput = json\n[default]\nregion = b\n",
+    "windows": "[profile a]\r\nrole_arn = x\r\nregion = y\r\n",
+    "quoted": "[profile \"my prod\"]\nrole_arn = x\n[profile 'other one']\nrole_arn = y\n",
+    "tab after profile": "[profile\ta]\nrole_arn = x\n",
+    "odd quotes": '[profile a"b]\nrole_arn = x\n',
+    "three words": "[profile a b]\nrole_arn = x\n",
+    "colon": "[profile a]\nrole_arn: x:y\n",
+    "comments": "# one\n; two\n[profile a]\n# three\nrole_arn = x # four\n",
+    "indented": "[profile a]\n  role_arn = x\n  region = y\n",
+    "nested": "[profile a]\ns3 =\n  max_concurrent_requests = 20\n  addressing_style = path\nregion = y\n",
+    "upper case": "[profile A]\nRole_ARN = x\n",
+    "empty": "[profile a]\nrole_arn =\n",
+    "no profile": "[foo]\nrole_arn = x\n[plugins]\ncli_legacy_plugin_path = x\n",
+    "percent": "[profile a]\ncredential_process = x %(y)s %%\n",
+    "others": "[sso-session s]\nsso_region = x\n[services l]\nsts =\n  endpoint_url = y\n[profile a]\nregion = s\n",
+    "python's default": "[DEFAULT]\nregion = x\n[profile a]\noutput = json\n",
+}
+
+
+@pytest.mark.parametrize("text", SHAPES.values(), ids=SHAPES.keys())
+def test_profiles_are_botocores(text: str, tmp_path: Path) -> None:
+    """Names, keys and values, however odd the file is."""
+    path = tmp_path / "config"
+    path.write_bytes(text.encode())
+    theirs = load_config(str(path))
+    ours = read(text)
+
+    expected = {
+        name: {key: value for key, value in values.items() if not isinstance(value, dict)}
+        for name, values in theirs["profiles"].items()
+    }
+    found = {
+        name: {key: entry.text for key, entry in profile.entries.items() if not entry.is_nested}
+        for name, profile in ours.by_name.items()
+    }
+    assert expected == found
+    assert set(theirs.get("sso_sessions", {})) == ours.sso_sessions
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("role_arn = hush\n[profile a]\n", 1),
+        ("[profile a]\nregion = x\nhush\n", 3),
+        ("[profile a]\nregion = x\nregion = hush\n", 3),
+        ("[profile a]\n[profile b]\n[profile a]\n", 3),
+    ],
+)
+def test_what_botocore_can_not_read_is_told_with_its_line(text: str, line: int, tmp_path: Path) -> None:
+    """And without the line's text, which may be a key."""
+    path = tmp_path / "config"
+    path.write_text(text)
+    with pytest.raises(ConfigParseError):
+        load_config(str(path))
+    with pytest.raises(ConfigUnreadable) as caught:
+        read(text)
+
+    assert Where("config", line) == caught.value.where
+    assert "hush" not in f"{caught.value.message} {caught.value.why} {caught.value.hint}"
+    assert caught.value.__cause__ is None
+
+
+def test_each_key_has_its_line() -> None:
+    """Of the file that it stands in."""
+    found = read("\n[profile a]\n\nrole_arn = x\n", "[a]\nsource_profile = b\n").by_name["a"]
+
+    assert Where("config", 2) == found.where
+    assert [Where("config", 4), Where("credentials", 2)] == [each.where for each in found.entries.values()]
+
+
+def test_the_credentials_file_counts_where_both_say_something() -> None:
+    """As in botocore; and a profile may stand in it alone."""
+    found = read("[profile a]\nregion = x\noutput = json\n", "[a]\nregion = y\n[b]\nregion = z\n").by_name
+
+    assert ("y", "json", "z") == (found["a"].text("region"), found["a"].text("output"), found["b"].text("region"))
+
+
+def test_the_value_of_a_key_is_dropped() -> None:
+    """Only that there is one is known."""
+    found = read("", "[a]\naws_access_key_id = AKIAHUSH\naws_secret_access_key = hush\naws_session_token = hush\n")
+
+    assert found.by_name["a"].has_keys
+    assert "hush" not in repr(found).lower()
+
+
+@pytest.mark.parametrize(("text", "has_keys"), [("aws_access_key_id = x", True), ("region = x", False)])
+def test_half_a_key_is_one_to_botocore(text: str, *, has_keys: bool) -> None:
+    """It fails on it then, rather than looking elsewhere."""
+    assert has_keys == read("", f"[a]\n{text}\n").by_name["a"].has_keys
+
+
+def test_sections_that_are_no_profiles_are_told() -> None:
+    """`[foo]` is the mistake that everybody makes once; `[services x]` is none."""
+    (note,) = read("[foo]\nregion = x\n[services x]\n[sso-session y]\n[plugins]\n").notes
+
+    assert "`[profile foo]`" in note
+    assert "config:1" in note

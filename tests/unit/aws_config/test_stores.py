@@ -1,0 +1,224 @@
+"""Profiles -> stores -> a dsops.yaml: what each shape becomes, and what becomes nothing."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dsops.aws_config.as_yaml import to_yaml
+from dsops.aws_config.profiles import SourceText, read_profiles
+from dsops.aws_config.stores import Made, make_stores
+from dsops.config import load
+from dsops.config.limits import check_limits
+from dsops.document import Scalar
+from dsops.interpolate import Names, expand_node
+from dsops.schema import BUILTIN_TYPES
+
+ROLE = "role_arn = arn:aws:iam::111111111111:role/Role\n"
+KEYS = "[base]\naws_access_key_id = AKIAHUSH\naws_secret_access_key = hush\n"
+
+
+def made(config: str, *wanted: str, credentials: str = KEYS, keeps_external_ids: bool = False) -> Made:
+    """What becomes of that config file."""
+    profiles = read_profiles(
+        SourceText(text=config, shown="config"), SourceText(text=credentials, shown="credentials")
+    )
+    return make_stores(profiles, wanted, keeps_external_ids=keeps_external_ids)
+
+
+def stores(found: Made) -> dict[str, dict[str, str]]:
+    """The settings of each store, without its type."""
+    return {
+        store.name: {key: value for key, value in store.settings if key != "type"} for store in found.stores
+    }
+
+
+def test_a_role_with_a_source_is_a_store_on_that_profile() -> None:
+    """Every key that decides something about the session, under its name here."""
+    found = made(
+        f"[profile a]\n{ROLE}source_profile = base\nrole_session_name = me\nduration_seconds = 7200\n"
+        "mfa_serial = arn:aws:iam::111111111111:mfa/me\nregion = eu-west-1\n"
+    )
+
+    expected = {
+        "profile": "base", "role_arn": "arn:aws:iam::111111111111:role/Role", "role_session_name": "me",
+        "serial_number": "arn:aws:iam::111111111111:mfa/me", "duration_seconds": "7200", "region": "eu-west-1",
+    }  # fmt: skip
+    assert {"a": expected} == stores(found)
+    assert () == found.notes
+
+
+def test_a_chain_is_made_from_its_beginning() -> None:
+    """Each hop names the one before it, also where it stands further below."""
+    found = made(f"[profile b]\n{ROLE}source_profile = a\n[profile a]\n{ROLE}source_profile = base\n")
+
+    assert ["a", "b"] == [store.name for store in found.stores]
+    assert "a" == stores(found)["b"]["credentials_from"]
+
+
+def test_a_chained_role_has_an_hour() -> None:
+    """botocore would ask for more, and AWS refuses; the first hop keeps its own."""
+    found = made(
+        f"[profile a]\n{ROLE}source_profile = base\nduration_seconds = 7200\n"
+        f"[profile b]\n{ROLE}source_profile = a\nduration_seconds = 7200\n"
+    )
+
+    assert "7200" == stores(found)["a"]["duration_seconds"]
+    assert "duration_seconds" not in stores(found)["b"]
+    assert "config:8" in found.notes[0]
+
+
+def test_only_what_is_wanted_is_made_with_what_it_begins_with() -> None:
+    """And nothing beside."""
+    text = "".join(f"[profile {name}]\n{ROLE}source_profile = {source}\n" for name, source in ("ab", "bc", "xc"))
+    found = made(f"{text}[profile c]\n{ROLE}source_profile = base\n", "a")
+
+    assert ["c", "b", "a"] == [store.name for store in found.stores]
+
+
+@pytest.mark.parametrize(
+    ("source", "comment"),
+    [("Environment", "keys of the environment"), ("Ec2InstanceMetadata", "instance"), ("EcsContainer", "container")],
+)
+def test_a_source_that_is_no_profile_is_what_there_is(source: str, comment: str) -> None:
+    """The store begins with the base credentials, and says so."""
+    (store,) = made(f"[profile a]\n{ROLE}credential_source = {source}\n").stores
+
+    assert ["type", "role_arn"] == [key for key, _ in store.settings]
+    assert comment in store.comments[0]
+
+
+def test_a_token_file_goes_before_a_source() -> None:
+    """As in botocore, which reads neither MFA nor an external ID with it."""
+    found = made(f"[profile a]\n{ROLE}web_identity_token_file = /t\nsource_profile = base\nexternal_id = hush\n")
+
+    assert {"role_arn", "web_identity_token_file"} == stores(found)["a"].keys()
+    assert "`external_id` means nothing" in found.notes[0]
+
+
+def test_a_permission_set_is_a_store_of_its_own_type() -> None:
+    """By a session, or by the older keys; and a role may begin with it."""
+    session = "[sso-session corp]\nsso_start_url = https://x/start\nsso_region = eu-west-1\n"
+    who = "sso_account_id = 012345678901\nsso_role_name = Admin\n"
+    found = made(
+        f"{session}[profile a]\nsso_session = corp\n{who}[profile old]\nsso_start_url = https://x/start\n"
+        f"sso_region = eu-west-1\n{who}[profile r]\n{ROLE}source_profile = a\n"
+    )
+
+    assert ["aws.sso", "aws.sso", "aws.sts"] == [dict(store.settings)["type"] for store in found.stores]
+    assert {"sso_session": "corp", "account_id": "012345678901", "role_name": "Admin"} == stores(found)["a"]
+    assert "https://x/start" == stores(found)["old"]["start_url"]
+    assert "a" == stores(found)["r"]["credentials_from"]
+
+
+def test_profiles_without_a_role_are_named_as_they_are() -> None:
+    """Keys, a program, or nothing of their own: botocore knows."""
+    found = made(f"[profile p]\ncredential_process = x\n[profile a]\n{ROLE}source_profile = p\n")
+
+    assert {"p", "base"} == {profile.name for profile in found.as_they_are}
+    assert "p" == stores(found)["a"]["profile"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (f"[profile a]\n{ROLE}", "neither `source_profile` nor"),
+        (f"[profile a]\n{ROLE}source_profile = base\ncredential_source = Environment\n", "both"),
+        (f"[profile a]\n{ROLE}credential_source = Moon\n", "is none of"),
+        (f"[profile a]\n{ROLE}source_profile = nobody\n", "no profile `nobody`"),
+        (f"[profile a]\n{ROLE}source_profile = a\n", "a -> a"),
+        (f"[profile a]\n{ROLE}source_profile = b\n[profile b]\n{ROLE}source_profile = a\n", "a -> b -> a"),
+        (f"[profile a]\n{ROLE}source_profile = b\n[profile b]\n{ROLE}source_profile = nobody\n", "became no store"),
+        (f"[profile base]\n{ROLE}source_profile = base\n", "keys and a role"),
+        (f"[profile a]\n{ROLE}source_profile = base\n[profile base]\n{ROLE}source_profile = x\n", "keys and a role"),
+        ("[profile a]\nrole_arn = Role\nsource_profile = base\n", "role's ARN"),
+        ("[profile a]\nrole_arn =\nsource_profile = base\n", "is left out"),
+        (f"[profile a]\n{ROLE.strip()} # mine\nsource_profile = base\n", "role's ARN"),
+        (f"[profile a]\n{ROLE}source_profile = base\nrole_session_name = a b\n", "role_session_name"),
+        (f"[profile a]\n{ROLE}source_profile = base\nexternal_id = x\n", "external_id"),
+        ("[profile a]\nsso_session = gone\nsso_account_id = 012345678901\nsso_role_name = R\n", "[sso-session gone]"),
+        ("[profile a]\nsso_session = gone\nsso_role_name = R\n", "[sso-session gone]"),
+        ("[profile a]\nweb_identity_token_file = /t\n", "role_arn"),
+    ],
+)
+def test_what_can_not_be_said_the_same_way_is_left_out(text: str, says: str) -> None:
+    """With the reason and the line; a store that is somebody else would be worse than none."""
+    found = made(text)
+
+    assert not [store for store in found.stores if store.profile in {"a", "base"}]
+    assert [note for note in found.notes if says in note and "is left out" in note], found.notes
+    assert all(":" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("written", ["soon", "10", "43201", "3600 # an hour"])
+def test_a_duration_that_aws_refuses_is_left_out_alone(written: str) -> None:
+    """It does not decide who somebody is."""
+    found = made(f"[profile a]\n{ROLE}source_profile = base\nduration_seconds = {written}\n")
+
+    assert {"profile", "role_arn"} == stores(found)["a"].keys()
+    assert "config:4" in found.notes[0]
+
+
+def test_an_external_id_is_a_variable_unless_it_is_kept() -> None:
+    """Names that would be the same get a number; the value is nowhere."""
+    text = "".join(
+        f"[profile {name}]\n{ROLE}source_profile = base\nexternal_id = hush-{name}\n" for name in ("a-b", "a_b", "9")
+    )
+    found = made(text)
+
+    variables = ["A_B_EXTERNAL_ID", "A_B_EXTERNAL_ID_2", "_9_EXTERNAL_ID"]
+    assert variables == [name for name, _ in found.variables]
+    assert [f"${{{name}}}" for name in variables] == [each["external_id"] for each in stores(found).values()]
+    assert "hush" not in repr(found.stores) + repr(found.notes)
+    assert "hush-9" == stores(made(text, keeps_external_ids=True))["9"]["external_id"]
+
+
+def test_names_that_no_store_can_have_are_changed_and_told() -> None:
+    """And kept apart."""
+    text = "".join(f"[profile '{name}']\n{ROLE}source_profile = base\n" for name in ("a b", "a/b", "a-b", "://"))
+    found = made(text)
+
+    assert ["a-b", "a-b-2", "a-b-3", "profile"] == [store.name for store in found.stores]
+    assert 4 == len(found.notes)
+
+
+def test_keys_without_a_meaning_here_are_told_once_a_profile() -> None:
+    """Addresses by themselves: requests would go elsewhere than before."""
+    found = made(
+        f"[profile a]\n{ROLE}source_profile = base\noutput = json\ns3 =\n  x = 1\nservices = local\n"
+        "endpoint_url = http://localhost\n"
+    )
+
+    assert ["`services` is not followed", "`output`, `s3` means nothing"] == [
+        note.partition("): ")[2].partition(": set")[0].partition(" to dsops")[0] for note in found.notes
+    ]
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"], exclude_characters="[]'\"\\"), min_size=1)
+VALUES = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1).map(str.strip).filter(bool)
+
+
+@given(st.lists(st.tuples(NAMES, VALUES), min_size=1, max_size=4, unique_by=lambda pair: pair[0].strip()))
+def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]]) -> None:
+    """Whatever names profiles have: the file is valid, and each store has the settings that were made."""
+    path = tmp_path_factory.mktemp("yaml") / "dsops.yaml"
+    text = "".join(
+        f"[profile '{name}']\n{ROLE}source_profile = {source}\n" for name, source in pairs if name.strip() == name
+    )
+    sources = "".join(f"[{source}]\naws_access_key_id = x\n" for source in {source for _, source in pairs})
+    found = made(text, credentials=sources)
+    path.write_text(to_yaml(found, "~/.aws/config"), encoding="utf-8")
+    config = load(folder=str(path.parent), environ={}, named=str(path))
+
+    assert () == check_limits(config, BUILTIN_TYPES)
+    assert [store.name for store in found.stores] == list(config.stores)
+    for store in found.stores:
+        for key, value in store.settings[1:]:
+            node = config.stores[store.name].fields[key].node
+            assert isinstance(node, Scalar)
+            assert value == node.text
+            if key == "profile":
+                plain = expand_node(node, Names({}), "file", "path")
+                assert isinstance(plain, Scalar)
+                assert plain.text in {source for _, source in pairs}
