@@ -41,6 +41,8 @@ COMMANDS: Mapping[str, Entry] = {
     "credentials": Entry("dsops.cli.credentials", "print the credentials that a store issues"),
     "console": Entry("dsops.cli.console", "print a link that opens the AWS console as a store's role"),
     "revoke": Entry("dsops.cli.revoke", "deny everything to the older sessions of a store's role"),
+    "login": Entry("dsops.cli.login", "log in to IAM Identity Center, for the stores that work with it"),
+    "logout": Entry("dsops.cli.logout", "end a login to IAM Identity Center"),
     "whoami": Entry("dsops.cli.whoami", "ask AWS who the caller is, here or behind a store"),
     "mfa": Entry("dsops.cli.mfa", "keep seeds of MFA devices in the keyring, and show their codes"),
     "stores": Entry("dsops.cli.stores", "list the stores of the configuration, and the types there are"),
