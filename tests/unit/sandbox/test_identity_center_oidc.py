@@ -1,0 +1,445 @@
+"""The sign-in service: who may register, and which proof is worth a token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import count
+from typing import Any
+
+import pytest
+
+from dsops.errors import SandboxRefusal
+from dsops.sandbox.identity_center_logins import Logins
+from dsops.sandbox.identity_center_oidc import Oidc
+from dsops.sandbox.refusals import answer_of
+from tests.identity_center import (
+    CHALLENGE,
+    DEVICE_GRANT,
+    REDIRECT,
+    SCOPE,
+    START_URL,
+    VERIFIER,
+    Center,
+    challenge_of,
+)
+from tests.sandboxes import ACCOUNT, Lab
+from tests.unit.sandbox.conftest import LabFactory
+
+SEED = f"""
+accounts: {{"{ACCOUNT}": {{}}}}
+identity_center:
+  users: {{alice: {{}}, bob: {{}}}}
+  permission_sets: {{Reader: {{}}}}
+  assignments:
+  - {{account: "{ACCOUNT}", permission_set: Reader, users: [alice, bob]}}
+"""
+PENDING = ("AuthorizationPendingException: authorization_pending", "", 400)
+EXPIRED = ("ExpiredTokenException: expired_token", "", 400)
+DENIED = ("AccessDeniedException: access_denied", "", 400)
+NO_DEVICE = ("InvalidGrantException: invalid_grant", "Invalid device code provided", 400)
+NO_GRANT = ("InvalidGrantException: invalid_grant", "", 400)
+NO_REFRESH = ("InvalidGrantException: invalid_grant", "Invalid refresh token provided", 400)
+NO_CLIENT = ("InvalidClientException: invalid_client", "", 401)
+NOT_FOR_IT = ("UnauthorizedClientException: unauthorized_client", "", 400)
+NO_START = ("InvalidRequestException: invalid_request", "Invalid start url provided", 400)
+
+
+@pytest.fixture
+def lab(make_lab: LabFactory) -> Lab:
+    """Two people."""
+    return make_lab(SEED)
+
+
+@pytest.fixture
+def center(lab: Lab) -> Center:
+    """Its Identity Center."""
+    return Center.of(lab)
+
+
+def move(lab: Lab, seconds: float) -> None:
+    """Lets time go by."""
+    lab.sandbox.move_clock(lab.sandbox.clock.now() + seconds)
+
+
+def exchange_refused(center: Center, **parameters: str) -> tuple[str, str, int]:
+    """The refusal of CreateToken."""
+    return center.refused("sso-oidc", "CreateToken", **parameters)
+
+
+def who(center: Center, token: str) -> str:
+    """The person whose token that is."""
+    return center.role(token, ACCOUNT, "Reader").arn.rpartition("/")[2]
+
+
+# --- clients ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"clientType": "confidential"}, "InvalidClientMetadataException: invalid_client_metadata"),
+        ({"clientName": ""}, "InvalidRequestException: invalid_request"),
+        ({"grantTypes": ["password"]}, "UnsupportedGrantTypeException: unsupported_grant_type"),
+        ({"scopes": ["sso:account:acces"]}, "InvalidScopeException: invalid_scope"),
+        ({"scopes": ["two words"]}, "InvalidScopeException: invalid_scope"),
+        ({"scopes": ["a"] * 11}, "InvalidRequestException: invalid_request"),
+        ({"redirectUris": []}, "InvalidRedirectUriException: invalid_redirect_uri"),
+        ({"issuerUrl": "https://d-0000000000.awsapps.com/start"}, "InvalidRequestException: invalid_request"),
+        ({"issuerUrl": ""}, "InvalidRequestException: invalid_request"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_no_client_can_be_is_refused(center: Center, changes: dict[str, Any], code: str) -> None:
+    """Each by the exception of the model; a scope with a letter too few is no other scope."""
+    wish = {
+        "clientName": "x", "clientType": "public", "grantTypes": ["authorization_code"], "issuerUrl": START_URL,
+        "redirectUris": ["http://127.0.0.1/oauth/callback"], **changes,
+    }  # fmt: skip
+    assert center.refused("sso-oidc", "RegisterClient", **wish)[0] == code
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["https://127.0.0.1/x", "http://example.com/x", "http://127.0.0.1.example.com/x", "http://me@127.0.0.1/x",
+     "http://127.0.0.1/x?y=1", "http://127.0.0.1/x#y", "http://127.0.0.1/x\r\ny", "http://127.0.0.1:99999/", "urn:x",
+     "", "http://127.0.0.1\\@example.com/", "http://[::1/"],
+)  # fmt: skip
+def test_a_code_goes_to_loopback_and_nowhere_else(center: Center, uri: str) -> None:
+    """RFC 8252: an address of this machine, over http, plain."""
+    wish = {"clientName": "x", "clientType": "public", "redirectUris": [uri]}
+    refused = center.refused("sso-oidc", "RegisterClient", **wish)
+    assert refused[0] == "InvalidRedirectUriException: invalid_redirect_uri"
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1/oauth/callback", "http://[::1]:8080/", "http://localhost"])
+def test_loopback_has_three_names(center: Center, uri: str) -> None:
+    """Any of them may be registered."""
+    assert center.register(redirectUris=[uri]).client_id
+
+
+def test_a_client_is_known_by_its_secret(center: Center) -> None:
+    """Not by its id alone, nor by another's secret."""
+    one, other = center.register(SCOPE), center.register(SCOPE)
+    for wrong in (
+        {"clientId": one.client_id, "clientSecret": other.secret}, {"clientId": "x", "clientSecret": one.secret},
+        {"clientId": one.client_id, "clientSecret": "\u00e9"},
+    ):  # fmt: skip
+        assert NO_CLIENT == center.refused("sso-oidc", "StartDeviceAuthorization", **wrong, startUrl=START_URL)
+        assert NO_CLIENT == exchange_refused(center, **wrong, grantType="refresh_token", refreshToken="x")
+
+
+def test_a_registration_ends_after_ninety_days(center: Center, lab: Lab) -> None:
+    """A second before it is good."""
+    program = center.register(SCOPE)
+    move(lab, 90 * 86400 - 1)
+    assert center.start_device(program)["userCode"]
+    move(lab, 1)
+    wish = {**program.parameters, "startUrl": START_URL}
+    assert NO_CLIENT == center.refused("sso-oidc", "StartDeviceAuthorization", **wish)
+
+
+# --- the device's way ------------------------------------------------------------------------------------------------
+
+
+def test_a_person_approves_a_device_by_its_code(center: Center) -> None:
+    """Pending until then; after it the token is that person's."""
+    program = center.register(SCOPE)
+    started = center.start_device(program)
+
+    assert center.poll_refused(program, started) == PENDING
+    center.approve(started["userCode"], "bob")
+    given = center.poll(program, started)
+
+    assert who(center, given["accessToken"]) == "bob"
+    assert (given["tokenType"], given["expiresIn"]) == ("Bearer", 3600)
+    assert given["refreshToken"]
+
+
+def test_the_answer_says_where_the_person_goes(center: Center) -> None:
+    """Eight letters without vowels, ten minutes, a question a second; the page is the sandbox's own."""
+    started = center.start_device(center.register())
+
+    assert started["verificationUri"] == "http://127.0.0.1:4566/_sandbox/device"
+    assert started["verificationUriComplete"] == f"{started['verificationUri']}?user_code={started['userCode']}"
+    assert (started["expiresIn"], started["interval"]) == (600, 1)
+    first, _, second = started["userCode"].partition("-")
+    assert (len(first), len(second)) == (4, 4)
+    assert not set(first + second) - set("BCDFGHJKLMNPQRSTVWXZ")
+
+
+@pytest.mark.parametrize("code", ["bcdf-ghjk", "bcdfghjk", " BCDF GHJK "])
+def test_a_code_may_be_typed_as_people_type(center: Center, code: str) -> None:
+    """Small letters, no dash."""
+    program = center.register()
+    started = center.start_device(program)
+    letters = started["userCode"].replace("-", "")
+    typed = code.upper().replace("BCDF", letters[:4]).replace("GHJK", letters[4:])
+    center.approve(typed if code.isupper() else typed.lower(), "alice")
+    assert center.poll(program, started)["accessToken"]
+
+
+def test_a_device_code_is_good_once(center: Center) -> None:
+    """Then it is none."""
+    program = center.register()
+    started = center.start_device(program)
+    center.approve(started["userCode"], "alice")
+    center.poll(program, started)
+    assert center.poll_refused(program, started) == NO_DEVICE
+
+
+def test_who_says_no_is_told_so(center: Center) -> None:
+    """And nobody can say yes any more."""
+    program = center.register()
+    started = center.start_device(program)
+    center.approve(started["userCode"], is_denied=True)
+
+    assert center.poll_refused(program, started) == DENIED
+    center.approve(started["userCode"], "alice", status=404)
+    assert center.poll_refused(program, started) == DENIED
+
+
+def test_a_login_is_decided_once(center: Center) -> None:
+    """Who comes second can't make it his own."""
+    program = center.register()
+    started = center.start_device(program)
+    center.approve(started["userCode"], "alice")
+    center.approve(started["userCode"], "bob", status=404)
+    assert who(center, center.poll(program, started)["accessToken"]) == "alice"
+
+
+def test_a_device_code_ends_after_ten_minutes(center: Center, lab: Lab) -> None:
+    """Approved or not; a second before it is good."""
+    program = center.register()
+    early, late, waiting = (center.start_device(program) for _ in range(3))
+    center.approve(early["userCode"], "alice")
+    center.approve(late["userCode"], "alice")
+    move(lab, 599)
+    assert center.poll(program, early)["accessToken"]
+    move(lab, 1)
+    assert center.poll_refused(program, late) == EXPIRED
+    assert center.poll_refused(program, waiting) == EXPIRED
+    center.approve(waiting["userCode"], "alice", status=404)
+
+
+def test_another_clients_code_is_none(center: Center) -> None:
+    """Approved or not, and it stays good for its own."""
+    program, thief = center.register(), center.register()
+    started = center.start_device(program)
+    center.approve(started["userCode"], "alice")
+
+    assert center.poll_refused(thief, started) == NO_DEVICE
+    assert center.poll_refused(program, {"deviceCode": "x"}) == NO_DEVICE
+    assert center.poll(program, started)["accessToken"]
+
+
+def test_who_asks_too_often_is_told_to_slow_down(lab: Lab) -> None:
+    """By the machine's clock: twice at once is how the AWS CLI begins, the third time within a second is too much."""
+    moments = iter([0.0, 0.1, 0.2, 1.2, 1.3, 1.4])
+    logins = Logins(ticks=lambda: next(moments))
+    oidc = Oidc(lambda: lab.sandbox.identity_center.instance, logins)
+
+    def perform(operation: str, **parameters: object) -> Mapping[str, object]:
+        return oidc.perform(operation, parameters, "http://127.0.0.1:4566", 1_000_000_000).content
+
+    made = perform("RegisterClient", clientName="x", clientType="public")
+    who_asks = {"clientId": made["clientId"], "clientSecret": made["clientSecret"]}
+    started = perform("StartDeviceAuthorization", **who_asks, startUrl=START_URL)
+    poll = {**who_asks, "grantType": DEVICE_GRANT, "deviceCode": started["deviceCode"]}
+    asked = []
+    for _ in range(6):
+        with pytest.raises(SandboxRefusal) as caught:
+            perform("CreateToken", **poll)
+        asked.append(answer_of(caught.value).code.removesuffix("Exception"))
+
+    assert asked == ["AuthorizationPending", "AuthorizationPending", "SlowDown"] * 2
+    logins.decide(str(started["userCode"]), "alice", 1_000_000_000)
+    assert perform("CreateToken", **poll)["accessToken"]
+
+
+def test_two_devices_do_not_slow_each_other(center: Center) -> None:
+    """Each code counts for itself."""
+    program = center.register()
+    started = [center.start_device(program) for _ in range(5)]
+    assert [center.poll_refused(program, one) for one in started] == [PENDING] * 5
+
+
+@pytest.mark.parametrize("url", [START_URL, f"{START_URL}/", f"{START_URL}#", f"{START_URL}/#/", f"{START_URL}#/"])
+def test_a_start_url_may_be_copied_from_a_browser(center: Center, url: str) -> None:
+    """With what a browser puts behind it."""
+    assert center.start_device(center.register(), url)["userCode"]
+
+
+@pytest.mark.parametrize(
+    "url", ["", "x", "https://d-0000000000.awsapps.com/start", f"{START_URL}x", f"http{START_URL[5:]}"]
+)
+def test_another_start_url_is_refused(center: Center, url: str) -> None:
+    """In AWS's words."""
+    wish = {**center.register().parameters, "startUrl": url}
+    assert NO_START == center.refused("sso-oidc", "StartDeviceAuthorization", **wish)
+
+
+def test_a_grant_is_for_who_registered_for_it(center: Center) -> None:
+    """A client of the browser's way does not go the device's, and the other way round."""
+    browser, device = center.register_for_browser(), center.register(SCOPE)
+    wish = {**browser.parameters, "startUrl": START_URL}
+    assert NOT_FOR_IT == center.refused("sso-oidc", "StartDeviceAuthorization", **wish)
+    assert NOT_FOR_IT == exchange_refused(center, **center.exchange(device, "x"))
+    assert exchange_refused(center, **device.parameters, grantType="password")[0] == (
+        "UnsupportedGrantTypeException: unsupported_grant_type"
+    )
+
+
+# --- the browser's way -----------------------------------------------------------------------------------------------
+
+
+def test_a_code_and_its_verifier_are_worth_a_token(center: Center) -> None:
+    """The pair of RFC 7636's appendix."""
+    assert challenge_of(VERIFIER) == CHALLENGE
+    program = center.register_for_browser()
+    given = center.call("sso-oidc", "CreateToken", **center.exchange(program, center.code_for(program, "bob")))
+
+    assert who(center, given["accessToken"]) == "bob"
+    assert given["refreshToken"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"codeVerifier": VERIFIER[:-1] + "l"}, {"codeVerifier": ""}, {"codeVerifier": CHALLENGE},
+     {"codeVerifier": "\u00e9"}, {"redirectUri": "http://127.0.0.1:50001/oauth/callback"}, {"redirectUri": "http://127.0.0.1/oauth/callback"},
+     {"redirectUri": ""}],
+    ids=str,
+)  # fmt: skip
+def test_what_does_not_fit_the_code_is_refused(center: Center, changes: dict[str, str]) -> None:
+    """Another verifier, another address; and the code is spent with it, so that nobody tries the next one."""
+    program = center.register_for_browser()
+    code = center.code_for(program, "alice")
+
+    assert exchange_refused(center, **center.exchange(program, code, **changes)) == NO_GRANT
+    assert exchange_refused(center, **center.exchange(program, code)) == NO_GRANT
+
+
+def test_a_code_that_comes_twice_ends_the_session(center: Center) -> None:
+    """RFC 6749, 4.1.2: one of the two has stolen it."""
+    program = center.register_for_browser()
+    code = center.code_for(program, "alice")
+    given = center.call("sso-oidc", "CreateToken", **center.exchange(program, code))
+    assert who(center, given["accessToken"]) == "alice"
+
+    assert exchange_refused(center, **center.exchange(program, code)) == NO_GRANT
+
+    assert center.refused("sso", "ListAccounts", accessToken=given["accessToken"])[0] == "UnauthorizedException"
+    refresh = {"grantType": "refresh_token", "refreshToken": given["refreshToken"]}
+    assert exchange_refused(center, **program.parameters, **refresh) == NO_REFRESH
+
+
+def test_another_client_gets_nothing_for_a_code(center: Center) -> None:
+    """With the verifier even; and the code stays good for its own."""
+    program, thief = center.register_for_browser(), center.register_for_browser()
+    code = center.code_for(program, "alice")
+
+    assert exchange_refused(center, **center.exchange(thief, code)) == NO_GRANT
+    assert center.call("sso-oidc", "CreateToken", **center.exchange(program, code))["accessToken"]
+
+
+def test_a_code_ends_after_ten_minutes(center: Center, lab: Lab) -> None:
+    """A second before it is good."""
+    program = center.register_for_browser()
+    early, late = center.code_for(program, "alice"), center.code_for(program, "alice")
+    move(lab, 599)
+    assert center.call("sso-oidc", "CreateToken", **center.exchange(program, early))["accessToken"]
+    move(lab, 1)
+    assert exchange_refused(center, **center.exchange(program, late)) == NO_GRANT
+
+
+def test_any_port_of_the_registered_address_will_do(center: Center) -> None:
+    """RFC 8252, 7.3; but the one that was asked for is the one that is named again."""
+    program = center.register_for_browser()
+    other = REDIRECT.replace("50000", "50001")
+    answer = center.authorize(program, "POST", {"user": "alice", "answer": "approve"}, redirect_uri=other)
+    code = dict(answer.headers)["Location"].partition("code=")[2].partition("&")[0]
+    assert center.call("sso-oidc", "CreateToken", **center.exchange(program, code, redirectUri=other))["accessToken"]
+
+
+# --- refreshing ------------------------------------------------------------------------------------------------------
+
+
+def test_a_refresh_token_gives_the_next_access_token(center: Center, lab: Lab) -> None:
+    """Until the session is over: eight hours; the one before stays good for its hour."""
+    program = center.register(SCOPE)
+    started = center.start_device(program)
+    center.approve(started["userCode"], "alice")
+    given = center.poll(program, started)
+    refresh = {**program.parameters, "grantType": "refresh_token", "refreshToken": given["refreshToken"]}
+
+    move(lab, 1800)
+    again = center.call("sso-oidc", "CreateToken", **refresh)
+    assert again["accessToken"] != given["accessToken"]
+    assert (again["refreshToken"], again["expiresIn"]) == (given["refreshToken"], 3600)
+    assert who(center, given["accessToken"]) == who(center, again["accessToken"]) == "alice"
+    move(lab, 1800)
+    assert center.refused("sso", "ListAccounts", accessToken=given["accessToken"])[0] == "UnauthorizedException"
+    assert who(center, again["accessToken"]) == "alice"
+    move(lab, 28800 - 3600 - 60)
+    assert center.call("sso-oidc", "CreateToken", **refresh)["expiresIn"] == 60
+    move(lab, 60)
+    assert exchange_refused(center, **refresh) == NO_REFRESH
+
+
+def test_a_refresh_token_is_its_clients(center: Center) -> None:
+    """Another client's, another text, an access token: none of them refreshes."""
+    program, thief = center.register(SCOPE), center.register(SCOPE)
+    started = center.start_device(program)
+    center.approve(started["userCode"], "alice")
+    given = center.poll(program, started)
+    for who_asks, token in ((thief, given["refreshToken"]), (program, "aor"), (program, given["accessToken"])):
+        wish = {**who_asks.parameters, "grantType": "refresh_token", "refreshToken": token}
+        assert exchange_refused(center, **wish) == NO_REFRESH
+    assert center.refused("sso", "ListAccounts", accessToken=given["refreshToken"])[0] == "UnauthorizedException"
+
+
+def test_after_logout_nothing_is_refreshed(center: Center) -> None:
+    """The session is over for both tokens."""
+    program = center.register(SCOPE)
+    started = center.start_device(program)
+    center.approve(started["userCode"], "alice")
+    given = center.poll(program, started)
+    center.answer("sso", "Logout", accessToken=given["accessToken"])
+    wish = {**program.parameters, "grantType": "refresh_token", "refreshToken": given["refreshToken"]}
+    assert exchange_refused(center, **wish) == NO_REFRESH
+
+
+def test_who_has_no_scope_has_no_refresh_token(center: Center) -> None:
+    """As the CLI's older profiles: eight hours, then a new login."""
+    program = center.register()
+    started = center.start_device(program)
+    center.approve(started["userCode"], "alice")
+    given = center.poll(program, started)
+    assert given["expiresIn"] == 28800
+    assert "refreshToken" not in given
+
+
+# --- bounds ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    """Ten thousand of each: the oldest goes for the newest."""
+    logins = Logins(ticks=iter(count()).__next__)
+    first, secret = logins.register("first", (), (), (), 0)
+    later = [logins.register(f"{number}", (), (), (), 0)[0] for number in range(10_000)]
+
+    assert len(logins) == 10_000
+    assert logins.authenticate(first.client_id, secret, 1) is None
+    assert logins.client(later[0].client_id, 1) == later[0]
+    assert logins.client(later[-1].client_id, 1) == later[-1]
+
+
+def test_what_is_over_goes_before_what_is_not() -> None:
+    """A client that registered early and is still good stays."""
+    logins = Logins()
+    early, _ = logins.register("early", (), (), (), 80 * 86400)
+    for number in range(9_999):
+        logins.register(f"{number}", (), (), (), 0)
+    logins.register("one more", (), (), (), 100 * 86400)
+
+    assert len(logins) == 2
+    assert logins.client(early.client_id, 100 * 86400) == early

@@ -1,0 +1,323 @@
+"""Where a person decides: what the two pages show, whom they serve, and what a program may decide in their place."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import urlencode
+
+import pytest
+
+from dsops.sandbox.wire import HttpRequest
+from tests.identity_center import REDIRECT, SCOPE, Center, authorize_query, brought
+from tests.sandboxes import ACCOUNT, HOST, Lab
+from tests.unit.sandbox.conftest import LabFactory
+
+SEED = f"""
+accounts: {{"{ACCOUNT}": {{}}}}
+identity_center:
+  users: {{alice: {{}}, bob: {{}}}}
+  permission_sets: {{Reader: {{}}}}
+  assignments:
+  - {{account: "{ACCOUNT}", permission_set: Reader, users: [alice, bob]}}
+"""
+YES = {"user": "alice", "answer": "approve"}
+
+
+@pytest.fixture
+def center(make_lab: LabFactory) -> Center:
+    """Two people."""
+    return Center.of(make_lab(SEED))
+
+
+def form(**fields: str) -> bytes:
+    """As a browser sends it."""
+    return urlencode(fields).encode()
+
+
+def headers_of(center: Center) -> dict[str, str]:
+    """Of the device's page."""
+    return dict(center.browse("GET", "/_sandbox/device").headers)
+
+
+# --- the browser's way -----------------------------------------------------------------------------------------------
+
+
+def test_the_page_asks_who_it_is_and_for_whom(center: Center) -> None:
+    """The client's name, every user, two buttons; a name is text, whatever is in it."""
+    program = center.register_for_browser(clientName="<script>alert(1)</script>")
+    answer = center.authorize(program)
+    text = answer.body.decode()
+
+    assert answer.status == 200
+    assert "&lt;script&gt;" in text
+    assert "<script>" not in text
+    assert "<option>alice</option><option>bob</option>" in text
+    assert 'value="approve"' in text
+    assert 'value="deny"' in text
+    assert "not AWS" in text
+
+
+def test_who_allows_it_goes_back_with_a_code_and_the_state(center: Center) -> None:
+    """To the address that was asked for, the state as it was sent."""
+    program = center.register_for_browser()
+    found = brought(center.authorize(program, "POST", YES))
+    assert found.keys() == {"code", "state"}
+    assert found["state"] == "st&te"
+
+
+def test_who_denies_it_goes_back_with_an_error(center: Center) -> None:
+    """OAuth's access_denied; there is no code in it."""
+    program = center.register_for_browser()
+    found = brought(center.authorize(program, "POST", {"user": "alice", "answer": "deny"}))
+    assert found == {"error": "access_denied", "state": "st&te"}
+
+
+def test_a_page_alone_gives_no_code(center: Center) -> None:
+    """Only the form's button does, with a user that there is."""
+    program = center.register_for_browser()
+    assert center.authorize(program).status == 200
+    assert center.authorize(program, "POST", {}).status == 400
+    assert center.authorize(program, "POST", {"user": "carol", "answer": "approve"}).status == 400
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"client_id": "x"}, {"redirect_uri": "http://example.com/oauth/callback"}, {"redirect_uri": "http://127.0.0.1:5/x"},
+     {"redirect_uri": "http://localhost:5/oauth/callback"}, {"redirect_uri": ""},
+     {"redirect_uri": "http://127.0.0.1:5/oauth/callback?x=1"}, {"redirect_uri": REDIRECT + "\r\nX: y"}],
+    ids=str,
+)  # fmt: skip
+def test_nobody_is_sent_to_an_address_that_is_not_the_clients(center: Center, changes: dict[str, str]) -> None:
+    """RFC 6749, 4.1.2.1: the person is told on the page."""
+    program = center.register_for_browser()
+    for method in ("GET", "POST"):
+        answer = center.authorize(program, method, YES, **changes)
+        assert answer.status == 400
+        assert "Location" not in dict(answer.headers)
+
+
+def test_a_client_of_the_devices_way_has_no_page(center: Center) -> None:
+    """It has registered no address."""
+    assert center.authorize(center.register(SCOPE), "POST", YES).status == 400
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"response_type": "token"}, "unsupported_response_type"), ({"response_type": ""}, "unsupported_response_type"),
+        ({"code_challenge_method": "plain"}, "invalid_request"), ({"code_challenge_method": ""}, "invalid_request"),
+        ({"code_challenge": ""}, "invalid_request"), ({"code_challenge": "short"}, "invalid_request"),
+        ({"scopes": "codewhisperer:completions"}, "invalid_scope"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_client_is_told_what_it_may_not_ask_for(center: Center, changes: dict[str, str], error: str) -> None:
+    """At its own address; a login without S256 is none."""
+    program = center.register_for_browser()
+    assert brought(center.authorize(program, "GET", None, **changes)) == {"error": error, "state": "st&te"}
+
+
+def test_scope_is_understood_by_both_names(center: Center) -> None:
+    """The AWS CLI writes `scopes`, OAuth `scope`; without either it is what the client has registered for."""
+    program = center.register_for_browser()
+    assert brought(center.authorize(program, "POST", YES, scopes="", scope=SCOPE))["code"]
+    assert brought(center.authorize(program, "POST", YES, scopes=""))["code"]
+    assert brought(center.authorize(program, scopes="", scope="other"))["error"] == "invalid_scope"
+
+
+# --- the device's way ------------------------------------------------------------------------------------------------
+
+
+def test_a_code_in_the_address_stands_in_the_field(center: Center) -> None:
+    """As text, whatever is in it; and nothing is decided by looking at it."""
+    program = center.register()
+    started = center.start_device(program)
+    page = center.browse("GET", "/_sandbox/device", f"user_code={started['userCode']}").body.decode()
+    assert f'value="{started["userCode"]}"' in page
+    assert b"<b>x" not in center.browse("GET", "/_sandbox/device", "user_code=%22><b>x").body
+    assert center.poll_refused(program, started)[0].startswith("AuthorizationPending")
+
+
+@pytest.mark.parametrize(("answer", "outcome"), [("approve", "goes on as"), ("deny", "was refused")])
+def test_the_form_decides(center: Center, answer: str, outcome: str) -> None:
+    """With the code, and who it is; what became of it is shown."""
+    program = center.register()
+    started = center.start_device(program)
+    body = form(user_code=started["userCode"], user="bob", answer=answer)
+    page = center.browse("POST", "/_sandbox/device", body=body, origin=f"http://{HOST}", sec_fetch_site="same-origin")
+
+    assert page.status == 200
+    assert outcome in page.body.decode()
+    if answer == "approve":
+        assert center.poll(program, started)["accessToken"]
+    else:
+        assert center.poll_refused(program, started)[0].startswith("AccessDenied")
+
+
+def test_a_wrong_code_or_user_is_told_on_the_page(center: Center) -> None:
+    """And decides nothing."""
+    program = center.register()
+    started = center.start_device(program)
+    wrong_code = center.browse("POST", "/_sandbox/device", body=form(user_code="BBBB-BBBB", user="alice"))
+    wrong_user = center.browse("POST", "/_sandbox/device", body=form(user_code=started["userCode"], user="<b>"))
+
+    assert (wrong_code.status, wrong_user.status) == (404, 400)
+    assert b"<b>" not in wrong_user.body
+    assert center.poll_refused(program, started)[0].startswith("AuthorizationPending")
+
+
+# --- whom the pages serve --------------------------------------------------------------------------------------------
+
+
+def test_no_other_page_can_decide(center: Center) -> None:
+    """A form that a page of somebody else's has sent says so in `Origin` or `Sec-Fetch-Site`."""
+    program = center.register()
+    started = center.start_device(program)
+    body = form(user_code=started["userCode"], user="alice", answer="approve")
+    for sent in (
+        {"origin": "https://evil.example"}, {"origin": "null"}, {"origin": "http://127.0.0.1:8080"},
+        {"sec_fetch_site": "cross-site"}, {"sec_fetch_site": "same-site"},
+    ):  # fmt: skip
+        assert center.browse("POST", "/_sandbox/device", body=body, **sent).status == 403
+        query = authorize_query(center.register_for_browser())
+        assert center.browse("POST", "/authorize", query, form(**YES), **sent).status == 403
+    assert center.poll_refused(program, started)[0].startswith("AuthorizationPending")
+
+
+def test_a_link_may_lead_to_the_page(center: Center) -> None:
+    """A terminal in a browser has links too; what is behind one only asks."""
+    query = authorize_query(center.register_for_browser())
+    assert center.browse("GET", "/authorize", query, sec_fetch_site="cross-site").status == 200
+
+
+def test_the_pages_are_for_this_machine_alone(center: Center) -> None:
+    """By the connection and by the name: one that somebody makes resolve to loopback is not it."""
+    query = authorize_query(center.register_for_browser())
+    for peer, host in (("203.0.113.7", HOST), ("127.0.0.1", "evil.example:4566")):
+        for path in ("/authorize", "/_sandbox/device"):
+            request = HttpRequest("GET", path, query, {"host": host}, b"", peer)
+            assert center.control.handle(request).status == 403
+
+
+def test_nothing_frames_the_pages_and_nothing_keeps_them(center: Center) -> None:
+    """And a browser sends the form with its own origin: `no-referrer` would make that `null`."""
+    found = headers_of(center)
+    assert "frame-ancestors 'none'" in found["Content-Security-Policy"]
+    assert "default-src 'none'" in found["Content-Security-Policy"]
+    assert (found["X-Frame-Options"], found["Cache-Control"]) == ("DENY", "no-store")
+    assert found["Referrer-Policy"] == "same-origin"
+
+
+# --- programs --------------------------------------------------------------------------------------------------------
+
+
+def test_a_program_decides_by_code_or_address(center: Center) -> None:
+    """The code, the page's address with it, and the address that a browser is sent to."""
+    program, browser = center.register(), center.register_for_browser()
+    first, second = center.start_device(program), center.start_device(program)
+    assert center.approve(first["userCode"], "alice") == {"user": "alice", "redirect": ""}
+    assert center.approve(second["verificationUriComplete"], "bob") == {"user": "bob", "redirect": ""}
+    address = f"http://{HOST}/authorize?{authorize_query(browser)}"
+    redirect = str(center.approve(address, "bob")["redirect"])
+    code = redirect.partition("code=")[2].partition("&")[0]
+
+    assert redirect.startswith(f"{REDIRECT}?code=")
+    assert center.call("sso-oidc", "CreateToken", **center.exchange(browser, code))["accessToken"]
+    denied = center.approve(address, is_denied=True)
+    assert denied == {"user": "", "redirect": f"{REDIRECT}?error=access_denied&state=st%26te"}
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "words"),
+    [
+        ("BBBB-BBBB", 404, "no login waits for that code"),
+        ("http://127.0.0.1:4566/other", 400, "neither the address of a code's page nor"),
+        ("http://127.0.0.1:4566/authorize?client_id=x", 400, "no client of that id"),
+        ("http://127.0.0.1:4566/_sandbox/device", 404, "no login waits"),
+    ],
+)  # fmt: skip
+def test_what_can_not_be_decided_is_told(center: Center, code: str, status: int, words: str) -> None:
+    """With why."""
+    assert words in center.approve(code, "alice", status=status)["error"]
+
+
+def test_an_address_that_asks_for_too_much_is_told(center: Center) -> None:
+    """No code comes of it."""
+    address = f"http://{HOST}/authorize?{authorize_query(center.register_for_browser(), code_challenge='')}"
+    assert "invalid_request" in center.approve(address, "alice", status=400)["error"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("", "say as whom: it has alice, bob"), ("alic", "did you mean alice?"), ("zoe", "it has alice, bob")],
+)
+def test_who_logs_in_must_be_known(center: Center, name: str, words: str) -> None:
+    """With several users it has to be said."""
+    started = center.start_device(center.register())
+    assert words in center.approve(started["userCode"], name, status=404)["error"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"user": "alice"}', b"[" * 90_000], ids=lambda b: b[:9])
+def test_a_wish_that_is_none_is_told(center: Center, body: bytes) -> None:
+    """Rubbish is a refusal, not a failure."""
+    assert center.browse("POST", "/_sandbox/approve", body=body).status == 400
+
+
+def test_the_only_user_need_not_be_named(make_lab: LabFactory) -> None:
+    """Whoever else would it be."""
+    center = Center.of(make_lab(SEED.replace("alice: {}, bob: {}", "alice: {}").replace("[alice, bob]", "[alice]")))
+    assert center.approve(center.start_device(center.register())["userCode"])["user"] == "alice"
+
+
+def test_logins_that_wait_are_listed(center: Center) -> None:
+    """Until they are decided or over; the code is what the person would see anyway."""
+    program = center.register()
+    first, second = center.start_device(program), center.start_device(program)
+    center.approve(first["userCode"], "alice")
+
+    assert json.loads(center.browse("GET", "/_sandbox/logins").body) == {
+        "waiting": [{"user_code": second["userCode"], "client": "botocore-client-dev"}]
+    }
+    center.lab.sandbox.move_clock(center.lab.sandbox.clock.now() + 600)
+    assert json.loads(center.browse("GET", "/_sandbox/logins").body) == {"waiting": []}
+
+
+def test_other_pages_can_not_ask_for_an_approval(center: Center) -> None:
+    """As all of the sandbox's own endpoints."""
+    body = json.dumps({"code": "BBBB-BBBB", "user": "alice"}).encode()
+    assert center.browse("POST", "/_sandbox/approve", body=body, origin=f"http://{HOST}").status == 403
+
+
+# --- without a person ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lab(make_lab: LabFactory) -> Lab:
+    """Every login is bob's at once."""
+    return make_lab(SEED + "  auto_approve: bob\n")
+
+
+def test_with_auto_approve_a_device_does_not_wait(lab: Lab) -> None:
+    """The first question is answered."""
+    center = Center.of(lab)
+    program = center.register()
+    token = center.poll(program, center.start_device(program))["accessToken"]
+    assert center.role(token, ACCOUNT, "Reader").arn.endswith("/bob")
+
+
+def test_with_auto_approve_a_browser_comes_back_at_once(lab: Lab) -> None:
+    """`curl -L` is a browser then."""
+    center = Center.of(lab)
+    program = center.register_for_browser()
+    code = brought(center.authorize(program))["code"]
+    token = center.call("sso-oidc", "CreateToken", **center.exchange(program, code))["accessToken"]
+    assert center.role(token, ACCOUNT, "Reader").arn.endswith("/bob")
+
+
+def test_without_an_identity_center_there_are_no_pages(make_lab: LabFactory) -> None:
+    """It says what the seed would need."""
+    center = Center.of(make_lab(f'accounts: {{"{ACCOUNT}": {{}}}}'))
+    for method, path in (("GET", "/_sandbox/device"), ("GET", "/_sandbox/logins"), ("POST", "/_sandbox/approve")):
+        answer = center.browse(method, path, body=b'{"code": "x"}' if method == "POST" else b"")
+        assert answer.status == 404
+        assert b"identity_center" in answer.body
