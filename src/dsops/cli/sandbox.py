@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 from time import sleep
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from dsops.cli import sandbox_mint
+from dsops.cli import sandbox_env, sandbox_mint
 from dsops.cli.command import Arguments, Command, Flag, Group, Operand
 from dsops.cli.output import answer, answer_json, note, tell
 from dsops.cli.sandbox_approve import APPROVE
+from dsops.cli.sandbox_env import AS
 from dsops.cli.sandbox_mint import PORT
 from dsops.errors import ConfigNotFound, ExtraMissing, UsageError
 from dsops.runtime import Runtime, user_name
@@ -29,10 +29,6 @@ FROM = Flag(
     "--from", "start with whatever this dsops.yaml needs to work, with invented values",
     value="FILE", own_variable="DSOPS_SANDBOX_FROM",
 )  # fmt: skip
-AS = Flag(
-    "--as", "whose keys to use: a user of the sandbox, NAME or NAME@ACCOUNT",
-    value="NAME", own_variable="DSOPS_SANDBOX_AS",
-)  # fmt: skip
 HOST = Flag(
     "--host", "the address to listen on", value="ADDRESS", default="127.0.0.1", own_variable="DSOPS_SANDBOX_HOST"
 )
@@ -43,10 +39,6 @@ EVENTS = Flag(
 THROTTLE = Flag(
     "--throttle", "requests a second that a service takes from each account and region: sts=5,secretsmanager=2",
     value="SERVICE=RATE", own_variable="DSOPS_SANDBOX_THROTTLE",
-)  # fmt: skip
-ROLE = Flag(
-    "--container-role", "play an ECS task of this role instead of a user",
-    value="ROLE", own_variable="DSOPS_SANDBOX_CONTAINER_ROLE",
 )  # fmt: skip
 LAST = Flag(
     "--last", "how many to show; 0 for all", kind="integer", value="N", default="1", own_variable="DSOPS_SANDBOX_LAST"
@@ -65,11 +57,6 @@ ADVANCE = Flag(
 NOW = Flag(
     "--now", "go to this moment, such as 2026-07-13T10:00:00Z", value="TIME", own_variable="DSOPS_SANDBOX_NOW"
 )
-
-GITHUB_REPOSITORY = Flag(
-    "--github-repository", "play a job of GitHub Actions in this repository instead of a user",
-    value="OWNER/NAME", own_variable="DSOPS_SANDBOX_GITHUB_REPOSITORY",
-)  # fmt: skip
 
 
 _DEFAULT_PORT = 4566
@@ -171,50 +158,6 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         return watch(command, arguments.command, environment, timeout_seconds=None)
 
 
-def _env(arguments: Arguments, runtime: Runtime) -> int:
-    from dsops.sandbox.launch import client_variables, rivals
-    from dsops.sandbox.running import ask, find_running
-
-    _check_who(arguments)
-    url = find_running(arguments.integer("--port"), runtime.environ)
-    role = arguments.text("--container-role")
-    identity = ask(url, "identity", **{"as": arguments.text("--as"), "container_role": role})
-    variables = client_variables(
-        url, identity["Region"], identity["AccessKeyId"], identity["SecretAccessKey"]
-    )
-    if role:
-        del variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"]
-        variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{url}/_sandbox/container-credentials/{role}"
-        variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = identity["ContainerToken"]
-    repository = arguments.text("--github-repository")
-    if repository:
-        from urllib.parse import urlencode
-
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            variables.pop(name, None)
-        query = urlencode({"api-version": "2.0", "repository": repository})
-        variables["ACTIONS_ID_TOKEN_REQUEST_URL"] = f"{url}/_sandbox/github?{query}"
-        variables["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = identity["GitHubToken"]
-    # A name may be any text; what is no name to a shell it would run.
-    names = [name for name in rivals(runtime.environ) if name.isascii() and name.isidentifier()]
-    gone = [name for name in names if name not in variables]
-    if gone:
-        answer(f"unset {' '.join(gone)}")
-    for name, value in variables.items():
-        answer(f"export {name}={shlex.quote(value)}")
-    return 0
-
-
-def _check_who(arguments: Arguments) -> None:
-    """Somebody is a user, a task or a job."""
-    chosen = [flag.name for flag in (AS, ROLE, GITHUB_REPOSITORY) if arguments.text(flag.name)]
-    if len(chosen) > 1:
-        raise UsageError(f"{chosen[0]} and {chosen[1]} exclude each other", hint="say one of them")
-    repository = arguments.text("--github-repository")
-    if repository and not all(repository.partition("/")[::2]):
-        raise UsageError(f"`--github-repository` can't be `{repository}`", hint="it is OWNER/NAME, such as org/app")
-
-
 def _totp(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.sandbox.running import ask, find_running
 
@@ -305,11 +248,7 @@ COMMAND = Group(
             flags=(SEED, FROM, AS, EVENTS, THROTTLE),
             takes_command=True,
         ),
-        "env": Command(
-            help='Prints shell exports for the sandbox that runs: eval "$(dsops sandbox env --as alice)".',
-            run=_env,
-            flags=(AS, PORT, ROLE, GITHUB_REPOSITORY),
-        ),
+        "env": sandbox_env.ENV,
         "token": sandbox_mint.TOKEN,
         "saml": sandbox_mint.SAML,
         "approve": APPROVE,

@@ -82,7 +82,7 @@ class AssumeRole:
         trust = NO_ROLE if role is None else PolicyText(f"the trust policy of role {role.name}", role.trust)
         owner = parse_arn(role_arn)
         account = turn.caller.account if owner is None else owner.account
-        context = _context(turn, role, tags, source_identity, mfa_at) | contexts.condition_keys()
+        context = assume_context(turn, role, tags, source_identity, mfa_at) | contexts.condition_keys()
         actions = ["sts:AssumeRole"]
         if source_identity and role is not None:
             # A value that the trust policy does not want is reported as this action's refusal (measured).
@@ -135,9 +135,10 @@ def _duration(turn: Turn, role: Role) -> int:
     return duration
 
 
-def _context(
+def assume_context(
     turn: Turn, role: Role | None, tags: PassedTags, source_identity: str, mfa_at: float | None
 ) -> Context:
+    """What a trust policy is judged by, besides who calls."""
     context = dict(turn.context)
     context["sts:RoleSessionName"] = (turn.text("RoleSessionName"),)
     for key, value in (("sts:ExternalId", turn.text("ExternalId")), ("sts:SourceIdentity", source_identity)):

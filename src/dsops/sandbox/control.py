@@ -7,10 +7,8 @@ Sec-Fetch-Site) must not be there. The AWS side needs no such thing: its request
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 import json
-import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -18,7 +16,6 @@ from itertools import product
 from typing import TypeVar
 from urllib.parse import parse_qs, unquote
 
-from dsops.errors import SandboxRefusal
 from dsops.sandbox import totp
 from dsops.sandbox.authorize import Kept
 from dsops.sandbox.clock import iso_time
@@ -28,15 +25,15 @@ from dsops.sandbox.identity_center_oidc import DEVICE_PATH
 from dsops.sandbox.identity_center_pages import AUTHORIZE_PATH, Pages, why_not_served
 from dsops.sandbox.saml_responses import SamlResponses
 from dsops.sandbox.service import Sandbox
+from dsops.sandbox.service_roles import ServiceRoles, find_role
 from dsops.sandbox.throttle import read_rate, why_not_limited
 from dsops.sandbox.tokens import Tokens
 from dsops.sandbox.wire import HttpAnswer, HttpRequest
-from dsops.sandbox.world import Role, User
+from dsops.sandbox.world import User
 
 PREFIX = "/_sandbox/"
 _JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 _LAST_MOMENT = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
-_CONTAINER_SERVICE = "ecs-tasks.amazonaws.com"
 
 # One host and its port: two headers arrive as one with a comma, and nothing may stand before an `@`.
 _HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?")
@@ -50,7 +47,8 @@ class Control:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        self.container_token = os.urandom(16).hex()
+        roles = ServiceRoles(sandbox)
+        self.container_token = roles.token
         """What a request for container credentials must carry in its Authorization header."""
         self.tokens = Tokens(sandbox)
         pages = Pages(sandbox)
@@ -64,13 +62,15 @@ class Control:
             ("POST", "trade-in-token"): lambda request: _answer(*self.tokens.trade_in(request)),
             ("POST", "context"): lambda request: _answer(*self.tokens.context(request)),
             ("POST", "throttle"): self._set_throttle,
+            ("POST", "function"): lambda request: _answer(*roles.function(request)),
             ("GET", "federation"): Console(sandbox).answer,
             **dict.fromkeys(product(("GET", "POST"), (AUTHORIZE_PATH, DEVICE_PATH.removeprefix(PREFIX))), pages.answer),
             ("GET", "logins"): lambda _: _answer(*pages.waiting()),
             ("POST", "approve"): lambda request: _answer(*pages.approve(request)),
         }
         self._below: dict[str, Callable[[str, HttpRequest], HttpAnswer]] = {
-            "container-credentials": lambda rest, request: self._container_credentials(unquote(rest), request),
+            "container-credentials": lambda rest, request: _answer(*roles.task(unquote(rest), request)),
+            "pod-credentials": lambda rest, request: _answer(*roles.pod(unquote(rest), request)),
             "outbound": self._outbound,
         }
         self._get: dict[str, Callable[[Parameters], HttpAnswer]] = {
@@ -165,7 +165,7 @@ class Control:
 
     def _identity(self, query: Parameters) -> HttpAnswer:
         role = query.get("container_role", "")
-        if role and _find_role(self._sandbox, role) is None:
+        if role and find_role(self._sandbox, role) is None:
             return _answer(404, {"error": f"there is no role {role}"})
         name = query.get("as") or self._sandbox.default_identity
         user = find_user(self._sandbox, name)
@@ -198,27 +198,6 @@ class Control:
             record["encoded_message"] = self._sandbox.sts.messages.encode(kept.decision)
         return record
 
-    def _container_credentials(self, name: str, request: HttpRequest) -> HttpAnswer:
-        """Plays the credentials endpoint of an ECS task whose role this is; the role has to trust ECS tasks."""
-        given = request.headers.get("authorization", "")
-        if not hmac.compare_digest(given.encode(), self.container_token.encode()):
-            message = "the Authorization header is not the sandbox's token"
-            return _answer(401, {"code": "AccessDenied", "message": message})
-        sandbox = self._sandbox
-        with sandbox.world.lock:
-            role = _find_role(sandbox, name)
-            if role is None:
-                return _answer(404, {"code": "NotFound", "message": f"there is no role {name}"})
-            try:
-                issued = sandbox.assume_for_service(request, role, _CONTAINER_SERVICE)
-            except SandboxRefusal as refused:
-                return _answer(403, {"code": "AccessDenied", "message": refused.message})
-        return _answer(
-            200,
-            {"RoleArn": role.arn, "AccessKeyId": issued.access_key_id, "SecretAccessKey": issued.secret_access_key,
-             "Token": issued.session_token, "Expiration": iso_time(issued.expires_at)},
-        )  # fmt: skip
-
 
 def find_user(sandbox: Sandbox, name: str) -> User | None:
     """`NAME@ACCOUNT`, or `NAME` in the default account, else in the only account that has it."""
@@ -231,18 +210,6 @@ def find_user(sandbox: Sandbox, name: str) -> User | None:
     found = [sandbox.world.user_named(account, name) for account in sandbox.world.partitions]
     users = [user for user in found if user is not None]
     return users[0] if len(users) == 1 else None
-
-
-def _find_role(sandbox: Sandbox, name: str) -> Role | None:
-    """An ARN, `ACCOUNT/NAME`, or a name in the default account, else in the only account that has it."""
-    if name.startswith("arn:"):
-        return sandbox.world.role_at(name)
-    account, slash, rest = name.partition("/")
-    if slash:
-        return sandbox.world.role_named(account, rest)
-    found = [sandbox.world.role_named(account, name) for account in sandbox.world.partitions]
-    roles = [role for role in found if role is not None]
-    return roles[0] if len(roles) == 1 else sandbox.world.role_named(sandbox.default_account, name)
 
 
 def _why_not(request: HttpRequest) -> str:

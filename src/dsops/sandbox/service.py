@@ -28,6 +28,7 @@ from dsops.sandbox.refusal_answers import answer_refusal
 from dsops.sandbox.refusals import access_denied, answer_of, refusal
 from dsops.sandbox.route import Route, find_route
 from dsops.sandbox.s3_requests import anonymous_body, is_anonymous, with_hoisted_headers
+from dsops.sandbox.service_use import ServiceUse
 from dsops.sandbox.sessions import Issued, Sessions
 from dsops.sandbox.sts import Sts
 from dsops.sandbox.throttle import Throttle
@@ -166,13 +167,18 @@ class Sandbox:
         self.events.add(request, route, turn, result, None)
         return query_answer("sts", turn.operation, result, request_id, as_json=route.wants_json)
 
-    def assume_for_service(self, request: HttpRequest, role: Role, service: str) -> Issued:
+    def assume_for_service(self, request: HttpRequest, role: Role, use: ServiceUse) -> Issued:
         """A session of a role for an AWS service, as the service's own call of AssumeRole. Raises SandboxRefusal."""
         now, request_id, region = self.clock.now(), new_request_id(), self.region
-        parameters = {
-            "RoleArn": role.arn, "RoleSessionName": request_id.replace("-", ""), "DurationSeconds": HOUR,
+        parameters: dict[str, object] = {
+            "RoleArn": role.arn, "RoleSessionName": use.session_name, "DurationSeconds": HOUR,
         }  # fmt: skip
-        turn = Turn(self.sts.service_caller(role, service, region), "AssumeRole", parameters, {}, now, request_id)
+        if use.tags:
+            parameters["Tags"] = [{"Key": key, "Value": value} for key, value in use.tags]
+            parameters["TransitiveTagKeys"] = [key for key, _ in use.tags]
+        context = {"aws:PrincipalIsAWSService": ("true",), "aws:PrincipalServiceName": (use.service,), **use.source}
+        caller = self.sts.service_caller(role, use.service, region)
+        turn = Turn(caller, "AssumeRole", parameters, context, now, request_id)
         route = Route("sts", turn.operation, "query", wants_json=False, fields={}, document={})
         try:
             issued, result = self.sts.issue_to_service(turn, role)

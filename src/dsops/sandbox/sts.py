@@ -11,7 +11,7 @@ from functools import partial
 from dsops.iam.evaluate import Principal
 from dsops.sandbox import identifiers
 from dsops.sandbox.answers import Value
-from dsops.sandbox.assume_role import AssumeRole, role_answer
+from dsops.sandbox.assume_role import AssumeRole, assume_context, role_answer
 from dsops.sandbox.assume_root import assume_root
 from dsops.sandbox.authorize import Judge, Question, denied
 from dsops.sandbox.backends import PolicyText
@@ -24,6 +24,7 @@ from dsops.sandbox.own_sessions import get_federation_token, get_session_token
 from dsops.sandbox.refusals import refusal, validation
 from dsops.sandbox.scoped_credentials import get_scoped_credentials
 from dsops.sandbox.sealed import Seal
+from dsops.sandbox.session_policy import read_tags
 from dsops.sandbox.sessions import Issued, Session, Sessions
 from dsops.sandbox.turn import Turn
 from dsops.sandbox.world import Role, World
@@ -85,7 +86,7 @@ class Sts:
             raise refusal("InvalidAuthorizationMessageException", "The message could not be decoded.")
         return {"DecodedMessage": decoded}
 
-    # --- what the container endpoint asks for ------------------------------------------------------------------
+    # --- what runs in an AWS service asks for ------------------------------------------------------------------
 
     def service_caller(self, role: Role, service: str, region: str) -> Caller:
         """An AWS service that assumes a role on somebody's behalf."""
@@ -94,16 +95,18 @@ class Sts:
 
     def issue_to_service(self, turn: Turn, role: Role) -> tuple[Issued, dict[str, Value]]:
         """A session of a role whose trust policy lets the calling AWS service assume it. Raises SandboxRefusal."""
-        service = turn.caller.principal.federated
         trust = PolicyText(f"the trust policy of role {role.name}", role.trust)
-        context = {"aws:PrincipalIsAWSService": ("true",), "aws:PrincipalServiceName": (service,)}
-        question = Question("sts:AssumeRole", role.arn, role.account, context, trust)
-        decision = self._issuing.judge.decide(turn.caller, question, turn.request_id, turn.now)
-        if not decision.is_allowed:
-            raise denied(decision)
+        tags = read_tags(turn)
+        context = assume_context(turn, role, tags, "", None)
+        for action in ("sts:AssumeRole", "sts:TagSession") if tags.all else ("sts:AssumeRole",):
+            question = Question(action, role.arn, role.account, context, trust)
+            decision = self._issuing.judge.decide(turn.caller, question, turn.request_id, turn.now)
+            if not decision.is_allowed:
+                raise denied(decision)
         now, name = int(turn.now), turn.text("RoleSessionName")
         session = Session(
-            "role", role.account, role.unique_id, name, now, now + turn.number("DurationSeconds", HOUR)
-        )
+            "role", role.account, role.unique_id, name, now, now + turn.number("DurationSeconds", HOUR), None,
+            tags.all, tags.transitive_keys,
+        )  # fmt: skip
         issued = self._issuing.issue(turn, session)
         return issued, role_answer(self._issuing.world, role, session, issued)

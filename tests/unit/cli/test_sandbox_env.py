@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from dsops.cli import main
 from dsops.sandbox.launch import open_server
 from dsops.sandbox.seed_model import Seed
+from dsops.sandbox.seedfile import read_seed
 
 
 def test_whatever_the_environment_holds_a_shell_runs_nothing_of_it(tmp_path: Path) -> None:
@@ -32,11 +34,63 @@ def test_whatever_the_environment_holds_a_shell_runs_nothing_of_it(tmp_path: Pat
     assert "AWS_PROFILE" not in shown.stdout
 
 
+ROLES = """
+accounts:
+  "123456789012":
+    roles:
+      App: {trust: {Version: "2012-10-17", Statement: {Effect: Allow, Principal: {Service: pods.eks.amazonaws.com},
+        Action: ["sts:AssumeRole", "sts:TagSession"],
+        Condition: {StringEquals: {"aws:RequestTag/kubernetes-namespace": shop}}}}}
+      Function: {trust: {Version: "2012-10-17", Statement: {Effect: Allow, Principal: {Service: lambda.amazonaws.com},
+        Action: "sts:AssumeRole"}}}
+"""
+
+
+def exported(lines: str) -> dict[str, str]:
+    """The variables that the lines export."""
+    words = (shlex.split(line)[1] for line in lines.splitlines() if line.startswith("export "))
+    return dict(word.split("=", 1) for word in words)
+
+
+def test_a_pod_and_a_function_find_their_credentials_as_on_aws(capfd: pytest.CaptureFixture[str]) -> None:
+    """A pod where to ask, with a token and no key; a function a session and its name, and what it is named after."""
+    with open_server(read_seed(ROLES, "seed.yaml")) as server:
+        port = str(server.port)
+        assert main(["sandbox", "env", "--pod-role", "App", "--service-account", "shop/app", "--port", port]) == 0
+        pod = exported(capfd.readouterr().out)
+        assert main(["sandbox", "env", "--function-role", "Function", "--function", "orders", "--port", port]) == 0
+        function = exported(capfd.readouterr().out)
+        assert main(["sandbox", "env", "--function-role", "App", "--port", port]) != 0
+
+    address = f"{server.url}/_sandbox/pod-credentials/App?namespace=shop&service_account=app"
+    assert pod["AWS_CONTAINER_CREDENTIALS_FULL_URI"] == address
+    assert pod["AWS_CONTAINER_AUTHORIZATION_TOKEN"]
+    assert "AWS_ACCESS_KEY_ID" not in pod
+    assert function["AWS_ACCESS_KEY_ID"].startswith("ASIA")
+    assert function["AWS_SESSION_TOKEN"]
+    assert function["AWS_LAMBDA_FUNCTION_NAME"] == "orders"
+    assert "lambda.amazonaws.com is not authorized" in capfd.readouterr().err
+
+
+def test_a_shell_that_was_a_job_is_one_no_longer(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variables of a job that the sandbox set go with the next identity; a real runner's stay."""
+    with open_server(Seed()) as server:
+        monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "t")
+        for address, is_gone in ((f"{server.url}/_sandbox/github?x", True), ("https://runner.example/", False)):
+            monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_URL", address)
+            assert main(["sandbox", "env", "--port", str(server.port)]) == 0
+            assert is_gone == ("ACTIONS_ID_TOKEN_REQUEST_TOKEN" in capfd.readouterr().out)
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (["env", "--as", "alice", "--container-role", "CI"], "--as and --container-role exclude each other"),
         (["env", "--container-role", "CI", "--github-repository", "org/app"], "exclude each other"),
+        (["env", "--pod-role", "App", "--function-role", "App"], "--pod-role and --function-role exclude each other"),
+        (["env", "--pod-role", "App", "--service-account", "shop"], "it is NAMESPACE/NAME"),
         (["env", "--github-repository", "org"], "it is OWNER/NAME, such as org/app"),
         (["env", "--github-repository", "/app"], "`--github-repository` can't be `/app`"),
         (["clock", "--now", "yesterday"], "it is a moment such as 2026-07-13T10:00:00Z"),

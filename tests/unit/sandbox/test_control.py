@@ -188,6 +188,82 @@ def test_container_credentials_are_those_of_a_task(make_lab: LabFactory) -> None
     assert ask(control, "container-credentials/None", headers=token)[0] == 404
 
 
+SERVICES = """
+accounts:
+  "111111111111":
+    roles:
+      App: {trust: {Version: "2012-10-17", Statement: {Effect: Allow, Principal: {Service: pods.eks.amazonaws.com},
+        Action: ["sts:AssumeRole", "sts:TagSession"], Condition: {StringEquals: {
+          "aws:SourceAccount": "111111111111", "aws:RequestTag/kubernetes-namespace": shop,
+          "aws:RequestTag/kubernetes-service-account": app}}}}, policies: [{Version: "2012-10-17", Statement: {
+            Effect: Allow, Action: "sts:AssumeRole", Resource: "*"}}, {Version: "2012-10-17", Statement: {
+            Effect: Allow, Action: "sts:TagSession", Resource: "*"}}]}
+      Untagged: {trust: {Version: "2012-10-17", Statement: {Effect: Allow, Principal: {Service: pods.eks.amazonaws.com},
+        Action: "sts:AssumeRole"}}}
+      Function: {trust: {Version: "2012-10-17", Statement: {Effect: Allow, Principal: {Service: lambda.amazonaws.com},
+        Action: "sts:AssumeRole", Condition: {StringEquals: {"aws:SourceAccount": "111111111111"}}}}}
+      Task: {trust: {Version: "2012-10-17", Statement: {Effect: Allow, Principal: {Service: ecs-tasks.amazonaws.com},
+        Action: "sts:AssumeRole", Condition: {
+          ArnLike: {"aws:SourceArn": "arn:aws:ecs:*:111111111111:*"}}}}}
+      Elsewhere: {trust: {Version: "2012-10-17", Statement: {Effect: Allow,
+        Principal: {Service: ecs-tasks.amazonaws.com}, Action: "sts:AssumeRole", Condition: {
+          ArnLike: {"aws:SourceArn": "arn:aws:ecs:*:222222222222:*"}}}}}
+      Next: {trust: {Version: "2012-10-17", Statement: {Effect: Allow,
+        Principal: {AWS: "arn:aws:iam::111111111111:role/App"}, Action: ["sts:AssumeRole", "sts:TagSession"],
+        Condition: {StringEquals: {"aws:PrincipalTag/kubernetes-namespace": shop}}}}}
+"""
+
+
+def test_a_pods_role_is_trusted_by_namespace_and_service_account(make_lab: LabFactory) -> None:
+    """EKS passes six session tags, for which the role has to allow sts:TagSession too; they go on to further roles."""
+    lab = make_lab(SERVICES)
+    control = Control(lab.sandbox)
+    token = {"authorization": control.container_token}
+    pod = "pod-credentials/App?namespace=shop&service_account="
+
+    status, answer = ask(control, f"{pod}app", headers=token)
+    assert status == 200
+    assert ask(control, f"{pod}app")[0] == 401
+    assert ask(control, f"{pod}other", headers=token)[0] == 403
+    assert ask(control, f"{pod}app".replace("shop", "test"), headers=token)[0] == 403
+    assert ask(control, "pod-credentials/App", headers=token)[0] == 403
+    assert ask(control, f"{pod}a%20b", headers=token)[0] == 400
+    assert ask(control, "pod-credentials/Untagged?namespace=shop", headers=token)[0] == 403
+    keys = Keys(
+        access_key_id=answer["AccessKeyId"], secret_access_key=answer["SecretAccessKey"], session_token=answer["Token"]
+    )
+    assert lab.with_keys(keys).arn.startswith(f"arn:aws:sts::{ACCOUNT}:assumed-role/App/eks-sandbox-app-")
+    onwards = lab.with_keys(keys).assume(f"arn:aws:iam::{ACCOUNT}:role/Next")
+    assert onwards.arn.startswith(f"arn:aws:sts::{ACCOUNT}:assumed-role/Next/")
+
+
+def test_a_function_gets_its_roles_session(make_lab: LabFactory) -> None:
+    """Named after the function; the role has to trust Lambda."""
+    lab = make_lab(SERVICES)
+    control = Control(lab.sandbox)
+
+    status, answer = ask(control, "function", "POST", {"role": "Function", "function": "orders"})
+    assert status == 200
+    keys = Keys(
+        access_key_id=answer["AccessKeyId"], secret_access_key=answer["SecretAccessKey"], session_token=answer["Token"]
+    )
+    assert lab.with_keys(keys).arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/Function/orders"
+    status, answer = ask(control, "function", "POST", {"role": "App"})
+    assert (status, list(answer)) == (403, ["error"])
+    assert ask(control, "function", "POST", {"role": "None"})[0] == 404
+    assert ask(control, "function", "POST", {"role": "Function", "function": "a b"})[0] == 400
+    assert ask(control, "function", "POST", {"function": "orders"})[0] == 400
+
+
+def test_a_task_says_whose_it_is(make_lab: LabFactory) -> None:
+    """A trust policy that asks for aws:SourceArn of the account's own tasks lets them in, and no others."""
+    control = Control(make_lab(SERVICES).sandbox)
+    token = {"authorization": control.container_token}
+
+    assert ask(control, "container-credentials/Task", headers=token)[0] == 200
+    assert ask(control, "container-credentials/Elsewhere", headers=token)[0] == 403
+
+
 # --- what happened -----------------------------------------------------------------------------------------------
 
 
