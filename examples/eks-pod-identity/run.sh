@@ -1,0 +1,27 @@
+#!/bin/sh
+cd "$(dirname "$0")" && . ../show.sh
+[ "${1:-}" = in-sandbox ] || exec dsops sandbox run --seed seed.yaml -- sh run.sh in-sandbox
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+# in_pod NAMESPACE/SERVICE-ACCOUNT: what the containers of its pods find in their environment; the token is in a file.
+in_pod() {
+    eval "$(dsops sandbox env --pod-role App --service-account "$1")"
+    printf %s "$AWS_CONTAINER_AUTHORIZATION_TOKEN" > "$folder/token"
+    unset AWS_CONTAINER_AUTHORIZATION_TOKEN
+    export AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE="$folder/token"
+}
+
+say "a pod of the service account app in the namespace shop: no key in it, and a role all the same"
+in_pod shop/app
+allowed 'dsops whoami'
+allowed 'dsops exec --env production -- printenv DATABASE_URL'
+
+say "the session carries the namespace as a tag, and the role's permissions compare it: another namespace's secret"
+refused secret.access-denied 'dsops exec --env billing -- printenv DATABASE_URL'
+
+say "a pod of another service account gets nothing"
+in_pod shop/default
+refused credentials.ambient-failed 'dsops exec --env production -- printenv DATABASE_URL'
+allowed 'dsops sandbox decisions | grep service-account'
