@@ -1,0 +1,186 @@
+"""`dsops sandbox approve`: a login of the running sandbox is decided, and the program that waits hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import boto3
+import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
+
+from dsops.cli import main
+from dsops.sandbox.launch import open_server
+from dsops.sandbox.seed_model import Seed
+from dsops.sandbox.seedfile import read_seed
+from dsops.sandbox.server import Server
+from tests.identity_center import DEVICE_GRANT, SCOPE, START_URL, VERIFIER, Program, authorize_query
+
+SEED = """
+accounts: {"111111111111": {}}
+identity_center:
+  users: {alice: {}, bob: {}}
+  permission_sets: {Reader: {}}
+  assignments:
+  - {account: "111111111111", permission_set: Reader, users: [alice]}
+"""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """Two people, one of whom has a role."""
+    with open_server(read_seed(SEED, "seed.yaml")) as running:
+        yield running
+
+
+def oidc(server: Server) -> Any:  # boto3 ships no types
+    """boto3's client of the sign-in service."""
+    config = Config(signature_version=UNSIGNED, region_name="us-east-1", retries={"total_max_attempts": 1})
+    return boto3.client("sso-oidc", endpoint_url=server.url, config=config)
+
+
+def start(server: Server) -> dict[str, Any]:
+    """A device's login that waits: what CreateToken needs, and the code."""
+    client = oidc(server)
+    made = client.register_client(clientName="x", clientType="public", scopes=[SCOPE])
+    who = {"clientId": made["clientId"], "clientSecret": made["clientSecret"]}
+    started = client.start_device_authorization(**who, startUrl=START_URL)
+    return {
+        "wish": {**who, "grantType": DEVICE_GRANT, "deviceCode": started["deviceCode"]},
+        "code": started["userCode"], "page": started["verificationUriComplete"],
+    }  # fmt: skip
+
+
+def approve(server: Server, *words: str) -> int:
+    """The exit code of the command."""
+    return main(["sandbox", "approve", "--port", str(server.port), *words])
+
+
+@pytest.mark.parametrize("named_by", ["code", "page", ""])
+def test_a_device_gets_its_token(server: Server, named_by: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """By its code, the address that it shows, or as the one that waits; stdout stays empty."""
+    login = start(server)
+
+    assert approve(server, *filter(None, [login.get(named_by, "")]), "--user", "alice") == 0
+
+    assert oidc(server).create_token(**login["wish"])["accessToken"]
+    said = capfd.readouterr()
+    assert (said.out, said.err) == ("", "logged in as alice\n")
+
+
+def test_it_waits_for_a_login_that_is_about_to_come(server: Server) -> None:
+    """A script starts both at once."""
+    found: list[int] = []
+    waiting = Thread(target=lambda: found.append(approve(server, "--user", "alice", "--wait", "30")))
+    waiting.start()
+    login = start(server)
+    waiting.join(30)
+
+    assert found == [0]
+    assert oidc(server).create_token(**login["wish"])["accessToken"]
+
+
+def test_it_refuses(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
+    """The program hears access_denied."""
+    client, login = oidc(server), start(server)
+    assert approve(server, "--deny") == 0
+    assert capfd.readouterr().err == "the login was refused\n"
+    with pytest.raises(client.exceptions.AccessDeniedException):
+        client.create_token(**login["wish"])
+
+
+def test_it_is_a_browser_too(server: Server) -> None:
+    """The code is brought to the address on which the program waits."""
+    brought: list[str] = []
+
+    class Waiting(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            brought.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing on stderr."""
+
+    client = oidc(server)
+    made = client.register_client(
+        clientName="x", clientType="public", scopes=[SCOPE], issuerUrl=START_URL,
+        grantTypes=["authorization_code", "refresh_token"], redirectUris=["http://127.0.0.1/oauth/callback"],
+    )  # fmt: skip
+    program = Program(client_id=made["clientId"], secret=made["clientSecret"])
+    with HTTPServer(("127.0.0.1", 0), Waiting) as listener:
+        listener.timeout = 20
+        redirect = f"http://127.0.0.1:{listener.server_address[1]}/oauth/callback"
+        thread = Thread(target=listener.handle_request)
+        thread.start()
+        address = f"{server.url}/authorize?{authorize_query(program, redirect_uri=redirect)}"
+        assert approve(server, address, "--user", "alice") == 0
+        thread.join(20)
+    found = dict(parse_qsl(urlsplit(brought[0]).query))
+    given = client.create_token(
+        **program.parameters, grantType="authorization_code", code=found["code"], redirectUri=redirect,
+        codeVerifier=VERIFIER,
+    )  # fmt: skip
+
+    assert found["state"] == "st&te"
+    assert given["accessToken"]
+
+
+def test_a_program_that_is_gone_is_told(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
+    """Nobody listens where the code should go."""
+    client = oidc(server)
+    made = client.register_client(
+        clientName="x", clientType="public", scopes=[SCOPE], issuerUrl=START_URL, grantTypes=["authorization_code"],
+        redirectUris=["http://127.0.0.1/oauth/callback"],
+    )  # fmt: skip
+    program = Program(client_id=made["clientId"], secret=made["clientSecret"])
+    address = f"{server.url}/authorize?{authorize_query(program, redirect_uri='http://127.0.0.1:1/oauth/callback')}"
+
+    assert approve(server, address, "--user", "alice") == 2
+    said = capfd.readouterr().err
+    assert "nobody listens on 127.0.0.1:1" in said
+    assert "start the login again" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--user", "alice", "--wait", "0.1"], "no login waits"),
+        (["--user", "alice", "BBBB-BBBB"], "no login waits for that code"),
+        (["--user", "alice", "--deny"], "--deny and --user exclude each other"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_can_not_be_done_is_told(
+    server: Server, words: list[str], told: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """With what to type next."""
+    assert approve(server, *words) != 0
+    assert told in capfd.readouterr().err
+
+
+def test_who_it_is_must_be_said_where_there_are_several(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
+    """And a name that is nearly one is named."""
+    login = start(server)
+    assert approve(server, login["code"]) == 2
+    assert "say as whom: it has alice, bob" in capfd.readouterr().err
+    assert approve(server, login["code"], "--user", "alicia") == 2
+    assert "did you mean alice?" in capfd.readouterr().err
+
+
+def test_which_login_must_be_said_where_several_wait(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
+    """Both codes are named."""
+    first, second = start(server), start(server)
+    assert approve(server, "--user", "alice") == 2
+    assert f"{first['code']} or {second['code']}" in capfd.readouterr().err
+
+
+def test_a_sandbox_without_identity_center_says_so(capfd: pytest.CaptureFixture[str]) -> None:
+    """Its seed has none."""
+    with open_server(Seed()) as plain:
+        assert approve(plain, "--user", "alice") == 2
+    assert "its seed has no `identity_center`" in capfd.readouterr().err
