@@ -1,0 +1,273 @@
+"""The two ways to log in to IAM Identity Center: what is sent, what a person sees, and how each can fail."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from dsops.aws.client import make_client
+from dsops.aws.sso_cache import Token
+from dsops.aws.sso_login import Place, Way, by_browser, by_device, log_in
+from dsops.aws.sso_oidc import Device
+from dsops.aws.sso_session import Session
+from dsops.aws.wire import Request, Response
+from dsops.endpoint import resolve_endpoint
+from dsops.errors import DsopsError, LoginFailed, SsoRefused
+from tests.center_in_memory import REGION, START_URL, InMemoryCenter
+from tests.fakes import FixedClock, make_runtime
+from tests.loop import Time
+from tests.pipeline import words
+
+REDIRECT = "http://127.0.0.1:49152/oauth/callback"
+
+
+class Desk:
+    """A program that logs somebody in; time passes while it waits."""
+
+    def __init__(self, home: Path) -> None:
+        self.clock = FixedClock()
+        self.time = Time(self.clock.advance)
+        self.center = InMemoryCenter(self.clock)
+        self.shown: list[Device] = []
+        self.pages: list[str] = []
+        self.brought: Mapping[str, str] = {"code": "PLANTED-code"}
+        self.session = Session("corp", START_URL, REGION, ("sso:account:access", "codewhisperer:completions"))
+        self.environ = {"HOME": str(home)}
+
+    def log_in(self, way: Way, *, has_redirect: bool = False) -> Token:
+        """The token of a login."""
+        client = make_client(make_runtime(self.environ, now=self.clock))
+        place = Place(client, resolve_endpoint("sso-oidc", REGION, {}), self.session)
+        return self.time.run(log_in(place, way, has_redirect=has_redirect), self.center)
+
+    def device(self) -> Token:
+        """By a code."""
+        return self.log_in(by_device(self.shown.append))
+
+    def browser(self) -> Token:
+        """By a browser that brings `brought` back."""
+
+        def catch(page: str, state: str) -> Mapping[str, str]:
+            self.pages.append(page)
+            assert [state] == parse_qs(urlsplit(page).query)["state"]
+            return self.brought
+
+        return self.log_in(by_browser(REDIRECT, catch), has_redirect=True)
+
+    def sent(self, action: str) -> list[dict[str, object]]:
+        """What was asked of the token endpoint by that action."""
+        asked = zip(self.center.asked, self.center.requests, strict=True)
+        return [json.loads(request.body) for name, request in asked if name == action]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """Nobody has logged in yet."""
+    return Desk(tmp_path)
+
+
+def refused(desk: Desk, way: str = "device") -> DsopsError:
+    """Why there was no login; nothing that is secret is told."""
+    with pytest.raises(DsopsError) as caught:
+        getattr(desk, way)()
+    assert "PLANTED" not in words(caught.value)
+    return caught.value
+
+
+def test_a_device_login_asks_until_the_code_is_approved(desk: Desk) -> None:
+    """At the interval that the endpoint names, and five seconds slower each time that it asks for that."""
+    desk.center.device = ["authorization_pending", "slow_down", "authorization_pending"]
+    token = desk.device()
+    assert "PLANTED-access-0" == token.access_token.reveal()
+    assert 1 + 1 + 6 + 6 == desk.time.seconds
+    assert 4 == len(desk.sent("CreateToken"))
+
+
+def test_a_person_sees_page_and_code_once(desk: Desk) -> None:
+    """Both addresses, with and without the code in it."""
+    desk.device()
+    (shown,) = desk.shown
+    assert ("ABCD-EFGH", "https://device.sso.eu-central-1.amazonaws.com/") == (shown.user_code, shown.verification_uri)
+    assert shown.verification_uri_complete.endswith("?user_code=ABCD-EFGH")
+
+
+def test_what_a_token_is_kept_with(desk: Desk) -> None:
+    """Its end by this machine's clock, the refresh token, and whom it was given to."""
+    token = desk.device()
+    assert desk.clock() + timedelta(hours=1) == token.expires_at
+    assert token.can_be_refreshed(desk.clock())
+    assert "PLANTED" not in repr(token)
+
+
+def test_the_registration_asks_for_the_sessions_scopes_and_is_kept(desk: Desk) -> None:
+    """The next login of the same kind registers nothing; one by browser is another kind, as in the AWS CLI."""
+    desk.device()
+    desk.device()
+    (first,) = desk.sent("RegisterClient")
+    assert ["sso:account:access", "codewhisperer:completions"] == first["scopes"]
+    assert ("dsops", "public") == (first["clientName"], first["clientType"])
+    desk.browser()
+    assert ["authorization_code", "refresh_token"] == desk.sent("RegisterClient")[1]["grantTypes"]
+    assert [START_URL, ["http://127.0.0.1/oauth/callback"]] == [
+        desk.sent("RegisterClient")[1][name] for name in ("issuerUrl", "redirectUris")
+    ]
+
+
+def test_other_scopes_are_another_registration(desk: Desk) -> None:
+    """A session that asks for more must not go on with less."""
+    desk.device()
+    desk.session = desk.session._replace(scopes=("sso:account:access",))
+    desk.device()
+    assert 2 == len(desk.sent("RegisterClient"))
+
+
+def test_a_registration_that_ends_soon_is_made_anew(desk: Desk) -> None:
+    """The token would outlive it, and could not be renewed."""
+    desk.device()
+    desk.clock.advance(timedelta(days=90).total_seconds() - 600)
+    desk.device()
+    assert 2 == len(desk.sent("RegisterClient"))
+
+
+def test_a_registration_that_aws_has_ended_is_made_anew_once(desk: Desk) -> None:
+    """InvalidClientException for a kept one; the second one's word counts."""
+    desk.device()
+    gone = Response(401, {}, b'{"error": "invalid_client"}')
+    answers: list[Response | None] = [gone, None]
+    desk.center.outage = lambda action, _: answers.pop(0) if action == "StartDeviceAuthorization" else None
+    assert desk.device()
+    desk.center.outage = lambda action, _: gone if action == "StartDeviceAuthorization" else None
+    failure = refused(desk)
+    assert isinstance(failure, SsoRefused)
+    assert "registration has ended" in failure.hint
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("access_denied", "the login was denied on the page"),
+        ("expired_token", "nobody approved the code in time"),
+    ],
+)
+def test_a_no_ends_the_wait(desk: Desk, said: str, message: str) -> None:
+    """Whoever denies it, or lets the time go by, is not asked again."""
+    desk.center.device = ["authorization_pending", said, "authorization_pending"]
+    failure = refused(desk)
+    assert isinstance(failure, LoginFailed)
+    assert message == failure.message
+    assert 2 == len(desk.sent("CreateToken"))
+
+
+def test_a_code_that_nobody_approves_ends_by_our_clock_too(desk: Desk) -> None:
+    """An endpoint that says `pending` for ever does not keep us."""
+    desk.center.device = ["authorization_pending"] * 10_000
+    assert "nobody approved the code in time" == refused(desk).message
+    assert 600 == desk.time.seconds
+
+
+def test_an_outage_while_waiting_is_sat_out(desk: Desk) -> None:
+    """The code is good for minutes: who is down for some seconds is asked again."""
+    down: list[Response | None] = [Response(503, {}, b""), Response(502, {}, b""), None]
+    desk.center.outage = lambda action, _: down.pop(0) if action == "CreateToken" else None
+    assert desk.device()
+
+
+def test_an_outage_before_it_is_tried_again_then_told(desk: Desk) -> None:
+    """Four times in all."""
+    desk.center.outage = lambda *_: Response(503, {}, b"")
+    refused(desk)
+    assert ["RegisterClient"] * 4 == desk.center.asked
+
+
+def test_a_wrong_start_url_is_told_in_awss_words(desk: Desk) -> None:
+    """With what to look at; it is asked once."""
+    desk.session = desk.session._replace(start_url="https://d-other.awsapps.com/start")
+    failure = refused(desk)
+    assert ("Invalid start url provided", True) == (failure.why, "`start_url` and `sso_region`" in failure.hint)
+
+
+@pytest.mark.parametrize("page", ["http://device.example/", "javascript:alert(1)", "file:///etc/passwd", "\x1b[2J"])
+def test_nobody_is_sent_to_a_page_that_anybody_could_have_written(desk: Desk, page: str) -> None:
+    """Only https, or this machine."""
+    answer = {"deviceCode": "d", "userCode": "u", "verificationUri": page, "expiresIn": 600}
+    body = json.dumps(answer).encode()
+    desk.center.outage = lambda action, _: Response(200, {}, body) if action == "StartDeviceAuthorization" else None
+    assert "not an https address" in refused(desk).message
+    assert [] == desk.shown
+
+
+def test_a_browser_login_proves_that_it_is_us(desk: Desk) -> None:
+    """The page gets the SHA-256 of a verifier that only the token endpoint sees (RFC 7636), and a state of our own."""
+    desk.browser()
+    page = urlsplit(desk.pages[0])
+    query = {name: values[0] for name, values in parse_qs(page.query).items()}
+    assert (f"oidc.{REGION}.amazonaws.com", "/authorize") == (page.netloc, page.path)
+    (sent,) = desk.sent("CreateToken")
+    digest = hashlib.sha256(str(sent["codeVerifier"]).encode()).digest()
+    assert base64.urlsafe_b64encode(digest).decode().rstrip("=") == query["code_challenge"]
+    assert ("S256", "code", REDIRECT) == tuple(
+        query[name] for name in ("code_challenge_method", "response_type", "redirect_uri")
+    )
+    assert ("authorization_code", "PLANTED-code", REDIRECT) == tuple(
+        sent[name] for name in ("grantType", "code", "redirectUri")
+    )
+    assert "sso:account:access codewhisperer:completions" == query["scopes"]
+
+
+def test_two_logins_share_neither_state_nor_verifier(desk: Desk) -> None:
+    """Each has 256 bits of its own."""
+    desk.browser()
+    desk.browser()
+    states = {parse_qs(urlsplit(page).query)["state"][0] for page in desk.pages}
+    verifiers = {str(sent["codeVerifier"]) for sent in desk.sent("CreateToken")}
+    assert (2, 2, {43}) == (len(states), len(verifiers), {len(each) for each in states | verifiers})
+
+
+def test_a_code_is_sent_once(desk: Desk) -> None:
+    """It works once: after a failure that may have come too late it is not sent again."""
+    desk.center.outage = lambda action, _: Response(503, {}, b"") if action == "CreateToken" else None
+    refused(desk, "browser")
+    assert 1 == len(desk.sent("CreateToken"))
+
+
+@pytest.mark.parametrize(
+    ("brought", "message"),
+    [
+        ({"error": "access_denied", "error_description": "by\x1b[31m bob"}, "the login was denied on the page"),
+        ({"error": "invalid_scope"}, "the browser came back without a login: invalid_scope"),
+        ({}, "the browser came back without a login: no code"),
+    ],
+)
+def test_a_browser_may_come_back_without_a_code(desk: Desk, brought: dict[str, str], message: str) -> None:
+    """What it says is shown without what a terminal would obey."""
+    desk.brought = brought
+    failure = refused(desk, "browser")
+    assert (message, True) == (failure.message, failure.why.isprintable())
+    assert [] == desk.sent("CreateToken")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"accessToken": "a b", "expiresIn": 5},
+        {"accessToken": "a", "expiresIn": 0},
+        {"accessToken": "a", "expiresIn": "soon"},
+        {"accessToken": "a", "expiresIn": 60, "refreshToken": "b\n"},
+    ],
+)
+def test_an_answer_without_a_token_is_none_of_awss(desk: Desk, answer: dict[str, object]) -> None:
+    """Nothing of it is kept."""
+
+    def outage(action: str, _: Request) -> Response | None:
+        return Response(200, {}, json.dumps(answer).encode()) if action == "CreateToken" else None
+
+    desk.center.outage = outage
+    assert "not as AWS does" in refused(desk, "browser").message

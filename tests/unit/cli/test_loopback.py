@@ -1,0 +1,166 @@
+"""The port on which a browser's answer is awaited: what counts as the answer, and what is kindly ignored."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+
+from dsops.cli.loopback import Loopback
+from dsops.errors import LoginFailed
+
+PATH = "/oauth/callback"
+STATE = "the-state"
+
+
+class Waiting:
+    """A loopback port, and who waits on it."""
+
+    def __init__(self, seconds: float = 10) -> None:
+        self.loopback = Loopback(PATH)
+        self._pool = ThreadPoolExecutor(1)
+        self.answer: Future[Mapping[str, str]] = self._pool.submit(self.loopback.wait, STATE, seconds)
+
+    def close(self) -> None:
+        """Ends the wait, if nothing else has."""
+        if not self.answer.done():
+            self.visit(f"{PATH}?state={STATE}&over=1")
+        self._pool.shutdown()
+        self.loopback.__exit__()
+
+    def connect(self) -> socket.socket:
+        """A connection that has said nothing yet."""
+        return socket.create_connection(("127.0.0.1", self.loopback.port), timeout=5)
+
+    def visit(self, target: str, *, method: str = "GET", host: str = "") -> str:
+        """What a browser is answered."""
+        host = host or f"127.0.0.1:{self.loopback.port}"
+        return self.say(f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: browser\r\n\r\n")
+
+    def say(self, text: str) -> str:
+        """What anybody is answered to this."""
+        with self.connect() as connection:
+            connection.sendall(text.encode("latin-1"))
+            answer = b""
+            while piece := connection.recv(4096):
+                answer += piece
+        return answer.decode()
+
+
+@pytest.fixture
+def waiting() -> Iterator[Waiting]:
+    """Somebody waits for ten seconds."""
+    waiting = Waiting()
+    yield waiting
+    waiting.close()
+
+
+def test_the_answer_is_what_the_browser_brings(waiting: Waiting) -> None:
+    """Its query, decoded; the page says that the window can be closed, and repeats nothing of it."""
+    page = waiting.visit(f"{PATH}?code=a%2Fb%3D&state={STATE}")
+    assert page.startswith("HTTP/1.1 200 ")
+    assert "you can close this window" in page
+    assert "a/b" not in page
+    assert {"code": "a/b=", "state": STATE} == waiting.answer.result(5)
+
+
+def test_an_error_is_an_answer_too(waiting: Waiting) -> None:
+    """Who was refused on the page comes back with the reason."""
+    waiting.visit(f"{PATH}?error=access_denied&state={STATE}")
+    assert "access_denied" == waiting.answer.result(5)["error"]
+
+
+@pytest.mark.parametrize("query", ["code=a&state=another", "code=a", "", "code=a&state=", "state=th%00&code=a"])
+def test_another_logins_window_is_told_so(waiting: Waiting, query: str) -> None:
+    """Nothing of it counts, it hears that nothing has happened, and the login that waits goes on."""
+    page = waiting.visit(f"{PATH}?{query}")
+    assert page.startswith("HTTP/1.1 400 ")
+    assert "This window belongs to another login" in page
+    assert not waiting.answer.done()
+    waiting.visit(f"{PATH}?code=ours&state={STATE}")
+    assert "ours" == waiting.answer.result(5)["code"]
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [("GET", "/favicon.ico"), ("GET", f"/?code=a&state={STATE}"), ("POST", f"{PATH}?code=a&state={STATE}")],
+)
+def test_what_is_no_answer_of_a_login_is_not_found(waiting: Waiting, method: str, target: str) -> None:
+    """An icon, another path, a form."""
+    assert waiting.visit(target, method=method).startswith("HTTP/1.1 404 ")
+    assert not waiting.answer.done()
+
+
+def test_a_head_request_decides_nothing(waiting: Waiting) -> None:
+    """A link checker may come before the browser."""
+    page = waiting.visit(f"{PATH}?code=a&state={STATE}", method="HEAD")
+    assert page.endswith("\r\n\r\n")
+    assert not waiting.answer.done()
+
+
+def test_another_name_of_this_machine_is_refused(waiting: Waiting) -> None:
+    """A page of somebody else's could have its own name point here."""
+    assert "There is nothing here" in waiting.visit(f"{PATH}?code=a&state={STATE}", host="evil.example:80")
+    assert not waiting.answer.done()
+    assert "close this window" in waiting.visit(
+        f"{PATH}?code=a&state={STATE}", host=f"localhost:{waiting.loopback.port}"
+    )
+
+
+@pytest.mark.parametrize("text", ["\r\n\r\n", "GET\r\n\r\n", "\x16\x03\x01\x00\r\n\r\n", "GET / HTTP/9\r\n\r\n"])
+def test_rubbish_is_answered_and_ignored(waiting: Waiting, text: str) -> None:
+    """TLS to a port that speaks HTTP, for one."""
+    waiting.say(text)
+    assert not waiting.answer.done()
+
+
+def test_more_than_a_browser_says_is_not_read_on(waiting: Waiting) -> None:
+    """Sixteen kilobytes are enough for any request; the connection ends."""
+    with waiting.connect() as connection, suppress(ConnectionResetError, BrokenPipeError):
+        connection.sendall(b"x" * 64 * 1024)
+        assert b"" == connection.recv(1)
+    assert not waiting.answer.done()
+
+
+def test_a_connection_that_says_nothing_holds_up_nobody(waiting: Waiting) -> None:
+    """Browsers open some that they never use, and say half a request."""
+    with waiting.connect() as silent, waiting.connect() as half:
+        half.sendall(b"GET /oauth")
+        waiting.visit(f"{PATH}?code=a&state={STATE}")
+        assert "a" == waiting.answer.result(5)["code"]
+        silent.close()
+
+
+def test_many_silent_connections_make_room_for_the_one_that_speaks(waiting: Waiting) -> None:
+    """More than are kept: the oldest go."""
+    silent = [waiting.connect() for _ in range(40)]
+    waiting.visit(f"{PATH}?code=a&state={STATE}")
+    assert "a" == waiting.answer.result(5)["code"]
+    for each in silent:
+        each.close()
+
+
+def test_a_request_in_pieces_is_put_together(waiting: Waiting) -> None:
+    """As slow lines deliver it."""
+    with waiting.connect() as connection:
+        rest = f"st: localhost:{waiting.loopback.port}"
+        for piece in (f"GET {PATH}?code=a&sta", f"te={STATE} HTTP/1.1\r\nHo", rest, "\r\n\r\n"):
+            connection.sendall(piece.encode())
+        assert b"200" in connection.recv(100)
+    assert "a" == waiting.answer.result(5)["code"]
+
+
+def test_the_wait_has_an_end() -> None:
+    """Nobody came."""
+    waiting = Waiting(seconds=0.2)
+    with pytest.raises(LoginFailed, match="in time"):
+        waiting.answer.result(5)
+    waiting.close()
+
+
+def test_only_this_machine_is_listened_to(waiting: Waiting) -> None:
+    """127.0.0.1, on a port that was free."""
+    assert f"http://127.0.0.1:{waiting.loopback.port}{PATH}" == waiting.loopback.address
