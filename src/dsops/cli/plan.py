@@ -51,7 +51,9 @@ def _tree(plan: Plan) -> Iterator[str]:
                 yield from _branch(plan, step, "  ")
     for step in plan.steps.values():
         if step.proof is not None:
-            yield f"no base credentials: {clean(step.proof.source)}"
+            is_key = StoreTypes()[step.type].gives_long_term
+            base = f"base credentials: {step.proof.source}" if is_key else f"no base credentials: {step.proof.source}"
+            yield clean(base)
             yield from _branch(plan, step, "  ")
     for step in plan.steps.values():
         if not step.credentials_from and not StoreTypes()[step.type].takes_credentials:
@@ -119,12 +121,15 @@ _TOLD = (
 )
 
 
+_OPERATIONS = {"aws.sso": "GetRoleCredentials", "aws.keys": "keyring"}
+
+
 def operation(step: Step) -> str:
     """The API action by which a step gets its session."""
     if not step.type.startswith("aws."):
         return step.type
-    if step.type == "aws.sso":
-        return "GetRoleCredentials"
+    if step.type in _OPERATIONS:
+        return _OPERATIONS[step.type]
     if step.proof is not None:
         return "AssumeRoleWithWebIdentity"
     return "AssumeRole" if "role_arn" in step.settings else "GetSessionToken"

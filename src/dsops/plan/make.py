@@ -165,7 +165,11 @@ class _Planner:
             if variable.reference is not None:
                 references.setdefault(variable.step, set()).add(variable.reference)
         drafts = self._drafts.by_name
-        issues = {step.fingerprint for name, step in self._steps.items() if drafts[name].type.gives_credentials}
+        issues = {
+            step.fingerprint
+            for name, step in self._steps.items()
+            if drafts[name].type.gives_credentials and not drafts[name].type.gives_long_term
+        }
         return Plan(
             environment=environment,
             variables=variables,
@@ -232,7 +236,7 @@ class _Planner:
         """Drafts -> steps, each after the one whose credentials it uses."""
         drafts = self._drafts
         for draft in drafts.by_name.values():
-            if draft.type.takes_credentials and not draft.region:
+            if draft.type.takes_credentials and not draft.region and not draft.type.gives_long_term:
                 draft.region = _region_of_arns([read for read in reads if read.store == draft.name])
                 if not draft.region:
                     self._findings.add(*region_missing(draft))
@@ -274,8 +278,10 @@ class _Planner:
             return False, ""
         source = self._drafts.by_name.get(draft.credentials_from)
         if source is not None:
-            # A plugin's credentials may be long-term ones; every store of AWS's own gives a session.
-            is_session = True if source.type.name.startswith("aws.") else None
+            # A plugin's credentials may be long-term ones, whether it says so or not; every other store of ours gives
+            # a session.
+            is_ours = source.type.name.startswith("aws.")
+            is_session = False if source.type.gives_long_term else True if is_ours else None
             return is_session, f"its credentials come from `{source.name}`"
         ambient = self._drafts.ambient_of(draft.profile)
         return ambient.is_temporary, f"the base credentials are temporary ({ambient.source})"
@@ -283,7 +289,10 @@ class _Planner:
     def _session(self, draft: Draft) -> Fingerprint:
         """Of the session that the step issues or, where it issues none, reads with."""
         if not draft.type.takes_credentials:
-            return Fingerprint("")
+            if not draft.type.gives_credentials:
+                return Fingerprint("")
+            # A plugin's, which starts from nobody's: two of them are two identities all the same.
+            return session_fingerprint(draft.type, draft.identity, Fingerprint(""), partition="", endpoint="")
         source = self._drafts.by_name.get(draft.credentials_from)
         if draft.proof is not None:
             below = proof_fingerprint(draft.proof)

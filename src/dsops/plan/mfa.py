@@ -6,7 +6,7 @@ chained one, with one hour at the most. A role with a longer session asks for a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from dsops.errors import LimitExceeded
 from dsops.plan.drafts import Draft, Drafts
@@ -16,7 +16,7 @@ from dsops.secret import Secret
 
 _CODE_KEYS = ("token_code", "mfa_process", "mfa_process_folder", "token_code_variable")
 
-_Group = tuple[str, str, str]
+_Group = tuple[str, str, str, str]
 
 
 LASTING_SECONDS = 12 * 3600
@@ -40,15 +40,16 @@ def share_mfa_sessions(
     for sessions in groups.values():
         if len(sessions) > 1 or lasts:
             members = [draft for same in sessions.values() for draft in same]
-            session = _session_before(members)
+            session = _session_before(members, _free_name(_serial(members[0]), shared))
             if lasts:
                 session.settings["duration_seconds"] = session.identity["duration_seconds"] = LASTING_SECONDS
             shared[session.name] = session
             names = ", ".join(f"`{member.name}`" for member in members)
             why = f"for {LASTING_SECONDS // 3600} hours" if lasts else "a code works once"
             findings.notes.append(f"one MFA session of {_serial(session)} serves {names}: {why}")
-    # In front: every user of a session stands after it.
-    drafts.by_name = {**shared, **drafts.by_name}
+    # In front: every user of a session stands after it, and it after the key that it is had with.
+    keys = {name: draft for name, draft in drafts.by_name.items() if draft.type.gives_long_term}
+    drafts.by_name = {**keys, **shared, **drafts.by_name}
     _check_fixed_codes(drafts, session_of, findings)
     _note_sessions_without_device(drafts, findings)
 
@@ -58,27 +59,40 @@ def _can_share(draft: Draft, drafts: Drafts) -> bool:
     return (
         draft.is_role
         and "serial_number" in draft.settings
-        and not draft.credentials_from
         and not draft.has_proof
-        and drafts.ambient_of(draft.profile).is_temporary is not True
+        and _starts_from_own_key(draft, drafts)
         and isinstance(seconds, int)
         and seconds <= CHAINED_SECONDS
     )
 
 
+def _starts_from_own_key(draft: Draft, drafts: Drafts) -> bool:
+    """Whether a user's long-term key signs it, or may do so: of the environment, a profile, or a store that has one."""
+    source = drafts.by_name.get(draft.credentials_from)
+    if source is not None:
+        return source.type.gives_long_term
+    return not draft.credentials_from and drafts.ambient_of(draft.profile).is_temporary is not True
+
+
 def _group(draft: Draft) -> _Group:
-    return _serial(draft), draft.profile, str(draft.settings.get("endpoint_url", ""))
+    return _serial(draft), draft.credentials_from, draft.profile, str(draft.settings.get("endpoint_url", ""))
 
 
 def _serial(draft: Draft) -> str:
     return str(draft.settings.get("serial_number", ""))
 
 
-def _session_before(members: list[Draft]) -> Draft:
+def _free_name(serial_number: str, shared: Mapping[str, Draft]) -> str:
+    """A name that no session has yet: two profiles may name one device, and each signs its own."""
+    name = f"MFA session of {serial_number}"
+    return name if name not in shared else f"{name} ({len(shared) + 1})"
+
+
+def _session_before(members: list[Draft], name: str) -> Draft:
     """The session that serves these roles: no longer than the longest of them, to reach no further."""
     first = members[0]
-    session = Draft(f"MFA session of {_serial(first)}", first.type, first.place, first.where)
-    session.region, session.profile = first.region, first.profile
+    session = Draft(name, first.type, first.place, first.where)
+    session.region, session.profile, session.credentials_from = first.region, first.profile, first.credentials_from
     session.settings["serial_number"] = _serial(first)
     session.settings["duration_seconds"] = max(_seconds(member) for member in members)
     for key in (*_CODE_KEYS, "endpoint_url", "timeout_ms"):

@@ -29,6 +29,12 @@ PARTS = {
 }
 """What an aws.sts store gives as secrets, each with its other spellings: AWS's own and the original tool's."""
 
+_PARTS_OF = {
+    "aws.sts": tuple(PARTS),
+    # The access portal does not say which role it is that somebody has become.
+    "aws.sso": tuple([part for part in PARTS if part != "assumed_role_arn"]),
+    "aws.keys": ("access_key_id", "secret_access_key", "credentials"),
+}
 _PART_OF = {spelling: part for part, spellings in PARTS.items() for spelling in (part, *spellings)}
 
 # Patterns are compiled where they are first used. The CreateSecret API reference has /_+=.@-; its error message
@@ -43,7 +49,7 @@ _UNFIT_FOR_A_PARAMETER = r"[^A-Za-z0-9_./:-]"
 
 def canonical_reference(step: Step, reference: SecretReference, where: Where, findings: Findings) -> SecretReference:
     """The same reference as every other spelling of it is given: `name#.field` and `field` are one."""
-    if step.type in ("aws.sts", "aws.sso"):
+    if step.type in _PARTS_OF:
         return _part(step, reference, where, findings)
     if step.type not in ("aws.secretsmanager", "aws.ssm"):
         return reference
@@ -66,8 +72,7 @@ def canonical_reference(step: Step, reference: SecretReference, where: Where, fi
 
 
 def _part(step: Step, reference: SecretReference, where: Where, findings: Findings) -> SecretReference:
-    # The access portal does not say which role it is that somebody has become.
-    parts = [part for part in PARTS if step.type == "aws.sts" or part != "assumed_role_arn"]
+    parts = _PARTS_OF[step.type]
     part = _PART_OF.get(reference.key)
     if part not in parts:
         near = nearest(reference.key, parts)

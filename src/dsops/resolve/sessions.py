@@ -58,6 +58,9 @@ class Sessions:
         async def issue(may_ask: bool) -> Credentials:  # noqa: FBT001 (the cache's own call)
             return await self._issue(step, may_ask=may_ask)
 
+        if find_store(step.type).store_type.gives_long_term:
+            # Had once in a run, and not held by the agent: whoever locks the keyring wants it locked.
+            return await self._once(step.fingerprint, lambda: self._not_held(issue))
         return await self._share(step.fingerprint, issue, step.name, self.hop(step))
 
     async def below(self, step: Step) -> Obtained:
@@ -124,9 +127,15 @@ class Sessions:
     async def _share(
         self, fingerprint: Fingerprint, issue: Callable[[bool], Work[Credentials]], store: str = "", hop: int = 0
     ) -> Obtained:
+        return await self._once(fingerprint, lambda: self._obtain(fingerprint, issue, store, hop))
+
+    async def _once(self, fingerprint: Fingerprint, work: Callable[[], Work[Obtained]]) -> Obtained:
         if fingerprint not in self._obtained:
-            self._obtained[fingerprint] = Once(lambda: self._obtain(fingerprint, issue, store, hop))
+            self._obtained[fingerprint] = Once(work)
         return await self._obtained[fingerprint].get()
+
+    async def _not_held(self, issue: Callable[[bool], Work[Credentials]]) -> Obtained:
+        return Obtained(await issue(True), is_cached=False)
 
     async def _obtain(
         self, fingerprint: Fingerprint, issue: Callable[[bool], Work[Credentials]], store: str, hop: int

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dsops.schema.aws import AWS_KEYS, AWS_TYPES
 from dsops.schema.check import Checked, check_setting, check_shape, check_store, missing_keys, unknown_key
 from dsops.schema.key import Conflict, Key, KeyKind, Setting, Settings, StoreType
+from dsops.schema.keys import KEYS_TYPE
 from dsops.schema.local import COMMON_KEYS, LOCAL_TYPES
 from dsops.schema.sso import SSO_TYPE
-from dsops.schema.sts import OWN_POLICY, STS_TYPE, WEB_IDENTITY_SOURCES
+from dsops.schema.sts import DEFAULT_AUDIENCE, OWN_POLICY, STS_TYPE, WEB_IDENTITY_SOURCES
 
 __all__ = [
     "AWS_KEYS",
@@ -32,5 +33,7 @@ __all__ = [
     "unknown_key",
 ]
 
-BUILTIN_TYPES = {store_type.name: store_type for store_type in (STS_TYPE, SSO_TYPE, *AWS_TYPES, *LOCAL_TYPES)}
+BUILTIN_TYPES = {
+    store_type.name: store_type for store_type in (STS_TYPE, SSO_TYPE, KEYS_TYPE, *AWS_TYPES, *LOCAL_TYPES)
+}
 """Type name -> what it takes, for the types that come with dsops."""

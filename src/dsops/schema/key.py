@@ -77,6 +77,9 @@ class StoreType(NamedTuple):
     help: str
     keys: tuple[Key, ...]
     gives_credentials: bool = False
+    gives_long_term: bool = False
+    """Whether what it issues is a user's own key and no session: a role assumed with it is no chained one, and a
+    session of GetSessionToken can be had with it."""
     gives_secrets: bool = True
     takes_credentials: bool = False
     """Whether `credentials_from`, `profile` and `region` make sense on it."""

@@ -19,6 +19,7 @@ ENTRY_POINT_GROUP = "dsops.stores"
 _MODULES = {
     "aws.sts": "aws_sts",
     "aws.sso": "aws_sso",
+    "aws.keys": "aws_keys",
     "aws.secretsmanager": "aws_secretsmanager",
     "aws.ssm": "aws_ssm",
     "literal": "literal",

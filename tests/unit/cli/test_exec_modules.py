@@ -29,10 +29,10 @@ dsops.config.stores dsops.credentials dsops.document dsops.document.yaml_reader 
 dsops.errors dsops.interpolate dsops.model dsops.plan dsops.plan.drafts dsops.plan.findings dsops.plan.fingerprint
 dsops.plan.limits dsops.plan.make dsops.plan.mfa dsops.plan.references dsops.plan.types dsops.process dsops.resolve
 dsops.resolve.identity dsops.resolve.resolver dsops.resolve.sessions dsops.runtime dsops.schema dsops.schema.aws
-dsops.schema.check dsops.schema.key dsops.schema.local dsops.schema.sso dsops.schema.sts dsops.secret dsops.startup dsops.stores
-dsops.stores.aws_secretsmanager dsops.stores.aws_sts dsops.stores.endpoints dsops.stores.fields
-dsops.stores.interface dsops.stores.session_parts dsops.tasks dsops.transform dsops.transform.apply dsops.transform.extract
-dsops.transform.parse
+dsops.schema.check dsops.schema.key dsops.schema.keys dsops.schema.local dsops.schema.sso dsops.schema.sts
+dsops.secret dsops.startup dsops.stores dsops.stores.aws_secretsmanager dsops.stores.aws_sts dsops.stores.endpoints
+dsops.stores.fields dsops.stores.interface dsops.stores.session_parts dsops.tasks dsops.transform
+dsops.transform.apply dsops.transform.extract dsops.transform.parse
 """
 
 OTHERS = """

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dsops.plan import Fingerprint
+from dsops.schema import BUILTIN_TYPES, Key, StoreType
 from tests.plans import LONG_TERM, plan_of
 
 ROLE = "arn:aws:iam::222222222222:role/R"
@@ -176,3 +177,20 @@ envs: {e: {A: {from: {store: a, key: all}}, B: {from: {store: b, key: all}}}}
         for partition in ("aws", "aws-cn")
     ]
     assert sessions[0] != sessions[1]
+
+
+def test_stores_of_a_plugin_that_start_from_nobody_are_told_apart() -> None:
+    """A store that issues credentials without any of AWS's is an identity by its own fields; so are the roles above."""
+    vault = StoreType(
+        "acme.vault", "Keys of Acme.", (Key("user", "text", "Whose."),), gives_credentials=True, gives_secrets=False
+    )
+    text = f"""
+secretStores:
+  a: {{type: acme.vault, user: ada}}
+  b: {{type: acme.vault, user: bob}}
+  r: {{type: aws.sts, role_arn: "{ROLE}", role_session_name: same, credentials_from: a}}
+  q: {{type: aws.sts, role_arn: "{ROLE}", role_session_name: same, credentials_from: b}}
+envs: {{e: {{R: {{from: {{store: r, key: all}}}}, Q: {{from: {{store: q, key: all}}}}}}}}
+"""
+    steps = plan_of(text, store_types={**BUILTIN_TYPES, "acme.vault": vault}).steps
+    assert len({step.fingerprint for step in steps.values()}) == 4

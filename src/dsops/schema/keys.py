@@ -1,0 +1,45 @@
+"""The type `aws.keys`: a user's long-term key out of the keyring of the system."""
+
+from __future__ import annotations
+
+from dsops.schema.aws import AWS_KEYS
+from dsops.schema.key import Key, StoreType
+from dsops.schema.local import COMMON_KEYS
+
+_REGION = AWS_KEYS[0]
+
+KEYS_TYPE = StoreType(
+    "aws.keys",
+    "A user's long-term key that `dsops keys add` has put into the keyring of the system. Other stores use it by "
+    "`credentials_from`: a role that is assumed with it is no chained one. Of the keys of every `aws.*` type it takes "
+    "`region`.",
+    (
+        *COMMON_KEYS,
+        _REGION._replace(help="The region of stores that use it; else AWS_REGION or AWS_DEFAULT_REGION."),
+        Key(
+            "key_name",
+            "text",
+            "The name that the key was given: `dsops keys list` shows them.",
+            is_required=True,
+            characters=r"[A-Za-z0-9_+=,.@-]",
+            shape="letters, digits and _+=,.@-",
+            minimum=1,
+            maximum=64,
+            source="dsops: a name to type",
+        ),
+    ),
+    gives_credentials=True,
+    gives_long_term=True,
+    takes_credentials=True,
+    proof_keys=("key_name",),
+    refused_keys={
+        "profile": "its credentials are in the keyring: remove it",
+        "credentials_from": "its credentials are in the keyring: remove it",
+        "role_arn": "a role that this key may assume is a store of type aws.sts with `credentials_from`",
+        "serial_number": "a role that asks for MFA is a store of type aws.sts: put it there",
+        "access_key_id": "a key does not stand in a file: `dsops keys add NAME` puts it into the keyring",
+        "secret_access_key": "a key does not stand in a file: `dsops keys add NAME` puts it into the keyring",
+        "name": "here it is called `key_name`",
+        "key": "here it is called `key_name`",
+    },
+)

@@ -1,0 +1,210 @@
+"""A user's long-term key out of the keyring: whose it is, what starts from it, and that nothing holds it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dsops.errors import DsopsError, FieldMissing, KeyringEntryMissing, KeyringFailed, KeyringLocked, LimitExceeded
+from dsops.keyring import index
+from dsops.keyring.index import KeysEntry
+from dsops.keyring.items import Keyring
+from dsops.keyring.keys import put_secrets
+from dsops.secret import Secret
+from tests.fakes import Person
+from tests.pipeline import Pipeline, words
+from tests.stubs.keyrings import StubKeyring
+
+KEY, OTHER_KEY = "AKIAKEYRINGKEYRING01", "AKIAKEYRINGKEYRING02"
+USER = "arn:aws:iam::111111111111:user/ada"
+ROLE = "arn:aws:iam::222222222222:role"
+DEVICE = "arn:aws:iam::111111111111:mfa/ada"
+CONFIG = f"""\
+secretStores:
+  ada: {{type: aws.keys, key_name: ada}}
+  r: {{type: aws.sts, role_arn: "{ROLE}/R", credentials_from: ada}}
+  q: {{type: aws.sts, role_arn: "{ROLE}/Q", credentials_from: ada}}
+envs:
+  e:
+    ID: {{from: {{store: ada, key: access_key_id}}}}
+    ALL: {{from: {{store: ada, key: credentials}}}}
+  both:
+    R: {{from: {{store: r, key: access_key_id}}}}
+    Q: {{from: {{store: q, key: access_key_id}}}}
+"""
+
+
+def keep(stub: StubKeyring, key_id: str, secret: str, name: str = "ada") -> None:
+    """Puts a key there, as `dsops keys add` does."""
+    put_secrets(Keyring(stub.environ, "/"), name, {key_id: Secret(secret)})
+    with index.changing(stub.environ) as before:
+        entry = KeysEntry(name, key_id, USER, "2026-11-24T12:00:00Z")
+        index.write(stub.environ, before._replace(keys={**before.keys, name: entry}))
+
+
+@pytest.fixture
+def stub(home: Path) -> StubKeyring:
+    """A keyring that has Ada's key."""
+    stub = StubKeyring(home)
+    keep(stub, KEY, "kept-secret")
+    return stub
+
+
+@pytest.fixture
+def pipeline(stub: StubKeyring) -> Pipeline:
+    """A process without any other credentials."""
+    pipeline = Pipeline()
+    pipeline.environ = {**stub.environ, "AWS_REGION": "us-east-1"}
+    pipeline.folder = "/"
+    return pipeline
+
+
+def test_a_role_is_assumed_with_the_key(pipeline: Pipeline) -> None:
+    """And with no other credentials: the environment has none."""
+    pipeline.credentials(CONFIG, "r")
+    (call,) = pipeline.aws.calls
+    assert (call.access_key_id, call.action) == (KEY, "AssumeRole")
+
+
+def test_such_a_role_is_no_chained_one(pipeline: Pipeline) -> None:
+    """It may last for twelve hours; one behind it may not."""
+    text = f"""
+secretStores:
+  ada: {{type: aws.keys, key_name: ada}}
+  r: {{type: aws.sts, role_arn: "{ROLE}/R", credentials_from: ada, duration_seconds: 43200}}
+  s: {{type: aws.sts, role_arn: "{ROLE}/S", credentials_from: r, duration_seconds: 43200}}
+"""
+    step = pipeline.plan(text, store="r").steps["r"]
+    assert (step.is_chained, step.settings["duration_seconds"]) == (False, 43200)
+    with pytest.raises(LimitExceeded, match="1 hour"):
+        pipeline.plan(text, store="s")
+
+
+def test_the_key_itself_can_be_handed_on(pipeline: Pipeline) -> None:
+    """As credentials without an end, and as secrets."""
+    credentials = pipeline.credentials(CONFIG, "ada")
+    assert (credentials.access_key_id, credentials.secret_access_key) == (KEY, Secret("kept-secret"))
+    assert (credentials.is_temporary, credentials.expiration, credentials.arn) == (False, None, USER)
+    values = pipeline.resolve(CONFIG, "e")
+    assert values["ID"] == KEY
+    assert '"SecretAccessKey":"kept-secret"' in values["ALL"]
+    assert pipeline.aws.calls == []
+
+
+def test_what_only_a_session_has_is_not_there(pipeline: Pipeline) -> None:
+    """Told by the plan, with what it gives."""
+    text = CONFIG.replace("key: access_key_id}}\n    ALL", "key: session_token}}\n    ALL")
+    (error,) = pipeline.errors(text, "e")
+    assert not isinstance(error, FieldMissing)
+    assert "it gives access_key_id, secret_access_key, credentials" in words(error)
+
+
+def test_one_run_asks_the_keyring_once_and_nothing_is_held(pipeline: Pipeline, stub: StubKeyring) -> None:
+    """Two roles from one key; what the process holds afterwards are the two sessions."""
+    pipeline.resolve(CONFIG, "both")
+    assert pipeline.reports.names.count("credentials.issued") == 3
+    assert sorted(held.store for held in pipeline.cache.held()) == ["q", "r"]
+    stub.set_mood("locked")
+    with pytest.raises(KeyringLocked):
+        pipeline.credentials(CONFIG, "ada")
+
+
+def test_a_session_that_is_held_needs_no_keyring(pipeline: Pipeline, stub: StubKeyring) -> None:
+    """It was had with the very same key."""
+    first = pipeline.credentials(CONFIG, "r")
+    stub.set_mood("locked")
+    assert pipeline.credentials(CONFIG, "r") is first
+
+
+def test_another_key_of_that_name_is_another_identity(pipeline: Pipeline, stub: StubKeyring) -> None:
+    """A session that was had with the key before is not handed to whoever has the name now."""
+    first = pipeline.credentials(CONFIG, "r")
+    keep(stub, OTHER_KEY, "other-secret")
+    assert pipeline.credentials(CONFIG, "r") is not first
+    assert [call.access_key_id for call in pipeline.aws.calls] == [KEY, OTHER_KEY]
+
+
+def test_two_names_are_two_identities(pipeline: Pipeline, stub: StubKeyring) -> None:
+    """The fingerprints of what starts from them differ."""
+    keep(stub, OTHER_KEY, "other-secret", "bob")
+    fingerprints = [
+        pipeline.plan(text, store="r").steps["r"].fingerprint
+        for text in (CONFIG, CONFIG.replace("key_name: ada", "key_name: bob"), CONFIG)
+    ]
+    assert fingerprints[0] == fingerprints[2] != fingerprints[1]
+
+
+@pytest.mark.parametrize(
+    ("mood", "kind"), [("locked", KeyringLocked), ("breaks", KeyringFailed), ("emptied", KeyringEntryMissing)]
+)
+def test_a_keyring_that_does_not_give_it_is_told_with_the_store(
+    pipeline: Pipeline, stub: StubKeyring, mood: str, kind: type[DsopsError]
+) -> None:
+    """And nothing is sent."""
+    stub.set_mood(mood)
+    if mood == "emptied":
+        (stub.folder / "secrets.json").write_text("{}")
+    with pytest.raises(kind) as caught:
+        pipeline.credentials(CONFIG, "r")
+    assert caught.value.message.startswith("store `ada`: the keyring")
+    assert (str(caught.value.where), bool(caught.value.hint), pipeline.aws.calls) == ("dsops.yaml:2", True, [])
+
+
+def test_what_dsops_did_not_put_there_is_not_used(pipeline: Pipeline, stub: StubKeyring) -> None:
+    """Half a text, or another program's; what it says is in no error."""
+    Keyring(stub.environ, "/").put("dsops keys", "ada", Secret("kept-secret?"))
+    with pytest.raises(KeyringEntryMissing) as caught:
+        pipeline.credentials(CONFIG, "r")
+    assert "kept-secret" not in words(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_name_that_is_not_there_is_told_with_those_that_are(pipeline: Pipeline) -> None:
+    """A plan can be made all the same, and says that there is none."""
+    text = CONFIG.replace("key_name: ada", "key_name: adda")
+    step = pipeline.plan(text, store="r").steps["ada"]
+    assert step.proof is not None
+    assert step.proof.source == "key `adda`, which the keyring does not have"
+    with pytest.raises(KeyringEntryMissing) as caught:
+        pipeline.credentials(text, "r")
+    assert "did you mean `ada`?" in caught.value.hint
+    assert "`dsops keys add adda`" in caught.value.hint
+
+
+MFA = CONFIG.replace("credentials_from: ada}", f"credentials_from: ada, serial_number: '{DEVICE}'}}")
+
+
+def test_one_code_serves_two_roles_that_start_from_the_key(pipeline: Pipeline) -> None:
+    """As with a key of the environment: a session of GetSessionToken stands between."""
+    pipeline.person = Person("123456")
+    pipeline.resolve(MFA, "both")
+    session, r, q = pipeline.aws.calls
+    assert (session.action, session.access_key_id) == ("GetSessionToken", KEY)
+    assert r.access_key_id == q.access_key_id != KEY
+    assert len(pipeline.person.asked) == 1
+
+
+def test_roles_from_two_keys_share_no_session(pipeline: Pipeline, stub: StubKeyring) -> None:
+    """Each is its own user; the device is only one of them's."""
+    keep(stub, OTHER_KEY, "other-secret", "bob")
+    text = MFA.replace("  q: ", "  bob: {type: aws.keys, key_name: bob}\n  q: ")
+    text = text.replace('/Q", credentials_from: ada', '/Q", credentials_from: bob')
+    pipeline.person = Person("123456", "234567")
+    pipeline.resolve(text, "both")
+    assert sorted((call.action, call.access_key_id) for call in pipeline.aws.calls) == [
+        ("AssumeRole", KEY), ("AssumeRole", OTHER_KEY),
+    ]  # fmt: skip
+
+
+def test_no_region_is_needed(pipeline: Pipeline, stub: StubKeyring) -> None:
+    """A key has none; the role above goes by its partition."""
+    pipeline.environ = stub.environ
+    assert pipeline.plan(CONFIG, store="r").steps["r"].region == "us-east-1"
+    assert pipeline.plan(CONFIG, store="ada").steps["ada"].region == ""
+
+
+def test_the_plan_counts_no_call_for_it(pipeline: Pipeline) -> None:
+    """The keyring is no AWS."""
+    assert pipeline.plan(CONFIG, "both").calls == 2
+    assert pipeline.plan(CONFIG, "e").calls == 0
