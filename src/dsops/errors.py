@@ -235,6 +235,12 @@ class PolicyUnreadable(ConfigError):
     code = "policy.unreadable"
 
 
+class PolicyIncomplete(ConfigError):
+    """A policy can't be generated: a part that can't be left open is not known."""
+
+    code = "policy.incomplete"
+
+
 class CasesInvalid(ConfigError):
     """A table of questions to policies, or a policy that it names, can't be used as it is."""
 

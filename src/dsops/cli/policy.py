@@ -9,6 +9,7 @@ from typing import NamedTuple, get_args
 from dsops.cli.command import Arguments, Command, Flag, Group, Operand
 from dsops.cli.output import Json, answer, answer_json, clean, counted, note
 from dsops.cli.policy_files import STDIN, parse_policy_text, read_policy
+from dsops.cli.policy_generate import GENERATE
 from dsops.cli.policy_simulate import SIMULATE
 from dsops.errors import CheckFailed, DsopsError, Failures, PolicyUnreadable
 from dsops.iam.lint import SEVERITIES, Finding, Reference, Report, lint
@@ -156,7 +157,7 @@ def _finding_value(finding: Finding) -> Json:
 
 
 COMMAND = Group(
-    help="IAM policies: what is wrong with them, and what they allow.",
+    help="IAM policies: what is wrong with them, what they allow, and those that an environment needs.",
     commands={
         "check": Command(
             help=(
@@ -170,5 +171,6 @@ COMMAND = Group(
             operands=(Operand("FILE", "a file with one policy; `-` is stdin", is_repeatable=True),),
         ),
         "simulate": SIMULATE,
+        "generate": GENERATE,
     },
 )

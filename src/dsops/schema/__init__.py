@@ -11,12 +11,13 @@ from dsops.schema.key import Conflict, Key, KeyKind, Setting, Settings, StoreTyp
 from dsops.schema.keys import KEYS_TYPE
 from dsops.schema.local import COMMON_KEYS, LOCAL_TYPES
 from dsops.schema.sso import SSO_TYPE
-from dsops.schema.sts import OWN_POLICY, STS_TYPE, WEB_IDENTITY_SOURCES
+from dsops.schema.sts import DEFAULT_AUDIENCE, OWN_POLICY, STS_TYPE, WEB_IDENTITY_SOURCES
 
 __all__ = [
     "AWS_KEYS",
     "BUILTIN_TYPES",
     "COMMON_KEYS",
+    "DEFAULT_AUDIENCE",
     "OWN_POLICY",
     "WEB_IDENTITY_SOURCES",
     "Checked",

@@ -19,6 +19,9 @@ _NAME_SHAPE = "letters, digits and _+=,.@-"
 WEB_IDENTITY_SOURCES = ("web_identity_token", "web_identity_token_file", "web_identity_process", "web_identity")
 """The keys that say where a web identity token comes from; a store has one of them, or signs with credentials."""
 
+DEFAULT_AUDIENCE = "sts.amazonaws.com"
+"""Whom a web identity token is for, where the platform asks and the configuration does not say."""
+
 OWN_POLICY = "auto"
 """A session policy that the plan writes: what the environment does with the session, and no more."""
 

@@ -19,6 +19,7 @@ from dsops.aws.sts import assume_role_with_web_identity
 from dsops.credentials import Credentials
 from dsops.errors import AssumeRoleDenied, DsopsError, NoCredentials, StsRefused
 from dsops.plan import Proof, Settings, Step
+from dsops.schema import DEFAULT_AUDIENCE
 from dsops.secret import Secret
 from dsops.stores.command import output_of
 from dsops.stores.endpoints import endpoint_of
@@ -27,7 +28,7 @@ from dsops.tasks import blocking
 
 _MOST_CHARACTERS = 20_000  # the AssumeRoleWithWebIdentity API reference
 _MOST_SHOWN = 200
-AUDIENCE: Final = "sts.amazonaws.com"
+AUDIENCE: Final = DEFAULT_AUDIENCE
 
 _FILE_VARIABLE = "AWS_WEB_IDENTITY_TOKEN_FILE"
 _VARIABLES: Final = {"gitlab": ("GITLAB_OIDC_TOKEN",), "circleci": ("CIRCLE_OIDC_TOKEN_V2", "CIRCLE_OIDC_TOKEN")}

@@ -1,0 +1,199 @@
+"""The policies that a plan needs in AWS: for each role whom it trusts and what it may do, and for who starts the chain.
+
+Made from what the plan does and nothing else: `dsops.plan.needs` says what each session asks AWS for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from dsops.arn import Arn, parse_arn
+from dsops.grants.blank import Blank, blank, blanks_in, filled
+from dsops.grants.callers import Caller, Callers
+from dsops.grants.federation import tokens_of
+from dsops.grants.trust import trust_in_callers, trust_in_tokens
+from dsops.plan import Plan, Step
+from dsops.plan.needs import Read, session_needs, users_of
+from dsops.plan.statements import Statement, compact, policy, statements_of
+
+__all__ = [
+    "BaseGrants",
+    "Blank",
+    "Grants",
+    "RoleGrants",
+    "SessionGrants",
+    "Written",
+    "blanks_in",
+    "filled",
+    "grants_of",
+]
+
+_HOUR = 3600
+
+
+class RoleGrants(NamedTuple):
+    """What one role needs."""
+
+    arn: Arn
+    stores: tuple[str, ...]
+    """The stores that assume it."""
+    trust: tuple[Statement, ...]
+    permissions: tuple[Statement, ...]
+    max_session_duration: int
+
+    @property
+    def path(self) -> str:
+        """`/`, or `/apps/`."""
+        return "/" + self.arn.resource.removeprefix("role/").removesuffix(self.arn.resource_name)
+
+
+class SessionGrants(NamedTuple):
+    """What one store's session needs: the session policy that `auto` stands for."""
+
+    store: str
+    role: Arn
+    policy: dict[str, object]
+    is_sent: bool
+    """Whether the store sends it: `session_policy: auto`."""
+
+    @property
+    def characters(self) -> int:
+        """How many AWS counts."""
+        return len(compact(self.policy))
+
+
+class BaseGrants(NamedTuple):
+    """What base credentials, or a permission set, have to be allowed."""
+
+    who: str
+    """For people and for names: `base`, or the profile's or store's name."""
+    arn: str | Blank
+    account: str
+    """"" where it is not known."""
+    permissions: tuple[Statement, ...]
+
+
+class Grants(NamedTuple):
+    """Every policy of an environment."""
+
+    environment: str
+    roles: tuple[RoleGrants, ...]
+    """In an order in which each stands after those that it trusts."""
+    sessions: tuple[SessionGrants, ...]
+    bases: tuple[BaseGrants, ...]
+    notes: tuple[str, ...]
+
+
+class Written(NamedTuple):
+    """What a plan does not tell: what the user says of callers and issuers, and what stands in the file itself."""
+
+    caller: str = ""
+    """The ARN of the base credentials, "" where it is not known."""
+    issuer: str = ""
+    """Of web identity tokens that are not at hand."""
+    source_identities: Mapping[str, str] = {}
+    """Store -> its source identity, with `*` for what comes from a variable."""
+
+
+def grants_of(plan: Plan, written: Written) -> Grants:
+    """The policies. Raises PolicyIncomplete for what can't be left open, UsageError for a caller that is none."""
+    return _Making(plan, written).grants()
+
+
+class _Making:
+    """The policies in the making."""
+
+    def __init__(self, plan: Plan, written: Written) -> None:
+        self._plan = plan
+        self._steps = plan.steps
+        self._written = written
+        self._callers = Callers(plan, written.caller)
+        self._reads = [
+            Read(each.step, each.reference) for each in plan.variables if each.step and each.reference is not None
+        ]
+        self._notes: dict[str, None] = {}
+
+    def grants(self) -> Grants:
+        """All of them."""
+        roles: dict[Arn, list[Step]] = {}
+        for step in self._steps.values():
+            arn = parse_arn(str(step.settings.get("role_arn", "")))
+            if step.type == "aws.sts" and arn is not None:
+                roles.setdefault(arn, []).append(step)
+        made = tuple([self._role(arn, steps) for arn, steps in roles.items()])
+        sessions = tuple([each for arn, steps in roles.items() for step in steps for each in self._session(arn, step)])
+        bases = tuple([base for caller in self._callers.bases() if (base := self._base(caller)).permissions])
+        return Grants(self._plan.environment, made, sessions, bases, tuple(self._notes))
+
+    def _role(self, arn: Arn, steps: list[Step]) -> RoleGrants:
+        trust: list[Statement] = []
+        for step in steps:
+            trust += [each for each in self._trust(arn, step) if each not in trust]
+        seconds = [step.settings.get("duration_seconds", _HOUR) for step in steps]
+        users = [user for step in steps for user in users_of(step.name, self._steps)]
+        return RoleGrants(
+            arn,
+            tuple([step.name for step in steps]),
+            tuple(trust),
+            self._permissions(str(arn), arn.account, users),
+            max([_HOUR, *[each for each in seconds if isinstance(each, int)]]),
+        )
+
+    def _trust(self, arn: Arn, step: Step) -> list[Statement]:
+        if step.proof is not None:
+            tokens = tokens_of(step, self._written.issuer)
+            self._notes[f"account {arn.account} needs the OpenID Connect provider {tokens.issuer}"] = None
+            return [trust_in_tokens(arn, tokens.issuer, tokens.audience, tokens.subject)]
+        caller = self._callers.of(step)
+        return trust_in_callers(
+            step,
+            self._steps,
+            caller.principal,
+            external_id=_external_id(step),
+            has_mfa=self._callers.has_mfa(step),
+            source_identity=self._written.source_identities.get(step.name, ""),
+            own=caller.conditions,
+        )
+
+    def _permissions(self, who: str, account: str, users: list[Step]) -> tuple[Statement, ...]:
+        """What an identity has to be allowed; not what the trust policies of its own account allow it already."""
+        needed = []
+        for step in dict.fromkeys(user.name for user in users):
+            user = self._steps[step]
+            role = parse_arn(str(user.settings.get("role_arn", "")))
+            if role is not None and role.account == account and self._callers.of(user).is_named:
+                # Measured on AWS, and in its guide (Policy evaluation logic, resource-based policies in one account).
+                told = f"{who} needs no permission to assume {role}: a trust policy of its own account names it"
+                self._notes[told] = None
+                continue
+            needed.append(user)
+        self._note_shared(account, needed)
+        return tuple(statements_of(session_needs(needed, account, self._steps, self._reads)))
+
+    def _note_shared(self, account: str, users: list[Step]) -> None:
+        for read in self._reads:
+            arn = parse_arn(read.reference.key)
+            if account and arn is not None and arn.account != account and any(user.name == read.step for user in users):
+                self._notes[
+                    f"{read.reference.key} is another account's: its resource policy and its key's have to let "
+                    f"account {account} in as well"
+                ] = None
+
+    def _session(self, arn: Arn, step: Step) -> list[SessionGrants]:
+        needs = session_needs(users_of(step.name, self._steps), arn.account, self._steps, self._reads)
+        if not needs:
+            return []
+        return [SessionGrants(step.name, arn, policy(statements_of(needs)), "session_policy_covers" in step.settings)]
+
+    def _base(self, caller: Caller) -> BaseGrants:
+        return BaseGrants(
+            caller.who, caller.arn, caller.account, self._permissions(caller.told, caller.account, caller.users)
+        )
+
+
+def _external_id(step: Step) -> Blank | None:
+    if "external_id" not in step.settings:
+        return None
+    meaning = f"The external ID that store `{step.name}` sends."
+    return blank("external_id", step.name, meaning, is_secret=True)

@@ -1,0 +1,51 @@
+"""A value of a policy that the configuration does not tell, or must not: each format leaves it open in its own way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+
+class Blank(NamedTuple):
+    """A place to fill in."""
+
+    name: str
+    """Of lower-case letters, digits and `_`: `external_id_of_aws_sts_prod`."""
+    meaning: str
+    """One sentence for whoever fills it in."""
+    is_secret: bool = False
+
+    @property
+    def shown(self) -> str:
+        """What stands in plain JSON, where a policy has no variables: nothing that AWS or a request could ever have."""
+        return f"<{self.name.replace('_', ' ')}>"
+
+
+def blank(what: str, of: str, meaning: str, *, is_secret: bool = False) -> Blank:
+    """The blank for something of a store or profile."""
+    name = re.sub(r"[^a-z0-9]+", "_", f"{what} of {of}".lower()).strip("_")
+    return Blank(name, meaning, is_secret=is_secret)
+
+
+def blanks_in(value: object) -> Iterator[Blank]:
+    """Every blank of a policy, in order, as often as it stands there."""
+    if isinstance(value, Blank):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from blanks_in(each)
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for each in value:
+            yield from blanks_in(each)
+
+
+def filled(value: object) -> object:
+    """The same as plain JSON: what is left open is shown as what it is."""
+    if isinstance(value, Blank):
+        return value.shown
+    if isinstance(value, Mapping):
+        return {key: filled(each) for key, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [filled(each) for each in value]
+    return value

@@ -1,0 +1,120 @@
+"""Who assumes a role: the role of the hop before, a permission set, or whoever has the base credentials."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dsops.arn import Arn, parse_arn, partition_of_region
+from dsops.errors import UsageError
+from dsops.grants.blank import Blank, blank
+from dsops.grants.trust import Conditions, permission_set
+from dsops.plan import Plan, Step
+from dsops.plan.needs import is_same_identity, users_of
+
+_KINDS = ("user", "role", "root")
+
+
+class Caller(NamedTuple):
+    """Who assumes a role."""
+
+    who: str
+    """`base`, or the profile's or store's name."""
+    arn: str | Blank
+    account: str
+    principal: object
+    """What a trust policy names."""
+    is_named: bool
+    """Whether that is this caller alone: in its own account it needs no permission besides."""
+    conditions: Conditions
+    users: list[Step]
+    """The steps that call AWS as this one."""
+
+    @property
+    def told(self) -> str:
+        """For people."""
+        return self.arn if isinstance(self.arn, str) else f"whoever has the {self.who} credentials"
+
+
+class Callers:
+    """The callers of a plan."""
+
+    def __init__(self, plan: Plan, named: str) -> None:
+        """`named` is the ARN of the base credentials as the user says it, "" where nobody did."""
+        self._plan = plan
+        self._steps = plan.steps
+        self._named = _checked(named) if named else None
+
+    def bases(self) -> list[Caller]:
+        """Whoever starts a chain: base credentials by their profiles, then permission sets."""
+        found = [self._base(profile) for profile in self._plan.ambient]
+        return found + [self._other(step) for step in self._steps.values() if step.type == "aws.sso"]
+
+    def of(self, step: Step) -> Caller:
+        """Who assumes the role of that step."""
+        source = self._source(step)
+        if source is None:
+            return self._base(self._first(step).profile)
+        role = parse_arn(str(source.settings.get("role_arn", "")))
+        if source.type != "aws.sts" or role is None:
+            return self._other(source)
+        return Caller(source.name, str(role), role.account, str(role), is_named=True, conditions={}, users=[])
+
+    def has_mfa(self, step: Step) -> bool:
+        """Whether it comes with a code, sent by itself or by the session before it."""
+        first = self._first(step)
+        return "serial_number" in step.settings or (first is not step and "serial_number" in first.settings)
+
+    def _source(self, step: Step) -> Step | None:
+        """The step whose identity signs; None for base credentials. A session of GetSessionToken is its user."""
+        return self._steps.get(self._first(step).credentials_from)
+
+    def _first(self, step: Step) -> Step:
+        """The step, or the first of the same identity's sessions below it."""
+        before = self._steps.get(step.credentials_from)
+        while before is not None and is_same_identity(before):
+            step, before = before, self._steps.get(before.credentials_from)
+        return step
+
+    def _base(self, profile: str) -> Caller:
+        users = users_of("", self._steps, profile=profile)
+        who = profile or "base"
+        if self._named is not None and len(self._plan.ambient) == 1:
+            arn = str(self._named)
+            is_named = self._named.resource != "root"
+            return Caller(who, arn, self._named.account, arn, is_named=is_named, conditions={}, users=users)
+        devices = [parse_arn(str(user.settings.get("serial_number", ""))) for user in users]
+        owner = next((device for device in devices if device is not None), None)
+        if owner is not None:
+            # A device belongs to a user of its account; which one, only its name could hint at.
+            root = f"arn:{owner.partition}:iam::{owner.account}:root"
+            return Caller(who, root, owner.account, root, is_named=False, conditions={}, users=users)
+        meaning = f"The ARN of the user or role that has the {who} credentials."
+        unknown = blank("arn", f"{who} caller", meaning)
+        return Caller(who, unknown, "", unknown, is_named=False, conditions={}, users=users)
+
+    def _other(self, source: Step) -> Caller:
+        users = users_of(source.name, self._steps)
+        account, name = str(source.settings.get("account_id", "")), str(source.settings.get("role_name", ""))
+        if source.type == "aws.sso":
+            partition = partition_of_region(source.region).name
+            principal, own = permission_set(account, partition, name)
+            return Caller(source.name, principal, account, principal, is_named=False, conditions=own, users=users)
+        meaning = f"The ARN of the user or role whose credentials store `{source.name}` gives."
+        unknown = blank("arn", source.name, meaning)
+        return Caller(source.name, unknown, "", unknown, is_named=False, conditions={}, users=users)
+
+
+def _checked(text: str) -> Arn:
+    arn = parse_arn(text)
+    if arn is not None and arn.service == "sts" and arn.resource_type == "assumed-role":
+        role = arn.resource.split("/")[1]
+        raise UsageError(
+            f"`{text}` is a session, and its end would be the end of the trust",
+            hint=f"name the role: arn:{arn.partition}:iam::{arn.account}:role/{role}, with its path if it has one",
+        )
+    if arn is None or arn.service != "iam" or arn.resource_type not in _KINDS or len(arn.account) != 12:
+        raise UsageError(
+            f"`{text}` is not the ARN of a user, a role or an account",
+            hint="`dsops whoami` prints it: arn:aws:iam::ACCOUNT:user/NAME",
+        )
+    return arn

@@ -1,0 +1,101 @@
+"""The policies of one account as a CloudFormation template, with a parameter for each value that is left open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from dsops.grants import BaseGrants, Grants, RoleGrants
+from dsops.grants.blank import Blank, blanks_in
+from dsops.grants.names import Names
+from dsops.grants.selection import Selection
+from dsops.plan.statements import compact, policy
+
+Template = dict[str, object]
+
+_UNFIT = r"[^A-Za-z0-9]"
+
+
+def template(grants: Grants, selection: Selection, description: str) -> Template:
+    """The template as JSON has it. It names roles, so a stack of it takes CAPABILITY_NAMED_IAM."""
+    names = Names(_UNFIT, "")
+    resources: Template = {}
+    made: dict[str, str] = {}
+    for role in grants.roles:
+        resources |= _role(role, names, made, selection, grants.environment)
+    for base in grants.bases if selection.has_permissions else ():
+        resources[names.of(f"{base.who.title()}Credentials")] = _base(base, grants.environment)
+    found: Template = {"AWSTemplateFormatVersion": "2010-09-09", "Description": description}
+    blanks = {each.name: each for each in blanks_in(resources)}
+    if blanks:
+        found["Parameters"] = {_parameter(each): _asked(each) for each in blanks.values()}
+    if resources:
+        found["Resources"] = _referring(resources)
+    if grants.sessions and selection.has_sessions:
+        found["Outputs"] = {
+            names.of(f"SessionPolicyOf{session.store.title()}"): {
+                "Description": f"The session policy of store {session.store}",
+                "Value": compact(session.policy),
+            }
+            for session in grants.sessions
+        }
+    return found
+
+
+def _role(
+    role: RoleGrants, names: Names, made: dict[str, str], selection: Selection, environment: str
+) -> Template:
+    name = names.of(role.arn.resource_name)
+    inline = {"PolicyName": f"dsops-{environment}", "PolicyDocument": policy(list(role.permissions))}
+    has_inline = selection.has_permissions and bool(role.permissions)
+    if not selection.has_trust:
+        if not has_inline:
+            return {}
+        return {
+            name: {"Type": "AWS::IAM::RolePolicy", "Properties": {"RoleName": role.arn.resource_name, **inline}}
+        }
+    properties: Template = {
+        "RoleName": role.arn.resource_name,
+        "Path": role.path,
+        "MaxSessionDuration": role.max_session_duration,
+        "AssumeRolePolicyDocument": policy(list(role.trust)),
+    }
+    if has_inline:
+        properties["Policies"] = [inline]
+    resource: Template = {"Type": "AWS::IAM::Role", "Properties": properties}
+    # IAM refuses a trust policy that names a role which is not there yet.
+    needed = [other for arn, other in made.items() if any(each["Principal"] == {"AWS": arn} for each in role.trust)]
+    if needed:
+        resource["DependsOn"] = needed
+    made[str(role.arn)] = name
+    return {name: resource}
+
+
+def _base(base: BaseGrants, environment: str) -> Template:
+    return {
+        "Type": "AWS::IAM::ManagedPolicy",
+        "Properties": {
+            "ManagedPolicyName": f"dsops-{environment}-{base.who}",
+            "Description": f"What dsops needs for {environment}: attach it to whoever has these credentials",
+            "PolicyDocument": policy(list(base.permissions)),
+        },
+    }
+
+
+def _parameter(each: Blank) -> str:
+    return "".join(part.title() for part in each.name.split("_"))
+
+
+def _asked(each: Blank) -> Template:
+    asked: Template = {"Type": "String", "Description": each.meaning, "MinLength": 1}
+    return {**asked, "NoEcho": True} if each.is_secret else asked
+
+
+def _referring(value: object) -> object:
+    """The same with a reference to its parameter in the place of each blank."""
+    if isinstance(value, Blank):
+        return {"Ref": _parameter(value)}
+    if isinstance(value, Mapping):
+        return {key: _referring(each) for key, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_referring(each) for each in value]
+    return value

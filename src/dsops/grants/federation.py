@@ -1,0 +1,61 @@
+"""Whose web identity tokens a store sends: issuer, audience and subject, as far as the configuration tells them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dsops.errors import PolicyIncomplete
+from dsops.grants.blank import blank
+from dsops.plan import Step
+from dsops.schema import DEFAULT_AUDIENCE
+
+ISSUERS = {
+    "github": "https://token.actions.githubusercontent.com",
+    "gitlab": "https://gitlab.com",
+    "buildkite": "https://agent.buildkite.com",
+}
+"""Of platforms that sign the tokens of all their customers; the others have an issuer for each."""
+
+_SUBJECTS = {
+    "github": "repo:OWNER/REPOSITORY:environment:NAME, or another form that GitHub's tokens have",
+    "gitlab": "project_path:GROUP/PROJECT:ref_type:branch:ref:NAME",
+    "kubernetes": "system:serviceaccount:NAMESPACE:NAME",
+    "buildkite": "organization:ORGANIZATION:pipeline:PIPELINE:ref:REF:commit:COMMIT:step:STEP",
+    "circleci": "org/ORGANIZATION/project/PROJECT/user/USER",
+}
+_OWN_AUDIENCE = ("github", "buildkite", "kubernetes")
+"""Platforms whose tokens are for STS where nobody says otherwise."""
+
+
+class Tokens(NamedTuple):
+    """What a trust policy looks at; a Blank where it is not known."""
+
+    issuer: str
+    audience: object
+    subject: object
+
+
+def tokens_of(step: Step, issuer: str) -> Tokens:
+    """Those that the step sends. `issuer` is what the user says of it, "" where nothing.
+
+    Raises PolicyIncomplete where nobody knows the issuer: it is a part of names in the policy, and can't be left open.
+    """
+    platform = str(step.settings.get("web_identity", ""))
+    known = step.proof.speaks_of if step.proof is not None else None
+    found = issuer or (known[0] if known is not None else ISSUERS.get(platform, ""))
+    if not found.startswith("https://"):
+        raise PolicyIncomplete(
+            f"whose tokens store `{step.name}` sends is not known here",
+            why=f"the issuer is `{found}`, and IAM takes those with https://" if found else "no token is at hand",
+            hint="name it with --issuer https://...: it is the claim `iss` of the tokens",
+            where=step.where,
+        )
+    audience: object = str(step.settings.get("web_identity_audience", "")) or (known[2] if known is not None else "")
+    if not audience:
+        meaning = f"The audience of the tokens that store `{step.name}` sends: their claim `aud`."
+        audience = DEFAULT_AUDIENCE if platform in _OWN_AUDIENCE else blank("audience", step.name, meaning)
+    if known is not None:
+        return Tokens(found, audience, known[1])
+    form = f", such as {_SUBJECTS[platform]}" if platform in _SUBJECTS else ""
+    meaning = f"Whose tokens store `{step.name}` sends: their claim `sub`{form}."
+    return Tokens(found, audience, blank("subject", step.name, meaning))

@@ -1,0 +1,145 @@
+"""The policies of one account as Terraform: `resource` blocks, a variable for each value that is left open."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from dsops.grants import BaseGrants, Grants, RoleGrants, SessionGrants
+from dsops.grants.blank import Blank, blanks_in
+from dsops.grants.names import Names
+from dsops.grants.selection import Selection
+from dsops.plan.statements import policy
+
+_INDENT = "  "
+
+
+def terraform(grants: Grants, selection: Selection, head: str) -> str:
+    """The text of one `main.tf`, as `terraform fmt` would leave it. `head` is its comment."""
+    names = Names(r"[^A-Za-z0-9_-]", "_")
+    blocks: list[str] = []
+    made: dict[str, str] = {}
+    for role in grants.roles:
+        blocks += _role(role, names, made, selection, grants.environment)
+    blocks += [_base(base, names, grants.environment) for base in grants.bases if selection.has_permissions]
+    blocks += [_session(session, names) for session in grants.sessions if selection.has_sessions]
+    blanks = {each.name: each for each in blanks_in(_shown(grants, selection))}
+    comment = "".join([f"# {line}\n" for line in head.splitlines()])
+    return "\n".join([comment, *[_variable(each) for each in blanks.values()], *blocks])
+
+
+def _role(role: RoleGrants, names: Names, made: dict[str, str], selection: Selection, environment: str) -> list[str]:
+    name, blocks = names.of(role.arn.resource_name), []
+    if selection.has_trust:
+        fields: list[tuple[str, str]] = [
+            ("name", _text(role.arn.resource_name)),
+            ("path", _text(role.path)),
+            ("max_session_duration", str(role.max_session_duration)),
+            ("assume_role_policy", f"jsonencode({hcl(policy(list(role.trust)), 1)})"),
+        ]
+        # IAM refuses a trust policy that names a role which is not there yet.
+        needed = [f"aws_iam_role.{other}" for arn, other in made.items() if _names(role.trust, arn)]
+        made[str(role.arn)] = name
+        if needed:
+            fields.append(("depends_on", f"[{', '.join(needed)}]"))
+        blocks.append(_block(f'resource "aws_iam_role" "{name}"', fields))
+    if selection.has_permissions and role.permissions:
+        fields = [
+            ("name", _text(f"dsops-{environment}")),
+            ("role", f"aws_iam_role.{name}.name" if selection.has_trust else _text(role.arn.resource_name)),
+            ("policy", f"jsonencode({hcl(policy(list(role.permissions)), 1)})"),
+        ]
+        blocks.append(_block(f'resource "aws_iam_role_policy" "{name}"', fields))
+    return blocks
+
+
+def _base(base: BaseGrants, names: Names, environment: str) -> str:
+    name = names.of(f"{base.who}_credentials")
+    fields = [
+        ("name", _text(f"dsops-{environment}-{base.who}")),
+        ("description", _text(f"What dsops needs for {environment}: attach it to whoever has these credentials")),
+        ("policy", f"jsonencode({hcl(policy(list(base.permissions)), 1)})"),
+    ]
+    return _block(f'resource "aws_iam_policy" "{name}"', fields)
+
+
+def _session(session: SessionGrants, names: Names) -> str:
+    fields = [
+        ("description", _text(f"The session policy of store {session.store}")),
+        ("value", f"jsonencode({hcl(session.policy, 1)})"),
+    ]
+    return _block(f'output "{names.of(f"session_policy_of_{session.store}")}"', fields)
+
+
+def _variable(each: Blank) -> str:
+    fields = [("description", _text(each.meaning)), ("type", "string")]
+    if each.is_secret:
+        fields.append(("sensitive", "true"))
+    return _block(f'variable "{each.name}"', fields)
+
+
+def _shown(grants: Grants, selection: Selection) -> list[object]:
+    """What stands in the text, for the blanks in it."""
+    shown: list[object] = []
+    for role in grants.roles:
+        shown += role.trust if selection.has_trust else ()
+        shown += role.permissions if selection.has_permissions else ()
+    return shown
+
+
+def _names(trust: Iterable[object], arn: str) -> bool:
+    return any(
+        isinstance(statement, Mapping) and statement.get("Principal") == {"AWS": arn} for statement in trust
+    )
+
+
+# --- the language ---------------------------------------------------------------------------------------------
+
+
+def hcl(value: object, depth: int) -> str:
+    """The expression for a JSON value; what comes from outside stays a text, whatever `${` and `%{` are in it."""
+    if isinstance(value, Blank):
+        return f"var.{value.name}"
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, Mapping):
+        entries = [(_text(str(key)), hcl(each, depth + 1)) for key, each in value.items()]
+        return _braced("{", entries, "}", depth)
+    if isinstance(value, Sequence):
+        inner = _INDENT * (depth + 1)
+        items = "".join([f"{inner}{hcl(each, depth + 1)},\n" for each in value])
+        return f"[\n{items}{_INDENT * depth}]"
+    raise TypeError(f"a policy has no {type(value).__name__}")
+
+
+def _block(head: str, fields: Sequence[tuple[str, str]]) -> str:
+    return f"{head} {_braced('{', fields, '}', 0)}\n"
+
+
+def _braced(opening: str, entries: Sequence[tuple[str, str]], closing: str, depth: int) -> str:
+    """Entries one a line; those of one line that stand together have their `=` below each other, as `fmt` has them."""
+    lines: list[str] = []
+    for index, (key, value) in enumerate(entries):
+        width = len(key)
+        if "\n" not in value:
+            width = max(len(each) for each in _neighbours(entries, index))
+        lines.append(f"{_INDENT * (depth + 1)}{key:<{width}} = {value}\n")
+    return f"{opening}\n{''.join(lines)}{_INDENT * depth}{closing}"
+
+
+def _neighbours(entries: Sequence[tuple[str, str]], index: int) -> list[str]:
+    start = end = index
+    while start > 0 and "\n" not in entries[start - 1][1]:
+        start -= 1
+    while end + 1 < len(entries) and "\n" not in entries[end + 1][1]:
+        end += 1
+    return [key for key, _ in entries[start:end + 1]]
+
+
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def _text(text: str) -> str:
+    """A quoted template without anything to replace (Terraform, Strings and Templates)."""
+    escaped = "".join([_ESCAPES.get(each, each) for each in text])
+    return '"' + re.sub(r"([$%])\{", r"\1\1{", escaped) + '"'

@@ -1,0 +1,97 @@
+"""Who may assume a role, and on which conditions: the trust policy's statements for one hop.
+
+What stands for the external ID and the principal is the caller's to say: `dsops policy generate` leaves them open, a
+sandbox has the real ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dsops.arn import Arn
+from dsops.plan import Step
+from dsops.plan.needs import assume_actions
+from dsops.plan.statements import Statement, one_or_more
+
+Conditions = dict[str, dict[str, object]]
+
+
+def trust_in_callers(
+    step: Step,
+    steps: Mapping[str, Step],
+    principal: object,
+    *,
+    external_id: object = None,
+    has_mfa: bool = False,
+    source_identity: str = "",
+    own: Conditions | None = None,
+) -> list[Statement]:
+    """Lets these principals (an ARN or several) assume the step's role as the step does: no more than it sends.
+
+    Each action has a statement of its own, as in AWS's guide (Pass session tags in AWS STS), since a condition key
+    that one of them has may be absent for another. `source_identity` may have `*` in it; `own` are conditions that
+    say which callers of a wider principal are meant.
+    """
+    wanted = assume_actions(step, steps)
+    operator = "StringLike" if "*" in source_identity else "StringEquals"
+    identity: Conditions = {operator: {"sts:SourceIdentity": source_identity}} if source_identity else {}
+    entry: Conditions = {}
+    if external_id is not None:
+        entry["StringEquals"] = {"sts:ExternalId": external_id}
+    if has_mfa:
+        # Plain Bool: a request that is signed by a long-term key has no such key, and IfExists would let it in.
+        entry["Bool"] = {"aws:MultiFactorAuthPresent": "true"}
+    conditions = {
+        "sts:AssumeRole": _joined(entry, identity),
+        "sts:TagSession": _tags(step, steps),
+        "sts:SetSourceIdentity": identity,
+    }
+    return [_allowed({"AWS": principal}, action, _joined(own or {}, conditions[action])) for action in wanted]
+
+
+def trust_in_tokens(
+    role: Arn, issuer: str, audience: object, subject: object, *, is_pattern: bool = False
+) -> Statement:
+    """Lets web identity tokens of that issuer in, for that audience, about that subject or those like it."""
+    host = issuer.removeprefix("https://")
+    conditions: Conditions = {"StringEquals": {f"{host}:aud": audience}}
+    conditions.setdefault("StringLike" if is_pattern else "StringEquals", {})[f"{host}:sub"] = subject
+    provider = f"arn:{role.partition}:iam::{role.account}:oidc-provider/{host}"
+    return _allowed({"Federated": provider}, "sts:AssumeRoleWithWebIdentity", conditions)
+
+
+def permission_set(account: str, partition: str, name: str) -> tuple[str, Conditions]:
+    """The principal and the conditions that mean whoever works with a permission set of IAM Identity Center.
+
+    Its role is made by AWS, with 16 characters behind the name that change when it is made anew (Identity Center User
+    Guide, Referencing permission sets in resource policies), and outside of us-east-1 with a region in its path.
+    """
+    roles = f"arn:{partition}:iam::{account}:role/aws-reserved/sso.amazonaws.com*/AWSReservedSSO_{name}_{'?' * 16}"
+    return f"arn:{partition}:iam::{account}:root", {"ArnLike": {"aws:PrincipalArn": roles}}
+
+
+def _tags(step: Step, steps: Mapping[str, Step]) -> Conditions:
+    """The keys of the tags that are sent, where none come from hops before, whose keys would stand beside them."""
+    before, tags = steps.get(step.credentials_from), step.settings.get("tags", ())
+    while before is not None:
+        if "transitive_tag_keys" in before.settings:
+            return {}
+        before = steps.get(before.credentials_from)
+    keys = [pair[0] for pair in tags if isinstance(pair, tuple)] if isinstance(tags, tuple) else []
+    if not keys:
+        return {}
+    return {"ForAllValues:StringEquals": {"aws:TagKeys": one_or_more(keys)}, "Null": {"aws:TagKeys": "false"}}
+
+
+def _joined(one: Conditions, other: Mapping[str, Mapping[str, object]]) -> Conditions:
+    joined = {operator: dict(keys) for operator, keys in one.items()}
+    for operator, keys in other.items():
+        joined.setdefault(operator, {}).update(keys)
+    return joined
+
+
+def _allowed(principal: dict[str, object], action: str, conditions: Conditions) -> Statement:
+    statement: Statement = {"Effect": "Allow", "Principal": principal, "Action": action}
+    if conditions:
+        statement["Condition"] = conditions
+    return statement
