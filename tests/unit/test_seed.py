@@ -254,3 +254,58 @@ def test_nobody_else_may_assume_what_a_token_is_for(tmp_path: Path) -> None:
     (job,) = account(made, "111111111111").roles
     assert {one["Action"] for one in trust(job)} == {"sts:AssumeRoleWithWebIdentity"}
     assert {json.dumps(one["Condition"]["StringLike"]).split('"')[3] for one in trust(job)} == {"repo:*:*"}
+
+
+LOGINS = """
+secretStores:
+  dev:
+    type: aws.sso
+    start_url: https://d-1234567890.awsapps.com/start
+    sso_region: eu-central-1
+    account_id: 012345678901
+    role_name: Developer
+  same: {type: aws.sso, sso_session: corp, account_id: 222222222222, role_name: Developer}
+  elsewhere:
+    type: aws.sso
+    start_url: https://d-0000000000.awsapps.com/start
+    sso_region: eu-central-1
+    account_id: 333333333333
+    role_name: Developer
+  next: {type: aws.sts, role_arn: "arn:aws:iam::222222222222:role/Next", credentials_from: dev}
+  secrets: {type: aws.secretsmanager, region: eu-west-1, credentials_from: dev}
+envs:
+  e: {A: {from: {store: secrets, key: prod/a}}}
+"""
+
+
+def test_a_login_has_an_identity_center_with_what_it_needs(tmp_path: Path) -> None:
+    """Permission sets assigned to one person, who may do what is read and assumed; each login is approved as them."""
+    (tmp_path / "aws").write_text(
+        "[sso-session corp]\nsso_start_url = https://d-1234567890.awsapps.com/start\nsso_region = eu-central-1\n"
+    )
+    made = seeded(tmp_path, LOGINS, AWS_CONFIG_FILE=str(tmp_path / "aws"))
+    center = made.seed.identity_center
+    assert center is not None
+    assert ("https://d-1234567890.awsapps.com/start", "eu-central-1", "developer") == (
+        center.start_url, center.region, center.auto_approve
+    )  # fmt: skip
+    assert [("012345678901", "Developer"), ("222222222222", "Developer")] == [
+        (each.account, each.permission_set) for each in center.assignments
+    ]
+    (permission_set,) = center.permission_sets
+    allowed = permission_set.policies[0].text
+    assert "arn:aws:secretsmanager:eu-west-1:012345678901:secret:prod/a-??????" in allowed
+    assert "arn:aws:iam::222222222222:role/Next" in allowed
+    assert {"012345678901", "222222222222"} <= {account.account for account in made.seed.accounts}
+
+
+def test_a_second_identity_center_is_noted(tmp_path: Path) -> None:
+    """A sandbox has one: the first that is named."""
+    made = seeded(tmp_path, LOGINS.replace("sso_session: corp", "sso_session: none"))
+    assert any("store `elsewhere` logs in at https://d-0000000000.awsapps.com/start" in note for note in made.notes)
+    assert any("store `same` is left out: there is no `[sso-session none]`" in note for note in made.notes)
+
+
+def test_without_a_login_there_is_no_identity_center(tmp_path: Path) -> None:
+    """Nobody needs one."""
+    assert seeded(tmp_path, STORES).seed.identity_center is None

@@ -190,9 +190,17 @@ def _step_value(step: Step) -> Json:
         "credentials_from": step.credentials_from or None,
         "profile": step.profile or None,
         "is_chained": step.is_chained,
+        "proof": _proof_value(step),
         "settings": {name: _setting_value(setting) for name, setting in step.settings.items()},
         "where": {"file": step.where.file, "line": step.where.line},
     }
+
+
+def _proof_value(step: Step) -> Json:
+    """What stands for base credentials, and what is known of it."""
+    if step.proof is None:
+        return None
+    return {"source": step.proof.source, "login": step.proof.login.told if step.proof.login is not None else None}
 
 
 def _setting_value(setting: Setting) -> Json:

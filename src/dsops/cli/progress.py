@@ -53,6 +53,7 @@ _SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("hop", "hop {}:"),
         ("caller", "{}"),
         ("role", "assumed {}"),
+        ("permission_set", "became {},"),
         ("session", "as {},"),
         ("key", "key {},"),
         ("expires", "until {}"),
@@ -61,6 +62,7 @@ _SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "secrets.fetched": (("store", "store {}:"), ("count", "{}"), ("of", "of {} read")),
     "session.renewed": (("key", "the command's session was renewed: key {},"), ("expires", "until {}")),
     "session.not-renewed": (("key", "the command's session of key {} could not be renewed:"), ("why", "{}")),
+    "login.renewed": (("login", "{}"), ("until", "was renewed until {},"), ("why", "{}")),
     "mfa.waiting": (("seconds", "waiting {} s for the next MFA code"), ("device", "of {}:"), ("why", "{}")),
 }
 """Event -> its facts in the order of a sentence, each with its words; a fact without a value takes its words along."""

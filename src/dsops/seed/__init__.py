@@ -2,7 +2,8 @@
 
 What the configuration names, the seed demands: a role that a store reaches with an external ID asks for that external
 ID, one with an MFA device asks for MFA, and a session may be as long as the store says and no longer. A user
-`developer` owns the devices and may assume the first hops.
+`developer` owns the devices and may assume the first hops. Permission sets of IAM Identity Center are assigned to a
+person of that name, as whom every login is approved.
 """
 
 from __future__ import annotations
@@ -46,8 +47,11 @@ def seed_from_config(
         for step in plan.steps.values():
             if "role_arn" in step.settings:
                 world.add_role(step, plan.steps)
+            elif step.type == "aws.sso":
+                world.add_login(step)
     for plan in planning.environment_plans():
         for variable in plan.variables:
             if variable.reference is not None and variable.step in planning.store_plans:
                 world.add_read(variable, planning.store_plans[variable.step])
-    return SeedFromConfig(world.seed(region), tuple(dict.fromkeys([*planning.notes, *world.notes])))
+    seed = world.seed(region)
+    return SeedFromConfig(seed, tuple(dict.fromkeys([*planning.notes, *world.notes])))

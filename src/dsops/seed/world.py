@@ -11,6 +11,7 @@ from dsops.sandbox.seed_model import DEFAULT_ACCOUNT, Seed, SeedAccount, SeedDev
 from dsops.secret import Secret
 from dsops.seed.federation import Providers
 from dsops.seed.holders import Document, Holder, Role, arn_of, document
+from dsops.seed.logins import Logins
 from dsops.seed.value import Value, extracted
 
 DEVELOPER = "developer"
@@ -29,6 +30,7 @@ class World:
         self._parameters: dict[tuple[str, str, str], Value] = {}
         self._devices: dict[str, list[SeedDevice]] = {}
         self._providers = Providers(environ)
+        self._logins = Logins(environ)
         for step in first_hops:
             self._add_device(step)
         self._developers = {account: Holder("") for account in self._devices}
@@ -62,6 +64,12 @@ class World:
         for policy_arn in arns if isinstance(arns, tuple) else ():
             self._add_managed_policy(str(policy_arn))
 
+    def add_login(self, step: Step) -> None:
+        """The permission set of a step with a login, and its account."""
+        assigned = self._logins.assigned(step)
+        if assigned is not None:
+            self._partitions.setdefault(str(step.settings["account_id"]), assigned.partition)
+
     def _trust_callers(self, role: Role, step: Step, steps: Mapping[str, Step]) -> None:
         callers = self._callers(step, steps)
         actions = assume_actions(step, steps)
@@ -84,6 +92,9 @@ class World:
         if source is not None and "role_arn" in source.settings:
             arn = arn_of(source.settings["role_arn"])
             return [self._roles.setdefault(str(arn), Role(arn))]
+        if source is not None and source.type == "aws.sso":
+            assigned = self._logins.assigned(source)
+            return [] if assigned is None else [assigned]
         owner = parse_arn(str(step.settings.get("serial_number", "")))
         if owner is not None and owner.account in self._developers:
             return [self._developers[owner.account]]
@@ -143,6 +154,9 @@ class World:
         if source is not None and "role_arn" in source.settings:
             role = self._roles.get(str(source.settings["role_arn"]))
             return [] if role is None else [role]
+        if source is not None and source.type == "aws.sso":
+            assigned = self._logins.assigned(source)
+            return [] if assigned is None else [assigned]
         return list(self._developers.values())
 
     def _add_secret(self, reader: Holder, step: Step, key: str, paths: list[str], *, is_encoded: bool) -> None:
@@ -181,7 +195,13 @@ class World:
         if partition_of_region(region).name != self._partitions[first]:
             region = next((place for account, place, _ in self._secrets if account == first), region)
         accounts = [first, *(account for account in self._partitions if account != first)]
-        return Seed(tuple(self._account(account) for account in accounts), region, f"{DEVELOPER}@{first}")
+        self.notes += self._logins.notes
+        return Seed(
+            tuple(self._account(account) for account in accounts),
+            region,
+            f"{DEVELOPER}@{first}",
+            identity_center=self._logins.seed(),
+        )
 
     def _account(self, account: str) -> SeedAccount:
         users: tuple[SeedUser, ...] = ()

@@ -1,0 +1,67 @@
+"""The Identity Center that stores with a login need: their permission sets, and a person who has them all.
+
+Every login is approved at once as that person, so that nobody has to sit before a browser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dsops.arn import partition_of_region
+from dsops.aws.sso_session import Session
+from dsops.plan import Step
+from dsops.sandbox.identity_center_model import SeedAssignment, SeedCenterUser, SeedIdentityCenter, SeedPermissionSet
+from dsops.seed.holders import Holder
+from dsops.stores.sso_login import session_of
+
+PERSON = "developer"
+
+
+class Assigned(Holder):
+    """A permission set in an account; what it may do, the set may in every account that has it."""
+
+    def __init__(self, account: str, permission_set: Holder, partition: str) -> None:
+        # The role's own ARN is made up with the sandbox; AWS, too, has people trust the account.
+        super().__init__(f"arn:{partition}:iam::{account}:root")
+        self._allowed = permission_set._allowed  # noqa: SLF001 - of the same class
+        self.partition = partition
+
+
+class Logins:
+    """One Identity Center in the making; a sandbox has one."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.notes: list[str] = []
+        self._environ = environ
+        self._session: Session | None = None
+        self._sets: dict[str, Holder] = {}
+        self._assigned: dict[tuple[str, str], Assigned] = {}
+
+    def assigned(self, step: Step) -> Assigned | None:
+        """What the step's login gives, added where it is new; None, and a note, for a second Identity Center."""
+        session = session_of(step.settings, self._environ, "")
+        if self._session is None:
+            self._session = session
+        if (session.start_url, session.region) != (self._session.start_url, self._session.region):
+            self.notes.append(
+                f"store `{step.name}` logs in at {session.start_url}, and the sandbox's only Identity Center is at "
+                f"{self._session.start_url}"
+            )
+            return None
+        account, name = str(step.settings["account_id"]), str(step.settings["role_name"])
+        permission_set = self._sets.setdefault(name, Holder(""))
+        partition = partition_of_region(session.region).name
+        return self._assigned.setdefault((account, name), Assigned(account, permission_set, partition))
+
+    def seed(self) -> SeedIdentityCenter | None:
+        """The instance; None where no store has a login."""
+        if self._session is None:
+            return None
+        return SeedIdentityCenter(
+            (SeedCenterUser(PERSON),),
+            tuple(SeedPermissionSet(name, holder.policies()) for name, holder in self._sets.items()),
+            tuple(SeedAssignment(account, name, (PERSON,)) for account, name in self._assigned),
+            start_url=self._session.start_url,
+            region=self._session.region,
+            auto_approve=PERSON,
+        )
