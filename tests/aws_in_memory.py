@@ -62,6 +62,8 @@ class InMemoryAws:
         self.pages: dict[str, list[Response | BaseException]] = {}
         """URL -> what a GET of it gives, one after the other: servers that are not AWS's."""
         self.gets: list[Request] = []
+        self.prepared: list[tuple[int, str]] = []
+        """How many calls had been made when a connection was opened ahead, and to where."""
         self._now = now
         self._waiting: list[tuple[object, object]] = []
         self._round: list[str] = []
@@ -79,7 +81,9 @@ class InMemoryAws:
         self._waiting.append((token, self._outcome(call)))
 
     def prepare(self, request: object) -> None:
-        """No connection needs to be opened here."""
+        """No connection needs to be opened here: it is written down."""
+        assert isinstance(request, Request)
+        self.prepared.append((len(self.calls), request.address.host))
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
         """Everything that was asked since the last round."""

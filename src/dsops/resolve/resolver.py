@@ -180,7 +180,8 @@ class Resolver:
         else:
             get = partial(sessions.of_step, step.name) if gives_credentials(step) else partial(sessions.below, step)
             prepare: Callable[..., Work[None]] | None = getattr(store, "prepare", None)
-            if prepare is not None and not sessions.is_held(step):
+            # Who issues its own session opens its connection for that.
+            if prepare is not None and not gives_credentials(step) and not sessions.is_held(step):
                 await prepare(step, references, sessions.context(step))
             obtained = await get()
             outcomes = await store.fetch(step, references, obtained.credentials, sessions.context(step))

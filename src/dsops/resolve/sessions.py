@@ -40,6 +40,8 @@ class Sessions:
         self._cache = cache
         self._needs = handed_on
         self._obtained: dict[Fingerprint, Once[Obtained]] = {}
+        self._heirs: set[str] = set()
+        """Steps whose connection one of their users takes over."""
 
     def context(self, step: Step, *, may_ask: bool = True) -> Context:
         """What the step's store may use: the client with the step's time limit."""
@@ -163,7 +165,20 @@ class Sessions:
 
         if not store.store_type.takes_credentials or step.proof is not None:
             return await use(None)
+        prepare: Callable[..., Work[None]] | None = getattr(store, "prepare", None)
+        if prepare is not None and self._will_connect(step):
+            await prepare(step, (), self.context(step))
         return await self.signed(step, lambda: self.below(step), use)
+
+    def _will_connect(self, step: Step) -> bool:
+        """Whether its call comes later, and finds no connection then: the call below leaves its own to one user."""
+        if self.is_held(step):
+            return False
+        below = self._plan.steps.get(step.credentials_from)
+        if below is None or below.name in self._heirs or _place(below) != _place(step):
+            return True
+        self._heirs.add(below.name)
+        return False
 
     def _name_hop(self, error: DsopsError, step: Step) -> None:
         if step.credentials_from:
@@ -193,6 +208,11 @@ class Sessions:
 def gives_credentials(step: Step) -> bool:
     """Whether the step issues a session of its own."""
     return find_store(step.type).store_type.gives_credentials
+
+
+def _place(step: Step) -> tuple[str, str, object]:
+    """Equal for steps that call the same address."""
+    return (step.type, step.region, step.settings.get("endpoint_url"))
 
 
 def _check_chain(step: Step, source: Credentials) -> None:

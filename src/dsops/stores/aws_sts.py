@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from dsops.aws.client import preconnect
 from dsops.aws.sts import assume_role, get_session_token
 from dsops.credentials import Credentials
 from dsops.errors import AssumeRoleDenied, DsopsError, MfaRefused, NoCredentials
@@ -63,6 +64,12 @@ class Sts:
         from dsops.stores.mfa import with_code
 
         return await with_code(step, context, call)
+
+    async def prepare(self, step: Step, references: Sequence[SecretReference], context: Context) -> None:
+        """A connection for the call, while what signs it is still being had; a code's call opens its own."""
+        del references
+        if "serial_number" not in step.settings:
+            await preconnect(context.client, endpoint_of(step, "sts", context.runtime), 1)
 
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context

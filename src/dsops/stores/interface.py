@@ -37,7 +37,11 @@ class Store(Protocol):
 
 
 class CredentialStore(Store, Protocol):
-    """A store that other stores can take credentials from."""
+    """A store that other stores can take credentials from.
+
+    One whose call goes over the network may have `prepare` too, as a SecretStore has; it is called with no references
+    while the credentials that sign the call are still being had.
+    """
 
     async def issue(self, step: Step, source: Credentials | None, context: Context) -> Credentials:
         """New credentials, as one snapshot.

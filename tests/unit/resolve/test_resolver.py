@@ -599,3 +599,63 @@ def test_a_call_is_what_the_rule_sees() -> None:
     """The helper of these tests prints calls as they expect."""
     call = Call("sts", "us-east-1", "AssumeRole", {"RoleArn": "arn:aws:iam::1:role/path/R"}, "k", "h")
     assert str(call) == "AssumeRole R"
+
+
+# --- connections that are opened ahead ----------------------------------------------------------------------
+
+WIDE = """
+secretStores:
+  jump: {type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::111111111111:role/Jump"}
+  us: {type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::222222222222:role/T", credentials_from: jump}
+  eu: {type: aws.sts, region: eu-west-1, role_arn: "arn:aws:iam::333333333333:role/T", credentials_from: jump}
+  us-secrets: {type: aws.secretsmanager, region: us-east-1, credentials_from: us}
+  us-more: {type: aws.secretsmanager, region: us-east-1, credentials_from: us}
+  eu-secrets: {type: aws.secretsmanager, region: eu-west-1, credentials_from: eu}
+envs:
+  e:
+    A: {from: {store: us-secrets, key: db}}
+    B: {from: {store: us-more, key: db}}
+    C: {from: {store: eu-secrets, key: db}}
+"""
+STS_US, STS_EU = "sts.us-east-1.amazonaws.com", "sts.eu-west-1.amazonaws.com"
+
+
+def test_regions_and_accounts_go_side_by_side(pipeline: Pipeline) -> None:
+    """As many rounds as the longest way has calls, whatever stands beside it."""
+    pipeline.resolve(WIDE)
+    assert [sorted(each) for each in pipeline.aws.rounds] == [
+        ["AssumeRole Jump"],
+        ["AssumeRole T", "AssumeRole T"],
+        ["GetSecretValue db", "GetSecretValue db", "GetSecretValue db"],
+    ]
+
+
+def test_a_later_hop_in_another_region_finds_its_connection_open(pipeline: Pipeline) -> None:
+    """It is opened while the first call is under way, whose own serves the first of those that follow there."""
+    pipeline.resolve(WIDE)
+    assert max(calls for calls, _ in pipeline.aws.prepared) <= 1
+    assert [host for _, host in pipeline.aws.prepared if host.startswith("sts.")] == [STS_EU]
+
+
+def test_siblings_in_one_region_dont_wait_for_one_connection(pipeline: Pipeline) -> None:
+    """One of two takes over that of the hop below, for the other one is opened."""
+    pipeline.resolve(WIDE.replace("region: eu-west-1, role_arn", "region: us-east-1, role_arn"))
+    assert [host for _, host in pipeline.aws.prepared if host.startswith("sts.")] == [STS_US]
+
+
+def test_what_is_held_or_signed_at_once_opens_nothing_ahead(pipeline: Pipeline) -> None:
+    """A first hop's own call opens its connection, and sessions that are held need none."""
+    pipeline.resolve(CHAIN)
+    assert [host for _, host in pipeline.aws.prepared if host.startswith("sts.")] == []
+    pipeline.aws.prepared.clear()
+    pipeline.resolve(WIDE)
+    pipeline.aws.prepared.clear()
+    pipeline.resolve(WIDE)
+    assert pipeline.aws.prepared == []
+
+
+def test_a_call_with_a_code_opens_its_own_connection(pipeline: Pipeline) -> None:
+    """It is sent on a fresh one: a kept one that turned out dead would have it sent twice."""
+    device = ', serial_number: "arn:aws:iam::111111111111:mfa/ada", token_code: "123456"}'
+    pipeline.resolve(WIDE.replace('role/Jump"}', 'role/Jump"' + device))
+    assert [host for _, host in pipeline.aws.prepared if host.startswith("sts.")] == [STS_EU]
