@@ -132,8 +132,14 @@ def with_outputs(readme: Path, expected: str) -> str:
     return text
 
 
-_VARYING = r"\b[0-9a-f]{32}\b|(?<=, in )\d+ min|(?<!\d)\d{10}(?!\d)|(?<=-app-)[0-9a-f]{6}\b"
-"""Ids of tasks, what is left of a session, moments as AWS tells them in refusals, names of pods."""
+_VARYING = "|".join([
+    r"\b[0-9a-f]{32}\b",           # a task of ECS
+    r"(?<=-app-)[0-9a-f]{6}\b",    # a pod
+    r"(?<=_)[0-9a-f]{16}\b",       # a role of Identity Center's
+    r"(?<=agent )\d+",             # a process
+    r"\b\d+ min\b",               # what a session has left
+    r"(?<!\d)\d{10}(?!\d)",       # a moment, as AWS tells it in a refusal
+])  # fmt: skip
 
 
 def steady(text: str) -> str:
