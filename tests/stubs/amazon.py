@@ -17,7 +17,7 @@ from tests.stubs.authority import make_authority
 from tests.stubs.proxy import StubProxy
 from tests.stubs.server import Answer, Seen, StubServer
 
-_NAMES = ("*.us-east-1.amazonaws.com", "*.amazonaws.com")
+_NAMES = ("*.us-east-1.amazonaws.com", "*.amazonaws.com", "portal.sso.us-east-1.amazonaws.com")
 _SECONDS = 30
 
 

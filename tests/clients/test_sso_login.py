@@ -1,0 +1,380 @@
+"""Real clients log in to the sandbox's Identity Center, and use what others have logged in to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import boto3
+import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from dsops.sandbox.launch import client_variables, open_server
+from dsops.sandbox.seedfile import read_seed
+from dsops.sandbox.server import Server
+from tests.clients.sdks import SDKS
+from tests.clients.test_sdks import Client, plain_environment
+from tests.identity_center import DEVICE_GRANT, SCOPE, START_URL, VERIFIER, Program, authorize_query
+from tests.installed import ToolMissingError
+from tests.stubs.amazon import amazon
+
+# The first run installs and compiles a client before its first test.
+pytestmark = pytest.mark.timeout(600)
+
+BIN = Path(sys.executable).parent
+ACCOUNT = "111111111111"
+SEED = f"""
+accounts:
+  "{ACCOUNT}":
+    secrets: {{db: invented}}
+identity_center:
+  users: {{alice: {{}}, bob: {{}}}}
+  permission_sets:
+    Reader:
+      policies:
+      - {{Version: "2012-10-17", Statement: {{Effect: Allow, Action: "secretsmanager:GetSecretValue", Resource: "*"}}}}
+    Other: {{}}
+  assignments:
+  - {{account: "{ACCOUNT}", permission_set: Reader, users: [alice]}}
+  - {{account: "{ACCOUNT}", permission_set: Other, users: [bob]}}
+"""
+CONFIG = f"""
+[profile reader]
+sso_session = corp
+sso_account_id = {ACCOUNT}
+sso_role_name = Reader
+region = us-east-1
+[profile other]
+sso_session = corp
+sso_account_id = {ACCOUNT}
+sso_role_name = Other
+region = us-east-1
+[profile older]
+sso_start_url = {START_URL}
+sso_region = us-east-1
+sso_account_id = {ACCOUNT}
+sso_role_name = Reader
+region = us-east-1
+[sso-session corp]
+sso_start_url = {START_URL}
+sso_region = us-east-1
+sso_registration_scopes = {SCOPE}
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """Alice may read, bob may nothing."""
+    with open_server(read_seed(SEED, "seed.yaml")) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def own_configuration(tmp_path: Path) -> Path:
+    """A home with the profiles in it."""
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "config").write_text(CONFIG)
+    return tmp_path
+
+
+def oidc(server: Server) -> Any:  # boto3 ships no types, here and below
+    """boto3's client of the sign-in service."""
+    config = Config(signature_version=UNSIGNED, region_name="us-east-1", retries={"total_max_attempts": 1})
+    return boto3.client("sso-oidc", endpoint_url=server.url, config=config)
+
+
+def portal(server: Server) -> Any:
+    """boto3's client of the portal."""
+    config = Config(signature_version=UNSIGNED, region_name="us-east-1", retries={"total_max_attempts": 1})
+    return boto3.client("sso", endpoint_url=server.url, config=config)
+
+
+def ask(server: Server, method: str, target: str, form: Mapping[str, str] | None = None) -> tuple[int, str, str]:
+    """Status, Location and text of what a browser on this machine is answered."""
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": server.url,
+               "Sec-Fetch-Site": "same-origin"} if form is not None else {}  # fmt: skip
+    connection.request(method, target, None if form is None else urlencode(form), headers)
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer.status, answer.getheader("Location", ""), text
+
+
+def approve(server: Server, code: str, user: str = "alice") -> None:
+    """A person says yes."""
+    fields = {"user_code": code, "user": user, "answer": "approve"}
+    assert ask(server, "POST", "/_sandbox/device", fields)[0] == 200
+
+
+class FormReader(HTMLParser):
+    """The one form of a page, as a browser understands it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.action = ""
+        self.buttons: list[dict[str, str | None]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Notes where the form goes, and its buttons."""
+        if tag == "form":
+            self.action = dict(attrs)["action"] or ""
+        if tag == "button":
+            self.buttons.append(dict(attrs))
+
+
+def log_in(server: Server, home: Path, *, seconds: int = 3600, user: str = "alice") -> str:
+    """What `aws sso login` leaves in the cache for the session `corp`; the token is said to be good for `seconds`."""
+    client = oidc(server)
+    made = client.register_client(clientName="botocore-client-corp", clientType="public", scopes=[SCOPE])
+    who = {"clientId": made["clientId"], "clientSecret": made["clientSecret"]}
+    started = client.start_device_authorization(**who, startUrl=START_URL)
+    approve(server, started["userCode"], user)
+    given = client.create_token(**who, grantType=DEVICE_GRANT, deviceCode=started["deviceCode"])
+    now = datetime.now(UTC)
+    moments = {"expiresAt": now + timedelta(seconds=seconds), "registrationExpiresAt": now + timedelta(days=90)}
+    content = {
+        "startUrl": START_URL, "region": "us-east-1", "accessToken": given["accessToken"],
+        "refreshToken": given["refreshToken"], **who,
+        **{name: f"{moment:%Y-%m-%dT%H:%M:%SZ}" for name, moment in moments.items()},
+    }  # fmt: skip
+    cache = home / ".aws" / "sso" / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    (cache / f"{hashlib.sha1(b'corp', usedforsecurity=False).hexdigest()}.json").write_text(json.dumps(content))
+    return str(given["accessToken"])
+
+
+# --- every SDK takes a token that is there already -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=SDKS)
+def client(
+    request: pytest.FixtureRequest, server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Client]:
+    """Each client in turn; skipped where its toolchain is not on this machine."""
+    try:
+        one = Client(request.param, server.url, tmp_path_factory.mktemp("home"))
+    except ToolMissingError as missing:
+        pytest.skip(str(missing))
+    yield one
+    one.close()
+
+
+def test_a_profile_with_a_session_is_its_users_role(client: Client, server: Server, tmp_path: Path) -> None:
+    """Its name and what it may; a role that is not assigned is none."""
+    log_in(server, tmp_path)
+    home = {"HOME": str(tmp_path), "AWS_CONFIG_FILE": str(tmp_path / ".aws" / "config")}
+
+    reader = client.finding(AWS_PROFILE="reader", **home)
+    other = client.finding(AWS_PROFILE="other", **home)
+
+    arn = reader.granted("identity")["arn"]
+    assert arn.startswith(f"arn:aws:sts::{ACCOUNT}:assumed-role/AWSReservedSSO_Reader_")
+    assert arn.endswith("/alice")
+    assert reader.granted("secret", id="db") == {"value": "invented"}
+    assert "No access" in other.refused("identity").message
+
+
+def test_a_token_that_is_over_is_refreshed(client: Client, server: Server, tmp_path: Path) -> None:
+    """By the SDK itself, with what the login has left in the cache."""
+    log_in(server, tmp_path, seconds=-60)
+    before = server.sandbox.events.added
+    home = {"HOME": str(tmp_path), "AWS_CONFIG_FILE": str(tmp_path / ".aws" / "config")}
+
+    assert client.finding(AWS_PROFILE="reader", **home).granted("identity")["arn"].endswith("/alice")
+
+    created = [one for one in server.sandbox.events.records(before) if one["eventName"] == "CreateToken"]
+    assert [one["requestParameters"]["grantType"] for one in created] == ["refresh_token"]
+
+
+# --- the AWS CLI logs in by itself -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def aws(server: Server, tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """The machine's AWS CLI 2; Debian's is older than AWS_ENDPOINT_URL, so AWS's own names lead to the sandbox."""
+    found = next(
+        (path for path in _all_of("aws") if _said(path, "--version").startswith("aws-cli/2.")), None
+    )
+    if found is None:
+        pytest.skip("there is no AWS CLI 2 here; on Debian: apt-get install awscli")
+    options = ["--use-device-code"] if "use-device-code" in _said(found, "sso", "login", "help") else []
+    with amazon(server.url, tmp_path) as ways:
+        variables = {
+            name: value for name, value in client_variables(server.url, "us-east-1", "", "").items()
+            if value and not name.startswith(("AWS_ENDPOINT_URL", "AWS_CONFIG_FILE"))
+        }  # fmt: skip
+        environment = {
+            **plain_environment(tmp_path), **variables, **ways, "PATH": f"{BIN}:{os.environ['PATH']}",
+            "DSOPS_AGENT": "off", "DSOPS_SANDBOX_PORT": str(server.port), "AWS_PAGER": "",
+        }  # fmt: skip
+
+        def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+            is_login = words[:2] == ("sso", "login")
+            return subprocess.run(
+                [found, *words, *(options if is_login else [])], env={**environment, **more}, cwd=tmp_path,
+                capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+
+        yield run
+
+
+def _all_of(name: str) -> Iterator[str]:
+    for folder in os.environ["PATH"].split(os.pathsep):
+        path = shutil.which(name, path=folder)
+        if path is not None:
+            yield path
+
+
+def _said(*words: str) -> str:
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+    return done.stdout
+
+
+@pytest.mark.parametrize("profile", ["reader", "older"])
+def test_the_aws_cli_logs_in_and_out(
+    aws: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, profile: str
+) -> None:
+    """`dsops sandbox approve` stands in for browser and person; after logging out the profile is nobody."""
+    browser = "dsops sandbox approve --user alice %s"
+    logged_in = aws("sso", "login", "--profile", profile, BROWSER=browser)
+    caller = aws("sts", "get-caller-identity", "--profile", profile, "--query", "Arn", "--output", "text")
+    secret = aws("secretsmanager", "get-secret-value", "--secret-id", "db", "--profile", profile, "--query",
+                 "SecretString", "--output", "text")  # fmt: skip
+    tokens = [path.read_text() for path in (tmp_path / ".aws" / "sso" / "cache").iterdir()]
+    logged_out = aws("sso", "logout")
+    after = aws("sts", "get-caller-identity", "--profile", profile)
+
+    assert logged_in.returncode == 0, logged_in.stderr
+    assert f"Successfully logged into Start URL: {START_URL}" in logged_in.stdout
+    assert caller.stdout.strip().endswith("/alice"), caller.stderr
+    assert secret.stdout == "invented\n", secret.stderr
+    assert any("accessToken" in text for text in tokens)
+    assert logged_out.returncode == 0, logged_out.stderr
+    assert after.returncode != 0
+
+
+def test_the_aws_cli_is_told_of_a_refusal(aws: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    """It ends at once, with the exception's name."""
+    refused = aws("sso", "login", "--profile", "reader", BROWSER="dsops sandbox approve --deny %s")
+    assert refused.returncode != 0
+    assert "AccessDeniedException" in refused.stderr
+
+
+def test_the_aws_cli_lists_what_there_is(
+    aws: Callable[..., subprocess.CompletedProcess[str]], server: Server, tmp_path: Path
+) -> None:
+    """Accounts and roles of the token, and credentials for one of them."""
+    token = log_in(server, tmp_path)
+    region = ("--region", "us-east-1", "--access-token", token)
+    accounts = aws("sso", "list-accounts", *region, "--query", "accountList[].accountId", "--output", "text")
+    roles = aws("sso", "list-account-roles", *region, "--account-id", ACCOUNT, "--query", "roleList[].roleName",
+                "--output", "text")  # fmt: skip
+    given = aws("sso", "get-role-credentials", *region, "--account-id", ACCOUNT, "--role-name", "Reader")
+    other = aws("sso", "get-role-credentials", *region, "--account-id", ACCOUNT, "--role-name", "Other")
+
+    assert (accounts.stdout, roles.stdout) == (f"{ACCOUNT}\n", "Reader\n")
+    assert json.loads(given.stdout)["roleCredentials"]["accessKeyId"].startswith("ASIA")
+    assert "ForbiddenException" in other.stderr
+
+
+# --- the browser's way, over the wire --------------------------------------------------------------------------------
+
+
+def register(server: Server, redirect: str) -> Program:
+    """A client as the AWS CLI since 2.22 registers it."""
+    made = oidc(server).register_client(
+        clientName="botocore-client-corp", clientType="public", scopes=[SCOPE], issuerUrl=START_URL,
+        grantTypes=["authorization_code", "refresh_token"], redirectUris=[redirect],
+    )  # fmt: skip
+    return Program(client_id=made["clientId"], secret=made["clientSecret"])
+
+
+def press(server: Server, target: str, answer: str) -> dict[str, str]:
+    """What comes back to the client when a person opens the address, says who he is and presses a button."""
+    status, _, page = ask(server, "GET", target)
+    form = FormReader()
+    form.feed(page)
+    assert status == 200
+    assert {button["value"] for button in form.buttons} == {"approve", "deny"}
+    status, location, _ = ask(server, "POST", form.action, {"user": "alice", "answer": answer})
+    assert status == 302
+    assert location.startswith("http://127.0.0.1:50000/oauth/callback?")
+    return dict(parse_qsl(urlsplit(location).query))
+
+
+def test_a_browser_brings_a_code_that_is_worth_a_token(server: Server) -> None:
+    """With the verifier; boto3 reads accounts, roles and credentials with it, and logs out."""
+    program = register(server, "http://127.0.0.1/oauth/callback")
+    brought = press(server, f"/authorize?{authorize_query(program)}", "approve")
+    wish = {
+        **program.parameters, "grantType": "authorization_code", "code": brought["code"], "codeVerifier": VERIFIER,
+        "redirectUri": "http://127.0.0.1:50000/oauth/callback",
+    }  # fmt: skip
+    client = oidc(server)
+    other = {**wish, "code": press(server, f"/authorize?{authorize_query(program)}", "approve")["code"]}
+    with pytest.raises(client.exceptions.InvalidGrantException) as wrong:
+        client.create_token(**other | {"codeVerifier": VERIFIER[::-1]})
+    token = client.create_token(**wish)["accessToken"]
+    sso = portal(server)
+    accounts = [one["accountId"] for page in sso.get_paginator("list_accounts").paginate(accessToken=token)
+                for one in page["accountList"]]  # fmt: skip
+    given = sso.get_role_credentials(accessToken=token, accountId=ACCOUNT, roleName="Reader")["roleCredentials"]
+    caller = boto3.client(
+        "sts", endpoint_url=server.url, region_name="us-east-1", aws_access_key_id=given["accessKeyId"],
+        aws_secret_access_key=given["secretAccessKey"], aws_session_token=given["sessionToken"],
+    ).get_caller_identity()  # fmt: skip
+    sso.logout(accessToken=token)
+
+    assert brought["state"] == "st&te"
+    assert wrong.value.response["error"] == "invalid_grant"
+    assert accounts == [ACCOUNT]
+    assert caller["Arn"].endswith("/alice")
+    with pytest.raises(sso.exceptions.UnauthorizedException, match="Session token not found or invalid"):
+        sso.list_accounts(accessToken=token)
+    with pytest.raises(client.exceptions.InvalidGrantException):
+        client.create_token(**wish)
+
+
+def test_a_person_who_denies_sends_the_browser_back_without_a_code(server: Server) -> None:
+    """OAuth's error in its place."""
+    program = register(server, "http://127.0.0.1/oauth/callback")
+    brought = press(server, f"/authorize?{authorize_query(program)}", "deny")
+    assert brought == {"error": "access_denied", "state": "st&te"}
+
+
+def test_boto3_names_each_refusal(server: Server) -> None:
+    """By the exceptions of the model, which carry OAuth's code; `ForbiddenException` is in no model."""
+    client, sso = oidc(server), portal(server)
+    made = client.register_client(clientName="x", clientType="public", scopes=[SCOPE])
+    who = {"clientId": made["clientId"], "clientSecret": made["clientSecret"]}
+    started = client.start_device_authorization(**who, startUrl=START_URL)
+    poll = {**who, "grantType": DEVICE_GRANT, "deviceCode": started["deviceCode"]}
+
+    with pytest.raises(client.exceptions.AuthorizationPendingException) as pending:
+        client.create_token(**poll)
+    with pytest.raises(client.exceptions.InvalidClientException) as unknown:
+        client.create_token(**{**poll, "clientSecret": "x"})
+    with pytest.raises(client.exceptions.InvalidRequestException) as elsewhere:
+        client.start_device_authorization(**who, startUrl="https://d-0000000000.awsapps.com/start")
+    approve(server, started["userCode"])
+    token = client.create_token(**poll)["accessToken"]
+    with pytest.raises(ClientError, match=r"\(ForbiddenException\).*No access"):
+        sso.get_role_credentials(accessToken=token, accountId=ACCOUNT, roleName="Other")
+
+    assert pending.value.response["error"] == "authorization_pending"
+    assert unknown.value.response["ResponseMetadata"]["HTTPStatusCode"] == 401
+    assert elsewhere.value.response["error_description"] == "Invalid start url provided"
