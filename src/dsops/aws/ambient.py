@@ -23,6 +23,9 @@ TIMEOUT_SECONDS = 120.0
 # Run as `python -I -c`: the folder and the PYTHON* variables of the client don't decide what is imported.
 _START = "import sys; sys.path[:] = sys.argv[2:]; from dsops.aws.ambient_child import main; main(sys.argv[1])"
 
+LOOKING = "DSOPS_LOOKING_UP"
+"""Says to a `credential_process` which profiles are being looked up, one a line: it may be dsops once more."""
+
 OF_ENVIRONMENT = "environment"
 """The source of keys in the environment, for people."""
 
@@ -86,11 +89,27 @@ def load_ambient(
     from dsops.aws.ambient_told import Lookup, failure
 
     lookup = Lookup(environ, folder, profile)
+    _refuse_to_go_round(lookup)
     answer = _ask_child(lookup, timeout_seconds)
     error = answer.get("error")
     if isinstance(error, str):
         raise failure(lookup, error, answer)
     return _found(lookup, answer)
+
+
+def _refuse_to_go_round(lookup: Lookup) -> None:
+    """Ends what would never end: a profile whose `credential_process` is dsops, which begins with that profile."""
+    if lookup.name in lookup.environ.get(LOOKING, "").split("\n"):
+        raise AmbientFailed(
+            f"the credentials of profile `{lookup.name}` begin with themselves",
+            why="its credential_process runs dsops, and that looks for its base credentials in the same profile",
+            hint=f"add `--for-profile {lookup.name}` to that credential_process, or unset AWS_PROFILE",
+        )
+
+
+def _looking(lookup: Lookup) -> str:
+    before = lookup.environ.get(LOOKING, "")
+    return f"{before}\n{lookup.name}" if before else lookup.name
 
 
 def _expiration_from(environ: Mapping[str, str]) -> datetime | None:
@@ -129,7 +148,7 @@ def _ask_child(lookup: Lookup, timeout_seconds: float) -> Mapping[str, object]:
     try:
         child = subprocess.Popen(
             command,
-            env=dict(lookup.environ),
+            env={**lookup.environ, LOOKING: _looking(lookup)},
             cwd=lookup.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

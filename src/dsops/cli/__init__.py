@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, Entry] = {
     "revoke": Entry("dsops.cli.revoke", "deny everything to the older sessions of a store's role"),
     "login": Entry("dsops.cli.login", "log in to IAM Identity Center, for the stores that work with it"),
     "logout": Entry("dsops.cli.logout", "end a login to IAM Identity Center"),
+    "export": Entry("dsops.cli.export", "write stores down as profiles of ~/.aws/config"),
     "whoami": Entry("dsops.cli.whoami", "ask AWS who the caller is, here or behind a store"),
     "mfa": Entry("dsops.cli.mfa", "keep seeds of MFA devices in the keyring, and show their codes"),
     "stores": Entry("dsops.cli.stores", "list the stores of the configuration, and the types there are"),
@@ -58,7 +59,7 @@ COMMANDS: Mapping[str, Entry] = {
 
 
 _MEANT = {
-    "run": "exec", "check": "validate", "lint": "validate", "export": "render", "env": "render", "list": "stores",
+    "run": "exec", "check": "validate", "lint": "validate", "env": "render", "list": "stores",
     "providers": "stores", "show": "plan", "trust": "allow", "whoiam": "whoami", "version": "--version",
 }  # fmt: skip
 """What other tools call it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from dsops.cli.command import CONFIG, NO_AGENT, Arguments, Command, Flag, Operand
 from dsops.cli.output import Json, answer_bytes, json_text, note
 from dsops.cli.project import issue, load_config, plan_one_store
@@ -30,6 +32,7 @@ FORMATS = {
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     name, format_name, out = arguments.operand("STORE"), arguments.text("--format"), arguments.text("--out")
+    _begin_elsewhere(arguments.text("--for-profile"), runtime)
     # First of all: what can't be written must not cost a call.
     step_file = ""
     if format_name == "github":
@@ -50,6 +53,16 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     else:
         _write(name, format_name, credentials, out)
     return 0
+
+
+def _begin_elsewhere(profile: str, runtime: Runtime) -> None:
+    """Has the base credentials not be those of the profile that this is the `credential_process` of.
+
+    `AWS_PROFILE=target aws ...` sets it for us as well. This process's own environment is what the agent gets.
+    """
+    for variable in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        if profile and runtime.environ is os.environ and os.environ.get(variable) == profile:
+            del os.environ[variable]
 
 
 def _text(name: str, format_name: str, credentials: Credentials) -> bytes:
@@ -152,7 +165,8 @@ COMMAND = Command(
         "the runner has to mask, then adds the variables to the file that GITHUB_ENV names.\n\n"
         "  # ~/.aws/config\n"
         "  [profile target]\n"
-        "  credential_process = dsops --config /path/dsops.yaml credentials aws-sts-target --format process"
+        "  credential_process = dsops --config /path/dsops.yaml credentials aws-sts-target --format process\n\n"
+        "`dsops export aws-config` writes such profiles."
     ),
     run=_run,
     flags=(
@@ -169,6 +183,11 @@ COMMAND = Command(
         # Not DSOPS_OUT, which is `render`'s: it would keep the answer from who runs this as a credential_process.
         Flag("--out", "the file to write instead of stdout", value="FILE", own_variable="DSOPS_CREDENTIALS_OUT"),
         Flag("--min-ttl", "do not give credentials that end sooner", "seconds", value="SECONDS"),
+        Flag(
+            "--for-profile",
+            "the profile that this is the credential_process of: AWS_PROFILE of that name is passed over",
+            value="NAME",
+        ),
     ),
     operands=(Operand("STORE", "the name of a store of the configuration"),),
 )

@@ -70,7 +70,7 @@ def offered(line: str, folder: Path, environ: dict[str, str] | None = None) -> l
         ("dsops get --env production TO", ["TOKEN", "TOOL"]),
         ("dsops get --env staging ", ["OTHER"]),
         ("dsops completion z", ["zsh"]),
-        ("dsops help ex", ["exec"]),
+        ("dsops help ex", ["exec", "export"]),
         ("dsops nonsense ", []),
     ],
 )

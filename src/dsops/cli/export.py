@@ -1,0 +1,156 @@
+"""`dsops export`: stores for programs that know nothing of dsops, such as profiles of ~/.aws/config."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from dsops.aws.ambient_files import config_file, content, credentials_file
+from dsops.aws_config.processes import Block, ProcessProfile, merge, profile_lines
+from dsops.aws_config.profiles import SourceText
+from dsops.cli.allow import powers
+from dsops.cli.command import CONFIG, Arguments, Command, Flag, Group
+from dsops.cli.output import answer, answer_bytes, counted, note
+from dsops.cli.project import load_config
+from dsops.cli.replace_file import replace_file
+from dsops.document import Scalar
+from dsops.errors import ConfigError, NotAllowed, StoreUnknown, UsageError, nearest
+from dsops.model import Config
+from dsops.runtime import Runtime
+from dsops.stores import StoreTypes
+
+_BACKUP = ".before-dsops"
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    config = load_config(arguments, runtime)
+    _refuse_powers(config)
+    path = config.files[0].path
+    profiles = [
+        ProcessProfile(name=f"{arguments.text('--prefix')}{name}", store=name, region=_region(config, name))
+        for name in _stores(config, arguments.texts("--store"))
+    ]
+    program = own_program(sys.argv[0], sys.executable)
+    lines = [(profile.name, tuple(profile_lines(profile, program, path))) for profile in profiles]
+    block = Block(config=path, profiles=tuple(lines))
+    if not arguments.switch("--write"):
+        answer_bytes(block.text().encode("utf-8", "surrogateescape"))
+        return 0
+    _write(block, runtime)
+    return 0
+
+
+def _refuse_powers(config: Config) -> None:
+    """A profile names the file, and what is named may run commands: that needs the leave that it would need here."""
+    found = [] if config.is_allowed else powers(config)
+    if found:
+        raise NotAllowed(
+            f"{config.files[0].shown} was found, not named, and {found[0].path} {found[0].does} what it says",
+            why="a profile names the file, and would let it do so for every program that uses the profile",
+            hint="read it, then `dsops allow`",
+            where=found[0].where,
+        )
+
+
+def _stores(config: Config, wanted: tuple[str, ...]) -> list[str]:
+    """The stores to export: those named, else all that issue a session."""
+    types = StoreTypes()
+    for name in wanted:
+        store = config.stores.get(name)
+        if store is None:
+            meant = nearest(name, config.stores)
+            raise StoreUnknown(f"there is no store `{name}`", hint=f"did you mean `{meant}`?" if meant else "")
+        store_type = types[store.type]
+        if not store_type.gives_credentials and not store_type.takes_credentials:
+            raise UsageError(
+                f"store `{name}` has no credentials: its type is {store.type}",
+                hint="name a store that assumes a role",
+                where=store.where,
+            )
+    found = wanted or tuple(
+        name for name, store in config.stores.items() if store.type in types and types[store.type].gives_credentials
+    )
+    if not found:
+        raise ConfigError(
+            f"{config.files[0].shown} has no store that issues a session", hint="one of the type aws.sts does"
+        )
+    return list(dict.fromkeys(found))
+
+
+def _region(config: Config, name: str) -> str:
+    """The region that the store, or the one it gets its credentials from, has written out."""
+    seen: set[str] = set()
+    while name in config.stores and name not in seen:
+        seen.add(name)
+        fields = config.stores[name].fields
+        region, before = fields.get("region"), fields.get("credentials_from")
+        if region is not None:
+            text = region.node.text if isinstance(region.node, Scalar) else ""
+            return "" if "${" in text else text
+        name = before.node.text if before is not None and isinstance(before.node, Scalar) else ""
+    return ""
+
+
+def own_program(started_as: str, python: str) -> list[str]:
+    """The words that start this dsops again, from any folder."""
+    name = os.path.basename(started_as).lower()
+    if name in {"dsops", "dsops.exe"} and os.path.isfile(started_as):
+        return [os.path.abspath(started_as)]
+    # -P: a folder named dsops where the AWS client happens to run is not this one.
+    return [os.path.abspath(python), "-P", "-m", "dsops"]
+
+
+def _write(block: Block, runtime: Runtime) -> None:
+    path = config_file(runtime.environ, runtime.folder)
+    old = _bytes(path)
+    text = _text(old or b"", path)
+    credentials = credentials_file(runtime.environ, runtime.folder)
+    new = merge(text, _text(content(credentials), credentials), block).encode("utf-8", "surrogateescape")
+    if new == old:
+        answer(f"{path} has these profiles already")
+        return
+    kept = replace_file(path, old, new, _BACKUP)
+    names = ", ".join(name for name, _ in block.profiles)
+    answer(f"{path} has {counted(len(block.profiles), 'profile')} of dsops: {names}")
+    if kept:
+        note(f"what it was before stands in {kept}")
+
+
+def _bytes(path: str) -> bytes | None:
+    """What the file holds; None where there is none. Raises ConfigUnreadable for what can't be read."""
+    return content(path) if os.path.lexists(path) else None
+
+
+def _text(data: bytes, path: str) -> SourceText:
+    # Bytes that are no UTF-8 come back as they were.
+    return SourceText(text=data.decode("utf-8", "surrogateescape"), shown=path)
+
+
+COMMAND = Group(
+    help="Writes stores down for programs that know nothing of dsops.",
+    commands={
+        "aws-config": Command(
+            help=(
+                "Prints a profile for each store that issues a session.\n\n"
+                "A profile's credential_process is `dsops credentials`, so the AWS CLI and the SDKs get sessions\n"
+                "from dsops whenever they need one: `aws --profile STORE ...`.\n\n"
+                "With --write they go into ~/.aws/config, between two comments that name the configuration: what\n"
+                "stood there before is replaced, everything else stays byte for byte, and a copy of the file as\n"
+                f"it was stands beside it ({_BACKUP}). A profile of your own of that name is never replaced."
+            ),
+            run=_run,
+            flags=(
+                CONFIG,
+                Flag(
+                    "--store", "only this store", value="STORE", own_variable="DSOPS_EXPORT_STORE",
+                    is_repeatable=True,
+                ),
+                Flag(
+                    "--prefix", "what is put before a store's name to get the profile's", value="TEXT",
+                    own_variable="DSOPS_EXPORT_PREFIX",
+                ),
+                Flag("--write", "write them into ~/.aws/config", "switch", own_variable="DSOPS_EXPORT_WRITE"),
+            ),
+        ),
+    },
+)  # fmt: skip

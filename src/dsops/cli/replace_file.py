@@ -1,0 +1,56 @@
+"""A file that is somebody's own, changed in one step: it keeps its mode and owner, and what it was stands beside it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+
+from dsops.errors import FileNotWritten
+
+_PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
+
+
+def replace_file(path: str, old: bytes | None, new: bytes, backup: str) -> str:
+    """Puts `new` in the place of `old` (None: there is no file), and gives the backup's path, "" where there is none.
+
+    A symbolic link is followed. Raises FileNotWritten, also when the file is not `old` any more.
+    """
+    path = os.path.realpath(path)
+    folder = os.path.dirname(path)
+    try:
+        if old is None:
+            os.makedirs(folder, _PRIVATE_FOLDER, exist_ok=True)
+            _put(path, new, None)
+            return ""
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise FileNotWritten(f"`{path}` was not written: it is not a plain file")
+        with open(path, "rb") as file:
+            if file.read() != old:
+                raise FileNotWritten(f"`{path}` was not written: somebody else has changed it", hint="try again")
+        _put(f"{path}{backup}", old, status)
+        _put(path, new, status)
+    except OSError as error:
+        raise FileNotWritten(f"`{path}` was not written", why=os.strerror(error.errno or 0).lower()) from error
+    return f"{path}{backup}"
+
+
+def _put(path: str, data: bytes, like: os.stat_result | None) -> None:
+    """Writes beside it first: within one file system a rename is one step."""
+    part = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), _PRIVATE_FILE)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        if like is not None:
+            if (like.st_uid, like.st_gid) != (os.stat(part).st_uid, os.stat(part).st_gid):
+                os.chown(part, like.st_uid, like.st_gid)
+            os.chmod(part, stat.S_IMODE(like.st_mode))
+        os.replace(part, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(part)
+        raise

@@ -1,0 +1,248 @@
+"""`dsops export aws-config`: AWS's programs get sessions through the profiles that it writes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from dsops.cli.export import own_program
+from tests.clients.sdks import SDKS
+from tests.installed import ToolMissingError
+from tests.unit.cli.stub_aws import StubAws
+
+DSOPS = str(Path(sys.executable).with_name("dsops"))
+CONFIG = """\
+version: 1
+secretStores:
+  target:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::111122223333:role/Target
+    role_session_name: test
+  next: {type: aws.sts, role_arn: "arn:aws:iam::111122223333:role/Next", credentials_from: target}
+  anywhere: {type: aws.sts, role_arn: "arn:aws:iam::111122223333:role/Next", region: "${AWS_REGION}"}
+  secrets: {type: aws.secretsmanager, credentials_from: next}
+  local: {type: literal, values: {a: b}}
+envs:
+  development: {}
+"""
+OWN = "# mine\n[default]\noutput = json\n"
+
+
+class Place:
+    """Somebody's home folder and project."""
+
+    def __init__(self, folder: Path, aws: StubAws) -> None:
+        self.project = folder / "a project"
+        self.project.mkdir()
+        (self.project / "dsops.yaml").write_text(CONFIG)
+        self.aws_folder = folder / "home" / ".aws"
+        self.aws_folder.mkdir(parents=True)
+        self.config = self.aws_folder / "config"
+        (self.aws_folder / "credentials").write_text(
+            "[default]\naws_access_key_id = AKIAEXAMPLEEXAMPLE01\naws_secret_access_key = hush-base-key\n"
+        )
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder / "home"),
+            "DSOPS_AGENT": "off",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ENDPOINT_URL": aws.server.url,
+        }
+
+    def dsops(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """What the program does in the project."""
+        return self.run([DSOPS, *words], self.project, environ)
+
+    def run(self, command: list[str], folder: Path, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        """What a command does in a folder."""
+        return subprocess.run(
+            command, cwd=folder, env={**self.environ, **environ}, capture_output=True, text=True, timeout=60,
+            check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def exported(self, *words: str) -> str:
+        """The config file once profiles were written into it."""
+        done = self.dsops("export", "aws-config", "--write", *words)
+        assert 0 == done.returncode, done.stderr
+        return self.config.read_text()
+
+
+@pytest.fixture
+def aws() -> Iterator[StubAws]:
+    """STS on loopback."""
+    with StubAws() as server:
+        yield server
+
+
+@pytest.fixture
+def place(tmp_path: Path, aws: StubAws) -> Place:
+    """A home folder with keys, and a project whose path has a blank."""
+    return Place(tmp_path, aws)
+
+
+def clients(url: str) -> dict[str, list[str]]:
+    """Programs that ask STS who they are; the AWS CLI 2 of Debian is older than AWS_ENDPOINT_URL."""
+    code = "import boto3; boto3.client('sts').get_caller_identity()"
+    one = str(Path(sys.executable).with_name("aws"))
+    words = ["sts", "get-caller-identity", "--endpoint-url", url]
+    found = {"boto3": [sys.executable, "-c", code], "aws-cli-1": [one, *words]}
+    try:
+        found["aws-cli-2"] = [SDKS["aws-cli-2"](os.environ)[-1], *words]
+    except ToolMissingError:
+        found["aws-cli-2"] = []
+    return found
+
+
+@pytest.mark.parametrize("client", ["boto3", "aws-cli-1", "aws-cli-2"])
+def test_a_program_works_as_the_role(client: str, place: Place, aws: StubAws, tmp_path: Path) -> None:
+    """It names the profile by AWS_PROFILE, which dsops inherits and must not begin with."""
+    command = clients(aws.server.url)[client]
+    if not command:
+        pytest.skip("there is no AWS CLI 2 here; on Debian: apt-get install awscli")
+    place.exported()
+    done = place.run(command, tmp_path, {"AWS_PROFILE": "target"})
+
+    assert 0 == done.returncode, done.stderr
+    assert ["AssumeRole", "GetCallerIdentity"] == aws.calls
+    credential = [seen.header("Authorization").partition("Credential=")[2][:20] for seen in aws.server.seen]
+    assert ["AKIAEXAMPLEEXAMPLE01", "ASIAEXAMPLEEXAMPLE01"] == credential
+
+
+def test_another_profile_in_the_environment_is_where_it_begins(place: Place, aws: StubAws, tmp_path: Path) -> None:
+    """`aws --profile target` while AWS_PROFILE names the one with the keys."""
+    place.exported()
+    keys = place.aws_folder / "credentials"
+    keys.write_text(keys.read_text().replace("[default]", "[mine]"))
+    command = [*clients(aws.server.url)["aws-cli-1"], "--profile", "target"]
+    done = place.run(command, tmp_path, {"AWS_PROFILE": "mine"})
+
+    assert 0 == done.returncode, done.stderr
+    assert ["AssumeRole", "GetCallerIdentity"] == aws.calls
+
+
+def test_a_profile_that_begins_with_itself_ends_with_an_error(place: Place, aws: StubAws, tmp_path: Path) -> None:
+    """A line that was written by hand: without `--for-profile` each process would start the next, for ever."""
+    line = place.exported().replace("--for-profile target", "")
+    place.config.write_text(line)
+    done = place.run(clients(aws.server.url)["boto3"], tmp_path, {"AWS_PROFILE": "target"})
+
+    assert 0 != done.returncode
+    assert "begin with themselves" in done.stderr
+    assert "--for-profile target" in done.stderr
+    assert [] == aws.calls
+
+
+def test_profiles_are_printed_and_nothing_is_written(place: Place) -> None:
+    """For every store that issues a session; the region is the store's own, or of the one that it begins with."""
+    done = place.dsops("export", "aws-config")
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert not place.config.exists()
+    sections = [line for line in done.stdout.splitlines() if line.startswith(("[", "region"))]
+    expected = [
+        "[profile target]", "region = us-east-1", "[profile next]", "region = us-east-1", "[profile anywhere]",
+    ]  # fmt: skip
+    assert expected == sections
+    assert f"{DSOPS} credentials target --config '{place.project}/dsops.yaml' --format process" in done.stdout
+
+
+def test_only_the_stores_that_are_named_are_written(place: Place) -> None:
+    """With a prefix before their names; one that reads secrets has a session as well."""
+    text = place.exported("--store", "secrets", "--store", "next", "--prefix", "work-")
+
+    assert ["[profile work-secrets]", "[profile work-next]"] == [
+        line for line in text.splitlines() if line.startswith("[")
+    ]
+
+
+def test_a_file_keeps_its_content_and_mode_and_a_copy(place: Place) -> None:
+    """The second time nothing changes, and the copy is not lost."""
+    place.config.write_text(OWN)
+    place.config.chmod(0o640)
+    first = place.exported()
+    copy = place.config.with_name("config.before-dsops")
+
+    assert first.startswith(OWN)
+    assert OWN == copy.read_text()
+    assert [0o640, 0o640] == [stat.S_IMODE(each.stat().st_mode) for each in (place.config, copy)]
+    assert first == place.exported()
+    assert OWN == copy.read_text()
+    assert ["config", "config.before-dsops", "credentials"] == sorted(os.listdir(place.aws_folder))
+
+
+def test_a_new_file_is_its_owners_alone(place: Place) -> None:
+    """Folder and file, as `aws configure` makes them."""
+    shutil.rmtree(place.aws_folder)
+    place.exported()
+
+    assert [0o700, 0o600] == [stat.S_IMODE(each.stat().st_mode) for each in (place.aws_folder, place.config)]
+
+
+def test_a_link_stays_one(place: Place) -> None:
+    """Of people who keep their settings in a repository."""
+    kept = place.project / "aws-config"
+    kept.write_text(OWN)
+    place.config.symlink_to(kept)
+    place.exported()
+
+    assert place.config.is_symlink()
+    assert kept.read_text().startswith(OWN)
+
+
+def test_a_profile_of_ones_own_is_never_replaced(place: Place) -> None:
+    """The file stays as it is."""
+    text = "[profile target]\nregion = x\n"
+    place.config.write_text(text)
+    done = place.dsops("export", "aws-config", "--write")
+
+    assert 2 == done.returncode
+    assert "--prefix" in done.stderr
+    assert text == place.config.read_text()
+
+
+def test_what_was_found_and_runs_commands_is_not_exported_unread(place: Place) -> None:
+    """A profile names the file, which would let it run them; `dsops allow` is the leave that it needs."""
+    path = place.project / "dsops.yaml"
+    mfa = "serial_number: arn:aws:iam::111122223333:mfa/me\n    mfa_process: ./code"
+    path.write_text(CONFIG.replace("role_session_name: test", mfa))
+    done = place.dsops("export", "aws-config", "--write")
+
+    assert 2 == done.returncode
+    assert "dsops allow" in done.stderr
+    assert not place.config.exists()
+    assert 0 == place.dsops("allow").returncode
+    assert 0 == place.dsops("export", "aws-config", "--write").returncode
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--store", "traget"), "did you mean `target`"),
+        (("--store", "local"), "no credentials"),
+        (("--prefix", "a b"), "can't be the name"),
+    ],
+)
+def test_what_can_not_be_exported_is_told(place: Place, words: tuple[str, ...], says: str) -> None:
+    """With nothing on stdout."""
+    done = place.dsops("export", "aws-config", *words)
+
+    assert (2, "") == (done.returncode, done.stdout)
+    assert says in done.stderr
+
+
+def test_dsops_is_started_as_it_was(tmp_path: Path) -> None:
+    """By its script where there is one, else as a module that no folder can stand in for."""
+    script = tmp_path / "dsops"
+    script.write_text("")
+
+    assert [str(script)] == own_program(str(script), "/usr/bin/python3")
+    for other in (str(tmp_path / "gone" / "dsops"), "/lib/dsops/__main__.py", "-c"):
+        assert ["/usr/bin/python3", "-P", "-m", "dsops"] == own_program(other, "/usr/bin/python3")
