@@ -17,6 +17,10 @@ class Event(NamedTuple):
     facts: Mapping[str, str]
 
 
+CLOCK_CORRECTED = "clock.corrected"
+"""This machine's clock is far from AWS's: told to everybody, not only to who watches."""
+
+
 class Runtime(NamedTuple):
     """The outside world. Tests pass a fixed clock, a dict, a list's `append`; only `cli` makes the real one."""
 

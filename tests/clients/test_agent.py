@@ -123,6 +123,8 @@ def test_a_machine_whose_clock_jumps_goes_on(ada: Ada, hours: int) -> None:
             time.sleep(0.05)
         assert ada.token() == "the-token"
         moment.write_text(str(hours * 3600))
+        said = ada.dsops("exec", "--env", "production", "--", "true").stderr
+        assert f"note: this machine's clock is 60 minutes {'ahead of' if hours > 0 else 'behind'} that of " in said
         assert [ada.token(), ada.token()] == ["the-token"] * 2
         moment.write_text("0")
         assert ada.token() == "the-token"

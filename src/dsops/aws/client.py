@@ -30,7 +30,7 @@ from dsops.errors import (
     TimedOut,
     Unreachable,
 )
-from dsops.runtime import Runtime
+from dsops.runtime import CLOCK_CORRECTED, Event, Runtime
 from dsops.secret import Secret
 from dsops.startup import NamedTuple, cast
 from dsops.tasks import pause, prepare, transfer
@@ -331,5 +331,9 @@ def _is_corrected(client: Client, call: Call, response: Response, said: AwsAnswe
     ahead = (theirs - client.runtime.now()).total_seconds()
     if abs(ahead - used_skew) < _SKEW_SECONDS:
         return False
+    if not client.skews and abs(ahead) >= _SKEW_SECONDS:
+        minutes, side = f"{abs(ahead) / 60:.0f} minutes", "behind" if ahead > 0 else "ahead of"
+        facts = {"minutes": minutes, "side": side, "endpoint": call.endpoint.short}
+        client.runtime.report(Event(CLOCK_CORRECTED, facts))
     client.skews[call.endpoint.url] = ahead
     return True

@@ -28,7 +28,9 @@ from dsops.cli.exec import COMMAND as EXEC
 from dsops.cli.exec import environment_of_child
 from dsops.cli.get import only
 from dsops.cli.output import clean
+from dsops.cli.progress import sentence
 from dsops.cli.project import environment_name, plan_named, plan_one_store
+from dsops.cli.world import NOTES
 from dsops.config import load
 from dsops.errors import DsopsError, MfaRequired
 from dsops.model import Config
@@ -176,7 +178,9 @@ class _Turn:
             return None if typed is None else Secret.from_bytes(typed)
 
         def report(event: Event) -> None:
-            if asked.watches:
+            if event.name in NOTES:
+                caller.note(f"dsops: note: {sentence(event)}\n")
+            elif asked.watches:
                 caller.event(event.name, [text for fact in event.facts.items() for text in fact])
 
         self.runtime = Runtime(

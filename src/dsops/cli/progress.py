@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
-from dsops.cli.output import clean, tell
-from dsops.cli.world import DONE
+from dsops.cli.output import clean, note, tell
+from dsops.cli.world import DONE, NOTES
 from dsops.runtime import Event
 
-_COUNTDOWN = "mfa.waiting"
+_REPEATED = ("keys.waiting", "mfa.waiting")
 _ERASE_LINE = "\r\x1b[K"
 _LONGEST = 79
 """A transient line must not wrap: one row is erased."""
@@ -28,10 +28,14 @@ class Progress:
         if event == DONE:
             self._clear()
             return
+        if event.name in NOTES:
+            self._clear()
+            note(sentence(event))
+            return
         text = f"dsops: {sentence(event)}"
         if self._is_kept:
-            # A countdown is told each second; in a log its beginning is enough.
-            if not event.name == self._last == _COUNTDOWN:
+            # What waits tells so each second; in a log its beginning is enough.
+            if event.name != self._last or event.name not in _REPEATED:
                 tell(text)
             self._last = event.name
             return
@@ -63,6 +67,12 @@ _SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "session.renewed": (("key", "the command's session was renewed: key {},"), ("expires", "until {}")),
     "session.not-renewed": (("key", "the command's session of key {} could not be renewed:"), ("why", "{}")),
     "login.renewed": (("login", "{}"), ("until", "was renewed until {},"), ("why", "{}")),
+    "clock.corrected": (
+        ("minutes", "this machine's clock is {}"),
+        ("side", "{}"),
+        ("endpoint", "that of {}: requests are signed for AWS's time; set the clock"),
+    ),
+    "keys.waiting": (("name", "waiting until AWS knows the new key of {}"),),
     "mfa.waiting": (("seconds", "waiting {} s for the next MFA code"), ("device", "of {}:"), ("why", "{}")),
 }
 """Event -> its facts in the order of a sentence, each with its words; a fact without a value takes its words along."""

@@ -8,11 +8,14 @@ from collections.abc import Callable
 
 from dsops.cli.command import Arguments
 from dsops.errors import UsageError
-from dsops.runtime import Event, Runtime, ignore, random_fraction, utc_now
+from dsops.runtime import CLOCK_CORRECTED, Event, Runtime, random_fraction, utc_now
 from dsops.secret import Secret
 
 DONE = Event("done", {})
 """Reported when an answer, a question, a command or the end comes next: a transient line goes away."""
+
+NOTES = (CLOCK_CORRECTED,)
+"""What is told as a note also where nobody watches."""
 
 
 def real_runtime(arguments: Arguments) -> Runtime:
@@ -51,7 +54,14 @@ def reporter(*, is_verbose: bool) -> Callable[[Event], None]:
         from dsops.cli.progress import Progress
 
         return Progress(is_kept=is_verbose).report
-    return ignore
+    return _only_notes
+
+
+def _only_notes(event: Event) -> None:
+    if event.name in NOTES:
+        from dsops.cli.progress import Progress
+
+        Progress(is_kept=True).report(event)
 
 
 def is_terminal() -> bool:

@@ -11,7 +11,7 @@ from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
 from dsops.secret import Secret
 from dsops.tasks import run
-from tests.fakes import FixedClock, make_runtime
+from tests.fakes import FixedClock, Reports, make_runtime
 from tests.stubs.server import StubServer
 
 T = TypeVar("T")
@@ -28,9 +28,9 @@ class Scene:
     ) -> None:
         self.clock = FixedClock()
         self.paused: list[float] = []
-        self.client: Client = make_client(
-            make_runtime(environ, now=self.clock, random=lambda: chance), total_timeout_ms=total_timeout_ms
-        )
+        self.reports = Reports()
+        runtime = make_runtime(environ, now=self.clock, random=lambda: chance, report=self.reports)
+        self.client: Client = make_client(runtime, total_timeout_ms=total_timeout_ms)
         self.driver = open_driver(environ or {})
         self._time = 0.0
 

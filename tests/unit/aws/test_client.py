@@ -323,6 +323,17 @@ def test_a_corrected_clock_is_remembered() -> None:
     assert other.seen[0].header("x-amz-date") == "20261124T120000Z"
 
 
+def test_a_correction_is_told_once() -> None:
+    """Which way the clock is wrong, and by how much; a second endpoint that says the same tells nothing new."""
+    scene = Scene()
+    refusal = sts_error("SignatureDoesNotMatch", EXPIRED_SIGNATURE, 403, headers=LATER)
+    with StubServer(Answers(refusal, IDENTITY)) as server, StubServer(Answers(refusal, IDENTITY)) as other:
+        whoami(scene, server)
+        whoami(scene, other)
+    facts = {"minutes": "80 minutes", "side": "behind", "endpoint": f"sts at 127.0.0.1:{server.port}"}
+    assert [facts] == scene.reports.facts("clock.corrected")
+
+
 def test_many_calls_correct_one_clock_together() -> None:
     """Side by side each meets the refusal once, and none fails for the other's correction."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dsops.cli.progress import Progress, sentence
-from dsops.cli.world import DONE
+from dsops.cli.world import DONE, reporter
 from dsops.runtime import Event
 
 
@@ -63,3 +63,31 @@ def test_a_countdown_is_one_line_of_a_log(capfd: pytest.CaptureFixture[str]) -> 
     progress.report(Event("mfa.waiting", {"device": "D", "seconds": "9"}))
     told = "dsops: waiting 2 s for the next MFA code of D: it was used\ndsops: one\n"
     assert capfd.readouterr().err == f"{told}dsops: waiting 9 s for the next MFA code of D\n"
+
+
+CORRECTED = Event(
+    "clock.corrected", {"minutes": "20 minutes", "side": "behind", "endpoint": "sts.us-east-1"}
+)
+NOTE = (
+    "dsops: note: this machine's clock is 20 minutes behind that of sts.us-east-1: requests are signed for AWS's time; "
+    "set the clock\n"
+)
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_note_stays(capsys: pytest.CaptureFixture[str], *, is_kept: bool) -> None:
+    """It is more than progress: it is told as a note, whole, behind the transient line that gives way to it."""
+    progress = Progress(is_kept=is_kept)
+    progress.report(Event("one", {}))
+    progress.report(CORRECTED)
+    progress.report(DONE)
+    assert capsys.readouterr().err.replace("\r\x1b[K", "").removeprefix("dsops: one").lstrip() == NOTE
+
+
+def test_where_nobody_watches_only_notes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A log that nobody asked for progress in."""
+    report = reporter(is_verbose=False)
+    report(Event("one", {}))
+    report(CORRECTED)
+    report(DONE)
+    assert capsys.readouterr().err == NOTE

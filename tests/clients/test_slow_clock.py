@@ -1,0 +1,117 @@
+"""A machine whose clock is wrong: corrected once, told once, and never a riddle; for signed calls and for tokens."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dsops.testing.local_aws import LocalAws
+
+SEED = """
+accounts:
+  "123456789012":
+    oidc_providers:
+    - {url: "https://oidc.example.com", client_ids: [sts.amazonaws.com], issued_by_sandbox: true}
+    users:
+      ada:
+        policies:
+          - Version: "2012-10-17"
+            Statement: {Effect: Allow, Action: "sts:AssumeRole", Resource: "*"}
+    roles:
+      Reader:
+        trust:
+          Version: "2012-10-17"
+          Statement:
+            - {Effect: Allow, Principal: {AWS: "arn:aws:iam::123456789012:user/ada"}, Action: sts:AssumeRole}
+            - Effect: Allow
+              Principal: {Federated: "arn:aws:iam::123456789012:oidc-provider/oidc.example.com"}
+              Action: sts:AssumeRoleWithWebIdentity
+              Condition: {StringEquals: {"oidc.example.com:aud": sts.amazonaws.com}}
+        policies:
+          - Version: "2012-10-17"
+            Statement: {Effect: Allow, Action: "secretsmanager:GetSecretValue", Resource: "*"}
+    secrets: {prod/token: the-token}
+"""
+CONFIG = """
+version: 1
+secretStores:
+  signed: {type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::123456789012:role/Reader"}
+  token:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::123456789012:role/Reader
+    web_identity_token: ${TOKEN}
+  by-key: {type: aws.secretsmanager, region: us-east-1, credentials_from: signed}
+  by-token: {type: aws.secretsmanager, region: us-east-1, credentials_from: token}
+envs:
+  key: {SECRET: {from: {store: by-key, key: prod/token}}}
+  token: {SECRET: {from: {store: by-token, key: prod/token}}}
+"""
+PROGRAM = str(Path(__file__).with_name("dsops_with_clock.py"))
+MINUTE = 60
+
+
+@pytest.fixture
+def sandbox_seed() -> str:
+    """What the sandbox of these tests starts with."""
+    return SEED
+
+
+def run(sandbox: LocalAws, folder: Path, seconds: int, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """dsops on such a machine, to its end."""
+    (folder / "dsops.yaml").write_text(CONFIG)
+    known = {**sandbox.user("ada").environment(), "HOME": str(folder), "DSOPS_AGENT": "off", **environ}
+    command = [sys.executable, PROGRAM, str(seconds), *words]
+    return subprocess.run(
+        command, cwd=folder, env=known, capture_output=True, text=True, check=False, timeout=60,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def read(sandbox: LocalAws, folder: Path, seconds: int, name: str, **environ: str) -> tuple[str, str]:
+    """What a command gets in that environment, and what is said besides."""
+    done = run(sandbox, folder, seconds, "exec", "--env", name, "--", "printenv", "SECRET", **environ)
+    return done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(("minutes", "side"), [(-20, "behind"), (20, "ahead of")])
+def test_signed_calls_are_corrected_and_that_is_told_once(
+    sandbox: LocalAws, tmp_path: Path, minutes: int, side: str
+) -> None:
+    """Two services refuse the signature, one note says why all goes well."""
+    secret, said = read(sandbox, tmp_path, minutes * MINUTE, "key")
+    assert secret == "the-token\n"
+    assert said.startswith(f"dsops: note: this machine's clock is 20 minutes {side} that of sts at ")
+    assert said.count("\n") == 1
+
+
+def test_a_clock_that_is_a_little_wrong_is_nothing_to_tell(sandbox: LocalAws, tmp_path: Path) -> None:
+    """AWS takes it, and so it is no news."""
+    assert read(sandbox, tmp_path, -2 * MINUTE, "key") == ("the-token\n", "")
+
+
+def test_a_token_is_sent_whatever_the_clock_shows(sandbox: LocalAws, tmp_path: Path) -> None:
+    """AWS judges its time by its own clock; what is signed with the session is corrected as any call."""
+    port = sandbox.url.rpartition(":")[2]
+    minted = subprocess.run(
+        [str(Path(sys.executable).parent / "dsops"), "sandbox", "token", "--port", port, "--iss",
+         "https://oidc.example.com", "--sub", "me", "--expires", "300"],
+        capture_output=True, text=True, check=True, env={**os.environ, "HOME": str(tmp_path)}, timeout=60,
+    )  # fmt: skip
+    secret, said = read(sandbox, tmp_path, -20 * MINUTE, "token", TOKEN=minted.stdout.strip())
+    assert secret == "the-token\n"
+    assert said.startswith("dsops: note: this machine's clock is 20 minutes behind that of secretsmanager at ")
+    calls = [event for event in sandbox.events() if event["eventName"] == "AssumeRoleWithWebIdentity"]
+    assert [event.get("errorCode") for event in calls] == [None]
+
+
+def test_doctor_and_whoami_tell_it_too(sandbox: LocalAws, tmp_path: Path) -> None:
+    """On stderr; the answer is the usual one."""
+    for words in (("whoami",), ("doctor", "--env", "key")):
+        done = run(sandbox, tmp_path, -20 * MINUTE, *words)
+        assert done.returncode == 0, done.stdout
+        assert done.stderr.count("this machine's clock is 20 minutes behind") == 1
