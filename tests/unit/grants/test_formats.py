@@ -1,0 +1,195 @@
+"""The policies as Terraform and CloudFormation: read by parsers that we did not write, they say what they said before.
+
+Terraform itself judges where it is installed; it needs no provider for what is asked of it here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dsops.arn import parse_arn
+from dsops.grants import BaseGrants, Grants, RoleGrants, SessionGrants
+from dsops.grants.blank import Blank, filled
+from dsops.grants.cloudformation import template
+from dsops.grants.names import Names
+from dsops.grants.selection import Selection
+from dsops.grants.terraform import hcl, terraform
+
+hcl2 = pytest.importorskip("hcl2", reason="python-hcl2 is not installed: pip install python-hcl2")
+TERRAFORM = shutil.which("terraform") or shutil.which("tofu")
+needs_terraform = pytest.mark.skipif(TERRAFORM is None, reason="neither terraform nor tofu is installed")
+
+CALLER = Blank("arn_of_base_caller", "Who calls.")
+EXTERNAL_ID = Blank("external_id_of_jump", 'What "jump" sends, as ${ID}.', is_secret=True)
+ALL = Selection("all")
+
+
+def arn(text: str) -> Any:
+    """An ARN that is one."""
+    found = parse_arn(text)
+    assert found is not None
+    return found
+
+
+def role(name: str, principal: object, external_id: object) -> RoleGrants:
+    """A role with one statement each."""
+    return RoleGrants(
+        arn(f"arn:aws:iam::222222222222:role/{name}"),
+        (name.lower(),),
+        (
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": principal},
+                "Action": "sts:AssumeRole",
+                "Condition": {"StringEquals": {"sts:ExternalId": external_id}},
+            },
+        ),
+        ({"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": "arn:aws:s3:::${aws:userid}/*"},),
+        7200,
+    )
+
+
+JUMP = role("apps/Jump-1", CALLER, EXTERNAL_ID)
+TARGET = role("Jump_1", str(JUMP.arn), '%{literal} "quoted" \\ ${it}')
+SESSION = SessionGrants("jump", JUMP.arn, {"Version": "2012-10-17", "Statement": [{"Resource": "$${x}"}]}, is_sent=True)
+BASE = BaseGrants("base", CALLER, "", ({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": str(JUMP.arn)},))
+GRANTS = Grants("production", (JUMP, TARGET), (SESSION,), (BASE,), ())
+
+
+def test_terraform_is_read_by_a_parser_of_others() -> None:
+    """Each resource once, with the fields that it has to have."""
+    found = hcl2.loads(terraform(GRANTS, ALL, "made for a test"))
+
+    kinds = [next(iter(each.items())) for each in found["resource"]]
+    assert [(kind.strip('"'), next(iter(names)).strip('"')) for kind, names in kinds] == [
+        ("aws_iam_role", "Jump-1"),
+        ("aws_iam_role_policy", "Jump-1"),
+        ("aws_iam_role", "Jump_1"),
+        ("aws_iam_role_policy", "Jump_1"),
+        ("aws_iam_policy", "base_credentials"),
+    ]
+    first = found["resource"][0]['"aws_iam_role"']['"Jump-1"']
+    assert (first["name"], first["path"], first["max_session_duration"]) == ('"Jump-1"', '"/apps/"', 7200)
+    second = found["resource"][2]['"aws_iam_role"']['"Jump_1"']
+    assert "aws_iam_role.Jump-1" in str(second["depends_on"])
+    assert [next(iter(each)).strip('"') for each in found["variable"]] == ["arn_of_base_caller", "external_id_of_jump"]
+    assert found["variable"][1]['"external_id_of_jump"']["sensitive"] is True
+
+
+def ran(folder: Path, *words: str) -> str:
+    """What Terraform prints, there."""
+    environ = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(folder),
+        "CHECKPOINT_DISABLE": "1",
+        "TF_VAR_arn_of_base_caller": "arn:aws:iam::111111111111:user/ada",
+        "TF_VAR_external_id_of_jump": "the-id",
+    }
+    done = subprocess.run(
+        [str(TERRAFORM), *words], cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def evaluated(text: str, folder: Path) -> dict[str, Any]:
+    """Every policy of the text as Terraform itself computes it: its resources written as outputs, which need no AWS."""
+    text = re.sub(r'resource "(\w+)" "([\w-]+)"', r'output "\1_\2"', text)
+    text = re.sub(r"^  (?:assume_role_policy|policy) = ", "  value = ", text, flags=re.MULTILINE)
+    others = "name|path|role|max_session_duration|depends_on|description"
+    text = re.sub(rf"^  (?:{others}) += .*\n", "", text, flags=re.MULTILINE)
+    text = text.replace("  value = jsonencode(", "  sensitive = true\n  value = jsonencode(")
+    (folder / "main.tf").write_text(text)
+    done = ""
+    for words in (["init", "-backend=false"], ["apply", "-auto-approve", "-no-color"], ["output", "-json"]):
+        done = ran(folder, *words)
+    return {name: json.loads(each["value"]) for name, each in json.loads(done).items()}
+
+
+@needs_terraform
+def test_terraform_computes_the_policies_that_were_meant(tmp_path: Path) -> None:
+    """IAM's own `${...}`, quotes and backslashes come through; variables stand where something was left open."""
+    found = evaluated(terraform(GRANTS, ALL, "made for a test"), tmp_path)
+
+    [statement] = found["aws_iam_role_Jump-1"]["Statement"]
+    assert statement["Principal"] == {"AWS": "arn:aws:iam::111111111111:user/ada"}
+    assert statement["Condition"] == {"StringEquals": {"sts:ExternalId": "the-id"}}
+    assert found["aws_iam_role_Jump_1"]["Statement"] == list(TARGET.trust)
+    assert found["aws_iam_role_policy_Jump-1"]["Statement"] == list(JUMP.permissions)
+    assert found["aws_iam_policy_base_credentials"]["Statement"] == list(BASE.permissions)
+    assert found["session_policy_of_jump"] == SESSION.policy
+
+
+@needs_terraform
+def test_terraform_fmt_has_nothing_to_change(tmp_path: Path) -> None:
+    """What a repository's checks would find otherwise."""
+    (tmp_path / "main.tf").write_text(terraform(GRANTS, ALL, "made for a test"))
+    assert ran(tmp_path, "fmt", "-check", "-diff") == ""
+
+
+@needs_terraform
+def test_any_text_stays_a_text(tmp_path: Path) -> None:
+    """Every text of up to four of the characters that mean something to Terraform comes out as it went in."""
+    texts = ["".join(each) for length in range(5) for each in product('$%{}"\\\n', repeat=length)]
+    found = evaluated(f'output "texts" {{\n  value = jsonencode({hcl(texts, 1)})\n}}\n', tmp_path)
+    assert found["texts"] == texts
+
+
+# --- CloudFormation ---------------------------------------------------------------------------------------------
+
+
+def test_a_template_has_the_same_policies() -> None:
+    """With a reference for each value that is left open; a secret one is not echoed."""
+    found: dict[str, Any] = json.loads(json.dumps(template(GRANTS, ALL, "made for a test")))
+
+    assert list(found["Resources"]) == ["Jump1", "Jump12", "BaseCredentials"]
+    first, second, base = found["Resources"].values()
+    trust = first["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]
+    assert trust["Principal"] == {"AWS": {"Ref": "ArnOfBaseCaller"}}
+    assert trust["Condition"] == {"StringEquals": {"sts:ExternalId": {"Ref": "ExternalIdOfJump"}}}
+    assert found["Parameters"]["ExternalIdOfJump"]["NoEcho"] is True
+    assert "NoEcho" not in found["Parameters"]["ArnOfBaseCaller"]
+    assert first["Properties"]["Policies"][0]["PolicyDocument"]["Statement"] == list(JUMP.permissions)
+    assert second["DependsOn"] == ["Jump1"]
+    assert "DependsOn" not in first
+    assert second["Properties"]["AssumeRolePolicyDocument"]["Statement"] == filled(list(TARGET.trust))
+    assert base["Properties"]["PolicyDocument"]["Statement"] == list(BASE.permissions)
+    assert json.loads(found["Outputs"]["SessionPolicyOfJump"]["Value"]) == SESSION.policy
+
+
+def test_permissions_alone_go_to_roles_that_are_there() -> None:
+    """By name: no role is made."""
+    found: dict[str, Any] = template(GRANTS, Selection("permissions"), "made for a test")
+    assert [each["Type"] for each in found["Resources"].values()] == [
+        "AWS::IAM::RolePolicy", "AWS::IAM::RolePolicy", "AWS::IAM::ManagedPolicy",
+    ]  # fmt: skip
+    assert found["Resources"]["Jump1"]["Properties"]["RoleName"] == "Jump-1"
+    assert "Outputs" not in found
+    assert "Parameters" not in found
+    assert '  role   = "Jump-1"' in terraform(GRANTS, Selection("permissions"), "x").replace("role = ", "role   = ")
+
+
+def test_cfn_lint_finds_nothing_in_a_template(tmp_path: Path) -> None:
+    """Types, properties, references: by AWS's own schema of resources."""
+    program = shutil.which("cfn-lint")
+    if program is None:
+        pytest.skip("cfn-lint is not installed: pip install cfn-lint")
+    for kind in ("all", "trust", "permissions"):
+        path = tmp_path / f"{kind}.json"
+        path.write_text(json.dumps(template(GRANTS, Selection(kind), "made for a test")))
+        done = subprocess.run([program, str(path)], capture_output=True, text=True, check=False, timeout=60)
+        assert (done.returncode, done.stdout) == (0, ""), kind
+
+
+def test_names_are_fit_and_unique() -> None:
+    """A name that begins with a digit, one that differs in case or in what is left out."""
+    names = Names(r"[^A-Za-z0-9]", "")
+    assert [names.of(text) for text in ("a-b", "ab", "A.B", "1x")] == ["ab", "ab2", "AB3", "X1x"]

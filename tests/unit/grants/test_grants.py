@@ -1,0 +1,330 @@
+"""What each hop of a plan needs in AWS: whom a role trusts, what it may do, what starts the chain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dsops.arn import parse_arn
+from dsops.document import parse_json
+from dsops.errors import PolicyIncomplete, UsageError
+from dsops.grants import Blank, Grants, Written, blanks_in, filled, grants_of
+from dsops.grants.selection import Selection, by_account, of_store
+from dsops.grants.trust import trust_in_tokens
+from dsops.iam.lint import lint
+from dsops.plan import Login, Proof
+from dsops.plan.statements import compact, policy
+from tests.plans import plan_of
+
+if TYPE_CHECKING:
+    from dsops.schema import Settings
+
+ADA = "arn:aws:iam::111111111111:user/ada"
+ROLE = "role_arn: 'arn:aws:iam::222222222222:role/Target'"
+
+
+def made(stores: str, variables: str = "", *, written: Written | None = None, **options: Any) -> Grants:
+    """The grants of an environment that reads one secret by the store `secrets`."""
+    variables = variables or "    A: {from: {store: secrets, key: prod/a}}\n"
+    plan = plan_of(f"secretStores:\n{stores}envs:\n  e:\n{variables}", **options)
+    return grants_of(plan, written or Written(ADA))
+
+
+def target(more: str = "", source: str = "target") -> str:
+    """One role, and the store that reads through it."""
+    return (
+        f"  target: {{type: aws.sts, {ROLE}{more}}}\n"
+        f"  secrets: {{type: aws.secretsmanager, region: us-east-1, credentials_from: {source}}}\n"
+    )
+
+
+def trust(grants: Grants, role: int = 0) -> list[dict[str, Any]]:
+    """The statements of a role's trust policy, what is left open as it is shown."""
+    found: list[dict[str, Any]] = filled(list(grants.roles[role].trust))  # type: ignore[assignment]
+    return found
+
+
+def test_a_role_trusts_the_caller_and_the_caller_may_assume_it() -> None:
+    """Named by the user, since a configuration does not tell who starts it."""
+    grants = made(target())
+
+    assert trust(grants) == [{"Effect": "Allow", "Principal": {"AWS": ADA}, "Action": "sts:AssumeRole"}]
+    [base] = grants.bases
+    assert (base.who, base.arn, base.account) == ("base", ADA, "111111111111")
+    assert list(base.permissions) == [
+        {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "arn:aws:iam::222222222222:role/Target"}
+    ]
+    assert [statement["Action"] for statement in grants.roles[0].permissions] == [
+        "secretsmanager:GetSecretValue", "kms:Decrypt",
+    ]  # fmt: skip
+    assert grants.notes == ()
+
+
+def test_an_unknown_caller_and_an_external_id_are_left_open() -> None:
+    """The ID is secret; what stands for it in JSON is nothing that a request could hold."""
+    grants = made(target(", external_id: an-id"), written=Written())
+
+    assert trust(grants)[0]["Principal"] == {"AWS": "<arn of base caller>"}
+    assert trust(grants)[0]["Condition"] == {"StringEquals": {"sts:ExternalId": "<external id of target>"}}
+    blanks = list(blanks_in(list(grants.roles[0].trust)))
+    assert [(each.name, each.is_secret) for each in blanks] == [
+        ("arn_of_base_caller", False), ("external_id_of_target", True),
+    ]  # fmt: skip
+    assert "an-id" not in repr(grants)
+
+
+def test_mfa_is_asked_for_in_a_way_that_long_term_keys_dont_slip_through() -> None:
+    """Plain Bool; the device's account is where the caller is, and the account answers for which of its users."""
+    grants = made(target(", serial_number: 'arn:aws:iam::111111111111:mfa/ada'"), written=Written())
+
+    [statement] = trust(grants)
+    assert statement["Principal"] == {"AWS": "arn:aws:iam::111111111111:root"}
+    assert statement["Condition"] == {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
+
+
+def test_roles_behind_a_shared_mfa_session_ask_for_mfa_too() -> None:
+    """The session of GetSessionToken is the user with MFA: the user is trusted, and has to be allowed."""
+    device = "serial_number: 'arn:aws:iam::111111111111:mfa/ada'"
+    stores = (
+        target(f", {device}")
+        + f"  other: {{type: aws.sts, role_arn: 'arn:aws:iam::333333333333:role/Other', {device}}}\n"
+        + "  more: {type: aws.ssm, region: us-east-1, credentials_from: other}\n"
+    )
+    reads = "    A: {from: {store: secrets, key: a}}\n    B: {from: {store: more, key: /b}}\n"
+    grants = made(stores, reads)
+
+    for role in (0, 1):
+        assert trust(grants, role)[0]["Principal"] == {"AWS": ADA}
+        assert trust(grants, role)[0]["Condition"] == {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
+    assert grants.bases[0].permissions[0]["Resource"] == [
+        "arn:aws:iam::222222222222:role/Target", "arn:aws:iam::333333333333:role/Other",
+    ]  # fmt: skip
+
+
+JUMP = (
+    "  jump: {type: aws.sts, role_arn: 'arn:aws:iam::222222222222:role/hops/Jump', tags: {team: a}, "
+    "transitive_tag_keys: [team], source_identity: ada}\n"
+)
+
+
+def test_tags_and_source_identity_have_statements_of_their_own() -> None:
+    """With the keys that are sent and no others; what a hop inherits is allowed without saying which."""
+    grants = made(JUMP + target(", credentials_from: jump"), written=Written(ADA, "", {"jump": "dev-*"}))
+
+    entry, tags, identity = trust(grants)
+    assert entry["Condition"] == {"StringLike": {"sts:SourceIdentity": "dev-*"}}
+    assert tags["Action"] == "sts:TagSession"
+    assert tags["Condition"] == {
+        "ForAllValues:StringEquals": {"aws:TagKeys": "team"}, "Null": {"aws:TagKeys": "false"},
+    }  # fmt: skip
+    assert identity["Action"] == "sts:SetSourceIdentity"
+    assert identity["Condition"] == {"StringLike": {"sts:SourceIdentity": "dev-*"}}
+    assert [(each["Action"], "Condition" in each) for each in trust(grants, 1)] == [
+        ("sts:AssumeRole", False), ("sts:TagSession", False), ("sts:SetSourceIdentity", False),
+    ]  # fmt: skip
+
+
+def test_a_hop_within_an_account_needs_no_permission() -> None:
+    """Its trust policy names the role, which suffices there; across accounts both sides have to allow."""
+    grants = made(JUMP + target(", credentials_from: jump"))
+
+    jump = grants.roles[0]
+    assert jump.permissions == ()
+    assert jump.path == "/hops/"
+    [told] = grants.notes
+    assert told == (
+        "arn:aws:iam::222222222222:role/hops/Jump needs no permission to assume "
+        "arn:aws:iam::222222222222:role/Target: a trust policy of its own account names it"
+    )
+    # A session policy limits it all the same.
+    assert grants.sessions[0].policy["Statement"][0]["Action"] == [  # type: ignore[index]
+        "sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity",
+    ]  # fmt: skip
+
+
+def test_two_stores_of_one_role_make_one_role() -> None:
+    """Which may do what both do, as long as the longer one; the sessions stay two."""
+    stores = (
+        target(", duration_seconds: 7200")
+        + f"  other: {{type: aws.sts, {ROLE}}}\n"
+        + "  more: {type: aws.secretsmanager, region: eu-west-1, credentials_from: other}\n"
+    )
+    reads = "    A: {from: {store: secrets, key: a}}\n    B: {from: {store: more, key: b}}\n"
+    grants = made(stores, reads)
+
+    [role] = grants.roles
+    assert (role.stores, role.max_session_duration, len(role.trust)) == (("target", "other"), 7200, 1)
+    assert role.permissions[0]["Resource"] == [
+        "arn:aws:secretsmanager:eu-west-1:222222222222:secret:b-??????",
+        "arn:aws:secretsmanager:us-east-1:222222222222:secret:a-??????",
+    ]
+    assert [session.store for session in grants.sessions] == ["target", "other"]
+    assert not grants.sessions[0].is_sent
+
+
+def test_what_base_credentials_read_themselves_is_of_their_own_account() -> None:
+    """Where that is not known, a condition says so: a name never means another account's secret."""
+    stores = "  secrets: {type: aws.secretsmanager, region: us-east-1}\n"
+    secret = made(stores, written=Written()).bases[0].permissions[0]
+    assert secret["Resource"] == "arn:aws:secretsmanager:us-east-1:*:secret:prod/a-??????"
+    conditions: Any = secret["Condition"]
+    assert conditions["StringEquals"] == {"aws:ResourceAccount": "${aws:PrincipalAccount}"}
+
+    secret = made(stores).bases[0].permissions[0]
+    assert secret["Resource"] == "arn:aws:secretsmanager:us-east-1:111111111111:secret:prod/a-??????"
+    assert "StringEquals" not in secret["Condition"]  # type: ignore[operator]
+
+
+def test_each_profile_is_a_caller_of_its_own() -> None:
+    """One --caller can't be the ARN of two: both are left open, under their names."""
+    stores = target(", profile: work") + "  own: {type: aws.ssm, region: us-east-1}\n"
+    reads = "    A: {from: {store: secrets, key: a}}\n    B: {from: {store: own, key: /b}}\n"
+    grants = made(stores, reads)
+    assert {base.who: base.permissions[0]["Action"] for base in grants.bases} == {
+        "work": "sts:AssumeRole", "base": "ssm:GetParameters",
+    }  # fmt: skip
+    assert trust(grants)[0]["Principal"] == {"AWS": "<arn of work caller>"}
+
+
+def test_a_secret_of_another_account_is_noted() -> None:
+    """That account has to let the role in, which no policy of ours can say."""
+    key = "arn:aws:secretsmanager:us-east-1:999999999999:secret:theirs-AbCdEf"
+    grants = made(target(), f"    A: {{from: {{store: secrets, key: '{key}'}}}}\n")
+    assert grants.notes == (
+        f"{key} is another account's: its resource policy and its key's have to let account 222222222222 in as well",
+    )
+
+
+@pytest.mark.parametrize(
+    ("caller", "hint"),
+    [
+        ("ada", "dsops whoami"),
+        ("arn:aws:iam::111111111111:group/x", "dsops whoami"),
+        ("arn:aws:iam::1:user/x", "dsops whoami"),
+        ("arn:aws:sts::111111111111:assumed-role/Admin/ada", "arn:aws:iam::111111111111:role/Admin"),
+    ],
+)
+def test_a_caller_that_no_trust_policy_could_name_is_refused(caller: str, hint: str) -> None:
+    """With what to write."""
+    with pytest.raises(UsageError) as caught:
+        made(target(), written=Written(caller))
+    assert hint in caught.value.hint
+
+
+def test_a_permission_set_is_trusted_by_its_roles_name() -> None:
+    """Its ARN has characters that change; the account is the principal, and a condition says which of its roles."""
+    login = "{type: aws.sso, start_url: 'https://acme.awsapps.com/start', sso_region: us-east-1, "
+    stores = f"  login: {login}account_id: '111111111111', role_name: Dev}}\n" + target(", credentials_from: login")
+    proof = Proof("a login", "x", is_fetched=True, login=Login("", "", ""))
+    grants = made(stores, proof=lambda _type, _settings: proof)
+
+    [statement] = trust(grants)
+    assert statement["Principal"] == {"AWS": "arn:aws:iam::111111111111:root"}
+    assert statement["Condition"] == {
+        "ArnLike": {
+            "aws:PrincipalArn": (
+                "arn:aws:iam::111111111111:role/aws-reserved/sso.amazonaws.com*/AWSReservedSSO_Dev_????????????????"
+            )
+        }
+    }
+    assert grants.bases[0].permissions[0]["Action"] == "sts:AssumeRole"
+
+
+# --- web identity -----------------------------------------------------------------------------------------------
+
+
+def tokens(more: str, proof: Proof, *, issuer: str = "") -> Grants:
+    """The grants of a role that is assumed with a token."""
+
+    def found(_type: str, _settings: Settings) -> Proof:
+        return proof
+
+    return made(target(more), written=Written("", issuer), proof=found)
+
+
+def test_githubs_tokens_are_trusted_for_whom_is_left_open() -> None:
+    """The repository is not in the configuration, and `*` would let everybody's workflow in."""
+    grants = tokens(", web_identity: github", Proof("GitHub", "x", is_fetched=True))
+
+    host = "token.actions.githubusercontent.com"
+    assert trust(grants) == [
+        {
+            "Effect": "Allow",
+            "Principal": {"Federated": f"arn:aws:iam::222222222222:oidc-provider/{host}"},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {
+                "StringEquals": {f"{host}:aud": "sts.amazonaws.com", f"{host}:sub": "<subject of target>"},
+            },
+        }
+    ]
+    assert grants.bases == ()
+    assert grants.notes == (f"account 222222222222 needs the OpenID Connect provider https://{host}",)
+
+
+def test_a_token_at_hand_says_whose_it_is() -> None:
+    """Issuer, audience and subject to the letter; with a star in the subject it is no pattern."""
+    proof = Proof("a file", "x", ("https://idp.example.com/a", "repo:*", "dsops"))
+    [statement] = trust(tokens(", web_identity_token_file: token", proof))
+    assert statement["Condition"] == {
+        "StringEquals": {"idp.example.com/a:aud": "dsops", "idp.example.com/a:sub": "repo:*"}
+    }
+
+
+@pytest.mark.parametrize("issuer", ["", "http://idp.example.com"])
+def test_an_unknown_issuer_is_an_error_with_what_to_type(issuer: str) -> None:
+    """Names in the policy are made of it."""
+    with pytest.raises(PolicyIncomplete) as caught:
+        tokens(", web_identity: kubernetes", Proof("EKS", "x", is_fetched=True), issuer=issuer)
+    assert "--issuer https://" in caught.value.hint
+
+    grants = tokens(", web_identity: kubernetes", Proof("EKS", "x", is_fetched=True), issuer="https://oidc.example/1")
+    assert trust(grants)[0]["Condition"]["StringEquals"]["oidc.example/1:aud"] == "sts.amazonaws.com"
+
+
+def test_an_audience_that_nobody_says_is_left_open() -> None:
+    """Only some platforms have a usual one."""
+    grants = tokens(", web_identity: gitlab", Proof("GitLab", "x", is_fetched=True))
+    assert trust(grants)[0]["Condition"]["StringEquals"]["gitlab.com:aud"] == "<audience of target>"
+
+
+def test_a_pattern_of_subjects_is_compared_as_one() -> None:
+    """For whoever makes a trust policy for more than one token: a sandbox."""
+    role = parse_arn("arn:aws:iam::222222222222:role/Target")
+    assert role is not None
+    statement = trust_in_tokens(role, "https://gitlab.com", "x", "project_path:a/*", is_pattern=True)
+    assert statement["Condition"] == {
+        "StringEquals": {"gitlab.com:aud": "x"}, "StringLike": {"gitlab.com:sub": "project_path:a/*"},
+    }  # fmt: skip
+
+
+# --- parts ------------------------------------------------------------------------------------------------------
+
+
+def test_parts_of_it_can_be_had() -> None:
+    """One store's, one kind, one account's."""
+    grants = made(JUMP.replace("222222222222", "444444444444") + target(", credentials_from: jump"))
+
+    assert [role.arn.resource_name for role in of_store(grants, "jump").roles] == ["Jump"]
+    assert list(by_account(grants)) == ["444444444444", "222222222222", "111111111111"]
+    assert Selection("session").only(grants).roles == ()
+    assert Selection("trust").only(grants).bases == ()
+    assert Selection("permissions").only(grants).sessions == ()
+    assert Selection("all").only(grants) == grants
+    assert list(by_account(made(target(), written=Written()))) == ["222222222222", "callers"]
+
+
+def test_nothing_that_is_made_is_found_wrong() -> None:
+    """The linter of `dsops policy check` has no error, no warning."""
+    jump = JUMP.replace("222222222222", "444444444444")
+    grants = made(jump + target(", credentials_from: jump, external_id: some-id"))
+    for role in grants.roles:
+        for kind, statements in (("trust", role.trust), ("identity", role.permissions)):
+            text = compact(filled(policy(list(statements))))  # type: ignore[arg-type]
+            report = lint(parse_json(text, "x"), len(text), kind)  # type: ignore[arg-type]
+            assert report.is_clean, report.findings
+
+
+def test_a_blank_has_a_name_for_every_language() -> None:
+    """Of letters, digits and `_`."""
+    assert Blank("external_id_of_a_b", "What it is.").shown == "<external id of a b>"
