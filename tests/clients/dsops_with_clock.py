@@ -1,4 +1,4 @@
-"""dsops on a machine whose clock is wrong by as many seconds as its first argument says; the rest is its command line."""
+"""dsops on a machine whose clock is wrong by as many seconds as the first argument says; the rest is a command line."""
 
 from __future__ import annotations
 
