@@ -396,6 +396,12 @@ class ConsoleRefused(CredentialsError):
     code = "console.refused"
 
 
+class RevocationRefused(CredentialsError):
+    """The sessions can't be revoked by a policy: AWS keeps the role, or no role is behind them."""
+
+    code = "revoke.refused"
+
+
 class MfaRequired(CredentialsError):
     """An MFA code is needed and there is nobody to ask."""
 
@@ -462,12 +468,6 @@ class SecretError(DsopsError):
 
 class SecretNotFound(SecretError):
     """The secret, parameter or version does not exist where it was looked for."""
-class RevocationRefused(CredentialsError):
-    """The sessions can't be revoked by a policy: AWS keeps the role, or no role is behind them."""
-
-    code = "revoke.refused"
-
-
 
     code = "secret.not-found"
 
