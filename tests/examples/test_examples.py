@@ -26,6 +26,8 @@ ACCEPTED = {
     "trust.whole-account",
     # A single user as principal is narrower, and says so.
     "principal.one-user",
+    # Likewise for a user's unique id, which is what that example shows.
+    "condition.userid-of-user",
 }
 """Notes that `dsops policy check` may make about an example's policies."""
 
