@@ -47,6 +47,8 @@ class Center:
 
     lab: Lab
     control: Control
+    peer: str = PEER
+    """Where the programs run; the browsers are on the sandbox's own machine."""
 
     @classmethod
     def of(cls, lab: Lab) -> Center:
@@ -57,7 +59,8 @@ class Center:
 
     def answer(self, service: str, operation: str, **parameters: object) -> HttpAnswer:
         """The answer as it stands on the wire."""
-        return self.lab.sandbox.handle(unsigned_request(service, operation, parameters)).answer
+        request = unsigned_request(service, operation, parameters)
+        return self.lab.sandbox.handle(request._replace(peer=self.peer)).answer
 
     def call(self, service: str, operation: str, **parameters: object) -> dict[str, Any]:
         """The answer as botocore reads it; RefusedError for an error."""

@@ -12,7 +12,7 @@ from dsops.iam.reasons import is_negated
 
 Record = Mapping[str, Any]  # JSON that a sandbox answered with
 
-_NAMES = ("roleArn", "secretId", "name", "names", "userName", "groupName", "policyArn", "path")
+_NAMES = ("roleArn", "secretId", "name", "names", "userName", "groupName", "policyArn", "path", "role_name")
 """What an event's request may call the thing that it is about, the most telling first."""
 _SAYS = {
     "Allow": "allows it",
@@ -82,9 +82,11 @@ def _failure_text(failure: Record) -> str:
 def event_line(record: Record) -> str:
     """One call: when, in whose trail, by whom, what, and how it was refused."""
     identity = record["userIdentity"]
-    who = identity.get("arn") or identity.get("userName") or identity.get("principalId") or identity["type"]
+    who = identity.get("arn") or identity.get("userName") or identity.get("principalId")
+    # Of a login to IAM Identity Center there is the user's id alone.
+    who = who or identity.get("onBehalfOf", {}).get("userId") or identity["type"]
     service = record["eventSource"].partition(".")[0]
-    asked = record["requestParameters"] or {}
+    asked = record["requestParameters"] or record.get("serviceEventDetails") or {}
     about = next((_text(asked[name]) for name in _NAMES if name in asked), "")
     what = f"{service}:{record['eventName']}" + (f" {about}" if about else "")
     parts = [record["eventTime"], record["recipientAccountId"] or "-", who, what]

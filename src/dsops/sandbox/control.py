@@ -7,7 +7,6 @@ Sec-Fetch-Site) must not be there. The AWS side needs no such thing: its request
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -28,7 +27,7 @@ from dsops.sandbox.service import Sandbox
 from dsops.sandbox.service_roles import ServiceRoles, find_role
 from dsops.sandbox.throttle import read_rate, why_not_limited
 from dsops.sandbox.tokens import Tokens
-from dsops.sandbox.wire import HttpAnswer, HttpRequest
+from dsops.sandbox.wire import HttpAnswer, HttpRequest, is_loopback
 from dsops.sandbox.world import User
 
 PREFIX = "/_sandbox/"
@@ -231,14 +230,6 @@ def _why_not_here(request: HttpRequest) -> str:
     if host != "localhost" and not is_loopback(host):
         return "the Host header must be localhost or a loopback address"
     return ""
-
-
-def is_loopback(address: str) -> bool:
-    """Whether it is an address of this machine that no other one can reach."""
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def _wish(wish: object, now: float) -> tuple[float, bool | None]:

@@ -28,6 +28,7 @@ from dsops.sandbox.data_events import is_data_event
 from dsops.sandbox.models import service_model, signing_name
 from dsops.sandbox.refusals import answer_of
 from dsops.sandbox.route import Route
+from dsops.sandbox.sessions import Session
 from dsops.sandbox.turn import Turn
 from dsops.sandbox.wire import HttpAnswer, HttpRequest
 
@@ -242,7 +243,16 @@ def _identity(caller: Caller) -> dict[str, object]:
         if session.kind == "assumed-root":
             context["assumedRoot"] = "true"
         identity["sessionContext"] = context
+        identity |= _person(session)
     return identity
+
+
+def _person(session: Session) -> dict[str, object]:
+    """Whose role of IAM Identity Center it is."""
+    if session.on_behalf_of is None:
+        return {}
+    user_id, store_arn = session.on_behalf_of
+    return {"onBehalfOf": {"userId": user_id, "identityStoreArn": store_arn}}
 
 
 def _web_federation(keys: Mapping[str, tuple[str, ...]]) -> dict[str, object]:

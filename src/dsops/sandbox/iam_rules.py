@@ -17,6 +17,7 @@ from dsops.sandbox.backends import words_for_malformed
 from dsops.sandbox.caller import Caller
 from dsops.sandbox.planter import Planter
 from dsops.sandbox.principals import Carrier, principals_of, replace_principal
+from dsops.sandbox.protected_roles import CHANGES_OF_ROLES, check_role_is_free
 from dsops.sandbox.refusals import malformed_policy, refusal, validation
 from dsops.sandbox.saml_rules import check_new_saml_provider, check_saml_provider
 from dsops.sandbox.upkeep import Upkeep
@@ -88,6 +89,8 @@ class IamRules:
     def before(self, operation: str, parameters: Parameters, caller: Caller, now: float) -> dict[str, object]:
         """The parameters as moto is to get them. Raises SandboxRefusal."""
         completed = dict(parameters)
+        if operation in CHANGES_OF_ROLES:
+            check_role_is_free(self._world.role_named(caller.account, str(completed["RoleName"])))
         if operation in _ABOUT_ONESELF and "UserName" not in completed:
             if caller.principal.kind != "user" or caller.user is None:
                 raise validation("Must specify userName when calling with non-User credentials")

@@ -45,4 +45,4 @@ class SeedIdentityCenter(NamedTuple):
     region: str = ""
     """"" for the seed's."""
     auto_approve: str = ""
-    """Of the user as whom every login is approved at once; "" for none."""
+    """Of the user as whom every login from this machine is approved at once; "" for none."""

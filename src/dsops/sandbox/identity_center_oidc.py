@@ -37,6 +37,16 @@ _MAX_TEXT: Final = 2048
 Parameters = Mapping[str, object]
 
 
+class Visit(NamedTuple):
+    """How a program came."""
+
+    address: str
+    """The sandbox's own, as the program has it."""
+    is_here: bool
+    """Whether it runs on this machine."""
+    now: float
+
+
 class Granted(NamedTuple):
     """An answer, and the session that is behind it; None where there is none."""
 
@@ -50,7 +60,7 @@ class Oidc:
     def __init__(self, instance: Callable[[], Instance | None], logins: Logins) -> None:
         self._instance = instance
         self._logins = logins
-        self._operations: Mapping[str, Callable[[Parameters, str, float], Granted]] = {
+        self._operations: Mapping[str, Callable[[Parameters, Visit], Granted]] = {
             "RegisterClient": self._register_client,
             "StartDeviceAuthorization": self._start_device_authorization,
             "CreateToken": self._create_token,
@@ -61,11 +71,11 @@ class Oidc:
             REFRESH: self._by_refresh,
         }
 
-    def perform(self, operation: str, parameters: Parameters, address: str, now: float) -> Granted:
-        """The answer; `address` is the sandbox's own, as the client has it. Raises SandboxRefusal."""
-        return self._operations[operation](parameters, address, now)
+    def perform(self, operation: str, parameters: Parameters, visit: Visit) -> Granted:
+        """The answer. Raises SandboxRefusal."""
+        return self._operations[operation](parameters, visit)
 
-    def _register_client(self, parameters: Parameters, _: str, now: float) -> Granted:
+    def _register_client(self, parameters: Parameters, visit: Visit) -> Granted:
         name, kind = _text(parameters, "clientName"), _text(parameters, "clientType")
         if not name:
             raise oidc_refusal("InvalidRequestException")
@@ -83,32 +93,34 @@ class Oidc:
             if not redirects:
                 raise oidc_refusal("InvalidRedirectUriException")
             self._check_start_url(_text(parameters, "issuerUrl"))
-        client, secret = self._logins.register(name, scopes, grants, redirects, now)
+        client, secret = self._logins.register(name, scopes, grants, redirects, visit.now)
         # AWS gives the two endpoints of the model as null: clients put /authorize behind the address that they know.
         return Granted({
-            "clientId": client.client_id, "clientSecret": secret, "clientIdIssuedAt": int(now),
+            "clientId": client.client_id, "clientSecret": secret, "clientIdIssuedAt": int(visit.now),
             "clientSecretExpiresAt": int(client.expires_at),
         })  # fmt: skip
 
-    def _start_device_authorization(self, parameters: Parameters, address: str, now: float) -> Granted:
-        client = self._authenticated(parameters, now)
+    def _start_device_authorization(self, parameters: Parameters, visit: Visit) -> Granted:
+        client = self._authenticated(parameters, visit.now)
         _check_grant(client, DEVICE)
         instance = self._check_start_url(_text(parameters, "startUrl"))
-        code, device = self._logins.start_device(client, instance.auto_approve, now)
-        page = f"{address}{DEVICE_PATH}"
+        # Whoever else reaches this port has no keys, and is nobody until a person here has said who.
+        approver = instance.auto_approve if visit.is_here else ""
+        code, device = self._logins.start_device(client, approver, visit.now)
+        page = f"{visit.address}{DEVICE_PATH}"
         return Granted({
             "deviceCode": code, "userCode": device.user_code, "verificationUri": page,
             "verificationUriComplete": f"{page}?user_code={device.user_code}", "expiresIn": CODE_SECONDS,
             "interval": INTERVAL_SECONDS,
         })  # fmt: skip
 
-    def _create_token(self, parameters: Parameters, _: str, now: float) -> Granted:
-        client = self._authenticated(parameters, now)
+    def _create_token(self, parameters: Parameters, visit: Visit) -> Granted:
+        client = self._authenticated(parameters, visit.now)
         grant = _text(parameters, "grantType")
         if grant not in self._grants:
             raise oidc_refusal("UnsupportedGrantTypeException")
         _check_grant(client, grant)
-        login, tokens = self._grants[grant](client, parameters, now)
+        login, tokens = self._grants[grant](client, parameters, visit.now)
         content: dict[str, object] = {
             "accessToken": tokens.access, "tokenType": "Bearer", "expiresIn": tokens.expires_in
         }

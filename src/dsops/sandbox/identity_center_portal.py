@@ -94,6 +94,7 @@ class Portal:
                 ("aws:FederatedProvider", (assigned.provider_arn,)), ("saml:namequalifier", (qualifier,)),
                 ("saml:sub", (login.user,)), ("saml:sub_type", (PERSISTENT,)),
             ),
+            on_behalf_of=(instance.users[login.user].user_id, instance.store_arn),
         ))  # fmt: skip
         content = {
             "accessKeyId": issued.access_key_id,

@@ -9,13 +9,13 @@ from dsops.sandbox.identity_center import Instance
 from dsops.sandbox.identity_center_answers import OIDC, given, refused_answer
 from dsops.sandbox.identity_center_events import CenterEvents
 from dsops.sandbox.identity_center_logins import Logins
-from dsops.sandbox.identity_center_oidc import Oidc
+from dsops.sandbox.identity_center_oidc import Oidc, Visit
 from dsops.sandbox.identity_center_portal import Portal
 from dsops.sandbox.parameters import unchecked_parameters
 from dsops.sandbox.route import Route
 from dsops.sandbox.sessions import Sessions
 from dsops.sandbox.throttle import Throttle
-from dsops.sandbox.wire import HttpAnswer, HttpRequest
+from dsops.sandbox.wire import HttpAnswer, HttpRequest, is_loopback
 from dsops.sandbox.world import World
 
 
@@ -49,8 +49,8 @@ class IdentityCenter:
     def _serve_oidc(
         self, request: HttpRequest, route: Route, parameters: dict[str, object], now: float, request_id: str
     ) -> HttpAnswer:
-        address = f"http://{request.headers.get('host', '')}"
-        granted = self._oidc.perform(route.operation, parameters, address, now)
+        visit = Visit(f"http://{request.headers.get('host', '')}", is_loopback(request.peer), now)
+        granted = self._oidc.perform(route.operation, parameters, visit)
         if granted.login is not None and self.instance is not None:
             self._events.token_created(
                 request, self.instance, granted.login, parameters, granted.content, now, request_id

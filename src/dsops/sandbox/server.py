@@ -14,13 +14,13 @@ from types import TracebackType
 from typing import Self
 
 from dsops.errors import SandboxUnavailable
-from dsops.sandbox.control import PREFIX, Control, is_loopback
+from dsops.sandbox.control import PREFIX, Control
 from dsops.sandbox.identity_center_pages import Pages
 from dsops.sandbox.refusal_answers import answer_refusal
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.route import MAX_OBJECT
 from dsops.sandbox.service import Answered, Sandbox, new_request_id
-from dsops.sandbox.wire import HttpAnswer, HttpRequest
+from dsops.sandbox.wire import HttpAnswer, HttpRequest, is_loopback
 
 LOOPBACK = "127.0.0.1"
 _BACKLOG = 1024

@@ -55,6 +55,8 @@ class Session(NamedTuple):
     """Condition keys that say who federated (`aws:FederatedProvider`, `HOST:sub`) or in which context."""
     scopes: tuple[PolicyLayer, ...] = ()
     """What GetScopedCredentials narrowed it to, one after the other."""
+    on_behalf_of: tuple[str, str] | None = None
+    """Id and identity store's ARN of IAM Identity Center's user whose session it is."""
 
 
 class Issued(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsops.cli.sandbox_told import decision_lines
+from dsops.cli.sandbox_told import decision_lines, event_line
 
 TRUST = "the trust policy of role Deploy"
 
@@ -64,3 +64,14 @@ def test_where_there_is_nothing_that_could_allow_the_first_line_says_so() -> Non
     ]
     near = {"policy": TRUST, "statement": 1, "sid": "", "line": 1, "effect": "Allow", "failures": []}
     assert denied(near, note="of something else")[0] == "  because no role trust policy allows it"
+
+
+def test_an_event_of_identity_center_names_its_user_and_the_role() -> None:
+    """The user by his id, which is all that such a record has; the role stands among the service's own details."""
+    record = {
+        "eventTime": "2026-07-13T10:00:00Z", "recipientAccountId": "111111111111", "eventSource": "sso.amazonaws.com",
+        "eventName": "GetRoleCredentials", "requestParameters": None,
+        "userIdentity": {"type": "IdentityCenterUser", "onBehalfOf": {"userId": "1234567890-a"}},
+        "serviceEventDetails": {"role_name": "Reader", "account_id": "222222222222"},
+    }  # fmt: skip
+    assert event_line(record) == "2026-07-13T10:00:00Z  111111111111  1234567890-a  sso:GetRoleCredentials Reader"

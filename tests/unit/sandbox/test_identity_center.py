@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import pytest
 
 from dsops.errors import SeedInvalid
+from dsops.sandbox.planter import Planter
 from dsops.sandbox.seedfile import read_seed
 from dsops.sandbox.wire import HttpRequest
 from tests.identity_center import SCOPE, Center, unsigned_request
@@ -108,11 +109,12 @@ def test_who_has_no_assignment_gets_nothing(center: Center) -> None:
 
 def test_a_role_that_is_no_more_gives_nothing(center: Center, lab: Lab) -> None:
     """Also when one of its name was made since."""
-    token, admin = center.log_in("alice", SCOPE), lab.user("admin")
+    token = center.log_in("alice", SCOPE)
     name = role_name(lab, ACCOUNT, "Long")
-    trust = unquote(admin.call("iam", "GetRole", RoleName=name)["Role"]["AssumeRolePolicyDocument"])
-    admin.call("iam", "DeleteRole", RoleName=name)
-    admin.call("iam", "CreateRole", RoleName=name, AssumeRolePolicyDocument=trust)
+    backend = lab.sandbox.world.backend(ACCOUNT)
+    trust = next(role for role in backend.roles.values() if role.name == name).assume_role_policy_document
+    backend.delete_role(name)
+    Planter(lab.sandbox.world).add_role(ACCOUNT, name, trust)
 
     wish = {"accessToken": token, "accountId": ACCOUNT, "roleName": "Long"}
     assert NO_ACCESS == center.refused("sso", "GetRoleCredentials", **wish)
@@ -171,6 +173,31 @@ def test_names_of_roles_are_the_same_each_time(make_lab: LabFactory) -> None:
     again = make_lab(SEED)
     assert first == role_name(again, ACCOUNT, "Reader")
     assert first[-16:] != role_name(again, OTHER, "Admin")[-16:]
+
+
+@pytest.mark.parametrize(
+    ("operation", "more"),
+    [
+        ("UpdateAssumeRolePolicy", {"PolicyDocument": '{"Version": "2012-10-17", "Statement": []}'}),
+        ("AttachRolePolicy", {"PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}),
+        ("PutRolePolicy", {"PolicyName": "p", "PolicyDocument": "{}"}),
+        ("TagRole", {"Tags": [{"Key": "a", "Value": "b"}]}), ("DeleteRole", {}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_only_aws_changes_the_role(center: Center, lab: Lab, operation: str, more: dict[str, object]) -> None:
+    """Not even an administrator, who may change every other one."""
+    assert center.lab is lab
+    name, admin = role_name(lab, ACCOUNT, "Long"), lab.user("admin")
+    refused = admin.refused("iam", operation, RoleName=name, **more)
+
+    assert (refused.code, refused.status) == ("UnmodifiableEntity", 400)
+    assert refused.message == (
+        f"Cannot perform the operation on the protected role '{name}' - this role is only modifiable by AWS"
+    )
+    trust = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "*"}]}'
+    admin.call("iam", "CreateRole", RoleName="Own", AssumeRolePolicyDocument=trust)
+    admin.call("iam", "TagRole", RoleName="Own", Tags=[{"Key": "a", "Value": "b"}])
 
 
 def test_nobody_else_comes_in_through_the_provider(center: Center, lab: Lab) -> None:
@@ -360,6 +387,7 @@ def test_a_login_leaves_its_traces(center: Center, lab: Lab) -> None:
     assert assumed["responseElements"]["subjectType"] == "persistent"
     assert [one["type"] for one in assumed["resources"]] == ["AWS::IAM::Role", "AWS::IAM::SAMLProvider"]
     assert asked["userIdentity"]["sessionContext"]["sessionIssuer"]["type"] == "Role"
+    assert asked["userIdentity"]["onBehalfOf"] == person["onBehalfOf"]
     assert len({one["eventID"] for one in records}) == len(records)
 
 

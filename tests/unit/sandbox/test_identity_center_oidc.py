@@ -10,7 +10,7 @@ import pytest
 
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.identity_center_logins import Logins
-from dsops.sandbox.identity_center_oidc import Oidc
+from dsops.sandbox.identity_center_oidc import Oidc, Visit
 from dsops.sandbox.refusals import answer_of
 from tests.identity_center import (
     CHALLENGE,
@@ -239,7 +239,7 @@ def test_who_asks_too_often_is_told_to_slow_down(lab: Lab) -> None:
     oidc = Oidc(lambda: lab.sandbox.identity_center.instance, logins)
 
     def perform(operation: str, **parameters: object) -> Mapping[str, object]:
-        return oidc.perform(operation, parameters, "http://127.0.0.1:4566", 1_000_000_000).content
+        return oidc.perform(operation, parameters, Visit("http://127.0.0.1:4566", True, 1_000_000_000)).content
 
     made = perform("RegisterClient", clientName="x", clientType="public")
     who_asks = {"clientId": made["clientId"], "clientSecret": made["clientSecret"]}

@@ -300,9 +300,20 @@ def lab(make_lab: LabFactory) -> Lab:
 def test_with_auto_approve_a_device_does_not_wait(lab: Lab) -> None:
     """The first question is answered."""
     center = Center.of(lab)
+    center.peer = "127.0.0.1"
     program = center.register()
     token = center.poll(program, center.start_device(program))["accessToken"]
     assert center.role(token, ACCOUNT, "Reader").arn.endswith("/bob")
+
+
+def test_other_machines_are_not_approved_by_themselves(lab: Lab) -> None:
+    """Whoever reaches the port without a key is nobody, until a person on this machine says who."""
+    center = Center.of(lab)
+    program = center.register()
+    started = center.start_device(program)
+    assert center.poll_refused(program, started)[0].startswith("AuthorizationPending")
+    center.approve(started["userCode"], "alice")
+    assert center.role(center.poll(program, started)["accessToken"], ACCOUNT, "Reader").arn.endswith("/alice")
 
 
 def test_with_auto_approve_a_browser_comes_back_at_once(lab: Lab) -> None:
