@@ -360,6 +360,12 @@ class StsRefused(CredentialsError):
     code = "sts.refused"
 
 
+class RoleNotOffered(CredentialsError):
+    """The SAML response does not give the role that the store names, or gives several and the store names none."""
+
+    code = "saml.role"
+
+
 class RegionDisabled(CredentialsError):
     """STS is not activated in that region for the account."""
 

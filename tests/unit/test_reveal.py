@@ -41,6 +41,7 @@ ALLOWED = {
     "resolve/identity.py": "digests",
     "seed/world.py": "external IDs of an invented account",
     "stores/mfa.py": "tells codes apart",
+    "stores/saml.py": "tells whose assertion it is, and which role was picked",
     "stores/session_parts.py": "the session as a secret",
     "stores/web_identity.py": "tells whose token it is, and what is none",
     "testing/boto.py": "keys of a test's own AWS, for boto3",

@@ -20,6 +20,7 @@ from dsops.schema import (
     check_setting,
     check_shape,
     check_store,
+    fitted,
     unknown_key,
 )
 from dsops.schema.check import CheckedStore
@@ -30,8 +31,9 @@ STS = BUILTIN_TYPES["aws.sts"]
 
 
 def key_of(name: str, type_name: str = "aws.sts") -> Key:
-    """The key of that name."""
-    return next(key for key in BUILTIN_TYPES[type_name].keys if key.name == name)
+    """The key of that name, in a store with a role."""
+    store_type = fitted(BUILTIN_TYPES[type_name], {"role_arn": field("arn")})
+    return next(key for key in store_type.keys if key.name == name)
 
 
 def field(yaml: str) -> Field:
@@ -74,7 +76,8 @@ def store(yaml: str, type_name: str = "aws.sts") -> CheckedStore:
     root = parse_yaml(yaml, "dsops.yaml").root
     assert isinstance(root, Mapping)
     fields = {key.text: Field(node, Where("dsops.yaml", key.line)) for key, node in root.entries}
-    return check_store(BUILTIN_TYPES[type_name], fields, Where("dsops.yaml"), "secretStores.x")
+    store_type = fitted(BUILTIN_TYPES[type_name], fields)
+    return check_store(store_type, fields, Where("dsops.yaml"), "secretStores.x")
 
 
 class TestSettings:
@@ -332,6 +335,40 @@ class TestLimits:
         assert (tag[0]["min"], tag[0]["max"], tag[1]["max"]) == (1, 128, 256)
 
 
+    @pytest.mark.parametrize(
+        ("operation", "members"),
+        [
+            ("AssumeRole", {"session_policy": "Policy", "policy_arns": "PolicyArns", "tags": "Tags"}),
+            ("AssumeRoleWithWebIdentity", {"web_identity_token": "WebIdentityToken"}),
+            ("AssumeRoleWithSAML", {"principal_arn": "PrincipalArn", "role_arn": "RoleArn"}),
+            ("AssumeRoot", {"target_principal": "TargetPrincipal", "task_policy_arn": "TaskPolicyArn"}),
+            ("GetFederationToken", {"federated_user_name": "Name", "tags": "Tags"}),
+            ("GetSessionToken", {"serial_number": "SerialNumber"}),
+        ],
+    )
+    def test_each_operation_is_as_in_botocores_model(self, operation: str, members: dict[str, str]) -> None:
+        """It takes those parameters, its durations have those limits, and it is signed or not."""
+        model = Loader().load_service_model("sts", "service-2")
+        taken = model["shapes"][model["operations"][operation]["input"]["shape"]]["members"]
+        ours = next(each for each in STS.operations if each.name == operation)
+        assert set(members) <= ours.takes
+        assert set(members.values()) <= set(taken)
+        duration = model["shapes"][taken["DurationSeconds"]["shape"]]
+        assert (duration["min"], duration["max"]) == (ours.least_seconds, ours.most_seconds)
+        assert (model["operations"][operation].get("authtype") != "none") == ours.is_signed
+
+    def test_the_limits_of_names_are_botocores(self) -> None:
+        """Of what the other operations take."""
+        shapes = Loader().load_service_model("sts", "service-2")["shapes"]
+        name, contexts = shapes["userNameType"], shapes["ProvidedContextsListType"]
+        key = key_of("federated_user_name")
+        assert (name["min"], name["max"]) == (key.minimum, key.maximum)
+        key = key_of("provided_contexts")
+        assert contexts["max"] == key.maximum_items
+        assertion = shapes["contextAssertionType"]
+        assert assertion["max"] == key.maximum_value
+
+
 class TestStores:
     """Keys together."""
 
@@ -345,7 +382,7 @@ class TestStores:
         """Missing and unknown keys, problems and limits."""
         found = store("duraton_seconds: 900\nexternal_id: [x]\nrole_session_name: a\n")
         assert [(one.where.line, one.path, one.hint) for one in found.problems] == [
-            (0, "secretStores.x", "add `role_arn: ...`: the role to assume"),
+            (0, "secretStores.x", f"add `role_arn: ...`: t{key_of('role_arn').help[1:-1]}"),
             (1, "secretStores.x.duraton_seconds", "did you mean `duration_seconds`?"),
             (2, "secretStores.x.external_id", ""),
         ]

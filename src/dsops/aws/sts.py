@@ -6,47 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from dsops.aws.answer import Element, lacks, server_time
-from dsops.aws.client import Call, Client, Refusal, Reply, call_query
-from dsops.aws.refusal import concerns_credentials, is_denied
+from dsops.aws.client import Call, Client, Reply, call_query
+from dsops.aws.sts_refusal import refused, refused_assertion, refused_role, refused_token, within_limit
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
-from dsops.errors import AssumeRoleDenied, AwsAnswer, DsopsError, MfaRefused, StsRefused
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
 _VERSION = "2011-06-15"
-
-# What AWS says -> what to do about it. Texts as seen on AWS; a part that has not changed in years.
-_HINTS = (
-    ("MaxSessionDuration", "lower `duration_seconds`, or raise the role's maximum session duration"),
-    ("1 hour session limit", "a role reached from a session lasts an hour at most: `duration_seconds: 3600`"),
-    ("source identity is already set", "use the `source_identity` of the hop before, or leave it out"),
-    ("with session credentials", "use long-term keys of a user to get a session token"),
-    ("sts:TagSession", "let the role's trust policy allow sts:TagSession besides sts:AssumeRole"),
-    ("sts:SetSourceIdentity", "let the role's trust policy allow sts:SetSourceIdentity besides sts:AssumeRole"),
-    ("by root accounts", "sign with the keys of a user or a role: the root user may assume none"),
-    ("invalid MFA one time pass code", "a code works once, for half a minute: wait for the next one"),
-    ("unable to validate MFA code", "check `serial_number`: it is the device of the user who signs"),
-    ("must provide both MFA", "set both `serial_number` and `token_code`"),
-    ("ransitive tag key", "tags passed on by the hop before can't be sent again; list only keys that are sent"),
-    ("allotted space", "shorten `session_policy` and the tags, or name fewer policies"),
-)
-_TOKEN_HINTS = (
-    ("Token expired", "get a new token: this one is too old"),
-    ("not yet valid", "wait, or set the clock of who issues the token: it is from the future"),
-    ("token audience", "set the token's audience to one that the IAM OIDC provider lists, or add this one there"),
-    ("No OpenIDConnect provider", "make an IAM OIDC provider for this issuer in the role's account"),
-    ("verification key", "AWS has to reach the issuer's keys: check its address and that it is up"),
-    ("not a valid JWT", "send the ID token, and not an access token"),
-    ("signature invalid", "the issuer has signed it with another key than it publishes: get a new token"),
-)
-_CODE_HINTS = {
-    "PackedPolicyTooLarge": "shorten `session_policy` and the tags, or name fewer policies",
-    "PackedPolicyTooLargeException": "shorten `session_policy` and the tags, or name fewer policies",
-    "MalformedPolicyDocument": "check `session_policy`: it must be an IAM policy without Principal",
-    "MalformedPolicyDocumentException": "check `session_policy`: it must be an IAM policy without Principal",
-}
-
 
 class AssumedRole(NamedTuple):
     """A role's session. `credentials.arn` is the caller that it makes."""
@@ -83,8 +50,11 @@ async def assume_role(
     tags: Sequence[tuple[str, str]] = (),
     transitive_tag_keys: Sequence[str] = (),
     source_identity: str = "",
+    provided_contexts: Sequence[tuple[str, Secret]] = (),
 ) -> AssumedRole:
     """A session of the role. What is empty is not sent: AWS's default counts.
+
+    `provided_contexts` are ARNs of context providers, each with its assertion.
 
     Raises AssumeRoleDenied, MfaRefused or StsRefused, besides what every call may raise.
     """
@@ -97,20 +67,19 @@ async def assume_role(
         Policy=policy,
         SourceIdentity=source_identity,
     )
-    for number, arn in enumerate(policy_arns, 1):
-        parameters.append((f"PolicyArns.member.{number}.arn", arn))
-    for number, (key, value) in enumerate(tags, 1):
-        parameters.append((f"Tags.member.{number}.Key", key))
-        parameters.append((f"Tags.member.{number}.Value", value))
+    parameters += _listed_policies(policy_arns) + _listed_tags(tags)
     for number, key in enumerate(transitive_tag_keys, 1):
         parameters.append((f"TransitiveTagKeys.member.{number}", key))
+    for number, (arn, assertion) in enumerate(provided_contexts, 1):
+        parameters.append((f"ProvidedContexts.member.{number}.ProviderArn", arn))
+        parameters.append((f"ProvidedContexts.member.{number}.ContextAssertion", assertion.reveal()))
     call = Call(
         endpoint,
         credentials,
         "AssumeRole",
         f"assume {role_arn}",
-        _within_limit(_refused_role(has_external_id=external_id is not None), role_arn, duration_seconds),
-        (external_id, token_code),
+        within_limit(refused_role(has_external_id=external_id is not None), role_arn, duration_seconds),
+        (external_id, token_code, *[assertion for _, assertion in provided_contexts]),
         is_once=token_code is not None,
     )
     reply = await call_query(client, call, _VERSION, parameters)
@@ -136,13 +105,85 @@ async def assume_role_with_web_identity(
     parameters += _given(
         DurationSeconds=str(duration_seconds) if duration_seconds is not None else "", Policy=policy
     )
-    for number, arn in enumerate(policy_arns, 1):
-        parameters.append((f"PolicyArns.member.{number}.arn", arn))
+    parameters += _listed_policies(policy_arns)
     action = "AssumeRoleWithWebIdentity"
-    refused = _within_limit(_refused_token, role_arn, duration_seconds)
-    call = Call(endpoint, None, action, f"assume {role_arn} with a web identity", refused, (token,))
+    refusal = within_limit(refused_token, role_arn, duration_seconds)
+    call = Call(endpoint, None, action, f"assume {role_arn} with a web identity", refusal, (token,))
     reply = await call_query(client, call, _VERSION, parameters)
     return _assumed_role(client, call, reply)
+
+
+async def assume_role_with_saml(
+    client: Client,
+    endpoint: Endpoint,
+    *,
+    role_arn: str,
+    principal_arn: str,
+    assertion: Secret,
+    duration_seconds: int | None = None,
+    policy: str = "",
+    policy_arns: Sequence[str] = (),
+) -> AssumedRole:
+    """A session of the role for whom the SAML response (base64) speaks of; nothing signs the call.
+
+    Raises AssumeRoleDenied or StsRefused, besides what every call may raise.
+    """
+    parameters = [("RoleArn", role_arn), ("PrincipalArn", principal_arn), ("SAMLAssertion", assertion.reveal())]
+    parameters += _given(
+        DurationSeconds=str(duration_seconds) if duration_seconds is not None else "", Policy=policy
+    )
+    parameters += _listed_policies(policy_arns)
+    action = "AssumeRoleWithSAML"
+    refusal = within_limit(refused_assertion, role_arn, duration_seconds)
+    call = Call(endpoint, None, action, f"assume {role_arn} with a SAML assertion", refusal, (assertion,))
+    reply = await call_query(client, call, _VERSION, parameters)
+    return _assumed_role(client, call, reply)
+
+
+async def assume_root(
+    client: Client,
+    credentials: Credentials,
+    endpoint: Endpoint,
+    *,
+    target_principal: str,
+    task_policy_arn: str,
+    duration_seconds: int | None = None,
+) -> Credentials:
+    """A session of a member account's root user for one task. STS takes this at regional endpoints only."""
+    parameters = [("TargetPrincipal", target_principal), ("TaskPolicyArn.arn", task_policy_arn)]
+    parameters += _given(DurationSeconds=str(duration_seconds) if duration_seconds is not None else "")
+    task = task_policy_arn.rpartition("/")[2]
+    call = Call(endpoint, credentials, "AssumeRoot", f"assume the root user of {target_principal} for {task}", refused)
+    reply = await call_query(client, call, _VERSION, parameters)
+    account = target_principal if ":" not in target_principal else target_principal.split(":")[4]
+    partition = task_policy_arn.split(":")[1]
+    return _credentials(client, call, reply, arn=f"arn:{partition}:iam::{account}:root")
+
+
+async def get_federation_token(
+    client: Client,
+    credentials: Credentials,
+    endpoint: Endpoint,
+    *,
+    name: str,
+    duration_seconds: int | None = None,
+    policy: str = "",
+    policy_arns: Sequence[str] = (),
+    tags: Sequence[tuple[str, str]] = (),
+) -> Credentials:
+    """A session under that name, for which the user who signs vouches; it may do what policy and user both allow."""
+    parameters = [("Name", name)]
+    parameters += _given(
+        DurationSeconds=str(duration_seconds) if duration_seconds is not None else "", Policy=policy
+    )
+    parameters += _listed_policies(policy_arns) + _listed_tags(tags)
+    call = Call(endpoint, credentials, "GetFederationToken", f"get a federation token for {name}", refused)
+    reply = await call_query(client, call, _VERSION, parameters)
+    user = reply.result.find("FederatedUser")
+    arn = user.text_of("Arn") if user is not None else ""
+    if not arn:
+        raise lacks(endpoint, call.action, "FederatedUser")
+    return _credentials(client, call, reply, arn=arn)
 
 
 async def get_session_token(
@@ -162,7 +203,7 @@ async def get_session_token(
     )
     doing = "get a session token" + (f" with {serial_number}" if serial_number else "")
     call = Call(
-        endpoint, credentials, "GetSessionToken", doing, _refused, (token_code,), is_once=token_code is not None
+        endpoint, credentials, "GetSessionToken", doing, refused, (token_code,), is_once=token_code is not None
     )
     reply = await call_query(client, call, _VERSION, parameters)
     return _credentials(client, call, reply, arn=credentials.arn)
@@ -170,7 +211,7 @@ async def get_session_token(
 
 async def get_caller_identity(client: Client, credentials: Credentials, endpoint: Endpoint) -> Identity:
     """Who signs. No policy can forbid to ask."""
-    call = Call(endpoint, credentials, "GetCallerIdentity", "ask who makes the call", _refused)
+    call = Call(endpoint, credentials, "GetCallerIdentity", "ask who makes the call", refused)
     reply = await call_query(client, call, _VERSION, ())
     identity = Identity(
         reply.result.text_of("Account"), reply.result.text_of("Arn"), reply.result.text_of("UserId")
@@ -178,6 +219,18 @@ async def get_caller_identity(client: Client, credentials: Credentials, endpoint
     if not all(identity):
         raise lacks(endpoint, call.action, "account, ARN and user id")
     return identity
+
+
+def _listed_policies(arns: Sequence[str]) -> list[tuple[str, str]]:
+    return [(f"PolicyArns.member.{number}.arn", arn) for number, arn in enumerate(arns, 1)]
+
+
+def _listed_tags(tags: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [
+        part
+        for number, (key, value) in enumerate(tags, 1)
+        for part in ((f"Tags.member.{number}.Key", key), (f"Tags.member.{number}.Value", value))
+    ]
 
 
 def _given(**parameters: str) -> list[tuple[str, str]]:
@@ -232,69 +285,3 @@ def _instant(text: str) -> datetime | None:
     except ValueError:
         return None
     return instant if instant.tzinfo is not None else None
-
-
-def _refused_role(*, has_external_id: bool) -> Refusal:
-    """Tells of refusals to assume a role."""
-
-    def refused(said: AwsAnswer, doing: str) -> DsopsError | None:
-        failure = _refused(said, doing)
-        if failure is not None or not is_denied(said):
-            return failure
-        # AWS has one text for a role that is not there, one that does not trust the caller, and a missing permission.
-        hint = "check the ARN, the role's trust policy, and that the caller may sts:AssumeRole"
-        if not has_external_id:
-            hint += "; if the trust policy asks for sts:ExternalId, set `external_id`"
-        return AssumeRoleDenied(f"not allowed to {doing}", why=said.message, hint=_hint(said) or hint, aws=said)
-
-    return refused
-
-
-def _within_limit(refusal: Refusal, role_arn: str, duration_seconds: int | None) -> Refusal:
-    """Tells of a role that allows less: how much only iam:GetRole knows, which is another permission, so it is said."""
-
-    def refused(said: AwsAnswer, doing: str) -> DsopsError | None:
-        failure = refusal(said, doing)
-        if failure is not None and duration_seconds and "MaxSessionDuration" in said.message:
-            role = role_arn.rpartition("/")[2]
-            hint = (
-                f"the role allows less than {duration_seconds} s, and 3600 unless somebody raised it "
-                f"(`aws iam get-role --role-name {role} --query Role.MaxSessionDuration`): lower `duration_seconds`, "
-                f"or `aws iam update-role --role-name {role} --max-session-duration {duration_seconds}`"
-            )
-            failure.retell(failure.message, hint=hint)
-        return failure
-
-    return refused
-
-
-def _refused_token(said: AwsAnswer, doing: str) -> DsopsError | None:
-    """Tells of refusals of a web identity token. It is no credential: what AWS says of it is not about who signs."""
-    if is_denied(said):
-        # The same words for a role that is not there and one whose trust policy does not fit (aws-sdk-js-v3#6225).
-        hint = "check the ARN and the role's trust policy: the provider, and its conditions on `aud` and `sub`"
-        return AssumeRoleDenied(f"not allowed to {doing}", why=said.message, hint=hint, aws=said)
-    for text, hint in _TOKEN_HINTS:
-        if text in said.message:
-            return StsRefused(f"{said.endpoint} refused to {doing}", why=said.message, hint=hint, aws=said)
-    return _refused(said, doing)
-
-
-def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
-    """Tells of refusals that any action of STS may meet."""
-    if said.message.startswith("MultiFactorAuthentication failed"):
-        message = f"{said.endpoint} did not accept the MFA code to {doing}"
-        return MfaRefused(message, why=said.message, hint=_hint(said), aws=said)
-    if concerns_credentials(said):
-        return None
-    hint = _hint(said)
-    if is_denied(said) and "Cannot call" not in said.message:
-        return None
-    return StsRefused(f"{said.endpoint} refused to {doing}", why=said.message, hint=hint, aws=said)
-
-
-def _hint(said: AwsAnswer) -> str:
-    for text, hint in _HINTS:
-        if text in said.message:
-            return hint
-    return _CODE_HINTS.get(said.code, "")

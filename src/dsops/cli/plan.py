@@ -86,7 +86,8 @@ def _does(plan: Plan, step: Step) -> str:
         return f"{step.name}: {step.type}{region}, {counted(secrets, 'secret')}{kept}"
     chained = " (chained)" if step.is_chained else ""
     read = f", {counted(len(references), 'part')} of it read" if references else ""
-    return f"{step.name}: {operation(step)} {step.role}{chained}".rstrip() + read
+    of = step.role or next((str(step.settings[name]) for name in _OF if name in step.settings), "")
+    return f"{step.name}: {operation(step)} {of}{chained}".rstrip() + read
 
 
 def _session(step: Step) -> Iterator[str]:
@@ -107,7 +108,12 @@ def _session(step: Step) -> Iterator[str]:
         yield f"in {step.region}"
 
 
+_OF = ("target_principal", "federated_user_name")
+"""Whose session an operation gets that is no role's."""
+
 _TOLD = (
+    ("task_policy_arn", "for {}"),
+    ("principal_arn", "by {}"),
     ("role_session_name", "as {}"),
     ("duration_seconds", "for {} s"),
     ("external_id", "external ID {}"),
@@ -115,6 +121,7 @@ _TOLD = (
     ("source_identity", "source identity {}"),
     ("session_policy", "session policy of {}"),
     ("policy_arns", "policies {}"),
+    ("provided_contexts", "contexts {}"),
     ("tags", "tags {}"),
     ("transitive_tag_keys", "transitive {}"),
     ("endpoint_url", "at {}"),
@@ -126,13 +133,7 @@ _OPERATIONS = {"aws.sso": "GetRoleCredentials", "aws.keys": "keyring"}
 
 def operation(step: Step) -> str:
     """The API action by which a step gets its session."""
-    if not step.type.startswith("aws."):
-        return step.type
-    if step.type in _OPERATIONS:
-        return _OPERATIONS[step.type]
-    if step.proof is not None:
-        return "AssumeRoleWithWebIdentity"
-    return "AssumeRole" if "role_arn" in step.settings else "GetSessionToken"
+    return step.operation or _OPERATIONS.get(step.type, step.type)
 
 
 def _setting_text(setting: Setting) -> str:

@@ -28,7 +28,8 @@ def needs_permission(store_type: StoreType, settings: Settings) -> tuple[str, ..
         setting = settings.get(key.name)
         if setting is None:
             continue
-        if key.kind == "command" or (key.kind == "url" and isinstance(setting, str) and _is_foreign(setting)):
+        is_address = key.kind in ("url", "page") and isinstance(setting, str)
+        if key.kind == "command" or (is_address and _is_foreign(str(setting))):
             found.append(key.name)
     return tuple(found)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dsops.config.sections import STORE_SECTIONS, UNUSED_KEYS
-from dsops.schema import BUILTIN_TYPES, Key, StoreType
+from dsops.schema import BUILTIN_TYPES, Key, StoreType, of_operation
 from dsops.transform import STEPS
 
 _Schema = dict[str, object]
@@ -98,7 +98,25 @@ def _keys(store_type: StoreType) -> _Schema:
         "type": ["object", "null"],
         "properties": properties,
         "additionalProperties": False,
+        **_durations(store_type),
     }
+
+
+def _durations(store_type: StoreType) -> _Schema:
+    """How long the session of each operation may live: of several that keys mean, the first counts."""
+    rules: list[_Schema] = []
+    earlier: list[_Schema] = []
+    for operation in store_type.operations:
+        key = next(of_operation(key, operation) for key in store_type.keys if key.name == "duration_seconds")
+        told: list[_Schema] = [{"required": [name]} for name in operation.told_by]
+        meant: list[_Schema] = [{"anyOf": told}] if told else []
+        meant += [{"not": {"anyOf": earlier}}] if earlier else []
+        rules.append({
+            "if": {"allOf": meant},
+            "then": {"properties": {key.name: {"anyOf": [{"type": "null"}, _value(key)]}}},
+        })
+        earlier = [*earlier, *told]
+    return {"allOf": rules} if rules else {}
 
 
 def _value(key: Key) -> _Schema:

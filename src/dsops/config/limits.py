@@ -8,7 +8,7 @@ from dsops.document import Document, Scalar, parse_json
 from dsops.errors import Problem, Where
 from dsops.interpolate import Names, expand_node, has_names
 from dsops.model import Config, Field, Store
-from dsops.schema import OWN_POLICY, StoreType, check_store
+from dsops.schema import OWN_POLICY, StoreType, check_store, fitted
 from dsops.startup import NamedTuple
 
 
@@ -23,6 +23,7 @@ def check_limits(config: Config, types: Mapping[str, StoreType]) -> tuple[Proble
 
 def _check(store: Store, store_type: StoreType) -> tuple[Problem, ...]:
     path = f"secretStores.{store.name}"
+    store_type = fitted(store_type, store.fields)
     fields = {name: field for name, field in store.fields.items() if not has_names(field.node)}
     if len(fields) != len(store.fields):
         # A key whose value isn't known yet may be what another one needs.

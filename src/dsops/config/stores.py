@@ -10,7 +10,7 @@ from dsops.document import Node, Scalar, Sequence
 from dsops.errors import Problem, Where, nearest
 from dsops.interpolate import Names, expand_node, has_names
 from dsops.model import Field, Store
-from dsops.schema import Key, StoreType, check_setting, check_shape, missing_keys, unknown_key
+from dsops.schema import Key, StoreType, check_setting, check_shape, fitted, missing_keys, unknown_key
 from dsops.startup import NamedTuple
 
 MAX_EXTENDS = 50
@@ -101,7 +101,8 @@ def check_complete(stores: Stores, used: set[str], types: Mapping[str, StoreType
     """Adds the required keys that are missing, but for a store that only others extend."""
     for name, store in stores.by_name.items():
         if store.type in types and (name not in stores.bases or name in used):
-            problems.extend(missing_keys(types[store.type], store.fields, store.where, stores.paths[name]))
+            store_type = fitted(types[store.type], store.fields)
+            problems.extend(missing_keys(store_type, store.fields, store.where, stores.paths[name]))
 
 
 def check_graph(stores: Stores, types: Mapping[str, StoreType], problems: Problems) -> set[str]:

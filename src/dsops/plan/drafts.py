@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from dsops.arn import parse_arn, partition_named
 from dsops.document import Scalar
@@ -18,15 +18,12 @@ from dsops.errors import (
     Where,
     nearest,
 )
-from dsops.interpolate import TIMESTAMP, USER, Names, expand_node, names_in
+from dsops.interpolate import TIMESTAMP, USER, Names, expand, expand_node, names_in
 from dsops.model import Config, Field, Store
 from dsops.plan.findings import Findings
 from dsops.plan.limits import Place, check_allowed
 from dsops.plan.types import Ambient, Proof
-from dsops.schema import Setting, Settings, StoreType, check_setting, check_store
-
-DEFAULT_DURATION_SECONDS = 3600
-"""What AssumeRole gives when nothing is asked for (its API reference), chained or not."""
+from dsops.schema import Operation, Setting, Settings, StoreType, check_setting, check_store, fitted, operation_for
 
 _SYMBOL = "${TIMESTAMP}"
 _UNFIT = r"[^A-Za-z0-9_+=,.@-]"
@@ -41,6 +38,7 @@ class Draft:
         "has_proof",
         "identity",
         "name",
+        "operation",
         "place",
         "profile",
         "proof",
@@ -64,11 +62,13 @@ class Draft:
         self.has_proof = False
         """Whether something else stands for base credentials, be it something that is wrong."""
         self.proof: Proof | None = None
+        self.operation = ""
+        """The API action by which it gets its session; "" for a store that issues none, or a plugin's."""
 
     @property
     def is_role(self) -> bool:
-        """Whether it assumes a role."""
-        return self.type.name == "aws.sts" and "role_arn" in self.settings
+        """Whether it assumes a role with credentials."""
+        return self.operation == "AssumeRole"
 
 
 class Drafts:
@@ -128,9 +128,30 @@ class Drafts:
             self.ambient[profile] = self._find_ambient(profile)
         return self.ambient[profile]
 
+    def texts_of_others(self, type_name: str) -> Iterator[Mapping[str, str]]:
+        """The fields, as far as they are texts and can be expanded, of each store of that type that nothing needs."""
+        for store in self._config.stores.values():
+            if store.type != type_name or store.name in self.by_name or store.name in self._failed:
+                continue
+            texts = {}
+            for name, field in store.fields.items():
+                if isinstance(field.node, Scalar):
+                    try:
+                        texts[name] = self._text(field.node, field.where)
+                    except VariableUnset:
+                        continue
+            yield texts
+
+    def _text(self, node: Scalar, where: Where) -> str:
+        names = self._names
+        return expand(node.text, names.environ, where, "", timestamp=names.timestamp, user=names.user)
+
     def _draft(self, store: Store, store_type: StoreType, path: str) -> Draft | None:
         fields, failed, variable = self._expand(store, store_type, path)
         draft = Draft(store.name, store_type, Place(path, fields, store.where), store.where)
+        written = {**store.fields, **fields}
+        operation, store_type = operation_for(store_type, written), fitted(store_type, written)
+        draft.operation = operation.name if operation else ""
         draft.has_proof = any(name in store.fields for name in store_type.proof_keys)
         # A key whose text can't be expanded was told already; it counts neither as given nor as missing.
         keys = tuple([key for key in store_type.keys if key.name not in failed])
@@ -145,8 +166,8 @@ class Drafts:
         if not self._config.is_allowed:
             check_allowed(store_type, draft.settings, draft.place, self._findings)
         self._keep_symbols(draft, store, path)
-        if store_type.name == "aws.sts":
-            self._complete_role(draft, variable)
+        if operation is not None:
+            self._complete(draft, operation, variable)
         if not store_type.takes_credentials:
             return None if failed or checked.problems else draft
         draft.credentials_from = _taken(draft, "credentials_from")
@@ -184,7 +205,7 @@ class Drafts:
                 continue
             if key.kind == "command":
                 draft.settings[f"{key.name}_folder"] = folder
-            elif key.name == "web_identity_token_file" and isinstance(setting, str):
+            elif key.kind == "file" and isinstance(setting, str):
                 draft.settings[key.name] = os.path.join(folder, setting)
 
     def _expand(self, store: Store, store_type: StoreType, path: str) -> tuple[dict[str, Field], frozenset[str], str]:
@@ -224,11 +245,12 @@ class Drafts:
                 symbolic = check_setting(key, Field(node, field.where), path).setting
                 draft.identity[key.name] = setting if symbolic is None else symbolic
 
-    def _complete_role(self, draft: Draft, variable: str) -> None:
-        """The defaults of AssumeRole, and where an MFA code was looked for, for the error without one."""
+    def _complete(self, draft: Draft, operation: Operation, variable: str) -> None:
+        """The operation's defaults, and where an MFA code was looked for, for the error without one."""
         for settings in (draft.settings, draft.identity):
-            settings.setdefault("duration_seconds", DEFAULT_DURATION_SECONDS)
-        if "role_session_name" not in draft.settings:
+            settings.setdefault("duration_seconds", operation.default_seconds)
+            settings.pop("operation", None)
+        if "role_session_name" in operation.takes and "role_session_name" not in draft.settings:
             draft.settings["role_session_name"] = self.default_session_name(self._names)
             draft.identity["role_session_name"] = self.default_session_name(self._symbolic)
         if variable and "token_code" not in draft.settings:

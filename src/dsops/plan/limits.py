@@ -49,8 +49,10 @@ def check_allowed(store_type: StoreType, settings: Settings, place: Place, findi
     """Finds commands and foreign addresses: a file that was found by walking up is somebody's repository."""
     for name in needs_permission(store_type, settings):
         setting = settings[name]
-        address = parse_address(setting) if isinstance(setting, str) else None
-        message = f"would send credentials to {address.authority}" if address else "would run a command"
+        kind = next(key.kind for key in store_type.keys if key.name == name)
+        message = "would open a page in the browser" if kind == "page" else "would run a command"
+        if kind == "url" and (address := parse_address(str(setting))) is not None:
+            message = f"would send credentials to {address.authority}"
         _add_not_allowed(message, place.where(name), place.path_of(name), findings)
 
 
@@ -71,19 +73,39 @@ def _add_not_allowed(what: str, where: Where, path: str, findings: Findings) -> 
     )
 
 
-def check_assume_role(step: Step, place: Place, findings: Findings) -> None:
-    """Checks of one aws.sts step between its keys, its region and its place in the chain."""
-    role = parse_arn(str(step.settings.get("role_arn", "")))
-    if role is None:
-        return
+def check_session(step: Step, place: Place, findings: Findings) -> None:
+    """Checks of one aws.sts step between its keys and its region."""
     partition = partition_of_region(step.region).name
-    if role.partition != partition:
-        message = f"the role is in the partition {role.partition}, and the region {step.region} in {partition}"
-        own = partition_named(role.partition)
-        hint = f"set `region` to one of {role.partition}" + (f", such as {own.global_region}" if own else "")
-        findings.add(LimitExceeded, place.where("role_arn"), place.path_of("role_arn"), message, hint)
-    _check_policies(step.settings, role.account, place, findings)
+    account = ""
+    for name in ("role_arn", "principal_arn", "target_principal", "task_policy_arn"):
+        arn = parse_arn(str(step.settings.get(name, "")))
+        if arn is None:
+            continue
+        account = account or arn.account
+        if arn.partition != partition:
+            what = "the role" if name == "role_arn" else f"`{name}`"
+            message = f"{what} is in the partition {arn.partition}, and the region {step.region} in {partition}"
+            own = partition_named(arn.partition)
+            hint = f"set `region` to one of {arn.partition}" + (f", such as {own.global_region}" if own else "")
+            findings.add(LimitExceeded, place.where(name), place.path_of(name), message, hint)
+    _check_policies(step.settings, account, place, findings)
     _check_tags(step.settings, place, findings)
+    if step.operation == "GetFederationToken" and not {"session_policy", "policy_arns"} & set(step.settings):
+        findings.notes.append(
+            f"store `{step.name}` has no `session_policy`: such a session may do nothing but what a resource's own "
+            "policy allows it by name"
+        )
+
+
+def check_user_session(step: Step, place: Place, why: str, findings: Findings) -> None:
+    """A user's own session is had with a long-term key only; `why` says that temporary credentials sign."""
+    findings.add(
+        LimitExceeded,
+        step.where,
+        place.path,
+        f"{step.operation} takes a user's long-term key and no session (the {step.operation} API reference); {why}",
+        "use the user's own key, or assume a role: `role_arn`",
+    )
 
 
 def check_chain(step: Step, place: Place, why: str, findings: Findings) -> None:
@@ -118,7 +140,7 @@ def _check_policies(settings: Settings, account: str, place: Place, findings: Fi
         findings.add(LimitExceeded, place.where("session_policy"), place.path_of("session_policy"), message)
     for text in texts:
         arn = parse_arn(text)
-        if arn is not None and arn.account not in ("aws", account):
+        if arn is not None and account and arn.account not in ("aws", account):
             message = f"`{text}` is of another account than the role, {account} ({_ASSUME_ROLE})"
             findings.add(LimitExceeded, place.where("policy_arns"), place.path_of("policy_arns"), message)
     field = place.field("session_policy")

@@ -12,7 +12,13 @@ from dsops.model import Config, Environment, Text, Variable
 from dsops.plan.drafts import Draft, Drafts, region_missing
 from dsops.plan.findings import Findings
 from dsops.plan.fingerprint import ambient_fingerprint, proof_fingerprint, session_fingerprint
-from dsops.plan.limits import check_assume_role, check_chain, check_variable_allowed, note_same_callers
+from dsops.plan.limits import (
+    check_chain,
+    check_session,
+    check_user_session,
+    check_variable_allowed,
+    note_same_callers,
+)
 from dsops.plan.mfa import share_mfa_sessions
 from dsops.plan.references import canonical_reference, count_calls
 from dsops.plan.types import (
@@ -30,6 +36,10 @@ from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
 _SERVICES = {"aws.sts": "sts", "aws.sso": "sso", "aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm"}
+
+
+_OF_A_USER = ("GetSessionToken", "GetFederationToken")
+"""What only a long-term key may ask for."""
 
 
 class _Read(NamedTuple):
@@ -262,14 +272,22 @@ class _Planner:
             fingerprint=self._session(draft),
             is_chained=False,
             where=draft.where,
+            operation=draft.operation,
             proof=draft.proof,
         )
+        if draft.type.name == "aws.sts":
+            step = self._checked(draft, step)
+        return step
+
+    def _checked(self, draft: Draft, step: Step) -> Step:
+        is_session, why = self._chain(draft)
+        check_session(step, draft.place, self._findings)
         if draft.is_role:
-            is_chained, why = self._chain(draft)
-            step = step._replace(is_chained=is_chained)
-            check_assume_role(step, draft.place, self._findings)
-            if is_chained:
+            step = step._replace(is_chained=is_session)
+            if is_session:
                 check_chain(step, draft.place, why, self._findings)
+        elif is_session and draft.operation in _OF_A_USER:
+            check_user_session(step, draft.place, why, self._findings)
         return step
 
     def _chain(self, draft: Draft) -> tuple[bool | None, str]:
@@ -322,6 +340,11 @@ class _Planner:
             return ""
         address = parse_address(url)
         return "" if address is None or is_aws_host(address.host) else url
+
+
+def _is_issued(store_type: StoreType) -> bool:
+    """Whether its credentials cost a call."""
+    return store_type.gives_credentials and not store_type.gives_long_term
 
 
 def _source(store: str, reference: SecretReference) -> str:

@@ -6,6 +6,7 @@ chained one, with one hour at the most. A role with a longer session asks for a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from dsops.errors import LimitExceeded
@@ -17,6 +18,7 @@ from dsops.secret import Secret
 _CODE_KEYS = ("token_code", "mfa_process", "mfa_process_folder", "token_code_variable")
 
 _Group = tuple[str, str, str, str]
+"""Device, and what signs: the store with the keys, the profile, at which address."""
 
 
 LASTING_SECONDS = 12 * 3600
@@ -28,8 +30,10 @@ def share_mfa_sessions(
 ) -> None:
     """Puts one GetSessionToken before the roles that name one device; finds a fixed code needed twice.
 
-    `session_of` tells sessions apart: two stores that make the same session need one code anyway. With `lasts` the
-    roles' sessions will be renewed where nobody can be asked: then it stands before a single role, too, and for hours.
+    `session_of` tells sessions apart: two stores that make the same session need one code anyway. A role that this
+    plan needs alone shares it with those of other plans: whoever keeps sessions (the agent) asks once for all of them.
+    With `lasts` sessions will be renewed where nobody can be asked: then it stands before a single role, too, and
+    for hours.
     """
     groups: dict[_Group, dict[str, list[Draft]]] = {}
     for draft in drafts.by_name.values():
@@ -37,16 +41,18 @@ def share_mfa_sessions(
             same_session = groups.setdefault(_group(draft), {})
             same_session.setdefault(session_of(draft), []).append(draft)
     shared: dict[str, Draft] = {}
-    for sessions in groups.values():
-        if len(sessions) > 1 or lasts:
-            members = [draft for same in sessions.values() for draft in same]
-            session = _session_before(members, _free_name(_serial(members[0]), shared))
-            if lasts:
-                session.settings["duration_seconds"] = session.identity["duration_seconds"] = LASTING_SECONDS
+    for group, sessions in groups.items():
+        members = [draft for same in sessions.values() for draft in same]
+        others = _others(group, members, drafts)
+        is_wanted = any(member.settings.get("mfa_session") is True for member in members)
+        if len(sessions) > 1 or others or lasts or is_wanted:
+            seconds = max([LASTING_SECONDS] if lasts else [*map(_seconds, members), *others])
+            session = _session_before(members, _free_name(_serial(members[0]), shared), seconds)
             shared[session.name] = session
             names = ", ".join(f"`{member.name}`" for member in members)
             why = f"for {LASTING_SECONDS // 3600} hours" if lasts else "a code works once"
-            findings.notes.append(f"one MFA session of {_serial(session)} serves {names}: {why}")
+            more = f" and {len(others)} more of the configuration" if others else ""
+            findings.notes.append(f"one MFA session of {_serial(session)} serves {names}{more}: {why}")
     # In front: every user of a session stands after it, and it after the key that it is had with.
     keys = {name: draft for name, draft in drafts.by_name.items() if draft.type.gives_long_term}
     drafts.by_name = {**keys, **shared, **drafts.by_name}
@@ -59,10 +65,10 @@ def _can_share(draft: Draft, drafts: Drafts) -> bool:
     return (
         draft.is_role
         and "serial_number" in draft.settings
-        and not draft.has_proof
+        and draft.settings.get("mfa_session") is not False
         and _starts_from_own_key(draft, drafts)
         and isinstance(seconds, int)
-        and seconds <= CHAINED_SECONDS
+        and (seconds <= CHAINED_SECONDS or draft.settings.get("mfa_session") is True)
     )
 
 
@@ -78,6 +84,19 @@ def _group(draft: Draft) -> _Group:
     return _serial(draft), draft.credentials_from, draft.profile, str(draft.settings.get("endpoint_url", ""))
 
 
+def _others(group: _Group, members: list[Draft], drafts: Drafts) -> list[int]:
+    """How long the roles of this file that the plan does not need live, which would share the session."""
+    found, roles = list[int](), [str(member.settings["role_arn"]) for member in members]
+    for texts in drafts.texts_of_others("aws.sts"):
+        named = tuple([texts.get(key, "") for key in ("serial_number", "credentials_from", "profile", "endpoint_url")])
+        seconds = texts.get("duration_seconds", str(CHAINED_SECONDS))
+        shares = texts.get("mfa_session", "").strip().lower() not in ("false", "no", "off")
+        is_another = texts.get("role_arn", "") not in ("", *roles)
+        if named == group and is_another and shares and re.fullmatch(r"[0-9]{1,5}", seconds):
+            found += [int(seconds)] if int(seconds) <= CHAINED_SECONDS else []
+    return found
+
+
 def _serial(draft: Draft) -> str:
     return str(draft.settings.get("serial_number", ""))
 
@@ -88,13 +107,14 @@ def _free_name(serial_number: str, shared: Mapping[str, Draft]) -> str:
     return name if name not in shared else f"{name} ({len(shared) + 1})"
 
 
-def _session_before(members: list[Draft], name: str) -> Draft:
-    """The session that serves these roles: no longer than the longest of them, to reach no further."""
+def _session_before(members: list[Draft], name: str, seconds: int) -> Draft:
+    """The session that serves these roles: no longer than the longest of them lives, to reach no further."""
     first = members[0]
     session = Draft(name, first.type, first.place, first.where)
     session.region, session.profile, session.credentials_from = first.region, first.profile, first.credentials_from
+    session.operation = "GetSessionToken"
     session.settings["serial_number"] = _serial(first)
-    session.settings["duration_seconds"] = max(_seconds(member) for member in members)
+    session.settings["duration_seconds"] = seconds
     for key in (*_CODE_KEYS, "endpoint_url", "timeout_ms"):
         setting = next((member.settings[key] for member in members if key in member.settings), None)
         if setting is not None:
@@ -135,8 +155,8 @@ def _check_fixed_codes(drafts: Drafts, session_of: Callable[[Draft], str], findi
 def _note_sessions_without_device(drafts: Drafts, findings: Findings) -> None:
     for draft in drafts.by_name.values():
         source = drafts.by_name.get(draft.credentials_from)
-        if "serial_number" in draft.settings and source is not None and source.is_role:
+        if "serial_number" in draft.settings and source is not None and not source.type.gives_long_term:
             findings.notes.append(
                 f"store `{draft.name}` sends an MFA code as the session of `{source.name}`, and AWS checks a "
-                "code for the IAM user who calls: a role's session has no device"
+                "code for the IAM user who calls: a session has no device"
             )

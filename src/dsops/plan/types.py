@@ -80,6 +80,8 @@ class Step(NamedTuple):
     is_chained: bool | None
     """Whether temporary credentials sign its AssumeRole, so that one hour is the most; None: not known."""
     where: Where
+    operation: str = ""
+    """The API action that issues its session; "" for a store that issues none, or a plugin's."""
     proof: Proof | None = None
     """What stands for base credentials; then nothing signs the call."""
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dsops.schema.aws import AWS_KEYS, AWS_TYPES
 from dsops.schema.check import Checked, check_setting, check_shape, check_store, missing_keys, unknown_key
-from dsops.schema.key import Conflict, Key, KeyKind, Setting, Settings, StoreType
+from dsops.schema.key import Conflict, Key, KeyKind, Operation, Setting, Settings, StoreType
 from dsops.schema.keys import KEYS_TYPE
 from dsops.schema.local import COMMON_KEYS, LOCAL_TYPES
+from dsops.schema.operation import fitted, of_operation, operation_for
 from dsops.schema.sso import SSO_TYPE
-from dsops.schema.sts import DEFAULT_AUDIENCE, OWN_POLICY, STS_TYPE, WEB_IDENTITY_SOURCES
+from dsops.schema.sts import DEFAULT_AUDIENCE, OWN_POLICY, STS_TYPE
+from dsops.schema.sts_operations import SAML_SOURCES, WEB_IDENTITY_SOURCES
 
 __all__ = [
     "AWS_KEYS",
@@ -19,18 +21,23 @@ __all__ = [
     "COMMON_KEYS",
     "DEFAULT_AUDIENCE",
     "OWN_POLICY",
+    "SAML_SOURCES",
     "WEB_IDENTITY_SOURCES",
     "Checked",
     "Conflict",
     "Key",
     "KeyKind",
+    "Operation",
     "Setting",
     "Settings",
     "StoreType",
     "check_setting",
     "check_shape",
     "check_store",
+    "fitted",
     "missing_keys",
+    "of_operation",
+    "operation_for",
     "unknown_key",
 ]
 

@@ -55,7 +55,7 @@ def is_misspelled_reference(text: str) -> bool:
 
 
 def _for_arn(text: str, key: Key) -> str:
-    wanted = "policy" if "policy" in key.pattern else "role"
+    wanted = next((kind for kind in ("policy", "saml-provider") if kind in key.pattern), "role")
     arn = parse_arn(text)
     if arn is None:
         return _for_no_arn(text, wanted)

@@ -24,6 +24,8 @@ KeyKind = Literal[
     "command",  # a command line (text or list), a setting is its argv: only in allowed configurations
     "url",  # an endpoint: AWS's, loopback, or only in allowed configurations
     "store",  # the name of another store; never interpolated
+    "file",  # a path, relative to the folder of the file that names it
+    "page",  # an https address that a browser opens; only in allowed configurations
 ]
 
 
@@ -70,6 +72,25 @@ class Conflict(NamedTuple):
     hint: str = ""
 
 
+class Operation(NamedTuple):
+    """An API action by which a store gets its session."""
+
+    name: str
+    told_by: tuple[str, ...] = ()
+    """The keys any of which mean it; of several operations the first counts. None: where nothing means another."""
+    takes: frozenset[str] = frozenset()
+    """The keys that go with it, besides those that go with every operation."""
+    needs: tuple[str, ...] = ()
+    """Those of them that have to be there."""
+    is_signed: bool = True
+    """Whether credentials sign the call."""
+    default_seconds: int = 3600
+    least_seconds: int = 900
+    most_seconds: int = 43200
+    reasons: Mapping[str, str] = {}
+    """Why a key does not go with it, where there is more to say than that it is not taken."""
+
+
 class StoreType(NamedTuple):
     """One `type:` of the config."""
 
@@ -87,5 +108,7 @@ class StoreType(NamedTuple):
     """Keys any of which names what stands where base credentials stand elsewhere: a token, a login."""
     refused_keys: Mapping[str, str] = {}
     """Keys that others of its kind take and this one does not, each with what to do instead."""
+    operations: tuple[Operation, ...] = ()
+    """By which actions it gets sessions, where there is a choice."""
     check_together: Callable[[Settings], list[Conflict]] | None = None
     """Finds what is wrong between keys that are right by themselves."""

@@ -9,59 +9,27 @@ from __future__ import annotations
 from dsops.schema.aws import AWS_KEYS, check_source
 from dsops.schema.key import Conflict, Key, Settings, StoreType
 from dsops.schema.local import COMMON_KEYS
+from dsops.schema.operation import conflicts_of, reference_of
+from dsops.schema.sts_operations import OPERATIONS, ROOT_TASKS, SAML_SOURCES, WEB_IDENTITY_SOURCES, check_sources
 
-_ASSUME_ROLE = "the AssumeRole API reference"
-_WEB_IDENTITY = "the AssumeRoleWithWebIdentity API reference"
+_ASSUME_ROLE = reference_of("AssumeRole")
+_WEB_IDENTITY = reference_of("AssumeRoleWithWebIdentity")
 _SPACES = r" \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _TAG_CHARACTERS = rf"[\w.:/=+\-@{_SPACES}]"
 _NAME_CHARACTERS = r"[A-Za-z0-9_+=,.@-]"
 _NAME_SHAPE = "letters, digits and _+=,.@-"
-WEB_IDENTITY_SOURCES = ("web_identity_token", "web_identity_token_file", "web_identity_process", "web_identity")
-"""The keys that say where a web identity token comes from; a store has one of them, or signs with credentials."""
-
 DEFAULT_AUDIENCE = "sts.amazonaws.com"
 """Whom a web identity token is for, where the platform asks and the configuration does not say."""
 
 OWN_POLICY = "auto"
 """A session policy that the plan writes: what the environment does with the session, and no more."""
 
-_NOT_WITH_A_TOKEN = {
-    "credentials_from": "the call is not signed: the token alone says who it is",
-    "profile": "the call is not signed: the token alone says who it is",
-    "external_id": "AssumeRoleWithWebIdentity takes none",
-    "serial_number": "AssumeRoleWithWebIdentity takes none",
-    "tags": "they come from the token",
-    "transitive_tag_keys": "they come from the token",
-    "source_identity": "it comes from the token",
-}
-_WITH_AUDIENCE = ("github", "buildkite")
-
-
-def _check_web_identity(settings: Settings) -> list[Conflict]:
-    sources = [name for name in WEB_IDENTITY_SOURCES if name in settings]
-    operation = settings.get("operation")
-    conflicts: list[Conflict] = []
-    if operation == "AssumeRole" and sources:
-        hint = "remove one of the two"
-        conflicts.append(Conflict("operation", f"AssumeRole takes no token, and `{sources[0]}` is one", hint))
-    if operation == "AssumeRoleWithWebIdentity" and not sources:
-        hint = f"set one of {', '.join(f'`{name}`' for name in WEB_IDENTITY_SOURCES)}"
-        conflicts.append(Conflict("operation", "AssumeRoleWithWebIdentity needs a token", hint))
-    conflicts += [
-        Conflict(name, f"`{sources[0]}` and `{name}` name two tokens", "remove one") for name in sources[1:]
-    ]
-    if "web_identity_audience" in settings and settings.get("web_identity") not in _WITH_AUDIENCE:
-        message = "`web_identity_audience` goes with `web_identity: github` or `buildkite`"
-        conflicts.append(Conflict("web_identity_audience", message, "whoever makes another token sets its audience"))
-    for name, why in _NOT_WITH_A_TOKEN.items() if sources else ():
-        if name in settings:
-            message = f"`{name}` does not go with `{sources[0]}`: {why}"
-            conflicts.append(Conflict(name, message, f"remove it (an inherited one with `{name}: null`)"))
-    return conflicts
+_NOT_TOLD_TWICE = frozenset({*WEB_IDENTITY_SOURCES, *SAML_SOURCES, "web_identity_audience", "saml_login_port"})
 
 
 def _check_sts(settings: Settings) -> list[Conflict]:
-    conflicts = [*check_source(settings), *_check_web_identity(settings)]
+    conflicts = [*check_source(settings), *check_sources(settings)]
+    conflicts += [each for each in conflicts_of(STS_TYPE, settings) if each.key not in _NOT_TOLD_TWICE]
     if "serial_number" not in settings:
         conflicts += [
             Conflict(key, f"`{key}` without `serial_number`", "name the MFA device that the code is of")
@@ -96,8 +64,7 @@ _STS_KEYS = (
     Key(
         "role_arn",
         "text",
-        "The role to assume.",
-        is_required=True,
+        "The role to assume; without it the store is the user's own session (GetSessionToken).",
         aliases=("assume_role",),
         pattern=r"arn:[a-z0-9-]+:iam::[0-9]{12}:role/(?:[!-~]+/)?[A-Za-z0-9_+=,.@-]{1,64}",
         shape="a role's ARN, arn:aws:iam::ACCOUNT:role/NAME",
@@ -118,11 +85,10 @@ _STS_KEYS = (
     Key(
         "duration_seconds",
         "integer",
-        "How long the session lives; 3600, one hour, if it isn't set, and at most that for a chained role.",
+        "How long the session lives, in seconds. A role's: 900 to 43200, 3600 if it isn't set, and at most that where "
+        "it is chained. A user's own (GetSessionToken, GetFederationToken): 900 to 129600, 43200 if it isn't set. "
+        "A root user's: at most 900.",
         aliases=("duration",),
-        minimum=900,
-        maximum=43200,
-        source=_ASSUME_ROLE,
     ),
     Key(
         "external_id",
@@ -162,6 +128,13 @@ _STS_KEYS = (
         "mfa_process",
         "command",
         "A command that prints the MFA device's current code; it starts in the folder of this file.",
+        is_identity=False,
+    ),
+    Key(
+        "mfa_session",
+        "boolean",
+        "Whether one MFA session (GetSessionToken) stands before this role and others with the same device; if it "
+        "isn't set, it does where several roles name the device, and before none that lives over an hour.",
         is_identity=False,
     ),
     Key(
@@ -225,7 +198,7 @@ _STS_KEYS = (
         "text",
         "The API action, which follows from the other keys; written out, it is checked against them.",
         is_identity=False,
-        choices=("AssumeRole", "AssumeRoleWithWebIdentity"),
+        choices=tuple([operation.name for operation in OPERATIONS]),
     ),
     Key(
         "web_identity_token",
@@ -239,7 +212,7 @@ _STS_KEYS = (
     ),
     Key(
         "web_identity_token_file",
-        "text",
+        "file",
         "The file with the token, read anew for each session; relative to the folder of this file.",
         is_identity=False,
         minimum=1,
@@ -266,15 +239,96 @@ _STS_KEYS = (
         maximum=255,
         source="the IAM API reference (CreateOpenIDConnectProvider)",
     ),
+    Key(
+        "saml_assertion_file",
+        "file",
+        "The file with a SAML response of the company's identity provider, in base64 or as XML; relative to the folder "
+        "of this file.",
+        is_identity=False,
+        minimum=1,
+    ),
+    Key(
+        "saml_process",
+        "command",
+        "A command that prints the SAML response; it starts in the folder of this file.",
+        is_identity=False,
+    ),
+    Key(
+        "saml_login_url",
+        "page",
+        "The page of the identity provider where one logs in; it has to bring the response to a port of this machine.",
+        pattern=r"https://[^\s@/]+(?:/\S*)?|http://(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?(?:/\S*)?",
+        shape="an https address",
+    ),
+    Key(
+        "saml_login_port",
+        "integer",
+        "The port of 127.0.0.1 where the response is awaited; 35001 if it isn't set.",
+        is_identity=False,
+        minimum=1024,
+        maximum=65535,
+        source="dsops: lower ports belong to the system",
+    ),
+    Key(
+        "principal_arn",
+        "text",
+        "The SAML provider in IAM; the one that the response names with the role if it isn't set.",
+        pattern=r"arn:[a-z0-9-]+:iam::[0-9]{12}:saml-provider/[A-Za-z0-9._-]{1,128}",
+        shape="a SAML provider's ARN, arn:aws:iam::ACCOUNT:saml-provider/NAME",
+        minimum=20,
+        maximum=2048,
+        source=reference_of("AssumeRoleWithSAML"),
+    ),
+    Key(
+        "federated_user_name",
+        "text",
+        "The name of a session that a user vouches for (GetFederationToken); it may do what `session_policy` and the "
+        "user both allow.",
+        characters=_NAME_CHARACTERS,
+        shape=_NAME_SHAPE,
+        minimum=2,
+        maximum=32,
+        source=reference_of("GetFederationToken"),
+    ),
+    Key(
+        "target_principal",
+        "text",
+        "The member account, by id or its root user's ARN, for one privileged task there (AssumeRoot).",
+        pattern=r"[0-9]{12}|arn:[a-z0-9-]+:iam::[0-9]{12}:root",
+        shape="an account's id, or arn:aws:iam::ACCOUNT:root",
+        source=reference_of("AssumeRoot"),
+    ),
+    Key(
+        "task_policy_arn",
+        "text",
+        "The task: AWS's managed policy that says what the root user's session may do.",
+        pattern=rf"arn:[a-z0-9-]+:iam::aws:policy/root-task/(?:{'|'.join(ROOT_TASKS)})",
+        shape=f"arn:aws:iam::aws:policy/root-task/ and one of {', '.join(ROOT_TASKS)}",
+        source=reference_of("AssumeRoot"),
+    ),
+    Key(
+        "provided_contexts",
+        "map",
+        "Who is behind the call, as a context provider says: its ARN and its assertion, which is never shown.",
+        is_secret=True,
+        characters=r"[!-~]",
+        shape="an ARN and an assertion, in printable ASCII",
+        minimum=20,
+        maximum=2048,
+        maximum_value=3072,
+        maximum_items=5,
+        source=reference_of("AssumeRole"),
+    ),
 )
 
 STS_TYPE = StoreType(
     "aws.sts",
-    "A role that is assumed through AWS STS. Other stores use it by `credentials_from`, "
+    "A session of AWS STS: of a role, or of whom the keys say. Other stores use it by `credentials_from`, "
     "and variables can read its credentials.",
     (*COMMON_KEYS, *AWS_KEYS, *_STS_KEYS),
     gives_credentials=True,
     takes_credentials=True,
-    proof_keys=WEB_IDENTITY_SOURCES,
+    proof_keys=(*WEB_IDENTITY_SOURCES, *SAML_SOURCES),
+    operations=OPERATIONS,
     check_together=_check_sts,
 )

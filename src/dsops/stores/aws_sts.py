@@ -1,4 +1,4 @@
-"""AWS STS: a role's session, or a user's session with MFA; for other stores to use, or to be read as secrets."""
+"""AWS STS: a session of a role or of a user; for other stores to use, or to be read as secrets."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from dsops.aws.client import preconnect
-from dsops.aws.sts import assume_role, get_session_token
+from dsops.aws.sts import assume_role, assume_root, get_federation_token, get_session_token
 from dsops.credentials import Credentials
 from dsops.errors import AssumeRoleDenied, DsopsError, MfaRefused, NoCredentials
 from dsops.plan import Proof, SecretReference, Settings, Step
-from dsops.schema import BUILTIN_TYPES
+from dsops.schema import BUILTIN_TYPES, SAML_SOURCES
 from dsops.secret import Secret
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.interface import Context
@@ -21,7 +21,7 @@ _DENIAL = r"User: (\S+) is not authorized to perform: (\S+)"
 
 
 class Sts:
-    """`type: aws.sts`. Without `role_arn` (a step that the plan puts in) it is a user's session: GetSessionToken."""
+    """`type: aws.sts`. The plan says by which operation a step gets its session."""
 
     store_type = BUILTIN_TYPES["aws.sts"]
 
@@ -32,34 +32,40 @@ class Sts:
         digest_of: Callable[[Iterable[str]], str],
         folder: str = "",
     ) -> Proof:
-        """Whose token these settings lead to."""
+        """Whose token or assertion these settings lead to."""
         del folder  # paths of the settings are absolute by now
-        from dsops.stores.web_identity import identify
+        if any(name in settings for name in SAML_SOURCES):
+            from dsops.stores import saml
 
-        return identify(settings, environ, digest_of)
+            return saml.identify(settings, environ, digest_of)
+        from dsops.stores import web_identity
+
+        return web_identity.identify(settings, environ, digest_of)
 
     async def issue(self, step: Step, source: Credentials | None, context: Context) -> Credentials:
         """A new session of the role, or of the user who signs."""
+        if step.operation == "AssumeRoleWithSAML":
+            from dsops.stores.saml import assume_with_assertion
+
+            return await assume_with_assertion(step, context)
         if step.proof is not None:
             from dsops.stores.web_identity import assume_with_token
 
             return await assume_with_token(step, context)
         if source is None:
             raise NoCredentials(f"store `{step.name}` needs credentials to call STS with", where=step.where)
-        is_role = "role_arn" in step.settings
+        get = _WAYS[step.operation]
 
         async def call(code: Secret | None) -> Credentials:
             try:
-                return await (
-                    _assume(step, source, context, code) if is_role else _session(step, source, context, code)
-                )
+                return await get(step, source, context, code)
             except DsopsError as error:
                 _retell(error, step, source)
                 raise
 
         if "serial_number" not in step.settings:
             return await call(None)
-        if not is_role and source.is_temporary:
+        if step.operation == "GetSessionToken" and source.is_temporary:
             raise _no_device(step, source)
         from dsops.stores.mfa import with_code
 
@@ -82,14 +88,13 @@ class Sts:
 async def _assume(step: Step, source: Credentials, context: Context, code: Secret | None) -> Credentials:
     settings = step.settings
     external_id = settings.get("external_id")
-    seconds = settings.get("duration_seconds")
     session = await assume_role(
         context.client,
         source,
         endpoint_of(step, "sts", context.runtime),
         role_arn=str(settings["role_arn"]),
         role_session_name=str(settings["role_session_name"]),
-        duration_seconds=seconds if isinstance(seconds, int) else None,
+        duration_seconds=_seconds(step),
         external_id=external_id if isinstance(external_id, Secret) else None,
         serial_number=str(settings.get("serial_number", "")),
         token_code=code,
@@ -98,20 +103,55 @@ async def _assume(step: Step, source: Credentials, context: Context, code: Secre
         tags=_pairs(step, "tags"),
         transitive_tag_keys=_texts(step, "transitive_tag_keys"),
         source_identity=str(settings.get("source_identity", "")),
+        provided_contexts=_secret_pairs(step, "provided_contexts"),
     )
     return session.credentials
 
 
 async def _session(step: Step, source: Credentials, context: Context, code: Secret | None) -> Credentials:
-    seconds = step.settings.get("duration_seconds")
     return await get_session_token(
         context.client,
         source,
         endpoint_of(step, "sts", context.runtime),
-        duration_seconds=seconds if isinstance(seconds, int) else None,
+        duration_seconds=_seconds(step),
         serial_number=str(step.settings.get("serial_number", "")),
         token_code=code,
     )
+
+
+async def _federation(step: Step, source: Credentials, context: Context, _code: Secret | None) -> Credentials:
+    return await get_federation_token(
+        context.client,
+        source,
+        endpoint_of(step, "sts", context.runtime),
+        name=str(step.settings["federated_user_name"]),
+        duration_seconds=_seconds(step),
+        policy=str(step.settings.get("session_policy", "")),
+        policy_arns=_texts(step, "policy_arns"),
+        tags=_pairs(step, "tags"),
+    )
+
+
+async def _root(step: Step, source: Credentials, context: Context, _code: Secret | None) -> Credentials:
+    return await assume_root(
+        context.client,
+        source,
+        endpoint_of(step, "sts", context.runtime),
+        target_principal=str(step.settings["target_principal"]),
+        task_policy_arn=str(step.settings["task_policy_arn"]),
+        duration_seconds=_seconds(step),
+    )
+
+
+_WAYS = {
+    "AssumeRole": _assume, "GetSessionToken": _session, "GetFederationToken": _federation, "AssumeRoot": _root,
+}  # fmt: skip
+"""How a session is had with credentials that sign."""
+
+
+def _seconds(step: Step) -> int | None:
+    seconds = step.settings.get("duration_seconds")
+    return seconds if isinstance(seconds, int) else None
 
 
 def _texts(step: Step, name: str) -> list[str]:
@@ -123,6 +163,12 @@ def _pairs(step: Step, name: str) -> list[tuple[str, str]]:
     setting = step.settings.get(name, ())
     pairs = [pair for pair in setting if isinstance(pair, tuple)] if isinstance(setting, tuple) else []
     return [(key, value) for key, value in pairs if isinstance(value, str)]
+
+
+def _secret_pairs(step: Step, name: str) -> list[tuple[str, Secret]]:
+    setting = step.settings.get(name, ())
+    pairs = [pair for pair in setting if isinstance(pair, tuple)] if isinstance(setting, tuple) else []
+    return [(key, value) for key, value in pairs if isinstance(value, Secret)]
 
 
 def _retell(error: DsopsError, step: Step, source: Credentials) -> None:

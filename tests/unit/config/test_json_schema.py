@@ -54,6 +54,14 @@ def test_it_knows_the_limits() -> None:
     assert accepted_by_schema(store.format(role=role, rest="duration_seconds: 43200"))
     assert accepted_by_schema(store.format(role="${ROLE}", rest="duration_seconds: '${SECONDS}'"))
     assert accepted_by_schema(store.format(role=role, rest="tags: {Straße: é}"))
+    for rest in ("duration_seconds: 129600", "duration_seconds: 0"):
+        assert not accepted_by_schema(store.format(role=role, rest=rest)), rest
+    own = "secretStores: {{a: {{type: aws.sts, {0}duration_seconds: {1}}}}}"
+    federated, task = "federated_user_name: ada, tags: {a: b}, ", "target_principal: '111111111111', "
+    limits = ("", 129600, 899), (federated, 129600, 129601), (task, 0, 901), ("saml_process: p, ", 43200, 43201)
+    for fields, good, bad in limits:
+        assert accepted_by_schema(own.format(fields, good)), fields
+        assert not accepted_by_schema(own.format(fields, bad)), fields
     for rest in ("duration_seconds: 86400", "role_session_name: a b", "external_id: x", "token_code: '12345'"):
         assert not accepted_by_schema(store.format(role=role, rest=rest)), rest
     assert not accepted_by_schema(store.format(role="arn:aws:iam::123:role/App", rest="region: us-east-1"))

@@ -328,7 +328,8 @@ class TestExtends:
 
     def test_a_base_may_be_incomplete_while_nobody_uses_it(self, configured: Configured, refused: Refused) -> None:
         """Then what it lacks is an error."""
-        text = f"secretStores:\n  base: {{type: aws.sts}}\n  a: {{extends: base, role_arn: '{ROLE}'}}\n"
+        base = "secretStores:\n  base: {type: aws.sts, role_session_name: ada}\n"
+        text = f"{base}  a: {{extends: base, role_arn: '{ROLE}'}}\n"
         assert list(configured(text).stores) == ["base", "a"]
         for use in ("envs: {p: {A: {from: 'base:access_key_id'}}}", "  m: {type: aws.ssm, credentials_from: base}"):
             assert [one.message for one in refused(text + use)] == ["`role_arn` is missing"]

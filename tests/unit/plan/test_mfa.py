@@ -49,23 +49,70 @@ def test_a_role_assumed_with_an_mfa_session_is_a_chained_one() -> None:
     assert planned().steps["a"].is_chained is True
 
 
+def alone(fields: str = "", **options: object) -> Plan:
+    """The only role behind its device, with these fields too."""
+    text = f"""
+secretStores:
+  a: {{type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/A", serial_number: "{DEVICE}"{fields}}}
+  sa: {{type: aws.ssm, credentials_from: a}}
+envs: {{e: {{A: {{from: {{store: sa, key: a}}}}}}}}
+"""
+    return plan_of(text, **options)  # type: ignore[arg-type]
+
+
 def test_one_role_alone_sends_its_code_itself() -> None:
     """No further call where nothing is shared."""
-    plan = planned(environment="one")
+    plan = alone()
     assert list(plan.steps) == ["a", "sa"]
     assert plan.steps["a"].settings["serial_number"] == DEVICE
     assert plan.notes == ()
 
 
+def test_a_role_that_is_needed_alone_shares_with_those_of_other_runs() -> None:
+    """Twenty environments behind one device are one code, where an agent keeps the session between the runs."""
+    plan = planned(environment="one", second=", duration_seconds: 1800")
+    assert list(plan.steps) == [SESSION, "a", "sa"]
+    assert plan.notes == (
+        f"one MFA session of {DEVICE} serves `a` and 1 more of the configuration: a code works once",
+    )
+    both = planned(second=", duration_seconds: 1800")
+    assert plan.steps[SESSION].fingerprint == both.steps[SESSION].fingerprint
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        ", duration_seconds: 3601", ", mfa_session: false", ", profile: another", ", credentials_from: a",
+        ", endpoint_url: http://127.0.0.1:1",
+    ],
+)
+def test_a_role_that_could_not_share_is_no_reason_for_a_session(second: str) -> None:
+    """It would ask for a code of its own, or is signed for by somebody else."""
+    assert SESSION not in planned(environment="one", second=second).steps
+
+
+def test_whether_a_session_stands_before_a_role_can_be_said() -> None:
+    """`mfa_session: true` for a single one, `false` for one that wants its own code each time."""
+    assert list(alone(", mfa_session: true").steps) == [SESSION, "a", "sa"]
+    assert SESSION not in planned(", mfa_session: false").steps
+    assert SESSION not in planned(", mfa_session: false", lasts=True, environment="one").steps
+
+
+def test_a_session_that_would_cost_a_role_its_hours_is_told_with_its_price() -> None:
+    """Who asks for both gets neither silently."""
+    with pytest.raises(LimitExceeded) as caught:
+        alone(", mfa_session: true, duration_seconds: 7200")
+    assert "the most that a chained role gets" in caught.value.problems[0].message
+
+
 def test_but_where_nobody_can_be_asked_later_a_session_of_hours_stands_before_it() -> None:
     """`exec --serve` renews the role again and again with one code; in no other run."""
-    plan = planned(environment="one", lasts=True)
+    plan = alone(lasts=True)
     assert list(plan.steps) == [SESSION, "a", "sa"]
     assert plan.steps[SESSION].settings["duration_seconds"] == 12 * 3600
     assert "serial_number" not in plan.steps["a"].settings
     assert plan.notes == (f"one MFA session of {DEVICE} serves `a`: for 12 hours",)
-    longer = planned(environment="one", first=", duration_seconds: 3601", lasts=True)
-    assert list(longer.steps) == ["a", "sa"]
+    assert list(alone(", duration_seconds: 3601", lasts=True).steps) == ["a", "sa"]
 
 
 def test_two_stores_that_make_the_same_session_need_no_further_call() -> None:
@@ -79,6 +126,7 @@ envs: {{e: {{A: {{from: {{store: us, key: all}}}}, B: {{from: {{store: eu, key: 
     plan = plan_of(text)
     assert list(plan.steps) == ["us", "eu"]
     assert plan.calls == 1
+    assert list(plan_of(text, store="us").steps) == ["us"]
 
 
 def test_a_longer_session_asks_for_a_code_of_its_own() -> None:

@@ -1,0 +1,76 @@
+"""Which API action a store gets its session by: it follows from the keys that are written, and takes only some."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from dsops.document import Scalar
+from dsops.model import Field
+from dsops.schema.key import Conflict, Key, Operation, Settings, StoreType
+
+_ALWAYS = frozenset({"operation", "duration_seconds", "region", "endpoint_url", "timeout_ms"})
+_SIGNING = frozenset({"credentials_from", "profile"})
+
+
+def operation_of(store_type: StoreType, names: Collection[str], written: object = "") -> Operation | None:
+    """The operation that keys of these names mean: `written` is what `operation` says. None for a type without any."""
+    operations = store_type.operations
+    meant = [each for each in operations if each.name == written]
+    meant += [each for each in operations if not each.told_by or any(name in names for name in each.told_by)]
+    return meant[0] if meant else None
+
+
+def conflicts_of(store_type: StoreType, settings: Settings) -> list[Conflict]:
+    """The keys that the operation does not take."""
+    operation = operation_of(store_type, settings, settings.get("operation"))
+    if operation is None:
+        return []
+    taken = _ALWAYS | operation.takes | (_SIGNING if operation.is_signed else frozenset())
+    by = next((name for name in operation.told_by if name in settings), "")
+    with_what = f"`{by}`" if by and not operation.is_signed else operation.name
+    return [
+        Conflict(
+            name,
+            f"`{name}` does not go with {with_what}: {_reason(name, operation)}",
+            f"remove it (an inherited one with `{name}: null`)",
+        )
+        for name in settings
+        if name not in taken
+    ]
+
+
+def operation_for(store_type: StoreType, fields: Mapping[str, Field]) -> Operation | None:
+    """The operation of a store with these fields."""
+    field = fields.get("operation")
+    written = field.node.text if field is not None and isinstance(field.node, Scalar) else ""
+    return operation_of(store_type, fields, written)
+
+
+def fitted(store_type: StoreType, fields: Mapping[str, Field]) -> StoreType:
+    """The type as it is for a store with these fields: its keys with what the operation says of them."""
+    operation = operation_for(store_type, fields)
+    return store_type if operation is None else store_type._replace(
+        keys=tuple([of_operation(key, operation) for key in store_type.keys])
+    )
+
+
+def of_operation(key: Key, operation: Operation) -> Key:
+    """The key with what the operation says of it."""
+    if key.name in operation.needs:
+        return key._replace(is_required=True)
+    if key.name == "duration_seconds":
+        return key._replace(
+            minimum=operation.least_seconds, maximum=operation.most_seconds, source=reference_of(operation.name)
+        )
+    return key
+
+
+def _reason(name: str, operation: Operation) -> str:
+    if name in _SIGNING:
+        return "the call is not signed"
+    return operation.reasons.get(name, f"{operation.name} takes none")
+
+
+def reference_of(operation: str) -> str:
+    """Where AWS says what the operation takes."""
+    return f"the {operation} API reference"

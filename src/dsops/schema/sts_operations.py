@@ -1,0 +1,116 @@
+"""The six operations of STS that a store of type `aws.sts` gets its session by (STS API Reference)."""
+
+from __future__ import annotations
+
+from dsops.schema.key import Conflict, Operation, Settings
+
+WEB_IDENTITY_SOURCES = ("web_identity_token", "web_identity_token_file", "web_identity_process", "web_identity")
+"""The keys that say where a web identity token comes from; a store has one of them, or signs with credentials."""
+
+SAML_SOURCES = ("saml_assertion_file", "saml_process", "saml_login_url")
+"""The keys that say where a SAML assertion comes from."""
+
+ROOT_TASKS = (
+    "IAMAuditRootUserCredentials", "IAMCreateRootUserPassword", "IAMDeleteRootUserCredentials",
+    "S3UnlockBucketPolicy", "SQSUnlockQueuePolicy",
+)  # fmt: skip
+"""The names of the policies that AssumeRoot takes (its API reference, TaskPolicyArn)."""
+
+_POLICIES = frozenset({"session_policy", "policy_arns"})
+_MFA = frozenset({"serial_number", "token_code", "mfa_process"})
+_FROM_TOKEN = {
+    "tags": "they come from the token", "transitive_tag_keys": "they come from the token",
+    "source_identity": "it comes from the token",
+}  # fmt: skip
+_FROM_ASSERTION = {
+    "tags": "they come from the assertion", "transitive_tag_keys": "they come from the assertion",
+    "source_identity": "it comes from the assertion", "role_session_name": "it comes from the assertion",
+}  # fmt: skip
+_USERS_OWN = dict.fromkeys(
+    ("role_session_name", "external_id", "source_identity", "tags", "session_policy", "policy_arns"),
+    "without `role_arn` it is the user's own session",
+)
+
+OPERATIONS = (
+    Operation(
+        "AssumeRoleWithWebIdentity",
+        WEB_IDENTITY_SOURCES,
+        _POLICIES | {*WEB_IDENTITY_SOURCES, "web_identity_audience", "role_arn", "role_session_name"},
+        ("role_arn",),
+        is_signed=False,
+        reasons=_FROM_TOKEN,
+    ),
+    Operation(
+        "AssumeRoleWithSAML",
+        SAML_SOURCES,
+        _POLICIES | {*SAML_SOURCES, "saml_login_port", "role_arn", "principal_arn"},
+        is_signed=False,
+        reasons=_FROM_ASSERTION,
+    ),
+    Operation(
+        "AssumeRoot",
+        ("target_principal", "task_policy_arn"),
+        frozenset({"target_principal", "task_policy_arn"}),
+        ("target_principal", "task_policy_arn"),
+        default_seconds=900,
+        least_seconds=0,
+        most_seconds=900,
+    ),
+    Operation(
+        "GetFederationToken",
+        ("federated_user_name",),
+        _POLICIES | {"federated_user_name", "tags"},
+        ("federated_user_name",),
+        default_seconds=43200,
+        most_seconds=129600,
+    ),
+    Operation(
+        "AssumeRole",
+        ("role_arn", "role_session_name", "external_id", "tags", "transitive_tag_keys", "source_identity",
+         "session_policy", "policy_arns", "provided_contexts", "mfa_session"),
+        _POLICIES | _MFA | {
+            "role_arn", "role_session_name", "external_id", "tags", "transitive_tag_keys", "source_identity",
+            "provided_contexts", "mfa_session",
+        },
+        ("role_arn",),
+    ),
+    Operation("GetSessionToken", (), _MFA, default_seconds=43200, most_seconds=129600, reasons=_USERS_OWN),
+)  # fmt: skip
+"""The first that a store's keys mean is the one."""
+
+_WITH_AUDIENCE = ("github", "buildkite")
+
+
+def check_sources(settings: Settings) -> list[Conflict]:
+    """Finds two tokens or assertions, none where the operation wants one, and what only goes with some of them."""
+    written, conflicts = settings.get("operation"), list[Conflict]()
+    tokens = [name for name in WEB_IDENTITY_SOURCES if name in settings]
+    assertions = [name for name in SAML_SOURCES if name in settings]
+    for operation, given, all_of_them, what in (
+        ("AssumeRoleWithWebIdentity", tokens, WEB_IDENTITY_SOURCES, "token"),
+        ("AssumeRoleWithSAML", assertions, SAML_SOURCES, "assertion"),
+    ):
+        if written == operation and not given:
+            article = "an" if what == "assertion" else "a"
+            hint = f"set one of {', '.join(f'`{name}`' for name in all_of_them)}"
+            conflicts.append(Conflict("operation", f"{operation} needs {article} {what}", hint))
+        elif given and written not in (None, operation):
+            message = f"{written} takes no {what}, and `{given[0]}` is one"
+            conflicts.append(Conflict("operation", message, "remove one of the two"))
+        conflicts += [
+            Conflict(name, f"`{given[0]}` and `{name}` name two {what}s", "remove one") for name in given[1:]
+        ]
+    if tokens and assertions:
+        message = f"`{tokens[0]}` is a token and `{assertions[0]}` an assertion, and a role is assumed with one"
+        conflicts.append(Conflict(assertions[0], message, "remove one"))
+    if "web_identity_audience" in settings and settings.get("web_identity") not in _WITH_AUDIENCE:
+        message = "`web_identity_audience` goes with `web_identity: github` or `buildkite`"
+        conflicts.append(Conflict("web_identity_audience", message, "whoever makes another token sets its audience"))
+    if "saml_login_url" in settings and not {"role_arn", "principal_arn"} & set(settings):
+        # Any page can post to a port of this machine: somebody else's response must not choose the account.
+        message = "`saml_login_url` needs `role_arn`, or `principal_arn` where the response says which role"
+        conflicts.append(Conflict("saml_login_url", message, "name the account's SAML provider: `principal_arn: ...`"))
+    if "saml_login_port" in settings and "saml_login_url" not in settings:
+        message = "`saml_login_port` goes with `saml_login_url`"
+        conflicts.append(Conflict("saml_login_port", message, "it is where the browser brings the assertion"))
+    return conflicts

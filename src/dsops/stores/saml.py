@@ -1,0 +1,215 @@
+"""A SAML assertion -> a role's session: where the assertion comes from, which of its roles is meant.
+
+An assertion is good for five minutes, so it is read or asked for when a session is needed, and the session is what is
+kept. When it is planned, a file that is at hand is read to tell sessions apart, and nothing is run or opened.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Final
+
+from dsops.arn import parse_arn, partition_of_region
+from dsops.aws.ambient_files import content
+from dsops.aws.sts import assume_role_with_saml
+from dsops.credentials import Credentials
+from dsops.errors import AssumeRoleDenied, DsopsError, NoCredentials, RoleNotOffered, StsRefused, nearest
+from dsops.plan import Proof, Settings, Step
+from dsops.stores.command import output_of
+from dsops.stores.endpoints import endpoint_of
+from dsops.stores.interface import Context
+from dsops.stores.saml_login import DEFAULT_PORT, log_in
+from dsops.stores.saml_response import MOST_CHARACTERS, RoleOffer, SamlResponse, read_response
+from dsops.tasks import blocking
+
+_MOST_LISTED: Final = 20
+_ASKED: Final = 3
+
+
+def identify(
+    settings: Settings, environ: Mapping[str, str], digest_of: Callable[[Iterable[str]], str]
+) -> Proof:
+    """Whose assertion these settings lead to, as far as that can be told without running or opening anything."""
+    source = _source(settings)
+    if "saml_login_url" in settings:
+        # Who logs in there is known afterwards only: the next one who does is somebody else only after `agent clear`.
+        return Proof(source, digest_of(("saml login", str(settings["saml_login_url"]))), is_fetched=True)
+    if "saml_process" in settings:
+        # A command may look at any variable, and at what is in its folder.
+        command = [*_words(settings), str(settings.get("saml_process_folder", ""))]
+        variables = [f"{name}={environ[name]}" for name in sorted(environ)]
+        return Proof(source, digest_of(("saml command", *command, *variables)), is_fetched=True)
+    try:
+        response = _from_file(settings)
+    except NoCredentials:
+        # Told when it is needed: a plan can be made where the assertion is not.
+        return Proof(source, digest_of(("no assertion", source)))
+    return Proof(source, digest_of(("assertion", response.encoded.reveal())), response.speaks_of)
+
+
+async def assume_with_assertion(step: Step, context: Context) -> Credentials:
+    """The session of the role that the store names, or the assertion gives. Raises NoCredentials, RoleNotOffered."""
+    try:
+        return await _assume(step, context)
+    except DsopsError as error:
+        if not isinstance(error, AssumeRoleDenied):
+            error.retell(f"store `{step.name}`: {error.message}", where=step.where)
+        raise
+
+
+async def _assume(step: Step, context: Context) -> Credentials:
+    settings, source = step.settings, _source(step.settings)
+    response = await _response(step, context)
+    planned = step.proof
+    if planned is not None and not planned.is_fetched and planned.speaks_of != response.speaks_of:
+        raise NoCredentials(
+            f"{source} is another one's than when this run was planned",
+            why=f"it speaks of {_told(response)}",
+            hint="start again",
+        )
+    offer = await _choose(step, context, response)
+    seconds, arns = settings.get("duration_seconds"), settings.get("policy_arns", ())
+    try:
+        session = await assume_role_with_saml(
+            context.client,
+            endpoint_of(step, "sts", context.runtime),
+            role_arn=offer.role_arn,
+            principal_arn=offer.principal_arn,
+            assertion=response.encoded,
+            duration_seconds=seconds if isinstance(seconds, int) else None,
+            policy=str(settings.get("session_policy", "")),
+            policy_arns=[arn for arn in arns if isinstance(arn, str)] if isinstance(arns, tuple) else [],
+        )
+    except AssumeRoleDenied as error:
+        message = f"store `{step.name}` may not assume {offer.role_arn} with {source}"
+        error.retell(message, hint=f"{error.hint}; the assertion speaks of {_told(response)}", where=step.where)
+        raise
+    except StsRefused as error:
+        error.retell(error.message, hint="; ".join(filter(None, (error.hint, f"it speaks of {_told(response)}"))))
+        raise
+    return session.credentials
+
+
+async def _response(step: Step, context: Context) -> SamlResponse:
+    settings, source = step.settings, _source(step.settings)
+    if "saml_login_url" in settings:
+        url, port = str(settings["saml_login_url"]), settings.get("saml_login_port", DEFAULT_PORT)
+        number = port if isinstance(port, int) else DEFAULT_PORT
+        return await blocking(partial(log_in, url, number, step.name, context.runtime))
+    if "saml_process" in settings:
+        output = await blocking(partial(_from_command, step, context))
+        return read_response(output, source)
+    return await blocking(partial(_from_file, settings))
+
+
+async def _choose(step: Step, context: Context, response: SamlResponse) -> RoleOffer:
+    """The role that is meant, of those that the response gives. Raises RoleNotOffered."""
+    role_arn, principal_arn = (str(step.settings.get(name, "")) for name in ("role_arn", "principal_arn"))
+    if role_arn and principal_arn:
+        return RoleOffer(role_arn, principal_arn)
+    partition = partition_of_region(step.region).name
+    offers = [
+        offer
+        for offer in response.roles
+        if role_arn in ("", offer.role_arn)
+        and principal_arn in ("", offer.principal_arn)
+        and (role_arn or _partition(offer) == partition)
+    ]
+    if len(offers) == 1:
+        return offers[0]
+    if not offers:
+        raise _not_offered(step, response, role_arn, principal_arn)
+    return await _ask(step, context, response, offers)
+
+
+async def _ask(step: Step, context: Context, response: SamlResponse, offers: list[RoleOffer]) -> RoleOffer:
+    """The one that a person picks."""
+    listed = "\n".join(f"  {number}  {offer.role_arn}" for number, offer in enumerate(offers[:_MOST_LISTED], 1))
+    question = f"{_source(step.settings)} gives these roles:\n{listed}\nwhich of them is store `{step.name}`? "
+    for _ in range(_ASKED):
+        answer = await blocking(partial(context.runtime.ask, question))
+        if answer is None:
+            break
+        number = answer.reveal().strip()
+        if number.isascii() and number.isdigit() and 0 < int(number) <= len(offers[:_MOST_LISTED]):
+            return offers[int(number) - 1]
+        question = f"a number from 1 to {len(offers[:_MOST_LISTED])}: "
+    raise RoleNotOffered(
+        f"{_source(step.settings)} gives {len(offers)} roles, and the store names none",
+        why=_list(response),
+        hint=f"add `role_arn: {offers[0].role_arn}`, or another of them, to the store",
+    )
+
+
+def _not_offered(step: Step, response: SamlResponse, role_arn: str, principal_arn: str) -> RoleNotOffered:
+    source = _source(step.settings)
+    if response.is_encrypted and not response.roles:
+        return RoleNotOffered(
+            f"{source} is encrypted: only AWS can read which roles it gives",
+            hint="name both `role_arn` and `principal_arn` on the store",
+        )
+    if not response.roles:
+        return RoleNotOffered(
+            f"{source} gives no role of AWS",
+            why="it has no attribute https://aws.amazon.com/SAML/Attributes/Role with a role and a provider",
+            hint="have the identity provider's administrator assign you to the AWS application, and a role to you",
+        )
+    wanted = role_arn or principal_arn or f"a role of the partition {partition_of_region(step.region).name}"
+    near = nearest(role_arn, [offer.role_arn for offer in response.roles]) if role_arn else ""
+    return RoleNotOffered(
+        f"{source} does not give {wanted}",
+        why=_list(response),
+        hint=f"did you mean `{near}`?" if near else "name one of those, or have this one assigned to you",
+    )
+
+
+def _list(response: SamlResponse) -> str:
+    more = f" and {len(response.roles) - _MOST_LISTED} more" if len(response.roles) > _MOST_LISTED else ""
+    return f"it gives {', '.join(offer.role_arn for offer in response.roles[:_MOST_LISTED])}{more}"
+
+
+def _partition(offer: RoleOffer) -> str:
+    arn = parse_arn(offer.role_arn)
+    return arn.partition if arn else ""
+
+
+def _source(settings: Settings) -> str:
+    """What the assertion is called in messages."""
+    if "saml_login_url" in settings:
+        return f"the login at {str(settings['saml_login_url']).partition('?')[0]}"
+    if "saml_process" in settings:
+        return "the assertion of `saml_process`"
+    return f"the assertion in {settings.get('saml_assertion_file', '')}"
+
+
+def _words(settings: Settings) -> list[str]:
+    argv = settings.get("saml_process", ())
+    return [word for word in argv if isinstance(word, str)] if isinstance(argv, tuple) else []
+
+
+def _from_command(step: Step, context: Context) -> bytes:
+    def failed(why: str) -> DsopsError:
+        hint = "run it by hand: it has to print the SAML response and nothing else"
+        return NoCredentials(f"{_source(step.settings)} can't be had", why=why, hint=hint)
+
+    folder = str(step.settings.get("saml_process_folder", ""))
+    most = MOST_CHARACTERS + MOST_CHARACTERS // 50  # with a line break after every 64 characters
+    return output_of(
+        _words(step.settings), folder, context.runtime, most, failed, too_much="it prints more than a response"
+    )
+
+
+def _from_file(settings: Settings) -> SamlResponse:
+    path = str(settings.get("saml_assertion_file", ""))
+    raw = content(path)
+    if not raw.strip():
+        hint = "check that it is there, not empty, a plain file, and readable by you"
+        raise NoCredentials(f"there is no SAML response in {os.fspath(path)}", hint=hint)
+    return read_response(raw, _source(settings))
+
+
+def _told(response: SamlResponse) -> str:
+    issuer, subject, recipient = response.speaks_of
+    return f"`{subject}`, by `{issuer}`, for `{recipient}`"

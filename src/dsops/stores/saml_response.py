@@ -1,0 +1,156 @@
+"""A SAML response -> whom it speaks of and which roles it gives; its signature is AWS's to verify.
+
+IAM User Guide, "Configure SAML assertions for the authentication response"; SAML V2.0 Core.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import Error as Base64Error
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+from xml.parsers.expat import ExpatError, ParserCreate
+
+from dsops.errors import NoCredentials
+from dsops.secret import Secret
+
+MOST_CHARACTERS: Final = 100_000
+"""Of a response in base64 (STS API Reference, AssumeRoleWithSAML)."""
+
+_PROTOCOL = "urn:oasis:names:tc:SAML:2.0:protocol"
+_ASSERTION = "urn:oasis:names:tc:SAML:2.0:assertion"
+_ROLES = "https://aws.amazon.com/SAML/Attributes/Role"
+_SESSION_NAME = "https://aws.amazon.com/SAML/Attributes/RoleSessionName"
+_ROLE = r"arn:[a-z0-9-]+:iam::[0-9]{12}:role/[!-~]+"
+_PROVIDER = r"arn:[a-z0-9-]+:iam::[0-9]{12}:saml-provider/[A-Za-z0-9._-]{1,128}"
+_MOST_DEPTH = 50
+_MOST_ROLES = 1000
+_MOST_SHOWN = 200
+
+
+class RoleOffer(NamedTuple):
+    """A role that the response gives, and the provider in IAM that vouches for it."""
+
+    role_arn: str
+    principal_arn: str
+
+
+class SamlResponse(NamedTuple):
+    """A response as STS takes it, and what it says; nobody has verified that."""
+
+    encoded: Secret
+    """In base64, on one line."""
+    issuer: str
+    subject: str
+    """The session's name, else the name id."""
+    recipient: str
+    roles: tuple[RoleOffer, ...]
+    is_encrypted: bool
+    """Then only AWS can read the rest."""
+
+    @property
+    def speaks_of(self) -> tuple[str, str, str]:
+        """Issuer, subject and recipient, fit to be shown."""
+        return _shown(self.issuer), _shown(self.subject), _shown(self.recipient)
+
+
+def read_response(raw: bytes, source: str) -> SamlResponse:
+    """The response in bytes that are XML or its base64, white space being nothing.
+
+    Raises NoCredentials for what is no SAML response: nothing else is ever sent, so that a configuration which names
+    some other file does not make its content travel.
+    """
+    text, encoded = b"".join(raw.split()), ""
+    try:
+        xml = raw.strip() if text.startswith(b"<") else a2b_base64(text, strict_mode=True)
+        encoded = b2a_base64(xml, newline=False).decode()
+        found = _read(xml) if len(encoded) <= MOST_CHARACTERS else None
+    except (Base64Error, ValueError, ExpatError):
+        found = None
+    if found is None or found.root != f"{_PROTOCOL} Response":
+        raise NoCredentials(
+            f"{source} is not a SAML response, and is not sent",
+            hint="it is what the identity provider's page posts to AWS as `SAMLResponse`, in base64 or as XML",
+        )
+    attributes = found.attributes
+    name = next(iter(attributes.get(_SESSION_NAME, ())), "") or found.name_id
+    roles = [offer for value in attributes.get(_ROLES, ())[:_MOST_ROLES] if (offer := _offer(value)) is not None]
+    return SamlResponse(
+        Secret(encoded), found.issuer, name, found.recipient, tuple(dict.fromkeys(roles)), found.is_encrypted
+    )
+
+
+def _offer(value: str) -> RoleOffer | None:
+    """The pair in `ROLE,PROVIDER`, in either order."""
+    parts = [part.strip() for part in value.split(",")]
+    if len(parts) != 2:
+        return None
+    role, provider = parts if re.fullmatch(_ROLE, parts[0]) else parts[::-1]
+    if not re.fullmatch(_ROLE, role) or not re.fullmatch(_PROVIDER, provider):
+        return None
+    return RoleOffer(role, provider)
+
+
+def _shown(text: str) -> str:
+    return "".join(each if each.isprintable() else "?" for each in text[:_MOST_SHOWN])
+
+
+class _Reader:
+    """What expat tells, as far as it is of use."""
+
+    def __init__(self) -> None:
+        self.root = ""
+        self.issuer = ""
+        self.name_id = ""
+        self.recipient = ""
+        self.is_encrypted = False
+        self.attributes: dict[str, tuple[str, ...]] = {}
+        self._open: list[str] = []
+        self._attribute = ""
+        self._text = ""
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        if len(self._open) >= _MOST_DEPTH:
+            raise ValueError("too deep")
+        self.root = self.root or name
+        self._open.append(name)
+        self._text = ""
+        if name == f"{_ASSERTION} Attribute":
+            self._attribute = attributes.get("Name", "")
+        elif name == f"{_ASSERTION} SubjectConfirmationData":
+            self.recipient = self.recipient or attributes.get("Recipient", "")
+        elif name == f"{_ASSERTION} EncryptedAssertion":
+            self.is_encrypted = True
+
+    def text(self, text: str) -> None:
+        self._text += text
+
+    def end(self, name: str) -> None:
+        self._open.pop()
+        text = self._text.strip()
+        if name == f"{_ASSERTION} AttributeValue":
+            self.attributes[self._attribute] = (*self.attributes.get(self._attribute, ()), text)
+        elif name == f"{_ASSERTION} NameID":
+            self.name_id = self.name_id or text
+        elif name == f"{_ASSERTION} Issuer":
+            self.issuer = self.issuer or text
+        self._text = ""
+
+    @staticmethod
+    def document_type(*_: object) -> None:
+        # No response has one, and entity bombs need one.
+        raise ValueError("a document type")
+
+
+def _read(xml: bytes) -> _Reader:
+    """Raises ExpatError for what is no XML, ValueError for XML that no response would be."""
+    reader = _Reader()
+    parser = ParserCreate(namespace_separator=" ")
+    parser.buffer_text = True
+    parser.StartElementHandler = reader.start
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.text
+    parser.StartDoctypeDeclHandler = reader.document_type
+    parser.Parse(xml, True)
+    return reader
