@@ -141,11 +141,20 @@ class InMemoryAws:
     def _AssumeRole(self, call: Call) -> Response:  # noqa: N802 (the action's own name)
         role_arn = str(call.parameters["RoleArn"])
         account, name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
-        arn = f"arn:aws:sts::{account}:assumed-role/{name}/{call.parameters['RoleSessionName']}"
+        arn = f"arn:aws:sts::{account}:assumed-role/{name}/{call.parameters.get('RoleSessionName', 'asserted')}"
         user = f"<AssumedRoleUser><AssumedRoleId>AROA:x</AssumedRoleId><Arn>{arn}</Arn></AssumedRoleUser>"
         return self._session(call, arn, user)
 
     _AssumeRoleWithWebIdentity = _AssumeRole
+    _AssumeRoleWithSAML = _AssumeRole
+
+    def _GetFederationToken(self, call: Call) -> Response:  # noqa: N802
+        arn = f"arn:aws:sts::111111111111:federated-user/{call.parameters['Name']}"
+        user = f"<FederatedUser><FederatedUserId>111111111111:x</FederatedUserId><Arn>{arn}</Arn></FederatedUser>"
+        return self._session(call, arn, user)
+
+    def _AssumeRoot(self, call: Call) -> Response:  # noqa: N802
+        return self._session(call, f"arn:aws:iam::{call.parameters['TargetPrincipal']}:root")
 
     def _GetSessionToken(self, call: Call) -> Response:  # noqa: N802
         return self._session(call, CALLER)
@@ -213,6 +222,9 @@ class InMemoryAws:
         return self._json({"Parameters": found, "InvalidParameters": invalid})
 
 
+UNSIGNED = ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML")
+
+
 def _read(request: Request) -> Call:
     signing = request.signing
     headers = {name.lower(): value for name, value in request.headers}
@@ -225,7 +237,7 @@ def _read(request: Request) -> Call:
         parameters = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
         action = str(parameters["Action"])
     if signing is None:
-        assert action == "AssumeRoleWithWebIdentity", "every other call of these tests is signed"
+        assert action in UNSIGNED, "every other call of these tests is signed"
         return Call("sts", request.address.host.split(".")[1], action, parameters, "", request.address.host)
     return Call(
         signing.service,

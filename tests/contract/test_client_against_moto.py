@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+from binascii import b2a_base64
 from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.compat import HTTPHeaders
+from botocore.serialize import create_serializer
 from botocore.session import Session
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.moto_api._internal.models import moto_api_backend
@@ -17,17 +20,32 @@ from moto.moto_api._internal.models import moto_api_backend
 from dsops.aws.client import Client, make_client
 from dsops.aws.secretsmanager import batch_get_secret_value, get_secret_value
 from dsops.aws.ssm import get_parameters
-from dsops.aws.sts import assume_role, get_caller_identity, get_session_token
+from dsops.aws.sts import (
+    assume_role,
+    assume_role_with_saml,
+    assume_role_with_web_identity,
+    assume_root,
+    get_caller_identity,
+    get_federation_token,
+    get_session_token,
+)
 from dsops.aws.transport import open_driver
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
-from dsops.errors import SecretDeleted, SecretNotFound
+from dsops.errors import DsopsError, SecretDeleted, SecretNotFound
 from dsops.secret import Secret
 from dsops.tasks import run
 from tests.fakes import make_runtime
 from tests.stubs.server import Answer, Seen, StubServer
 
 T = TypeVar("T")
+ASSERTION = """<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol"
+ xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"><saml:Assertion><saml:AttributeStatement>
+ <saml:Attribute Name="https://aws.amazon.com/SAML/Attributes/RoleSessionName"><saml:AttributeValue
+ >alice</saml:AttributeValue></saml:Attribute>
+ <saml:Attribute Name="https://aws.amazon.com/SAML/Attributes/Role"><saml:AttributeValue
+ >arn:aws:iam::123456789012:role/Deploy,arn:aws:iam::123456789012:saml-provider/Company</saml:AttributeValue>
+ </saml:Attribute></saml:AttributeStatement></saml:Assertion></samlp:Response>"""
 KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", Secret("secret"))
 
 
@@ -50,7 +68,8 @@ class _Moto:
 
     def __call__(self, seen: Seen) -> Answer:
         """What moto says to the service that the signature is for."""
-        service = seen.header("Authorization").split("/")[3]
+        signed = seen.header("Authorization")
+        service = signed.split("/")[3] if signed else "sts"  # whose calls with a token nothing signs
         headers = HTTPHeaders()
         for name, value in seen.headers:
             headers[name] = value
@@ -169,3 +188,58 @@ def test_sts(caller: Caller) -> None:
     assert role.credentials.is_fresh(caller.client.runtime.now())
     assert caller.run(get_caller_identity(caller.client, role.credentials, endpoint)).account == "123456789012"
     assert caller.run(get_session_token(caller.client, KEYS, endpoint)).is_temporary
+
+
+def test_sts_for_others_than_roles(caller: Caller) -> None:
+    """A federated user under the name that was given; whom a token or an assertion speaks of; contexts on the way."""
+    endpoint, client = caller.at("sts"), caller.client
+    guest = caller.run(
+        get_federation_token(client, KEYS, endpoint, name="guest", duration_seconds=900, policy='{"Statement":[]}')
+    )
+    assert guest.arn == "arn:aws:sts::123456789012:federated-user/guest"
+    role_arn = "arn:aws:iam::123456789012:role/Deploy"
+    response = b2a_base64(ASSERTION.encode(), newline=False).decode()
+    company = caller.run(
+        assume_role_with_saml(
+            client, endpoint, role_arn=role_arn, principal_arn="arn:aws:iam::123456789012:saml-provider/Company",
+            assertion=Secret(response), duration_seconds=900,
+        )
+    )  # fmt: skip
+    assert company.credentials.arn == "arn:aws:sts::123456789012:assumed-role/Deploy/alice"
+    job = caller.run(
+        assume_role_with_web_identity(
+            client, endpoint, role_arn=role_arn, role_session_name="job", token=Secret("a.b.c"), duration_seconds=900
+        )
+    )
+    assert job.credentials.arn == "arn:aws:sts::123456789012:assumed-role/Deploy/job"
+    known = caller.run(
+        assume_role(
+            client, KEYS, endpoint, role_arn=role_arn, role_session_name="known",
+            provided_contexts=(("arn:aws:iam::aws:contextProvider/IdentityCenter", Secret("assertion")),),
+        )
+    )  # fmt: skip
+    assert known.credentials.is_temporary
+
+
+def test_a_root_task_is_as_in_the_service_model() -> None:
+    """moto has no AssumeRoot: botocore's own serializer says what the request looks like."""
+    model = Session().get_service_model("sts").operation_model("AssumeRoot")
+    task = "arn:aws:iam::aws:policy/root-task/S3UnlockBucketPolicy"
+    asked = {"TargetPrincipal": "222222222222", "TaskPolicyArn": {"arn": task}, "DurationSeconds": 600}
+    wanted = create_serializer("query").serialize_to_request(asked, model)["body"]
+    sent: list[dict[str, str]] = []
+
+    def keep(seen: Seen) -> Answer:
+        sent.append(dict(parse_qsl(seen.body.decode())))
+        error = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
+        return Answer(403, b"<ErrorResponse>%s</ErrorResponse>" % error)
+
+    with StubServer(keep) as server:
+        caller = Caller(server.url, "pycurl")
+        call = assume_root(
+            caller.client, KEYS, caller.at("sts"), target_principal="222222222222", task_policy_arn=task,
+            duration_seconds=600,
+        )  # fmt: skip
+        with pytest.raises(DsopsError):
+            caller.run(call)
+    assert sent == [{name: str(value) for name, value in wanted.items()}]

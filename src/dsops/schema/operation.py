@@ -22,7 +22,10 @@ def operation_of(store_type: StoreType, names: Collection[str], written: object 
 
 def conflicts_of(store_type: StoreType, settings: Settings) -> list[Conflict]:
     """The keys that the operation does not take."""
-    operation = operation_of(store_type, settings, settings.get("operation"))
+    operation = operation_of(store_type, settings)
+    if operation is not None and operation.is_signed:
+        # A token or an assertion stays one, whatever `operation` says besides.
+        operation = operation_of(store_type, settings, settings.get("operation"))
     if operation is None:
         return []
     taken = _ALWAYS | operation.takes | (_SIGNING if operation.is_signed else frozenset())

@@ -8,7 +8,7 @@ from dsops.document import Scalar
 from dsops.errors import DsopsError
 from dsops.model import Config
 from dsops.plan import Ambient, Plan, Proof, Step, make_plan, plan_store
-from dsops.schema import OWN_POLICY, Settings, StoreType
+from dsops.schema import OWN_POLICY, Settings, StoreType, fitted, missing_keys
 from dsops.stores import proving_store
 
 _LONG_TERM_KEY = Ambient("environment", "seed", is_temporary=False)
@@ -29,7 +29,7 @@ class Planning:
         self._types = types
         for name, store in config.stores.items():
             store_type = types.get(store.type)
-            if store_type and any(key.is_required and key.name not in store.fields for key in store_type.keys):
+            if store_type and missing_keys(fitted(store_type, store.fields), store.fields, store.where, name):
                 continue  # a base of other stores, which nobody uses by itself
             plan = self._plan(name, is_store=True)
             if plan is not None:

@@ -7,29 +7,39 @@ import sys
 
 from dsops.runtime import Runtime
 
-_SECONDS = 20.0
 # Not `-m webbrowser`: it does not tell whether a browser was found.
 _OPEN = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
 
 
-def open_page(url: str, runtime: Runtime) -> bool:
-    """Whether a browser took it. The address is a word of a command line: no secret may be in it.
+class Opening:
+    """A browser that was asked to open a page; some of them only end when they are closed."""
+
+    def __init__(self, process: subprocess.Popen[bytes] | None) -> None:
+        self._process = process
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether there is none that could."""
+        return self._process is None or self._process.poll() not in (None, 0)
+
+
+def open_page(url: str, runtime: Runtime) -> Opening:
+    """Asks for a browser. The address is a word of a command line: no secret may be in it.
 
     In a process of its own with the client's environment, since `webbrowser` looks at DISPLAY, BROWSER and so on; and
     without TERM, since a browser in the terminal would be none that one can log in with.
     """
     environ = {name: value for name, value in runtime.environ.items() if name != "TERM"}
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             [sys.executable, "-I", "-c", _OPEN, url],
             env=environ,
             cwd=runtime.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            timeout=_SECONDS,
-            check=False,
+            start_new_session=True,
         )
-    except (OSError, ValueError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0
+    except (OSError, ValueError):
+        process = None
+    return Opening(process)

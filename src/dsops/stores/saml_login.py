@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from dsops.errors import NoCredentials
 from dsops.runtime import Runtime
-from dsops.stores.browser import open_page
+from dsops.stores.browser import Opening, open_page
 from dsops.stores.saml_response import MOST_CHARACTERS, SamlResponse, read_response
 
 DEFAULT_PORT: Final = 35001
@@ -25,6 +25,8 @@ _SECONDS: Final = 300.0
 _PATIENCE: Final = 5.0
 """For one connection: a browser sends a form at once."""
 _MOST_CONNECTIONS: Final = 100
+_LOOK_SECONDS: Final = 0.25
+"""How soon it is seen that no browser opens."""
 _MOST_BYTES: Final = 3 * MOST_CHARACTERS + 65536
 """Of a request: each `+` and `/` of the response travels as three characters."""
 
@@ -56,12 +58,7 @@ def log_in(url: str, port: int, store: str, runtime: Runtime, *, seconds: float 
                 why="there is no terminal to ask on",
                 hint=f"run `dsops whoami {store}` in a terminal: the agent keeps the session; or set `saml_process`",
             )
-        if not open_page(url, runtime):
-            raise NoCredentials(
-                "there is no browser to log in with",
-                hint="set BROWSER to one, or let a program log in: `saml_process`",
-            )
-        return _await(listener, port, seconds)
+        return _await(listener, port, open_page(url, runtime), seconds)
     finally:
         listener.close()
 
@@ -83,18 +80,22 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _await(listener: socket.socket, port: int, seconds: float) -> SamlResponse:
+def _await(listener: socket.socket, port: int, browser: Opening, seconds: float) -> SamlResponse:
     """The first usable response; what else comes to the port is answered, and changes nothing."""
     until = monotonic() + seconds
-    for _ in range(_MOST_CONNECTIONS):
-        left = until - monotonic()
-        if left <= 0:
-            break
-        listener.settimeout(left)
+    connections = 0
+    listener.settimeout(_LOOK_SECONDS)
+    while connections < _MOST_CONNECTIONS and monotonic() < until:
         try:
             connection, _address = listener.accept()
         except TimeoutError:
-            break
+            if browser.has_failed:
+                raise NoCredentials(
+                    "there is no browser to log in with",
+                    hint="set BROWSER to one, or let a program log in: `saml_process`",
+                ) from None
+            continue
+        connections += 1
         with connection:
             connection.settimeout(min(_PATIENCE, max(until - monotonic(), 0.1)))
             try:

@@ -1,0 +1,299 @@
+"""dsops by every operation of STS, as real processes against an AWS that verifies what they bring."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dsops.sandbox.running import tell
+from dsops.testing.local_aws import LocalAws
+from tests.terminal import Terminal
+
+BIN = Path(sys.executable).parent
+DEVICE = "arn:aws:iam::111111111111:mfa/ada"
+PROVIDER = "arn:aws:iam::111111111111:saml-provider/Company"
+SEED = """
+region: us-east-1
+organization: {management_account: "111111111111", root_access: true, accounts: ["222222222222"]}
+accounts:
+  "111111111111":
+    saml_providers: [{name: Company, issued_by_sandbox: true}]
+    users:
+      ada:
+        mfa: {name: ada}
+        policies:
+          - Version: "2012-10-17"
+            Statement:
+              - {Effect: Allow, Action: ["sts:AssumeRole", "sts:AssumeRoot", "sts:GetFederationToken", "sts:TagSession",
+                 "sts:SetContext"], Resource: "*"}
+              - {Effect: Allow, Action: "secretsmanager:GetSecretValue", Resource: "*"}
+    roles:
+      Guarded:
+        trust:
+          Version: "2012-10-17"
+          Statement:
+            - Effect: Allow
+              Principal: {AWS: "arn:aws:iam::111111111111:root"}
+              Action: sts:AssumeRole
+              Condition: {Bool: {"aws:MultiFactorAuthPresent": "true"}}
+      Known:
+        trust:
+          Version: "2012-10-17"
+          Statement:
+            - Effect: Allow
+              Principal: {AWS: "arn:aws:iam::111111111111:root"}
+              Action: [sts:AssumeRole, sts:SetContext]
+              Condition: {StringEquals: {"sts:RequestContext/identitystore:UserId": "1111"}}
+      Deploy: &company
+        trust: &people
+          Version: "2012-10-17"
+          Statement:
+            - Effect: Allow
+              Principal: {Federated: "arn:aws:iam::111111111111:saml-provider/Company"}
+              Action: [sts:AssumeRoleWithSAML, sts:TagSession]
+              Condition: {StringEquals: {"SAML:aud": "https://signin.aws.amazon.com/saml"}}
+        policies:
+          - Version: "2012-10-17"
+            Statement: {Effect: Allow, Action: "secretsmanager:GetSecretValue", Resource: "*"}
+    secrets: {prod/a: for-a, prod/b: for-b}
+  "222222222222": {}
+"""
+CONFIG = """
+version: 1
+defaults: {aws.sts: {region: us-east-1}, aws.secretsmanager: {region: us-east-1}}
+secretStores:
+  day: {type: aws.sts, serial_number: "arn:aws:iam::111111111111:mfa/ada", token_code: "${MFA_TOKEN}"}
+  guarded: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/Guarded", credentials_from: day}
+  unguarded: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/Guarded"}
+  plain: {type: aws.sts, duration_seconds: 900}
+  guest:
+    type: aws.sts
+    federated_user_name: guest
+    tags: {team: blue}
+    session_policy:
+      Version: "2012-10-17"
+      Statement:
+        Effect: Allow
+        Action: secretsmanager:GetSecretValue
+        Resource: arn:aws:secretsmanager:*:*:secret:prod/a-??????
+  root:
+    type: aws.sts
+    target_principal: "222222222222"
+    task_policy_arn: arn:aws:iam::aws:policy/root-task/IAMAuditRootUserCredentials
+  known:
+    type: aws.sts
+    role_arn: arn:aws:iam::111111111111:role/Known
+    provided_contexts: {"arn:aws:iam::aws:contextProvider/IdentityCenter": "${ASSERTION:-none}"}
+  file: {type: aws.sts, saml_assertion_file: response.b64}
+  process: {type: aws.sts, saml_process: [cat, response.b64], principal_arn: "@PROVIDER@"}
+  login:
+    type: aws.sts
+    role_arn: arn:aws:iam::111111111111:role/Deploy
+    saml_login_url: http://127.0.0.1:@PORT@/login?app=aws
+    saml_login_port: @PORT@
+  guest-secrets: {type: aws.secretsmanager, credentials_from: guest}
+  file-secrets: {type: aws.secretsmanager, credentials_from: file}
+envs:
+  one: {A: {from: {store: guest-secrets, key: prod/a}}}
+  other: {B: {from: {store: guest-secrets, key: prod/b}}}
+  company: {A: {from: {store: file-secrets, key: prod/a}}}
+"""
+
+_ONLY_ASKING = ("GetCallerIdentity", "GetSecretValue")
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no agent on Windows")
+
+
+@pytest.fixture
+def sandbox_seed() -> str:
+    """What the sandbox of these tests starts with."""
+    return SEED
+
+
+class Desk:
+    """Ada's machine: a folder with the configuration, an agent of its own."""
+
+    def __init__(self, sandbox: LocalAws, folder: Path) -> None:
+        self.sandbox = sandbox
+        self.folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.config = folder / "desk.yaml"
+        self.config.write_text(CONFIG.replace("@PORT@", str(self.port)).replace("@PROVIDER@", PROVIDER))
+        # A socket's address must be short, and pytest's folders are not.
+        self.environ = {
+            **sandbox.environment("ada@111111111111", {}), "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(folder),
+            "XDG_RUNTIME_DIR": tempfile.mkdtemp(prefix="dsops-"), "AWS_EC2_METADATA_DISABLED": "true",
+            "DSOPS_CONFIG": str(self.config),
+        }  # fmt: skip
+
+    def dsops(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """One run, to its end."""
+        return subprocess.run(
+            ["dsops", *words], cwd=self.folder, env={**self.environ, **environ}, capture_output=True, text=True,
+            check=False, timeout=60, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def caller(self, store: str, **environ: str) -> str:
+        """Whose session a store gets, or what is said instead."""
+        done = self.dsops("whoami", store, **environ)
+        return next(line.split()[1] for line in done.stdout.splitlines()) if not done.returncode else done.stderr
+
+    def respond(self, *roles: str, name: str = "alice") -> str:
+        """Puts a response of the identity provider's into the file."""
+        wish = {"role": [f"arn:aws:iam::111111111111:role/{role}" for role in roles], "session_name": name}
+        if len(roles) == 1:
+            wish["role"] = wish["role"][0]
+        response = str(tell(self.sandbox.url, "saml", wish)["assertion"])
+        (self.folder / "response.b64").write_text(response)
+        return response
+
+    def operations(self) -> list[str]:
+        """Which operations gave sessions so far."""
+        called = [each for each in self.sandbox.events() if "errorCode" not in each]
+        return [each["eventName"] for each in called if each["eventName"] not in _ONLY_ASKING]
+
+
+@pytest.fixture
+def desk(sandbox: LocalAws, tmp_path: Path) -> Iterator[Desk]:
+    """A desk, whose agent ends with the test."""
+    made = Desk(sandbox, tmp_path)
+    yield made
+    made.dsops("agent", "stop")
+    shutil.rmtree(made.environ["XDG_RUNTIME_DIR"])
+
+
+def test_a_users_own_session_with_mfa_opens_what_asks_for_it(desk: Desk) -> None:
+    """GetSessionToken for twelve hours; the role's trust policy sees the code, and not in a call without one."""
+    code = desk.sandbox.totp(DEVICE)
+    shown = desk.dsops("whoami", "day", MFA_TOKEN=code).stdout
+    assert "arn:aws:iam::111111111111:user/ada" in shown
+    assert "in 11 h 59 min" in shown
+    assert desk.caller("guarded").endswith("assumed-role/Guarded/" + desk.caller("guarded").rpartition("/")[2])
+    assert "no MFA code was sent" in desk.caller("unguarded")
+    assert desk.operations() == ["GetSessionToken", "AssumeRole"]
+
+
+def test_a_users_own_session_without_mfa_lasts_as_long_as_the_store_says(desk: Desk) -> None:
+    """Fifteen minutes here; with temporary base credentials it is refused before a call."""
+    assert "in 14 min" in desk.dsops("whoami", "plain", "--no-agent").stdout
+    issued = desk.dsops("credentials", "plain", "--format", "env").stdout
+    session = dict(line.removeprefix("export ").split("=", 1) for line in issued.splitlines() if "=" in line)
+    keys = {name: value.strip("'") for name, value in session.items()}
+    refused = desk.dsops("whoami", "plain", **keys)
+    assert "takes a user's long-term key and no session" in refused.stderr
+    assert desk.operations() == ["GetSessionToken", "GetSessionToken"]
+
+
+def test_a_federated_user_may_do_what_the_policy_and_the_user_both_allow(desk: Desk) -> None:
+    """One secret is read, the other is denied; the tags are in CloudTrail."""
+    allowed = desk.dsops("get", "--env", "one", "A")
+    assert allowed.stdout == "for-a", allowed.stderr
+    denied = desk.dsops("get", "--env", "other", "B").stderr
+    assert "secret.access-denied" in denied
+    assert desk.caller("guest") == "arn:aws:sts::111111111111:federated-user/guest"
+    called = next(each for each in desk.sandbox.events() if each["eventName"] == "GetFederationToken")
+    assert called["requestParameters"]["name"] == "guest"
+    assert called["requestParameters"]["tags"] == [{"key": "team", "value": "blue"}]
+
+
+def test_a_member_accounts_root_user_for_one_task(desk: Desk) -> None:
+    """AssumeRoot at a regional endpoint, for a quarter of an hour; another account than a member is refused."""
+    done = desk.dsops("whoami", "root")
+    shown = done.stdout + done.stderr
+    assert "arn:aws:iam::222222222222:root" in shown
+    assert "in 14 min" in shown
+    desk.config.write_text(desk.config.read_text().replace('target_principal: "222222222222"',
+                                                           'target_principal: "333333333333"'))
+    assert "not authorized" in desk.caller("root")
+
+
+def test_a_context_provider_speaks_for_a_person(desk: Desk) -> None:
+    """The role's trust policy sees who it is; what nobody said is refused, and never shown."""
+    wish = {"context": {"identitystore:UserId": "1111"}}
+    good = str(tell(desk.sandbox.url, "context", wish)["assertion"])
+    assert "assumed-role/Known" in desk.caller("known", ASSERTION=good)
+    bad = desk.caller("known", ASSERTION=good[:40] + good[41:])
+    assert "context assertion" in bad
+    assert good not in bad
+
+
+def test_an_assertion_in_a_file_is_a_role(desk: Desk) -> None:
+    """The only role that it gives, without any key; the session goes on when the assertion is long out of date."""
+    desk.respond("Deploy")
+    done = desk.dsops("get", "--env", "company", "A", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
+    assert done.stdout == "for-a", done.stderr
+    assert desk.caller("file") == "arn:aws:sts::111111111111:assumed-role/Deploy/alice"
+    desk.sandbox.clock.advance(600)
+    assert desk.caller("file").endswith("Deploy/alice")
+    desk.dsops("agent", "clear")
+    late = desk.caller("file")
+    assert "within 5 minutes" in late
+    assert "log in again" in late
+
+
+def test_another_persons_assertion_is_another_session(desk: Desk) -> None:
+    """The agent never gives one's to the other; what is no response is not sent."""
+    desk.respond("Deploy")
+    assert desk.caller("file").endswith("Deploy/alice")
+    desk.respond("Deploy", name="bob")
+    assert desk.caller("file").endswith("Deploy/bob")
+    (desk.folder / "response.b64").write_text("root:x:0:0")
+    assert "is not a SAML response, and is not sent" in desk.caller("file")
+    (desk.folder / "response.b64").unlink()
+    assert "there is no SAML response in" in desk.caller("file")
+
+
+def test_a_command_prints_the_assertion(desk: Desk) -> None:
+    """With the provider named on the store; a changed one is refused by AWS."""
+    response = desk.respond("Deploy")
+    assert desk.caller("process") == "arn:aws:sts::111111111111:assumed-role/Deploy/alice"
+    import base64
+
+    forged = base64.b64encode(base64.b64decode(response).replace(b">alice<", b">admin<")).decode()
+    (desk.folder / "response.b64").write_text(forged)
+    refused = desk.caller("process", OTHER="another command's environment")
+    assert "signature" in refused
+    assert forged not in refused
+
+
+BROWSER = """#!{python}
+import sys, urllib.parse, urllib.request
+page, response = sys.argv[1], open({file!r}).read()
+address = urllib.parse.urlsplit(page)
+assert (address.path, address.query) == ("/login", "app=aws"), page
+for body in ({{"SAMLResponse": "rubbish"}}, {{"SAMLResponse": response, "RelayState": ""}}):
+    post = urllib.request.Request("http://" + address.netloc + "/saml", urllib.parse.urlencode(body).encode())
+    try:
+        urllib.request.urlopen(post, timeout=10).read()
+    except urllib.error.HTTPError as error:
+        assert error.code == 400, error
+"""
+
+
+def test_a_login_in_the_browser_brings_the_assertion(desk: Desk) -> None:
+    """Said first, opened after Enter; rubbish from a second window changes nothing."""
+    desk.respond("Deploy")
+    browser = desk.folder / "browser"
+    browser.write_text(BROWSER.format(python=sys.executable, file=str(desk.folder / "response.b64")))
+    browser.chmod(0o700)
+    words = [f"{name}={value}" for name, value in {**desk.environ, "BROWSER": str(browser)}.items()]
+    with Terminal(["/usr/bin/env", "-i", *words, "dsops", "whoami", "login", "--no-agent"]) as terminal:
+        said = terminal.expect("Enter opens it")
+        assert f"store `login` needs a login. The page http://127.0.0.1:{desk.port}/login will open" in said
+        assert f"http://127.0.0.1:{desk.port}/saml" in said
+        terminal.type("\r")
+        terminal.expect("assumed-role/Deploy/alice")
+        assert terminal.code() == 0
+    nobody = desk.dsops("whoami", "login", BROWSER=str(browser))
+    assert "there is no terminal to ask on" in nobody.stderr
+    assert "run `dsops whoami login` in a terminal" in nobody.stderr

@@ -1,0 +1,339 @@
+"""A SAML assertion: where it comes from, which of its roles is meant, what is sent, what a refusal says."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import sys
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dsops.errors import AssumeRoleDenied, DsopsError, NoCredentials, RoleNotOffered, StsRefused
+from dsops.secret import Secret
+from dsops.stores import saml_login
+from dsops.stores.browser import Opening
+from dsops.stores.saml_login import log_in
+from dsops.stores.saml_response import RoleOffer, read_response
+from tests.aws_in_memory import Refusal
+from tests.fakes import Person, make_runtime
+from tests.pipeline import Pipeline, words
+
+DEPLOY = "arn:aws:iam::111111111111:role/Deploy"
+AUDIT = "arn:aws:iam::222222222222:role/team/Audit"
+CHINA = "arn:aws-cn:iam::333333333333:role/Deploy"
+REGION = {"AWS_REGION": "us-east-1"}
+
+
+def provider_of(role: str) -> str:
+    """The SAML provider in the role's account."""
+    return f"{role.partition(':role/')[0]}:saml-provider/Company"
+
+
+def response_of(*roles: str, name: str = "alice", values: tuple[str, ...] = (), encrypted: bool = False) -> str:
+    """A response that gives these roles, in XML; nobody checks signatures here."""
+    pairs = [*values, *[f"{role},{provider_of(role)}" for role in roles]]
+    listed = "".join(f"<a:AttributeValue>{value}</a:AttributeValue>" for value in pairs)
+    attribute = f'<a:Attribute Name="https://aws.amazon.com/SAML/Attributes/Role">{listed}</a:Attribute>'
+    session = (
+        '<a:Attribute Name="https://aws.amazon.com/SAML/Attributes/RoleSessionName">'
+        f"<a:AttributeValue>{name}</a:AttributeValue></a:Attribute>"
+    )
+    data = '<a:SubjectConfirmationData Recipient="https://signin.aws.amazon.com/saml"/>'
+    confirmation = f"<a:SubjectConfirmation>{data}</a:SubjectConfirmation>"
+    subject = f"<a:Subject><a:NameID>id-of-{name}</a:NameID>{confirmation}</a:Subject>"
+    statement = f"<a:AttributeStatement>{attribute if pairs else ''}{session}</a:AttributeStatement>"
+    assertion = f"<a:Assertion><a:Issuer>https://idp.example.com</a:Issuer>{subject}{statement}</a:Assertion>"
+    return (
+        '<p:Response xmlns:p="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:a="urn:oasis:names:tc:SAML:2.0:assertion">'
+        f"{'<a:EncryptedAssertion/>' if encrypted else assertion}<!-- PLANTEDsignature --></p:Response>"
+    )
+
+
+def encoded(response: str) -> str:
+    """In base64."""
+    return base64.b64encode(response.encode()).decode()
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Pipeline:
+    """A process with no credentials at all."""
+    pipeline = Pipeline()
+    pipeline.environ = REGION
+    pipeline.folder = str(tmp_path)
+    return pipeline
+
+
+@pytest.fixture
+def put(tmp_path: Path) -> Callable[..., str]:
+    """Puts a response into a file; the configuration that reads it."""
+
+    def write(response: str, fields: str = "") -> str:
+        file = tmp_path / "response"
+        file.write_text(response)
+        return f"secretStores:\n  r: {{type: aws.sts, saml_assertion_file: '{file}'{fields}}}\n"
+
+    return write
+
+
+def failure(pipeline: Pipeline, text: str) -> DsopsError:
+    """Why there is no session; the assertion is no part of it."""
+    with pytest.raises(DsopsError) as caught:
+        pipeline.credentials(text, "r")
+    assert "PLANTED" not in words(caught.value)
+    return caught.value
+
+
+# --- what is sent -------------------------------------------------------------------------------------------
+
+
+def test_the_call_is_not_signed_and_says_what_the_store_says(pipeline: Pipeline, put: Callable[..., str]) -> None:
+    """The pair that the response gives, length, policies and the response in base64, whatever it was in."""
+    policy = '{Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resource: "*"}]}'
+    response = response_of(DEPLOY)
+    text = put(response, f", region: eu-west-1, duration_seconds: 7200, session_policy: {policy}")
+    pipeline.credentials(text, "r")
+    (call,) = pipeline.aws.calls
+    assert (call.host, call.access_key_id) == ("sts.eu-west-1.amazonaws.com", "")
+    assert call.parameters == {
+        "Action": "AssumeRoleWithSAML", "Version": "2011-06-15", "RoleArn": DEPLOY,
+        "PrincipalArn": provider_of(DEPLOY), "SAMLAssertion": encoded(response), "DurationSeconds": "7200",
+        "Policy": '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}',
+    }  # fmt: skip
+    pipeline.credentials(put("\n".join(encoded(response_of(DEPLOY, name="bob")))), "r")
+    assert pipeline.aws.calls[-1].parameters["SAMLAssertion"] == encoded(response_of(DEPLOY, name="bob"))
+
+
+def test_a_command_is_a_source_like_any(pipeline: Pipeline, tmp_path: Path) -> None:
+    """One that prints something else, nothing, or fails, is told."""
+    (tmp_path / "response").write_text(encoded(response_of(DEPLOY)))
+
+    def text(*words_: str) -> str:
+        return f"secretStores:\n  r: {{type: aws.sts, saml_process: [{', '.join(words_)}]}}\n"
+
+    pipeline.credentials(text("cat", str(tmp_path / "response")), "r")
+    assert pipeline.aws.calls[-1].parameters["RoleArn"] == DEPLOY
+    assert "is not a SAML response" in failure(pipeline, text("echo", "hello")).message
+    assert "ended with exit code 1" in failure(pipeline, text("'false'")).why
+
+
+# --- which role ---------------------------------------------------------------------------------------------
+
+
+def test_a_role_is_chosen_where_only_one_fits(pipeline: Pipeline, put: Callable[..., str]) -> None:
+    """By the store's role, its provider, or the partition of its region."""
+    several = response_of(DEPLOY, AUDIT, CHINA)
+    for fields, role in (
+        (f", role_arn: '{AUDIT}'", AUDIT),
+        (f", principal_arn: '{provider_of(DEPLOY)}'", DEPLOY),
+        (", region: cn-north-1", CHINA),
+    ):
+        pipeline.credentials(put(several, fields), "r")
+        assert pipeline.aws.calls[-1].parameters["RoleArn"] == role
+
+
+def test_of_several_a_person_picks_one(pipeline: Pipeline, put: Callable[..., str]) -> None:
+    """By its number; what is no number is asked again, and without a person the store has to say it."""
+    text = put(response_of(DEPLOY, AUDIT))
+    error = failure(pipeline, text)
+    assert isinstance(error, RoleNotOffered)
+    assert error.hint == f"add `role_arn: {DEPLOY}`, or another of them, to the store"
+    pipeline.person = Person("3", "2")
+    pipeline.credentials(text, "r")
+    assert pipeline.aws.calls[-1].parameters["RoleArn"] == AUDIT
+    assert f"  2  {AUDIT}" in pipeline.person.asked[0]
+    assert pipeline.person.asked[1] == "a number from 1 to 2: "
+
+
+def test_a_role_that_is_not_given_is_told_with_those_that_are(pipeline: Pipeline, put: Callable[..., str]) -> None:
+    """Nothing is sent."""
+    error = failure(pipeline, put(response_of(DEPLOY, AUDIT), f", role_arn: '{DEPLOY}s'"))
+    assert f"does not give {DEPLOY}s" in error.message
+    assert error.why == f"it gives {DEPLOY}, {AUDIT}"
+    assert error.hint == f"did you mean `{DEPLOY}`?"
+    assert pipeline.aws.calls == []
+
+
+@pytest.mark.parametrize("values", [(), ("nonsense",), (DEPLOY,), (f"{DEPLOY},{DEPLOY}",), ("a,b,c",)])
+def test_an_assertion_without_roles_is_told(
+    pipeline: Pipeline, put: Callable[..., str], values: tuple[str, ...]
+) -> None:
+    """The person at the identity provider has no role assigned, or it sends another attribute."""
+    error = failure(pipeline, put(response_of(values=values)))
+    assert "gives no role of AWS" in error.message
+
+
+def test_an_encrypted_assertion_needs_both_arns(pipeline: Pipeline, put: Callable[..., str]) -> None:
+    """Only AWS can read it."""
+    assert "only AWS can read" in failure(pipeline, put(response_of(encrypted=True))).message
+    both = f", role_arn: '{DEPLOY}', principal_arn: '{provider_of(DEPLOY)}'"
+    pipeline.credentials(put(response_of(encrypted=True), both), "r")
+    assert pipeline.aws.calls[-1].parameters["RoleArn"] == DEPLOY
+
+
+# --- whose ---------------------------------------------------------------------------------------------------
+
+
+def test_another_assertion_is_another_session(pipeline: Pipeline, put: Callable[..., str]) -> None:
+    """The same one is asked for once."""
+    for name in ("alice", "alice", "bob"):
+        pipeline.credentials(put(response_of(DEPLOY, name=name)), "r")
+    assert len(pipeline.aws.calls) == 2
+
+
+def test_an_assertion_that_speaks_of_another_by_then_is_not_sent(
+    pipeline: Pipeline, put: Callable[..., str]
+) -> None:
+    """Its session would be kept as the first one's."""
+    plan = pipeline.plan(put(response_of(DEPLOY)), store="r")
+    put(response_of(DEPLOY, name="bob"))
+    with pytest.raises(NoCredentials, match="another one's than when this run was planned"):
+        pipeline.time.run(pipeline.resolver(plan).credentials("r"), pipeline.aws)
+    assert pipeline.aws.calls == []
+
+
+@pytest.mark.parametrize(
+    ("refusal", "kind", "hint"),
+    [
+        (Refusal("AccessDenied", "Not authorized to perform sts:AssumeRoleWithSAML", 403), AssumeRoleDenied,
+         "SAML:aud"),
+        (Refusal("ExpiredTokenException", "Token must be redeemed within 5 minutes of issuance", 400), StsRefused,
+         "log in again"),
+        (Refusal("InvalidIdentityToken", "Response signature invalid", 400), StsRefused, "metadata"),
+        (Refusal("InvalidIdentityToken", "Issuer not present in specified provider", 400), StsRefused, "metadata"),
+        (Refusal("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+                 400), StsRefused, "lower `duration_seconds`"),
+    ],
+)  # fmt: skip
+def test_a_refusal_says_what_to_do_and_of_whom_it_spoke(
+    pipeline: Pipeline, put: Callable[..., str], refusal: Refusal, kind: type[DsopsError], hint: str
+) -> None:
+    """AWS's words beside."""
+    pipeline.aws.rule = lambda _: refusal
+    error = failure(pipeline, put(encoded(response_of(DEPLOY))))
+    assert type(error) is kind
+    assert hint in error.hint
+    assert "speaks of `alice`, by `https://idp.example.com`" in error.hint
+
+
+# --- what is a response -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"", b"not base64!", b"<a/>", b"<p:Response/>", b"PGEvPg==", b"root:x:0:0:root", b"\xff\xfe",
+        b'<!DOCTYPE r [<!ENTITY e "x">]>' + response_of(DEPLOY).encode(),
+        response_of(DEPLOY).encode()[:-5], response_of(DEPLOY, name="a" * 100_000).encode(),
+        b"<a>" * 60 + b"</a>" * 60,
+    ],
+)  # fmt: skip
+def test_what_is_no_response_is_not_sent(raw: bytes) -> None:
+    """A configuration that names another file does not make its content travel; bombs are not read."""
+    with pytest.raises(NoCredentials, match="is not a SAML response, and is not sent"):
+        read_response(raw, "it")
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_response_or_told(raw: bytes) -> None:
+    """Nothing else comes of them."""
+    for each in (raw, base64.b64encode(raw)):
+        with pytest.raises(NoCredentials):
+            read_response(each, "it")
+
+
+def test_pairs_are_read_in_either_order() -> None:
+    """IAM's guide shows one, identity providers send the other."""
+    swapped = f" {provider_of(DEPLOY)} , {DEPLOY} "
+    found = read_response(response_of(AUDIT, values=(swapped,)).encode(), "it")
+    assert found.roles == (RoleOffer(DEPLOY, provider_of(DEPLOY)), RoleOffer(AUDIT, provider_of(AUDIT)))
+    assert found.speaks_of == ("https://idp.example.com", "alice", "https://signin.aws.amazon.com/saml")
+    assert "PLANTED" not in repr(found)
+
+
+# --- the browser ---------------------------------------------------------------------------------------------
+
+
+class Window:
+    """The person's browser: posts what a test says to the port that waits."""
+
+    def __init__(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.answers: list[tuple[int, str]] = []
+
+    def ask(self, path: str, fields: dict[str, str] | None, host: str = "") -> None:
+        """One request; its status and page are kept."""
+        data = None if fields is None else urllib.parse.urlencode(fields).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, {"Host": host} if host else {})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                self.answers.append((answer.status, answer.read().decode()))
+        except urllib.error.HTTPError as error:
+            self.answers.append((error.code, error.read().decode()))
+
+
+def test_the_first_response_counts_and_nothing_else_does() -> None:
+    """Another page, another host's name, rubbish: each is answered; then the window may be closed."""
+    window = Window()
+    good = encoded(response_of(DEPLOY))
+
+    def browse() -> None:
+        window.ask("/favicon.ico", None)
+        window.ask("/saml", None)
+        window.ask("/saml", {"SAMLResponse": good}, host="evil.example")
+        window.ask("/saml", {"SAMLResponse": "rubbish"})
+        window.ask("/saml", {"Other": good})
+        with socket.create_connection(("127.0.0.1", window.port)) as idle:
+            idle.sendall(b"POST /saml HTTP/1.1\r\n")
+        window.ask("/saml?a=b", {"SAMLResponse": good, "RelayState": "x"}, host=f"localhost:{window.port}")
+
+    with socket.create_server(("127.0.0.1", window.port)) as listener:
+        thread = threading.Thread(target=browse)
+        thread.start()
+        found = saml_login._await(listener, window.port, Opening(None), 20)
+        thread.join(10)
+    assert found.encoded == Secret(good)
+    assert [status for status, _ in window.answers] == [404, 200, 400, 400, 400, 200]
+    assert "You may close this window" in window.answers[-1][1]
+    assert good not in "".join(page for _, page in window.answers)
+
+
+def test_a_login_is_announced_and_needs_a_person() -> None:
+    """The page and the port are told before; nobody at a terminal means no browser, and a second login no port."""
+    window = Window()
+    person = Person()
+    runtime = make_runtime(REGION, ask=person, folder="/")
+    with pytest.raises(NoCredentials, match=r"a login at https://idp\.example\.com/aws is needed") as caught:
+        log_in("https://idp.example.com/aws?secret=1", window.port, "r", runtime, seconds=1)
+    assert "dsops whoami r" in caught.value.hint
+    assert f"http://127.0.0.1:{window.port}/saml" in person.asked[0]
+    assert "secret=1" not in person.asked[0]
+    with socket.create_server(("127.0.0.1", window.port)), pytest.raises(NoCredentials) as taken:
+        log_in("https://idp.example.com/", window.port, "r", runtime, seconds=1)
+    assert f"port {window.port} of 127.0.0.1" in taken.value.message
+    assert "saml_login_port" in taken.value.hint
+
+
+@pytest.mark.parametrize("command", ["true", "false"])
+def test_a_login_without_an_end_ends(command: str) -> None:
+    """A browser that brings nothing is waited for so long; one that does not open is told at once."""
+    window = Window()
+    runtime = make_runtime({**REGION, "BROWSER": command, "PATH": "/usr/bin:/bin"}, ask=Person(""), folder="/")
+    start = partial(log_in, "https://idp.example.com/", window.port, "r", runtime, seconds=1)
+    expected = "no response came" if command == "true" else "there is no browser"
+    if command == "false":
+        start = partial(start, seconds=20)
+    if sys.platform == "darwin":
+        pytest.skip("macOS has a browser of its own that BROWSER does not replace")
+    with pytest.raises(NoCredentials, match=expected):
+        start()
