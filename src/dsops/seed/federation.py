@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dsops.grants.federation import ISSUERS
+from dsops.grants.trust import trust_in_tokens
 from dsops.plan import Step
 from dsops.sandbox.seed_model import SeedOidcProvider
-from dsops.seed.holders import Document, Role, arn_of
+from dsops.seed.holders import Role, arn_of
 from dsops.stores.web_identity import AUDIENCE
 
 _ISSUERS = {
-    "github": "https://token.actions.githubusercontent.com",
-    "gitlab": "https://gitlab.com",
+    **ISSUERS,
     "circleci": "https://oidc.circleci.com/org/00000000-0000-0000-0000-000000000000",
-    "buildkite": "https://agent.buildkite.com",
     "kubernetes": "https://oidc.eks.us-east-1.amazonaws.com/id/00000000000000000000000000000000",
 }
 _ANY_ISSUER = "https://oidc.example.com"
@@ -38,14 +38,8 @@ class Providers:
         url = known[0] if known is not None and known[0].startswith("https://") else _ISSUERS.get(platform, _ANY_ISSUER)
         audience = str(step.settings.get("web_identity_audience", "")) or (known[2] if known else "") or AUDIENCE
         self._audiences.setdefault(arn.account, {}).setdefault(url, {})[audience] = None
-        host = url.removeprefix("https://")
         subject = known[1] if known is not None else self._subject(platform)
-        statement: Document = {
-            "Effect": "Allow",
-            "Principal": {"Federated": f"arn:{arn.partition}:iam::{arn.account}:oidc-provider/{host}"},
-            "Action": "sts:AssumeRoleWithWebIdentity",
-            "Condition": {"StringEquals": {f"{host}:aud": audience}, "StringLike": {f"{host}:sub": subject}},
-        }
+        statement = trust_in_tokens(arn, url, audience, subject, is_pattern=True)
         if statement not in role.trust:
             role.trust.append(statement)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dsops.arn import Arn, parse_arn, partition_of_region
+from dsops.grants.trust import trust_in_callers
 from dsops.plan import Plan, PlannedVariable, Step
+from dsops.plan.needs import assume_actions, parameter_resource, secret_resources
 from dsops.sandbox.backends import PolicyText
 from dsops.sandbox.seed_model import DEFAULT_ACCOUNT, Seed, SeedAccount, SeedDevice, SeedRegion, SeedSecret, SeedUser
 from dsops.secret import Secret
 from dsops.seed.federation import Providers
-from dsops.seed.holders import Document, Holder, Role, arn_of, document
+from dsops.seed.holders import Holder, Role, arn_of, document
 from dsops.seed.logins import Logins
 from dsops.seed.value import Value, extracted
 
@@ -72,19 +74,17 @@ class World:
 
     def _trust_callers(self, role: Role, step: Step, steps: Mapping[str, Step]) -> None:
         callers = self._callers(step, steps)
-        actions = assume_actions(step, steps)
-        statement: Document = {
-            "Effect": "Allow",
-            "Principal": {"AWS": [caller.arn for caller in callers]},
-            "Action": actions,
-        }
-        condition = self._condition(step)
-        if condition:
-            statement["Condition"] = condition
-        if statement not in role.trust:
-            role.trust.append(statement)
+        external_id = step.settings.get("external_id")
+        statements = trust_in_callers(
+            step,
+            steps,
+            [caller.arn for caller in callers],
+            external_id=external_id.reveal() if isinstance(external_id, Secret) else None,
+            has_mfa=parse_arn(str(step.settings.get("serial_number", ""))) is not None,
+        )
+        role.trust += [statement for statement in statements if statement not in role.trust]
         for caller in callers:
-            caller.allow(actions, role.arn)
+            caller.allow(assume_actions(step, steps), role.arn)
 
     def _callers(self, step: Step, steps: Mapping[str, Step]) -> list[Holder]:
         """Who assumes the role of that step: the role of the hop before, or the developers."""
@@ -99,15 +99,6 @@ class World:
         if owner is not None and owner.account in self._developers:
             return [self._developers[owner.account]]
         return list(self._developers.values())
-
-    def _condition(self, step: Step) -> dict[str, dict[str, str]]:
-        condition: dict[str, dict[str, str]] = {}
-        external_id = step.settings.get("external_id")
-        if isinstance(external_id, Secret):
-            condition["StringEquals"] = {"sts:ExternalId": external_id.reveal()}
-        if parse_arn(str(step.settings.get("serial_number", ""))) is not None:
-            condition["Bool"] = {"aws:MultiFactorAuthPresent": "true"}
-        return condition
 
     def _add_device(self, step: Step) -> None:
         serial = step.settings.get("serial_number")
@@ -169,7 +160,7 @@ class World:
         value.add(paths, is_encoded=is_encoded)
         if account != own.account:
             value.readers.append(reader.arn)
-        resource = f"arn:{own.partition}:secretsmanager:{region}:{account}:secret:{name}-??????"
+        resource = secret_resources(step, own.account, key)[-1]
         reader.allow(("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"), resource)
         reader.allow(("secretsmanager:BatchGetSecretValue",), "*")
 
@@ -184,8 +175,7 @@ class World:
             self.notes.append(f"parameter {key} is another account's, which the sandbox does not share: left out")
             return
         self._parameters.setdefault((account, region, name), Value(name)).add(paths, is_encoded=is_encoded)
-        resource = f"arn:{own.partition}:ssm:{region}:{account}:parameter/{name.removeprefix('/')}"
-        reader.allow(("ssm:GetParameters", "ssm:GetParameter"), resource)
+        reader.allow(("ssm:GetParameters", "ssm:GetParameter"), parameter_resource(step, own.account, key))
 
     # --- the whole -----------------------------------------------------------------------------------------------
 
@@ -237,20 +227,6 @@ class World:
             )
             for region in regions
         }
-
-
-def assume_actions(step: Step, steps: Mapping[str, Step]) -> list[str]:
-    """sts:AssumeRole, and what the tags and the source identity of this hop and those before it need besides."""
-    actions = ["sts:AssumeRole"]
-    hops = [step]
-    while hops[-1].credentials_from in steps:
-        hops.append(steps[hops[-1].credentials_from])
-    # sts:TagSession is checked for inherited tags too, and only transitive ones are inherited.
-    if "tags" in step.settings or any("transitive_tag_keys" in hop.settings for hop in hops[1:]):
-        actions.append("sts:TagSession")
-    if any("source_identity" in hop.settings for hop in hops):
-        actions.append("sts:SetSourceIdentity")
-    return actions
 
 
 def _is_namesake(role: Role, arn: Arn) -> bool:
