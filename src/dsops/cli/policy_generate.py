@@ -42,7 +42,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     _note_blanks(grants, selection)
     show_notes(grants.notes)
     if folder:
-        _write(dict(_files(grants, selection, format_name)), os.path.join(runtime.folder, folder))
+        _write(dict(_files(grants, selection, format_name)), folder, runtime)
     elif format_name == "json":
         answer_json(_value(grants, selection))
     else:
@@ -143,17 +143,17 @@ def _plain(value: object) -> Json:
     raise TypeError(f"a policy has no {type(value).__name__}")
 
 
-def _write(files: Mapping[str, str], folder: str) -> None:
+def _write(files: Mapping[str, str], folder: str, runtime: Runtime) -> None:
     from dsops.render.file import write_private
 
     for name, text in files.items():
-        path = os.path.join(folder, name)
+        path = os.path.join(runtime.folder, folder, name)
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
         except OSError as error:
             raise FileNotWritten(f"`{path}` was not written", why=(error.strerror or "").lower()) from error
         write_private(path, text.encode())
-        answer(clean(path))
+        answer(clean(os.path.join(folder, name)))
 
 
 def _value(grants: Grants, selection: Selection) -> Json:
