@@ -18,7 +18,7 @@ from dsops.cli.loopback import Loopback
 from dsops.cli.output import answer, answer_json, clean, note, tell
 from dsops.cli.project import carry_out, load_config, plan_one_store
 from dsops.cli.world import DONE
-from dsops.errors import LoginFailed, LoginRequired, ServiceError, UsageError, VariableUnset
+from dsops.errors import ConfigError, LoginFailed, LoginRequired, ServiceError, UsageError
 from dsops.model import Config
 from dsops.plan import Step
 from dsops.runtime import Runtime
@@ -91,15 +91,18 @@ def _log_out(arguments: Arguments, runtime: Runtime) -> int:
 def _wanted(arguments: Arguments, runtime: Runtime, command: str) -> Wanted:
     """The one login that the store leads to; without a store, the only one that there is."""
     config, name = load_config(arguments, runtime), arguments.operand("STORE")
-    every = _logins(config, runtime)
-    if name:
-        steps = [step for step in plan_one_store(config, name, runtime).steps.values() if step.type == "aws.sso"]
+    plan = plan_one_store(config, name, runtime) if name else None
+    every, failures = _logins(config, runtime)
+    if plan is not None:
+        steps = [step for step in plan.steps.values() if step.type == "aws.sso"]
         if not steps:
             hint = f"stores with a login are {', '.join(_names(every))}" if every else ""
             raise UsageError(f"store `{name}` needs no login", hint=hint, where=config.stores[name].where)
         session = session_of(steps[0].settings, runtime.environ, runtime.folder)
         stores = next((each.stores for each in every if each.session == session), (steps[0].name,))
         return Wanted(session, steps[0], stores)
+    if not every and failures:
+        raise failures[0]
     if not every:
         raise UsageError("no store of the configuration has a login", hint="a login is for stores of the type aws.sso")
     if len(every) > 1:
@@ -108,18 +111,21 @@ def _wanted(arguments: Arguments, runtime: Runtime, command: str) -> Wanted:
     return every[0]
 
 
-def _logins(config: Config, runtime: Runtime) -> list[Wanted]:
-    """Every login of the configuration, with its stores; a store whose variables are not set is left out."""
+def _logins(config: Config, runtime: Runtime) -> tuple[list[Wanted], list[ConfigError]]:
+    """Every login of the configuration, with its stores; and what is wrong with stores that have none therefore."""
     found: dict[Session, list[Step]] = {}
+    failures: list[ConfigError] = []
     for name, store in config.stores.items():
         if store.type != "aws.sso":
             continue
         try:
             step = plan_one_store(config, name, runtime, shows_notes=False).steps[name]
-        except VariableUnset:
+        except ConfigError as error:
+            failures.append(error)
             continue
         found.setdefault(session_of(step.settings, runtime.environ, runtime.folder), []).append(step)
-    return [Wanted(session, steps[0], tuple(step.name for step in steps)) for session, steps in found.items()]
+    logins = [Wanted(session, steps[0], tuple(step.name for step in steps)) for session, steps in found.items()]
+    return logins, failures
 
 
 def _names(every: list[Wanted]) -> list[str]:

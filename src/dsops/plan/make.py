@@ -248,7 +248,9 @@ class _Planner:
         for draft in drafts.by_name.values():
             if draft.type.takes_credentials and not draft.region and not draft.type.gives_long_term:
                 draft.region = _region_of_arns([read for read in reads if read.store == draft.name])
-                if not draft.region:
+                # A login always has a region; where it is not said where to log in, that has been told.
+                has_login = draft.proof is not None and draft.proof.login is not None
+                if not draft.region and not has_login:
                     self._findings.add(*region_missing(draft))
         if any(draft.settings.get("session_policy") == OWN_POLICY for draft in drafts.by_name.values()):
             # Only where there is one: what sessions need costs a cold run milliseconds.
