@@ -26,6 +26,7 @@ ALLOWED = {
     "cli/credentials.py": "prints what it was asked for",
     "cli/exec_mask.py": "values to look for in the output",
     "cli/github.py": "lines that have GitHub's runner mask them",
+    "cli/keys_given.py": "reads a key as people have it",
     "cli/mfa.py": "reads a seed, and prints the code that it was asked for",
     "cli/get.py": "prints what it was asked for",
     "environment.py": "the child's environment",

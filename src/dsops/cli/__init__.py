@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, Entry] = {
     "logout": Entry("dsops.cli.logout", "end a login to IAM Identity Center"),
     "export": Entry("dsops.cli.export", "write stores down as profiles of ~/.aws/config"),
     "whoami": Entry("dsops.cli.whoami", "ask AWS who the caller is, here or behind a store"),
+    "keys": Entry("dsops.cli.keys", "keep long-term keys in the keyring, and rotate them"),
     "mfa": Entry("dsops.cli.mfa", "keep seeds of MFA devices in the keyring, and show their codes"),
     "stores": Entry("dsops.cli.stores", "list the stores of the configuration, and the types there are"),
     "schema": Entry("dsops.cli.schema", "print the JSON Schema of dsops.yaml, for editors"),

@@ -44,6 +44,7 @@ class KeysEntry(NamedTuple):
     """When AWS made it; "" where the user may not ask."""
     next_key_id: str = ""
     """Made by a rotation that has not come to its end: not used yet."""
+    next_created: str = ""
     old_key_id: str = ""
     """The one before, which the rotation has not deleted."""
     old_is_off: bool = False

@@ -1,0 +1,355 @@
+"""Long-term keys in the keyring, as real processes: used, rotated and removed, with an AWS that says no as AWS does."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from dsops.keyring import index
+from dsops.keyring.items import Keyring
+from dsops.keyring.keys import get_secrets, put_secrets
+from dsops.secret import Secret
+from dsops.testing.local_aws import LocalAws
+from tests.stubs.keyrings import StubKeyring
+
+BIN = Path(sys.executable).parent
+ACCOUNT = "111122223333"
+SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+DEVICE = f"arn:aws:iam::{ACCOUNT}:mfa/ada"
+STEPS = ("iam:ListAccessKeys", "iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey")
+SANDBOX = f"""
+accounts:
+  "{ACCOUNT}":
+    users:
+      ada:
+        mfa: {{name: ada, seed: {SEED}}}
+    roles:
+      Reader:
+        trust:
+          Version: "2012-10-17"
+          Statement: {{Effect: Allow, Principal: {{AWS: "arn:aws:iam::{ACCOUNT}:user/ada"}}, Action: sts:AssumeRole}}
+        policies:
+          - Version: "2012-10-17"
+            Statement: {{Effect: Allow, Action: "secretsmanager:GetSecretValue", Resource: "*"}}
+    secrets: {{prod/token: the-secret}}
+"""
+CONFIG = f"""
+version: 1
+secretStores:
+  ada: {{type: aws.keys, key_name: ada}}
+  reader: {{type: aws.sts, role_arn: "arn:aws:iam::{ACCOUNT}:role/Reader", credentials_from: ada}}
+  secrets: {{type: aws.secretsmanager, credentials_from: reader}}
+envs:
+  production: {{SECRET: {{from: {{store: secrets, key: prod/token}}}}}}
+"""
+
+
+@pytest.fixture
+def sandbox_seed() -> str:
+    """What the sandbox of these tests starts with."""
+    return SANDBOX
+
+
+class Desk:
+    """Ada's machine: a keyring, no key in a file or variable, and an agent where one is wanted."""
+
+    def __init__(self, sandbox: LocalAws, folder: Path) -> None:
+        self.sandbox = sandbox
+        self.folder = folder
+        (folder / "dsops.yaml").write_text(CONFIG)
+        self.keyring = StubKeyring(folder)
+        self.environ = {
+            "PATH": f"{BIN}:{os.environ['PATH']}", "AWS_ENDPOINT_URL": sandbox.url, "AWS_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true", "DSOPS_AGENT": "off", **self.keyring.environ,
+        }  # fmt: skip
+        self.ring = Keyring(self.environ, str(folder))
+        ada = sandbox.user("ada").credentials
+        self.first = (ada.access_key_id, ada.secret_access_key.reveal())
+        self.said = ""
+        """All that any run has printed."""
+
+    def dsops(self, *words: str, given: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
+        """One run, to its end."""
+        done = subprocess.run(
+            ["dsops", *words], cwd=self.folder, env={**self.environ, **environ}, capture_output=True, text=True,
+            check=False, timeout=100, input=given, start_new_session=True,
+        )  # fmt: skip
+        self.said += done.stdout + done.stderr
+        return done
+
+    def add(self) -> None:
+        """Puts Ada's first key into the keyring."""
+        done = self.dsops("keys", "add", "ada", given="\n".join(self.first))
+        assert done.returncode == 0, done.stderr
+
+    def allow(self, *actions: str, condition: object = None) -> None:
+        """What Ada may do from now on."""
+        own = f"arn:aws:iam::{ACCOUNT}:user/ada"
+        statement: dict[str, object] = {"Effect": "Allow", "Action": list(actions), "Resource": own}
+        if condition is not None:
+            statement["Condition"] = condition
+        document = json.dumps({"Version": "2012-10-17", "Statement": statement})
+        iam = self.sandbox.user("admin").boto3_session().client("iam")
+        iam.put_user_policy(UserName="ada", PolicyName="own-keys", PolicyDocument=document)
+
+    def in_aws(self) -> dict[str, str]:
+        """Ada's keys as IAM lists them, by their status."""
+        iam = self.sandbox.user("admin").boto3_session().client("iam")
+        listed = iam.list_access_keys(UserName="ada")["AccessKeyMetadata"]
+        return {key["AccessKeyId"]: key["Status"] for key in listed}
+
+    @property
+    def entry(self) -> index.KeysEntry:
+        """What dsops' list says."""
+        return index.contents(self.environ).keys["ada"]
+
+    def works(self) -> bool:
+        """Whether the key that is used is one that AWS takes."""
+        done = self.dsops("exec", "--env", "production", "--", "printenv", "SECRET")
+        assert (done.stdout, done.stderr) == ("the-secret\n", "")
+        return True
+
+
+@pytest.fixture
+def desk(sandbox: LocalAws, tmp_path: Path) -> Iterator[Desk]:
+    """It; no secret of a key may be in anything that was printed, or on dsops' list."""
+    made = Desk(sandbox, tmp_path)
+    yield made
+    kept = json.loads(made.keyring.secrets.get("dsops keys/ada", "{}")).values()
+    for secret in (made.first[1], *kept, SEED):
+        assert secret not in made.said
+        assert not made.keyring.list.exists() or secret not in made.keyring.list.read_text()
+
+
+def test_a_key_is_kept_used_rotated_and_removed(desk: Desk) -> None:
+    """From beginning to end; after each step the key that is used works, and in the end nothing is left."""
+    desk.add()
+    assert desk.works()
+    desk.allow(*STEPS)
+    assert desk.dsops("keys", "rotate", "ada").returncode == 0
+    first, second = desk.first[0], desk.entry.key_id
+    assert desk.in_aws() == {first: "Inactive", second: "Active"}
+    assert desk.works()
+    assert "is inactive" in desk.dsops("keys", "list").stdout
+    assert desk.dsops("keys", "remove", "ada", "--old").returncode == 0
+    assert desk.in_aws() == {second: "Active"}
+    assert list(get_secrets(desk.ring, "ada")) == [second]
+    assert desk.dsops("keys", "remove", "ada", "--from-aws").returncode == 0
+    assert (desk.in_aws(), desk.keyring.secrets) == ({}, {})
+
+
+def test_a_rotation_may_delete_what_it_replaces(desk: Desk) -> None:
+    """And what an earlier one has left, for which there would be no room."""
+    desk.add()
+    desk.allow(*STEPS)
+    desk.dsops("keys", "rotate", "ada")
+    second = desk.entry.key_id
+    done = desk.dsops("keys", "rotate", "ada")
+    assert done.returncode == 3
+    assert f"{desk.first[0]}, inactive" in done.stderr
+    assert desk.in_aws()[second] == "Active"
+    done = desk.dsops("keys", "rotate", "ada", "--delete-old", "--json")
+    assert json.loads(done.stdout)["old_key_id"] is None
+    assert desk.in_aws() == {desk.entry.key_id: "Active"}
+    assert desk.entry.key_id not in {second, desk.first[0]}
+    assert desk.works()
+
+
+@pytest.mark.parametrize("missing", STEPS)
+def test_a_step_that_is_denied_leaves_a_key_that_works_and_the_next_run_goes_on(desk: Desk, missing: str) -> None:
+    """The error says which key is used, what to allow and how to go on; once that is allowed, one run ends it."""
+    desk.add()
+    desk.allow(*[step for step in STEPS if step != missing])
+    done = desk.dsops("keys", "rotate", "ada", "--delete-old")
+    assert done.returncode == 3, done
+    assert "access-denied" in done.stderr
+    assert missing in done.stderr
+    assert desk.works()
+    was_made = missing in {"iam:UpdateAccessKey", "iam:DeleteAccessKey"}
+    assert (desk.entry.key_id == desk.first[0]) is not was_made
+    assert ("was not rotated" in done.stderr) is not was_made
+    assert ("goes on from here" in done.stderr) is was_made
+    desk.allow(*STEPS)
+    assert desk.dsops("keys", "rotate", "ada", "--delete-old").returncode == 0
+    assert desk.in_aws() == {desk.entry.key_id: "Active"}
+    assert len(desk.keyring.secrets) == 1
+    assert desk.works()
+
+
+def test_a_key_that_can_not_be_kept_is_deleted_again(desk: Desk) -> None:
+    """Nobody has its secret, and it would take the place of the next one."""
+    desk.add()
+    desk.allow(*STEPS)
+    desk.keyring.set_mood("refuses")
+    done = desk.dsops("keys", "rotate", "ada")
+    assert (done.returncode, "keyring.failed" in done.stderr) == (3, True)
+    assert desk.in_aws() == {desk.first[0]: "Active"}
+    desk.allow("iam:ListAccessKeys", "iam:CreateAccessKey")
+    done = desk.dsops("keys", "rotate", "ada")
+    lost = next(key for key in desk.in_aws() if key != desk.first[0])
+    assert f"aws iam delete-access-key --user-name ada --access-key-id {lost}" in done.stderr
+    desk.keyring.set_mood("")
+    assert desk.works()
+    done = desk.dsops("keys", "rotate", "ada")
+    assert f"delete-access-key --user-name ada --access-key-id {lost}" in done.stderr
+
+
+def test_a_rotation_that_was_killed_goes_on_with_the_key_that_it_made(desk: Desk) -> None:
+    """It had kept the new key, and not come to use it."""
+    desk.add()
+    desk.allow(*STEPS)
+    made = desk.sandbox.user("admin").boto3_session().client("iam").create_access_key(UserName="ada")["AccessKey"]
+    secrets = dict([desk.first, (made["AccessKeyId"], made["SecretAccessKey"])])
+    put_secrets(desk.ring, "ada", {key_id: Secret(secret) for key_id, secret in secrets.items()})
+    entry = desk.entry._replace(next_key_id=made["AccessKeyId"])
+    index.write(desk.environ, index.contents(desk.environ)._replace(keys={"ada": entry}))
+    assert desk.works()
+    assert "interrupted" in desk.dsops("keys", "list").stdout
+    assert desk.dsops("keys", "rotate", "ada").returncode == 0
+    assert desk.in_aws() == {desk.first[0]: "Inactive", made["AccessKeyId"]: "Active"}
+    assert desk.works()
+
+
+def test_two_rotations_at_once_are_one(desk: Desk) -> None:
+    """The second one would make a third key."""
+    desk.add()
+    desk.allow(*STEPS)
+    with index.changing(desk.environ):
+        done = desk.dsops("keys", "rotate", "ada")
+    assert (done.returncode, desk.in_aws()) == (3, {desk.first[0]: "Active"})
+    assert "another dsops" in done.stderr
+
+
+def test_where_iam_asks_for_mfa_the_keyring_shows_it(desk: Desk) -> None:
+    """One code, of the seed that the keyring has; without it the error says which flag."""
+    desk.add()
+    desk.allow(*STEPS, condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}})
+    done = desk.dsops("keys", "rotate", "ada")
+    assert (done.returncode, "--serial-number" in done.stderr) == (3, True)
+    done = desk.dsops("keys", "rotate", "ada", "--serial-number", DEVICE)
+    assert (done.returncode, "dsops mfa add" in done.stderr) == (3, True)
+    assert desk.dsops("mfa", "add", DEVICE, given=SEED).returncode == 0
+    done = desk.dsops("keys", "rotate", "ada", "--serial-number", DEVICE, "--delete-old")
+    assert done.returncode == 0, done.stderr
+    assert desk.in_aws() == {desk.entry.key_id: "Active"}
+    called = [each["eventName"] for each in desk.sandbox.events() if each["eventSource"] == "sts.amazonaws.com"]
+    assert called.count("GetSessionToken") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("AKIAEXAMPLEEXAMPLE99\nnot-the-secret-of-it-at-all-0000000000000", "does not accept the key"),
+        ("{first}\nnot-the-secret-of-it-at-all-0000000000000", "signature"),
+        ("ASIAEXAMPLEEXAMPLE99\nnot-the-secret-of-it-at-all-0000000000000", "the key of a session"),
+        ("not-the-secret-of-it-at-all-0000000000000\nAKIAEXAMPLEEXAMPLE99", "swapped"),
+        ("AKIAEXAMPLEEXAMPLE99", "it has 1 lines"),
+        ("{{}}", "it has no AccessKey"),
+        ("a,b\n1,2", "no columns"),
+    ],
+)
+def test_what_aws_does_not_know_or_is_no_key_is_not_kept(desk: Desk, given: str, told: str) -> None:
+    """Nothing of it is repeated."""
+    done = desk.dsops("keys", "add", "ada", given=given.format(first=desk.first[0]))
+    assert (done.returncode, desk.keyring.secrets) != (0, {})
+    assert told in done.stderr
+    assert "not-the-secret" not in done.stderr
+    assert desk.keyring.secrets == {}
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "profile"])
+def test_a_key_is_taken_as_people_have_it(desk: Desk, form: str) -> None:
+    """The answer of the AWS CLI, the console's file, a profile of ~/.aws/credentials; and what to do with that then."""
+    key_id, secret = desk.first
+    file = desk.folder / "given"
+    words: Sequence[str] = ("--from-file", str(file))
+    if form == "json":
+        key = {"UserName": "ada", "AccessKeyId": key_id, "SecretAccessKey": secret}
+        file.write_text(json.dumps({"AccessKey": key}))
+    elif form == "csv":
+        file.write_text(f"\ufeffAccess key ID,Secret access key\n{key_id},{secret}\n")
+    else:
+        (desk.folder / ".aws").mkdir()
+        (desk.folder / ".aws" / "credentials").write_text(
+            f"[own]\naws_access_key_id = {key_id}\naws_secret_access_key = {secret}\n"
+        )
+        words = ("--from-profile", "own")
+    done = desk.dsops("keys", "add", "ada", *words)
+    assert done.returncode == 0, done.stderr
+    assert "still has it" in done.stderr
+    assert desk.works()
+
+
+def test_a_key_is_not_replaced_unasked(desk: Desk) -> None:
+    """Its secret could not be had back."""
+    desk.add()
+    done = desk.dsops("keys", "add", "ada", given="\n".join(desk.first))
+    assert (done.returncode, "--replace" in done.stderr) == (2, True)
+    assert desk.dsops("keys", "add", "ada", "--replace", given="\n".join(desk.first)).returncode == 0
+
+
+def test_a_key_on_the_command_line_is_refused_and_not_repeated(desk: Desk) -> None:
+    """Every process of the machine can read it there."""
+    for words in (("ada", *desk.first), desk.first, (desk.first[0],)):
+        done = desk.dsops("keys", "add", *words)
+        assert (done.returncode, desk.first[0] in done.stderr) == (2, False)
+    assert desk.keyring.secrets == {}
+
+
+def test_a_list_for_programs_has_no_whole_key_id(desk: Desk) -> None:
+    """Names, whose, since when."""
+    desk.allow(*STEPS)
+    desk.add()
+    (listed,) = json.loads(desk.dsops("keys", "list", "--json").stdout)
+    assert (listed["name"], listed["arn"]) == ("ada", f"arn:aws:iam::{ACCOUNT}:user/ada")
+    assert (listed["key_id"], listed["rotation"]) == (f"AKIA...{desk.first[0][-4:]}", None)
+    assert listed["created"].startswith("20")
+
+
+def test_the_agent_serves_sessions_of_the_key_and_does_not_hold_it(desk: Desk) -> None:
+    """Its keyring is the client's; what it keeps ends by itself, and a rotated key is another identity."""
+    desk.environ |= {"XDG_RUNTIME_DIR": tempfile.mkdtemp(prefix="dsops-")}
+    del desk.environ["DSOPS_AGENT"]
+    try:
+        desk.add()
+        desk.allow(*STEPS)
+        run = ("exec", "--env", "production", "--", "printenv", "SECRET")
+        assert desk.dsops(*run).stdout == "the-secret\n"
+        desk.keyring.set_mood("locked")
+        assert desk.dsops(*run).stdout == "the-secret\n"
+        desk.keyring.set_mood("")
+        status = json.loads(desk.dsops("agent", "status", "--json").stdout)
+        assert [session["store"] for session in status["sessions"]] == ["reader"]
+        assert desk.dsops("keys", "rotate", "ada").returncode == 0
+        assert desk.dsops(*run).stdout == "the-secret\n"
+        assumed = [each for each in desk.sandbox.events() if each["eventName"] == "AssumeRole"]
+        assert [each["userIdentity"]["accessKeyId"] for each in assumed] == [desk.first[0], desk.entry.key_id]
+        other = StubKeyring(Path(tempfile.mkdtemp(dir=desk.folder)))
+        done = desk.dsops(*run, **other.environ)
+        assert "the keyring has no keys named `ada`" in done.stderr
+    finally:
+        desk.dsops("agent", "stop")
+        shutil.rmtree(desk.environ["XDG_RUNTIME_DIR"])
+
+
+def test_the_aws_cli_starts_from_the_keyring(desk: Desk) -> None:
+    """By `credential_process`, for programs that know nothing of dsops."""
+    desk.add()
+    config = desk.folder / "config"
+    process = "dsops credentials ada --format process"
+    config.write_text(f"[profile ada]\nregion = us-east-1\ncredential_process = {process}\n")
+    done = subprocess.run(
+        [str(BIN / "aws"), "sts", "get-caller-identity", "--profile", "ada", "--output", "json"],
+        cwd=desk.folder, env={**desk.environ, "AWS_CONFIG_FILE": str(config)}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/ada"
