@@ -120,15 +120,14 @@ def write_token(path: str, session: Session, token: Token) -> None:
     write_file(path, json.dumps(members))
 
 
-def remove_file(path: str) -> bool:
-    """Whether there was one. Raises FileNotWritten where it has to stay."""
+def remove_file(path: str) -> None:
+    """Takes the file away, where there is one. Raises FileNotWritten where it has to stay."""
     try:
         os.unlink(path)
-    except FileNotFoundError:
-        return False
+    except (FileNotFoundError, NotADirectoryError):
+        pass
     except OSError as error:
         raise FileNotWritten(f"{path} can't be removed", why=(error.strerror or "").lower()) from error
-    return True
 
 
 def write_file(path: str, text: str) -> None:

@@ -68,7 +68,7 @@ def _log_out(arguments: Arguments, runtime: Runtime) -> int:
             pass  # it had ended already
         except ServiceError as error:
             down = error
-    is_removed = remove_file(path)
+    remove_file(path)  # also one that holds no token, and would be in the way
     runtime.report(DONE)
     if down is not None:
         down.retell(
@@ -77,10 +77,10 @@ def _log_out(arguments: Arguments, runtime: Runtime) -> int:
         )
         raise down
     if arguments.switch("--json"):
-        answer_json({**_value(wanted), "was_logged_in": is_removed})
+        answer_json({**_value(wanted), "was_logged_in": token is not None})
     else:
-        answer(clean(f"{session.shown} has ended" if is_removed else f"nobody had logged in: {session.shown}"))
-        if is_removed:
+        answer(clean(f"{session.shown} has ended" if token is not None else f"nobody had logged in: {session.shown}"))
+        if token is not None:
             note("sessions that came of it go on until their end; `dsops agent clear` has the agent forget them")
     return 0
 

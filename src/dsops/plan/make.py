@@ -331,7 +331,8 @@ class _Planner:
         service, endpoint_url = _SERVICES.get(draft.type.name), draft.settings.get("endpoint_url", "")
         if service is None or not draft.region:
             return str(endpoint_url)
-        if draft.place.field("region") is not None and not is_region_name(draft.region):
+        own = any(draft.place.field(name) is not None for name in ("region", "sso_region"))
+        if own and not is_region_name(draft.region):
             return ""  # as was told of the key itself
         try:
             url = resolve_endpoint(service, draft.region, self._names.environ, endpoint_url=str(endpoint_url)).url
