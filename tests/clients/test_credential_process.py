@@ -8,8 +8,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyotp
 import pytest
 
+from dsops.keyring.items import Keyring
+from dsops.keyring.seeds import add_seed
+from dsops.secret import Secret
+from tests.stubs.keyrings import StubKeyring
+from tests.terminal import Terminal
 from tests.unit.cli.stub_aws import Dsops, StubAws
 
 PROFILE = """\
@@ -64,3 +70,110 @@ def test_they_sign_with_the_session_of_the_store(command: list[str], dsops: Dsop
     assert aws.calls == ["AssumeRole", "GetCallerIdentity"]
     assert signing_key(aws) == "ASIAEXAMPLEEXAMPLE01"
     assert aws.server.seen[-1].header("X-Amz-Security-Token") == "token/of+the/session=="
+
+
+MFA = """
+version: 1
+secretStores:
+  target:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::111122223333:role/Target
+    role_session_name: test
+    serial_number: arn:aws:iam::111122223333:mfa/ada
+"""
+QUESTION = "MFA code of arn:aws:iam::111122223333:mfa/ada for target: "
+AWS = f"{Path(sys.executable).parent / 'aws'} sts get-caller-identity --profile target"
+
+PARENT = """
+import subprocess, sys
+# As a tool with plugins has it: all streams are pipes, and what the plugin says is shown by the tool.
+plugin = subprocess.run(sys.argv[2:], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                        process_group=0 if sys.argv[1] == "own-group" else None)
+print("plugin ended with", plugin.returncode, plugin.stdout.count("arn:aws:iam::111122223333:user/ada"), plugin.stderr)
+"""
+
+
+def on_terminal(dsops: Dsops, *command: str) -> Terminal:
+    """A terminal on which somebody has typed that; the role asks for MFA."""
+    (dsops.folder / "dsops.yaml").write_text(MFA)
+    return Terminal(["env", "-i", *(f"{name}={value}" for name, value in dsops.environ.items()), *command])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{AWS} > answer",
+        f"{AWS} 2> /dev/null < /dev/null | tee answer > /dev/null",
+        f"echo no | {AWS} --output json 2>&1 | cat > answer",
+    ],
+    ids=["to a file", "in the middle of a pipe", "behind a pipe"],
+)
+def test_the_person_at_the_terminal_is_asked_whatever_the_streams_are(dsops: Dsops, aws: StubAws, line: str) -> None:
+    """The AWS CLI has the streams of dsops for itself; the question and the answer go past it."""
+    with on_terminal(dsops, "sh", "-c", f"cd {dsops.folder}; {line}; echo done") as terminal:
+        terminal.expect(QUESTION)
+        terminal.type("012345\n")
+        assert "012345" not in terminal.expect("done")
+    assert aws.calls == ["AssumeRole", "GetCallerIdentity"]
+    assert b"TokenCode=012345" in aws.server.seen[0].body
+    answer = (dsops.folder / "answer").read_text()
+    assert "arn:aws:iam::111122223333:user/ada" in answer
+    assert "MFA" not in answer
+
+
+def test_five_digits_and_a_wrong_code_are_asked_for_again(dsops: Dsops, aws: StubAws) -> None:
+    """The question says what was wrong, and how often it may still be."""
+    with on_terminal(dsops, "sh", "-c", f"cd {dsops.folder}; {AWS} > answer; echo done") as terminal:
+        terminal.expect(QUESTION)
+        terminal.type("12345\n")
+        terminal.expect(f"a code has six digits (2 more tries). {QUESTION}")
+        terminal.type("123456\n")
+        terminal.expect("done")
+    assert aws.calls == ["AssumeRole", "GetCallerIdentity"]
+
+
+def test_ctrl_c_ends_the_client_and_the_question(dsops: Dsops, aws: StubAws) -> None:
+    """And the terminal is as it was."""
+    line = f"trap : INT; cd {dsops.folder}; {AWS} > answer; stty -a < /dev/tty | grep -o -e '-\\?echo\\b'"
+    with on_terminal(dsops, "bash", "-c", line) as terminal:
+        terminal.expect(QUESTION)
+        terminal.type("\x03")
+        assert "-echo" not in terminal.expect("echo\r\n")
+    assert aws.calls == []
+
+
+def test_a_tool_with_plugins_is_asked_past(dsops: Dsops, aws: StubAws) -> None:
+    """The plugin's streams are pipes; its terminal is the tool's."""
+    (dsops.folder / "parent.py").write_text(PARENT)
+    command = [sys.executable, str(dsops.folder / "parent.py"), "same-group", *AWS.split(" ")]
+    with on_terminal(dsops, *command) as terminal:
+        terminal.expect(QUESTION)
+        terminal.type("012345\n")
+        terminal.expect("plugin ended with 0 1")
+    assert aws.calls == ["AssumeRole", "GetCallerIdentity"]
+
+
+def test_a_plugin_in_a_group_of_its_own_is_told_what_to_set(dsops: Dsops, aws: StubAws) -> None:
+    """To read the terminal from there would stop it for ever; it ends at once."""
+    (dsops.folder / "parent.py").write_text(PARENT)
+    command = [sys.executable, str(dsops.folder / "parent.py"), "own-group", *AWS.split(" ")]
+    with on_terminal(dsops, *command) as terminal:
+        said = terminal.expect("mfa.required")
+        assert QUESTION not in said
+        terminal.expect("dsops mfa add")
+    assert aws.calls == []
+
+
+def test_a_seed_in_the_keyring_answers_where_nobody_can(dsops: Dsops, aws: StubAws, home: Path) -> None:
+    """The same plugin, and no question at all."""
+    keyring = StubKeyring(home)
+    dsops.environ |= keyring.environ
+    device, seed = "arn:aws:iam::111122223333:mfa/ada", "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+    add_seed(Keyring(dsops.environ, "/"), device, Secret(seed), "2026-11-24T12:00:00Z", replaces=False)
+    (dsops.folder / "parent.py").write_text(PARENT)
+    command = [sys.executable, str(dsops.folder / "parent.py"), "own-group", *AWS.split(" ")]
+    with on_terminal(dsops, *command) as terminal:
+        assert QUESTION not in terminal.expect("plugin ended with 0 1")
+    sent = aws.server.seen[0].body.decode().partition("TokenCode=")[2][:6]
+    assert pyotp.TOTP(seed).verify(sent, valid_window=1)

@@ -16,26 +16,30 @@ _ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP")
 def ask(question: str, *, terminal: str = "/dev/tty") -> Secret | None:
     """What the person types, unseen; None at once when there is nobody to ask, or they answer with Ctrl-D.
 
-    Nobody is there in the background of a terminal: reading would stop us. Without a terminal a window is opened,
-    where there is a desktop.
+    Without a terminal, and in the background of one, where reading would stop us, a window is opened if there is a
+    desktop.
     """
     if sys.platform == "win32":
         return None
     try:
         descriptor = os.open(terminal, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
-        from dsops.cli import dialog
-
-        return dialog.ask(question, os.environ)
+        return _ask_in_window(question)
     try:
         if os.tcgetpgrp(descriptor) != os.getpgrp():
-            return None
+            return _ask_in_window(question)
         return _ask_on(descriptor, question)
     except OSError:
         # The terminal went away: hung up, or never the controlling one.
         return None
     finally:
         os.close(descriptor)
+
+
+def _ask_in_window(question: str) -> Secret | None:
+    from dsops.cli import dialog
+
+    return dialog.ask(question, os.environ)
 
 
 def _ask_on(descriptor: int, question: str) -> Secret | None:

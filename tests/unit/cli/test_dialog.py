@@ -164,3 +164,15 @@ def test_a_terminal_comes_first(desktop: Desktop) -> None:
         terminal.type("111111\n")
         terminal.expect("answer 111111")
     assert desktop.told == ""
+
+
+def test_in_the_background_of_a_terminal_a_window_is_opened(desktop: Desktop) -> None:
+    """A plugin in a process group of its own can't read the terminal; where there is a desktop it need not."""
+    desktop.install("zenity")
+    asking = "from dsops.cli.prompt import ask; print('answer', ask('MFA code: ').reveal(), flush=True)"
+    environ = [f"{name}={value}" for name, value in desktop.environ.items()]
+    shell = ["/bin/bash", "-c", 'set -m; "$@" & wait; echo done', "bash", *python(asking)]
+    with Terminal(["env", *environ, *shell]) as terminal:
+        assert "MFA code" not in terminal.expect("answer 012345")
+        terminal.expect("done")
+    assert "MFA code" in desktop.told
