@@ -12,7 +12,7 @@ from dsops.errors import ConfigError, VariableInvalid
 from dsops.startup import NamedTuple, pattern
 
 # The service -> its id in AWS_ENDPOINT_URL_<ID>.
-_SERVICE_IDS = {
+SERVICE_IDS = {
     "sts": "STS", "secretsmanager": "SECRETS_MANAGER", "ssm": "SSM", "iam": "IAM", "organizations": "ORGANIZATIONS",
     "sso": "SSO", "sso-oidc": "SSO_OIDC",
 }  # fmt: skip
@@ -161,7 +161,7 @@ def is_aws_host(host: str) -> bool:
     if labels[0] == "portal":
         labels[:2] = [".".join(labels[:2])]
     prefix = labels[0].removesuffix("-fips")
-    is_service = prefix in (_HOST_PREFIXES.get(service, service) for service in _SERVICE_IDS)
+    is_service = prefix in (_HOST_PREFIXES.get(service, service) for service in SERVICE_IDS)
     return is_service and any(_is_under(partition, labels[1:]) for partition in PARTITIONS)
 
 
@@ -227,7 +227,7 @@ def _configured_urls(service: str, environ: Mapping[str, str], endpoint_url: str
     """The addresses that somebody set, each with where; the first one counts."""
     found = [(endpoint_url, "`endpoint_url`")]
     if not _is_on(environ, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"):
-        names = (f"AWS_ENDPOINT_URL_{_SERVICE_IDS[service]}", "AWS_ENDPOINT_URL")
+        names = (f"AWS_ENDPOINT_URL_{SERVICE_IDS[service]}", "AWS_ENDPOINT_URL")
         found += [(environ.get(name, ""), name) for name in names]
     return [(url, origin) for url, origin in found if url]
 

@@ -222,3 +222,42 @@ def test_the_profile_of_a_store_is_named(machine: Machine) -> None:
     done = machine.dsops("doctor", **wrong)
     assert "base credentials of profile ada  ok" in done.stdout
     assert "user/ada from profile ada (the credentials file)" in done.stdout
+
+
+def test_the_endpoint_of_a_profile_is_where_calls_go(machine: Machine) -> None:
+    """`endpoint_url` in ~/.aws/config counts as in the AWS CLI, for every call, also beside keys in the environment."""
+    ada = machine.sandbox.user("ada").credentials
+    keys = {
+        "AWS_ACCESS_KEY_ID": ada.access_key_id, "AWS_SECRET_ACCESS_KEY": ada.secret_access_key.reveal(),
+        "AWS_ENDPOINT_URL": "",
+    }  # fmt: skip
+    config = machine.folder / ".aws" / "config"
+    config.write_text(f"[default]\nendpoint_url = {machine.sandbox.url}\n")
+    assert machine.told(**keys)["arn"] == "arn:aws:iam::123456789012:user/ada"
+    assert machine.doctor(**keys) == "environment"
+    read = ("exec", "--env", "production", "--", "printenv", "TOKEN")
+    assert [machine.dsops(*read, **keys).stdout for _ in range(2)] == ["the-token\n"] * 2
+    assumed = [event["eventName"] for event in machine.sandbox.events()].count("AssumeRole")
+    # Another address may be another AWS: what was had there is not used here.
+    config.write_text(config.read_text().replace("127.0.0.1", "localhost"))
+    assert machine.dsops(*read, **keys).stdout == "the-token\n"
+    assert [event["eventName"] for event in machine.sandbox.events()].count("AssumeRole") == assumed + 2
+
+
+def test_the_endpoint_of_another_profile_is_not(machine: Machine) -> None:
+    """A store's `profile` brings its own `services`; the default one's address is for the rest."""
+    ada = machine.sandbox.user("ada").credentials
+    (machine.folder / ".aws" / "credentials").write_text(
+        f"[ada]\naws_access_key_id = {ada.access_key_id}\naws_secret_access_key = {ada.secret_access_key.reveal()}\n"
+    )
+    url = machine.sandbox.url
+    (machine.folder / ".aws" / "config").write_text(
+        f"[default]\nendpoint_url = http://127.0.0.1:9\n[profile ada]\nservices = sandbox\n"
+        f"[services sandbox]\nsts =\n  endpoint_url = {url}\nsecrets_manager =\n  endpoint_url = {url}\n"
+    )
+    config = machine.folder / "dsops.yaml"
+    config.write_text(CONFIG.replace("jump: {type: aws.sts,", "jump: {type: aws.sts, profile: ada,"))
+    done = machine.dsops("exec", "--env", "production", "--", "printenv", "TOKEN", AWS_ENDPOINT_URL="")
+    assert done.stdout == "the-token\n", done.stderr
+    assert machine.told("target", AWS_ENDPOINT_URL="")["base_source"] == "profile ada (the credentials file)"
+    assert "profile ada  ok" in machine.dsops("doctor", AWS_ENDPOINT_URL="").stdout

@@ -142,7 +142,7 @@ class Base(NamedTuple):
 async def _ask(resolver: Resolver, profile: str, region: str, client: Client) -> Base:
     """`region` is the profile's: its credentials may be of another partition than the environment's region."""
     credentials = await resolver.base(profile)
-    endpoint = base_endpoint(client.runtime, region)
+    endpoint = base_endpoint(client.runtime, region, profile)
     return Base(credentials, await get_caller_identity(client, credentials, endpoint))
 
 

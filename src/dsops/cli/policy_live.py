@@ -13,7 +13,7 @@ from dsops.aws.secret_policy import SecretsManager
 from dsops.aws.sts import get_caller_identity
 from dsops.cli.output import clean
 from dsops.cli.project import carry_out
-from dsops.cli.whoami import base_endpoint, load_base
+from dsops.cli.whoami import base_endpoint, base_environ, load_base
 from dsops.cli.world import DONE
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, is_loopback, parse_address, resolve_endpoint
@@ -41,9 +41,10 @@ def ask_aws(questions: Questions, file: str, runtime: Runtime) -> Sequence[Compl
     """Each question with what the caller's own keys may read of the caller's account, in order."""
     credentials, _ = load_base(runtime)
     client, sts = make_client(runtime), base_endpoint(runtime)
-    iam = Iam(client, credentials, resolve_endpoint("iam", sts.region, runtime.environ))
+    environ = base_environ(runtime)
+    iam = Iam(client, credentials, resolve_endpoint("iam", sts.region, environ))
     organizations = Organizations(
-        client, credentials, resolve_endpoint("organizations", sts.region, runtime.environ)
+        client, credentials, resolve_endpoint("organizations", sts.region, environ)
     )
 
     async def work() -> list[Completed | DsopsError]:
@@ -53,7 +54,7 @@ def ask_aws(questions: Questions, file: str, runtime: Runtime) -> Sequence[Compl
         def secrets(account: str, region: str) -> SecretsManager | None:
             if account != identity.account:
                 return None
-            endpoint = resolve_endpoint("secretsmanager", region, runtime.environ)
+            endpoint = resolve_endpoint("secretsmanager", region, environ)
             return SecretsManager(client, credentials, endpoint)
 
         completer = Completer({identity.account: Reader(iam)}, organization, secrets)

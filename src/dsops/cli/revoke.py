@@ -16,7 +16,7 @@ from dsops.cli.command import CONFIG, NO_AGENT, Arguments, Command, Flag, Operan
 from dsops.cli.credentials import require_session
 from dsops.cli.output import answer, answer_json, counted, note
 from dsops.cli.project import carry_out, issue, load_config, plan_one_store
-from dsops.cli.whoami import base_endpoint, load_base, session_endpoint
+from dsops.cli.whoami import base_endpoint, base_environ, load_base, session_endpoint
 from dsops.cli.world import DONE
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
@@ -121,7 +121,7 @@ def _before(wished: datetime | None, client: Client, endpoint: Endpoint, runtime
 
 def _caller(arguments: Arguments, runtime: Runtime, config: Config | None, region: str) -> _Caller:
     name = arguments.text("--with")
-    iam = resolve_endpoint("iam", region, runtime.environ)
+    iam = resolve_endpoint("iam", region, base_environ(runtime))
     if not name:
         return _Caller(load_base(runtime)[0], base_endpoint(runtime, region), iam, "the base credentials")
     plan = plan_one_store(config or load_config(arguments, runtime), name, runtime)

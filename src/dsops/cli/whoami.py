@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from dsops.aws.ambient import OF_ENVIRONMENT, load_ambient, passed_over
 from dsops.aws.client import make_client
@@ -15,6 +15,7 @@ from dsops.cli.world import DONE
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
 from dsops.plan import Plan
+from dsops.resolve.identity import endpoints_of
 from dsops.runtime import Runtime
 from dsops.stores.endpoints import endpoint_of
 
@@ -69,11 +70,16 @@ def base_source(source: str, caller_arn: str) -> str:
     return f"{source} {session}" if is_instance else source
 
 
-def base_endpoint(runtime: Runtime, region: str = "") -> Endpoint:
+def base_endpoint(runtime: Runtime, region: str = "", profile: str = "") -> Endpoint:
     """STS where the base credentials are at home: `region`, else that of the environment, or of its profile."""
     environ = runtime.environ
     region = region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or base_identity(runtime).region
-    return resolve_endpoint("sts", region or DEFAULT_REGION, environ)
+    return resolve_endpoint("sts", region or DEFAULT_REGION, base_environ(runtime, profile))
+
+
+def base_environ(runtime: Runtime, profile: str = "") -> Mapping[str, str]:
+    """The environment, and what the base credentials' profile says of endpoints besides."""
+    return {**runtime.environ, **dict(endpoints_of(runtime.environ, profile, runtime.folder))}
 
 
 def _show(

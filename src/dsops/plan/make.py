@@ -276,6 +276,7 @@ class _Planner:
             where=draft.where,
             operation=draft.operation,
             proof=draft.proof,
+            endpoints=self._endpoints(draft),
         )
         if draft.type.name == "aws.sts":
             step = self._checked(draft, step)
@@ -326,6 +327,14 @@ class _Planner:
             draft.type, draft.identity, below, partition=partition, endpoint=self._endpoint(draft)
         )
 
+    def _endpoints(self, draft: Draft) -> tuple[tuple[str, str], ...]:
+        """What the profile says of them that the store's chain begins with, or its token's environment names."""
+        while draft.credentials_from in self._drafts.by_name:
+            draft = self._drafts.by_name[draft.credentials_from]
+        if draft.proof is not None:
+            return draft.proof.endpoints
+        return self._drafts.ambient_of(draft.profile).endpoints if draft.type.takes_credentials else ()
+
     def _endpoint(self, draft: Draft) -> str:
         """The address that was set in place of AWS's own, "" for AWS's; finds unusable ones."""
         service, endpoint_url = _SERVICES.get(draft.type.name), draft.settings.get("endpoint_url", "")
@@ -335,7 +344,9 @@ class _Planner:
         if own and not is_region_name(draft.region):
             return ""  # as was told of the key itself
         try:
-            url = resolve_endpoint(service, draft.region, self._names.environ, endpoint_url=str(endpoint_url)).url
+            endpoints = self._endpoints(draft)
+            environ = {**self._names.environ, **dict(endpoints)} if endpoints else self._names.environ
+            url = resolve_endpoint(service, draft.region, environ, endpoint_url=str(endpoint_url)).url
         except VariableInvalid:
             raise  # no line of a file is to blame, and it is the same for every store
         except ConfigError as error:

@@ -24,6 +24,8 @@ class Ambient(NamedTuple):
     """Whether a role assumed with it is chained; None when only the subprocess can tell."""
     region: str = ""
     """The region that its profile names; "" where it names none, or there is no profile."""
+    endpoints: tuple[tuple[str, str], ...] = ()
+    """What its profile says of endpoints, as variables that the environment does not have."""
 
 
 class Login(NamedTuple):
@@ -52,6 +54,8 @@ class Proof(NamedTuple):
     """Whether it comes only at run time: from a command or a platform's service."""
     login: Login | None = None
     """Where it is what a person's login has left behind."""
+    endpoints: tuple[tuple[str, str], ...] = ()
+    """What the profile of the environment says of endpoints, as variables that the environment does not have."""
 
     @property
     def may_change(self) -> bool:
@@ -84,6 +88,8 @@ class Step(NamedTuple):
     """The API action that issues its session; "" for a store that issues none, or a plugin's."""
     proof: Proof | None = None
     """What stands for base credentials; then nothing signs the call."""
+    endpoints: tuple[tuple[str, str], ...] = ()
+    """What the profile that it all begins with says of endpoints, as variables that the environment does not have."""
 
     @property
     def role(self) -> str:

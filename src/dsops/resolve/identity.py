@@ -43,13 +43,15 @@ def ambient_of(environ: Mapping[str, str], key: bytes, folder: str) -> Callable[
             if keys is not None:
                 token = keys.session_token.reveal() if keys.session_token else ""
                 parts = ("keys", keys.access_key_id, keys.secret_access_key.reveal(), token, *_ways(environ))
-                return Ambient("environment", _keyed(key, parts), is_temporary=keys.is_temporary)
+                endpoints = endpoints_of(environ, "", folder)
+                return Ambient("environment", _keyed(key, parts), is_temporary=keys.is_temporary, endpoints=endpoints)
         name = profile or environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or ""
         return Ambient(
             source=f"profile {name}" if name else "default chain",
             digest=_keyed(key, ("profile", name, *_ways(environ), *_evidence(environ, folder))),
             is_temporary=None,
             region=profile_region(environ, name or "default", folder),
+            endpoints=endpoints_of(environ, profile, folder),
         )
 
     return ambient
@@ -62,9 +64,24 @@ def proof_of(environ: Mapping[str, str], key: bytes, folder: str = "") -> Callab
         def digest_of(parts: Iterable[str]) -> str:
             return _keyed(key, ("proof", store_type, *parts, *_ways(environ)))
 
-        return proving_store(store_type).identify(settings, environ, digest_of, folder)
+        found = proving_store(store_type).identify(settings, environ, digest_of, folder)
+        return found._replace(endpoints=endpoints_of(environ, "", folder))
 
     return proof
+
+
+def endpoints_of(environ: Mapping[str, str], profile: str, folder: str) -> tuple[tuple[str, str], ...]:
+    """What the profile, or the one that the environment names, says of endpoints: variables that are not set.
+
+    Raises ConfigUnreadable for a file that can't be read, or an address in it that can't be used.
+    """
+    text = content(config_file(environ, folder)) + content(credentials_file(environ, folder))
+    if b"endpoint" not in text:
+        return ()  # most files: to parse them costs a cold run milliseconds
+    from dsops.aws.profile_endpoints import profile_endpoints
+
+    name = profile or environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or "default"
+    return profile_endpoints(environ, name, folder)
 
 
 def _keyed(key: bytes, parts: Iterable[str]) -> str:

@@ -201,7 +201,7 @@ def _source_of(step: Step, runtime: Runtime) -> object:
     """Everything that decides which value a reference of that step has: who reads, and where."""
     settings = [(name, value) for name, value in sorted(step.settings.items()) if name not in _NO_SOURCE]
     places = [(name, value) for name, value in sorted(runtime.environ.items()) if name.startswith(_PLACES)]
-    return (step.fingerprint, step.type, step.region, *settings, *places)
+    return (step.fingerprint, step.type, step.region, *settings, *places, *step.endpoints)
 
 
 def _refused(outcomes: _Outcomes) -> list[SecretReference]:

@@ -10,4 +10,5 @@ from dsops.runtime import Runtime
 def endpoint_of(step: Step, service: str, runtime: Runtime, region: str = "") -> Endpoint:
     """The address of the service for that step, in its own region unless another one is named."""
     url = step.settings.get("endpoint_url", "")
-    return resolve_endpoint(service, region or step.region, runtime.environ, endpoint_url=str(url))
+    environ = {**runtime.environ, **dict(step.endpoints)} if step.endpoints else runtime.environ
+    return resolve_endpoint(service, region or step.region, environ, endpoint_url=str(url))

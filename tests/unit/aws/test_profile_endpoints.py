@@ -1,0 +1,160 @@
+"""Endpoints of ~/.aws/config: what a profile says, in the order that the SDKs have; and as botocore reads it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from dsops.aws.profile_endpoints import profile_endpoints
+from dsops.endpoint import resolve_endpoint
+from dsops.errors import ConfigUnreadable
+from dsops.plan import Step
+from dsops.resolve.identity import ambient_of, endpoints_of, proof_of
+from dsops.stores.endpoints import endpoint_of
+from tests.fakes import make_runtime
+from tests.plans import plan_of
+from tests.unit.aws.profiles import World
+
+CONFIG = """
+[default]
+endpoint_url = http://localhost:1000
+[profile one]
+services = local
+endpoint_url = http://localhost:2000
+[profile fips]
+use_fips_endpoint = true
+use_dualstack_endpoint = false
+[profile off]
+endpoint_url = http://localhost:3000
+ignore_configured_endpoint_urls = true
+[profile plain]
+region = eu-west-1
+[services local]
+sts =
+  endpoint_url = http://localhost:2001
+secrets_manager =
+    signature = x
+    endpoint_url = http://localhost:2002/base
+sso_oidc =
+  endpoint_url = https://login.example
+"""
+
+ORACLE = """
+import json, sys
+from botocore.session import Session
+session = Session()
+session.set_credentials("AKIA", "s")
+print(json.dumps({
+    name: session.create_client(name, region_name="us-east-2").meta.endpoint_url
+    for name in ("sts", "secretsmanager", "ssm", "sso-oidc")
+}))
+"""
+
+
+def urls(world: World, **environ: str) -> dict[str, str]:
+    """The address of each service, by profile and environment."""
+    known = {**world.environ, **environ}
+    known.update(endpoints_of(known, "", str(world.folder)))
+    return {
+        name: resolve_endpoint(name, "us-east-2", known).url for name in ("sts", "secretsmanager", "ssm", "sso-oidc")
+    }
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"AWS_PROFILE": "one"},
+        {"AWS_PROFILE": "fips"},
+        {"AWS_PROFILE": "fips", "AWS_USE_FIPS_ENDPOINT": "false"},
+        {"AWS_PROFILE": "off"},
+        {"AWS_PROFILE": "off", "AWS_ENDPOINT_URL": "http://localhost:9"},
+        {"AWS_PROFILE": "plain"},
+        {"AWS_PROFILE": "one", "AWS_ENDPOINT_URL": "http://localhost:9"},
+        {"AWS_PROFILE": "one", "AWS_ENDPOINT_URL_STS": "http://localhost:9"},
+        {"AWS_PROFILE": "one", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+    ],
+)
+def test_every_service_is_where_botocore_has_it(world: World, environ: dict[str, str]) -> None:
+    """Sections, switches and variables in their order; a real botocore is the judge."""
+    world.config(CONFIG)
+    known = {**world.environ, **environ}
+    done = subprocess.run([sys.executable, "-c", ORACLE], env=known, capture_output=True, text=True, check=True)
+    assert urls(world, **environ) == json.loads(done.stdout)
+
+
+def test_a_named_profile_counts_instead_of_the_environments(world: World) -> None:
+    """That of a store; the credentials file may say it as well, and wins."""
+    world.config(CONFIG)
+    world.credentials("[one]\nendpoint_url = http://localhost:2500\n")
+    found = dict(profile_endpoints({**world.environ, "AWS_PROFILE": "fips"}, "one", str(world.folder)))
+    assert found == {
+        "AWS_ENDPOINT_URL": "http://localhost:2500",
+        "AWS_ENDPOINT_URL_STS": "http://localhost:2001",
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://localhost:2002/base",
+        "AWS_ENDPOINT_URL_SSO_OIDC": "https://login.example",
+    }
+
+
+def test_a_file_that_says_nothing_of_endpoints_is_not_taken_apart(world: World) -> None:
+    """One that configparser could not read does no harm to who has keys."""
+    world.config("this is no config\n")
+    assert endpoints_of(world.environ, "", str(world.folder)) == ()
+    world.config("this is no config, and has an endpoint\n")
+    with pytest.raises(ConfigUnreadable):
+        endpoints_of(world.environ, "", str(world.folder))
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        (
+            "[default]\nendpoint_url = localhost:4566\n",
+            "`endpoint_url` of profile `default` is not an address",
+            "write http://localhost:4566",
+        ),
+        (
+            "[default]\nendpoint_url = http://10.0.0.1\n",
+            "`endpoint_url` of profile `default` would send credentials unencrypted to 10.0.0.1",
+            "write https://10.0.0.1",
+        ),
+        (
+            "[default]\nservices = a\n[services a]\nsts =\n  endpoint_url = ftp://x\n",
+            "`sts` of `[services a]` is not an address",
+            "write https://",
+        ),
+    ],
+)
+def test_an_address_that_cant_be_used(world: World, text: str, message: str, hint: str) -> None:
+    """The setting and the file are named."""
+    world.config(text)
+    with pytest.raises(ConfigUnreadable) as caught:
+        profile_endpoints(world.environ, "default", str(world.folder))
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+    assert str(caught.value.where) == os.path.join(world.home, ".aws", "config")
+
+
+def test_a_token_instead_of_base_credentials_goes_the_same_way(world: World) -> None:
+    """A store with a web identity has the endpoints of the environment's profile, and its session their fingerprint."""
+    world.config(CONFIG)
+    text = (
+        'secretStores:\n  r: {type: aws.sts, region: us-east-2, role_arn: "arn:aws:iam::111111111111:role/R", '
+        'role_session_name: job, web_identity_token: "a.e30.c"}\n'
+    )
+
+    def planned(**environ: str) -> Step:
+        known = {**world.environ, **environ}
+        folder = str(world.folder)
+        ambient, proof = ambient_of(known, b"k" * 32, folder), proof_of(known, b"k" * 32, folder)
+        return plan_of(text, store="r", environ=known, ambient=ambient, proof=proof).steps["r"]
+
+    fips, plain, one = (planned(AWS_PROFILE=name) for name in ("fips", "plain", "one"))
+    assert endpoint_of(fips, "sts", make_runtime()).url == "https://sts-fips.us-east-2.amazonaws.com"
+    assert endpoint_of(plain, "sts", make_runtime()).url == "https://sts.us-east-2.amazonaws.com"
+    assert endpoint_of(one, "sts", make_runtime()).url == "http://localhost:2001"
+    assert fips.fingerprint == plain.fingerprint != one.fingerprint
