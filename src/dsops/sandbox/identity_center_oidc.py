@@ -198,8 +198,10 @@ def is_loopback_uri(uri: str) -> bool:
 
 def is_same_redirect(registered: str, asked: str) -> bool:
     """Whether they differ in nothing but the port, which a client gets from its system at the last moment."""
+    if not is_loopback_uri(asked):
+        return False
     one, other = urlsplit(registered), urlsplit(asked)
-    return is_loopback_uri(asked) and (one.hostname, one.path) == (other.hostname, other.path)
+    return (one.hostname, one.path) == (other.hostname, other.path)
 
 
 def _is_scope(scope: str) -> bool:

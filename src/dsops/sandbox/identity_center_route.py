@@ -17,7 +17,6 @@ TOKEN_HEADER = "x-amz-sso_bearer_token"
 _ON_THE_WIRE = TOKEN_HEADER.replace("_", "-")
 """How the server hands it on: it writes all names so."""
 _OIDC_PATHS = frozenset({"/client/register", "/device_authorization", "/token"})
-_MAX_BODY = 100_000
 
 
 def find_center_route(request: HttpRequest) -> Route | None:
@@ -33,7 +32,7 @@ def find_center_route(request: HttpRequest) -> Route | None:
 
 def _oidc_route(request: HttpRequest) -> Route | None:
     is_json = request.headers.get("content-type", "application/json").startswith(("application/json", "text/plain"))
-    if request.method != "POST" or request.query or not is_json or len(request.body) > _MAX_BODY or signed_for(request):
+    if request.method != "POST" or request.query or not is_json or signed_for(request):
         return None
     return _route(OIDC, request)
 

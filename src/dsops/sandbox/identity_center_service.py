@@ -6,7 +6,7 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.clock import Clock
 from dsops.sandbox.events import Events
 from dsops.sandbox.identity_center import Instance
-from dsops.sandbox.identity_center_answers import OIDC, given, refused_answer
+from dsops.sandbox.identity_center_answers import OIDC, given, oidc_refusal, refused_answer
 from dsops.sandbox.identity_center_events import CenterEvents
 from dsops.sandbox.identity_center_logins import Logins
 from dsops.sandbox.identity_center_oidc import Oidc, Visit
@@ -17,6 +17,9 @@ from dsops.sandbox.sessions import Sessions
 from dsops.sandbox.throttle import Throttle
 from dsops.sandbox.wire import HttpAnswer, HttpRequest, is_loopback
 from dsops.sandbox.world import World
+
+_MAX_BODY = 100_000
+"""Bytes: more than any client's JSON has."""
 
 
 class IdentityCenter:
@@ -37,6 +40,8 @@ class IdentityCenter:
         now = self._clock.now()
         instance = self.instance
         try:
+            if len(request.body) > _MAX_BODY:
+                raise oidc_refusal("InvalidRequestException")
             parameters = unchecked_parameters(route)
             owner, region = ("", "") if instance is None else (instance.owner, instance.region)
             self._throttle.check(route.service, owner, region)

@@ -346,7 +346,7 @@ def test_an_unknown_path_with_a_token_is_no_operation(center: Center, lab: Lab) 
 
 def test_what_is_no_json_is_an_invalid_request(lab: Lab) -> None:
     """In OAuth's form."""
-    for body in (b"{", b"[]", b"1", b'{"clientId": 1}', b"[" * 90_000):
+    for body in (b"{", b"[]", b"1", b'{"clientId": 1}', b"[" * 90_000, b" " * 200_000 + b"{}"):
         headers = {"host": HOST, "content-type": "application/json"}
         answer = lab.sandbox.handle(HttpRequest("POST", "/token", "", headers, body, PEER)).answer
         assert (answer.status, json.loads(answer.body)["error"]) == (400, "invalid_request"), body[:20]

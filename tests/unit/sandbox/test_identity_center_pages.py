@@ -84,7 +84,8 @@ def test_a_page_alone_gives_no_code(center: Center) -> None:
     "changes",
     [{"client_id": "x"}, {"redirect_uri": "http://example.com/oauth/callback"}, {"redirect_uri": "http://127.0.0.1:5/x"},
      {"redirect_uri": "http://localhost:5/oauth/callback"}, {"redirect_uri": ""},
-     {"redirect_uri": "http://127.0.0.1:5/oauth/callback?x=1"}, {"redirect_uri": REDIRECT + "\r\nX: y"}],
+     {"redirect_uri": "http://127.0.0.1:5/oauth/callback?x=1"}, {"redirect_uri": REDIRECT + "\r\nX: y"},
+     {"redirect_uri": "http://[::1"}],
     ids=str,
 )  # fmt: skip
 def test_nobody_is_sent_to_an_address_that_is_not_the_clients(center: Center, changes: dict[str, str]) -> None:
