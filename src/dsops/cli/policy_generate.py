@@ -75,10 +75,11 @@ def _source_identities(config: Config, plan: Plan) -> Mapping[str, str]:
 
 
 def _store(name: str, plan: Plan) -> str:
-    roles = [each for each, step in plan.steps.items() if "role_arn" in step.settings]
-    if name not in roles:
-        near = nearest(name, roles)
-        hint = f"did you mean `{near}`?" if near else f"the stores that do are {', '.join(roles) or 'none'}"
+    wanted = ("role_arn", "session_policy")
+    known = [each for each, step in plan.steps.items() if any(key in step.settings for key in wanted)]
+    if name not in known:
+        near = nearest(name, known)
+        hint = f"did you mean `{near}`?" if near else f"the stores that do are {', '.join(known) or 'none'}"
         raise UsageError(f"no store `{name}` assumes a role for environment `{plan.environment}`", hint=hint)
     return name
 
@@ -169,7 +170,7 @@ def _value(grants: Grants, selection: Selection) -> Json:
     sessions: list[Json] = [
         {
             "store": session.store,
-            "role_arn": str(session.role),
+            "role_arn": session.role or None,
             "is_sent": session.is_sent,
             "characters": session.characters,
             "policy": _plain(session.policy),

@@ -12,7 +12,7 @@ from dsops.arn import Arn, parse_arn
 from dsops.grants.blank import Blank, blank, blanks_in, filled
 from dsops.grants.callers import Caller, Callers
 from dsops.grants.federation import tokens_of
-from dsops.grants.trust import trust_in_callers, trust_in_tokens
+from dsops.grants.trust import trust_in_assertions, trust_in_callers, trust_in_tokens
 from dsops.plan import Plan, Step
 from dsops.plan.needs import Read, session_needs, users_of
 from dsops.plan.statements import Statement, compact, policy, statements_of
@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _HOUR = 3600
+_WITH_POLICY = ("AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML", "GetFederationToken")
 
 
 class RoleGrants(NamedTuple):
@@ -52,7 +53,9 @@ class SessionGrants(NamedTuple):
     """What one store's session needs: the session policy that `auto` stands for."""
 
     store: str
-    role: Arn
+    role: str
+    """The ARN of its role; "" for the session of a user."""
+    account: str
     policy: dict[str, object]
     is_sent: bool
     """Whether the store sends it: `session_policy: auto`."""
@@ -121,8 +124,11 @@ class _Making:
             arn = parse_arn(str(step.settings.get("role_arn", "")))
             if step.type == "aws.sts" and arn is not None:
                 roles.setdefault(arn, []).append(step)
+            elif step.operation == "AssumeRoleWithSAML":
+                told = "whose assertion says which role: name it in `role_arn` for the role's policies"
+                self._notes[f"store `{step.name}` has no `role_arn`, {told}"] = None
         made = tuple([self._role(arn, steps) for arn, steps in roles.items()])
-        sessions = tuple([each for arn, steps in roles.items() for step in steps for each in self._session(arn, step)])
+        sessions = tuple([each for step in self._steps.values() for each in self._session(step)])
         bases = tuple([base for caller in self._callers.bases() if (base := self._base(caller)).permissions])
         return Grants(self._plan.environment, made, sessions, bases, tuple(self._notes))
 
@@ -141,6 +147,11 @@ class _Making:
         )
 
     def _trust(self, arn: Arn, step: Step) -> list[Statement]:
+        if step.operation == "AssumeRoleWithSAML":
+            provider: object = step.settings.get("principal_arn") or blank(
+                "saml_provider", step.name, f"The ARN of the SAML provider whose assertions store `{step.name}` sends."
+            )
+            return [trust_in_assertions(arn, provider)]
         if step.proof is not None:
             tokens = tokens_of(step, self._written.issuer)
             self._notes[f"account {arn.account} needs the OpenID Connect provider {tokens.issuer}"] = None
@@ -162,7 +173,8 @@ class _Making:
         for step in dict.fromkeys(user.name for user in users):
             user = self._steps[step]
             role = parse_arn(str(user.settings.get("role_arn", "")))
-            if role is not None and role.account == account and self._callers.of(user).is_named:
+            is_hop = role is not None and user.operation == "AssumeRole"
+            if role is not None and is_hop and role.account == account and self._callers.of(user).is_named:
                 # Measured on AWS, and in its guide (Policy evaluation logic, resource-based policies in one account).
                 told = f"{who} needs no permission to assume {role}: a trust policy of its own account names it"
                 self._notes[told] = None
@@ -180,11 +192,19 @@ class _Making:
                     f"account {account} in as well"
                 ] = None
 
-    def _session(self, arn: Arn, step: Step) -> list[SessionGrants]:
-        needs = session_needs(users_of(step.name, self._steps), arn.account, self._steps, self._reads)
+    def _session(self, step: Step) -> list[SessionGrants]:
+        arn = parse_arn(str(step.settings.get("role_arn", "")))
+        if step.operation not in _WITH_POLICY:
+            return []
+        account = arn.account if arn is not None else ""
+        needs = session_needs(users_of(step.name, self._steps), account, self._steps, self._reads)
         if not needs:
             return []
-        return [SessionGrants(step.name, arn, policy(statements_of(needs)), "session_policy_covers" in step.settings)]
+        is_sent = "session_policy_covers" in step.settings
+        if not account:
+            account = self._callers.of(step).account
+        role = str(arn) if arn is not None else ""
+        return [SessionGrants(step.name, role, account, policy(statements_of(needs)), is_sent)]
 
     def _base(self, caller: Caller) -> BaseGrants:
         return BaseGrants(

@@ -42,12 +42,16 @@ class Callers:
         """`named` is the ARN of the base credentials as the user says it, "" where nobody did."""
         self._plan = plan
         self._steps = plan.steps
-        self._named = _checked(named) if named else None
+        names = dict.fromkeys(step.credentials_from for step in self._steps.values() if step.credentials_from)
+        self._sources = [self._steps[name] for name in names if self._steps[name].type != "aws.sts"]
+        unknown = [*plan.ambient, *[step for step in self._sources if step.type != "aws.sso"]]
+        found = _checked(named) if named else None
+        # One ARN can't be that of two.
+        self._named = found if len(unknown) == 1 else None
 
     def bases(self) -> list[Caller]:
-        """Whoever starts a chain: base credentials by their profiles, then permission sets."""
-        found = [self._base(profile) for profile in self._plan.ambient]
-        return found + [self._other(step) for step in self._steps.values() if step.type == "aws.sso"]
+        """Whoever starts a chain: base credentials by their profiles, then stores that are no sessions of STS."""
+        return [self._base(profile) for profile in self._plan.ambient] + [self._other(step) for step in self._sources]
 
     def of(self, step: Step) -> Caller:
         """Who assumes the role of that step."""
@@ -76,32 +80,31 @@ class Callers:
         return step
 
     def _base(self, profile: str) -> Caller:
-        users = users_of("", self._steps, profile=profile)
         who = profile or "base"
-        if self._named is not None and len(self._plan.ambient) == 1:
-            arn = str(self._named)
-            is_named = self._named.resource != "root"
-            return Caller(who, arn, self._named.account, arn, is_named=is_named, conditions={}, users=users)
-        devices = [parse_arn(str(user.settings.get("serial_number", ""))) for user in users]
-        owner = next((device for device in devices if device is not None), None)
-        if owner is not None:
-            # A device belongs to a user of its account; which one, only its name could hint at.
-            root = f"arn:{owner.partition}:iam::{owner.account}:root"
-            return Caller(who, root, owner.account, root, is_named=False, conditions={}, users=users)
         meaning = f"The ARN of the user or role that has the {who} credentials."
-        unknown = blank("arn", f"{who} caller", meaning)
-        return Caller(who, unknown, "", unknown, is_named=False, conditions={}, users=users)
+        return self._found(who, users_of("", self._steps, profile=profile), blank("arn", f"{who} caller", meaning))
 
     def _other(self, source: Step) -> Caller:
         users = users_of(source.name, self._steps)
-        account, name = str(source.settings.get("account_id", "")), str(source.settings.get("role_name", ""))
-        if source.type == "aws.sso":
-            partition = partition_of_region(source.region).name
-            principal, own = permission_set(account, partition, name)
-            return Caller(source.name, principal, account, principal, is_named=False, conditions=own, users=users)
-        meaning = f"The ARN of the user or role whose credentials store `{source.name}` gives."
-        unknown = blank("arn", source.name, meaning)
-        return Caller(source.name, unknown, "", unknown, is_named=False, conditions={}, users=users)
+        if source.type != "aws.sso":
+            meaning = f"The ARN of the user or role whose credentials store `{source.name}` gives."
+            return self._found(source.name, users, blank("arn", source.name, meaning))
+        account, partition = str(source.settings["account_id"]), partition_of_region(source.region).name
+        principal, own = permission_set(account, partition, str(source.settings["role_name"]))
+        return Caller(source.name, principal, account, principal, is_named=False, conditions=own, users=users)
+
+    def _found(self, who: str, users: list[Step], unknown: Blank) -> Caller:
+        """Whom the user names, else the account of a device that is named, else somebody unknown."""
+        if self._named is not None:
+            arn, is_named = str(self._named), self._named.resource != "root"
+            return Caller(who, arn, self._named.account, arn, is_named=is_named, conditions={}, users=users)
+        devices = [parse_arn(str(user.settings.get("serial_number", ""))) for user in users]
+        owner = next((device for device in devices if device is not None), None)
+        if owner is None:
+            return Caller(who, unknown, "", unknown, is_named=False, conditions={}, users=users)
+        # A device belongs to a user of its account; which one, only its name could hint at.
+        root = f"arn:{owner.partition}:iam::{owner.account}:root"
+        return Caller(who, root, owner.account, root, is_named=False, conditions={}, users=users)
 
 
 def _checked(text: str) -> Arn:

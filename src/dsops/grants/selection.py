@@ -56,14 +56,14 @@ def by_account(grants: Grants) -> dict[str, Grants]:
     accounts = dict.fromkeys(
         [
             *[role.arn.account for role in grants.roles],
-            *[session.role.account for session in grants.sessions],
+            *[session.account or ELSEWHERE for session in grants.sessions],
             *[base.account or ELSEWHERE for base in grants.bases],
         ]
     )
     return {
         account: grants._replace(
             roles=tuple([role for role in grants.roles if role.arn.account == account]),
-            sessions=tuple([session for session in grants.sessions if session.role.account == account]),
+            sessions=tuple([session for session in grants.sessions if (session.account or ELSEWHERE) == account]),
             bases=tuple([base for base in grants.bases if (base.account or ELSEWHERE) == account]),
         )
         for account in accounts

@@ -15,6 +15,9 @@ from dsops.plan.statements import Statement, one_or_more
 
 Conditions = dict[str, dict[str, object]]
 
+# IAM User Guide, Configure SAML assertions for the authentication response.
+_SIGN_IN = {"aws-cn": "signin.amazonaws.cn", "aws-us-gov": "signin.amazonaws-us-gov.com"}
+
 
 def trust_in_callers(
     step: Step,
@@ -45,6 +48,7 @@ def trust_in_callers(
         "sts:AssumeRole": _joined(entry, identity),
         "sts:TagSession": _tags(step, steps),
         "sts:SetSourceIdentity": identity,
+        "sts:SetContext": {},
     }
     return [_allowed({"AWS": principal}, action, _joined(own or {}, conditions[action])) for action in wanted]
 
@@ -58,6 +62,13 @@ def trust_in_tokens(
     conditions.setdefault("StringLike" if is_pattern else "StringEquals", {})[f"{host}:sub"] = subject
     provider = f"arn:{role.partition}:iam::{role.account}:oidc-provider/{host}"
     return _allowed({"Federated": provider}, "sts:AssumeRoleWithWebIdentity", conditions)
+
+
+def trust_in_assertions(role: Arn, provider: object) -> Statement:
+    """Lets a SAML provider's assertions in that are meant for AWS; who gets one for the role, the provider says."""
+    host = _SIGN_IN.get(role.partition, "signin.aws.amazon.com")
+    conditions: Conditions = {"StringEquals": {"SAML:aud": f"https://{host}/saml"}}
+    return _allowed({"Federated": provider}, "sts:AssumeRoleWithSAML", conditions)
 
 
 def permission_set(account: str, partition: str, name: str) -> tuple[str, Conditions]:

@@ -20,6 +20,7 @@ Condition = tuple[str, str, tuple[str, ...]]
 _CURRENT = "AWSCURRENT"
 _SUFFIX = r"-[A-Za-z0-9]{6}\Z"
 _SELECTOR = r":[^:/]*\Z"
+_OF_A_USER = ("GetSessionToken", "GetFederationToken")
 _SERVICES = {"aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm"}
 
 # Whoever's account is not known: a name means something of the caller's own account, whichever that is.
@@ -44,18 +45,18 @@ class Need(NamedTuple):
 def users_of(session: str, steps: Mapping[str, Step], *, profile: str = "") -> list[Step]:
     """The steps that call AWS as the identity of that one; "" for base credentials (of a profile).
 
-    A session of GetSessionToken is its user under another key: what is done with it, the user has to be allowed.
+    What is done with a user's own session, or one that a user vouches for, the user has to be allowed.
     """
     users = [step for step in steps.values() if step.credentials_from == session and step.proof is None]
     if not session:
         users = [step for step in users if step.profile == profile]
-    through = [step for step in users if is_same_identity(step)]
+    through = [step for step in users if step.operation in _OF_A_USER]
     return users + [user for step in through for user in users_of(step.name, steps)]
 
 
 def is_same_identity(step: Step) -> bool:
-    """Whether its session is the caller's own: GetSessionToken."""
-    return step.type == "aws.sts" and "role_arn" not in step.settings
+    """Whether its session is its caller under another key."""
+    return step.operation == "GetSessionToken"
 
 
 def session_needs(
@@ -66,16 +67,26 @@ def session_needs(
     needs: list[Need] = []
     for step in users:
         if step.type == "aws.sts":
-            needs += hop_needs(step, steps)
+            needs += _issue_needs(step, account, steps)
         elif step.type in _SERVICES:
             needs += _read_needs(step, account, [read.reference for read in wanted if read.step == step.name])
     return tuple(dict.fromkeys(needs))
 
 
-def hop_needs(step: Step, steps: Mapping[str, Step]) -> list[Need]:
-    """What whoever assumes the role of that step has to be allowed; nothing for a session without a role."""
-    role = step.settings.get("role_arn")
-    return [] if role is None else [Need(tuple(assume_actions(step, steps)), str(role))]
+def _issue_needs(step: Step, account: str, steps: Mapping[str, Step]) -> list[Need]:
+    """What whoever calls for the session of that step has to be allowed; GetSessionToken is anybody's."""
+    settings, partition = step.settings, partition_of_region(step.region).name
+    if step.operation == "AssumeRole":
+        return [Need(tuple(assume_actions(step, steps)), str(settings["role_arn"]))]
+    if step.operation == "AssumeRoot":
+        target = str(settings["target_principal"])
+        task = ("StringEquals", "sts:TaskPolicyArn", (str(settings["task_policy_arn"]),))
+        root = target if target.startswith("arn:") else f"arn:{partition}:iam::{target}:root"
+        return [Need(("sts:AssumeRoot",), root, (task,))]
+    if step.operation == "GetFederationToken":
+        user = f"arn:{partition}:sts::{account or '*'}:federated-user/{settings['federated_user_name']}"
+        return [Need(("sts:GetFederationToken", *(["sts:TagSession"] if "tags" in settings else [])), user)]
+    return []
 
 
 def assume_actions(step: Step, steps: Mapping[str, Step]) -> list[str]:
@@ -89,6 +100,8 @@ def assume_actions(step: Step, steps: Mapping[str, Step]) -> list[str]:
         actions.append("sts:TagSession")
     if any("source_identity" in hop.settings for hop in hops):
         actions.append("sts:SetSourceIdentity")
+    if "provided_contexts" in step.settings:
+        actions.append("sts:SetContext")
     return actions
 
 

@@ -111,5 +111,6 @@ def _step(draft: Draft) -> Step:
         fingerprint=Fingerprint(""),
         is_chained=None,
         where=draft.where,
+        operation=draft.operation,
         proof=draft.proof,
     )

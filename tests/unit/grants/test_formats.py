@@ -23,7 +23,6 @@ from dsops.grants.names import Names
 from dsops.grants.selection import Selection
 from dsops.grants.terraform import hcl, terraform
 
-hcl2 = pytest.importorskip("hcl2", reason="python-hcl2 is not installed: pip install python-hcl2")
 TERRAFORM = shutil.which("terraform") or shutil.which("tofu")
 needs_terraform = pytest.mark.skipif(TERRAFORM is None, reason="neither terraform nor tofu is installed")
 
@@ -59,13 +58,15 @@ def role(name: str, principal: object, external_id: object) -> RoleGrants:
 
 JUMP = role("apps/Jump-1", CALLER, EXTERNAL_ID)
 TARGET = role("Jump_1", str(JUMP.arn), '%{literal} "quoted" \\ ${it}')
-SESSION = SessionGrants("jump", JUMP.arn, {"Version": "2012-10-17", "Statement": [{"Resource": "$${x}"}]}, is_sent=True)
+POLICY: dict[str, object] = {"Version": "2012-10-17", "Statement": [{"Resource": "$${x}"}]}
+SESSION = SessionGrants("jump", str(JUMP.arn), JUMP.arn.account, POLICY, is_sent=True)
 BASE = BaseGrants("base", CALLER, "", ({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": str(JUMP.arn)},))
 GRANTS = Grants("production", (JUMP, TARGET), (SESSION,), (BASE,), ())
 
 
 def test_terraform_is_read_by_a_parser_of_others() -> None:
     """Each resource once, with the fields that it has to have."""
+    hcl2 = pytest.importorskip("hcl2", reason="python-hcl2 is not installed: pip install python-hcl2")
     found = hcl2.loads(terraform(GRANTS, ALL, "made for a test"))
 
     kinds = [next(iter(each.items())) for each in found["resource"]]

@@ -231,6 +231,89 @@ def test_a_permission_set_is_trusted_by_its_roles_name() -> None:
     assert grants.bases[0].permissions[0]["Action"] == "sts:AssumeRole"
 
 
+def test_a_key_of_the_keyring_is_somebodys() -> None:
+    """Named by --caller like base credentials, where it is the only one."""
+    stores = "  key: {type: aws.keys, key_name: work}\n" + target(", credentials_from: key")
+    proof = Proof("a key", "x", is_fetched=True)
+    grants = made(stores, proof=lambda _type, _settings: proof)
+    assert trust(grants)[0]["Principal"] == {"AWS": ADA}
+    assert [(base.who, base.arn) for base in grants.bases] == [("key", ADA)]
+
+    grants = made(stores, written=Written(), proof=lambda _type, _settings: proof)
+    assert trust(grants)[0]["Principal"] == {"AWS": "<arn of key>"}
+
+
+def test_a_user_who_vouches_for_a_session_has_to_be_allowed_what_it_does() -> None:
+    """Such a session gets what its policy and the user both allow."""
+    stores = (
+        "  vouched: {type: aws.sts, region: us-east-1, federated_user_name: ci, tags: {a: b}}\n"
+        "  secrets: {type: aws.secretsmanager, region: us-east-1, credentials_from: vouched}\n"
+    )
+    grants = made(stores)
+    assert grants.roles == ()
+    allowed = {str(each["Action"]): each["Resource"] for each in grants.bases[0].permissions}
+    assert allowed == {
+        "secretsmanager:GetSecretValue": "arn:aws:secretsmanager:us-east-1:111111111111:secret:prod/a-??????",
+        "kms:Decrypt": "*",
+        "['sts:GetFederationToken', 'sts:TagSession']": "arn:aws:sts::111111111111:federated-user/ci",
+    }
+    [session] = grants.sessions
+    assert (session.store, session.role, session.account) == ("vouched", "", "111111111111")
+
+
+def test_a_root_task_is_allowed_for_its_account_and_its_policy() -> None:
+    """Nothing in the member account has to say so."""
+    task = "arn:aws:iam::aws:policy/root-task/IAMAuditRootUserCredentials"
+    stores = f"  root: {{type: aws.sts, target_principal: '222222222222', task_policy_arn: '{task}'}}\n"
+    grants = made(stores, "    A: {from: {store: root, key: access_key_id}}\n")
+    assert list(grants.bases[0].permissions) == [
+        {
+            "Effect": "Allow",
+            "Action": "sts:AssumeRoot",
+            "Resource": "arn:aws:iam::222222222222:root",
+            "Condition": {"StringEquals": {"sts:TaskPolicyArn": task}},
+        }
+    ]
+
+
+def test_contexts_that_are_provided_take_an_action_of_their_own() -> None:
+    """On both sides."""
+    grants = made(target(", provided_contexts: {'arn:aws:iam::aws:contextProvider/x': an-assertion}"))
+    assert [each["Action"] for each in trust(grants)] == ["sts:AssumeRole", "sts:SetContext"]
+    assert grants.bases[0].permissions[0]["Action"] == ["sts:AssumeRole", "sts:SetContext"]
+    assert "an-assertion" not in repr(grants)
+
+
+@pytest.mark.parametrize(("partition", "host"), [("aws", "signin.aws.amazon.com"), ("aws-cn", "signin.amazonaws.cn")])
+def test_a_saml_provider_is_trusted_for_aws(partition: str, host: str) -> None:
+    """By its ARN where the configuration has it; the audience is the sign-in of the partition."""
+    provider = f"arn:{partition}:iam::222222222222:saml-provider/Idp"
+    region = "us-east-1" if partition == "aws" else "cn-north-1"
+    stores = target(f", saml_assertion_file: x, principal_arn: '{provider}', region: {region}")
+    stores = stores.replace("arn:aws:iam", f"arn:{partition}:iam").replace("us-east-1", region)
+    grants = made(stores, proof=lambda _type, _settings: Proof("a file", "x"))
+    assert trust(grants) == [
+        {
+            "Effect": "Allow",
+            "Principal": {"Federated": provider},
+            "Action": "sts:AssumeRoleWithSAML",
+            "Condition": {"StringEquals": {"SAML:aud": f"https://{host}/saml"}},
+        }
+    ]
+
+
+def test_a_role_that_only_an_assertion_names_is_noted() -> None:
+    """Its policies can't be made; a provider that is not named is left open."""
+    proof = Proof("a file", "x")
+    stores = target(", saml_assertion_file: x")
+    grants = made(stores, proof=lambda _type, _settings: proof)
+    assert trust(grants)[0]["Principal"] == {"Federated": "<saml provider of target>"}
+
+    grants = made(stores.replace(f"{ROLE}, ", ""), proof=lambda _type, _settings: proof)
+    assert grants.roles == ()
+    assert "name it in `role_arn`" in grants.notes[0]
+
+
 # --- web identity -----------------------------------------------------------------------------------------------
 
 

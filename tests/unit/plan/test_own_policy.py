@@ -223,6 +223,17 @@ def test_what_does_not_fit_is_refused_with_what_to_do() -> None:
     assert "second aws.sts store" in problem.hint
 
 
+def test_a_federated_user_reads_in_the_users_own_account_whichever_that_is() -> None:
+    """The configuration does not tell the account; a condition keeps other accounts' secrets of that name out."""
+    stores = (
+        "secretStores:\n  vouched: {type: aws.sts, region: us-east-1, federated_user_name: ci, session_policy: auto}\n"
+        "  secrets: {type: aws.secretsmanager, region: us-east-1, credentials_from: vouched}\n"
+    )
+    [secret, _] = statements(planned(read("secrets", "a"), stores), "vouched")
+    assert secret["Resource"] == "arn:aws:secretsmanager:us-east-1:*:secret:a-??????"
+    assert secret["Condition"]["StringEquals"] == {"aws:ResourceAccount": "${aws:PrincipalAccount}"}
+
+
 def test_stores_of_plugins_are_refused() -> None:
     """What another package asks AWS for is not known here."""
     plugin = StoreType("acme.vault", "", BUILTIN_TYPES["aws.ssm"].keys, takes_credentials=True)
