@@ -36,7 +36,8 @@ VARYING = (
     r"(?<=-app-)[0-9a-f]{6}\b",  # a pod
     r"(?<=_)[0-9a-f]{16}\b",     # a role of Identity Center's
     r"(?<=agent )\d+",           # a process
-    r"\b\d+ min\b",             # what a session has left
+    r"\b\d+ (?:min|h)\b",       # what a session has left
+    r"\S*/tmp\.\w+(?=/)",       # a folder that was made for the run
     r"(?<!\d)\d{10}(?!\d)",     # a moment, as AWS tells it in a refusal
 )  # fmt: skip
 """What differs from run to run, besides what does in the documentation."""
