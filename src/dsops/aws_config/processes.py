@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dsops.aws_config.profiles import Profiles, SourceText, read_profiles
@@ -29,8 +28,15 @@ class ProcessProfile:
     """"" where the store has none, or one that an environment variable gives."""
 
 
-def profile_lines(profile: ProcessProfile, program: Sequence[str], config: str) -> list[str]:
+def profile_lines(
+    profile: ProcessProfile,
+    program: Sequence[str],
+    config: str,
+    join: Callable[[Sequence[str]], str] = shlex.join,
+) -> list[str]:
     """The section. `program` starts dsops, `config` is the absolute path of the configuration.
+
+    `join` quotes words as a shell does; Windows has a way of its own, which botocore knows.
 
     Raises UsageError for a name that can't head a section, ValueUnusable for what no line can hold.
     """
@@ -44,11 +50,10 @@ def profile_lines(profile: ProcessProfile, program: Sequence[str], config: str) 
     words += ["--for-profile", profile.name]
     lines = [f"[profile {profile.name}]"]
     lines += [f"region = {profile.region}"] if profile.region else []
-    return [*lines, f"credential_process = {_command_line(words)}"]
+    return [*lines, f"credential_process = {_checked(join(words))}"]
 
 
-def _command_line(words: Sequence[str]) -> str:
-    line = _windows_line(words) if sys.platform == "win32" else shlex.join(words)
+def _checked(line: str) -> str:
     if re.search(r"[\x00-\x1f\x7f]|\s[#;]", line):
         # Some readers end a value there: it would begin a comment.
         raise ValueUnusable(
@@ -57,12 +62,6 @@ def _command_line(words: Sequence[str]) -> str:
             hint="move or rename the configuration, or dsops",
         )
     return line
-
-
-def _windows_line(words: Sequence[str]) -> str:
-    from subprocess import list2cmdline
-
-    return list2cmdline(words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from dsops.aws_config.profiles import Entry, Profile, Profiles
 from dsops.document import Scalar
 from dsops.errors import Where
 from dsops.model import Field
-from dsops.schema import BUILTIN_TYPES, check_store
+from dsops.schema import BUILTIN_TYPES, check_store, fitted
 
 _ROLE = {
     "role_arn": "role_arn",
@@ -234,7 +234,7 @@ class _Maker:
         fields = {
             name: Field(Scalar(entry.text, "text", entry.where.line), entry.where) for name, entry in entries.items()
         }
-        checked = check_store(BUILTIN_TYPES[type_name], fields, profile.where, profile.name)
+        checked = check_store(fitted(BUILTIN_TYPES[type_name], fields), fields, profile.where, profile.name)
         for problem in (*checked.problems, *checked.limits):
             key = problem.path.rpartition(".")[2]
             if key not in _DROPPED:

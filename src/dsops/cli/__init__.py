@@ -32,6 +32,7 @@ class Entry(NamedTuple):
 COMMANDS: Mapping[str, Entry] = {
     "init": Entry("dsops.cli.init", "write a dsops.yaml to start from"),
     "import": Entry("dsops.cli.import_", "make a dsops.yaml of the profiles in ~/.aws/config"),
+    "migrate": Entry("dsops.cli.migrate", "rewrite a configuration of the original dsops"),
     "validate": Entry("dsops.cli.validate", "check a configuration, and say all that is wrong with it"),
     "allow": Entry("dsops.cli.allow", "let the configuration found here run commands and name endpoints"),
     "plan": Entry("dsops.cli.plan", "show what a run would do, without doing it"),

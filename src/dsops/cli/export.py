@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
+from subprocess import list2cmdline
 
 from dsops.aws.ambient_files import config_file, content, credentials_file
 from dsops.aws_config.processes import Block, ProcessProfile, merge, profile_lines
@@ -31,7 +33,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         for name in _stores(config, arguments.texts("--store"))
     ]
     program = own_program(sys.argv[0], sys.executable)
-    lines = [(profile.name, tuple(profile_lines(profile, program, path))) for profile in profiles]
+    join = list2cmdline if sys.platform == "win32" else shlex.join
+    lines = [(profile.name, tuple(profile_lines(profile, program, path, join))) for profile in profiles]
     block = Block(config=path, profiles=tuple(lines))
     if not arguments.switch("--write"):
         answer_bytes(block.text().encode("utf-8", "surrogateescape"))

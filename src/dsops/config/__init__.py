@@ -29,6 +29,7 @@ def load(
     environ: Mapping[str, str],
     named: str = "",
     types: Mapping[str, StoreType] = BUILTIN_TYPES,
+    drafts: Mapping[str, bytes] | None = None,
 ) -> Config:
     """The configuration that counts in `folder`.
 
@@ -36,11 +37,12 @@ def load(
     nearest `dsops.yaml` upward is taken, no higher than the git root or the home folder (`find`), and refused when it
     or a file that it includes belongs to neither the user nor root. `dsops.local.yaml` beside it overrides it, store by
     store and field by field, environment by environment and variable by variable.
+    `drafts` are contents that files are about to have, by their real paths: they count instead.
     Raises ConfigError or one of its kinds.
     """
     types = KnownTypes(types)
     problems = Problems()
-    reader = Reader(folder, environ, problems, is_named=bool(named))
+    reader = Reader(folder, environ, problems, is_named=bool(named), drafts=drafts)
     reader.read(named_path(named, folder) if named else find(folder, environ))
     # Of our own types alone: to list those of plugins, all installed packages have to be looked at (15 ms).
     store_keys = frozenset(key.name for store_type in BUILTIN_TYPES.values() for key in store_type.keys)

@@ -42,13 +42,23 @@ class Source(NamedTuple):
 class Reader:
     """Reads each file once; `sources` are in the order in which later ones override earlier ones."""
 
-    def __init__(self, folder: str, environ: MappingOf[str, str], problems: Problems, *, is_named: bool) -> None:
+    def __init__(
+        self,
+        folder: str,
+        environ: MappingOf[str, str],
+        problems: Problems,
+        *,
+        is_named: bool,
+        drafts: MappingOf[str, bytes] | None = None,
+    ) -> None:
+        """`drafts` are contents, by real path, that count instead of those of the files."""
         self.sources: list[Source] = []
         self.files: list[SourceFile] = []
         self.shown: list[str] = []
         self._folder = folder
         self._owners = None if is_named else _trusted_owners(environ)
         self._problems = problems
+        self._drafts = drafts or {}
         self._read: dict[str, Source | None] = {}
 
     def read(self, path: str) -> None:
@@ -93,7 +103,7 @@ class Reader:
         if real in self._read:
             return self._read[real]
         shown = self._shown(path)
-        data = self._bytes(path, shown)
+        data = self._drafts[real] if real in self._drafts else self._bytes(path, shown)
         self.files.append(SourceFile(real, digest(data), shown))
         self.shown.append(shown)
         self._read[real] = source = self._parse(data, shown)

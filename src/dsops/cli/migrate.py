@@ -1,0 +1,161 @@
+"""`dsops migrate`: an original's configuration, rewritten for this dsops."""
+
+from __future__ import annotations
+
+import os
+from difflib import unified_diff
+
+from dsops.cli.command import Arguments, Command, Flag, Operand
+from dsops.cli.output import Json, answer, answer_bytes, answer_json, clean, counted, note
+from dsops.cli.replace_file import replace_file
+from dsops.config import find, load
+from dsops.config.find import named_path
+from dsops.config.limits import check_limits
+from dsops.document import MAX_CHARACTERS, Mapping, Node, Scalar, parse_yaml
+from dsops.errors import ConfigError, ConfigTooLarge, ConfigUnreadable, Problem, SyntaxInvalid, Where
+from dsops.interpolate import has_names
+from dsops.migrate.rewrite import Rewritten, rewrite
+from dsops.runtime import Runtime
+from dsops.stores import StoreTypes
+
+_BACKUP = ".before-migrate"
+_SECRET = frozenset({
+    "values", "external_id", "token_code", "mfa_token_code", "literal", "default", "access_key_id", "secret_access_key",
+    "session_token", "token", "password", "secret_id",
+})  # fmt: skip
+"""Keys whose values a diff must not show: of our types and of the original's."""
+_SHORTEST_HIDDEN = 3
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    named = arguments.operand("FILE")
+    path = os.path.realpath(named_path(named, runtime.folder) if named else find(runtime.folder, runtime.environ))
+    shown = named or os.path.relpath(path, runtime.folder)
+    data = _bytes(path, shown)
+    text = _text(data, shown)
+    root = _root(text, shown)
+    rewritten = rewrite(text, root, shown, StoreTypes())
+    _refuse_problems(rewritten, path, shown, runtime)
+    new = rewritten.whole.encode()
+    if arguments.switch("--write") and new != data:
+        replace_file(path, data, new, _BACKUP)
+    _show(arguments, rewritten, root, text, shown)
+    return 0
+
+
+def _bytes(path: str, shown: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_CHARACTERS + 1)
+    except OSError as error:
+        raise ConfigUnreadable(f"{shown} can't be read", why=(error.strerror or "").lower()) from error
+    if len(data) > MAX_CHARACTERS:
+        raise ConfigTooLarge(f"{shown} is too large to be a configuration", hint="check that it is the right file")
+    return data
+
+
+def _text(data: bytes, shown: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        # From None: the error carries the file's bytes.
+        where = Where(shown, data.count(b"\n", 0, error.start) + 1)
+        raise ConfigUnreadable(f"{shown} is not UTF-8", where=where) from None
+
+
+def _root(text: str, shown: str) -> Mapping:
+    document = parse_yaml(text, shown)
+    if document.problems:
+        raise SyntaxInvalid(f"{shown} is not well-formed: correct that first", problems=document.problems)
+    if not isinstance(document.root, Mapping):
+        raise ConfigError(f"{shown} is no configuration", hint="it is a mapping: `secretStores:`, `envs:`")
+    return document.root
+
+
+def _refuse_problems(rewritten: Rewritten, path: str, shown: str, runtime: Runtime) -> None:
+    """Raises everything that would still be wrong, with the lines of the file as it is now."""
+    problems: list[Problem] = list(rewritten.problems)
+    try:
+        config = load(
+            folder=runtime.folder,
+            environ=runtime.environ,
+            named=path,
+            types=StoreTypes(),
+            drafts={path: rewritten.text.encode()},
+        )
+        problems += check_limits(config, StoreTypes())
+    except ConfigError as error:
+        if not error.problems:
+            raise
+        problems += error.problems
+    # What can't be edited is wrong to the configuration's own check as well.
+    told = {problem.where.line for problem in rewritten.problems}
+    problems = [each for each in problems if each in rewritten.problems or each.where.line not in told]
+    if problems:
+        raise ConfigError(
+            f"{shown} was not rewritten: {counted(len(problems), 'thing')} a person has to decide",
+            why="the rest of it is understood; nothing was written",
+            hint="change these lines, then `dsops migrate` again",
+            problems=tuple(sorted(set(problems), key=lambda problem: problem.where.line)),
+        )
+
+
+def _show(arguments: Arguments, rewritten: Rewritten, root: Mapping, text: str, shown: str) -> None:
+    changes = [f"{each.where}: {each.text}" for each in rewritten.changes]
+    notes = [f"{each.where}: {each.text}" for each in rewritten.notes]
+    is_written = arguments.switch("--write") and bool(changes)
+    if arguments.switch("--json"):
+        changed: list[Json] = [{"line": each.where.line, "change": each.text} for each in rewritten.changes]
+        noted: list[Json] = [{"line": each.where.line, "note": each.text} for each in rewritten.notes]
+        answer_json({"file": shown, "is_written": is_written, "changes": changed, "notes": noted})
+        return
+    for each in (*changes, *notes):
+        note(each)
+    if not changes:
+        answer(f"{shown} needs no change")
+    elif is_written:
+        answer(f"{shown} is rewritten: {counted(len(changes), 'change')}; as it was it stands in {shown}{_BACKUP}")
+    else:
+        answer_bytes(_diff(text, rewritten.whole, shown, _secrets(root)).encode())
+        note("`--write` writes it")
+
+
+def _diff(old: str, new: str, shown: str, secrets: list[str]) -> str:
+    """The changed lines alone: what stands beside them may be a secret, and what stands in them is hidden."""
+    lines = unified_diff(old.split("\n"), new.split("\n"), shown, f"{shown} (rewritten)", n=0, lineterm="")
+    hidden = []
+    for line in lines:
+        for secret in secrets:
+            line = line.replace(secret, "***")  # noqa: PLW2901 - the same line, with less in it
+        hidden.append(clean(line))
+    return "".join(f"{line}\n" for line in hidden)
+
+
+def _secrets(node: Node, *, is_secret: bool = False) -> list[str]:
+    """The texts that may be secrets, longest first."""
+    found: set[str] = set()
+    if isinstance(node, Scalar):
+        found |= set(node.text.splitlines()) if is_secret and not has_names(node) else set()
+    elif isinstance(node, Mapping):
+        for key, value in node.entries:
+            found |= set(_secrets(value, is_secret=is_secret or key.text in _SECRET))
+    else:
+        for item in node.items:
+            found |= set(_secrets(item, is_secret=is_secret))
+    return sorted((text for text in found if len(text.strip()) >= _SHORTEST_HIDDEN), key=len, reverse=True)
+
+
+COMMAND = Command(
+    help=(
+        "Rewrites a configuration of the original dsops: names that are called otherwise here, sections\n"
+        "and keys that mean nothing here, which are commented out. Comments, order and everything else stay.\n"
+        "Each change is told with its line, and so is what will mean another thing than before.\n\n"
+        "It prints the difference; --write writes the file, and keeps what it was in FILE"
+        f"{_BACKUP}.\n"
+        "What a person has to decide is an error with all its lines, and nothing is written."
+    ),
+    run=_run,
+    flags=(Flag("--write", "write the file instead of printing the difference", "switch",
+                own_variable="DSOPS_MIGRATE_WRITE"),),
+    operands=(Operand("FILE", "the configuration; the dsops.yaml found here or above if left out", is_required=False),),
+)  # fmt: skip

@@ -1,0 +1,219 @@
+"""The text of an original's configuration -> ours, and what was done to each line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping as MappingOf
+from dataclasses import dataclass
+
+from dsops.document import Mapping, Node, Scalar
+from dsops.errors import Problem, Where
+from dsops.interpolate import has_names
+from dsops.migrate.lines import Lines
+from dsops.migrate.names import (
+    ENVIRONMENT_KEYS,
+    REFERENCE_KEYS,
+    STORE_KEYS,
+    TYPES,
+    UNUSED_SECTIONS,
+    UNUSED_STORE_KEYS,
+    UNUSED_VARIABLE_KEYS,
+    VARIABLE_KEYS,
+)
+from dsops.schema import StoreType
+
+_STORE_SECTIONS = ("secretStores", "providers", "stores")
+_ENVIRONMENT_SECTIONS = ("envs", "environments")
+_OLD_REGION = "us-east-1"
+"""What the original took for a store of Secrets Manager without a region, AWS_REGION or not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What was done to a line, or what it will mean from now on."""
+
+    where: Where
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewritten:
+    """The new text, and what a person should know of it."""
+
+    text: str
+    """Before a `version` is added: its lines are those of the old text."""
+    whole: str
+    """As it is to be written."""
+    changes: tuple[Change, ...]
+    notes: tuple[Change, ...]
+    """What was not changed, but means another thing than before."""
+    problems: tuple[Problem, ...]
+    """What a person has to change."""
+
+
+def rewrite(text: str, root: Mapping, shown: str, types: MappingOf[str, StoreType]) -> Rewritten:
+    """Everything that is called otherwise here renamed, what means nothing commented out, and all of it told."""
+    return _Rewriter(text, shown, types).rewrite(root)
+
+
+class _Rewriter:
+    """Goes through the tree and changes the lines."""
+
+    def __init__(self, text: str, shown: str, types: MappingOf[str, StoreType]) -> None:
+        self._lines = Lines(text)
+        self._shown = shown
+        self._types = types
+        self._done: set[tuple[int, str]] = set()
+        self._changes: list[Change] = []
+        self._notes: list[Change] = []
+        self._problems: list[Problem] = []
+
+    def rewrite(self, root: Mapping) -> Rewritten:
+        """The whole document."""
+        first = root.entries[0][0] if root.entries else None
+        is_block = first is not None and self._lines.begins(first.line, first.text)
+        has_both = root.get("providers") is not None and root.get("secretStores") is not None
+        for key, node in root.entries:
+            if key.text in _STORE_SECTIONS:
+                self._section(key, "providers" if has_both and key.text == "providers" else "secretStores")
+                for name, store in _mappings(node):
+                    self._store(name, store)
+            elif key.text in _ENVIRONMENT_SECTIONS:
+                self._section(key, "envs")
+                for _, environment in _mappings(node):
+                    self._environment(environment)
+            elif key.text in UNUSED_SECTIONS:
+                self._drop(key, key.text, f"`{key.text}` means nothing here")
+            elif key.text == "version" and isinstance(node, Scalar) and node.text == "0":
+                self._edited(
+                    self._lines.set_value(key.line, "version", "0", "1"), key.line, "version", "`version: 1`, from 0"
+                )
+        self._tell_names(root)
+        return Rewritten(
+            text=self._lines.text,
+            whole=self._with_version(root, first, is_block=is_block),
+            changes=tuple(sorted(self._changes, key=lambda change: change.where.line)),
+            notes=tuple(sorted(self._notes, key=lambda change: change.where.line)),
+            problems=tuple(self._problems),
+        )
+
+    def _with_version(self, root: Mapping, first: Scalar | None, *, is_block: bool) -> str:
+        """The text with a version before its first key; without one it means the same."""
+        if first is None or root.get("version") is not None or not is_block:
+            return self._lines.text
+        self._changes.append(Change(where=Where(self._shown, first.line), text="`version: 1` is added above"))
+        return self._lines.text_with("version: 1", first.line)
+
+    def _section(self, key: Scalar, name: str) -> None:
+        if key.text != name:
+            self._rename(key, name)
+
+    # --- stores -----------------------------------------------------------------------------------------------
+
+    def _store(self, name: Scalar, store: Mapping) -> None:
+        type_node = store.get("type")
+        written = type_node.text if isinstance(type_node, Scalar) else ""
+        type_name = TYPES.get(written, written)
+        if isinstance(type_node, Scalar) and type_name != written:
+            done = self._lines.set_value(type_node.line, "type", written, type_name)
+            self._edited(done, type_node.line, f"type {written}", f"`type: {type_name}`, from {written}")
+        if type_name not in self._types:
+            shown = type_name or "none"
+            self._note(name.line, f"store `{name.text}` is left as it is: nothing here reads the type `{shown}`")
+            return
+        aliases = {alias: key.name for key in self._types[type_name].keys for alias in key.aliases}
+        aliases |= {**STORE_KEYS[""], **STORE_KEYS.get(type_name, {})}
+        unused = {**UNUSED_STORE_KEYS[""], **UNUSED_STORE_KEYS.get(type_name, {})}
+        keys = {key.text for key, _ in store.entries}
+        for key, _ in store.entries:
+            if key.text in aliases and aliases[key.text] not in keys:
+                self._rename(key, aliases[key.text])
+            elif key.text in unused:
+                self._drop(key, key.text, f"`{key.text}` means nothing here: {unused[key.text]}")
+        self._tell_store(name, store, type_name, keys)
+
+    def _tell_store(self, name: Scalar, store: Mapping, type_name: str, keys: set[str]) -> None:
+        if type_name == "aws.sso" and "region" in keys and "sso_region" not in keys:
+            (region,) = (key for key, _ in store.entries if key.text == "region")
+            # The original asked the Identity Center of `region`; here that is the region of those who use the store.
+            self._rename(region, "sso_region")
+        if type_name == "aws.secretsmanager" and "region" not in keys and "extends" not in keys:
+            self._note(
+                name.line,
+                f"store `{name.text}` names no region: the original read from {_OLD_REGION} then, and this one asks "
+                "the profile, AWS_REGION, or the store of `credentials_from`",
+            )
+
+    # --- environments -----------------------------------------------------------------------------------------
+
+    def _environment(self, environment: Mapping) -> None:
+        for key, node in environment.entries:
+            if key.text in ENVIRONMENT_KEYS and not isinstance(node, Mapping):
+                self._rename(key, ENVIRONMENT_KEYS[key.text])
+            elif isinstance(node, Mapping):
+                self._variable(node)
+
+    def _variable(self, variable: Mapping) -> None:
+        keys = {key.text for key, _ in variable.entries}
+        for key, node in variable.entries:
+            if key.text in VARIABLE_KEYS and VARIABLE_KEYS[key.text] not in keys:
+                self._rename(key, VARIABLE_KEYS[key.text])
+            elif key.text in UNUSED_VARIABLE_KEYS:
+                self._drop(key, key.text, f"`{key.text}` means nothing here: {UNUSED_VARIABLE_KEYS[key.text]}")
+            elif key.text == "from" and isinstance(node, Mapping):
+                inner = {each.text for each, _ in node.entries}
+                for each, _ in node.entries:
+                    if each.text in REFERENCE_KEYS and REFERENCE_KEYS[each.text] not in inner:
+                        self._rename(each, REFERENCE_KEYS[each.text])
+
+    # --- edits ------------------------------------------------------------------------------------------------
+
+    def _rename(self, key: Scalar, new: str) -> None:
+        if (key.line, key.text) in self._done:
+            return  # an anchor is met as often as it is used
+        done = self._lines.rename(key.line, key.text, new)
+        self._edited(done, key.line, key.text, f"`{key.text}` is called `{new}`")
+
+    def _drop(self, key: Scalar, name: str, text: str) -> None:
+        if (key.line, name) in self._done:
+            return
+        done = self._lines.comment_out(key.line, key.text)
+        self._edited(bool(done), key.line, name, f"{text}; {done}")
+
+    def _edited(self, done: bool, line: int, name: str, text: str) -> None:  # noqa: FBT001 - what an edit answers
+        self._done.add((line, name))
+        if done:
+            self._changes.append(Change(where=Where(self._shown, line), text=text))
+        else:
+            message = f"{text.partition(';')[0]}: that line can't be changed without a person"
+            self._problems.append(Problem(Where(self._shown, line), "", message, "write one key a line there"))
+
+    def _note(self, line: int, text: str) -> None:
+        self._notes.append(Change(where=Where(self._shown, line), text=text))
+
+    def _tell_names(self, root: Mapping) -> None:
+        """Says where `${NAME}` stands, which the original sent as it is written."""
+        for section, node in root.entries:
+            if section.text not in (*_STORE_SECTIONS, *_ENVIRONMENT_SECTIONS):
+                continue
+            lines = dict.fromkeys(scalar.line for scalar in _scalars(node) if has_names(scalar))
+            for line in lines:
+                self._note(line, "`${NAME}` is the environment variable's value here; to the original it was a text")
+
+
+def _mappings(node: Node) -> Iterator[tuple[Scalar, Mapping]]:
+    """The entries of a mapping that are mappings themselves."""
+    for name, value in node.entries if isinstance(node, Mapping) else ():
+        if isinstance(value, Mapping):
+            yield name, value
+
+
+def _scalars(node: Node) -> Iterator[Scalar]:
+    if isinstance(node, Scalar):
+        yield node
+    elif isinstance(node, Mapping):
+        for _, value in node.entries:
+            yield from _scalars(value)
+    else:
+        for item in node.items:
+            yield from _scalars(item)
