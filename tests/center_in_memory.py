@@ -162,7 +162,7 @@ def token_file(home: Path, members: object, key: str = START_URL) -> Path:
 
 
 def _is_of_center(request: Request) -> bool:
-    return request.address.host in (f"portal.sso.{REGION}.amazonaws.com", f"oidc.{REGION}.amazonaws.com")
+    return urlsplit(request.url).path in _ACTIONS
 
 
 def _written(moment: datetime) -> str:

@@ -232,6 +232,61 @@ def test_another_login_is_another_person_to_the_agent(desk: Desk) -> None:
     assert 2 == desk.calls("GetRoleCredentials")
 
 
+def test_one_agent_serves_two_homes_each_with_its_own_login(desk: Desk) -> None:
+    """The client's HOME counts, and not that of whoever has started the agent."""
+    other = desk.folder / "other"
+    (other / ".aws").mkdir(parents=True)
+    (other / ".aws" / "config").write_text(AWS_CONFIG)
+    desk.log_in("alice")
+    assert arn("alice") == desk.caller()
+    there = {"HOME": str(other)}
+    assert "dsops login dev" in desk.dsops("whoami", "dev", **there).stderr
+    desk.dsops("login", "dev", BROWSER="dsops sandbox approve --user bob %s", **there)
+    assert "/bob\n" in desk.dsops("whoami", "dev", **there).stdout
+    assert arn("alice") == desk.caller()
+    assert 2 == desk.calls("GetRoleCredentials")
+
+
+def test_two_logins_at_once_are_two_logins(desk: Desk) -> None:
+    """Each has a port and a state of its own; the last one's token is the one that stays, whole."""
+    running = [
+        subprocess.Popen(
+            ["dsops", "login", "dev"], cwd=desk.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env={**desk.environ, "BROWSER": f"dsops sandbox approve --user {user} %s"},
+        )
+        for user in ("alice", "bob", "alice")
+    ]  # fmt: skip
+    said = [each.communicate(timeout=60)[0] for each in running]
+    assert [0] * 3 == [each.returncode for each in running], said
+    assert desk.caller() in (arn("alice"), arn("bob"))
+
+
+def test_no_part_of_a_login_is_ever_shown(desk: Desk) -> None:
+    """Not with --debug and --verbose, nor in errors, the plan, the agent's own words or the sandbox's records."""
+    desk.log_in("bob")
+    members = json.loads(desk.file.read_text())
+    told = [
+        desk.dsops(*words)
+        for words in (
+            ("whoami", "dev", "--debug", "--verbose"),
+            ("whoami", "ops", "--debug", "--verbose"),
+            ("plan", "--env", "production", "--json"),
+            ("doctor", "--json"),
+            ("agent", "status", "--json"),
+            ("exec", "--env", "production", "--debug", "--verbose", "--", "true"),
+        )
+    ]
+    desk.end_token()
+    told.append(desk.dsops("whoami", "dev", "--no-agent", "--debug", "--verbose"))
+    told.append(desk.dsops("login", "--debug", BROWSER="dsops sandbox approve --user alice %s"))
+    members |= {f"new {name}": value for name, value in json.loads(desk.file.read_text()).items()}
+    told.append(desk.dsops("logout", "--debug", "--verbose"))
+    everything = "".join(done.stdout + done.stderr for done in told) + json.dumps(desk.sandbox.events())
+    secret = {name: value for name, value in members.items() if name.endswith(("Token", "Secret"))}
+    assert 6 == len(secret)
+    assert [] == [name for name, value in secret.items() if value in everything]
+
+
 def test_a_renewal_leaves_the_agents_sessions_alone(desk: Desk) -> None:
     """The access token ends after an hour: it is renewed for a new account, and the first one's session serves on."""
     desk.log_in()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from threading import Thread
 from typing import NamedTuple
 
@@ -47,7 +47,12 @@ def _log_in(arguments: Arguments, runtime: Runtime) -> int:
     wanted = _wanted(arguments, runtime, "login")
     client = make_client(runtime)
     place = Place(client, endpoint_of(wanted.step, "sso-oidc", runtime, wanted.session.region), wanted.session)
-    token = _by_device(place, runtime) if _wants_device(arguments, runtime) else _by_browser(place, arguments, runtime)
+    if _wants_device(arguments, runtime):
+        token = _by_device(place, runtime)
+    else:
+        seconds = arguments.seconds("--timeout") or _SECONDS
+        opens = not arguments.switch("--no-browser")
+        token = by_browser_or_device(place, runtime, opens=opens, seconds=seconds)
     write_token(token_path(wanted.session, runtime.environ, runtime.folder), wanted.session, token)
     runtime.report(DONE)
     _show(arguments, wanted, token)
@@ -162,17 +167,24 @@ def _by_device(place: Place, runtime: Runtime) -> Token:
     return carry_out(log_in(place, by_device(show), has_redirect=False), runtime)
 
 
-def _by_browser(place: Place, arguments: Arguments, runtime: Runtime) -> Token:
+def by_browser_or_device(
+    place: Place,
+    runtime: Runtime,
+    *,
+    opens: bool,
+    seconds: float = _SECONDS,
+    open_port: Callable[[str], Loopback] = Loopback,
+) -> Token:
+    """The token of a login by the browser of this machine; by a code where no port can be had for its answer."""
     try:
-        loopback = Loopback(_PATH)
+        loopback = open_port(_PATH)
     except OSError as error:
         note(f"no port of this machine can be had ({(error.strerror or '').lower()}), so that a code is used")
         return _by_device(place, runtime)
-    seconds = arguments.seconds("--timeout") or _SECONDS
 
     def catch(page: str, state: str) -> Mapping[str, str]:
         runtime.report(DONE)
-        if arguments.switch("--no-browser"):
+        if not opens:
             tell(clean(f"dsops: open this address in a browser of this machine:\n  {page}"))
         else:
             where = place.session.start_url

@@ -46,8 +46,7 @@ async def usable_token(step: Step, session: Session, context: Context, refused: 
     try:
         cached = read_token(path, session)
         token = cached.token
-        if refused is None:
-            _check_planned(step, session, token, context)
+        _check_planned(step, session, token, context)
         if token is None:
             raise login_required(step, session, cached.why)
         is_good = _is_good(token, context) and not (refused and refused.access_token == token.access_token)
@@ -80,7 +79,7 @@ async def _renewed(
         # Another process may have been quicker, and a refresh token may work only once.
         other = read_token(path, session).token
         if other is not None and other.access_token != token.access_token and _is_good(other, context):
-            context.memory.learn(other.mark, _follows(token.mark))
+            _check_planned(step, session, other, context)
             return other
         if is_good:
             return token
@@ -91,20 +90,29 @@ async def _renewed(
         raise
     # RFC 6749, 6: where no new refresh token comes, the old one goes on.
     new = new._replace(refresh_token=new.refresh_token or token.refresh_token)
-    context.memory.learn(new.mark, _follows(token.mark))
-    facts = {"login": session.shown, "until": f"{new.expires_at:%Y-%m-%dT%H:%M:%SZ}", "why": ""}
+    for mark in {token.mark, _planned(step)}:
+        context.memory.learn(new.mark, _follows(mark))
+    until = f"{new.expires_at:%Y-%m-%dT%H:%M:%SZ}"
+    why = _keep(path, session, token, new)
+    context.runtime.report(Event("login.renewed", {"login": session.shown, "until": until, "why": why}))
+    return new
+
+
+def _keep(path: str, session: Session, token: Token, new: Token) -> str:
+    """Puts the new token in the old one's place, unless somebody has logged in or out meanwhile; why it could not."""
+    there = read_token(path, session).token
+    if there is None or there.mark != token.mark:
+        return ""
     try:
         write_token(path, session, new)
     except FileNotWritten as error:
-        facts["why"] = f"but not kept: {error.message}, {error.why}"
-    context.runtime.report(Event("login.renewed", facts))
-    return new
+        return f"but not kept: {error.message}, {error.why}"
+    return ""
 
 
 def _check_planned(step: Step, session: Session, token: Token | None, context: Context) -> None:
     """Refuses another login than the one that the plan was made for, where sessions are kept under its name."""
-    planned = step.proof.login.mark if step.proof is not None and step.proof.login is not None else ""
-    mark = token.mark if token is not None else ""
+    mark, planned = token.mark if token is not None else "", _planned(step)
     if mark == planned or context.memory.is_of_one_run or context.memory.knows(mark, _follows(planned)):
         return
     raise LoginRequired(
@@ -112,6 +120,11 @@ def _check_planned(step: Step, session: Session, token: Token | None, context: C
         hint="run it again",
         where=step.where,
     )
+
+
+def _planned(step: Step) -> str:
+    """The mark of the login that the plan was made for; "" where there was none."""
+    return step.proof.login.mark if step.proof is not None and step.proof.login is not None else ""
 
 
 def _follows(mark: str) -> str:

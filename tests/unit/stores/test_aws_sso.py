@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -189,18 +190,48 @@ def test_an_outage_is_tried_again_and_told_as_one(desk: Desk) -> None:
     assert ["CreateToken"] * 4 == desk.center.asked
 
 
-def test_another_process_may_be_quicker(desk: Desk) -> None:
-    """Its renewal makes the old refresh token worthless: the token that it put there is taken."""
-    desk.center.log_in(desk.home, seconds=-60)
+@pytest.mark.parametrize("user", [ADA, EVE])
+def test_another_process_may_be_quicker(desk: Desk, user: str) -> None:
+    """Nothing says whose its new token is: where sessions are kept, the run is made once more, and gets its own."""
 
     def quicker(action: str, _: Request) -> None:
-        if action == "CreateToken" and "PLANTED-refresh-0" in desk.center.refresh_tokens:
-            del desk.center.refresh_tokens["PLANTED-refresh-0"]
+        if action == "CreateToken" and desk.center.refresh_tokens.pop("PLANTED-refresh-0", ""):
+            desk.center.log_in(desk.home, user)
+
+    desk.center.outage = quicker
+    desk.center.log_in(desk.home, ADA, seconds=-60)
+    assert "run it again" == desk.failure().hint
+    assert desk.caller().endswith(f"/{user}")
+    assert ["CreateToken", "GetRoleCredentials"] == desk.center.asked
+
+
+def test_a_run_by_itself_takes_what_another_process_has_renewed(desk: Desk) -> None:
+    """Of two that renew at once both work."""
+
+    def quicker(action: str, _: Request) -> None:
+        if action == "CreateToken" and desk.center.refresh_tokens.pop("PLANTED-refresh-0", ""):
             desk.center.log_in(desk.home)
 
     desk.center.outage = quicker
+    desk.center.log_in(desk.home, seconds=-60)
+    desk.cache = CredentialCache(desk.clock, is_of_one_run=True)
     assert desk.caller().endswith(f"/{ADA}")
     assert ["CreateToken", "GetRoleCredentials"] == desk.center.asked
+
+
+def test_a_login_that_changes_while_the_portal_is_asked_is_refused(desk: Desk) -> None:
+    """The portal does not take the first one's token any more, and the file has another one's by then."""
+
+    def elsewhere(action: str, _: Request) -> None:
+        if action == "GetRoleCredentials" and desk.center.tokens.pop("PLANTED-access-0", ""):
+            desk.center.tokens["gone"] = ADA
+            desk.center.log_in(desk.home, EVE)
+
+    desk.center.outage = elsewhere
+    desk.center.log_in(desk.home, ADA)
+    assert "another one than when this run was planned" in desk.failure().message
+    assert {} == desk.center.issued
+    assert desk.caller().endswith(f"/{EVE}")
 
 
 def test_a_login_that_was_ended_elsewhere_is_renewed_once(desk: Desk) -> None:
@@ -373,20 +404,37 @@ def test_a_file_of_somebody_else_decides_nothing(desk: Desk, monkeypatch: pytest
 
 
 def test_a_token_that_cannot_be_kept_still_serves(desk: Desk) -> None:
-    """A folder in which nothing can be written is told where it is watched, and the run goes on."""
+    """A full disk is told where somebody watches, the run goes on, and the old file is left as it was."""
     path = desk.center.log_in(desk.home, seconds=-60)
-    folder = path.parent
-
-    def gone(action: str, _: Request) -> None:
-        if action == "CreateToken":
-            path.unlink()
-            folder.rmdir()
-            folder.write_text("a file where the folder was", "utf-8")
-
-    desk.center.outage = gone
-    assert desk.caller()
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        assert desk.caller()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     (facts,) = desk.reports.facts("login.renewed")
-    assert "but not kept" in facts["why"]
+    assert f"but not kept: {path} can't be written, file too large" == facts["why"]
+    assert before == path.read_bytes()
+    assert [path.name] == os.listdir(path.parent)
+
+
+@pytest.mark.parametrize("user", [EVE, ""])
+def test_who_logs_in_or_out_during_a_renewal_has_the_last_word(desk: Desk, user: str) -> None:
+    """The renewed token of the one before is not put in the place of the new login, nor of none."""
+    path = desk.center.log_in(desk.home, ADA, seconds=-60)
+
+    def meanwhile(action: str, _: Request) -> None:
+        if action == "CreateToken" and user:
+            desk.center.log_in(desk.home, user)
+        elif action == "CreateToken":
+            path.unlink()
+
+    desk.center.outage = meanwhile
+    assert desk.caller().endswith(f"/{ADA}")
+    assert bool(user) == path.exists()
+    if user:
+        assert desk.caller().endswith(f"/{user}")
 
 
 def test_the_region_of_users_is_the_stores_then_the_logins(desk: Desk) -> None:
@@ -398,6 +446,36 @@ def test_the_region_of_users_is_the_stores_then_the_logins(desk: Desk) -> None:
     assert "us-west-2" == desk.plan(with_region, store="s").steps["s"].region
     desk.environ = {**desk.environ, "AWS_REGION": "eu-west-1"}
     assert "eu-west-1" == desk.plan(user, store="s").steps["s"].region
+
+
+@pytest.mark.parametrize(
+    ("region", "variables", "portal", "oidc"),
+    [
+        ("cn-north-1", {}, "portal.sso.cn-north-1.amazonaws.com.cn", "oidc.cn-north-1.amazonaws.com.cn"),
+        ("us-gov-west-1", {}, "portal.sso.us-gov-west-1.amazonaws.com", "oidc.us-gov-west-1.amazonaws.com"),
+        ("eu-west-1", {"AWS_USE_FIPS_ENDPOINT": "true"}, "portal.sso-fips.eu-west-1.amazonaws.com",
+         "oidc-fips.eu-west-1.amazonaws.com"),
+        ("eu-west-1", {"AWS_USE_DUALSTACK_ENDPOINT": "true"}, "portal.sso.eu-west-1.api.aws", "oidc.eu-west-1.api.aws"),
+        ("eu-west-1", {"AWS_ENDPOINT_URL_SSO": "https://p.example", "AWS_ENDPOINT_URL_SSO_OIDC": "https://o.example"},
+         "p.example", "o.example"),
+        ("eu-west-1", {"AWS_ENDPOINT_URL": "https://all.example"}, "all.example", "all.example"),
+    ],
+)  # fmt: skip
+def test_where_calls_go(desk: Desk, region: str, variables: dict[str, str], portal: str, oidc: str) -> None:
+    """The login's own region and partition, whatever AWS_REGION says; variables of each service; never the proxy's."""
+    desk.environ = {**desk.environ, "AWS_REGION": "us-west-2", **variables}
+    desk.center.log_in(desk.home, seconds=600, region=region)
+    desk.caller(STORE.replace(REGION, region))
+    assert [oidc, portal] == [request.address.host for request in desk.center.requests]
+
+
+def test_another_address_is_another_session(desk: Desk) -> None:
+    """What was issued by one portal is not handed out as the other's."""
+    desk.center.log_in(desk.home)
+    desk.caller()
+    desk.environ = {**desk.environ, "AWS_ENDPOINT_URL_SSO": "https://p.example"}
+    desk.caller()
+    assert 2 == len(desk.center.issued)
 
 
 def test_a_role_behind_it_is_a_chained_one(desk: Desk) -> None:
