@@ -310,3 +310,89 @@ def test_a_second_identity_center_is_noted(tmp_path: Path) -> None:
 def test_without_a_login_there_is_no_identity_center(tmp_path: Path) -> None:
     """Nobody needs one."""
     assert seeded(tmp_path, STORES).seed.identity_center is None
+
+
+WAYS = """
+defaults: {aws.sts: {region: us-east-1}}
+secretStores:
+  day: {type: aws.sts, serial_number: "arn:aws:iam::111111111111:mfa/ada"}
+  deploy: {type: aws.sts, role_arn: "arn:aws:iam::222222222222:role/Deploy", credentials_from: day}
+  one: {extends: day, role_arn: "arn:aws:iam::222222222222:role/One"}
+  two: {extends: day, role_arn: "arn:aws:iam::222222222222:role/Two"}
+  guest:
+    type: aws.sts
+    federated_user_name: guest
+    tags: {team: blue}
+    policy_arns: arn:aws:iam::aws:policy/ReadOnlyAccess
+  root:
+    type: aws.sts
+    target_principal: "333333333333"
+    task_policy_arn: arn:aws:iam::aws:policy/root-task/S3UnlockBucketPolicy
+  own:
+    type: aws.sts
+    target_principal: "111111111111"
+    task_policy_arn: arn:aws:iam::aws:policy/root-task/S3UnlockBucketPolicy
+  company: {type: aws.sts, role_arn: "arn:aws:iam::444444444444:role/Company", saml_process: p}
+  named:
+    type: aws.sts
+    role_arn: arn:aws-cn:iam::555555555555:role/Company
+    region: cn-north-1
+    principal_arn: arn:aws-cn:iam::555555555555:saml-provider/Idp
+    saml_process: p
+  unknown: {type: aws.sts, saml_process: p}
+  secrets: {type: aws.secretsmanager, region: us-east-1, credentials_from: guest}
+envs:
+  e: {A: {from: {store: secrets, key: prod/a}}}
+"""
+
+
+def test_a_users_own_session_is_the_user_with_a_device(tmp_path: Path) -> None:
+    """Roles behind it, and those that share one by themselves, ask for MFA and trust the developer."""
+    made = seeded(tmp_path, WAYS)
+
+    (developer,) = account(made, "111111111111").users
+    assert [device.name for device in developer.devices] == ["ada"]
+    roles = {role.name: trust(role) for role in account(made, "222222222222").roles}
+    assert roles.keys() == {"Deploy", "One", "Two"}
+    for (statement,) in roles.values():
+        assert statement["Principal"] == {"AWS": ["arn:aws:iam::111111111111:user/developer"]}
+        assert statement["Condition"] == {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
+
+
+def test_a_user_may_vouch_for_a_guest_and_act_for_a_member(tmp_path: Path) -> None:
+    """With what the guest reads; the member is in an organization of the user's account."""
+    made = seeded(tmp_path, WAYS)
+
+    (developer,) = account(made, "111111111111").users
+    allowed = {
+        statement["Resource"]: statement["Action"]
+        for policy in developer.policies
+        for statement in json.loads(policy.text)["Statement"]
+    }
+    assert allowed["arn:aws:sts::111111111111:federated-user/guest"] == ["sts:GetFederationToken", "sts:TagSession"]
+    assert allowed["arn:aws:iam::333333333333:root"] == ["sts:AssumeRoot"]
+    secret = "arn:aws:secretsmanager:us-east-1:111111111111:secret:prod/a-??????"
+    assert "secretsmanager:GetSecretValue" in allowed[secret]
+    organization = made.seed.organization
+    assert organization is not None
+    assert organization.management_account == "111111111111"
+    assert [member for member, _ in organization.root.accounts] == ["333333333333"]
+    assert any("store `own` is left out" in note for note in made.notes)
+    assert seeded(tmp_path, STORES).seed.organization is None
+
+
+def test_an_assertion_is_trusted_by_its_provider(tmp_path: Path) -> None:
+    """The one that the store names, or one that is made up, for the sign-in of the role's partition."""
+    made = seeded(tmp_path, WAYS)
+
+    for number, name, place in (
+        ("444444444444", "Company", "https://signin.aws.amazon.com/saml"),
+        ("555555555555", "Idp", "https://signin.amazonaws.cn/saml"),
+    ):
+        assert [one.name for one in account(made, number).saml_providers] == [name]
+        (role,) = account(made, number).roles
+        (statement,) = trust(role)
+        assert statement["Principal"]["Federated"].endswith(f":saml-provider/{name}")
+        assert statement["Action"] == ["sts:AssumeRoleWithSAML", "sts:TagSession"]
+        assert statement["Condition"] == {"StringEquals": {"SAML:aud": place}}
+    assert any("store `unknown` is left out" in note for note in made.notes)

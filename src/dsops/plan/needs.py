@@ -67,13 +67,13 @@ def session_needs(
     needs: list[Need] = []
     for step in users:
         if step.type == "aws.sts":
-            needs += _issue_needs(step, account, steps)
+            needs += issue_needs(step, account, steps)
         elif step.type in _SERVICES:
             needs += _read_needs(step, account, [read.reference for read in wanted if read.step == step.name])
     return tuple(dict.fromkeys(needs))
 
 
-def _issue_needs(step: Step, account: str, steps: Mapping[str, Step]) -> list[Need]:
+def issue_needs(step: Step, account: str, steps: Mapping[str, Step]) -> list[Need]:
     """What whoever calls for the session of that step has to be allowed; GetSessionToken is anybody's."""
     settings, partition = step.settings, partition_of_region(step.region).name
     if step.operation == "AssumeRole":
@@ -90,7 +90,7 @@ def _issue_needs(step: Step, account: str, steps: Mapping[str, Step]) -> list[Ne
 
 
 def assume_actions(step: Step, steps: Mapping[str, Step]) -> list[str]:
-    """sts:AssumeRole, and what the tags and the source identity of this hop and those before it need besides."""
+    """sts:AssumeRole, and what tags, source identity (of the hops before it as well) and contexts need besides."""
     actions = ["sts:AssumeRole"]
     hops = [step]
     while hops[-1].credentials_from in steps:

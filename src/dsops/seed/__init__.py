@@ -45,10 +45,7 @@ def seed_from_config(
     world = World(planning.first_hops(), environ)
     for plan in planning.store_plans.values():
         for step in plan.steps.values():
-            if "role_arn" in step.settings:
-                world.add_role(step, plan.steps)
-            elif step.type == "aws.sso":
-                world.add_login(step)
+            world.add_session(step, plan.steps)
     for plan in planning.environment_plans():
         for variable in plan.variables:
             if variable.reference is not None and variable.step in planning.store_plans:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dsops.grants.federation import ISSUERS
-from dsops.grants.trust import trust_in_tokens
+from dsops.grants.trust import trust_in_assertions, trust_in_tokens
 from dsops.plan import Step
-from dsops.sandbox.seed_model import SeedOidcProvider
+from dsops.sandbox.seed_model import SeedOidcProvider, SeedSamlProvider
 from dsops.seed.holders import Role, arn_of
 from dsops.stores.web_identity import AUDIENCE
 
@@ -21,6 +21,7 @@ _ISSUERS = {
     "kubernetes": "https://oidc.eks.us-east-1.amazonaws.com/id/00000000000000000000000000000000",
 }
 _ANY_ISSUER = "https://oidc.example.com"
+_ANY_COMPANY = "Company"
 
 
 class Providers:
@@ -54,3 +55,26 @@ class Providers:
         if platform != "github":
             return "*"
         return f"repo:{self._environ.get('GITHUB_REPOSITORY') or '*'}:*"
+
+
+class Companies:
+    """The SAML providers of all accounts in the making, each the sandbox's own: `dsops sandbox saml` signs for it."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, dict[str, None]] = {}
+
+    def trust(self, role: Role, step: Step) -> None:
+        """Lets whoever a response speaks of in, by the step's provider, or one that is made up."""
+        arn = arn_of(role.arn)
+        named = step.settings.get("principal_arn")
+        provider = arn_of(named) if named is not None else arn._replace(resource=f"saml-provider/{_ANY_COMPANY}")
+        self._names.setdefault(arn.account, {})[provider.resource_name] = None
+        # Whether a response brings tags, only whoever signs it knows.
+        actions = ["sts:AssumeRoleWithSAML", "sts:TagSession"]
+        statement = {**trust_in_assertions(arn, str(provider)), "Action": actions}
+        if statement not in role.trust:
+            role.trust.append(statement)
+
+    def of(self, account: str) -> tuple[SeedSamlProvider, ...]:
+        """Those of an account."""
+        return tuple(SeedSamlProvider(name, "") for name in self._names.get(account, {}))

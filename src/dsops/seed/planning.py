@@ -41,9 +41,13 @@ class Planning:
         return [plan for plan in plans if plan is not None]
 
     def first_hops(self) -> list[Step]:
-        """The roles that are assumed by nobody's session, in the order of the configuration."""
-        steps = [step for plan in self.store_plans.values() for step in plan.steps.values()]
-        return [step for step in steps if "role_arn" in step.settings and not step.credentials_from]
+        """The sessions that a user's own key gives, and what such a session of the user gives, in the order written."""
+        return [
+            step
+            for plan in self.store_plans.values()
+            for step in plan.steps.values()
+            if step.type == "aws.sts" and is_a_users(plan.steps.get(step.credentials_from))
+        ]
 
     def _plan(self, name: str, *, is_store: bool) -> Plan | None:
         make = plan_store if is_store else make_plan
@@ -67,6 +71,11 @@ class Planning:
     def _proof(self, store_type: str, settings: Settings) -> Proof:
         # No session comes of these plans: nothing has to tell two tokens apart.
         return proving_store(store_type).identify(settings, self._environ, lambda _: "seed")
+
+
+def is_a_users(source: Step | None) -> bool:
+    """Whether a session of that store is a user: base credentials, a user's key, a user's own session."""
+    return source is None or source.type == "aws.keys" or source.operation == "GetSessionToken"
 
 
 def _without_own_policies(config: Config) -> Config:

@@ -7,13 +7,22 @@ from collections.abc import Mapping
 from dsops.arn import Arn, parse_arn, partition_of_region
 from dsops.grants.trust import trust_in_callers
 from dsops.plan import Plan, PlannedVariable, Step
-from dsops.plan.needs import assume_actions, parameter_resource, secret_resources
+from dsops.plan.needs import assume_actions, issue_needs, parameter_resource, secret_resources
 from dsops.sandbox.backends import PolicyText
-from dsops.sandbox.seed_model import DEFAULT_ACCOUNT, Seed, SeedAccount, SeedDevice, SeedRegion, SeedSecret, SeedUser
+from dsops.sandbox.seed_model import (
+    DEFAULT_ACCOUNT,
+    Seed,
+    SeedAccount,
+    SeedDevice,
+    SeedRegion,
+    SeedSecret,
+    SeedUser,
+)
 from dsops.secret import Secret
-from dsops.seed.federation import Providers
+from dsops.seed.federation import Companies, Providers
 from dsops.seed.holders import Holder, Role, arn_of, document
 from dsops.seed.logins import Logins
+from dsops.seed.members import Members
 from dsops.seed.value import Value, extracted
 
 DEVELOPER = "developer"
@@ -32,21 +41,39 @@ class World:
         self._parameters: dict[tuple[str, str, str], Value] = {}
         self._devices: dict[str, list[SeedDevice]] = {}
         self._providers = Providers(environ)
+        self._companies = Companies()
         self._logins = Logins(environ)
+        self._members = Members()
         for step in first_hops:
             self._add_device(step)
         self._developers = {account: Holder("") for account in self._devices}
+        roles = [arn_of(step.settings["role_arn"]) for step in first_hops if "role_arn" in step.settings]
         if not self._developers:
-            account = arn_of(first_hops[0].settings["role_arn"]).account if first_hops else DEFAULT_ACCOUNT
-            self._developers[account] = Holder("")
-        partition = arn_of(first_hops[0].settings["role_arn"]).partition if first_hops else "aws"
+            self._developers[roles[0].account if roles else DEFAULT_ACCOUNT] = Holder("")
+        partition = roles[0].partition if roles else ""
+        if not partition:
+            partition = partition_of_region(first_hops[0].region).name if first_hops else "aws"
         for account, developer in self._developers.items():
             self._partitions.setdefault(account, partition)
             developer.arn = f"arn:{self._partitions[account]}:iam::{account}:user/{DEVELOPER}"
 
-    # --- roles ---------------------------------------------------------------------------------------------------
+    # --- sessions ------------------------------------------------------------------------------------------------
 
-    def add_role(self, step: Step, steps: Mapping[str, Step]) -> None:
+    def add_session(self, step: Step, steps: Mapping[str, Step]) -> None:
+        """What it takes to get the session of a step; nothing for the user's own."""
+        if "role_arn" in step.settings:
+            self._add_role(step, steps)
+        elif step.type == "aws.sso":
+            self._add_login(step)
+        elif step.operation == "GetFederationToken":
+            self._add_guest(step)
+        elif step.operation == "AssumeRoot":
+            self._add_root_task(step, steps)
+        elif step.operation == "AssumeRoleWithSAML":
+            why = "which role it is, only the identity provider's response says"
+            self.notes.append(f"store `{step.name}` is left out: {why}")
+
+    def _add_role(self, step: Step, steps: Mapping[str, Step]) -> None:
         """The role of a hop, trusting whoever the configuration has assume it, on the conditions that it meets."""
         arn = arn_of(step.settings["role_arn"])
         namesake = next((role for role in self._roles.values() if _is_namesake(role, arn)), None)
@@ -58,7 +85,9 @@ class World:
         seconds = step.settings.get("duration_seconds")
         if isinstance(seconds, int):
             role.max_session_duration = max(role.max_session_duration, seconds)
-        if step.proof is not None:
+        if step.operation == "AssumeRoleWithSAML":
+            self._companies.trust(role, step)
+        elif step.proof is not None:
             self._providers.trust(role, step)
         else:
             self._trust_callers(role, step, steps)
@@ -66,11 +95,30 @@ class World:
         for policy_arn in arns if isinstance(arns, tuple) else ():
             self._add_managed_policy(str(policy_arn))
 
-    def add_login(self, step: Step) -> None:
+    def _add_login(self, step: Step) -> None:
         """The permission set of a step with a login, and its account."""
         assigned = self._logins.assigned(step)
         if assigned is not None:
             self._partitions.setdefault(str(step.settings["account_id"]), assigned.partition)
+
+    def _add_guest(self, step: Step) -> None:
+        """The right to vouch for somebody; whoever reads through him may read as well."""
+        for developer in self._developers.values():
+            for need in issue_needs(step, arn_of(developer.arn).account, {}):
+                developer.allow(need.actions, need.resource)
+
+    def _add_root_task(self, step: Step, steps: Mapping[str, Step]) -> None:
+        """The member account, in an organization that the caller's account manages."""
+        for caller in self._callers(step, steps):
+            (need,) = issue_needs(step, "", {})
+            member, own = arn_of(need.resource), arn_of(caller.arn)
+            if member.account == own.account:
+                why = f"{own.account} is its caller's account, and no member of it"
+                self.notes.append(f"store `{step.name}` is left out: {why}")
+                continue
+            self._partitions.setdefault(member.account, own.partition)
+            self._members.add(own.account, member.account)
+            caller.allow(need.actions, need.resource)
 
     def _trust_callers(self, role: Role, step: Step, steps: Mapping[str, Step]) -> None:
         callers = self._callers(step, steps)
@@ -80,7 +128,7 @@ class World:
             steps,
             [caller.arn for caller in callers],
             external_id=external_id.reveal() if isinstance(external_id, Secret) else None,
-            has_mfa=parse_arn(str(step.settings.get("serial_number", ""))) is not None,
+            has_mfa=self._device_of(step, steps) is not None,
         )
         role.trust += [statement for statement in statements if statement not in role.trust]
         for caller in callers:
@@ -95,10 +143,18 @@ class World:
         if source is not None and source.type == "aws.sso":
             assigned = self._logins.assigned(source)
             return [] if assigned is None else [assigned]
-        owner = parse_arn(str(step.settings.get("serial_number", "")))
+        owner = self._device_of(step, steps)
         if owner is not None and owner.account in self._developers:
             return [self._developers[owner.account]]
         return list(self._developers.values())
+
+    @staticmethod
+    def _device_of(step: Step, steps: Mapping[str, Step]) -> Arn | None:
+        """The device that a code is of: the step's, or that of the user's session before it."""
+        source = steps.get(step.credentials_from)
+        if "serial_number" not in step.settings and source is not None and source.operation == "GetSessionToken":
+            step = source
+        return parse_arn(str(step.settings.get("serial_number", "")))
 
     def _add_device(self, step: Step) -> None:
         serial = step.settings.get("serial_number")
@@ -185,11 +241,12 @@ class World:
         if partition_of_region(region).name != self._partitions[first]:
             region = next((place for account, place, _ in self._secrets if account == first), region)
         accounts = [first, *(account for account in self._partitions if account != first)]
-        self.notes += self._logins.notes
+        self.notes += [*self._logins.notes, *self._members.notes]
         return Seed(
             tuple(self._account(account) for account in accounts),
             region,
             f"{DEVELOPER}@{first}",
+            self._members.organization(),
             identity_center=self._logins.seed(),
         )
 
@@ -208,6 +265,7 @@ class World:
             policies=tuple(PolicyText(name, everything) for name in sorted(self._managed.get(account, ()))),
             regions=self._regions(account),
             oidc_providers=self._providers.of(account),
+            saml_providers=self._companies.of(account),
         )
 
     def _regions(self, account: str) -> dict[str, SeedRegion]:
