@@ -14,6 +14,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from bench.mfa import run
 from bench.run import Case, environment, measure, stub, write_config
 
 if TYPE_CHECKING:
@@ -102,3 +103,10 @@ def test_a_run_is_timed_from_start_to_end(tmp_path: Path) -> None:
     assert all(run.wall_ms >= 50 and run.cpu_ms > 0 and run.peak_mb > 1 for run in runs)
     with pytest.raises(SystemExit, match="exit code 3"):
         measure([sleeper._replace(command=["/bin/sh", "-c", "exit 3"])], 1)
+
+
+def test_several_roles_behind_one_device_take_one_code() -> None:
+    """Each in a run of its own, with what the agent keeps between them."""
+    calls, codes, times = run(4)
+    assert (codes, calls["GetSessionToken"], calls["AssumeRole"], calls["GetSecretValue"]) == (1, 1, 4, 4)
+    assert len(times) == 4
