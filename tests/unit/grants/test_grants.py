@@ -12,6 +12,7 @@ from dsops.errors import PolicyIncomplete, UsageError
 from dsops.grants import Blank, Grants, Written, blanks_in, filled, grants_of
 from dsops.grants.selection import Selection, by_account, of_store
 from dsops.grants.trust import trust_in_tokens
+from dsops.iam import Policies, PolicyKind, Principal, Request, check_policy, evaluate
 from dsops.iam.lint import lint
 from dsops.plan import Login, Proof
 from dsops.plan.statements import compact, policy
@@ -229,6 +230,30 @@ def test_a_permission_set_is_trusted_by_its_roles_name() -> None:
         }
     }
     assert grants.bases[0].permissions[0]["Action"] == "sts:AssumeRole"
+
+    path, suffix = "arn:aws:iam::111111111111:role/aws-reserved/sso.amazonaws.com", "0123456789abcdef"
+    assert lets_in(statement, f"{path}/AWSReservedSSO_Dev_{suffix}")
+    assert lets_in(statement, f"{path}/eu-west-1/AWSReservedSSO_Dev_{suffix}")
+    assert not lets_in(statement, f"{path}/AWSReservedSSO_Dev_Ops_{suffix}")
+    assert not lets_in(statement, f"{path}/AWSReservedSSO_Admin_{suffix}")
+    assert not lets_in(statement, f"arn:aws:iam::111111111111:role/AWSReservedSSO_Dev_{suffix}")
+
+
+def lets_in(statement: dict[str, Any], role_arn: str) -> bool:
+    """Whether a trust policy of that statement lets a session of the role in, which may assume any role."""
+    name = role_arn.rpartition("/")[2]
+    caller = Principal("role-session", "111111111111", f"arn:aws:sts::111111111111:assumed-role/{name}/ada", role_arn)
+    documents = [{"Effect": "Allow", "Action": "*", "Resource": "*"}, statement]
+    kinds: tuple[PolicyKind, PolicyKind] = ("identity", "trust")
+    identity, found = [
+        check_policy(parse_json(compact(policy([each])), "x"), kind, name="x").policy
+        for each, kind in zip(documents, kinds, strict=True)
+    ]
+    assert identity is not None
+    context = {"aws:PrincipalArn": (role_arn,)}
+    target_arn = "arn:aws:iam::222222222222:role/Target"
+    request = Request(caller, "sts:AssumeRole", target_arn, "222222222222", context)
+    return evaluate(request, Policies(identity=(identity,), resource=found, must_resource_allow=True)).is_allowed
 
 
 def test_a_key_of_the_keyring_is_somebodys() -> None:
