@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,7 @@ class Library:
         self._client = make_client(runtime)
         self._cache = CredentialCache(runtime.now)
         self._key = os.urandom(32)
-        self._plans: dict[tuple[str, str], Plan] = {}
+        self._plans: dict[tuple[str, str, str], Plan] = {}
         self._lock = Lock()
 
     def secrets(self, environment: str = "") -> Mapping[str, Secret]:
@@ -78,13 +79,18 @@ class Library:
         work = resolve(self._plan_of("environment", self._name(environment)), self._runtime, self._client, self._cache)
         return tasks.run(work, open_driver(self._runtime.environ))
 
-    def credentials(self, store: str) -> Credentials:
-        """The session that a store issues, or that it reads with; the one that is held while enough of it is left."""
-        plan = self._plan_of("store", store)
+    def credentials(self, store: str, *, environment: str = "") -> Credentials:
+        """The session that a store issues, or that it reads with; the one that is held while enough of it is left.
+
+        `environment` is the one that it is for, which a store with `session_policy: auto` has to be told.
+        """
+        plan = self._plan_of_session(store, environment)
         work = issue_credentials(plan, store, self._runtime, self._client, self._cache)
         return tasks.run(work, open_driver(self._runtime.environ))
 
-    def boto3_session(self, store: str, **options: Any) -> boto3.Session:  # as boto3.Session takes them
+    def boto3_session(
+        self, store: str, *, environment: str = "", **options: Any  # as boto3.Session takes them
+    ) -> boto3.Session:
         """A boto3 session that works as that store's session and goes on past its end.
 
         Its region is the store's unless `region_name` says otherwise. For everything but credentials boto3 reads this
@@ -99,7 +105,7 @@ class Library:
         from botocore.session import Session as BotocoreSession
 
         def metadata() -> dict[str, str]:
-            held = self.credentials(store)
+            held = self.credentials(store, environment=environment)
             return {
                 "access_key": held.access_key_id,
                 "secret_key": held.secret_access_key.reveal(),
@@ -120,7 +126,7 @@ class Library:
         inner = BotocoreSession()
         # Before all others: keys in the environment would be somebody else.
         inner.get_component("credential_provider").insert_before("env", Provider())
-        region = self._plan_of("store", store).steps[store].region
+        region = self._plan_of_session(store, environment).steps[store].region
         return boto3.Session(botocore_session=inner, **{"region_name": region, **options})
 
     def _name(self, environment: str) -> str:
@@ -136,11 +142,14 @@ class Library:
             hint="name one, or set `default_env` in the file",
         )
 
-    def _plan_of(self, kind: str, name: str) -> Plan:
+    def _plan_of_session(self, store: str, environment: str) -> Plan:
+        return self._plan_of("environment", environment, also=store) if environment else self._plan_of("store", store)
+
+    def _plan_of(self, kind: str, name: str, *, also: str = "") -> Plan:
         """The plan of an environment or a store, made once."""
         with self._lock:
-            if (kind, name) not in self._plans:
-                make = make_plan if kind == "environment" else plan_store
+            if (kind, name, also) not in self._plans:
+                make = partial(make_plan, also=also) if kind == "environment" else plan_store
                 plan = make(
                     self._config,
                     name,
@@ -153,5 +162,5 @@ class Library:
                 )
                 if any(step.proof and step.proof.may_change for step in plan.steps.values()):
                     return plan  # another token or login is another identity, and needs another plan
-                self._plans[kind, name] = plan
-            return self._plans[kind, name]
+                self._plans[kind, name, also] = plan
+            return self._plans[kind, name, also]

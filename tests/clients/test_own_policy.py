@@ -16,6 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 import dsops
+from dsops.errors import ConfigError
 from dsops.testing.local_aws import LocalAws
 
 BIN = Path(sys.executable).parent
@@ -223,6 +224,12 @@ def test_a_program_reads_through_it(sandbox: LocalAws, tmp_path: Path) -> None:
     library = dsops.open(tmp_path / "dsops.yaml", sandbox.user("ada").environment(), folder=tmp_path)
     assert library.secrets("production")["DB"].reveal() == "the-db"
     assert library.secrets("staging")["DB"].reveal() == "staged"
+    session = library.boto3_session("power", environment="production")
+    secrets = session.client("secretsmanager", endpoint_url=sandbox.url)
+    assert secrets.get_secret_value(SecretId="prod/db")["SecretString"] == "the-db"
+    assert "no session policy" in refusal(secrets.get_secret_value, SecretId="staging/db")
+    with pytest.raises(ConfigError):
+        library.credentials("power")
 
 
 def test_a_sandbox_that_is_made_from_the_configuration_satisfies_it(tmp_path: Path) -> None:
