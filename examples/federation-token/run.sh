@@ -13,6 +13,9 @@ refused secret.access-denied 'dsops get --env bob TOKEN'
 say "a session policy never gives more than the broker has"
 refused secret.access-denied 'dsops --config wide.yaml get --env root TOKEN'
 
+say "a name is a name: no pattern gets into the session policy by it"
+refused config.limit 'PERSON="a*" dsops whoami person'
+
 say "who has such a session can assume no role, nor make another session"
 allowed 'eval "$(dsops credentials person --format env)"'
 refused config.limit 'PERSON=mallory dsops whoami person'

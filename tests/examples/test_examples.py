@@ -12,8 +12,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dsops.cli import main
+from tests.founding_page import blocks
 from tests.scripts.script import Step, run
 from tests.scripts.test_documents import BLOCK, Shown, console, settled, shown
 from tests.scripts.test_scripts import UPDATE
@@ -41,6 +43,25 @@ VARYING = (
     r"(?<!\d)\d{10}(?!\d)",     # a moment, as AWS tells it in a refusal
 )  # fmt: skip
 """What differs from run to run, besides what does in the documentation."""
+
+PAGE = {
+    "With External ID": "third-party",
+    "With Session Policy": "session-policy",
+    "Chain of Roles": "role-chain",
+    "Dynamic Role Selection": "dynamic-role",
+    "Multi-Region Access": "multi-region",
+    "Credential Caching": "credential-caching",
+    "Development to Production": "development-to-production",
+    "Service Account Pattern": "service-account",
+    "Break Glass Access": "break-glass",
+}
+"""A pattern of the founding page, by its heading, and the example that shows it."""
+
+OTHERWISE = {
+    # The page itself, further down: `external_id: ${EXTERNAL_ID}  # Keep this secret!`
+    ("With External ID", "external_id"),
+}
+"""What an example says in another way."""
 
 each_example = pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 
@@ -82,8 +103,8 @@ def test_a_readme_shows_its_example(example: Path) -> None:
     paths = [path for path in example.rglob("*") if path.suffix in {".json", ".yaml", ".yml"}]
     files = [path.read_text(encoding="utf-8") for path in paths]
     commands = {shot.command for shot in played_commands((example / "expected.txt").read_text(encoding="utf-8"))}
-    blocks = [block for kind, block in BLOCK.findall(text) if kind in {"json", "yaml"}]
-    assert [] == [block for block in blocks if not any(is_part(block, file) for file in files)]
+    excerpts = [block for kind, block in BLOCK.findall(text) if kind in {"json", "yaml"}]
+    assert [] == [block for block in excerpts if not any(is_part(block, file) for file in files)]
     assert text == with_outputs(readme, (example / "expected.txt").read_text(encoding="utf-8"))
     assert [] == [shot.command for shot in console(readme, text) if shot.command not in commands]
     assert 10 <= len(text.splitlines()) <= 60
@@ -109,6 +130,18 @@ def test_an_examples_configurations_are_valid(example: Path, capfd: pytest.Captu
 
     assert example / "dsops.yaml" in files
     assert [0] * len(files) == [main(["validate", "--config", str(file)]) for file in files], capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("heading", "name"), PAGE.items())
+def test_an_example_says_what_the_founding_page_says(heading: str, name: str) -> None:
+    """Each store of the page's pattern is in it, under its name, with every key and value; it may have more of them."""
+    block = next(block for block in blocks("yaml") if block.heading == heading)
+    text = (ROOT / "examples" / name / "dsops.yaml").read_text(encoding="utf-8")
+    ours = yaml.safe_load(text)["secretStores"]
+
+    for store, printed in yaml.safe_load(block.text)["secretStores"].items():
+        expected = {key: value for key, value in printed.items() if (heading, key) not in OTHERWISE}
+        assert expected == {key: value for key, value in ours[store].items() if key in expected}
 
 
 @pytest.mark.parametrize("page", ["examples/README.md", "docs/how-to/README.md"])
