@@ -281,7 +281,7 @@ for body in ({{"SAMLResponse": "rubbish"}}, {{"SAMLResponse": response, "RelaySt
 
 
 def test_a_login_in_the_browser_brings_the_assertion(desk: Desk) -> None:
-    """Said first, opened after Enter; rubbish from a second window changes nothing."""
+    """Said first, opened after Enter; rubbish from a second window changes nothing; the agent keeps the session."""
     desk.respond("Deploy")
     browser = desk.folder / "browser"
     browser.write_text(BROWSER.format(python=sys.executable, file=str(desk.folder / "response.b64")))
@@ -294,6 +294,13 @@ def test_a_login_in_the_browser_brings_the_assertion(desk: Desk) -> None:
         terminal.type("\r")
         terminal.expect("assumed-role/Deploy/alice")
         assert terminal.code() == 0
+    with Terminal(["/usr/bin/env", "-i", *words, "dsops", "whoami", "login"]) as terminal:
+        terminal.expect("Enter opens it")
+        terminal.type("\r")
+        terminal.expect("assumed-role/Deploy/alice")
+        assert terminal.code() == 0
+    assert desk.caller("login") == "arn:aws:sts::111111111111:assumed-role/Deploy/alice"
+    desk.dsops("agent", "clear")
     nobody = desk.dsops("whoami", "login", BROWSER=str(browser))
     assert "there is no terminal to ask on" in nobody.stderr
     assert "run `dsops whoami login` in a terminal" in nobody.stderr

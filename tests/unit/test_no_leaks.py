@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +22,10 @@ import pytest
 from tests.stubs.aws import assume_role_answer, json_answer, json_error, parameters_of, sts_error
 from tests.stubs.server import Answer, Seen, StubServer
 
+SAML = """<p:Response xmlns:p="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:a="urn:oasis:names:tc:SAML:2.0:assertion"
+ ><a:Assertion><a:AttributeStatement><a:Attribute Name="https://aws.amazon.com/SAML/Attributes/Role"><a:AttributeValue
+ >arn:aws:iam::111122223333:role/Company,arn:aws:iam::111122223333:saml-provider/Idp</a:AttributeValue></a:Attribute
+ ></a:AttributeStatement></a:Assertion><!-- PLANTEDsaml19 --></p:Response>"""
 PLANTED = {
     "base key": "PLANTEDbase/key+1",
     "base token": "PLANTEDbase/token+2==",
@@ -43,6 +48,8 @@ PLANTED = {
     "key of a profile": "PLANTEDprofile/key+16",
     "web identity token": "PLANTEDhead17.eyJpc3MiOiJodHRwczovL2kuZXhhbXBsZSIsInN1YiI6InMiLCJhdWQiOiJhIn0.PLANTEDsign17",
     "token of a job": "PLANTEDjob18",
+    "SAML response": b64encode(SAML.encode()).decode(),
+    "word of a context provider": "PLANTEDcontext20",
 }
 
 PROFILE_KEY = PLANTED["key of a profile"]
@@ -81,6 +88,13 @@ secretStores:
     web_identity_token: ${ID_TOKEN}
   job: {extends: federated, web_identity_token: null, web_identity: github}
   printed: {extends: federated, web_identity_token: null, web_identity_process: ./token.sh}
+  company: {type: aws.sts, region: us-east-1, saml_process: ./response.sh}
+  known:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::111122223333:role/Known
+    provided_contexts: {"arn:aws:iam::aws:contextProvider/IdentityCenter": "${CONTEXT}"}
+  guest: {type: aws.sts, region: us-east-1, federated_user_name: guest}
   secrets: {type: aws.secretsmanager, region: us-east-1, credentials_from: target}
   parameters: {type: aws.ssm, region: us-east-1, credentials_from: target}
   profiled: {type: aws.secretsmanager, region: us-east-1, profile: work}
@@ -104,6 +118,9 @@ envs:
     TEXT: {from: "federated:access_key_id"}
     JOB: {from: "job:access_key_id"}
     PRINTED: {from: "printed:access_key_id"}
+    COMPANY: {from: "company:access_key_id"}
+  contexts:
+    KNOWN: {from: "known:access_key_id"}
   profile:
     TEXT: {from: "profiled:text"}
   bad:
@@ -220,6 +237,8 @@ class World:
         (folder / "code.sh").chmod(0o755)
         (folder / "token.sh").write_text(f"#!/bin/sh\necho {PLANTED['web identity token']}\n")
         (folder / "token.sh").chmod(0o755)
+        (folder / "response.sh").write_text(f"#!/bin/sh\necho {PLANTED['SAML response']}\n")
+        (folder / "response.sh").chmod(0o755)
         (home / ".aws").mkdir()
         (home / ".aws" / "credentials").write_text(
             f"[work]\naws_access_key_id = AKIAPROFILE\naws_secret_access_key = {PROFILE_KEY}\n"
@@ -245,6 +264,7 @@ class World:
             "MFA_TOKEN": PLANTED["MFA code"],
             "PLANTED_VARIABLE": PLANTED["variable of an env store"],
             "ID_TOKEN": PLANTED["web identity token"],
+            "CONTEXT": PLANTED["word of a context provider"],
             "ACTIONS_ID_TOKEN_REQUEST_URL": f"{self.server.url}/token?a=b",
             "ACTIONS_ID_TOKEN_REQUEST_TOKEN": PLANTED["token of a job"],
             "HTTPS_PROXY": f"http://{PROXY}:9",
@@ -283,7 +303,7 @@ class World:
         if seen.method == "GET":
             return json_answer({"value": PLANTED["web identity token"]})
         action = action_of(seen)
-        if action in {"AssumeRole", "AssumeRoleWithWebIdentity", "GetSessionToken"}:
+        if action in {"AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML", "GetSessionToken"}:
             return session(action)
         if action == "GetCallerIdentity":
             return Answer(
@@ -354,7 +374,7 @@ def assert_tight(
 
 INHERITED = (
     "base key", "base token", "external ID", "MFA code", "variable of an env store", "password of a proxy",
-    "web identity token", "token of a job",
+    "web identity token", "token of a job", "word of a context provider",
 )  # fmt: skip
 
 
@@ -407,15 +427,35 @@ def test_codes_and_profiles_pass_by_pipes(world: World) -> None:
         assert any(how in started.words for started in run.started)
 
 
+@pytest.mark.parametrize("environment", ["tokens", "contexts"])
+def test_what_aws_repeats_of_a_proof_is_not_shown(world: World, environment: str) -> None:
+    """A refusal that quotes an assertion, as it is or in AWS's words for a parameter."""
+
+    def refuse(seen: Seen) -> Answer:
+        sent = [value for name, value in parameters_of(seen).items() if name.endswith(("Assertion", "Token"))]
+        place = "providedContexts.1.member.contextAssertion"
+        told = "; ".join(f"{one} is no good; Value '{one}' at '{place}'" for one in sent)
+        return sts_error("ValidationError", told, 400)
+
+    world.malice = lambda seen: None if seen.method == "GET" else refuse(seen)
+    run = world.run("exec", *NAMED, *LOUD, "--env", environment, "--", "true")
+    assert run.code != 0
+    assert "***" in run.stderr
+    assert_tight(run)
+
+
 def test_tokens_go_to_aws_alone(world: World) -> None:
-    """One out of a variable, one of GitHub's, one that a command prints; the job's own goes to GitHub alone."""
+    """One out of a variable, one of GitHub's, those that commands print; the job's own goes to GitHub alone."""
     run = world.run("exec", *NAMED, *LOUD, "--env", "tokens", "--", "true")
     assert run.code == 0, run.stderr
     assert_tight(run)
     asked = [seen for seen in world.server.seen if seen.method == "GET"]
     calls = [seen for seen in world.server.seen if seen.method == "POST"]
     assert [seen.header("Authorization") for seen in asked] == [f"Bearer {PLANTED['token of a job']}"]
-    assert [parameters_of(seen)["WebIdentityToken"] for seen in calls] == [PLANTED["web identity token"]] * len(calls)
+    sent = [parameters_of(seen) for seen in calls]
+    assert {each["SAMLAssertion"] for each in sent if "SAMLAssertion" in each} == {PLANTED["SAML response"]}
+    tokens = {each.get("WebIdentityToken") for each in sent if "SAMLAssertion" not in each}
+    assert tokens == {PLANTED["web identity token"]}
     assert all(PLANTED["token of a job"] not in everything_sent(seen) for seen in calls)
 
 

@@ -22,7 +22,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _HTTP_DATE = pattern(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT\Z", re.ASCII)
 
 # ValidationError repeats what was sent: "Value 'x' at 'externalId' failed to satisfy constraint: ...".
-_ECHO = r"(?si)Value '.*?' at '(externalId|tokenCode|webIdentityToken|sAMLAssertion)'"
+_ECHO = r"(?si)Value '.*?' at '([\w.]*?(?:externalId|tokenCode|webIdentityToken|sAMLAssertion|contextAssertion))'"
 
 
 class Element(NamedTuple):
