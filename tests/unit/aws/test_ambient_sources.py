@@ -9,6 +9,7 @@ from importlib.util import find_spec
 import pytest
 
 from dsops.aws.ambient import passed_over
+from dsops.aws.ambient_told import Lookup, source_text
 from dsops.errors import AmbientFailed, NoCredentials
 from tests.stubs.aws import assume_role_answer, parameters_of, sts_error
 from tests.stubs.server import Answer, Seen, StubServer
@@ -253,6 +254,23 @@ def test_a_pod_of_eks(world: World) -> None:
             found = world.load(**variables)
             assert (found.access_key_id, found.source) == ("ASIAPOD", "the container's role (EKS Pod Identity)")
     assert [each.header("authorization") for each in server.seen] == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        (
+            {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/1"},
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, as on ECS",
+        ),
+        ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials"}, "EKS Pod Identity"),
+        ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://[fd00:ec2::23]/v1/credentials"}, "EKS Pod Identity"),
+        ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "https://agent.example:8443/x"}, "at agent.example:8443"),
+    ],
+)
+def test_addresses_that_are_not_this_machines(environ: dict[str, str], words: str) -> None:
+    """Those of ECS and EKS can't be served here: what is said of an answer from there."""
+    assert source_text(Lookup(environ, "/", ""), {"method": "container-role"}) == f"the container's role ({words})"
 
 
 def test_a_pod_whose_token_is_gone(world: World) -> None:

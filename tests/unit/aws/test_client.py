@@ -75,6 +75,18 @@ def failure_of(answer: Answer, **options: object) -> DsopsError:
     return caught.value
 
 
+@pytest.mark.parametrize(("region", "is_told"), [("af-south-1", True), ("eu-west-1", False)])
+def test_a_refusal_is_told_with_the_region_that_was_asked(region: str, *, is_told: bool) -> None:
+    """A key that is not known may be one of an account that has not enabled that region."""
+    scene = Scene()
+    refusal = sts_error("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
+    with StubServer(lambda _: refusal) as server:
+        call = call_at(server)._replace(endpoint=endpoint_at(server, region=region))
+        with pytest.raises(CredentialsInvalid) as caught:
+            scene.run(call_query(scene.client, call, "v", ()))
+    assert (f"enable-region --region-name {region}" in caught.value.hint) == is_told
+
+
 # --- what is sent -------------------------------------------------------------------------------------------
 
 
