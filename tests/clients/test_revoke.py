@@ -34,6 +34,9 @@ secretStores:
   away: {{type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::{AWAY}:role/Worker", credentials_from: worker}}
   secrets: {{type: aws.secretsmanager, region: us-east-1, credentials_from: worker}}
   plain: {{type: aws.secretsmanager, region: us-east-1}}
+  people: {{type: aws.sso, start_url: "https://x.awsapps.com/start", sso_region: us-east-1, account_id: "{HOME}",
+    role_name: Admin}}
+  by-people: {{type: aws.secretsmanager, region: us-east-1, credentials_from: people}}
   local: {{type: literal, values: {{a: b}}}}
 envs:
   production: {{TOKEN: {{from: {{store: secrets, key: prod/token}}}}}}
@@ -238,6 +241,8 @@ def test_who_may_not_is_told_which_action_it_takes(dsops: Dsops, aws: LocalAws) 
     [
         (("plain",), 3, "assumes no role"),
         (("local",), 2, "no credentials"),
+        (("people",), 3, "permission set"),
+        (("by-people",), 3, "permission set"),
         (("worker", "--before", "yesterday"), 2, "2026-11-24T12:00:00Z"),
         (("worker", "--before", "2026-11-24T12:00:00"), 2, "time zone"),
         (("worker", "--before", "2099-01-01T00:00:00Z"), 2, "every new session"),
@@ -277,6 +282,16 @@ def test_without_a_network_this_machines_clock_counts(dsops: Dsops) -> None:
 
     assert 0 == done.returncode
     assert b"this machine's clock counts" in done.stderr
+
+
+def test_nothing_is_attached_by_a_clock_that_may_be_wrong(dsops: Dsops, aws: LocalAws) -> None:
+    """Without AWS's time sessions could slip through; a moment that is named needs none."""
+    gone = {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1", "AWS_ENDPOINT_URL": aws.url}
+    done = dsops.run("revoke", "worker", "--apply", "--yes", **gone)
+
+    assert 5 == done.returncode
+    assert b"--before" in done.stderr
+    assert [] == inline_policies(aws)
 
 
 def test_the_agent_forgets_the_sessions_of_that_role_alone(tmp_path: Path, aws: LocalAws) -> None:

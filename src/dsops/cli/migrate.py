@@ -9,10 +9,9 @@ from dsops.cli.command import Arguments, Command, Flag, Operand
 from dsops.cli.output import Json, answer, answer_bytes, answer_json, clean, counted, note
 from dsops.cli.replace_file import replace_file
 from dsops.config import find, load
-from dsops.config.find import named_path
 from dsops.config.limits import check_limits
 from dsops.document import MAX_CHARACTERS, Mapping, Node, Scalar, parse_yaml
-from dsops.errors import ConfigError, ConfigTooLarge, ConfigUnreadable, Problem, SyntaxInvalid, Where
+from dsops.errors import ConfigError, ConfigNotFound, ConfigTooLarge, ConfigUnreadable, Problem, SyntaxInvalid, Where
 from dsops.interpolate import has_names
 from dsops.migrate.rewrite import Rewritten, rewrite
 from dsops.runtime import Runtime
@@ -29,7 +28,7 @@ _SHORTEST_HIDDEN = 3
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     named = arguments.operand("FILE")
-    path = os.path.realpath(named_path(named, runtime.folder) if named else find(runtime.folder, runtime.environ))
+    path = os.path.realpath(_path(named, runtime))
     shown = named or os.path.relpath(path, runtime.folder)
     data = _bytes(path, shown)
     text = _text(data, shown)
@@ -41,6 +40,15 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         replace_file(path, data, new, _BACKUP)
     _show(arguments, rewritten, root, text, shown)
     return 0
+
+
+def _path(named: str, runtime: Runtime) -> str:
+    if not named:
+        return find(runtime.folder, runtime.environ)
+    path = os.path.join(runtime.folder, named)
+    if not os.path.lexists(path):
+        raise ConfigNotFound(f"there is no {named}", hint="write `dsops migrate FILE`")
+    return path
 
 
 def _bytes(path: str, shown: str) -> bytes:
@@ -109,11 +117,13 @@ def _show(arguments: Arguments, rewritten: Rewritten, root: Mapping, text: str, 
         noted: list[Json] = [{"line": each.where.line, "note": each.text} for each in rewritten.notes]
         answer_json({"file": shown, "is_written": is_written, "changes": changed, "notes": noted})
         return
+    if not changes:
+        # What would mean another thing than before is no news in a file of ours.
+        answer(f"{shown} needs no change")
+        return
     for each in (*changes, *notes):
         note(each)
-    if not changes:
-        answer(f"{shown} needs no change")
-    elif is_written:
+    if is_written:
         answer(f"{shown} is rewritten: {counted(len(changes), 'change')}; as it was it stands in {shown}{_BACKUP}")
     else:
         answer_bytes(_diff(text, rewritten.whole, shown, _secrets(root)).encode())

@@ -20,9 +20,10 @@ from dsops.cli.whoami import base_endpoint, base_environ, load_base, session_end
 from dsops.cli.world import DONE
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
-from dsops.errors import AccessDenied, EntityNotFound, RevocationRefused, UsageError
+from dsops.errors import AccessDenied, EntityNotFound, RevocationRefused, ServiceError, UsageError
 from dsops.iam.revocation import POLICY_NAME, revocation_policy, revoked_before, time_text, why_not_revocable
 from dsops.model import Config
+from dsops.plan import Step
 from dsops.runtime import Runtime
 from dsops.secret import Secret
 
@@ -49,7 +50,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if why:
         raise RevocationRefused(f"sessions of {role} can't be revoked", why=why, hint=hint)
     client = make_client(runtime)
-    before = _before(wished, client, base_endpoint(runtime, region), runtime)
+    before = _before(wished, client, base_endpoint(runtime, region), runtime, applies=applies)
     policy = revocation_policy(before)
     forgotten = 0
     if applies:
@@ -94,18 +95,39 @@ def _role(name: str, arguments: Arguments, runtime: Runtime) -> tuple[Arn, str, 
         step = plan.steps[step.credentials_from]
     role = parse_arn(str(step.settings.get("role_arn", "")))
     if role is None:
-        raise RevocationRefused(
-            f"store `{name}` assumes no role",
-            why="what it works with is a user's own key, a session of it, or another profile's",
-            hint="name the role: `dsops revoke arn:aws:iam::ACCOUNT:role/NAME`; a user's key is deactivated in IAM",
-            where=step.where,
-        )
+        raise _without_role(name, step)
     return role, step.region, config
 
 
-def _before(wished: datetime | None, client: Client, endpoint: Endpoint, runtime: Runtime) -> datetime:
+def _without_role(name: str, step: Step) -> RevocationRefused:
+    if step.type == "aws.sso":
+        return RevocationRefused(
+            f"the role of store `{name}` is a permission set's, and can't be changed in IAM",
+            why="IAM Identity Center keeps it",
+            hint="put the statement that `dsops revoke arn:aws:iam::ACCOUNT:role/ANY` prints into the permission set, "
+            "or take the assignment away",
+            where=step.where,
+        )
+    return RevocationRefused(
+        f"store `{name}` assumes no role",
+        why="what it works with is a user's own key, or a session of one, or another profile's",
+        hint="name a role: `dsops revoke arn:aws:iam::ACCOUNT:role/NAME`; for a user's sessions, what this prints "
+        "becomes a policy of the user",
+        where=step.where,
+    )
+
+
+def _before(
+    wished: datetime | None, client: Client, endpoint: Endpoint, runtime: Runtime, *, applies: bool
+) -> datetime:
     """The moment before which sessions are denied: AWS's now, which no clock of ours decides, unless one is named."""
     told = carry_out(time_at(client._replace(connect_timeout_ms=5_000), endpoint), runtime)
+    if told is None and applies and wished is None:
+        raise ServiceError(
+            f"{endpoint.short} could not be asked for the time",
+            why="this machine's clock may be behind, and sessions would slip through",
+            hint="try again, or name the moment with `--before`",
+        )
     if told is None:
         note(f"{endpoint.short} could not be asked for the time: this machine's clock counts")
     # AWS keeps times to the second. A session of the second that is not over yet must not slip through.
