@@ -191,6 +191,13 @@ def test_where_no_browser_can_be_opened_a_code_is_shown(desk: Desk) -> None:
     assert not desk.file.exists()
 
 
+def test_what_a_browser_prints_is_no_part_of_the_answer(desk: Desk) -> None:
+    """`dsops sandbox approve` prints who has logged in: on our stderr, beside the JSON on stdout."""
+    done = desk.dsops("login", "--json", BROWSER="dsops sandbox approve --user bob %s")
+    assert START_URL == json.loads(done.stdout)["start_url"]
+    assert "logged in as bob" in done.stderr
+
+
 def test_a_denial_in_the_browser_ends_the_wait(desk: Desk) -> None:
     """The browser brings it back."""
     done = desk.dsops("login", BROWSER="dsops sandbox approve --deny %s")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dsops.cache import CredentialCache
 from dsops.credentials import Credentials
 from dsops.secret import Secret
 from dsops.stores import credential_store, secret_store
@@ -17,10 +18,12 @@ from dsops.testing import (
     step_of,
 )
 from tests.aws_in_memory import Refusal
+from tests.center_in_memory import ADA, REGION, START_URL, InMemoryCenter
 from tests.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from dsops.errors import DsopsError
     from dsops.plan import SecretReference, Step
@@ -153,3 +156,25 @@ class TestStsAsCredentials(CredentialStoreContract):
             pipeline.aws.rule = lambda _call: Refusal("AccessDenied", message, 403)
 
         return CredentialSubject(store, issue, key_of("A"), refuse)
+
+
+class TestSsoAsCredentials(CredentialStoreContract):
+    """`aws.sso`."""
+
+    @pytest.fixture
+    def subject(self, tmp_path: Path) -> CredentialSubject:
+        """A permission set, and a login that has it."""
+        pipeline = Pipeline()
+        pipeline.environ = {"HOME": str(tmp_path)}
+        pipeline.aws = center = InMemoryCenter(pipeline.clock)
+        pipeline.cache = CredentialCache(pipeline.clock, is_of_one_run=True)
+        center.log_in(tmp_path)
+        store = credential_store("aws.sso")
+        step = step_of(
+            store.store_type, start_url=START_URL, sso_region=REGION, account_id="012345678901", role_name="Admin"
+        )
+
+        def issue(source: Credentials | None) -> Credentials:
+            return pipeline.time.run(store.issue(step, source, context_of(pipeline, step)), center)
+
+        return CredentialSubject(store, issue, None, center.assigned[ADA].clear)

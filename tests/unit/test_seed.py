@@ -286,6 +286,7 @@ def test_a_login_has_an_identity_center_with_what_it_needs(tmp_path: Path) -> No
     )
     made = seeded(tmp_path, LOGINS, AWS_CONFIG_FILE=str(tmp_path / "aws"))
     center = made.seed.identity_center
+    assert any("store `same` finds its sso-session in the AWS config file" in note for note in made.notes)
     assert center is not None
     assert ("https://d-1234567890.awsapps.com/start", "eu-central-1", "developer") == (
         center.start_url, center.region, center.auto_approve

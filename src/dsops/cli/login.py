@@ -190,7 +190,7 @@ def by_browser_or_device(
             where = place.session.start_url
             tell(clean(f"dsops: your browser opens to log in at {where}; if it does not, open this address there:"))
             tell(clean(f"  {page}"))
-            _open(page)
+            _open(page, runtime.environ)
         try:
             return loopback.wait(state, seconds)
         except LoginFailed as error:
@@ -201,15 +201,28 @@ def by_browser_or_device(
         return carry_out(log_in(place, by_browser(loopback.address, catch), has_redirect=True), runtime)
 
 
-def _open(page: str) -> None:
-    """Opens the browser beside what goes on here: some commands that BROWSER names end only with the page."""
+_OPEN = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
+
+
+def _open(page: str, environ: Mapping[str, str]) -> None:
+    """Opens the browser beside what goes on here: some commands that BROWSER names end only with the page.
+
+    In a process and a session of its own: what a browser prints is no part of our answer, and Ctrl-C ends us, not it.
+    """
+    import subprocess
 
     def work() -> None:
-        import webbrowser
-
         try:
-            is_open = webbrowser.open(page)
-        except (OSError, webbrowser.Error):
+            done = subprocess.run(
+                [sys.executable, "-I", "-c", _OPEN, page],
+                env=dict(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr.fileno() if sys.stderr is not None else subprocess.DEVNULL,
+                start_new_session=True,
+                check=False,
+            )
+            is_open = not done.returncode
+        except (OSError, ValueError):
             is_open = False
         if not is_open:
             note("the browser could not be opened: open the address above yourself")

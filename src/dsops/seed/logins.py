@@ -48,6 +48,11 @@ class Logins:
                 f"{self._session.start_url}"
             )
             return None
+        if session.name:
+            self.notes.append(
+                f"store `{step.name}` finds its sso-session in the AWS config file, which commands in a sandbox don't "
+                "see: set AWS_CONFIG_FILE in the command, or name `start_url` and `sso_region`"
+            )
         account, name = str(step.settings["account_id"]), str(step.settings["role_name"])
         permission_set = self._sets.setdefault(name, Holder(""))
         partition = partition_of_region(session.region).name
