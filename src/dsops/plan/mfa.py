@@ -15,7 +15,7 @@ from dsops.plan.findings import Findings
 from dsops.plan.limits import CHAINED_SECONDS
 from dsops.secret import Secret
 
-_CODE_KEYS = ("token_code", "mfa_process", "mfa_process_folder", "token_code_variable")
+_CODE_KEYS = ("token_code", "mfa_process", "mfa_process_folder", "token_code_variable", "is_only_found")
 
 _Group = tuple[str, str, str, str]
 """Device, and what signs: the store with the keys, the profile, at which address."""

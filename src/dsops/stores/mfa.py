@@ -98,12 +98,25 @@ async def _from_keyring_or_person(
     try:
         if not has_seed(environ, serial_number):
             return await _from_person(step, context, serial_number, use, None, "")
+        if step.settings.get("is_only_found"):
+            why = "this configuration was found, not named"
+            complaint = f"{why}; after `dsops allow` the keyring's code is taken. "
+            return await _from_person(step, context, serial_number, use, _not_allowed(step, why), complaint)
         seed = await blocking(lambda: get_seed(Keyring(environ, folder), serial_number))
     except KeyringFailed as error:
         complaint = f"{error.message}. "
         error.retell(f"store `{step.name}` needs a code of {serial_number}: {error.message}", where=step.where)
         return await _from_person(step, context, serial_number, use, error, complaint)
     return await _from_seed(step, context, seed, use)
+
+
+def _not_allowed(step: Step, why: str) -> MfaRequired:
+    return MfaRequired(
+        f"store `{step.name}` needs a code of the MFA device {step.settings['serial_number']}",
+        why=f"the keyring has its seed, but {why}: a code would be shown to whoever wrote it",
+        hint=f"read it, then run `dsops allow`, or name it: `--config {step.where.file}`",
+        where=step.where,
+    )
 
 
 async def _from_seed(step: Step, context: Context, seed: Secret, use: Callable[[Secret], Awaitable[T]]) -> T:
