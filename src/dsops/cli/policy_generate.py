@@ -39,14 +39,14 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if not grants.roles and not grants.sessions and not grants.bases:
         hint = "`dsops plan` shows what it does, and as whom"
         raise UsageError(f"environment `{plan.environment}` needs no such policy", hint=hint)
-    _note_blanks(grants, selection)
-    show_notes(grants.notes)
     if folder:
         _write(dict(_files(grants, selection, format_name)), folder, runtime)
     elif format_name == "json":
         answer_json(_value(grants, selection))
     else:
         answer(_text(_one_account(grants, format_name), selection, format_name).rstrip("\n"))
+    _note_blanks(grants, selection)
+    show_notes(grants.notes)
     return 0
 
 

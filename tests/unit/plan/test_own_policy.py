@@ -262,3 +262,17 @@ def test_a_variable_may_say_auto() -> None:
     with pytest.raises(ConfigError) as caught:
         planned(read("secrets", "a"), stores, environ={**environ, "POLICY": "automatic"})
     assert "or `auto`" in caught.value.problems[0].hint
+
+
+@pytest.mark.parametrize(("store", "most"), [("secrets", 19), ("parameters", 27)])
+def test_there_is_room_for_as_many_as_the_guide_says(store: str, most: int) -> None:
+    """With names of 19 characters, read in one region."""
+
+    def reads(count: int) -> str:
+        # The store of parameters puts six of the characters before each.
+        name = "x" * 17 if store == "secrets" else "x" * 11
+        return "".join(read(store, f"{name}{n:02}", name=f"V{n}") for n in range(count))
+
+    assert len(json.dumps(statements(planned(reads(most))), separators=(",", ":"))) < 2048
+    with pytest.raises(LimitExceeded):
+        planned(reads(most + 1))
