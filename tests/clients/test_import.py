@@ -47,17 +47,46 @@ role_arn = arn:aws:iam::{HOME}:role/Plain
 credential_source = Environment
 role_session_name = environment
 
+[profile web]
+web_identity_token_file = {{token}}
+role_arn = arn:aws:iam::{HOME}:role/Web
+role_session_name = web
+
+[profile after-web]
+role_arn = arn:aws:iam::{HOME}:role/Plain
+source_profile = web
+role_session_name = after
+
 [profile loop]
 role_arn = arn:aws:iam::{HOME}:role/Plain
 source_profile = loop
 """
-SAME = {"jump": "jump", "the target": "the-target", "through-process": "through-process"}
+SEED = f"""
+accounts:
+  "{AWAY}": {{}}
+  "{HOME}":
+    oidc_providers:
+    - {{url: "https://oidc.example.com", client_ids: [sts.amazonaws.com], issued_by_sandbox: true}}
+    roles:
+      Web:
+        trust:
+          Version: "2012-10-17"
+          Statement:
+            Effect: Allow
+            Principal: {{Federated: "arn:aws:iam::{HOME}:oidc-provider/oidc.example.com"}}
+            Action: sts:AssumeRoleWithWebIdentity
+            Condition: {{StringEquals: {{"oidc.example.com:sub": pod}}}}
+        policies:
+        - {{Version: "2012-10-17", Statement: {{Effect: Allow, Action: "sts:AssumeRole", Resource: "*"}}}}
+"""
+SAME = {"jump": "jump", "the target": "the-target", "through-process": "through-process", "web": "web",
+        "after-web": "after-web"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[LocalAws]:
     """Two accounts, their roles, and ada, who may assume those of hers."""
-    with LocalAws(open_server(read_seed(f'accounts: {{"{HOME}": {{}}, "{AWAY}": {{}}}}', "seed.yaml"))) as aws:
+    with LocalAws(open_server(read_seed(SEED, "seed.yaml"))) as aws:
         home, away = aws.account(HOME), aws.account(AWAY)
         assume = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
         home.add_user("ada", policies=[{"Version": "2012-10-17", "Statement": assume}])
@@ -92,7 +121,11 @@ def dsops(tmp_path: Path, aws: LocalAws) -> Dsops:
         f'"SecretAccessKey": "{held.secret_access_key.reveal()}"}}\'\n'
     )
     process.chmod(0o700)
-    (folder / "config").write_bytes(CONFIG.format(process=process).encode())
+    token = folder / "token"
+    port = aws.url.rpartition(":")[2]
+    minted = program.run("sandbox", "token", "--port", port, "--iss", "https://oidc.example.com", "--sub", "pod")
+    token.write_bytes(minted.stdout.strip())
+    (folder / "config").write_bytes(CONFIG.format(process=process, token=token).encode())
     (folder / "credentials").write_text(
         f"[default]\naws_access_key_id = {held.access_key_id}\n"
         f"aws_secret_access_key = {held.secret_access_key.reveal()}\n"
@@ -130,7 +163,7 @@ def theirs(dsops: Dsops, profile: str) -> str:
 
 @pytest.mark.parametrize(("profile", "store"), SAME.items())
 def test_a_store_is_who_the_profile_is(dsops: Dsops, profile: str, store: str) -> None:
-    """With keys, through another role, through a program."""
+    """With keys, through another role, a program or a token."""
     assert 0 == imported(dsops).returncode
     assert theirs(dsops, profile) == caller(dsops, store)
 

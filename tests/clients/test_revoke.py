@@ -264,14 +264,14 @@ def test_what_can_not_be_is_refused(
     assert [] == inline_policies(aws)
 
 
-@pytest.mark.parametrize(("typed", "code"), [("yes", 0), ("no", 2), ("", 2)])
+@pytest.mark.parametrize(("typed", "code"), [("yes\n", 0), ("no\n", 2), ("\n", 2), ("\x03", 130)])
 def test_a_person_is_asked(dsops: Dsops, aws: LocalAws, typed: str, code: int) -> None:
-    """Anything but `yes` means no."""
+    """Anything but `yes` means no, and Ctrl-C as well."""
     variables = [f"{name}={value}" for name, value in dsops.environ.items()]
     command = ["env", "-C", str(dsops.folder), "-i", *variables, *dsops.command("revoke", "worker", "--apply")]
     with Terminal(command) as terminal:
         terminal.expect("type yes: ")
-        terminal.type(f"{typed}\n")
+        terminal.type(typed)
         assert code == terminal.code()
     assert (code == 0) == bool(inline_policies(aws))
 

@@ -38,10 +38,6 @@ _SSO = {
     "sso_role_name": "role_name",
     "region": "region",
 }
-_READ = frozenset({
-    *_ROLE, *_TOKEN, *_SSO, "source_profile", "credential_source", "credential_process", "aws_access_key_id",
-    "aws_secret_access_key", "aws_session_token", "aws_security_token",
-})  # fmt: skip
 _PLACES = frozenset({"endpoint_url", "services"})
 _SOURCES = {
     "Environment": "the keys of the environment",
@@ -130,7 +126,6 @@ class _Maker:
                 return self._leave(profile, f"there is no `[sso-session {session}]`", entries["sso_session"])
             return self._store(profile, "aws.sso", _SSO, (), ())
         self.as_they_are[profile.name] = profile
-        self._tell_others(profile, frozenset())
         return ""
 
     def _token_comments(self, profile: Profile) -> tuple[str, ...]:
@@ -266,8 +261,6 @@ class _Maker:
 
     def _tell_others(self, profile: Profile, used: frozenset[str]) -> None:
         """Says which keys have no meaning here, or led AWS's programs to another address."""
-        if not used:
-            used = _READ
         places = [key for key in profile.entries if key in _PLACES]
         if places:
             what = f"`{places[0]}` is not followed: set AWS_ENDPOINT_URL, or `endpoint_url` on the store"

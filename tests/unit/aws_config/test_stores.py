@@ -114,10 +114,12 @@ def test_a_permission_set_is_a_store_of_its_own_type() -> None:
 
 def test_profiles_without_a_role_are_named_as_they_are() -> None:
     """Keys, a program, or nothing of their own: botocore knows."""
-    found = made(f"[profile p]\ncredential_process = x\n[profile a]\n{ROLE}source_profile = p\n")
+    text = "[profile p]\ncredential_process = x\nendpoint_url = http://localhost\noutput = json\n"
+    found = made(f"{text}[profile a]\n{ROLE}source_profile = p\n")
 
     assert {"p", "base"} == {profile.name for profile in found.as_they_are}
     assert "p" == stores(found)["a"]["profile"]
+    assert () == found.notes
 
 
 @pytest.mark.parametrize(
