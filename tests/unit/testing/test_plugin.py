@@ -105,6 +105,35 @@ def test_a_seed_is_given_in_every_way(suite: pytest.Pytester) -> None:
     passes(suite, SEEDS, 6)
 
 
+FILES = """
+    import pathlib
+    import pytest
+
+    TEXT = 'accounts: {"111111111111": {roles: {R: {trust: trust-policy.json}}}}'
+    MAPPING = {"accounts": {"111111111111": {"roles": {"R": {"trust": "trust-policy.json"}}}}}
+
+    @pytest.mark.parametrize("sandbox_seed", [TEXT, MAPPING, pathlib.Path("seed.yaml")])
+    def test_the_file_is_what_is_tried(sandbox, assume):
+        role = "arn:aws:iam::111111111111:role/R"
+        assert assume(role, by=sandbox.user("admin")).arn.endswith(":assumed-role/R/test")
+"""
+
+
+def test_policies_of_a_seed_are_files_beside_the_test(suite: pytest.Pytester) -> None:
+    """Whether the seed is a text, a mapping or a file itself, and wherever pytest was started."""
+    policy = (
+        '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": "111111111111"}, '
+        '"Action": "sts:AssumeRole"}}'
+    )
+    suite.makefile(".json", **{"below/trust-policy": policy})
+    suite.makefile(
+        ".yaml", **{"below/seed": 'accounts: {"111111111111": {roles: {R: {trust: trust-policy.json}}}}'}
+    )
+    suite.makepyfile(**{"below/test_it": FILES})
+
+    suite.runpytest_subprocess().assert_outcomes(passed=3)
+
+
 def test_a_wrong_seed_is_told_with_its_line(suite: pytest.Pytester) -> None:
     """As an error of the test that asked for it."""
     suite.makepyfile(
