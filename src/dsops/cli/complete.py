@@ -113,6 +113,8 @@ def _at_cursor(line: _Line, word: str, runtime: Runtime) -> tuple[str, ...]:
     if not declared or (len(line.operands) >= len(declared) and not declared[-1].is_repeatable):
         return ()
     operand = declared[min(len(line.operands), len(declared) - 1)]
+    if operand.name == "FILE":
+        return FILES
     return _lines(word, _operand_candidates(operand, line, runtime))
 
 
@@ -122,6 +124,8 @@ def _value_lines(flag: Flag, word: str, line: _Line, runtime: Runtime) -> tuple[
     if flag.name == ENVIRONMENT.name:
         config = _config(line, runtime)
         return _lines(word, dict.fromkeys(config.environments if config else (), ""))
+    if flag.value == "STORE":
+        return _lines(word, _stores(line, runtime))
     return FILES if flag.value == "FILE" else ()
 
 
@@ -130,12 +134,17 @@ def _operand_candidates(operand: Operand, line: _Line, runtime: Runtime) -> Cand
         return dict.fromkeys(operand.choices, "")
     if operand.name == "TOPIC":
         return {name: entry.summary for name, entry in COMMANDS.items() if entry.summary}
+    if operand.name == "STORE":
+        return _stores(line, runtime)
     config = _config(line, runtime)
-    if config and operand.name == "STORE":
-        return {store.name: store.type for store in config.stores.values()}
     if config and operand.name == "VARIABLE":
         return dict.fromkeys(_variables(config, _given(ENVIRONMENT, line, runtime)), "")
     return {}
+
+
+def _stores(line: _Line, runtime: Runtime) -> Candidates:
+    config = _config(line, runtime)
+    return {store.name: store.type for store in config.stores.values()} if config else {}
 
 
 def _variables(config: Config, environment: str) -> Iterable[str]:
