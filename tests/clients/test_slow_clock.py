@@ -16,6 +16,7 @@ accounts:
   "123456789012":
     oidc_providers:
     - {url: "https://oidc.example.com", client_ids: [sts.amazonaws.com], issued_by_sandbox: true}
+    saml_providers: [{name: Company, issued_by_sandbox: true}]
     users:
       ada:
         policies:
@@ -31,6 +32,10 @@ accounts:
               Principal: {Federated: "arn:aws:iam::123456789012:oidc-provider/oidc.example.com"}
               Action: sts:AssumeRoleWithWebIdentity
               Condition: {StringEquals: {"oidc.example.com:aud": sts.amazonaws.com}}
+            - Effect: Allow
+              Principal: {Federated: "arn:aws:iam::123456789012:saml-provider/Company"}
+              Action: sts:AssumeRoleWithSAML
+              Condition: {StringEquals: {"SAML:aud": "https://signin.aws.amazon.com/saml"}}
         policies:
           - Version: "2012-10-17"
             Statement: {Effect: Allow, Action: "secretsmanager:GetSecretValue", Resource: "*"}
@@ -45,11 +50,14 @@ secretStores:
     region: us-east-1
     role_arn: arn:aws:iam::123456789012:role/Reader
     web_identity_token: ${TOKEN}
+  assertion: {type: aws.sts, region: us-east-1, saml_assertion_file: response.b64}
   by-key: {type: aws.secretsmanager, region: us-east-1, credentials_from: signed}
   by-token: {type: aws.secretsmanager, region: us-east-1, credentials_from: token}
+  by-assertion: {type: aws.secretsmanager, region: us-east-1, credentials_from: assertion}
 envs:
   key: {SECRET: {from: {store: by-key, key: prod/token}}}
   token: {SECRET: {from: {store: by-token, key: prod/token}}}
+  assertion: {SECRET: {from: {store: by-assertion, key: prod/token}}}
 """
 PROGRAM = str(Path(__file__).with_name("dsops_with_clock.py"))
 MINUTE = 60
@@ -94,19 +102,38 @@ def test_a_clock_that_is_a_little_wrong_is_nothing_to_tell(sandbox: LocalAws, tm
     assert read(sandbox, tmp_path, -2 * MINUTE, "key") == ("the-token\n", "")
 
 
+def minted(sandbox: LocalAws, folder: Path, *words: str) -> str:
+    """What the sandbox's own issuer or identity provider gives, by the clock that is right."""
+    command = [str(Path(sys.executable).parent / "dsops"), "sandbox", *words]
+    command += ["--port", sandbox.url.rpartition(":")[2]]
+    environ = {**os.environ, "HOME": str(folder)}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environ, timeout=60)
+    return done.stdout.strip()
+
+
+def outcomes(sandbox: LocalAws, action: str) -> list[object]:
+    """What became of each call of that name; None is success."""
+    return [event.get("errorCode") for event in sandbox.events() if event["eventName"] == action]
+
+
 def test_a_token_is_sent_whatever_the_clock_shows(sandbox: LocalAws, tmp_path: Path) -> None:
     """AWS judges its time by its own clock; what is signed with the session is corrected as any call."""
-    port = sandbox.url.rpartition(":")[2]
-    minted = subprocess.run(
-        [str(Path(sys.executable).parent / "dsops"), "sandbox", "token", "--port", port, "--iss",
-         "https://oidc.example.com", "--sub", "me", "--expires", "300"],
-        capture_output=True, text=True, check=True, env={**os.environ, "HOME": str(tmp_path)}, timeout=60,
-    )  # fmt: skip
-    secret, said = read(sandbox, tmp_path, -20 * MINUTE, "token", TOKEN=minted.stdout.strip())
+    words = ("token", "--iss", "https://oidc.example.com", "--sub", "me", "--expires", "300")
+    token = minted(sandbox, tmp_path, *words)
+    secret, said = read(sandbox, tmp_path, -20 * MINUTE, "token", TOKEN=token)
     assert secret == "the-token\n"
     assert said.startswith("dsops: note: this machine's clock is 20 minutes behind that of secretsmanager at ")
-    calls = [event for event in sandbox.events() if event["eventName"] == "AssumeRoleWithWebIdentity"]
-    assert [event.get("errorCode") for event in calls] == [None]
+    assert outcomes(sandbox, "AssumeRoleWithWebIdentity") == [None]
+
+
+def test_an_assertion_is_sent_whatever_the_clock_shows(sandbox: LocalAws, tmp_path: Path) -> None:
+    """It lives for five minutes only, and twenty wrong ones don't count."""
+    role = "arn:aws:iam::123456789012:role/Reader"
+    (tmp_path / "response.b64").write_text(minted(sandbox, tmp_path, "saml", "--role", role, "--session-name", "ada"))
+    secret, said = read(sandbox, tmp_path, 20 * MINUTE, "assertion")
+    assert secret == "the-token\n", said
+    assert "this machine's clock is 20 minutes ahead of that of secretsmanager at " in said
+    assert outcomes(sandbox, "AssumeRoleWithSAML") == [None]
 
 
 def test_doctor_and_whoami_tell_it_too(sandbox: LocalAws, tmp_path: Path) -> None:

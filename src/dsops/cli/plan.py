@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dsops.aws.ambient import OF_ENVIRONMENT, passed_over
 from dsops.cli.command import CONFIG, ENVIRONMENT, Arguments, Command
-from dsops.cli.output import Json, answer, answer_json, clean, counted, table
+from dsops.cli.output import Json, answer, answer_json, clean, counted, note, table
 from dsops.cli.project import load_config, plan_environment, shown_path
 from dsops.plan import Ambient, Plan, PlannedVariable, Step
 from dsops.runtime import Runtime
@@ -29,6 +30,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     for line in _tree(plan):
         answer(line)
     answer(f"a cold run makes {counted(plan.calls, 'call')} to AWS")
+    base = plan.ambient.get("")
+    if base is not None and base.source == OF_ENVIRONMENT and passed_over(runtime.environ):
+        note(passed_over(runtime.environ))
     return 0
 
 

@@ -87,7 +87,8 @@ async def _assume(step: Step, context: Context) -> Credentials:
         error.retell(message, hint=f"{error.hint}; the assertion speaks of {_told(response)}", where=step.where)
         raise
     except StsRefused as error:
-        error.retell(error.message, hint="; ".join(filter(None, (error.hint, f"it speaks of {_told(response)}"))))
+        subject = f"the assertion speaks of {_told(response)}"
+        error.retell(error.message, hint="; ".join(filter(None, (error.hint, subject))))
         raise
     return session.credentials
 

@@ -105,7 +105,8 @@ async def _assume(step: Step, context: Context) -> Credentials:
         error.retell(message, hint=f"{error.hint}; the token speaks of {_told(speaks_of)}", where=step.where)
         raise
     except StsRefused as error:
-        error.retell(error.message, hint="; ".join(filter(None, (error.hint, f"it speaks of {_told(speaks_of)}"))))
+        subject = f"the token speaks of {_told(speaks_of)}"
+        error.retell(error.message, hint="; ".join(filter(None, (error.hint, subject))))
         raise
     return session.credentials
 
