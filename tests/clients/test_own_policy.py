@@ -211,11 +211,24 @@ def test_two_environments_have_two_sessions(ada: Ada) -> None:
 
 
 def test_a_session_for_nothing_is_refused_before_any_call(ada: Ada) -> None:
-    """`dsops credentials` knows no environment that would say what the session is for."""
+    """Without an environment `dsops credentials` does not know what it would be for."""
     done = ada.dsops("credentials", "power")
     assert done.returncode == 2
     assert "secretStores.power.session_policy: `auto` lets a session do what is done with it here" in done.stderr
     assert not [event for event in ada.sandbox.events() if event["eventName"] == "AssumeRole"]
+
+
+def test_commands_about_one_session_are_told_what_it_is_for(ada: Ada) -> None:
+    """As a `credential_process`, and for whoever asks who it is."""
+    done = ada.dsops("credentials", "power", "--env", "production", "--format", "process")
+    assert not done.returncode, done.stderr
+    found = json.loads(done.stdout)
+    session = boto3.Session(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"], "us-east-1")
+    secrets = ada.client(session, "secretsmanager")
+    assert secrets.get_secret_value(SecretId="prod/db")["SecretString"] == "the-db"
+    assert "no session policy" in refusal(secrets.get_secret_value, SecretId="staging/db")
+    done = ada.dsops("whoami", "power", "--env", "staging")
+    assert "assumed-role/Power/" in done.stdout, done.stderr
 
 
 def test_a_program_reads_through_it(sandbox: LocalAws, tmp_path: Path) -> None:

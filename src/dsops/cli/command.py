@@ -136,6 +136,13 @@ class Group(NamedTuple):
 
 CONFIG = Flag("--config", "the configuration file, not the dsops.yaml found here or above", value="FILE")
 ENVIRONMENT = Flag("--env", "the environment of the configuration to use", value="NAME")
+SESSION_ENVIRONMENT = Flag(
+    "--env",
+    "the environment that the session is for, where what it may do follows from that",
+    value="NAME",
+    own_variable="DSOPS_SESSION_ENV",
+)
+"""Of commands about one session: `session_policy: auto`. Not DSOPS_ENV, which is set for other reasons."""
 NO_AGENT = Flag("--no-agent", "do all the work in this process", "switch")
 
 # Every command takes these; `cli.main` itself acts on the last two.

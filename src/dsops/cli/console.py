@@ -5,10 +5,10 @@ from __future__ import annotations
 from dsops.arn import Partition, parse_arn, partition_named, partition_of_region
 from dsops.aws.client import make_client
 from dsops.aws.signin import LINK_SECONDS, console_page, federation_endpoint, signin_link
-from dsops.cli.command import CONFIG, NO_AGENT, Arguments, Command, Flag, Operand
+from dsops.cli.command import CONFIG, NO_AGENT, SESSION_ENVIRONMENT, Arguments, Command, Flag, Operand
 from dsops.cli.credentials import require_session
 from dsops.cli.output import answer, answer_json, note
-from dsops.cli.project import carry_out, issue, load_config, plan_one_store
+from dsops.cli.project import carry_out, issue, load_config, plan_session
 from dsops.cli.whoami import session_endpoint
 from dsops.cli.world import DONE
 from dsops.credentials import Credentials
@@ -25,7 +25,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     name, seconds = arguments.operand("STORE"), arguments.integer("--duration")
     if seconds is not None and not _SHORTEST_SECONDS <= seconds <= _LONGEST_SECONDS:
         raise UsageError(f"`--duration` is {_SHORTEST_SECONDS} to {_LONGEST_SECONDS} seconds")
-    plan = plan_one_store(load_config(arguments, runtime), name, runtime)
+    plan = plan_session(load_config(arguments, runtime), name, arguments, runtime)
     require_session(plan, name)
     region = plan.steps[name].region
     # First of all: what is wrong with these must not cost a call.
@@ -116,6 +116,7 @@ COMMAND = Command(
     run=_run,
     flags=(
         CONFIG,
+        SESSION_ENVIRONMENT,
         NO_AGENT,
         Flag("--open", "open it in the browser instead of printing it", "switch"),
         Flag("--destination", "the page of the console to go to", value="URL"),

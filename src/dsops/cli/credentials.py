@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from dsops.cli.command import CONFIG, NO_AGENT, Arguments, Command, Flag, Operand
+from dsops.cli.command import CONFIG, NO_AGENT, SESSION_ENVIRONMENT, Arguments, Command, Flag, Operand
 from dsops.cli.output import Json, answer_bytes, json_text, note
-from dsops.cli.project import issue, load_config, plan_one_store
+from dsops.cli.project import issue, load_config, plan_session
 from dsops.cli.world import DONE
 from dsops.credentials import Credentials
 from dsops.errors import FileNotWritten, UsageError
@@ -39,7 +39,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         from dsops.cli.github import require_step
 
         step_file = require_step(out, runtime)
-    plan = plan_one_store(load_config(arguments, runtime), name, runtime)
+    plan = plan_session(load_config(arguments, runtime), name, arguments, runtime)
     require_session(plan, name)
     credentials = issue(plan, name, arguments, runtime)
     runtime.report(DONE)
@@ -171,6 +171,7 @@ COMMAND = Command(
     run=_run,
     flags=(
         CONFIG,
+        SESSION_ENVIRONMENT,
         NO_AGENT,
         Flag(
             "--format",

@@ -14,7 +14,15 @@ from dsops.cli import agent_client
 from dsops.cli.command import Arguments
 from dsops.cli.credentials import require_session
 from dsops.cli.output import note
-from dsops.cli.project import LazyDriver, carry_out, may_use_agent, plan_named, plan_one_store, show_notes
+from dsops.cli.project import (
+    LazyDriver,
+    carry_out,
+    environment_of_sessions,
+    may_use_agent,
+    plan_named,
+    plan_one_store,
+    show_notes,
+)
 from dsops.credentials import USABLE_SECONDS, Credentials
 from dsops.environment import IDENTITY, Session, endpoint_variables, session_variables
 from dsops.errors import ServiceError, UsageError
@@ -133,7 +141,7 @@ def _issuer(
         if cache is None:
             longer = max(USABLE_SECONDS, held.seconds_left(runtime.now()) + 1)
             new = agent_client.credentials(
-                arguments, quiet, store, environment=_of_environment(plan), lasts=True, min_ttl_seconds=longer
+                arguments, quiet, store, environment=environment_of_sessions(plan), lasts=True, min_ttl_seconds=longer
             )
             if new is not None:
                 return new
@@ -160,14 +168,9 @@ def _from_agent(
             return None
         secrets = dict(answered)
     credentials = agent_client.credentials(
-        arguments, runtime, store, environment=_of_environment(plan), lasts=lasts
+        arguments, runtime, store, environment=environment_of_sessions(plan), lasts=lasts
     )
     return None if credentials is None else (secrets, credentials)
-
-
-def _of_environment(plan: Plan) -> str:
-    """The environment's name, where what its sessions may do follows from what it reads; else any plan has the same."""
-    return plan.environment if any("session_policy_covers" in step.settings for step in plan.steps.values()) else ""
 
 
 def _open(renewal: Renewal, listen: str) -> Endpoint:

@@ -105,6 +105,20 @@ def plan_one_store(
     return plan
 
 
+def plan_session(config: Config, store: str, arguments: Arguments, runtime: Runtime) -> Plan:
+    """What it takes to get one store's session, as the environment that is named has it; notes go to stderr."""
+    if not arguments.text("--env"):
+        return plan_one_store(config, store, runtime)
+    plan = plan_named(config, arguments.text("--env"), runtime, also=store)
+    show_notes(plan.notes)
+    return plan
+
+
+def environment_of_sessions(plan: Plan) -> str:
+    """The environment's name, where what its sessions may do follows from what it reads; else any plan has the same."""
+    return plan.environment if any("session_policy_covers" in step.settings for step in plan.steps.values()) else ""
+
+
 def base_identity(runtime: Runtime) -> Ambient:
     """What can be told, without asking anybody, of the credentials that sign a first hop."""
     return ambient_of(runtime.environ, _PROCESS_KEY, runtime.folder)("")
@@ -131,7 +145,7 @@ def issue(plan: Plan, name: str, arguments: Arguments, runtime: Runtime) -> Cred
     if may_use_agent(arguments, runtime):
         from dsops.cli import agent_client
 
-        found = agent_client.credentials(arguments, runtime, name)
+        found = agent_client.credentials(arguments, runtime, name, environment=environment_of_sessions(plan))
         if found is not None:
             return found
     client, cache = make_client(runtime), CredentialCache(runtime.now, is_of_one_run=True)

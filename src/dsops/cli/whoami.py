@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dsops.aws.ambient import OF_ENVIRONMENT, load_ambient, passed_over
 from dsops.aws.client import make_client
 from dsops.aws.sts import Identity, get_caller_identity
-from dsops.cli.command import CONFIG, NO_AGENT, Arguments, Command, Operand
+from dsops.cli.command import CONFIG, NO_AGENT, SESSION_ENVIRONMENT, Arguments, Command, Operand
 from dsops.cli.credentials import require_session
 from dsops.cli.output import answer, answer_json, clean, note
-from dsops.cli.project import base_identity, carry_out, issue, load_config, plan_one_store
+from dsops.cli.project import base_identity, carry_out, issue, load_config, plan_session
 from dsops.cli.world import DONE
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
@@ -27,7 +27,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     name = arguments.operand("STORE")
     chain: tuple[str, ...] = ()
     if name:
-        plan = plan_one_store(load_config(arguments, runtime), name, runtime)
+        plan = plan_session(load_config(arguments, runtime), name, arguments, runtime)
         require_session(plan, name)
         credentials = issue(plan, name, arguments, runtime)
         endpoint, chain = session_endpoint(plan, name, runtime), tuple(_chain(plan, name))
@@ -136,6 +136,6 @@ COMMAND = Command(
         "a store. Shows where they come from and how long they last, never a secret part."
     ),
     run=_run,
-    flags=(CONFIG, NO_AGENT),
+    flags=(CONFIG, SESSION_ENVIRONMENT, NO_AGENT),
     operands=(Operand("STORE", "a store whose session is asked about", is_required=False),),
 )
