@@ -1,0 +1,149 @@
+"""A seed and a key that are typed in, kept, used and rotated, well and badly: neither is anywhere but in the keyring.
+
+What is searched: both streams, every file that was left, and arguments and environment of every process started.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stubs.aws import assume_role_answer, parameters_of, sts_error
+from tests.stubs.keyrings import SECRETS_FILE, StubKeyring
+from tests.stubs.server import Answer, Seen, StubServer
+from tests.unit.cli.test_keys_rotate import NEW, OLD, SlowAws
+from tests.unit.test_no_leaks import WATCHED
+
+DEVICE = "arn:aws:iam::111122223333:mfa/ada"
+SEED = "PLANTEDSEEDPLANTEDSEEDPLANTEDSEEDPLANTEDSEEDPLANTEDSEEDPLANTEDSE"
+OLD_SECRET, NEW_SECRET = "PLANTED/old+secret+of+forty+letters+0000", "the-new-secret"
+CONFIG = f"""
+version: 1
+secretStores:
+  ada: {{type: aws.keys, key_name: ada}}
+  r:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::111122223333:role/R
+    role_session_name: ada
+    credentials_from: ada
+    serial_number: {DEVICE}
+envs: {{e: {{ID: {{from: "r:access_key_id"}}}}}}
+"""
+MOODS = ("", "locked", "absent", "breaks", "dies", "refuses", "forgets", "prints")
+
+
+class Desk:
+    """A home with a keyring, and an AWS that may repeat what it was sent."""
+
+    def __init__(self, home: Path, folder: Path) -> None:
+        self.keyring = StubKeyring(home)
+        self.folder, self.home = folder, home
+        (folder / "dsops.yaml").write_text(CONFIG)
+        self.is_careless = False
+        self._slow = SlowAws()
+        self.server = StubServer(self._answer)
+
+    def _answer(self, seen: Seen) -> Answer:
+        if self.is_careless:
+            # A proxy's page of an error, with the whole request in it.
+            return Answer(502, b"<html>" + seen.body + str(seen.headers).encode() + b"</html>")
+        if seen.body and parameters_of(seen)["Action"] == "AssumeRole":
+            return assume_role_answer(expiration="2099-01-01T00:00:00Z")
+        return self._slow(seen) if seen.body else sts_error("AccessDenied", "no")
+
+    def search(self, *words: str, given: str = "") -> int:
+        """Runs it; fails when a secret stands anywhere but in the keyring. The exit code."""
+        watch = self.folder / "watched"
+        watch.write_text("")
+        done = subprocess.run(
+            [sys.executable, "-c", WATCHED, *words, "--debug", "--verbose"],
+            cwd=self.folder,
+            env={
+                "PATH": os.environ["PATH"], "DSOPS_AGENT": "off", "AWS_ENDPOINT_URL": self.server.url,
+                "AWS_EC2_METADATA_DISABLED": "true", "WATCH_FILE": str(watch), **self.keyring.environ,
+            },
+            input=given, capture_output=True, text=True, check=False, start_new_session=True, timeout=60,
+        )  # fmt: skip
+        files = [path for place in (self.folder, self.home) for path in place.rglob("*") if path.is_file()]
+        texts = {str(path): path.read_text(errors="replace") for path in files if path.name != SECRETS_FILE}
+        texts |= {"stdout": done.stdout, "stderr": done.stderr}
+        found = {
+            name
+            for name, text in texts.items()
+            for secret in (SEED, OLD_SECRET, NEW_SECRET)
+            if secret in text or secret[-12:] in text
+        }
+        assert found == set()
+        return done.returncode
+
+    def processes(self) -> list[str]:
+        """Of the last run, the words of every process that was started."""
+        lines = (self.folder / "watched").read_text().splitlines()
+        return [" ".join(json.loads(line)[1]) for line in lines]
+
+
+@pytest.fixture
+def desk(home: Path, tmp_path: Path) -> Iterator[Desk]:
+    """One where all is well."""
+    desk = Desk(home, tmp_path)
+    with desk.server:
+        yield desk
+
+
+def test_when_all_is_well(desk: Desk) -> None:
+    """Added, listed, used and rotated; the secrets were in the keyring, and a process was started to ask it."""
+    assert desk.search("mfa", "add", DEVICE, given=SEED) == 0
+    assert desk.search("keys", "add", "ada", given=f"{OLD}\n{OLD_SECRET}") == 0
+    assert desk.search("mfa", "list") == desk.search("keys", "list") == 0
+    assert desk.search("mfa", "code", DEVICE) == 0
+    assert desk.search("exec", "--config", "dsops.yaml", "--env", "e", "--", "true") == 0
+    assert sum("dsops.keyring.child" in process for process in desk.processes()) == 2
+    assert desk.search("keys", "rotate", "ada") == 0
+    assert desk.keyring.secrets == {
+        f"dsops mfa/{DEVICE}": SEED, "dsops keys/ada": json.dumps({OLD: OLD_SECRET, NEW: NEW_SECRET}),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("mood", MOODS)
+def test_in_every_mood_of_the_keyring(desk: Desk, mood: str) -> None:
+    """Locked, broken, forgetful, or one that prints what it is given in its error."""
+    desk.search("mfa", "add", DEVICE, given=SEED)
+    desk.search("keys", "add", "ada", given=f"{OLD}\n{OLD_SECRET}")
+    desk.keyring.set_mood(mood)
+    desk.search("mfa", "add", DEVICE, "--replace", given=SEED)
+    desk.search("keys", "add", "ada", "--replace", given=f"{OLD}\n{OLD_SECRET}")
+    desk.search("mfa", "code")
+    desk.search("exec", "--config", "dsops.yaml", "--env", "e", "--", "true")
+    desk.search("keys", "rotate", "ada")
+
+
+def test_when_aws_or_something_before_it_repeats_the_request(desk: Desk) -> None:
+    """Codes, signatures and all."""
+    desk.search("mfa", "add", DEVICE, given=SEED)
+    desk.search("keys", "add", "ada", given=f"{OLD}\n{OLD_SECRET}")
+    desk.is_careless = True
+    assert desk.search("exec", "--config", "dsops.yaml", "--env", "e", "--", "true") != 0
+    assert desk.search("keys", "rotate", "ada") != 0
+    assert desk.search("keys", "add", "bob", given=f"{OLD}\n{OLD_SECRET}") != 0
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        f"{OLD_SECRET}\n{OLD}", f"{OLD} {OLD_SECRET}", f"{OLD}\n{OLD_SECRET} x", f'{{"AccessKey": "{OLD_SECRET}"',
+        f"{OLD},{OLD_SECRET}", f"{OLD}\n{OLD_SECRET}\n{OLD_SECRET}", OLD_SECRET * 500, f"{SEED}1",
+    ],
+    ids=range(8),
+)  # fmt: skip
+def test_when_what_is_given_is_wrong(desk: Desk, given: str) -> None:
+    """Swapped, in one line, cut off, too long: the error has a reason, and none of it."""
+    assert desk.search("keys", "add", "ada", given=given) == 2
+    assert desk.search("mfa", "add", DEVICE, given=given) == 2
+    assert desk.keyring.secrets == {}
