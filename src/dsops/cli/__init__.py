@@ -52,10 +52,12 @@ COMMANDS: Mapping[str, Entry] = {
     "schema": Entry("dsops.cli.schema", "print the JSON Schema of dsops.yaml, for editors"),
     "doctor": Entry("dsops.cli.doctor", "try everything that an environment needs, and say what is broken"),
     "policy": Entry("dsops.cli.policy", "say what is wrong with IAM policies, and what they allow"),
+    "hook": Entry("dsops.cli.hook", "load a folder's environment into the shell that enters it"),
     "agent": Entry("dsops.cli.agent", "keep sessions in memory, for the next run"),
     "completion": Entry("dsops.cli.completion", "print a completion script for a shell"),
     "sandbox": Entry("dsops.cli.sandbox", "run a local AWS that says no as AWS does"),
     "complete": Entry("dsops.cli.complete", ""),
+    "hook-load": Entry("dsops.cli.hook_load", ""),
     "help": Entry("dsops.cli.help", "explain a command, or the code of an error or finding"),
 }
 

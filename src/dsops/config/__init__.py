@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dsops.config.allow import allow, disallow, is_allowed, needs_permission, steering
+from dsops.config.allow import HOOKED, allow, disallow, is_allowed, needs_permission, permissions_path, steering
 from dsops.config.environments import make_environments, pick_default
 from dsops.config.files import Reader
-from dsops.config.find import find, named_path
+from dsops.config.find import find, local_path, named_path
 from dsops.config.problems import Problems
 from dsops.config.references import References
 from dsops.config.sections import collect
@@ -20,7 +20,10 @@ from dsops.config.stores import KnownTypes, check_complete, check_graph, make_st
 from dsops.model import Config
 from dsops.schema import BUILTIN_TYPES, StoreType
 
-__all__ = ["allow", "disallow", "find", "is_allowed", "load", "needs_permission", "steering"]
+__all__ = [
+    "HOOKED", "allow", "disallow", "find", "is_allowed", "load", "local_path", "needs_permission", "permissions_path",
+    "steering",
+]  # fmt: skip
 
 
 def load(

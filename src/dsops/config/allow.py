@@ -6,6 +6,8 @@ program of its choice too, whatever command the user gives, and AWS_ENDPOINT_URL
 credentials to a host of its choice. `dsops allow` remembers a digest of
 the paths and contents of all its files: any change asks anew, and so does a copy elsewhere, since a relative command
 is another program there.
+
+`dsops hook allow` keeps a list of its own: that entering a folder loads its environment into a shell is another thing.
 """
 
 from __future__ import annotations
@@ -19,6 +21,11 @@ from dsops.endpoint import is_aws_host, is_loopback, parse_address
 from dsops.errors import ConfigError, FileNotWritten
 from dsops.model import SourceFile
 from dsops.schema import Settings, StoreType
+
+RUNNING = "allowed"
+"""The list of configurations that may run commands and name endpoints, by the name of its file."""
+HOOKED = "hooked"
+"""The list of those whose environment a shell's hook may load."""
 
 
 def needs_permission(store_type: StoreType, settings: Settings) -> tuple[str, ...]:
@@ -73,28 +80,28 @@ def steering(variable: str) -> str:
     return ""
 
 
-def is_allowed(files: tuple[SourceFile, ...], environ: Mapping[str, str]) -> bool:
+def is_allowed(files: tuple[SourceFile, ...], environ: Mapping[str, str], what: str = RUNNING) -> bool:
     """Whether the user has allowed these files with this content."""
-    path = _path(environ)
+    path = permissions_path(environ, what)
     if not path:
         return False
     wanted = _digest(files).encode()
     return any(line.split(b" ", 1)[0] == wanted for line in _read_lines(path))
 
 
-def allow(files: tuple[SourceFile, ...], environ: Mapping[str, str]) -> None:
+def allow(files: tuple[SourceFile, ...], environ: Mapping[str, str], what: str = RUNNING) -> None:
     """Remembers these files as they are; what was allowed before stays, for those who switch branches.
 
     Raises ConfigError where there is no home folder to remember it in, FileNotWritten where it can't be remembered.
     """
-    path = _path(environ)
+    path = permissions_path(environ, what)
     if not path:
         raise ConfigError(
             "there is no folder to remember it in",
             why="neither XDG_DATA_HOME nor HOME is set",
             hint="name the file: --config",
         )
-    if is_allowed(files, environ):
+    if is_allowed(files, environ, what):
         return
     line = f"{_digest(files)} ".encode() + _quote(files[0].path) + b"\n"
     try:
@@ -107,7 +114,7 @@ def allow(files: tuple[SourceFile, ...], environ: Mapping[str, str]) -> None:
             os.close(descriptor)
     except OSError as error:
         raise _not_written(path, error) from error
-    if not is_allowed(files, environ):
+    if not is_allowed(files, environ, what):
         raise FileNotWritten(
             f"{path} can't be relied on",
             why="it belongs to another user, or others may write it",
@@ -115,9 +122,9 @@ def allow(files: tuple[SourceFile, ...], environ: Mapping[str, str]) -> None:
         )
 
 
-def disallow(files: tuple[SourceFile, ...], environ: Mapping[str, str]) -> bool:
+def disallow(files: tuple[SourceFile, ...], environ: Mapping[str, str], what: str = RUNNING) -> bool:
     """Forgets every content that was allowed for the main file; whether there was any."""
-    path = _path(environ)
+    path = permissions_path(environ, what)
     lines = _read_lines(path) if path else []
     kept = [line for line in lines if line.split(b" ", 1)[-1] != _quote(files[0].path)]
     if len(kept) == len(lines):
@@ -131,6 +138,15 @@ def disallow(files: tuple[SourceFile, ...], environ: Mapping[str, str]) -> bool:
     except OSError as error:
         raise _not_written(path, error) from error
     return True
+
+
+def permissions_path(environ: Mapping[str, str], what: str = RUNNING) -> str:
+    """The file of one list of what is allowed, by the XDG base directory specification; "" where there is no home."""
+    data = environ.get("XDG_DATA_HOME", "")
+    if not os.path.isabs(data):  # the specification: relative paths are to be ignored
+        home = environ.get("HOME") or environ.get("USERPROFILE", "")
+        data = os.path.join(home, ".local", "share") if os.path.isabs(home) else ""
+    return os.path.join(data, "dsops", what) if data else ""
 
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -149,15 +165,6 @@ def _digest(files: tuple[SourceFile, ...]) -> str:
 def _quote(path: str) -> bytes:
     """The path on one line."""
     return os.fsencode(path).replace(b"\\", b"\\\\").replace(b"\n", b"\\n")
-
-
-def _path(environ: Mapping[str, str]) -> str:
-    """The file of what is allowed, by the XDG base directory specification; "" where there is no home."""
-    data = environ.get("XDG_DATA_HOME", "")
-    if not os.path.isabs(data):  # the specification: relative paths are to be ignored
-        home = environ.get("HOME") or environ.get("USERPROFILE", "")
-        data = os.path.join(home, ".local", "share") if os.path.isabs(home) else ""
-    return os.path.join(data, "dsops", "allowed") if data else ""
 
 
 def _read_lines(path: str) -> list[bytes]:

@@ -17,3 +17,15 @@ def render(values: Mapping[str, Secret]) -> bytes:
 def _line(name: str, value: Secret) -> bytes:
     require_shell_name(name)
     return b"set -gx %s %s\n" % (name.encode(), quote(shell_bytes(name, value)))
+
+
+def quote_bytes(data: bytes) -> bytes:
+    """The bytes as one word for fish; what is not UTF-8 as numbers, since fish reads its input as text."""
+    word, text = b"", ""
+    for character in data.decode("utf-8", "surrogateescape"):
+        if "\udc80" <= character <= "\udcff":
+            word += (quote(text.encode()) if text else b"") + b"\\X%02x" % (ord(character) - 0xDC00)
+            text = ""
+        else:
+            text += character
+    return word + quote(text.encode()) if text or not word else word

@@ -1,0 +1,188 @@
+"""`dsops hook-load`: what a shell's hook evaluates when it enters a folder with a `dsops.yaml`, or its file changed.
+
+The answer is calls of the hook's own functions: which files to watch, whatever happened; and, when all went well, which
+variables to set, which to put away, and when to come again. What went wrong is one line on stderr.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from dsops import config as configuration
+from dsops.aws.client import make_client
+from dsops.cache import CredentialCache
+from dsops.cli import agent_client
+from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Flag, Operand
+from dsops.cli.hook_marks import set_marks, times_of
+from dsops.cli.hook_names import require_harmless
+from dsops.cli.output import answer_bytes, clean, tell
+from dsops.cli.project import carry_out, environment_name, may_use_agent, plan_named, tell_place
+from dsops.cli.world import DONE
+from dsops.config import HOOKED
+from dsops.credentials import FRESH_SECONDS, USABLE_SECONDS, Credentials
+from dsops.environment import child_environment
+from dsops.errors import ConfigNotFound, DsopsError, Failures, NotAllowed, UsageError, ValueUnusable
+from dsops.model import Config
+from dsops.plan import Plan
+from dsops.render.fish import quote_bytes
+from dsops.render.shell import quote, shell_bytes
+from dsops.resolve import issue_credentials, resolve
+from dsops.runtime import Runtime
+from dsops.secret import Secret
+from dsops.startup import NamedTuple
+from dsops.stores import StoreTypes
+
+HOOK_ENVIRONMENT = Flag(
+    "--env", "the environment to load, instead of the file's default one", value="NAME", own_variable="DSOPS_HOOK_ENV"
+)
+INTERRUPTED = 128 + 2
+
+
+class Loaded(NamedTuple):
+    """What an environment does to a shell."""
+
+    environment: str
+    values: Mapping[str, bytes]
+    removed: tuple[str, ...]
+    """Inherited variables that name another AWS identity than the environment's."""
+    seconds: int | None
+    """When a session among the values has to be renewed; None when nothing ends."""
+
+
+def load_found(runtime: Runtime) -> Config:
+    """The configuration that was found from the working folder upward, whatever DSOPS_CONFIG names."""
+    return configuration.load(folder=runtime.folder, environ=runtime.environ, types=StoreTypes())
+
+
+def planned(config: Config, arguments: Arguments, runtime: Runtime) -> Plan:
+    """What loading would do; refuses variables that no hook may set."""
+    name = environment_name(config, arguments)
+    if name in config.environments:
+        require_harmless(config.environments[name].variables)
+    return plan_named(config, name, runtime)
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    if arguments.text("--config") or runtime.environ.get(ENVIRONMENT.variable):
+        # An agent would take them for the ones that are meant; what is named is trusted more than what is found.
+        raise UsageError(
+            "the hook looks for a configuration by itself", hint="run it without DSOPS_CONFIG and DSOPS_ENV"
+        )
+    shell, pid = arguments.operand("SHELL"), arguments.operand("PID")
+    if not (pid.isascii() and pid.isdigit()):
+        raise UsageError(f"`{pid}` is not the number of a process")
+    try:
+        path = configuration.find(runtime.folder, runtime.environ)
+    except ConfigNotFound:
+        return 0
+    permissions = configuration.permissions_path(runtime.environ, HOOKED)
+    times = times_of([path, configuration.local_path(path), *([permissions] if permissions else [])])
+    loaded, code = None, 0
+    try:
+        loaded = _load(arguments, runtime, times)
+    except KeyboardInterrupt:
+        _say(path, "interrupted; `dsops hook allow` tries again")
+        code = INTERRUPTED
+    except DsopsError as error:
+        _say(path, one_line(error))
+        code = error.exit_code
+    runtime.report(DONE)
+    answer_bytes(_text(shell, set_marks(times, int(pid), runtime.environ), loaded))
+    if loaded:
+        names = ", ".join(loaded.values) or "no variables"
+        tell(clean(f"dsops: hook: environment {loaded.environment} is loaded: {names}"))
+    return code
+
+
+def _load(arguments: Arguments, runtime: Runtime, times: dict[str, int | None]) -> Loaded:
+    """Everything that the environment does to the shell. The files that it is made of are added to `times`."""
+    config = load_found(runtime)
+    times.update(times_of(file.path for file in config.files if file.path not in times))
+    if not configuration.is_allowed(config.files, runtime.environ, HOOKED):
+        raise NotAllowed(
+            "you have not allowed that, as the file is now",
+            hint="`dsops hook status` shows what it would do, `dsops hook allow` allows it",
+        )
+    plan = planned(config, arguments, runtime)
+    values, sessions = _fetch(plan, arguments, runtime)
+    if load_found(runtime).files != config.files:
+        # The agent reads the file by itself: it may have been given another one than was looked at here.
+        raise NotAllowed("the file has changed while it was read", hint="it is tried again at the next prompt")
+    try:
+        data = {name: shell_bytes(name, value) for name, value in values.items()}
+    except ValueUnusable as error:
+        tell_place(error, plan)
+        raise
+    require_harmless(values)
+    removed = child_environment(runtime.environ, values).removed
+    return Loaded(plan.environment, data, removed, _seconds(sessions, runtime))
+
+
+def _fetch(
+    plan: Plan, arguments: Arguments, runtime: Runtime
+) -> tuple[Mapping[str, Secret], list[Credentials]]:
+    """The values, and the sessions that parts of them are of."""
+    types = StoreTypes()
+    names = dict.fromkeys(each.step for each in plan.variables if each.step)
+    stores = [name for name in names if types[plan.steps[name].type].gives_credentials]
+    if may_use_agent(arguments, runtime):
+        values = agent_client.secrets(arguments, runtime, plan.environment)
+        if values is not None:
+            held = [agent_client.credentials(arguments, runtime, name) for name in stores]
+            return values, [each for each in held if each is not None]
+    client, cache = make_client(runtime), CredentialCache(runtime.now)
+
+    async def work() -> tuple[Mapping[str, Secret], list[Credentials]]:
+        values = await resolve(plan, runtime, client, cache)
+        return values, [await issue_credentials(plan, name, runtime, client, cache) for name in stores]
+
+    return carry_out(work(), runtime)
+
+
+def _seconds(sessions: list[Credentials], runtime: Runtime) -> int | None:
+    """When the first of the sessions is not fresh any more; one that is old already serves until it is useless."""
+    now = runtime.now()
+    left = [each.seconds_left(now) for each in sessions if each.expiration is not None]
+    if not left:
+        return None
+    first = min(left)
+    return int(max(first - FRESH_SECONDS if first > 2 * FRESH_SECONDS else first - USABLE_SECONDS, 1))
+
+
+def _text(shell: str, marks: Mapping[str, str], loaded: Loaded | None) -> bytes:
+    """The calls, one a line but for values with newlines."""
+    word = quote_bytes if shell == "fish" else quote
+    calls = [(b"__dsops_watch", os.fsencode(path), os.fsencode(mark)) for path, mark in marks.items()]
+    lines = [b" ".join([name, word(path), word(mark)]) for name, path, mark in calls]
+    if loaded:
+        lines += [b"__dsops_drop %s" % name.encode() for name in loaded.removed]
+        lines += [b"__dsops_put %s %s" % (name.encode(), word(value)) for name, value in loaded.values.items()]
+        lines += [] if loaded.seconds is None else [b"__dsops_until %d" % loaded.seconds]
+    return b"".join(line + b"\n" for line in lines)
+
+
+def _say(path: str, text: str) -> None:
+    tell(clean(f"dsops: hook: {path} is not loaded: {text}"))
+
+
+def one_line(error: DsopsError) -> str:
+    """The error, for somebody who only changed folders: what, why and the next step."""
+    if isinstance(error, Failures):
+        return f"{one_line(error.errors[0])} (and {len(error.errors) - 1} more)"
+    parts = [f"{error.message}: {error.why}" if error.why else error.message]
+    if error.problems:
+        first = error.problems[0]
+        parts = [f"{first.where}: {first.path}: {first.message}" if first.path else f"{first.where}: {first.message}"]
+    return "; ".join([*parts, *([error.hint] if error.hint else [])])
+
+
+COMMAND = Command(
+    help="Prints what a shell does when it enters this folder: for the code that `dsops hook` prints.",
+    run=_run,
+    flags=(CONFIG, HOOK_ENVIRONMENT, NO_AGENT),
+    operands=(
+        Operand("SHELL", "bash, zsh or fish", choices=("bash", "zsh", "fish")),
+        Operand("PID", "the number of the shell's process"),
+    ),
+)

@@ -1,0 +1,593 @@
+"""`dsops hook` as real shells have it: what is loaded, what comes back, what is refused, and what a prompt costs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dsops.cli.hook import code_for, own_words
+from dsops.cli.hook_names import require_harmless
+from dsops.errors import NotAllowed
+from dsops.render.fish import quote_bytes
+from tests.stubs.aws import parameters_of
+from tests.stubs.server import Answer, Seen
+from tests.terminal import Terminal
+from tests.unit.cli.stub_aws import BINARY, CONFIG, QUOTED, Agent, StubAws
+
+SHELLS = ("bash", "zsh", "fish")
+START = {
+    "bash": ["bash", "--norc", "--noprofile", "--noediting", "-i"],
+    "zsh": ["zsh", "-f", "-i"],
+    "fish": ["fish", "--no-config", "-i"],
+}
+LITERALS = """\
+version: 1
+envs:
+  production:
+    GREETING: {literal: hello}
+    NUMBER: {literal: "1"}
+  staging:
+    GREETING: {literal: from staging}
+default_env: production
+"""
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="dsops does not run on Windows")
+
+
+class House:
+    """A home with a project in it, an agent when one is wanted, and shells that have the hook."""
+
+    def __init__(self, dsops: Agent) -> None:
+        self.dsops = dsops
+        self.home = dsops.folder
+        self.project = self.home / "project"
+        (self.project / "below").mkdir(parents=True)
+        (self.home / "elsewhere").mkdir()
+        (self.home / "dsops.yaml").unlink()
+        (self.project / "dsops.yaml").write_text(LITERALS)
+        self.runs = self.home / "runs"
+        self.runs.write_text("")
+        program = self.home / "bin" / "dsops"
+        program.parent.mkdir()
+        program.write_text(
+            f"#!{sys.executable}\nimport sys\nopen({str(self.runs)!r}, 'a').write(' '.join(sys.argv[1:]) + '\\n')\n"
+            "from dsops.__main__ import main\nsys.exit(main())\n"
+        )
+        program.chmod(0o755)
+        dsops.environ |= {
+            "PATH": f"{program.parent}:/usr/local/bin:/usr/bin:/bin", "HOME": str(self.home), "DSOPS_AGENT": "off",
+            "LC_ALL": "C.UTF-8", "TERM": "dumb", "PS1": "",
+        }  # fmt: skip
+
+    def allow(self, folder: Path | None = None, **environ: str) -> None:
+        """What the user does once."""
+        done = subprocess.run(
+            ["dsops", "hook", "allow"], cwd=folder or self.project, env={**self.dsops.environ, **environ},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+    def loads(self) -> int:
+        """How often a shell has started dsops for its hook."""
+        return self.runs.read_text().count("hook-load")
+
+    def shell(self, name: str, *lines: str, **environ: str) -> list[str]:
+        """What the shell prints; a prompt comes before each line. What the hook says is in `said` then.
+
+        A line that has the hook already is not given it once more.
+        """
+        if name == "fish":
+            # Without a terminal it has no prompt: what one does is done.
+            lines = tuple(f"{line}\nemit fish_prompt" for line in lines)
+        start = {"fish": "dsops hook fish | source"}.get(name, f'eval "$(dsops hook {name})"')
+        has_hook = any("dsops hook" in line and "eval" in line for line in lines)
+        script = "\n".join([*([] if has_hook else [start]), *(["emit fish_prompt"] * (name == "fish")), *lines]) + "\n"
+        file = self.home / "script"
+        file.write_text(script)
+        command = [*START[name], "-c", f"source {file}"] if name == "fish" else START[name]
+        with file.open() as commands:
+            done = subprocess.run(
+                command, cwd=self.home, env={**self.dsops.environ, **environ}, stdin=commands, check=False, timeout=60,
+                capture_output=True,
+            )  # fmt: skip
+        said = [line for line in done.stderr.decode().splitlines() if "dsops" in line]
+        self.said = [line[line.index("dsops"):] for line in said]
+        self.errors = done.stderr.decode()
+        return done.stdout.decode("utf-8", "surrogateescape").splitlines()
+
+
+class SlowAws(StubAws):
+    """Answers late, when it is told to."""
+
+    delay_seconds = 0.0
+
+    def _answer(self, seen: Seen) -> Answer:
+        return super()._answer(seen)._replace(delay_seconds=self.delay_seconds)
+
+
+@pytest.fixture
+def aws() -> Iterator[SlowAws]:
+    """STS and Secrets Manager."""
+    with SlowAws() as server:
+        yield server
+
+
+@pytest.fixture
+def house(tmp_path: Path, aws: StubAws) -> Iterator[House]:
+    """A home with a project."""
+    with Agent(tmp_path, aws) as dsops:
+        yield House(dsops)
+
+
+@pytest.fixture(params=SHELLS)
+def shell(request: pytest.FixtureRequest) -> str:
+    """Each shell that is installed here."""
+    name: str = request.param
+    if not shutil.which(name):
+        pytest.skip(f"{name} is not installed")
+    return name
+
+
+def show(*names: str) -> str:
+    """A line that prints what programs see of variables; each of the three shells reads it alike."""
+    return "; ".join(f'echo "{name}=$(printenv {name} || echo unset)"' for name in names)
+
+
+def put(shell: str, name: str, value: str, *, exported: bool = True) -> str:
+    """A line that sets a variable."""
+    if shell == "fish":
+        return f"set -g{'x' if exported else 'u'} {name} {value}"
+    return f"export {name}={value}" if exported else f"{name}={value}"
+
+
+class TestLoading:
+    """On entering a folder, and back on leaving."""
+
+    def test_a_folder_has_its_variables_and_no_other_folder(self, house: House, shell: str) -> None:
+        """Also below it; what was not set before is not set after."""
+        house.allow()
+        printed = house.shell(
+            shell, show("GREETING"), "cd project", show("GREETING"), "cd below", show("NUMBER"), "cd ../../elsewhere",
+            show("GREETING", "NUMBER", "DSOPS_HOOK_VARS"),
+        )  # fmt: skip
+        assert printed == [
+            "GREETING=unset", "GREETING=hello", "NUMBER=1", "GREETING=unset", "NUMBER=unset", "DSOPS_HOOK_VARS=unset"
+        ]
+        assert house.said == ["dsops: hook: environment production is loaded: GREETING, NUMBER"]
+        assert house.loads() == 1
+
+    def test_what_was_there_comes_back(self, house: House, shell: str) -> None:
+        """Its value, and whether programs see it."""
+        house.allow()
+        printed = house.shell(
+            shell, put(shell, "GREETING", "'it was  this'"), put(shell, "NUMBER", "quiet", exported=False),
+            "cd project", show("GREETING", "NUMBER"), "cd ..", show("GREETING", "NUMBER"), 'echo "$NUMBER"',
+        )  # fmt: skip
+        assert printed == [
+            "GREETING=hello", "NUMBER=1", "GREETING=it was  this", "NUMBER=unset", "quiet"
+        ]
+
+    def test_what_the_user_has_changed_since_stays(self, house: House, shell: str) -> None:
+        """On leaving, and when the folder is loaded anew because its file was touched."""
+        house.allow()
+        printed = house.shell(
+            shell, "cd project", put(shell, "GREETING", "mine"), "touch dsops.yaml", show("GREETING", "NUMBER"),
+            "cd ..", show("GREETING", "NUMBER"),
+        )  # fmt: skip
+        assert printed == ["GREETING=mine", "NUMBER=1", "GREETING=mine", "NUMBER=unset"]
+        assert house.loads() == 2
+
+    def test_any_bytes_arrive_and_nothing_in_them_runs(self, house: House, shell: str) -> None:
+        """Quotes, dollars, newlines, backslashes, bytes that are no text, and nothing at all."""
+        (house.project / "dsops.yaml").write_text(CONFIG + "default_env: odd\n")
+        house.allow()
+        house.shell(shell, "cd project", "env -0 > ../seen")
+        seen = dict(each.partition(b"=")[::2] for each in (house.home / "seen").read_bytes().split(b"\0"))
+        assert (seen[b"EMPTY"], seen[b"BINARY"], seen[b"QUOTED"]) == (b"", BINARY, QUOTED.encode())
+
+    def test_an_inner_folder_stands_for_itself(self, house: House, shell: str) -> None:
+        """Its own file counts, not the outer one; back outside, the outer one does again."""
+        inner = house.project / "below"
+        (inner / "dsops.yaml").write_text("version: 1\nenvs: {only: {GREETING: {literal: inner}}}\n")
+        house.allow()
+        house.allow(inner)
+        printed = house.shell(
+            shell, "cd project", "cd below", show("GREETING", "NUMBER"), "cd ..", show("GREETING", "NUMBER")
+        )
+        assert printed == ["GREETING=inner", "NUMBER=unset", "GREETING=hello", "NUMBER=1"]
+
+    def test_a_repository_ends_the_search(self, house: House, shell: str) -> None:
+        """What stands above its top belongs to somebody else; a link leads where it leads."""
+        (house.project / "below" / ".git").mkdir()
+        (house.home / "link").symlink_to(house.project)
+        house.allow()
+        printed = house.shell(shell, "cd project/below", show("GREETING"), "cd ../../link", show("GREETING"))
+        assert printed == ["GREETING=unset", "GREETING=hello"]
+
+    def test_the_environment_can_be_chosen(self, house: House, shell: str) -> None:
+        """DSOPS_HOOK_ENV names one, at any time; DSOPS_ENV and DSOPS_CONFIG are for other commands."""
+        house.allow()
+        (house.home / "other.yaml").write_text("version: 1\nenvs: {x: {GREETING: {literal: other}}}\n")
+        printed = house.shell(
+            shell, "cd project", show("GREETING"), put(shell, "DSOPS_HOOK_ENV", "staging"), show("GREETING", "NUMBER"),
+            DSOPS_CONFIG=str(house.home / "other.yaml"), DSOPS_ENV="x",
+        )  # fmt: skip
+        assert printed == ["GREETING=hello", "GREETING=from staging", "NUMBER=unset"]
+
+    def test_an_identity_is_one_value(self, house: House, shell: str) -> None:
+        """A profile that was set steps back for the keys that are loaded, and comes back."""
+        (house.project / "dsops.yaml").write_text(CONFIG + "default_env: keys\n")
+        house.allow()
+        printed = house.shell(
+            shell, "cd project", show("AWS_PROFILE", "AWS_ACCESS_KEY_ID"), "cd ..",
+            show("AWS_PROFILE", "AWS_ACCESS_KEY_ID"), AWS_PROFILE="work",
+        )  # fmt: skip
+        assert printed == [
+            "AWS_PROFILE=unset", "AWS_ACCESS_KEY_ID=ASIAEXAMPLEEXAMPLE01",
+            "AWS_PROFILE=work", "AWS_ACCESS_KEY_ID=AKIAEXAMPLEEXAMPLE01",
+        ]  # fmt: skip
+
+    def test_a_session_that_ends_is_had_anew(self, house: House, aws: StubAws, shell: str) -> None:
+        """At the next prompt after its time, with the identity from before, not with the one that was loaded."""
+        (house.project / "dsops.yaml").write_text(CONFIG + "default_env: keys\n")
+        house.allow()
+        later = "set -g __dsops_deadline 1" if shell == "fish" else "SECONDS=4000000000"
+        printed = house.shell(shell, "cd project", later, show("AWS_ACCESS_KEY_ID"))
+        assert printed == ["AWS_ACCESS_KEY_ID=ASIAEXAMPLEEXAMPLE01"]
+        signers = [
+            each.header("Authorization").partition("Credential=")[2].partition("/")[0]
+            for each in aws.server.seen if parameters_of(each).get("Action") == "AssumeRole"
+        ]  # fmt: skip
+        assert signers == ["AKIAEXAMPLEEXAMPLE01"] * 2
+
+    @pytest.mark.parametrize("inner", SHELLS)
+    def test_a_shell_in_the_shell_puts_back_the_same(self, house: House, shell: str, inner: str) -> None:
+        """It has inherited what was loaded, and knows what was there before that."""
+        if not shutil.which(inner):
+            pytest.skip(f"{inner} is not installed")
+        house.allow()
+        house.shell(shell, "cd project", "env > ../seen", GREETING="before")
+        environ = dict(line.split("=", 1) for line in (house.home / "seen").read_text().splitlines() if "=" in line)
+        assert environ["GREETING"] == "hello"
+        printed = house.shell(inner, show("GREETING", "NUMBER"), **environ)
+        assert printed == ["GREETING=before", "NUMBER=unset"]
+        printed = house.shell(inner, "cd project", show("GREETING", "NUMBER"), "cd ..", show("GREETING"), **environ)
+        assert printed == ["GREETING=hello", "NUMBER=1", "GREETING=before"]
+
+
+class TestPermission:
+    """A repository that was cloned loads nothing by itself."""
+
+    def test_nothing_is_loaded_that_was_not_allowed(self, house: House, shell: str) -> None:
+        """It is told once, with what to type; then allowed, it is there at the next prompt."""
+        printed = house.shell(
+            shell, "cd project", show("GREETING"), "cd below", show("GREETING"), "dsops hook allow", show("GREETING")
+        )
+        assert [line for line in printed if line.startswith("GREETING")] == [
+            "GREETING=unset", "GREETING=unset", "GREETING=hello"
+        ]
+        assert ["dsops hook allow" in line for line in house.said] == [True, False]
+        assert house.loads() == 2
+
+    def test_a_change_asks_anew(self, house: House, shell: str) -> None:
+        """Of the file, of one that it includes, and a local one that appears; what was loaded is gone at once."""
+        (house.project / "dsops.yaml").write_text(f"include: part.yaml\n{LITERALS}")
+        (house.project / "part.yaml").write_text("envs: {production: {PART: {literal: x}}}\n")
+        for change in (
+            "echo '#' >> dsops.yaml", "echo '#' >> part.yaml", "echo 'envs: {}' > dsops.local.yaml",
+            "mv other.yaml dsops.yaml",
+        ):  # fmt: skip
+            (house.project / "dsops.local.yaml").unlink(missing_ok=True)
+            # An older file takes its place: its time does not tell that it is new here.
+            (house.project / "other.yaml").write_text(LITERALS + "# other\n")
+            os.utime(house.project / "other.yaml", (1, 1))
+            house.allow()
+            printed = house.shell(shell, "cd project", show("GREETING"), change, show("GREETING"))
+            assert printed == ["GREETING=hello", "GREETING=unset"], change
+
+    def test_it_can_be_taken_back(self, house: House, shell: str) -> None:
+        """Every shell notices at its next prompt."""
+        house.allow()
+        printed = house.shell(shell, "cd project", "dsops hook deny", show("GREETING"))
+        assert printed[-1] == "GREETING=unset"
+
+    def test_it_is_another_permission_than_that_to_run_commands(self, house: House) -> None:
+        """In both directions."""
+        environ = house.dsops.environ
+        subprocess.run(["dsops", "allow"], cwd=house.project, env=environ, check=True, capture_output=True)
+        assert house.shell("bash", "cd project", show("GREETING")) == ["GREETING=unset"]
+        (house.project / "dsops.yaml").write_text(
+            "version: 1\n"
+            "secretStores: {a: {type: aws.sts, region: us-east-1, role_arn: 'arn:aws:iam::111122223333:role/A',\n"
+            "  web_identity_process: touch MARK}}\n"
+            "envs: {production: {KEY: {from: 'a:access_key_id'}}}\n"
+        )
+        done = subprocess.run(
+            ["dsops", "hook", "allow"], cwd=house.project, env=environ, check=False, capture_output=True, text=True
+        )
+        assert "config.not-allowed" in done.stderr
+        assert not (house.project / "MARK").exists()
+
+    def test_a_file_of_somebody_else_is_refused(self, house: House) -> None:
+        """As every command refuses it: found, not named."""
+        if os.geteuid():
+            pytest.skip("only root can give files away")
+        os.chown(house.project / "dsops.yaml", 12345, -1)
+        assert house.shell("bash", "cd project", show("GREETING")) == ["GREETING=unset"]
+        assert "belongs to another user" in house.said[0]
+
+    def test_a_named_configuration_is_no_way_around(self, house: House) -> None:
+        """What is named is trusted: so the hook's own command takes none."""
+        house.allow()
+        done = house.dsops.run("hook-load", "bash", "1", DSOPS_CONFIG=str(house.project / "dsops.yaml"))
+        assert (done.returncode, done.stdout) == (2, b"")
+
+
+class TestRefusals:
+    """What would steer the shell."""
+
+    @pytest.mark.parametrize(
+        "name",
+        ["PATH", "LD_PRELOAD", "PROMPT_COMMAND", "BASH_ENV", "PS1", "IFS", "ENV", "ZDOTDIR", "HISTFILE", "USERNAME",
+         "UID", "SECONDS", "HTTPS_PROXY", "AWS_ENDPOINT_URL", "GIT_SSH", "DSOPS_CONFIG", "DSOPS_HOOK_ENV",
+         "BASH_FUNC_ls", "PWD", "path", "prompt", "status", "fish_trace", "https_proxy", "_"],
+    )  # fmt: skip
+    def test_a_variable_that_steers_is_refused(self, name: str) -> None:
+        """By its name, in any shell, for all of them."""
+        with pytest.raises(NotAllowed, match=name):
+            require_harmless(["FINE", name])
+
+    def test_others_are_not(self) -> None:
+        """What programs are given."""
+        require_harmless(["DATABASE_URL", "AWS_ACCESS_KEY_ID", "AWS_REGION", "A1", "TOKEN_PATH", "_INNER"])
+
+    def test_the_whole_environment_is_refused_also_when_allowed(self, house: House, shell: str) -> None:
+        """`dsops hook allow` says so, and where it was allowed before (by an older dsops) the shell does."""
+        (house.project / "dsops.yaml").write_text(
+            "version: 1\nenvs: {p: {GREETING: {literal: x}, PROMPT_COMMAND: {literal: touch MARK}}}\n"
+        )
+        printed = house.shell(
+            shell, "cd project", "dsops allow", "dsops hook allow", "dsops hook status", show("GREETING")
+        )
+        assert "GREETING=unset" in printed
+        assert [line for line in printed if line.startswith("problem      `PROMPT_COMMAND` is not set in a shell")]
+        assert "error[config.not-allowed]: `PROMPT_COMMAND` is not set in a shell" in house.errors
+        assert not list(house.home.rglob("MARK"))
+
+    def test_a_variable_that_the_shell_has_otherwise_is_left_alone(self, house: House) -> None:
+        """One that is read-only, and an array; the others are loaded."""
+        house.allow()
+        house.shell("bash", "readonly GREETING=fixed", "cd project", show("NUMBER"), "cd ..", show("NUMBER"))
+        assert "dsops: hook: GREETING is left alone: in this shell it is not a plain variable" in house.said
+        printed = house.shell(
+            "bash", "GREETING=(a b)", "cd project", 'echo "${GREETING[*]} $NUMBER"', "cd ..", show("NUMBER")
+        )
+        assert printed == ["a b 1", "NUMBER=unset"]
+
+
+class TestFailures:
+    """One line, once."""
+
+    def test_what_is_wrong_is_told_once_and_tried_when_it_is_mended(self, house: House, shell: str) -> None:
+        """A file with a mistake: not at each prompt, and anew when it was edited."""
+        good = house.home / "good.yaml"
+        good.write_text(LITERALS)
+        house.allow()
+        (house.project / "dsops.yaml").write_text("version: 1\nenvs: [\n")
+        printed = house.shell(
+            shell, "cd project", show("GREETING"), "cd below", show("GREETING"), "cp ../../good.yaml ../dsops.yaml",
+            show("GREETING"),
+        )  # fmt: skip
+        assert printed == ["GREETING=unset", "GREETING=unset", "GREETING=hello"]
+        assert len(house.said) == 2
+        assert "is not loaded: dsops.yaml:" in house.said[0]
+
+    def test_aws_says_no(self, house: House, aws: StubAws, shell: str) -> None:
+        """One line with the reason; what could be had is not loaded either. `dsops hook allow` tries again."""
+        (house.project / "dsops.yaml").write_text(CONFIG + "default_env: production\n")
+        house.allow()
+        aws.denies = True
+        house.shell(shell, "cd project", "cd below", show("PLAIN"))
+        assert len(house.said) == 1
+        assert "may not assume" in house.said[0]
+        aws.denies = False
+        house.allow()
+        assert house.shell(shell, "cd project", show("TOKEN")) == ["TOKEN=hush-token"]
+
+    def test_ctrl_c_gives_the_prompt_back(self, house: House, aws: SlowAws) -> None:
+        """And it is not tried again by itself."""
+        (house.project / "dsops.yaml").write_text(CONFIG + "default_env: production\n")
+        house.allow()
+        (house.home / ".bashrc").write_text('eval "$(dsops hook bash)"; PS1="ready> "\n')
+        aws.delay_seconds = 20.0
+        environ = [f"{name}={value}" for name, value in house.dsops.environ.items()]
+        with Terminal(["env", "-i", "-C", str(house.home), *environ, "bash", "-i"]) as terminal:
+            terminal.expect("ready> ")
+            terminal.type("cd project\n")
+            for _ in range(100):
+                if aws.server.seen:
+                    break
+                subprocess.run(["sleep", "0.1"], check=True)
+            assert aws.server.seen
+            terminal.type("\x03")
+            terminal.expect("interrupted")
+            terminal.expect("ready> ")
+            terminal.type("echo token is ${TOKEN-unset}\n")
+            terminal.expect("token is unset")
+            terminal.expect("ready> ")
+            assert house.loads() == 1
+
+    def test_no_private_folder_is_an_error(self, house: House) -> None:
+        """Without marks a permission that was taken back would go unnoticed: nothing is loaded."""
+        house.allow()
+        (Path(house.dsops.sockets) / "dsops").write_text("in the way")
+        assert house.shell("bash", "cd project", show("GREETING")) == ["GREETING=unset"]
+        assert "marks can't be kept" in house.said[0]
+
+
+class TestPrompts:
+    """A guest in somebody's shell."""
+
+    def test_nothing_is_started_when_nothing_has_changed(self, house: House, shell: str) -> None:
+        """Neither in a folder with a file nor in one without."""
+        house.allow()
+        house.shell(shell, "true", "cd elsewhere", "true", "cd ../project", "true", "cd below", "true", "true")
+        assert house.loads() == 1
+
+    def test_the_exit_code_stays(self, house: House, shell: str) -> None:
+        """For the next line, and for what else the prompt does."""
+        house.allow()
+        start = {"fish": "dsops hook fish | source"}.get(shell, f'eval "$(dsops hook {shell})"')
+        code = "$status" if shell == "fish" else "$?"
+        environ = [f"{name}={value}" for name, value in house.dsops.environ.items()]
+        with Terminal(["env", "-i", "-C", str(house.home), *environ, *START[shell]]) as terminal:
+            terminal.type(f"{start}\r")
+            terminal.type("cd project; sh -c 'exit 7'\r")
+            terminal.expect("is loaded: GREETING, NUMBER")
+            terminal.type(f"echo co''de {code}; sh -c 'exit 3'\r")
+            terminal.expect("code 7")
+            terminal.type(f"echo co''de {code}\r")
+            terminal.expect("code 3")
+
+    @pytest.mark.parametrize("shell", ["bash", "zsh"], indirect=True)
+    def test_strict_shells_work(self, house: House, shell: str) -> None:
+        """`set -u`, `set -e`, `set -f`, another IFS, and a trace that shows no value."""
+        house.allow()
+        printed = house.shell(
+            shell, "set -euf; IFS=:,", "cd project", show("GREETING", "NUMBER"), "set -x", "cd ..", "cd project",
+            "set +x", show("GREETING"), "cd ..", show("GREETING"), "echo end",
+        )  # fmt: skip
+        assert printed == ["GREETING=hello", "NUMBER=1", "GREETING=hello", "GREETING=unset", "end"]
+        assert "hello" not in house.errors
+
+    def test_a_trace_of_fish_shows_no_value(self, house: House) -> None:
+        """fish_trace is fish's `set -x`."""
+        if not shutil.which("fish"):
+            pytest.skip("fish is not installed")
+        house.allow()
+        house.shell("fish", "set -g fish_trace 1", "cd project")
+        assert "hello" not in house.errors
+
+    def test_other_commands_of_the_prompt_are_kept(self, house: House) -> None:
+        """A text, one that ends in `;`, and an array; the hook is there once, also when it is evaluated twice."""
+        house.allow()
+        evaluate = 'eval "$(dsops hook bash)"'
+        for value in ("'echo mine $?'", "'echo mine $?;'", "('echo mine $?')"):
+            printed = house.shell(
+                "bash", f"PROMPT_COMMAND={value}", evaluate, evaluate, "cd project; false", "unset PROMPT_COMMAND",
+                show("GREETING"),
+            )  # fmt: skip
+            assert printed.count("mine 1") == 1
+            assert printed[-1] == "GREETING=hello"
+            assert house.loads() == 1
+            house.runs.write_text("")
+
+    def test_other_hooks_of_zsh_are_kept(self, house: House) -> None:
+        """Functions in precmd_functions."""
+        if not shutil.which("zsh"):
+            pytest.skip("zsh is not installed")
+        house.allow()
+        printed = house.shell(
+            "zsh", "mine() { echo mine $?; }; precmd_functions+=(mine)", 'eval "$(dsops hook zsh)"',
+            "cd project; false", "precmd_functions=()", show("GREETING"),
+        )  # fmt: skip
+        assert printed.count("mine 1") == 1
+        assert printed[-1] == "GREETING=hello"
+        assert house.loads() == 1
+
+    def test_it_can_be_switched_off(self, house: House, shell: str) -> None:
+        """In a running shell too: what was loaded goes."""
+        house.allow()
+        off = put(shell, "DSOPS_HOOK", "off", exported=False)
+        assert house.shell(shell, "cd project", off, show("GREETING")) == ["GREETING=unset"]
+        assert house.shell(shell, "cd project", show("GREETING"), DSOPS_HOOK="off") == ["GREETING=unset"]
+
+    @pytest.mark.parametrize("shell", SHELLS, indirect=True)
+    def test_a_script_is_left_alone(self, house: House, shell: str) -> None:
+        """Only interactive shells have prompts."""
+        house.allow()
+        start = {"fish": "dsops hook fish | source"}.get(shell, f'eval "$(dsops hook {shell})"')
+        options = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}[shell]
+        after = "emit fish_prompt" if shell == "fish" else "echo ${PROMPT_COMMAND-none}${precmd_functions-none}"
+        done = subprocess.run(
+            [shell, *options, "-c", f"{start}\ncd project\n{after}\n{show('GREETING')}"], cwd=house.home,
+            env=house.dsops.environ, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout.splitlines()[-1] == "GREETING=unset"
+        assert "__dsops" not in done.stdout
+        assert house.loads() == 0
+
+    def test_history_has_nothing_of_it(self, house: House) -> None:
+        """What a user typed, and no more."""
+        house.allow()
+        printed = house.shell("bash", "set -o history", "cd project", "history")
+        assert not [line for line in printed if "__dsops" in line or "hello" in line]
+
+    @pytest.mark.parametrize("shell", SHELLS, indirect=True)
+    def test_it_works_at_a_terminal(self, house: House, shell: str) -> None:
+        """With the shell's own prompts."""
+        house.allow()
+        start = {"fish": "dsops hook fish | source"}.get(shell, f'eval "$(dsops hook {shell})"')
+        environ = [f"{name}={value}" for name, value in house.dsops.environ.items()]
+        with Terminal(["env", "-i", "-C", str(house.home), *environ, *START[shell]]) as terminal:
+            terminal.type(f"{start}\r")
+            terminal.type("cd project\r")
+            terminal.expect("is loaded: GREETING, NUMBER")
+            terminal.type(f"{show('GREETING')}; echo en''d\r")
+            assert "GREETING=hello" in terminal.expect("end")
+
+    def test_shells_share_the_agents_session(self, house: House, aws: StubAws) -> None:
+        """One call for two shells."""
+        (house.project / "dsops.yaml").write_text(CONFIG + "default_env: production\n")
+        house.allow()
+        for _ in range(2):
+            assert house.shell("bash", "cd project", show("TOKEN"), DSOPS_AGENT="") == ["TOKEN=hush-token"]
+        assert aws.calls.count("AssumeRole") == 1
+
+    def test_marks_of_shells_that_are_gone_are_removed(self, house: House) -> None:
+        """They hold nothing, and should not pile up either."""
+        house.allow()
+        for _ in range(3):
+            house.shell("bash", "cd project")
+        left = [each.name for each in (Path(house.dsops.sockets) / "dsops").iterdir() if each.name.startswith("hook-")]
+        assert len(left) == 1
+
+
+class TestTelling:
+    """`dsops hook status` and the rest of the command."""
+
+    def test_status_tells_what_would_be_and_what_is(self, house: House) -> None:
+        """For people and for programs."""
+        house.allow()
+        printed = house.shell("bash", "cd project", "dsops hook status", "dsops hook status --json")
+        assert printed[:5] == [
+            "file         dsops.yaml", "allowed      yes, as it is now", "environment  production",
+            "variables    GREETING, NUMBER", "this shell   has GREETING, NUMBER of it",
+        ]  # fmt: skip
+        assert json.loads("\n".join(printed[5:])) == {
+            "file": "dsops.yaml", "is_allowed": True, "environment": "production", "variables": ["GREETING", "NUMBER"],
+            "problem": None, "loaded": ["GREETING", "NUMBER"],
+        }  # fmt: skip
+        printed = house.shell("bash", "cd elsewhere", "dsops hook status")
+        assert printed == ["file         none here", "this shell   has nothing of any"]
+
+    def test_the_hook_starts_the_dsops_that_printed_it(self, tmp_path: Path) -> None:
+        """By its path, in quotes: a PATH that a project changes can't put another one in its place."""
+        program = tmp_path / "it's" / "dsops"
+        program.parent.mkdir()
+        program.touch(0o755)
+        assert own_words(str(program), "/usr/bin/python3") == [str(program)]
+        assert own_words("-c", "/usr/bin/python3") == ["/usr/bin/python3", "-P", "-m", "dsops"]
+        assert f" '{tmp_path}/it'\\''s/dsops' hook-load".encode() in code_for("bash", [str(program)])
+
+    def test_fish_reads_any_bytes(self) -> None:
+        """What is not UTF-8 stands as numbers."""
+        assert quote_bytes(b"") == b"''"
+        assert quote_bytes(b"a'\xff\xfeb") == b"'a'\\'''\\Xff\\Xfe'b'"
