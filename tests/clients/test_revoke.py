@@ -226,6 +226,23 @@ def test_a_roles_arn_needs_no_configuration(dsops: Dsops, aws: LocalAws) -> None
     assert ["AWSRevokeOlderSessions"] == inline_policies(aws)
 
 
+def test_a_role_of_another_partition_and_with_a_path(tmp_path: Path) -> None:
+    """IAM is asked where that partition has it, by the role's name alone."""
+    seed = f'region: cn-north-1\naccounts: {{"{HOME}": {{partition: aws-cn}}}}'
+    with LocalAws(open_server(read_seed(seed, "seed.yaml"))) as aws:
+        home = aws.account(HOME)
+        ada = home.add_user("ada", policies=[POLICY])
+        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": home.root_arn}}
+        iam = ada.boto3_session().client("iam")
+        document = json.dumps({"Version": "2012-10-17", "Statement": trust})
+        role = iam.create_role(RoleName="Worker", Path="/team/a/", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+        done = ready(Dsops(tmp_path), ada).run("revoke", role, "--apply", "--yes")
+
+        assert 0 == done.returncode, done.stderr
+        assert f"arn:aws-cn:iam::{HOME}:role/team/a/Worker" == role
+        assert ["AWSRevokeOlderSessions"] == iam.list_role_policies(RoleName="Worker")["PolicyNames"]
+
+
 def test_who_may_not_is_told_which_action_it_takes(dsops: Dsops, aws: LocalAws) -> None:
     """And that another store's session may do it."""
     program = ready(dsops, aws.account(HOME).user("bob"))
