@@ -1,0 +1,70 @@
+"""In a network of its own: answers at AWS's link-local addresses as ECS, EKS and EC2 do, and says what dsops finds.
+
+    unshare -rn python metadata_addresses.py
+
+prints an object: what was asked -> key id and source.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from dsops.aws.ambient import load_ambient
+
+ADDRESSES = ("169.254.170.2", "169.254.170.23", "169.254.169.254")
+
+
+class Service(BaseHTTPRequestHandler):
+    """All three: which key is given says which address and path was asked."""
+
+    def do_PUT(self) -> None:
+        """The token of the instance metadata service."""
+        self._answer(b"the-token")
+
+    def do_GET(self) -> None:
+        """A role's name, or keys."""
+        host, path = self.connection.getsockname()[0], self.path
+        if path == "/latest/meta-data/iam/security-credentials/":
+            self._answer(b"WebServer")
+            return
+        keys = {
+            "Code": "Success", "AccessKeyId": f"ASIA:{host}{path}", "SecretAccessKey": "s", "Token": "t",
+            "Expiration": "2099-01-01T00:00:00Z",
+        }  # fmt: skip
+        self._answer(json.dumps(keys).encode())
+
+    def _answer(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Standard error is for what goes wrong."""
+
+
+def main() -> None:
+    """Serves, asks and prints."""
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    for address in ADDRESSES:
+        subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
+        server = ThreadingHTTPServer((address, 80), Service)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    asked = {
+        "ecs": {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/1"},
+        "eks": {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials"},
+        "ec2": {},
+    }
+    found = {}
+    for name, variables in asked.items():
+        credentials = load_ambient({"HOME": "/nowhere", "PATH": os.environ["PATH"], **variables}, "/")
+        found[name] = (credentials.access_key_id, credentials.source)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
