@@ -121,9 +121,14 @@ def _read_needs(step: Step, account: str, references: list[SecretReference]) -> 
             needs.append(Need(("secretsmanager:BatchGetSecretValue",), "*"))
     if is_secret or step.settings.get("with_decryption") is not False:
         # Which key encrypts them is not known here; through the service the session can decrypt what it may read.
-        services = [f"{_SERVICES[step.type]}.{region}.{partition_of_region(region).dns_suffix}" for region in regions]
+        services = [name for region in regions for name in _via(_SERVICES[step.type], region)]
         needs += [Need(("kms:Decrypt",), "*", (("StringEquals", "kms:ViaService", (each,)),)) for each in services]
     return needs
+
+
+def _via(service: str, region: str) -> list[str]:
+    """The service as KMS names it. Its guide has amazonaws.com only; of other partitions it does not say, so both."""
+    return [f"{service}.{region}.{suffix}" for suffix in {"amazonaws.com", partition_of_region(region).dns_suffix}]
 
 
 def _secret(step: Step, account: str, reference: SecretReference) -> list[Need]:
