@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -200,6 +202,30 @@ def test_a_key_that_can_not_be_kept_is_deleted_again(desk: Desk) -> None:
     assert desk.works()
     done = desk.dsops("keys", "rotate", "ada")
     assert f"delete-access-key --user-name ada --access-key-id {lost}" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_rotation_that_is_ended_while_the_new_key_is_being_kept(desk: Desk, number: signal.Signals) -> None:
+    """Ctrl-C deletes the new key again; a kill can't, and the next run says which key nobody has the secret of."""
+    desk.add()
+    desk.allow(*STEPS)
+    desk.keyring.set_mood("hangs at new ones")
+    running = subprocess.Popen(
+        ["dsops", "keys", "rotate", "ada"], cwd=desk.folder, env=desk.environ, start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    end = time.monotonic() + 30
+    while not (desk.keyring.folder / "waiting").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    os.killpg(running.pid, number)
+    desk.said += running.communicate(timeout=30)[0]
+    desk.keyring.set_mood("")
+    assert desk.works()
+    if number == signal.SIGINT:
+        assert (running.returncode, desk.in_aws()) == (130, {desk.first[0]: "Active"})
+    else:
+        (lost,) = set(desk.in_aws()) - {desk.first[0]}
+        assert f"--access-key-id {lost}" in desk.dsops("keys", "rotate", "ada").stderr
 
 
 def test_a_rotation_that_was_killed_goes_on_with_the_key_that_it_made(desk: Desk) -> None:

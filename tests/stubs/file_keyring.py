@@ -46,6 +46,9 @@ class FileKeyring(KeyringBackend):
         """Keeps it, unless the mood is another."""
         secrets = self._secrets()
         mood = Path(self.folder, MOOD_FILE)
+        if mood.exists() and mood.read_text() == "hangs at new ones":
+            Path(self.folder, "waiting").touch()
+            time.sleep(600)
         if mood.exists() and mood.read_text() == "refuses":
             raise PasswordSetError(f"no, {password} is not for me")
         if not (mood.exists() and mood.read_text() == "forgets"):

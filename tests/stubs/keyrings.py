@@ -26,7 +26,10 @@ class StubKeyring:
         """dsops' list of what is in there."""
 
     def set_mood(self, mood: str) -> None:
-        """How it behaves from now on: `locked`, `absent`, `hangs`, `breaks`, `dies`, `refuses`, `forgets`, ``."""
+        """How it behaves from now on: `locked`, `absent`, `hangs`, `breaks`, `dies`, `refuses`, `forgets`, ``.
+
+        `hangs at new ones` gives what it has, and leaves a file `waiting` where it takes none.
+        """
         (self.folder / MOOD_FILE).write_text(mood)
 
     @property
