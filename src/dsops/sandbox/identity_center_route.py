@@ -31,7 +31,7 @@ def find_center_route(request: HttpRequest) -> Route | None:
 
 
 def _oidc_route(request: HttpRequest) -> Route | None:
-    is_json = request.headers.get("content-type", "application/json").startswith(("application/json", "text/plain"))
+    is_json = request.headers.get("content-type", "application/json").startswith("application/json")
     if request.method != "POST" or request.query or not is_json or signed_for(request):
         return None
     return _route(OIDC, request)

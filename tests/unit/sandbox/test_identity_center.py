@@ -13,7 +13,7 @@ from dsops.sandbox.planter import Planter
 from dsops.sandbox.seedfile import read_seed
 from dsops.sandbox.wire import HttpRequest
 from tests.identity_center import SCOPE, Center, unsigned_request
-from tests.sandboxes import ACCOUNT, HOST, OTHER, PEER, Lab
+from tests.sandboxes import ACCOUNT, HOST, OTHER, PEER, Lab, sign
 from tests.unit.sandbox.conftest import LabFactory
 
 NO_TOKEN = ("UnauthorizedException", "Session token not found or invalid", 401)
@@ -326,15 +326,19 @@ def test_too_many_requests_are_told_so(center: Center, lab: Lab) -> None:
 
 
 def test_a_bucket_may_have_such_a_name(center: Center, lab: Lab) -> None:
-    """`/token` is a bucket for whoever signs for S3, also with a token's header; nobody's JSON becomes an object."""
+    """`/assignment/accounts` is an object for whoever signs for S3, also with a token's header and with JSON."""
     admin = lab.user("admin")
     admin.headers = {"x-amz-sso_bearer_token": center.log_in("alice")}
     location = {"LocationConstraint": "eu-west-1"}
     admin.region = "eu-west-1"
-    admin.call("s3", "CreateBucket", Bucket="token", CreateBucketConfiguration=location)
-    admin.call("s3", "PutObject", Bucket="token", Key="accounts", Body=b"x")
+    admin.call("s3", "CreateBucket", Bucket="assignment", CreateBucketConfiguration=location)
+    admin.call("s3", "PutObject", Bucket="assignment", Key="accounts", Body=b"x")
 
-    assert [one["Key"] for one in admin.call("s3", "ListObjectsV2", Bucket="token")["Contents"]] == ["accounts"]
+    answer = admin.answer("s3", "GetObject", Bucket="assignment", Key="accounts")
+    posted = sign(admin.keys, "s3", "eu-west-1", "POST", "/token", {"content-type": "application/json"}, b"{}")
+
+    assert (answer.status, answer.body) == (200, b"x")
+    assert b"<Code>MethodNotAllowed</Code>" in lab.sandbox.handle(posted).answer.body
 
 
 def test_an_unknown_path_with_a_token_is_no_operation(center: Center, lab: Lab) -> None:

@@ -418,6 +418,14 @@ def test_who_has_no_scope_has_no_refresh_token(center: Center) -> None:
     assert "refreshToken" not in given
 
 
+def test_who_did_not_register_for_refreshing_gets_nothing_to_refresh_with(center: Center) -> None:
+    """Its grants are those that it has named."""
+    program = center.register_for_browser(grantTypes=["authorization_code"])
+    given = center.call("sso-oidc", "CreateToken", **center.exchange(program, center.code_for(program, "alice")))
+    assert given["expiresIn"] == 28800
+    assert "refreshToken" not in given
+
+
 # --- bounds ----------------------------------------------------------------------------------------------------------
 
 

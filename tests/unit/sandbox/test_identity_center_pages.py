@@ -98,8 +98,10 @@ def test_nobody_is_sent_to_an_address_that_is_not_the_clients(center: Center, ch
 
 
 def test_a_client_of_the_devices_way_has_no_page(center: Center) -> None:
-    """It has registered no address."""
+    """It has registered no address, or one for nothing."""
     assert center.authorize(center.register(SCOPE), "POST", YES).status == 400
+    other = center.register(SCOPE, redirectUris=["http://127.0.0.1/oauth/callback"])
+    assert center.authorize(other, "POST", YES).status == 400
 
 
 @pytest.mark.parametrize(
