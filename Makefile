@@ -20,13 +20,18 @@ CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV PIP_REQUIRE_VIRTUALENV PIP_USER
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types contracts check bench lock clean
+.PHONY: help demo example test lint types contracts check bench lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 demo: $(DEMO) ## a command runs with secrets of a local AWS, reached through two roles
 	@$(PY) examples/demo/run.py
+
+example: $(DEMO) ## one of the folders of examples/: make example NAME=break-glass
+	@test -f "examples/$(NAME)/run.sh" || { echo "say which: make example NAME=..., of" >&2; \
+		ls examples/*/run.sh | cut -d/ -f2 >&2; exit 2; }
+	@PATH="$(abspath $(VENV))/bin:$$PATH" sh "examples/$(NAME)/run.sh"
 
 test: $(DEV) ## every test (ARGS='-k plan -x' is passed on to pytest)
 	@$(PY) -m pytest $(ARGS)
