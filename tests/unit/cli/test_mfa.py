@@ -6,14 +6,19 @@ import json
 import os
 import stat
 import subprocess
+import time
 from pathlib import Path
 
 import pyotp
 import pytest
 
+from dsops.keyring import seeds
+from dsops.keyring.items import Keyring
+from dsops.secret import Secret
+from dsops.totp import seconds_left
 from tests.stubs.keyrings import StubKeyring
 from tests.terminal import Terminal
-from tests.unit.cli.stub_aws import Dsops
+from tests.unit.cli.stub_aws import Agent, Dsops, StubAws
 
 DEVICE = "arn:aws:iam::111122223333:mfa/ada"
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
@@ -186,3 +191,50 @@ def test_without_a_home_there_is_no_place_for_the_list(dsops: Given) -> None:
     assert code == 2
     assert "neither XDG_DATA_HOME nor HOME is set" in err
     assert sorted(os.listdir(dsops.folder)) == ["dsops.yaml", "piped"]
+
+
+CONFIG = f"""
+version: 1
+secretStores:
+  target:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::111122223333:role/Target
+    role_session_name: test
+    serial_number: {DEVICE}
+"""
+
+
+def test_the_agent_asks_the_keyring_of_its_client(tmp_path: Path, home: Path) -> None:
+    """Of the one who asks, whatever the agent's own home: another one's has no such seed, and nobody is there."""
+    mine, other = StubKeyring(home), StubKeyring(tmp_path)
+    with StubAws() as aws, Agent(tmp_path, aws) as agent:
+        (tmp_path / "dsops.yaml").write_text(CONFIG)
+        seeds.add_seed(Keyring({**agent.environ, **mine.environ}, "/"), DEVICE, Secret(SEED), "", replaces=False)
+        words = ("credentials", "target", "--config", "dsops.yaml")
+        done = agent.run(*words, **other.environ)
+        assert (done.returncode, aws.calls) == (3, [])
+        assert b"mfa.required" in done.stderr
+        done = agent.run(*words, **mine.environ)
+        assert (done.returncode, done.stderr) == (0, b"")
+        code = aws.server.seen[0].body.decode().partition("TokenCode=")[2][:6]
+        assert pyotp.TOTP(SEED).verify(code, valid_window=1)
+        assert [session["store"] for session in agent.status()["sessions"]] == ["target"]
+
+
+def test_the_agents_client_sees_the_countdown(tmp_path: Path, home: Path) -> None:
+    """A code that this agent has sent is not sent again: the client watches the seconds go by."""
+    keyring = StubKeyring(home)
+    with StubAws() as aws, Agent(tmp_path, aws) as agent:
+        (tmp_path / "dsops.yaml").write_text(CONFIG)
+        agent.environ |= keyring.environ
+        seeds.add_seed(Keyring(agent.environ, "/"), DEVICE, Secret(SEED), "", replaces=False)
+        words = ("credentials", "target", "--config", "dsops.yaml")
+        while seconds_left(time.time()) < 12:  # both runs have to see the same code
+            time.sleep(0.2)
+        agent.run(*words)
+        agent.run("agent", "clear")
+        environ = [f"{name}={value}" for name, value in agent.environ.items()]
+        with Terminal(["env", "-i", f"--chdir={tmp_path}", *environ, *agent.command(*words)]) as terminal:
+            terminal.expect("s for the next MFA code of")
+        assert aws.calls == ["AssumeRole"]
