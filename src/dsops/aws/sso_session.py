@@ -40,10 +40,9 @@ class Session(NamedTuple):
 def named_session(name: str, environ: Mapping[str, str], folder: str = "") -> Session:
     """The `[sso-session NAME]` of the AWS config file. Raises ConfigError where there is none that can be used."""
     path = config_file(environ, folder)
-    found = {
-        section_name(header, _PREFIX): keys for header, keys in sections(path).items() if header.startswith(_PREFIX)
-    }
+    found = {section_name(header, _PREFIX): keys for header, keys in sections(path, _PREFIX).items()}
     if name not in found:
+        sections(path)  # a file that is no AWS config file at all is told as that
         raise ConfigError(f"there is no `[sso-session {name}]` in {path}", hint=_for_unknown(name, found))
     keys = found[name]
     start_url, region = keys.get("sso_start_url", "").strip(), keys.get("sso_region", "").strip()

@@ -125,6 +125,17 @@ def test_a_session_that_is_not_there_is_told_when_it_is_planned(
     assert hint in words(caught.value)
 
 
+def test_a_line_that_cannot_be_read_is_named(desk: Desk) -> None:
+    """In the session's own section; one in somebody else's does not matter."""
+    desk.config(f"[default]\nregion = us-east-1\n{CONFIG}what is this\n")
+    with pytest.raises(ConfigError) as caught:
+        desk.plan(OF_SESSION, store="r")
+    (problem,) = caught.value.problems
+    assert 6 == problem.where.line
+    desk.config(f"[default]\nwhat is this\n{CONFIG}")
+    assert desk.plan(OF_SESSION, store="r")
+
+
 def test_who_has_not_logged_in_is_told_the_command(desk: Desk) -> None:
     """The hint is what to type; no browser is opened, and nobody is asked."""
     failure = desk.failure()
