@@ -21,6 +21,7 @@ from dsops.testing.local_aws import LocalAws
 from tests.clients.test_sso_login import _all_of, _said
 from tests.stubs.amazon import amazon
 from tests.terminal import Terminal
+from tests.unit.cli.test_exec_modules import PROGRAM
 
 BIN = Path(sys.executable).parent
 START_URL = "https://d-1234567890.awsapps.com/start"
@@ -403,6 +404,21 @@ def test_a_python_program_follows_the_login(desk: Desk) -> None:
         running.stdin.close()
     assert "sso.login-required" == said[0]
     assert 2 == len({each for each in said[1:] if each.startswith("ASIA")})
+
+
+def test_a_valid_login_needs_no_botocore(desk: Desk) -> None:
+    """A cold run imports what one with a role does, and four small modules of our own."""
+    (desk.folder / "dsops.yaml").write_text(
+        CONFIG.replace("sso_session: corp", f"start_url: '{START_URL}', sso_region: us-east-1")
+    )
+    desk.log_in()
+    done = desk.run(sys.executable, "-I", "-c", PROGRAM, "exec", "--no-agent", "--env", "production", "--", "true")
+    modules = set(done.stdout.split())
+    assert modules & {"botocore", "boto3", "hashlib", "configparser", "urllib", "subprocess", "http", "socket"} == set()
+    assert {name for name in modules if ".sso" in name or "aws_sso" in name} == {
+        "dsops.aws.sso", "dsops.aws.sso_cache", "dsops.aws.sso_session", "dsops.schema.sso", "dsops.stores.aws_sso",
+        "dsops.stores.sso_login",
+    }  # fmt: skip
 
 
 def test_boto3_reads_and_renews_what_dsops_has_written(desk: Desk) -> None:
