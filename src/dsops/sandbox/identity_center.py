@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from dsops.sandbox.world import Role, World
+from dsops.sandbox.world import Role, Tags, World
 
 
 class CenterUser(NamedTuple):
@@ -18,6 +18,8 @@ class CenterUser(NamedTuple):
     name: str
     user_id: str
     email: str
+    attributes: Tags
+    """Attributes for access control, which sessions have as their tags."""
 
 
 class Assigned(NamedTuple):

@@ -94,10 +94,12 @@ class CenterEvents:
             principal=Principal("saml", "", "", federated=provider), user_id=f"{assumed.qualifier}:{login.user}",
             subject=login.user,
         )  # fmt: skip
-        parameters = {
+        parameters: dict[str, object] = {
             "SAMLAssertionID": assumed.assertion_id, "RoleSessionName": login.user, "RoleArn": role.arn,
             "PrincipalArn": provider, "DurationSeconds": assumed.assigned.session_duration,
         }  # fmt: skip
+        if instance.users[login.user].attributes:
+            parameters["PrincipalTags"] = dict(instance.users[login.user].attributes)
         agent = request.headers.get("user-agent", "")
         turn = Turn(
             caller, "AssumeRoleWithSAML", parameters, unsigned_context(instance.region, request.peer, agent, now), now,

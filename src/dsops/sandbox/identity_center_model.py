@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dsops.sandbox.backends import PolicyText
+from dsops.sandbox.world import Tags
 
 DEFAULT_START_URL = "https://d-1234567890.awsapps.com/start"
 
@@ -14,6 +15,8 @@ class SeedCenterUser(NamedTuple):
 
     name: str
     email: str = ""
+    attributes: Tags = ()
+    """Attributes for access control: tags of each session."""
 
 
 class SeedPermissionSet(NamedTuple):

@@ -37,7 +37,10 @@ def plant_instance(world: World, seed: SeedIdentityCenter, metadata: str, owner:
             roles[account, name] = _plant_role(planter, seed, account, sets[name], providers[account])
     return Instance(
         seed.start_url, seed.region, partition_of_region(seed.region).name, owner, _store_id(seed.start_url),
-        {user.name: CenterUser(user.name, _user_id(seed.start_url, user.name), user.email) for user in seed.users},
+        {
+            user.name: CenterUser(user.name, _user_id(seed.start_url, user.name), user.email, user.attributes)
+            for user in seed.users
+        },
         roles,
         frozenset((user, one.account, one.permission_set) for one in seed.assignments for user in one.users),
         seed.auto_approve,

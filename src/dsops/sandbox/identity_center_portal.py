@@ -88,13 +88,15 @@ class Portal:
         assigned, role = found
         provider = SamlProvider(assigned.provider_arn, account, assigned.provider_arn.rpartition("/")[2], "")
         qualifier = name_qualifier(instance.saml_issuer, provider)
+        person = instance.users[login.user]
         issued = self._sessions.issue(Session(
             "role", account, role.unique_id, login.user, int(now), int(now) + assigned.session_duration,
+            tags=person.attributes,
             federation=(
                 ("aws:FederatedProvider", (assigned.provider_arn,)), ("saml:namequalifier", (qualifier,)),
                 ("saml:sub", (login.user,)), ("saml:sub_type", (PERSISTENT,)),
             ),
-            on_behalf_of=(instance.users[login.user].user_id, instance.store_arn),
+            on_behalf_of=(person.user_id, instance.store_arn),
         ))  # fmt: skip
         content = {
             "accessKeyId": issued.access_key_id,

@@ -65,9 +65,9 @@ class IdentityCenterReader:
                 self._reader.note(
                     key.line, inner, f"`{key.text}` is not a user's name", "2 to 64 letters, digits and +=,.@_-"
                 )
-            keys = self._reader.keys(value, inner, ("email",))
+            keys = self._reader.keys(value, inner, ("email", "attributes"))
             email = self._reader.matching(keys, "email", inner, lambda text: "@" in text, "an address with an @")
-            yield SeedCenterUser(key.text, email)
+            yield SeedCenterUser(key.text, email, self._reader.tags(keys.get("attributes"), f"{inner}.attributes"))
 
     def _permission_sets(self, node: Node | None, path: str) -> Iterator[SeedPermissionSet]:
         reader = self._reader

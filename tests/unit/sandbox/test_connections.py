@@ -55,6 +55,15 @@ def statuses(server: Server, data: bytes) -> list[str]:
     return re.findall(r"HTTP/1\.[01] \d{3} [^\r]*", came.decode("latin-1"))
 
 
+def test_the_one_header_of_awss_with_an_underscore_arrives(server: Server) -> None:
+    """With and without it the paths are two services'; written both ways it is two tokens, which are none."""
+    head = b"GET /assignment/accounts HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    token = b"x-amz-sso_bearer_token: x\r\n"
+    assert statuses(server, head + token + b"\r\n") == ["HTTP/1.1 401 Unauthorized"]
+    assert statuses(server, head + token.upper() + token.replace(b"_", b"-") + b"\r\n") == ["HTTP/1.1 401 Unauthorized"]
+    assert statuses(server, head + b"x-other_token: x\r\n\r\n") == ["HTTP/1.1 403 Forbidden"]
+
+
 def look_over(server: Server, seconds: float) -> None:
     """Has the loop look over its connections as it will so many seconds from now."""
     done = Event()

@@ -91,6 +91,30 @@ def test_a_boundary_binds_the_permission_set(center: Center) -> None:
     assert "no permissions boundary allows" in refused.message
 
 
+def test_attributes_of_the_user_are_tags_of_the_session(make_lab: LabFactory) -> None:
+    """A policy that compares them lets one team's secret be read, and not the other's."""
+    of_the_team = "arn:aws:secretsmanager:*:*:secret:${aws:PrincipalTag/team}-??????"
+    compares = READS.replace('"*"', f'"{of_the_team}"')
+    lab = make_lab(f"""
+accounts:
+  "{ACCOUNT}":
+    secrets: {{blue: of the blues, red: of the reds}}
+identity_center:
+  users: {{alice: {{attributes: {{team: blue}}}}, bob: {{}}}}
+  permission_sets: {{Team: {{policies: [{compares}]}}}}
+  assignments:
+  - {{account: "{ACCOUNT}", permission_set: Team, users: [alice, bob]}}
+""")
+    center = Center.of(lab)
+    alice, bob = (center.role(center.log_in(name), ACCOUNT, "Team") for name in ("alice", "bob"))
+    assumed = [one for one in lab.sandbox.events.records() if one["eventName"] == "AssumeRoleWithSAML"]
+
+    assert alice.call("secretsmanager", "GetSecretValue", SecretId="blue")["SecretString"] == "of the blues"
+    assert alice.refused("secretsmanager", "GetSecretValue", SecretId="red").code == "AccessDeniedException"
+    assert bob.refused("secretsmanager", "GetSecretValue", SecretId="blue").code == "AccessDeniedException"
+    assert [one["requestParameters"].get("principalTags") for one in assumed] == [{"team": "blue"}, None]
+
+
 def test_another_account_is_another_role(center: Center) -> None:
     """The same token, the other account's secret."""
     admin = center.role(center.log_in("alice", SCOPE), OTHER, "Admin")
