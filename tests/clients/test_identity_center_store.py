@@ -407,7 +407,7 @@ def test_a_python_program_follows_the_login(desk: Desk) -> None:
 
 
 def test_a_valid_login_needs_no_botocore(desk: Desk) -> None:
-    """A cold run imports what one with a role does, and four small modules of our own."""
+    """A cold run imports what one with a role does, and a few small modules of our own."""
     (desk.folder / "dsops.yaml").write_text(
         CONFIG.replace("sso_session: corp", f"start_url: '{START_URL}', sso_region: us-east-1")
     )

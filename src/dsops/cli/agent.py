@@ -161,7 +161,8 @@ IDLE = Flag(
 COMMAND = Group(
     help=(
         "The agent keeps the sessions of stores in memory, so that the next run needs no new ones: as ssh-agent does\n"
-        "with keys. `dsops exec` starts it when it is needed. It writes nothing to disk, and ends after an idle hour."
+        "with keys. `dsops exec` starts it when it is needed. It writes no session to disk, and ends after an\n"
+        "idle hour."
     ),
     commands={
         "start": Command("Starts the agent, unless it runs.", _start, (IDLE,)),

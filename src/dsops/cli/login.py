@@ -17,6 +17,7 @@ from dsops.cli.command import CONFIG, Arguments, Command, Flag, Operand
 from dsops.cli.loopback import Loopback
 from dsops.cli.output import answer, answer_json, clean, note, tell
 from dsops.cli.project import carry_out, load_config, plan_one_store
+from dsops.cli.whoami import duration_text
 from dsops.cli.world import DONE
 from dsops.errors import ConfigError, LoginFailed, LoginRequired, ServiceError, UsageError
 from dsops.model import Config
@@ -162,7 +163,7 @@ def _by_device(place: Place, runtime: Runtime) -> Token:
         tell(clean(f"dsops: open {device.verification_uri} in any browser, and type the code {device.user_code}"))
         if device.verification_uri_complete != device.verification_uri:
             tell(clean(f"dsops: or open {device.verification_uri_complete}, and compare the code"))
-        tell(f"dsops: waiting for {device.seconds // 60} minutes; Ctrl-C ends it")
+        tell(f"dsops: waiting for {duration_text(device.seconds)}; Ctrl-C ends it")
 
     return carry_out(log_in(place, by_device(show), has_redirect=False), runtime)
 
