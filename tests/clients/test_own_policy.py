@@ -75,6 +75,10 @@ envs:
     FLAG: {{from: {{store: parameters, key: /prod/flag}}}}
   staging:
     DB: {{from: {{store: secrets, key: staging/db}}}}
+  lacking:
+    DB: {{from: {{store: secrets, key: prod/no-such}}, default: none}}
+    LEFT_OUT: {{from: {{store: secrets, key: prod/none-such}}, optional: true}}
+    FLAG: {{from: {{store: parameters, key: /prod/no-such}}, default: none}}
   many:
 {"".join(f"    V{n}: {{from: {{store: secrets, key: many/{n}}}}}{chr(10)}" for n in range(12))}
 """
@@ -146,6 +150,12 @@ def test_an_environment_is_read_through_it(ada: Ada) -> None:
     done = ada.dsops("exec", "--env", "many", "--verbose", "--", "sh", "-c", "echo $V0 $V11")
     assert (done.returncode, done.stdout) == (0, "m0 m11\n"), done.stderr
     assert "BatchGetSecretValue" not in done.stderr
+
+
+def test_what_may_be_missing_is_found_missing_not_denied(ada: Ada) -> None:
+    """Defaults stand in, an optional variable is left out."""
+    done = ada.dsops("render", "--env", "lacking")
+    assert (done.returncode, done.stdout) == (0, "DB=none\nFLAG=none\n"), done.stderr
 
 
 def test_its_session_may_read_what_the_environment_reads_and_nothing_else(ada: Ada) -> None:

@@ -37,9 +37,10 @@ Read = tuple[str, str, str]
 
 
 def planned(wanted: list[Read]) -> Plan:
-    """The plan of an environment that reads these."""
+    """The plan of an environment that reads these, every other one where it exists."""
     lines = [
-        f"    V{n}: {{from: {{store: {store}, key: {key}, version: '{version if store != 'parameters' else ''}'}}}}\n"
+        f"    V{n}: {{from: {{store: {store}, key: {key}, version: '{version if store != 'parameters' else ''}'}}, "
+        f"optional: {'true' if n % 2 else 'false'}}}\n"
         for n, (store, key, version) in enumerate(wanted)
     ]
     return plan_of(f"{STORES}envs:\n  e:\n{''.join(lines)}")

@@ -113,7 +113,9 @@ class _Making:
         self._written = written
         self._callers = Callers(plan, written.caller)
         self._reads = [
-            Read(each.step, each.reference) for each in plan.variables if each.step and each.reference is not None
+            Read(each.step, each.reference, each.optional or each.default is not None)
+            for each in plan.variables
+            if each.step and each.reference is not None
         ]
         self._notes: dict[str, None] = {}
 

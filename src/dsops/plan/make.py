@@ -256,7 +256,7 @@ class _Planner:
             # Only where there is one: what sessions need costs a cold run milliseconds.
             from dsops.plan.own_policy import write_own_policies
 
-            own_reads = [(read.store, read.reference) for read in reads]
+            own_reads = [(read.store, read.reference, _may_be_missing(read.variable)) for read in reads]
             write_own_policies(drafts.by_name, own_reads, self._findings)
         share_mfa_sessions(drafts, self._session, self._findings, lasts=self._lasts)
         for name, draft in drafts.by_name.items():
@@ -359,6 +359,10 @@ class _Planner:
 def _is_issued(store_type: StoreType) -> bool:
     """Whether its credentials cost a call."""
     return store_type.gives_credentials and not store_type.gives_long_term
+
+
+def _may_be_missing(variable: Variable) -> bool:
+    return variable.optional or variable.default is not None
 
 
 def _source(store: str, reference: SecretReference) -> str:

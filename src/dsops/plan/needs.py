@@ -32,6 +32,8 @@ class Read(NamedTuple):
 
     step: str
     reference: SecretReference
+    may_be_missing: bool = False
+    """Whether a variable has a default, or is left out, where it does not exist."""
 
 
 class Need(NamedTuple):
@@ -69,7 +71,7 @@ def session_needs(
         if step.type == "aws.sts":
             needs += issue_needs(step, account, steps)
         elif step.type in _SERVICES:
-            needs += _read_needs(step, account, [read.reference for read in wanted if read.step == step.name])
+            needs += _read_needs(step, account, [read for read in wanted if read.step == step.name])
     return tuple(dict.fromkeys(needs))
 
 
@@ -108,11 +110,12 @@ def assume_actions(step: Step, steps: Mapping[str, Step]) -> list[str]:
 # --- reads --------------------------------------------------------------------------------------------------------
 
 
-def _read_needs(step: Step, account: str, references: list[SecretReference]) -> list[Need]:
-    if not references:
+def _read_needs(step: Step, account: str, reads: list[Read]) -> list[Need]:
+    if not reads:
         return []
     is_secret = step.type == "aws.secretsmanager"
-    needs = [each for one in references for each in (_secret if is_secret else _parameter)(step, account, one)]
+    references = [read.reference for read in reads]
+    needs = [each for one in reads for each in (_secret if is_secret else _parameter)(step, account, one)]
     regions = dict.fromkeys(region_of(reference.key, step) for reference in references)
     for region in regions if is_secret else ():
         here = {one._replace(field="") for one in references if region_of(one.key, step) == region}
@@ -131,13 +134,13 @@ def _via(service: str, region: str) -> list[str]:
     return [f"{service}.{region}.{suffix}" for suffix in {"amazonaws.com", partition_of_region(region).dns_suffix}]
 
 
-def _secret(step: Step, account: str, reference: SecretReference) -> list[Need]:
-    conditions = _of_version(reference.version)
+def _secret(step: Step, account: str, read: Read) -> list[Need]:
+    reference, conditions = read.reference, _of_version(read.reference.version)
     if not parse_arn(reference.key) and not account:
         conditions = (*conditions, _OWN_ACCOUNT)
     return [
         Need(("secretsmanager:GetSecretValue",), resource, conditions)
-        for resource in secret_resources(step, account, reference.key)
+        for resource in secret_resources(step, account, reference.key, may_be_missing=read.may_be_missing)
     ]
 
 
@@ -153,22 +156,25 @@ def _of_version(version: str) -> tuple[Condition, ...]:
     )
 
 
-def secret_resources(step: Step, account: str, key: str) -> list[str]:
+def secret_resources(step: Step, account: str, key: str, *, may_be_missing: bool = False) -> list[str]:
     """The ARN of the secret with that name or ARN: `?` for each of the six characters that AWS puts behind a name.
 
     That is exact: an ARN of this length that begins like this is of this name and no other. An ARN that ends like a
-    whole one is taken as it is, and as that of a secret whose name ends so.
+    whole one is taken as it is, and as that of a secret whose name ends so. A secret that does not exist has no such
+    characters: only who may read the bare name is told that there is none, others are denied.
     """
     arn = parse_arn(key)
     if arn is None:
         partition = partition_of_region(step.region).name
         arn = Arn(partition, "secretsmanager", step.region, account or "*", f"secret:{key}")
-    return [*([str(arn)] if re.search(_SUFFIX, key) and key.startswith("arn:") else []), f"{arn}-??????"]
+    is_whole = key.startswith("arn:") and re.search(_SUFFIX, key) is not None
+    return [*([str(arn)] if is_whole or may_be_missing else []), f"{arn}-??????"]
 
 
-def _parameter(step: Step, account: str, reference: SecretReference) -> list[Need]:
-    conditions = () if account or parse_arn(reference.key) else (_OWN_ACCOUNT,)
-    return [Need(("ssm:GetParameters",), parameter_resource(step, account, reference.key), conditions)]
+def _parameter(step: Step, account: str, read: Read) -> list[Need]:
+    key = read.reference.key
+    conditions = () if account or parse_arn(key) else (_OWN_ACCOUNT,)
+    return [Need(("ssm:GetParameters",), parameter_resource(step, account, key), conditions)]
 
 
 def parameter_resource(step: Step, account: str, key: str) -> str:

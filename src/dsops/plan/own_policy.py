@@ -25,18 +25,18 @@ _KNOWN = ("aws.sts", "aws.secretsmanager", "aws.ssm")
 
 
 def write_own_policies(
-    drafts: Mapping[str, Draft], reads: Iterable[tuple[str, SecretReference]], findings: Findings
+    drafts: Mapping[str, Draft], reads: Iterable[tuple[str, SecretReference, bool]], findings: Findings
 ) -> None:
     """Puts the policy in the place of each `auto`; finds those that would allow nothing, or be too long.
 
-    `reads` are stores and what is read from them, as written.
+    `reads` are stores, what is read from them, as written, and whether it may be missing.
     """
     steps = {name: _step(draft) for name, draft in drafts.items()}
     # What is wrong with a reference is told where the variables are planned.
     scratch = Findings()
     wanted = [
-        Read(name, canonical_reference(steps[name], reference, steps[name].where, scratch))
-        for name, reference in reads
+        Read(name, canonical_reference(steps[name], reference, steps[name].where, scratch), may_be_missing)
+        for name, reference, may_be_missing in reads
         if name in steps
     ]
     for name, draft in drafts.items():

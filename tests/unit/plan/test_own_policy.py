@@ -133,6 +133,14 @@ def test_an_arn_is_allowed_as_it_is_and_without_its_six_characters() -> None:
     assert statements(plan)[0]["Resource"] == [whole, f"{whole}-??????", f"{part}-??????"]
 
 
+def test_a_secret_that_may_be_missing_is_asked_for_by_its_bare_name_too() -> None:
+    """AWS says that there is none only to who may read that; others are denied, and a default never comes."""
+    bare = "arn:aws:secretsmanager:us-east-1:222222222222:secret:a"
+    for more in (", optional: true", ", default: x"):
+        plan = planned(read("secrets", "b") + f"    B: {{from: {{store: secrets, key: a}}{more}}}\n")
+        assert statements(plan)[0]["Resource"] == [bare, f"{bare}-??????", f"{bare[:-1]}b-??????"]
+
+
 def test_a_hop_may_assume_the_next_role_with_what_is_sent() -> None:
     """The tags that go on and the source identity need actions of their own."""
     plan = planned(read("secrets", "a"))
