@@ -7,8 +7,14 @@ expected.txt and the outputs in README.md anew.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -194,6 +200,33 @@ def test_an_excerpt_is_whole_lines_in_a_row() -> None:
     assert is_part("b\nc\n", "a\nb\nc\nd\n")
     assert not is_part("b\nd\n", "a\nb\nc\nd\n")
     assert not is_part("b\n", "ab\nc\n")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One with a short name, as the address of a socket wants it."""
+    with tempfile.TemporaryDirectory(prefix="dsops-") as name:
+        yield Path(name)
+
+
+def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, folder: Path) -> None:
+    """Neither the folder that an example made for itself, nor its agent; the sandbox ends, too."""
+    environ = {"HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "TMPDIR": str(folder)}
+    command = ["sh", str(ROOT / "examples" / "credential-caching" / "run.sh")]
+    with subprocess.Popen(
+        command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as running:
+        assert running.stdout is not None
+        # With the first secret there is an agent.
+        assert any("postgres://" in line for line in running.stdout)
+        assert [made.name for path in folder.iterdir() for made in path.iterdir()] == ["dsops"]
+        os.killpg(running.pid, signal.SIGINT)
+        running.communicate(timeout=30)
+
+    assert running.returncode == 130
+    assert [] == list(folder.iterdir())
+    with pytest.raises(ProcessLookupError):
+        os.killpg(running.pid, 0)
 
 
 def test_a_surprise_ends_an_example(tmp_path: Path) -> None:
