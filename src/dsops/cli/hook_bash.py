@@ -44,7 +44,8 @@ __dsops_find() {
         __dsops_here=$(pwd -P 2>/dev/null) || __dsops_here=
         __dsops_pwd=$PWD
     fi
-    [ -n "${__dsops_here-}" ] || return 0
+    # A folder that was removed has nothing.
+    [ -n "${__dsops_here-}" ] && [ -d "$PWD" ] || return 0
     folder=${__dsops_here%/}
     while :; do
         if [ -e "$folder/dsops.yaml" ] && [ ! -d "$folder/dsops.yaml" ]; then

@@ -35,6 +35,8 @@ end
 function __dsops_find
     set -g __dsops_found
     contains -- "$DSOPS_HOOK" off 0 no false; and return
+    # A folder that was removed has nothing.
+    test -d "$PWD"; or return
     set -l folder (pwd -P 2>/dev/null | string collect)
     set -l home (path resolve -- "$HOME" | string collect)
     while test (count $folder) -eq 1
