@@ -99,7 +99,7 @@ def allow(files: tuple[SourceFile, ...], environ: Mapping[str, str], what: str =
         raise ConfigError(
             "there is no folder to remember it in",
             why="neither XDG_DATA_HOME nor HOME is set",
-            hint="name the file: --config",
+            hint="name the file: --config" if what == RUNNING else "set HOME to your home folder",
         )
     if is_allowed(files, environ, what):
         return

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dsops.config import allow, disallow, is_allowed, load, needs_permission
+from dsops.config import HOOKED, allow, disallow, is_allowed, load, needs_permission
 from dsops.errors import ConfigError, FileNotWritten
 from dsops.model import SourceFile
 from dsops.schema import BUILTIN_TYPES, Settings
@@ -83,6 +83,17 @@ class TestRemembering:
         assert not disallow(FILES, environ)
         assert stored(environ).stat().st_mode & 0o777 == 0o600
         assert [path.name for path in stored(environ).parent.iterdir()] == ["allowed"]
+
+    def test_the_hook_has_a_list_of_its_own(self, environ: dict[str, str]) -> None:
+        """One permission is not the other, and taking back one leaves the other."""
+        allow(FILES, environ)
+        assert not is_allowed(FILES, environ, HOOKED)
+        allow(FILES, environ, HOOKED)
+        assert disallow(FILES, environ)
+        assert [is_allowed(FILES, environ), is_allowed(FILES, environ, HOOKED)] == [False, True]
+        with pytest.raises(ConfigError) as raised:
+            allow(FILES, {}, HOOKED)
+        assert "HOME" in raised.value.hint
 
     def test_a_path_with_a_line_break_makes_no_second_line(self, environ: dict[str, str]) -> None:
         """A folder's name can't allow something else."""
