@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from dsops.migrate.braces import lines_between_braces
+
 _FLOW_VALUE = r"""(?:"[^"\\]*"|'[^']*'|\{[^{}"'#]*\}|\[[^\[\]"'#]*\]|[^\s,{}\[\]"'#&*][^,{}\[\]"'#]*)"""
 """A value between braces that is sure to end where it seems to."""
 _NO_CONTENT = re.compile(r"[ \t]*(?:#.*)?\r?$")
@@ -15,6 +17,7 @@ class Lines:
 
     def __init__(self, text: str) -> None:
         self._lines = text.split("\n")
+        self._inside = lines_between_braces(text)
 
     @property
     def text(self) -> str:
@@ -46,7 +49,7 @@ class Lines:
         """
         line = self._lines[number - 1]
         own = re.match(rf"([ \t]*)([\"']?){re.escape(key)}\2[ \t]*:(?:\s|$)", line)
-        if own is None:
+        if own is None or number in self._inside:
             name = rf"(?<![^\s{{,])(?:{re.escape(key)}|\"{re.escape(key)}\"|'{re.escape(key)}')"
             entry = rf"{name}\s*:\s*{_FLOW_VALUE}"
             pattern = rf"{entry}\s*,\s*|,\s*{entry}(?=\s*\}})|{entry}(?=\s*\}})"
