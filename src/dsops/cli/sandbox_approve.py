@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from time import monotonic, sleep
+from typing import TYPE_CHECKING, NoReturn
 
 from dsops.cli.command import Arguments, Command, Flag, Operand
 from dsops.cli.output import clean
@@ -10,6 +12,9 @@ from dsops.cli.output import tell as say
 from dsops.cli.sandbox_mint import PORT
 from dsops.errors import SandboxUnavailable, UsageError
 from dsops.runtime import Runtime
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection
 
 USER = Flag(
     "--user", "who logs in: a user of the seed's `identity_center`; may be left out when there is one",
@@ -22,7 +27,8 @@ WAIT = Flag(
 )  # fmt: skip
 
 _PAUSE_SECONDS = 0.1
-_BROWSER_SECONDS = 10
+_ANSWER_SECONDS = 1
+_BROWSER_SECONDS = 60
 
 
 def _approve(arguments: Arguments, runtime: Runtime) -> int:
@@ -63,13 +69,17 @@ def _waiting(url: str, seconds: float) -> str:
 def _follow(address: str) -> None:
     """Brings the code to the program that waits on loopback, as the browser would."""
     from http.client import HTTPConnection, HTTPException
+    from select import select
     from urllib.parse import urlsplit
 
     parts = urlsplit(address)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=_BROWSER_SECONDS)
     try:
         connection.request("GET", f"{parts.path or '/'}?{parts.query}")
-        connection.getresponse().read()
+        if select([connection.sock], [], [], _ANSWER_SECONDS)[0] or not hasattr(os, "fork"):
+            connection.getresponse().read()
+        elif os.fork() == 0:
+            _wait_unseen(connection)
     except (OSError, HTTPException) as error:
         raise SandboxUnavailable(
             f"nobody listens on {parts.netloc}",
@@ -78,6 +88,22 @@ def _follow(address: str) -> None:
         ) from error
     finally:
         connection.close()
+
+
+def _wait_unseen(connection: HTTPConnection) -> NoReturn:
+    """In a process of its own: takes the page that the program answers with, whenever that is, and ends.
+
+    A command that opens a browser ends before the page is there. The AWS CLI waits for that end, and only then takes
+    the request that has been sent to it; had it been hung up on, its answer would fail, and the login with it.
+    """
+    try:
+        os.setsid()
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for descriptor in range(3):
+            os.dup2(nowhere, descriptor)
+        connection.getresponse().read()
+    finally:
+        os._exit(0)
 
 
 APPROVE = Command(

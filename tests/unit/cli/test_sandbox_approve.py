@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -128,6 +130,40 @@ def test_it_is_a_browser_too(server: Server) -> None:
 
     assert found["state"] == "st&te"
     assert given["accessToken"]
+
+
+def test_a_program_may_wait_for_its_browser_before_it_listens(server: Server) -> None:
+    """So does the AWS CLI since 2.22: the command ends, and the page is still there to be answered."""
+    brought: list[str] = []
+
+    class Waiting(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            for _ in range(20):  # a browser that had hung up would break the pipe here
+                self.wfile.write(b"You can close this window." * 1000)
+                self.wfile.flush()
+            brought.append(self.path)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing on stderr."""
+
+    client = oidc(server)
+    made = client.register_client(
+        clientName="x", clientType="public", scopes=[SCOPE], issuerUrl=START_URL,
+        grantTypes=["authorization_code", "refresh_token"], redirectUris=["http://127.0.0.1/oauth/callback"],
+    )  # fmt: skip
+    program = Program(client_id=made["clientId"], secret=made["clientSecret"])
+    with HTTPServer(("127.0.0.1", 0), Waiting) as listener:
+        listener.timeout = 20
+        redirect = f"http://127.0.0.1:{listener.server_address[1]}/oauth/callback"
+        address = f"{server.url}/authorize?{authorize_query(program, redirect_uri=redirect)}"
+        command = [sys.executable, "-m", "dsops", "sandbox", "approve", "--port", str(server.port), "--user", "alice"]
+        done = subprocess.run([*command, address], capture_output=True, text=True, timeout=30, check=False)
+        listener.handle_request()
+
+    assert (done.returncode, done.stderr) == (0, "logged in as alice\n")
+    assert len(brought) == 1
 
 
 def test_a_program_that_is_gone_is_told(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
