@@ -338,6 +338,7 @@ def test_a_list_for_programs_has_no_whole_key_id(desk: Desk) -> None:
     assert (listed["name"], listed["arn"]) == ("ada", f"arn:aws:iam::{ACCOUNT}:user/ada")
     assert (listed["key_id"], listed["rotation"]) == (f"AKIA...{desk.first[0][-4:]}", None)
     assert listed["created"].startswith("20")
+    assert desk.dsops("complete", "--", "keys", "rotate", "").stdout.split("\t")[0] == "ada"
 
 
 def test_the_agent_serves_sessions_of_the_key_and_does_not_hold_it(desk: Desk) -> None:

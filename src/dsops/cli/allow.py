@@ -8,6 +8,7 @@ from dsops.cli.output import Json, answer, answer_json, clean
 from dsops.cli.project import load_config, shown_path
 from dsops.document import Node, Scalar, Sequence
 from dsops.errors import Where
+from dsops.keyring.index import contents
 from dsops.model import Config
 from dsops.runtime import Runtime
 from dsops.startup import NamedTuple
@@ -52,6 +53,17 @@ def powers(config: Config) -> list[Power]:
     return found
 
 
+def _codes(config: Config, runtime: Runtime) -> list[Power]:
+    """The MFA devices of which the configuration would be given codes: those whose seed the keyring has."""
+    seeds = contents(runtime.environ).seeds
+    devices = [(store, field) for store in config.stores.values() if (field := store.fields.get("serial_number"))]
+    return [
+        Power(f"secretStores.{store.name}.serial_number", text, "gets codes of the keyring for", field.where)
+        for store, field in devices
+        if (text := _text(field.node)) in seeds
+    ]
+
+
 def _text(node: Node) -> str:
     if isinstance(node, Scalar):
         return node.text
@@ -64,16 +76,17 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.switch("--revoke"):
         was_allowed = configuration.disallow(config.files, runtime.environ)
         text = "is not allowed any more" if was_allowed else "was not allowed"
-        return _show(arguments, config, f"{main} {text}")
-    found = powers(config)
+        return _show(arguments, config, runtime, f"{main} {text}")
+    found = [*powers(config), *_codes(config, runtime)]
     if not arguments.switch("--json"):
         for power in found:
             answer(clean(f"{power.where}: {power.path} {power.does}: {power.text}"))
     configuration.allow(config.files, runtime.environ)
-    return _show(arguments, config, f"{main} is allowed as it is now" + ("" if found else ", though it needs no leave"))
+    told = f"{main} is allowed as it is now" + ("" if found else ", though it needs no leave")
+    return _show(arguments, config, runtime, told)
 
 
-def _show(arguments: Arguments, config: Config, text: str) -> int:
+def _show(arguments: Arguments, config: Config, runtime: Runtime, text: str) -> int:
     if not arguments.switch("--json"):
         answer(text)
         return 0
@@ -81,7 +94,7 @@ def _show(arguments: Arguments, config: Config, text: str) -> int:
     files: list[Json] = [{"path": file.path, "sha256": file.sha256} for file in config.files]
     needs: list[Json] = [
         {"path": each.path, "does": each.does, "text": each.text, "where": each.where._asdict()}
-        for each in powers(config)
+        for each in (*powers(config), *_codes(config, runtime))
     ]
     answer_json({"is_allowed": is_allowed, "files": files, "needs": needs})
     return 0
@@ -90,9 +103,9 @@ def _show(arguments: Arguments, config: Config, text: str) -> int:
 COMMAND = Command(
     help=(
         "Shows which commands the configuration found here would run, to which addresses besides AWS's it\n"
-        "would send credentials, and which variables it sets that decide what code runs (LD_PRELOAD, PATH),\n"
-        "and allows that. Any change of the file asks anew. A configuration that is named (--config,\n"
-        "DSOPS_CONFIG) needs no leave."
+        "would send credentials, which variables it sets that decide what code runs (LD_PRELOAD, PATH), and\n"
+        "of which MFA devices it would get codes of the keyring, and allows that. Any change of the file\n"
+        "asks anew. A configuration that is named (--config, DSOPS_CONFIG) needs no leave."
     ),
     run=_run,
     flags=(CONFIG, Flag("--revoke", "take it back", "switch")),

@@ -12,6 +12,7 @@ from dsops.cli.help import summary_of
 from dsops.cli.output import answer, clean
 from dsops.config import load as load_config
 from dsops.errors import DsopsError
+from dsops.keyring.index import contents as in_keyring
 from dsops.model import Config
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
@@ -136,6 +137,10 @@ def _operand_candidates(operand: Operand, line: _Line, runtime: Runtime) -> Cand
         return {name: entry.summary for name, entry in COMMANDS.items() if entry.summary}
     if operand.name == "STORE":
         return _stores(line, runtime)
+    if operand.name in {"KEY", "SERIAL"}:
+        kept = in_keyring(runtime.environ)
+        of_keys = {entry.name: entry.arn for entry in kept.keys.values()}
+        return of_keys if operand.name == "KEY" else dict.fromkeys(kept.seeds, "")
     config = _config(line, runtime)
     if config and operand.name == "VARIABLE":
         return dict.fromkeys(_variables(config, _given(ENVIRONMENT, line, runtime)), "")

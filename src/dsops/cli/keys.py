@@ -149,7 +149,7 @@ def _rotation(entry: KeysEntry) -> str:
 
 
 def _remove(arguments: Arguments, runtime: Runtime) -> int:
-    name, environ = arguments.operand("NAME"), runtime.environ
+    name, environ = arguments.operand("KEY"), runtime.environ
     keyring = Keyring(environ, runtime.folder)
     with index.changing(environ) as before:
         entry = entry_named(before, name)
@@ -203,7 +203,7 @@ def _delete(entry: KeysEntry, key_id: str, credentials: Credentials, runtime: Ru
         carry_out(delete_access_key(iam_of(entry, credentials, runtime), user_of(entry), key_id), runtime)
 
 
-_KEY = Operand("NAME", "the name of a key in the keyring")
+_KEY = Operand("KEY", "the name of a key in the keyring")
 
 COMMAND = Group(
     help=(

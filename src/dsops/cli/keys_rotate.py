@@ -56,7 +56,7 @@ _PERMISSIONS = (
 
 def rotate(arguments: Arguments, runtime: Runtime) -> int:
     """Rotates the key of that name, or goes on with a rotation that was interrupted."""
-    name = arguments.operand("NAME")
+    name = arguments.operand("KEY")
     with index.changing(runtime.environ) as before:
         rotation = Rotation(entry_named(before, name), before, arguments, runtime)
         rotation.run()

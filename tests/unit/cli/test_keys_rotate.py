@@ -77,7 +77,7 @@ def rotated(stub: StubKeyring, aws: SlowAws, reports: Reports) -> KeysEntry:
     with StubServer(aws) as server:
         environ = {"PATH": os.environ["PATH"], **stub.environ, "AWS_ENDPOINT_URL": server.url}
         runtime = make_runtime(environ, report=reports, folder="/")
-        arguments = Arguments({"--delete-old": "", "--serial-number": "", "--json": ""}, {"NAME": ("ada",)}, ())
+        arguments = Arguments({"--delete-old": "", "--serial-number": "", "--json": ""}, {"KEY": ("ada",)}, ())
         with index.changing(environ) as before:
             Rotation(before.keys["ada"], before, arguments, runtime).run()
     return entry_of(stub)

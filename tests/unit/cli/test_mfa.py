@@ -238,3 +238,22 @@ def test_the_agents_client_sees_the_countdown(tmp_path: Path, home: Path) -> Non
         with Terminal(["env", "-i", f"--chdir={tmp_path}", *environ, *agent.command(*words)]) as terminal:
             terminal.expect("s for the next MFA code of")
         assert aws.calls == ["AssumeRole"]
+
+
+def test_what_is_allowed_to_get_codes_is_shown(dsops: Given) -> None:
+    """`dsops allow` names the device; one whose seed the keyring does not have asks a person, and needs no leave."""
+    (dsops.folder / "dsops.yaml").write_text(CONFIG)
+    assert b"needs no leave" in dsops.run("allow").stdout
+    dsops.add(SEED)
+    told = dsops.run("allow").stdout.decode()
+    assert told.startswith(
+        f"dsops.yaml:9: secretStores.target.serial_number gets codes of the keyring for: {DEVICE}\n"
+    )
+    (needs,) = json.loads(dsops.run("allow", "--json").stdout)["needs"]
+    assert needs["text"] == DEVICE
+
+
+def test_devices_are_completed(dsops: Given) -> None:
+    """Nobody types an ARN twice."""
+    dsops.add(SEED)
+    assert dsops.run("complete", "--", "mfa", "code", "").stdout.decode().split() == [DEVICE]
