@@ -79,7 +79,7 @@ def issue_needs(step: Step, account: str, steps: Mapping[str, Step]) -> list[Nee
     """What whoever calls for the session of that step has to be allowed; GetSessionToken is anybody's."""
     settings, partition = step.settings, partition_of_region(step.region).name
     if step.operation == "AssumeRole":
-        return [Need(tuple(assume_actions(step, steps)), str(settings["role_arn"]))]
+        return [Need(tuple(assume_actions(step, steps)), _literal(str(settings["role_arn"])))]
     if step.operation == "AssumeRoot":
         target = str(settings["target_principal"])
         task = ("StringEquals", "sts:TaskPolicyArn", (str(settings["task_policy_arn"]),))
@@ -105,6 +105,14 @@ def assume_actions(step: Step, steps: Mapping[str, Step]) -> list[str]:
     if "provided_contexts" in step.settings:
         actions.append("sts:SetContext")
     return actions
+
+
+def _literal(arn: str) -> str:
+    """The ARN as it stands in a policy, where `*` and `?` would mean others too: a role's path may have them in it.
+
+    IAM User Guide, IAM policy elements: Variables and tags, Specifying default characters.
+    """
+    return re.sub(r"[*?$]", r"${\g<0>}", arn)
 
 
 # --- reads --------------------------------------------------------------------------------------------------------
@@ -167,8 +175,9 @@ def secret_resources(step: Step, account: str, key: str, *, may_be_missing: bool
     if arn is None:
         partition = partition_of_region(step.region).name
         arn = Arn(partition, "secretsmanager", step.region, account or "*", f"secret:{key}")
-    is_whole = key.startswith("arn:") and re.search(_SUFFIX, key) is not None
-    return [*([str(arn)] if is_whole or may_be_missing else []), f"{arn}-??????"]
+    is_arn = key.startswith("arn:")
+    text, is_whole = _literal(key) if is_arn else str(arn), is_arn and re.search(_SUFFIX, key) is not None
+    return [*([text] if is_whole or may_be_missing else []), f"{text}-??????"]
 
 
 def _parameter(step: Step, account: str, read: Read) -> list[Need]:
@@ -181,7 +190,7 @@ def parameter_resource(step: Step, account: str, key: str) -> str:
     """The ARN of the parameter, without the version or label that may stand behind its name."""
     arn = parse_arn(key)
     if arn is not None:
-        return re.sub(_SELECTOR, "", key)
+        return _literal(re.sub(_SELECTOR, "", key))
     name = re.sub(_SELECTOR, "", f"{step.settings.get('parameter_prefix', '')}{key}")
     partition = partition_of_region(step.region).name
     return str(Arn(partition, "ssm", step.region, account or "*", f"parameter/{name.removeprefix('/')}"))

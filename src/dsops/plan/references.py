@@ -121,7 +121,13 @@ def _check_parameter(step: Step, reference: SecretReference, where: Where, findi
 def _check_arn(step: Step, text: str, wanted: tuple[str, str], where: Where, findings: Findings) -> None:
     service, beginning = wanted
     arn = parse_arn(text)
-    is_one = arn is not None and arn.service == service and arn.resource.startswith(beginning)
+    # `*` in the account's place would be a pattern in a policy that is made of it.
+    is_one = (
+        arn is not None
+        and arn.service == service
+        and arn.resource.startswith(beginning)
+        and re.fullmatch(r"[0-9]+", arn.account) is not None
+    )
     if arn is None or not is_one or not re.match(_REGION, arn.region):
         example = f"arn:aws:{service}:REGION:ACCOUNT:{beginning}NAME"
         findings.add(

@@ -155,6 +155,19 @@ def test_a_hop_may_assume_the_next_role_with_what_is_sent() -> None:
     assert plan.steps["jump"].settings["session_policy_covers"] == "1 role"
 
 
+def test_a_star_in_a_name_means_a_star() -> None:
+    """A role's path may have one; in a policy it would mean every path."""
+    stores = STORES.replace("role/apps/Target", "role/*/T?/${NAME}/Target").replace("${NAME}", "$")
+    resource = statements(planned(read("secrets", "a"), stores), "jump")[0]["Resource"]
+    assert resource == "arn:aws:iam::222222222222:role/${*}/T${?}/${$}/Target"
+
+    key = "arn:aws:secretsmanager:us-east-1:222222222222:secret:*"
+    assert statements(planned(read("secrets", key)))[0]["Resource"].endswith(":secret:${*}-??????")
+    with pytest.raises(ConfigError) as caught:
+        planned(read("secrets", "arn:aws:secretsmanager:us-east-1:*:secret:a"))
+    assert "is not the ARN of a secret" in caught.value.problems[0].message
+
+
 def test_more_than_ten_secrets_may_be_read_in_batches() -> None:
     """The action has no resource: of a batch, each secret is allowed by itself. Ten are read one by one."""
 
