@@ -2,6 +2,55 @@
 
 from __future__ import annotations
 
-from dsops.cli.login import LOGOUT as COMMAND
+from dsops.aws.sso import Portal, logout
+from dsops.aws.sso_cache import read_token, remove_file, token_path
+from dsops.cli.command import CONFIG, Arguments, Command
+from dsops.cli.logins import STORE, client_of, login_value, wanted_login
+from dsops.cli.output import answer, answer_json, clean, note
+from dsops.cli.project import carry_out
+from dsops.cli.world import DONE
+from dsops.errors import DsopsError, LoginRequired
+from dsops.runtime import Runtime
+from dsops.stores.endpoints import endpoint_of
 
-__all__ = ["COMMAND"]
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    wanted = wanted_login(arguments, runtime, "logout")
+    session = wanted.session
+    path = token_path(session, runtime.environ, runtime.folder)
+    token = read_token(path, session).token
+    failure: DsopsError | None = None
+    if token is not None:
+        endpoint = endpoint_of(wanted.step, "sso", runtime, session.region)
+        try:
+            carry_out(logout(Portal(client_of(wanted, runtime), endpoint, token.access_token)), runtime)
+        except LoginRequired:
+            pass  # it had ended already
+        except DsopsError as error:
+            failure = error
+    remove_file(path)  # also one that holds no token, and would be in the way
+    runtime.report(DONE)
+    if failure is not None:
+        failure.retell(
+            f"the token is removed from this machine, but the login goes on: {failure.message}",
+            hint="end it on the access portal, or wait for its end",
+        )
+        raise failure
+    if arguments.switch("--json"):
+        answer_json({**login_value(wanted), "was_logged_in": token is not None})
+    else:
+        answer(clean(f"{session.shown} has ended" if token is not None else f"nobody had logged in: {session.shown}"))
+        if token is not None:
+            note("sessions that came of it go on until their end; `dsops agent clear` has the agent forget them")
+    return 0
+
+
+COMMAND = Command(
+    help=(
+        "Ends a login to IAM Identity Center, here and for the AWS CLI and SDKs, and removes its token file;\n"
+        "other logins stay. Sessions that came of it go on until their end."
+    ),
+    run=_run,
+    flags=(CONFIG,),
+    operands=(STORE,),
+)

@@ -1,0 +1,106 @@
+"""The two ways to log in as a person sees them: what is told, what is opened, and where the answer is awaited."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from threading import Thread
+
+from dsops.aws.sso_cache import Token
+from dsops.aws.sso_login import Place, by_browser, by_device, log_in
+from dsops.aws.sso_oidc import REDIRECT_URI, Device
+from dsops.cli.loopback import Loopback
+from dsops.cli.output import clean, note, tell
+from dsops.cli.project import carry_out
+from dsops.cli.whoami import duration_text
+from dsops.cli.world import DONE
+from dsops.errors import LoginFailed
+from dsops.runtime import Runtime
+
+LONGEST_SECONDS = 600
+"""How long a person may take in the browser: as long as the codes of AWS's device flow are good."""
+
+_PATH = REDIRECT_URI.removeprefix("http://127.0.0.1")
+
+
+def can_open_browser(environ: Mapping[str, str], platform: str) -> bool:
+    """Whether a browser with windows can be expected: one in a text terminal can't hold the pages of a login."""
+    if environ.get("BROWSER") or platform in ("darwin", "win32"):
+        return True
+    return bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY") or environ.get("WSL_DISTRO_NAME"))
+
+
+def by_code(place: Place, runtime: Runtime) -> Token:
+    """The token of a login by a code that is approved on any device."""
+
+    def show(device: Device) -> None:
+        runtime.report(DONE)
+        tell(clean(f"dsops: open {device.verification_uri} in any browser, and type the code {device.user_code}"))
+        if device.verification_uri_complete != device.verification_uri:
+            tell(clean(f"dsops: or open {device.verification_uri_complete}, and compare the code"))
+        tell(f"dsops: waiting for {duration_text(device.seconds)}; Ctrl-C ends it")
+
+    return carry_out(log_in(place, by_device(show), has_redirect=False), runtime)
+
+
+def by_browser_or_device(
+    place: Place,
+    runtime: Runtime,
+    *,
+    opens: bool,
+    seconds: float = LONGEST_SECONDS,
+    open_port: Callable[[str], Loopback] = Loopback,
+) -> Token:
+    """The token of a login by the browser of this machine; by a code where no port can be had for its answer."""
+    try:
+        loopback = open_port(_PATH)
+    except OSError as error:
+        note(f"no port of this machine can be had ({(error.strerror or '').lower()}), so that a code is used")
+        return by_code(place, runtime)
+
+    def catch(page: str, state: str) -> Mapping[str, str]:
+        runtime.report(DONE)
+        if not opens:
+            tell(clean(f"dsops: open this address in a browser of this machine:\n  {page}"))
+        else:
+            where = place.session.start_url
+            tell(clean(f"dsops: your browser opens to log in at {where}; if it does not, open this address there:"))
+            tell(clean(f"  {page}"))
+            _open(page, runtime.environ)
+        try:
+            return loopback.wait(state, seconds)
+        except LoginFailed as error:
+            error.retell(error.message, hint="where the browser is on another machine, log in with `--device`")
+            raise
+
+    with loopback:
+        return carry_out(log_in(place, by_browser(loopback.address, catch), has_redirect=True), runtime)
+
+
+_OPEN = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
+
+
+def _open(page: str, environ: Mapping[str, str]) -> None:
+    """Opens the browser beside what goes on here: some commands that BROWSER names end only with the page.
+
+    In a process and a session of its own: what a browser prints is no part of our answer, and Ctrl-C ends us, not it.
+    """
+    import subprocess
+
+    def work() -> None:
+        try:
+            done = subprocess.run(
+                [sys.executable, "-I", "-c", _OPEN, page],
+                env=dict(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr.fileno() if sys.stderr is not None else subprocess.DEVNULL,
+                start_new_session=True,
+                check=False,
+            )
+            is_open = not done.returncode
+        except (OSError, ValueError):
+            is_open = False
+        if not is_open:
+            note("the browser could not be opened: open the address above yourself")
+
+    Thread(target=work, daemon=True).start()
