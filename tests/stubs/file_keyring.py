@@ -32,6 +32,10 @@ class FileKeyring(KeyringBackend):
                 raise RuntimeError("something of somebody else's")
             case "dies":
                 os._exit(3)
+            case "tells its limit":
+                import resource
+
+                return {"dsops test/core": str(resource.getrlimit(resource.RLIMIT_CORE))}
             case "prints":
                 print("noise on stdout")
         path = Path(self.folder, SECRETS_FILE)

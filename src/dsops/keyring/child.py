@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from dsops.errors import DsopsError
+from dsops.keyring.dumps import leave_no_core_dump
 
 _LONGEST_WHY = 300
 
 
 def main() -> None:
     """Answers the one question."""
-    _leave_no_core_dump()
+    leave_no_core_dump()
     answer_descriptor = os.dup(1)
     os.dup2(2, 1)
     asked = json.loads(sys.stdin.buffer.read())
@@ -76,10 +77,3 @@ def _told(error: Exception, asked: Mapping[str, str]) -> str:
     if asked.get("value"):
         text = text.replace(asked["value"], "***")
     return f"{type(error).__name__}: {text}"[:_LONGEST_WHY]
-
-
-def _leave_no_core_dump() -> None:
-    if sys.platform != "win32":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

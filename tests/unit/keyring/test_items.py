@@ -134,3 +134,14 @@ def test_the_extra_is_asked_for(stub: StubKeyring, monkeypatch: pytest.MonkeyPat
     error = failure(keyring(stub))
     assert isinstance(error, ExtraMissing)
     assert error.hint == "install the extra: `pip install 'dsops[keyring]'`"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no core dumps")
+def test_the_process_that_asks_leaves_no_core_dump(stub: StubKeyring) -> None:
+    """This one may go on to become the user's command, whose limit it would be."""
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_CORE)
+    stub.set_mood("tells its limit")
+    assert keyring(stub).get("dsops test", "core") == Secret("(0, 0)")
+    assert resource.getrlimit(resource.RLIMIT_CORE) == limits
