@@ -56,9 +56,9 @@ def _show(arguments: Arguments, wanted: Wanted, token: Token) -> None:
 
 COMMAND = Command(
     help=(
-        "Logs in to IAM Identity Center for the stores of the type aws.sso, and for the AWS CLI and SDKs: they\n"
-        "share the token. All stores of one sso-session, or of one start URL, have one login; without STORE\n"
-        "it is the only one of the configuration.\n\n"
+        "Logs in to IAM Identity Center for the stores of the type aws.sso, and for the AWS CLI and SDKs:\n"
+        "they share the token. All stores of one sso-session, or of one start URL, have one login; without\n"
+        "STORE it is the only one of the configuration.\n\n"
         "A browser is opened, and what it is opened with is said before; the answer comes back to a port of\n"
         "127.0.0.1. Where there is no browser, a code is shown that can be approved on any device."
     ),
