@@ -7,7 +7,7 @@ import sys
 
 from dsops import config as configuration
 from dsops.cli.command import Arguments, Command, Group
-from dsops.cli.hook_load import HOOK_ENVIRONMENT, load_found, one_line, planned
+from dsops.cli.hook_load import HOOK_ENVIRONMENT, load_found, one_line, planned, variables_of
 from dsops.cli.output import Json, answer, answer_bytes, answer_json, clean
 from dsops.cli.project import shown_path
 from dsops.config import HOOKED
@@ -59,16 +59,15 @@ def _print_code(shell: str) -> Command:
 
 def _allow(arguments: Arguments, runtime: Runtime) -> int:
     config = load_found(runtime)
-    plan = planned(config, arguments, runtime)
-    names = [variable.name for variable in plan.variables]
+    environment, names = variables_of(config, arguments)
     configuration.allow(config.files, runtime.environ, HOOKED)
     # Every shell with the hook looks again at its next prompt.
     os.utime(configuration.permissions_path(runtime.environ, HOOKED))
     file = shown_path(config, runtime)
     if arguments.switch("--json"):
-        answer_json({"is_allowed": True, "environment": plan.environment, "variables": names})
+        answer_json({"is_allowed": True, "environment": environment, "variables": list[Json](names)})
         return 0
-    answer(clean(f"environment {plan.environment} sets {', '.join(names) or 'nothing'}"))
+    answer(clean(f"environment {environment} sets {', '.join(names) or 'nothing'}"))
     answer(clean(f"{file} may load it into a shell, as the file is now"))
     return 0
 
@@ -86,13 +85,14 @@ def _deny(arguments: Arguments, runtime: Runtime) -> int:
 
 def _status(arguments: Arguments, runtime: Runtime) -> int:
     config, problem = _found(runtime)
-    file, names, environment, is_allowed = "", [], "", False
+    file, environment, is_allowed = "", "", False
+    names: list[str] = []
     if config is not None:
         file = shown_path(config, runtime)
         is_allowed = configuration.is_allowed(config.files, runtime.environ, HOOKED)
         try:
-            plan = planned(config, arguments, runtime)
-            environment, names = plan.environment, [variable.name for variable in plan.variables]
+            environment, names = variables_of(config, arguments)
+            planned(config, arguments, runtime)
         except DsopsError as error:
             problem = one_line(error)
     loaded = runtime.environ.get("DSOPS_HOOK_VARS", "").split()

@@ -22,7 +22,16 @@ from dsops.cli.world import DONE
 from dsops.config import HOOKED
 from dsops.credentials import FRESH_SECONDS, USABLE_SECONDS, Credentials
 from dsops.environment import child_environment
-from dsops.errors import ConfigNotFound, DsopsError, Failures, NotAllowed, UsageError, ValueUnusable
+from dsops.errors import (
+    ConfigNotFound,
+    DsopsError,
+    EnvironmentUnknown,
+    Failures,
+    NotAllowed,
+    UsageError,
+    ValueUnusable,
+    nearest,
+)
 from dsops.model import Config
 from dsops.plan import Plan
 from dsops.render.fish import quote_bytes
@@ -55,12 +64,23 @@ def load_found(runtime: Runtime) -> Config:
     return configuration.load(folder=runtime.folder, environ=runtime.environ, types=StoreTypes())
 
 
-def planned(config: Config, arguments: Arguments, runtime: Runtime) -> Plan:
-    """What loading would do; refuses variables that no hook may set."""
+def variables_of(config: Config, arguments: Arguments) -> tuple[str, list[str]]:
+    """The environment that is meant, and the names of its variables; refuses those that no hook may set."""
     name = environment_name(config, arguments)
-    if name in config.environments:
-        require_harmless(config.environments[name].variables)
-    return plan_named(config, name, runtime)
+    environment = config.environments.get(name)
+    if environment is None:
+        meant = nearest(name, config.environments)
+        known = ", ".join(config.environments)
+        raise EnvironmentUnknown(
+            f"there is no environment `{name}`", hint=f"did you mean `{meant}`?" if meant else f"it is one of {known}"
+        )
+    require_harmless(environment.variables)
+    return name, list(environment.variables)
+
+
+def planned(config: Config, arguments: Arguments, runtime: Runtime) -> Plan:
+    """What loading would do."""
+    return plan_named(config, variables_of(config, arguments)[0], runtime)
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:

@@ -48,7 +48,9 @@ def _ask_on(descriptor: int, question: str) -> Secret | None:
 
     before = termios.tcgetattr(descriptor)
     hidden = list(before)
-    hidden[3] &= ~termios.ECHO
+    # A whole line, ended by Enter, with Ctrl-C in force: fish has its terminal otherwise while it draws a prompt.
+    hidden[0] |= termios.ICRNL
+    hidden[3] = (hidden[3] | termios.ICANON | termios.ISIG) & ~termios.ECHO
 
     def show() -> None:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)

@@ -318,10 +318,9 @@ class TestPermission:
             "  web_identity_process: touch MARK}}\n"
             "envs: {production: {KEY: {from: 'a:access_key_id'}}}\n"
         )
-        done = subprocess.run(
-            ["dsops", "hook", "allow"], cwd=house.project, env=environ, check=False, capture_output=True, text=True
-        )
-        assert "config.not-allowed" in done.stderr
+        house.allow()
+        assert house.shell("bash", "cd project", show("KEY")) == ["KEY=unset"]
+        assert "would run a command" in house.said[0]
         assert not (house.project / "MARK").exists()
 
     def test_a_file_of_somebody_else_is_refused(self, house: House) -> None:
@@ -409,6 +408,40 @@ class TestFailures:
         aws.denies = False
         house.allow()
         assert house.shell(shell, "cd project", show("TOKEN")) == ["TOKEN=hush-token"]
+
+    def test_a_role_that_demands_mfa_asks_at_the_prompt(self, house: House, shell: str) -> None:
+        """On the terminal; a script, where nobody can be asked, is told in one line."""
+        mfa = "role_session_name: test\n    serial_number: arn:aws:iam::111122223333:mfa/ada"
+        text = CONFIG.replace("role_session_name: test", mfa)
+        assert text != CONFIG
+        (house.project / "dsops.yaml").write_text(text + "default_env: production\n")
+        house.allow()
+        environ = [f"{name}={value}" for name, value in house.dsops.environ.items()]
+        start = {"fish": "dsops hook fish | source"}.get(shell, f'eval "$(dsops hook {shell})"')
+        with Terminal(["env", "-i", "-C", str(house.home), *environ, *START[shell]]) as terminal:
+            terminal.type(f"{start}\rcd project\r")
+            terminal.expect("mfa/ada")
+            terminal.type("123456\r")
+            terminal.expect("is loaded: TOKEN, PLAIN")
+        assert house.shell(shell, "cd project", show("TOKEN")) == ["TOKEN=unset"]
+        assert len(house.said) == 1
+
+    def test_an_unset_variable_is_told_where_it_matters(self, house: House) -> None:
+        """`dsops hook allow` is about the file, and needs none of what its stores need."""
+        (house.project / "dsops.yaml").write_text(
+            "version: 1\nsecretStores: {s: {type: aws.ssm, region: '${NOWHERE}'}}\nenvs: {p: {KEY: {from: 's:/a'}}}\n"
+        )
+        house.allow()
+        printed = house.shell("bash", "cd project", "dsops hook status")
+        assert "variables    KEY" in printed
+        assert [line for line in printed if line.startswith("problem") and "NOWHERE" in line]
+        assert "NOWHERE" in house.said[0]
+
+    def test_an_environment_that_is_not_there_is_told(self, house: House) -> None:
+        """With the one that was meant."""
+        house.allow()
+        assert house.shell("bash", "cd project", show("GREETING"), DSOPS_HOOK_ENV="stagin") == ["GREETING=unset"]
+        assert "did you mean `staging`?" in house.said[0]
 
     def test_ctrl_c_gives_the_prompt_back(self, house: House, aws: SlowAws, shell: str) -> None:
         """And it is not tried again by itself."""

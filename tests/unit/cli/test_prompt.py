@@ -51,6 +51,17 @@ def test_echo_is_back_afterwards() -> None:
         terminal.expect("answer 123456\r\necho\r\n")
 
 
+def test_a_terminal_that_gives_single_keys_is_asked_for_a_line() -> None:
+    """As a shell has it that edits its own line; it is so again afterwards."""
+    line = 'stty -icanon -icrnl min 1 < /dev/tty; "$@"; stty -a < /dev/tty | grep -o -e "-icanon" -e "-icrnl"'
+    with Terminal(shell(line, *python(ASKING))) as terminal:
+        terminal.expect("MFA code: ")
+        terminal.type("123456\r")
+        terminal.expect("answer 123456")
+        terminal.expect("-icrnl")
+        terminal.expect("-icanon")
+
+
 def test_ctrl_d_means_no_answer() -> None:
     """It is a way to say no; an empty line is an answer."""
     with Terminal(python(ASKING)) as terminal:
