@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from dsops.arn import Arn, parse_arn
-from dsops.grants.blank import Blank, blank, blanks_in, filled
+from dsops.grants.blank import Blank, blank, blanks_in, filled, told_apart
 from dsops.grants.callers import Caller, Callers
 from dsops.grants.federation import tokens_of
 from dsops.grants.trust import trust_in_assertions, trust_in_callers, trust_in_tokens
@@ -118,6 +118,7 @@ class _Making:
             if each.step and each.reference is not None
         ]
         self._notes: dict[str, None] = {}
+        self._blanks: dict[Blank, Blank] = {}
 
     def grants(self) -> Grants:
         """All of them."""
@@ -137,7 +138,9 @@ class _Making:
     def _role(self, arn: Arn, steps: list[Step]) -> RoleGrants:
         trust: list[Statement] = []
         for step in steps:
-            trust += [each for each in self._trust(arn, step) if each not in trust]
+            for each in self._trust(arn, step):
+                statement: Statement = {key: told_apart(part, self._blanks) for key, part in each.items()}
+                trust += [] if statement in trust else [statement]
         seconds = [step.settings.get("duration_seconds", _HOUR) for step in steps]
         users = [user for step in steps for user in users_of(step.name, self._steps)]
         return RoleGrants(
@@ -209,9 +212,9 @@ class _Making:
         return [SessionGrants(step.name, role, account, policy(statements_of(needs)), is_sent)]
 
     def _base(self, caller: Caller) -> BaseGrants:
-        return BaseGrants(
-            caller.who, caller.arn, caller.account, self._permissions(caller.told, caller.account, caller.users)
-        )
+        permissions = self._permissions(caller.told, caller.account, caller.users)
+        arn = caller.arn if isinstance(caller.arn, str) else self._blanks.get(caller.arn, caller.arn)
+        return BaseGrants(caller.who, arn, caller.account, permissions)
 
 
 def _external_id(step: Step) -> Blank | None:

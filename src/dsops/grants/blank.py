@@ -40,6 +40,26 @@ def blanks_in(value: object) -> Iterator[Blank]:
             yield from blanks_in(each)
 
 
+def told_apart(value: object, known: dict[Blank, Blank]) -> object:
+    """The same with a name of its own for each blank: the stores `a-b` and `a_b` are two, and so are their IDs.
+
+    `known` is what was seen so far, and what became of it.
+    """
+    if isinstance(value, Blank):
+        if value not in known:
+            name, number, taken = value.name, 1, {each.name for each in known.values()}
+            while name in taken:
+                number += 1
+                name = f"{value.name}_{number}"
+            known[value] = value._replace(name=name)
+        return known[value]
+    if isinstance(value, Mapping):
+        return {key: told_apart(each, known) for key, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [told_apart(each, known) for each in value]
+    return value
+
+
 def filled(value: object) -> object:
     """The same as plain JSON: what is left open is shown as what it is."""
     if isinstance(value, Blank):

@@ -25,11 +25,12 @@ def template(grants: Grants, selection: Selection, description: str) -> Template
     for base in grants.bases if selection.has_permissions else ():
         resources[names.of(f"{base.who.title()}Credentials")] = _base(base, grants.environment)
     found: Template = {"AWSTemplateFormatVersion": "2010-09-09", "Description": description}
-    blanks = {each.name: each for each in blanks_in(resources)}
-    if blanks:
-        found["Parameters"] = {_parameter(each): _asked(each) for each in blanks.values()}
+    # Of parameters and resources no two may have one name.
+    parameters = {each: names.of(_parameter(each)) for each in dict.fromkeys(blanks_in(resources))}
+    if parameters:
+        found["Parameters"] = {name: _asked(each) for each, name in parameters.items()}
     if resources:
-        found["Resources"] = _referring(resources)
+        found["Resources"] = _referring(resources, parameters)
     if grants.sessions and selection.has_sessions:
         found["Outputs"] = {
             names.of(f"SessionPolicyOf{session.store.title()}"): {
@@ -90,12 +91,12 @@ def _asked(each: Blank) -> Template:
     return {**asked, "NoEcho": True} if each.is_secret else asked
 
 
-def _referring(value: object) -> object:
+def _referring(value: object, parameters: Mapping[Blank, str]) -> object:
     """The same with a reference to its parameter in the place of each blank."""
     if isinstance(value, Blank):
-        return {"Ref": _parameter(value)}
+        return {"Ref": parameters[value]}
     if isinstance(value, Mapping):
-        return {key: _referring(each) for key, each in value.items()}
+        return {key: _referring(each, parameters) for key, each in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_referring(each) for each in value]
+        return [_referring(each, parameters) for each in value]
     return value

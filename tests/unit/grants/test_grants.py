@@ -10,6 +10,7 @@ from dsops.arn import parse_arn
 from dsops.document import parse_json
 from dsops.errors import PolicyIncomplete, UsageError
 from dsops.grants import Blank, Grants, Written, blanks_in, filled, grants_of
+from dsops.grants.cloudformation import template
 from dsops.grants.selection import Selection, by_account, of_store
 from dsops.grants.trust import trust_in_tokens
 from dsops.iam import Policies, PolicyKind, Principal, Request, check_policy, evaluate
@@ -73,6 +74,25 @@ def test_an_unknown_caller_and_an_external_id_are_left_open() -> None:
         ("arn_of_base_caller", False), ("external_id_of_target", True),
     ]  # fmt: skip
     assert "an-id" not in repr(grants)
+
+
+def test_external_ids_of_stores_that_are_named_alike_stay_two() -> None:
+    """`a-b` and `a_b` would have one name in Terraform, and one vendor's ID would open the other's role."""
+    stores = "".join(
+        f"  {name}: {{type: aws.sts, role_arn: 'arn:aws:iam::222222222222:role/R{n}', external_id: id-{n}}}\n"
+        f"  s{n}: {{type: aws.ssm, region: us-east-1, credentials_from: {name}}}\n"
+        for n, name in enumerate(("a-b", "a_b", "a_b_2"))
+    )
+    grants = made(stores, "".join(f"    V{n}: {{from: {{store: s{n}, key: /a}}}}\n" for n in range(3)))
+
+    found = [each for role in grants.roles for each in blanks_in(list(role.trust))]
+    assert len({each.name for each in found}) == 3
+    resources: Any = template(grants, Selection("trust"), "")["Resources"]
+    ids = [
+        role["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]["Condition"]["StringEquals"]["sts:ExternalId"]["Ref"]
+        for role in resources.values()
+    ]
+    assert len(set(ids)) == 3
 
 
 def test_mfa_is_asked_for_in_a_way_that_long_term_keys_dont_slip_through() -> None:
