@@ -341,6 +341,25 @@ def test_a_logout_ends_the_login_everywhere(desk: Desk) -> None:
     assert "nobody had logged in" in desk.dsops("logout").stdout
 
 
+def test_a_logout_takes_sessions_from_the_agent(desk: Desk) -> None:
+    """Those of the login and of roles behind it; another login's stay."""
+    other = desk.folder / "other"
+    (other / ".aws").mkdir(parents=True)
+    (other / ".aws" / "config").write_text(AWS_CONFIG.replace("corp", "mine"))
+    (other / "dsops.yaml").write_text(CONFIG.replace("corp", "mine"))
+    mine = {"HOME": str(other), "DSOPS_CONFIG": str(other / "dsops.yaml")}
+    desk.log_in()
+    desk.dsops("login", "dev", BROWSER="dsops sandbox approve --user bob %s", **mine)
+    assert "assumed-role/Next" in desk.caller("next")
+    assert "/bob\n" in desk.dsops("whoami", "dev", **mine).stdout
+    assert 3 == len(json.loads(desk.dsops("agent", "status", "--json").stdout)["sessions"])
+    done = desk.dsops("logout", "dev")
+    assert "the agent has forgotten 2 sessions of it" in done.stderr
+    (left,) = json.loads(desk.dsops("agent", "status", "--json").stdout)["sessions"]
+    assert "dev" == left["store"]
+    assert "/bob\n" in desk.dsops("whoami", "dev", **mine).stdout
+
+
 def test_a_logout_without_a_network_leaves_nothing_here(desk: Desk) -> None:
     """The file is removed, and it is said that the login itself goes on."""
     desk.log_in()

@@ -67,6 +67,7 @@ class Keeper:
         operations: Mapping[bytes, Callable[[Asked, Caller], Answer]] = {
             b"exec": self._exec, b"secrets": self._secrets, b"credentials": self._credentials,
             b"status": self._status, b"clear": self._clear, b"forget": self._forget, b"stop": self._stop,
+            b"forget-login": self._forget_login,
         }  # fmt: skip
         operation = operations.get(asked.words[0])
         if operation is None:
@@ -133,6 +134,11 @@ class Keeper:
         if role is None:
             return DECLINE
         return result([b"%d" % self._cache.forget(lambda held: is_session_of(held.arn, role))])
+
+    def _forget_login(self, asked: Asked, _caller: Caller) -> Answer:
+        """Forgets the sessions that came of a login which has ended, hop by hop; answers how many it held."""
+        source = asked.words[1].decode()
+        return result([b"%d" % self._cache.forget(lambda held: held.source == source)])
 
     def _stop(self, _asked: Asked, _caller: Caller) -> Answer:
         self._cache.clear()

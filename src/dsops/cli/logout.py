@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
+from dsops.agent import client as agent
 from dsops.aws.sso import Portal, logout
 from dsops.aws.sso_cache import read_token, remove_file, token_path
+from dsops.aws.sso_session import Session
 from dsops.cli.command import CONFIG, Arguments, Command
 from dsops.cli.logins import STORE, client_of, login_value, wanted_login
-from dsops.cli.output import answer, answer_json, clean, note
+from dsops.cli.output import answer, answer_json, clean, counted, note
 from dsops.cli.project import carry_out
 from dsops.cli.world import DONE
 from dsops.errors import DsopsError, LoginRequired
@@ -29,6 +33,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         except DsopsError as error:
             failure = error
     remove_file(path)  # also one that holds no token, and would be in the way
+    forgotten = _forget(session, runtime)
     runtime.report(DONE)
     if failure is not None:
         failure.retell(
@@ -37,18 +42,28 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         )
         raise failure
     if arguments.switch("--json"):
-        answer_json({**login_value(wanted), "was_logged_in": token is not None})
+        answer_json({**login_value(wanted), "was_logged_in": token is not None, "agent_forgot": forgotten})
     else:
         answer(clean(f"{session.shown} has ended" if token is not None else f"nobody had logged in: {session.shown}"))
-        if token is not None:
-            note("sessions that came of it go on until their end; `dsops agent clear` has the agent forget them")
+        if forgotten:
+            note(f"the agent has forgotten {counted(forgotten, 'session')} of it; who has one can use it until its end")
     return 0
+
+
+def _forget(session: Session, runtime: Runtime) -> int:
+    """Has the agent forget what came of the login; gives how many sessions it held."""
+    if runtime.environ is not os.environ or not agent.is_wanted(runtime.environ):
+        return 0
+    words = [b"forget-login", session.shown.encode("utf-8", "surrogateescape")]
+    reply = agent.ask(words, lambda _kind, _data: None, watches=False, starts=False)
+    return int(agent.unpack(reply[1])[0]) if reply is not None and reply[0] == agent.RESULT else 0
 
 
 COMMAND = Command(
     help=(
         "Ends a login to IAM Identity Center, here and for the AWS CLI and SDKs, and removes its token file;\n"
-        "other logins stay. Sessions that came of it go on until their end."
+        "other logins stay. The agent forgets the sessions that came of it; at AWS they go on until their\n"
+        "end."
     ),
     run=_run,
     flags=(CONFIG,),
