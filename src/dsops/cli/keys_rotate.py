@@ -161,6 +161,7 @@ class Rotation:
         except DsopsError as error:
             self._tell_unchanged(error)
             raise
+        self._report(f"IAM has made the key {masked(made.access_key_id)}")
         try:
             self._secrets[made.access_key_id] = made.secret_access_key
             put_secrets(self._keyring, entry.name, self._secrets)
@@ -200,6 +201,7 @@ class Rotation:
                 f"the new key of `{entry.name}` is one of {clean(identity.arn)}, not of {entry.arn}",
                 hint=f"put the right key there: `dsops keys add {entry.name} --replace`",
             )
+        self._report(f"the key {masked(entry.next_key_id)} works, and is used from now on")
         tried = entry._replace(key_id=entry.next_key_id, created=entry.next_created, next_key_id="", next_created="")
         added = self._runtime.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         self._write(tried._replace(old_key_id=entry.key_id, old_is_off=False, added=added))
@@ -215,6 +217,7 @@ class Rotation:
         except DsopsError as error:
             self._tell_half(error, "switched off")
             raise
+        self._report(f"the key {masked(entry.old_key_id)} is switched off")
         self._write(entry._replace(old_is_off=True))
 
     def _delete_old(self) -> None:
@@ -228,6 +231,7 @@ class Rotation:
         except DsopsError as error:
             self._tell_half(error, "deleted")
             raise
+        self._report(f"the key {masked(entry.old_key_id)} is deleted")
         self._forget_old()
 
     def _forget_old(self) -> None:
@@ -242,6 +246,9 @@ class Rotation:
         self._contents = self._contents._replace(keys={**self._contents.keys, entry.name: entry})
         index.write(self._runtime.environ, self._contents)
         self.entry = entry
+
+    def _report(self, step: str) -> None:
+        self._runtime.report(Event("keys.rotating", {"name": self.entry.name, "step": step}))
 
     def _ask(self, work: Callable[[Iam], Work[T]], *, is_new: bool = False) -> T:
         """What IAM answers to the key in use, or to its session with MFA; `is_new`: it may not be known there yet."""

@@ -72,6 +72,7 @@ _SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("side", "{}"),
         ("endpoint", "that of {}: requests are signed for AWS's time; set the clock"),
     ),
+    "keys.rotating": (("name", "key {}:"), ("step", "{}")),
     "keys.waiting": (("name", "waiting until AWS knows the new key of {}"),),
     "mfa.waiting": (("seconds", "waiting {} s for the next MFA code"), ("device", "of {}:"), ("why", "{}")),
 }

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
-from dsops.errors import DsopsError, KeyringFailed, MfaRefused, MfaRequired
+from dsops.errors import DsopsError, ExtraMissing, KeyringFailed, MfaRefused, MfaRequired
 from dsops.plan import Step
 from dsops.runtime import Event
 from dsops.secret import Secret
@@ -103,7 +103,7 @@ async def _from_keyring_or_person(
             complaint = f"{why}; after `dsops allow` the keyring's code is taken. "
             return await _from_person(step, context, serial_number, use, _not_allowed(step, why), complaint)
         seed = await blocking(lambda: get_seed(Keyring(environ, folder), serial_number))
-    except KeyringFailed as error:
+    except (KeyringFailed, ExtraMissing) as error:
         complaint = f"{error.message}. "
         error.retell(f"store `{step.name}` needs a code of {serial_number}: {error.message}", where=step.where)
         return await _from_person(step, context, serial_number, use, error, complaint)

@@ -106,6 +106,10 @@ def test_a_new_key_is_given_time(stub: StubKeyring, reports: Reports) -> None:
         "UpdateAccessKey NEW", "UpdateAccessKey NEW",
     ]  # fmt: skip
     assert reports.names.count("keys.waiting") == 2
+    assert [event["step"] for event in reports.facts("keys.rotating")] == [
+        "IAM has made the key AKIA...NEW1", "the key AKIA...NEW1 works, and is used from now on",
+        "the key AKIA...OLD1 is switched off",
+    ]  # fmt: skip
 
 
 def test_a_new_key_that_never_works_is_not_used(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+import dsops
 from dsops import totp
 from dsops.aws.wire import Response
-from dsops.errors import DsopsError, KeyringEntryMissing, KeyringLocked, MfaRefused, MfaRequired
+from dsops.errors import DsopsError, ExtraMissing, KeyringEntryMissing, KeyringLocked, MfaRefused, MfaRequired
 from dsops.keyring import seeds
 from dsops.keyring.items import Keyring
 from dsops.resolve import ambient_of
@@ -25,6 +27,7 @@ DEVICE = "arn:aws:iam::111111111111:mfa/ada"
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 ROLE = "arn:aws:iam::222222222222:role/ProdAccessRole"
 CONFIG = f'secretStores:\n  r: {{type: aws.sts, role_arn: "{ROLE}", serial_number: "{DEVICE}"}}\n'
+SOURCE = str(Path(dsops.__file__).parents[1])
 FAILED = "MultiFactorAuthentication failed"
 STS = "https://sts.us-east-1.amazonaws.com/"
 
@@ -217,6 +220,19 @@ def test_with_nobody_there_the_keyring_is_the_reason(
     assert str(caught.value.where) == "dsops.yaml:2"
     assert caught.value.hint
     assert pipeline.aws.calls == []
+
+
+def test_without_the_extra_the_person_is_asked(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was installed when the seed was added; with nobody there the error says what to install."""
+    account = Account(pipeline)
+    monkeypatch.setattr("sys.path", [*(entry for entry in sys.path if "site-packages" not in entry), SOURCE])
+    pipeline.person = Person(account.code())
+    pipeline.credentials(CONFIG, "r")
+    assert pipeline.person.asked[0].startswith("the package `keyring` is not installed. MFA code of ")
+    pipeline.cache.clear()
+    with pytest.raises(ExtraMissing) as caught:
+        pipeline.credentials(CONFIG, "r")
+    assert "dsops[keyring]" in caught.value.hint
 
 
 def test_a_list_that_is_broken_asks_the_person(pipeline: Pipeline, stub: StubKeyring) -> None:
