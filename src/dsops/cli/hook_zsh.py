@@ -136,7 +136,7 @@ if [[ -o interactive ]]; then
     fi
     typeset -ga precmd_functions
     if (( ! ${precmd_functions[(Ie)__dsops_hook]} )); then
-        precmd_functions=(__dsops_hook $precmd_functions)
+        precmd_functions=(__dsops_hook "${precmd_functions[@]}")
     fi
 fi
 """

@@ -203,6 +203,20 @@ class TestLoading:
         )
         assert printed == ["GREETING=inner", "NUMBER=unset", "GREETING=hello", "NUMBER=1"]
 
+    def test_a_folder_may_be_called_anything(self, house: House, shell: str) -> None:
+        """Quotes, blanks, a newline and a command in its name, and in that of the folder above."""
+        odd = house.home / "it's $(touch MARK)" / 'a \n"b" `touch MARK` \\ *'
+        odd.mkdir(parents=True)
+        (odd / "dsops.yaml").write_text(LITERALS)
+        house.allow(odd)
+        printed = house.shell(
+            shell, 'cd "$ODD"', show("GREETING"), "touch dsops.yaml", show("NUMBER"), "cd ..", show("GREETING"),
+            ODD=str(odd),
+        )  # fmt: skip
+        assert printed == ["GREETING=hello", "NUMBER=1", "GREETING=unset"]
+        assert house.loads() == 2
+        assert not list(house.home.rglob("MARK"))
+
     def test_a_repository_ends_the_search(self, house: House, shell: str) -> None:
         """What stands above its top belongs to somebody else; a link leads where it leads."""
         (house.project / "below" / ".git").mkdir()
@@ -529,15 +543,17 @@ class TestPrompts:
             house.runs.write_text("")
 
     def test_other_hooks_of_zsh_are_kept(self, house: House) -> None:
-        """Functions in precmd_functions."""
+        """Functions in precmd_functions, also where arrays begin at 0."""
         if not shutil.which("zsh"):
             pytest.skip("zsh is not installed")
         house.allow()
         printed = house.shell(
-            "zsh", "mine() { echo mine $?; }; precmd_functions+=(mine)", 'eval "$(dsops hook zsh)"',
+            "zsh", "setopt ksh_arrays sh_word_split glob_subst; other() { echo other; }; precmd_functions+=(other)",
+            "mine() { echo mine $?; }; precmd_functions+=(mine)", 'eval "$(dsops hook zsh)"',
             "cd project; false", "precmd_functions=()", show("GREETING"),
         )  # fmt: skip
         assert printed.count("mine 1") == 1
+        assert printed.count("other") >= 3
         assert printed[-1] == "GREETING=hello"
         assert house.loads() == 1
 
