@@ -223,6 +223,12 @@ class LimitExceeded(ConfigError):
     code = "config.limit"
 
 
+class SessionForNothing(ConfigError):
+    """A session with `session_policy: auto` would be allowed nothing, for nothing is done with it."""
+
+    code = "config.session-for-nothing"
+
+
 class PolicyInvalid(ConfigError):
     """A policy document is not one that AWS accepts."""
 

@@ -228,6 +228,17 @@ def test_a_session_for_nothing_is_refused_before_any_call(ada: Ada) -> None:
     assert not [event for event in ada.sandbox.events() if event["eventName"] == "AssumeRole"]
 
 
+def test_a_doctor_finds_nothing_wrong_with_a_session_that_nobody_uses(ada: Ada) -> None:
+    """It harms nobody until it is asked for."""
+    with (ada.folder / "dsops.yaml").open("a") as file:
+        file.write("include: more.yaml\n")
+    idle = "idle: {type: aws.sts, role_arn: 'arn:aws:iam::123456789012:role/Other', session_policy: auto}"
+    (ada.folder / "more.yaml").write_text(f"secretStores: {{{idle}}}\n")
+    done = ada.dsops("doctor", "--json")
+    checks = {check["name"]: check["status"] for check in json.loads(done.stdout)["checks"]}
+    assert (checks["store power"], checks["store idle"]) == ("ok", "skipped")
+
+
 def test_commands_about_one_session_are_told_what_it_is_for(ada: Ada) -> None:
     """As a `credential_process`, and for whoever asks who it is."""
     done = ada.dsops("credentials", "power", "--env", "production", "--format", "process")

@@ -16,7 +16,7 @@ from dsops.cli.project import base_identity, carry_out, load_config, plan_named,
 from dsops.cli.whoami import base_endpoint, base_source, duration_text
 from dsops.cli.world import DONE
 from dsops.credentials import Credentials
-from dsops.errors import CheckFailed, ConfigError, DsopsError, VariableUnset
+from dsops.errors import CheckFailed, ConfigError, DsopsError, SessionForNothing, VariableUnset
 from dsops.model import Config, Environment
 from dsops.plan import Plan, SecretReference, Step
 from dsops.resolve import MISSING, Resolver, Trial
@@ -91,7 +91,7 @@ def _plan_the_rest(config: Config, plans: list[Plan], runtime: Runtime) -> Itera
             continue
         try:
             plan = plan_one_store(config, name, runtime, shows_notes=False)
-        except VariableUnset as error:
+        except (VariableUnset, SessionForNothing) as error:
             yield Check(f"store {name}", "skipped", "; ".join(problem.message for problem in error.problems))
         except ConfigError as error:
             yield Check(f"store {name}", "failed", error.message, (error,))

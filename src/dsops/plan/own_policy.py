@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from dsops.arn import parse_arn
-from dsops.errors import ConfigError, LimitExceeded
+from dsops.errors import ConfigError, LimitExceeded, SessionForNothing
 from dsops.plan.drafts import Draft
 from dsops.plan.findings import Findings
 from dsops.plan.needs import Read, session_needs, users_of
@@ -62,7 +62,7 @@ def _write(
             "name an environment that reads through it with `--env`; or write out what the session may do, or leave "
             "`session_policy` out"
         )
-        findings.add(ConfigError, where, path, message, hint)
+        findings.add(SessionForNothing, where, path, message, hint)
         return
     text = compact(policy(statements))
     if len(text) > POLICY_CHARACTERS:

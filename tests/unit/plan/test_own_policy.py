@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dsops.errors import ConfigError, LimitExceeded
+from dsops.errors import ConfigError, LimitExceeded, SessionForNothing
 from dsops.schema import BUILTIN_TYPES, StoreType
 from tests.plans import plan_of
 
@@ -219,7 +219,7 @@ def test_a_policy_that_is_written_out_stays_as_it_is() -> None:
 def test_a_session_that_nothing_is_done_with_is_refused(options: dict[str, str]) -> None:
     """Nothing is all that it could do: no policy says that, and a child that gets it would be of no use."""
     stores = STORES + "  idle: {type: aws.sts, role_arn: 'arn:aws:iam::111111111111:role/Idle', session_policy: auto}\n"
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(SessionForNothing) as caught:
         planned(read("secrets", "a"), stores, **options)
 
     (problem,) = caught.value.problems
