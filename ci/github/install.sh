@@ -10,6 +10,9 @@ fail() {
 
 [[ ${RUNNER_OS-} != Windows ]] || fail "dsops does not run on Windows: take a Linux or macOS runner"
 
+# The job's own settings for pip are for its own packages; a mirror of its stays in force.
+unset PIP_CONSTRAINT PIP_PREFIX PIP_REQUIRE_VIRTUALENV PIP_TARGET PIP_USER
+
 # `-I`: the repository that was checked out may hold a venv.py of its own.
 is_usable() {
     "$1" -I -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1

@@ -269,6 +269,7 @@ def test_it_is_installed_from_pinned_lists(tmp_path: Path) -> None:
     job = bare_job(tmp_path)
     # A mirror or a cache of this machine.
     job.environ |= {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+    job.environ |= {"PIP_USER": "1", "PIP_TARGET": str(job.workspace / "elsewhere")}
     # A repository may hold anything.
     (job.workspace / "venv.py").write_text("raise SystemExit('the repository ran')")
     if job.use(ROOT) is None:

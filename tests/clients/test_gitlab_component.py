@@ -211,6 +211,7 @@ def test_it_is_installed_where_the_image_has_none(tmp_path: Path) -> None:
         pytest.skip("there is no python3 outside of a virtual environment")
     # A mirror or a cache of this machine.
     job = Job(tmp_path, {name: value for name, value in os.environ.items() if name.startswith("PIP_")}, "sh")
+    job.environ |= {"PIP_USER": "1", "PIP_TARGET": str(job.folder / "elsewhere")}
     (job.folder / "venv.py").write_text("raise SystemExit('the repository ran')")
     code, log = job.run("command -v dsops", "command -v python3", source=str(ROOT))
     if code and re.search(r"Could not find a version|Connection|resolve|timed out", log):
