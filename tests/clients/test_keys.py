@@ -21,6 +21,7 @@ from dsops.keyring.keys import get_secrets, put_secrets
 from dsops.secret import Secret
 from dsops.testing.local_aws import LocalAws
 from tests.stubs.keyrings import StubKeyring
+from tests.terminal import Terminal
 
 BIN = Path(sys.executable).parent
 ACCOUNT = "111122223333"
@@ -311,6 +312,23 @@ def test_a_key_is_taken_as_people_have_it(desk: Desk, form: str) -> None:
     done = desk.dsops("keys", "add", "ada", *words)
     assert done.returncode == 0, done.stderr
     assert "still has it" in done.stderr
+    assert desk.works()
+
+
+def test_a_key_is_typed_unseen(desk: Desk) -> None:
+    """Id and secret, one after the other; what can be no id is told before anybody looks for the secret."""
+    command = ["env", "-i", *(f"{name}={value}" for name, value in desk.environ.items()), "dsops", "keys", "add", "ada"]
+    with Terminal(command) as terminal:
+        terminal.expect("Access key id: ")
+        terminal.type("AKIA\n")
+        assert "Secret access key" not in terminal.expect("the key id does not look like one")
+    with Terminal(command) as terminal:
+        terminal.expect("Access key id: ")
+        terminal.type(f"{desk.first[0]}\n")
+        assert desk.first[0] not in terminal.expect("Secret access key: ")
+        terminal.type(f"{desk.first[1]}\n")
+        assert desk.first[1] not in terminal.expect("user/ada as `ada`")
+        assert terminal.code() == 0
     assert desk.works()
 
 

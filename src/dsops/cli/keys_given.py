@@ -29,19 +29,23 @@ class Given:
         secret = self.secret.reveal()
         if re.fullmatch(_KEY_ID, secret):
             raise KeysRefused("the secret looks like a key id", why="the two may be swapped", hint=_FORMS)
-        if not re.fullmatch(_KEY_ID, self.key_id):
-            raise KeysRefused(
-                "the key id does not look like one", why="it begins with AKIA and has twenty letters", hint=_FORMS
-            )
-        if self.key_id.startswith("ASIA"):
-            raise KeysRefused(
-                "that is the key of a session",
-                why="sessions end; only a user's long-term key, which begins with AKIA, is worth keeping",
-                hint="make one: `aws iam create-access-key --user-name NAME`",
-            )
+        _check_key_id(self.key_id)
         if len(secret) < 16 or not secret.isascii() or not secret.isprintable() or " " in secret:
             raise KeysRefused("the secret does not look like one", why="it has forty letters", hint=_FORMS)
         return self
+
+
+def _check_key_id(key_id: str) -> None:
+    if not re.fullmatch(_KEY_ID, key_id):
+        raise KeysRefused(
+            "the key id does not look like one", why="it begins with AKIA and has twenty letters", hint=_FORMS
+        )
+    if key_id.startswith("ASIA"):
+        raise KeysRefused(
+            "that is the key of a session",
+            why="sessions end; only a user's long-term key, which begins with AKIA, is worth keeping",
+            hint="make one: `aws iam create-access-key --user-name NAME`",
+        )
 
 
 def given_pair(path: str, runtime: Runtime, command: str) -> Given:
@@ -50,6 +54,8 @@ def given_pair(path: str, runtime: Runtime, command: str) -> Given:
     if piped is not None:
         return _read(piped).check()
     key_id = ask_for("Access key id", runtime, command).reveal().strip()
+    # Before anybody looks for the secret.
+    _check_key_id(key_id)
     secret = ask_for("Secret access key", runtime, command).reveal().strip()
     return Given(key_id, Secret(secret)).check()
 
