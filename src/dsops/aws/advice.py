@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dsops.aws.wire import Request
 
 _REGION_SHAPE = r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}"
+_OF_LOGINS = ("oidc.", "portal.sso.", "oidc-fips.", "portal.sso-fips.")
 _WRONG_NAME = r"subject name|hostname mismatch|doesn't match|does not match|is not valid for"
 
 
@@ -30,7 +31,8 @@ def for_unreachable(request: Request, why: str) -> str:
     region = _region_in(host)
     if not region and not is_aws_host(host):
         return "check the network, and the address in `endpoint_url` or AWS_ENDPOINT_URL"
-    return _for_region(region) or "check the network, and whether a proxy is needed (HTTPS_PROXY)"
+    key = "`sso_region`" if host.startswith(_OF_LOGINS) else "`region` or AWS_REGION"
+    return _for_region(region, key) or "check the network, and whether a proxy is needed (HTTPS_PROXY)"
 
 
 def for_broken(request: Request) -> str:
@@ -51,6 +53,7 @@ def for_certificate(why: str) -> str:
 
 def _region_in(host: str) -> str:
     """The region of `sts.us-east-1.amazonaws.com`, also one that AWS does not have; "" where there is none."""
+    host = host.removeprefix("portal.")
     for partition in PARTITIONS:
         for suffix in (partition.dns_suffix, partition.dual_stack_suffix):
             labels = host.removesuffix(f".{suffix}").split(".")
@@ -59,16 +62,16 @@ def _region_in(host: str) -> str:
     return ""
 
 
-def _for_region(region: str) -> str:
-    """The region that was probably meant, where this one is not among those that are known."""
+def _for_region(region: str, key: str) -> str:
+    """The region that was probably meant, where this one is not among those that are known; it stands in `key`."""
     known = _regions()
     if not region or region in known:
         return ""
     meant = nearest(region, known)
     if meant:
-        return f"`{region}` is no region that dsops knows: did you mean `{meant}`? it stands in `region` or AWS_REGION"
+        return f"`{region}` is no region that dsops knows: did you mean `{meant}`? it stands in {key}"
     if known or not re.fullmatch(_REGION_SHAPE, region):
-        return f"`{region}` is no region that dsops knows: check `region` and AWS_REGION"
+        return f"`{region}` is no region that dsops knows: check {key}"
     return ""
 
 

@@ -25,6 +25,13 @@ def test_a_region_that_is_none_is_told_with_the_one_that_was_meant(region: str) 
     assert "did you mean `us-east-1`?" in hint
 
 
+@pytest.mark.parametrize("host", ["oidc.eu-centrl-1", "portal.sso.eu-centrl-1", "portal.sso-fips.eu-centrl-1"])
+def test_a_region_of_a_login_stands_in_another_key(host: str) -> None:
+    """`region` has nothing to do with where people log in."""
+    hint = advice(f"https://{host}.amazonaws.com/")
+    assert hint.endswith("did you mean `eu-central-1`? it stands in `sso_region`")
+
+
 def test_a_region_like_no_other_is_told_without_a_guess() -> None:
     """A wrong guess would send somebody the wrong way."""
     hint = "`xyz` is no region that dsops knows: check `region` and AWS_REGION"
