@@ -19,7 +19,7 @@ from dsops.sandbox.context import unsigned_context
 from dsops.sandbox.events import HIDDEN, Events
 from dsops.sandbox.federation import unsigned_caller
 from dsops.sandbox.identity_center import Instance
-from dsops.sandbox.identity_center_logins import Login
+from dsops.sandbox.identity_center_held import Login
 from dsops.sandbox.identity_center_portal import PERSISTENT, Assumed
 from dsops.sandbox.refusals import answer_of
 from dsops.sandbox.route import Route

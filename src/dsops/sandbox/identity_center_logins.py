@@ -13,8 +13,9 @@ import os
 from collections.abc import Callable
 from hashlib import sha256
 from time import monotonic
-from typing import Generic, NamedTuple, Protocol, TypeVar
 from uuid import uuid4
+
+from dsops.sandbox.identity_center_held import Client, Code, Device, Held, Login, Table, Tokens
 
 ACCOUNT_ACCESS = "sso:account:access"
 """The scope that accounts and roles need. A client that asked for none at all has it too (the CLI's older profiles)."""
@@ -25,110 +26,8 @@ INTERVAL_SECONDS = 1
 SESSION_SECONDS = 28_800
 TOKEN_SECONDS = 3600
 """Of an access token that can be refreshed; one that can't lasts as long as the session."""
-_MOST = 10_000
 # RFC 8628, 6.1: letters that make no words and are not mistaken for one another.
 _CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
-
-
-class _Ending(Protocol):
-    @property
-    def expires_at(self) -> float: ...
-
-
-T = TypeVar("T", bound=_Ending)
-
-
-class Client(NamedTuple):
-    """A program that has registered itself."""
-
-    client_id: str
-    secret: str
-    """The digest of it."""
-    name: str
-    scopes: tuple[str, ...]
-    grant_types: tuple[str, ...]
-    """Empty where it named none: then every grant but the authorization code, which needs a redirect URI."""
-    redirect_uris: tuple[str, ...]
-    expires_at: float
-
-
-class Device(NamedTuple):
-    """A login by a code that a person types elsewhere."""
-
-    user_code: str
-    client_id: str
-    expires_at: float
-    user: str = ""
-    """Who approved; "" for nobody so far."""
-    is_denied: bool = False
-    polls: tuple[float, ...] = ()
-    """When it was asked for last, by the machine's clock."""
-
-
-class Code(NamedTuple):
-    """What a browser brought back to a client that waits on loopback."""
-
-    client_id: str
-    user: str
-    redirect_uri: str
-    challenge: str
-    scopes: tuple[str, ...]
-    expires_at: float
-    session_id: str = ""
-    """The session for which it was spent; "" before."""
-
-
-class Login(NamedTuple):
-    """A person's session: ends with its time, or by Logout."""
-
-    session_id: str
-    user: str
-    client_id: str
-    scopes: tuple[str, ...]
-    expires_at: float
-
-
-class _Held(NamedTuple):
-    """To whose session a token belongs."""
-
-    session_id: str
-    expires_at: float
-
-
-class Tokens(NamedTuple):
-    """What a client gets."""
-
-    access: str
-    expires_in: int
-    refresh: str
-    """"" where the client may not refresh."""
-
-
-class _Table(Generic[T]):
-    """At most so many, by digest or id."""
-
-    def __init__(self) -> None:
-        self._held: dict[str, T] = {}
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    def put(self, key: str, value: T, now: float) -> None:
-        if key not in self._held and len(self._held) >= _MOST:
-            kept = {held: one for held, one in self._held.items() if one.expires_at > now}
-            if len(kept) >= _MOST:
-                del kept[next(iter(kept))]
-            self._held = kept
-        self._held[key] = value
-
-    def get(self, key: str) -> T | None:
-        return self._held.get(key)
-
-    def take(self, key: str) -> None:
-        self._held.pop(key, None)
-
-    def items(self) -> list[tuple[str, T]]:
-        return list(self._held.items())
 
 
 class Logins:
@@ -138,12 +37,12 @@ class Logins:
         """`ticks` counts the machine's seconds: how often a client asks has nothing to do with the sandbox's clock."""
         self._key = os.urandom(32)
         self._ticks = ticks
-        self._clients: _Table[Client] = _Table()
-        self._devices: _Table[Device] = _Table()
-        self._codes: _Table[Code] = _Table()
-        self._sessions: _Table[Login] = _Table()
-        self._access: _Table[_Held] = _Table()
-        self._refresh: _Table[_Held] = _Table()
+        self._clients: Table[Client] = Table()
+        self._devices: Table[Device] = Table()
+        self._codes: Table[Code] = Table()
+        self._sessions: Table[Login] = Table()
+        self._access: Table[Held] = Table()
+        self._refresh: Table[Held] = Table()
 
     def __len__(self) -> int:
         """How many things are remembered."""
@@ -252,7 +151,7 @@ class Logins:
         refresh = ""
         if scopes and (not client.grant_types or "refresh_token" in client.grant_types):
             refresh = f"aor{_random(48)}"
-            self._refresh.put(self._digest(refresh), _Held(login.session_id, login.expires_at), now)
+            self._refresh.put(self._digest(refresh), Held(login.session_id, login.expires_at), now)
         return login, self._issue(login, refresh, now)
 
     def refresh(self, token: str, client: Client, now: float) -> tuple[Login, Tokens] | None:
@@ -276,7 +175,7 @@ class Logins:
     def _issue(self, login: Login, refresh: str, now: float) -> Tokens:
         ends_at = min(login.expires_at, int(now) + TOKEN_SECONDS) if refresh else login.expires_at
         access = f"aoa{_random(48)}"
-        self._access.put(self._digest(access), _Held(login.session_id, ends_at), now)
+        self._access.put(self._digest(access), Held(login.session_id, ends_at), now)
         return Tokens(access, int(ends_at - int(now)), refresh)
 
     def _user_code(self) -> str:

@@ -13,14 +13,12 @@ from urllib.parse import urlsplit
 
 from dsops.sandbox.identity_center import Instance
 from dsops.sandbox.identity_center_answers import oidc_refusal
+from dsops.sandbox.identity_center_held import Client, Login, Tokens
 from dsops.sandbox.identity_center_logins import (
     ACCOUNT_ACCESS,
     CODE_SECONDS,
     INTERVAL_SECONDS,
-    Client,
-    Login,
     Logins,
-    Tokens,
     is_proof_of,
 )
 

@@ -14,8 +14,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from dsops.errors import nearest
 from dsops.sandbox.identity_center import Instance
+from dsops.sandbox.identity_center_held import Client, Code
 from dsops.sandbox.identity_center_html import decided_page, form_page, html_answer, refused_page
-from dsops.sandbox.identity_center_logins import CODE_SECONDS, Client, Code, Logins
+from dsops.sandbox.identity_center_logins import CODE_SECONDS, Logins
 from dsops.sandbox.identity_center_oidc import AUTHORIZATION_CODE, DEVICE_PATH, is_same_redirect
 from dsops.sandbox.route import signed_for
 from dsops.sandbox.service import Sandbox

@@ -13,7 +13,8 @@ from uuid import uuid4
 
 from dsops.sandbox.identity_center import Assigned, Instance
 from dsops.sandbox.identity_center_answers import no_access, unauthorized
-from dsops.sandbox.identity_center_logins import ACCOUNT_ACCESS, Login, Logins
+from dsops.sandbox.identity_center_held import Login
+from dsops.sandbox.identity_center_logins import ACCOUNT_ACCESS, Logins
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.saml import name_qualifier
 from dsops.sandbox.sessions import Issued, Session, Sessions
