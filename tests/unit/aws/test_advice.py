@@ -34,7 +34,7 @@ def test_a_region_of_a_login_stands_in_another_key(host: str) -> None:
 
 def test_a_region_like_no_other_is_told_without_a_guess() -> None:
     """A wrong guess would send somebody the wrong way."""
-    hint = "`xyz` is no region that dsops knows: check `region` and AWS_REGION"
+    hint = "`xyz` is no region that dsops knows: check `region` or AWS_REGION"
     assert advice("https://ssm.xyz.amazonaws.com/") == hint
 
 
