@@ -245,6 +245,34 @@ def test_a_rotation_that_was_killed_goes_on_with_the_key_that_it_made(desk: Desk
     assert desk.works()
 
 
+def test_what_is_removed_here_is_still_in_aws(desk: Desk) -> None:
+    """Unless told otherwise; and an old key is not deleted before it is switched off."""
+    desk.add()
+    desk.allow(*[step for step in STEPS if step != "iam:UpdateAccessKey"])
+    assert desk.dsops("keys", "remove", "ada", "--old").returncode == 2
+    desk.dsops("keys", "rotate", "ada")
+    done = desk.dsops("keys", "remove", "ada", "--old")
+    assert (done.returncode, "is still active" in done.stderr) == (2, True)
+    done = desk.dsops("keys", "add", "ada", "--replace", given="\n".join(desk.first))
+    assert done.returncode == 0
+    assert desk.dsops("keys", "remove", "ada").returncode == 0
+    assert len(desk.in_aws()) == 2
+    assert desk.keyring.secrets == {}
+    assert desk.dsops("keys", "remove", "ada").returncode == 3
+
+
+def test_a_key_that_replaces_a_rotation_says_what_is_lost(desk: Desk) -> None:
+    """The other key's secret goes with the entry."""
+    desk.add()
+    desk.allow(*STEPS)
+    desk.dsops("keys", "rotate", "ada")
+    second = desk.entry.key_id
+    given = "\n".join((second, get_secrets(desk.ring, "ada")[second].reveal()))
+    done = desk.dsops("keys", "add", "ada", "--replace", given=given)
+    assert f"the secret of {desk.first[0]}, of a rotation, is gone" in done.stderr
+    assert desk.works()
+
+
 def test_two_rotations_at_once_are_one(desk: Desk) -> None:
     """The second one would make a third key."""
     desk.add()

@@ -46,6 +46,7 @@ def _add(arguments: Arguments, runtime: Runtime) -> int:
     entry = _entry(given, name, runtime)
     with index.changing(runtime.environ) as before:
         _refuse_known(before.keys.get(name), replaces=replaces)
+        _note_lost(before.keys.get(name), entry)
         keyring = Keyring(runtime.environ, runtime.folder)
         kept_by = put_secrets(keyring, name, {entry.key_id: given.secret_access_key})
         index.write(runtime.environ, before._replace(keys={**before.keys, name: entry}))
@@ -106,6 +107,13 @@ def _refuse_known(entry: KeysEntry | None, *, replaces: bool) -> None:
             why="its secret could not be had back",
             hint=f"choose another name, or put the new one in its place: `dsops keys add {entry.name} --replace`",
         )
+
+
+def _note_lost(entry: KeysEntry | None, new: KeysEntry) -> None:
+    """Names the keys of a rotation whose secrets go with the entry that is replaced."""
+    for key_id in (entry.next_key_id, entry.old_key_id) if entry is not None else ():
+        if key_id and key_id != new.key_id:
+            note(f"the secret of {key_id}, of a rotation, is gone from the keyring: delete that key in AWS")
 
 
 def _list(arguments: Arguments, runtime: Runtime) -> int:

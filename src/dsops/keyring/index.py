@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from time import monotonic, sleep
 
 from dsops.errors import FileNotWritten, KeyringFailed
-from dsops.startup import NamedTuple, TypeVar
+from dsops.startup import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
+_VERSION = 1
 _LOCK_SECONDS = 2.0
 _LOOK_SECONDS = 0.05
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -84,8 +85,8 @@ def contents(environ: Mapping[str, str]) -> Contents:
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise KeyringFailed(
             f"{path} is not the list of what the keyring has",
-            why="it was changed, or only half of it was written",
-            hint=f"remove it, then add the entries again with `dsops mfa add` and `dsops keys add`: rm {path}",
+            why="it was changed, or a newer dsops has written it",
+            hint="mend it or update dsops; without it the keyring's entries are not found, and have to be added again",
         ) from error
 
 
@@ -95,7 +96,7 @@ def write(environ: Mapping[str, str], new: Contents) -> None:
     part = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
     text = json.dumps(
         {
-            "version": 1,
+            "version": _VERSION,
             "mfa": [entry._asdict() for entry in new.seeds.values()],
             "keys": [entry._asdict() for entry in new.keys.values()],
         },
@@ -168,17 +169,22 @@ def path_of(environ: Mapping[str, str]) -> str:
     return os.path.join(data, "dsops", "keyring.json")
 
 
-def _parsed(value: Mapping[str, list[dict[str, object]]]) -> Contents:
+def _parsed(value: Mapping[str, Any]) -> Contents:
+    # Any: it is JSON, which is checked below.
+    if value["version"] != _VERSION:
+        raise ValueError("another version")
     seeds = [_entry(SeedEntry, each) for each in value["mfa"]]
     keys = [_entry(KeysEntry, each) for each in value["keys"]]
     return Contents({entry.serial_number: entry for entry in seeds}, {entry.name: entry for entry in keys})
 
 
-def _entry(kind: Callable[..., T], fields: Mapping[str, object]) -> T:
-    for name, field in fields.items():
+def _entry(kind: type[T], fields: Mapping[str, object]) -> T:
+    """One entry; what a newer dsops has added to it says nothing to this one."""
+    known = {name: field for name, field in fields.items() if name in getattr(kind, "_fields", ())}
+    for name, field in known.items():
         if not isinstance(field, bool if name == "old_is_off" else str):
             raise TypeError(name)
-    return kind(**fields)
+    return kind(**known)
 
 
 def _not_written(path: str, error: OSError) -> FileNotWritten:

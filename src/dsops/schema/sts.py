@@ -115,7 +115,7 @@ _STS_KEYS = (
     Key(
         "token_code",
         "text",
-        "The MFA device's current code; asked for on the terminal where it isn't set.",
+        "The MFA device's current code; where it isn't set, that of its seed in the keyring, or a person is asked.",
         is_secret=True,
         is_identity=False,
         is_askable=True,

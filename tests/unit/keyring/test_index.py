@@ -1,0 +1,119 @@
+"""The list of what the keyring has: who may be believed, what is kept of it, and what a newer dsops has written."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from dsops.errors import FileNotWritten, KeyringFailed
+from dsops.keyring import index
+from dsops.keyring.index import KeysEntry, SeedEntry
+
+DEVICE = "arn:aws:iam::111111111111:mfa/ada"
+SEED = SeedEntry(DEVICE, "2026-11-24T12:00:00Z")
+KEY = KeysEntry(
+    "ada", "AKIAEXAMPLEEXAMPLE01", "arn:aws:iam::111111111111:user/ada", "2026-11-24T12:00:00Z", created="2026-01-01",
+    next_key_id="AKIAEXAMPLEEXAMPLE02", old_key_id="AKIAEXAMPLEEXAMPLE00", old_is_off=True,
+)  # fmt: skip
+
+
+@pytest.fixture
+def environ(home: Path) -> dict[str, str]:
+    """A client with an empty home."""
+    return {"HOME": str(home)}
+
+
+def written(environ: dict[str, str]) -> Path:
+    """The file, with one entry of each kind."""
+    with index.changing(environ):
+        index.write(environ, index.Contents({DEVICE: SEED}, {"ada": KEY}))
+    return Path(index.path_of(environ))
+
+
+def test_what_is_written_is_read(environ: dict[str, str]) -> None:
+    """Every field; where nothing was written there is nothing."""
+    assert index.contents(environ) == index.EMPTY
+    written(environ)
+    assert index.contents(environ) == index.Contents({DEVICE: SEED}, {"ada": KEY})
+
+
+def test_the_file_is_its_owners_alone(environ: dict[str, str]) -> None:
+    """Whatever the umask says; and nothing else is left beside it."""
+    before = os.umask(0)
+    try:
+        path = written(environ)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert sorted(each.name for each in path.parent.iterdir()) == ["keyring.json", "keyring.json.lock"]
+
+
+def test_the_variable_of_the_specification_counts(environ: dict[str, str], tmp_path: Path) -> None:
+    """XDG_DATA_HOME, if it is absolute; else the one in the home folder; without a home there is none."""
+    assert index.path_of({**environ, "XDG_DATA_HOME": str(tmp_path)}) == f"{tmp_path}/dsops/keyring.json"
+    assert index.path_of({**environ, "XDG_DATA_HOME": "data"}) == f"{environ['HOME']}/.local/share/dsops/keyring.json"
+    assert index.contents({}) == index.EMPTY
+    with pytest.raises(FileNotWritten), index.changing({}):
+        pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no such modes")
+@pytest.mark.parametrize("mode", [0o620, 0o602])
+def test_one_that_others_may_write_is_not_believed(environ: dict[str, str], mode: int) -> None:
+    """They would decide which key a name is."""
+    path = written(environ)
+    path.chmod(mode)
+    with pytest.raises(KeyringFailed, match="can't be relied on") as caught:
+        index.contents(environ)
+    assert caught.value.hint.endswith(f"chmod 600 {path}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", "{}", '{"version": 2, "mfa": [], "keys": []}', '{"version": 1, "mfa": [{}], "keys": []}',
+     '{"version": 1, "mfa": [{"serial_number": 7, "added": "x"}], "keys": []}',
+     '{"version": 1, "mfa": [], "keys": [{"name": "a", "key_id": null, "arn": "", "added": ""}]}'],
+)  # fmt: skip
+def test_what_is_no_list_of_ours_is_told(environ: dict[str, str], text: str) -> None:
+    """Half written, changed by hand, or of a later dsops: never taken for an empty one, which would be written over."""
+    written(environ).write_text(text)
+    with pytest.raises(KeyringFailed, match="is not the list"):
+        index.contents(environ)
+    with pytest.raises(KeyringFailed), index.changing(environ):
+        pass
+
+
+def test_a_field_that_a_later_dsops_has_added_is_left_out(environ: dict[str, str]) -> None:
+    """The rest is as good as ever."""
+    path = written(environ)
+    value = json.loads(path.read_text())
+    value["keys"][0]["colour"] = {"of": "the key"}
+    path.write_text(json.dumps(value))
+    assert index.contents(environ).keys == {"ada": KEY}
+
+
+def test_two_that_change_it_lose_nothing(environ: dict[str, str]) -> None:
+    """One after the other: each sees what the one before has written."""
+
+    def add(number: int) -> None:
+        with index.changing(environ) as before:
+            entry = SeedEntry(f"{DEVICE}{number}", "")
+            index.write(environ, before._replace(seeds={**before.seeds, entry.serial_number: entry}))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, range(8)))
+    assert len(index.contents(environ).seeds) == 8
+
+
+def test_a_folder_that_can_not_be_written_is_told(environ: dict[str, str], home: Path) -> None:
+    """With the file that could not be."""
+    (home / ".local").write_text("a file in the way")
+    with pytest.raises(FileNotWritten, match="can't be written"), index.changing(environ):
+        pass
+    assert index.contents(environ) == index.EMPTY
