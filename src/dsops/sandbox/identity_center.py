@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from dsops.arn import partition_of_region
 from dsops.sandbox.world import Role, Tags, World
 
 
@@ -58,7 +59,8 @@ class Instance(NamedTuple):
     @property
     def saml_issuer(self) -> str:
         """Who signs what the roles are assumed with."""
-        return f"https://portal.sso.{self.region}.amazonaws.com/saml/assertion/{self.store_id}"
+        suffix = partition_of_region(self.region).dns_suffix
+        return f"https://portal.sso.{self.region}.{suffix}/saml/assertion/{self.store_id}"
 
     def is_named_by(self, url: str) -> bool:
         """Whether that is its start URL, as people copy it: with or without `/`, `#` and `#/` at its end."""

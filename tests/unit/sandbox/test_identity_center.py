@@ -192,6 +192,27 @@ def test_the_first_region_is_not_in_the_path(make_lab: LabFactory) -> None:
     assert role["Path"] == "/aws-reserved/sso.amazonaws.com/"
 
 
+def test_another_partition_has_its_own_names(make_lab: LabFactory) -> None:
+    """ARNs, where people sign in, and who vouches for them."""
+    lab = make_lab(f"""
+region: cn-north-1
+accounts: {{"{ACCOUNT}": {{partition: aws-cn}}}}
+identity_center:
+  users: {{alice: {{}}}}
+  permission_sets: {{Reader: {{}}}}
+  assignments:
+  - {{account: "{ACCOUNT}", permission_set: Reader, users: [alice]}}
+""")
+    center = Center.of(lab)
+    alice = center.role(center.log_in("alice"), ACCOUNT, "Reader")
+    alice.region = "cn-north-1"
+    assumed = next(one for one in lab.sandbox.events.records() if one["eventName"] == "AssumeRoleWithSAML")
+
+    assert alice.arn.startswith(f"arn:aws-cn:sts::{ACCOUNT}:assumed-role/AWSReservedSSO_Reader_")
+    assert assumed["responseElements"]["audience"] == "https://signin.amazonaws.cn/saml"
+    assert assumed["responseElements"]["issuer"].startswith("https://portal.sso.cn-north-1.amazonaws.com.cn/")
+
+
 def test_names_of_roles_are_the_same_each_time(make_lab: LabFactory) -> None:
     """A policy or a test can name them; another account's are others."""
     first = role_name(make_lab(SEED), ACCOUNT, "Reader")
