@@ -146,7 +146,7 @@ class TestStsAsCredentials(CredentialStoreContract):
             role_arn="arn:aws:iam::222222222222:role/R",
             role_session_name="session",
             duration_seconds=3600,
-        )
+        )._replace(operation="AssumeRole")
 
         def issue(source: Credentials | None) -> Credentials:
             return pipeline.time.run(store.issue(step, source, context_of(pipeline, step)), pipeline.aws)
