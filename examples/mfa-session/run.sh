@@ -20,4 +20,4 @@ say "three hours later one role still takes it, the other wants a newer code"
 allowed 'dsops sandbox clock --advance 10800 > /dev/null'
 allowed 'echo "$(dsops --config without-mfa.yaml get --env production DATABASE_URL)"'
 refused sts.access-denied 'dsops --config without-mfa.yaml get --env production AUDIT_KEY'
-allowed 'dsops sandbox decisions | grep MultiFactor'
+allowed 'dsops sandbox decisions | grep -o "MultiFactorAuthAge wants [0-9]*"'

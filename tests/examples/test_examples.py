@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -69,28 +70,43 @@ OTHERWISE = {
 }
 """What an example says in another way."""
 
+LINK = r"\]\(([^)#\s]+)\)"
+AT_ONCE = 3
+Steps = dict[Path, "Future[tuple[Step, set[str]]]"]
+
 each_example = pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 
 
-def played(example: Path, tmp_path: Path) -> Step:
-    """What run.sh did, in a copy of the folder."""
-    home = tmp_path / "home"
+def played(example: Path, home: Path) -> tuple[Step, set[str]]:
+    """What run.sh did in a copy of the folder, and the names that are in it then."""
     folder = home / "examples" / example.name
     shutil.copytree(example, folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(example.parent / "show.sh", folder.parent)
-    return run(Step(line=0, command="sh ./run.sh 2>&1", environ={}), home, folder)
+    step = run(Step(line=0, command="sh ./run.sh 2>&1", environ={}), home, folder)
+    return step, {path.name for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def steps(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Steps]:
+    """What each run.sh did. They run side by side: a sandbox, and what waits for it, uses half a core."""
+    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    asked = [item.callspec.params["example"] for item in items if "steps" in item.fixturenames]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {
+            example: pool.submit(played, example, tmp_path_factory.mktemp("home"))
+            for example in asked
+            if isinstance(example, Path)
+        }
 
 
 @each_example
-def test_an_example_does_what_it_shows(example: Path, tmp_path: Path) -> None:
+def test_an_example_does_what_it_shows(example: Path, steps: Steps) -> None:
     """It ends well, prints what expected.txt says, and leaves no file behind."""
     not_its_own = {"__pycache__", "expected.txt"}
-    before = {path.name for path in example.iterdir()} - not_its_own
-    step = played(example, tmp_path)
+    step, after = steps[example].result()
 
     assert step.exit_code == 0, step.stdout + step.stderr
-    after = {path.name for path in (tmp_path / "home" / "examples" / example.name).iterdir()}
-    assert before == after - {"expected.txt"}
+    assert {path.name for path in example.iterdir()} - not_its_own == after - not_its_own
     golden, readme = example / "expected.txt", example / "README.md"
     expected = golden.read_text(encoding="utf-8") if golden.exists() else ""
     if UPDATE:
@@ -112,6 +128,7 @@ def test_a_readme_shows_its_example(example: Path) -> None:
     assert [] == [block for block in excerpts if not any(is_part(block, file) for file in files)]
     assert text == with_outputs(readme, (example / "expected.txt").read_text(encoding="utf-8"))
     assert "(not in run.sh)" not in text
+    assert [] == [link for link in re.findall(LINK, text) if not (example / link).exists()]
     assert 10 <= len(text.splitlines()) <= 60
 
 
@@ -153,7 +170,7 @@ def test_an_example_says_what_the_founding_page_says(heading: str, name: str) ->
 def test_every_example_is_in_the_list(page: str) -> None:
     """Each table leads to each example's page, and every link to something that is there."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    linked = {(ROOT / page).parent.joinpath(link).resolve() for link in re.findall(r"\]\(([^)#\s]+)\)", text)}
+    linked = {(ROOT / page).parent.joinpath(link).resolve() for link in re.findall(LINK, text)}
 
     assert [] == [example.name for example in EXAMPLES if example / "README.md" not in linked]
     assert [] == [link for link in linked if not link.exists()]
