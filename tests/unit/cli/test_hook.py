@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from dsops.errors import NotAllowed
 from dsops.render.fish import quote_bytes
 from tests.stubs.aws import parameters_of
 from tests.stubs.server import Answer, Seen
-from tests.terminal import Terminal
+from tests.terminal import PATIENCE_SECONDS, Terminal
 from tests.unit.cli.stub_aws import BINARY, CONFIG, QUOTED, Agent, StubAws
 
 SHELLS = ("bash", "zsh", "fish")
@@ -466,11 +467,10 @@ class TestFailures:
         start = {"fish": "dsops hook fish | source"}.get(shell, f'eval "$(dsops hook {shell})"')
         with Terminal(["env", "-i", "-C", str(house.home), *environ, *START[shell]]) as terminal:
             terminal.type(f"{start}\rcd project\r")
-            for _ in range(100):
-                if aws.server.seen:
-                    break
-                subprocess.run(["sleep", "0.1"], check=True)
-            assert aws.server.seen
+            end = time.monotonic() + PATIENCE_SECONDS
+            while not aws.server.seen:
+                assert time.monotonic() < end
+                time.sleep(0.01)
             terminal.type("\x03")
             terminal.expect("interrupted")
             terminal.type("\r\recho en''d \"$TOKEN.\"\r")
