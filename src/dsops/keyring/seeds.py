@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from dsops import totp
 from dsops.errors import KeyringEntryMissing, UsageError
 from dsops.keyring import index
@@ -13,11 +11,6 @@ from dsops.secret import Secret
 
 SERVICE = "dsops mfa"
 """What the keyring's own window shows beside the serial number."""
-
-
-def has_seed(environ: Mapping[str, str], serial_number: str) -> bool:
-    """Whether the keyring of that environment should have the device's seed; the keyring is not asked."""
-    return serial_number in index.contents(environ).seeds
 
 
 def get_seed(keyring: Keyring, serial_number: str) -> Secret:

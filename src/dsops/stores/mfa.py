@@ -91,32 +91,39 @@ async def _from_keyring_or_person(
     step: Step, context: Context, serial_number: str, use: Callable[[Secret], Awaitable[T]]
 ) -> T:
     """With codes of the seed that was put into the keyring; where none was, or it can't be had, of the person."""
-    from dsops.keyring.items import Keyring
-    from dsops.keyring.seeds import get_seed, has_seed
+    try:
+        seed = await _seed_in_keyring(step, context, serial_number)
+    except MfaRequired as error:
+        complaint = "this configuration was found, not named; after `dsops allow` the keyring's code is taken. "
+        failed: DsopsError = error
+    except (KeyringFailed, ExtraMissing) as error:
+        complaint, failed = f"{error.message}. ", error
+        error.retell(f"store `{step.name}` needs a code of {serial_number}: {error.message}", where=step.where)
+    else:
+        if seed is None:
+            return await _from_person(step, context, serial_number, use, None, "")
+        return await _from_seed(step, context, seed, use)
+    return await _from_person(step, context, serial_number, use, failed, complaint)
+
+
+async def _seed_in_keyring(step: Step, context: Context, serial_number: str) -> Secret | None:
+    """The device's seed; None where none was put there. Raises MfaRequired for a configuration that may not have it."""
+    from dsops.keyring import index
 
     environ, folder = context.runtime.environ, context.runtime.folder
-    try:
-        if not has_seed(environ, serial_number):
-            return await _from_person(step, context, serial_number, use, None, "")
-        if step.settings.get("is_only_found"):
-            why = "this configuration was found, not named"
-            complaint = f"{why}; after `dsops allow` the keyring's code is taken. "
-            return await _from_person(step, context, serial_number, use, _not_allowed(step, why), complaint)
-        seed = await blocking(lambda: get_seed(Keyring(environ, folder), serial_number))
-    except (KeyringFailed, ExtraMissing) as error:
-        complaint = f"{error.message}. "
-        error.retell(f"store `{step.name}` needs a code of {serial_number}: {error.message}", where=step.where)
-        return await _from_person(step, context, serial_number, use, error, complaint)
-    return await _from_seed(step, context, seed, use)
+    if serial_number not in index.contents(environ).seeds:
+        return None
+    if step.settings.get("is_only_found"):
+        raise MfaRequired(
+            f"store `{step.name}` needs a code of the MFA device {serial_number}",
+            why="the keyring has its seed, but this configuration was found, not named: its writer would get a code",
+            hint=f"read it, then run `dsops allow`, or name it: `--config {step.where.file}`",
+            where=step.where,
+        )
+    from dsops.keyring.items import Keyring
+    from dsops.keyring.seeds import get_seed
 
-
-def _not_allowed(step: Step, why: str) -> MfaRequired:
-    return MfaRequired(
-        f"store `{step.name}` needs a code of the MFA device {step.settings['serial_number']}",
-        why=f"the keyring has its seed, but {why}: a code would be shown to whoever wrote it",
-        hint=f"read it, then run `dsops allow`, or name it: `--config {step.where.file}`",
-        where=step.where,
-    )
+    return await blocking(lambda: get_seed(Keyring(environ, folder), serial_number))
 
 
 async def _from_seed(step: Step, context: Context, seed: Secret, use: Callable[[Secret], Awaitable[T]]) -> T:
