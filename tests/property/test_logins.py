@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from dsops.aws.sso_cache import Client, Token, instant, read_token, write_token
 from dsops.aws.sso_session import Session
-from dsops.cli.loopback import _parse
 from dsops.secret import Secret
+from dsops.stores.loopback import _parse
 
 SESSION = Session("", "https://d-1.awsapps.com/start", "us-east-1")
 TOKENS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1)
@@ -61,8 +61,8 @@ def test_what_is_written_is_read(access: str, moment: datetime, refresh: str | N
         path = f"{folder}/sso/cache/token.json"
         write_token(path, SESSION, token)
         found = read_token(path, SESSION)
-    assert token == found.token
     assert ("", "", token.mark) == (found.why, found.note, found.token.mark if found.token else "")
+    assert token == found.token
 
 
 @given(TOKENS, TOKENS, MOMENTS)

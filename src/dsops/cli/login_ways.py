@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from threading import Thread
 
 from dsops.aws.sso_cache import Token
 from dsops.aws.sso_login import Place, by_browser, by_device, log_in
 from dsops.aws.sso_oidc import REDIRECT_URI, Device
-from dsops.cli.loopback import Loopback
 from dsops.cli.output import clean, note, tell
 from dsops.cli.project import carry_out
 from dsops.cli.whoami import duration_text
 from dsops.cli.world import DONE
 from dsops.errors import LoginFailed
 from dsops.runtime import Runtime
+from dsops.stores.browser import open_page
+from dsops.stores.loopback import Loopback, has_state
 
 LONGEST_SECONDS = 600
 """How long a person may take in the browser: as long as the codes of AWS's device flow are good."""
@@ -66,9 +66,9 @@ def by_browser_or_device(
             where = place.session.start_url
             tell(clean(f"dsops: your browser opens to log in at {where}; if it does not, open this address there:"))
             tell(clean(f"  {page}"))
-            _open(page, runtime.environ)
+            _open(page, runtime)
         try:
-            return loopback.wait(state, seconds)
+            return loopback.wait(has_state(state), seconds).query
         except LoginFailed as error:
             error.retell(error.message, hint="where the browser is on another machine, log in with `--device`")
             raise
@@ -77,30 +77,12 @@ def by_browser_or_device(
         return carry_out(log_in(place, by_browser(loopback.address, catch), has_redirect=True), runtime)
 
 
-_OPEN = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
+def _open(page: str, runtime: Runtime) -> None:
+    """Opens the browser beside what goes on here: some commands that BROWSER names end only with the page."""
+    opening = open_page(page, runtime)
 
-
-def _open(page: str, environ: Mapping[str, str]) -> None:
-    """Opens the browser beside what goes on here: some commands that BROWSER names end only with the page.
-
-    In a process and a session of its own: what a browser prints is no part of our answer, and Ctrl-C ends us, not it.
-    """
-    import subprocess
-
-    def work() -> None:
-        try:
-            done = subprocess.run(
-                [sys.executable, "-I", "-c", _OPEN, page],
-                env=dict(environ),
-                stdin=subprocess.DEVNULL,
-                stdout=sys.stderr.fileno() if sys.stderr is not None else subprocess.DEVNULL,
-                start_new_session=True,
-                check=False,
-            )
-            is_open = not done.returncode
-        except (OSError, ValueError):
-            is_open = False
-        if not is_open:
+    def watch() -> None:
+        if not opening.wait():
             note("the browser could not be opened: open the address above yourself")
 
-    Thread(target=work, daemon=True).start()
+    Thread(target=watch, daemon=True).start()

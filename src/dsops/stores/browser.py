@@ -19,15 +19,20 @@ class Opening:
 
     @property
     def has_failed(self) -> bool:
-        """Whether there is none that could."""
+        """Whether there is none that could, as far as is known by now."""
         return self._process is None or self._process.poll() not in (None, 0)
+
+    def wait(self) -> bool:
+        """Whether one could; it may be known only when the person closes the page."""
+        return self._process is not None and not self._process.wait()
 
 
 def open_page(url: str, runtime: Runtime) -> Opening:
     """Asks for a browser. The address is a word of a command line: no secret may be in it.
 
-    In a process of its own with the client's environment, since `webbrowser` looks at DISPLAY, BROWSER and so on; and
-    without TERM, since a browser in the terminal would be none that one can log in with.
+    In a process of its own with the client's environment, since `webbrowser` looks at DISPLAY, BROWSER and so on, and
+    in a session of its own: Ctrl-C ends us, and not it. Without TERM, since a browser in the terminal would be none
+    that one can log in with.
     """
     environ = {name: value for name, value in runtime.environ.items() if name != "TERM"}
     try:

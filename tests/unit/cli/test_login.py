@@ -12,9 +12,9 @@ from dsops.aws.client import make_client
 from dsops.aws.sso_login import Place
 from dsops.aws.sso_session import Session
 from dsops.cli.login_ways import by_browser_or_device, can_open_browser
-from dsops.cli.loopback import Loopback
 from dsops.endpoint import resolve_endpoint
 from dsops.runtime import utc_now
+from dsops.stores.loopback import Loopback
 from dsops.testing.local_aws import LocalAws
 from tests.fakes import make_runtime
 

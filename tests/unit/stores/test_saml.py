@@ -19,9 +19,8 @@ from hypothesis import strategies as st
 
 from dsops.errors import AssumeRoleDenied, DsopsError, NoCredentials, RoleNotOffered, StsRefused
 from dsops.secret import Secret
-from dsops.stores import saml_login
-from dsops.stores.browser import Opening
-from dsops.stores.saml_login import log_in
+from dsops.stores.loopback import Loopback
+from dsops.stores.saml_login import PATH, await_response, log_in
 from dsops.stores.saml_response import RoleOffer, read_response
 from tests.aws_in_memory import Refusal
 from tests.fakes import Person, make_runtime
@@ -297,14 +296,14 @@ def test_the_first_response_counts_and_nothing_else_does() -> None:
             idle.sendall(b"POST /saml HTTP/1.1\r\n")
         window.ask("/saml?a=b", {"SAMLResponse": good, "RelayState": "x"}, host=f"localhost:{window.port}")
 
-    with socket.create_server(("127.0.0.1", window.port)) as listener:
+    with Loopback(PATH, window.port, method="POST", most_bytes=400_000) as loopback:
         thread = threading.Thread(target=browse)
         thread.start()
-        found = saml_login._await(listener, window.port, Opening(None), 20)
+        found = await_response(loopback, 20)
         thread.join(10)
     assert found.encoded == Secret(good)
-    assert [status for status, _ in window.answers] == [404, 200, 400, 400, 400, 200]
-    assert "You may close this window" in window.answers[-1][1]
+    assert [status for status, _ in window.answers] == [404, 400, 400, 400, 400, 200]
+    assert "you can close this window" in window.answers[-1][1]
     assert good not in "".join(page for _, page in window.answers)
 
 

@@ -9,8 +9,8 @@ from contextlib import suppress
 
 import pytest
 
-from dsops.cli.loopback import Loopback
 from dsops.errors import LoginFailed
+from dsops.stores.loopback import Loopback, has_state
 
 PATH = "/oauth/callback"
 STATE = "the-state"
@@ -22,7 +22,9 @@ class Waiting:
     def __init__(self, seconds: float = 10) -> None:
         self.loopback = Loopback(PATH)
         self._pool = ThreadPoolExecutor(1)
-        self.answer: Future[Mapping[str, str]] = self._pool.submit(self.loopback.wait, STATE, seconds)
+        self.answer: Future[Mapping[str, str]] = self._pool.submit(
+            lambda: self.loopback.wait(has_state(STATE), seconds).query
+        )
 
     def close(self) -> None:
         """Ends the wait, if nothing else has."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hmac import compare_digest
 from select import select
 from time import monotonic
@@ -13,7 +14,10 @@ from urllib.parse import parse_qsl
 from dsops.errors import LoginFailed
 
 _MOST_BYTES = 16 * 1024
+"""Of a request without a body."""
+
 _MOST_CONNECTIONS = 32
+_LOOK_SECONDS = 0.5
 _PATIENCE_SECONDS = 10.0
 """How long a browser may take to say what it wants. Some open connections that they never use."""
 
@@ -29,24 +33,39 @@ _NOT_OURS = (
 _NOT_HERE = ("There is nothing here", "dsops waits for one answer of a login, and this is not it.")
 
 
-class _Asked(NamedTuple):
+class Asked(NamedTuple):
     """What a browser wants."""
 
     method: str
     path: str
     query: Mapping[str, str]
     host: str
+    body: bytes = b""
+
+
+Judge = Callable[[Asked], bool]
+"""Whether that is the answer which is awaited."""
+
+
+def has_state(state: str) -> Judge:
+    """Whether an answer belongs to the login that has this state."""
+    return lambda asked: compare_digest(asked.query.get("state", "").encode(), state.encode())
 
 
 class Loopback:
     """A port of this machine on which one answer is awaited."""
 
-    def __init__(self, path: str) -> None:
-        """Raises OSError where no port can be had."""
+    def __init__(self, path: str, port: int = 0, *, method: str = "GET", most_bytes: int = _MOST_BYTES) -> None:
+        """Raises OSError where no port, or not this one, can be had."""
         self._path = path
+        self._method = method
+        self._most_bytes = most_bytes
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
-            self._socket.bind(("127.0.0.1", 0))
+            if port:
+                # Connections of an earlier login may linger; another program's listener still stands in the way.
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._socket.bind(("127.0.0.1", port))
             self._socket.listen(8)
         except OSError:
             self._socket.close()
@@ -68,14 +87,16 @@ class Loopback:
         """Where the browser is sent to."""
         return f"http://127.0.0.1:{self.port}{self._path}"
 
-    def wait(self, state: str, seconds: float) -> Mapping[str, str]:
-        """The query of the first request for our path that has this state. Raises LoginFailed when the time is up.
+    def wait(self, judge: Judge, seconds: float, look: Callable[[], None] = lambda: None) -> Asked:
+        """The first request for our path that `judge` takes. Raises LoginFailed when the time is up.
 
-        Everything else is answered and ignored: an icon, another login's window, a page that guesses.
+        Everything else is answered and ignored: an icon, another login's window, a page that guesses. `look` is
+        called now and then, and may raise.
         """
         until = monotonic() + seconds
         while (left := until - monotonic()) > 0:
-            ready, _, _ = select([self._socket, *self._waiting], [], [], min(left, 1.0))
+            look()
+            ready, _, _ = select([self._socket, *self._waiting], [], [], min(left, _LOOK_SECONDS))
             for each in ready:
                 if each is self._socket:
                     self._accept()
@@ -83,11 +104,11 @@ class Loopback:
                 asked = self._read(each)
                 if asked is None:
                     continue
-                answer = self._answer(asked, state)
+                answer = self._answer(asked, judge)
                 _send(each, asked.method, *answer)
                 self._forget(each)
                 if answer[1] is _ARRIVED:
-                    return asked.query
+                    return asked
             for connection in [each for each, (_, end) in self._waiting.items() if end < monotonic()]:
                 self._forget(connection)
         raise LoginFailed("the browser brought no answer in time")
@@ -102,50 +123,55 @@ class Loopback:
         connection.setblocking(False)
         self._waiting[connection] = (b"", monotonic() + _PATIENCE_SECONDS)
 
-    def _read(self, connection: socket.socket) -> _Asked | None:
-        """The request once its head is complete; None before that, and for what is none."""
+    def _read(self, connection: socket.socket) -> Asked | None:
+        """The request once it is complete; None before that, and for what is none."""
         data, end = self._waiting[connection]
         try:
-            piece = connection.recv(4096)
+            piece = connection.recv(65536)
         except OSError:
             piece = b""
         data += piece
-        if not piece or len(data) > _MOST_BYTES:
+        if not piece or len(data) > self._most_bytes:
             self._forget(connection)
             return None
-        head, complete, _ = data.partition(b"\r\n\r\n")
-        if not complete:
+        head, complete, body = data.partition(b"\r\n\r\n")
+        if not complete or len(body) < _length(head):
             self._waiting[connection] = (data, end)
             return None
-        return _parse(head.decode("latin-1"))
+        return _parse(head.decode("latin-1"))._replace(body=body)
 
-    def _answer(self, asked: _Asked, state: str) -> tuple[int, tuple[str, str]]:
-        if asked.method not in ("GET", "HEAD") or asked.path != self._path:
+    def _answer(self, asked: Asked, judge: Judge) -> tuple[int, tuple[str, str]]:
+        if asked.method not in ("GET", "HEAD", self._method) or asked.path != self._path:
             return 404, _NOT_HERE
         # Under another name it is a page of somebody else's that was made to point here.
         if asked.host not in (f"127.0.0.1:{self.port}", f"localhost:{self.port}"):
             return 400, _NOT_HERE
-        is_ours = compare_digest(asked.query.get("state", "").encode(), state.encode())
-        return (200, _ARRIVED) if is_ours and asked.method == "GET" else (400, _NOT_OURS)
+        return (200, _ARRIVED) if asked.method == self._method and judge(asked) else (400, _NOT_OURS)
 
     def _forget(self, connection: socket.socket) -> None:
         self._waiting.pop(connection, None)
         connection.close()
 
 
-def _parse(head: str) -> _Asked:
+def _length(head: bytes) -> int:
+    """How many bytes of a body follow; none where it is not said."""
+    length = re.search(rb"(?im)^content-length:[ \t]*([0-9]{1,7})[ \t]*\r?$", head)
+    return int(length[1]) if length else 0
+
+
+def _parse(head: str) -> Asked:
     """The request of this head; an empty one for what is none."""
     first, *lines = head.split("\r\n")
     words = first.split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
-        return _Asked("", "", {}, "")
+        return Asked("", "", {}, "")
     path, _, query = words[1].partition("?")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     try:
         pairs = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=20))
     except ValueError:
         pairs = {}
-    return _Asked(words[0], path, pairs, headers.get("host", "").lower())
+    return Asked(words[0], path, pairs, headers.get("host", "").lower())
 
 
 def _send(connection: socket.socket, method: str, status: int, words: tuple[str, str]) -> None:
