@@ -19,6 +19,8 @@ NOT_READ = {
     "AWS_RETRY_MODE", "AWS_SDK_UA_APP_ID",
     # KMS's word for where a key is from.
     "AWS_KMS",
+    # What Lambda sets; `dsops sandbox env` does for a function that it plays.
+    "AWS_LAMBDA_FUNCTION_NAME",
     # A name of ours, in an `__all__`.
     "AWS_KEYS",
 }  # fmt: skip
