@@ -1,0 +1,103 @@
+"""Codes of a seed in the keyring, with an AWS that checks them: the right clock, a wrong one, and two runs at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dsops.keyring.items import Keyring
+from dsops.keyring.seeds import add_seed
+from dsops.secret import Secret
+from dsops.testing.local_aws import LocalAws
+from tests.stubs.keyrings import StubKeyring
+
+DEVICE = "arn:aws:iam::111122223333:mfa/ada"
+SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+SANDBOX = f"""
+accounts:
+  "111122223333":
+    users:
+      ada: {{mfa: {{name: ada, seed: {SEED}}}}}
+    roles:
+      Reader:
+        trust:
+          Version: "2012-10-17"
+          Statement:
+            Effect: Allow
+            Principal: {{AWS: "arn:aws:iam::111122223333:user/ada"}}
+            Action: sts:AssumeRole
+            Condition: {{Bool: {{"aws:MultiFactorAuthPresent": "true"}}}}
+        policies:
+          - Version: "2012-10-17"
+            Statement: {{Effect: Allow, Action: "secretsmanager:GetSecretValue", Resource: "*"}}
+    secrets: {{prod/token: the-secret}}
+"""
+CONFIG = f"""
+version: 1
+secretStores:
+  reader:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::111122223333:role/Reader
+    serial_number: {DEVICE}
+  secrets: {{type: aws.secretsmanager, region: us-east-1, credentials_from: reader}}
+envs:
+  production: {{SECRET: {{from: {{store: secrets, key: prod/token}}}}}}
+"""
+PROGRAM = str(Path(__file__).with_name("dsops_with_clock.py"))
+RUN = ("exec", "--config", "dsops.yaml", "--env", "production", "--verbose", "--", "printenv", "SECRET")
+
+
+@pytest.fixture
+def sandbox_seed() -> str:
+    """What the sandbox of these tests starts with."""
+    return SANDBOX
+
+
+class Desk:
+    """Ada's machine: her key in the environment, the seed of her device in the keyring."""
+
+    def __init__(self, sandbox: LocalAws, folder: Path) -> None:
+        self.folder = folder
+        (folder / "dsops.yaml").write_text(CONFIG)
+        keyring = StubKeyring(folder)
+        self.environ = {**sandbox.user("ada").environment(), **keyring.environ, "DSOPS_AGENT": "off"}
+        add_seed(Keyring(self.environ, str(folder)), DEVICE, Secret(SEED), "2026-11-24T12:00:00Z", replaces=False)
+
+    def start(self, seconds: int = 0) -> subprocess.Popen[str]:
+        """A run on this machine, whose clock is that many seconds off."""
+        return subprocess.Popen(
+            [sys.executable, PROGRAM, str(seconds), *RUN], cwd=self.folder, env=self.environ, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+
+    def read(self, seconds: int = 0) -> tuple[str, str]:
+        """What a command gets, and what is told on the way."""
+        return self.start(seconds).communicate(timeout=100)
+
+
+@pytest.fixture
+def desk(sandbox: LocalAws, tmp_path: Path) -> Desk:
+    """It."""
+    return Desk(sandbox, tmp_path)
+
+
+@pytest.mark.parametrize("minutes", [0, -3, -20, 20])
+def test_aws_takes_the_code_whatever_this_machines_clock_says(desk: Desk, sandbox: LocalAws, minutes: int) -> None:
+    """3 minutes are nothing to a signature, and everything to a code; after 20 both are made for AWS's time."""
+    secret, told = desk.read(minutes * 60)
+    assert secret == "the-secret\n", told
+    assert "waiting" not in told
+    refused = [each for each in sandbox.events() if each["eventName"] == "AssumeRole" and each.get("errorCode")]
+    assert len([each for each in refused if "MultiFactor" in each.get("errorMessage", "")]) == (minutes != 0)
+
+
+def test_two_runs_at_once_take_a_code_each(desk: Desk) -> None:
+    """Neither knows of the other: the one that AWS refuses waits for the next code, and says so."""
+    runs = [desk.start() for _ in range(2)]
+    done = [run.communicate(timeout=100) for run in runs]
+    assert [secret for secret, _ in done] == ["the-secret\n"] * 2, done
+    assert sum("for the next MFA code" in told for _, told in done) <= 1
