@@ -4,13 +4,15 @@ cd "$(dirname "$0")" && . ../show.sh
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
+mounted="$folder/pods.eks.amazonaws.com/serviceaccount"  # in a pod it is in /var/run/secrets
+mkdir -p "$mounted"
 
 # in_pod NAMESPACE/SERVICE-ACCOUNT: what the containers of its pods find in their environment; the token is in a file.
 in_pod() {
     eval "$(dsops sandbox env --pod-role App --service-account "$1")"
-    printf %s "$AWS_CONTAINER_AUTHORIZATION_TOKEN" > "$folder/token"
+    printf %s "$AWS_CONTAINER_AUTHORIZATION_TOKEN" > "$mounted/eks-pod-identity-token"
     unset AWS_CONTAINER_AUTHORIZATION_TOKEN
-    export AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE="$folder/token"
+    export AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE="$mounted/eks-pod-identity-token"
 }
 
 say "a pod of the service account app in the namespace shop: no key in it, and a role all the same"

@@ -113,7 +113,7 @@ def _container(environ: Mapping[str, str]) -> str:
     """Which service of a container was asked; botocore takes the relative address first."""
     if _RELATIVE_URI in environ:
         return f"{_RELATIVE_URI}, as on ECS"
-    address = parse_address(environ.get(_FULL_URI, ""))
+    address = parse_address(environ.get(_FULL_URI, "").partition("?")[0])
     host = address.host if address else ""
     if host in _POD_IDENTITY_HOSTS or _POD_IDENTITY_FOLDER in environ.get(_TOKEN_FILE, ""):
         return "EKS Pod Identity"

@@ -265,7 +265,7 @@ def test_a_pod_of_eks(world: World) -> None:
         ),
         ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials"}, "EKS Pod Identity"),
         ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://[fd00:ec2::23]/v1/credentials"}, "EKS Pod Identity"),
-        ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "https://agent.example:8443/x"}, "at agent.example:8443"),
+        ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "https://agent.example:8443/x?role=a"}, "at agent.example:8443"),
     ],
 )
 def test_addresses_that_are_not_this_machines(environ: dict[str, str], words: str) -> None:
