@@ -61,7 +61,11 @@ class Loaded(NamedTuple):
 
 def load_found(runtime: Runtime) -> Config:
     """The configuration that was found from the working folder upward, whatever DSOPS_CONFIG names."""
-    return configuration.load(folder=runtime.folder, environ=runtime.environ, types=StoreTypes())
+    try:
+        return configuration.load(folder=runtime.folder, environ=runtime.environ, types=StoreTypes())
+    except ConfigNotFound as error:
+        error.retell(error.message, hint="`dsops init` writes one; the hook takes no other name, and no DSOPS_CONFIG")
+        raise
 
 
 def variables_of(config: Config, arguments: Arguments) -> tuple[str, list[str]]:

@@ -452,6 +452,15 @@ class TestFailures:
         assert [line for line in printed if line.startswith("problem") and "NOWHERE" in line]
         assert "NOWHERE" in house.said[0]
 
+    def test_a_folder_without_a_file_has_nothing_to_allow(self, house: House) -> None:
+        """And naming one is no way out."""
+        done = subprocess.run(
+            ["dsops", "hook", "allow"], cwd=house.home, env=house.dsops.environ, check=False, capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 2
+        assert "hint: `dsops init` writes one; the hook takes no other name, and no DSOPS_CONFIG" in done.stderr
+
     def test_an_environment_that_is_not_there_is_told(self, house: House) -> None:
         """With the one that was meant."""
         house.allow()
