@@ -34,7 +34,7 @@ example: $(DEMO) ## one of the folders of examples/: make example NAME=break-gla
 	@PATH="$(abspath $(VENV))/bin:$$PATH" sh "examples/$(NAME)/run.sh"
 
 test: $(DEV) ## every test (ARGS='-k plan -x' is passed on to pytest)
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest $(if $(ARGS),$(ARGS),--numprocesses auto --maxprocesses 4 --dist loadfile)
 
 lint: $(DEV) ## ruff
 	@$(PY) -m ruff check .

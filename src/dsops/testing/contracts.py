@@ -159,7 +159,9 @@ def step_of(store_type: StoreType, **settings: object) -> Step:
     """A plan step of that type, for a store that is tested by itself."""
     from dsops.errors import Where
     from dsops.plan import Fingerprint
+    from dsops.schema.operation import operation_of
 
+    operation = operation_of(store_type, settings, settings.get("operation"))
     return Step(
         name="subject",
         type=store_type.name,
@@ -170,6 +172,7 @@ def step_of(store_type: StoreType, **settings: object) -> Step:
         fingerprint=Fingerprint("subject"),
         is_chained=None,
         where=Where("dsops.yaml", 2),
+        operation=operation.name if operation else "",
     )
 
 
