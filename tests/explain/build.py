@@ -1,0 +1,90 @@
+"""A set-up -> a sandbox that serves it, and a run of its environment against it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import dsops
+from dsops.errors import DsopsError, Failures
+from dsops.sandbox.running import ask, tell
+from dsops.testing.fixtures import open_sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from dsops.testing.local_aws import LocalAws
+    from tests.explain.set_up import SetUp
+
+_OF_A_CALLER = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+class Built:
+    """A set-up that can be run."""
+
+    def __init__(self, set_up: SetUp, sandbox: LocalAws, folder: Path) -> None:
+        self.set_up = set_up
+        self.sandbox = sandbox
+        self.folder = folder
+        self._environ = self._callers() | dict(set_up.environ)
+
+    def environ(self) -> dict[str, str]:
+        """A whole environment, with MFA codes that nobody has used yet."""
+        if self.set_up.codes:
+            # A code works once, and one of the step before is accepted still.
+            self.sandbox.clock.advance(60)
+        codes = {name: self.sandbox.totp(serial) for name, serial in self.set_up.codes.items()}
+        return self._environ | codes
+
+    def error(self) -> DsopsError | None:
+        """What the environment fails with; None when every variable has its value."""
+        try:
+            dsops.open(environ=self.environ(), folder=self.folder).secrets(self.set_up.environment)
+        except Failures as failures:
+            return failures.errors[0]
+        except DsopsError as error:
+            return error
+        return None
+
+    def _callers(self) -> dict[str, str]:
+        """The variables of whoever runs it."""
+        sandbox, set_up = self.sandbox, self.set_up
+        outside = {"HOME": str(self.folder), "USER": "dev", "DSOPS_AGENT": "off"}
+        environ = sandbox.environment(set_up.caller or "", outside)
+        if set_up.session:
+            environ |= _session(sandbox, set_up)
+        if set_up.saml:
+            (self.folder / "response.b64").write_text(str(tell(sandbox.url, "saml", set_up.saml)["assertion"]))
+        if set_up.github:
+            token = str(ask(sandbox.url, "identity")["GitHubToken"])
+            environ["ACTIONS_ID_TOKEN_REQUEST_URL"] = f"{sandbox.url}/_sandbox/github?{urlencode(set_up.github)}"
+            environ["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = token
+        for step in set_up.then:
+            _carry_out(sandbox, step)
+        if set_up.later_seconds:
+            sandbox.clock.advance(set_up.later_seconds)
+        return environ if set_up.caller else {key: environ[key] for key in environ if key not in _OF_A_CALLER}
+
+
+@contextmanager
+def built(set_up: SetUp, folder: Path) -> Iterator[Built]:
+    """The set-up, for as long as the block lasts."""
+    folder.mkdir()
+    (folder / "dsops.yaml").write_text(set_up.config, encoding="utf-8")
+    with open_sandbox(set_up.seed, folder) as sandbox:
+        yield Built(set_up, sandbox, folder)
+
+
+def _session(sandbox: LocalAws, set_up: SetUp) -> dict[str, str]:
+    """The three variables of a session of the caller's."""
+    sts = sandbox.user(set_up.caller).boto3_session().client("sts")
+    keys = sts._make_api_call(set_up.session["operation"], set_up.session["parameters"])["Credentials"]
+    return dict(zip(_OF_A_CALLER, (keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"]), strict=True))
+
+
+def _carry_out(sandbox: LocalAws, step: Mapping[str, Any]) -> None:
+    """One call of an administrator's."""
+    admin = sandbox.user(f"admin@{step['account']}").boto3_session()
+    admin.client(step["service"])._make_api_call(step["operation"], step["parameters"])

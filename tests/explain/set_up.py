@@ -1,0 +1,159 @@
+"""Set-ups as data: what works, and the one small change that breaks it, with the place where it is broken.
+
+A file of `broken/` has a set-up that works and its faults; one of `held_back/` has more faults of one of those.
+README.md says what stands in them.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import yaml
+
+from dsops.iam.simulate import Place as PolicyPlace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+HERE = Path(__file__).parent
+POLICIES = frozenset(get_args(PolicyPlace)) - {"context"}
+CAUSES = frozenset({
+    "assertion", "chain", "credentials", "duration", "kms-key", "mfa-code", "mfa-device", "no-role", "provider",
+    "region", "source-identity", "token",
+})  # fmt: skip
+"""What can be broken besides a policy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenPlace:
+    """Where a set-up is broken first, as a person who sees everything would say."""
+
+    store: str
+    """The store whose call is refused: a hop, or who reads."""
+    policy: str = ""
+    """The kind of policy; "" when it is none."""
+    cause: str = ""
+    """What it is otherwise, one of CAUSES."""
+    statement: str = ""
+    """The Sid of the statement that denies, or that would allow but for one thing; "" for nothing that comes near."""
+    key: str = ""
+    """The condition key that is not met, or the element of that statement; for no policy the key of dsops.yaml."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetUp:
+    """One sandbox, one dsops.yaml, one environment."""
+
+    name: str
+    caller: str
+    """Whose keys the environment holds, NAME@ACCOUNT; "" for nobody's."""
+    environment: str
+    config: str
+    seed: Mapping[str, Any]
+    environ: Mapping[str, str] = field(default_factory=dict)
+    codes: Mapping[str, str] = field(default_factory=dict)
+    """Variable -> the MFA device whose code it holds."""
+    github: Mapping[str, str] = field(default_factory=dict)
+    """The job of GitHub Actions that this is."""
+    saml: Mapping[str, Any] = field(default_factory=dict)
+    """What the SAML response in `response.b64` says."""
+    session: Mapping[str, Any] = field(default_factory=dict)
+    """Of the caller's, whose keys the environment holds instead."""
+    later_seconds: int = 0
+    """How long ago the session and the response were had."""
+    then: tuple[Mapping[str, Any], ...] = ()
+    """What administrators did since."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """A set-up that used to work."""
+
+    kind: str
+    broken: SetUp
+    code: str
+    """Of dsops's error."""
+    aws: str
+    """AWS's own code; "" when dsops knows before it asks."""
+    place: BrokenPlace
+    can_be_proven: bool
+    """Whether whoever runs it may read enough to be sure, or AWS itself says it."""
+    is_held_back: bool
+
+
+def working() -> dict[str, SetUp]:
+    """By the name of their file."""
+    return {path.stem: _set_up(path.stem, _read(path)["working"]) for path in sorted((HERE / "broken").glob("*.yaml"))}
+
+
+def faults() -> Iterator[Fault]:
+    """All of them."""
+    whole = working()
+    for folder, is_held_back in (("broken", False), ("held_back", True)):
+        for path in sorted((HERE / folder).glob("*.yaml")):
+            base = whole[path.stem]
+            for name, found in _read(path)["broken"].items():
+                yield _fault(base, f"{path.stem}: {name}", found, is_held_back=is_held_back)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _set_up(name: str, found: Mapping[str, Any]) -> SetUp:
+    fields = dict(found)
+    then = tuple(fields.pop("then", ()))
+    return SetUp(name=name, caller=fields.pop("as", ""), then=then, **fields)
+
+
+def _fault(base: SetUp, name: str, found: Mapping[str, Any], *, is_held_back: bool) -> Fault:
+    place = BrokenPlace(**found["place"])
+    policy_or_cause = place.policy in POLICIES, place.cause in CAUSES
+    assert policy_or_cause in {(True, False), (False, True)}, f"{name}: the place has a policy or a cause"
+    return Fault(
+        kind=found["kind"],
+        broken=_changed(base, name, found["change"]),
+        code=found["code"],
+        aws=found.get("aws", ""),
+        place=place,
+        can_be_proven=found["can_be_proven"],
+        is_held_back=is_held_back,
+    )
+
+
+def _changed(base: SetUp, name: str, change: Mapping[str, Any]) -> SetUp:
+    """The set-up after a change: texts of dsops.yaml give way to others, everything else is put in or taken out."""
+    fields: dict[str, Any] = {each: getattr(base, each) for each in SetUp.__dataclass_fields__}
+    for where, what in change.items():
+        if where == "config":
+            for old, new in what.items():
+                assert fields[where].count(old) == 1, f"{name}: `{old}` stands {fields[where].count(old)} times"
+                fields[where] = fields[where].replace(old, new)
+        elif where == "seed":
+            fields[where] = deepcopy(fields[where])
+            for path, value in what.items():
+                _put(fields[where], path.split("."), value)
+        elif isinstance(fields[where], dict):
+            merged = {**fields[where], **what}
+            fields[where] = {key: value for key, value in merged.items() if value is not None}
+        else:
+            fields[where] = tuple(what) if where == "then" else what
+    return SetUp(**{**fields, "name": name})
+
+
+def _put(content: Any, path: Sequence[str], value: object) -> None:  # YAML of any shape
+    """Sets what stands there, takes it out (None), or adds it to a list (`+`)."""
+    first, *rest = path
+    key = int(first) if isinstance(content, list) and first != "+" else first
+    if rest:
+        _put(content[key], rest, value)
+    elif key == "+":
+        content.append(value)
+    elif value is None:
+        del content[key]
+    else:
+        content[key] = value
