@@ -1,7 +1,7 @@
 """Each set-up works, and each change breaks it where the data say, with AWS's own answer.
 
-A yardstick has to be right itself: the sandbox's own decision, which nobody who explains a refusal sees, says which policy
-refuses.
+A yardstick has to be right itself: the sandbox's own decision, which nobody who explains a refusal sees, names the
+policy that refuses.
 """
 
 from __future__ import annotations
