@@ -65,6 +65,8 @@ class Desk:
         (folder / "dsops.yaml").write_text(CONFIG)
         keyring = StubKeyring(folder)
         self.environ = {**sandbox.user("ada").environment(), **keyring.environ, "DSOPS_AGENT": "off"}
+        # A sandbox's clients have no keyring; here it is Ada's own.
+        del self.environ["DSOPS_KEYRING"]
         add_seed(Keyring(self.environ, str(folder)), DEVICE, Secret(SEED), "2026-11-24T12:00:00Z", replaces=False)
 
     def start(self, seconds: int = 0) -> subprocess.Popen[str]:

@@ -41,6 +41,7 @@ ALLOWED = {
     "render/shell.py": "files that were asked for",
     "resolve/identity.py": "digests",
     "seed/world.py": "external IDs of an invented account",
+    "stores/aws_keys.py": "tells whose key it is",
     "stores/mfa.py": "tells codes apart",
     "stores/saml.py": "tells whose assertion it is, and which role was picked",
     "stores/session_parts.py": "the session as a secret",

@@ -18,6 +18,10 @@ from dsops.startup import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
+VARIABLE = "DSOPS_KEYRING"
+"""`off`: the keyring is not used, and a store of its keys gives those of the environment."""
+
+_OFF = ("off", "0", "no", "false")
 _VERSION = 1
 _LOCK_SECONDS = 2.0
 _LOOK_SECONDS = 0.05
@@ -60,6 +64,11 @@ class Contents(NamedTuple):
 
 
 EMPTY = Contents({}, {})
+
+
+def is_off(environ: Mapping[str, str]) -> bool:
+    """Whether the keyring is not to be used: in a sandbox, or in CI, where keys are in the environment."""
+    return environ.get(VARIABLE, "").lower() in _OFF
 
 
 def contents(environ: Mapping[str, str]) -> Contents:

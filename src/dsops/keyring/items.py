@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping
 
 from dsops.errors import DsopsError, ExtraMissing, KeyringFailed, KeyringLocked, KeyringUnavailable
+from dsops.keyring.index import VARIABLE, is_off
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
@@ -49,6 +50,12 @@ class Keyring(NamedTuple):
         self._ask({"do": "delete", "service": service, "account": account})
 
     def _ask(self, asked: Mapping[str, str]) -> Mapping[str, object]:
+        if is_off(self.environ):
+            raise KeyringUnavailable(
+                "the keyring is switched off",
+                why=f"{VARIABLE} says so, as it does in a sandbox",
+                hint=f"unset {VARIABLE}, outside of a sandbox",
+            )
         answer = self._run(json.dumps(asked).encode())
         error, why = answer.get("error"), str(answer.get("why", ""))
         if isinstance(error, str):

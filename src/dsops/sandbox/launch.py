@@ -76,6 +76,8 @@ def client_variables(url: str, region: str, key_id: str, secret: str) -> dict[st
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
+        # The user's own keys and MFA seeds are none of a sandbox's: it has devices of the same name with other seeds.
+        "DSOPS_KEYRING": "off",
     }
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 
+from dsops.aws.ambient import ambient_from_environment
 from dsops.credentials import Credentials
-from dsops.errors import DsopsError, KeyringFailed
+from dsops.errors import DsopsError, KeyringFailed, NoCredentials
 from dsops.keyring import index
 from dsops.keyring.items import Keyring
 from dsops.keyring.keys import get_credentials
@@ -32,6 +34,8 @@ class Keys:
         """Whose key it is, by dsops' list: the keyring itself is asked by `issue`. A rotated key is another one."""
         del folder
         name = str(settings["key_name"])
+        if index.is_off(environ):
+            return _of_environment(name, environ, digest_of)
         try:
             entry = index.contents(environ).keys.get(name)
         except KeyringFailed:
@@ -44,7 +48,10 @@ class Keys:
     async def issue(self, step: Step, source: Credentials | None, context: Context) -> Credentials:
         """The key itself."""
         del source
-        keyring = Keyring(context.runtime.environ, context.runtime.folder)
+        environ = context.runtime.environ
+        if index.is_off(environ):
+            return _from_environment(step, environ, context.runtime.now())
+        keyring = Keyring(environ, context.runtime.folder)
         try:
             return await blocking(lambda: get_credentials(keyring, str(step.settings["key_name"])))
         except DsopsError as error:
@@ -57,6 +64,31 @@ class Keys:
         """Parts of the key, all of the one snapshot."""
         del context
         return parts_of(step, references, credentials)
+
+
+def _of_environment(
+    name: str, environ: Mapping[str, str], digest_of: Callable[[Iterable[str]], str]
+) -> Proof:
+    """The same where the keyring is switched off."""
+    keys = ambient_from_environment(environ)
+    if keys is None:
+        source = f"key `{name}`, in whose place the environment has none: {index.VARIABLE} is off"
+        return Proof(source, digest_of(("none", name)))
+    token = keys.session_token.reveal() if keys.session_token else ""
+    parts = ("environment", keys.access_key_id, keys.secret_access_key.reveal(), token)
+    return Proof(f"the environment's key, in the place of `{name}`: {index.VARIABLE} is off", digest_of(parts))
+
+
+def _from_environment(step: Step, environ: Mapping[str, str], now: datetime) -> Credentials:
+    keys = ambient_from_environment(environ, now)
+    if keys is None:
+        raise NoCredentials(
+            f"store `{step.name}`: the keyring is switched off, and the environment has no key in its place",
+            why=f"{index.VARIABLE} is {environ[index.VARIABLE]}",
+            hint=f"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or unset {index.VARIABLE}",
+            where=step.where,
+        )
+    return keys
 
 
 STORE = Keys()

@@ -111,7 +111,7 @@ async def _seed_in_keyring(step: Step, context: Context, serial_number: str) -> 
     from dsops.keyring import index
 
     environ, folder = context.runtime.environ, context.runtime.folder
-    if serial_number not in index.contents(environ).seeds:
+    if index.is_off(environ) or serial_number not in index.contents(environ).seeds:
         return None
     if step.settings.get("is_only_found"):
         raise MfaRequired(

@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -257,3 +258,14 @@ def test_devices_are_completed(dsops: Given) -> None:
     """Nobody types an ARN twice."""
     dsops.add(SEED)
     assert dsops.run("complete", "--", "mfa", "code", "").stdout.decode().split() == [DEVICE]
+
+
+def test_a_sandbox_neither_gets_nor_changes_what_the_keyring_has(dsops: Given) -> None:
+    """Its commands run with the keyring switched off."""
+    dsops.add(SEED)
+    program = f"{sys.executable} -m dsops"
+    for words in (("mfa", "code"), ("mfa", "remove"), ("mfa", "add", DEVICE, "--replace")):
+        done = dsops.run("sandbox", "run", "--", "sh", "-c", f"echo {SECOND} | {program} {' '.join(words)}")
+        assert (done.returncode, done.stdout) == (3, b"")
+        assert b"unset DSOPS_KEYRING" in done.stderr
+    assert dsops.keyring.secrets == {f"dsops mfa/{DEVICE}": SEED}

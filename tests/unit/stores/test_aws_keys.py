@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from dsops.errors import DsopsError, FieldMissing, KeyringEntryMissing, KeyringFailed, KeyringLocked, LimitExceeded
+from dsops.errors import (
+    DsopsError,
+    FieldMissing,
+    KeyringEntryMissing,
+    KeyringFailed,
+    KeyringLocked,
+    LimitExceeded,
+    NoCredentials,
+)
 from dsops.keyring import index
 from dsops.keyring.index import KeysEntry
 from dsops.keyring.items import Keyring
@@ -208,3 +216,47 @@ def test_the_plan_counts_no_call_for_it(pipeline: Pipeline) -> None:
     """The keyring is no AWS."""
     assert pipeline.plan(CONFIG, "both").calls == 2
     assert pipeline.plan(CONFIG, "e").calls == 0
+
+
+OFF = {"DSOPS_KEYRING": "off", "AWS_ACCESS_KEY_ID": "AKIAENVIRONMENT00001", "AWS_SECRET_ACCESS_KEY": "of-environment"}
+
+
+def test_a_keyring_that_is_switched_off_has_the_environments_key_stand_in(
+    pipeline: Pipeline, stub: StubKeyring
+) -> None:
+    """One configuration for a desk and for CI; the plan says so, and the keyring is not asked."""
+    stub.set_mood("breaks")
+    pipeline.environ = {**pipeline.environ, **OFF}
+    pipeline.credentials(CONFIG, "r")
+    assert [call.access_key_id for call in pipeline.aws.calls] == ["AKIAENVIRONMENT00001"]
+    proof = pipeline.plan(CONFIG, store="r").steps["ada"].proof
+    assert proof is not None
+    assert proof.source == "the environment's key, in the place of `ada`: DSOPS_KEYRING is off"
+
+
+def test_what_stands_in_is_an_identity_of_its_own(pipeline: Pipeline) -> None:
+    """No session of the keyring's key is handed to it, nor one of another environment's key."""
+    others = [{}, OFF, {**OFF, "AWS_SECRET_ACCESS_KEY": "another"}, {**OFF, "AWS_SESSION_TOKEN": "a-session"}]
+    environ, fingerprints = pipeline.environ, set()
+    for other in others:
+        pipeline.environ = {**environ, **other}
+        fingerprints.add(pipeline.plan(CONFIG, store="r").steps["r"].fingerprint)
+    assert len(fingerprints) == 4
+
+
+def test_a_session_that_stands_in_can_not_make_a_role_of_twelve_hours(pipeline: Pipeline) -> None:
+    """It is found out before the call."""
+    pipeline.environ = {**pipeline.environ, **OFF, "AWS_SESSION_TOKEN": "a-session"}
+    text = CONFIG.replace('/R", credentials_from: ada', '/R", credentials_from: ada, duration_seconds: 43200')
+    with pytest.raises(LimitExceeded):
+        pipeline.credentials(text, "r")
+    assert pipeline.aws.calls == []
+
+
+def test_with_nothing_to_stand_in_it_says_what_to_set(pipeline: Pipeline) -> None:
+    """The variables, or the one that is in the way."""
+    pipeline.environ = {**pipeline.environ, "DSOPS_KEYRING": "off"}
+    with pytest.raises(NoCredentials) as caught:
+        pipeline.credentials(CONFIG, "r")
+    assert "unset DSOPS_KEYRING" in caught.value.hint
+    assert str(caught.value.where) == "dsops.yaml:2"

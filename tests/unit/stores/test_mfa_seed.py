@@ -127,6 +127,17 @@ def test_nor_does_one_whose_roles_share_a_session(pipeline: Pipeline) -> None:
     assert pipeline.aws.calls == []
 
 
+@pytest.mark.parametrize("value", ["off", "0", "No", "false"])
+def test_a_keyring_that_is_switched_off_is_not_asked(pipeline: Pipeline, stub: StubKeyring, value: str) -> None:
+    """As in a sandbox, whose device of that name has another seed: somebody is asked."""
+    stub.set_mood("breaks")
+    pipeline.environ = {**pipeline.environ, "DSOPS_KEYRING": value}
+    account = Account(pipeline)
+    pipeline.person = Person(account.code())
+    pipeline.credentials(CONFIG, "r")
+    assert pipeline.person.asked == [f"MFA code of {DEVICE} for r: "]
+
+
 def test_a_code_that_is_set_comes_first(pipeline: Pipeline) -> None:
     """So does a command: what the configuration says counts."""
     pipeline.aws.rule = lambda _call: None
