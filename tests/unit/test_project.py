@@ -14,10 +14,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-DISTRIBUTIONS = {"dateutil": "python-dateutil", "dotenv": "python-dotenv", "jwt": "pyjwt", "yaml": "pyyaml"}
+DISTRIBUTIONS = {
+    "dateutil": "python-dateutil", "dotenv": "python-dotenv", "hcl2": "python-hcl2", "jwt": "pyjwt", "yaml": "pyyaml",
+}  # fmt: skip
 """Import name -> package, where they differ."""
 
-TOOLS = {"awscli", "import-linter", "mypy", "pytest-timeout", "ruff", "types-pyyaml"}
+TOOLS = {
+    "awscli", "cfn-lint", "import-linter", "mypy", "pytest-timeout", "pytest-xdist", "ruff", "types-pyyaml",
+}  # fmt: skip
 """Of requirements/dev.in: run, not imported."""
 
 

@@ -9,10 +9,12 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import hcl2
 import pytest
 
 from dsops.arn import parse_arn
@@ -66,7 +68,6 @@ GRANTS = Grants("production", (JUMP, TARGET), (SESSION,), (BASE,), ())
 
 def test_terraform_is_read_by_a_parser_of_others() -> None:
     """Each resource once, with the fields that it has to have."""
-    hcl2 = pytest.importorskip("hcl2", reason="python-hcl2 is not installed: pip install python-hcl2")
     found = hcl2.loads(terraform(GRANTS, ALL, "made for a test"))
 
     kinds = [next(iter(each.items())) for each in found["resource"]]
@@ -180,13 +181,11 @@ def test_permissions_alone_go_to_roles_that_are_there() -> None:
 
 def test_cfn_lint_finds_nothing_in_a_template(tmp_path: Path) -> None:
     """Types, properties, references: by AWS's own schema of resources."""
-    program = shutil.which("cfn-lint")
-    if program is None:
-        pytest.skip("cfn-lint is not installed: pip install cfn-lint")
+    program = Path(sys.executable).with_name("cfn-lint")
     for kind in ("all", "trust", "permissions"):
         path = tmp_path / f"{kind}.json"
         path.write_text(json.dumps(template(GRANTS, Selection(kind), "made for a test")))
-        done = subprocess.run([program, str(path)], capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run([str(program), str(path)], capture_output=True, text=True, check=False, timeout=60)
         assert (done.returncode, done.stdout) == (0, ""), kind
 
 
