@@ -20,7 +20,7 @@ DISTRIBUTIONS = {
 """Import name -> package, where they differ."""
 
 TOOLS = {
-    "awscli", "cfn-lint", "import-linter", "mypy", "pytest-timeout", "pytest-xdist", "ruff", "types-pyyaml",
+    "awscli", "awscrt", "cfn-lint", "import-linter", "mypy", "pytest-timeout", "pytest-xdist", "ruff", "types-pyyaml",
 }  # fmt: skip
 """Of requirements/dev.in: run, not imported."""
 

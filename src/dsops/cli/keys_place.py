@@ -5,6 +5,7 @@ from __future__ import annotations
 from dsops.arn import Arn, parse_arn, partition_named, partition_of_region
 from dsops.aws.client import make_client
 from dsops.aws.iam import Iam
+from dsops.cli.whoami import base_environ
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
 from dsops.errors import KeyringFailed
@@ -19,13 +20,13 @@ def user_of(entry: KeysEntry) -> str:
 
 def iam_of(entry: KeysEntry, credentials: Credentials, runtime: Runtime) -> Iam:
     """IAM of the key's partition, asked with these credentials."""
-    endpoint = resolve_endpoint("iam", _region(entry, runtime), runtime.environ)
+    endpoint = resolve_endpoint("iam", _region(entry, runtime), base_environ(runtime))
     return Iam(make_client(runtime), credentials, endpoint)
 
 
 def sts_of(entry: KeysEntry, runtime: Runtime) -> Endpoint:
     """STS of the key's partition, in the environment's region where that is one of it."""
-    return resolve_endpoint("sts", _region(entry, runtime), runtime.environ)
+    return resolve_endpoint("sts", _region(entry, runtime), base_environ(runtime))
 
 
 def masked(key_id: str) -> str:
