@@ -193,6 +193,11 @@ class CurlDriver:
         if request.is_once:
             # On a kept connection that turns out dead libcurl sends the request a second time by itself.
             set_option(pycurl.FRESH_CONNECT, 1)
+        if request.asks_certificate:
+            # Told of a whole handshake only: neither a kept connection nor a resumed session shows a certificate.
+            set_option(pycurl.OPT_CERTINFO, 1)
+            set_option(pycurl.FRESH_CONNECT, 1)
+            set_option(pycurl.SSL_SESSIONID_CACHE, 0)
         _set_method(curl, request)
         _set_signing(curl, request)
         self._set_trust(curl, request)
@@ -256,7 +261,17 @@ def _set_proxy(curl: Any, request: Request) -> None:
 
 def _answered(transfer: _Transfer) -> Response:
     status = transfer.curl.getinfo(pycurl.RESPONSE_CODE)
-    return Response(status, _parse_headers(transfer.headers), transfer.body.getvalue())
+    end = _certificate_end(transfer.curl) if transfer.request.asks_certificate else ""
+    return Response(status, _parse_headers(transfer.headers), transfer.body.getvalue(), end)
+
+
+def _certificate_end(curl: Any) -> str:
+    """Of the first certificate, which is the server's own; those that signed it come after."""
+    for certificate in curl.getinfo(pycurl.INFO_CERTINFO)[:1]:
+        for name, value in certificate:
+            if name == "Expire date":
+                return str(value)
+    return ""
 
 
 def _parse_headers(lines: Iterable[bytes]) -> dict[str, str]:

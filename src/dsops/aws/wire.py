@@ -58,6 +58,8 @@ class Request(NamedTuple):
     total_timeout_ms: int = 30_000
     is_once: bool = False
     """It must not reach the service twice: no driver may repeat it on a second connection."""
+    asks_certificate: bool = False
+    """Whether the answer is to say until when the server's certificate is good: on a connection of its own."""
 
     @property
     def address(self) -> Address:
@@ -77,6 +79,8 @@ class Response(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
+    certificate_end: str = ""
+    """As OpenSSL writes it (`Nov 25 12:00:00 2026 GMT`), where that was asked for and the driver can tell."""
 
     def __repr__(self) -> str:
         return f"Response({self.status}, {len(self.body)} bytes)"

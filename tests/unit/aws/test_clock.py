@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from dsops.aws.clock import time_at
+from dsops.aws.clock import Glance, glance_at, time_at
 from tests.fakes import NOON
+from tests.stubs.authority import Authority
 from tests.stubs.server import Answer, StubServer
 from tests.unit.aws.scene import Scene, endpoint_at
 
@@ -29,3 +32,42 @@ def test_a_time_that_can_not_be_asked_is_none() -> None:
     scene = Scene()
 
     assert scene.run(time_at(scene.client, endpoint)) is None
+
+
+@pytest.mark.parametrize(
+    ("shown", "ahead"), [("11:59:59", 0.0), ("12:00:00", 0.0), ("12:02:00", 120), ("11:50:00", -599)]
+)
+def test_how_far_a_clock_is_ahead_is_what_is_certain(shown: str, ahead: float) -> None:
+    """A `Date` names a second, which may have begun before it was asked: that much is no difference."""
+    with StubServer(lambda _: Answer(headers=(("Date", f"Tue, 24 Nov 2026 {shown} GMT"),))) as server:
+        scene = Scene()
+        glance = scene.run(glance_at(scene.client, endpoint_at(server, "sts")))
+
+    assert ahead == glance.ahead_seconds
+    assert glance.certificate_end is None
+
+
+def test_a_server_without_a_time_tells_none() -> None:
+    """It is there all the same."""
+    with StubServer(lambda _: Answer()) as server:
+        scene = Scene()
+        assert scene.run(glance_at(scene.client, endpoint_at(server, "sts"))) == Glance(None, 0.0, None)
+
+
+def test_the_certificate_is_the_servers_own(authority: Authority) -> None:
+    """It ends in a day, and the authority's in two; a connection that was kept has to be made anew to know."""
+    with StubServer(lambda _: Answer(), tls=authority.server()) as server:
+        scene = Scene({"AWS_CA_BUNDLE": str(authority.bundle)})
+        endpoint = endpoint_at(server, "sts")
+
+        async def twice() -> tuple[Glance, Glance]:
+            await glance_at(scene.client, endpoint)
+            return await glance_at(scene.client, endpoint), await glance_at(
+                scene.client, endpoint, asks_certificate=True
+            )
+
+        unasked, asked = scene.run(twice())
+
+    assert unasked.certificate_end is None
+    assert asked.certificate_end is not None
+    assert timedelta(hours=23) < asked.certificate_end - datetime.now(UTC) < timedelta(hours=25)
