@@ -22,7 +22,7 @@ from dsops.interpolate import TIMESTAMP, USER, Names, expand, expand_node, names
 from dsops.model import Config, Field, Store
 from dsops.plan.findings import Findings
 from dsops.plan.limits import Place, check_allowed
-from dsops.plan.types import Ambient, Proof
+from dsops.plan.types import Ambient, Fingerprint, Proof, Step
 from dsops.schema import Operation, Setting, Settings, StoreType, check_setting, check_store, fitted, operation_for
 
 _SYMBOL = "${TIMESTAMP}"
@@ -69,6 +69,23 @@ class Draft:
     def is_role(self) -> bool:
         """Whether it assumes a role with credentials."""
         return self.operation == "AssumeRole"
+
+
+    def step(self, fingerprint: Fingerprint) -> Step:
+        """The step, as far as it is known by now; whether it is chained is not."""
+        return Step(
+            name=self.name,
+            type=self.type.name,
+            settings=self.settings,
+            region=self.region,
+            credentials_from=self.credentials_from,
+            profile=self.profile,
+            fingerprint=fingerprint,
+            is_chained=False,
+            where=self.where,
+            operation=self.operation,
+            proof=self.proof,
+        )
 
 
 class Drafts:

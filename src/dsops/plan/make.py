@@ -264,20 +264,7 @@ class _Planner:
         note_same_callers(self._steps.values(), self._findings)
 
     def _finish(self, draft: Draft) -> Step:
-        step = Step(
-            name=draft.name,
-            type=draft.type.name,
-            settings=draft.settings,
-            region=draft.region,
-            credentials_from=draft.credentials_from,
-            profile=draft.profile,
-            fingerprint=self._session(draft),
-            is_chained=False,
-            where=draft.where,
-            operation=draft.operation,
-            proof=draft.proof,
-            endpoints=self._endpoints(draft),
-        )
+        step = draft.step(self._session(draft))._replace(endpoints=self._endpoints(draft))
         if draft.type.name == "aws.sts":
             step = self._checked(draft, step)
         return step

@@ -31,7 +31,7 @@ def write_own_policies(
 
     `reads` are stores, what is read from them, as written, and whether it may be missing.
     """
-    steps = {name: _step(draft) for name, draft in drafts.items()}
+    steps = {name: draft.step(Fingerprint("")) for name, draft in drafts.items()}
     # What is wrong with a reference is told where the variables are planned.
     scratch = Findings()
     wanted = [
@@ -97,20 +97,3 @@ def _covers(users: list[Step], reads: list[Read], steps: Mapping[str, Step]) -> 
 
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _step(draft: Draft) -> Step:
-    """The step as far as it is known: enough to tell what it asks AWS for."""
-    return Step(
-        name=draft.name,
-        type=draft.type.name,
-        settings=draft.settings,
-        region=draft.region,
-        credentials_from=draft.credentials_from,
-        profile=draft.profile,
-        fingerprint=Fingerprint(""),
-        is_chained=None,
-        where=draft.where,
-        operation=draft.operation,
-        proof=draft.proof,
-    )

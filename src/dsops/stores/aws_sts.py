@@ -13,6 +13,7 @@ from dsops.plan import Proof, SecretReference, Settings, Step
 from dsops.schema import BUILTIN_TYPES, SAML_SOURCES
 from dsops.secret import Secret
 from dsops.stores.endpoints import endpoint_of
+from dsops.stores.fields import seconds_of, texts_of
 from dsops.stores.interface import Context
 from dsops.stores.session_parts import parts_of
 
@@ -94,14 +95,14 @@ async def _assume(step: Step, source: Credentials, context: Context, code: Secre
         endpoint_of(step, "sts", context.runtime),
         role_arn=str(settings["role_arn"]),
         role_session_name=str(settings["role_session_name"]),
-        duration_seconds=_seconds(step),
+        duration_seconds=seconds_of(step),
         external_id=external_id if isinstance(external_id, Secret) else None,
         serial_number=str(settings.get("serial_number", "")),
         token_code=code,
         policy=str(settings.get("session_policy", "")),
-        policy_arns=_texts(step, "policy_arns"),
+        policy_arns=texts_of(step, "policy_arns"),
         tags=_pairs(step, "tags"),
-        transitive_tag_keys=_texts(step, "transitive_tag_keys"),
+        transitive_tag_keys=texts_of(step, "transitive_tag_keys"),
         source_identity=str(settings.get("source_identity", "")),
         provided_contexts=_secret_pairs(step, "provided_contexts"),
     )
@@ -113,7 +114,7 @@ async def _session(step: Step, source: Credentials, context: Context, code: Secr
         context.client,
         source,
         endpoint_of(step, "sts", context.runtime),
-        duration_seconds=_seconds(step),
+        duration_seconds=seconds_of(step),
         serial_number=str(step.settings.get("serial_number", "")),
         token_code=code,
     )
@@ -125,9 +126,9 @@ async def _federation(step: Step, source: Credentials, context: Context, _code: 
         source,
         endpoint_of(step, "sts", context.runtime),
         name=str(step.settings["federated_user_name"]),
-        duration_seconds=_seconds(step),
+        duration_seconds=seconds_of(step),
         policy=str(step.settings.get("session_policy", "")),
-        policy_arns=_texts(step, "policy_arns"),
+        policy_arns=texts_of(step, "policy_arns"),
         tags=_pairs(step, "tags"),
     )
 
@@ -139,7 +140,7 @@ async def _root(step: Step, source: Credentials, context: Context, _code: Secret
         endpoint_of(step, "sts", context.runtime),
         target_principal=str(step.settings["target_principal"]),
         task_policy_arn=str(step.settings["task_policy_arn"]),
-        duration_seconds=_seconds(step),
+        duration_seconds=seconds_of(step),
     )
 
 
@@ -147,16 +148,6 @@ _WAYS = {
     "AssumeRole": _assume, "GetSessionToken": _session, "GetFederationToken": _federation, "AssumeRoot": _root,
 }  # fmt: skip
 """How a session is had with credentials that sign."""
-
-
-def _seconds(step: Step) -> int | None:
-    seconds = step.settings.get("duration_seconds")
-    return seconds if isinstance(seconds, int) else None
-
-
-def _texts(step: Step, name: str) -> list[str]:
-    setting = step.settings.get(name, ())
-    return [text for text in setting if isinstance(text, str)] if isinstance(setting, tuple) else []
 
 
 def _pairs(step: Step, name: str) -> list[tuple[str, str]]:

@@ -1,10 +1,23 @@
-"""One field of a secret, for every store alike."""
+"""Settings of a step, and one field of a secret, for every store alike."""
 
 from __future__ import annotations
 
 from dsops.errors import DsopsError, FieldMissing, ValueUnusable
+from dsops.plan import Step
 from dsops.secret import Secret
 from dsops.transform import extract
+
+
+def seconds_of(step: Step) -> int | None:
+    """How long the session is to last; None for AWS's default."""
+    seconds = step.settings.get("duration_seconds")
+    return seconds if isinstance(seconds, int) else None
+
+
+def texts_of(step: Step, name: str) -> list[str]:
+    """A setting that is a list of texts; an empty one where it is not set."""
+    setting = step.settings.get(name, ())
+    return [text for text in setting if isinstance(text, str)] if isinstance(setting, tuple) else []
 
 
 def pick(value: Secret, field: str, subject: str) -> Secret | DsopsError:

@@ -15,11 +15,13 @@ from dsops.arn import parse_arn, partition_of_region
 from dsops.aws.ambient_files import content
 from dsops.aws.sts import assume_role_with_saml
 from dsops.credentials import Credentials
-from dsops.errors import AssumeRoleDenied, DsopsError, NoCredentials, RoleNotOffered, StsRefused, nearest
+from dsops.errors import AssumeRoleDenied, DsopsError, NoCredentials, RoleNotOffered, nearest
 from dsops.plan import Proof, Settings, Step
 from dsops.stores.command import output_of
 from dsops.stores.endpoints import endpoint_of
+from dsops.stores.fields import seconds_of, texts_of
 from dsops.stores.interface import Context
+from dsops.stores.proven import Told, check_planned, saying_whose
 from dsops.stores.saml_login import DEFAULT_PORT, log_in
 from dsops.stores.saml_response import MOST_CHARACTERS, RoleOffer, SamlResponse, read_response
 from dsops.tasks import blocking
@@ -60,37 +62,22 @@ async def assume_with_assertion(step: Step, context: Context) -> Credentials:
 
 
 async def _assume(step: Step, context: Context) -> Credentials:
-    settings, source = step.settings, _source(step.settings)
+    settings = step.settings
     response = await _response(step, context)
-    planned = step.proof
-    if planned is not None and not planned.is_fetched and planned.speaks_of != response.speaks_of:
-        raise NoCredentials(
-            f"{source} is another one's than when this run was planned",
-            why=f"it speaks of {_told(response)}",
-            hint="start again",
-        )
+    told = Told(_source(settings), "assertion", _told(response))
+    check_planned(step, response.speaks_of, told)
     offer = await _choose(step, context, response)
-    seconds, arns = settings.get("duration_seconds"), settings.get("policy_arns", ())
-    try:
-        session = await assume_role_with_saml(
-            context.client,
-            endpoint_of(step, "sts", context.runtime),
-            role_arn=offer.role_arn,
-            principal_arn=offer.principal_arn,
-            assertion=response.encoded,
-            duration_seconds=seconds if isinstance(seconds, int) else None,
-            policy=str(settings.get("session_policy", "")),
-            policy_arns=[arn for arn in arns if isinstance(arn, str)] if isinstance(arns, tuple) else [],
-        )
-    except AssumeRoleDenied as error:
-        message = f"store `{step.name}` may not assume {offer.role_arn} with {source}"
-        error.retell(message, hint=f"{error.hint}; the assertion speaks of {_told(response)}", where=step.where)
-        raise
-    except StsRefused as error:
-        subject = f"the assertion speaks of {_told(response)}"
-        error.retell(error.message, hint="; ".join(filter(None, (error.hint, subject))))
-        raise
-    return session.credentials
+    call = assume_role_with_saml(
+        context.client,
+        endpoint_of(step, "sts", context.runtime),
+        role_arn=offer.role_arn,
+        principal_arn=offer.principal_arn,
+        assertion=response.encoded,
+        duration_seconds=seconds_of(step),
+        policy=str(settings.get("session_policy", "")),
+        policy_arns=texts_of(step, "policy_arns"),
+    )
+    return (await saying_whose(call, step, offer.role_arn, told)).credentials
 
 
 async def _response(step: Step, context: Context) -> SamlResponse:

@@ -17,13 +17,15 @@ from typing import Final, NoReturn
 from dsops.aws.ambient_files import content
 from dsops.aws.sts import assume_role_with_web_identity
 from dsops.credentials import Credentials
-from dsops.errors import AssumeRoleDenied, DsopsError, NoCredentials, StsRefused
+from dsops.errors import AssumeRoleDenied, DsopsError, NoCredentials
 from dsops.plan import Proof, Settings, Step
 from dsops.schema import DEFAULT_AUDIENCE
 from dsops.secret import Secret
 from dsops.stores.command import output_of
 from dsops.stores.endpoints import endpoint_of
+from dsops.stores.fields import seconds_of, texts_of
 from dsops.stores.interface import Context
+from dsops.stores.proven import Told, check_planned, saying_whose
 from dsops.tasks import blocking
 
 _MOST_CHARACTERS = 20_000  # the AssumeRoleWithWebIdentity API reference
@@ -81,34 +83,20 @@ async def _assume(step: Step, context: Context) -> Credentials:
     settings, source = step.settings, _source(step.settings)
     token = await _token(step, context)
     speaks_of = _speaks_of(token, source)
-    planned = step.proof
-    if planned is not None and not planned.is_fetched and planned.speaks_of != speaks_of:
-        raise NoCredentials(
-            f"{source} is another one's than when this run was planned",
-            why=f"it speaks of {_told(speaks_of)}",
-            hint="start again",
-        )
-    seconds, arns = settings.get("duration_seconds"), settings.get("policy_arns", ())
-    try:
-        session = await assume_role_with_web_identity(
-            context.client,
-            endpoint_of(step, "sts", context.runtime),
-            role_arn=str(settings["role_arn"]),
-            role_session_name=str(settings["role_session_name"]),
-            token=token,
-            duration_seconds=seconds if isinstance(seconds, int) else None,
-            policy=str(settings.get("session_policy", "")),
-            policy_arns=[arn for arn in arns if isinstance(arn, str)] if isinstance(arns, tuple) else [],
-        )
-    except AssumeRoleDenied as error:
-        message = f"store `{step.name}` may not assume {settings['role_arn']} with {source}"
-        error.retell(message, hint=f"{error.hint}; the token speaks of {_told(speaks_of)}", where=step.where)
-        raise
-    except StsRefused as error:
-        subject = f"the token speaks of {_told(speaks_of)}"
-        error.retell(error.message, hint="; ".join(filter(None, (error.hint, subject))))
-        raise
-    return session.credentials
+    told = Told(source, "token", _told(speaks_of))
+    check_planned(step, speaks_of, told)
+    role_arn = str(settings["role_arn"])
+    call = assume_role_with_web_identity(
+        context.client,
+        endpoint_of(step, "sts", context.runtime),
+        role_arn=role_arn,
+        role_session_name=str(settings["role_session_name"]),
+        token=token,
+        duration_seconds=seconds_of(step),
+        policy=str(settings.get("session_policy", "")),
+        policy_arns=texts_of(step, "policy_arns"),
+    )
+    return (await saying_whose(call, step, role_arn, told)).credentials
 
 
 async def _token(step: Step, context: Context) -> Secret:
