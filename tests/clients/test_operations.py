@@ -300,6 +300,7 @@ def test_a_login_in_the_browser_brings_the_assertion(desk: Desk) -> None:
         terminal.expect("assumed-role/Deploy/alice")
         assert terminal.code() == 0
     assert desk.caller("login") == "arn:aws:sts::111111111111:assumed-role/Deploy/alice"
+    assert "`dsops whoami login` logs in with SAML" in desk.dsops("login", "login").stderr
     desk.dsops("agent", "clear")
     nobody = desk.dsops("whoami", "login", BROWSER=str(browser))
     assert "there is no terminal to ask on" in nobody.stderr

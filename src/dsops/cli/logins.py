@@ -36,6 +36,8 @@ def wanted_login(arguments: Arguments, runtime: Runtime, command: str) -> Wanted
         steps = [step for step in plan.steps.values() if step.type == "aws.sso"]
         if not steps:
             hint = f"stores with a login are {', '.join(_names(every))}" if every else ""
+            if any("saml_login_url" in step.settings for step in plan.steps.values()):
+                hint = f"`dsops whoami {name}` logs in with SAML, and the agent keeps the session"
             raise UsageError(f"store `{name}` needs no login", hint=hint, where=config.stores[name].where)
         session = session_of(steps[0].settings, runtime.environ, runtime.folder)
         stores = next((each.stores for each in every if each.session == session), (steps[0].name,))
