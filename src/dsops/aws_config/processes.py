@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dsops.aws_config.profiles import Profiles, SourceText, read_profiles
+from dsops.endpoint import is_region_name
 from dsops.errors import ConfigUnreadable, UsageError, ValueUnusable, Where
 
 # What every reader of such files takes for a name, without quotes; and what a shell takes as it is.
@@ -45,6 +46,12 @@ def profile_lines(
             f"`{profile.name}` can't be the name of such a profile",
             why="that has ASCII letters, digits and `_.@+/-`, and `default` is where dsops itself begins",
             hint="`--prefix` puts something before the names: `--prefix dsops-`",
+        )
+    if profile.region and not is_region_name(profile.region):
+        # A line break in it would write a section of its own choice, in a file that runs commands.
+        raise ValueUnusable(
+            f"the region of store `{profile.store}` is none: {profile.region!r}",
+            hint="`region` is a name such as us-east-1",
         )
     words = [*program, "credentials", profile.store, "--config", config, "--format", "process"]
     words += ["--for-profile", profile.name]

@@ -36,6 +36,13 @@ def test_a_profile_runs_dsops_for_its_store() -> None:
     assert ["[profile target]", "region = us-east-1", f"credential_process = /opt/dsops {words}"] == lines()
 
 
+@pytest.mark.parametrize("region", ["us-east-1\n[default]\ncredential_process = evil", "us-east-1\r[x]", "a b", "${R}"])
+def test_a_region_never_writes_lines_of_its_own(region: str) -> None:
+    """Whoever wrote the configuration would else choose what every AWS client of the user runs."""
+    with pytest.raises(ValueUnusable, match="region of store `target`"):
+        profile_lines(ProcessProfile(name="target", store="target", region=region), PROGRAM, "/p/dsops.yaml")
+
+
 PATHS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="#;"), min_size=1)
 
 
