@@ -65,17 +65,18 @@ def _read(piped: Secret) -> Given:
     if text.startswith("{"):
         return _of_json(text)
     lines = text.splitlines()
-    if "," in lines[0]:
+    if lines and "," in lines[0]:
         return _of_csv(text)
     if len(lines) == 2:
         return Given(lines[0].strip(), Secret(lines[1].strip()))
-    raise KeysRefused("no key can be read from that", why=f"it has {len(lines)} lines", hint=_FORMS)
+    why = f"it has {len(lines)} {'line' if len(lines) == 1 else 'lines'}" if lines else "it is empty"
+    raise KeysRefused("no key can be read from that", why=why, hint=_FORMS)
 
 
 def _of_json(text: str) -> Given:
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         # From None: the error has the whole text.
         content = None
     key = content.get("AccessKey", content) if isinstance(content, dict) else None
@@ -87,12 +88,12 @@ def _of_json(text: str) -> Given:
 
 def _of_csv(text: str) -> Given:
     """`Access key ID,Secret access key`, and the values below it; the file of a new user has more columns."""
-    rows = list(csv.reader(io.StringIO(text)))
-    heads = [head.strip().lower() for head in rows[0]]
     try:
+        rows = list(csv.reader(io.StringIO(text)))
+        heads = [head.strip().lower() for head in rows[0]]
         places = heads.index("access key id"), heads.index("secret access key")
         key_id, secret = (rows[1][place].strip() for place in places)
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, csv.Error):
         raise KeysRefused(
             "no key can be read from that CSV", why="it has no columns `Access key ID` and `Secret access key`",
             hint=_FORMS,

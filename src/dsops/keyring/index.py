@@ -10,7 +10,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic, sleep
 
 from dsops.errors import FileNotWritten, KeyringFailed
@@ -75,9 +75,11 @@ def contents(environ: Mapping[str, str]) -> Contents:
     """What the keyring has. Raises KeyringFailed for a file that can't be read for what it is."""
     path = path_of(environ)
     try:
-        with open(path, "rb") as file:
-            status = os.fstat(file.fileno())
-            text = file.read()
+        # A pipe's other end may never come.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            text = file.read() if stat.S_ISREG(status.st_mode) else b""
     except (FileNotFoundError, NotADirectoryError):
         return EMPTY
     except OSError as error:
@@ -91,7 +93,7 @@ def contents(environ: Mapping[str, str]) -> Contents:
         )
     try:
         return _parsed(json.loads(text))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise KeyringFailed(
             f"{path} is not the list of what the keyring has",
             why="it was changed, or a newer dsops has written it",
@@ -113,11 +115,16 @@ def write(environ: Mapping[str, str], new: Contents) -> None:
     )
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(f"{text}\n")
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(part, path)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(f"{text}\n")
+                file.flush()
+                os.fsync(descriptor)
+            os.replace(part, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(part)
+            raise
     except OSError as error:
         raise _not_written(path, error) from error
 

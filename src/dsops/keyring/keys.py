@@ -42,7 +42,7 @@ def get_secrets(keyring: Keyring, name: str) -> dict[str, Secret]:
         return {}
     try:
         secrets = json.loads(kept.reveal())
-    except ValueError:
+    except (ValueError, RecursionError):
         # From None: the error has the whole text.
         secrets = None
     if not isinstance(secrets, dict) or not all(isinstance(each, str) for each in secrets.values()):

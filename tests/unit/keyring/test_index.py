@@ -76,7 +76,8 @@ def test_one_that_others_may_write_is_not_believed(environ: dict[str, str], mode
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", "{}", '{"version": 2, "mfa": [], "keys": []}', '{"version": 1, "mfa": [{}], "keys": []}',
+    ["", "{", "[" * 100_000, "[]", "null", "{}",
+     '{"version": 2, "mfa": [], "keys": []}', '{"version": 1, "mfa": [{}], "keys": []}',
      '{"version": 1, "mfa": [{"serial_number": 7, "added": "x"}], "keys": []}',
      '{"version": 1, "mfa": [], "keys": [{"name": "a", "key_id": null, "arn": "", "added": ""}]}'],
 )  # fmt: skip
@@ -87,6 +88,31 @@ def test_what_is_no_list_of_ours_is_told(environ: dict[str, str], text: str) -> 
         index.contents(environ)
     with pytest.raises(KeyringFailed), index.changing(environ):
         pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes")
+def test_a_pipe_is_not_waited_for(environ: dict[str, str]) -> None:
+    """Its other end may never come, and every run looks at the list."""
+    path = written(environ)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(KeyringFailed, match="is not the list"):
+        index.contents(environ)
+
+
+def test_a_list_that_can_not_be_written_leaves_nothing(environ: dict[str, str]) -> None:
+    """The one before stays, and no part of the new one beside it."""
+    resource = pytest.importorskip("resource", reason="Windows has no such limits")
+    path = written(environ)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(FileNotWritten, match="file too large"), index.changing(environ) as before:
+            index.write(environ, before)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert index.contents(environ) == index.Contents({DEVICE: SEED}, {"ada": KEY})
+    assert sorted(each.name for each in path.parent.iterdir()) == ["keyring.json", "keyring.json.lock"]
 
 
 def test_a_field_that_a_later_dsops_has_added_is_left_out(environ: dict[str, str]) -> None:
