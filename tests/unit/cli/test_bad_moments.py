@@ -83,10 +83,10 @@ def test_a_wrong_code_is_asked_for_anew(asking: tuple[Dsops, StubServer]) -> Non
     with Terminal(_in_a_shell(dsops, "get", "KEY")) as terminal:
         terminal.expect("for role: ")
         terminal.type("12345\n")
-        terminal.expect("a code has six digits. ")
+        terminal.expect("a code has six digits (2 more tries). ")
         terminal.expect("for role: ")
         terminal.type("123456\n")
-        terminal.expect("that code was not accepted. ")
+        terminal.expect("that code was not accepted (1 more try). ")
         terminal.expect("for role: ")
         terminal.type("654321\n")
         assert "654321" not in terminal.expect("ASIAEXAMPLEEXAMPLE01")
