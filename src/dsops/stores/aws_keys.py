@@ -42,8 +42,7 @@ class Keys:
             entry = None  # `issue` says why
         if entry is None:
             return Proof(f"key `{name}`, which the keyring does not have", digest_of(("none", name)))
-        key_id = f"{entry.key_id[:4]}...{entry.key_id[-4:]}"
-        return Proof(f"key `{name}` of the keyring, {key_id} of {entry.arn}", digest_of((entry.key_id, entry.arn)))
+        return Proof(_told(name, entry.key_id, entry.arn), digest_of((entry.key_id, entry.arn)))
 
     async def issue(self, step: Step, source: Credentials | None, context: Context) -> Credentials:
         """The key itself."""
@@ -52,11 +51,20 @@ class Keys:
         if index.is_off(environ):
             return _from_environment(step, environ, context.runtime.now())
         keyring = Keyring(environ, context.runtime.folder)
+        name = str(step.settings["key_name"])
         try:
-            return await blocking(lambda: get_credentials(keyring, str(step.settings["key_name"])))
+            found = await blocking(lambda: get_credentials(keyring, name))
         except DsopsError as error:
             error.retell(f"store `{step.name}`: {error.message}", where=step.where)
             raise
+        if step.proof is not None and step.proof.source != _told(name, found.access_key_id, found.arn):
+            # What starts from it would be kept as the session of the key before.
+            raise NoCredentials(
+                f"store `{step.name}`: the key `{name}` is another one than when this run was planned",
+                hint="run it again",
+                where=step.where,
+            )
+        return found
 
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context
@@ -64,6 +72,11 @@ class Keys:
         """Parts of the key, all of the one snapshot."""
         del context
         return parts_of(step, references, credentials)
+
+
+def _told(name: str, key_id: str, arn: str) -> str:
+    """The key for people."""
+    return f"key `{name}` of the keyring, {key_id[:4]}...{key_id[-4:]} of {arn}"
 
 
 def _of_environment(

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 from xml.parsers.expat import ExpatError, ParserCreate
 
+from dsops.config.files import digest
 from dsops.errors import NoCredentials
 from dsops.secret import Secret
 
@@ -51,8 +52,11 @@ class SamlResponse(NamedTuple):
 
     @property
     def speaks_of(self) -> tuple[str, str, str]:
-        """Issuer, subject and recipient, fit to be shown."""
-        return _shown(self.issuer), _shown(self.subject), _shown(self.recipient)
+        """Issuer, subject and recipient, fit to be shown; of what only AWS can read, another one for each response."""
+        subject = self.subject
+        if self.is_encrypted and not subject:
+            subject = f"encrypted {digest(self.encoded.reveal_bytes())[:16]}"
+        return _shown(self.issuer), _shown(subject), _shown(self.recipient)
 
 
 def read_response(raw: bytes, source: str) -> SamlResponse:

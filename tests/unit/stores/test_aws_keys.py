@@ -133,6 +133,17 @@ def test_another_key_of_that_name_is_another_identity(pipeline: Pipeline, stub: 
     assert [call.access_key_id for call in pipeline.aws.calls] == [KEY, OTHER_KEY]
 
 
+def test_a_key_that_is_replaced_while_a_run_begins_is_not_used(pipeline: Pipeline, stub: StubKeyring) -> None:
+    """Its session would be kept as that of the key before, and be handed to whoever puts that one back."""
+    plan = pipeline.plan(CONFIG, store="r")
+    keep(stub, OTHER_KEY, "other-secret")
+    with pytest.raises(NoCredentials, match="another one than when this run was planned"):
+        pipeline.time.run(pipeline.resolver(plan).credentials("r"), pipeline.aws)
+    assert (pipeline.aws.calls, pipeline.cache.held()) == ([], [])
+    pipeline.credentials(CONFIG, "r")
+    assert [call.access_key_id for call in pipeline.aws.calls] == [OTHER_KEY]
+
+
 def test_two_names_are_two_identities(pipeline: Pipeline, stub: StubKeyring) -> None:
     """The fingerprints of what starts from them differ."""
     keep(stub, OTHER_KEY, "other-secret", "bob")

@@ -199,6 +199,20 @@ def test_an_assertion_that_speaks_of_another_by_then_is_not_sent(
     assert pipeline.aws.calls == []
 
 
+def test_of_encrypted_assertions_no_two_are_the_same_persons(pipeline: Pipeline, put: Callable[..., str]) -> None:
+    """Nobody but AWS can tell whose they are: another one by then is not sent, and the very same one is."""
+    both = f", role_arn: '{DEPLOY}', principal_arn: '{provider_of(DEPLOY)}'"
+    text = put(response_of(encrypted=True), both)
+    plan = pipeline.plan(text, store="r")
+    put(response_of(encrypted=True).replace("signature", "of-another-person"))
+    with pytest.raises(NoCredentials, match="another one's than when this run was planned"):
+        pipeline.time.run(pipeline.resolver(plan).credentials("r"), pipeline.aws)
+    assert pipeline.aws.calls == []
+    put(response_of(encrypted=True))
+    pipeline.time.run(pipeline.resolver(plan).credentials("r"), pipeline.aws)
+    assert len(pipeline.aws.calls) == 1
+
+
 @pytest.mark.parametrize(
     ("refusal", "kind", "hint"),
     [
