@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 POLICIES = frozenset(get_args(PolicyPlace)) - {"context"}
 CAUSES = frozenset({
-    "assertion", "chain", "credentials", "duration", "kms-key", "mfa-code", "mfa-device", "no-role", "provider",
-    "region", "source-identity", "token",
+    "base-expired", "duration-chain", "duration-role", "key-invalid", "mfa-code", "mfa-device", "region-disabled",
+    "role-missing", "saml-role", "secret-key", "source-identity-set", "token-audience", "token-expired",
+    "token-provider",
 })  # fmt: skip
 """What can be broken besides a policy."""
 
@@ -32,7 +33,7 @@ class BrokenPlace:
     """Where a set-up is broken first, as a person who sees everything would say."""
 
     store: str
-    """The store whose call is refused: a hop, or who reads."""
+    """The store whose call is refused, or whose session policy refuses it; "" for the base credentials."""
     policy: str = ""
     """The kind of policy; "" when it is none."""
     cause: str = ""
