@@ -31,12 +31,14 @@ HOOKED = "hooked"
 def needs_permission(store_type: StoreType, settings: Settings) -> tuple[str, ...]:
     """The keys of a store that only an allowed or named configuration may have: commands and foreign addresses."""
     found: list[str] = []
+    # What proves who somebody is travels as it is: whoever gets it can use it. A request's signature is good for one host.
+    is_bearer = any(name in settings for name in store_type.proof_keys)
     for key in store_type.keys:
         setting = settings.get(key.name)
         if setting is None:
             continue
         is_address = key.kind in ("url", "page") and isinstance(setting, str)
-        if key.kind == "command" or (is_address and _is_foreign(str(setting))):
+        if key.kind == "command" or (is_address and _is_foreign(str(setting), key.kind, is_bearer=is_bearer)):
             found.append(key.name)
     return tuple(found)
 
@@ -152,9 +154,14 @@ def permissions_path(environ: Mapping[str, str], what: str = RUNNING) -> str:
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
-def _is_foreign(url: str) -> bool:
+def _is_foreign(url: str, kind: str, *, is_bearer: bool) -> bool:
+    """Whether somebody else may answer there. A port of this machine is anybody's who has an account or container on it."""
     address = parse_address(url)
-    return address is None or not (is_loopback(address.host) or is_aws_host(address.host))
+    if address is None:
+        return True
+    if kind == "page":
+        return not is_loopback(address.host)
+    return not is_aws_host(address.host) and (is_bearer or not is_loopback(address.host))
 
 
 def _digest(files: tuple[SourceFile, ...]) -> str:

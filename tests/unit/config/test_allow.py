@@ -179,3 +179,36 @@ def test_a_loaded_configuration_knows_whether_it_is_allowed(tmp_path: Path, envi
 def test_commands_and_foreign_addresses_need_permission(settings: Settings, expected: tuple[str, ...]) -> None:
     """AWS's own hosts and this machine don't."""
     assert expected == needs_permission(BUILTIN_TYPES["aws.sts"], settings)
+
+
+PROOFS = (
+    ("aws.sts", {"web_identity": "gitlab"}),
+    ("aws.sts", {"web_identity_token_file": "/token"}),
+    ("aws.sts", {"saml_assertion_file": "/assertion"}),
+    ("aws.sso", {"sso_session": "corp", "account_id": "111111111111", "role_name": "Admin"}),
+)
+
+
+@pytest.mark.parametrize(("type_name", "settings"), PROOFS)
+def test_what_proves_who_somebody_is_goes_to_no_port_of_a_stranger(type_name: str, settings: Settings) -> None:
+    """Whoever gets a token or a login can use it, and a port of this machine may be a container's, or another user's."""
+    for url, expected in (
+        ("http://127.0.0.1:4566", ("endpoint_url",)),
+        ("http://localhost:4566", ("endpoint_url",)),
+        ("https://evil.example", ("endpoint_url",)),
+        ("https://sts.us-east-1.amazonaws.com", ()),
+    ):
+        assert expected == needs_permission(BUILTIN_TYPES[type_name], {**settings, "endpoint_url": url})
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://idp.example.com/login", ("saml_login_url",)),
+        ("https://sts.us-east-1.amazonaws.com/login", ("saml_login_url",)),
+        ("http://127.0.0.1:8080/login", ()),
+    ],
+)
+def test_a_page_that_is_opened_needs_permission(url: str, expected: tuple[str, ...]) -> None:
+    """Unless this machine has it: AWS's hosts have no page of a company's identity provider."""
+    assert expected == needs_permission(BUILTIN_TYPES["aws.sts"], {"saml_login_url": url})
