@@ -138,12 +138,16 @@ def _operand_candidates(operand: Operand, line: _Line, runtime: Runtime) -> Cand
     if operand.name == "STORE":
         return _stores(line, runtime)
     if operand.name in {"KEY", "SERIAL"}:
-        kept = in_keyring(runtime.environ)
+        try:
+            kept = in_keyring(runtime.environ)
+        except DsopsError:
+            return {}  # at a Tab nobody wants to read errors
         of_keys = {entry.name: entry.arn for entry in kept.keys.values()}
         return of_keys if operand.name == "KEY" else dict.fromkeys(kept.seeds, "")
     config = _config(line, runtime)
-    if config and operand.name == "VARIABLE":
-        return dict.fromkeys(_variables(config, _given(ENVIRONMENT, line, runtime)), "")
+    if config and operand.name.startswith("VARIABLE"):
+        variables = dict.fromkeys(_variables(config, _given(ENVIRONMENT, line, runtime)), "")
+        return {**variables, **(_stores(line, runtime) if operand.name.endswith("STORE") else {})}
     return {}
 
 

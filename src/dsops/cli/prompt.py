@@ -7,6 +7,7 @@ import signal
 import sys
 from types import FrameType
 
+from dsops.cli.output import clean
 from dsops.secret import Secret
 
 _LONGEST_ANSWER = 1024
@@ -21,6 +22,8 @@ def ask(question: str, *, terminal: str = "/dev/tty") -> Secret | None:
     """
     if sys.platform == "win32":
         return None
+    # Names and addresses of a configuration are in it, which may be a stranger's.
+    question = "\n".join([clean(line) for line in question.split("\n")])
     try:
         descriptor = os.open(terminal, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:

@@ -35,6 +35,17 @@ def test_the_answer_is_not_seen_and_arrives_whole() -> None:
         assert terminal.code() == 0
 
 
+def test_a_question_moves_no_cursor() -> None:
+    """A store's address in it may be a stranger's text, and a path may be no text at all; its lines stay lines."""
+    asking = "from dsops.cli.prompt import ask; ask('roles:\\n \\x1b[2Jone \\udcff: '); print('asked')"
+    with Terminal(python(asking)) as terminal:
+        shown = terminal.expect("\\xdcff: ")
+        assert "roles:\r\n \\x1b[2Jone" in shown
+        assert "\x1b" not in shown
+        terminal.type("\n")
+        terminal.expect("asked")
+
+
 def test_pipes_on_all_sides_do_not_matter() -> None:
     """Under `credential_process`, or in a pipeline, stdin and stdout belong to others; the terminal is asked."""
     with Terminal(shell('echo no | "$@" 2>/dev/null | cat', *python(ASKING))) as terminal:
