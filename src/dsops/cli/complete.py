@@ -138,17 +138,21 @@ def _operand_candidates(operand: Operand, line: _Line, runtime: Runtime) -> Cand
     if operand.name == "STORE":
         return _stores(line, runtime)
     if operand.name in {"KEY", "SERIAL"}:
-        try:
-            kept = in_keyring(runtime.environ)
-        except DsopsError:
-            return {}  # at a Tab nobody wants to read errors
-        of_keys = {entry.name: entry.arn for entry in kept.keys.values()}
-        return of_keys if operand.name == "KEY" else dict.fromkeys(kept.seeds, "")
+        return _kept(operand.name, runtime)
     config = _config(line, runtime)
     if config and operand.name.startswith("VARIABLE"):
         variables = dict.fromkeys(_variables(config, _given(ENVIRONMENT, line, runtime)), "")
         return {**variables, **(_stores(line, runtime) if operand.name.endswith("STORE") else {})}
     return {}
+
+
+def _kept(operand: str, runtime: Runtime) -> Candidates:
+    """The names of what the keyring has, as far as that can be told."""
+    try:
+        kept = in_keyring(runtime.environ)
+    except DsopsError:
+        return {}
+    return {each.name: each.arn for each in kept.keys.values()} if operand == "KEY" else dict.fromkeys(kept.seeds, "")
 
 
 def _stores(line: _Line, runtime: Runtime) -> Candidates:

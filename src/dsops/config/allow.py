@@ -31,7 +31,7 @@ HOOKED = "hooked"
 def needs_permission(store_type: StoreType, settings: Settings) -> tuple[str, ...]:
     """The keys of a store that only an allowed or named configuration may have: commands and foreign addresses."""
     found: list[str] = []
-    # What proves who somebody is travels as it is: whoever gets it can use it. A request's signature is good for one host.
+    # What proves who somebody is travels as it is, and whoever gets it can use it; a signature is good for one host.
     is_bearer = any(name in settings for name in store_type.proof_keys)
     for key in store_type.keys:
         setting = settings.get(key.name)
@@ -155,7 +155,7 @@ _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
 def _is_foreign(url: str, kind: str, *, is_bearer: bool) -> bool:
-    """Whether somebody else may answer there. A port of this machine is anybody's who has an account or container on it."""
+    """Whether somebody else may answer there; a port of this machine is that of anybody's container or account on it."""
     address = parse_address(url)
     if address is None:
         return True

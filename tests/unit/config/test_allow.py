@@ -191,7 +191,7 @@ PROOFS = (
 
 @pytest.mark.parametrize(("type_name", "settings"), PROOFS)
 def test_what_proves_who_somebody_is_goes_to_no_port_of_a_stranger(type_name: str, settings: Settings) -> None:
-    """Whoever gets a token or a login can use it, and a port of this machine may be a container's, or another user's."""
+    """Whoever gets a token or a login can use it, and a port of this machine may be a container's."""
     for url, expected in (
         ("http://127.0.0.1:4566", ("endpoint_url",)),
         ("http://localhost:4566", ("endpoint_url",)),
