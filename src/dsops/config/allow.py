@@ -155,7 +155,7 @@ _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
 def _is_foreign(url: str, kind: str, *, is_bearer: bool) -> bool:
-    """Whether somebody else may answer there; a port of this machine is that of anybody's container or account on it."""
+    """Whether somebody else may answer there: a port of this machine may be a container's."""
     address = parse_address(url)
     if address is None:
         return True
