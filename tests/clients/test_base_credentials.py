@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -20,10 +16,10 @@ from dsops.credentials import Credentials
 from dsops.endpoint import resolve_endpoint
 from dsops.tasks import run
 from dsops.testing.local_aws import LocalAws
+from tests.desk import Desk
 from tests.fakes import make_runtime
 from tests.stubs.server import Answer, Seen, StubServer
 
-BIN = Path(sys.executable).parent
 INSTANCE = "i-0123456789abcdef0"
 SEED = """
 accounts:
@@ -84,27 +80,12 @@ def sandbox_seed() -> str:
     return SEED
 
 
-class Machine:
+class Machine(Desk):
     """A machine with a home folder and no keys in the environment."""
 
     def __init__(self, sandbox: LocalAws, folder: Path) -> None:
-        self.sandbox = sandbox
-        self.folder = folder
-        (folder / "dsops.yaml").write_text(CONFIG)
+        super().__init__(sandbox, folder, CONFIG, AWS_REGION="us-east-1")
         (folder / ".aws").mkdir()
-        # A socket's address must be short, and pytest's folders are not.
-        self.environ = {
-            "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(folder), "AWS_ENDPOINT_URL": sandbox.url,
-            "XDG_RUNTIME_DIR": tempfile.mkdtemp(prefix="dsops-"), "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_REGION": "us-east-1",
-        }  # fmt: skip
-
-    def dsops(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        """One run, to its end."""
-        return subprocess.run(
-            ["dsops", *words], cwd=self.folder, env={**self.environ, **environ}, capture_output=True, text=True,
-            check=False, timeout=60, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
 
     def told(self, *words: str, **environ: str) -> Mapping[str, object]:
         """What `whoami` says, as JSON."""
@@ -138,10 +119,8 @@ class Machine:
 @pytest.fixture
 def machine(sandbox: LocalAws, tmp_path: Path) -> Iterator[Machine]:
     """A machine whose agent ends with the test."""
-    made = Machine(sandbox, tmp_path)
-    yield made
-    made.dsops("agent", "stop")
-    shutil.rmtree(made.environ["XDG_RUNTIME_DIR"])
+    with Machine(sandbox, tmp_path) as made:
+        yield made
 
 
 def _document(session: Credentials) -> Answer:

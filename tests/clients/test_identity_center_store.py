@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,11 +16,11 @@ import pytest
 from dsops.aws.sso_cache import hashed
 from dsops.testing.local_aws import LocalAws
 from tests.clients.test_sso_login import _all_of, _said
+from tests.desk import Desk
 from tests.stubs.amazon import amazon
 from tests.terminal import Terminal
 from tests.unit.cli.test_exec_modules import PROGRAM
 
-BIN = Path(sys.executable).parent
 START_URL = "https://d-1234567890.awsapps.com/start"
 DEV, OPS = "012345678901", "222222222222"
 SEED = f"""
@@ -80,33 +77,14 @@ def sandbox_seed() -> str:
     return SEED
 
 
-class Desk:
-    """A person's machine: no key, an sso-session in the AWS config, an agent of its own."""
+class Login(Desk):
+    """A person's machine: no key, an sso-session in the AWS config."""
 
     def __init__(self, sandbox: LocalAws, folder: Path) -> None:
-        self.sandbox = sandbox
-        self.folder = folder
-        (folder / "dsops.yaml").write_text(CONFIG)
+        super().__init__(sandbox, folder, CONFIG, DSOPS_SANDBOX_PORT=sandbox.url.rpartition(":")[2])
         (folder / ".aws").mkdir()
         (folder / ".aws" / "config").write_text(AWS_CONFIG)
-        # A socket's address must be short, and pytest's folders are not.
-        self.environ = {
-            "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(folder), "AWS_ENDPOINT_URL": sandbox.url,
-            "XDG_RUNTIME_DIR": tempfile.mkdtemp(prefix="dsops-"), "AWS_EC2_METADATA_DISABLED": "true",
-            "DSOPS_SANDBOX_PORT": sandbox.url.rpartition(":")[2],
-        }  # fmt: skip
         self.file = folder / ".aws" / "sso" / "cache" / f"{hashed('corp')}.json"
-
-    def run(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        """One command, to its end."""
-        return subprocess.run(
-            words, cwd=self.folder, env={**self.environ, **environ}, capture_output=True, text=True, check=False,
-            timeout=60, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-
-    def dsops(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        """One run of dsops."""
-        return self.run("dsops", *words, **environ)
 
     def log_in(self, user: str = "alice") -> str:
         """What a login by browser says; `dsops sandbox approve` stands in for browser and person."""
@@ -137,12 +115,10 @@ class Desk:
 
 
 @pytest.fixture
-def desk(sandbox: LocalAws, tmp_path: Path) -> Iterator[Desk]:
+def desk(sandbox: LocalAws, tmp_path: Path) -> Iterator[Login]:
     """A machine, whose agent ends with the test."""
-    made = Desk(sandbox, tmp_path)
-    yield made
-    made.dsops("agent", "stop")
-    shutil.rmtree(made.environ["XDG_RUNTIME_DIR"])
+    with Login(sandbox, tmp_path) as made:
+        yield made
 
 
 def arn(user: str = "alice", account: str = DEV, name: str = "Developer") -> str:
@@ -150,7 +126,7 @@ def arn(user: str = "alice", account: str = DEV, name: str = "Developer") -> str
     return f"arn:aws:sts::{account}:assumed-role/AWSReservedSSO_{name}/{user}"
 
 
-def test_one_login_serves_every_store_of_its_session(desk: Desk) -> None:
+def test_one_login_serves_every_store_of_its_session(desk: Login) -> None:
     """By browser: what is opened is said before; then both accounts, a role behind one of them, and a secret."""
     before = desk.caller()
     assert "hint: dsops login dev" in before
@@ -164,7 +140,7 @@ def test_one_login_serves_every_store_of_its_session(desk: Desk) -> None:
     assert "the-token" == desk.token()
 
 
-def test_a_code_is_approved_on_any_device(desk: Desk) -> None:
+def test_a_code_is_approved_on_any_device(desk: Login) -> None:
     """Page and code on stderr, nothing but the answer on stdout; no browser is needed, and none is opened."""
     waiting = subprocess.Popen(
         ["dsops", "login", "dev", "--device", "--json"], cwd=desk.folder, env={**desk.environ, "BROWSER": "false"},
@@ -179,7 +155,7 @@ def test_a_code_is_approved_on_any_device(desk: Desk) -> None:
     assert arn() == desk.caller()
 
 
-def test_where_no_browser_can_be_opened_a_code_is_shown(desk: Desk) -> None:
+def test_where_no_browser_can_be_opened_a_code_is_shown(desk: Login) -> None:
     """Neither BROWSER nor a display: that is said, and the code comes by itself. A denial ends it."""
     waiting = subprocess.Popen(
         ["dsops", "login"], cwd=desk.folder, env=desk.environ, stderr=subprocess.PIPE, text=True
@@ -192,20 +168,20 @@ def test_where_no_browser_can_be_opened_a_code_is_shown(desk: Desk) -> None:
     assert not desk.file.exists()
 
 
-def test_what_a_browser_prints_is_no_part_of_the_answer(desk: Desk) -> None:
+def test_what_a_browser_prints_is_no_part_of_the_answer(desk: Login) -> None:
     """`dsops sandbox approve` prints who has logged in: on our stderr, beside the JSON on stdout."""
     done = desk.dsops("login", "--json", BROWSER="dsops sandbox approve --user bob %s")
     assert START_URL == json.loads(done.stdout)["start_url"]
     assert "logged in as bob" in done.stderr
 
 
-def test_a_denial_in_the_browser_ends_the_wait(desk: Desk) -> None:
+def test_a_denial_in_the_browser_ends_the_wait(desk: Login) -> None:
     """The browser brings it back."""
     done = desk.dsops("login", BROWSER="dsops sandbox approve --deny %s")
     assert "error[login.failed]: the login was denied on the page" in done.stderr
 
 
-def test_a_browser_that_cannot_be_opened_is_told(desk: Desk) -> None:
+def test_a_browser_that_cannot_be_opened_is_told(desk: Login) -> None:
     """The wait goes on, for the address is on the screen; its end names the other way."""
     done = desk.dsops("login", "--timeout", "1", BROWSER="/nonexistent/browser %s")
     assert "open the address above yourself" in done.stderr
@@ -214,7 +190,7 @@ def test_a_browser_that_cannot_be_opened_is_told(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("way", ["--device", "--no-browser"])
-def test_ctrl_c_ends_a_login_at_once(desk: Desk, way: str) -> None:
+def test_ctrl_c_ends_a_login_at_once(desk: Login, way: str) -> None:
     """While a code waits for somebody, and while the browser's answer is awaited; nothing is left behind."""
     words = ["env", "-C", str(desk.folder), *[f"{name}={value}" for name, value in desk.environ.items()]]
     with Terminal([*words, "dsops", "login", way]) as terminal:
@@ -226,7 +202,7 @@ def test_ctrl_c_ends_a_login_at_once(desk: Desk, way: str) -> None:
     assert not desk.file.exists()
 
 
-def test_another_login_is_another_person_to_the_agent(desk: Desk) -> None:
+def test_another_login_is_another_person_to_the_agent(desk: Login) -> None:
     """What it holds for alice is never bob's, and is there again for alice's own token."""
     desk.log_in("alice")
     assert ["the-token"] * 2 == [desk.token(), desk.token()]
@@ -240,7 +216,7 @@ def test_another_login_is_another_person_to_the_agent(desk: Desk) -> None:
     assert 2 == desk.calls("GetRoleCredentials")
 
 
-def test_one_agent_serves_two_homes_each_with_its_own_login(desk: Desk) -> None:
+def test_one_agent_serves_two_homes_each_with_its_own_login(desk: Login) -> None:
     """The client's HOME counts, and not that of whoever has started the agent."""
     other = desk.folder / "other"
     (other / ".aws").mkdir(parents=True)
@@ -255,7 +231,7 @@ def test_one_agent_serves_two_homes_each_with_its_own_login(desk: Desk) -> None:
     assert 2 == desk.calls("GetRoleCredentials")
 
 
-def test_two_logins_at_once_are_two_logins(desk: Desk) -> None:
+def test_two_logins_at_once_are_two_logins(desk: Login) -> None:
     """Each has a port and a state of its own; the last one's token is the one that stays, whole."""
     running = [
         subprocess.Popen(
@@ -269,7 +245,7 @@ def test_two_logins_at_once_are_two_logins(desk: Desk) -> None:
     assert desk.caller() in (arn("alice"), arn("bob"))
 
 
-def test_no_part_of_a_login_is_ever_shown(desk: Desk) -> None:
+def test_no_part_of_a_login_is_ever_shown(desk: Login) -> None:
     """Not with --debug and --verbose, nor in errors, the plan, the agent's own words or the sandbox's records."""
     desk.log_in("bob")
     members = json.loads(desk.file.read_text())
@@ -295,7 +271,7 @@ def test_no_part_of_a_login_is_ever_shown(desk: Desk) -> None:
     assert [] == [name for name, value in secret.items() if value in everything]
 
 
-def test_a_renewal_leaves_the_agents_sessions_alone(desk: Desk) -> None:
+def test_a_renewal_leaves_the_agents_sessions_alone(desk: Login) -> None:
     """The access token ends after an hour: it is renewed for a new account, and the first one's session serves on."""
     desk.log_in()
     assert arn() == desk.caller()
@@ -308,7 +284,7 @@ def test_a_renewal_leaves_the_agents_sessions_alone(desk: Desk) -> None:
     assert 2 == desk.calls("GetRoleCredentials")
 
 
-def test_many_processes_may_renew_at_once(desk: Desk) -> None:
+def test_many_processes_may_renew_at_once(desk: Login) -> None:
     """Without an agent each finds an ended token; all of them work, and one whole file is left."""
     desk.log_in()
     desk.end_token()
@@ -325,7 +301,7 @@ def test_many_processes_may_renew_at_once(desk: Desk) -> None:
     assert {".json"} == {path.suffix for path in desk.file.parent.iterdir()}
 
 
-def test_a_logout_ends_the_login_everywhere(desk: Desk) -> None:
+def test_a_logout_ends_the_login_everywhere(desk: Login) -> None:
     """The token file goes and AWS takes the token no more; another session's file stays."""
     desk.log_in()
     other = desk.file.with_name(f"{hashed('other')}.json")
@@ -341,7 +317,7 @@ def test_a_logout_ends_the_login_everywhere(desk: Desk) -> None:
     assert "nobody had logged in" in desk.dsops("logout").stdout
 
 
-def test_a_logout_takes_sessions_from_the_agent(desk: Desk) -> None:
+def test_a_logout_takes_sessions_from_the_agent(desk: Login) -> None:
     """Those of the login and of roles behind it; another login's stay."""
     other = desk.folder / "other"
     (other / ".aws").mkdir(parents=True)
@@ -360,7 +336,7 @@ def test_a_logout_takes_sessions_from_the_agent(desk: Desk) -> None:
     assert "/bob\n" in desk.dsops("whoami", "dev", **mine).stdout
 
 
-def test_a_logout_without_a_network_leaves_nothing_here(desk: Desk) -> None:
+def test_a_logout_without_a_network_leaves_nothing_here(desk: Login) -> None:
     """The file is removed, and it is said that the login itself goes on."""
     desk.log_in()
     done = desk.dsops("logout", AWS_ENDPOINT_URL="http://127.0.0.1:9")
@@ -369,7 +345,7 @@ def test_a_logout_without_a_network_leaves_nothing_here(desk: Desk) -> None:
     assert not desk.file.exists()
 
 
-def test_what_is_not_assigned_is_named(desk: Desk) -> None:
+def test_what_is_not_assigned_is_named(desk: Login) -> None:
     """Bob has nothing in the other account; doctor says so for that store alone."""
     desk.log_in("bob")
     assert f"this login has no permission set ReadOnly in account {OPS}" in desk.caller("ops")
@@ -379,7 +355,7 @@ def test_what_is_not_assigned_is_named(desk: Desk) -> None:
     assert re.search(r"store ops +failed", checked.stdout)
 
 
-def test_the_plan_says_until_when_without_asking_anybody(desk: Desk) -> None:
+def test_the_plan_says_until_when_without_asking_anybody(desk: Login) -> None:
     """Where the login is, its end, and the permission set in its account."""
     assert "nobody has logged in" in desk.dsops("plan", "--env", "production").stdout
     desk.log_in()
@@ -391,7 +367,7 @@ def test_the_plan_says_until_when_without_asking_anybody(desk: Desk) -> None:
     assert asked == len(desk.sandbox.events())
 
 
-def test_a_command_goes_on_with_a_session_that_is_served(desk: Desk) -> None:
+def test_a_command_goes_on_with_a_session_that_is_served(desk: Login) -> None:
     """`exec --credentials --serve`, with and without an agent."""
     desk.log_in()
     program = "import boto3; print(boto3.client('sts', region_name='us-east-1').get_caller_identity()['Arn'])"
@@ -400,7 +376,7 @@ def test_a_command_goes_on_with_a_session_that_is_served(desk: Desk) -> None:
         assert done.stdout.strip().endswith("/alice"), done.stderr
 
 
-def test_a_python_program_follows_the_login(desk: Desk) -> None:
+def test_a_python_program_follows_the_login(desk: Login) -> None:
     """The library plans anew for each use: who logs in later is served with their own session."""
     program = (
         "import dsops, sys\nlibrary = dsops.open()\n"
@@ -425,7 +401,7 @@ def test_a_python_program_follows_the_login(desk: Desk) -> None:
     assert 2 == len({each for each in said[1:] if each.startswith("ASIA")})
 
 
-def test_a_valid_login_needs_no_botocore(desk: Desk) -> None:
+def test_a_valid_login_needs_no_botocore(desk: Login) -> None:
     """A cold run imports what one with a role does, and a few small modules of our own."""
     (desk.folder / "dsops.yaml").write_text(
         CONFIG.replace("sso_session: corp", f"start_url: '{START_URL}', sso_region: us-east-1")
@@ -440,7 +416,7 @@ def test_a_valid_login_needs_no_botocore(desk: Desk) -> None:
     }  # fmt: skip
 
 
-def test_boto3_reads_and_renews_what_dsops_has_written(desk: Desk) -> None:
+def test_boto3_reads_and_renews_what_dsops_has_written(desk: Login) -> None:
     """The profile with the same sso-session; what it has renewed dsops reads."""
     program = "import boto3; print(boto3.Session(profile_name='dev').client('sts').get_caller_identity()['Arn'])"
     desk.log_in()
@@ -456,7 +432,7 @@ def test_boto3_reads_and_renews_what_dsops_has_written(desk: Desk) -> None:
 
 
 @pytest.fixture
-def aws(desk: Desk) -> Iterator[str]:
+def aws(desk: Login) -> Iterator[str]:
     """The AWS CLI 2 of this machine. Debian's is older than AWS_ENDPOINT_URL: AWS's own names lead to the sandbox."""
     found = next((path for path in _all_of("aws") if _said(path, "--version").startswith("aws-cli/2.")), "")
     if not found:
@@ -466,14 +442,14 @@ def aws(desk: Desk) -> Iterator[str]:
         yield found
 
 
-def test_the_aws_cli_reads_what_dsops_has_written(desk: Desk, aws: str) -> None:
+def test_the_aws_cli_reads_what_dsops_has_written(desk: Login, aws: str) -> None:
     """Its profile with the same sso-session needs no login of its own."""
     desk.log_in()
     done = desk.run(aws, "sts", "get-caller-identity", "--profile", "dev", "--query", "Arn", "--output", "text")
     assert done.stdout.strip().endswith("/alice"), done.stderr
 
 
-def test_dsops_reads_what_the_aws_cli_has_written(desk: Desk, aws: str) -> None:
+def test_dsops_reads_what_the_aws_cli_has_written(desk: Login, aws: str) -> None:
     """After `aws sso login` no other login is needed; it is renewed with the CLI's own registration."""
     done = desk.run(aws, "sso", "login", "--sso-session", "corp", BROWSER="dsops sandbox approve --user bob %s")
     assert done.returncode == 0, done.stderr

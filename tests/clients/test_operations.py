@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +11,9 @@ import pytest
 
 from dsops.sandbox.running import tell
 from dsops.testing.local_aws import LocalAws
+from tests.desk import Desk
 from tests.terminal import Terminal
 
-BIN = Path(sys.executable).parent
 DEVICE = "arn:aws:iam::111111111111:mfa/ada"
 PROVIDER = "arn:aws:iam::111111111111:saml-provider/Company"
 SEED = """
@@ -118,30 +114,19 @@ def sandbox_seed() -> str:
     return SEED
 
 
-class Desk:
-    """Ada's machine: a folder with the configuration, an agent of its own."""
+class Adas(Desk):
+    """Ada's machine: her key in the environment."""
 
     def __init__(self, sandbox: LocalAws, folder: Path) -> None:
-        self.sandbox = sandbox
-        self.folder = folder
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.config = folder / "desk.yaml"
-        self.config.write_text(CONFIG.replace("@PORT@", str(self.port)).replace("@PROVIDER@", PROVIDER))
-        # A socket's address must be short, and pytest's folders are not.
-        self.environ = {
-            **sandbox.environment("ada@111111111111", {}), "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(folder),
-            "XDG_RUNTIME_DIR": tempfile.mkdtemp(prefix="dsops-"), "AWS_EC2_METADATA_DISABLED": "true",
-            "DSOPS_CONFIG": str(self.config),
-        }  # fmt: skip
-
-    def dsops(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        """One run, to its end."""
-        return subprocess.run(
-            ["dsops", *words], cwd=self.folder, env={**self.environ, **environ}, capture_output=True, text=True,
-            check=False, timeout=60, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        config = CONFIG.replace("@PORT@", str(self.port)).replace("@PROVIDER@", PROVIDER)
+        keys = sandbox.environment("ada@111111111111", {})
+        keys.pop("DSOPS_KEYRING", None)
+        # Named, so that it may run commands and open pages.
+        super().__init__(sandbox, folder, config, **keys, DSOPS_CONFIG=str(folder / "dsops.yaml"))
+        self.config = folder / "dsops.yaml"
 
     def caller(self, store: str, **environ: str) -> str:
         """Whose session a store gets, or what is said instead."""
@@ -164,15 +149,13 @@ class Desk:
 
 
 @pytest.fixture
-def desk(sandbox: LocalAws, tmp_path: Path) -> Iterator[Desk]:
+def desk(sandbox: LocalAws, tmp_path: Path) -> Iterator[Adas]:
     """A desk, whose agent ends with the test."""
-    made = Desk(sandbox, tmp_path)
-    yield made
-    made.dsops("agent", "stop")
-    shutil.rmtree(made.environ["XDG_RUNTIME_DIR"])
+    with Adas(sandbox, tmp_path) as made:
+        yield made
 
 
-def test_a_users_own_session_with_mfa_opens_what_asks_for_it(desk: Desk) -> None:
+def test_a_users_own_session_with_mfa_opens_what_asks_for_it(desk: Adas) -> None:
     """GetSessionToken for twelve hours; the role's trust policy sees the code, and not in a call without one."""
     code = desk.sandbox.totp(DEVICE)
     shown = desk.dsops("whoami", "day", MFA_TOKEN=code).stdout
@@ -183,7 +166,7 @@ def test_a_users_own_session_with_mfa_opens_what_asks_for_it(desk: Desk) -> None
     assert desk.operations() == ["GetSessionToken", "AssumeRole"]
 
 
-def test_a_users_own_session_without_mfa_lasts_as_long_as_the_store_says(desk: Desk) -> None:
+def test_a_users_own_session_without_mfa_lasts_as_long_as_the_store_says(desk: Adas) -> None:
     """Fifteen minutes here; with temporary base credentials it is refused before a call."""
     assert "in 14 min" in desk.dsops("whoami", "plain", "--no-agent").stdout
     issued = desk.dsops("credentials", "plain", "--format", "env").stdout
@@ -194,7 +177,7 @@ def test_a_users_own_session_without_mfa_lasts_as_long_as_the_store_says(desk: D
     assert desk.operations() == ["GetSessionToken", "GetSessionToken"]
 
 
-def test_a_federated_user_may_do_what_the_policy_and_the_user_both_allow(desk: Desk) -> None:
+def test_a_federated_user_may_do_what_the_policy_and_the_user_both_allow(desk: Adas) -> None:
     """One secret is read, the other is denied; the tags are in CloudTrail."""
     allowed = desk.dsops("get", "--env", "one", "A")
     assert allowed.stdout == "for-a", allowed.stderr
@@ -206,7 +189,7 @@ def test_a_federated_user_may_do_what_the_policy_and_the_user_both_allow(desk: D
     assert called["requestParameters"]["tags"] == [{"key": "team", "value": "blue"}]
 
 
-def test_a_member_accounts_root_user_for_one_task(desk: Desk) -> None:
+def test_a_member_accounts_root_user_for_one_task(desk: Adas) -> None:
     """AssumeRoot at a regional endpoint, for a quarter of an hour; another account than a member is refused."""
     done = desk.dsops("whoami", "root")
     shown = done.stdout + done.stderr
@@ -217,7 +200,7 @@ def test_a_member_accounts_root_user_for_one_task(desk: Desk) -> None:
     assert "not authorized" in desk.caller("root")
 
 
-def test_a_context_provider_speaks_for_a_person(desk: Desk) -> None:
+def test_a_context_provider_speaks_for_a_person(desk: Adas) -> None:
     """The role's trust policy sees who it is; what nobody said is refused, and never shown."""
     wish = {"context": {"identitystore:UserId": "1111"}}
     good = str(tell(desk.sandbox.url, "context", wish)["assertion"])
@@ -227,7 +210,7 @@ def test_a_context_provider_speaks_for_a_person(desk: Desk) -> None:
     assert good not in bad
 
 
-def test_an_assertion_in_a_file_is_a_role(desk: Desk) -> None:
+def test_an_assertion_in_a_file_is_a_role(desk: Adas) -> None:
     """The only role that it gives, without any key; the session goes on when the assertion is long out of date."""
     desk.respond("Deploy")
     done = desk.dsops("get", "--env", "company", "A", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
@@ -241,7 +224,7 @@ def test_an_assertion_in_a_file_is_a_role(desk: Desk) -> None:
     assert "log in again" in late
 
 
-def test_another_persons_assertion_is_another_session(desk: Desk) -> None:
+def test_another_persons_assertion_is_another_session(desk: Adas) -> None:
     """The agent never gives one's to the other; what is no response is not sent."""
     desk.respond("Deploy")
     assert desk.caller("file").endswith("Deploy/alice")
@@ -253,7 +236,7 @@ def test_another_persons_assertion_is_another_session(desk: Desk) -> None:
     assert "there is no SAML response in" in desk.caller("file")
 
 
-def test_a_command_prints_the_assertion(desk: Desk) -> None:
+def test_a_command_prints_the_assertion(desk: Adas) -> None:
     """With the provider named on the store; a changed one is refused by AWS."""
     response = desk.respond("Deploy")
     assert desk.caller("process") == "arn:aws:sts::111111111111:assumed-role/Deploy/alice"
@@ -280,7 +263,7 @@ for body in ({{"SAMLResponse": "rubbish"}}, {{"SAMLResponse": response, "RelaySt
 """
 
 
-def test_a_login_in_the_browser_brings_the_assertion(desk: Desk) -> None:
+def test_a_login_in_the_browser_brings_the_assertion(desk: Adas) -> None:
     """Said first, opened after Enter; rubbish from a second window changes nothing; the agent keeps the session."""
     desk.respond("Deploy")
     browser = desk.folder / "browser"

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +11,8 @@ import pytest
 import dsops
 from dsops.errors import NoCredentials
 from dsops.testing.local_aws import LocalAws
+from tests.desk import Desk
 
-BIN = Path(sys.executable).parent
 ISSUER = "https://oidc.example.com"
 SEED = """
 accounts:
@@ -78,27 +74,12 @@ def sandbox_seed() -> str:
     return SEED
 
 
-class Pod:
+class Pod(Desk):
     """A container without a key: a token's file, and an agent of its own."""
 
     def __init__(self, sandbox: LocalAws, folder: Path) -> None:
-        self.sandbox = sandbox
-        self.folder = folder
-        (folder / "dsops.yaml").write_text(CONFIG)
         self.file = folder / "token"
-        # A socket's address must be short, and pytest's folders are not.
-        self.environ = {
-            "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(folder), "AWS_ENDPOINT_URL": sandbox.url,
-            "XDG_RUNTIME_DIR": tempfile.mkdtemp(prefix="dsops-"), "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_WEB_IDENTITY_TOKEN_FILE": str(self.file),
-        }  # fmt: skip
-
-    def dsops(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        """One run, to its end."""
-        return subprocess.run(
-            ["dsops", *words], cwd=self.folder, env={**self.environ, **environ}, capture_output=True, text=True,
-            check=False, timeout=60, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        super().__init__(sandbox, folder, CONFIG, AWS_WEB_IDENTITY_TOKEN_FILE=str(self.file))
 
     def mint(self, subject: str, *, seconds: int = 300) -> str:
         """A token of the issuer's about that subject."""
@@ -123,10 +104,8 @@ class Pod:
 @pytest.fixture
 def pod(sandbox: LocalAws, tmp_path: Path) -> Iterator[Pod]:
     """A pod, whose agent ends with the test."""
-    made = Pod(sandbox, tmp_path)
-    yield made
-    made.dsops("agent", "stop")
-    shutil.rmtree(made.environ["XDG_RUNTIME_DIR"])
+    with Pod(sandbox, tmp_path) as made:
+        yield made
 
 
 def test_one_session_serves_a_token_and_no_other(pod: Pod) -> None:

@@ -89,7 +89,8 @@ def played(example: Path, home: Path) -> tuple[Step, set[str]]:
 @pytest.fixture(scope="module")
 def steps(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Steps]:
     """What each run.sh did. They run side by side: a sandbox, and what waits for it, uses half a core."""
-    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    ours = [item for item in request.session.items if item.path == request.path]
+    items = [item for item in ours if isinstance(item, pytest.Function)]
     asked = [item.callspec.params["example"] for item in items if "steps" in item.fixturenames]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {

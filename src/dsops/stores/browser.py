@@ -41,8 +41,8 @@ def open_page(url: str, runtime: Runtime) -> Opening:
             env=environ,
             cwd=runtime.folder,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            # What it prints is no part of our answer.
+            stdout=sys.stderr.fileno() if sys.stderr is not None else subprocess.DEVNULL,
             start_new_session=True,
         )
     except (OSError, ValueError):
