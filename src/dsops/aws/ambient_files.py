@@ -41,15 +41,19 @@ def located(path: str, environ: Mapping[str, str], folder: str, *, has_variables
     return os.path.join(folder, path)
 
 
-def content(path: str) -> bytes:
+def content(path: str, most_bytes: int = -1) -> bytes:
     """The file's bytes; nothing where there is none, it may not be read, or is a pipe, whose other end may never come.
 
-    Raises ConfigUnreadable for a failure that may pass: what is there then is not nothing.
+    With `most_bytes` no more than those are read: who named the file may be a stranger. Raises ConfigUnreadable for a
+    failure that may pass: what is there then is not nothing.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)  # for a folder `fdopen` would fail, and leave it open
+            return b""
         with os.fdopen(descriptor, "rb") as file:
-            return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+            return file.read(most_bytes)
     except (OSError, ValueError) as error:
         check_absent(path, error)
         return b""

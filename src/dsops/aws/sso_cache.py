@@ -127,7 +127,8 @@ def remove_file(path: str) -> None:
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:
-        raise FileNotWritten(f"{path} can't be removed", why=(error.strerror or "").lower()) from error
+        why = (error.strerror or "").lower()
+        raise FileNotWritten(f"{path} can't be removed", why=why, hint="remove it yourself: it is a login") from error
 
 
 def write_file(path: str, text: str) -> None:
@@ -192,10 +193,11 @@ def _read(path: str) -> tuple[bytes, str, str]:
         check_absent(path, error)
         is_there = isinstance(error, PermissionError)
         return b"", f"{path} can't be read: permission denied" if is_there else "", ""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        return b"", f"{path} is not a plain file", ""
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            return b"", f"{path} is not a plain file", ""
         data = file.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
         return b"", f"{path} is not a token file", ""

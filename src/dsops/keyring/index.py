@@ -77,9 +77,12 @@ def contents(environ: Mapping[str, str]) -> Contents:
     try:
         # A pipe's other end may never come.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            text = file.read() if stat.S_ISREG(status.st_mode) else b""
+        status, text = os.fstat(descriptor), b""
+        if stat.S_ISREG(status.st_mode):
+            with os.fdopen(descriptor, "rb") as file:
+                text = file.read()
+        else:
+            os.close(descriptor)
     except (FileNotFoundError, NotADirectoryError):
         return EMPTY
     except OSError as error:

@@ -191,7 +191,7 @@ def _from_command(step: Step, context: Context) -> bytes:
 
 def _from_file(settings: Settings) -> SamlResponse:
     path = str(settings.get("saml_assertion_file", ""))
-    raw = content(path)
+    raw = content(path, 4 * MOST_CHARACTERS)  # in base64 with white space, or as XML
     if not raw.strip():
         hint = "check that it is there, not empty, a plain file, and readable by you"
         raise NoCredentials(f"there is no SAML response in {os.fspath(path)}", hint=hint)

@@ -162,7 +162,7 @@ def _at_hand(settings: Settings, environ: Mapping[str, str]) -> Secret:
         if not os.path.isabs(path):
             hint = "EKS sets one; for a file of your own set `web_identity_token_file`"
             raise NoCredentials(f"there is no token from Kubernetes: {_FILE_VARIABLE} is no absolute path", hint=hint)
-    raw = content(path).strip()
+    raw = content(path, 4 * _MOST_CHARACTERS).strip()
     if not raw:
         hint = "check that it is there, not empty, a plain file, and readable by you"
         raise NoCredentials(f"there is no token in {path}", hint=hint)

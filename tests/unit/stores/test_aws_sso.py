@@ -382,6 +382,19 @@ def test_a_pipe_in_the_files_place_is_not_waited_for(desk: Desk) -> None:
     assert "is not a plain file" in desk.failure().why
 
 
+def test_a_folder_in_the_files_place_is_none(desk: Desk) -> None:
+    """Nor does looking at it leave anything open: the agent looks at every run."""
+    path = token_file(desk.home, {})
+    path.unlink()
+    path.mkdir()
+    before = os.dup(0)
+    os.close(before)
+    assert "is not a plain file" in desk.failure().why
+    after = os.dup(0)
+    os.close(after)
+    assert after == before
+
+
 def test_a_link_is_followed_and_replaced(desk: Desk) -> None:
     """The token is read through it; what is written goes into its place and not to where it points."""
     path = desk.center.log_in(desk.home, seconds=600)

@@ -350,3 +350,11 @@ def test_a_login_without_an_end_ends(command: str) -> None:
         pytest.skip("macOS has a browser of its own that BROWSER does not replace")
     with pytest.raises(NoCredentials, match=expected):
         start()
+
+
+def test_of_a_huge_file_only_the_beginning_is_read(pipeline: Pipeline, tmp_path: Path) -> None:
+    """A configuration may name any file."""
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(1 << 40)
+    text = f"secretStores:\n  r: {{type: aws.sts, saml_assertion_file: '{tmp_path}/huge'}}\n"
+    assert "is not a SAML response" in failure(pipeline, text).message

@@ -146,6 +146,13 @@ def test_a_pipe_is_not_waited_for(pipeline: Pipeline, tmp_path: Path) -> None:
     assert "no token in" in failure(pipeline, store(f"web_identity_token_file: '{tmp_path}/pipe'")).message
 
 
+def test_of_a_huge_file_only_the_beginning_is_read(pipeline: Pipeline, tmp_path: Path) -> None:
+    """A configuration may name any file: it must not take all of the memory to find that it is no token."""
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(1 << 40)
+    assert "is not a JSON Web Token" in failure(pipeline, store(f"web_identity_token_file: '{tmp_path}/huge'")).message
+
+
 # --- a command ----------------------------------------------------------------------------------------------
 
 
