@@ -306,7 +306,7 @@ def test_where_iam_asks_for_mfa_the_keyring_shows_it(desk: Desk) -> None:
         ("{first}\nnot-the-secret-of-it-at-all-0000000000000", "signature"),
         ("ASIAEXAMPLEEXAMPLE99\nnot-the-secret-of-it-at-all-0000000000000", "the key of a session"),
         ("not-the-secret-of-it-at-all-0000000000000\nAKIAEXAMPLEEXAMPLE99", "swapped"),
-        ("AKIAEXAMPLEEXAMPLE99", "it has 1 lines"),
+        ("AKIAEXAMPLEEXAMPLE99", "it has 1 line\n"),
         ("{{}}", "it has no AccessKey"),
         ("a,b\n1,2", "no columns"),
     ],
