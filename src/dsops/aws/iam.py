@@ -103,6 +103,11 @@ async def get_role(iam: Iam, name: str) -> Entity:
     return _entity(iam, "GetRole", await _ask(iam, "GetRole", f"read the role {name}", RoleName=name), "Role")
 
 
+async def list_roles(iam: Iam) -> list[str]:
+    """The ARNs of all roles of the account, each with its path."""
+    return [member.text_of("Arn") for member in await _members(iam, "ListRoles", "list the roles", "Roles")]
+
+
 async def list_role_policies(iam: Iam, name: str) -> list[str]:
     """The names of the role's inline policies."""
     return await _names(iam, "ListRolePolicies", f"list the policies of the role {name}", RoleName=name)

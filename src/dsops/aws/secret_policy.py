@@ -33,6 +33,20 @@ async def get_resource_policy(api: SecretsManager, secret: str) -> SecretPolicy:
     return SecretPolicy(_arn(api, "GetResourcePolicy", content), text_in(content, "ResourcePolicy"))
 
 
+class SecretDescription(NamedTuple):
+    """What there is to know of a secret besides its value."""
+
+    arn: str
+    kms_key_id: str
+    """"" for the account's default key, which nobody from another account may use."""
+
+
+async def describe_secret(api: SecretsManager, secret: str) -> SecretDescription:
+    """The secret of that name or ARN. Raises EntityNotFound, besides what every call may raise."""
+    content = await _ask(api, "DescribeSecret", f"look up {secret}", secret)
+    return SecretDescription(_arn(api, "DescribeSecret", content), text_in(content, "KmsKeyId"))
+
+
 async def get_secret_tags(api: SecretsManager, secret: str) -> Mapping[str, str]:
     """The tags of the secret of that ARN."""
     content = await _ask(api, "DescribeSecret", f"read the tags of {secret}", secret)

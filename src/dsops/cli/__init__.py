@@ -51,6 +51,7 @@ COMMANDS: Mapping[str, Entry] = {
     "stores": Entry("dsops.cli.stores", "list the stores of the configuration, and the types there are"),
     "schema": Entry("dsops.cli.schema", "print the JSON Schema of dsops.yaml, for editors"),
     "doctor": Entry("dsops.cli.doctor", "try everything that an environment needs, and say what is broken"),
+    "explain": Entry("dsops.cli.explain", "find out why a hop or a secret is refused"),
     "policy": Entry("dsops.cli.policy", "say what is wrong with IAM policies, and what they allow"),
     "hook": Entry("dsops.cli.hook", "load a folder's environment into the shell that enters it"),
     "agent": Entry("dsops.cli.agent", "keep sessions in memory, for the next run"),

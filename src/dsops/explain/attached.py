@@ -6,7 +6,7 @@ Nothing is taken for absent because it can't be read: a caller who may not list 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from dsops.aws.iam import (
     AttachedPolicy,
@@ -60,6 +60,16 @@ class Found(NamedTuple):
     unread: tuple[str, ...]
 
 
+class ReadsAttached(Protocol):
+    """What tells of the users and roles of an account."""
+
+    async def role(self, name: str) -> Attached:
+        """The role's policies, boundary and trust policy."""
+
+    async def user(self, name: str) -> Attached:
+        """The user's policies, those of its groups, and its boundary."""
+
+
 class Reader:
     """Reads from one account; a managed policy that many have is read once."""
 
@@ -91,6 +101,10 @@ class Reader:
             ),
         )
         return await self._with_boundary(entity, found)
+
+    async def managed(self, arn: str) -> PolicyText:
+        """The managed policy of that ARN, in the version that counts."""
+        return await self._managed_policy(arn)
 
     async def _of_groups(self, user: str) -> Found:
         return await self._all(*[self._of_group(group) for group in await list_groups_for_user(self._iam, user)])

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from dsops.arn import Arn, parse_arn
 from dsops.aws.secret_policy import SecretsManager
 from dsops.errors import DsopsError, EntityNotFound, PolicyInvalid
-from dsops.explain.attached import Attached, PolicyText, Reader
+from dsops.explain.attached import Attached, PolicyText, ReadsAttached
 from dsops.explain.organization import Membership, OrganizationReader
 from dsops.explain.secret import KnownSecret, read_secret
 from dsops.iam.policy import Policy, parse_policy
@@ -36,7 +36,7 @@ class Completer:
     """Completes questions; whoever comes up in many of them is read once."""
 
     def __init__(
-        self, readers: Mapping[str, Reader], organization: OrganizationReader, secrets: FindSecretsManager
+        self, readers: Mapping[str, ReadsAttached], organization: OrganizationReader, secrets: FindSecretsManager
     ) -> None:
         self._readers = readers
         """By account: IAM answers by name and of its caller's account, where a namesake may live."""

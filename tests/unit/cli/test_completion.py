@@ -72,8 +72,9 @@ def offered(line: str, folder: Path, environ: dict[str, str] | None = None) -> l
         ("dsops get ", ["TOKEN", "TOOL", "OTHER"]),
         ("dsops get --env production TO", ["TOKEN", "TOOL"]),
         ("dsops get --env staging ", ["OTHER"]),
+        ("dsops explain --env staging O", ["OTHER"]),
         ("dsops completion z", ["zsh"]),
-        ("dsops help ex", ["exec", "export"]),
+        ("dsops help ex", ["exec", "export", "explain"]),
         ("dsops nonsense ", []),
     ],
 )
@@ -223,3 +224,11 @@ def test_nothing_of_a_strangers_configuration_is_put_on_the_line_that_a_shell_wo
     (line,) = complete(["whoami", ""], runtime)
     assert line.startswith("two\tl\\x1b]0;owned\\x07 :command 1\\x9b2J")
     assert line.replace("\t", "").isprintable()
+
+
+def test_a_tab_tells_nothing_of_a_broken_list(folder: Path) -> None:
+    """That of the keyring's keys; the command itself will say it."""
+    kept = folder / ".local" / "share" / "dsops"
+    kept.mkdir(parents=True)
+    (kept / "keyring.json").write_text("{")
+    assert offered("dsops keys remove ", folder) == []

@@ -32,6 +32,8 @@ class Outcome(NamedTuple):
     """What could not be read, of what is consulted for this request."""
     refusal: str
     """Why AWS refuses whatever policies say; "" when they decide."""
+    at_best: Decision
+    """As if whatever is unread were in the caller's favour."""
 
     @property
     def verdict(self) -> Verdict:
@@ -50,9 +52,9 @@ def simulate(asked: Asked, found: PolicySet, unread: Sequence[Unread], now: date
     refusal = refusal_of_aws(asked.principal, asked.action)
     if refusal:
         decision = Decision(False, "ImplicitDeny", "no policy", None, None, request, policies)
-        return Outcome(decision, frozenset({decision.effect}), (), refusal)
+        return Outcome(decision, frozenset({decision.effect}), (), refusal, decision)
     answers = possible_answers(request, policies, (*unread, *_not_given(asked, found, unread)))
-    return Outcome(answers.decision, answers.possible, answers.unread, "")
+    return Outcome(answers.decision, answers.possible, answers.unread, "", answers.at_best)
 
 
 def _not_given(asked: Asked, found: PolicySet, unread: Sequence[Unread]) -> list[Unread]:

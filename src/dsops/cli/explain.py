@@ -1,0 +1,234 @@
+"""`dsops explain`: why a hop or a secret is refused, how sure that is, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from dsops.arn import parse_arn
+from dsops.cli.command import CONFIG, ENVIRONMENT, Arguments, Command, Flag, Operand
+from dsops.cli.get import only
+from dsops.cli.project import carry_out, environment_name, load_config, plan_named, plan_one_store, show_notes
+from dsops.cli.world import DONE
+from dsops.errors import (
+    CheckFailed,
+    DsopsError,
+    Failures,
+    LimitExceeded,
+    PolicyInvalid,
+    ServiceError,
+    StoreUnknown,
+    UsageError,
+    Where,
+    nearest,
+)
+from dsops.model import Config
+from dsops.plan import Plan, SecretReference, Step, region_of
+from dsops.runtime import Runtime
+from dsops.tasks import blocking, settle
+
+if TYPE_CHECKING:
+    from dsops.credentials import Credentials
+    from dsops.explain.finding import Finding
+    from dsops.explain.investigate import Evidence, Failure
+    from dsops.explain.readers import Given
+    from dsops.iam.policy import Policy
+    from dsops.resolve import Resolver, Trial
+
+TRUST_POLICY = Flag(
+    "--trust-policy", "the trust policy of a role that may not be read: ARN or store, and a file; may be repeated",
+    value="ROLE=FILE", is_repeatable=True, own_variable="DSOPS_EXPLAIN_TRUST_POLICY",
+)  # fmt: skip
+POLICIES = Flag(
+    "--policies", "what `aws iam get-account-authorization-details` has printed; may be repeated", value="FILE",
+    is_repeatable=True, own_variable="DSOPS_EXPLAIN_POLICIES",
+)  # fmt: skip
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    from dsops.cli.explain_text import show
+
+    config = load_config(arguments, runtime)
+    try:
+        plan, about = _plan(config, arguments, runtime)
+    except LimitExceeded as error:
+        from dsops.explain.refused import limit_findings
+
+        runtime.report(DONE)
+        show("", limit_findings(error), is_json=arguments.switch("--json"))
+        return CheckFailed.exit_code
+    evidence = _evidence(plan, arguments, runtime)
+    findings = carry_out(_investigate(config, plan, evidence, runtime), runtime)
+    runtime.report(DONE)
+    show(about, findings, is_json=arguments.switch("--json"))
+    return CheckFailed.exit_code if findings else 0
+
+
+def _plan(config: Config, arguments: Arguments, runtime: Runtime) -> tuple[Plan, str]:
+    """What is to be tried, and what that is called: an environment, one of its variables, or a store."""
+    word = arguments.operand("VARIABLE|STORE")
+    if not word:
+        name = environment_name(config, arguments)
+        return _noted(plan_named(config, name, runtime)), f"environment {name}"
+    name = arguments.text("--env") or config.default_environment
+    if not name and len(config.environments) == 1:
+        name = next(iter(config.environments))
+    environment = config.environments.get(name)
+    if environment is not None and word in environment.variables:
+        return _noted(plan_named(only(config, name, word), name, runtime)), f"{word} of environment {name}"
+    if word not in config.stores:
+        known = [*(environment.variables if environment is not None else ()), *config.stores]
+        meant = nearest(word, known)
+        hint = f"did you mean `{meant}`?" if meant else f"it may be one of {', '.join(known)}"
+        raise StoreUnknown(f"`{word}` is neither a variable of the environment nor a store", hint=hint)
+    if environment is not None:
+        read = {
+            key: variable
+            for key, variable in environment.variables.items()
+            if variable.reference is not None and variable.reference.store == word
+        }
+        if read:
+            alone = config._replace(environments={**config.environments, name: environment._replace(variables=read)})
+            return _noted(plan_named(alone, name, runtime)), f"store {word} of environment {name}"
+    return plan_one_store(config, word, runtime), f"store {word}"
+
+
+def _noted(plan: Plan) -> Plan:
+    show_notes(plan.notes)
+    return plan
+
+
+# --- trying it ----------------------------------------------------------------------------------------------
+
+
+async def _investigate(config: Config, plan: Plan, evidence: Evidence, runtime: Runtime) -> list[Finding]:
+    """Tries all that the plan does, and explains what fails."""
+    from dsops.aws.client import make_client
+    from dsops.cache import CredentialCache
+    from dsops.credentials import Credentials
+    from dsops.explain.answer import distinct
+    from dsops.explain.investigate import Investigator
+    from dsops.resolve import Resolver
+
+    client, cache = make_client(runtime), CredentialCache(runtime.now, is_of_one_run=True)
+    resolver = Resolver(plan, runtime, client, cache)
+    trial = await resolver.trial()
+    failures = list(_failures(plan, trial))
+    errors = tuple(failure.error for failure in failures)
+    if errors and all(isinstance(error, ServiceError) for error in errors):
+        raise errors[0] if len(errors) == 1 else Failures(errors)
+    sessions = {name: each for name, each in trial.sessions.items() if isinstance(each, Credentials)}
+    bases = await _bases(plan, resolver, runtime) if failures else {}
+
+    def edit_at(store: str, key: str) -> Where:
+        written = config.stores[store]
+        return written.fields[key].where if key in written.fields else written.where
+
+    investigator = Investigator(plan, client, sessions, bases, evidence, edit_at)
+    return distinct([finding for failure in failures for finding in await investigator.explain(failure)])
+
+
+async def _bases(plan: Plan, resolver: Resolver, runtime: Runtime) -> Mapping[str, Credentials]:
+    """The base credentials that are there, by profile; also where a token opens the first hop: they may read."""
+    from dsops.aws.ambient import load_ambient
+
+    found: dict[str, Credentials] = {}
+    if not plan.ambient:
+        load = blocking(lambda: load_ambient(runtime.environ, runtime.folder, now=runtime.now()))
+        (outcome,) = await settle(load)
+        return {} if isinstance(outcome, DsopsError) else {"": outcome}
+    for profile in plan.ambient:
+        (outcome,) = await settle(resolver.base(profile))
+        if not isinstance(outcome, DsopsError):
+            found[profile] = outcome
+    return found
+
+
+def _failures(plan: Plan, trial: Trial) -> Iterator[Failure]:
+    """What did not work, each once, in the order of the plan; what only lacks something that failed is none."""
+    from dsops.explain.investigate import Failure
+
+    seen: set[int] = set()
+    for step in plan.steps.values():
+        session = trial.sessions.get(step.name)
+        if isinstance(session, DsopsError) and id(session) not in seen:
+            seen.add(id(session))
+            yield Failure(step, session)
+        outcomes = trial.outcomes.get(step.name, {})
+        if isinstance(outcomes, DsopsError):
+            if id(outcomes) not in seen:
+                seen.add(id(outcomes))
+                yield Failure(step, outcomes)
+            continue
+        for reference, outcome in outcomes.items():
+            if isinstance(outcome, DsopsError) and id(outcome) not in seen and _counts(plan, step, reference, outcome):
+                seen.add(id(outcome))
+                yield Failure(step, outcome, reference.key, region_of(reference.key, step))
+
+
+def _counts(plan: Plan, step: Step, reference: SecretReference, error: DsopsError) -> bool:
+    """Whether somebody needs it: `default` and `optional` are for what is missing."""
+    from dsops.resolve import MISSING
+
+    if not isinstance(error, MISSING):
+        return True
+    of_it = [each for each in plan.variables if each.step == step.name and each.reference == reference]
+    return any(each.default is None and not each.optional for each in of_it)
+
+
+# --- files --------------------------------------------------------------------------------------------------
+
+
+def _evidence(plan: Plan, arguments: Arguments, runtime: Runtime) -> Evidence:
+    """The policies of files."""
+    from dsops.cli.policy_files import read_policy
+    from dsops.explain.investigate import Evidence
+    from dsops.explain.readers import read_details
+
+    given: Given = {}
+    for file in arguments.texts(POLICIES.name):
+        given = {**given, **read_details(read_policy(file, runtime), file).given}
+    trusts = dict(_trust(word, plan, runtime) for word in arguments.texts(TRUST_POLICY.name))
+    return Evidence(given, trusts)
+
+
+def _trust(word: str, plan: Plan, runtime: Runtime) -> tuple[str, Policy]:
+    """The role's ARN, and the policy of the file."""
+    from dsops.cli.policy_files import parse_policy_text, read_policy
+    from dsops.iam.policy import check_policy
+
+    role, equals, file = word.partition("=")
+    if not role or not equals or not file:
+        raise UsageError(f"--trust-policy {word} is not ROLE=FILE", hint="such as --trust-policy Deploy=trust.json")
+    arn = _role_arn(role, plan.steps.values())
+    checked = check_policy(parse_policy_text(read_policy(file, runtime), file), "trust", name=file, file=file)
+    if checked.policy is None:
+        raise PolicyInvalid(f"{file} is no role trust policy that AWS accepts", problems=checked.problems)
+    return arn, checked.policy
+
+
+def _role_arn(role: str, steps: Iterable[Step]) -> str:
+    """The role that is meant by an ARN, a store that assumes it, or its name."""
+    by_word = {step.name: step.role for step in steps if step.role.startswith("arn:")}
+    by_word |= {arn.rpartition("/")[2]: arn for arn in by_word.values()}
+    if parse_arn(role) is not None:
+        return role
+    if role not in by_word:
+        meant = nearest(role, by_word)
+        hint = f"did you mean `{meant}`?" if meant else "write the role's ARN, its name, or the store that assumes it"
+        raise UsageError(f"--trust-policy {role}: nothing here assumes a role of that name", hint=hint)
+    return by_word[role]
+
+
+COMMAND = Command(
+    help=(
+        "Tries an environment (or one of its variables, or a store), and finds out why something is refused:\n"
+        "the hop, the policy, the statement, what it wants and what the call has, and what to do. Reads\n"
+        "what the callers of the chain may read themselves; what nobody here may read can be given as files.\n"
+        "Says how sure it is: proven, likely, or which fact is missing and who can look it up. The exit code\n"
+        "is 6 when something was found."
+    ),
+    run=_run,
+    flags=(CONFIG, ENVIRONMENT, TRUST_POLICY, POLICIES),
+    operands=(Operand("VARIABLE|STORE", "a variable of the environment, or a store", is_required=False),),
+)

@@ -1,0 +1,139 @@
+"""An outcome -> findings: the first broken place, how sure that is, the cure, and what is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from dsops.arn import parse_arn
+from dsops.errors import DsopsError, nearest
+from dsops.explain.broken import Broken, verdict
+from dsops.explain.causes import About, Cause, cause_of, policy_text
+from dsops.explain.facts import facts_of
+from dsops.explain.finding import Certainty, Fact, Finding, Mismatch, Place, Remedy
+from dsops.explain.remedies import remedy_for
+from dsops.explain.said import Said
+from dsops.iam.simulate import POLICY_TYPES, Outcome
+
+UNKNOWN_SUFFIX: Final = "-??????"
+"""The six characters that Secrets Manager adds to a name, where nobody knows them."""
+
+_OF_RESOURCES: Final = ("role trust policy", "resource-based policy", "resource control policy")
+_SELDOM: Final = frozenset({"trust", "scp", "rcp", "context"})
+"""What may be unread while the caller's own policies are known: then it is the role's owner who says no."""
+
+
+def findings_of(outcome: Outcome, said: Said, about: About, error: DsopsError) -> list[Finding]:
+    """What the answer says, the first broken place first."""
+    found = verdict(outcome, said)
+    facts = tuple(facts_of(outcome.unread, about)) if found.certainty != "proven" else ()
+    if found.broken is None:
+        return [_nothing_found(about, facts, error)]
+    if found.certainty == "missing":
+        return [_not_read(found.broken, outcome, about, facts, error)]
+    certainty = found.certainty
+    if certainty == "proven" and _is_guess(found.broken, about):
+        certainty, facts = "likely", (_whole_arn(about),)
+    first = _finding(found.broken, certainty, about, facts, error)
+    return [first, *[_finding(each, certainty, about, (), error) for each in found.others]]
+
+
+def _not_read(
+    broken: Broken, outcome: Outcome, about: About, facts: tuple[Fact, ...], error: DsopsError
+) -> Finding:
+    """A place that nobody here may read. Where the caller's own policies are read and allow, it is what is left."""
+    unread = {each.place for each in outcome.unread}
+    is_left = unread <= _SELDOM and broken.policy_type == POLICY_TYPES["trust"]
+    policy = policy_text(broken.policy_type, about)
+    message = f"AWS gives no reason, and {policy} can't be read here"
+    if is_left:
+        message = f"the caller's own policies allow it, so {policy} does not, which can't be read here"
+    cause = _CODES.get(broken.policy_type, "not-read")
+    remedy = Remedy(error.hint, error.where)
+    certainty: Certainty = "likely" if is_left else "missing"
+    return Finding(cause, certainty, message, _place(broken, about), (), remedy, facts, error.aws)
+
+
+_CODES: Final = {
+    "role trust policy": "trust-policy", "identity-based policy": "identity-policy",
+    "permissions boundary": "boundary", "session policy": "session-policy",
+    "resource-based policy": "resource-policy",
+}  # fmt: skip
+
+
+def _is_guess(broken: Broken, about: About) -> bool:
+    """The secret's ARN was made up, and a statement may be about the true one."""
+    return about.request.resource.endswith(UNKNOWN_SUFFIX) and broken.effect == "ImplicitDeny"
+
+
+def _whole_arn(about: About) -> Fact:
+    what = f"the whole ARN of {about.request.resource}, and whether it exists"
+    command = f"aws secretsmanager describe-secret --secret-id {_secret_name(about.request.resource)}"
+    owner = f"an administrator of account {about.request.resource_account}"
+    return Fact(what, "the caller may not look it up", owner, command)
+
+
+def _secret_name(resource: str) -> str:
+    return resource.rpartition(":secret:")[2].removesuffix(UNKNOWN_SUFFIX)
+
+
+def _finding(
+    broken: Broken, certainty: Certainty, about: About, facts: tuple[Fact, ...], error: DsopsError
+) -> Finding:
+    cause = cause_of(broken, about)
+    remedy = remedy_for(cause, broken.policy_type, is_deny=broken.effect == "ExplicitDeny", about=about)
+    code = cause.code
+    meant = _meant_secret(cause, about) if _is_guess(broken, about) else ""
+    if meant:
+        # A misspelt name is refused in the same words as a secret that nobody may read.
+        code, text = "secret-missing", f"did you mean `{meant}`, which the policy names? else {remedy.text}"
+        remedy = remedy._replace(text=text, where=error.where)
+    return Finding(code, certainty, cause.message, _place(broken, about), cause.mismatches, remedy, facts, error.aws)
+
+
+def _meant_secret(cause: Cause, about: About) -> str:
+    """The secret of nearly that name which the policy allows to read; "" where there is none."""
+    allowed = [_name_in(text) for each in cause.mismatches if _is_about_resources(each) for text in each.wanted]
+    return nearest(_secret_name(about.request.resource), filter(None, allowed))
+
+
+def _is_about_resources(mismatch: Mismatch) -> bool:
+    return mismatch.element == "Resource"
+
+
+def _name_in(pattern: str) -> str:
+    """The secret's name in an ARN of a policy, without what stands for its last characters."""
+    arn = parse_arn(pattern)
+    if arn is None or not arn.resource.startswith("secret:"):
+        return ""
+    return arn.resource.removeprefix("secret:").removesuffix("*").removesuffix("-").removesuffix(UNKNOWN_SUFFIX)
+
+
+def _place(broken: Broken, about: About) -> Place:
+    whose = about.request.resource if broken.policy_type in _OF_RESOURCES else about.caller
+    statement = broken.found.statement if broken.found is not None else None
+    policy = broken.found.policy if broken.found is not None else None
+    number = policy.statements.index(statement) + 1 if policy is not None and statement is not None else 0
+    is_session = broken.policy_type == "session policy"
+    return Place(
+        about.step.credentials_from if is_session else about.step.name,
+        about.hop, broken.policy_type, whose, policy.name if policy is not None else "", number,
+        statement.sid if statement is not None else "", statement.line if statement is not None else 0,
+    )  # fmt: skip
+
+
+def _nothing_found(about: About, facts: tuple[Fact, ...], error: DsopsError) -> Finding:
+    """All that was read allows it: what was not read refuses, or it was changed a moment ago."""
+    request = about.request
+    message = f"all that can be read allows {about.caller} to {request.action} on {request.resource}"
+    text = "look up what is missing" if facts else "try once more: a change of a policy takes some seconds to arrive"
+    place = Place(about.step.name, about.hop, "", request.resource, "", 0, "", 0)
+    return Finding("not-read", "missing", message, place, remedy=Remedy(text), facts=facts, aws=error.aws)
+
+
+def distinct(findings: Iterable[Finding]) -> list[Finding]:
+    """Each once: many secrets may fail for one reason."""
+    seen: dict[tuple[str, str, str], Finding] = {}
+    for finding in findings:
+        seen.setdefault((finding.cause, finding.message, finding.place.store), finding)
+    return list(seen.values())

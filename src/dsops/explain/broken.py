@@ -1,0 +1,98 @@
+"""A decision -> the places that are broken in it, the first one that AWS stumbles over before the others."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from dsops.explain.finding import Certainty
+from dsops.explain.said import Said
+from dsops.iam.evaluate import Decision, Effect
+from dsops.iam.reasons import Failure, Reason, StatementReason
+from dsops.iam.simulate import POLICY_TYPES, Outcome
+
+_ORGANIZATION: Final = ("service control policy", "resource control policy")
+_RANK: Final = {"Principal": 8, "NotPrincipal": 8, "Action": 4, "NotAction": 4, "Resource": 4, "NotResource": 4}
+"""A statement that names the caller and wants something of him is nearer than one that is about others."""
+
+
+class Broken(NamedTuple):
+    """A type of policy that refuses."""
+
+    policy_type: str
+    effect: Effect
+    found: StatementReason | None
+    """The statement that denies, or the one that nearly allows."""
+    note: str
+
+
+def broken_places(decision: Decision) -> list[Broken]:
+    """What decides, then what would refuse as well."""
+    if decision.is_allowed:
+        return []
+    refusing = [
+        reason
+        for reason in decision.reasons
+        if reason.effect == "ExplicitDeny" or (reason.is_needed and reason.effect == "ImplicitDeny")
+    ]
+    refusing.sort(key=lambda reason: (reason.policy_type, reason.effect) != (decision.decided_by, decision.effect))
+    found = [Broken(reason.policy_type, reason.effect, nearest(reason), reason.note) for reason in refusing]
+    if not found or found[0].policy_type != decision.decided_by:
+        found.insert(0, Broken(decision.decided_by, decision.effect, None, ""))
+    return found
+
+
+def nearest(reason: Reason) -> StatementReason | None:
+    """The statement that denies; where none does, the Allow that lacks least."""
+    if reason.effect == "ExplicitDeny":
+        return next(found for found in reason.matched if found.statement.effect == "Deny")
+    near = [found for found in reason.near if found.statement.effect == "Allow"]
+    return min(near, key=_distance, default=None)
+
+
+def _distance(found: StatementReason) -> int:
+    return sum(_RANK.get(failure.element, 1) for failure in found.failures)
+
+
+class Verdict(NamedTuple):
+    """The place to name, how sure that is, and the others."""
+
+    broken: Broken | None
+    """None when all that was read allows it."""
+    certainty: Certainty
+    others: tuple[Broken, ...]
+
+
+def verdict(outcome: Outcome, said: Said) -> Verdict:
+    """Which place refused, by what AWS said and by what was read."""
+    sure, guessed = broken_places(outcome.at_best), broken_places(outcome.decision)
+    if said.policy_type:
+        return _named_by_aws(said, sure, guessed)
+    if sure:
+        return Verdict(sure[0], "proven", tuple(sure[1:]))
+    if not guessed:
+        return Verdict(None, "missing", ())
+    unread = {POLICY_TYPES[each.place] for each in outcome.unread if each.place != "context"}
+    first = guessed[0]
+    is_read = first.policy_type not in unread or first.found is not None
+    return Verdict(first, "likely" if is_read else "missing", tuple(guessed[1:]))
+
+
+def _named_by_aws(said: Said, sure: list[Broken], guessed: list[Broken]) -> Verdict:
+    def is_meant(broken: Broken) -> bool:
+        # An SCP's refusal is worded as a Deny, also where nothing in it allows.
+        is_deny = broken.effect == "ExplicitDeny"
+        return broken.policy_type == said.policy_type and (is_deny == said.is_deny or said.policy_type in _ORGANIZATION)
+
+    for broken in sure:
+        if is_meant(broken):
+            return Verdict(broken, "proven", tuple(each for each in sure if each is not broken))
+    effect: Effect = "ExplicitDeny" if said.is_deny else "ImplicitDeny"
+    found = next((broken.found for broken in guessed if is_meant(broken) and not said.is_deny), None)
+    others = tuple(broken for broken in sure if broken.policy_type != said.policy_type)
+    return Verdict(Broken(said.policy_type, effect, found, ""), "proven", others)
+
+
+def failures_of(broken: Broken) -> tuple[Failure, ...]:
+    """What keeps the statement from allowing; for one that denies, its conditions, which are all met."""
+    return broken.found.failures if broken.found is not None else ()
+

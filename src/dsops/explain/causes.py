@@ -1,0 +1,301 @@
+"""A broken place -> its cause in a stable word, one sentence, and what was wanted next to what the call has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from dsops.arn import parse_arn
+from dsops.errors import Where
+from dsops.explain.broken import Broken, failures_of
+from dsops.explain.finding import Mismatch
+from dsops.iam.conditions import Condition
+from dsops.iam.policy import Statement
+from dsops.iam.principals import Principal, is_unique_id
+from dsops.iam.question import Request
+from dsops.iam.reasons import Failure, is_negated
+from dsops.plan import Step
+
+EditAt = Callable[[str, str], Where]
+"""Store and key -> where that stands in the configuration, or where the store does."""
+
+
+class About(NamedTuple):
+    """The call that was refused."""
+
+    request: Request
+    step: Step
+    """The store that makes the call."""
+    hop: int
+    edit_at: EditAt
+
+    @property
+    def caller(self) -> str:
+        """The caller as a policy would name it: a role rather than its session."""
+        principal = self.request.principal
+        return name_of(principal)
+
+    @property
+    def whom(self) -> str:
+        """Whose policies the caller's own are: `role Jump`, `user ada`."""
+        return owner_text(self.caller)
+
+
+def name_of(principal: Principal) -> str:
+    """The ARN by which a policy names that caller."""
+    if principal.kind == "role-session":
+        return principal.issuer_arn or principal.arn
+    return principal.arn or principal.federated
+
+
+def owner_text(arn: str) -> str:
+    """`role Jump` for a role's ARN, `user ada` for a user's; the ARN itself for others."""
+    found = parse_arn(arn)
+    if found is None or found.service != "iam" or found.resource_type not in ("role", "user"):
+        return arn
+    return f"{found.resource_type} {found.resource_name}"
+
+
+class Cause(NamedTuple):
+    """What is wrong."""
+
+    code: str
+    message: str
+    mismatches: tuple[Mismatch, ...]
+    key: str = ""
+    """The condition key that decides, as the policy writes it."""
+
+
+# Beginnings and ends of condition keys -> the cause that a condition on them is.
+_KEYS: Final = (
+    ("sts:externalid", "external-id"),
+    ("aws:multifactorauth", "mfa"),
+    ("aws:sourceip", "source-address"),
+    ("aws:vpcsourceip", "source-address"),
+    ("aws:sourcevpc", "network"),
+    ("aws:vpce", "network"),
+    ("aws:principalorg", "organization"),
+    ("aws:resourceorg", "organization"),
+    ("aws:requesttag/", "session-tags"),
+    ("aws:tagkeys", "session-tags"),
+    ("sts:transitivetagkeys", "session-tags"),
+    ("aws:principaltag/", "principal-tag"),
+    ("aws:resourcetag/", "resource-tag"),
+    ("iam:resourcetag/", "resource-tag"),
+    ("secretsmanager:resourcetag/", "resource-tag"),
+    ("aws:currenttime", "time"),
+    ("aws:epochtime", "time"),
+    ("aws:tokenissuetime", "session-revoked"),
+    ("sts:rolesessionname", "session-name"),
+    ("sts:sourceidentity", "source-identity"),
+    ("aws:sourceidentity", "source-identity"),
+    ("aws:requestedregion", "region"),
+    ("aws:principal", "principal-condition"),
+    ("aws:user", "principal-condition"),
+    ("saml:", "saml-condition"),
+)
+_CLAIMS: Final = ((":aud", "token-audience"), (":sub", "token-subject"))
+
+_OF_PLACES: Final = {
+    "role trust policy": "trust-policy",
+    "identity-based policy": "identity-policy",
+    "permissions boundary": "boundary",
+    "session policy": "session-policy",
+    "resource-based policy": "resource-policy",
+    "service control policy": "service-control-policy",
+    "resource control policy": "resource-control-policy",
+    "no policy": "refused-by-aws",
+}
+_BESIDE: Final = {
+    "sts:tagsession": "tag-session", "sts:setsourceidentity": "set-source-identity", "sts:setcontext": "set-context",
+}  # fmt: skip
+
+
+def family_of(key: str) -> str:
+    """The cause that a condition on that key is; `condition` for others."""
+    key = key.lower()
+    known = next((cause for beginning, cause in _KEYS if key.startswith(beginning)), "")
+    return known or next((cause for end, cause in _CLAIMS if key.endswith(end)), "condition")
+
+
+def cause_of(broken: Broken, about: About) -> Cause:
+    """The cause, in a word and a sentence."""
+    if broken.effect == "ExplicitDeny":
+        return _of_deny(broken, about)
+    policy = policy_text(broken.policy_type, about)
+    action = about.request.action
+    mismatches = tuple(_mismatch(failure) for failure in failures_of(broken))
+    elements = {failure.element for failure in failures_of(broken)}
+    conditions = [failure for failure in failures_of(broken) if failure.element == "Condition"]
+    if broken.found is not None and elements == {"Condition"}:
+        return _of_condition(broken, about, mismatches)
+    is_trust = broken.policy_type == "role trust policy"
+    if is_trust and action.lower() in _BESIDE and "Principal" not in elements:
+        code = _BESIDE[action.lower()]
+        return Cause(code, f"{policy} does not allow {action}, and this hop needs it", mismatches)
+    if broken.found is not None and "Principal" in elements:
+        return _of_principal(broken, broken.found.statement, about, mismatches)
+    lacks = f"nothing in {policy} allows {action}"
+    resource = about.request.resource
+    if not is_trust and resource != "*":
+        lacks += f" on {resource}"
+    code = _OF_PLACES[broken.policy_type]
+    if code == "identity-policy" and action.lower() in _BESIDE:
+        code = _BESIDE[action.lower()]
+    return Cause(code, lacks, mismatches, conditions[0].key if conditions else "")
+
+
+def policy_text(policy_type: str, about: About) -> str:
+    """`the trust policy of role Deploy`, `the permissions boundary of user ada`."""
+    whom = about.whom
+    resource = about.request.resource
+    principal = about.request.principal
+    texts = {
+        "role trust policy": f"the trust policy of {owner_text(resource)}",
+        "identity-based policy": f"the identity-based policies of {whom}",
+        "permissions boundary": f"the permissions boundary of {whom}",
+        "session policy": f"the session policy of {principal.arn}",
+        "resource-based policy": f"the resource-based policy of {resource}",
+        "service control policy": f"the service control policies above account {principal.account}",
+        "resource control policy": f"the resource control policies above account {about.request.resource_account}",
+    }
+    return texts.get(policy_type, "AWS itself")
+
+
+# --- conditions ---------------------------------------------------------------------------------------------
+
+
+def _of_condition(broken: Broken, about: About, mismatches: tuple[Mismatch, ...]) -> Cause:
+    """An Allow that would do, but for its conditions."""
+    failures = failures_of(broken)
+    families = [family_of(failure.key) for failure in failures]
+    # What the configuration can send is named before what only somebody else can change.
+    first = min(range(len(failures)), key=lambda index: _ORDER.get(families[index], len(_ORDER)))
+    failure, family = failures[first], families[first]
+    policy = policy_text(broken.policy_type, about)
+    is_absent = failure.actual is None
+    absent, different = _WORDS.get(family, (f"has a condition on {failure.key} that is not met",) * 2)
+    code = family
+    if family == "external-id":
+        code = "external-id-missing" if is_absent else "external-id-different"
+    elif family == "mfa":
+        code = "mfa-missing"
+    hint = f": {failure.hint}" if failure.hint and family == "external-id" else ""
+    return Cause(code, f"{policy} {absent if is_absent else different}{hint}", mismatches, failure.key)
+
+
+_WORDS: Final = {
+    "external-id": ("asks for an external ID, and none was sent", "asks for another external ID than was sent"),
+    "mfa": ("asks for MFA, and the call has none", "asks for MFA, and the session has none or too old a one"),
+    "source-address": ("lets only some addresses in",) * 2,
+    "network": ("lets only some networks in",) * 2,
+    "organization": ("lets only one organization in",) * 2,
+    "session-tags": ("asks for session tags that were not sent", "asks for other session tags than were sent"),
+    "principal-tag": ("asks for a tag that the caller does not have", "asks for another value of the caller's tag"),
+    "time": ("allows it at another time",) * 2,
+    "session-name": ("asks for another session name",) * 2,
+    "source-identity": ("asks for a source identity, and none was sent", "asks for another source identity"),
+    "token-audience": ("asks for an audience that the token lacks", "asks for another audience than the token's"),
+    "token-subject": ("asks for a subject that the token lacks", "asks for another subject than the token's"),
+}
+"""What a policy does to a call that has nothing of the kind, and to one that has something else."""
+
+_ORDER: Final = {
+    "external-id": 0, "mfa": 1, "session-tags": 2, "source-identity": 3, "session-name": 4, "region": 5,
+    "token-audience": 6, "token-subject": 7,
+}  # fmt: skip
+
+
+def _of_deny(broken: Broken, about: About) -> Cause:
+    """A statement that denies: its conditions are all met."""
+    policy = policy_text(broken.policy_type, about)
+    action = about.request.action
+    statement = broken.found.statement if broken.found is not None else None
+    conditions = statement.conditions if statement is not None else ()
+    code = _OF_PLACES[broken.policy_type]
+    if statement is None or not conditions:
+        return Cause(code, f"{policy} deny {action} outright" if _is_many(policy) else f"{policy} denies {action}", ())
+    families = [family_of(condition.key) for condition in conditions]
+    first = min(range(len(families)), key=lambda index: (families[index] == "condition", index))
+    family = families[first]
+    if family == "external-id":
+        has_one = any(key.lower() == "sts:externalid" for key in about.request.context)
+        family = "external-id-different" if has_one else "external-id-missing"
+    elif family == "mfa":
+        family = "mfa-missing"
+    verb = "deny" if _is_many(policy) else "denies"
+    mismatches = tuple(_met(condition, about.request) for condition in conditions)
+    key = conditions[first].key
+    if family == "condition":
+        family = code
+    return Cause(family, f"{policy} {verb} {action} by a condition on {key}", mismatches, key)
+
+
+def _is_many(policy: str) -> bool:
+    return "policies" in policy
+
+
+def _met(condition: Condition, request: Request) -> Mismatch:
+    """A condition of a Deny that is met: what it refuses, and what the call has."""
+    actual = next((values for key, values in request.context.items() if key.lower() == condition.key.lower()), None)
+    if condition.is_secret and actual:
+        actual = ("***",) * len(actual)
+    # `Deny unless 203.0.113.0/24` reads as: wants that.
+    is_unwanted = not is_negated("Condition", condition.operator)
+    return Mismatch(f"{condition.operator} {condition.key}", condition.shown_values, is_unwanted, actual or None, "")
+
+
+def _mismatch(failure: Failure) -> Mismatch:
+    name = " ".join(part for part in (failure.operator, failure.key) if part) or failure.element
+    # Of a caller's many names the first is the one to write.
+    actual = failure.actual[:1] if failure.actual and failure.element.endswith("Principal") else failure.actual
+    return Mismatch(name, failure.wanted, is_negated(failure.element, failure.operator), actual, failure.hint)
+
+
+# --- principals ---------------------------------------------------------------------------------------------
+
+
+def _of_principal(broken: Broken, statement: Statement, about: About, mismatches: tuple[Mismatch, ...]) -> Cause:
+    """The policy is about others than the caller."""
+    named = _named(statement)
+    policy, caller = policy_text(broken.policy_type, about), about.caller
+    account = about.request.principal.account
+    if broken.policy_type == "resource-based policy":
+        return Cause("resource-policy", f"{policy} does not name {caller}", mismatches)
+    if about.request.principal.kind in ("web-identity", "saml"):
+        return Cause("trust-provider", f"{policy} names another identity provider than {caller}", mismatches)
+    if named and all(is_unique_id(each) for each in named):
+        return Cause(
+            "trust-deleted",
+            f"{policy} names {named[0]}, the id of a user or role that was deleted; one of the same name made later "
+            "has another id",
+            mismatches,
+        )  # fmt: skip
+    same_name = [each for each in named if _is_namesake(each, caller)]
+    if same_name:
+        return Cause("trust-path", f"{policy} names {same_name[0]}, and the caller is {caller}", mismatches)
+    users = [each for each in named if f":{account}:user/" in each]
+    if users:
+        message = f"{policy} names the user {users[0].rpartition('/')[2]} alone, and the caller is {caller}"
+        return Cause("trust-user", message, mismatches)
+    return Cause("trust-principal", f"{policy} names {_listed(named)}, and the caller is {caller}", mismatches)
+
+
+def _is_namesake(text: str, caller: str) -> bool:
+    """A user or role of the same account and name, with another path."""
+    one, other = parse_arn(text), parse_arn(caller)
+    if one is None or other is None or text == caller or one.service != "iam":
+        return False
+    return (one.account, one.resource_type, one.resource_name) == (
+        other.account, other.resource_type, other.resource_name,
+    )  # fmt: skip
+
+
+def _named(statement: Statement) -> Sequence[str]:
+    return [text for _, text in statement.principals.written] if statement.principals is not None else []
+
+
+def _listed(names: Sequence[str]) -> str:
+    if not names:
+        return "nobody"
+    return " and ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")

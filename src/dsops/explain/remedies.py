@@ -1,0 +1,140 @@
+"""A cause -> what to do about it: an edit with its line, or a statement and the policy that it belongs into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from dsops.explain.causes import About, Cause, policy_text
+from dsops.explain.finding import Remedy
+
+_SENT: Final = {
+    "session-tags": "tags",
+    "source-identity": "source_identity",
+    "session-name": "role_session_name",
+    "token-audience": "web_identity_audience",
+    "region": "region",
+}
+"""Causes that the configuration can cure by sending what is wanted, and the key to write."""
+
+
+def remedy_for(cause: Cause, policy_type: str, *, is_deny: bool, about: About) -> Remedy:
+    """What to do; never a value that is hidden."""
+    by_cause = _BY_CAUSE.get(cause.code)
+    if by_cause is not None:
+        return by_cause(cause, about)
+    if cause.code in _SENT:
+        return _send(cause, about, policy_type)
+    if is_deny:
+        return _against_deny(policy_type, about)
+    if cause.mismatches and cause.key:
+        wanted = f"or change the condition on {cause.key} in {policy_text(policy_type, about)}"
+        return Remedy(f"call as the condition wants it, {wanted}")
+    return _allow(policy_type, about)
+
+
+# --- what the configuration sends ---------------------------------------------------------------------------
+
+
+def _external_id(cause: Cause, about: About) -> Remedy:
+    where = about.edit_at(about.step.name, "external_id")
+    if cause.code == "external-id-missing":
+        return Remedy(f"set `external_id` on store `{about.step.name}`: the owner of the role knows it", where)
+    text = "make `external_id` the one that the role's owner gave, in case, and without white space around it"
+    return Remedy(text, where)
+
+
+def _mfa(_cause: Cause, about: About) -> Remedy:
+    where = about.edit_at(about.step.name, "serial_number")
+    principal = about.request.principal
+    if principal.kind != "user":
+        text = "a session can't show a code: set `serial_number` on the hop that a user's own key signs, or name the "
+        return Remedy(f"{text}role's session in the trust policy without asking for MFA", where)
+    user = principal.arn.replace(":user/", ":mfa/")
+    return Remedy(f"set `serial_number` on store `{about.step.name}`, such as {user}", where)
+
+
+def _send(cause: Cause, about: About, policy_type: str) -> Remedy:
+    key = _SENT[cause.code]
+    wanted = next((each for each in cause.mismatches if cause.key and cause.key in each.element), None)
+    values = f" ({' or '.join(wanted.wanted[:3])})" if wanted is not None and wanted.wanted else ""
+    text = f"set `{key}` on store `{about.step.name}` to what {policy_text(policy_type, about)} wants{values}"
+    return Remedy(text, about.edit_at(about.step.name, key))
+
+
+# --- statements to add --------------------------------------------------------------------------------------
+
+
+def _beside(_cause: Cause, about: About) -> Remedy:
+    """An action besides sts:AssumeRole, in the statement that allows that one."""
+    action, role = about.request.action, about.request.resource
+    statement = {"Effect": "Allow", "Principal": {"AWS": about.caller}, "Action": ["sts:AssumeRole", action]}
+    key = {"sts:tagsession": "tags", "sts:setsourceidentity": "source_identity", "sts:setcontext": "provided_contexts"}
+    name = key[action.lower()]
+    where = about.edit_at(about.step.name, name)
+    return Remedy(f"allow {action} besides sts:AssumeRole, or send no `{name}`", where, statement,
+                  f"the trust policy of {role}")  # fmt: skip
+
+
+def _principal(_cause: Cause, about: About) -> Remedy:
+    request = about.request
+    statement: dict[str, object] = {"Effect": "Allow", "Principal": {"AWS": about.caller}, "Action": request.action}
+    if request.principal.kind in ("web-identity", "saml"):
+        statement["Principal"] = {"Federated": about.caller}
+    text = "name the caller"
+    if request.principal.account:
+        root = about.caller.split(":")
+        partition = root[1] if len(root) > 1 else "aws"
+        text += f"; or arn:{partition}:iam::{request.principal.account}:root, and let that account's policies decide"
+    return Remedy(text, None, statement, f"the trust policy of {request.resource}")
+
+
+def _deleted(_cause: Cause, about: About) -> Remedy:
+    principal = _principal(_cause, about)
+    return principal._replace(text=f"write the ARN once more in place of the id: {about.caller}")
+
+
+def _revoked(_cause: Cause, about: About) -> Remedy:
+    del about
+    return Remedy("get a new session: older ones were taken back (`dsops agent stop` forgets those that are held)")
+
+
+def _allow(policy_type: str, about: About) -> Remedy:
+    """The statement that is missing, and where it belongs."""
+    request = about.request
+    statement: dict[str, object] = {"Effect": "Allow", "Action": request.action, "Resource": request.resource}
+    if policy_type == "session policy" and about.step.credentials_from:
+        store = about.step.credentials_from
+        where = about.edit_at(store, "session_policy")
+        text = f"allow {request.action} in `session_policy` of store `{store}`, or write `session_policy: auto`"
+        return Remedy(text, where, statement, f"`session_policy` of store `{store}`")
+    if policy_type in ("role trust policy", "resource-based policy"):
+        principal = {"Federated" if request.principal.kind in ("web-identity", "saml") else "AWS": about.caller}
+        statement = {"Effect": "Allow", "Principal": principal, "Action": request.action}
+        if policy_type == "resource-based policy":
+            statement["Resource"] = "*"
+    if policy_type == "no policy":
+        return Remedy("call as another kind of caller")
+    return Remedy(f"allow {request.action}", None, statement, policy_text(policy_type, about))
+
+
+def _against_deny(policy_type: str, about: About) -> Remedy:
+    policy = policy_text(policy_type, about)
+    return Remedy(f"a Deny counts more than any Allow: change it in {policy}, or call otherwise")
+
+
+_BY_CAUSE: Final[Mapping[str, Callable[[Cause, About], Remedy]]] = {
+    "external-id-missing": _external_id,
+    "external-id-different": _external_id,
+    "mfa-missing": _mfa,
+    "tag-session": _beside,
+    "set-source-identity": _beside,
+    "set-context": _beside,
+    "trust-principal": _principal,
+    "trust-user": _principal,
+    "trust-path": _principal,
+    "trust-provider": _principal,
+    "trust-deleted": _deleted,
+    "session-revoked": _revoked,
+}
+

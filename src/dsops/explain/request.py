@@ -1,0 +1,229 @@
+"""A hop of a plan and who makes it -> the questions that AWS puts to policies, with all that is known of the call.
+
+What nobody here can know (the address that AWS sees, the network, a base session's tags) is named as such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from dsops.arn import Arn, parse_arn
+from dsops.aws.sts import Identity
+from dsops.iam.principals import Principal, is_unique_id
+from dsops.iam.simulate import Asked, Unread, read_caller
+from dsops.plan import Step
+from dsops.secret import Secret
+
+Context = dict[str, tuple[str, ...]]
+
+_OF_THE_NETWORK: Final = (
+    "aws:sourceip", "aws:vpcsourceip", "aws:sourcevpc", "aws:sourcevpce", "aws:sourcevpcarn", "aws:vpceaccount",
+    "aws:vpceorgid", "aws:vpceorgpaths", "aws:useragent",
+)  # fmt: skip
+_OF_A_BASE_SESSION: Final = ("aws:tokenissuetime", "aws:sourceidentity", "aws:federatedprovider", "aws:principaltag/")
+_OF_MFA: Final = ("aws:multifactorauthpresent", "aws:multifactorauthage")
+_SAML: Final = (
+    "saml:aud", "saml:iss", "saml:sub", "saml:sub_type", "saml:namequalifier", "saml:edupersonorgdn",
+    "aws:requesttag/", "aws:tagkeys", "sts:rolesessionname", "sts:sourceidentity",
+)  # fmt: skip
+NETWORK: Final = "only AWS sees from which address and network the call comes"
+BASE_SESSION: Final = "nobody tells how the base session was made"
+
+
+class Caller(NamedTuple):
+    """Who makes a call, and what is known of the session."""
+
+    principal: Principal
+    step: str = ""
+    """The store that issued the session; "" for base credentials."""
+    is_temporary: bool = False
+    context: Mapping[str, tuple[str, ...]] = {}
+    """Keys that every call of this session has."""
+    unread: tuple[Unread, ...] = ()
+
+
+def base_caller(identity: Identity, *, is_temporary: bool) -> Caller | None:
+    """Whoever signs the first hop; None for what is no caller that policies name."""
+    principal = _principal(identity, "")
+    if principal is None:
+        return None
+    unread = [Unread("context", NETWORK, _OF_THE_NETWORK)]
+    context: Context = {}
+    if is_temporary and principal.kind == "user":
+        unread.append(Unread("context", BASE_SESSION, _OF_MFA))
+    if principal.kind == "role-session":
+        unread += [Unread("context", BASE_SESSION, _OF_A_BASE_SESSION), Unread("session", BASE_SESSION)]
+        context = {"aws:TokenIssueTime": ()}
+    return Caller(principal, "", is_temporary, context, tuple(unread))
+
+
+def session_caller(step: Step, identity: Identity, before: Caller | None) -> Caller | None:
+    """The session that a step has issued, called with `before`."""
+    settings = step.settings
+    principal = _principal(identity, str(settings.get("role_arn", "")))
+    if principal is None:
+        return None
+    if step.operation == "GetSessionToken":
+        has_mfa = "serial_number" in settings
+        return Caller(
+            principal,
+            step.name,
+            is_temporary=True,
+            context={"aws:MultiFactorAuthPresent": ("true" if has_mfa else "false",)},
+            unread=(
+                Unread("context", NETWORK, _OF_THE_NETWORK),
+                *([Unread("context", BASE_SESSION, ("aws:multifactorauthage",))] if has_mfa else []),
+            ),
+        )
+    context: Context = {}
+    inherited = before.context if before is not None else {}
+    for key, value in (*_passed_on(inherited).items(), *_tags(step).items()):
+        context[f"aws:PrincipalTag/{key}"] = (value,)
+    for key, value in _transitive(step, inherited).items():
+        context[f"{_PASSED_ON}{key}"] = (value,)
+    source_identity = _source_identity(step, inherited)
+    if source_identity:
+        context["aws:SourceIdentity"] = (source_identity,)
+    unread = [Unread("context", NETWORK, _OF_THE_NETWORK)]
+    if before is not None and any(each.place == "session" for each in before.unread):
+        # Transitive tags and the source identity of a base session come along.
+        unread.append(Unread("context", BASE_SESSION, ("aws:principaltag/", "aws:sourceidentity")))
+    return Caller(principal, step.name, is_temporary=True, context=context, unread=tuple(unread))
+
+
+_PASSED_ON: Final = "dsops:PassedOn/"
+"""No key of AWS's: tags that a next hop inherits, kept beside the others."""
+
+
+def _passed_on(context: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    return {
+        key.removeprefix(_PASSED_ON): values[0] for key, values in context.items() if key.startswith(_PASSED_ON)
+    }
+
+
+def _source_identity(step: Step, inherited: Mapping[str, tuple[str, ...]]) -> str:
+    """The one that is sent, else that of the session before, which stays."""
+    return str(step.settings.get("source_identity", "")) or next(iter(inherited.get("aws:SourceIdentity", ())), "")
+
+
+def _transitive(step: Step, inherited: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    keys = step.settings.get("transitive_tag_keys", ())
+    names = {key.lower() for key in keys if isinstance(key, str)} if isinstance(keys, tuple) else set()
+    return _passed_on(inherited) | {key: value for key, value in _tags(step).items() if key.lower() in names}
+
+
+def _tags(step: Step) -> dict[str, str]:
+    setting = step.settings.get("tags", ())
+    pairs = [pair for pair in setting if isinstance(pair, tuple)] if isinstance(setting, tuple) else []
+    return {key: value for key, value in pairs if isinstance(value, str)}
+
+
+def _principal(identity: Identity, role_arn: str) -> Principal | None:
+    unique_id = identity.user_id.partition(":")[0]
+    try:
+        return read_caller(
+            identity.arn,
+            role_arn=role_arn,
+            unique_id=unique_id if is_unique_id(unique_id) else "",
+        )
+    except ValueError:
+        return None
+
+
+# --- questions ----------------------------------------------------------------------------------------------
+
+
+def questions(step: Step, caller: Caller, region: str) -> list[tuple[Asked, tuple[Unread, ...]]]:
+    """What AWS asks of policies for that hop, in its order, and what of each is not known."""
+    role = parse_arn(str(step.settings.get("role_arn", "")))
+    if role is None:
+        return []
+    context = _context_of_hop(step, caller, region)
+    actions = ["sts:AssumeRole"]
+    if "sts:SourceIdentity" in context:
+        actions.insert(0, "sts:SetSourceIdentity")
+    if "tags" in step.settings or _passed_on(caller.context):
+        actions.append("sts:TagSession")
+    if "provided_contexts" in step.settings:
+        actions.append("sts:SetContext")
+    said = {key.lower() for key in context}
+    unread = tuple(
+        each._replace(keys=tuple(key for key in each.keys if key not in said)) for each in caller.unread
+    )
+    return [(Asked(caller.principal, action, str(role), role.account, context), unread) for action in actions]
+
+
+def _context_of_hop(step: Step, caller: Caller, region: str) -> Context:
+    """What a trust policy is judged by, as far as the plan and the sessions before it say."""
+    settings = step.settings
+    context = context_of_call(caller, region)
+    context["sts:RoleSessionName"] = (str(settings["role_session_name"]),)
+    external_id = settings.get("external_id")
+    if isinstance(external_id, Secret):
+        context["sts:ExternalId"] = (external_id.reveal(),)
+    source_identity = _source_identity(step, caller.context)
+    if source_identity:
+        context["sts:SourceIdentity"] = (source_identity,)
+    tags = _tags(step)
+    if tags:
+        context["aws:TagKeys"] = tuple(tags)
+        context |= {f"aws:RequestTag/{key}": (value,) for key, value in tags.items()}
+    keys = settings.get("transitive_tag_keys", ())
+    if isinstance(keys, tuple) and keys:
+        context["sts:TransitiveTagKeys"] = tuple(key for key in keys if isinstance(key, str))
+    for key, value in _passed_on(caller.context).items():
+        context[f"aws:ResourceTag/{key}"] = context[f"iam:ResourceTag/{key}"] = (value,)
+    if "serial_number" in settings:
+        # A code within this very call.
+        context["aws:MultiFactorAuthPresent"], context["aws:MultiFactorAuthAge"] = ("true",), ("0",)
+    return context
+
+
+def context_of_call(caller: Caller, region: str) -> Context:
+    """The keys that any call of that caller has."""
+    context = {key: values for key, values in caller.context.items() if not key.startswith(_PASSED_ON)}
+    if region:
+        context["aws:RequestedRegion"] = (region,)
+    return context
+
+
+def unsigned_question(step: Step, region: str) -> tuple[Asked, tuple[Unread, ...]] | None:
+    """The same for a hop that a token or an assertion opens; None where nothing is known of either."""
+    role = parse_arn(str(step.settings.get("role_arn", "")))
+    if role is None or step.proof is None:
+        return None
+    context: Context = {"aws:RequestedRegion": (region,)} if region else {}
+    network = Unread("context", NETWORK, _OF_THE_NETWORK)
+    if step.operation == "AssumeRoleWithSAML":
+        provider = str(step.settings.get("principal_arn", ""))
+        if not provider:
+            return None
+        asked = Asked(
+            Principal("saml", "", "", federated=provider), "sts:AssumeRoleWithSAML", str(role), role.account, context
+        )
+        return asked, (network, Unread("context", "what the assertion says is not looked at", _SAML))
+    if step.proof.speaks_of is None:
+        return None
+    issuer, subject, audience = step.proof.speaks_of
+    host = issuer.removeprefix("https://").rstrip("/")
+    context |= {
+        f"{host}:sub": (subject,), f"{host}:aud": (audience,),
+        "sts:RoleSessionName": (str(step.settings.get("role_session_name", "")),),
+    }  # fmt: skip
+    principal = Principal("web-identity", "", "", federated=_provider(role, host))
+    asked = Asked(principal, "sts:AssumeRoleWithWebIdentity", str(role), role.account, context)
+    return asked, (network, Unread("context", "other claims of the token are not looked at", _claims(host)))
+
+
+def _provider(role: Arn, host: str) -> str:
+    from dsops.iam.principals import FEDERATED_NAMES
+
+    return host if host in FEDERATED_NAMES else f"arn:{role.partition}:iam::{role.account}:oidc-provider/{host}"
+
+
+def _claims(host: str) -> tuple[str, ...]:
+    """Claims of a token that are condition keys, besides `sub` and `aud` (IAM User Guide, OIDC federation keys)."""
+    names = ("amr", "azp", "email", "oaud", "actor", "environment", "job_workflow_ref", "ref", "repository",
+             "repository_id", "repository_owner", "repository_owner_id", "workflow", "enterprise")  # fmt: skip
+    return tuple(f"{host}:{name}".lower() for name in names)

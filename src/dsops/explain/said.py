@@ -1,0 +1,46 @@
+"""AWS's sentence of a refusal -> what it says of who, what and why; nothing of what it doesn't say.
+
+IAM User Guide, "Troubleshoot access denied error messages"; the policy's ARN since January 2026 (AWS Security Blog).
+Another language or another form is no sentence that we know, and nothing is concluded from it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple, get_args
+
+from dsops.iam.evaluate import PolicyType
+
+_TYPES: Final = "|".join(kind for kind in get_args(PolicyType) if kind != "no policy")
+_SENTENCE: Final = (
+    r"User: (?P<caller>\S+) is not authorized to perform: (?P<action>[A-Za-z0-9-]+:[A-Za-z0-9*]+)"
+    r"(?: on resource: (?P<resource>\S+))?"
+)
+_DENY: Final = rf"with an explicit deny in an? (?P<type>{_TYPES})(?:: (?P<arn>arn:\S+))?"
+_NOTHING_ALLOWS: Final = rf"because no (?P<type>{_TYPES}) allows"
+
+
+class Said(NamedTuple):
+    """What AWS's own words tell; "" for what they leave out."""
+
+    caller: str = ""
+    action: str = ""
+    resource: str = ""
+    policy_type: str = ""
+    """As AWS's sentences call it, which are those of `PolicyType`."""
+    is_deny: bool = False
+    """A statement denies; otherwise nothing allows."""
+    policy_arn: str = ""
+
+
+def read_refusal(message: str) -> Said:
+    """What the message tells. AWS shortens a long list of resources, and services add sentences of their own."""
+    sentence = re.search(_SENTENCE, message)
+    said = Said()
+    if sentence is not None:
+        said = Said(sentence["caller"], sentence["action"], (sentence["resource"] or "").rstrip("."))
+    denied = re.search(_DENY, message)
+    if denied is not None:
+        return said._replace(policy_type=denied["type"], is_deny=True, policy_arn=denied["arn"] or "")
+    nothing = re.search(_NOTHING_ALLOWS, message)
+    return said._replace(policy_type=nothing["type"]) if nothing is not None else said
