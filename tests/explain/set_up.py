@@ -22,8 +22,8 @@ HERE = Path(__file__).parent
 POLICIES = frozenset(get_args(PolicyPlace)) - {"context"}
 CAUSES = frozenset({
     "base-expired", "duration-chain", "duration-role", "key-invalid", "mfa-code", "mfa-device", "region-disabled",
-    "role-missing", "saml-role", "secret-key", "source-identity-set", "token-audience", "token-expired",
-    "token-provider",
+    "role-missing", "saml-role", "secret-key", "secret-missing", "source-identity-set", "token-audience",
+    "token-expired", "token-provider",
 })  # fmt: skip
 """What can be broken besides a policy."""
 

@@ -6,6 +6,7 @@ policy that refuses.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -59,6 +60,9 @@ def test_a_change_breaks_it(fault: Fault, tmp_path: Path) -> None:
             assert (fault.place.statement, fault.place.key) in named(refusals[-1], fault.place.policy)
         elif fault.place.cause == "role-missing":
             assert NO_ROLE in {reason["note"] for reason in refusals[-1]["reasons"]}
+        elif fault.place.cause == "secret-missing":
+            # Who may not read does not learn what exists, so this is a refusal too.
+            assert re.search(r"-\w{6}$", refusals[-1]["resource"]) is None
         else:
             assert [] == refusals
 
