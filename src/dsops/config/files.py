@@ -115,6 +115,9 @@ class Reader:
             descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
         except OSError as error:
             raise _unreadable(path, shown, error) from error
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            os.close(descriptor)  # `fdopen` would fail, and leave it open
+            raise ConfigUnreadable(f"{shown} can't be read: it is a folder", hint="move it away, or put a file there")
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             self._check_owner(status, shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -420,6 +421,17 @@ class TestFiles:
         assert config.default_environment == "q"
         assert literals(config, "p") == {"A": "1", "B": "", "C": "3"}
         assert config.environments["p"].variables["B"].reference is not None
+
+    def test_a_folder_in_the_local_files_place_is_told(self, configured: Configured, tmp_path: Path) -> None:
+        """As what it is, and nothing stays open."""
+        (tmp_path / "dsops.local.yaml").mkdir()
+        before = os.dup(0)
+        os.close(before)
+        with pytest.raises(ConfigError, match=r"dsops\.local\.yaml can't be read: it is a folder"):
+            configured("envs: {p: {}}\n")
+        after = os.dup(0)
+        os.close(after)
+        assert after == before
 
     def test_another_type_in_the_local_file_starts_the_store_anew(self, configured: Configured) -> None:
         """The old type's fields would be wrong."""
