@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -136,9 +137,27 @@ def test_an_assertion_is_sent_whatever_the_clock_shows(sandbox: LocalAws, tmp_pa
     assert outcomes(sandbox, "AssumeRoleWithSAML") == [None]
 
 
-def test_doctor_and_whoami_tell_it_too(sandbox: LocalAws, tmp_path: Path) -> None:
+def test_whoami_tells_it_too(sandbox: LocalAws, tmp_path: Path) -> None:
     """On stderr; the answer is the usual one."""
-    for words in (("whoami",), ("doctor", "--env", "key")):
-        done = run(sandbox, tmp_path, -20 * MINUTE, *words)
-        assert done.returncode == 0, done.stdout
-        assert done.stderr.count("this machine's clock is 20 minutes behind") == 1
+    done = run(sandbox, tmp_path, -20 * MINUTE, "whoami")
+    assert done.returncode == 0, done.stdout
+    assert done.stderr.count("this machine's clock is 20 minutes behind") == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status", "code"),
+    [(0, "ok", 0), (-30, "ok", 0), (-120, "warning", 0), (200, "warning", 0), (-20 * MINUTE, "failed", 6)],
+)
+def test_doctor_finds_a_wrong_clock(
+    sandbox: LocalAws, tmp_path: Path, seconds: int, status: str, code: int
+) -> None:
+    """Over a minute is a warning, over five a failure, though all stores work: not every program corrects it."""
+    done = run(sandbox, tmp_path, seconds, "doctor", "--env", "key", "--json")
+    checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert (checks["clock"]["status"], done.returncode) == (status, code), done.stdout
+    assert checks["store by-key (key)"]["status"] == "ok"
+    if status != "ok":
+        told, side = checks["clock"]["detail"].split(" s ", 1)
+        assert abs(int(told) - abs(seconds)) <= 2
+        assert side.startswith("behind sts at " if seconds < 0 else "ahead of sts at ")
+        assert "set the clock" in checks["clock"]["hint"]

@@ -109,22 +109,23 @@ def _status(arguments: Arguments, runtime: Runtime) -> int:
     """Shows what it holds."""
     fields = _tell("status")
     if arguments.switch("--json"):
-        sessions = [json.loads(field) for field in fields[2:]]
+        sessions = [json.loads(field) for field in fields[3:]]
         answer_json({
             "is_running": bool(fields),
             "pid": int(fields[0]) if fields else None,
             "socket": _place(runtime)[1],
+            "started": fields[2].decode() if fields else None,
             "values": int(fields[1]) if fields else 0,
             "sessions": sessions,
         })
     elif not fields:
         answer("no agent is running")
     else:
-        held = counted(len(fields) - 2, "session")
+        held = counted(len(fields) - 3, "session")
         values = f" and {counted(int(fields[1]), 'value')} of secrets" if int(fields[1]) else ""
         answer(f"agent {fields[0].decode()} holds {held}{values}")
-        if len(fields) > 2:
-            answer(table(_HEADINGS, [_row(json.loads(field)) for field in fields[2:]]))
+        if len(fields) > 3:
+            answer(table(_HEADINGS, [_row(json.loads(field)) for field in fields[3:]]))
     return 0
 
 

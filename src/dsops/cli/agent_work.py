@@ -57,6 +57,7 @@ class Keeper:
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
+        self._started = now()
         self.end: Callable[[], None] = lambda: None
         """Ends the server."""
         self._cache = CredentialCache(now)
@@ -121,7 +122,8 @@ class Keeper:
 
     def _status(self, _asked: Asked, _caller: Caller) -> Answer:
         now = self._now()
-        numbers = [str(os.getpid()).encode(), str(len(self._cache.values)).encode()]
+        started = self._started.strftime("%Y-%m-%dT%H:%M:%SZ")
+        numbers = [str(os.getpid()).encode(), str(len(self._cache.values)).encode(), started.encode()]
         return result([*numbers, *[session_fields(held, now) for held in self._cache.held()]])
 
     def _clear(self, _asked: Asked, _caller: Caller) -> Answer:

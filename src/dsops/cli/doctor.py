@@ -2,84 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Literal
+from collections.abc import Iterator
+from itertools import chain
 
-from dsops.aws.ambient import OF_ENVIRONMENT, passed_over
-from dsops.aws.client import Client, make_client
-from dsops.aws.sts import Identity, get_caller_identity
-from dsops.cache import CredentialCache
-from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command
-from dsops.cli.output import Json, answer, answer_json, counted, error_text, error_value, table
-from dsops.cli.plan import operation
+from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Flag
+from dsops.cli.doctor_stores import base_name, try_all
+from dsops.cli.output import Json, answer, answer_json, clean, counted, error_text, error_value, note, table
 from dsops.cli.project import base_identity, carry_out, load_config, plan_named, plan_one_store, shown_path
-from dsops.cli.whoami import base_endpoint, base_source, duration_text
+from dsops.cli.whoami import base_endpoint
 from dsops.cli.world import DONE
-from dsops.credentials import Credentials
+from dsops.doctor.agent import check_agent
+from dsops.doctor.check import Check, attributed, failed
+from dsops.doctor.files import check_files, watched_files
+from dsops.doctor.keyring import check_keyring
+from dsops.doctor.logins import check_logins
+from dsops.doctor.mend import Repair, agent_repairs, file_repairs, mend
+from dsops.doctor.network import check_certificates, check_clock, check_endpoints, check_proxies, endpoints_of_plan
+from dsops.endpoint import Endpoint
 from dsops.errors import CheckFailed, ConfigError, DsopsError, SessionForNothing, VariableUnset
 from dsops.model import Config, Environment
-from dsops.plan import Plan, SecretReference, Step
-from dsops.resolve import MISSING, Resolver, Trial
+from dsops.plan import Plan, Step
 from dsops.runtime import Runtime
-from dsops.secret import Secret
 from dsops.startup import NamedTuple
-from dsops.tasks import gather, settle, spawn
-
-Status = Literal["ok", "failed", "skipped"]
 
 
-class Check(NamedTuple):
-    """One thing that was tried."""
+class _Fix(NamedTuple):
+    """What `--fix` did, or why it could not."""
 
-    name: str
-    status: Status
-    detail: str = ""
-    errors: tuple[DsopsError, ...] = ()
-    """Why it failed."""
+    repair: Repair
+    problem: str
 
 
-class Examination(NamedTuple):
-    """Everything of one environment that can be tried."""
+class _Patient(NamedTuple):
+    """What there is to look at."""
 
-    plan: Plan
-    resolver: Resolver
+    config: Config | None
+    """None where it can't be read."""
+    plans: list[Plan]
+    checks: list[Check]
+    """Of making them."""
+
+    @property
+    def steps(self) -> list[Step]:
+        """Every store of every plan, each once."""
+        return list({step.name: step for plan in self.plans for step in plan.steps.values()}.values())
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    checks = list(_examine(arguments, runtime))
+    patient = _admit(arguments, runtime)
+    fixes = list(_mend(patient, runtime)) if arguments.switch("--fix") else []
+    checks = list(attributed(_examine(patient, arguments, runtime)))
     runtime.report(DONE)
     # What was skipped needs something that failed, or is used by nobody.
     is_healthy = all(check.status != "failed" for check in checks)
     if arguments.switch("--json"):
-        answer_json({"is_healthy": is_healthy, "checks": [_check_value(check) for check in checks]})
+        answer_json({
+            "is_healthy": is_healthy,
+            "fixes": [_fix_value(fix) for fix in fixes],
+            "checks": [_check_value(check) for check in checks],
+        })
     else:
-        answer(table(("CHECK", "STATUS", "DETAIL"), [(check.name, check.status, check.detail) for check in checks]))
-        for error in {id(error): error for check in checks for error in check.errors}.values():
-            answer(f"\n{error_text(error)}")
+        _show(checks)
     return 0 if is_healthy else CheckFailed.exit_code
 
 
-def _examine(arguments: Arguments, runtime: Runtime) -> Iterator[Check]:
-    """The checks in the order in which a run would come to them."""
+def _show(checks: list[Check]) -> None:
+    answer(table(("CHECK", "STATUS", "DETAIL"), [(check.name, check.status, check.detail) for check in checks]))
+    for check in checks:
+        if check.status == "warning" or (check.status == "failed" and not check.errors):
+            answer(f"\n{_finding_text(check)}")
+    for error in {id(error): error for check in checks for error in check.errors}.values():
+        answer(f"\n{error_text(error)}")
+
+
+def _finding_text(check: Check) -> str:
+    """What is found without an error of a run, in the form of one."""
+    lines = [f"dsops: {check.status}[{check.code}]: {clean(check.name)}: {clean(check.detail)}"]
+    lines += [f"  why: {clean(check.why)}"] if check.why else []
+    lines += [f"  hint: {clean(check.hint)}"] if check.hint else []
+    return "\n".join(lines)
+
+
+# --- what there is ------------------------------------------------------------------------------------------
+
+
+def _admit(arguments: Arguments, runtime: Runtime) -> _Patient:
+    """The configuration and its plans, in the order in which a run would come to them."""
     plans: list[Plan] = []
     try:
         config = load_config(arguments, runtime)
     except ConfigError as error:
-        yield Check("configuration", "failed", error.message, (error,))
-    else:
-        sizes = f"{counted(len(config.stores), 'store')}, {counted(len(config.environments), 'environment')}"
-        yield Check("configuration", "ok", f"{shown_path(config, runtime)}: {sizes}")
-        named = arguments.text("--env")
-        for name in [named] if named else config.environments:
-            try:
-                plans.append(plan_named(config, name, runtime))
-            except ConfigError as error:
-                yield Check(f"environment {name}", "failed", error.message, (error,))
-            else:
-                yield Check(f"environment {name}", "ok", counted(len(plans[-1].variables), "variable"))
-        if not named:
-            yield from _plan_the_rest(config, plans, runtime)
-    yield from carry_out(_try(plans, runtime), runtime)
+        return _Patient(None, plans, [failed("configuration", "configuration", error)])
+    sizes = f"{counted(len(config.stores), 'store')}, {counted(len(config.environments), 'environment')}"
+    checks = [Check("configuration", "configuration", "ok", f"{shown_path(config, runtime)}: {sizes}")]
+    named = arguments.text("--env")
+    for name in [named] if named else config.environments:
+        try:
+            plans.append(plan_named(config, name, runtime))
+        except ConfigError as error:
+            checks.append(failed("environment", f"environment {name}", error))
+        else:
+            variables = counted(len(plans[-1].variables), "variable")
+            checks.append(Check("environment", f"environment {name}", "ok", variables))
+    if not named:
+        checks += _plan_the_rest(config, plans, runtime)
+    return _Patient(config, plans, checks)
 
 
 def _plan_the_rest(config: Config, plans: list[Plan], runtime: Runtime) -> Iterator[Check]:
@@ -92,9 +119,10 @@ def _plan_the_rest(config: Config, plans: list[Plan], runtime: Runtime) -> Itera
         try:
             plan = plan_one_store(config, name, runtime, shows_notes=False)
         except (VariableUnset, SessionForNothing) as error:
-            yield Check(f"store {name}", "skipped", "; ".join(problem.message for problem in error.problems))
+            detail = "; ".join(problem.message for problem in error.problems)
+            yield Check("store", f"store {name}", "skipped", detail)
         except ConfigError as error:
-            yield Check(f"store {name}", "failed", error.message, (error,))
+            yield failed("store", f"store {name}", error)
         else:
             plans.append(plan)
             used.update(plan.steps)
@@ -107,130 +135,84 @@ def _stores_of(environment: Environment) -> Iterator[str]:
             yield variable.reference.store
 
 
-async def _try(plans: list[Plan], runtime: Runtime) -> list[Check]:
-    """Signs, assumes and reads; what several environments share is done once, through one cache."""
-    client, cache = make_client(runtime), CredentialCache(runtime.now, is_of_one_run=True)
-    plans = plans or [Plan("", (), {}, {"": base_identity(runtime)}, 0, ())]
-    examinations = [Examination(plan, Resolver(plan, runtime, client, cache)) for plan in plans]
-    checks: dict[str, Check] = {}
-    for found in await gather(*[_try_all_of(each, client) for each in examinations]):
-        for check in found:
-            checks.setdefault(check.name, check)
-    return list(checks.values())
+# --- what is looked at --------------------------------------------------------------------------------------
 
 
-async def _try_all_of(examined: Examination, client: Client) -> list[Check]:
-    """One check for each base identity of the plan, and one for each of its stores, tried side by side."""
-    bases = list(examined.plan.ambient)
-    regions = {profile: ambient.region for profile, ambient in examined.plan.ambient.items() if profile}
-    asking = [_ask(examined.resolver, profile, regions.get(profile, ""), client) for profile in bases]
-    trial = await spawn(examined.resolver.trial())
-    asked = dict(zip(bases, await settle(*asking), strict=True))
-    return [
-        *[_base_check(profile, found, client.runtime) for profile, found in asked.items()],
-        *_store_checks(examined.plan, await trial, asked, client.runtime),
-    ]
+def _examine(patient: _Patient, arguments: Arguments, runtime: Runtime) -> Iterator[Check]:
+    """The checks: what can be told on this machine first, then what AWS says."""
+    environ, steps, plans = runtime.environ, patient.steps, patient.plans
+    yield from patient.checks
+    yield from check_files(watched_files(_files_of(patient.config), steps, environ, runtime.folder))
+    if not plans:
+        try:
+            plans = [Plan("", (), {}, {"": base_identity(runtime)}, 0, ())]
+        except ConfigError as error:
+            yield failed("base-credentials", base_name(""), error)
+    endpoints = _endpoints(plans, runtime)
+    yield check_certificates(endpoints, environ, runtime.folder)
+    yield check_proxies(endpoints, environ)
+    found = carry_out(try_all(plans, endpoints, runtime), runtime)
+    yield check_clock(endpoints, found.glances)
+    yield from check_endpoints(endpoints, found.glances, runtime.now())
+    yield from check_agent(environ, is_refused=arguments.switch("--no-agent"))
+    yield check_keyring(steps, environ)
+    yield from check_logins(steps, runtime)
+    yield from found.checks
 
 
-class Base(NamedTuple):
-    """Base credentials, and whose they are."""
-
-    credentials: Credentials
-    identity: Identity
+def _files_of(config: Config | None) -> list[str]:
+    return [file.path for file in config.files] if config is not None else []
 
 
-async def _ask(resolver: Resolver, profile: str, region: str, client: Client) -> Base:
-    """`region` is the profile's: its credentials may be of another partition than the environment's region."""
-    credentials = await resolver.base(profile)
-    endpoint = base_endpoint(client.runtime, region, profile)
-    return Base(credentials, await get_caller_identity(client, credentials, endpoint))
+def _endpoints(plans: list[Plan], runtime: Runtime) -> list[Endpoint]:
+    """Every server that will be called, each once; STS, where the base credentials are at home, first.
+
+    One that answers for several services is one server.
+    """
+    found: dict[str, Endpoint] = {}
+    for plan in plans:
+        try:
+            at_home = [base_endpoint(runtime, ambient.region, profile) for profile, ambient in plan.ambient.items()]
+        except DsopsError:
+            at_home = []  # the base credentials' own check tells
+        for endpoint in (*at_home, *endpoints_of_plan(plan, runtime)):
+            found.setdefault(endpoint.url, endpoint)
+    return list(found.values())
 
 
-def _base_check(profile: str, found: Base | DsopsError, runtime: Runtime) -> Check:
-    if isinstance(found, DsopsError):
-        return Check(_base_name(profile), "failed", found.message, (found,))
-    source = base_source(found.credentials.source, found.identity.arn)
-    other = passed_over(runtime.environ) if source == OF_ENVIRONMENT else ""
-    detail = f"{found.identity.arn} from {source}{_left(found.credentials, runtime)}" + (f"; {other}" if other else "")
-    return Check(_base_name(profile), "ok", detail)
+# --- what is mended -----------------------------------------------------------------------------------------
 
 
-def _store_checks(
-    plan: Plan, trial: Trial, asked: Mapping[str, Base | DsopsError], runtime: Runtime
-) -> Iterator[Check]:
-    """What became of each store; one that failed only because of what it needs is skipped, and says what that is."""
-    culprits: dict[int, str] = {}
-    for step in plan.steps.values():
-        session, outcomes = trial.sessions.get(step.name), _that_count(plan, step, trial.outcomes.get(step.name))
-        name = f"store {step.name}" + ("" if outcomes is None else f" ({plan.environment})")
-        # A store that nothing reads from is as good as the session that it would read with.
-        below = trial.sessions.get(step.credentials_from) if outcomes is None else None
-        errors = _errors(session, outcomes) or _errors(below, None)
-        base = None if step.credentials_from or step.proof is not None else asked.get(step.profile)
-        if errors and isinstance(base, DsopsError) and errors[0].code == base.code:
-            culprits.setdefault(id(errors[0]), _base_name(step.profile))
-        culprit = culprits.get(id(errors[0])) if errors else None
-        if culprit:
-            culprits[id(errors[0])] = f"store {step.name}"
-            yield Check(name, "skipped", f"needs {culprit}")
-        elif errors:
-            culprits.update((id(error), f"store {step.name}") for error in errors)
-            yield Check(name, "failed", errors[0].message, errors)
-        else:
-            yield Check(name, "ok", _detail(step, session, outcomes, runtime))
+def _mend(patient: _Patient, runtime: Runtime) -> Iterator[_Fix]:
+    """Mends what can be mended safely, and tells of each thing before and after."""
+    environ = runtime.environ
+    watched = watched_files(_files_of(patient.config), patient.steps, environ, runtime.folder)
+    # One after the other: sockets are believed in a folder that was closed before.
+    for repair in chain(file_repairs(watched), agent_repairs(environ)):
+        note(f"{repair.path}: {repair.before}; mending it")
+        problem = mend(repair)
+        note(f"{repair.path}: left as it is: {problem}" if problem else f"{repair.path}: {repair.after}")
+        yield _Fix(repair, problem)
 
 
-_Outcomes = Mapping[SecretReference, Secret | DsopsError] | DsopsError | None
-
-
-def _that_count(plan: Plan, step: Step, outcomes: _Outcomes) -> _Outcomes:
-    """Without what may be missing, and is: `default` and `optional` are for that."""
-    if not isinstance(outcomes, Mapping):
-        return outcomes
-    of_step = [variable for variable in plan.variables if variable.step == step.name]
-    needed = {each.reference for each in of_step if each.default is None and not each.optional}
+def _fix_value(fix: _Fix) -> Json:
     return {
-        reference: outcome
-        for reference, outcome in outcomes.items()
-        if reference in needed or not isinstance(outcome, MISSING)
+        "code": fix.repair.code,
+        "path": fix.repair.path,
+        "before": fix.repair.before,
+        "after": fix.repair.after if not fix.problem else fix.repair.before,
+        "problem": fix.problem or None,
     }
-
-
-def _errors(session: Credentials | DsopsError | None, outcomes: _Outcomes) -> tuple[DsopsError, ...]:
-    """What went wrong with a store, each error once."""
-    if isinstance(session, DsopsError):
-        return (session,)
-    if isinstance(outcomes, DsopsError):
-        return (outcomes,)
-    found = [each for each in (outcomes or {}).values() if isinstance(each, DsopsError)]
-    return tuple({id(error): error for error in found}.values())
-
-
-def _detail(step: Step, session: Credentials | DsopsError | None, outcomes: _Outcomes, runtime: Runtime) -> str:
-    """What a store gave: never a value."""
-    parts = []
-    if isinstance(session, Credentials):
-        parts.append(f"{operation(step)} gave {session.arn or session.masked_key_id}{_left(session, runtime)}")
-    if isinstance(outcomes, Mapping):
-        parts.append(f"{counted(len(outcomes), 'secret')} read")
-    return ", ".join(parts) or "no variable reads from it"
-
-
-def _left(credentials: Credentials, runtime: Runtime) -> str:
-    if not credentials.expiration_text:
-        return ""
-    return f", {duration_text(int(credentials.seconds_left(runtime.now())))} left"
-
-
-def _base_name(profile: str) -> str:
-    return f"base credentials of profile {profile}" if profile else "base credentials"
 
 
 def _check_value(check: Check) -> Json:
     return {
+        "code": check.code,
         "name": check.name,
         "status": check.status,
         "detail": check.detail,
+        "why": check.why or None,
+        "hint": check.hint or None,
         "errors": [error_value(error) for error in check.errors],
     }
 
@@ -238,9 +220,19 @@ def _check_value(check: Check) -> Json:
 COMMAND = Command(
     help=(
         "Tries everything that an environment needs (all environments and stores, when none is named): the\n"
-        "configuration, the base credentials, every hop and every secret, side by side. The exit code is 6\n"
-        "when something is broken."
+        "configuration, files and their modes, clock, proxies, certificates and servers, the agent, the base\n"
+        "credentials, every hop and every secret, side by side. The exit code is 6 when something is broken that\n"
+        "a run needs; a warning is none. Asks nothing of anybody but for an MFA code where a store wants one."
     ),
     run=_run,
-    flags=(CONFIG, ENVIRONMENT, NO_AGENT),
+    flags=(
+        CONFIG,
+        ENVIRONMENT,
+        NO_AGENT,
+        Flag(
+            "--fix",
+            "first mend what is safe to mend: modes of your own files and folders, what is left of old agents",
+            "switch",
+        ),
+    ),
 )

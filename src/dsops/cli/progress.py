@@ -51,6 +51,7 @@ class Progress:
 
 
 _SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "endpoint.answered": (("endpoint", "{} answers"),),
     "ambient.loaded": (("source", "base credentials from {},"), ("key", "key {}")),
     "credentials.issued": (
         ("store", "store {},"),

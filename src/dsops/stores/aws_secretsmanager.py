@@ -22,7 +22,8 @@ from dsops.tasks import gather, settle
 BATCH_DENIED = "secretsmanager:BatchGetSecretValue is denied"
 """What is remembered of a session, so that the denied call is made once and not at every run."""
 
-_NEEDED = '{"Effect": "Allow", "Action": "secretsmanager:BatchGetSecretValue", "Resource": "*"}'
+BATCH_STATEMENT = '{"Effect": "Allow", "Action": "secretsmanager:BatchGetSecretValue", "Resource": "*"}'
+"""What the reader's policy needs for it: the action takes no narrower resource."""
 
 # Servers that stand in for AWS may not know the newer action.
 _UNKNOWN_ACTION = frozenset({"UnknownOperationException", "InvalidAction", "NotImplemented", "InternalFailure"})
@@ -144,7 +145,7 @@ class _Reader:
                     "store": step.name,
                     "why": error.why,
                     "instead": "each secret is read by itself",
-                    "hint": f"allow {_NEEDED}, or set `batch: never` on the store ({step.where})",
+                    "hint": f"allow {BATCH_STATEMENT}, or set `batch: never` on the store ({step.where})",
                 },
             )
         )

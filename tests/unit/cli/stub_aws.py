@@ -83,9 +83,12 @@ class StubAws:
     @property
     def calls(self) -> list[str]:
         """The actions that were called, in order."""
-        return [_action(seen) for seen in self.server.seen]
+        return [_action(seen) for seen in self.server.seen if seen.method != "GET"]
 
     def _answer(self, seen: Seen) -> Answer:
+        if seen.method == "GET":
+            # Asks for nothing: whether somebody is there, and what time it is.
+            return Answer(status=404)
         action = _action(seen)
         if action == "AssumeRole":
             if self.denies:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -404,6 +405,7 @@ def test_start_status_clear_and_stop(dsops: Agent, aws: StubAws) -> None:
     dsops.run("exec", "--env", "production", "--", "true")
     status = dsops.status()
     [session] = status["sessions"]
+    assert datetime.now(UTC) - datetime.fromisoformat(status["started"]) < timedelta(minutes=5)
     assert session["store"] == "target"
     assert (session["hop"], session["uses"]) == (1, 1)
     assert "..." in session["key_id"]
@@ -418,7 +420,9 @@ def test_start_status_clear_and_stop(dsops: Agent, aws: StubAws) -> None:
     pid = pid_of(dsops)
     assert dsops.run("agent", "stop").returncode == 0
     wait_until(lambda: not is_alive(pid))
-    assert dsops.status() == {"is_running": False, "pid": None, "socket": status["socket"], "values": 0, "sessions": []}
+    assert dsops.status() == {
+        "is_running": False, "pid": None, "socket": status["socket"], "started": None, "values": 0, "sessions": [],
+    }  # fmt: skip
     assert dsops.run("agent", "stop").returncode == 0
 
 

@@ -289,7 +289,7 @@ def test_doctor_asks_for_a_profile_where_the_profile_is_at_home(dsops: Dsops, aw
         "secretStores: {s: {type: aws.secretsmanager, profile: china}}\nenvs: {e: {A: {from: 's:prod/token'}}}\n"
     )
     assert dsops.run("doctor", "--env", "e", AWS_REGION="us-east-1").returncode == 0
-    scopes = {seen.header("Authorization").split("/")[2] for seen in aws.server.seen}
+    scopes = {seen.header("Authorization").split("/")[2] for seen in aws.server.seen if seen.method != "GET"}
     assert scopes == {"cn-north-1"}
 
 

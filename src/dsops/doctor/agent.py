@@ -1,0 +1,200 @@
+"""The agent: whether it is used, what it holds, and what is left of one that is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from dsops import __version__
+from dsops.agent import client
+from dsops.agent.client import AGAIN, DECLINED, FAILED, REQUEST, RESULT
+from dsops.doctor.check import Check
+
+_SECONDS = 5.0
+_NAME = r"[0-9a-f]{16}"
+_OFF = ("off", "0", "no", "false")
+_LONGEST_FOLDER = 60
+
+
+class Heard(NamedTuple):
+    """What came of asking on one socket."""
+
+    is_stale: bool = False
+    """Nobody listens there any more."""
+    kind: int = 0
+    """RESULT, FAILED or DECLINED; 0 where nothing came in time."""
+    fields: Sequence[bytes] = ()
+    has_ended: bool = False
+    """It was of a dsops that is not installed any more, and ends when it is asked."""
+
+
+def why_off(environ: Mapping[str, str]) -> str:
+    """Why no agent is used here; "" where one may be."""
+    if client.is_wanted(environ):
+        return ""
+    if environ.get("CI"):
+        return "CI is set"
+    if environ.get("DSOPS_AGENT", "").lower() in _OFF:
+        return f"DSOPS_AGENT is {environ['DSOPS_AGENT']}"
+    return "DSOPS_NO_AGENT is set" if environ.get("DSOPS_NO_AGENT") else "there is none on Windows"
+
+
+def check_agent(environ: Mapping[str, str], *, is_refused: bool = False) -> Iterator[Check]:
+    """Whether the agent can be used, and what it holds; `is_refused` where the command line wants none."""
+    off = "--no-agent was given" if is_refused else why_off(environ)
+    if off:
+        yield Check("agent", "agent", "skipped", f"not used: {off}")
+        return
+    folder = client.folder_of(environ)
+    yield from _check_runtime_folder(environ)
+    if os.path.lexists(folder) and not client.is_safe(folder):
+        yield unsafe_folder(folder)
+        return
+    address = client.address_in(folder)
+    heard = ask(address) if os.path.lexists(address) else None
+    yield from _check_heard(heard, address)
+    for other in sockets_in(folder):
+        if other != address and is_stale(other):
+            yield _stale(other)
+
+
+def _check_heard(heard: Heard | None, address: str) -> Iterator[Check]:
+    if heard is None:
+        yield Check("agent", "agent", "ok", "none runs: the next `dsops exec` starts it")
+    elif heard.is_stale:
+        yield _stale(address)
+    elif heard.has_ended:
+        detail = "one of an older dsops has just ended: the next `dsops exec` starts its own"
+        yield Check("agent", "agent", "ok", detail)
+    elif heard.kind == RESULT:
+        pid, values, started, *sessions = heard.fields
+        detail = f"dsops {__version__}, process {pid.decode()}, since {started.decode()}"
+        yield Check("agent", "agent", "ok", detail)
+        yield _held([json.loads(session) for session in sessions], int(values))
+    else:
+        is_other = heard.kind == DECLINED
+        detail = "an agent of another dsops or Python has its place" if is_other else "it runs, and does not answer"
+        hint = "`dsops doctor --fix` takes its place away; it ends by itself when nobody asks it any more"
+        yield Check("agent", "agent", "warning", detail, "runs do all the work by themselves", hint)
+
+
+def _held(sessions: list[Mapping[str, object]], values: int) -> Check:
+    ends = sorted(str(session["expiration"]) for session in sessions if session.get("expiration"))
+    detail = f"{len(sessions)} held" + (f", the first ends at {ends[0]}" if ends else "")
+    if values:
+        detail += f"; and {values} {'value' if values == 1 else 'values'} of secrets"
+    return Check("agent.sessions", "agent's sessions", "ok", detail)
+
+
+def unsafe_folder(folder: str) -> Check:
+    """The check of a folder that no agent can be in."""
+    hint = f"`chmod 700 {folder}`, or `dsops doctor --fix`" if is_own_folder(folder) else f"look at it: ls -ld {folder}"
+    return Check(
+        "agent.folder", f"agent's folder {folder}", "warning", "others can enter it, or it is not a folder of yours",
+        "no agent is used there: whoever enters could stand in its place", hint,
+    )  # fmt: skip
+
+
+def _check_runtime_folder(environ: Mapping[str, str]) -> Iterator[Check]:
+    folder = environ.get("XDG_RUNTIME_DIR", "")
+    name = f"XDG_RUNTIME_DIR {folder}"
+    if not folder.startswith("/"):
+        return
+    if len(os.fsencode(folder)) >= _LONGEST_FOLDER:
+        yield Check(
+            "agent.folder", name, "warning", "its name is too long for a socket",
+            f"the agent uses {client.folder_of(environ)} instead",
+        )  # fmt: skip
+    elif not os.path.isdir(folder):
+        yield Check(
+            "agent.folder", name, "warning", "there is no such folder", "no agent can be started there",
+            "log in anew, or unset XDG_RUNTIME_DIR",
+        )  # fmt: skip
+    elif mode := loose_mode(folder):
+        yield Check(
+            "agent.folder", name, "warning", f"others may enter it: its mode is {mode:03o}",
+            "the XDG base directory specification wants 700", f"`chmod 700 {folder}`, or `dsops doctor --fix`",
+        )  # fmt: skip
+
+
+def loose_mode(folder: str) -> int:
+    """The mode of a folder of the user's own that others may enter or list; 0 for any other one."""
+    try:
+        status = os.lstat(folder)
+    except OSError:
+        return 0
+    mode = stat.S_IMODE(status.st_mode)
+    is_own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+    return mode if is_own and mode & 0o077 else 0
+
+
+def is_own_folder(folder: str) -> bool:
+    """Whether it is a folder of this user's, and no link."""
+    status = os.lstat(folder)
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+
+
+def _stale(address: str) -> Check:
+    return Check(
+        "agent.socket", f"socket {address}", "warning", "nobody listens there any more",
+        "its agent was killed", "`dsops doctor --fix` removes it",
+    )  # fmt: skip
+
+
+def sockets_in(folder: str) -> list[str]:
+    """The sockets that agents of this user have had there."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return []
+    paths = [os.path.join(folder, name) for name in names if re.fullmatch(_NAME, name)]
+    return [path for path in paths if _is_own_socket(path)]
+
+
+def _is_own_socket(path: str) -> bool:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISSOCK(status.st_mode) and status.st_uid == os.geteuid()
+
+
+def is_stale(address: str) -> bool:
+    """Whether a socket is there, and nobody listens on it."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(_SECONDS)
+        connection.connect(address)
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    finally:
+        connection.close()
+    return False
+
+
+def ask(address: str) -> Heard:
+    """What the agent at that address says of itself. Nothing of this environment is sent: it may be another dsops'."""
+    if is_stale(address):
+        return Heard(is_stale=True)
+    connection = client.connect(address)
+    if connection is None:
+        return Heard()
+    try:
+        client.send(connection, REQUEST, client.pack([client.stamp(), b"/", b"", b"1", b"status"]))
+        while (frame := client.receive(connection)) is not None:
+            kind, data = frame
+            if kind in (RESULT, FAILED, DECLINED):
+                fields = client.unpack(data) if kind == RESULT else ()
+                return Heard(kind=kind, fields=fields, has_ended=(kind, data) == (DECLINED, AGAIN))
+    except (OSError, ValueError):
+        pass
+    finally:
+        connection.close()
+    return Heard()

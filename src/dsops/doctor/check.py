@@ -1,0 +1,69 @@
+"""One thing that was looked at, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal, NamedTuple
+
+from dsops.errors import DsopsError
+
+Status = Literal["ok", "warning", "failed", "skipped"]
+
+CODES: Mapping[str, str] = {
+    "configuration": "the configuration is found and can be read",
+    "environment": "a plan can be made for the environment",
+    "file.mode": "files that decide who somebody is are nobody else's to write, and secrets nobody else's to read",
+    "certificates": "the certificates that a variable names can be read, and are some",
+    "proxy": "the proxies that variables name can be used",
+    "clock": "this machine's clock agrees with AWS's",
+    "endpoint": "the servers that the stores call answer, with a certificate that lasts",
+    "base-credentials": "AWS knows the credentials that sign the first hop, and they last",
+    "agent": "the agent can be used, and is of this dsops",
+    "agent.folder": "the folder of the agent's sockets is safe",
+    "agent.socket": "an agent listens on each socket",
+    "agent.sessions": "what the agent holds",
+    "login": "logins to IAM Identity Center last",
+    "keyring": "the keyring's list can be read, and the extra is installed where it is needed",
+    "store": "the store issues its session, and gives every secret that is read from it",
+    "permission.batch": "secrets may be read in batches",
+    "permission.trust": "what the role's trust policy has to allow besides sts:AssumeRole",
+}
+"""Every code that a check may have, with what is well when it is ok."""
+
+
+class Check(NamedTuple):
+    """One thing that was looked at."""
+
+    code: str
+    """One of CODES; stable, for programs."""
+    name: str
+    """What exactly was looked at: `store target`."""
+    status: Status
+    detail: str = ""
+    why: str = ""
+    hint: str = ""
+    """What to type or edit next; of a failed check its errors say it."""
+    errors: tuple[DsopsError, ...] = ()
+    """Why it failed."""
+
+
+def failed(code: str, name: str, error: DsopsError) -> Check:
+    """The check that found this error."""
+    return Check(code, name, "failed", error.message, error.why, error.hint, (error,))
+
+
+def attributed(checks: Iterable[Check]) -> Iterator[Check]:
+    """The checks in their order; of those that failed for the same reason, the later ones are skipped.
+
+    What the reason is tells an error's code and message: two that ask side by side get an error each.
+    """
+    culprits: dict[tuple[str, str], Check] = {}
+    for check in checks:
+        reasons = [(error.code, error.message) for error in check.errors]
+        culprit = culprits.get(reasons[0]) if len(reasons) == 1 and check.status == "failed" else None
+        if culprit is not None and culprit.code != check.code:
+            yield Check(check.code, check.name, "skipped", f"needs {culprit.name}")
+            continue
+        for reason in reasons:
+            culprits.setdefault(reason, check)
+        yield check

@@ -1,0 +1,143 @@
+"""Whom the files admit that decide who somebody is: whoever writes them is that person, whoever reads some is, too."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from dsops.aws.ambient_files import config_file, content, credentials_file, located
+from dsops.config.allow import HOOKED, RUNNING, permissions_path
+from dsops.doctor.check import Check
+from dsops.errors import ConfigUnreadable
+from dsops.keyring import index
+from dsops.plan import Step
+
+CODE = "file.mode"
+READ = 0o077
+WRITTEN = 0o022
+
+_TOKEN_FILES = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
+_CACHES = ("~/.aws/sso/cache", "~/.aws/login/cache")
+_MOST_CACHE_FILES = 1000
+_SECRETS = rb"(?m)^\s*(aws_secret_access_key|aws_session_token)\s*="
+_SECRET_SETTINGS = ("web_identity_token_file", "saml_assertion_file")
+
+
+class Watched(NamedTuple):
+    """A file, and the bits that its mode must not have."""
+
+    path: str
+    forbidden: int
+
+
+class Loose(NamedTuple):
+    """A file that admits too many."""
+
+    path: str
+    mode: int
+    forbidden: int
+    is_link: bool
+    is_ours: bool
+
+    @property
+    def wanted(self) -> int:
+        """The mode without what is too much."""
+        return self.mode & ~self.forbidden
+
+    @property
+    def may_be_mended(self) -> bool:
+        """Whether it is the user's own, and the very file that was looked at."""
+        return self.is_ours and not self.is_link
+
+
+def watched_files(
+    configuration: Iterable[str], steps: Iterable[Step], environ: Mapping[str, str], folder: str
+) -> list[Watched]:
+    """Every file that counts in that environment, each once; `configuration` are dsops.yaml and its parts."""
+    found = [Watched(path, WRITTEN) for path in configuration]
+    found.append(Watched(credentials_file(environ, folder), READ))
+    path = config_file(environ, folder)
+    found.append(Watched(path, READ if _has_secrets(path) else WRITTEN))
+    named = [(name, environ.get(name, "")) for name in _TOKEN_FILES]
+    named += [(name, str(step.settings.get(name, ""))) for step in steps for name in _SECRET_SETTINGS]
+    found += [Watched(located(path, environ, folder, has_variables=False), READ) for _, path in named if path]
+    for cache in _CACHES:
+        found += [Watched(path, READ) for path in _files_in(located(cache, environ, folder))]
+    lists = [permissions_path(environ, RUNNING), permissions_path(environ, HOOKED), index.path_of(environ)]
+    found += [Watched(path, WRITTEN) for path in lists if path]
+    return list({each.path: each for each in found}.values())
+
+
+def loose_files(watched: Iterable[Watched]) -> Iterator[Loose]:
+    """Those whose mode says too much; what is not there, or is no regular file, is nothing to mind."""
+    if os.name != "posix":
+        return
+    for path, forbidden in watched:
+        try:
+            status, is_link = os.stat(path), os.path.islink(path)
+        except (OSError, ValueError):
+            continue
+        mode = stat.S_IMODE(status.st_mode)
+        counted = forbidden & ~0o070 if _is_own_group(status.st_gid) else forbidden
+        if stat.S_ISREG(status.st_mode) and mode & counted:
+            yield Loose(path, mode, forbidden, is_link, status.st_uid == os.geteuid())
+
+
+def check_files(watched: list[Watched]) -> Iterator[Check]:
+    """A warning for each file that admits too many; one line where none does."""
+    loose = list(loose_files(watched))
+    for file in loose:
+        yield Check(CODE, f"file {file.path}", "warning", _detail(file), _why(file), _hint(file))
+    if not loose and os.name == "posix":
+        number = sum(os.path.isfile(path) for path, _ in watched)
+        yield Check(CODE, "file modes", "ok", f"{number} {'file' if number == 1 else 'files'} looked at")
+
+
+def _detail(file: Loose) -> str:
+    others = file.mode & file.forbidden
+    what = "read and write" if others & 0o044 and others & 0o022 else "write" if others & 0o022 else "read"
+    return f"others may {what} it: its mode is {file.mode:03o}"
+
+
+def _why(file: Loose) -> str:
+    if file.forbidden == READ:
+        return "whoever reads it may do what its owner may"
+    return "whoever writes it decides which roles are assumed, and where secrets come from"
+
+
+def _hint(file: Loose) -> str:
+    command = f"chmod {file.wanted:03o} {file.path}"
+    if file.may_be_mended:
+        return f"`{command}`, or `dsops doctor --fix`"
+    return f"`{command}` on the file behind the link" if file.is_link else f"its owner has to say `{command}`"
+
+
+def _has_secrets(path: str) -> bool:
+    try:
+        return re.search(_SECRETS, content(path)) is not None
+    except ConfigUnreadable:
+        return False
+
+
+def _files_in(folder: str) -> Iterator[str]:
+    try:
+        names = sorted(os.listdir(folder))[:_MOST_CACHE_FILES]
+    except OSError:
+        return
+    for name in names:
+        if name.endswith(".json"):
+            yield os.path.join(folder, name)
+
+
+def _is_own_group(gid: int) -> bool:
+    """Whether it is the group that a system makes for one user alone, by the user's name."""
+    from grp import getgrgid
+    from pwd import getpwuid
+
+    try:
+        return getgrgid(gid).gr_name == getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return False

@@ -1,0 +1,40 @@
+"""Logins to IAM Identity Center: until when they last. One that is over is told by the store that needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+
+from dsops.aws.sso_cache import read_token, token_path
+from dsops.doctor.check import Check
+from dsops.doctor.network import shown
+from dsops.errors import ConfigError
+from dsops.plan import Step
+from dsops.runtime import Runtime
+from dsops.stores.sso_login import session_of
+
+_SOON = timedelta(hours=1)
+
+
+def check_logins(steps: Iterable[Step], runtime: Runtime) -> Iterator[Check]:
+    """One check for each login that a store works with, where somebody is logged in."""
+    now, seen = runtime.now(), set[str]()
+    for step in steps:
+        if step.type != "aws.sso":
+            continue
+        try:
+            session = session_of(step.settings, runtime.environ, runtime.folder)
+        except ConfigError:
+            continue
+        path = token_path(session, runtime.environ, runtime.folder)
+        token = read_token(path, session).token
+        if path in seen or token is None:
+            continue
+        seen.add(path)
+        name, end = session.shown, shown(token.expires_at)
+        if token.can_be_refreshed(now):
+            yield Check("login", name, "ok", f"until {end}, and renewed by itself after that")
+        elif now < token.expires_at <= now + _SOON:
+            yield Check("login", name, "warning", f"ends at {end}", "it can't be renewed", f"dsops login {step.name}")
+        elif now < token.expires_at:
+            yield Check("login", name, "ok", f"until {end}")

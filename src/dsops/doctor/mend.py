@@ -1,0 +1,94 @@
+"""What can be mended safely: modes of the user's own files and folders, and what is left of agents.
+
+Everything is looked at once more right before it is changed, and never through a link.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal, NamedTuple
+
+from dsops.agent import client
+from dsops.agent.client import DECLINED
+from dsops.doctor import agent
+from dsops.doctor.files import CODE, Watched, loose_files
+
+
+class Repair(NamedTuple):
+    """One thing to mend."""
+
+    kind: Literal["mode", "socket", "agent"]
+    code: str
+    """The check that finds it."""
+    path: str
+    before: str
+    after: str
+    mode: int = 0
+    """What a file's mode is to become."""
+
+
+def file_repairs(watched: Iterable[Watched]) -> Iterator[Repair]:
+    """Modes to narrow: of the user's own files, which are no links."""
+    for file in loose_files(watched):
+        if file.may_be_mended:
+            yield Repair("mode", CODE, file.path, f"mode {file.mode:03o}", f"mode {file.wanted:03o}", file.wanted)
+
+
+def agent_repairs(environ: Mapping[str, str]) -> Iterator[Repair]:
+    """Folders to close, sockets on which nobody listens, and agents of a dsops that is not this one."""
+    if not client.is_wanted(environ):
+        return
+    folder = client.folder_of(environ)
+    for path in dict.fromkeys([environ.get("XDG_RUNTIME_DIR", ""), folder]):
+        mode = agent.loose_mode(path) if path.startswith("/") else 0
+        if mode:
+            yield Repair("mode", "agent.folder", path, f"mode {mode:03o}", "mode 700", 0o700)
+    # In a folder that others could enter until now, nothing that is found is to be believed.
+    if not client.is_safe(folder):
+        return
+    own = client.address_in(folder)
+    for address in agent.sockets_in(folder):
+        if agent.is_stale(address):
+            yield Repair("socket", "agent.socket", address, "nobody listens there", "removed")
+        elif address == own:
+            heard = agent.ask(address)
+            if heard.has_ended:
+                yield Repair("agent", "agent", address, "an agent of an older dsops", "it has ended")
+            elif heard.kind == DECLINED:
+                yield Repair("socket", "agent", address, "an agent of another dsops", "removed: it ends by itself")
+
+
+def mend(repair: Repair) -> str:
+    """Does it; "" when it is done, else why it could not be."""
+    try:
+        if repair.kind == "mode":
+            return _set_mode(repair.path, repair.mode)
+        if repair.kind == "socket":
+            return _remove_socket(repair)
+    except OSError as error:
+        return (error.strerror or "unknown reason").lower()
+    return ""
+
+
+def _set_mode(path: str, mode: int) -> str:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if status.st_uid != os.geteuid() or not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            return "it is not a file of yours any more"
+        os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & mode)
+    finally:
+        os.close(descriptor)
+    return ""
+
+
+def _remove_socket(repair: Repair) -> str:
+    from dsops.agent.start import locked  # not on Windows, where there are no sockets to remove
+
+    with locked(repair.path):
+        if repair.code == "agent.socket" and not agent.is_stale(repair.path):
+            return "an agent has come meanwhile"
+        os.unlink(repair.path)
+    return ""

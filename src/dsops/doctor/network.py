@@ -1,0 +1,194 @@
+"""The way to AWS: proxies, certificates, the servers that will be called, and the time that they show."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from dsops.aws.client import Client
+from dsops.aws.clock import Glance, glance_at
+from dsops.aws.network import TRUST_VARIABLES, is_excepted, proxy_for, system_trust, trust_from
+from dsops.doctor.check import Check, failed
+from dsops.endpoint import Endpoint, parse_address
+from dsops.errors import ConfigError, DsopsError, ServiceError, VariableInvalid
+from dsops.plan import Plan, Step, region_of
+from dsops.runtime import Event, Runtime
+from dsops.stores.endpoints import endpoint_of
+from dsops.stores.sso_login import session_of
+from dsops.tasks import pause, settle
+
+_SERVICES = {"aws.sts": "sts", "aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm", "aws.sso": "sso"}
+_PROXIES = ("https_proxy", "http_proxy", "no_proxy")
+_SOON = timedelta(days=14)
+_TOLD_SECONDS = 60
+_MOST_SECONDS = 300
+"""Secrets Manager refuses what is signed for a time that is further from its own; STS takes 15 minutes."""
+
+
+def endpoints_of_plan(plan: Plan, runtime: Runtime) -> Iterator[Endpoint]:
+    """Where the plan's stores call; one that can't be told is for the store itself to fail at."""
+    for step in plan.steps.values():
+        for region in _regions(step, plan, runtime):
+            try:
+                yield endpoint_of(step, _SERVICES[step.type], runtime, region)
+            except ConfigError:
+                continue
+
+
+def _regions(step: Step, plan: Plan, runtime: Runtime) -> Iterable[str]:
+    if step.type not in _SERVICES:
+        return ()
+    if step.type == "aws.sso":
+        try:
+            return (session_of(step.settings, runtime.environ, runtime.folder).region,)
+        except ConfigError:
+            return ()
+    keys = [each.reference.key for each in plan.variables if each.step == step.name and each.reference is not None]
+    if step.type == "aws.secretsmanager" and keys:
+        return dict.fromkeys(region_of(key, step) for key in keys)
+    return (step.region,)
+
+
+async def look_at(endpoints: Sequence[Endpoint], client: Client) -> list[Glance | DsopsError]:
+    """What each server tells to somebody without credentials, asked side by side."""
+    # First whatever has to be asked on this machine: it waits for a quiet wire.
+    await pause(0)
+    return await settle(*[_look(each, client) for each in endpoints])
+
+
+async def _look(endpoint: Endpoint, client: Client) -> Glance:
+    try:
+        glance = await glance_at(client, endpoint, asks_certificate=True)
+    except ServiceError as error:
+        if error.how_far == "unsent":
+            raise
+        glance = await glance_at(client, endpoint, asks_certificate=True)
+    client.runtime.report(Event("endpoint.answered", {"endpoint": endpoint.short}))
+    return glance
+
+
+def check_endpoints(
+    endpoints: Sequence[Endpoint], glances: Sequence[Glance | DsopsError], now: datetime
+) -> Iterator[Check]:
+    """One check for each server."""
+    for endpoint, glance in zip(endpoints, glances, strict=True):
+        name = f"endpoint {endpoint.service}.{endpoint.region}"
+        if isinstance(glance, DsopsError):
+            yield failed("endpoint", name, glance)
+        elif glance.certificate_end is not None and glance.certificate_end - now < _SOON:
+            detail = f"the certificate of {endpoint.short} ends at {shown(glance.certificate_end)}"
+            hint = "whoever runs the server has to renew it, unless this machine's clock is wrong"
+            yield Check("endpoint", name, "warning", detail, "then nobody will trust it", hint)
+        else:
+            end = f"; certificate until {shown(glance.certificate_end)}" if glance.certificate_end else ""
+            yield Check("endpoint", name, "ok", f"{endpoint.url} answers{end}")
+
+
+def check_clock(endpoints: Sequence[Endpoint], glances: Sequence[Glance | DsopsError]) -> Check:
+    """How far this machine's clock is from AWS's, by the first server that tells its time; STS before others."""
+    told = [(endpoint, glance) for endpoint, glance in zip(endpoints, glances, strict=True)
+            if isinstance(glance, Glance) and glance.time is not None]  # fmt: skip
+    if not told:
+        return Check("clock", "clock", "skipped", "no server told its time" if endpoints else "no server is called")
+    endpoint, glance = min(told, key=lambda each: each[0].service != "sts")
+    seconds, ahead = round(abs(glance.ahead_seconds)), glance.ahead_seconds > 0
+    if not seconds:
+        return Check("clock", "clock", "ok", f"agrees with {endpoint.short}")
+    detail = f"{seconds} s {'behind' if ahead else 'ahead of'} {endpoint.short}"
+    if seconds <= _TOLD_SECONDS:
+        return Check("clock", "clock", "ok", detail)
+    why = "AWS refuses what is signed for another time than its own: from 5 minutes on, and STS from 15"
+    if seconds > _MOST_SECONDS:
+        why += "; dsops signs for AWS's time, other programs do not, and MFA codes from a seed are wrong"
+    hint = "set the clock: `timedatectl set-ntp true`, or `sudo sntp -sS time.apple.com` on macOS"
+    return Check("clock", "clock", "failed" if seconds > _MOST_SECONDS else "warning", detail, why, hint)
+
+
+def check_proxies(endpoints: Sequence[Endpoint], environ: Mapping[str, str]) -> Check:
+    """Which servers are reached through which proxy."""
+    ways: dict[str, int] = {}
+    excepted = 0
+    for endpoint in endpoints:
+        address = parse_address(endpoint.url)
+        if address is None:
+            continue
+        try:
+            proxy = proxy_for(address, environ)
+        except VariableInvalid as error:
+            return failed("proxy", "proxies", error)
+        if proxy is not None:
+            way = f"{proxy.url} ({proxy.origin})"
+            ways[way] = ways.get(way, 0) + 1
+        elif is_excepted(address, environ) and _is_named(address.scheme, environ):
+            excepted += 1
+    direct = len(endpoints) - sum(ways.values())
+    parts = [f"{_servers(number)} through {way}" for way, number in ways.items()]
+    parts += [f"{_servers(direct)} without one"] if parts and direct else []
+    detail = ", ".join(parts) or ("NO_PROXY excepts every server" if excepted else "none")
+    for name in _PROXIES:
+        if environ.get(name) and environ.get(name.upper()) and environ[name] != environ[name.upper()]:
+            return Check(
+                "proxy", "proxies", "warning", f"{name} and {name.upper()} differ",
+                f"dsops goes by {name}; another program may go by the other one", f"unset one of them: {detail}",
+            )  # fmt: skip
+    return Check("proxy", "proxies", "ok", detail)
+
+
+def _is_named(scheme: str, environ: Mapping[str, str]) -> bool:
+    return bool(environ.get(f"{scheme}_proxy") or environ.get(f"{scheme.upper()}_PROXY"))
+
+
+def _servers(number: int) -> str:
+    return f"{number} server" if number == 1 else f"{number} servers"
+
+
+def check_certificates(endpoints: Sequence[Endpoint], environ: Mapping[str, str], folder: str) -> Check:
+    """Whether what a variable names holds certificates; where none is named, the system's count."""
+    check = _certificates(environ, folder)
+    is_needed = any(endpoint.url.startswith("https:") for endpoint in endpoints)
+    return check if is_needed or check.status != "failed" else check._replace(status="warning", errors=())
+
+
+def _certificates(environ: Mapping[str, str], folder: str) -> Check:
+    try:
+        trust = trust_from(environ, folder)
+    except VariableInvalid as error:
+        return failed("certificates", "certificates", error)
+    if trust is None:
+        if system_trust() is None:
+            return Check(
+                "certificates", "certificates", "warning", "none are found on this machine",
+                "without them no server can be trusted", "install the package ca-certificates, or set AWS_CA_BUNDLE",
+            )  # fmt: skip
+        return Check("certificates", "certificates", "ok", "the system's")
+    origin = next(name for name in TRUST_VARIABLES if environ.get(name))
+    path = trust.file or trust.folder
+    number, problem = _certificates_in(path)
+    if problem:
+        hint = f"let {origin} name a PEM file that you may read, or unset it: then the system's certificates count"
+        return failed("certificates", "certificates", VariableInvalid(f"{origin} names {path}, {problem}", hint=hint))
+    return Check("certificates", "certificates", "ok", f"{number} in {path} ({origin})")
+
+
+def _certificates_in(path: str) -> tuple[int, str]:
+    """How many a file holds, or a folder has files for; and what is wrong with it."""
+    from ssl import PROTOCOL_TLS_CLIENT, SSLContext, SSLError
+
+    context = SSLContext(PROTOCOL_TLS_CLIENT)
+    try:
+        if os.path.isdir(path):
+            number = sum(not name.startswith(".") for name in os.listdir(path))
+        else:
+            context.load_verify_locations(cafile=path)
+            number = context.cert_store_stats()["x509"]
+    except SSLError:
+        return 0, "which holds something else than whole certificates"
+    except OSError as error:
+        return 0, f"which can't be read: {(error.strerror or 'unknown reason').lower()}"
+    return number, "" if number else "which holds no certificates"
+
+
+def shown(time: datetime) -> str:
+    """A time as dsops prints it: `2026-11-24T12:00:00Z`."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")

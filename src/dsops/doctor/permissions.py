@@ -1,0 +1,47 @@
+"""Permissions that are missing now without harm, or that the next attempt will need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from dsops.cache import Memory
+from dsops.credentials import Credentials
+from dsops.doctor.check import Check
+from dsops.errors import AssumeRoleDenied, DsopsError
+from dsops.plan import Plan, Step
+from dsops.stores.aws_secretsmanager import BATCH_DENIED, BATCH_STATEMENT
+
+_NEEDS = (("tags", "sts:TagSession"), ("source_identity", "sts:SetSourceIdentity"))
+"""What a call brings along -> the action that the trust policy has to allow for it (IAM User Guide, "Passing session
+tags" and "Monitor and control actions taken with assumed roles")."""
+
+
+def check_batches(plan: Plan, memory: Memory) -> Iterator[Check]:
+    """A warning for each store whose secrets had to be read one by one."""
+    for step in plan.steps.values():
+        if step.type == "aws.secretsmanager" and memory.knows(step.fingerprint, BATCH_DENIED):
+            yield Check(
+                "permission.batch", f"batches of {step.name}", "warning",
+                "secretsmanager:BatchGetSecretValue is denied: each secret is a request of its own",
+                "it works, slower, and the rate of requests is limited",
+                f"allow {BATCH_STATEMENT} to {_role(step, plan)}, or set `batch: never` ({step.where})",
+            )  # fmt: skip
+
+
+def _role(step: Step, plan: Plan) -> str:
+    """The role that reads, by name; who has none reads with the base credentials."""
+    below = plan.steps.get(step.credentials_from)
+    return f"the role {below.role.rpartition('/')[2]}" if below is not None and below.role else "the caller"
+
+
+def check_trust(plan: Plan, sessions: Mapping[str, Credentials | DsopsError]) -> Iterator[Check]:
+    """For each role that was refused: what its trust policy needs besides, which AWS tells one at a time."""
+    for step in plan.steps.values():
+        needed = [action for key, action in _NEEDS if step.settings.get(key)]
+        if step.operation == "AssumeRole" and needed and isinstance(sessions.get(step.name), AssumeRoleDenied):
+            actions = ", ".join(f'"{action}"' for action in ["sts:AssumeRole", *needed])
+            yield Check(
+                "permission.trust", f"trust policy of {step.name}", "warning",
+                f"it has to allow {' and '.join(needed)} as well", "AWS names one missing action at a time",
+                f'let the statement that lets this caller in have "Action": [{actions}]',
+            )  # fmt: skip

@@ -1,0 +1,56 @@
+"""Checks among themselves: one cause is told once."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from dsops.doctor.check import CODES, Check, attributed, failed
+from dsops.errors import Unreachable, VariableInvalid
+
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "doctor.md"
+SOURCES = Path(__file__).parents[3] / "src" / "dsops"
+
+
+def test_what_fails_for_the_same_reason_is_skipped() -> None:
+    """Two that ask side by side get an error each; the first one is the one to look at."""
+    endpoint = failed("endpoint", "endpoint sts.us-east-1", Unreachable("could not reach sts"))
+    base = failed("base-credentials", "base credentials", Unreachable("could not reach sts"))
+
+    found = list(attributed([endpoint, base]))
+
+    assert found == [endpoint, Check("base-credentials", "base credentials", "skipped", "needs endpoint sts.us-east-1")]
+
+
+def test_another_reason_is_a_failure_of_its_own() -> None:
+    """Another message, or another code, is another thing to mend."""
+    checks = [
+        failed("endpoint", "endpoint sts.us-east-1", Unreachable("could not reach sts")),
+        failed("base-credentials", "base credentials", Unreachable("could not reach another")),
+        failed("proxy", "proxies", VariableInvalid("could not reach sts")),
+    ]
+    assert list(attributed(checks)) == checks
+
+
+def test_one_of_a_kind_does_not_stand_for_another() -> None:
+    """Two stores with the same error are two stores to mend."""
+    checks = [failed("store", name, Unreachable("could not reach sts")) for name in ("store a", "store b")]
+    assert list(attributed(checks)) == checks
+
+
+def test_a_check_that_failed_for_more_than_that_stays() -> None:
+    """What else is wrong with it would be lost."""
+    lost = Unreachable("could not reach sts")
+    both = Check("store", "store a", "failed", "", errors=(lost, VariableInvalid("HTTPS_PROXY is wrong")))
+    assert list(attributed([failed("endpoint", "endpoint", lost), both]))[1] == both
+
+
+def test_every_code_is_known_and_told() -> None:
+    """The codes in the source are those of the table, and the page has them all."""
+    files = [*SOURCES.glob("doctor/*.py"), *SOURCES.glob("cli/doctor*.py")]
+    text = "\n".join(file.read_text() for file in files)
+    used = set(re.findall(r'(?:Check|failed)\(\s*"([a-z.-]+)"', text))
+    used |= set(re.findall(r'^CODE = "(.+)"', text, re.MULTILINE))
+    assert used == set(CODES)
+    told = dict(re.findall(r"^\| `([a-z.-]+)` \| (.+?) \|$", PAGE.read_text(), re.MULTILINE))
+    assert told == dict(CODES)

@@ -1,0 +1,139 @@
+"""Modes of files that decide who somebody is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dsops.doctor.files import READ, WRITTEN, Loose, Watched, check_files, loose_files, watched_files
+from dsops.doctor.mend import file_repairs, mend
+from dsops.plan import Proof
+from tests.plans import plan_of
+
+STORES = """
+secretStores:
+  token:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::123456789012:role/Reader
+    web_identity_token_file: token.jwt
+"""
+
+
+def file_with(path: Path, mode: int, text: str = "") -> str:
+    """A file of that mode."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "forbidden", "wanted"),
+    [(0o644, READ, 0o600), (0o666, WRITTEN, 0o644), (0o604, READ, 0o600), (0o602, WRITTEN, 0o600)],
+)
+def test_a_mode_that_admits_others_is_found(tmp_path: Path, mode: int, forbidden: int, wanted: int) -> None:
+    """It becomes the same without what is too much."""
+    path = file_with(tmp_path / "file", mode)
+    [loose] = loose_files([Watched(path, forbidden)])
+    assert loose == Loose(path, mode, forbidden, is_link=False, is_ours=True)
+    assert loose.wanted == wanted
+
+
+@pytest.mark.parametrize(("mode", "forbidden"), [(0o600, READ), (0o400, READ), (0o644, WRITTEN), (0o755, WRITTEN)])
+def test_a_mode_that_admits_nobody_is_well(tmp_path: Path, mode: int, forbidden: int) -> None:
+    """Others may read what is no secret."""
+    watched = [Watched(file_with(tmp_path / "file", mode), forbidden)]
+    assert list(loose_files(watched)) == []
+    assert [(check.status, check.detail) for check in check_files(watched)] == [("ok", "1 file looked at")]
+
+
+def test_what_is_not_there_or_no_file_is_nothing_to_mind(tmp_path: Path) -> None:
+    """Most homes have no such file; a folder or a pipe in its place is told by whoever reads it."""
+    os.mkfifo(tmp_path / "pipe", 0o666)
+    paths = [tmp_path / "missing", tmp_path, tmp_path / "pipe", Path(f"{tmp_path}/a\0b")]
+    assert list(loose_files([Watched(str(path), READ) for path in paths])) == []
+
+
+def test_every_file_that_counts_is_looked_at(tmp_path: Path) -> None:
+    """The configuration, AWS's two, tokens that variables and stores name, caches of logins, and dsops' own lists."""
+    file_with(tmp_path / ".aws" / "sso" / "cache" / "0123.json", 0o600)
+    file_with(tmp_path / ".aws" / "sso" / "cache" / "notes.txt", 0o644)
+    environ = {"HOME": str(tmp_path), "AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/token"}
+    steps = plan_of(STORES, store="token", proof=lambda *_: Proof("the token", "digest")).steps.values()
+
+    watched = watched_files(["/project/dsops.yaml"], steps, environ, "/project")
+
+    home = str(tmp_path)
+    assert watched == [
+        Watched("/project/dsops.yaml", WRITTEN),
+        Watched(f"{home}/.aws/credentials", READ),
+        Watched(f"{home}/.aws/config", WRITTEN),
+        Watched("/var/run/token", READ),
+        Watched("/project/token.jwt", READ),
+        Watched(f"{home}/.aws/sso/cache/0123.json", READ),
+        Watched(f"{home}/.local/share/dsops/allowed", WRITTEN),
+        Watched(f"{home}/.local/share/dsops/hooked", WRITTEN),
+        Watched(f"{home}/.local/share/dsops/keyring.json", WRITTEN),
+    ]
+
+
+@pytest.mark.parametrize(("text", "forbidden"), [("aws_secret_access_key = hush", READ), ("region = x", WRITTEN)])
+def test_a_config_file_is_a_secret_when_it_has_one(tmp_path: Path, text: str, forbidden: int) -> None:
+    """Keys may stand there as well; without any it is as public as the configuration."""
+    path = file_with(tmp_path / ".aws" / "config", 0o644, f"[default]\n{text}\n")
+    assert Watched(path, forbidden) in watched_files([], [], {"HOME": str(tmp_path)}, "/")
+
+
+def test_a_warning_says_what_others_may_do_and_what_to_type(tmp_path: Path) -> None:
+    """Reading a secret and writing a configuration are different dangers."""
+    secret, config = file_with(tmp_path / "credentials", 0o644), file_with(tmp_path / "dsops.yaml", 0o666)
+    first, second = check_files([Watched(secret, READ), Watched(config, WRITTEN)])
+    assert (first.status, first.detail) == ("warning", "others may read it: its mode is 644")
+    assert first.hint == f"`chmod 600 {secret}`, or `dsops doctor --fix`"
+    assert (second.status, second.detail) == ("warning", "others may write it: its mode is 666")
+    assert "decides which roles are assumed" in second.why
+
+
+def test_mending_takes_away_no_more_than_that(tmp_path: Path) -> None:
+    """Who may execute it, and what its owner may do, stays."""
+    path = file_with(tmp_path / "dsops.yaml", 0o777)
+    [repair] = file_repairs([Watched(path, WRITTEN)])
+    assert (repair.before, repair.after) == ("mode 777", "mode 755")
+    assert mend(repair) == ""
+    assert os.stat(path).st_mode & 0o777 == 0o755
+    assert list(file_repairs([Watched(path, WRITTEN)])) == []
+
+
+def test_a_link_is_told_and_left_alone(tmp_path: Path) -> None:
+    """What it points at may be anybody's; the hint says where to look."""
+    target = file_with(tmp_path / "target", 0o666)
+    (tmp_path / "link").symlink_to(target)
+    watched = [Watched(str(tmp_path / "link"), WRITTEN)]
+    assert list(file_repairs(watched)) == []
+    [check] = check_files(watched)
+    assert check.hint.endswith("on the file behind the link")
+
+
+def test_a_link_that_comes_meanwhile_is_not_followed(tmp_path: Path) -> None:
+    """Between the look and the change somebody else may have put one there."""
+    path = file_with(tmp_path / "file", 0o666)
+    [repair] = file_repairs([Watched(path, WRITTEN)])
+    victim = file_with(tmp_path / "victim", 0o666)
+    os.unlink(path)
+    os.symlink(victim, path)
+    assert mend(repair) != ""
+    assert os.stat(victim).st_mode & 0o777 == 0o666
+
+
+def test_a_file_of_somebody_else_is_told_and_left_alone(tmp_path: Path) -> None:
+    """Its owner has to do it."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    path = file_with(tmp_path / "file", 0o666)
+    os.chown(path, 12345, -1)
+    assert list(file_repairs([Watched(path, WRITTEN)])) == []
+    [check] = check_files([Watched(path, WRITTEN)])
+    assert check.hint == f"its owner has to say `chmod 644 {path}`"

@@ -1,0 +1,160 @@
+"""Clock, proxies, certificates and servers, as doctor tells of them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from dsops.aws.clock import Glance
+from dsops.doctor.network import (
+    check_certificates,
+    check_clock,
+    check_endpoints,
+    check_proxies,
+    endpoints_of_plan,
+)
+from dsops.endpoint import resolve_endpoint
+from dsops.errors import Unreachable
+from tests.fakes import NOON, make_runtime
+from tests.plans import plan_of
+from tests.stubs.authority import make_authority
+
+STS = resolve_endpoint("sts", "us-east-1", {})
+SECRETS = resolve_endpoint("secretsmanager", "us-east-1", {})
+
+
+@pytest.mark.parametrize(
+    ("ahead", "status", "detail"),
+    [
+        (0.0, "ok", "agrees with sts.us-east-1"),
+        (-0.4, "ok", "agrees with sts.us-east-1"),
+        (60.0, "ok", "60 s behind sts.us-east-1"),
+        (61.0, "warning", "61 s behind sts.us-east-1"),
+        (-300.0, "warning", "300 s ahead of sts.us-east-1"),
+        (301.0, "failed", "301 s behind sts.us-east-1"),
+        (-86400.0, "failed", "86400 s ahead of sts.us-east-1"),
+    ],
+)
+def test_a_clock_is_well_within_a_minute_and_a_failure_over_five(ahead: float, status: str, detail: str) -> None:
+    """AWS's clock ahead means that ours is behind."""
+    check = check_clock([STS], [Glance(NOON, ahead, None)])
+    assert (check.status, check.detail) == (status, detail)
+    assert ("set the clock" in check.hint) is (status != "ok")
+
+
+def test_the_time_of_sts_counts_before_others() -> None:
+    """Where it tells none, any other one's does."""
+    glances = [Glance(NOON, 90.0, None), Glance(NOON, 0.0, None)]
+    assert check_clock([SECRETS, STS], glances).status == "ok"
+    assert check_clock([SECRETS, STS], [glances[0], Unreachable("could not reach it")]).status == "warning"
+
+
+def test_without_a_time_nothing_is_said_of_the_clock() -> None:
+    """Nobody answered, or nobody had a date."""
+    assert check_clock([STS, SECRETS], [Unreachable("x"), Glance(None, 0.0, None)]).status == "skipped"
+
+
+@pytest.mark.parametrize(("days", "status"), [(30, "ok"), (15, "ok"), (13, "warning"), (-1, "warning")])
+def test_a_certificate_that_ends_soon_is_a_warning(days: int, status: str) -> None:
+    """In two weeks it is somebody's turn."""
+    [check] = check_endpoints([STS], [Glance(NOON, 0.0, NOON + timedelta(days=days))], NOON)
+    assert check.status == status
+    assert (NOON + timedelta(days=days)).strftime("%Y-%m-%d") in check.detail
+
+
+def test_a_server_that_can_not_be_reached_is_a_failure_with_its_error() -> None:
+    """The error has the hint."""
+    error = Unreachable("could not reach sts.us-east-1.amazonaws.com", hint="check the network")
+    [check, other] = check_endpoints([STS, SECRETS], [error, Glance(None, 0.0, None)], NOON)
+    assert (check.status, check.errors, check.hint) == ("failed", (error,), "check the network")
+    assert (other.status, other.detail) == ("ok", "https://secretsmanager.us-east-1.amazonaws.com answers")
+
+
+@pytest.mark.parametrize(
+    ("environ", "status", "detail"),
+    [
+        ({}, "ok", "none"),
+        ({"HTTPS_PROXY": "http://proxy:3128"}, "ok", "2 servers through http://proxy:3128 (HTTPS_PROXY)"),
+        (
+            {"HTTPS_PROXY": "http://ada:hush@proxy:3128", "NO_PROXY": "sts.us-east-1.amazonaws.com"},
+            "ok", "1 server through http://proxy:3128 (HTTPS_PROXY), 1 server without one",
+        ),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "*"}, "ok", "NO_PROXY excepts every server"),
+        ({"HTTP_PROXY": "http://proxy:3128", "NO_PROXY": "*"}, "ok", "none"),
+        ({"HTTPS_PROXY": "socks5://proxy:1"}, "failed", "HTTPS_PROXY is not a proxy that dsops can use"),
+        (
+            {"https_proxy": "http://one:1", "HTTPS_PROXY": "http://two:2"},
+            "warning", "https_proxy and HTTPS_PROXY differ",
+        ),
+        (
+            {"https_proxy": "http://one:1", "HTTPS_PROXY": "http://one:1"},
+            "ok", "2 servers through http://one:1 (https_proxy)",
+        ),
+    ],
+)  # fmt: skip
+def test_which_servers_are_reached_through_which_proxy(environ: dict[str, str], status: str, detail: str) -> None:
+    """A password in its address is not told."""
+    check = check_proxies([STS, SECRETS], environ)
+    assert (check.status, check.detail) == (status, detail)
+    assert "hush" not in str(check)
+
+
+def test_certificates_of_a_variable_are_counted(tmp_path: Path) -> None:
+    """A bundle with two, a folder with one, and where none is named the system's."""
+    one = make_authority(tmp_path).bundle.read_text()
+    (tmp_path / "two.pem").write_text(one + make_authority(tmp_path).bundle.read_text())
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "0a1b.0").write_text(one)
+    checks = [check_certificates([STS], {"AWS_CA_BUNDLE": name}, str(tmp_path)) for name in ("two.pem", "folder")]
+    assert [(check.status, check.detail.partition(" in ")[0]) for check in checks] == [("ok", "2"), ("ok", "1")]
+    assert check_certificates([STS], {}, str(tmp_path)).detail == "the system's"
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "no certificate", "cut off", "empty folder"])
+def test_certificates_that_can_not_be_used_are_a_failure(tmp_path: Path, kind: str) -> None:
+    """Half a certificate is none; the hint names the variable."""
+    text = make_authority(tmp_path).bundle.read_text()
+    path = tmp_path / "bundle"
+    if kind == "empty folder":
+        path.mkdir()
+    elif kind != "missing":
+        path.write_text({"empty": "", "no certificate": "hello", "cut off": text[: len(text) // 2]}[kind])
+    check = check_certificates([STS], {"SSL_CERT_FILE": str(path)}, "/")
+    assert check.status == "failed"
+    assert check.detail.startswith("SSL_CERT_FILE names ")
+    assert "SSL_CERT_FILE" in check.hint
+
+
+def test_without_tls_no_certificates_are_needed() -> None:
+    """A sandbox on loopback speaks plain HTTP: then it is a warning."""
+    plain = resolve_endpoint("sts", "us-east-1", {}, endpoint_url="http://127.0.0.1:4566")
+    check = check_certificates([plain], {"AWS_CA_BUNDLE": "/no/such/file"}, "/")
+    assert (check.status, check.errors) == ("warning", ())
+
+
+STORES = """
+secretStores:
+  role: {type: aws.sts, region: eu-west-1, role_arn: "arn:aws:iam::123456789012:role/Reader"}
+  secrets: {type: aws.secretsmanager, region: us-east-1, credentials_from: role}
+  parameters: {type: aws.ssm, region: us-east-1, credentials_from: role, endpoint_url: "http://127.0.0.1:4566"}
+  here: {type: literal, values: {a: b}}
+envs:
+  e:
+    A: {from: {store: secrets, key: "arn:aws:secretsmanager:eu-central-1:123456789012:secret:a-AbCdEf"}}
+    B: {from: {store: secrets, key: b}}
+    C: {from: {store: parameters, key: /c}}
+    D: {from: {store: here, key: a}}
+"""
+
+
+def test_every_server_that_a_plan_calls_is_named() -> None:
+    """A secret by its ARN may be in another region than its store; a literal has none."""
+    found = [endpoint.url for endpoint in endpoints_of_plan(plan_of(STORES, "e"), make_runtime())]
+    assert sorted(found) == [
+        "http://127.0.0.1:4566",
+        "https://secretsmanager.eu-central-1.amazonaws.com",
+        "https://secretsmanager.us-east-1.amazonaws.com",
+        "https://sts.eu-west-1.amazonaws.com",
+    ]
