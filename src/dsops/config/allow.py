@@ -12,6 +12,7 @@ is another program there.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Mapping
@@ -108,12 +109,7 @@ def allow(files: tuple[SourceFile, ...], environ: Mapping[str, str], what: str =
     line = f"{_digest(files)} ".encode() + _quote(files[0].path) + b"\n"
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        # One write of one line at the end: two processes don't lose each other's.
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NO_FOLLOW, 0o600)
-        try:
-            os.write(descriptor, line)
-        finally:
-            os.close(descriptor)
+        _append(path, line)
     except OSError as error:
         raise _not_written(path, error) from error
     if not is_allowed(files, environ, what):
@@ -185,6 +181,18 @@ def _read_lines(path: str) -> list[bytes]:
             return file.read().splitlines()
     except OSError:
         return []
+
+
+def _append(path: str, line: bytes) -> None:
+    """One write of one line at the end: two processes don't lose each other's."""
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NO_FOLLOW, 0o600)
+    try:
+        if os.fstat(descriptor).st_size and os.lseek(descriptor, -1, os.SEEK_END) and os.read(descriptor, 1) != b"\n":
+            line = b"\n" + line  # a part of one, of a disk that was full
+        if os.write(descriptor, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        os.close(descriptor)
 
 
 def _not_written(path: str, error: OSError) -> FileNotWritten:
