@@ -187,7 +187,9 @@ def _append(path: str, line: bytes) -> None:
     """One write of one line at the end: two processes don't lose each other's."""
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NO_FOLLOW, 0o600)
     try:
-        if os.fstat(descriptor).st_size and os.lseek(descriptor, -1, os.SEEK_END) and os.read(descriptor, 1) != b"\n":
+        size = os.fstat(descriptor).st_size
+        os.lseek(descriptor, max(size - 1, 0), os.SEEK_SET)
+        if size and os.read(descriptor, 1) != b"\n":
             line = b"\n" + line  # a part of one, of a disk that was full
         if os.write(descriptor, line) < len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -181,14 +181,15 @@ def test_commands_and_foreign_addresses_need_permission(settings: Settings, expe
     assert expected == needs_permission(BUILTIN_TYPES["aws.sts"], settings)
 
 
-def test_a_full_disk_is_told_and_the_next_time_works(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fitting", [1, 5])
+def test_a_full_disk_is_told_and_the_next_time_works(tmp_path: Path, fitting: int) -> None:
     """Half a line is in nobody's way."""
     resource = pytest.importorskip("resource", reason="Windows has no such limits")
     environ = {"HOME": str(tmp_path)}
     (tmp_path / "dsops.yaml").write_text("version: 1\n")
     files = load(folder=str(tmp_path), environ=environ).files
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (5, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (fitting, hard))
     try:
         with pytest.raises(FileNotWritten, match="no space left"):
             allow(files, environ)
