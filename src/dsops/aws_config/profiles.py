@@ -79,7 +79,7 @@ def read_profiles(config: SourceText, credentials: SourceText) -> Profiles:
         elif kind == "sso-session":
             sessions.add(name)
         elif kind not in _OTHER_SECTIONS:
-            notes.append(f"`[{header}]` ({where}) is no profile to AWS's programs: that is `[profile {header}]`")
+            notes.append(f"`[{header}]` ({where}) is no profile to AWS's programs: that is {_as_profile(header)}")
     for header, where, entries in _sections(credentials):
         known = found.get(header)
         if known is None:
@@ -87,6 +87,12 @@ def read_profiles(config: SourceText, credentials: SourceText) -> Profiles:
         else:
             found[header] = Profile(name=header, entries={**known.entries, **entries}, where=known.where)
     return Profiles(by_name=found, sso_sessions=frozenset(sessions), notes=tuple(notes))
+
+
+def _as_profile(header: str) -> str:
+    """The header that somebody may have meant."""
+    name = header.removeprefix("profile").strip() if header.partition(" ")[0] == "profile" else header
+    return f"`[profile {shlex.quote(name) if name else 'NAME'}]`"
 
 
 def _meaning(header: str) -> tuple[str, str]:

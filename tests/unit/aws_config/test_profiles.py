@@ -118,3 +118,14 @@ def test_sections_that_are_no_profiles_are_told() -> None:
 
     assert "`[profile foo]`" in note
     assert "config:1" in note
+
+
+@pytest.mark.parametrize(
+    ("header", "meant", "name"),
+    [("foo", "profile foo", "foo"), ("profile a b", "profile 'a b'", "a b"), ('profile a"b', "profile 'a\"b'", 'a"b')],
+)
+def test_a_header_that_is_told_is_one_that_works(header: str, meant: str, name: str) -> None:
+    """Written as the note says, it is the profile that was meant."""
+    (note,) = read(f"[{header}]\nregion = x\n").notes
+    assert note.endswith(f"that is `[{meant}]`")
+    assert list(read(f"[{meant}]\nregion = x\n").by_name) == [name]
