@@ -27,6 +27,9 @@ from dsops.stores.saml_response import MOST_CHARACTERS, RoleOffer, SamlResponse,
 from dsops.tasks import blocking
 
 _MOST_LISTED: Final = 20
+_BROWSER_VARIABLES: Final = ("BROWSER", "HOME", "USERPROFILE", "XDG_CONFIG_HOME")
+"""Which browser is opened, and whose profile it has."""
+
 _ASKED: Final = 3
 
 
@@ -36,8 +39,10 @@ def identify(
     """Whose assertion these settings lead to, as far as that can be told without running or opening anything."""
     source = _source(settings)
     if "saml_login_url" in settings:
-        # Who logs in there is known afterwards only: the next one who does is somebody else only after `agent clear`.
-        return Proof(source, digest_of(("saml login", str(settings["saml_login_url"]))), is_fetched=True)
+        # Who logs in there is known afterwards only: the next one who does is somebody else only after `agent clear`,
+        # or in another browser, which may have another one's login to the provider.
+        browser = [f"{name}={environ.get(name, '')}" for name in _BROWSER_VARIABLES]
+        return Proof(source, digest_of(("saml login", str(settings["saml_login_url"]), *browser)), is_fetched=True)
     if "saml_process" in settings:
         # A command may look at any variable, and at what is in its folder.
         command = [*_words(settings), str(settings.get("saml_process_folder", ""))]

@@ -199,6 +199,17 @@ def test_an_assertion_that_speaks_of_another_by_then_is_not_sent(
     assert pipeline.aws.calls == []
 
 
+def test_a_login_in_another_browser_is_another_session(pipeline: Pipeline) -> None:
+    """Its profile may hold another one's login to the provider; a variable that says nothing of that changes nothing."""
+    text = f"secretStores:\n  r: {{type: aws.sts, role_arn: '{DEPLOY}', saml_login_url: 'http://127.0.0.1:1/'}}\n"
+    fingerprints = []
+    for more in ({}, {"DISPLAY": ":1"}, {"HOME": "/home/eve"}, {"BROWSER": "firefox -P eve"}):
+        pipeline.environ = {**REGION, **more}
+        fingerprints.append(pipeline.plan(text, store="r").steps["r"].fingerprint)
+    assert fingerprints[0] == fingerprints[1]
+    assert len(set(fingerprints)) == 3
+
+
 def test_of_encrypted_assertions_no_two_are_the_same_persons(pipeline: Pipeline, put: Callable[..., str]) -> None:
     """Nobody but AWS can tell whose they are: another one by then is not sent, and the very same one is."""
     both = f", role_arn: '{DEPLOY}', principal_arn: '{provider_of(DEPLOY)}'"
