@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from dsops.sandbox.wire import HttpAnswer, HttpRequest
     from dsops.testing.local_aws import LocalAws
     from tests.explain.set_up import SetUp
 
@@ -29,6 +30,15 @@ class Built:
         self.sandbox = sandbox
         self.folder = folder
         self._environ = self._callers() | dict(set_up.environ)
+        self.asked_of_the_sandbox: list[str] = []
+        """Paths below `/_sandbox/` that were asked for since, which AWS does not have."""
+        answer = sandbox.server.control.handle
+
+        def handle(request: HttpRequest) -> HttpAnswer:
+            self.asked_of_the_sandbox.append(request.path)
+            return answer(request)
+
+        sandbox.server.control.handle = handle  # type: ignore[method-assign]  # to see who asks
 
     def environ(self) -> dict[str, str]:
         """A whole environment, with MFA codes that nobody has used yet."""

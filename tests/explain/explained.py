@@ -1,0 +1,76 @@
+"""What `dsops explain` says of a set-up, and whether that is where it is broken."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from dsops.cli.command import parse
+from dsops.cli.explain import COMMAND
+from dsops.runtime import Runtime, ignore, nobody, random_fraction, utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pytest
+
+    from tests.explain.build import Built
+    from tests.explain.set_up import BrokenPlace
+
+POLICY_TYPES = {
+    "identity": "identity-based policy",
+    "boundary": "permissions boundary",
+    "session": "session policy",
+    "trust": "role trust policy",
+    "resource": "resource-based policy",
+    "scp": "service control policy",
+    "rcp": "resource control policy",
+}
+
+Finding = dict[str, Any]
+"""As `--json` prints it."""
+
+
+def explained(found: Built, capfd: pytest.CaptureFixture[str]) -> tuple[int, list[Finding]]:
+    """The exit code, and the findings in their order."""
+    environ = found.environ()
+    arguments = parse(COMMAND, ["--env", found.set_up.environment, "--json"], environ, name="explain")
+    timestamp = utc_now().strftime("%Y%m%dT%H%M%SZ")
+    capfd.readouterr()
+    code = COMMAND.run(
+        arguments, Runtime(environ, utc_now, nobody, ignore, random_fraction, str(found.folder), timestamp)
+    )
+    findings: list[Finding] = json.loads(capfd.readouterr().out)["findings"]
+    return code, findings
+
+
+def names(finding: Finding, place: BrokenPlace) -> bool:
+    """Whether the finding is about that place: its store, kind of policy or cause, and statement as far as it says one.
+
+    Where several statements come near, whichever is named has to be ours. What is wanted and not met is looked at too.
+    """
+    said = finding["place"]
+    if (said["store"] or "") != place.store:
+        return False
+    if place.cause:
+        return bool(finding["cause"] == place.cause)
+    if said["policy_type"] != POLICY_TYPES[place.policy]:
+        return False
+    if said["statement"] and place.statement and said["sid"] != place.statement:
+        return False
+    elements = [str(mismatch["element"]) for mismatch in finding["mismatches"]]
+    return not (place.key and elements) or any(_is_about(element, place.key) for element in elements)
+
+
+def claims(findings: list[Finding], place: BrokenPlace) -> list[Mapping[str, Any]]:
+    """What is said to be proven and is not so."""
+    return [
+        finding["place"] | {"cause": finding["cause"]}
+        for finding in findings
+        if finding["certainty"] == "proven" and not names(finding, place)
+    ]
+
+
+def _is_about(element: str, key: str) -> bool:
+    """`StringEquals sts:ExternalId` is about `sts:ExternalId`."""
+    return key.lower() in {element.lower(), element.rpartition(" ")[2].lower()}
