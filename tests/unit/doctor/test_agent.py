@@ -1,0 +1,206 @@
+"""What doctor says of the agent, and what it mends of one that is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from dsops import __version__
+from dsops.agent import client
+from dsops.agent.client import AGAIN, DECLINED, HELLO, RESULT, pack, receive, send, unpack
+from dsops.doctor.agent import check_agent
+from dsops.doctor.check import Check
+from dsops.doctor.mend import Repair, agent_repairs, mend
+
+SESSION = json.dumps({"store": "role", "expiration": "2026-11-24T13:00:00Z"}).encode()
+LONG_TERM = json.dumps({"store": None, "expiration": None}).encode()
+RUNNING = (RESULT, pack([b"4711", b"2", b"2026-11-24T12:00:00Z", SESSION, LONG_TERM]))
+
+
+@pytest.fixture
+def world() -> Iterator[dict[str, str]]:
+    """An environment with a folder for sockets: pytest's own have names that are too long."""
+    folder = tempfile.mkdtemp(prefix="dsops-")
+    os.mkdir(f"{folder}/dsops", 0o700)
+    yield {"XDG_RUNTIME_DIR": folder}
+    shutil.rmtree(folder)
+
+
+def address_in(world: dict[str, str]) -> str:
+    """Where this dsops' agent listens."""
+    return client.address_in(client.folder_of(world))
+
+
+def leave_socket(address: str) -> None:
+    """A socket on which nobody listens any more."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as left:
+        left.bind(address)
+
+
+@contextmanager
+def agent_that_answers(address: str, kind: int, data: bytes) -> Iterator[list[list[bytes]]]:
+    """An agent that says only that; gives what it was asked."""
+    asked: list[list[bytes]] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(address)
+        listener.listen(8)
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    frame = receive(connection)
+                    if frame is None:
+                        continue
+                    asked.append(unpack(frame[1]))
+                    send(connection, HELLO)
+                    send(connection, kind, data)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield asked
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize(
+    ("environ", "why"),
+    [
+        ({"CI": "true"}, "CI is set"),
+        ({"DSOPS_AGENT": "off"}, "DSOPS_AGENT is off"),
+        ({"DSOPS_NO_AGENT": "1"}, "DSOPS_NO_AGENT is set"),
+    ],
+)
+def test_why_no_agent_is_used_is_said(environ: dict[str, str], why: str) -> None:
+    """Nothing is wrong then."""
+    assert list(check_agent(environ)) == [Check("agent", "agent", "skipped", f"not used: {why}")]
+
+
+def test_where_none_is_wanted_none_is_looked_for(world: dict[str, str]) -> None:
+    """`--no-agent`."""
+    [check] = check_agent(world, is_refused=True)
+    assert check.detail == "not used: --no-agent was given"
+
+
+def test_none_that_runs_is_well(world: dict[str, str]) -> None:
+    """It is started on demand."""
+    [check] = check_agent(world)
+    assert (check.status, check.detail) == ("ok", "none runs: the next `dsops exec` starts it")
+
+
+def test_one_that_runs_says_since_when_and_what_it_holds(world: dict[str, str]) -> None:
+    """It is sent nothing of this environment."""
+    with agent_that_answers(address_in(world), *RUNNING) as asked:
+        agent, sessions = check_agent(world)
+    assert agent.detail == f"dsops {__version__}, process 4711, since 2026-11-24T12:00:00Z"
+    assert sessions.detail == "2 held, the first ends at 2026-11-24T13:00:00Z; and 2 values of secrets"
+    assert asked == [[client.stamp(), b"/", b"", b"1", b"status"]]
+
+
+def test_an_older_one_ends_when_it_is_asked(world: dict[str, str]) -> None:
+    """That is its own rule, and nothing to see to."""
+    with agent_that_answers(address_in(world), DECLINED, AGAIN):
+        [check] = check_agent(world)
+    assert check.status == "ok"
+    assert "has just ended" in check.detail
+
+
+def test_one_of_another_python_is_a_warning_that_can_be_mended(world: dict[str, str]) -> None:
+    """Its socket goes; who asks next starts an agent of its own, and the other one ends when it is idle."""
+    address = address_in(world)
+    with agent_that_answers(address, DECLINED, b""):
+        [check] = check_agent(world)
+        assert (check.status, check.code) == ("warning", "agent")
+        [repair] = agent_repairs(world)
+        assert mend(repair) == ""
+    assert not os.path.lexists(address)
+
+
+def test_one_of_another_installation_is_left_alone(world: dict[str, str]) -> None:
+    """Its socket has another name, and somebody listens there."""
+    other = f"{client.folder_of(world)}/0123456789abcdef"
+    with agent_that_answers(other, DECLINED, b"") as asked:
+        assert [check.status for check in check_agent(world)] == ["ok"]
+        assert list(agent_repairs(world)) == []
+    assert asked == []
+
+
+@pytest.mark.parametrize("name", ["", "0123456789abcdef"])
+def test_a_socket_without_an_agent_is_a_warning_and_removed(world: dict[str, str], name: str) -> None:
+    """This dsops' own, or another one's; what is no socket of an agent's stays."""
+    address = f"{client.folder_of(world)}/{name}" if name else address_in(world)
+    leave_socket(address)
+    others = [f"{client.folder_of(world)}/notes", f"{client.folder_of(world)}/fedcba9876543210"]
+    for each in others:
+        Path(each).write_text("not a socket")
+
+    checks = [check for check in check_agent(world) if check.status == "warning"]
+    assert [(check.code, check.name) for check in checks] == [("agent.socket", f"socket {address}")]
+    repairs = list(agent_repairs(world))
+    assert repairs == [Repair("socket", "agent.socket", address, "nobody listens there", "removed")]
+    assert mend(repairs[0]) == ""
+
+    assert not os.path.lexists(address)
+    assert all(map(os.path.exists, others))
+    assert list(agent_repairs(world)) == []
+
+
+def test_an_agent_that_comes_meanwhile_keeps_its_socket(world: dict[str, str]) -> None:
+    """It is looked at once more under the lock that those who start one take."""
+    address = address_in(world)
+    leave_socket(address)
+    [repair] = agent_repairs(world)
+    os.unlink(address)
+    with agent_that_answers(address, *RUNNING):
+        assert mend(repair) == "an agent has come meanwhile"
+        assert os.path.lexists(address)
+
+
+@pytest.mark.parametrize("which", ["the runtime folder", "the agent's folder"])
+def test_a_folder_that_others_can_enter_is_a_warning_and_closed(world: dict[str, str], which: str) -> None:
+    """The agent's own is not used then; sockets in it are not looked at before it is closed."""
+    folder = world["XDG_RUNTIME_DIR"] if which == "the runtime folder" else client.folder_of(world)
+    Path(folder).chmod(0o755)
+    warnings = [check for check in check_agent(world) if check.status == "warning"]
+    assert [check.code for check in warnings] == ["agent.folder"]
+    assert f"`chmod 700 {folder}`" in warnings[0].hint
+    [repair] = agent_repairs(world)
+    assert (repair.path, repair.before, repair.after) == (folder, "mode 755", "mode 700")
+    assert mend(repair) == ""
+    assert os.stat(folder).st_mode & 0o777 == 0o700
+    assert {check.status for check in check_agent(world)} == {"ok"}
+
+
+def test_a_folder_behind_a_link_is_told_and_left_alone(world: dict[str, str]) -> None:
+    """Whoever made the link decides where it leads."""
+    folder = client.folder_of(world)
+    os.rename(folder, f"{folder}-real")
+    Path(f"{folder}-real").chmod(0o755)
+    os.symlink(f"{folder}-real", folder)
+    [check] = check_agent(world)
+    assert (check.status, check.hint) == ("warning", f"look at it: ls -ld {folder}")
+    assert list(agent_repairs(world)) == []
+
+
+@pytest.mark.parametrize(
+    ("folder_of", "detail"),
+    [(lambda folder: f"{folder}/missing", "there is no such folder"),
+     (lambda folder: f"{folder}/{'x' * 60}", "its name is too long for a socket")],
+)  # fmt: skip
+def test_a_runtime_folder_that_can_not_be_used_is_a_warning(
+    world: dict[str, str], folder_of: Callable[[str], str], detail: str
+) -> None:
+    """Nothing of this can be mended from here."""
+    environ = {"XDG_RUNTIME_DIR": folder_of(world["XDG_RUNTIME_DIR"])}
+    check = next(check for check in check_agent(environ) if check.code == "agent.folder")
+    assert (check.status, check.detail) == ("warning", detail)

@@ -1,0 +1,70 @@
+"""What doctor says of the keyring, by dsops' own list of what is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dsops.doctor.keyring import check_keyring
+from dsops.keyring import index
+from dsops.keyring.index import Contents, SeedEntry
+from dsops.plan import Step
+from tests.plans import plan_of
+
+SERIAL = "arn:aws:iam::123456789012:mfa/ada"
+STORE = f"""
+secretStores:
+  role:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::123456789012:role/Reader
+    serial_number: {SERIAL}
+"""
+
+
+def environ_with(home: Path, *serial_numbers: str) -> dict[str, str]:
+    """An environment whose keyring has these seeds."""
+    environ = {"HOME": str(home)}
+    if serial_numbers:
+        Path(index.path_of(environ)).parent.mkdir(parents=True)
+        seeds = {each: SeedEntry(each, "2026-11-24T12:00:00Z") for each in serial_numbers}
+        index.write(environ, Contents(seeds, {}))
+    return environ
+
+
+def steps() -> list[Step]:
+    """A store with an MFA device."""
+    return list(plan_of(STORE, store="role").steps.values())
+
+
+def test_a_keyring_without_anything_of_dsops_is_nobodys_business(tmp_path: Path) -> None:
+    """The extra is not needed either."""
+    assert check_keyring(steps(), environ_with(tmp_path), is_installed=False).status == "skipped"
+
+
+def test_a_seed_that_is_needed_wants_the_extra(tmp_path: Path) -> None:
+    """The hint installs it."""
+    environ = environ_with(tmp_path, SERIAL)
+    check = check_keyring(steps(), environ, is_installed=False)
+    assert (check.status, check.hint) == ("warning", "pip install 'dsops[keyring]'")
+    assert SERIAL in check.detail
+    assert check_keyring(steps(), environ, is_installed=True).detail == "seeds of MFA devices: 1, keys: 0"
+
+
+def test_a_seed_that_no_store_needs_wants_nothing(tmp_path: Path) -> None:
+    """It is said, since somebody has put it there."""
+    check = check_keyring([], environ_with(tmp_path, SERIAL), is_installed=False)
+    assert (check.status, check.detail) == (
+        "ok", "seeds of MFA devices: 1, keys: 0; the extra is not installed, and no store here needs it",
+    )  # fmt: skip
+
+
+def test_a_list_that_can_not_be_relied_on_is_a_warning(tmp_path: Path) -> None:
+    """Others may write it, or it is no list."""
+    environ = environ_with(tmp_path, SERIAL)
+    path = Path(index.path_of(environ))
+    path.chmod(0o666)
+    check = check_keyring(steps(), environ, is_installed=True)
+    assert (check.status, check.hint) == ("warning", f"make it yours alone: chmod 600 {path}")
+    path.chmod(0o600)
+    path.write_text("{")
+    assert check_keyring(steps(), environ, is_installed=True).status == "warning"
