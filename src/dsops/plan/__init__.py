@@ -5,6 +5,7 @@ from __future__ import annotations
 from dsops.plan.fingerprint import ambient_fingerprint
 from dsops.plan.limits import chained_too_long
 from dsops.plan.make import make_plan, plan_store
+from dsops.plan.mfa import SERVES
 from dsops.plan.references import (
     SECRETS_PER_CALL,
     SINGLE_READS,
@@ -28,6 +29,7 @@ from dsops.schema import Setting, Settings
 
 __all__ = [
     "SECRETS_PER_CALL",
+    "SERVES",
     "SINGLE_READS",
     "Ambient",
     "Fingerprint",

@@ -17,6 +17,9 @@ from dsops.secret import Secret
 
 _CODE_KEYS = ("token_code", "mfa_process", "mfa_process_folder", "token_code_variable", "is_only_found")
 
+SERVES = "serves"
+"""The setting of a session that stands before several roles: which ones, for people."""
+
 _Group = tuple[str, str, str, str]
 """Device, and what signs: the store with the keys, the profile, at which address."""
 
@@ -114,6 +117,7 @@ def _session_before(members: list[Draft], name: str, seconds: int) -> Draft:
     session.region, session.profile, session.credentials_from = first.region, first.profile, first.credentials_from
     session.operation = "GetSessionToken"
     session.settings["serial_number"] = _serial(first)
+    session.settings[SERVES] = ", ".join(f"`{member.name}`" for member in members)
     session.settings["duration_seconds"] = seconds
     for key in (*_CODE_KEYS, "endpoint_url", "timeout_ms"):
         setting = next((member.settings[key] for member in members if key in member.settings), None)

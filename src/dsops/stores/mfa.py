@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from dsops.errors import DsopsError, ExtraMissing, KeyringFailed, MfaRefused, MfaRequired
-from dsops.plan import Step
+from dsops.plan import SERVES, Step
 from dsops.runtime import Event
 from dsops.secret import Secret
 from dsops.startup import pattern
@@ -64,7 +64,7 @@ def _fixed(step: Step, context: Context, serial_number: str) -> Secret:
         raise TypeError("a token_code is a Secret")
     if not context.memory.take_code(serial_number, code):
         raise MfaRefused(
-            f"the code that store `{step.name}` has for {serial_number} was used already",
+            f"the code that {_who(step)} has for {serial_number} was used already",
             why="AWS takes a code once",
             hint="give it the next code, or leave `token_code` out to be asked",
             where=step.where,
@@ -80,7 +80,7 @@ async def _from_process(step: Step, context: Context, serial_number: str) -> Sec
             return code
         await _wait_for_next(context, serial_number, "the last code was used already")
     raise MfaRefused(
-        f"`mfa_process` of store `{step.name}` prints the same code again and again",
+        f"`mfa_process` of {_who(step)} prints the same code again and again",
         why="AWS takes a code once",
         hint="check that it prints the current code of the device",
         where=step.where,
@@ -98,7 +98,7 @@ async def _from_keyring_or_person(
         failed: DsopsError = error
     except (KeyringFailed, ExtraMissing) as error:
         complaint, failed = f"{error.message}. ", error
-        error.retell(f"store `{step.name}` needs a code of {serial_number}: {error.message}", where=step.where)
+        error.retell(f"{_who(step)} needs a code of {serial_number}: {error.message}", where=step.where)
     else:
         if seed is None:
             return await _from_person(step, context, serial_number, use, None, "")
@@ -115,7 +115,7 @@ async def _seed_in_keyring(step: Step, context: Context, serial_number: str) -> 
         return None
     if step.settings.get("is_only_found"):
         raise MfaRequired(
-            f"store `{step.name}` needs a code of the MFA device {serial_number}",
+            f"{_who(step)} needs a code of the MFA device {serial_number}",
             why="the keyring has its seed, but this configuration was found, not named: its writer would get a code",
             hint=f"read it, then run `dsops allow`, or name it: `--config {step.where.file}`",
             where=step.where,
@@ -159,7 +159,7 @@ async def _from_seed(step: Step, context: Context, seed: Secret, use: Callable[[
 
 def _wrong_seed(error: MfaRefused, step: Step, serial_number: str) -> MfaRefused:
     return MfaRefused(
-        f"store `{step.name}`: AWS did not accept two codes of the seed that the keyring has for {serial_number}",
+        f"{_who(step)}: AWS did not accept two codes of the seed that the keyring has for {serial_number}",
         why=error.why,
         hint=(
             f"compare `dsops mfa code {serial_number}` with what the device's app shows; "
@@ -195,7 +195,7 @@ async def _from_person(
 ) -> T:
     """What `use` gives with a code that somebody types; `failed` is what came of one from elsewhere, if any."""
     for again in reversed(range(_ASKED_AGAIN + (not isinstance(failed, MfaRefused)))):
-        question = f"{complaint}MFA code of {serial_number} for {step.name}: "
+        question = f"{complaint}MFA code of {serial_number} for {step.settings.get(SERVES, step.name)}: "
         answer = await blocking(partial(context.runtime.ask, question))
         if answer is None:
             raise failed or _nobody(step, serial_number)
@@ -215,10 +215,16 @@ async def _from_person(
                 raise
             failed, complaint = error, f"that code was not accepted ({more}). "
     raise failed or MfaRefused(
-        f"no code of {serial_number} was given for store `{step.name}`",
+        f"no code of {serial_number} was given for {_who(step)}",
         why=complaint.partition(" (")[0],
         where=step.where,
     )
+
+
+def _who(step: Step) -> str:
+    """Who needs a code: the store, or of a session that the plan has put in the roles that share it."""
+    serves = step.settings.get(SERVES)
+    return f"the MFA session of {serves}" if serves else f"store `{step.name}`"
 
 
 def _is_only_the_code(error: MfaRefused) -> bool:
@@ -236,7 +242,7 @@ def _nobody(step: Step, serial_number: str) -> MfaRequired:
             f"or put the device's seed into the keyring: `dsops mfa add {serial_number}`"
         )
     return MfaRequired(
-        f"store `{step.name}` needs a code of the MFA device {serial_number}",
+        f"{_who(step)} needs a code of the MFA device {serial_number}",
         why="there is no terminal to ask on",
         hint=hint,
         where=step.where,
@@ -263,7 +269,7 @@ def _run(step: Step, context: Context) -> Secret:
 
 def _failed(step: Step, why: str) -> MfaRequired:
     return MfaRequired(
-        f"`mfa_process` of store `{step.name}` gave no code",
+        f"`mfa_process` of {_who(step)} gave no code",
         why=why,
         hint="run it by hand: it has to print the device's current code",
         where=step.where,
