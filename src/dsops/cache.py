@@ -147,13 +147,23 @@ class ValueCache:
 class CredentialCache:
     """The sessions that this process holds."""
 
-    def __init__(self, now: Callable[[], datetime], *, is_of_one_run: bool = False) -> None:
-        """`is_of_one_run`: no other plan will be carried out with it."""
+    def __init__(
+        self, now: Callable[[], datetime], *, is_of_one_run: bool = False, is_of_many: bool = False
+    ) -> None:
+        """`is_of_one_run`: no other plan will be carried out with it; `is_of_many`: those of several clients will."""
         self.memory = Memory(now, is_of_one_run=is_of_one_run)
+        self.is_of_many = is_of_many
         self.values = ValueCache(now)
         self._now = now
         self._held: dict[str, Credentials] = {}
         self._uses: dict[str, tuple[str, int, int]] = {}
+
+    def apart(self) -> CredentialCache:
+        """For the rest of a run that is another's than planned; what is being asked for now is not kept here either."""
+        self.values.era = object()
+        other = CredentialCache(self._now)
+        other.memory = self.memory
+        return other
 
     def held(self) -> list[Held]:
         """Every session that may still sign a call, in the order in which they were issued."""

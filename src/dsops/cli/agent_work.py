@@ -60,7 +60,7 @@ class Keeper:
         self._started = now()
         self.end: Callable[[], None] = lambda: None
         """Ends the server."""
-        self._cache = CredentialCache(now)
+        self._cache = CredentialCache(now, is_of_many=True)
         self._drivers = _Drivers()
 
     def work(self, asked: Asked, caller: Caller) -> Answer:

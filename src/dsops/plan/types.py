@@ -26,6 +26,8 @@ class Ambient(NamedTuple):
     """The region that its profile names; "" where it names none, or there is no profile."""
     endpoints: tuple[tuple[str, str], ...] = ()
     """What its profile says of endpoints, as variables that the environment does not have."""
+    mark: str = ""
+    """As `digest`, for this process to compare: another one once the files say something else; "" for plain keys."""
 
 
 class Login(NamedTuple):

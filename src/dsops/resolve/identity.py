@@ -22,6 +22,8 @@ _SSO_CACHE = "~/.aws/sso/cache"
 _LOGIN_CACHE = "~/.aws/login/cache"
 _MOST_CACHE_FILES = 1000
 
+_MARK_KEY = os.urandom(32)
+
 _TOKEN_FILE_VARIABLES = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
 _BOTO_FILES = ("/etc/boto.cfg", "~/.boto")
 _TOKEN_FILE_KEY = rb"(?m)^\s*web_identity_token_file\s*=\s*(.+?)\s*$"
@@ -46,15 +48,22 @@ def ambient_of(environ: Mapping[str, str], key: bytes, folder: str) -> Callable[
                 endpoints = endpoints_of(environ, "", folder)
                 return Ambient("environment", _keyed(key, parts), is_temporary=keys.is_temporary, endpoints=endpoints)
         name = profile or environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or ""
+        parts = ("profile", name, *_ways(environ), *_evidence(environ, folder))
         return Ambient(
             source=f"profile {name}" if name else "default chain",
-            digest=_keyed(key, ("profile", name, *_ways(environ), *_evidence(environ, folder))),
+            digest=_keyed(key, parts),
             is_temporary=None,
             region=profile_region(environ, name or "default", folder),
             endpoints=endpoints_of(environ, profile, folder),
+            mark=_keyed(_MARK_KEY, parts),
         )
 
     return ambient
+
+
+def is_as_planned(ambient: Ambient, environ: Mapping[str, str], profile: str, folder: str) -> bool:
+    """Whether the files still say what they said when that was found; a login that was renewed counts as another."""
+    return ambient.mark == ambient_of(environ, _MARK_KEY, folder)(profile).digest
 
 
 def proof_of(environ: Mapping[str, str], key: bytes, folder: str = "") -> Callable[[str, Settings], Proof]:

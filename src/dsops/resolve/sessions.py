@@ -10,6 +10,7 @@ from dsops.cache import SIGN, CredentialCache, Need, Obtained
 from dsops.credentials import Credentials
 from dsops.errors import CredentialsExpired, CredentialsInvalid, DsopsError, LimitExceeded, NoCredentials
 from dsops.plan import Fingerprint, Plan, Step, ambient_fingerprint, chained_too_long
+from dsops.resolve.identity import is_as_planned
 from dsops.runtime import Event, Runtime, nobody
 from dsops.startup import TypeVar
 from dsops.stores import credential_store, find_store
@@ -90,6 +91,9 @@ class Sessions:
             environ, folder, now = self._runtime.environ, self._runtime.folder, self._runtime.now()
             found = await blocking(lambda: load_ambient(environ, folder, profile, now=now))
             self._report("ambient.loaded", source=found.source, key=found.masked_key_id)
+            if self._cache.is_of_many and not is_as_planned(ambient, environ, profile, folder):
+                # Somebody has logged in or edited a file since: it would be kept under the name of the one before.
+                self._cache = self._cache.apart()
             return found
 
         ambient = self._plan.ambient.get(profile)

@@ -1,0 +1,77 @@
+"""Files that change between plan and call: whoever they name then is used, and kept as nobody else's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dsops.cache import CredentialCache
+from tests.pipeline import Pipeline
+
+ROLE = "arn:aws:iam::222222222222:role"
+CONFIG = f"""\
+secretStores:
+  r: {{type: aws.sts, role_arn: "{ROLE}/R", region: us-east-1}}
+  q: {{type: aws.sts, role_arn: "{ROLE}/Q", region: us-east-1}}
+envs:
+  both:
+    R: {{from: {{store: r, key: access_key_id}}}}
+    Q: {{from: {{store: q, key: access_key_id}}}}
+"""
+ADA, EVE = "AKIAADAADAADAADAADA1", "AKIAEVEEVEEVEEVEEVE1"
+
+
+@pytest.fixture
+def pipeline(home: Path) -> Pipeline:
+    """An agent, and a client whose key stands in a file: Ada's."""
+    pipeline = Pipeline()
+    pipeline.cache = CredentialCache(pipeline.clock, is_of_many=True)
+    pipeline.environ, pipeline.folder = {"HOME": str(home)}, "/"
+    become(ADA, home)
+    return pipeline
+
+
+def become(key_id: str, home: Path) -> None:
+    """What switching tools do: the default profile is another one's."""
+    (home / ".aws").mkdir(exist_ok=True)
+    (home / ".aws" / "credentials").write_text(
+        f"[default]\naws_access_key_id = {key_id}\naws_secret_access_key = secret-of-{key_id}\n"
+    )
+
+
+def signers(pipeline: Pipeline) -> set[str]:
+    """Whose keys signed the calls since this was asked."""
+    calls = {call.access_key_id for call in pipeline.aws.calls}
+    pipeline.aws.calls.clear()
+    return calls
+
+
+def test_a_switch_between_plan_and_call_is_kept_as_nobodys(pipeline: Pipeline, home: Path) -> None:
+    """Who switches back gets no session of the other one; neither of the base key, nor of a role behind it."""
+    plan = pipeline.plan(CONFIG, "both")
+    become(EVE, home)
+    pipeline.time.run(pipeline.resolver(plan).secrets(), pipeline.aws)
+    assert (signers(pipeline), pipeline.cache.held()) == ({EVE}, [])
+    become(ADA, home)
+    pipeline.resolve(CONFIG, "both")
+    assert signers(pipeline) == {ADA}
+
+
+def test_without_a_switch_everything_is_kept(pipeline: Pipeline) -> None:
+    """The base key and both roles; the next run calls nobody."""
+    pipeline.resolve(CONFIG, "both")
+    assert signers(pipeline) == {ADA}
+    assert sorted(held.store for held in pipeline.cache.held()) == ["", "q", "r"]
+    pipeline.resolve(CONFIG, "both")
+    assert signers(pipeline) == set()
+
+
+def test_what_others_ask_for_meanwhile_is_only_asked_for_again(pipeline: Pipeline, home: Path) -> None:
+    """What the agent holds already stays."""
+    pipeline.resolve(CONFIG, "both")
+    other = CONFIG.replace("role_arn", "profile: default, role_arn")
+    plan = pipeline.plan(other, "both")
+    become(EVE, home)
+    pipeline.time.run(pipeline.resolver(plan).secrets(), pipeline.aws)
+    assert len(pipeline.cache.held()) == 3
