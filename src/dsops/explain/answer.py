@@ -19,7 +19,7 @@ UNKNOWN_SUFFIX: Final = "-??????"
 """The six characters that Secrets Manager adds to a name, where nobody knows them."""
 
 _OF_RESOURCES: Final = ("role trust policy", "resource-based policy", "resource control policy")
-_SELDOM: Final = frozenset({"trust", "scp", "rcp", "context"})
+_SELDOM: Final = frozenset({"trust", "resource", "scp", "rcp", "context"})
 """What may be unread while the caller's own policies are known: then it is the role's owner who says no."""
 
 
@@ -31,11 +31,11 @@ def findings_of(outcome: Outcome, said: Said, about: About, error: DsopsError) -
         return [_nothing_found(about, facts, error)]
     if found.certainty == "missing":
         return [_not_read(found.broken, outcome, about, facts, error)]
-    certainty = found.certainty
-    if certainty == "proven" and _is_guess(found.broken, about):
-        certainty, facts = "likely", (_whole_arn(about),)
-    first = _finding(found.broken, certainty, about, facts, error)
-    return [first, *[_finding(each, certainty, about, (), error) for each in found.others]]
+    unread = frozenset(POLICY_TYPES[each.place] for each in outcome.unread if each.place != "context")
+    return [
+        _finding(broken, found.certainty, about, facts if broken is found.broken else (), error, unread)
+        for broken in (found.broken, *found.others)
+    ]
 
 
 def _not_read(
@@ -43,10 +43,12 @@ def _not_read(
 ) -> Finding:
     """A place that nobody here may read. Where the caller's own policies are read and allow, it is what is left."""
     unread = {each.place for each in outcome.unread}
-    is_left = unread <= _SELDOM and broken.policy_type == POLICY_TYPES["trust"]
+    is_left = unread <= _SELDOM and broken.policy_type in (POLICY_TYPES["trust"], POLICY_TYPES["resource"])
     policy = policy_text(broken.policy_type, about)
     message = f"AWS gives no reason, and {policy} can't be read here"
-    if is_left:
+    if is_left and about.request.principal.kind in ("web-identity", "saml"):
+        message = f"{policy} does not let {about.caller} in so, and it can't be read here"
+    elif is_left:
         message = f"the caller's own policies allow it, so {policy} does not, which can't be read here"
     cause = _CODES.get(broken.policy_type, "not-read")
     remedy = Remedy(error.hint, error.where)
@@ -61,9 +63,13 @@ _CODES: Final = {
 }  # fmt: skip
 
 
-def _is_guess(broken: Broken, about: About) -> bool:
+def _is_guess(broken: Broken, about: About, unread: frozenset[str]) -> bool:
     """The secret's ARN was made up, and a statement may be about the true one."""
-    return about.request.resource.endswith(UNKNOWN_SUFFIX) and broken.effect == "ImplicitDeny"
+    if not about.request.resource.endswith(UNKNOWN_SUFFIX) or broken.effect == "ExplicitDeny":
+        return False
+    if broken.found is None:
+        return broken.policy_type in unread
+    return any(failure.element == "Resource" for failure in broken.found.failures)
 
 
 def _whole_arn(about: About) -> Fact:
@@ -78,16 +84,25 @@ def _secret_name(resource: str) -> str:
 
 
 def _finding(
-    broken: Broken, certainty: Certainty, about: About, facts: tuple[Fact, ...], error: DsopsError
+    broken: Broken,
+    certainty: Certainty,
+    about: About,
+    facts: tuple[Fact, ...],
+    error: DsopsError,
+    unread: frozenset[str],
 ) -> Finding:
     cause = cause_of(broken, about)
     remedy = remedy_for(cause, broken.policy_type, is_deny=broken.effect == "ExplicitDeny", about=about)
     code = cause.code
-    meant = _meant_secret(cause, about) if _is_guess(broken, about) else ""
-    if meant:
+    if _is_guess(broken, about, unread):
         # A misspelt name is refused in the same words as a secret that nobody may read.
-        code, text = "secret-missing", f"did you mean `{meant}`, which the policy names? else {remedy.text}"
-        remedy = remedy._replace(text=text, where=error.where)
+        meant = _meant_secret(cause, about)
+        if meant:
+            code, text = "secret-missing", f"did you mean `{meant}`, which the policy names? else {remedy.text}"
+            remedy = remedy._replace(text=text, where=error.where)
+        certainty, facts = ("likely" if certainty == "proven" else certainty), (*facts, _whole_arn(about))
+    if code == "trust-path" and not about.is_role_exact:
+        certainty = "likely"
     return Finding(code, certainty, cause.message, _place(broken, about), cause.mismatches, remedy, facts, error.aws)
 
 

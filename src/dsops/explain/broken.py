@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from dsops.explain.finding import Certainty
@@ -11,8 +12,9 @@ from dsops.iam.reasons import Failure, Reason, StatementReason
 from dsops.iam.simulate import POLICY_TYPES, Outcome
 
 _ORGANIZATION: Final = ("service control policy", "resource control policy")
-_RANK: Final = {"Principal": 8, "NotPrincipal": 8, "Action": 4, "NotAction": 4, "Resource": 4, "NotResource": 4}
-"""A statement that names the caller and wants something of him is nearer than one that is about others."""
+_OF_ROLES: Final = {"Principal": 8, "Action": 4, "Resource": 2}
+_OF_OTHERS: Final = {"Principal": 4, "Action": 8, "Resource": 2}
+"""How far a statement is from what was asked for, by the elements that don't fit; a condition counts 1."""
 
 
 class Broken(NamedTuple):
@@ -45,12 +47,27 @@ def nearest(reason: Reason) -> StatementReason | None:
     """The statement that denies; where none does, the Allow that lacks least."""
     if reason.effect == "ExplicitDeny":
         return next(found for found in reason.matched if found.statement.effect == "Deny")
-    near = [found for found in reason.near if found.statement.effect == "Allow"]
-    return min(near, key=_distance, default=None)
+    near = [found for found in reason.near if found.statement.effect == "Allow" and not _is_elsewhere(found)]
+    # A secret's policy has a statement for each use, and a role's one for each caller.
+    ranks = _OF_ROLES if reason.policy_type == "role trust policy" else _OF_OTHERS
+    near.sort(key=lambda found: _distance(found, ranks))
+    if len(near) > 1 and _distance(near[0], ranks) == _distance(near[1], ranks) >= ranks["Action"]:
+        return None  # neither is nearer, and neither is near
+    return near[0] if near else None
 
 
-def _distance(found: StatementReason) -> int:
-    return sum(_RANK.get(failure.element, 1) for failure in found.failures)
+def _is_elsewhere(found: StatementReason) -> bool:
+    """It is about another service's actions, which is no near miss."""
+    for failure in found.failures:
+        if failure.element == "Action" and failure.actual:
+            service = failure.actual[0].partition(":")[0].lower()
+            if not any(each.partition(":")[0].lower() == service for each in failure.wanted):
+                return True
+    return False
+
+
+def _distance(found: StatementReason, ranks: Mapping[str, int]) -> int:
+    return sum(ranks.get(failure.element.removeprefix("Not"), 1) for failure in found.failures)
 
 
 class Verdict(NamedTuple):

@@ -28,6 +28,8 @@ class About(NamedTuple):
     """The store that makes the call."""
     hop: int
     edit_at: EditAt
+    is_role_exact: bool = True
+    """Whether the caller's own ARN is known with its path."""
 
     @property
     def caller(self) -> str:

@@ -9,7 +9,7 @@ from dsops.arn import parse_arn
 from dsops.aws.client import Client
 from dsops.aws.iam import Iam, list_roles
 from dsops.aws.organizations import Organizations
-from dsops.aws.secret_policy import SecretsManager, describe_secret
+from dsops.aws.secret_policy import SecretsManager, describe_secret, get_resource_policy
 from dsops.aws.sts import Identity, get_caller_identity
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, is_aws_host, parse_address, resolve_endpoint
@@ -98,7 +98,8 @@ class Investigator:
             except EntityNotFound as missing:
                 return [await self._missing(missing, about, chain, step)]
             outcome = simulate(completed.asked, completed.policies, completed.unread, self._now(step))
-            about = about._replace(request=outcome.decision.request)
+            exact = _is_exact(chain, completed)
+            about = about._replace(request=outcome.decision.request, is_role_exact=exact)
             found = findings_of(outcome, said, about, error)
             if found and found[0].certainty == "proven":
                 return found
@@ -169,7 +170,7 @@ class Investigator:
         step, region = failure.step, failure.region or failure.step.region
         if step.proof is not None and not failure.secret:
             question = unsigned_question(step, region)
-            return [question] if question is not None else _unknown(failure, self._hop(step), self._edit_at)
+            return [question] if question is not None else _of_trust(failure, self._hop(step), self._edit_at)
         caller = chain[-1].caller if chain else None
         if caller is None:
             return _unknown(failure, self._hop(step), self._edit_at)
@@ -200,24 +201,28 @@ class Investigator:
     async def _secret_arn(self, failure: Failure, region: str, chain: Sequence[_Keys]) -> str | Finding:
         """The secret's whole ARN; with question marks at its end where nobody may look it up."""
         step, secret = failure.step, failure.secret
-        account = chain[-1].identity.account
-        partition = chain[-1].identity.arn.split(":")[1]
+        identity = chain[-1].identity
+        named = parse_arn(secret)
+        account = named.account if named is not None else identity.account
         for keys in reversed(chain):
-            if keys.identity.account != account and not secret.startswith("arn:"):
+            if keys.identity.account != account and named is None:
                 continue
             api = SecretsManager(self._client, keys.credentials, self._endpoint(step, "secretsmanager", region))
-            try:
-                return (await describe_secret(api, secret)).arn
-            except EntityNotFound as missing:
-                place = Place(step.name, self._hop(step), "", secret, "", 0, "", 0)
-                text = "check name and region; a secret of another account needs its whole ARN"
-                message = f"there is no secret `{secret}` in {region} of account {account}"
-                remedy = Remedy(text, failure.error.where)
-                return Finding("secret-missing", "proven", message, place, remedy=remedy, aws=missing.aws)
-            except DsopsError:
-                continue
-        if secret.startswith("arn:"):
-            return secret
+            for look in (_described, _with_policy):
+                try:
+                    return await look(api, secret)
+                except EntityNotFound as missing:
+                    place = Place(step.name, 0, "", secret, "", 0, "", 0)
+                    text = "check name and region; a secret of another account needs its whole ARN"
+                    message = f"there is no secret `{secret}` in {region} of account {account}"
+                    remedy = Remedy(text, failure.error.where)
+                    return Finding("secret-missing", "proven", message, place, remedy=remedy, aws=missing.aws)
+                except DsopsError:
+                    continue
+        if named is not None:
+            is_whole = len(secret.rpartition("-")[2]) == len(UNKNOWN_SUFFIX) - 1 and "-" in named.resource
+            return secret if is_whole else f"{secret}{UNKNOWN_SUFFIX}"
+        partition = identity.arn.split(":")[1]
         return f"arn:{partition}:secretsmanager:{region}:{account}:secret:{secret}{UNKNOWN_SUFFIX}"
 
     # --- reading --------------------------------------------------------------------------------------------
@@ -267,6 +272,9 @@ class Investigator:
         if trust is not None:
             given["trust"] = ((trust,),)
         more = [*unread]
+        if asked.resource.endswith(UNKNOWN_SUFFIX):
+            given["resource"] = ()
+            more.append(Unread("resource", "the caller may not look up the secret's whole ARN"))
         caller = chain[-1].caller if chain else None
         issuer = self._plan.steps.get(caller.step) if caller is not None else None
         if issuer is not None and asked.principal.account:
@@ -281,7 +289,8 @@ class Investigator:
             places: tuple[PolicyPlace, ...] = ("trust", "identity", "boundary", "scp", "rcp")
             left = [place for place in places if place not in given]
             completed = Completed(asked, given, tuple(Unread(place, error.message) for place in left))
-        return completed._replace(unread=(*completed.unread, *more))
+        completed = completed._replace(unread=(*completed.unread, *more))
+        return completed if _is_exact(chain, completed) else _without_path(completed)
 
     async def _session_layer(
         self, issuer: Step, readers: SeveralReaders | None
@@ -312,6 +321,10 @@ class Investigator:
     ) -> Finding:
         """A role that does not exist, and the one that was probably meant."""
         arn = about.request.resource
+        if ":secret:" in arn:
+            place = Place(step.name, 0, "", arn, "", 0, "", 0)
+            remedy = Remedy(missing.hint or "check the secret's ARN")
+            return Finding("secret-missing", "proven", f"there is no {arn}", place, remedy=remedy, aws=missing.aws)
         account = about.request.resource_account
         names: list[str] = []
         for keys in chain:
@@ -332,6 +345,37 @@ class Investigator:
 
         request = Request(asked.principal, asked.action, asked.resource, asked.resource_account, asked.context)
         return About(request, step, hop, self._edit_at)
+
+
+def _is_exact(chain: Sequence[_Keys], completed: Completed) -> bool:
+    """Whether the caller's ARN is known with its path: from the configuration, or because IAM told it."""
+    caller = chain[-1].caller if chain else None
+    if caller is None or caller.is_role_exact or completed.asked.principal.kind != "role-session":
+        return True
+    return not any("aws:userid" in each.keys for each in completed.unread)
+
+
+def _without_path(completed: Completed) -> Completed:
+    """A role of IAM Identity Center, for one, has a path that its sessions don't tell."""
+    asked = completed.asked._replace(context={**completed.asked.context, "aws:PrincipalArn": ()})
+    unread = Unread("context", "the path of the caller's role is not known", ("aws:principalarn",))
+    return completed._replace(asked=asked, unread=(*completed.unread, unread))
+
+
+async def _described(api: SecretsManager, secret: str) -> str:
+    return (await describe_secret(api, secret)).arn
+
+
+async def _with_policy(api: SecretsManager, secret: str) -> str:
+    """The ARN that comes with the secret's policy, which somebody may read who may not describe it."""
+    return (await get_resource_policy(api, secret)).arn
+
+
+def _of_trust(failure: Failure, hop: int, edit_at: EditAt) -> Finding:
+    """A token or an assertion of a provider that is not known here: only a trust policy lets those in, or not."""
+    found = finding_of(failure.error, failure.step, hop, edit_at)
+    place = found.place._replace(policy_type="role trust policy", of=failure.step.role)
+    return found._replace(cause="trust-policy", certainty="likely", place=place)
 
 
 def _unknown(failure: Failure, hop: int, edit_at: EditAt) -> Finding:

@@ -67,17 +67,30 @@ class OrganizationReader:
         return await self._memberships.setdefault(account, Once(lambda: self._read(account))).get()
 
     async def _read(self, account: str) -> Membership:
-        api = self._own.get(account) or next(iter(self._own.values()), None)
-        if api is None:
-            return _unknown(account)
-        try:
-            organization = await describe_organization(api)
-        except _CANT_TELL as refused:
-            return Membership(None, "", None, refused.message)
-        if organization is None:
-            return _IN_NONE if account in self._own else _unknown(account)
+        own = self._own.get(account)
+        best: Membership | None = None
+        # Its own keys know in which organization an account is; those of the management account know the rest.
+        for api in [*([own] if own is not None else []), *[each for each in self._own.values() if each is not own]]:
+            try:
+                organization = await describe_organization(api)
+            except _CANT_TELL as refused:
+                best = best or Membership(None, "", None, refused.message)
+                continue
+            if organization is not None:
+                found = await self._place(account, api, organization, is_own=api is own)
+                if not found.unread:
+                    return found
+                best = best if best is not None and best.organization_id is not None else found
+            elif api is own:
+                return _IN_NONE
+        return best or _unknown(account)
+
+    async def _place(
+        self, account: str, api: Organizations, organization: Organization, *, is_own: bool
+    ) -> Membership:
+        """Where the account stands in that organization."""
         api = self._management(organization.management_account) or api
-        known_id = organization.id if account in self._own else None
+        known_id = organization.id if is_own else None
         try:
             nodes = await _way_up(api, account)
             if not nodes:

@@ -41,6 +41,8 @@ class Caller(NamedTuple):
     context: Mapping[str, tuple[str, ...]] = {}
     """Keys that every call of this session has."""
     unread: tuple[Unread, ...] = ()
+    is_role_exact: bool = True
+    """Whether the role's ARN is known with its path, which the ARN of a session lacks."""
 
 
 def base_caller(identity: Identity, *, is_temporary: bool) -> Caller | None:
@@ -55,7 +57,7 @@ def base_caller(identity: Identity, *, is_temporary: bool) -> Caller | None:
     if principal.kind == "role-session":
         unread += [Unread("context", BASE_SESSION, _OF_A_BASE_SESSION), Unread("session", BASE_SESSION)]
         context = {"aws:TokenIssueTime": ()}
-    return Caller(principal, "", is_temporary, context, tuple(unread))
+    return Caller(principal, "", is_temporary, context, tuple(unread), principal.kind != "role-session")
 
 
 def session_caller(step: Step, identity: Identity, before: Caller | None) -> Caller | None:
@@ -89,7 +91,8 @@ def session_caller(step: Step, identity: Identity, before: Caller | None) -> Cal
     if before is not None and any(each.place == "session" for each in before.unread):
         # Transitive tags and the source identity of a base session come along.
         unread.append(Unread("context", BASE_SESSION, ("aws:principaltag/", "aws:sourceidentity")))
-    return Caller(principal, step.name, is_temporary=True, context=context, unread=tuple(unread))
+    is_exact = principal.kind != "role-session" or "role_arn" in settings
+    return Caller(principal, step.name, True, context, tuple(unread), is_exact)
 
 
 _PASSED_ON: Final = "dsops:PassedOn/"
@@ -189,31 +192,38 @@ def context_of_call(caller: Caller, region: str) -> Context:
 
 
 def unsigned_question(step: Step, region: str) -> tuple[Asked, tuple[Unread, ...]] | None:
-    """The same for a hop that a token or an assertion opens; None where nothing is known of either."""
+    """The same for a hop that a token or an assertion opens; None where not even its provider is known."""
     role = parse_arn(str(step.settings.get("role_arn", "")))
     if role is None or step.proof is None:
         return None
     context: Context = {"aws:RequestedRegion": (region,)} if region else {}
-    network = Unread("context", NETWORK, _OF_THE_NETWORK)
+    unread = [Unread("context", NETWORK, _OF_THE_NETWORK)]
     if step.operation == "AssumeRoleWithSAML":
-        provider = str(step.settings.get("principal_arn", ""))
-        if not provider:
-            return None
-        asked = Asked(
-            Principal("saml", "", "", federated=provider), "sts:AssumeRoleWithSAML", str(role), role.account, context
-        )
-        return asked, (network, Unread("context", "what the assertion says is not looked at", _SAML))
-    if step.proof.speaks_of is None:
+        principal = Principal("saml", "", "", federated=str(step.settings.get("principal_arn", "")))
+        unread.append(Unread("context", "what the assertion says is not looked at", _SAML))
+        action = "sts:AssumeRoleWithSAML"
+    else:
+        action = "sts:AssumeRoleWithWebIdentity"
+        issuer = step.proof.speaks_of[0] if step.proof.speaks_of is not None else _issuer(step)
+        host = issuer.removeprefix("https://").rstrip("/")
+        principal = Principal("web-identity", "", "", federated=_provider(role, host) if host else "")
+        context["sts:RoleSessionName"] = (str(step.settings.get("role_session_name", "")),)
+        claims = _CLAIMS if step.proof.speaks_of is not None else (*_CLAIMS, "aud", "sub")
+        if step.proof.speaks_of is not None:
+            context[f"{host}:sub"], context[f"{host}:aud"] = (step.proof.speaks_of[1],), (step.proof.speaks_of[2],)
+        keys = tuple(f"{host}:{claim}".lower() for claim in claims)
+        unread.append(Unread("context", "what else the token says is not looked at", keys))
+    if not principal.federated:
         return None
-    issuer, subject, audience = step.proof.speaks_of
-    host = issuer.removeprefix("https://").rstrip("/")
-    context |= {
-        f"{host}:sub": (subject,), f"{host}:aud": (audience,),
-        "sts:RoleSessionName": (str(step.settings.get("role_session_name", "")),),
-    }  # fmt: skip
-    principal = Principal("web-identity", "", "", federated=_provider(role, host))
-    asked = Asked(principal, "sts:AssumeRoleWithWebIdentity", str(role), role.account, context)
-    return asked, (network, Unread("context", "other claims of the token are not looked at", _claims(host)))
+    return Asked(principal, action, str(role), role.account, context), tuple(unread)
+
+
+_GITHUB: Final = "token.actions.githubusercontent.com"
+
+
+def _issuer(step: Step) -> str:
+    """Whose tokens those are that come only at run time; "" where nobody knows."""
+    return _GITHUB if step.proof is not None and "GitHub" in step.proof.source else ""
 
 
 def _provider(role: Arn, host: str) -> str:
@@ -222,8 +232,8 @@ def _provider(role: Arn, host: str) -> str:
     return host if host in FEDERATED_NAMES else f"arn:{role.partition}:iam::{role.account}:oidc-provider/{host}"
 
 
-def _claims(host: str) -> tuple[str, ...]:
-    """Claims of a token that are condition keys, besides `sub` and `aud` (IAM User Guide, OIDC federation keys)."""
-    names = ("amr", "azp", "email", "oaud", "actor", "environment", "job_workflow_ref", "ref", "repository",
-             "repository_id", "repository_owner", "repository_owner_id", "workflow", "enterprise")  # fmt: skip
-    return tuple(f"{host}:{name}".lower() for name in names)
+_CLAIMS: Final = (
+    "amr", "azp", "email", "oaud", "actor", "environment", "job_workflow_ref", "ref", "repository", "repository_id",
+    "repository_owner", "repository_owner_id", "workflow", "enterprise",
+)  # fmt: skip
+"""Claims of a token that are condition keys, besides `sub` and `aud` (IAM User Guide, OIDC federation keys)."""
