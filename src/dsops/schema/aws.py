@@ -95,6 +95,9 @@ AWS_TYPES = (
                 "text",
                 "What is put before each key to get the parameter's name: `/prod/`.",
                 is_identity=False,
+                # In a policy that is made of it `*` would be a pattern.
+                characters=r"[A-Za-z0-9_./-]",
+                shape="letters, digits and _./-",
             ),
             _CACHE_SECONDS,
         ),

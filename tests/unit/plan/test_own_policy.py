@@ -108,6 +108,15 @@ def test_parameters_that_stay_encrypted_need_no_key() -> None:
     assert [each["Action"] for each in statements(planned(read("parameters", "/a"), stores))] == ["ssm:GetParameters"]
 
 
+@pytest.mark.parametrize("prefix", ["/*/", "?", "/${aws:username}/"])
+def test_a_prefix_is_no_pattern(prefix: str) -> None:
+    """It is a part of the resource, and would let the session read what nobody asked for."""
+    stores = STORES.replace("parameter_prefix: /prod/", f"parameter_prefix: '{prefix}'")
+    with pytest.raises(ConfigError) as caught:
+        planned(read("parameters", "a"), stores.replace("${aws", "$${aws"))
+    assert any(problem.path.endswith(".parameter_prefix") for problem in caught.value.problems)
+
+
 def test_a_version_that_is_asked_for_is_the_only_one_allowed() -> None:
     """By its label or its id; AWSCURRENT is what a request without a version means."""
     version = "11111111-2222-3333-4444-555555555555"
