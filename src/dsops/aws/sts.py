@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from dsops.aws.answer import Element, lacks, server_time
-from dsops.aws.client import Call, Client, Reply, call_query
-from dsops.aws.sts_refusal import refused, refused_assertion, refused_role, refused_token, within_limit
+from dsops.aws.client import Call, Client, Refusal, Reply, call_query
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
+from dsops.errors import AwsAnswer, DsopsError
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
@@ -78,7 +78,7 @@ async def assume_role(
         credentials,
         "AssumeRole",
         f"assume {role_arn}",
-        within_limit(refused_role(has_external_id=external_id is not None), role_arn, duration_seconds),
+        _refused_role(role_arn, duration_seconds, has_external_id=external_id is not None),
         (external_id, token_code, *[assertion for _, assertion in provided_contexts]),
         is_once=token_code is not None,
     )
@@ -107,7 +107,7 @@ async def assume_role_with_web_identity(
     )
     parameters += _listed_policies(policy_arns)
     action = "AssumeRoleWithWebIdentity"
-    refusal = within_limit(refused_token, role_arn, duration_seconds)
+    refusal = _refused_token(role_arn, duration_seconds)
     call = Call(endpoint, None, action, f"assume {role_arn} with a web identity", refusal, (token,))
     reply = await call_query(client, call, _VERSION, parameters)
     return _assumed_role(client, call, reply)
@@ -134,7 +134,7 @@ async def assume_role_with_saml(
     )
     parameters += _listed_policies(policy_arns)
     action = "AssumeRoleWithSAML"
-    refusal = within_limit(refused_assertion, role_arn, duration_seconds)
+    refusal = _refused_assertion(role_arn, duration_seconds)
     call = Call(endpoint, None, action, f"assume {role_arn} with a SAML assertion", refusal, (assertion,))
     reply = await call_query(client, call, _VERSION, parameters)
     return _assumed_role(client, call, reply)
@@ -153,7 +153,7 @@ async def assume_root(
     parameters = [("TargetPrincipal", target_principal), ("TaskPolicyArn.arn", task_policy_arn)]
     parameters += _given(DurationSeconds=str(duration_seconds) if duration_seconds is not None else "")
     task = task_policy_arn.rpartition("/")[2]
-    call = Call(endpoint, credentials, "AssumeRoot", f"assume the root user of {target_principal} for {task}", refused)
+    call = Call(endpoint, credentials, "AssumeRoot", f"assume the root user of {target_principal} for {task}", _refused)
     reply = await call_query(client, call, _VERSION, parameters)
     account = target_principal if ":" not in target_principal else target_principal.split(":")[4]
     partition = task_policy_arn.split(":")[1]
@@ -177,7 +177,7 @@ async def get_federation_token(
         DurationSeconds=str(duration_seconds) if duration_seconds is not None else "", Policy=policy
     )
     parameters += _listed_policies(policy_arns) + _listed_tags(tags)
-    call = Call(endpoint, credentials, "GetFederationToken", f"get a federation token for {name}", refused)
+    call = Call(endpoint, credentials, "GetFederationToken", f"get a federation token for {name}", _refused)
     reply = await call_query(client, call, _VERSION, parameters)
     user = reply.result.find("FederatedUser")
     arn = user.text_of("Arn") if user is not None else ""
@@ -203,7 +203,7 @@ async def get_session_token(
     )
     doing = "get a session token" + (f" with {serial_number}" if serial_number else "")
     call = Call(
-        endpoint, credentials, "GetSessionToken", doing, refused, (token_code,), is_once=token_code is not None
+        endpoint, credentials, "GetSessionToken", doing, _refused, (token_code,), is_once=token_code is not None
     )
     reply = await call_query(client, call, _VERSION, parameters)
     return _credentials(client, call, reply, arn=credentials.arn)
@@ -211,7 +211,7 @@ async def get_session_token(
 
 async def get_caller_identity(client: Client, credentials: Credentials, endpoint: Endpoint) -> Identity:
     """Who signs. No policy can forbid to ask."""
-    call = Call(endpoint, credentials, "GetCallerIdentity", "ask who makes the call", refused)
+    call = Call(endpoint, credentials, "GetCallerIdentity", "ask who makes the call", _refused)
     reply = await call_query(client, call, _VERSION, ())
     identity = Identity(
         reply.result.text_of("Account"), reply.result.text_of("Arn"), reply.result.text_of("UserId")
@@ -219,6 +219,42 @@ async def get_caller_identity(client: Client, credentials: Credentials, endpoint
     if not all(identity):
         raise lacks(endpoint, call.action, "account, ARN and user id")
     return identity
+
+
+# Refusals are rare, and telling them costs a cold run 0.1 ms of imports: it is imported where there is one.
+
+
+def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
+    from dsops.aws.sts_refusal import refused
+
+    return refused(said, doing)
+
+
+def _refused_role(role_arn: str, duration_seconds: int | None, *, has_external_id: bool) -> Refusal:
+    def refusal(said: AwsAnswer, doing: str) -> DsopsError | None:
+        from dsops.aws.sts_refusal import refused_role, within_limit
+
+        return within_limit(refused_role(has_external_id=has_external_id), role_arn, duration_seconds)(said, doing)
+
+    return refusal
+
+
+def _refused_token(role_arn: str, duration_seconds: int | None) -> Refusal:
+    def refusal(said: AwsAnswer, doing: str) -> DsopsError | None:
+        from dsops.aws.sts_refusal import refused_token, within_limit
+
+        return within_limit(refused_token, role_arn, duration_seconds)(said, doing)
+
+    return refusal
+
+
+def _refused_assertion(role_arn: str, duration_seconds: int | None) -> Refusal:
+    def refusal(said: AwsAnswer, doing: str) -> DsopsError | None:
+        from dsops.aws.sts_refusal import refused_assertion, within_limit
+
+        return within_limit(refused_assertion, role_arn, duration_seconds)(said, doing)
+
+    return refusal
 
 
 def _listed_policies(arns: Sequence[str]) -> list[tuple[str, str]]:

@@ -15,7 +15,6 @@ from dsops.secret import Secret
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.fields import seconds_of, texts_of
 from dsops.stores.interface import Context
-from dsops.stores.session_parts import parts_of
 
 # `User: arn:aws:iam::111111111111:user/ada is not authorized to perform: sts:AssumeRole on resource: ...`
 _DENIAL = r"User: (\S+) is not authorized to perform: (\S+)"
@@ -83,6 +82,8 @@ class Sts:
     ) -> Mapping[SecretReference, Secret | DsopsError]:
         """Parts of the step's own session, all of the one snapshot."""
         del context
+        from dsops.stores.session_parts import parts_of
+
         return parts_of(step, references, credentials)
 
 

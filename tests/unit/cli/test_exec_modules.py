@@ -22,7 +22,7 @@ sys.exit(main())
 OURS = """
 dsops dsops.__main__ dsops.agent dsops.agent.client dsops.arn dsops.aws dsops.aws.ambient dsops.aws.ambient_files
 dsops.aws.answer dsops.aws.client dsops.aws.network dsops.aws.refusal
-dsops.aws.secretsmanager dsops.aws.sts dsops.aws.sts_refusal dsops.aws.transport dsops.aws.wire dsops.cache dsops.cli
+dsops.aws.secretsmanager dsops.aws.sts dsops.aws.transport dsops.aws.wire dsops.cache dsops.cli
 dsops.cli.command
 dsops.cli.exec dsops.cli.project dsops.cli.world dsops.config dsops.config.allow dsops.config.environments
 dsops.config.files dsops.config.find dsops.config.problems dsops.config.references dsops.config.sections
@@ -33,7 +33,7 @@ dsops.resolve.identity dsops.resolve.resolver dsops.resolve.sessions dsops.runti
 dsops.schema.check dsops.schema.key dsops.schema.keys dsops.schema.local dsops.schema.operation dsops.schema.sso
 dsops.schema.sts dsops.schema.sts_operations
 dsops.secret dsops.startup dsops.stores dsops.stores.aws_secretsmanager dsops.stores.aws_sts dsops.stores.endpoints
-dsops.stores.fields dsops.stores.interface dsops.stores.session_parts dsops.tasks dsops.transform
+dsops.stores.fields dsops.stores.interface dsops.tasks dsops.transform
 dsops.transform.apply dsops.transform.extract dsops.transform.parse
 """
 
