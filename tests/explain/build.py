@@ -89,8 +89,11 @@ def built(set_up: SetUp, folder: Path) -> Iterator[Built]:
 
 def _session(sandbox: LocalAws, set_up: SetUp) -> dict[str, str]:
     """The three variables of a session of the caller's."""
+    parameters = dict(set_up.session["parameters"])
+    if "SerialNumber" in parameters:
+        parameters["TokenCode"] = sandbox.totp(parameters["SerialNumber"])
     sts = sandbox.user(set_up.caller).boto3_session().client("sts")
-    keys = sts._make_api_call(set_up.session["operation"], set_up.session["parameters"])["Credentials"]
+    keys = sts._make_api_call(set_up.session["operation"], parameters)["Credentials"]
     return dict(zip(_OF_A_CALLER, (keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"]), strict=True))
 
 

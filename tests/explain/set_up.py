@@ -24,8 +24,8 @@ LOOKS = frozenset({"Look", "Policies"})
 """The Sids of statements that let policies be read, and nothing else."""
 CAUSES = frozenset({
     "base-expired", "duration-chain", "duration-role", "key-invalid", "mfa-code", "mfa-device", "region-disabled",
-    "role-missing", "saml-role", "secret-key", "secret-missing", "source-identity-set", "token-audience",
-    "token-expired", "token-provider",
+    "role-missing", "saml-role", "secret-deleted", "secret-key", "secret-missing", "source-identity-set",
+    "token-audience", "token-expired", "token-provider",
 })  # fmt: skip
 """What can be broken besides a policy."""
 

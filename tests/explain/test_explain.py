@@ -21,12 +21,19 @@ WORKING = working()
 FAULTS = list(faults())
 CASES = [
     pytest.param(
-        fault,
-        marks=[pytest.mark.xfail(reason=fault.missed, strict=False)] if fault.missed else [],
-        id=fault.broken.name,
+        fault, marks=[pytest.mark.xfail(reason=fault.missed)] if fault.missed else [], id=fault.broken.name
     )
     for fault in FAULTS
 ]
+
+
+def test_at_most_one_in_twenty_is_missed() -> None:
+    """Of those held back too, which nobody has looked at while writing it."""
+    for group in (FAULTS, [fault for fault in FAULTS if fault.is_held_back]):
+        found = [fault for fault in group if not fault.missed]
+        print(f"explain names the broken place first in {len(found)} of {len(group)} set-ups")
+
+        assert len(found) >= 0.95 * len(group)
 
 
 @pytest.mark.parametrize("fault", CASES)
