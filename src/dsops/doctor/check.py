@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
-from dsops.errors import DsopsError
+from dsops.errors import DsopsError, TlsRefused
 
 Status = Literal["ok", "warning", "failed", "skipped"]
 
@@ -55,12 +55,18 @@ def failed(code: str, name: str, error: DsopsError) -> Check:
 def attributed(checks: Iterable[Check]) -> Iterator[Check]:
     """The checks in their order; of those that failed for the same reason, the later ones are skipped.
 
-    What the reason is tells an error's code and message: two that ask side by side get an error each.
+    What the reason is tells an error's code and message: two that ask side by side get an error each. Without
+    certificates that can be read no server is trusted, whichever it is.
     """
     culprits: dict[tuple[str, str], Check] = {}
+    certificates: Check | None = None
     for check in checks:
         reasons = [(error.code, error.message) for error in check.errors]
         culprit = culprits.get(reasons[0]) if len(reasons) == 1 and check.status == "failed" else None
+        if certificates is not None and check.errors and all(isinstance(error, TlsRefused) for error in check.errors):
+            culprit = certificates
+        if check.code == "certificates" and check.status == "failed":
+            certificates = check
         if culprit is not None and culprit.code != check.code:
             yield Check(check.code, check.name, "skipped", f"needs {culprit.name}")
             continue

@@ -15,6 +15,8 @@ _INSTALL = "pip install 'dsops[keyring]'"
 
 def check_keyring(steps: Sequence[Step], environ: Mapping[str, str], *, is_installed: bool | None = None) -> Check:
     """Whether what these steps need of it is there. The keyring itself is not asked: it may want its password."""
+    if index.is_off(environ):
+        return Check("keyring", "keyring", "skipped", f"not used: {index.VARIABLE} is {environ[index.VARIABLE]}")
     if is_installed is None:
         is_installed = find_spec("keyring") is not None
     try:

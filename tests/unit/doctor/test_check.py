@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from dsops.doctor.check import CODES, Check, attributed, failed
-from dsops.errors import Unreachable, VariableInvalid
+from dsops.errors import TlsRefused, Unreachable, VariableInvalid
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "doctor.md"
 SOURCES = Path(__file__).parents[3] / "src" / "dsops"
@@ -30,6 +30,15 @@ def test_another_reason_is_a_failure_of_its_own() -> None:
         failed("proxy", "proxies", VariableInvalid("could not reach sts")),
     ]
     assert list(attributed(checks)) == checks
+
+
+def test_without_certificates_no_server_is_a_failure_of_its_own() -> None:
+    """Each names itself in its error; where there are certificates, that is what counts."""
+    certificates = failed("certificates", "certificates", VariableInvalid("AWS_CA_BUNDLE names x"))
+    server = failed("endpoint", "endpoint sts.us-east-1", TlsRefused("sts can't be trusted without"))
+    assert [check.status for check in attributed([certificates, server])] == ["failed", "skipped"]
+    well = Check("certificates", "certificates", "ok", "the system's")
+    assert list(attributed([well, server])) == [well, server]
 
 
 def test_one_of_a_kind_does_not_stand_for_another() -> None:

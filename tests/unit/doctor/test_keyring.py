@@ -41,6 +41,12 @@ def test_a_keyring_without_anything_of_dsops_is_nobodys_business(tmp_path: Path)
     assert check_keyring(steps(), environ_with(tmp_path), is_installed=False).status == "skipped"
 
 
+def test_a_keyring_that_is_switched_off_is_not_looked_at(tmp_path: Path) -> None:
+    """As it is in a sandbox."""
+    check = check_keyring(steps(), {**environ_with(tmp_path, SERIAL), "DSOPS_KEYRING": "off"}, is_installed=False)
+    assert (check.status, check.detail) == ("skipped", "not used: DSOPS_KEYRING is off")
+
+
 def test_a_seed_that_is_needed_wants_the_extra(tmp_path: Path) -> None:
     """The hint installs it."""
     environ = environ_with(tmp_path, SERIAL)

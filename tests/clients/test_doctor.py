@@ -1,0 +1,382 @@
+"""dsops doctor on machines on which something is broken: the failure that is told is what was broken."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from dsops.testing.local_aws import LocalAws
+from tests.stubs.authority import make_authority
+from tests.stubs.server import Answer, StubServer
+
+DSOPS = str(Path(sys.executable).parent / "dsops")
+SEED = """
+accounts:
+  "123456789012":
+    users:
+      ada: {}
+      bob: {}
+    roles:
+      Reader:
+        trust:
+          Version: "2012-10-17"
+          Statement: {Effect: Allow, Principal: {AWS: "arn:aws:iam::123456789012:user/ada"}, Action: sts:AssumeRole}
+        policies:
+          - Version: "2012-10-17"
+            Statement:
+              Effect: Allow
+              Action: secretsmanager:GetSecretValue
+              Resource: arn:aws:secretsmanager:*:*:secret:prod/*
+    secrets:
+      prod/token: the-token
+      other/token: another
+""" + "".join(f"      prod/s{n}: v{n}\n" for n in range(12))
+CONFIG = """
+version: 1
+secretStores:
+  role: {type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::123456789012:role/Reader"}
+  secrets: {type: aws.secretsmanager, region: us-east-1, credentials_from: role}
+envs:
+  production: {TOKEN: {from: {store: secrets, key: prod/token}}}
+  denied: {TOKEN: {from: {store: secrets, key: other/token}}}
+  many:
+""" + "".join(f"    S{n}: {{from: {{store: secrets, key: prod/s{n}}}}}\n" for n in range(12))
+
+
+@pytest.fixture
+def sandbox_seed() -> str:
+    """What the sandbox of these tests starts with."""
+    return SEED
+
+
+class Machine:
+    """A home and a project in which somebody runs dsops."""
+
+    def __init__(self, sandbox: LocalAws, folder: Path) -> None:
+        self.sandbox = sandbox
+        self.folder = folder
+        self.config = folder / "dsops.yaml"
+        self.config.write_text(CONFIG)
+        self.environ = sandbox.user("ada").environment() | {"HOME": str(folder), "DSOPS_AGENT": "off"}
+
+    def go_to(self, url: str) -> None:
+        """From here on that address is asked."""
+        self.away()
+        self.environ["AWS_ENDPOINT_URL"] = url
+
+    def away(self) -> None:
+        """From here on AWS itself is asked, not the sandbox: a test sees to it that nobody gets that far."""
+        self.environ = {name: value for name, value in self.environ.items() if "ENDPOINT" not in name}
+
+    def dsops(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """One run, to its end."""
+        return subprocess.run(
+            [DSOPS, *words], cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False, timeout=60
+        )
+
+    def doctor(self, *words: str, environment: str = "production") -> Findings:
+        """What is found."""
+        done = self.dsops("doctor", "--env", environment, "--json", *words)
+        answer = json.loads(done.stdout)
+        assert answer["is_healthy"] is (done.returncode == 0), done.stderr
+        checks = {each["name"]: each for each in answer["checks"]}
+        return Findings(done.returncode, checks, answer["fixes"], done.stderr)
+
+
+class Findings(NamedTuple):
+    """What a run of doctor said."""
+
+    code: int
+    checks: dict[str, dict[str, Any]]  # Any: JSON
+    fixes: list[dict[str, Any]]
+    stderr: str
+
+    def of(self, status: str) -> list[str]:
+        """The checks with that status, in order."""
+        return [name for name, check in self.checks.items() if check["status"] == status]
+
+
+@pytest.fixture
+def machine(sandbox: LocalAws, tmp_path: Path) -> Machine:
+    """One on which nothing is broken yet."""
+    return Machine(sandbox, tmp_path)
+
+
+def closed_port() -> int:
+    """A port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def test_on_a_machine_without_a_fault_all_is_well(machine: Machine) -> None:
+    """Neither a failure nor a warning, and nothing to mend."""
+    found = machine.doctor("--fix")
+    assert (found.code, found.of("failed"), found.of("warning"), found.fixes, found.stderr) == (0, [], [], [], "")
+
+
+# --- what breaks a run --------------------------------------------------------------------------------------
+
+
+def _bob(machine: Machine) -> str:
+    machine.environ |= machine.sandbox.user("bob").environment()
+    return "production"
+
+
+def _no_permission(_machine: Machine) -> str:
+    return "denied"
+
+
+def _no_such_key(machine: Machine) -> str:
+    machine.environ["AWS_ACCESS_KEY_ID"] = "AKIAIOSFODNN7EXAMPLE"
+    return "production"
+
+
+def _expired(machine: Machine) -> str:
+    """A session whose time is over."""
+    done = machine.dsops("credentials", "role", "--format", "json")
+    issued = json.loads(done.stdout)
+    for name in ("access_key_id", "secret_access_key", "session_token"):
+        machine.environ[f"AWS_{name.upper()}"] = issued[name]
+    machine.sandbox.clock.advance(2 * 3600)
+    return "production"
+
+
+def _no_credentials(machine: Machine) -> str:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        del machine.environ[name]
+    machine.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    return "production"
+
+
+def _no_sandbox(machine: Machine) -> str:
+    machine.go_to(f"http://127.0.0.1:{closed_port()}")
+    return "production"
+
+
+def _deaf_proxy(machine: Machine) -> str:
+    machine.away()
+    machine.environ["HTTPS_PROXY"] = f"http://127.0.0.1:{closed_port()}"
+    return "production"
+
+
+def _no_proxy_at_all(machine: Machine) -> str:
+    machine.away()
+    machine.environ["HTTPS_PROXY"] = "socks5://ada:hush@127.0.0.1:1080"
+    return "production"
+
+
+def _missing_bundle(machine: Machine) -> str:
+    machine.away()
+    machine.environ["AWS_CA_BUNDLE"] = str(machine.folder / "no-such.pem")
+    return "production"
+
+
+def _garbled_aws_config(machine: Machine) -> str:
+    (machine.folder / ".aws").mkdir()
+    (machine.folder / ".aws" / "config").write_text("region = us-east-1\n[default\n")
+    machine.environ["AWS_CONFIG_FILE"] = str(machine.folder / ".aws" / "config")
+    return _no_credentials(machine)
+
+
+def _garbled_configuration(machine: Machine) -> str:
+    machine.config.write_text(CONFIG.replace("region: us-east-1,", "regoin: us-east-1,"))
+    return "production"
+
+
+def _no_such_environment(_machine: Machine) -> str:
+    return "prodution"
+
+
+FAULTS: list[tuple[Callable[[Machine], str], list[str], str]] = [
+    (_bob, ["store role"], "sts.access-denied"),
+    (_no_permission, ["store secrets (denied)"], "secret.access-denied"),
+    (_no_such_key, ["base credentials"], "credentials.invalid"),
+    (_expired, ["base credentials"], "credentials.expired"),
+    (_no_credentials, ["base credentials"], "credentials.none"),
+    (_no_sandbox, ["endpoint sts.us-east-1"], "service.unreachable"),
+    (
+        _deaf_proxy,
+        ["endpoint sts.us-east-1", "endpoint secretsmanager.us-east-1"],
+        "service.unreachable",
+    ),
+    (_no_proxy_at_all, ["proxies"], "config.variable-invalid"),
+    (_missing_bundle, ["certificates"], "config.variable-invalid"),
+    (_garbled_configuration, ["configuration"], "config.invalid"),
+    (_no_such_environment, ["environment prodution"], "config.environment-unknown"),
+]
+
+
+@pytest.mark.parametrize(("breaks", "failed", "code"), FAULTS, ids=lambda each: getattr(each, "__name__", ""))
+def test_what_was_broken_is_what_fails(
+    machine: Machine, breaks: Callable[[Machine], str], failed: list[str], code: str
+) -> None:
+    """That and nothing else; what needs it is skipped, and names something that is told before it."""
+    found = machine.doctor(environment=breaks(machine))
+
+    assert found.of("failed") == failed, json.dumps(found.checks, indent=1)
+    assert found.code == 6
+    assert found.checks[failed[0]]["errors"][0]["code"] == code
+    assert found.checks[failed[0]]["hint"] or found.checks[failed[0]]["errors"][0]["problems"]
+    for name in found.of("skipped"):
+        detail = found.checks[name]["detail"]
+        if detail.startswith("needs "):
+            needed = detail.removeprefix("needs ")
+            assert list(found.checks).index(needed) < list(found.checks).index(name)
+    assert "hush" not in json.dumps(found.checks) + found.stderr
+
+
+def test_a_config_file_of_aws_that_is_garbled_is_named(machine: Machine) -> None:
+    """With its line; the rest is looked at all the same."""
+    found = machine.doctor(environment=_garbled_aws_config(machine))
+    assert found.code == 6
+    assert str(machine.folder / ".aws" / "config") in found.checks["environment production"]["detail"]
+    assert {"file modes", "certificates", "proxies", "clock", "agent"} <= set(found.checks)
+
+
+def test_one_broken_environment_does_not_hide_the_others(machine: Machine) -> None:
+    """Without a name all are tried."""
+    machine.config.write_text(CONFIG + "  broken: {TOKEN: {from: {store: secrets, key: '${NOT_SET}'}}}\n")
+    done = machine.dsops("doctor", "--json")
+    checks = {each["name"]: each["status"] for each in json.loads(done.stdout)["checks"]}
+    assert done.returncode == 6
+    assert (checks["environment broken"], checks["store secrets (denied)"]) == ("failed", "failed")
+    assert (checks["store secrets (production)"], checks["store secrets (many)"]) == ("ok", "ok")
+
+
+# --- what a run can do with ---------------------------------------------------------------------------------
+
+
+def test_batches_that_are_refused_break_nothing(machine: Machine) -> None:
+    """The page's role may not use them; the statement that it lacks is told."""
+    found = machine.doctor(environment="many")
+    assert (found.code, found.of("warning")) == (0, ["batches of secrets"])
+    assert '"Action": "secretsmanager:BatchGetSecretValue"' in found.checks["batches of secrets"]["hint"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "failed", "warned"),
+    [
+        ("", [], ["endpoint sts.us-east-1"]),
+        ("untrusted", ["endpoint sts.us-east-1"], []),
+        ("expired", ["endpoint sts.us-east-1"], []),
+        ("cut off", ["certificates"], []),
+    ],
+)
+def test_certificates_are_looked_at(
+    machine: Machine, tmp_path: Path, fault: str, failed: list[str], warned: list[str]
+) -> None:
+    """Of a server whose certificate ends tomorrow: a warning where it is trusted, else the reason why it is not."""
+    authority = make_authority(tmp_path)
+    sandbox_port = int(machine.sandbox.url.rpartition(":")[2])
+    with StubServer(_forwarded(sandbox_port), tls=authority.server(expired=fault == "expired")) as server:
+        machine.go_to(server.url)
+        if fault != "untrusted":
+            machine.environ["AWS_CA_BUNDLE"] = str(authority.bundle)
+        if fault == "cut off":
+            authority.bundle.write_text(authority.bundle.read_text()[:200])
+        found = machine.doctor()
+    assert (found.of("failed"), found.of("warning")) == (failed, warned), json.dumps(found.checks, indent=1)
+    assert found.code == (6 if failed else 0)
+
+
+def _forwarded(port: int) -> Callable[[Any], Answer]:
+    """What the sandbox answers, passed on; it checks signatures for the host that was asked."""
+    from http.client import HTTPConnection
+
+    def answer(seen: Any) -> Answer:
+        connection = HTTPConnection("127.0.0.1", port, timeout=30)
+        try:
+            connection.putrequest(seen.method, seen.target, skip_host=True, skip_accept_encoding=True)
+            for name, value in seen.headers:
+                connection.putheader(name, value)
+            connection.endheaders(seen.body)
+            response = connection.getresponse()
+            body = response.read()
+            kept = [(name, value) for name, value in response.getheaders() if name in ("Date", "Content-Type")]
+            return Answer(response.status, body, tuple(kept))
+        finally:
+            connection.close()
+
+    return answer
+
+
+# --- what is mended -----------------------------------------------------------------------------------------
+
+
+def test_modes_are_told_and_with_fix_mended(machine: Machine) -> None:
+    """The first run changes nothing; with --fix each is told before and after, and the next run finds nothing."""
+    (machine.folder / ".aws").mkdir()
+    credentials = machine.folder / ".aws" / "credentials"
+    machine.environ["AWS_SHARED_CREDENTIALS_FILE"] = str(credentials)
+    credentials.write_text("[other]\n")
+    credentials.chmod(0o644)
+    machine.config.chmod(0o666)
+
+    before = machine.doctor()
+    assert (before.code, before.of("warning")) == (0, [f"file {machine.config}", f"file {credentials}"])
+    assert oct(os.stat(credentials).st_mode & 0o777) == "0o644"
+
+    mended = machine.doctor("--fix")
+    assert [(fix["path"], fix["before"], fix["after"], fix["problem"]) for fix in mended.fixes] == [
+        (str(machine.config), "mode 666", "mode 644", None), (str(credentials), "mode 644", "mode 600", None),
+    ]  # fmt: skip
+    assert mended.stderr.splitlines() == [
+        f"dsops: note: {machine.config}: mode 666; mending it", f"dsops: note: {machine.config}: mode 644",
+        f"dsops: note: {credentials}: mode 644; mending it", f"dsops: note: {credentials}: mode 600",
+    ]  # fmt: skip
+    assert (mended.of("warning"), machine.doctor("--fix").fixes) == ([], [])
+
+
+@pytest.fixture
+def with_agent(machine: Machine) -> Iterator[Machine]:
+    """The same with an agent of its own, which ends with the test."""
+    # A socket's address must be short, and pytest's folders are not.
+    machine.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="dsops-")
+    del machine.environ["DSOPS_AGENT"]
+    yield machine
+    machine.dsops("agent", "stop")
+    shutil.rmtree(machine.environ["XDG_RUNTIME_DIR"])
+
+
+def test_an_agent_that_works_is_told_and_left_alone(with_agent: Machine) -> None:
+    """What it holds stays held, with --fix too; the trial doesn't use it."""
+    assert with_agent.dsops("exec", "--env", "production", "--", "true").returncode == 0
+    status = json.loads(with_agent.dsops("agent", "status", "--json").stdout)
+
+    found = with_agent.doctor("--fix")
+
+    assert (found.code, found.of("warning"), found.fixes) == (0, [], [])
+    assert f"process {status['pid']}, since {status['started']}" in found.checks["agent"]["detail"]
+    end = status["sessions"][0]["expiration"]
+    assert found.checks["agent's sessions"]["detail"] == f"1 held, the first ends at {end}"
+    after = json.loads(with_agent.dsops("agent", "status", "--json").stdout)
+    assert [(each["key_id"], each["uses"]) for each in after["sessions"]] == [
+        (each["key_id"], each["uses"]) for each in status["sessions"]
+    ]
+
+
+def test_what_is_left_of_a_killed_agent_is_removed(with_agent: Machine) -> None:
+    """Its socket; the next run starts another agent either way."""
+    assert with_agent.dsops("agent", "start").returncode == 0
+    status = json.loads(with_agent.dsops("agent", "status", "--json").stdout)
+    os.kill(status["pid"], signal.SIGKILL)
+    name = f"socket {status['socket']}"
+
+    assert with_agent.doctor().of("warning") == [name]
+    fixed = with_agent.doctor("--fix")
+    assert [(fix["code"], fix["path"]) for fix in fixed.fixes] == [("agent.socket", status["socket"])]
+    assert not os.path.lexists(status["socket"])
+    assert fixed.of("warning") == []
+    assert with_agent.dsops("exec", "--env", "production", "--", "true").returncode == 0
