@@ -35,6 +35,15 @@ ASSUME_ROLE_ANSWER = """\
   </ResponseMetadata>
 </AssumeRoleResponse>
 """
+CALLER_ANSWER = """\
+<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+  <GetCallerIdentityResult>
+    <Arn>arn:aws:iam::123456789012:user/bench</Arn>
+    <UserId>AIDABENCHBENCHBENCHB</UserId>
+    <Account>123456789012</Account>
+  </GetCallerIdentityResult>
+</GetCallerIdentityResponse>
+"""
 SESSION_TOKEN = "IQoJb3JpZ2luX2Jlbm" * 48  # about as long as AWS's own
 JSON_TYPE = "application/x-amz-json-1.1"
 
@@ -53,6 +62,8 @@ class Stub:
             form = parse_qs(body.decode())
             action = form.get("Action", ["?"])[0]
             self.calls[action] += 1
+            if action == "GetCallerIdentity":
+                return 200, "text/xml", CALLER_ANSWER.encode()
             if action != "AssumeRole":
                 return 400, "text/xml", b"<ErrorResponse/>"
             role, session = form["RoleArn"][0].rpartition("/")[2], form["RoleSessionName"][0]
@@ -112,6 +123,10 @@ class Connection(asyncio.Protocol):
                 continue
             if first.startswith("GET /counts"):
                 self.send(200, "application/json", json.dumps(self.stub.calls).encode())
+                continue
+            if first.startswith("GET / "):
+                # Whoever asks so wants to know whether somebody is there.
+                asyncio.get_running_loop().call_later(self.stub.delay_seconds, self.send, 403, "text/xml", b"")
                 continue
             answer = self.stub.answer(headers.get("x-amz-target", ""), body)
             asyncio.get_running_loop().call_later(self.stub.delay_seconds, self.send, *answer)

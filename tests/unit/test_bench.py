@@ -51,6 +51,11 @@ def test_a_role_is_assumed(allowed: str) -> None:
     assert answer["Credentials"]["SessionToken"]
 
 
+def test_the_caller_is_told(allowed: str) -> None:
+    """Always the same one, whoever signs."""
+    assert client("sts", allowed).get_caller_identity()["Arn"] == "arn:aws:iam::123456789012:user/bench"
+
+
 def test_secrets_are_read_singly_and_in_a_batch(allowed: str) -> None:
     """Each secret's value follows from its name, in both ways of reading."""
     secrets = client("secretsmanager", allowed)
