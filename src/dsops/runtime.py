@@ -21,6 +21,10 @@ CLOCK_CORRECTED = "clock.corrected"
 """This machine's clock is far from AWS's: told to everybody, not only to who watches."""
 
 
+def _here() -> bool:
+    return False
+
+
 class Runtime(NamedTuple):
     """The outside world. Tests pass a fixed clock, a dict, a list's `append`; only `cli` makes the real one."""
 
@@ -40,6 +44,8 @@ class Runtime(NamedTuple):
     """`${TIMESTAMP}` where the environment has none: the same text for the whole run, such as 20261124T150718Z."""
     tell: Callable[[bytes], None] | None = None
     """Puts what a user's program says on the person's stderr; None where the program has that as its own."""
+    has_left: Callable[[], bool] = _here
+    """Whether whoever asked is gone, for what only a person can bring to an end: nobody waits for that then."""
 
 
 def nobody(_question: str) -> Secret | None:

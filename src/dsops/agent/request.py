@@ -78,6 +78,15 @@ class Caller:
         """Tells it what goes on: key, value, key, value."""
         self._tell(EVENT, pack([text.encode("utf-8", "surrogateescape") for text in (name, *facts)]))
 
+    def has_left(self) -> bool:
+        """Whether its end of the connection is closed; what it may have sent stays there."""
+        try:
+            return not self._connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def ask(self, question: str) -> bytes | None:
         """What the person at its terminal types; None when there is none, or the client is gone.
 

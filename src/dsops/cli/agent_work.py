@@ -200,6 +200,7 @@ class _Turn:
             folder=os.fsdecode(asked.folder),
             timestamp=now().strftime("%Y%m%dT%H%M%SZ"),
             tell=caller.tell,
+            has_left=caller.has_left,
         )
         self.client: Client = make_client(self.runtime)
 

@@ -101,7 +101,8 @@ class Loopback:
                 if each is self._socket:
                     self._accept()
                     continue
-                asked = self._read(each)
+                # An older one may have had to go for a new one just now.
+                asked = self._read(each) if each in self._waiting else None
                 if asked is None:
                     continue
                 answer = self._answer(asked, judge)
@@ -111,7 +112,7 @@ class Loopback:
                     return asked
             for connection in [each for each, (_, end) in self._waiting.items() if end < monotonic()]:
                 self._forget(connection)
-        raise LoginFailed("the browser brought no answer in time")
+        raise LoginFailed("the browser brought no answer in time", hint="log in once more")
 
     def _accept(self) -> None:
         try:

@@ -46,6 +46,9 @@ def log_in(url: str, port: int, store: str, runtime: Runtime, *, seconds: float 
         browser = open_page(url, runtime)
 
         def look() -> None:
+            if runtime.has_left():
+                # The next one who asks needs the port, and a response that comes now would be whose?
+                raise NoCredentials(f"the login at {url.partition('?')[0]} was given up")
             if browser.has_failed:
                 raise NoCredentials(
                     "there is no browser to log in with",

@@ -166,3 +166,26 @@ def test_the_wait_has_an_end() -> None:
 def test_only_this_machine_is_listened_to(waiting: Waiting) -> None:
     """127.0.0.1, on a port that was free."""
     assert f"http://127.0.0.1:{waiting.loopback.port}{PATH}" == waiting.loopback.address
+
+
+def test_one_connection_too_many_ends_no_login() -> None:
+    """The oldest has to go for it, also when that says something in the same moment: any page can open so many."""
+    connections: list[socket.socket] = []
+    with Loopback(PATH) as loopback:
+
+        def connect() -> None:
+            connections.append(socket.create_connection(("127.0.0.1", loopback.port), timeout=5))
+
+        def look() -> None:
+            if len(connections) == 34:
+                answer = f"GET {PATH}?state={STATE} HTTP/1.1\r\nHost: 127.0.0.1:{loopback.port}\r\n\r\n"
+                connections[-1].sendall(answer.encode())
+            connect()
+            if len(connections) == 34:
+                connections[0].sendall(b"GET / HTTP/1.1\r\n\r\n")
+
+        connect()
+        found = loopback.wait(has_state(STATE), 10, look)
+    for each in connections:
+        each.close()
+    assert found.query == {"state": STATE}

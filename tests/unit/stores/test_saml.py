@@ -348,6 +348,17 @@ def test_a_login_is_announced_and_needs_a_person() -> None:
     assert "saml_login_port" in taken.value.hint
 
 
+def test_a_login_is_not_waited_for_when_its_person_is_gone() -> None:
+    """The port is free for the next one, in the agent too; a response that comes late is nobody's."""
+    window = Window()
+    runtime = make_runtime({**REGION, "BROWSER": "true", "PATH": "/usr/bin:/bin"}, ask=Person(""), folder="/")
+    looks = iter([False, False, False, True])
+    runtime = runtime._replace(has_left=lambda: next(looks))
+    with pytest.raises(NoCredentials, match="was given up"):
+        log_in("https://idp.example.com/", window.port, "r", runtime, seconds=60)
+    socket.create_server(("127.0.0.1", window.port)).close()
+
+
 @pytest.mark.parametrize("command", ["true", "false"])
 def test_a_login_without_an_end_ends(command: str) -> None:
     """A browser that brings nothing is waited for so long; one that does not open is told at once."""

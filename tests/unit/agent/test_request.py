@@ -1,0 +1,21 @@
+"""A request's client, as whoever works for it sees it."""
+
+from __future__ import annotations
+
+import socket
+
+from dsops.agent.request import Caller, Limits
+
+
+def test_a_client_that_is_gone_is_seen() -> None:
+    """Without asking it anything; of one that has typed something nothing is taken."""
+    ours, theirs = socket.socketpair()
+    with ours:
+        caller = Caller(ours, Limits())
+        assert not caller.has_left()
+        theirs.sendall(b"typed")
+        assert not caller.has_left()
+        assert ours.recv(16) == b"typed"
+        theirs.close()
+        assert caller.has_left()
+    assert caller.has_left()
