@@ -173,11 +173,14 @@ def _quote(path: str) -> bytes:
 def _read_lines(path: str) -> list[bytes]:
     """The lines of the file; none where it isn't there, or where others could have written it."""
     try:
-        with open(path, "rb") as file:
-            status = os.fstat(file.fileno())
-            is_ours = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
-            if not is_ours or (os.name == "posix" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
-                return []
+        # A pipe's other end may never come.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
+        status = os.fstat(descriptor)
+        is_ours = stat.S_ISREG(status.st_mode) and (not hasattr(os, "geteuid") or status.st_uid == os.geteuid())
+        if not is_ours or (os.name == "posix" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+            os.close(descriptor)
+            return []
+        with os.fdopen(descriptor, "rb") as file:
             return file.read().splitlines()
     except OSError:
         return []

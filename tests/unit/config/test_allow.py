@@ -200,6 +200,17 @@ def test_a_full_disk_is_told_and_the_next_time_works(tmp_path: Path, fitting: in
     assert is_allowed(files, environ)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_in_the_lists_place_is_not_waited_for(tmp_path: Path) -> None:
+    """It allows nothing."""
+    environ = {"HOME": str(tmp_path)}
+    allow(FILES, environ)
+    path = tmp_path / ".local" / "share" / "dsops" / "allowed"
+    path.unlink()
+    os.mkfifo(path)
+    assert not is_allowed(FILES, environ)
+
+
 PROOFS = (
     ("aws.sts", {"web_identity": "gitlab"}),
     ("aws.sts", {"web_identity_token_file": "/token"}),
