@@ -29,8 +29,9 @@ from dsops.tasks import blocking, settle
 
 if TYPE_CHECKING:
     from dsops.credentials import Credentials
+    from dsops.explain.ask import Failure
     from dsops.explain.finding import Finding
-    from dsops.explain.investigate import Evidence, Failure
+    from dsops.explain.library import Evidence
     from dsops.explain.readers import Given
     from dsops.iam.policy import Policy
     from dsops.resolve import Resolver, Trial
@@ -107,6 +108,7 @@ async def _investigate(config: Config, plan: Plan, evidence: Evidence, runtime: 
     from dsops.cache import CredentialCache
     from dsops.credentials import Credentials
     from dsops.explain.answer import distinct
+    from dsops.explain.chain import Chains
     from dsops.explain.investigate import Investigator
     from dsops.resolve import Resolver
 
@@ -124,7 +126,7 @@ async def _investigate(config: Config, plan: Plan, evidence: Evidence, runtime: 
         written = config.stores[store]
         return written.fields[key].where if key in written.fields else written.where
 
-    investigator = Investigator(plan, client, sessions, bases, evidence, edit_at)
+    investigator = Investigator(Chains(plan, client, sessions, bases), evidence, edit_at)
     return distinct([finding for failure in failures for finding in await investigator.explain(failure)])
 
 
@@ -146,7 +148,7 @@ async def _bases(plan: Plan, resolver: Resolver, runtime: Runtime) -> Mapping[st
 
 def _failures(plan: Plan, trial: Trial) -> Iterator[Failure]:
     """What did not work, each once, in the order of the plan; what only lacks something that failed is none."""
-    from dsops.explain.investigate import Failure
+    from dsops.explain.ask import Failure
 
     seen: set[int] = set()
     for step in plan.steps.values():
@@ -182,7 +184,7 @@ def _counts(plan: Plan, step: Step, reference: SecretReference, error: DsopsErro
 def _evidence(plan: Plan, arguments: Arguments, runtime: Runtime) -> Evidence:
     """The policies of files."""
     from dsops.cli.policy_files import read_policy
-    from dsops.explain.investigate import Evidence
+    from dsops.explain.library import Evidence
     from dsops.explain.readers import read_details
 
     given: Given = {}

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from dsops.arn import parse_arn
 from dsops.errors import Where
 from dsops.explain.broken import Broken, failures_of
+from dsops.explain.families import ORDER, WORDS, family_of
 from dsops.explain.finding import Mismatch
 from dsops.iam.conditions import Condition
 from dsops.iam.policy import Statement
@@ -68,36 +69,6 @@ class Cause(NamedTuple):
     """The condition key that decides, as the policy writes it."""
 
 
-# Beginnings and ends of condition keys -> the cause that a condition on them is.
-_KEYS: Final = (
-    ("sts:externalid", "external-id"),
-    ("aws:multifactorauth", "mfa"),
-    ("aws:sourceip", "source-address"),
-    ("aws:vpcsourceip", "source-address"),
-    ("aws:sourcevpc", "network"),
-    ("aws:vpce", "network"),
-    ("aws:principalorg", "organization"),
-    ("aws:resourceorg", "organization"),
-    ("aws:requesttag/", "session-tags"),
-    ("aws:tagkeys", "session-tags"),
-    ("sts:transitivetagkeys", "session-tags"),
-    ("aws:principaltag/", "principal-tag"),
-    ("aws:resourcetag/", "resource-tag"),
-    ("iam:resourcetag/", "resource-tag"),
-    ("secretsmanager:resourcetag/", "resource-tag"),
-    ("aws:currenttime", "time"),
-    ("aws:epochtime", "time"),
-    ("aws:tokenissuetime", "session-revoked"),
-    ("sts:rolesessionname", "session-name"),
-    ("sts:sourceidentity", "source-identity"),
-    ("aws:sourceidentity", "source-identity"),
-    ("aws:requestedregion", "region"),
-    ("aws:principal", "principal-condition"),
-    ("aws:user", "principal-condition"),
-    ("saml:", "saml-condition"),
-)
-_CLAIMS: Final = ((":aud", "token-audience"), (":sub", "token-subject"))
-
 _OF_PLACES: Final = {
     "role trust policy": "trust-policy",
     "identity-based policy": "identity-policy",
@@ -111,13 +82,6 @@ _OF_PLACES: Final = {
 _BESIDE: Final = {
     "sts:tagsession": "tag-session", "sts:setsourceidentity": "set-source-identity", "sts:setcontext": "set-context",
 }  # fmt: skip
-
-
-def family_of(key: str) -> str:
-    """The cause that a condition on that key is; `condition` for others."""
-    key = key.lower()
-    known = next((cause for beginning, cause in _KEYS if key.startswith(beginning)), "")
-    return known or next((cause for end, cause in _CLAIMS if key.endswith(end)), "condition")
 
 
 def cause_of(broken: Broken, about: About) -> Cause:
@@ -172,11 +136,11 @@ def _of_condition(broken: Broken, about: About, mismatches: tuple[Mismatch, ...]
     failures = failures_of(broken)
     families = [family_of(failure.key) for failure in failures]
     # What the configuration can send is named before what only somebody else can change.
-    first = min(range(len(failures)), key=lambda index: _ORDER.get(families[index], len(_ORDER)))
+    first = min(range(len(failures)), key=lambda index: ORDER.get(families[index], len(ORDER)))
     failure, family = failures[first], families[first]
     policy = policy_text(broken.policy_type, about)
     is_absent = failure.actual is None
-    absent, different = _WORDS.get(family, (f"has a condition on {failure.key} that is not met",) * 2)
+    absent, different = WORDS.get(family, (f"has a condition on {failure.key} that is not met",) * 2)
     code = family
     if family == "external-id":
         code = "external-id-missing" if is_absent else "external-id-different"
@@ -184,28 +148,6 @@ def _of_condition(broken: Broken, about: About, mismatches: tuple[Mismatch, ...]
         code = "mfa-missing"
     hint = f": {failure.hint}" if failure.hint and family == "external-id" else ""
     return Cause(code, f"{policy} {absent if is_absent else different}{hint}", mismatches, failure.key)
-
-
-_WORDS: Final = {
-    "external-id": ("asks for an external ID, and none was sent", "asks for another external ID than was sent"),
-    "mfa": ("asks for MFA, and the call has none", "asks for MFA, and the session has none or too old a one"),
-    "source-address": ("lets only some addresses in",) * 2,
-    "network": ("lets only some networks in",) * 2,
-    "organization": ("lets only one organization in",) * 2,
-    "session-tags": ("asks for session tags that were not sent", "asks for other session tags than were sent"),
-    "principal-tag": ("asks for a tag that the caller does not have", "asks for another value of the caller's tag"),
-    "time": ("allows it at another time",) * 2,
-    "session-name": ("asks for another session name",) * 2,
-    "source-identity": ("asks for a source identity, and none was sent", "asks for another source identity"),
-    "token-audience": ("asks for an audience that the token lacks", "asks for another audience than the token's"),
-    "token-subject": ("asks for a subject that the token lacks", "asks for another subject than the token's"),
-}
-"""What a policy does to a call that has nothing of the kind, and to one that has something else."""
-
-_ORDER: Final = {
-    "external-id": 0, "mfa": 1, "session-tags": 2, "source-identity": 3, "session-name": 4, "region": 5,
-    "token-audience": 6, "token-subject": 7,
-}  # fmt: skip
 
 
 def _of_deny(broken: Broken, about: About) -> Cause:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -35,7 +36,7 @@ def _fact(unread: Unread, about: About) -> Fact:
         who = "whoever issued them"
     what, command = _looked_up(unread, about)
     # Who reads for `policy simulate` may be told there.
-    return Fact(what, unread.why.partition("; give them with ")[0], who, command)
+    return Fact(what, re.split("[;:] give ", unread.why)[0], who, command)
 
 
 def _looked_up(unread: Unread, about: About) -> tuple[str, str]:

@@ -17,7 +17,6 @@ from dsops.errors import (
     NoCredentials,
     Problem,
     RegionDisabled,
-    SecretAccessDenied,
     SecretDeleted,
     SecretNotFound,
     ServiceError,
@@ -74,13 +73,11 @@ _LIMITS: Final = (
 
 
 def is_policys(error: DsopsError) -> bool:
-    """Whether a policy refused, as far as the error says."""
-    return error.code in ("access-denied", "sts.access-denied", "secret.access-denied") and not _is_told(error)
-
-
-def _is_told(error: DsopsError) -> bool:
-    """Whether the words say of which key or account it is."""
-    return isinstance(error, SecretAccessDenied) and "KMS" in error.why and "is not authorized" not in error.why
+    """Whether a policy refused, as far as the error says; AWS denies some things whatever policies say."""
+    if error.code not in ("access-denied", "sts.access-denied", "secret.access-denied"):
+        return False
+    said = error.aws.message if error.aws is not None else ""
+    return "is not authorized to perform" in said or not any(text in said for text, _, _ in _SAID)
 
 
 def finding_of(error: DsopsError, step: Step, hop: int, edit_at: EditAt) -> Finding:

@@ -33,6 +33,16 @@ def test_what_is_unread_may_allow_or_deny() -> None:
     assert verdict(allows) == "allow"
 
 
+def test_at_best_what_is_unread_is_in_the_callers_favour() -> None:
+    """A denial that is left then is one whatever stands there."""
+    denies = given(identity=identity(deny()))
+    unread = Unread("identity", "denied"), Unread("boundary", "denied")
+
+    assert outcome(READ, NOTHING, *unread).at_best.is_allowed
+    assert not outcome(READ, denies, *unread).at_best.is_allowed
+    assert not outcome(READ, NOTHING).at_best.is_allowed
+
+
 def test_limits_only_take_away() -> None:
     """Where nothing allows, an unread boundary or organization changes no more than the kind of denial."""
     allows = given(identity=identity(allow()))

@@ -1,0 +1,124 @@
+"""Something that failed -> the questions that AWS has put to policies, or what is found before any is put."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dsops.arn import parse_arn
+from dsops.aws.secret_policy import SecretsManager, describe_secret, get_resource_policy
+from dsops.errors import DsopsError, EntityNotFound
+from dsops.explain.answer import UNKNOWN_SUFFIX
+from dsops.explain.causes import EditAt
+from dsops.explain.chain import Chains, Keys
+from dsops.explain.finding import Finding, Place, Remedy
+from dsops.explain.refused import finding_of
+from dsops.explain.request import Caller, context_of_call, questions, unsigned_question
+from dsops.explain.said import Said
+from dsops.iam.simulate import Asked, Unread
+from dsops.plan import Step
+from dsops.startup import NamedTuple
+
+Questions = list[tuple[Asked, tuple[Unread, ...]]]
+
+
+class Failure(NamedTuple):
+    """Something that did not work."""
+
+    step: Step
+    error: DsopsError
+    secret: str = ""
+    """What was asked for, where a secret was read."""
+    region: str = ""
+
+
+class Asker:
+    """The questions of one plan's failures."""
+
+    def __init__(self, chains: Chains, edit_at: EditAt) -> None:
+        self._chains = chains
+        self._edit_at = edit_at
+
+    async def of(
+        self, failure: Failure, said: Said, chain: Sequence[Keys]
+    ) -> Questions | Finding:
+        """The questions that AWS has put to policies; a finding where there is none to put."""
+        step, region = failure.step, failure.region or failure.step.region
+        if step.proof is not None and not failure.secret:
+            question = unsigned_question(step, region)
+            return [question] if question is not None else _of_trust(failure, self._chains.hop(step), self._edit_at)
+        caller = chain[-1].caller if chain else None
+        if caller is None:
+            return _unknown(failure, self._chains.hop(step), self._edit_at)
+        if step.operation == "AssumeRole" and not failure.secret:
+            asked = questions(step, caller, region)
+            # The one that AWS names is the one that it refused.
+            asked.sort(key=lambda each: each[0].action.lower() != said.action.lower())
+            return asked[:1] if said.action else asked
+        return await self._question_of_read(failure, said, caller, chain)
+
+    async def _question_of_read(
+        self, failure: Failure, said: Said, caller: Caller, chain: Sequence[Keys]
+    ) -> Questions | Finding:
+        """The call that AWS names, by the caller that it names."""
+        step, region = failure.step, failure.region or failure.step.region
+        resource = said.resource or "*"
+        if failure.secret and step.type == "aws.secretsmanager":
+            found = await self._secret_arn(failure, region, chain)
+            if isinstance(found, Finding):
+                return found
+            resource = found
+        arn = parse_arn(resource)
+        account = arn.account if arn is not None and arn.account else caller.principal.account
+        action = said.action or ("secretsmanager:GetSecretValue" if failure.secret else f"sts:{step.operation}")
+        asked = Asked(caller.principal, action, resource, account, context_of_call(caller, region))
+        return [(asked, caller.unread)]
+
+    async def _secret_arn(self, failure: Failure, region: str, chain: Sequence[Keys]) -> str | Finding:
+        """The secret's whole ARN; with question marks at its end where nobody may look it up."""
+        step, secret = failure.step, failure.secret
+        identity = chain[-1].identity
+        named = parse_arn(secret)
+        account = named.account if named is not None else identity.account
+        for keys in reversed(chain):
+            if keys.identity.account != account and named is None:
+                continue
+            endpoint = self._chains.endpoint(step, "secretsmanager", region)
+            api = SecretsManager(self._chains.client, keys.credentials, endpoint)
+            for look in (_described, _with_policy):
+                try:
+                    return await look(api, secret)
+                except EntityNotFound as missing:
+                    place = Place(step.name, 0, "", secret, "", 0, "", 0)
+                    text = "check name and region; a secret of another account needs its whole ARN"
+                    message = f"there is no secret `{secret}` in {region} of account {account}"
+                    remedy = Remedy(text, failure.error.where)
+                    return Finding("secret-missing", "proven", message, place, remedy=remedy, aws=missing.aws)
+                except DsopsError:
+                    continue
+        if named is not None:
+            is_whole = len(secret.rpartition("-")[2]) == len(UNKNOWN_SUFFIX) - 1 and "-" in named.resource
+            return secret if is_whole else f"{secret}{UNKNOWN_SUFFIX}"
+        partition = identity.arn.split(":")[1]
+        return f"arn:{partition}:secretsmanager:{region}:{account}:secret:{secret}{UNKNOWN_SUFFIX}"
+
+
+async def _described(api: SecretsManager, secret: str) -> str:
+    return (await describe_secret(api, secret)).arn
+
+
+async def _with_policy(api: SecretsManager, secret: str) -> str:
+    """The ARN that comes with the secret's policy, which somebody may read who may not describe it."""
+    return (await get_resource_policy(api, secret)).arn
+
+
+def _of_trust(failure: Failure, hop: int, edit_at: EditAt) -> Finding:
+    """A token or an assertion of a provider that is not known here: only a trust policy lets those in, or not."""
+    found = finding_of(failure.error, failure.step, hop, edit_at)
+    place = found.place._replace(policy_type="role trust policy", of=failure.step.role)
+    return found._replace(cause="trust-policy", certainty="likely", place=place)
+
+
+def _unknown(failure: Failure, hop: int, edit_at: EditAt) -> Finding:
+    """A refusal of which nothing can be read."""
+    found = finding_of(failure.error, failure.step, hop, edit_at)
+    return found._replace(cause="not-read", certainty="missing")

@@ -1,0 +1,142 @@
+"""A question -> the same with every policy that the keys of its chain may read, or that a file gives.
+
+What goes wrong with reading is not read, and says so; nothing here ends the search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from dsops.aws.iam import Iam
+from dsops.aws.organizations import Organizations
+from dsops.aws.secret_policy import SecretsManager
+from dsops.errors import DsopsError, EntityNotFound, PolicyInvalid
+from dsops.explain.answer import UNKNOWN_SUFFIX
+from dsops.explain.attached import PolicyText, Reader
+from dsops.explain.chain import Chains, Keys
+from dsops.explain.organization import OrganizationReader
+from dsops.explain.questions import Completed, Completer
+from dsops.explain.readers import Given, SeveralReaders
+from dsops.iam.policy import Policy, parse_policy
+from dsops.iam.simulate import Asked, Place, Unread
+from dsops.plan import Step
+from dsops.startup import NamedTuple
+
+
+class Evidence(NamedTuple):
+    """What an explanation may use besides AWS."""
+
+    given: Given
+    trusts: Mapping[str, Policy]
+    """Trust policies from files, by the role's ARN."""
+
+
+class Library:
+    """Reads for the questions of one plan."""
+
+    def __init__(self, chains: Chains, evidence: Evidence) -> None:
+        self._chains = chains
+        self._evidence = evidence
+
+    def completer(
+        self, step: Step, chain: Sequence[Keys]
+    ) -> tuple[Mapping[str, SeveralReaders], Completer]:
+        """Readers by account: the latest session first, it is the nearest to what was refused."""
+        by_account: dict[str, list[Keys]] = {}
+        for keys in reversed(chain):
+            by_account.setdefault(keys.identity.account, []).append(keys)
+        accounts = {*by_account, *(account for account, _, _ in self._evidence.given)}
+        readers = {
+            account: SeveralReaders(
+                account, [Reader(self.iam(step, keys)) for keys in by_account.get(account, ())], self._evidence.given
+            )
+            for account in sorted(accounts)
+        }
+        organizations = {account: self._organizations(step, all_keys[0]) for account, all_keys in by_account.items()}
+
+        def secrets(account: str, region: str) -> SecretsManager | None:
+            # Another account's secret may be read about by whom its policy lets.
+            found = by_account.get(account) or list(reversed(chain))
+            endpoint = self._chains.endpoint(step, "secretsmanager", region)
+            return SecretsManager(self._chains.client, found[0].credentials, endpoint) if found else None
+
+        completer = Completer(readers, OrganizationReader(organizations, organizations.get), secrets)
+        return readers, completer
+
+    def iam(self, step: Step, keys: Keys) -> Iam:
+        """IAM, asked with those keys."""
+        return Iam(self._chains.client, keys.credentials, self._chains.endpoint(step, "iam"))
+
+    def _organizations(self, step: Step, keys: Keys) -> Organizations:
+        return Organizations(self._chains.client, keys.credentials, self._chains.endpoint(step, "organizations"))
+
+    async def complete(
+        self,
+        asked: Asked,
+        unread: tuple[Unread, ...],
+        chain: Sequence[Keys],
+        readers: Mapping[str, SeveralReaders],
+        completer: Completer,
+    ) -> Completed:
+        """The question with everything that can be read; what goes wrong on the way is not read, and says so."""
+        given: dict[Place, tuple[tuple[Policy, ...], ...]] = {}
+        trust = self._evidence.trusts.get(asked.resource)
+        if trust is not None:
+            given["trust"] = ((trust,),)
+        more = [*unread]
+        if asked.resource.endswith(UNKNOWN_SUFFIX):
+            given["resource"] = ()
+            more.append(Unread("resource", "the caller may not look up the secret's whole ARN"))
+        caller = chain[-1].caller if chain else None
+        issuer = self._chains.plan.steps.get(caller.step) if caller is not None else None
+        if issuer is not None and asked.principal.account:
+            layer, missing = await self._session_layer(issuer, readers.get(asked.principal.account))
+            given["session"] = (layer,) if layer else ()
+            more += missing
+        try:
+            completed = await completer.complete(asked, given)
+        except EntityNotFound:
+            raise
+        except DsopsError as error:
+            places: tuple[Place, ...] = ("trust", "identity", "boundary", "scp", "rcp")
+            left = [place for place in places if place not in given]
+            completed = Completed(asked, given, tuple(Unread(place, error.message) for place in left))
+        completed = completed._replace(unread=(*completed.unread, *more))
+        return completed if is_role_exact(chain, completed) else _without_path(completed)
+
+    async def _session_layer(
+        self, issuer: Step, readers: SeveralReaders | None
+    ) -> tuple[tuple[Policy, ...], list[Unread]]:
+        """The session policies that the caller's own session was given."""
+        found: list[Policy] = []
+        missing: list[Unread] = []
+        text = issuer.settings.get("session_policy")
+        if isinstance(text, str) and text:
+            name = f"`session_policy` of store `{issuer.name}`"
+            found.append(parse_policy(text, "session", name=name))
+        arns = issuer.settings.get("policy_arns", ())
+        for arn in arns if isinstance(arns, tuple) else ():
+            read = await readers.managed(str(arn)) if readers is not None else "no keys here may read it"
+            if isinstance(read, PolicyText):
+                try:
+                    found.append(parse_policy(read.text, "session", name=read.name))
+                    continue
+                except PolicyInvalid as error:
+                    read = error.message
+            missing.append(Unread("session", f"{arn}: {read}"))
+        return tuple(found), missing
+
+
+def is_role_exact(chain: Sequence[Keys], completed: Completed) -> bool:
+    """Whether the caller's ARN is known with its path: from the configuration, or because IAM told it."""
+    caller = chain[-1].caller if chain else None
+    if caller is None or caller.is_role_exact or completed.asked.principal.kind != "role-session":
+        return True
+    return not any("aws:userid" in each.keys for each in completed.unread)
+
+
+def _without_path(completed: Completed) -> Completed:
+    """A role of IAM Identity Center, for one, has a path that its sessions don't tell."""
+    asked = completed.asked._replace(context={**completed.asked.context, "aws:PrincipalArn": ()})
+    unread = Unread("context", "the path of the caller's role is not known", ("aws:principalarn",))
+    return completed._replace(asked=asked, unread=(*completed.unread, unread))

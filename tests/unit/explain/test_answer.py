@@ -1,0 +1,374 @@
+"""What the policies say -> the first broken place, its cause, how sure that is, and the cure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dsops.errors import AssumeRoleDenied, SecretAccessDenied, Where
+from dsops.explain.answer import distinct, findings_of
+from dsops.explain.causes import About
+from dsops.explain.said import Said
+from dsops.iam.simulate import Asked, Unread, full_access, simulate
+from tests.fakes import NOON
+from tests.plans import plan_of
+from tests.unit.iam.policies import ACCOUNT, ALICE, APP, OTHER, SECRET, allow, deny, policy, trust, trusting
+
+if TYPE_CHECKING:
+    from dsops.explain.finding import Finding
+    from dsops.iam import Policy, Principal
+    from dsops.iam.simulate import Place
+
+TARGET = f"arn:aws:iam::{ACCOUNT}:role/Target"
+ELSEWHERE = f"arn:aws:iam::{OTHER}:role/Target"
+CONFIG = """\
+secretStores:
+  app: {type: aws.sts, role_arn: "arn:aws:iam::111122223333:role/service/App", session_policy: '{}'}
+  target:
+    type: aws.sts
+    role_arn: arn:aws:iam::111122223333:role/Target
+    credentials_from: app
+"""
+ALL = policy("identity", allow("sts:*"))
+ROOT = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+READ = "secretsmanager:GetSecretValue"
+
+
+def edit_at(store: str, key: str) -> Where:
+    """Where a key of a store stands, or would."""
+    return Where(f"{store}.{key}", 1)
+
+
+def findings(
+    principal: Principal = ALICE,
+    action: str = "sts:AssumeRole",
+    resource: str = TARGET,
+    *unread: Unread,
+    said: Said | None = None,
+    context: dict[str, str] | None = None,
+    **given: Any,
+) -> list[Finding]:
+    """Those of a call with these policies; a policy that is not given is none."""
+    places: dict[Place, tuple[tuple[Policy, ...], ...]] = {"scp": (), "rcp": (), "session": (), "resource": ()}
+    missing = {each.place for each in unread}
+    for place in ("identity", "boundary"):
+        if place not in missing:
+            places[place] = ()
+    for place, each in given.items():
+        places[place] = ((each,),) if each is not None else ()  # type: ignore[index]  # names are places here
+    asked = Asked(principal, action, resource, resource.split(":")[4], {k: (v,) for k, v in (context or {}).items()})
+    kept = {place: each for place, each in places.items() if place not in missing or place in given}
+    outcome = simulate(asked, kept, unread, NOON)
+    step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
+    about = About(outcome.decision.request, step, 2, edit_at)
+    error = AssumeRoleDenied("no", hint="check the trust policy", where=Where("dsops.yaml", 5))
+    return findings_of(outcome, said or Said(), about, error)
+
+
+ANY = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}'
+
+
+class TestCause:
+    """One word for each way to be refused."""
+
+    @pytest.mark.parametrize(
+        ("given", "context", "cause"),
+        [
+            (trusting(ROOT, Condition={"StringEquals": {"sts:ExternalId": "a"}}), {}, "external-id-missing"),
+            (
+                trusting(ROOT, Condition={"StringEquals": {"sts:ExternalId": "a"}}),
+                {"sts:ExternalId": "A"},
+                "external-id-different",
+            ),
+            (trusting(ROOT, Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}}), {}, "mfa-missing"),
+            (
+                trust(
+                    allow("sts:AssumeRole", None, Principal=ROOT),
+                    deny("*", None, Principal="*", Condition={"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}}),
+                ),
+                {"aws:MultiFactorAuthPresent": "false"},
+                "mfa-missing",
+            ),
+            (
+                trusting(ROOT, Condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}),
+                {"aws:SourceIp": "203.0.113.7"},
+                "source-address",
+            ),
+            (trusting(ROOT, Condition={"StringEquals": {"aws:SourceVpc": "vpc-1"}}), {}, "network"),
+            (trusting(ROOT, Condition={"StringEquals": {"aws:PrincipalOrgID": "o-1"}}), {}, "organization"),
+            (trusting(ROOT, Condition={"StringEquals": {"aws:PrincipalTag/team": "a"}}), {}, "principal-tag"),
+            (trusting(ROOT, Condition={"StringEquals": {"aws:RequestTag/team": "a"}}), {}, "session-tags"),
+            (trusting(ROOT, Condition={"DateLessThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}), {}, "time"),
+            (
+                trusting(ROOT, Condition={"StringLike": {"sts:RoleSessionName": "ci-*"}}),
+                {"sts:RoleSessionName": "ada"},
+                "session-name",
+            ),
+            (trusting(ROOT, Condition={"StringEquals": {"sts:SourceIdentity": "ada"}}), {}, "source-identity"),
+            (trusting(ROOT, Condition={"StringEquals": {"aws:SomethingNew": "a"}}), {}, "condition"),
+            (trusting({"AWS": OTHER}), {}, "trust-principal"),
+            (trusting({"AWS": f"arn:aws:iam::{ACCOUNT}:user/bob"}), {}, "trust-user"),
+            (trusting({"AWS": "AIDAOFSOMEBODYDELETED1"}), {}, "trust-deleted"),
+            (trusting({"AWS": f"arn:aws:iam::{ACCOUNT}:user/alice"}), {}, "trust-path"),
+            (trusting({"Service": "ec2.amazonaws.com"}), {}, "trust-principal"),
+            (trust(deny("sts:*", None, Principal="*")), {}, "trust-policy"),
+        ],
+    )
+    def test_a_trust_policy_refuses_for_a_reason(self, given: Policy, context: dict[str, str], cause: str) -> None:
+        """Everything is read, so it is proven."""
+        found = findings(identity=ALL, trust=given, context=context)
+
+        assert [(cause, "proven", "role trust policy")] == [
+            (each.cause, each.certainty, each.place.policy_type) for each in found
+        ]
+
+    @pytest.mark.parametrize(
+        ("given", "cause", "policy_type"),
+        [
+            ({}, "identity-policy", "identity-based policy"),
+            ({"identity": ALL, "boundary": policy("boundary", allow("s3:*"))}, "boundary", "permissions boundary"),
+            (
+                {"identity": policy("identity", allow("sts:*"), deny("sts:AssumeRole"))},
+                "identity-policy",
+                "identity-based policy",
+            ),
+            (
+                {"identity": ALL, "scp": policy("scp", deny("sts:*"))},
+                "service-control-policy",
+                "service control policy",
+            ),
+        ],
+    )
+    def test_the_callers_side_refuses(self, given: dict[str, Any], cause: str, policy_type: str) -> None:
+        """The trust policy names the account, so the caller's own policies decide."""
+        found = findings(trust=trusting(ROOT), **given)
+
+        assert (cause, "proven", policy_type) == (found[0].cause, found[0].certainty, found[0].place.policy_type)
+
+    def test_a_session_policy_is_that_of_the_store_that_issued_the_session(self) -> None:
+        """The place is the hop before, where the policy is written."""
+        found = findings(APP, identity=ALL, trust=trusting(ROOT), session=policy("session", allow("s3:*")))
+
+        assert ("session-policy", "app", Where("app.session_policy", 1)) == (
+            found[0].cause, found[0].place.store, found[0].remedy.where,
+        )  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("action", "cause"),
+        [
+            ("sts:TagSession", "tag-session"),
+            ("sts:SetSourceIdentity", "set-source-identity"),
+            ("sts:SetContext", "set-context"),
+        ],
+    )
+    def test_an_action_besides_assume_role_is_missing(self, action: str, cause: str) -> None:
+        """Where the trust policy allows sts:AssumeRole to that caller."""
+        found = findings(action=action, identity=ALL, trust=trusting(ROOT))
+
+        assert (cause, "proven") == (found[0].cause, found[0].certainty)
+        assert found[0].remedy.statement is not None
+        assert ["sts:AssumeRole", action] == found[0].remedy.statement["Action"]
+
+    def test_what_is_allowed_is_no_reason(self) -> None:
+        """AWS said no, and all that was read says yes: then nothing is claimed."""
+        found = findings(identity=ALL, trust=trusting(ROOT))
+
+        assert [("not-read", "missing")] == [(each.cause, each.certainty) for each in found]
+
+
+class TestNearest:
+    """Which statement is named."""
+
+    def test_the_statement_that_names_the_caller_is_nearer(self) -> None:
+        """Than one that only names somebody else."""
+        given = trust(
+            allow("sts:AssumeRole", None, Principal={"AWS": OTHER}, Sid="Others"),
+            allow("sts:AssumeRole", None, Principal=ROOT, Sid="Ours",
+                  Condition={"StringEquals": {"sts:ExternalId": "a", "aws:PrincipalOrgID": "o-1"}}),
+        )  # fmt: skip
+
+        found = findings(identity=ALL, trust=given)
+
+        assert ("external-id-missing", 2, "Ours") == (found[0].cause, found[0].place.statement, found[0].place.sid)
+
+    def test_a_statement_about_another_service_is_not_near(self) -> None:
+        """Nobody wants to hear of S3 where sts:AssumeRole is not allowed."""
+        found = findings(identity=policy("identity", allow("s3:*")), trust=trusting(ROOT))
+
+        assert (0, ()) == (found[0].place.statement, found[0].mismatches)
+
+
+class TestCertainty:
+    """Proven only where nothing unread could change it."""
+
+    def test_a_refusal_that_stands_whatever_is_unread_is_proven(self) -> None:
+        """The trust policy is read and does not name the caller."""
+        unread = (Unread("identity", "denied"), Unread("scp", "denied"), Unread("boundary", "denied"))
+
+        found = findings(ALICE, "sts:AssumeRole", TARGET, *unread, trust=trusting({"AWS": OTHER}))
+
+        assert [("trust-principal", "proven", ())] == [(each.cause, each.certainty, each.facts) for each in found]
+
+    def test_policies_that_are_half_read_are_likely(self) -> None:
+        """What was read does not allow; what was not might."""
+        unread = Unread("identity", "not allowed to read policy B")
+        half = policy("identity", allow("sts:AssumeRole", f"{TARGET}2"))
+
+        found = findings(ALICE, "sts:AssumeRole", TARGET, unread, identity=half, trust=trusting(ROOT))
+
+        assert ("identity-policy", "likely") == (found[0].cause, found[0].certainty)
+        assert ["the policies of user alice"] == [fact.what for fact in found[0].facts]
+
+    def test_nothing_is_claimed_of_policies_that_nobody_may_read(self) -> None:
+        """Neither trust policy nor the caller's: each is a fact that is missing, with who can look it up."""
+        unread = (Unread("trust", "denied"), Unread("identity", "denied"))
+
+        found = findings(ALICE, "sts:AssumeRole", TARGET, *unread)
+
+        assert [("trust-policy", "missing")] == [(each.cause, each.certainty) for each in found]
+        assert [f"an administrator of account {ACCOUNT}"] * 2 == [fact.who for fact in found[0].facts]
+        assert all(fact.command for fact in found[0].facts)
+
+    def test_what_is_left_is_likely(self) -> None:
+        """The caller's own policies allow it, so the other account's trust policy does not."""
+        found = findings(ALICE, "sts:AssumeRole", ELSEWHERE, Unread("trust", "another account"), identity=ALL)
+
+        assert [("trust-policy", "likely")] == [(each.cause, each.certainty) for each in found]
+
+    def test_an_address_that_only_aws_sees_is_never_proven(self) -> None:
+        """The condition on it may be met."""
+        given = trusting(ROOT, Condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}})
+        unread = Unread("context", "only AWS sees it", ("aws:sourceip",))
+
+        found = findings(ALICE, "sts:AssumeRole", TARGET, unread, identity=ALL, trust=given)
+
+        assert [("source-address", "likely")] == [(each.cause, each.certainty) for each in found]
+
+    def test_a_role_whose_path_is_unknown_may_be_the_one_that_is_named(self) -> None:
+        """A session's ARN has no path, and roles of IAM Identity Center have one."""
+        step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
+        caller = APP._replace(issuer_arn=f"arn:aws:iam::{ACCOUNT}:role/App")
+        asked = Asked(caller, "sts:AssumeRole", TARGET, ACCOUNT, {})
+        given = trusting({"AWS": APP.issuer_arn})
+        outcome = simulate(asked, {"trust": ((given,),), "identity": ((ALL,),)}, (), NOON)
+
+        certainties = [
+            findings_of(
+                outcome, Said(), About(outcome.decision.request, step, 1, edit_at, is_role_exact=exact),
+                AssumeRoleDenied("no"),
+            )[0].certainty
+            for exact in (True, False)
+        ]  # fmt: skip
+
+        assert ["proven", "likely"] == certainties
+
+
+class TestWhatAwsSays:
+    """AWS names the kind of policy in newer sentences."""
+
+    def test_its_word_counts_where_the_policy_is_unread(self) -> None:
+        """No statement is claimed then."""
+        said = Said(policy_type="service control policy", is_deny=True)
+
+        found = findings(ALICE, "sts:AssumeRole", TARGET, Unread("scp", "denied"), said=said, identity=ALL,
+                         trust=trusting(ROOT))  # fmt: skip
+
+        assert [("service-control-policy", "proven", 0)] == [
+            (each.cause, each.certainty, each.place.statement) for each in found
+        ]
+
+    def test_its_word_comes_before_what_would_refuse_as_well(self) -> None:
+        """Both are told."""
+        said = Said(policy_type="permissions boundary")
+
+        found = findings(said=said, boundary=policy("boundary", allow("s3:*")), trust=trusting(ROOT))
+
+        assert ["boundary", "identity-policy"] == [each.cause for each in found]
+
+
+class TestSecrets:
+    """A secret's whole ARN may be unknown."""
+
+    GUESS = SECRET.replace("-AbCdEf", "-??????")
+
+    def test_a_statement_for_nearly_that_name_hints_at_a_slip(self) -> None:
+        """A misspelt name is refused in the same words."""
+        given = policy("identity", allow(READ, self.GUESS.replace("prod/db", "prod/dbs")))
+
+        found = findings(APP, READ, self.GUESS, Unread("resource", "denied"), identity=given)
+
+        assert ("secret-missing", "likely") == (found[0].cause, found[0].certainty)
+        assert found[0].remedy.text.startswith("did you mean `prod/dbs`")
+
+    def test_a_condition_does_not_depend_on_the_name(self) -> None:
+        """So it is proven, whatever the six characters are."""
+        given = policy("identity", allow(READ, "*", Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}}))
+
+        found = findings(APP, READ, self.GUESS, identity=given)
+
+        assert ("mfa-missing", "proven") == (found[0].cause, found[0].certainty)
+
+
+class TestRemedy:
+    """What to do is an edit with its line, or a statement and where it belongs."""
+
+    def test_an_external_id_is_set_on_the_hop(self) -> None:
+        """Its value is never told."""
+        given = trusting(ROOT, Condition={"StringEquals": {"sts:ExternalId": "not-to-be-told"}})
+
+        (found,) = findings(identity=ALL, trust=given)
+
+        assert Where("target.external_id", 1) == found.remedy.where
+        assert "not-to-be-told" not in repr(found)
+
+    def test_white_space_is_told(self) -> None:
+        """The eye passes over it."""
+        given = trusting(ROOT, Condition={"StringEquals": {"sts:ExternalId": "same "}})
+
+        (found,) = findings(identity=ALL, trust=given, context={"sts:ExternalId": "same"})
+
+        assert "white space" in found.message
+
+    def test_a_missing_permission_is_a_statement_for_the_caller(self) -> None:
+        """For a session it is its role that gets it."""
+        (found,) = findings(APP, trust=trusting(ROOT))
+
+        assert ({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": TARGET}, "role App") == (
+            found.remedy.statement, found.remedy.add_to.rpartition("of ")[2],
+        )  # fmt: skip
+
+    def test_a_trust_policy_gets_the_role_and_not_its_session(self) -> None:
+        """Or the account, whose policies then decide."""
+        (found,) = findings(APP, identity=ALL, trust=trusting({"AWS": OTHER}))
+
+        assert found.remedy.statement is not None
+        assert {"AWS": APP.issuer_arn} == found.remedy.statement["Principal"]
+        assert f"arn:aws:iam::{ACCOUNT}:root" in found.remedy.text
+
+    def test_nobody_is_told_to_allow_what_is_denied(self) -> None:
+        """An Allow changes nothing there."""
+        found = findings(trust=trusting(ROOT), identity=policy("identity", allow("sts:*"), deny("sts:*")))
+
+        assert found[0].remedy.statement is None
+
+
+def test_one_reason_for_many_secrets_is_told_once() -> None:
+    """They fail for the same policy."""
+    found = findings(trust=trusting(ROOT))
+
+    assert found == distinct([*found, *found])
+
+
+def test_a_full_policy_of_aws_is_no_reason() -> None:
+    """FullAWSAccess on a level lets through what the level below refuses."""
+    scp = policy("scp", deny("sts:*"))
+    places: dict[Place, Any] = {
+        "scp": ((full_access("scp"),), (full_access("scp"), scp)), "identity": ((ALL,),), "trust": ((trusting(ROOT),),),
+    }  # fmt: skip
+    outcome = simulate(Asked(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {}), places, (), NOON)
+    step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
+
+    found = findings_of(outcome, Said(), About(outcome.decision.request, step, 1, edit_at), SecretAccessDenied("no"))
+
+    assert [("service-control-policy", 1)] == [(each.cause, each.place.statement) for each in found]

@@ -1,0 +1,133 @@
+"""Failures that no policy decides -> a cause in a stable word, and the key to edit."""
+
+from __future__ import annotations
+
+import pytest
+
+from dsops.errors import (
+    AccessDenied,
+    AssumeRoleDenied,
+    AwsAnswer,
+    ClockSkewed,
+    CredentialsExpired,
+    CredentialsInvalid,
+    DsopsError,
+    LimitExceeded,
+    MfaRefused,
+    NoCredentials,
+    Problem,
+    RegionDisabled,
+    SecretAccessDenied,
+    SecretNotFound,
+    SecretRefused,
+    ServiceError,
+    StsRefused,
+    Where,
+)
+from dsops.explain.refused import finding_of, is_policys, limit_findings
+from tests.plans import plan_of
+
+CONFIG = """\
+secretStores:
+  jump: {type: aws.sts, role_arn: "arn:aws:iam::111122223333:role/Jump"}
+  target: {type: aws.sts, role_arn: "arn:aws:iam::111122223333:role/Target", credentials_from: jump}
+"""
+STEPS = plan_of(CONFIG, store="target").steps
+
+
+def said(message: str, code: str = "AccessDenied") -> AwsAnswer:
+    """AWS's words."""
+    return AwsAnswer(code, message, 403, "r-1", "sts.us-east-1")
+
+
+def edit_at(store: str, key: str) -> Where:
+    """Where a key of a store stands, or would."""
+    return Where(f"{store}.{key}", 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "key"),
+    [
+        (
+            StsRefused("x", aws=said("The requested DurationSeconds exceeds the MaxSessionDuration set.")),
+            "duration-role",
+            "duration_seconds",
+        ),
+        (
+            StsRefused("x", aws=said("exceeds the 1 hour session limit for roles assumed by role chaining.")),
+            "duration-chain",
+            "duration_seconds",
+        ),
+        (MfaRefused("x", aws=said("failed with invalid MFA one time pass code.")), "mfa-code", "token_code"),
+        (MfaRefused("x", aws=said("failed, unable to validate MFA code.")), "mfa-device", "serial_number"),
+        (AssumeRoleDenied("x", aws=said("Roles may not be assumed by root accounts.")), "root-caller", ""),
+        (StsRefused("x", aws=said("too big", "PackedPolicyTooLarge")), "packed-policy", ""),
+        (RegionDisabled("x"), "region-disabled", "region"),
+        (ClockSkewed("x"), "clock", ""),
+        (SecretAccessDenied("x", aws=said("Access to KMS is not allowed")), "secret-key", ""),
+        (SecretRefused("x", aws=said("encrypt the secret with the default KMS service key.")), "secret-key", ""),
+        (SecretNotFound("x"), "secret-missing", ""),
+        (StsRefused("x", aws=said("Quelque chose", "NewError")), "sts-refused", ""),
+    ],
+)
+def test_a_failure_has_a_cause_and_the_key_to_edit(error: DsopsError, cause: str, key: str) -> None:
+    """Of the store that made the call; where no key can mend it, the line of the error."""
+    found = finding_of(error, STEPS["target"], 2, edit_at)
+
+    assert not is_policys(error)
+    assert (cause, "proven", "target") == (found.cause, found.certainty, found.place.store)
+    assert (Where(f"target.{key}", 1) if key else None) == found.remedy.where
+
+
+@pytest.mark.parametrize(
+    ("error", "store", "cause"),
+    [
+        (CredentialsExpired("x"), "jump", "base-expired"),
+        (CredentialsExpired("x"), "target", "session-expired"),
+        (CredentialsInvalid("x"), "jump", "key-invalid"),
+        (NoCredentials("x"), "jump", "no-credentials"),
+    ],
+)
+def test_it_is_who_signs_that_is_broken(error: DsopsError, store: str, cause: str) -> None:
+    """The hop before, or the base credentials: not the role that is to be assumed."""
+    found = finding_of(error, STEPS[store], 1 if store == "jump" else 2, edit_at)
+
+    assert (cause, STEPS[store].credentials_from) == (found.cause, found.place.store)
+
+
+def test_a_server_that_fails_is_not_proven() -> None:
+    """It may work the next time."""
+    assert finding_of(ServiceError("x"), STEPS["jump"], 1, edit_at).certainty == "likely"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AssumeRoleDenied("x", aws=said("User: a is not authorized to perform: sts:AssumeRole on resource: KMS")),
+        AssumeRoleDenied("x", aws=said("Non autorisé")),
+        AccessDenied("x"),
+    ],
+)
+def test_a_denial_is_a_policys(error: DsopsError) -> None:
+    """Whatever the role is called, and in whatever language."""
+    assert is_policys(error)
+
+
+@pytest.mark.parametrize(
+    ("message", "path", "cause"),
+    [
+        ("43200 is over 3600 seconds, the most that a chained role gets", "secretStores.target.duration_seconds",
+         "duration-chain"),
+        ("86400 is over 43200", "secretStores.target.duration_seconds", "duration-limit"),
+        ("the role is in the partition aws-cn, and the region us-east-1 in aws", "secretStores.target.role_arn",
+         "partition"),
+        ("2049 characters are over 2048", "secretStores.target.session_policy", "limit"),
+    ],
+)  # fmt: skip
+def test_what_aws_would_refuse_is_found_before_it_is_asked(message: str, path: str, cause: str) -> None:
+    """Each problem is a finding, with its line."""
+    where = Where("dsops.yaml", 9)
+
+    (found,) = limit_findings(LimitExceeded("x", problems=(Problem(where, path, message, "mend it"),)))
+
+    assert (cause, "proven", "target", where) == (found.cause, found.certainty, found.place.store, found.remedy.where)

@@ -1,0 +1,148 @@
+"""A hop and who makes it -> the questions that AWS puts to policies, with what is known of the call."""
+
+from __future__ import annotations
+
+from dsops.aws.sts import Identity
+from dsops.explain.request import Caller, base_caller, questions, session_caller, unsigned_question
+from dsops.plan import Proof, Step
+from dsops.secret import Secret
+from tests.plans import plan_of
+
+ACCOUNT = "111122223333"
+USER = Identity(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/ada", "AIDAEXAMPLEADA0000001")
+SESSION = Identity(ACCOUNT, f"arn:aws:sts::{ACCOUNT}:assumed-role/Jump/ada", "AROAEXAMPLEJUMP000001:ada")
+CONFIG = """\
+secretStores:
+  jump:
+    type: aws.sts
+    role_arn: arn:aws:iam::111122223333:role/path/Jump
+    role_session_name: ada
+    tags: {team: core, cost: "7"}
+    transitive_tag_keys: [team]
+    source_identity: ada
+  target:
+    type: aws.sts
+    role_arn: arn:aws:iam::111122223333:role/Target
+    credentials_from: jump
+    role_session_name: ada
+    external_id: not-shown
+    serial_number: arn:aws:iam::111122223333:mfa/ada
+    token_code: "123456"
+    mfa_session: false
+"""
+STEPS = plan_of(CONFIG, store="target").steps
+
+
+def base(identity: Identity = USER, *, is_temporary: bool = False) -> Caller:
+    """Whoever signs the first hop."""
+    found = base_caller(identity, is_temporary=is_temporary)
+    assert found is not None
+    return found
+
+
+def jump() -> Caller:
+    """The session of the first hop."""
+    found = session_caller(STEPS["jump"], SESSION, base())
+    assert found is not None
+    return found
+
+
+def unread_keys(caller: Caller) -> set[str]:
+    """What is not known of its calls."""
+    return {key for each in caller.unread for key in each.keys}
+
+
+def test_aws_asks_in_its_order() -> None:
+    """A source identity before the role, tags after it."""
+    asked = questions(STEPS["jump"], base(), "us-east-1")
+
+    assert ["sts:SetSourceIdentity", "sts:AssumeRole", "sts:TagSession"] == [each.action for each, _ in asked]
+
+
+def test_a_hop_has_what_it_sends() -> None:
+    """The external ID too, which is compared and never shown."""
+    every = questions(STEPS["target"], jump(), "us-east-1")
+    (asked,) = [asked for asked, _ in every if asked.action == "sts:AssumeRole"]
+
+    assert ("not-shown",) == asked.context["sts:ExternalId"]
+    assert ("true",) == asked.context["aws:MultiFactorAuthPresent"]
+    assert ("us-east-1",) == asked.context["aws:RequestedRegion"]
+    assert "not-shown" not in repr(asked)
+
+
+def test_a_session_has_its_tags_and_hands_on_some() -> None:
+    """Transitive ones stand in for the role's own while its trust policy is judged; the source identity stays."""
+    asked, _ = questions(STEPS["target"], jump(), "us-east-1")[0]
+
+    assert (("core",), ("7",)) == (asked.context["aws:PrincipalTag/team"], asked.context["aws:PrincipalTag/cost"])
+    assert ("core",) == asked.context["aws:ResourceTag/team"]
+    assert "aws:ResourceTag/cost" not in asked.context
+    assert ("ada",) == asked.context["sts:SourceIdentity"]
+    assert not [key for key in asked.context if key.startswith("dsops:")]
+
+
+def test_a_session_is_known_by_its_roles_whole_arn() -> None:
+    """Its own ARN has no path, the configuration has it."""
+    assert f"arn:aws:iam::{ACCOUNT}:role/path/Jump" == jump().principal.issuer_arn
+    assert jump().is_role_exact
+    assert not base(SESSION, is_temporary=True).is_role_exact
+
+
+def test_of_a_base_session_nobody_knows_how_it_was_made() -> None:
+    """Its session policy, tags and age; of a long-term key there are none."""
+    session, user = base(SESSION, is_temporary=True), base()
+
+    assert "session" in {each.place for each in session.unread}
+    assert {"aws:tokenissuetime", "aws:principaltag/"} <= unread_keys(session)
+    assert {each.place for each in user.unread} == {"context"}
+    assert not {"aws:multifactorauthpresent", "aws:tokenissuetime"} & unread_keys(user)
+
+
+def test_of_a_users_session_nobody_knows_whether_it_had_mfa() -> None:
+    """GetSessionToken gives one with and without."""
+    assert "aws:multifactorauthpresent" in unread_keys(base(is_temporary=True))
+
+
+def test_only_aws_sees_the_address() -> None:
+    """Of any call."""
+    assert {"aws:sourceip", "aws:sourcevpc"} <= unread_keys(base()) & unread_keys(jump())
+
+
+def test_what_is_no_caller_of_policies_is_none() -> None:
+    """An ARN of a kind that is not known."""
+    assert base_caller(Identity(ACCOUNT, "arn:aws:sts::111122223333:new-kind/x", "X"), is_temporary=True) is None
+
+
+# --- tokens and assertions ----------------------------------------------------------------------------------
+
+
+def token_step(proof: Proof, **settings: object) -> Step:
+    """A hop that a token opens."""
+    step = STEPS["jump"]
+    kept = {"role_arn": step.settings["role_arn"], "role_session_name": "ci"}
+    return step._replace(settings={**kept, **settings}, proof=proof, operation="AssumeRoleWithWebIdentity")  # type: ignore[dict-item]
+
+
+def test_a_token_is_judged_by_what_it_says() -> None:
+    """Its provider is one of the role's account."""
+    proof = Proof("a file", "d", ("https://id.example.com/x", "ada", "sts.amazonaws.com"))
+
+    found = unsigned_question(token_step(proof), "us-east-1")
+
+    assert found is not None
+    assert f"arn:aws:iam::{ACCOUNT}:oidc-provider/id.example.com/x" == found[0].principal.federated
+    assert ("ada",) == found[0].context["id.example.com/x:sub"]
+
+
+def test_of_a_token_that_comes_at_run_time_the_claims_are_not_known() -> None:
+    """Whose it is may be."""
+    found = unsigned_question(token_step(Proof("the token from GitHub Actions", "d", is_fetched=True)), "us-east-1")
+
+    assert found is not None
+    assert "token.actions.githubusercontent.com:sub" in {key for each in found[1] for key in each.keys}
+    assert unsigned_question(token_step(Proof("a command", "d", is_fetched=True)), "us-east-1") is None
+
+
+def test_an_external_id_stays_a_secret() -> None:
+    """In the plan, until it is put to a policy."""
+    assert isinstance(STEPS["target"].settings["external_id"], Secret)
