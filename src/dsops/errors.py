@@ -71,6 +71,65 @@ class AwsAnswer(NamedTuple):
     endpoint: str
 
 
+class Hop(NamedTuple):
+    """What a hop before the one that failed has given; "" for what is not known."""
+
+    store: str
+    session: str
+    """The ARN that its session has."""
+    expires: str
+
+
+class Tried(NamedTuple):
+    """What was being done when it failed, fact by fact; "" and 0 for what is not known, or does not apply."""
+
+    operation: str
+    """Of AWS's API: `AssumeRole`."""
+    caller: str = ""
+    """An ARN, or the masked id of the key that signed where no ARN is known."""
+    store: str = ""
+    role: str = ""
+    secret: str = ""
+    """What was read, by its name."""
+    hop: int = 0
+    hops: int = 0
+    """In the longest chain that needs this hop."""
+    before: tuple[Hop, ...] = ()
+    """In the order in which they were made."""
+    region: str = ""
+    endpoint: str = ""
+    """Short, as AwsAnswer has it; "" where no request was made."""
+
+    def joined(self, other: Tried) -> Tried:
+        """The same with those of the other's facts that it lacks."""
+        return self._replace(**{name: fact for name, fact in other._asdict().items() if not getattr(self, name)})
+
+    def text(self, said: str) -> str:
+        """One line of what `said` does not say yet; "" where it says it all, or nothing had begun."""
+        if not self.operation or not (self.endpoint or self.hops >= _CHAIN):
+            return ""
+        of = f" of {self.role}" if self.role and self.role not in said else ""
+        caller = f" as {self.caller}" if self.caller and self.caller not in said else ""
+        hop = f", hop {self.hop} of {self.hops}" if self.hop and self.hops >= _CHAIN else ""
+        endpoint = f", {self.endpoint}" if self.endpoint and self.endpoint not in said else ""
+        facts = f"{of}{caller}{hop}{endpoint}"
+        return f"{self.operation}{facts}" if facts else ""
+
+    def texts_before(self) -> list[str]:
+        """What each hop before gave, a line for each; [] for what is no hop."""
+        if not self.hop:
+            return []
+        return [
+            f"hop {number}, store `{hop.store}`, gave {hop.session or 'a session'}"
+            + (f" until {hop.expires}" if hop.expires else "")
+            for number, hop in enumerate(self.before, 1)
+        ]
+
+
+_CHAIN = 2
+"""Hops; of a single one the number tells nothing."""
+
+
 class DsopsError(Exception):
     """Something inside dsops went wrong that should not have: please report it."""
 
@@ -95,6 +154,12 @@ class DsopsError(Exception):
         self.where = where
         self.aws = aws
         self.problems = problems
+        self.tried: Tried | None = None
+        self._tell()
+
+    def add_tried(self, tried: Tried) -> None:
+        """Notes what was being done. What is noted already stays: it was noted nearer to the failure."""
+        self.tried = tried if self.tried is None else self.tried.joined(tried)
         self._tell()
 
     def retell(self, message: str, *, why: str = "", hint: str = "", where: Where | None = None) -> None:
@@ -112,6 +177,8 @@ class DsopsError(Exception):
     def _tell(self) -> None:
         """Gives tracebacks and pytest, which know only the message, the rest as notes (PEP 678)."""
         notes = [f"at: {self.where}"] if self.where else []
+        tried = self.tried.text(f"{self.message} {self.why} {self.hint}") if self.tried else ""
+        notes += [f"tried: {tried}"] if tried else []
         for problem in self.problems:
             path = f"{problem.path}: " if problem.path else ""
             notes.append(f"{problem.where}: {path}{problem.message}")

@@ -5,6 +5,7 @@ DSOPS_UPDATE_GOLDEN=1 writes the page anew.
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
 from pathlib import Path
 from traceback import format_exception_only
@@ -12,7 +13,20 @@ from traceback import format_exception_only
 import pytest
 
 from dsops import errors
-from dsops.errors import CommandFailed, DsopsError, Failures, PolicyInvalid, Problem, SandboxRefusal, Where, nearest
+from dsops.cli import load
+from dsops.cli.causes import CAUSES
+from dsops.cli.command import Group
+from dsops.errors import (
+    CommandFailed,
+    DsopsError,
+    Failures,
+    PolicyInvalid,
+    Problem,
+    SandboxRefusal,
+    SecretError,
+    Where,
+    nearest,
+)
 from tests.scripts.test_scripts import UPDATE
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "errors.md"
@@ -22,14 +36,27 @@ HEAD = """\
 
     dsops: error[sts.access-denied]: store `prod` may not assume arn:aws:iam::123456789012:role/ProdAccessRole
       at: dsops.yaml:9
-      why: AWS gives no reason to arn:aws:iam::098765432109:user/ada; ...
+      tried: AssumeRole, hop 2 of 2
+      after: hop 1, store `jump`, gave arn:aws:sts::098765432109:assumed-role/Jump/ada until 2026-11-24T15:07:18Z
+      why: AWS gives no reason to arn:aws:sts::098765432109:assumed-role/Jump/ada; ...
       hint: check that the role's trust policy names this caller, and that the caller may sts:AssumeRole on it
       aws: AccessDenied, request 7f3c... (sts.us-east-1)
 
-What stands in brackets is the error's code: it doesn't change, and `dsops help CODE` explains it. `why`, `hint` and
-what AWS said follow where there is something to say. With `--json` the same is one object on stderr,
-`{"error": {...}, "exit_code": N}`; the error always has the keys `code`, `message`, `why`, `hint`, `where`, `aws`,
-`problems` and `errors`. Several independent errors are told one after another, and the exit code is the smallest.
+What stands in brackets is the error's code: it doesn't change, and `dsops help CODE` explains it. The other lines are
+there where there is something to say:
+
+- `at`: the line of the configuration that it is about.
+- `tried`: what was asked of AWS: operation, role, caller (its ARN, or its key's masked id), which hop of a chain, and
+  the endpoint; whatever the other lines don't say. Of a chain it is the first hop that failed.
+- `after`: what each hop before it gave, and until when that is good.
+- `why` and `hint`: the reason, and what to do next.
+- `aws`: AWS's code, its request's id, the endpoint, and its own words where `why` hasn't them.
+
+With `--json` the same is one object on stderr, `{"error": {...}, "exit_code": N}`, and stdout stays empty. The error
+always has the keys `code`, `message`, `why`, `hint`, `where`, `tried`, `aws`, `problems` and `errors`; `tried` is null
+or has `operation`, `caller`, `store`, `role`, `secret`, `hop`, `hops`, `before` (a list of `store`, `session`,
+`expires`), `region` and `endpoint`, each null where it is not known. Several independent errors are told one after
+another, and the exit code is the smallest.
 
 `dsops exec` ends with 125 for every failure of its own, whatever the table says, because the other codes belong to the
 command that it runs. What each exit code means in general: [the command line](cli.md).
@@ -51,9 +78,20 @@ def page() -> str:
     kinds.sort(key=lambda kind: (kind.exit_code, kind.code))
     text = HEAD
     for code, group in groupby(kinds, key=lambda kind: kind.exit_code):
-        rows = "".join(f"| `{kind.code}` | {' '.join((kind.__doc__ or '').split())} |\n" for kind in group)
-        text += f"\n## Exit code {code}\n\n| Code | What happened |\n|---|---|\n{rows}"
+        text += f"\n## Exit code {code}\n{''.join(section(kind) for kind in group)}"
     return text
+
+
+def section(kind: type[DsopsError]) -> str:
+    """One code, under an anchor that is the code itself with `-` for `.`."""
+    causes = "".join(f"- {what}: {remedy}\n" for what, remedy in CAUSES.get(kind.code, ()))
+    head = f'\n<a id="{anchor(kind.code)}"></a>\n\n### `{kind.code}`\n\n'
+    return f"{head}{' '.join((kind.__doc__ or '').split())}\n{causes and chr(10)}{causes}"
+
+
+def anchor(code: str) -> str:
+    """What stands behind `#` in a link to that code."""
+    return code.replace(".", "-")
 
 
 def test_the_page_lists_every_error() -> None:
@@ -61,6 +99,31 @@ def test_the_page_lists_every_error() -> None:
     if UPDATE:
         PAGE.write_text(page(), encoding="utf-8")
     assert page() == PAGE.read_text(encoding="utf-8")
+
+
+def test_every_code_has_an_anchor_of_its_own() -> None:
+    """A link to a code leads to that code."""
+    anchors = re.findall(r'<a id="([^"]+)"></a>', page())
+    assert len(anchors) == len(set(anchors))
+    assert set(anchors) == {anchor(kind.code) for kind in family(DsopsError) if kind not in FORMS}
+
+
+def test_what_ends_a_run_has_its_causes_told() -> None:
+    """Whatever AWS, the keyring or a secret's value is behind; and nothing is told of a code that is none."""
+    codes = {kind.code for kind in family(DsopsError) if kind not in FORMS}
+    ending = {kind.code for kind in family(DsopsError) if kind.exit_code in {3, 4, 5}} - {SecretError.code}
+    assert set() == set(CAUSES) - codes
+    assert set() == ending - set(CAUSES)
+
+
+def test_remedies_name_commands_that_there_are() -> None:
+    """What is in backticks can be typed."""
+    texts = [part for causes in CAUSES.values() for cause in causes for part in cause]
+    commands = [match.split() for text in texts for match in re.findall(r"`dsops ([^`]+)`", text)]
+    assert commands
+    for name, *words in commands:
+        command = load(name)
+        assert not isinstance(command, Group) or words[0] in command.commands, (name, words)
 
 
 def test_every_error_has_a_code_of_its_own_and_a_sentence() -> None:

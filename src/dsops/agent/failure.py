@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dsops import errors
-from dsops.errors import AwsAnswer, DsopsError, Failures, Problem, Where
+from dsops.errors import AwsAnswer, DsopsError, Failures, Hop, Problem, Tried, Where
 
 
 def pack_error(error: DsopsError) -> bytes:
@@ -29,6 +29,7 @@ def _value(error: DsopsError) -> Mapping[str, object]:
         "where": error.where,
         "aws": error.aws,
         "problems": error.problems,
+        "tried": error.tried,
         "errors": [_value(each) for each in error.errors] if isinstance(error, Failures) else [],
     }
 
@@ -49,4 +50,7 @@ def _error(value: Mapping[str, Any]) -> DsopsError:  # Any: JSON, made by `_valu
         aws=AwsAnswer(*value["aws"]) if value["aws"] else None,
         problems=tuple([Problem(Where(*where), *texts) for where, *texts in value["problems"]]),
     )
+    if value["tried"]:
+        tried = Tried(*value["tried"])
+        error.add_tried(tried._replace(before=tuple([Hop(*hop) for hop in tried.before])))
     return error

@@ -147,7 +147,10 @@ class Renewal:
         except DsopsError as error:
             self._outcome = error
         except Exception as error:  # noqa: BLE001 - a bug must not leave the loop waiting; its text may hold a value
-            self._outcome = DsopsError(f"something inside dsops went wrong: {type(error).__name__}")
+            self._outcome = DsopsError(
+                f"something inside dsops went wrong: {type(error).__name__}",
+                hint="run the same with `--no-agent --debug` and report what it prints",
+            )
         os.write(self._writer, b"x")
 
     def _take(self) -> None:

@@ -93,7 +93,9 @@ class Endpoint:
             self._listener = socket.create_server((address, port), family=family, backlog=64)
         except OSError as error:
             where = f"{address} port {port}" if port else address
-            raise UsageError(f"can't listen on {where}", why=(error.strerror or "unknown reason").lower()) from error
+            why = (error.strerror or "unknown reason").lower()
+            hint = "leave the port out for a free one, or name an address of this machine"
+            raise UsageError(f"can't listen on {where}", why=why, hint=hint) from error
         self._listener.setblocking(False)
         self.token = Secret(os.urandom(32).hex())
         """Unknown to everybody but the command, which has it in its environment."""

@@ -75,7 +75,9 @@ def _masked(key_id: str) -> str:
 
 def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
     if said.code in ("NoSuchEntity", "NoSuchEntityException"):
-        return EntityNotFound(f"IAM can't {doing}", why=said.message, aws=said)
+        hint = "`aws iam list-access-keys --user-name USER` shows the keys that the user has"
+        return EntityNotFound(f"IAM can't {doing}", why=said.message, hint=hint, aws=said)
     if said.code in ("LimitExceeded", "LimitExceededException"):
-        return KeyRotationStopped(f"IAM can't {doing}", why=said.message, aws=said)
+        hint = "a user has two keys at most: delete the one that nobody uses, and begin again"
+        return KeyRotationStopped(f"IAM can't {doing}", why=said.message, hint=hint, aws=said)
     return None

@@ -21,6 +21,7 @@ TIMEOUT_SECONDS = 120.0
 """A `credential_process` may open a browser; one that hangs must not hang us for ever."""
 
 # Run as `python -I -c`: the folder and the PYTHON* variables of the client don't decide what is imported.
+_ASK_YOURSELF = "`aws sts get-caller-identity` asks the same sources, and says more"
 _START = "import sys; sys.path[:] = sys.argv[2:]; from dsops.aws.ambient_child import main; main(sys.argv[1])"
 
 LOOKING = "DSOPS_LOOKING_UP"
@@ -155,7 +156,7 @@ def _ask_child(lookup: Lookup, timeout_seconds: float) -> Mapping[str, object]:
             stderr=subprocess.PIPE,
         )
     except (OSError, ValueError) as error:
-        raise AmbientFailed(f"could not look for {lookup.whose}", why=str(error)) from error
+        raise AmbientFailed(f"could not look for {lookup.whose}", why=str(error), hint=_ASK_YOURSELF) from error
     try:
         out, err = child.communicate(timeout=timeout_seconds)
     except subprocess.TimeoutExpired as error:
@@ -176,7 +177,8 @@ def _ask_child(lookup: Lookup, timeout_seconds: float) -> Mapping[str, object]:
         answer = None
     if not isinstance(answer, dict):
         lines = scrubbed(err.decode("utf-8", "replace")).strip().splitlines()
-        raise AmbientFailed(f"could not look for {lookup.whose}", why=lines[-1] if lines else "")
+        why = lines[-1] if lines else "who was asked has ended without an answer"
+        raise AmbientFailed(f"could not look for {lookup.whose}", why=why, hint=_ASK_YOURSELF)
     return answer
 
 
@@ -186,7 +188,8 @@ def _found(lookup: Lookup, answer: Mapping[str, object]) -> Credentials:
 
     key_id, secret, token = (answer.get(name) for name in ("access_key_id", "secret_access_key", "session_token"))
     if not isinstance(key_id, str) or not isinstance(secret, str) or not isinstance(token, str | None):
-        raise AmbientFailed(f"the {lookup.whose} are incomplete")
+        why = "key id, secret access key or session token is no text"
+        raise AmbientFailed(f"the {lookup.whose} are incomplete", why=why, hint=_ASK_YOURSELF)
     return Credentials(
         key_id,
         Secret(secret),

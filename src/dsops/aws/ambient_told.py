@@ -136,7 +136,8 @@ def failure(lookup: Lookup, error: str, answer: Mapping[str, object]) -> Credent
     if error == "ProfileNotFound":
         return _no_profile(lookup, answer)
     if "still expired" in why:
-        return CredentialsExpired(f"the credentials of profile `{name}` have expired", why=why)
+        hint = "log in to it once more, as with `aws sso login`, or renew what its `credential_process` prints"
+        return CredentialsExpired(f"the credentials of profile `{name}` have expired", why=why, hint=hint)
     if error == "JSONDecodeError":
         why = "its `credential_process` does not print JSON"
     elif error == "CredentialRetrievalError" and why.endswith("custom-process:"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from time import monotonic
@@ -28,6 +29,7 @@ from dsops.errors import (
     ServiceError,
     Throttled,
     TimedOut,
+    Tried,
     Unreachable,
 )
 from dsops.runtime import CLOCK_CORRECTED, Event, Runtime
@@ -207,8 +209,22 @@ async def _send(
         wait = max(asked_to_wait, _backoff(client, failure, attempt))
         is_last = attempt >= client.attempts or wait > _MOST_SECONDS or monotonic() + wait >= until
         if is_last or not may_help:
+            failure.add_tried(_tried(call, failure.aws))
             raise failure
         await pause(wait)
+
+
+def _tried(call: Call, said: AwsAnswer | None) -> Tried:
+    """What the call was; of a key whose ARN is not known, AWS may have told that."""
+    caller = ""
+    if call.credentials is not None:
+        found = re.match(_CALLER, said.message) if said is not None else None
+        caller = call.credentials.arn or (found[1] if found else call.credentials.masked_key_id)
+    return Tried(call.action, caller, region=call.endpoint.signing_region, endpoint=call.endpoint.short)
+
+
+# IAM User Guide, "Troubleshoot access denied error messages".
+_CALLER = r"User: (arn:\S+) is not authorized"
 
 
 def _request(

@@ -95,7 +95,8 @@ async def _ask(api: Organizations, action: str, doing: str, **parameters: str) -
 
 def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
     if said.code in _ABSENT:
-        return EntityNotFound(f"Organizations can't {doing}", why=said.message, aws=said)
+        hint = "is the account a member of the organization whose keys ask?"
+        return EntityNotFound(f"Organizations can't {doing}", why=said.message, hint=hint, aws=said)
     return None
 
 

@@ -91,7 +91,8 @@ def as_error(said: AwsAnswer, doing: str, credentials: Credentials | None, regio
 
         return region_disabled(said, doing, region)
     unusable = _unusable_credentials(said, doing, credentials, region)
-    return unusable or ServiceError(f"{said.endpoint} refused to {doing}", why=said.message, aws=said)
+    hint = "look the code up in the reference of that API, or try again with `--debug`"
+    return unusable or ServiceError(f"{said.endpoint} refused to {doing}", why=said.message, hint=hint, aws=said)
 
 
 def _unusable_credentials(

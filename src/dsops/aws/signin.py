@@ -46,6 +46,7 @@ def federation_endpoint(partition: Partition, own: str = "") -> str:
         raise UsageError(
             "`--endpoint` is not an address that the session can be sent to",
             why="it is an https address, or one of this machine",
+            hint="leave it out for AWS's own sign-in page",
         )
     return own
 
@@ -54,7 +55,9 @@ def console_page(partition: Partition, region: str, own: str = "") -> str:
     """The page to go to: `own`, else the console's first one in that region. Raises UsageError."""
     if own:
         if not own.startswith("https://") or not own.isascii() or not own.isprintable() or " " in own:
-            raise UsageError("`--destination` is not an https address")
+            raise UsageError(
+                "`--destination` is not an https address", hint="such as https://console.aws.amazon.com/s3/home"
+            )
         return own
     if partition.name not in _PLACES:
         raise UsageError(

@@ -113,8 +113,9 @@ def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
             hint = "allow kms:Decrypt on the key that encrypts them to the role that reads them"
         return SecretAccessDenied(f"not allowed to {doing}", why=said.message, hint=hint, aws=said)
     if said.code in ("ParameterNotFound", "ParameterVersionNotFound"):
+        hint = "check its name, the `/` at the beginning included, and the store's `region`"
         return SecretNotFound(
-            f"could not {doing}: it does not exist in {said.endpoint}", why=said.message, aws=said
+            f"could not {doing}: it does not exist in {said.endpoint}", why=said.message, hint=hint, aws=said
         )
-    hint = "check the key that encrypts it" if said.code == "InvalidKeyId" else ""
+    hint = "check the key that encrypts it" if said.code == "InvalidKeyId" else "check the parameter's name"
     return SecretRefused(f"{said.endpoint} refused to {doing}", why=said.message, hint=hint, aws=said)

@@ -95,10 +95,13 @@ async def _ask(portal: Portal, action: str, path: str, doing: str, method: str =
 def _refused(said: AwsAnswer, doing: str) -> DsopsError:
     """Tells of every refusal: nothing is signed, so that none is about a key or a clock."""
     if said.code == "UnauthorizedException" or said.status == 401:
-        return LoginRequired(f"{said.endpoint} does not accept the login to {doing}", why=said.message, aws=said)
+        message = f"{said.endpoint} does not accept the login to {doing}"
+        return LoginRequired(message, why=said.message, hint="log in again: `dsops login STORE`", aws=said)
     if said.code in ("ForbiddenException", "ResourceNotFoundException") or said.status in (403, 404):
-        return NotAssigned(f"not allowed to {doing}", why=said.message, aws=said)
-    return SsoRefused(f"{said.endpoint} refused to {doing}", why=said.message, aws=said)
+        hint = "check account and name, or have the permission set assigned"
+        return NotAssigned(f"not allowed to {doing}", why=said.message, hint=hint, aws=said)
+    hint = "check the start URL and the region of the Identity Center"
+    return SsoRefused(f"{said.endpoint} refused to {doing}", why=said.message, hint=hint, aws=said)
 
 
 def _list_of(value: object) -> list[object]:

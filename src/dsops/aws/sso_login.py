@@ -158,11 +158,14 @@ def _check_page(page: str, endpoint: Endpoint) -> None:
         )
 
 
+_ALLOW = "log in once more, and allow it there"
+
+
 def _as_failure(error: SsoRefused) -> LoginFailed | None:
     """The token endpoint's no, as what it means to a person; None where its own words say it."""
     said = error.aws.code if error.aws is not None else ""
     if said == "AccessDeniedException":
-        return LoginFailed("the login was denied on the page", why=error.why, aws=error.aws)
+        return LoginFailed("the login was denied on the page", why=error.why, hint=_ALLOW, aws=error.aws)
     if said == "ExpiredTokenException":
         return LoginFailed("nobody approved the code in time", hint="log in once more", aws=error.aws)
     return None
@@ -173,7 +176,7 @@ def _said_no(brought: Mapping[str, str]) -> LoginFailed:
     error = brought.get("error", "") or "no code"
     why = "".join(each if each.isprintable() else "?" for each in brought.get("error_description", "")[:200])
     if error == "access_denied":
-        return LoginFailed("the login was denied on the page", why=why)
+        return LoginFailed("the login was denied on the page", why=why, hint=_ALLOW)
     shown = "".join(each if each.isprintable() else "?" for each in error[:60])
     return LoginFailed(f"the browser came back without a login: {shown}", why=why, hint="log in once more")
 

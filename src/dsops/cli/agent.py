@@ -65,7 +65,8 @@ def _own_listener(runtime: Runtime) -> socket.socket:
                 raise AgentUnavailable("an agent is running already", hint="`dsops agent stop` ends it")
             return listen(address)
     except OSError as error:
-        raise AgentUnavailable(f"the agent can't listen on {address}", why=(error.strerror or "").lower()) from error
+        why, hint = (error.strerror or "").lower(), "is its folder yours? commands do without an agent"
+        raise AgentUnavailable(f"the agent can't listen on {address}", why=why, hint=hint) from error
 
 
 def _place(runtime: Runtime) -> tuple[str, str]:
@@ -88,7 +89,8 @@ def _start(arguments: Arguments, runtime: Runtime) -> int:
         raise _no_folder(folder)
     connection = start(folder, address, arguments.text("--idle"))
     if connection is None:
-        raise AgentUnavailable("the agent could not be started", why=f"nothing can listen in {folder}")
+        why, hint = f"nothing can listen in {folder}", "is that folder yours, and its disk not full?"
+        raise AgentUnavailable("the agent could not be started", why=why, hint=hint)
     connection.close()
     return 0
 

@@ -24,7 +24,8 @@ _OWN_ENDPOINT = "DSOPS_SIGNIN_ENDPOINT"
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     name, seconds = arguments.operand("STORE"), arguments.integer("--duration")
     if seconds is not None and not _SHORTEST_SECONDS <= seconds <= _LONGEST_SECONDS:
-        raise UsageError(f"`--duration` is {_SHORTEST_SECONDS} to {_LONGEST_SECONDS} seconds")
+        hint = f"leave it out, or write such as `--duration {_LONGEST_SECONDS}`"
+        raise UsageError(f"`--duration` is {_SHORTEST_SECONDS} to {_LONGEST_SECONDS} seconds", hint=hint)
     plan = plan_session(load_config(arguments, runtime), name, arguments, runtime)
     require_session(plan, name)
     region = plan.steps[name].region

@@ -102,9 +102,11 @@ def _old_text(path: str) -> str:
         return ""
     except UnicodeDecodeError:
         # From None: the error carries the file's bytes.
-        raise FileNotWritten(f"`{path}` was not written", why="what it holds now is not UTF-8") from None
+        why, hint = "what it holds now is not UTF-8", "save it as UTF-8, or name another"
+        raise FileNotWritten(f"`{path}` was not written", why=why, hint=hint) from None
     except OSError as error:
-        raise FileNotWritten(f"`{path}` was not written", why=(error.strerror or "").lower()) from error
+        why = (error.strerror or "").lower()
+        raise FileNotWritten(f"`{path}` was not written", why=why, hint="is the file yours?") from error
 
 
 def require_session(plan: Plan, name: str) -> None:

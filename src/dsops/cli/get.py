@@ -26,6 +26,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         raise SecretNotFound(
             f"`{name}` has no value: its secret does not exist ({variable.source})",
             why="it is optional, and has no `default`",
+            hint="give the variable a `default`, or make the secret",
             where=variable.where,
         )
     runtime.report(DONE)
@@ -63,7 +64,9 @@ def _bytes(name: str, value: Secret) -> bytes:
     except UnicodeEncodeError:
         # From None: the error carries the value.
         raise ValueUnusable(
-            f"the value of `{name}` can't be printed", why="it holds half of a UTF-16 surrogate pair"
+            f"the value of `{name}` can't be printed",
+            why="it holds half of a UTF-16 surrogate pair",
+            hint="mend the secret: its value is no text",
         ) from None
     return data + b"\n" if os.isatty(1) else data
 

@@ -35,7 +35,9 @@ def require_step(out: str, runtime: Runtime) -> str:
         )
     if out:
         raise UsageError(
-            "`--format github` takes no `--out`", why="it writes to the file that GITHUB_ENV names"
+            "`--format github` takes no `--out`",
+            why="it writes to the file that GITHUB_ENV names",
+            hint="leave `--out` out, or take `--format dotenv`",
         )
     if S_ISREG(os.fstat(1).st_mode):
         raise UsageError(

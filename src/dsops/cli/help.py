@@ -116,8 +116,19 @@ def _run(arguments: Arguments, _runtime: Runtime) -> int:
 def _explain_code(code: str) -> str:
     for error in _errors(DsopsError):
         if error.code == code:
-            return f"{code} (exit code {error.exit_code})\n{error.__doc__}"
+            return "\n".join([f"{code} (exit code {error.exit_code})", error.__doc__ or "", *_cause_lines(code)])
     return _explain_finding(code) if "." in code else ""
+
+
+def _cause_lines(code: str) -> list[str]:
+    """Each cause that is known, and below it what to do about it."""
+    from dsops.cli.causes import CAUSES
+
+    lines = []
+    for what, remedy in CAUSES.get(code, ()):
+        lines.append(fill(f"{what}:", _WIDTH, initial_indent="- ", subsequent_indent="  "))
+        lines.append(fill(remedy, _WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False))
+    return ["", *lines] if lines else []
 
 
 def _explain_finding(code: str) -> str:

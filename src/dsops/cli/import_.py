@@ -55,7 +55,9 @@ def _source(path: str, runtime: Runtime) -> SourceText:
     except UnicodeDecodeError as error:
         # From None: the error carries the file's bytes.
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigUnreadable(f"{shown} is not UTF-8", where=Where(shown, line)) from None
+        raise ConfigUnreadable(
+            f"{shown} is not UTF-8", hint="save it as UTF-8", where=Where(shown, line)
+        ) from None
 
 
 def _refuse_unknown(wanted: tuple[str, ...], profiles: Profiles) -> None:

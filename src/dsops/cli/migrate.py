@@ -56,7 +56,8 @@ def _bytes(path: str, shown: str) -> bytes:
         with open(path, "rb") as file:
             data = file.read(MAX_CHARACTERS + 1)
     except OSError as error:
-        raise ConfigUnreadable(f"{shown} can't be read", why=(error.strerror or "").lower()) from error
+        why, hint = (error.strerror or "").lower(), "name the file to migrate"
+        raise ConfigUnreadable(f"{shown} can't be read", why=why, hint=hint) from error
     if len(data) > MAX_CHARACTERS:
         raise ConfigTooLarge(f"{shown} is too large to be a configuration", hint="check that it is the right file")
     return data
@@ -68,7 +69,7 @@ def _text(data: bytes, shown: str) -> str:
     except UnicodeDecodeError as error:
         # From None: the error carries the file's bytes.
         where = Where(shown, data.count(b"\n", 0, error.start) + 1)
-        raise ConfigUnreadable(f"{shown} is not UTF-8", where=where) from None
+        raise ConfigUnreadable(f"{shown} is not UTF-8", hint="save it as UTF-8", where=where) from None
 
 
 def _root(text: str, shown: str) -> Mapping:

@@ -7,9 +7,12 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from select import select
 
-from dsops.errors import AwsAnswer, DsopsError, Failures, FileNotWritten, Problem, Where
+from dsops.errors import AwsAnswer, DsopsError, Failures, FileNotWritten, Problem, Tried, Where
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+
+
+_ELSEWHERE = "send it somewhere else: `> FILE`, or into a program that reads it"
 
 
 def answer(text: str) -> None:
@@ -24,7 +27,7 @@ def answer_bytes(data: bytes) -> None:
     """
     if sys.stdout is None:
         # Descriptor 1 may be anything by now, such as a connection.
-        raise FileNotWritten("stdout can't be written to", why="it is closed")
+        raise FileNotWritten("stdout can't be written to", why="it is closed", hint=_ELSEWHERE)
     rest = memoryview(data)
     try:
         while rest:
@@ -35,7 +38,8 @@ def answer_bytes(data: bytes) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise FileNotWritten("stdout can't be written to", why=(error.strerror or "").lower()) from error
+        why = (error.strerror or "").lower()
+        raise FileNotWritten("stdout can't be written to", why=why, hint=_ELSEWHERE) from error
 
 
 def answer_json(value: Json) -> None:
@@ -105,6 +109,7 @@ def error_text(error: DsopsError) -> str:
     lines.extend(problem_text(problem) for problem in error.problems)
     if error.where and str(error.where) not in f"{error.message} {error.why} {error.hint}":
         lines.append(f"  at: {clean(str(error.where))}")
+    lines.extend(f"  {line}" for line in _tried_lines(error))
     if error.why:
         lines.append(f"  why: {clean(error.why)}")
     if error.hint:
@@ -112,6 +117,16 @@ def error_text(error: DsopsError) -> str:
     if error.aws:
         lines.append(f"  aws: {_aws_text(error.aws, error.why)}")
     return "\n".join(lines)
+
+
+def _tried_lines(error: DsopsError) -> list[str]:
+    """What was tried, as far as nothing else says it, and in a chain what the hops before have given."""
+    if error.tried is None:
+        return []
+    aws = f"{error.aws.endpoint} {error.aws.message}" if error.aws else ""
+    tried = error.tried.text(f"{error.message} {error.why} {error.hint} {aws}")
+    lines = [f"tried: {tried}", *[f"after: {each}" for each in error.tried.texts_before()]] if tried else []
+    return [clean(line) for line in lines]
 
 
 def problem_text(problem: Problem) -> str:
@@ -143,10 +158,19 @@ def error_value(error: DsopsError) -> Json:
         "why": error.why or None,
         "hint": error.hint or None,
         "where": _where_value(error.where),
+        "tried": _tried_value(error.tried),
         "aws": error.aws._asdict() if error.aws else None,
         "problems": [problem_value(problem) for problem in error.problems],
         "errors": [error_value(each) for each in error.errors] if isinstance(error, Failures) else [],
     }
+
+
+def _tried_value(tried: Tried | None) -> Json:
+    """Every fact by itself; null for what is not known, or does not apply."""
+    if tried is None:
+        return None
+    before = [{name: fact or None for name, fact in hop._asdict().items()} for hop in tried.before]
+    return {**{name: fact or None for name, fact in tried._asdict().items()}, "before": before}
 
 
 def problem_value(problem: Problem) -> Json:

@@ -55,7 +55,8 @@ def _check_file(name: str, kind: PolicyKind | None, reference: Reference | None,
     extension = os.path.splitext(file)[1].lower()
     document = parse_policy_text(text, file)
     if document.is_too_large:
-        raise PolicyUnreadable(f"{file} can't be checked", why=document.problems[-1].message)
+        hint = "is it the right file? no policy is that deep or that large"
+        raise PolicyUnreadable(f"{file} can't be checked", why=document.problems[-1].message, hint=hint)
     return Checked(file, lint(document, len(text), kind, reference=reference, has_comments=extension == ".jsonc"))
 
 

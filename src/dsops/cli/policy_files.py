@@ -30,11 +30,13 @@ def read_policy(name: str, runtime: Runtime) -> str:
         with open(0 if name == "-" else os.path.join(runtime.folder, name), "rb", closefd=name != "-") as file:
             data = file.read(_MAX_BYTES + 1)
     except OSError as error:
-        raise PolicyUnreadable(f"{shown} can't be read", why=(error.strerror or "").lower()) from error
+        hint = "name a file with the policy in it, or `-` for stdin"
+        raise PolicyUnreadable(f"{shown} can't be read", why=(error.strerror or "").lower(), hint=hint) from error
     if len(data) > _MAX_BYTES:
-        raise PolicyUnreadable(f"{shown} can't be checked", why=f"it has more than {_MAX_BYTES:,} bytes")
+        why, hint = f"it has more than {_MAX_BYTES:,} bytes", "is it the right file? IAM takes 128 KiB at most"
+        raise PolicyUnreadable(f"{shown} can't be checked", why=why, hint=hint)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         why = f"it is not UTF-8: byte {error.start + 1} belongs to no character"
-        raise PolicyUnreadable(f"{shown} can't be checked", why=why) from error
+        raise PolicyUnreadable(f"{shown} can't be checked", why=why, hint="save it as UTF-8") from error

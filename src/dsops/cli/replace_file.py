@@ -25,14 +25,15 @@ def replace_file(path: str, old: bytes | None, new: bytes, backup: str) -> str:
             return ""
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
-            raise FileNotWritten(f"`{path}` was not written: it is not a plain file")
+            raise FileNotWritten(f"`{path}` was not written: it is not a plain file", hint="name another file")
         with open(path, "rb") as file:
             if file.read() != old:
                 raise FileNotWritten(f"`{path}` was not written: somebody else has changed it", hint="try again")
         _put(f"{path}{backup}", old, status)
         _put(path, new, status)
     except OSError as error:
-        raise FileNotWritten(f"`{path}` was not written", why=os.strerror(error.errno or 0).lower()) from error
+        why = os.strerror(error.errno or 0).lower()
+        raise FileNotWritten(f"`{path}` was not written", why=why, hint="is its folder yours?") from error
     return f"{path}{backup}"
 
 

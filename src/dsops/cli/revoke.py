@@ -223,7 +223,8 @@ def _confirm(role: Arn, before: datetime, runtime: Runtime) -> None:
     if typed is None:
         raise UsageError("nobody is at a terminal to agree", hint="`--yes` agrees beforehand")
     if typed != _YES:
-        raise UsageError("nothing was done", why="the answer was not `yes`")
+        why, hint = "the answer was not `yes`", "run it again and type yes, or give `--yes`"
+        raise UsageError("nothing was done", why=why, hint=hint)
 
 
 def _forget(role: Arn, runtime: Runtime) -> int:

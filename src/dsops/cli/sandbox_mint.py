@@ -93,7 +93,8 @@ def _claim(word: str) -> tuple[str, object]:
     try:
         return name, json.loads(value)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"the value of the claim `{name}` is not JSON", why=str(error)) from error
+        hint = "write JSON behind `{` or `[`: a list is NAME='[\"one\", \"two\"]'"
+        raise UsageError(f"the value of the claim `{name}` is not JSON", why=str(error), hint=hint) from error
 
 
 def _saml(arguments: Arguments, runtime: Runtime) -> int:

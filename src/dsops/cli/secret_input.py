@@ -31,7 +31,8 @@ def piped_or_in_file(path: str) -> Secret | None:
     try:
         data = _all_of(0)
     except OSError as error:
-        raise UsageError("standard input can't be read", why=(error.strerror or "").lower()) from error
+        why, hint = (error.strerror or "").lower(), "pipe the value in: `... < FILE`"
+        raise UsageError("standard input can't be read", why=why, hint=hint) from error
     # Nothing is what a service, a test or an editor gives for standard input; a person may be there all the same.
     return Secret.from_bytes(data) if data.strip() or path else None
 
@@ -57,7 +58,8 @@ def _in_file(path: str) -> Secret:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise UsageError(f"`{path}` can't be read", why=(error.strerror or "").lower()) from error
+        why, hint = (error.strerror or "").lower(), "name a file of yours, or `-` for standard input"
+        raise UsageError(f"`{path}` can't be read", why=why, hint=hint) from error
     if os.name == "posix" and stat.S_ISREG(mode):
         others = " and others can read it: `chmod 600` it, or" if mode & (stat.S_IRGRP | stat.S_IROTH) else ":"
         note(f"`{path}` still has it{others} delete it when you are done")

@@ -73,7 +73,8 @@ class _Reader:
         first = text[at : at + 1]
         if first in ("{", "["):
             if depth > MAX_DEPTH:
-                raise ConfigTooLarge(f"values nest more than {MAX_DEPTH} deep", where=self._here())
+                hint = "is it the right file?"
+                raise ConfigTooLarge(f"values nest more than {MAX_DEPTH} deep", hint=hint, where=self._here())
             return self._mapping(depth) if first == "{" else self._sequence(depth)
         if first == '"':
             return self._string()

@@ -112,7 +112,8 @@ class _Reader:
             node: Node = self._scalar(event)
         else:
             if depth > MAX_DEPTH:
-                raise ConfigTooLarge(f"values nest more than {MAX_DEPTH} deep", where=self._where(event))
+                hint, where = "is it the right file?", self._where(event)
+                raise ConfigTooLarge(f"values nest more than {MAX_DEPTH} deep", hint=hint, where=where)
             if anchor is not None:
                 self._open.add(anchor)
             self._check_tag(event)
@@ -203,7 +204,7 @@ class _Reader:
         if self._count > MAX_NODES:
             where = Where(self.file) if event is None else self._where(event)
             message = f"the file expands to more than {MAX_NODES:,} values: an alias counts as often as it is used"
-            raise ConfigTooLarge(message, where=where)
+            raise ConfigTooLarge(message, hint="is it the right file? write fewer aliases", where=where)
 
     def _where(self, event: _Event) -> Where:
         return Where(self.file, event.start_mark.line + 1)

@@ -75,7 +75,8 @@ def start_failure(command: str, environment: Mapping[bytes, bytes], error: OSErr
     if error.errno == errno.ENOENT and os.path.exists(command):
         return _without_interpreter(command)
     reason = os.strerror(error.errno or 0).lower()
-    return CommandNotExecutable(f"the command `{command}` can't be started", why=reason)
+    hint = f"`file {command}` says what it is: is it a program of this machine?"
+    return CommandNotExecutable(f"the command `{command}` can't be started", why=reason, hint=hint)
 
 
 def _without_interpreter(command: str) -> CommandNotExecutable:
@@ -93,12 +94,13 @@ def _without_interpreter(command: str) -> CommandNotExecutable:
         hint = f"`sed -i 's/\\r$//' {command}`"
     elif line.startswith(b"#!") and named:
         why = f"its first line names `{named}`, which does not exist"
+        hint = "install it, or name the interpreter before the script"
     return CommandNotExecutable(f"the command `{command}` can't be started", why=why, hint=hint)
 
 
 def _refusal(candidate: str) -> CommandNotExecutable:
     if os.path.isdir(candidate):
-        return CommandNotExecutable(f"the command `{candidate}` is a folder")
+        return CommandNotExecutable(f"the command `{candidate}` is a folder", hint="name a program in it")
     hint = f"run `chmod +x {candidate}`, or name its interpreter"
     return CommandNotExecutable(f"the command `{candidate}` is not executable", hint=hint)
 

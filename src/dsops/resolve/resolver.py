@@ -175,8 +175,18 @@ class Resolver:
     async def _fetch(self, sessions: Sessions, step: Step, references: list[SecretReference]) -> _Outcomes:
         """A step's secrets; those that were refused because of a session that was held, once more with a new one."""
         store = secret_store(step.type)
+
+        async def fetch(wanted: list[SecretReference], credentials: Credentials | None) -> _Outcomes:
+            try:
+                found = await store.fetch(step, wanted, credentials, sessions.context(step))
+            except DsopsError as error:
+                sessions.add_read(error, step, "", credentials)
+                raise
+            _add_reads(found, sessions, step, credentials)
+            return found
+
         if not store.store_type.takes_credentials:
-            outcomes = await store.fetch(step, references, None, sessions.context(step))
+            outcomes = await fetch(references, None)
         else:
             get = partial(sessions.of_step, step.name) if gives_credentials(step) else partial(sessions.below, step)
             prepare: Callable[..., Work[None]] | None = getattr(store, "prepare", None)
@@ -184,17 +194,27 @@ class Resolver:
             if prepare is not None and not gives_credentials(step) and not sessions.is_held(step):
                 await prepare(step, references, sessions.context(step))
             obtained = await get()
-            outcomes = await store.fetch(step, references, obtained.credentials, sessions.context(step))
+            outcomes = await fetch(references, obtained.credentials)
             refused = _refused(outcomes)
             if refused and obtained.is_cached:
                 sessions.forget(obtained.credentials, str(outcomes[refused[0]]), step)
                 anew = (await get()).credentials
-                outcomes = {**outcomes, **await store.fetch(step, refused, anew, sessions.context(step))}
+                outcomes = {**outcomes, **await fetch(refused, anew)}
         found = sum(isinstance(outcome, Secret) for outcome in outcomes.values())
         self._runtime.report(
             Event("secrets.fetched", {"store": step.name, "count": str(found), "of": str(len(references))})
         )
         return outcomes
+
+
+def _add_reads(outcomes: _Outcomes, sessions: Sessions, step: Step, credentials: Credentials | None) -> None:
+    """Notes in each error which secret it is about; in one that several share, none."""
+    keys: dict[int, str] = {}
+    for reference, outcome in outcomes.items():
+        keys[id(outcome)] = "" if id(outcome) in keys else reference.key
+    for outcome in outcomes.values():
+        if isinstance(outcome, DsopsError):
+            sessions.add_read(outcome, step, keys[id(outcome)], credentials)
 
 
 def _source_of(step: Step, runtime: Runtime) -> object:

@@ -8,7 +8,15 @@ from dsops.aws.ambient import ambient_from_environment, load_ambient
 from dsops.aws.client import Client
 from dsops.cache import SIGN, CredentialCache, Need, Obtained
 from dsops.credentials import Credentials
-from dsops.errors import CredentialsExpired, CredentialsInvalid, DsopsError, LimitExceeded, NoCredentials
+from dsops.errors import (
+    CredentialsExpired,
+    CredentialsInvalid,
+    DsopsError,
+    Hop,
+    LimitExceeded,
+    NoCredentials,
+    Tried,
+)
 from dsops.plan import Fingerprint, Plan, Step, ambient_fingerprint, chained_too_long
 from dsops.resolve.identity import is_as_planned
 from dsops.runtime import Event, Runtime, nobody
@@ -162,7 +170,7 @@ class Sessions:
             try:
                 issued = await store.issue(step, source, self.context(step, may_ask=may_ask))
             except DsopsError as error:
-                self._name_hop(error, step)
+                self._add_hop(error, step, source)
                 raise
             self._tell_issued(step, source, issued)
             return issued.from_source(source.source if source else step.proof.source if step.proof else "")
@@ -184,11 +192,39 @@ class Sessions:
         self._heirs.add(below.name)
         return False
 
-    def _name_hop(self, error: DsopsError, step: Step) -> None:
-        if step.credentials_from:
-            before = f"`{step.credentials_from}`"
-            hop = f"at hop {self.hop(step)}, after {before}"
-            error.retell(error.message, why=f"{hop}: {error.why}" if error.why else f"it failed {hop}")
+    def _add_hop(self, error: DsopsError, step: Step, source: Credentials | None) -> None:
+        """Notes which hop failed, who made it, and what the hops before it gave."""
+        token = step.proof.source if step.proof is not None else ""
+        caller = (source.arn or source.masked_key_id) if source is not None else token
+        issuing = [each for each in self._plan.steps.values() if gives_credentials(each)]
+        hops = max(self.hop(each) for each in issuing if self._is_below(step, each))
+        error.add_tried(
+            Tried(
+                step.operation, caller, step.name, step.role,
+                hop=self.hop(step), hops=hops, before=self._hops_before(step), region=step.region,
+            )
+        )  # fmt: skip
+
+    def add_read(self, error: DsopsError, step: Step, secret: str, credentials: Credentials | None) -> None:
+        """Notes what was read, who read it, and by which hops that one came to be."""
+        caller = (credentials.arn or credentials.masked_key_id) if credentials is not None else ""
+        before = self._hops_before(step)
+        error.add_tried(Tried("", caller, step.name, secret=secret, before=before, region=step.region))
+
+    def _is_below(self, step: Step, other: Step) -> bool:
+        """Whether the other one is that step, or comes by it to its session."""
+        while other.name != step.name and other.credentials_from:
+            other = self._plan.steps[other.credentials_from]
+        return other.name == step.name
+
+    def _hops_before(self, step: Step) -> tuple[Hop, ...]:
+        if not step.credentials_from:
+            return ()
+        before = self._plan.steps[step.credentials_from]
+        once = self._obtained.get(before.fingerprint)
+        obtained = once.peek() if once is not None else None
+        arn, expires = (obtained.credentials.arn, obtained.credentials.expiration_text) if obtained else ("", "")
+        return (*self._hops_before(before), Hop(before.name, arn, expires))
 
     def _tell_issued(self, step: Step, source: Credentials | None, issued: Credentials) -> None:
         token = step.proof.source if step.proof is not None else ""

@@ -108,7 +108,10 @@ def _walk(plain: object, path: str, *, shows_names: bool) -> Secret:
         passed += f"[{step}]" if isinstance(step, int) else f".{step}"
     text = _render(plain)
     if text is None:
-        raise ValueUnusable(f"the field `{path}` holds half a character (a lone surrogate), or is nested too deep")
+        raise ValueUnusable(
+            f"the field `{path}` holds half a character (a lone surrogate), or is nested too deep",
+            hint="mend the secret: no variable can hold that",
+        )
     return Secret(text)
 
 

@@ -9,7 +9,7 @@ import pytest
 from dsops import errors
 from dsops.agent.failure import pack_error, unpack_error
 from dsops.cli.output import error_json, error_text
-from dsops.errors import AwsAnswer, DsopsError, Failures, Problem, Where
+from dsops.errors import AwsAnswer, DsopsError, Failures, Hop, Problem, Tried, Where
 
 KINDS = [
     kind
@@ -20,17 +20,19 @@ KINDS = [
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_error_comes_back_as_what_it_was(kind: type[DsopsError]) -> None:
-    """Class, texts, place and AWS's own words; people and programs read the same."""
+    """Class, texts, place, what was tried and AWS's own words; people and programs read the same."""
     error = kind.__new__(kind)
     DsopsError.__init__(
         error, "message", why="why", hint="hint", where=Where("dsops.yaml", 9),
         aws=AwsAnswer("AccessDenied", "User: ...", 403, "request", "sts.us-east-1"),
         problems=(Problem(Where("dsops.yaml", 3), "a.b", "is wrong", "do this"),),
     )  # fmt: skip
+    error.add_tried(Tried("AssumeRole", "a", "b", "c", hop=2, hops=3, before=(Hop("d", "e", "f"),), endpoint="g"))
 
     back = unpack_error(pack_error(error))
 
     assert type(back) is kind
+    assert back.tried == error.tried
     assert error_text(back) == error_text(error)
     assert error_json(back, back.exit_code) == error_json(error, error.exit_code)
 

@@ -183,7 +183,7 @@ def code_of(dsops: Dsops, **environ: str) -> tuple[str, int]:
     done = dsops.run("get", "--json", "--env", "production", "TOKEN", **environ)
     error = json.loads(without_notes(done.stderr.decode()))
     assert (done.stdout, error["exit_code"]) == (b"", done.returncode)
-    assert set(error["error"]) == {"code", "message", "why", "hint", "where", "aws", "problems", "errors"}
+    assert set(error["error"]) == {"code", "message", "why", "hint", "where", "tried", "aws", "problems", "errors"}
     return error["error"]["code"], done.returncode
 
 

@@ -27,7 +27,24 @@ def test_every_error_code_is_explained(code: str, capfd: pytest.CaptureFixture[s
     assert main(["help", code]) == 0
     first, explained = capfd.readouterr().out.split("\n", 1)
     assert first.startswith(f"{code} (exit code ")
-    assert explained.strip().endswith(".")
+    assert explained.split("\n\n")[0].strip().endswith(".")
+
+
+def test_a_code_is_explained_with_its_causes(capfd: pytest.CaptureFixture[str]) -> None:
+    """Each cause, and below it what to do; none are made up for an error that says all itself."""
+    assert main(["help", "sso.login-required"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[3:] == ["- nobody has logged in, or the login has ended:", "  run `dsops login STORE`"]
+    assert lines[2] == ""
+    assert main(["help", "usage"]) == 0
+    assert "- " not in capfd.readouterr().out
+
+
+def test_explanations_fit_a_terminal_of_a_hundred_columns(capfd: pytest.CaptureFixture[str]) -> None:
+    """Causes and remedies are broken where they are long."""
+    for code in every_code():
+        main(["help", code])
+    assert [] == [line for line in capfd.readouterr().out.splitlines() if line[:1] in "- " and len(line) > 100]
 
 
 @pytest.mark.parametrize("name", [name for name, entry in COMMANDS.items() if entry.summary])

@@ -7,7 +7,18 @@ import json
 import pytest
 
 from dsops.cli import output
-from dsops.errors import AssumeRoleDenied, AwsAnswer, ConfigError, DsopsError, Failures, Problem, UsageError, Where
+from dsops.errors import (
+    AssumeRoleDenied,
+    AwsAnswer,
+    ConfigError,
+    DsopsError,
+    Failures,
+    Hop,
+    Problem,
+    Tried,
+    UsageError,
+    Where,
+)
 
 DENIED = AssumeRoleDenied(
     "store `prod` may not assume arn:aws:iam::123456789012:role/Deploy",
@@ -57,6 +68,90 @@ def test_problems_begin_with_their_place() -> None:
     ]
 
 
+TRIED = Tried(
+    "AssumeRole",
+    "arn:aws:sts::111111111111:assumed-role/Jump/ada",
+    "target",
+    "arn:aws:iam::123456789012:role/ProdAccessRole",
+    hop=2,
+    hops=3,
+    before=(Hop("jump", "arn:aws:sts::111111111111:assumed-role/Jump/ada", "2026-11-24T13:00:00Z"),),
+    region="us-east-1",
+    endpoint="sts.us-east-1",
+)
+
+
+def test_what_was_tried_is_told_where_nothing_else_tells_it() -> None:
+    """The role stands in the message, the endpoint in AWS's line; caller and hop don't."""
+    error = AssumeRoleDenied("may not assume arn:aws:iam::123456789012:role/ProdAccessRole", aws=DENIED.aws)
+    error.add_tried(TRIED)
+    assert output.error_text(error).splitlines()[1:3] == [
+        "  tried: AssumeRole as arn:aws:sts::111111111111:assumed-role/Jump/ada, hop 2 of 3",
+        "  after: hop 1, store `jump`, gave arn:aws:sts::111111111111:assumed-role/Jump/ada until 2026-11-24T13:00:00Z",
+    ]
+
+
+def test_what_was_tried_is_told_in_full_where_nothing_is_said() -> None:
+    """Every fact."""
+    error = UsageError("it did not work")
+    error.add_tried(TRIED._replace(before=(Hop("jump", "", ""),)))
+    assert output.error_text(error).splitlines()[1:] == [
+        ("  tried: AssumeRole of arn:aws:iam::123456789012:role/ProdAccessRole as "
+        "arn:aws:sts::111111111111:assumed-role/Jump/ada, hop 2 of 3, sts.us-east-1"),
+        "  after: hop 1, store `jump`, gave a session",
+    ]
+
+
+@pytest.mark.parametrize(
+    "tried",
+    [
+        TRIED._replace(role="", caller="", hop=1, hops=1, before=(), endpoint="sts.us-east-1"),
+        TRIED._replace(endpoint="", hop=1, hops=1, before=()),
+        TRIED._replace(operation="", before=()),
+    ],
+    ids=["all is said", "nothing was sent", "no call to AWS"],
+)
+def test_nothing_is_told_twice(tried: Tried) -> None:
+    """A single hop whose facts stand elsewhere, and what failed before any request, have no line of their own."""
+    error = AssumeRoleDenied("it was sts.us-east-1")
+    error.add_tried(tried)
+    assert output.error_text(error) == "dsops: error[sts.access-denied]: it was sts.us-east-1"
+
+
+def test_programs_get_every_fact_of_what_was_tried() -> None:
+    """Whether or not the text repeats it; null for what does not apply."""
+    error = UsageError("it did not work")
+    error.add_tried(TRIED)
+    assert json.loads(output.error_json(error, 2))["error"]["tried"] == {
+        "operation": "AssumeRole",
+        "caller": "arn:aws:sts::111111111111:assumed-role/Jump/ada",
+        "store": "target",
+        "role": "arn:aws:iam::123456789012:role/ProdAccessRole",
+        "secret": None,
+        "hop": 2,
+        "hops": 3,
+        "before": [
+            {
+                "store": "jump",
+                "session": "arn:aws:sts::111111111111:assumed-role/Jump/ada",
+                "expires": "2026-11-24T13:00:00Z",
+            }
+        ],
+        "region": "us-east-1",
+        "endpoint": "sts.us-east-1",
+    }
+
+
+def test_what_is_known_nearer_to_the_failure_counts() -> None:
+    """The call knows who made it; the pipeline adds which hop it was, and changes nothing."""
+    error = UsageError("it did not work")
+    error.add_tried(Tried("AssumeRole", "arn:aws:iam::111111111111:user/ada", endpoint="sts.us-east-1"))
+    error.add_tried(Tried("", "AKIA...ADA1", "jump", hop=1, hops=2, endpoint="other"))
+    assert error.tried == Tried(
+        "AssumeRole", "arn:aws:iam::111111111111:user/ada", "jump", hop=1, hops=2, endpoint="sts.us-east-1"
+    )
+
+
 def test_several_errors_are_told_one_after_another() -> None:
     """Each in full."""
     both = output.error_text(Failures((DENIED, INVALID)))
@@ -73,6 +168,7 @@ def test_the_json_twin_has_the_same_fields() -> None:
             "why": DENIED.why,
             "hint": DENIED.hint,
             "where": {"file": "dsops.yaml", "line": 9},
+            "tried": None,
             "aws": {
                 "code": "AccessDenied",
                 "message": "User: x is not authorized",

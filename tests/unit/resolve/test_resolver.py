@@ -13,6 +13,7 @@ from dsops.errors import (
     CredentialsInvalid,
     DsopsError,
     FieldMissing,
+    Hop,
     LimitExceeded,
     NoCredentials,
     SecretAccessDenied,
@@ -21,6 +22,7 @@ from dsops.errors import (
     Throttled,
     TooLittleTimeLeft,
     TransformFailed,
+    Tried,
     Unreachable,
 )
 from tests.aws_in_memory import DENIED, UNKNOWN_TOKEN, Call, Refusal
@@ -376,15 +378,47 @@ envs: {e: {A: {from: {store: first, key: a}}, B: {from: {store: second, key: b}}
 
 
 def test_a_failing_hop_is_named_with_the_one_before(pipeline: Pipeline) -> None:
-    """Which hop it was, and who the caller was by then."""
+    """Which hop it was, who the caller was by then, and what the hops before it gave."""
     pipeline.aws.rule = lambda call: (
         Refusal("AccessDenied", DENIED.message, 403) if str(call) == "AssumeRole Target" else None
     )
     (error,) = pipeline.errors(CHAIN)
     assert error.message.startswith("store `target` may not assume arn:aws:iam::222222222222:role/Target")
-    assert error.why.startswith(
-        "at hop 2, after `jump`: AWS gives no reason to arn:aws:sts::111111111111:assumed-role/Jump/"
+    session = "arn:aws:sts::111111111111:assumed-role/Jump/dsops-ada-20261124T120000Z"
+    assert error.why.startswith(f"AWS gives no reason to {session}")
+    assert error.tried == Tried(
+        "AssumeRole",
+        session,
+        "target",
+        "arn:aws:iam::222222222222:role/Target",
+        hop=2,
+        hops=2,
+        before=(Hop("jump", session, "2026-11-24T13:00:00Z"),),
+        region="us-east-1",
+        endpoint="sts.us-east-1",
     )
+
+
+def test_the_first_hop_of_a_chain_is_the_one_that_is_told(pipeline: Pipeline) -> None:
+    """Nothing came before it, and the chain that needed it has two."""
+    pipeline.aws.rule = lambda _call: Refusal("AccessDenied", DENIED.message, 403)
+    (error,) = pipeline.errors(CHAIN)
+    assert error.tried is not None
+    assert (error.tried.store, error.tried.hop, error.tried.hops, error.tried.before) == ("jump", 1, 2, ())
+    assert "arn:aws:iam::111111111111:user/ada" == error.tried.caller
+
+
+def test_a_read_that_fails_tells_who_read_and_by_which_hops(pipeline: Pipeline) -> None:
+    """It is no hop itself; the secret is named."""
+    pipeline.aws.rule = lambda call: (
+        Refusal("AccessDeniedException", "no", 400) if str(call) == "GetSecretValue db" else None
+    )
+    (error,) = pipeline.errors(CHAIN)
+    tried = error.tried
+    assert tried is not None
+    assert (tried.operation, tried.store, tried.secret, tried.hop) == ("GetSecretValue", "secrets", "db", 0)
+    assert ["jump", "target"] == [hop.store for hop in tried.before]
+    assert tried.before[-1].session == tried.caller
 
 
 def test_everything_that_fails_is_told_in_the_order_of_variables(pipeline: Pipeline) -> None:
