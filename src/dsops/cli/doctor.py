@@ -99,7 +99,7 @@ def _admit(arguments: Arguments, runtime: Runtime) -> _Patient:
     for name in [named] if named else config.environments:
         try:
             plans.append(plan_named(config, name, runtime))
-        except ConfigError as error:
+        except DsopsError as error:
             checks.append(failed("environment", f"environment {name}", error))
         else:
             variables = counted(len(plans[-1].variables), "variable")
@@ -121,7 +121,7 @@ def _plan_the_rest(config: Config, plans: list[Plan], runtime: Runtime) -> Itera
         except (VariableUnset, SessionForNothing) as error:
             detail = "; ".join(problem.message for problem in error.problems)
             yield Check("store", f"store {name}", "skipped", detail)
-        except ConfigError as error:
+        except DsopsError as error:
             yield failed("store", f"store {name}", error)
         else:
             plans.append(plan)
@@ -146,7 +146,7 @@ def _examine(patient: _Patient, arguments: Arguments, runtime: Runtime) -> Itera
     if not plans:
         try:
             plans = [Plan("", (), {}, {"": base_identity(runtime)}, 0, ())]
-        except ConfigError as error:
+        except DsopsError as error:
             yield failed("base-credentials", base_name(""), error)
     endpoints = _endpoints(plans, runtime)
     yield check_certificates(endpoints, environ, runtime.folder)

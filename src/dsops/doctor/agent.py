@@ -19,6 +19,8 @@ _SECONDS = 5.0
 _NAME = r"[0-9a-f]{16}"
 _OFF = ("off", "0", "no", "false")
 _LONGEST_FOLDER = 60
+_FIELDS = 3
+"""Of a status before its sessions: process, values, since when."""
 
 
 class Heard(NamedTuple):
@@ -76,11 +78,15 @@ def _check_heard(heard: Heard | None, address: str) -> Iterator[Check]:
         detail = f"dsops {__version__}, process {pid.decode()}, since {started.decode()}"
         yield Check("agent", "agent", "ok", detail)
         yield _held([json.loads(session) for session in sessions], int(values))
-    else:
-        is_other = heard.kind == DECLINED
-        detail = "an agent of another dsops or Python has its place" if is_other else "it runs, and does not answer"
+    elif heard.kind == DECLINED:
         hint = "`dsops doctor --fix` takes its place away; it ends by itself when nobody asks it any more"
-        yield Check("agent", "agent", "warning", detail, "runs do all the work by themselves", hint)
+        yield _useless("an agent of another dsops or Python has its place", hint)
+    else:
+        yield _useless("it runs, and does not answer", f"`fuser {address}` names its process: let it go on, or end it")
+
+
+def _useless(detail: str, hint: str) -> Check:
+    return Check("agent", "agent", "warning", detail, "runs do all the work by themselves", hint)
 
 
 def _held(sessions: list[Mapping[str, object]], values: int) -> Check:
@@ -118,7 +124,8 @@ def _check_runtime_folder(environ: Mapping[str, str]) -> Iterator[Check]:
     elif mode := loose_mode(folder):
         yield Check(
             "agent.folder", name, "warning", f"others may enter it: its mode is {mode:03o}",
-            "the XDG base directory specification wants 700", f"`chmod 700 {folder}`, or `dsops doctor --fix`",
+            "the XDG base directory specification wants 700; the agent has a folder of its own in it",
+            f"`chmod 700 {folder}`, unless it is for other things as well",
         )  # fmt: skip
 
 
@@ -192,6 +199,8 @@ def ask(address: str) -> Heard:
             kind, data = frame
             if kind in (RESULT, FAILED, DECLINED):
                 fields = client.unpack(data) if kind == RESULT else ()
+                if kind == RESULT and len(fields) < _FIELDS:
+                    return Heard()
                 return Heard(kind=kind, fields=fields, has_ended=(kind, data) == (DECLINED, AGAIN))
     except (OSError, ValueError):
         pass

@@ -63,7 +63,9 @@ def watched_files(
     found.append(Watched(path, READ if _has_secrets(path) else WRITTEN))
     named = [(name, environ.get(name, "")) for name in _TOKEN_FILES]
     named += [(name, str(step.settings.get(name, ""))) for step in steps for name in _SECRET_SETTINGS]
-    found += [Watched(located(path, environ, folder, has_variables=False), READ) for _, path in named if path]
+    tokens = [located(path, environ, folder, has_variables=False) for _, path in named if path]
+    # Kubernetes puts its tokens behind links, and decides itself who may read them.
+    found += [Watched(path, READ) for path in tokens if not os.path.islink(path)]
     for cache in _CACHES:
         found += [Watched(path, READ) for path in _files_in(located(cache, environ, folder))]
     lists = [permissions_path(environ, RUNNING), permissions_path(environ, HOOKED), index.path_of(environ)]
@@ -80,10 +82,12 @@ def loose_files(watched: Iterable[Watched]) -> Iterator[Loose]:
             status, is_link = os.stat(path), os.path.islink(path)
         except (OSError, ValueError):
             continue
-        mode = stat.S_IMODE(status.st_mode)
+        mode, is_ours = stat.S_IMODE(status.st_mode), status.st_uid == os.geteuid()
+        if forbidden == READ and not is_ours:
+            continue  # somebody else's secret, who lets this user read it
         counted = forbidden & ~0o070 if _is_own_group(status.st_gid) else forbidden
         if stat.S_ISREG(status.st_mode) and mode & counted:
-            yield Loose(path, mode, forbidden, is_link, status.st_uid == os.geteuid())
+            yield Loose(path, mode, forbidden, is_link, is_ours)
 
 
 def check_files(watched: list[Watched]) -> Iterator[Check]:

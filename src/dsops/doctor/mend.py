@@ -41,11 +41,9 @@ def agent_repairs(environ: Mapping[str, str]) -> Iterator[Repair]:
     if not client.is_wanted(environ):
         return
     folder = client.folder_of(environ)
-    for path in dict.fromkeys([environ.get("XDG_RUNTIME_DIR", ""), folder]):
-        mode = agent.loose_mode(path) if path.startswith("/") else 0
-        if mode:
-            yield Repair("mode", "agent.folder", path, f"mode {mode:03o}", "mode 700", 0o700)
-    # In a folder that others could enter until now, nothing that is found is to be believed.
+    # Not the folder that it is in, which may be for other things as well: nobody gets to the agent through that.
+    if mode := agent.loose_mode(folder):
+        yield Repair("mode", "agent.folder", folder, f"mode {mode:03o}", "mode 700", 0o700)
     if not client.is_safe(folder):
         return
     own = client.address_in(folder)

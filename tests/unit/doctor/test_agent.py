@@ -166,19 +166,38 @@ def test_an_agent_that_comes_meanwhile_keeps_its_socket(world: dict[str, str]) -
         assert os.path.lexists(address)
 
 
-@pytest.mark.parametrize("which", ["the runtime folder", "the agent's folder"])
-def test_a_folder_that_others_can_enter_is_a_warning_and_closed(world: dict[str, str], which: str) -> None:
-    """The agent's own is not used then; sockets in it are not looked at before it is closed."""
-    folder = world["XDG_RUNTIME_DIR"] if which == "the runtime folder" else client.folder_of(world)
+def test_a_folder_that_others_can_enter_is_a_warning_and_closed(world: dict[str, str]) -> None:
+    """It is not used then; sockets in it are not looked at before it is closed."""
+    folder = client.folder_of(world)
     Path(folder).chmod(0o755)
-    warnings = [check for check in check_agent(world) if check.status == "warning"]
-    assert [check.code for check in warnings] == ["agent.folder"]
-    assert f"`chmod 700 {folder}`" in warnings[0].hint
+    [warning] = check_agent(world)
+    assert (warning.code, warning.status) == ("agent.folder", "warning")
+    assert f"`chmod 700 {folder}`" in warning.hint
     [repair] = agent_repairs(world)
     assert (repair.path, repair.before, repair.after) == (folder, "mode 755", "mode 700")
     assert mend(repair) == ""
     assert os.stat(folder).st_mode & 0o777 == 0o700
     assert {check.status for check in check_agent(world)} == {"ok"}
+
+
+def test_the_folder_around_it_is_told_and_left_alone(world: dict[str, str]) -> None:
+    """It may be the user's home: others would be shut out of more than sockets."""
+    folder = world["XDG_RUNTIME_DIR"]
+    Path(folder).chmod(0o755)
+    warning, agent = check_agent(world)
+    assert (warning.code, warning.status, agent.status) == ("agent.folder", "warning", "ok")
+    assert list(agent_repairs(world)) == []
+
+
+@pytest.mark.parametrize("answer", [b"", pack([b"4711", b"2"])])
+def test_one_that_says_nothing_or_nonsense_is_a_warning(world: dict[str, str], answer: bytes) -> None:
+    """It is not ended: it may just be busy."""
+    address = address_in(world)
+    with agent_that_answers(address, RESULT, answer):
+        [check] = check_agent(world)
+        assert list(agent_repairs(world)) == []
+    assert (check.status, check.detail) == ("warning", "it runs, and does not answer")
+    assert address in check.hint
 
 
 def test_a_folder_behind_a_link_is_told_and_left_alone(world: dict[str, str]) -> None:

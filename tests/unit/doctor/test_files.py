@@ -128,6 +128,25 @@ def test_a_link_that_comes_meanwhile_is_not_followed(tmp_path: Path) -> None:
     assert os.stat(victim).st_mode & 0o777 == 0o666
 
 
+def test_a_token_that_a_platform_puts_there_is_its_own_business(tmp_path: Path) -> None:
+    """Kubernetes has links to files of root's, and the pod's others are nobody."""
+    token = file_with(tmp_path / "data" / "token", 0o644)
+    (tmp_path / "token").symlink_to(token)
+    environ = {"HOME": str(tmp_path), "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token")}
+    assert list(loose_files(watched_files([], [], environ, "/"))) == []
+    environ["AWS_WEB_IDENTITY_TOKEN_FILE"] = token
+    assert [each.path for each in loose_files(watched_files([], [], environ, "/"))] == [token]
+
+
+def test_a_secret_of_somebody_else_is_theirs_to_close(tmp_path: Path) -> None:
+    """They let this user read it."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    path = file_with(tmp_path / "file", 0o644)
+    os.chown(path, 12345, -1)
+    assert list(loose_files([Watched(path, READ)])) == []
+
+
 def test_a_file_of_somebody_else_is_told_and_left_alone(tmp_path: Path) -> None:
     """Its owner has to do it."""
     if os.geteuid() != 0:
