@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
 from difflib import unified_diff
 
 from dsops.cli.command import Arguments, Command, Flag, Operand
@@ -12,17 +14,21 @@ from dsops.config import find, load
 from dsops.config.limits import check_limits
 from dsops.document import MAX_CHARACTERS, Mapping, Node, Scalar, parse_yaml
 from dsops.errors import ConfigError, ConfigNotFound, ConfigTooLarge, ConfigUnreadable, Problem, SyntaxInvalid, Where
-from dsops.interpolate import has_names
 from dsops.migrate.rewrite import Rewritten, rewrite
 from dsops.runtime import Runtime
+from dsops.schema import BUILTIN_TYPES
 from dsops.stores import StoreTypes
 
 _BACKUP = ".before-migrate"
 _SECRET = frozenset({
-    "values", "external_id", "token_code", "mfa_token_code", "literal", "default", "access_key_id", "secret_access_key",
-    "session_token", "token", "password", "secret_id",
+    "values", "literal", "default", "fallback", "access_key_id", "secret_access_key", "session_token", "token",
+    "password", "secret_id",
+    *[name for type_ in BUILTIN_TYPES.values() for key in type_.keys if key.is_secret
+      for name in (key.name, *key.aliases)],
 })  # fmt: skip
-"""Keys whose values a diff must not show: of our types and of the original's."""
+"""Keys whose values a diff must not show: of the original's types and of ours."""
+_NAME_ALONE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
+"""Says no more than where the value is; a default in it may be one."""
 _SHORTEST_HIDDEN = 3
 
 
@@ -127,33 +133,44 @@ def _show(arguments: Arguments, rewritten: Rewritten, root: Mapping, text: str, 
     if is_written:
         answer(f"{shown} is rewritten: {counted(len(changes), 'change')}; as it was it stands in {shown}{_BACKUP}")
     else:
-        answer_bytes(_diff(text, rewritten.whole, shown, _secrets(root)).encode())
+        answer_bytes(_diff(text, rewritten, shown, root).encode())
         note("`--write` writes it")
 
 
-def _diff(old: str, new: str, shown: str, secrets: list[str]) -> str:
+def _diff(old: str, rewritten: Rewritten, shown: str, root: Node) -> str:
     """The changed lines alone: what stands beside them may be a secret, and what stands in them is hidden."""
-    lines = unified_diff(old.split("\n"), new.split("\n"), shown, f"{shown} (rewritten)", n=0, lineterm="")
+    before, after = old.split("\n"), rewritten.text.split("\n")
+    secrets: set[str] = set()
+    unseen: set[str] = set()
+    for number, text in _secrets(root):
+        if text in old:
+            secrets.add(text)
+        else:
+            # Folded, or with escapes: it stands there in another form.
+            secrets.update(text.split())
+            unseen.update((before[number - 1], after[number - 1]))
     hidden = []
-    for line in lines:
-        for secret in secrets:
-            line = line.replace(secret, "***")  # noqa: PLW2901 - the same line, with less in it
+    for line in unified_diff(before, rewritten.whole.split("\n"), shown, f"{shown} (rewritten)", n=0, lineterm=""):
+        if line[1:] in unseen:
+            line = f"{line[:1]}***"  # noqa: PLW2901 - the same line, with less in it
+        for secret in sorted(secrets, key=len, reverse=True):
+            if len(secret.strip()) >= _SHORTEST_HIDDEN:
+                line = line.replace(secret, "***")  # noqa: PLW2901 - the same
         hidden.append(clean(line))
     return "".join(f"{line}\n" for line in hidden)
 
 
-def _secrets(node: Node, *, is_secret: bool = False) -> list[str]:
-    """The texts that may be secrets, longest first."""
-    found: set[str] = set()
+def _secrets(node: Node, *, is_secret: bool = False) -> Iterator[tuple[int, str]]:
+    """The texts that may be secrets, line by line, and where each begins."""
     if isinstance(node, Scalar):
-        found |= set(node.text.splitlines()) if is_secret and not has_names(node) else set()
+        if is_secret and not _NAME_ALONE.fullmatch(node.text):
+            yield from ((node.line, text) for text in node.text.splitlines())
     elif isinstance(node, Mapping):
         for key, value in node.entries:
-            found |= set(_secrets(value, is_secret=is_secret or key.text in _SECRET))
+            yield from _secrets(value, is_secret=is_secret or key.text in _SECRET)
     else:
         for item in node.items:
-            found |= set(_secrets(item, is_secret=is_secret))
-    return sorted((text for text in found if len(text.strip()) >= _SHORTEST_HIDDEN), key=len, reverse=True)
+            yield from _secrets(item, is_secret=is_secret)
 
 
 COMMAND = Command(

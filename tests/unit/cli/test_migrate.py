@@ -154,6 +154,35 @@ def test_the_difference_is_printed_and_nothing_is_written(project: Project) -> N
         assert secret not in done.stdout + done.stderr
 
 
+ROLE = "arn:aws:iam::123456789012:role/App"
+HIDDEN = f"""\
+secretStores:
+  x: {{type: aws-sts, role_arn: "{ROLE}", provided_contexts: {{"arn:aws:iam::aws:contextProvider/X": "hush-hush"}}}}
+  token: {{type: aws-sts, role_arn: "{ROLE}", web_identity_token: hush.hush.hush}}
+  default: {{type: aws-sts, role_arn: "{ROLE}", external_id: "${{E:-hush}}"}}
+  escaped: {{type: aws-sts, role_arn: "{ROLE}", external_id: "\\x68ush-\\x41"}}
+  shown: {{type: aws-sts, role_arn: "{ROLE}", external_id: "${{E}}"}}
+rotation_groups:
+  folded:
+    password: >
+      hush-one
+      hush-two
+envs: {{a: {{}}}}
+"""
+
+
+def test_every_form_of_a_secret_is_hidden_in_the_difference(project: Project) -> None:
+    """All keys that hold one, defaults of variables, escapes, folded texts; a variable alone says nothing."""
+    project.file.write_text(HIDDEN)
+    done = project.dsops("migrate")
+
+    assert done.returncode == 0
+    assert "hush" not in done.stdout + done.stderr
+    assert "\\x68ush" not in done.stdout
+    assert 'external_id: "${E}"' in done.stdout
+    assert "-***\n" in done.stdout
+
+
 def test_every_change_is_told_with_its_line(project: Project) -> None:
     """And what will mean another thing without having changed."""
     value = json.loads(project.dsops("migrate", "--json").stdout)
