@@ -31,10 +31,10 @@ Finding = dict[str, Any]
 """As `--json` prints it."""
 
 
-def explained(found: Built, capfd: pytest.CaptureFixture[str]) -> tuple[int, list[Finding]]:
+def explained(found: Built, capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, list[Finding]]:
     """The exit code, and the findings in their order."""
     environ = found.environ()
-    arguments = parse(COMMAND, ["--env", found.set_up.environment, "--json"], environ, name="explain")
+    arguments = parse(COMMAND, ["--env", found.set_up.environment, "--json", *words], environ, name="explain")
     timestamp = utc_now().strftime("%Y%m%dT%H%M%SZ")
     capfd.readouterr()
     code = COMMAND.run(

@@ -22,6 +22,19 @@ HERE = Path(__file__).parent
 POLICIES = frozenset(get_args(PolicyPlace)) - {"context"}
 LOOKS = frozenset({"Look", "Policies"})
 """The Sids of statements that let policies be read, and nothing else."""
+_SECRETS = ("secretsmanager:GetResourcePolicy", "secretsmanager:DescribeSecret")
+READERS = {
+    "nobody": ("s3:ListAllMyBuckets",),
+    "no role and no user": (
+        "iam:List*", "iam:GetUserPolicy", "iam:GetRolePolicy", "iam:GetGroupPolicy", "iam:GetPolicy*",
+        "organizations:*", *_SECRETS,
+    ),
+    "no inline policy": ("iam:List*", "iam:GetUser", "iam:GetRole", "iam:GetPolicy*", "organizations:*", *_SECRETS),
+    "no managed policy": ("iam:List*", "iam:GetUser*", "iam:GetRole*", "iam:GetGroup*", "organizations:*", *_SECRETS),
+    "nothing of the organization": ("iam:List*", "iam:Get*", *_SECRETS),
+    "IAM alone": ("iam:List*", "iam:Get*", "organizations:*"),
+}  # fmt: skip
+"""What people may still look at when they may not see everything."""
 CAUSES = frozenset({
     "base-expired", "duration-chain", "duration-role", "key-invalid", "mfa-code", "mfa-device", "region-disabled",
     "role-missing", "saml-role", "secret-deleted", "secret-key", "secret-missing", "source-identity-set",
@@ -104,12 +117,12 @@ def faults() -> Iterator[Fault]:
                 yield _fault(base, f"{path.stem}: {name}", found, is_held_back=is_held_back)
 
 
-def blind(set_up: SetUp) -> SetUp:
-    """The same, run by people and roles that may read nothing: what `Look` statements allow is something else."""
+def with_less(set_up: SetUp, actions: Sequence[str]) -> SetUp:
+    """The same, run by people and roles that may read no more than these actions let them."""
     seed = deepcopy(set_up.seed)
     for statement in _statements(seed):
         if statement.get("Sid") in LOOKS:
-            statement["Action"] = "s3:ListAllMyBuckets"
+            statement["Action"] = list(actions)
     return replace(set_up, seed=seed)
 
 
