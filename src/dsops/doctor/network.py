@@ -100,7 +100,7 @@ def check_clock(endpoints: Sequence[Endpoint], glances: Sequence[Glance | DsopsE
         return Check("clock", "clock", "ok", detail)
     why = "AWS refuses what is signed for another time than its own: from 5 minutes on, and STS from 15"
     if seconds > _MOST_SECONDS:
-        why += "; dsops signs for AWS's time, other programs do not, and MFA codes from a seed are wrong"
+        why += "; dsops goes by AWS's time, other programs do not"
     hint = "set the clock: `timedatectl set-ntp true`, or `sudo sntp -sS time.apple.com` on macOS"
     return Check("clock", "clock", "failed" if seconds > _MOST_SECONDS else "warning", detail, why, hint)
 
