@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Entry] = {
     "validate": Entry("dsops.cli.validate", "check a configuration, and say all that is wrong with it"),
     "allow": Entry("dsops.cli.allow", "let the configuration found here run commands and name endpoints"),
     "plan": Entry("dsops.cli.plan", "show what a run would do, without doing it"),
+    "graph": Entry("dsops.cli.graph", "show the credential graph: callers, hops, stores, variables"),
     "exec": Entry("dsops.cli.exec", "run a command with an environment's secrets"),
     "get": Entry("dsops.cli.get", "print the value of one variable"),
     "render": Entry("dsops.cli.render", "write an environment as dotenv, shell, JSON, YAML and others"),

@@ -1,0 +1,27 @@
+"""The credential graph of a configuration: who begins, through which hops, to which stores, for which variables; pure.
+
+It is a forest: each hop and store has its credentials from one place, and each variable its value.
+"""
+
+from __future__ import annotations
+
+from dsops.graph.make import Unplanned, make_graph
+from dsops.graph.mermaid import MOST_CHARACTERS, MOST_EDGES, mermaid_text
+from dsops.graph.svg import svg_text
+from dsops.graph.text import graph_text
+from dsops.graph.types import Graph, Kind, Node, Outcome, Status
+
+__all__ = [
+    "MOST_CHARACTERS",
+    "MOST_EDGES",
+    "Graph",
+    "Kind",
+    "Node",
+    "Outcome",
+    "Status",
+    "Unplanned",
+    "graph_text",
+    "make_graph",
+    "mermaid_text",
+    "svg_text",
+]

@@ -1,0 +1,183 @@
+"""A configuration and its plans -> the graph. What could not be planned is drawn as it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from dsops.arn import parse_arn
+from dsops.document import Scalar
+from dsops.graph.types import NOBODY, Graph, Key, Node
+from dsops.graph.words import NOT_PLANNED, facts_of_login, facts_of_step, facts_of_store, facts_of_variable
+from dsops.model import Config, Reference, Store, Variable
+from dsops.plan import Ambient, Plan, PlannedVariable, Step
+from dsops.schema import StoreType
+
+
+class Unplanned(NamedTuple):
+    """What could not be planned, each with the reason in a few words."""
+
+    environments: Mapping[str, str] = {}
+    stores: Mapping[str, str] = {}
+
+
+def make_graph(
+    title: str,
+    config: Config,
+    plans: Sequence[Plan],
+    store_types: Mapping[str, StoreType],
+    unplanned: Unplanned | None = None,
+) -> Graph:
+    """The graph of those plans, and of what of the configuration could not be planned.
+
+    A store that several plans have is drawn once, as the first of them has it.
+    """
+    making = _Making(config, store_types, unplanned or Unplanned(), names_environments=_many(plans, unplanned))
+    for plan in plans:
+        making.add_plan(plan)
+    making.add_unplanned()
+    return Graph(title, tuple(making.nodes.values()))
+
+
+def _many(plans: Sequence[Plan], unplanned: Unplanned | None) -> bool:
+    return sum(1 for plan in plans if plan.environment) + len(unplanned.environments if unplanned else ()) > 1
+
+
+class _Making:
+    """One graph on its way: what it has so far, in the order in which it came."""
+
+    def __init__(
+        self,
+        config: Config,
+        store_types: Mapping[str, StoreType],
+        unplanned: Unplanned,
+        *,
+        names_environments: bool,
+    ) -> None:
+        self.nodes: dict[Key, Node] = {}
+        self._config = config
+        self._types = store_types
+        self._unplanned = unplanned
+        self._names_environments = names_environments
+
+    def add_plan(self, plan: Plan) -> None:
+        """Its callers, steps and variables. In a plan each step stands after the one whose credentials it uses."""
+        for step in plan.steps.values():
+            if ("step", step.name) not in self.nodes:
+                self._add(self._of_step(step, self._caller(step, plan)))
+        for variable in plan.variables:
+            self._add(self._of_planned(plan.environment, variable))
+
+    def add_unplanned(self) -> None:
+        """Stores and variables as the configuration has them."""
+        for name in self._unplanned.stores:
+            self._add_written(name)
+        for name in self._unplanned.environments:
+            for variable in self._config.environments[name].variables.values():
+                self._add(self._of_written(name, variable))
+
+    def _add(self, node: Node) -> None:
+        if node.parent == NOBODY and NOBODY not in self.nodes:
+            self.nodes[NOBODY] = Node(NOBODY, "caller", "no credentials", (), None)
+        self.nodes.setdefault(node.key, node)
+
+    def _caller(self, step: Step, plan: Plan) -> Key:
+        """The key of what the step has its credentials from; a caller is added where it is a new one."""
+        if step.credentials_from:
+            return ("step", step.credentials_from)
+        if step.proof is not None:
+            proof = step.proof
+            key = ("proof", proof.source, proof.digest)
+            self._add(Node(key, "caller", proof.source, facts_of_login(proof), None))
+            return key
+        if not self._types[step.type].takes_credentials:
+            return NOBODY
+        return self._base(step.profile, plan.ambient[step.profile])
+
+    def _base(self, profile: str, ambient: Ambient | None) -> Key:
+        key = ("base", profile)
+        source = ambient.source if ambient else f"profile {profile}" if profile else "wherever they are found"
+        kind = {True: ("temporary",), False: ("long-term",), None: ()}[ambient.is_temporary if ambient else None]
+        self._add(Node(key, "caller", "base credentials", (source, *kind), None))
+        return key
+
+    def _of_step(self, step: Step, parent: Key) -> Node:
+        arn = parse_arn(step.role or str(step.settings.get("target_principal", "")))
+        account = arn.account if arn else str(step.settings.get("account_id", ""))
+        gives = self._types[step.type].gives_credentials
+        above = self.nodes[parent].account if parent in self.nodes else ""
+        facts = facts_of_step(step) if gives else facts_of_store(step.type, step.region)
+        key = ("step", step.name)
+        return Node(
+            key, "hop" if gives else "store", step.name, facts, parent, account or above, where=str(step.where)
+        )
+
+    def _of_planned(self, environment: str, variable: PlannedVariable) -> Node:
+        key = ("variable", environment, variable.name)
+        parent = ("step", variable.step) if variable.step else NOBODY
+        return self._variable(key, variable.where, facts_of_variable(variable), parent)
+
+    def _variable(self, key: Key, where: object, facts: tuple[str, ...], parent: Key) -> Node:
+        account = self.nodes[parent].account if parent in self.nodes else ""
+        of = (f"of {key[1]}",) if self._names_environments else ()
+        return Node(key, "variable", key[2], (*of, *facts), parent, account, key[1], str(where))
+
+    # --- as written -----------------------------------------------------------------------------------------------
+
+    def _add_written(self, name: str) -> None:
+        """A store that has no plan, after those below it that have none either."""
+        names = [name]
+        while (below := _text(self._config.stores[names[-1]], "credentials_from")) in self._config.stores:
+            if ("step", below) in self.nodes:
+                break
+            names.append(below)
+        for each in reversed(names):
+            self._add(self._of_unplanned(self._config.stores[each]))
+
+    def _of_unplanned(self, store: Store) -> Node:
+        below = _text(store, "credentials_from")
+        store_type = self._types.get(store.type)
+        if below:
+            parent: Key = ("step", below)
+        elif store_type is None or not store_type.takes_credentials:
+            parent = NOBODY
+        elif any(name in store.fields for name in store_type.proof_keys):
+            parent = ("proof of", store.name)
+            self._add(Node(parent, "caller", f"what `{store.name}` names as its proof", (NOT_PLANNED,), None))
+        else:
+            parent = self._base(_text(store, "profile"), None)
+        gives = store_type is not None and store_type.gives_credentials
+        reason = self._unplanned.stores.get(store.name, "")
+        if below and reason == self._unplanned.stores.get(below):
+            reason = f"needs {below}"
+        return Node(
+            ("step", store.name), "hop" if gives else "store", store.name,
+            (*_written(store), f"{NOT_PLANNED}: {reason}" if reason else NOT_PLANNED), parent, where=str(store.where),
+        )  # fmt: skip
+
+    def _of_written(self, environment: str, variable: Variable) -> Node:
+        key, reference = ("variable", environment, variable.name), variable.reference
+        if reference is None:
+            return self._variable(key, variable.where, ("literal", NOT_PLANNED), NOBODY)
+        if ("step", reference.store) not in self.nodes:
+            self._add_written(reference.store)
+        return self._variable(key, variable.where, (*_reference(reference), NOT_PLANNED), ("step", reference.store))
+
+
+def _written(store: Store) -> Iterator[str]:
+    """What of a store's texts says who and where; of no other one it is known that it is no secret."""
+    yield store.type
+    for name, words in (("role_arn", "{}"), ("region", "in {}")):
+        text = _text(store, name)
+        if text:
+            yield words.format(text)
+
+
+def _reference(reference: Reference) -> Iterator[str]:
+    yield reference.key.text
+
+
+def _text(store: Store, name: str) -> str:
+    """A text of the store as written; "" where it has none."""
+    field = store.fields.get(name)
+    return field.node.text if field is not None and isinstance(field.node, Scalar) else ""

@@ -1,0 +1,56 @@
+"""The graph from top to bottom: each node after its parent, with the hops of one account together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from dsops.graph.types import NOBODY, Graph, Node
+
+_MANY = 6
+"""Hops side by side from which on each account gets a heading."""
+
+
+class Row(NamedTuple):
+    """A node, or the heading of those that follow at the same depth."""
+
+    depth: int
+    node: Node | None
+    heading: str = ""
+
+
+def outline(graph: Graph) -> list[Row]:
+    """Every node once, depth first: of one parent variables, then stores, then hops by account, as written."""
+    children = graph.children
+    rows: list[Row] = []
+    # No recursion: a chain of a thousand hops is a configuration, too.
+    # Whoever needs no credentials comes last.
+    callers = sorted(children.get(None, []), key=lambda node: node.key == NOBODY)
+    waiting = [Row(0, node) for node in reversed(callers)]
+    while waiting:
+        row = waiting.pop()
+        rows.append(row)
+        if row.node is not None:
+            below = _arranged(children.get(row.node.key, []), row.depth + 1)
+            waiting.extend(reversed(list(below)))
+    return rows
+
+
+def _arranged(nodes: list[Node], depth: int) -> Iterator[Row]:
+    yield from (Row(depth, node) for node in nodes if node.kind == "variable")
+    yield from (Row(depth, node) for node in nodes if node.kind == "store")
+    hops = [node for node in nodes if node.kind == "hop"]
+    accounts: dict[str, list[Node]] = {}
+    for hop in hops:
+        accounts.setdefault(hop.account, []).append(hop)
+    has_headings = len(hops) >= _MANY and len(accounts) > 1
+    for account, group in accounts.items():
+        if has_headings:
+            yield Row(depth, None, heading(account, len(group)))
+        yield from (Row(depth, node) for node in group)
+
+
+def heading(account: str, hops: int) -> str:
+    """`account 111122223333, 25 hops`."""
+    name = f"account {account}" if account else "account not known"
+    return f"{name}, {hops} hop" if hops == 1 else f"{name}, {hops} hops"

@@ -1,0 +1,45 @@
+"""Names as they may be shown: a configuration may hold any character, and a terminal or a viewer obeys some."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from dsops.graph.types import NOBODY, Graph, Node
+
+
+def plain(text: str) -> str:
+    """One line without control characters, changes of direction and halves of characters: their codes instead."""
+    return "".join(
+        each if each.isprintable() else " " if each in "\n\t" else f"\\x{ord(each):02x}" for each in text
+    )
+
+
+def width(text: str) -> int:
+    """How many columns it takes: characters of East Asia two, marks on others none (Unicode, UAX 11)."""
+    return sum(
+        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text
+    )
+
+
+def outcome_words(graph: Graph, node: Node) -> str:
+    """`denied: sts.access-denied`, `ok`, `not tried: needs jump`; "" where nothing was tried."""
+    outcome = graph.outcomes.get(node.key)
+    if outcome is None:
+        return ""
+    word = "not tried" if outcome.status == "skipped" else outcome.status
+    return plain(f"{word}: {outcome.told}" if outcome.told else word)
+
+
+def counts(graph: Graph) -> str:
+    """`1 caller, 2 hops, 3 stores, 4 variables`."""
+    parts = []
+    for kind in ("caller", "hop", "store", "variable"):
+        number = sum(1 for node in graph.nodes if node.kind == kind and node.key != NOBODY)
+        parts.append(f"{number} {kind}" if number == 1 else f"{number} {kind}s")
+    return ", ".join(parts)
+
+
+def is_broken(graph: Graph, node: Node) -> bool:
+    """Whether it was tried and did not work."""
+    outcome = graph.outcomes.get(node.key)
+    return outcome is not None and outcome.status in {"denied", "failed"}

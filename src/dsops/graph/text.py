@@ -1,0 +1,49 @@
+"""The graph as a tree of indented lines: no drawn branches, which a screen reader would read out one by one."""
+
+from __future__ import annotations
+
+from textwrap import wrap
+
+from dsops.graph.outline import Row, outline
+from dsops.graph.plain import counts, is_broken, outcome_words, plain
+from dsops.graph.types import Graph
+
+_RED, _OFF = "\x1b[31m", "\x1b[0m"
+_LEAST_COLUMNS = 24
+"""What a line keeps for itself, however deep it stands."""
+
+
+def graph_text(graph: Graph, *, columns: int = 0, has_colour: bool = False) -> str:
+    """The tree; lines are broken at `columns` (0: never). Red is only added to what the words say already."""
+    lines = [plain(graph.title), counts(graph), ""]
+    for row in outline(graph):
+        text = f"{row.heading}:" if row.node is None else _node_text(graph, row)
+        indent = "  " * row.depth
+        broken = _broken(text, indent, columns)
+        if has_colour and row.node is not None and is_broken(graph, row.node):
+            broken = [f"{_RED}{line}{_OFF}" for line in broken]
+        lines += broken
+    return "\n".join(lines) + "\n"
+
+
+def _node_text(graph: Graph, row: Row) -> str:
+    node = row.node
+    assert node is not None  # noqa: S101 (its caller asked)
+    tried = outcome_words(graph, node)
+    name = f"{plain(node.name)} [{tried}]" if tried else plain(node.name)
+    facts = ", ".join(plain(fact) for fact in node.facts)
+    return f"{name}: {facts}" if facts else name
+
+
+def _broken(text: str, indent: str, columns: int) -> list[str]:
+    """The text in lines of that width; an ARN is never broken, so that it can be copied."""
+    if not columns:
+        return [f"{indent}{text}"]
+    return wrap(
+        text,
+        width=max(columns, len(indent) + _LEAST_COLUMNS),
+        initial_indent=indent,
+        subsequent_indent=f"{indent}    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

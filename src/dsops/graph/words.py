@@ -1,0 +1,78 @@
+"""What a graph says of a node: who, where, for how long, with what; never a secret, a tag's value or a variable's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dsops.arn import parse_arn
+from dsops.plan import PlannedVariable, Proof, Step
+
+NOT_PLANNED = "as written"
+"""Of what could not be planned."""
+
+_OPERATIONS = {"aws.sso": "GetRoleCredentials", "aws.keys": "keyring"}
+
+_MARKS = (
+    ("serial_number", "MFA"),
+    ("external_id", "external ID"),
+    ("session_policy", "session policy"),
+    ("policy_arns", "managed session policies"),
+    ("task_policy_arn", "task policy"),
+    ("source_identity", "source identity"),
+    ("tags", "tags"),
+    ("provided_contexts", "contexts"),
+)
+"""What is sent besides, by its name alone."""
+
+
+def facts_of_step(step: Step) -> tuple[str, ...]:
+    """Of a hop: operation, role, account, duration, marks, region."""
+    return tuple(_of_hop(step))
+
+
+def _of_hop(step: Step) -> Iterator[str]:
+    yield step.operation or _OPERATIONS.get(step.type, step.type)
+    settings = step.settings
+    arn = parse_arn(str(settings.get("role_arn", "")))
+    if arn is not None:
+        yield f"role {arn.resource.removeprefix('role/')}"
+        yield f"account {arn.account}"
+    elif "account_id" in settings:
+        yield f"permission set {settings.get('role_name', '')}"
+        yield f"account {settings['account_id']}"
+    elif "target_principal" in settings:
+        yield f"root of {settings['target_principal']}"
+    elif "federated_user_name" in settings:
+        yield f"federated user {settings['federated_user_name']}"
+    if "duration_seconds" in settings:
+        yield f"for {settings['duration_seconds']} s"
+    if step.is_chained:
+        yield "chained"
+    yield from (words for name, words in _MARKS if name in settings)
+    if step.region:
+        yield f"in {step.region}"
+
+
+def facts_of_store(store_type: str, region: str) -> tuple[str, ...]:
+    """Of a store that secrets are read from."""
+    return (store_type, f"in {region}") if region else (store_type,)
+
+
+def facts_of_variable(variable: PlannedVariable) -> tuple[str, ...]:
+    """Where its value comes from, and what becomes of it where there is none."""
+    reference = variable.reference
+    if reference is None:
+        return ("literal",)
+    field = f"#{reference.field}" if reference.field else ""
+    version = f"?version={reference.version}" if reference.version else ""
+    missing = ("or a default",) if variable.default is not None else ("or left out",) if variable.optional else ()
+    return (f"{reference.key}{field}{version}", *missing)
+
+
+def facts_of_login(proof: Proof) -> tuple[str, ...]:
+    """Of what stands for base credentials: whom it speaks of, until when it lasts."""
+    told = (proof.login.told,) if proof.login is not None else ()
+    if proof.speaks_of is None:
+        return told
+    issuer, subject, audience = proof.speaks_of
+    return (f"of {issuer}", f"about {subject}", f"for {audience}", *told)

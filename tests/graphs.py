@@ -1,0 +1,60 @@
+"""Graphs for tests: a configuration's text in, a graph out, as `dsops graph` makes it of plans."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dsops.errors import ConfigError
+from dsops.graph import Graph, Node, Unplanned, make_graph
+from dsops.schema import BUILTIN_TYPES
+from tests.plans import LONG_TERM, config_of, plan_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dsops.plan import Ambient, Plan
+
+
+def graph_of(text: str, *, ambient: Ambient = LONG_TERM, environ: Mapping[str, str] | None = None) -> Graph:
+    """The graph of a whole configuration: a plan for each environment, then for each store that none uses."""
+    config, plans = config_of(text), list["Plan"]()
+    environments: dict[str, str] = {}
+    stores: dict[str, str] = {}
+    for name in config.environments:
+        try:
+            plans.append(plan_of(text, name, ambient=ambient, environ=environ))
+        except ConfigError as error:
+            environments[name] = error.problems[0].message
+    for name in config.stores:
+        if any(name in plan.steps for plan in plans):
+            continue
+        try:
+            plans.append(plan_of(text, store=name, ambient=ambient, environ=environ))
+        except ConfigError as error:
+            stores[name] = error.problems[0].message
+    return make_graph("credentials of dsops.yaml", config, plans, BUILTIN_TYPES, Unplanned(environments, stores))
+
+
+def node(graph: Graph, kind: str, name: str) -> Node:
+    """The only node of that kind and name."""
+    (found,) = [each for each in graph.nodes if (each.kind, each.name) == (kind, name)]
+    return found
+
+
+def many(stores: int, accounts: int) -> str:
+    """A configuration with that many roles, each with a secret store and two variables, in a few accounts."""
+    lines = ["secretStores:"]
+    for number in range(stores // 2):
+        account = f"{111111111111 * (1 + number % accounts)}"[:12]
+        role_arn = f"'arn:aws:iam::{account}:role/Role{number}'"
+        lines += [
+            f"  role{number}: {{type: aws.sts, region: us-east-1, role_session_name: ada, role_arn: {role_arn}}}",
+            f"  secrets{number}: {{type: aws.secretsmanager, region: us-east-1, credentials_from: role{number}}}",
+        ]
+    lines += ["envs:", "  production:"]
+    for number in range(stores // 2):
+        lines += [
+            f"    URL_{number}: {{from: {{store: secrets{number}, key: prod/url}}}}",
+            f"    TOKEN_{number}: {{from: {{store: secrets{number}, key: prod/token}}}}",
+        ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,75 @@
+"""`dsops graph` as a real process: asks nobody unless told to, and is red on a terminal only."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.graphs import many
+from tests.terminal import Terminal
+from tests.unit.cli.stub_aws import Dsops, StubAws
+from tests.unit.cli.test_plan import PROGRAM
+
+RED = "\x1b[31m"
+
+
+def test_nothing_is_asked_of_anybody(tmp_path: Path) -> None:
+    """No socket, no process, no AWS client, no credentials; in every format."""
+    with StubAws() as aws:
+        dsops = Dsops(tmp_path, aws)
+        environ = {name: value for name, value in dsops.environ.items() if "KEY" not in name}
+        for words in (("--format", "text"), ("--format", "mermaid"), ("--format", "svg"), ("--json",)):
+            done = subprocess.run(
+                [sys.executable, "-c", PROGRAM, "graph", *words],
+                cwd=dsops.folder, env=environ, capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            assert (0, "") == (done.returncode, done.stderr.strip())
+            assert "role Target" in done.stdout
+            assert "the-external-id" not in done.stdout
+        assert [] == aws.calls
+
+
+def test_on_a_terminal_what_is_denied_is_red_and_says_so(tmp_path: Path) -> None:
+    """NO_COLOR takes the red away, and not the word; neither is a file's or a pipe's."""
+    with StubAws(denies=True) as aws:
+        dsops = Dsops(tmp_path, aws)
+        command = dsops.command("graph", "--check", "--env", "production")
+        settings = [f"{name}={value}" for name, value in dsops.environ.items()]
+        for more, is_red in ((["TERM=xterm"], True), (["TERM=xterm", "NO_COLOR=1"], False), (["TERM=dumb"], False)):
+            words = ["env", "-i", "-C", str(dsops.folder), *settings, *more, *command]
+            with Terminal(words) as terminal:
+                shown = terminal.expect("target [denied: sts.access-denied]")
+                assert is_red == (RED in shown)
+        assert RED.encode() not in dsops.run("graph", "--check", "--env", "production").stdout
+
+
+def test_where_mermaid_stops_is_noted(tmp_path: Path) -> None:
+    """Over its limits; a diagram within them has no note."""
+    dsops = Dsops(tmp_path)
+    assert dsops.run("graph", "--format", "mermaid").stderr == b""
+    (dsops.folder / "dsops.yaml").write_text("version: 1\n" + many(600, 5))
+    done = dsops.run("graph", "--out", "large.mmd")
+    assert b"Mermaid draws at most 500 edges" in done.stderr
+    assert (done.returncode, done.stdout) == (0, b"")
+
+
+def test_drawings_tell_errors_on_stderr(tmp_path: Path) -> None:
+    """The file is a drawing and nothing else; the exit code is the check's."""
+    with StubAws(denies=True) as aws:
+        dsops = Dsops(tmp_path, aws)
+        done = dsops.run("graph", "--check", "--env", "production", "--format", "svg")
+        assert (done.returncode, done.stdout.count(b"<svg")) == (6, 1)
+        assert b"error[sts.access-denied]" in done.stderr
+        assert b"error[" not in done.stdout
+
+
+def test_a_file_that_is_there_is_drawn_anew(tmp_path: Path) -> None:
+    """A drawing is made again and again; it is no secret, and has the mode that files have."""
+    dsops = Dsops(tmp_path)
+    old = dsops.folder / "credentials.svg"
+    old.write_text("x" * 100_000)
+    assert dsops.run("graph", "--out", "credentials.svg").returncode == 0
+    assert old.read_text().endswith("</svg>\n")
+    assert os.access(old, os.R_OK)

@@ -1,0 +1,152 @@
+"""The graph of a configuration has each thing once, with who it comes from, and no secret."""
+
+from __future__ import annotations
+
+from dsops.graph import graph_text, make_graph
+from dsops.plan import Login, Proof
+from dsops.schema import BUILTIN_TYPES
+from tests.graphs import graph_of, node
+from tests.plans import TEMPORARY, config_of, plan_of
+
+TEXT = """\
+secretStores:
+  jump: {type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::111111111111:role/Jump", role_session_name: ada}
+  target:
+    type: aws.sts
+    region: eu-west-1
+    role_arn: arn:aws:iam::222222222222:role/team/Target
+    role_session_name: ada
+    credentials_from: jump
+    external_id: ${EXTERNAL_ID:-hush-external-id}
+    tags: {team: hush-tag}
+    source_identity: hush-identity
+    duration_seconds: 900
+  secrets: {type: aws.secretsmanager, region: us-east-1, credentials_from: target}
+  parameters: {type: aws.ssm, region: us-east-1, profile: other}
+  defaults: {type: literal, values: {level: hush-level}}
+envs:
+  production:
+    URL: {from: {store: secrets, key: prod/db, field: url}}
+    KEY: {from: {store: target, key: access_key_id}}
+    FLAG: {from: {store: parameters, key: /flag}, default: hush-default}
+    LEVEL: {from: {store: defaults, key: level}}
+    PLAIN: {literal: hush-literal}
+  staging:
+    PLAIN: {literal: hush-literal}
+"""
+
+
+class TestNodes:
+    """What is drawn."""
+
+    def test_every_store_hop_and_variable_is_there_once(self) -> None:
+        """Of variables, once for each environment."""
+        graph = graph_of(TEXT)
+        names = sorted((each.kind, each.environment, each.name) for each in graph.nodes if each.kind != "caller")
+        assert names == [
+            ("hop", "", "jump"),
+            ("hop", "", "target"),
+            ("store", "", "defaults"),
+            ("store", "", "parameters"),
+            ("store", "", "secrets"),
+            ("variable", "production", "FLAG"),
+            ("variable", "production", "KEY"),
+            ("variable", "production", "LEVEL"),
+            ("variable", "production", "PLAIN"),
+            ("variable", "production", "URL"),
+            ("variable", "staging", "PLAIN"),
+        ]
+
+    def test_each_comes_after_what_it_is_from(self) -> None:
+        """So that who draws can go through them once."""
+        seen = set()
+        for each in graph_of(TEXT).nodes:
+            assert each.parent is None or each.parent in seen
+            seen.add(each.key)
+
+    def test_a_hop_says_who_and_how_and_marks_what_is_sent(self) -> None:
+        """The role with its path; MFA, external ID and the like without their values."""
+        facts = node(graph_of(TEXT), "hop", "target").facts
+        assert facts == (
+            "AssumeRole", "role team/Target", "account 222222222222", "for 900 s", "chained", "external ID",
+            "source identity", "tags", "in eu-west-1",
+        )  # fmt: skip
+        assert "external ID" not in node(graph_of(TEXT), "hop", "jump").facts
+
+    def test_a_store_works_in_the_account_of_its_hop(self) -> None:
+        """With base credentials nobody knows whose account that is."""
+        graph = graph_of(TEXT)
+        assert ("222222222222", "") == (
+            node(graph, "store", "secrets").account,
+            node(graph, "store", "parameters").account,
+        )
+
+    def test_no_value_is_in_it(self) -> None:
+        """Literals, defaults, external IDs, tags' values and source identities are not said."""
+        assert "hush" not in repr(graph_of(TEXT))
+
+    def test_environments_are_named_where_there_are_several(self) -> None:
+        """One alone is in the title."""
+        assert node(graph_of(TEXT), "variable", "URL").facts[0] == "of production"
+        plan = plan_of(TEXT, "production")
+        one = make_graph("production", config_of(TEXT), [plan], BUILTIN_TYPES)
+        assert node(one, "variable", "URL").facts == ("prod/db#url",)
+
+
+class TestCallers:
+    """Where it begins."""
+
+    def test_base_credentials_are_one_caller_for_each_profile(self) -> None:
+        """With what is known of them without asking."""
+        callers = [each.facts for each in graph_of(TEXT, ambient=TEMPORARY).nodes if each.name == "base credentials"]
+        assert callers == [("environment", "temporary"), ("environment", "temporary")]
+
+    def test_a_login_serves_all_stores_that_work_with_it(self) -> None:
+        """And another login is another caller, though it be called the same."""
+        text = """\
+secretStores:
+  one: {type: aws.sso, start_url: "https://a.example/start", sso_region: us-east-1, account_id: "111111111111",
+        role_name: Dev, region: us-east-1}
+  two: {type: aws.sso, start_url: "https://a.example/start", sso_region: us-east-1, account_id: "222222222222",
+        role_name: Dev, region: us-east-1}
+  three: {type: aws.sso, start_url: "https://b.example/start", sso_region: us-east-1, account_id: "222222222222",
+          role_name: Dev, region: us-east-1}
+"""
+        login = Login("until noon", "mark", "us-east-1")
+        plans = [
+            plan_of(
+                text,
+                store=name,
+                proof=lambda _, settings: Proof("the login", str(settings["start_url"]), login=login),
+            )
+            for name in ("one", "two", "three")
+        ]
+        graph = make_graph("logins", config_of(text), plans, BUILTIN_TYPES)
+        callers = [each for each in graph.nodes if each.kind == "caller"]
+        assert [("the login", ("until noon",))] * 2 == [(each.name, each.facts) for each in callers]
+        assert node(graph, "hop", "one").parent == node(graph, "hop", "two").parent == callers[0].key
+        assert node(graph, "hop", "three").parent == callers[1].key
+        facts = node(graph, "hop", "one").facts
+        assert facts[:3] == ("GetRoleCredentials", "permission set Dev", "account 111111111111")
+
+
+class TestAsWritten:
+    """What can't be planned is drawn all the same."""
+
+    def test_a_store_whose_variable_is_not_set_says_so(self) -> None:
+        """It, and what needs it, stand where they belong."""
+        text = TEXT.replace("${EXTERNAL_ID:-hush-external-id}", "${EXTERNAL_ID}")
+        graph = graph_of(text)
+        target, secrets = node(graph, "hop", "target"), node(graph, "store", "secrets")
+        assert "EXTERNAL_ID, which is not set" in target.facts[-1]
+        assert target.parent == node(graph, "hop", "jump").key
+        assert (secrets.parent, secrets.facts[-1]) == (target.key, "as written: needs target")
+        assert node(graph, "variable", "URL").parent == secrets.key
+        assert 11 == sum(1 for each in graph.nodes if each.kind != "caller")
+
+    def test_all_of_a_chain_may_be_unplanned(self) -> None:
+        """The role's text stands as it is written."""
+        graph = graph_of(TEXT.replace("arn:aws:iam::111111111111:role/Jump", "${JUMP_ROLE}"))
+        assert "${JUMP_ROLE}" in node(graph, "hop", "jump").facts
+        assert "base credentials" in graph_text(graph).splitlines()[3]
+        assert 11 == sum(1 for each in graph.nodes if each.kind != "caller")

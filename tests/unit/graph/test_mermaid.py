@@ -1,0 +1,49 @@
+"""The flowchart says what the tree says, in the words that Mermaid reads."""
+
+from __future__ import annotations
+
+import re
+
+from dsops.graph import Outcome, mermaid_text
+from dsops.graph.mermaid import label
+from tests.graphs import graph_of, node
+from tests.unit.graph.test_make import TEXT
+
+
+def test_what_means_something_to_mermaid_is_a_code() -> None:
+    """Quotes, brackets, `#`, tags, and what Markdown would make a list or italics of; names stay readable."""
+    assert label('a"b]#<c>') == "a#34;b#93;#35;#60;c#62;"
+    assert label("1. one") == "1#46; one"
+    assert label("_one_ *two*") == "#95;one#95; #42;two#42;"
+    assert label("prod/DATABASE_URL us-east-1 aws.ssm") == "prod/DATABASE_URL us-east-1 aws.ssm"
+    assert label("größe \x1b[31m") == "größe #92;x1b#91;31m"
+    assert label("") == "#32;"
+
+
+def test_hops_and_stores_stand_in_the_box_of_their_account() -> None:
+    """Variables and callers in none."""
+    text = mermaid_text(graph_of(TEXT))
+    box = re.search(r'subgraph a\d+\["account 222222222222"\]\n(.*?)\n  end', text, re.DOTALL)
+    assert box is not None
+    assert re.findall(r'n\d+\[\(?"(\w+)<br>', box[1]) == ["target", "secrets"]
+
+
+def test_every_node_but_the_callers_has_one_edge() -> None:
+    """And each is declared once."""
+    graph = graph_of(TEXT)
+    text = mermaid_text(graph)
+    declared = re.findall(r'^\s+(n\d+)[\[(]+"', text, re.MULTILINE)
+    assert sorted(declared) == sorted({f"n{number}" for number in range(1, len(graph.nodes) + 1)})
+    targets = re.findall(r"^  n\d+ --> (n\d+)$", text, re.MULTILINE)
+    assert len(targets) == len(set(targets)) == sum(each.parent is not None for each in graph.nodes)
+
+
+def test_a_denied_hop_has_the_word_the_class_and_a_dotted_edge() -> None:
+    """Others have none of them."""
+    graph = graph_of(TEXT)
+    target = node(graph, "hop", "target")
+    text = mermaid_text(graph._replace(outcomes={target.key: Outcome("denied", "sts.access-denied")}))
+    (line,) = [each for each in text.splitlines() if each.endswith(":::denied")]
+    assert '["target<br>denied: sts.access-denied<br>' in line
+    assert 1 == text.count("-.->")
+    assert ":::denied" not in mermaid_text(graph)

@@ -1,0 +1,80 @@
+"""The drawing stands on its own: nothing overlaps, nothing is loaded, and who does not see it reads the tree."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from itertools import combinations
+
+from dsops.graph import Outcome, graph_text, svg_text
+from dsops.graph.layout import lay_out
+from dsops.graph.svg import DARK, LIGHT
+from tests.graphs import graph_of, many, node
+from tests.unit.graph.test_make import TEXT
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def contrast(one: str, other: str) -> float:
+    """The ratio of two colours' luminances (WCAG 2.2, relative luminance)."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at:at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_boxes_do_not_overlap() -> None:
+    """Nor do they leave the drawing; a first child stands beside its parent."""
+    for drawing in (lay_out(graph_of(TEXT), 64), lay_out(graph_of(many(60, 3)), 64)):
+        for one, other in combinations(drawing.boxes, 2):
+            apart_x = one.x + one.width <= other.x or other.x + other.width <= one.x
+            apart_y = one.y + one.height <= other.y or other.y + other.height <= one.y
+            assert apart_x or apart_y, (one, other)
+        assert all(box.x + box.width <= drawing.width and box.y + box.height <= drawing.height for box in drawing.boxes)
+    grouped = lay_out(graph_of(many(60, 3)), 64)
+    assert grouped.boxes[0].y == grouped.headings[0].y
+
+
+def test_nothing_else_is_needed() -> None:
+    """No script, no picture, no font, no address but the name of the format."""
+    text = svg_text(graph_of(TEXT))
+    root = ET.fromstring(text)  # noqa: S314 (our own)
+    assert {each.tag.removeprefix(SVG) for each in root.iter()} == {
+        "svg", "title", "desc", "style", "rect", "text", "path", "g",
+    }  # fmt: skip
+    assert re.findall(r"https?:[^\"]*", text) == ["http://www.w3.org/2000/svg"]
+    assert not re.search(r"href|url\(|@import|@font-face|\bon\w+=", text)
+
+
+def test_who_does_not_see_it_reads_the_tree() -> None:
+    """The description is the text format; the title is named by the root."""
+    graph = graph_of(TEXT)
+    root = ET.fromstring(svg_text(graph))  # noqa: S314 (our own)
+    assert ("img", "title desc") == (root.get("role"), root.get("aria-labelledby"))
+    assert root.findtext(f"{SVG}title") == "credentials of dsops.yaml"
+    assert root.findtext(f"{SVG}desc") == graph_text(graph)
+
+
+def test_colours_can_be_told_apart() -> None:
+    """7 to 1 for every text on its ground, 3 to 1 for lines (WCAG 2.2, 1.4.6 and 1.4.11), light and dark."""
+    for palette in (LIGHT, DARK):
+        for ink in ("ink", "bad"):
+            assert contrast(palette[ink], palette["box"]) >= 7
+            assert contrast(palette[ink], palette["paper"]) >= 7
+        assert contrast(palette["line"], palette["paper"]) >= 3
+
+
+def test_what_is_denied_says_so_besides_the_colour() -> None:
+    """The word and the code, a thicker line and dashes; only on what was denied."""
+    graph = graph_of(TEXT)
+    target = node(graph, "hop", "target")
+    graph = graph._replace(outcomes={target.key: Outcome("denied", "sts.access-denied")})
+    root = ET.fromstring(svg_text(graph))  # noqa: S314 (our own)
+    (bad,) = [each for each in root.iter(f"{SVG}g") if "bad" in (each.get("class") or "")]
+    assert [each.text for each in bad.iter(f"{SVG}text")][:2] == ["target", "denied: sts.access-denied"]
+    assert 1 == sum("bad" in (each.get("class") or "") for each in root.iter(f"{SVG}path"))
+    assert ' bad"' not in svg_text(graph_of(TEXT))

@@ -1,0 +1,48 @@
+"""The tree in words: it reads well aloud, on a narrow terminal, and without colours."""
+
+from __future__ import annotations
+
+from dsops.graph import Outcome, graph_text
+from tests.graphs import graph_of, many, node
+from tests.unit.graph.test_make import TEXT
+
+
+def test_only_spaces_show_the_depth() -> None:
+    """A screen reader would read each drawn branch."""
+    assert graph_text(graph_of(TEXT)).isascii()
+    assert not set("|+`\\") & set(graph_text(graph_of(TEXT)))
+
+
+def test_a_narrow_terminal_breaks_lines_and_no_arn() -> None:
+    """What goes on stands deeper than where it began; nothing is cut off."""
+    wide, narrow = graph_text(graph_of(TEXT)), graph_text(graph_of(TEXT), columns=40)
+    assert max(map(len, narrow.splitlines())) <= 44
+    assert narrow.split() == wide.split()
+
+
+def test_red_is_only_added_to_words() -> None:
+    """Without colours the same is said; what was not tried is not red."""
+    graph = graph_of(TEXT)
+    target, secrets = node(graph, "hop", "target"), node(graph, "store", "secrets")
+    graph = graph._replace(
+        outcomes={target.key: Outcome("denied", "sts.access-denied"), secrets.key: Outcome("skipped", "needs target")}
+    )
+    red, plain = graph_text(graph, has_colour=True), graph_text(graph)
+    assert red.replace("\x1b[31m", "").replace("\x1b[0m", "") == plain
+    (line,) = [each for each in red.splitlines() if "\x1b" in each]
+    assert "target [denied: sts.access-denied]: AssumeRole" in line
+    assert "secrets [not tried: needs target]" in plain
+
+
+def test_many_hops_are_grouped_by_account() -> None:
+    """From six side by side on; fewer need no headings."""
+    text = graph_text(graph_of(many(300, 4)))
+    headings = [line.strip() for line in text.splitlines() if line.strip().startswith("account ")]
+    assert headings == [
+        "account 111111111111, 38 hops:",
+        "account 222222222222, 38 hops:",
+        "account 333333333333, 37 hops:",
+        "account 444444444444, 37 hops:",
+    ]
+    few = graph_text(graph_of(many(10, 4)))
+    assert not [line for line in few.splitlines() if line.strip().startswith("account ")]
