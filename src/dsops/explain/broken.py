@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from dsops.explain.finding import Certainty
 from dsops.explain.said import Said
-from dsops.iam.evaluate import Decision, Effect
+from dsops.iam.evaluate import Decision, Effect, Policies
+from dsops.iam.policy import Policy
 from dsops.iam.reasons import Failure, Reason, StatementReason
 from dsops.iam.simulate import POLICY_TYPES, Outcome
 
@@ -27,8 +28,8 @@ class Broken(NamedTuple):
     note: str
 
 
-def broken_places(decision: Decision) -> list[Broken]:
-    """What decides, then what would refuse as well."""
+def broken_places(decision: Decision, policies: Policies) -> list[Broken]:
+    """What decides, then what would refuse as well; `policies` are those that were read, for their statements."""
     if decision.is_allowed:
         return []
     refusing = [
@@ -37,10 +38,37 @@ def broken_places(decision: Decision) -> list[Broken]:
         if reason.effect == "ExplicitDeny" or (reason.is_needed and reason.effect == "ImplicitDeny")
     ]
     refusing.sort(key=lambda reason: (reason.policy_type, reason.effect) != (decision.decided_by, decision.effect))
-    found = [Broken(reason.policy_type, reason.effect, nearest(reason), reason.note) for reason in refusing]
+    found = [
+        Broken(reason.policy_type, reason.effect, _as_read(nearest(reason), policies), reason.note)
+        for reason in refusing
+    ]
     if not found or found[0].policy_type != decision.decided_by:
         found.insert(0, Broken(decision.decided_by, decision.effect, None, ""))
     return found
+
+
+def _as_read(found: StatementReason | None, policies: Policies) -> StatementReason | None:
+    """The statement as it stands in its policy: while something is taken for known, conditions on it are left out.
+
+    None for a policy that stands in for one that nobody could read.
+    """
+    if found is None:
+        return None
+    for policy in _all(policies):
+        if (policy.name, policy.kind) != (found.policy.name, found.policy.kind):
+            continue
+        for statement in policy.statements:
+            if statement.actions is found.statement.actions:
+                return found._replace(policy=policy, statement=statement)
+    return None
+
+
+def _all(policies: Policies) -> Iterator[Policy]:
+    yield from policies.identity
+    yield from (policy for policy in (policies.boundary, policies.resource) if policy is not None)
+    for groups in (policies.session, policies.service_control, policies.resource_control):
+        for group in groups:
+            yield from group
 
 
 def nearest(reason: Reason) -> StatementReason | None:
@@ -81,13 +109,16 @@ class Verdict(NamedTuple):
 
 def verdict(outcome: Outcome, said: Said) -> Verdict:
     """Which place refused, by what AWS said and by what was read."""
-    sure, guessed = broken_places(outcome.at_best), broken_places(outcome.decision)
+    read = outcome.decision.policies
+    sure, guessed = broken_places(outcome.at_best, read), broken_places(outcome.decision, read)
     if said.policy_type:
         return _named_by_aws(said, sure, guessed)
     if sure:
         return Verdict(sure[0], "proven", tuple(sure[1:]))
     if not guessed:
-        return Verdict(None, "missing", ())
+        # What was read allows it, but for a Deny whose condition nobody can judge here.
+        denying = [each for each in broken_places(outcome.at_worst, read) if each.found is not None]
+        return Verdict(denying[0] if denying else None, "likely" if denying else "missing", ())
     unread = {POLICY_TYPES[each.place] for each in outcome.unread if each.place != "context"}
     first = guessed[0]
     is_read = first.policy_type not in unread or first.found is not None

@@ -87,10 +87,11 @@ def finding_of(error: DsopsError, step: Step, hop: int, edit_at: EditAt) -> Find
     store = step.credentials_from if of_who_signs else step.name
     if cause == "session-expired" and not store:
         cause = "base-expired"
-    where = edit_at(step.name, key) if key else error.where
+    where = edit_at(step.name, key) if key else None if of_who_signs else error.where
     place = Place(store, hop - 1 if of_who_signs else hop, "", "", "", 0, "", 0)
     text = error.hint or "see what AWS says"
-    message = error.message if not error.why or error.aws is not None else f"{error.message}: {error.why}"
+    message = error.message.removeprefix(f"store `{step.name}`: ")
+    message = f"{message}: {error.why}" if error.why and error.aws is None else message
     if error.aws is not None and error.aws.message and cause != "clock":
         message = f"{message}: {error.aws.message.rstrip('. ')}"
     certainty: Certainty = "likely" if isinstance(error, ServiceError) else "proven"

@@ -245,6 +245,33 @@ class TestCertainty:
 
         assert [("source-address", "likely")] == [(each.cause, each.certainty) for each in found]
 
+    def test_a_deny_that_nobody_can_judge_here_is_likely_what_denies(self) -> None:
+        """All else that was read allows it; the statement keeps its number, and its condition."""
+        given = trust(
+            allow("sts:AssumeRole", None, Principal={"AWS": OTHER}, Condition={"Bool": {"aws:SourceIp": "true"}}),
+            allow("sts:AssumeRole", None, Principal=ROOT),
+            deny("sts:*", None, Principal="*", Condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}),
+        )
+        unread = Unread("context", "only AWS sees it", ("aws:sourceip",))
+
+        (found,) = findings(ALICE, "sts:AssumeRole", TARGET, unread, identity=ALL, trust=given)
+
+        assert ("source-address", "likely", 3) == (found.cause, found.certainty, found.place.statement)
+        assert [("192.0.2.0/24",)] == [each.wanted for each in found.mismatches]
+
+    def test_a_statement_keeps_its_number_where_others_hang_on_what_is_unknown(self) -> None:
+        """They are left out while it is judged, and not while it is told of."""
+        given = trust(
+            allow("sts:AssumeRole", None, Principal=ROOT, Condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}),
+            deny("sts:*", None, Principal="*", Condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}),
+            deny("sts:AssumeRole", None, Principal="*", Sid="Closed"),
+        )
+        unread = Unread("context", "only AWS sees it", ("aws:sourceip",))
+
+        (found,) = findings(ALICE, "sts:AssumeRole", TARGET, unread, identity=ALL, trust=given)
+
+        assert ("proven", 3, "Closed") == (found.certainty, found.place.statement, found.place.sid)
+
     def test_a_role_whose_path_is_unknown_may_be_the_one_that_is_named(self) -> None:
         """A session's ARN has no path, and roles of IAM Identity Center have one."""
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]

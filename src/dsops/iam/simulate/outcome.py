@@ -34,6 +34,8 @@ class Outcome(NamedTuple):
     """Why AWS refuses whatever policies say; "" when they decide."""
     at_best: Decision
     """As if whatever is unread were in the caller's favour."""
+    at_worst: Decision
+    """As if it were against him."""
 
     @property
     def verdict(self) -> Verdict:
@@ -52,9 +54,9 @@ def simulate(asked: Asked, found: PolicySet, unread: Sequence[Unread], now: date
     refusal = refusal_of_aws(asked.principal, asked.action)
     if refusal:
         decision = Decision(False, "ImplicitDeny", "no policy", None, None, request, policies)
-        return Outcome(decision, frozenset({decision.effect}), (), refusal, decision)
+        return Outcome(decision, frozenset({decision.effect}), (), refusal, decision, decision)
     answers = possible_answers(request, policies, (*unread, *_not_given(asked, found, unread)))
-    return Outcome(answers.decision, answers.possible, answers.unread, "", answers.at_best)
+    return Outcome(answers.decision, answers.possible, answers.unread, "", answers.at_best, answers.at_worst)
 
 
 def _not_given(asked: Asked, found: PolicySet, unread: Sequence[Unread]) -> list[Unread]:

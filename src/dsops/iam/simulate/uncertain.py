@@ -36,6 +36,8 @@ class Answers(NamedTuple):
     """What bears on this request."""
     at_best: Decision
     """As if whatever is unread were in the caller's favour: a denial here is one whatever stands there."""
+    at_worst: Decision
+    """As if it were against him: what denies here may be what denies."""
 
 
 def possible_answers(request: Request, policies: Policies, unread: Sequence[Unread]) -> Answers:
@@ -44,16 +46,16 @@ def possible_answers(request: Request, policies: Policies, unread: Sequence[Unre
     keys = {key for each in unread for key in each.keys} - said
     missing = [each for each in unread if _bears(each, request, policies, said)]
     known = _filled(policies, missing, "nothing")
-    decision = at_best = evaluate(request, known)
+    decision = at_best = at_worst = evaluate(request, known)
     effects = {decision.effect}
     if missing:
         is_unknown = _test_of(keys, said)
         for favoured in ("Allow", "Deny"):
             filled = _filled(policies, missing, favoured)
             found = evaluate(request, _settled(filled, is_unknown, favoured))
-            at_best = found if favoured == "Allow" else at_best
+            at_best, at_worst = (found, at_worst) if favoured == "Allow" else (at_best, found)
             effects.add(found.effect)
-    return Answers(decision, frozenset(effects), tuple(missing), at_best)
+    return Answers(decision, frozenset(effects), tuple(missing), at_best, at_worst)
 
 
 def _bears(each: Unread, request: Request, policies: Policies, said: set[str]) -> bool:
