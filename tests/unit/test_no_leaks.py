@@ -662,6 +662,8 @@ def test_a_setting_that_can_not_be_used_is_not_told(world: World, environ: dict[
     for environment in ("good", "codes"):
         run = world.run("exec", *NAMED, *LOUD, "--env", environment, "--", "true", DSOPS_TRANSPORT=transport, **environ)
         assert_tight(run)
+    run = world.run("doctor", *NAMED, *LOUD, "--env", "good", DSOPS_TRANSPORT=transport, **environ)
+    assert_tight(run)
 
 
 @pytest.mark.parametrize("transport", ["pycurl", "urllib3"])
