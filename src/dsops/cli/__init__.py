@@ -104,7 +104,7 @@ def _dispatch(words: list[str]) -> int:
             return _print_version()
         if words[position] in {"--help", "-h"}:
             break
-        position += 2 if words[position] in {"--config", "--env"} else 1
+        position += 2 if words[position] in _WITH_VALUE else 1
     if position >= len(words) or words[position].startswith("-"):
         from dsops.cli.help import show_overview
 
@@ -115,6 +115,10 @@ def _dispatch(words: list[str]) -> int:
     if words[position] not in COMMANDS:
         _refuse_flags(words[:position])
     return _run(words[position], words[:position] + words[position + 1:])
+
+
+_WITH_VALUE = frozenset({"--config", "--env"})
+"""The flags before a command's name whose value is the next word."""
 
 
 def _refuse_flags(words: Sequence[str]) -> None:
@@ -170,7 +174,8 @@ def _member(name: str, group: Group, words: list[str]) -> tuple[str, list[str]]:
     for position, word in enumerate(words):
         if word in {"--help", "-h"}:
             return "", [word]
-        if not word.startswith("-"):
+        is_value = position > 0 and words[position - 1] in _WITH_VALUE
+        if not is_value and not word.startswith("-"):
             if word not in group.commands:
                 meant = nearest(word, group.commands)
                 known = ", ".join(group.commands)

@@ -13,6 +13,7 @@ from dsops.document import Scalar
 from dsops.errors import FileNotWritten, UsageError, nearest
 from dsops.grants import Blank, Grants, Written, blanks_in, filled, grants_of
 from dsops.grants.cloudformation import template
+from dsops.grants.names import Names
 from dsops.grants.selection import KINDS, Selection, by_account, of_store
 from dsops.grants.terraform import terraform
 from dsops.interpolate import expand, names_in
@@ -125,8 +126,10 @@ def _files(grants: Grants, selection: Selection, format_name: str) -> Iterator[t
                 yield f"{account}/{role.arn.resource_name}.permissions.json", _document(policy(list(role.permissions)))
         for session in part.sessions:
             yield f"{account}/{session.store}.session.json", _document(session.policy)
+        # A profile's name may be any text, and `../` in it another folder.
+        names = Names(r"[^A-Za-z0-9_.@+=,-]+", "-")
         for base in part.bases:
-            yield f"{account}/{base.who}.permissions.json", _document(policy(list(base.permissions)))
+            yield f"{account}/{names.of(base.who)}.permissions.json", _document(policy(list(base.permissions)))
 
 
 def _document(document: object) -> str:
