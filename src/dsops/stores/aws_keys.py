@@ -57,10 +57,10 @@ class Keys:
         except DsopsError as error:
             error.retell(f"store `{step.name}`: {error.message}", where=step.where)
             raise
-        if step.proof is not None and step.proof.source != _told(name, found.access_key_id, found.arn):
-            # What starts from it would be kept as the session of the key before.
+        if step.proof is not None and not step.proof.source.endswith(f" of {found.arn}"):
+            # What starts from it would be kept as the session of the key before. A rotated one is the same user's.
             raise NoCredentials(
-                f"store `{step.name}`: the key `{name}` is another one than when this run was planned",
+                f"store `{step.name}`: the key `{name}` is another user's than when this run was planned",
                 hint="run it again",
                 where=step.where,
             )

@@ -43,11 +43,11 @@ envs:
 """
 
 
-def keep(stub: StubKeyring, key_id: str, secret: str, name: str = "ada") -> None:
+def keep(stub: StubKeyring, key_id: str, secret: str, name: str = "ada", user: str = USER) -> None:
     """Puts a key there, as `dsops keys add` does."""
     put_secrets(Keyring(stub.environ, "/"), name, {key_id: Secret(secret)})
     with index.changing(stub.environ) as before:
-        entry = KeysEntry(name, key_id, USER, "2026-11-24T12:00:00Z")
+        entry = KeysEntry(name, key_id, user, "2026-11-24T12:00:00Z")
         index.write(stub.environ, before._replace(keys={**before.keys, name: entry}))
 
 
@@ -136,11 +136,19 @@ def test_another_key_of_that_name_is_another_identity(pipeline: Pipeline, stub: 
 def test_a_key_that_is_replaced_while_a_run_begins_is_not_used(pipeline: Pipeline, stub: StubKeyring) -> None:
     """Its session would be kept as that of the key before, and be handed to whoever puts that one back."""
     plan = pipeline.plan(CONFIG, store="r")
-    keep(stub, OTHER_KEY, "other-secret")
-    with pytest.raises(NoCredentials, match="another one than when this run was planned"):
+    keep(stub, OTHER_KEY, "other-secret", user=f"{USER}-is-bob")
+    with pytest.raises(NoCredentials, match="another user's than when this run was planned"):
         pipeline.time.run(pipeline.resolver(plan).credentials("r"), pipeline.aws)
     assert (pipeline.aws.calls, pipeline.cache.held()) == ([], [])
     pipeline.credentials(CONFIG, "r")
+    assert [call.access_key_id for call in pipeline.aws.calls] == [OTHER_KEY]
+
+
+def test_a_key_that_is_rotated_while_a_run_begins_is_used(pipeline: Pipeline, stub: StubKeyring) -> None:
+    """It is the same user's, and a command that is served goes on."""
+    plan = pipeline.plan(CONFIG, store="r")
+    keep(stub, OTHER_KEY, "other-secret")
+    pipeline.time.run(pipeline.resolver(plan).credentials("r"), pipeline.aws)
     assert [call.access_key_id for call in pipeline.aws.calls] == [OTHER_KEY]
 
 
