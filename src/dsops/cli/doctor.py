@@ -142,12 +142,14 @@ def _examine(patient: _Patient, arguments: Arguments, runtime: Runtime) -> Itera
     """The checks: what can be told on this machine first, then what AWS says."""
     environ, steps, plans = runtime.environ, patient.steps, patient.plans
     yield from patient.checks
-    yield from check_files(watched_files(_files_of(patient.config), steps, environ, runtime.folder))
+    watched = watched_files(_files_of(patient.config), steps, environ, runtime.folder)
+    yield from check_files(watched, runtime.folder)
+    unreadable: list[Check] = []
     if not plans:
         try:
             plans = [Plan("", (), {}, {"": base_identity(runtime)}, 0, ())]
         except DsopsError as error:
-            yield failed("base-credentials", base_name(""), error)
+            unreadable.append(failed("base-credentials", base_name(""), error))
     endpoints = _endpoints(plans, runtime)
     yield check_certificates(endpoints, environ, runtime.folder)
     yield check_proxies(endpoints, environ)
@@ -157,7 +159,7 @@ def _examine(patient: _Patient, arguments: Arguments, runtime: Runtime) -> Itera
     yield from check_agent(environ, is_refused=arguments.switch("--no-agent"))
     yield check_keyring(steps, environ)
     yield from check_logins(steps, runtime)
-    yield from found.checks
+    yield from (*unreadable, *found.checks)
 
 
 def _files_of(config: Config | None) -> list[str]:

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
+from shlex import quote
 from typing import NamedTuple
 
 from dsops.aws.ambient_files import config_file, content, credentials_file, located
@@ -90,11 +91,12 @@ def loose_files(watched: Iterable[Watched]) -> Iterator[Loose]:
             yield Loose(path, mode, forbidden, is_link, is_ours)
 
 
-def check_files(watched: list[Watched]) -> Iterator[Check]:
-    """A warning for each file that admits too many; one line where none does."""
+def check_files(watched: list[Watched], folder: str) -> Iterator[Check]:
+    """A warning for each file that admits too many, named as in that folder; one line where none does."""
     loose = list(loose_files(watched))
     for file in loose:
-        yield Check(CODE, f"file {file.path}", "warning", _detail(file), _why(file), _hint(file))
+        name = file.path.removeprefix(f"{folder}{os.sep}")
+        yield Check(CODE, f"file {name}", "warning", _detail(file), _why(file), _hint(file, name))
     if not loose and os.name == "posix":
         number = sum(os.path.isfile(path) for path, _ in watched)
         yield Check(CODE, "file modes", "ok", f"{number} {'file' if number == 1 else 'files'} looked at")
@@ -112,8 +114,8 @@ def _why(file: Loose) -> str:
     return "whoever writes it decides which roles are assumed, and where secrets come from"
 
 
-def _hint(file: Loose) -> str:
-    command = f"chmod {file.wanted:03o} {file.path}"
+def _hint(file: Loose, name: str) -> str:
+    command = f"chmod {file.wanted:03o} {quote(name)}"
     if file.may_be_mended:
         return f"`{command}`, or `dsops doctor --fix`"
     return f"`{command}` on the file behind the link" if file.is_link else f"its owner has to say `{command}`"

@@ -24,7 +24,7 @@ def check_keyring(steps: Sequence[Step], environ: Mapping[str, str], *, is_insta
     except KeyringFailed as error:
         return Check("keyring", "keyring", "warning", error.message, error.why, error.hint)
     devices = {str(step.settings.get("serial_number", "")) for step in steps} & set(held.seeds)
-    names = {step.name for step in steps if step.type == "aws.keys"}
+    names = {str(step.settings.get("key_name", step.name)) for step in steps if step.type == "aws.keys"}
     if (devices or names) and not is_installed:
         wanted = ", ".join(sorted(devices | names))
         return Check("keyring", "keyring", "warning", f"the extra is not installed, and {wanted} needs it",

@@ -47,7 +47,7 @@ def test_a_mode_that_admits_nobody_is_well(tmp_path: Path, mode: int, forbidden:
     """Others may read what is no secret."""
     watched = [Watched(file_with(tmp_path / "file", mode), forbidden)]
     assert list(loose_files(watched)) == []
-    assert [(check.status, check.detail) for check in check_files(watched)] == [("ok", "1 file looked at")]
+    assert [(check.status, check.detail) for check in check_files(watched, "/")] == [("ok", "1 file looked at")]
 
 
 def test_what_is_not_there_or_no_file_is_nothing_to_mind(tmp_path: Path) -> None:
@@ -90,11 +90,20 @@ def test_a_config_file_is_a_secret_when_it_has_one(tmp_path: Path, text: str, fo
 def test_a_warning_says_what_others_may_do_and_what_to_type(tmp_path: Path) -> None:
     """Reading a secret and writing a configuration are different dangers."""
     secret, config = file_with(tmp_path / "credentials", 0o644), file_with(tmp_path / "dsops.yaml", 0o666)
-    first, second = check_files([Watched(secret, READ), Watched(config, WRITTEN)])
+    first, second = check_files([Watched(secret, READ), Watched(config, WRITTEN)], "/")
     assert (first.status, first.detail) == ("warning", "others may read it: its mode is 644")
     assert first.hint == f"`chmod 600 {secret}`, or `dsops doctor --fix`"
     assert (second.status, second.detail) == ("warning", "others may write it: its mode is 666")
     assert "decides which roles are assumed" in second.why
+
+
+def test_a_file_is_named_as_somebody_there_would(tmp_path: Path) -> None:
+    """Below the working folder by what is below it; a name that a shell would take apart is quoted."""
+    watched = [Watched(file_with(tmp_path / "my config" / "dsops.yaml", 0o666), WRITTEN)]
+    [here] = check_files(watched, str(tmp_path / "my config"))
+    [above] = check_files(watched, str(tmp_path))
+    assert (here.name, here.hint) == ("file dsops.yaml", "`chmod 644 dsops.yaml`, or `dsops doctor --fix`")
+    assert above.hint == "`chmod 644 'my config/dsops.yaml'`, or `dsops doctor --fix`"
 
 
 def test_mending_takes_away_no_more_than_that(tmp_path: Path) -> None:
@@ -113,7 +122,7 @@ def test_a_link_is_told_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(target)
     watched = [Watched(str(tmp_path / "link"), WRITTEN)]
     assert list(file_repairs(watched)) == []
-    [check] = check_files(watched)
+    [check] = check_files(watched, "/")
     assert check.hint.endswith("on the file behind the link")
 
 
@@ -154,5 +163,5 @@ def test_a_file_of_somebody_else_is_told_and_left_alone(tmp_path: Path) -> None:
     path = file_with(tmp_path / "file", 0o666)
     os.chown(path, 12345, -1)
     assert list(file_repairs([Watched(path, WRITTEN)])) == []
-    [check] = check_files([Watched(path, WRITTEN)])
+    [check] = check_files([Watched(path, WRITTEN)], "/")
     assert check.hint == f"its owner has to say `chmod 644 {path}`"
