@@ -14,6 +14,7 @@ import yaml
 
 from tests.explain.build import built
 from tests.explain.explained import claims, explained, names
+from tests.explain.mended import can_be_mended, mended
 from tests.explain.set_up import READERS, Fault, SetUp, faults, with_less, working
 
 if TYPE_CHECKING:
@@ -95,6 +96,26 @@ def test_a_trust_policy_can_be_given_as_a_file(
         assert findings[0]["place"]["sid"] == fault.place.statement
         assert names(findings[0], fault.place)
         assert findings[0]["mismatches"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(
+            fault,
+            marks=[pytest.mark.xfail(reason=fault.not_mended, strict=False)] if fault.not_mended else [],
+            id=fault.broken.name,
+        )
+        for fault in FAULTS
+        if can_be_mended(fault)
+    ],
+)
+def test_what_is_to_be_added_mends_it(fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """With the statement in the policy that is named the environment has all its values."""
+    with built(fault.broken, tmp_path / "broken") as found:
+        findings = explained(found, capfd)[1]
+    with built(mended(fault.broken, findings[0]), tmp_path / "mended") as found:
+        assert found.error() is None
 
 
 def trust_policy(fault: Fault) -> object:

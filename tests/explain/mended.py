@@ -1,0 +1,84 @@
+"""A fault and what `dsops explain` says to add -> the set-up with that added."""
+
+from __future__ import annotations
+
+import re
+from copy import deepcopy
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.explain.explained import Finding
+    from tests.explain.set_up import Fault, SetUp
+
+ELEMENTS = frozenset({"", "Action", "NotAction", "Resource", "Principal"})
+POLICY: dict[str, Any] = {"Version": "2012-10-17"}
+
+
+def can_be_mended(fault: Fault) -> bool:
+    """Whether one more statement is all that is missing, and whoever runs it can know which.
+
+    Not where a statement denies or has a condition; and session policies are texts in dsops.yaml, those of an
+    organization bind many: people edit these by hand.
+    """
+    place = fault.place
+    is_denied = bool(place.statement) and not place.key
+    return (
+        fault.can_be_proven and place.policy in {"trust", "identity", "boundary", "resource"} and not is_denied
+        and place.key in ELEMENTS
+    )  # fmt: skip
+
+
+def mended(broken: SetUp, finding: Finding) -> SetUp:
+    """The set-up with the statement of the remedy in the policy that the finding is about."""
+    place = finding["place"]
+    # The six letters behind a secret's name are others in the next sandbox.
+    statement = {
+        key: re.sub(r"(:secret:.*)-\w{6}$", r"\1-??????", value) if key == "Resource" else value
+        for key, value in finding["remedy"]["statement"].items()
+    }
+    seed = deepcopy(dict(broken.seed))
+    _ADD[place["policy_type"]](seed, str(place["of"]), statement)
+    return replace(broken, seed=seed)
+
+
+def _to_trust(seed: dict[str, Any], arn: str, statement: object) -> None:
+    _append(_holder(seed, arn)["trust"], statement)
+
+
+def _to_identity(seed: dict[str, Any], arn: str, statement: object) -> None:
+    policy = {"name": "mended", "document": {**POLICY, "Statement": statement}}
+    _holder(seed, arn).setdefault("policies", []).append(policy)
+
+
+def _to_boundary(seed: dict[str, Any], arn: str, statement: object) -> None:
+    account, name = arn.split(":")[4], _holder(seed, arn)["boundary"].rpartition("/")[2]
+    _append(seed["accounts"][account]["policies"][name], statement)
+
+
+def _to_resource(seed: dict[str, Any], arn: str, statement: object) -> None:
+    account = seed["accounts"][arn.split(":")[4]]
+    policies = account.setdefault("secret_policies", {})
+    for name in account["secrets"]:
+        if f":secret:{name}" in arn:
+            _append(policies.setdefault(name, {**POLICY, "Statement": []}), statement)
+
+
+def _holder(seed: dict[str, Any], arn: str) -> dict[str, Any]:
+    """The user or role."""
+    account, kind, name = arn.split(":")[4], arn.split(":")[5].partition("/")[0], arn.rpartition("/")[2]
+    found: dict[str, Any] = seed["accounts"][account][f"{kind}s"][name]
+    return found
+
+
+def _append(document: dict[str, Any], statement: object) -> None:
+    held = document["Statement"]
+    document["Statement"] = [*(held if isinstance(held, list) else [held]), statement]
+
+
+_ADD = {
+    "role trust policy": _to_trust,
+    "identity-based policy": _to_identity,
+    "permissions boundary": _to_boundary,
+    "resource-based policy": _to_resource,
+}
