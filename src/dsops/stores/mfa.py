@@ -135,7 +135,7 @@ async def _from_seed(step: Step, context: Context, seed: Secret, use: Callable[[
     from dsops.keyring.seeds import code_at
 
     serial_number, endpoint = str(step.settings["serial_number"]), endpoint_of(step, "sts", context.runtime)
-    ahead, is_last = context.client.skew_seconds(endpoint), False
+    ahead, is_last, is_corrected = context.client.skew_seconds(endpoint), False, False
     while True:
         code = code_at(seed, context.runtime.now().timestamp() + ahead)
         if not context.memory.take_code(serial_number, code):
@@ -150,11 +150,12 @@ async def _from_seed(step: Step, context: Context, seed: Secret, use: Callable[[
                 raise _wrong_seed(error, step, serial_number) from error
         theirs = await time_at(context.client, endpoint)
         off = 0.0 if theirs is None else (theirs - context.runtime.now()).total_seconds()
-        if abs(off - ahead) < _PERIOD_SECONDS / 2:
-            # Not the clock: another program, or another run of ours, has used it.
+        if is_corrected or abs(off - ahead) < _PERIOD_SECONDS / 2:
+            # Not the clock, which nobody corrects twice: another program, or another run of ours, has used it.
             is_last = True
             await _wait_for_next(context, serial_number, "the code was not accepted, it may have been used", ahead)
-        ahead = off
+        else:
+            ahead, is_corrected = off, True
 
 
 def _wrong_seed(error: MfaRefused, step: Step, serial_number: str) -> MfaRefused:

@@ -199,6 +199,16 @@ def test_a_seed_of_something_else_ends_after_two_codes(pipeline: Pipeline) -> No
     assert other.reveal() not in words(caught.value)
 
 
+def test_a_server_whose_clock_jumps_gets_no_codes_of_all_times(pipeline: Pipeline) -> None:
+    """One correction is believed: who answers as STS could else collect tomorrow's codes, without an end."""
+    pipeline.aws.rule = lambda _call: Refusal("AccessDenied", f"{FAILED} with invalid MFA one time pass code. ", 403)
+    dates = [(NOON + timedelta(days=day)).strftime("%a, %d %b %Y %H:%M:%S GMT") for day in range(1, 40)]
+    pipeline.aws.pages[STS] = [Response(302, {"date": date}, b"") for date in dates]
+    with pytest.raises(MfaRefused, match="AWS did not accept"):
+        pipeline.credentials(CONFIG, "r")
+    assert len(sent(pipeline)) == 3
+
+
 def test_a_wrong_device_is_not_tried_again(pipeline: Pipeline) -> None:
     """No code would help."""
     message = f"{FAILED}, unable to validate MFA code.  Please verify your MFA serial number"
