@@ -61,7 +61,8 @@ def attributed(checks: Iterable[Check]) -> Iterator[Check]:
     culprits: dict[tuple[str, str], Check] = {}
     certificates: Check | None = None
     for check in checks:
-        reasons = [(error.code, error.message) for error in check.errors]
+        # `no answer from ... within 5 s`: who waits longer meets the same.
+        reasons = [(error.code, error.message.partition(" within ")[0]) for error in check.errors]
         culprit = culprits.get(reasons[0]) if len(reasons) == 1 and check.status == "failed" else None
         if certificates is not None and check.errors and all(isinstance(error, TlsRefused) for error in check.errors):
             culprit = certificates

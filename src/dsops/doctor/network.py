@@ -11,7 +11,7 @@ from dsops.aws.clock import Glance, glance_at
 from dsops.aws.network import TRUST_VARIABLES, is_excepted, proxy_for, system_trust, trust_from
 from dsops.doctor.check import Check, failed
 from dsops.endpoint import Endpoint, parse_address
-from dsops.errors import ConfigError, DsopsError, ServiceError, VariableInvalid
+from dsops.errors import ConfigError, DsopsError, ServiceError, TimedOut, VariableInvalid
 from dsops.plan import Plan, Step, region_of
 from dsops.runtime import Event, Runtime
 from dsops.stores.endpoints import endpoint_of
@@ -60,9 +60,14 @@ async def look_at(endpoints: Sequence[Endpoint], client: Client) -> list[Glance 
 async def _look(endpoint: Endpoint, client: Client) -> Glance:
     try:
         glance = await glance_at(client, endpoint, asks_certificate=True)
+    except TimedOut as error:
+        if error.how_far != "unsent":
+            error.retell(error.message, hint="somebody is there and says nothing: check the address and the network")
+        raise
     except ServiceError as error:
         if error.how_far == "unsent":
             raise
+        # A connection that broke once may be no more than that.
         glance = await glance_at(client, endpoint, asks_certificate=True)
     client.runtime.report(Event("endpoint.answered", {"endpoint": endpoint.short}))
     return glance

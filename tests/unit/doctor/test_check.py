@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from dsops.doctor.check import CODES, Check, attributed, failed
-from dsops.errors import TlsRefused, Unreachable, VariableInvalid
+from dsops.errors import TimedOut, TlsRefused, Unreachable, VariableInvalid
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "doctor.md"
 SOURCES = Path(__file__).parents[3] / "src" / "dsops"
@@ -20,6 +20,13 @@ def test_what_fails_for_the_same_reason_is_skipped() -> None:
     found = list(attributed([endpoint, base]))
 
     assert found == [endpoint, Check("base-credentials", "base credentials", "skipped", "needs endpoint sts.us-east-1")]
+
+
+def test_who_waits_longer_for_the_same_server_is_skipped() -> None:
+    """The look gives up sooner than a call does."""
+    endpoint = failed("endpoint", "endpoint sts.us-east-1", TimedOut("no complete answer from sts within 5 s"))
+    base = failed("base-credentials", "base credentials", TimedOut("no complete answer from sts within 30 s"))
+    assert [check.status for check in attributed([endpoint, base])] == ["failed", "skipped"]
 
 
 def test_another_reason_is_a_failure_of_its_own() -> None:

@@ -14,12 +14,15 @@ from dsops.doctor.network import (
     check_endpoints,
     check_proxies,
     endpoints_of_plan,
+    look_at,
 )
 from dsops.endpoint import resolve_endpoint
-from dsops.errors import Unreachable
+from dsops.errors import TimedOut, Unreachable
 from tests.fakes import NOON, make_runtime
 from tests.plans import plan_of
 from tests.stubs.authority import make_authority
+from tests.stubs.server import Answer, StubServer
+from tests.unit.aws.scene import Scene
 
 STS = resolve_endpoint("sts", "us-east-1", {})
 SECRETS = resolve_endpoint("secretsmanager", "us-east-1", {})
@@ -158,3 +161,22 @@ def test_every_server_that_a_plan_calls_is_named() -> None:
         "https://secretsmanager.us-east-1.amazonaws.com",
         "https://sts.eu-west-1.amazonaws.com",
     ]
+
+
+@pytest.mark.parametrize(("silent", "requests"), [(True, 1), (False, 2)])
+def test_a_connection_that_breaks_is_tried_once_more_and_silence_is_not(*, silent: bool, requests: int) -> None:
+    """One that broke may be no more than that; whoever says nothing for so long says nothing later either."""
+    with StubServer(lambda _: _broken(silent=silent, number=len(server.seen))) as server:
+        scene = Scene()
+        client = scene.client._replace(connect_timeout_ms=300)
+        [found] = scene.run(look_at([resolve_endpoint("sts", "us-east-1", {}, endpoint_url=server.url)], client))
+        assert len(server.seen) == requests
+    if silent:
+        assert isinstance(found, TimedOut)
+        assert found.hint == "somebody is there and says nothing: check the address and the network"
+    else:
+        assert isinstance(found, Glance)
+
+
+def _broken(*, silent: bool, number: int) -> Answer:
+    return Answer(is_silent=True) if silent else Answer(raw=b"HTTP/1.1 20") if number == 1 else Answer()
