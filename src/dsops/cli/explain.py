@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from dsops.iam.policy import Policy
     from dsops.resolve import Resolver, Trial
 
+OPERAND = "VARIABLE|STORE"
 TRUST_POLICY = Flag(
     "--trust-policy", "the trust policy of a role that may not be read: ARN or store, and a file; may be repeated",
     value="ROLE=FILE", is_repeatable=True, own_variable="DSOPS_EXPLAIN_TRUST_POLICY",
@@ -45,10 +46,19 @@ POLICIES = Flag(
     is_repeatable=True, own_variable="DSOPS_EXPLAIN_POLICIES",
 )  # fmt: skip
 
+MESSAGE = Flag(
+    "--message", "what some other program printed when AWS refused it, encoded or not; `-` is stdin", value="FILE",
+    own_variable="DSOPS_EXPLAIN_MESSAGE",
+)  # fmt: skip
+
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.cli.explain_text import show
 
+    if arguments.text(MESSAGE.name):
+        from dsops.cli.explain_message import explain_message
+
+        return explain_message(arguments, runtime)
     config = load_config(arguments, runtime)
     try:
         plan, about = _plan(config, arguments, runtime)
@@ -58,8 +68,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         runtime.report(DONE)
         show("", limit_findings(error), is_json=arguments.switch("--json"))
         return CheckFailed.exit_code
-    evidence = _evidence(plan, arguments, runtime)
-    findings = carry_out(_investigate(config, plan, evidence, runtime), runtime)
+    evidence = evidence_of(plan.steps.values(), arguments, runtime)
+    findings = carry_out(investigate(config, plan, evidence, runtime), runtime)
     runtime.report(DONE)
     show(about, findings, is_json=arguments.switch("--json"))
     return CheckFailed.exit_code if findings else 0
@@ -67,7 +77,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 def _plan(config: Config, arguments: Arguments, runtime: Runtime) -> tuple[Plan, str]:
     """What is to be tried, and what that is called: an environment, one of its variables, or a store."""
-    word = arguments.operand("VARIABLE|STORE")
+    word = arguments.operand(OPERAND)
     if not word:
         name = environment_name(config, arguments)
         return _noted(plan_named(config, name, runtime)), f"environment {name}"
@@ -102,7 +112,7 @@ def _noted(plan: Plan) -> Plan:
 # --- trying it ----------------------------------------------------------------------------------------------
 
 
-async def _investigate(config: Config, plan: Plan, evidence: Evidence, runtime: Runtime) -> list[Finding]:
+async def investigate(config: Config, plan: Plan, evidence: Evidence, runtime: Runtime) -> list[Finding]:
     """Tries all that the plan does, and explains what fails."""
     from dsops.aws.client import make_client
     from dsops.cache import CredentialCache
@@ -181,7 +191,7 @@ def _counts(plan: Plan, step: Step, reference: SecretReference, error: DsopsErro
 # --- files --------------------------------------------------------------------------------------------------
 
 
-def _evidence(plan: Plan, arguments: Arguments, runtime: Runtime) -> Evidence:
+def evidence_of(steps: Iterable[Step], arguments: Arguments, runtime: Runtime) -> Evidence:
     """The policies of files."""
     from dsops.cli.policy_files import read_policy
     from dsops.explain.library import Evidence
@@ -190,11 +200,11 @@ def _evidence(plan: Plan, arguments: Arguments, runtime: Runtime) -> Evidence:
     given: Given = {}
     for file in arguments.texts(POLICIES.name):
         given = {**given, **read_details(read_policy(file, runtime), file).given}
-    trusts = dict(_trust(word, plan, runtime) for word in arguments.texts(TRUST_POLICY.name))
+    trusts = dict(_trust(word, steps, runtime) for word in arguments.texts(TRUST_POLICY.name))
     return Evidence(given, trusts)
 
 
-def _trust(word: str, plan: Plan, runtime: Runtime) -> tuple[str, Policy]:
+def _trust(word: str, steps: Iterable[Step], runtime: Runtime) -> tuple[str, Policy]:
     """The role's ARN, and the policy of the file."""
     from dsops.cli.policy_files import parse_policy_text, read_policy
     from dsops.iam.policy import check_policy
@@ -202,7 +212,7 @@ def _trust(word: str, plan: Plan, runtime: Runtime) -> tuple[str, Policy]:
     role, equals, file = word.partition("=")
     if not role or not equals or not file:
         raise UsageError(f"--trust-policy {word} is not ROLE=FILE", hint="such as --trust-policy Deploy=trust.json")
-    arn = _role_arn(role, plan.steps.values())
+    arn = _role_arn(role, steps)
     checked = check_policy(parse_policy_text(read_policy(file, runtime), file), "trust", name=file, file=file)
     if checked.policy is None:
         raise PolicyInvalid(f"{file} is no role trust policy that AWS accepts", problems=checked.problems)
@@ -227,10 +237,10 @@ COMMAND = Command(
         "Tries an environment (or one of its variables, or a store), and finds out why something is refused:\n"
         "the hop, the policy, the statement, what it wants and what the call has, and what to do. Reads\n"
         "what the callers of the chain may read themselves; what nobody here may read can be given as files.\n"
-        "Says how sure it is: proven, likely, or which fact is missing and who can look it up. The exit code\n"
-        "is 6 when something was found."
+        "Says how sure it is: proven, likely, or which fact is missing and who can look it up. With --message\n"
+        "it explains what another program was refused. The exit code is 6 when something was found."
     ),
     run=_run,
-    flags=(CONFIG, ENVIRONMENT, TRUST_POLICY, POLICIES),
-    operands=(Operand("VARIABLE|STORE", "a variable of the environment, or a store", is_required=False),),
+    flags=(CONFIG, ENVIRONMENT, TRUST_POLICY, POLICIES, MESSAGE),
+    operands=(Operand(OPERAND, "a variable of the environment, or a store", is_required=False),),
 )

@@ -52,7 +52,7 @@ _HOW_SURE = {
 
 def _hop(place: Place) -> str:
     if not place.store:
-        return "base credentials: " if place.hop == 0 else ""
+        return "" if place.policy_type or place.of else "base credentials: "
     return f"store `{place.store}`{f', hop {place.hop}' if place.hop else ''}: "
 
 
@@ -68,9 +68,11 @@ def _where(place: Place) -> str:
 def mismatch_text(mismatch: Mismatch) -> str:
     """`StringEquals sts:ExternalId wants ***, the call has none`."""
     verb = "wants anything but" if mismatch.is_unwanted else "wants"
-    actual = "none" if mismatch.actual is None else _listed(mismatch.actual)
+    actual = f"the call has {'none' if mismatch.actual is None else _listed(mismatch.actual)}"
+    if mismatch.actual is None and not mismatch.is_known:
+        actual = "what the call has is not known here"
     hint = f" ({mismatch.hint})" if mismatch.hint else ""
-    return f"{mismatch.element} {verb} {_listed(mismatch.wanted)}, the call has {actual}{hint}"
+    return f"{mismatch.element} {verb} {_listed(mismatch.wanted)}, {actual}{hint}"
 
 
 def _listed(values: Sequence[str]) -> str:
@@ -126,6 +128,7 @@ def _mismatch_value(mismatch: Mismatch) -> Json:
         "wanted": list(mismatch.wanted),
         "is_unwanted": mismatch.is_unwanted,
         "actual": list(mismatch.actual) if mismatch.actual is not None else None,
+        "is_known": mismatch.is_known,
         "hint": mismatch.hint or None,
     }
 

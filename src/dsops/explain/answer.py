@@ -32,9 +32,11 @@ def findings_of(outcome: Outcome, said: Said, about: About, error: DsopsError) -
     if found.certainty == "missing":
         return [_not_read(found.broken, outcome, about, facts, error)]
     unread = frozenset(POLICY_TYPES[each.place] for each in outcome.unread if each.place != "context")
+    # Of what nobody read nothing is said besides that it is not known.
+    others = [each for each in found.others if each.found is not None or each.policy_type not in unread]
     return [
         _finding(broken, found.certainty, about, facts if broken is found.broken else (), error, unread)
-        for broken in (found.broken, *found.others)
+        for broken in (found.broken, *others)
     ]
 
 

@@ -31,6 +31,25 @@ class About(NamedTuple):
     edit_at: EditAt
     is_role_exact: bool = True
     """Whether the caller's own ARN is known with its path."""
+    unknown_keys: tuple[str, ...] = ()
+    """Condition keys of which nobody knows what the call has; one that ends in `/` stands for all beginning so."""
+
+    def is_known(self, key: str) -> bool:
+        """Whether it is known what the call has of that condition key, be it nothing."""
+        key = key.lower()
+        if key in {each.lower() for each in self.request.context}:
+            return True
+        return not any(key == each or (each.endswith("/") and key.startswith(each)) for each in self.unknown_keys)
+
+    @property
+    def where_to_set(self) -> str:
+        """`store target`, as sentences have it; what was refused to another program has no store."""
+        return f"store `{self.step.name}`" if self.step.name else "the call"
+
+    def edit(self, key: str, store: str = "") -> Where | None:
+        """Where that key stands, or would; None for a call of another program's."""
+        store = store or self.step.name
+        return self.edit_at(store, key) if store else None
 
     @property
     def caller(self) -> str:
@@ -90,7 +109,7 @@ def cause_of(broken: Broken, about: About) -> Cause:
         return _of_deny(broken, about)
     policy = policy_text(broken.policy_type, about)
     action = about.request.action
-    mismatches = tuple(_mismatch(failure) for failure in failures_of(broken))
+    mismatches = tuple(_mismatch(failure, about) for failure in failures_of(broken))
     elements = {failure.element for failure in failures_of(broken)}
     conditions = [failure for failure in failures_of(broken) if failure.element == "Condition"]
     if broken.found is not None and elements == {"Condition"}:
@@ -146,8 +165,16 @@ def _of_condition(broken: Broken, about: About, mismatches: tuple[Mismatch, ...]
         code = "external-id-missing" if is_absent else "external-id-different"
     elif family == "mfa":
         code = "mfa-missing"
+    if is_absent and not about.is_known(failure.key) and family not in _SAID_OF_NOBODY:
+        code = "external-id-different" if family == "external-id" else code
+        text = f"{policy} has a condition on {failure.key}, and what the call has is not known here"
+        return Cause(code, text, mismatches, failure.key)
     hint = f": {failure.hint}" if failure.hint and family == "external-id" else ""
     return Cause(code, f"{policy} {absent if is_absent else different}{hint}", mismatches, failure.key)
+
+
+_SAID_OF_NOBODY: Final = ("source-address", "network", "organization", "time")
+"""Causes whose words say nothing of what the call has."""
 
 
 def _of_deny(broken: Broken, about: About) -> Cause:
@@ -168,7 +195,7 @@ def _of_deny(broken: Broken, about: About) -> Cause:
     elif family == "mfa":
         family = "mfa-missing"
     verb = "deny" if _is_many(policy) else "denies"
-    mismatches = tuple(_met(condition, about.request) for condition in conditions)
+    mismatches = tuple(_met(condition, about) for condition in conditions)
     key = conditions[first].key
     if family == "condition":
         family = code
@@ -179,21 +206,26 @@ def _is_many(policy: str) -> bool:
     return "policies" in policy
 
 
-def _met(condition: Condition, request: Request) -> Mismatch:
+def _met(condition: Condition, about: About) -> Mismatch:
     """A condition of a Deny that is met: what it refuses, and what the call has."""
-    actual = next((values for key, values in request.context.items() if key.lower() == condition.key.lower()), None)
+    context = about.request.context
+    actual = next((values for key, values in context.items() if key.lower() == condition.key.lower()), None)
     if condition.is_secret and actual:
         actual = ("***",) * len(actual)
     # `Deny unless 203.0.113.0/24` reads as: wants that.
     is_unwanted = not is_negated("Condition", condition.operator)
-    return Mismatch(f"{condition.operator} {condition.key}", condition.shown_values, is_unwanted, actual or None, "")
+    name = f"{condition.operator} {condition.key}"
+    return Mismatch(
+        name, condition.shown_values, is_unwanted, actual or None, "", is_known=about.is_known(condition.key)
+    )
 
 
-def _mismatch(failure: Failure) -> Mismatch:
+def _mismatch(failure: Failure, about: About) -> Mismatch:
     name = " ".join(part for part in (failure.operator, failure.key) if part) or failure.element
     # Of a caller's many names the first is the one to write.
     actual = failure.actual[:1] if failure.actual and failure.element.endswith("Principal") else failure.actual
-    return Mismatch(name, failure.wanted, is_negated(failure.element, failure.operator), actual, failure.hint)
+    is_unwanted, is_known = is_negated(failure.element, failure.operator), about.is_known(failure.key)
+    return Mismatch(name, failure.wanted, is_unwanted, actual, failure.hint, is_known=is_known)
 
 
 # --- principals ---------------------------------------------------------------------------------------------

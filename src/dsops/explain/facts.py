@@ -33,7 +33,7 @@ def _fact(unread: Unread, about: About) -> Fact:
     if place in _POLICY_TYPES_OF_ORGANIZATIONS:
         who = "the organization's management account"
     elif place == "session":
-        who = "whoever issued them"
+        who = "whoever issued the session"
     what, command = _looked_up(unread, about)
     # Who reads for `policy simulate` may be told there.
     return Fact(what, re.split("[;:] give ", unread.why)[0], who, command)
@@ -63,7 +63,7 @@ def _looked_up(unread: Unread, about: About) -> tuple[str, str]:
             f"the permissions boundary of {owner_text(caller)}",
             f"aws iam get-{kind} --{kind}-name {name} --query {kind.capitalize()}.PermissionsBoundary",
         ),
-        "session": ("the session policy of the base credentials", ""),
+        "session": (f"whether {request.principal.arn} has a session policy", ""),
         "resource": (f"the policy of {resource}", _resource_command(resource)),
     }[unread.place]
 

@@ -42,6 +42,8 @@ class Mismatch(NamedTuple):
     actual: tuple[str, ...] | None
     """None when the call has no such thing."""
     hint: str
+    is_known: bool = True
+    """Whether anybody here knows what the call has."""
 
 
 class Remedy(NamedTuple):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dsops.aws.authorization_message import decode_authorization_message
 from dsops.aws.iam import list_roles
-from dsops.errors import DsopsError, EntityNotFound, nearest
+from dsops.errors import AccessDenied, DsopsError, EntityNotFound, NoCredentials, nearest
 from dsops.explain.answer import findings_of
-from dsops.explain.ask import Asker, Failure
+from dsops.explain.ask import Asker, Failure, Questions
 from dsops.explain.causes import About, EditAt
 from dsops.explain.chain import Chains, Keys
 from dsops.explain.finding import Finding, Place, Remedy
 from dsops.explain.library import Evidence, Library, is_role_exact
+from dsops.explain.message import encoded_in, read_decoded, read_sentence
 from dsops.explain.refused import finding_of, is_policys
-from dsops.explain.said import read_refusal
+from dsops.explain.said import Said, read_refusal
 from dsops.iam.question import Request
 from dsops.iam.simulate import Asked, simulate
 from dsops.plan import Step
@@ -40,6 +42,19 @@ class Investigator:
         asked = await self._asker.of(failure, said, chain)
         if isinstance(asked, Finding):
             return [asked]
+        found = await self._judge(asked, said, step, hop, chain, error)
+        return found or [finding_of(error, step, hop, self._edit_at)]
+
+    async def _judge(
+        self,
+        asked: Questions,
+        said: Said,
+        step: Step,
+        hop: int,
+        chain: Sequence[Keys],
+        error: DsopsError,
+    ) -> list[Finding]:
+        """What the policies say to these questions: the first that is surely refused, else the first."""
         readers, completer = self._library.completer(step, chain)
         findings: list[Finding] = []
         for question, unread in asked:
@@ -50,12 +65,13 @@ class Investigator:
                 return [await self._missing(missing, about, chain, step)]
             outcome = simulate(completed.asked, completed.policies, completed.unread, self._chains.now(step))
             exact = is_role_exact(chain, completed)
-            about = about._replace(request=outcome.decision.request, is_role_exact=exact)
+            keys = tuple(key for each in completed.unread for key in each.keys)
+            about = about._replace(request=outcome.decision.request, is_role_exact=exact, unknown_keys=keys)
             found = findings_of(outcome, said, about, error)
             if found and found[0].certainty == "proven":
                 return found
             findings = findings or found
-        return findings or [finding_of(error, step, hop, self._edit_at)]
+        return findings
 
     # --- a role that is not there ---------------------------------------------------------------------------
 
@@ -64,6 +80,11 @@ class Investigator:
     ) -> Finding:
         """A role that does not exist, and the one that was probably meant."""
         arn = about.request.resource
+        name = arn.rpartition("/")[2].rpartition(":")[2]
+        if name not in missing.message:
+            message = f"there is no {about.whom} any more: {missing.message}"
+            place = Place(step.credentials_from, 0, "", about.caller, "", 0, "", 0)
+            return Finding("caller-missing", "likely", message, place, aws=missing.aws)
         if ":secret:" in arn:
             place = Place(step.name, 0, "", arn, "", 0, "", 0)
             remedy = Remedy(missing.hint or "check the secret's ARN")
@@ -82,6 +103,30 @@ class Investigator:
         remedy = Remedy(text, self._edit_at(step.name, "role_arn"))
         place = Place(step.name, about.hop, "", arn, "", 0, "", 0)
         return Finding("role-missing", "proven", f"there is no {arn}", place, remedy=remedy, aws=missing.aws)
+
+    async def explain_message(self, text: str, step: Step) -> list[Finding]:
+        """Why a call of some other program was refused, by what it printed; the step's chain reads."""
+        chain = await self._chains.of(step)
+        if not chain:
+            raise NoCredentials("there are no credentials to read policies with", hint="set AWS_PROFILE, or log in")
+        keys = chain[-1]
+        encoded = encoded_in(text)
+        if encoded:
+            endpoint = self._chains.endpoint(step, "sts")
+            try:
+                decoded = await decode_authorization_message(self._chains.client, keys.credentials, endpoint, encoded)
+            except AccessDenied as denied:
+                hint = "somebody of that account who may sts:DecodeAuthorizationMessage can run this command"
+                denied.retell(denied.message, hint=hint)
+                raise
+            refused = read_decoded(decoded)
+        else:
+            refused = read_sentence(text)
+        # Of a session of the plan more is known than its sentence tells.
+        if keys.caller is None or keys.caller.principal.arn != refused.caller.principal.arn:
+            chain = [*chain[:-1], keys._replace(caller=refused.caller)]
+        error = AccessDenied("AWS refused it")
+        return await self._judge([(refused.asked, refused.unread)], refused.said, step, 0, chain, error)
 
     def _about(self, asked: Asked, step: Step, hop: int) -> About:
         request = Request(asked.principal, asked.action, asked.resource, asked.resource_account, asked.context)

@@ -37,29 +37,29 @@ def remedy_for(cause: Cause, policy_type: str, *, is_deny: bool, about: About) -
 
 
 def _external_id(cause: Cause, about: About) -> Remedy:
-    where = about.edit_at(about.step.name, "external_id")
+    where = about.edit("external_id")
     if cause.code == "external-id-missing":
-        return Remedy(f"set `external_id` on store `{about.step.name}`: the owner of the role knows it", where)
+        return Remedy(f"set `external_id` on {about.where_to_set}: the owner of the role knows it", where)
     text = "make `external_id` the one that the role's owner gave, in case, and without white space around it"
     return Remedy(text, where)
 
 
 def _mfa(_cause: Cause, about: About) -> Remedy:
-    where = about.edit_at(about.step.name, "serial_number")
+    where = about.edit("serial_number")
     principal = about.request.principal
     if principal.kind != "user":
         text = "a session can't show a code: set `serial_number` on the hop that a user's own key signs, or name the "
         return Remedy(f"{text}role's session in the trust policy without asking for MFA", where)
     user = principal.arn.replace(":user/", ":mfa/")
-    return Remedy(f"set `serial_number` on store `{about.step.name}`, such as {user}", where)
+    return Remedy(f"set `serial_number` on {about.where_to_set}, such as {user}", where)
 
 
 def _send(cause: Cause, about: About, policy_type: str) -> Remedy:
     key = _SENT[cause.code]
     wanted = next((each for each in cause.mismatches if cause.key and cause.key in each.element), None)
     values = f" ({' or '.join(wanted.wanted[:3])})" if wanted is not None and wanted.wanted else ""
-    text = f"set `{key}` on store `{about.step.name}` to what {policy_text(policy_type, about)} wants{values}"
-    return Remedy(text, about.edit_at(about.step.name, key))
+    text = f"set `{key}` on {about.where_to_set} to what {policy_text(policy_type, about)} wants{values}"
+    return Remedy(text, about.edit(key))
 
 
 # --- statements to add --------------------------------------------------------------------------------------
@@ -71,7 +71,7 @@ def _beside(_cause: Cause, about: About) -> Remedy:
     statement = {"Effect": "Allow", "Principal": {"AWS": about.caller}, "Action": ["sts:AssumeRole", action]}
     key = {"sts:tagsession": "tags", "sts:setsourceidentity": "source_identity", "sts:setcontext": "provided_contexts"}
     name = key[action.lower()]
-    where = about.edit_at(about.step.name, name)
+    where = about.edit(name)
     return Remedy(f"allow {action} besides sts:AssumeRole, or send no `{name}`", where, statement,
                   f"the trust policy of {role}")  # fmt: skip
 
@@ -105,7 +105,7 @@ def _allow(policy_type: str, about: About) -> Remedy:
     statement: dict[str, object] = {"Effect": "Allow", "Action": request.action, "Resource": request.resource}
     if policy_type == "session policy" and about.step.credentials_from:
         store = about.step.credentials_from
-        where = about.edit_at(store, "session_policy")
+        where = about.edit("session_policy", store)
         text = f"allow {request.action} in `session_policy` of store `{store}`, or write `session_policy: auto`"
         return Remedy(text, where, statement, f"`session_policy` of store `{store}`")
     if policy_type in ("role trust policy", "resource-based policy"):

@@ -38,7 +38,7 @@ def read_refusal(message: str) -> Said:
     sentence = re.search(_SENTENCE, message)
     said = Said()
     if sentence is not None:
-        said = Said(sentence["caller"], sentence["action"], (sentence["resource"] or "").rstrip("."))
+        said = Said(sentence["caller"], sentence["action"], (sentence["resource"] or "").strip('".'))
     denied = re.search(_DENY, message)
     if denied is not None:
         return said._replace(policy_type=denied["type"], is_deny=True, policy_arn=denied["arn"] or "")

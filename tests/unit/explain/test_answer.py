@@ -245,6 +245,22 @@ class TestCertainty:
 
         assert [("source-address", "likely")] == [(each.cause, each.certainty) for each in found]
 
+    def test_what_nobody_knows_of_the_call_is_not_told_as_missing(self) -> None:
+        """An external ID may well have been sent."""
+        given = trusting(ROOT, Condition={"StringEquals": {"sts:ExternalId": "a"}})
+        step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
+        asked = Asked(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {})
+        unread = (Unread("context", "left out", ("sts:externalid",)),)
+        outcome = simulate(asked, {"trust": ((given,),), "identity": ((ALL,),), "scp": (), "rcp": ()}, unread, NOON)
+        about = About(outcome.decision.request, step, 1, edit_at, unknown_keys=("sts:externalid",))
+
+        (found,) = findings_of(outcome, Said(), about, AssumeRoleDenied("no"))
+
+        assert ("external-id-different", "likely", False) == (
+            found.cause, found.certainty, found.mismatches[0].is_known,
+        )  # fmt: skip
+        assert "is not known here" in found.message
+
     def test_a_deny_that_nobody_can_judge_here_is_likely_what_denies(self) -> None:
         """All else that was read allows it; the statement keeps its number, and its condition."""
         given = trust(

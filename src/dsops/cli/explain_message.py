@@ -1,0 +1,67 @@
+"""`dsops explain --message`: why some other program was refused, by what it printed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dsops.aws.client import make_client
+from dsops.cache import CredentialCache
+from dsops.cli.explain import MESSAGE, OPERAND, evidence_of
+from dsops.cli.explain_text import show
+from dsops.cli.policy_files import read_policy
+from dsops.cli.project import base_identity, carry_out, load_config, plan_one_store
+from dsops.cli.whoami import DEFAULT_REGION
+from dsops.cli.world import DONE
+from dsops.errors import CheckFailed, Where
+from dsops.explain.chain import Chains
+from dsops.explain.investigate import Investigator
+from dsops.plan import Fingerprint, Plan, Step
+from dsops.resolve import Resolver
+from dsops.resolve.identity import endpoints_of
+
+if TYPE_CHECKING:
+    from dsops.cli.command import Arguments
+    from dsops.credentials import Credentials
+    from dsops.explain.finding import Finding
+    from dsops.explain.library import Evidence
+    from dsops.runtime import Runtime
+
+
+def explain_message(arguments: Arguments, runtime: Runtime) -> int:
+    """Reads with the base credentials, or with a store's session, whatever bears on the call of the message."""
+    store = arguments.operand(OPERAND)
+    text = read_policy(arguments.text(MESSAGE.name), runtime)
+    if store:
+        plan = plan_one_store(load_config(arguments, runtime), store, runtime)
+    else:
+        plan = Plan("", (), {}, {"": base_identity(runtime)}, 0, ())
+    evidence = evidence_of(plan.steps.values(), arguments, runtime)
+    findings = carry_out(_investigate(plan, store, text, evidence, runtime), runtime)
+    runtime.report(DONE)
+    show("the message", findings, is_json=arguments.switch("--json"))
+    return CheckFailed.exit_code
+
+
+async def _investigate(
+    plan: Plan, store: str, text: str, evidence: Evidence, runtime: Runtime
+) -> list[Finding]:
+    client, cache = make_client(runtime), CredentialCache(runtime.now, is_of_one_run=True)
+    resolver = Resolver(plan, runtime, client, cache)
+    sessions: dict[str, Credentials] = {}
+    for name in plan.steps if store else ():
+        sessions[name] = await resolver.credentials(name)
+    bases = {profile: await resolver.base(profile) for profile in plan.ambient}
+    investigator = Investigator(Chains(plan, client, sessions, bases), evidence, lambda _store, _key: Where(""))
+    return await investigator.explain_message(text, _nowhere(plan, store, runtime))
+
+
+def _nowhere(plan: Plan, store: str, runtime: Runtime) -> Step:
+    """Stands for the program's own call: it is no store's."""
+    environ = runtime.environ
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or base_identity(runtime).region
+    if store:
+        region = plan.steps[store].region or region
+    endpoints = endpoints_of(environ, "", runtime.folder)
+    return Step(
+        "", "aws.sts", {}, region or DEFAULT_REGION, store, "", Fingerprint(""), None, Where(""), endpoints=endpoints
+    )

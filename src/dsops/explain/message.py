@@ -1,0 +1,112 @@
+"""An error that some program printed -> the call that AWS refused, and all that it tells of it.
+
+An encoded message (EC2 and some others hand one out) tells every condition key of the call; a plain sentence tells
+caller, action and resource, and the rest is not known.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
+
+from dsops.arn import parse_arn
+from dsops.aws.sts import Identity
+from dsops.errors import UsageError
+from dsops.explain.readers import text_of
+from dsops.explain.request import Caller, base_caller
+from dsops.explain.said import Said, read_refusal
+from dsops.iam.conditions import SECRET_KEYS
+from dsops.iam.simulate import Asked, Unread
+
+_ENCODED: Final = r"[Ee]ncoded authorization failure message: ?([A-Za-z0-9_=+/-]+)"
+_ALONE: Final = r"[A-Za-z0-9_=+/-]{100,}"
+
+
+class Refused(NamedTuple):
+    """A call that AWS refused."""
+
+    said: Said
+    caller: Caller
+    asked: Asked
+    unread: tuple[Unread, ...]
+
+
+def encoded_in(text: str) -> str:
+    """The encoded message in what was printed, which may be nothing else; "" where there is none."""
+    found = re.search(_ENCODED, text)
+    if found is not None:
+        return found[1]
+    words = "".join(text.split())
+    return words if re.fullmatch(_ALONE, words) else ""
+
+
+def read_sentence(text: str) -> Refused:
+    """The call that AWS's sentence tells of. Raises UsageError where there is no such sentence."""
+    said = read_refusal(" ".join(text.split()))
+    caller = _caller(said.caller, "")
+    if caller is None or not said.action:
+        raise UsageError(
+            "the message says neither who was refused nor what",
+            why="it has no sentence such as `User: ARN is not authorized to perform: ACTION`, and no encoded message",
+            hint="give all that the program printed, in English",
+        )
+    return _refused(said, caller, said.action, said.resource or "*", {}, caller.unread)
+
+
+def read_decoded(text: str) -> Refused:
+    """The call that a decoded message tells of; of its conditions nothing is unknown. Raises UsageError."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        content = None
+    context = _member(content, "context")
+    principal = _member(context, "principal")
+    caller = _caller(text_of(principal, "arn"), text_of(principal, "id"))
+    action = text_of(context, "action")
+    if caller is None or not action:
+        raise UsageError("the decoded message is not one that dsops can read", why="it names no caller and action")
+    keys = {text_of(each, "key"): tuple(_values(each)) for each in _items(context.get("conditions"))}
+    said = Said(text_of(principal, "arn"), action, text_of(context, "resource"))
+    hidden = Unread("context", "a decoded message leaves it out", tuple(SECRET_KEYS))
+    unread = (*(each for each in caller.unread if each.place != "context"), hidden)
+    return _refused(said, caller, action, said.resource or "*", {k: v for k, v in keys.items() if k}, unread)
+
+
+def _refused(
+    said: Said,
+    caller: Caller,
+    action: str,
+    resource: str,
+    context: Mapping[str, tuple[str, ...]],
+    unread: tuple[Unread, ...],
+) -> Refused:
+    arn = parse_arn(resource)
+    account = arn.account if arn is not None and arn.account else caller.principal.account
+    kept = {key: values for key, values in caller.context.items() if key not in context and not context}
+    return Refused(said, caller, Asked(caller.principal, action, resource, account, {**kept, **context}), unread)
+
+
+def _caller(arn: str, user_id: str) -> Caller | None:
+    """Whoever that is; a session, unless it is a user, of whom nobody knows whether it has one."""
+    found = parse_arn(arn)
+    return base_caller(Identity(found.account, arn, user_id), is_temporary=True) if found is not None else None
+
+
+Object = Mapping[str, object]
+
+
+def _member(content: object, name: str) -> Object:
+    value = content.get(name) if isinstance(content, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def _items(value: object) -> Iterator[Object]:
+    """The `items` of AWS's lists."""
+    items = value.get("items") if isinstance(value, dict) else None
+    yield from (each for each in (items if isinstance(items, list) else ()) if isinstance(each, dict))
+
+
+def _values(condition: Object) -> Iterator[str]:
+    yield from (text_of(each, "value") for each in _items(condition.get("values")))

@@ -1,0 +1,83 @@
+"""What another program printed -> the call that AWS refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dsops.errors import UsageError
+from dsops.explain.message import encoded_in, read_decoded, read_sentence
+
+ADA = "arn:aws:iam::111122223333:user/ada"
+SENTENCE = f'Error: User: {ADA} is not\n  authorized to perform: s3:GetObject on resource: "arn:aws:s3:::b/k" because'
+ENCODED = "Ab-_9" * 30
+
+
+def items(*entries: Any) -> dict[str, Any]:
+    """A list as AWS writes it."""
+    return {"items": list(entries)}
+
+
+DECODED: dict[str, Any] = {
+    "allowed": False,
+    "context": {
+        "principal": {"id": "AIDAEXAMPLEADA0000001", "arn": ADA},
+        "action": "ec2:StopInstances",
+        "resource": "arn:aws:ec2:us-east-1:444455556666:instance/i-1",
+        "conditions": items({"key": "aws:Region", "values": items({"value": "us-east-1"})}),
+    },
+}
+
+
+def test_a_sentence_may_be_broken_into_lines() -> None:
+    """Programs wrap and indent what they print; S3 puts its ARNs into quotes."""
+    asked = read_sentence(SENTENCE).asked
+
+    assert (ADA, "s3:GetObject", "arn:aws:s3:::b/k") == (asked.principal.arn, asked.action, asked.resource)
+
+
+def test_of_a_sentence_the_rest_of_the_call_is_not_known() -> None:
+    """Where it came from, and whether the user had MFA."""
+    keys = {key for each in read_sentence(SENTENCE).unread for key in each.keys}
+
+    assert {"aws:sourceip", "aws:multifactorauthpresent"} <= keys
+
+
+def test_a_decoded_message_tells_the_whole_call() -> None:
+    """But for external IDs, which stay out of it."""
+    found = read_decoded(json.dumps(DECODED))
+
+    assert {"aws:Region": ("us-east-1",)} == dict(found.asked.context)
+    assert "444455556666" == found.asked.resource_account
+    assert "AIDAEXAMPLEADA0000001" == found.asked.principal.unique_id
+    assert {"sts:externalid"} == {key for each in found.unread for key in each.keys}
+
+
+@pytest.mark.parametrize(
+    ("text", "encoded"),
+    [
+        (f"You are not authorized. Encoded authorization failure message: {ENCODED}", ENCODED),
+        (f"  {ENCODED[:60]}\n{ENCODED[60:]}\n", ENCODED),
+        (SENTENCE, ""),
+        ("", ""),
+    ],
+)
+def test_an_encoded_message_is_found(text: str, encoded: str) -> None:
+    """Within an error, or alone, also in several lines."""
+    assert encoded == encoded_in(text)
+
+
+@pytest.mark.parametrize("text", ["", "it did not work", "User: somebody is not authorized to perform: s3:GetObject"])
+def test_a_text_without_a_refusal_is_no_message(text: str) -> None:
+    """Nothing is guessed of it."""
+    with pytest.raises(UsageError):
+        read_sentence(text)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"context": 3}', '{"context": {"principal": {"arn": 5}}}', "[" * 100_000])
+def test_a_decoded_message_of_another_form_is_refused(text: str) -> None:
+    """It says so instead of explaining something else."""
+    with pytest.raises(UsageError):
+        read_decoded(text)
