@@ -17,6 +17,7 @@ from dsops.graph import (
     Graph,
     Node,
     Unplanned,
+    edges,
     graph_text,
     make_graph,
     mermaid_text,
@@ -139,11 +140,10 @@ def _tell_what_else(drawn: _Drawn, text: str, format_name: str, *, is_shown: boo
             answer(f"\n{error_text(error)}")
         else:
             tell(error_text(error))
-    edges = sum(1 for node in drawn.graph.nodes if node.parent is not None)
-    if format_name == "mermaid" and (edges > MOST_EDGES or len(text) > MOST_CHARACTERS):
+    if format_name == "mermaid" and (edges(drawn.graph) > MOST_EDGES or len(text) > MOST_CHARACTERS):
         note(
             f"Mermaid draws at most {MOST_EDGES} edges and {MOST_CHARACTERS} characters unless `maxEdges` and "
-            f"`maxTextSize` are set where it runs, and this has {edges} and {len(text)}: "
+            f"`maxTextSize` are set where it runs, and this has {edges(drawn.graph)} and {len(text)}: "
             "name one environment with `--env`, or take `--format svg`"
         )
 

@@ -6,7 +6,7 @@ It is a forest: each hop and store has its credentials from one place, and each 
 from __future__ import annotations
 
 from dsops.graph.make import Unplanned, make_graph
-from dsops.graph.mermaid import MOST_CHARACTERS, MOST_EDGES, mermaid_text
+from dsops.graph.mermaid import MOST_CHARACTERS, MOST_EDGES, edges, mermaid_text
 from dsops.graph.svg import svg_text
 from dsops.graph.text import graph_text
 from dsops.graph.types import Graph, Kind, Node, Outcome, Status
@@ -20,6 +20,7 @@ __all__ = [
     "Outcome",
     "Status",
     "Unplanned",
+    "edges",
     "graph_text",
     "make_graph",
     "mermaid_text",

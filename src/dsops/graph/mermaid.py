@@ -8,7 +8,7 @@ from dsops.graph.plain import is_broken, outcome_words, plain
 from dsops.graph.types import Graph, Key, Node
 
 MOST_EDGES, MOST_CHARACTERS = 500, 50_000
-"""What Mermaid draws unless the page says otherwise (`maxEdges`, `maxTextSize`); a diagram can't say it itself."""
+"""What Mermaid 11 draws unless the page says otherwise (`maxEdges`, `maxTextSize`); a diagram can't say it itself."""
 
 _SHAPES = {"caller": ("([", "])"), "hop": ("[", "]"), "store": ("[(", ")]"), "variable": ("(", ")")}
 
@@ -23,36 +23,62 @@ _SAFE = frozenset(" abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 """What stands in a label as it is. Everything else is a character code: quotes, brackets, `#`, `<`, and what Markdown
 would make a list, a link or italics of."""
 
+_KEYWORDS = ("style", "classDef")
+"""Mermaid takes a `;` away from a line in which one of these is followed by a `:` and a `#`, wherever it stands
+(its `encodeEntities`): their first letter is a code."""
+
 
 def mermaid_text(graph: Graph) -> str:
     """The flowchart, from left to right; what works in one account stands in a box of its own."""
     lines = ["flowchart LR", f"  accTitle: {_title(graph.title)}", *_CLASSES]
-    ids = {node.key: f"n{number}" for number, node in enumerate(graph.nodes, 1)}
+    folded = _folded(graph)
+    nodes = [node for node in graph.nodes if node.key not in folded]
+    ids = {node.key: f"n{number}" for number, node in enumerate(nodes, 1)}
     accounts: dict[str, list[Node]] = {}
-    for node in graph.nodes:
+    for node in nodes:
         # A variable is nobody's account, and a box with all of them would hide the hops.
         accounts.setdefault(node.account if node.kind in {"hop", "store"} else "", []).append(node)
-    for number, (account, nodes) in enumerate(sorted(accounts.items()), 1):
+    inside = graph.children if folded else {}
+    for number, (account, members) in enumerate(sorted(accounts.items()), 1):
         if account:
             lines.append(f'  subgraph a{number}["account {label(account)}"]')
-        lines += [f"  {'  ' if account else ''}{_node(graph, node, ids)}" for node in nodes]
+        for node in members:
+            own = [each for each in inside.get(node.key, []) if each.key in folded]
+            lines.append(f"  {'  ' if account else ''}{ids[node.key]}{_box(graph, node, own)}")
         if account:
             lines.append("  end")
-    lines += _edges(graph, ids)
+    lines += _edges(graph, nodes, ids)
     return "\n".join(lines) + "\n"
 
 
-def _node(graph: Graph, node: Node, ids: dict[Key, str]) -> str:
+def edges(graph: Graph) -> int:
+    """How many lines the flowchart draws."""
+    return sum(node.parent is not None for node in graph.nodes) - len(_folded(graph))
+
+
+def _folded(graph: Graph) -> frozenset[Key]:
+    """The variables that are lines in the box of their store, so that there are no more edges than Mermaid draws."""
+    if sum(node.parent is not None for node in graph.nodes) <= MOST_EDGES:
+        return frozenset()
+    return frozenset(node.key for node in graph.nodes if node.kind == "variable")
+
+
+def _box(graph: Graph, node: Node, inside: list[Node]) -> str:
+    """Shape, words and style of a node, with the variables that are drawn inside of it."""
     begin, end = _SHAPES[node.kind]
+    text = "<br>".join([*_words(graph, node), *[": ".join(_words(graph, each)) for each in inside]])
+    is_bad = any(is_broken(graph, each) for each in (node, *inside))
+    style = "denied" if is_bad else node.kind if node.kind in {"caller", "variable"} else ""
+    return f'{begin}"{text}"{end}' + (f":::{style}" if style else "")
+
+
+def _words(graph: Graph, node: Node) -> list[str]:
     tried = outcome_words(graph, node)
-    parts = [node.name, *([tried] if tried else []), *node.facts]
-    style = "denied" if is_broken(graph, node) else node.kind if node.kind in {"caller", "variable"} else ""
-    text = "<br>".join(label(part) for part in parts)
-    return f'{ids[node.key]}{begin}"{text}"{end}' + (f":::{style}" if style else "")
+    return [label(part) for part in (node.name, *([tried] if tried else []), *node.facts)]
 
 
-def _edges(graph: Graph, ids: dict[Key, str]) -> Iterator[str]:
-    for node in graph.nodes:
+def _edges(graph: Graph, nodes: list[Node], ids: dict[Key, str]) -> Iterator[str]:
+    for node in nodes:
         if node.parent is not None:
             # Dotted where nothing came through.
             yield f"  {ids[node.parent]} {'-.->' if is_broken(graph, node) else '-->'} {ids[node.key]}"
@@ -62,7 +88,8 @@ def label(text: str) -> str:
     """The text between the quotes of a label: `#35;` is Mermaid's own way to write a character by its code."""
     shown = plain(text)
     return "".join(
-        each if each in _SAFE or _is_inside(shown, at) else f"#{ord(each)};" for at, each in enumerate(shown)
+        each if (each in _SAFE or _is_inside(shown, at)) and not shown.startswith(_KEYWORDS, at) else f"#{ord(each)};"
+        for at, each in enumerate(shown)
     ) or "#32;"
 
 

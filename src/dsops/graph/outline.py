@@ -12,9 +12,12 @@ _MANY = 6
 
 
 class Row(NamedTuple):
-    """A node, or the heading of those that follow at the same depth."""
+    """A node, or the heading of those that follow in its column."""
 
     depth: int
+    """Steps from its caller."""
+    level: int
+    """The same, and one more for each heading that it stands under."""
     node: Node | None
     heading: str = ""
 
@@ -23,22 +26,22 @@ def outline(graph: Graph) -> list[Row]:
     """Every node once, depth first: of one parent variables, then stores, then hops by account, as written."""
     children = graph.children
     rows: list[Row] = []
-    # No recursion: a chain of a thousand hops is a configuration, too.
     # Whoever needs no credentials comes last.
     callers = sorted(children.get(None, []), key=lambda node: node.key == NOBODY)
-    waiting = [Row(0, node) for node in reversed(callers)]
+    # No recursion: a chain of a thousand hops is a configuration, too.
+    waiting = [Row(0, 0, node) for node in reversed(callers)]
     while waiting:
         row = waiting.pop()
         rows.append(row)
         if row.node is not None:
-            below = _arranged(children.get(row.node.key, []), row.depth + 1)
+            below = _arranged(children.get(row.node.key, []), row.depth + 1, row.level + 1)
             waiting.extend(reversed(list(below)))
     return rows
 
 
-def _arranged(nodes: list[Node], depth: int) -> Iterator[Row]:
-    yield from (Row(depth, node) for node in nodes if node.kind == "variable")
-    yield from (Row(depth, node) for node in nodes if node.kind == "store")
+def _arranged(nodes: list[Node], depth: int, level: int) -> Iterator[Row]:
+    yield from (Row(depth, level, node) for node in nodes if node.kind == "variable")
+    yield from (Row(depth, level, node) for node in nodes if node.kind == "store")
     hops = [node for node in nodes if node.kind == "hop"]
     accounts: dict[str, list[Node]] = {}
     for hop in hops:
@@ -46,8 +49,8 @@ def _arranged(nodes: list[Node], depth: int) -> Iterator[Row]:
     has_headings = len(hops) >= _MANY and len(accounts) > 1
     for account, group in accounts.items():
         if has_headings:
-            yield Row(depth, None, heading(account, len(group)))
-        yield from (Row(depth, node) for node in group)
+            yield Row(depth, level, None, heading(account, len(group)))
+        yield from (Row(depth, level + 1 if has_headings else level, node) for node in group)
 
 
 def heading(account: str, hops: int) -> str:

@@ -18,7 +18,7 @@ def graph_text(graph: Graph, *, columns: int = 0, has_colour: bool = False) -> s
     lines = [plain(graph.title), counts(graph), ""]
     for row in outline(graph):
         text = f"{row.heading}:" if row.node is None else _node_text(graph, row)
-        indent = "  " * row.depth
+        indent = "  " * row.level
         broken = _broken(text, indent, columns)
         if has_colour and row.node is not None and is_broken(graph, row.node):
             broken = [f"{_RED}{line}{_OFF}" for line in broken]

@@ -49,7 +49,7 @@ def test_where_mermaid_stops_is_noted(tmp_path: Path) -> None:
     """Over its limits; a diagram within them has no note."""
     dsops = Dsops(tmp_path)
     assert dsops.run("graph", "--format", "mermaid").stderr == b""
-    (dsops.folder / "dsops.yaml").write_text("version: 1\n" + many(600, 5))
+    (dsops.folder / "dsops.yaml").write_text("version: 1\n" + many(1200, 5))
     done = dsops.run("graph", "--out", "large.mmd")
     assert b"Mermaid draws at most 500 edges" in done.stderr
     assert (done.returncode, done.stdout) == (0, b"")

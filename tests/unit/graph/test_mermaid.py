@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from dsops.graph import Outcome, mermaid_text
-from dsops.graph.mermaid import label
-from tests.graphs import graph_of, node
+from dsops.graph.mermaid import MOST_CHARACTERS, edges, label
+from tests.graphs import graph_of, many, node
 from tests.unit.graph.test_make import TEXT
 
 
@@ -17,6 +17,7 @@ def test_what_means_something_to_mermaid_is_a_code() -> None:
     assert label("_one_ *two*") == "#95;one#95; #42;two#42;"
     assert label("prod/DATABASE_URL us-east-1 aws.ssm") == "prod/DATABASE_URL us-east-1 aws.ssm"
     assert label("größe \x1b[31m") == "größe #92;x1b#91;31m"
+    assert label("lifestyle: #1") == "life#115;tyle: #35;1"
     assert label("") == "#32;"
 
 
@@ -47,3 +48,24 @@ def test_a_denied_hop_has_the_word_the_class_and_a_dotted_edge() -> None:
     assert '["target<br>denied: sts.access-denied<br>' in line
     assert 1 == text.count("-.->")
     assert ":::denied" not in mermaid_text(graph)
+
+
+def test_a_large_one_has_no_more_edges_than_mermaid_draws() -> None:
+    """Variables become lines in the box of their store then, each once; one below the limit has boxes for them."""
+    large, small = graph_of(many(300, 5)), graph_of(many(100, 5))
+    text = mermaid_text(large)
+    assert 600 == sum(each.parent is not None for each in large.nodes)
+    assert (300, 300) == (edges(large), text.count(" --> "))
+    assert len(text) < MOST_CHARACTERS
+    assert 'secrets7<br>aws.secretsmanager<br>in us-east-1<br>URL_7: prod/url<br>TOKEN_7: prod/token"' in text
+    assert all(1 == len(re.findall(rf"<br>TOKEN_{number}: ", text)) for number in range(150))
+    assert (200, 200) == (edges(small), mermaid_text(small).count(" --> "))
+
+
+def test_a_denied_variable_marks_the_box_that_it_is_in() -> None:
+    """The word stands beside it, so that it is seen which."""
+    graph = graph_of(many(300, 5))
+    token = node(graph, "variable", "TOKEN_7")
+    text = mermaid_text(graph._replace(outcomes={token.key: Outcome("denied", "secret.access-denied")}))
+    (line,) = [each for each in text.splitlines() if each.endswith(":::denied")]
+    assert "TOKEN_7: denied: secret.access-denied: prod/token" in line

@@ -1,0 +1,99 @@
+"""What `dsops graph --format mermaid` prints, read by Mermaid itself: the boxes, the lines and the words are ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dsops.graph import MOST_EDGES, Graph, Node, Outcome, mermaid_text
+from dsops.graph.plain import plain
+from dsops.graph.types import Key
+from tests.graphs import graph_of, many
+from tests.installed import ToolMissingError, installed, tool
+from tests.unit.graph.test_make import TEXT
+
+SOURCE = Path(__file__).parent / "programs" / "mermaid"
+
+# The first run installs Mermaid.
+pytestmark = pytest.mark.timeout(600)
+
+NASTY = (
+    '"]; click n1 "javascript:alert(1)"', "</text><script>alert(1)</script>", "end", "#quot;", "&amp;lt;",
+    "%%{init: {}}%%", "`code` **bold** _it_", "1. one", "- one", "[x](https://example.com)", "subgraph a1",
+    "a\nb", "\x1b[31mred", "größe 名前", "-->", "::: denied", "|pipe|", "{brace}", "(round)", "\\", "~~~", "fa:fa-car",
+    " ", "style n1 fill:#f00", "classDef denied fill:#f00;", "ﬂ°°35¶ß",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    """Where Mermaid is."""
+    sources = [SOURCE / name for name in ("package.json", "package-lock.json", "parse.mjs")]
+    try:
+        npm = tool("npm", os.environ)
+        tool("node", os.environ)
+        install = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        return installed("mermaid", sources, [install], os.environ)
+    except ToolMissingError as error:
+        pytest.skip(str(error))
+
+
+def read(folder: Path, text: str) -> dict[str, Any]:
+    """What Mermaid understood."""
+    done = subprocess.run(
+        [tool("node", os.environ), str(folder / "parse.mjs")],
+        input=text, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    understood: dict[str, Any] = json.loads(done.stdout)
+    return understood
+
+
+def words(box: dict[str, Any]) -> list[str]:
+    """The lines of a box, character codes read as Mermaid's renderer does: it keeps them as ﬂ°°35¶ß until then."""
+    return [re.sub("ﬂ°°(\\d+)¶ß", lambda code: chr(int(code[1])), part) for part in box["text"].split("<br>")]
+
+
+def test_a_configuration_is_understood(folder: Path) -> None:
+    """Each node with its words, each line from the right one, each account with its hops and stores."""
+    graph = graph_of(TEXT)
+    found = read(folder, mermaid_text(graph))
+    assert found["type"] == "flowchart-v2"
+    assert {f"n{at}": [each.name, *each.facts] for at, each in enumerate(graph.nodes, 1)} == {
+        box["id"]: words(box) for box in found["boxes"]
+    }
+    ids = {each.key: f"n{at}" for at, each in enumerate(graph.nodes, 1)}
+    lines = {(ids[each.parent], ids[each.key]) for each in graph.nodes if each.parent is not None}
+    assert lines == {(edge["start"], edge["end"]) for edge in found["edges"]}
+    assert {"account 111111111111", "account 222222222222"} == {group["title"] for group in found["groups"]}
+
+
+def test_no_name_is_markup(folder: Path) -> None:
+    """As the name of a node, of a fact, of an account, and as what became of it: they come out as they went in."""
+    nodes = [Node(("base",), "caller", "base credentials", (), None)]
+    nodes += [
+        Node(("step", str(at)), "hop", name, (name, "x"), ("base",), f"1{name}") for at, name in enumerate(NASTY)
+    ]
+    tried: dict[Key, Outcome] = {("step", str(at)): Outcome("denied", name) for at, name in enumerate(NASTY)}
+    found = read(folder, mermaid_text(Graph("title " + "".join(NASTY), tuple(nodes), tried)))
+    assert len(nodes) == len(found["boxes"])
+    for name, box in zip(NASTY, sorted(found["boxes"], key=lambda box: int(box["id"][1:]))[1:], strict=True):
+        shown = plain(name)
+        assert [shown.strip(), f"denied: {shown}".strip(), shown.strip(), "x"] == [each.strip() for each in words(box)]
+        assert box["classes"] == ["denied"]
+    assert len(NASTY) == len(found["groups"]) == sum(edge["stroke"] == "dotted" for edge in found["edges"])
+
+
+def test_its_limit_is_the_one_that_is_noted(folder: Path) -> None:
+    """The most edges are drawn, and one more is refused; 300 stores with 300 variables are within."""
+    chain = "\n".join(["flowchart LR", *[f"  n0 --> n{number + 1}" for number in range(MOST_EDGES)]])
+    assert MOST_EDGES == len(read(folder, chain)["edges"])
+    with pytest.raises(AssertionError, match="Edge limit exceeded"):
+        read(folder, f"{chain}\n  n0 --> n0\n")
+    assert 300 == len(read(folder, mermaid_text(graph_of(many(300, 5))))["edges"])
