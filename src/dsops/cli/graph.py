@@ -74,7 +74,15 @@ def _format(arguments: Arguments) -> str:
         if named in {"mermaid", "svg"}:
             raise UsageError(f"`--json` and `--format {named}` are two formats", hint="leave one of them out")
         return "json"
-    return named or _ENDINGS.get(os.path.splitext(arguments.text("--out"))[1].lower(), "text")
+    if named:
+        return named
+    ending = os.path.splitext(arguments.text("--out"))[1].lower()
+    if ending and ending not in _ENDINGS:
+        raise UsageError(
+            f"the name {arguments.text('--out')} tells no format that a graph is written in",
+            hint=f"end it in one of {', '.join(_ENDINGS)}, or name the format with `--format`",
+        )
+    return _ENDINGS.get(ending, "text")
 
 
 def _title(config: Config, name: str, runtime: Runtime) -> str:

@@ -1,0 +1,68 @@
+"""`dsops whoami` as a real process, with the agent and without: what is known of a chain, and what is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.unit.cli.stub_aws import Agent, Dsops, StubAws
+
+CHAIN = """\
+version: 1
+secretStores:
+  jump:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::111122223333:role/Jump
+    role_session_name: test
+  target:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::111122223333:role/Target
+    role_session_name: test
+    credentials_from: jump
+    external_id: hush-external-id
+envs: {}
+"""
+
+
+def hops(dsops: Dsops, *words: str) -> list[dict[str, Any]]:
+    """The hops that it tells of."""
+    answer = json.loads(dsops.run("whoami", "target", "--json", *words).stdout)
+    found: list[dict[str, Any]] = answer["hops"]
+    return found
+
+
+def test_each_hop_that_is_made_has_its_end(tmp_path: Path) -> None:
+    """In the process itself every session is new."""
+    with StubAws() as aws:
+        dsops = Dsops(tmp_path, aws)
+        (dsops.folder / "dsops.yaml").write_text(CHAIN)
+        assert ["2099-01-01T00:00:00Z"] * 2 == [hop["expiration"] for hop in hops(dsops)]
+        assert aws.calls == ["AssumeRole", "AssumeRole", "GetCallerIdentity"]
+
+
+def test_a_hop_that_was_not_needed_is_not_made_for_its_end(tmp_path: Path) -> None:
+    """The agent holds the last session: the one below is not looked at, and its end is said not to be known."""
+    with StubAws() as aws, Agent(tmp_path, aws) as dsops:
+        (dsops.folder / "dsops.yaml").write_text(CHAIN)
+        hops(dsops)
+        calls = len(aws.calls)
+        assert [None, "2099-01-01T00:00:00Z"] == [hop["expiration"] for hop in hops(dsops)]
+        shown = dsops.run("whoami", "target").stdout.decode()
+        assert aws.calls[calls:] == ["GetCallerIdentity"] * 2
+        assert "1. jump: AssumeRole arn:aws:iam::111122223333:role/Jump as test, its end is not known here\n" in shown
+
+
+def test_no_secret_is_in_it(tmp_path: Path) -> None:
+    """Not the external ID, not a key's secret, not a token; in no form, with `--debug` neither."""
+    with StubAws() as aws:
+        dsops = Dsops(tmp_path, aws)
+        (dsops.folder / "dsops.yaml").write_text(CHAIN)
+        for words in ((), ("--json",), ("--verbose", "--debug")):
+            done = dsops.run("whoami", "target", *words)
+            shown = done.stdout + done.stderr
+            assert done.returncode == 0
+            for secret in (b"hush", b"se/cret+of+the+session", b"token/of+the/session"):
+                assert secret not in shown
