@@ -11,7 +11,7 @@ from dsops.explain.broken import Broken, verdict
 from dsops.explain.causes import About, Cause, cause_of, policy_text
 from dsops.explain.facts import facts_of
 from dsops.explain.finding import Certainty, Fact, Finding, Mismatch, Place, Remedy
-from dsops.explain.remedies import remedy_for
+from dsops.explain.remedies import allow, remedy_for
 from dsops.explain.said import Said
 from dsops.iam.simulate import POLICY_TYPES, Outcome
 
@@ -54,6 +54,8 @@ def _not_read(
         message = f"the caller's own policies allow it, so {policy} does not, which can't be read here"
     cause = _CODES.get(broken.policy_type, "not-read")
     remedy = Remedy(error.hint, error.where)
+    if broken.policy_type == POLICY_TYPES["resource"]:
+        remedy = allow(broken.policy_type, about)
     certainty: Certainty = "likely" if is_left else "missing"
     return Finding(cause, certainty, message, _place(broken, about), (), remedy, facts, error.aws)
 

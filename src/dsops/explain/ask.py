@@ -56,6 +56,13 @@ class Asker:
             return asked[:1] if said.action else asked
         return await self._question_of_read(failure, said, caller, chain)
 
+    def actions(self, step: Step, chain: Sequence[Keys]) -> tuple[str, ...]:
+        """All actions that the hop needs: what is allowed has to be all of them."""
+        caller = chain[-1].caller if chain else None
+        if caller is None or step.operation != "AssumeRole":
+            return ()
+        return tuple(sorted(asked.action for asked, _ in questions(step, caller, step.region)))
+
     async def _question_of_read(
         self, failure: Failure, said: Said, caller: Caller, chain: Sequence[Keys]
     ) -> Questions | Finding:

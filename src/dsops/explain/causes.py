@@ -31,6 +31,8 @@ class About(NamedTuple):
     edit_at: EditAt
     is_role_exact: bool = True
     """Whether the caller's own ARN is known with its path."""
+    actions: tuple[str, ...] = ()
+    """All that this hop needs; () for what is no hop."""
     unknown_keys: tuple[str, ...] = ()
     """Condition keys of which nobody knows what the call has; one that ends in `/` stands for all beginning so."""
 

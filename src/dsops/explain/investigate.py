@@ -58,7 +58,7 @@ class Investigator:
         readers, completer = self._library.completer(step, chain)
         findings: list[Finding] = []
         for question, unread in asked:
-            about = self._about(question, step, hop)
+            about = self._about(question, step, hop)._replace(actions=self._asker.actions(step, chain))
             try:
                 completed = await self._library.complete(question, unread, chain, readers, completer)
             except EntityNotFound as missing:

@@ -25,12 +25,14 @@ def remedy_for(cause: Cause, policy_type: str, *, is_deny: bool, about: About) -
         return by_cause(cause, about)
     if cause.code in _SENT:
         return _send(cause, about, policy_type)
+    if cause.code in _BESIDE and not is_deny:
+        return _beside(cause, about, policy_type)
     if is_deny:
         return _against_deny(policy_type, about)
     if cause.mismatches and cause.key:
         wanted = f"or change the condition on {cause.key} in {policy_text(policy_type, about)}"
         return Remedy(f"call as the condition wants it, {wanted}")
-    return _allow(policy_type, about)
+    return allow(policy_type, about)
 
 
 # --- what the configuration sends ---------------------------------------------------------------------------
@@ -65,20 +67,28 @@ def _send(cause: Cause, about: About, policy_type: str) -> Remedy:
 # --- statements to add --------------------------------------------------------------------------------------
 
 
-def _beside(_cause: Cause, about: About) -> Remedy:
-    """An action besides sts:AssumeRole, in the statement that allows that one."""
-    action, role = about.request.action, about.request.resource
-    statement = {"Effect": "Allow", "Principal": {"AWS": about.caller}, "Action": ["sts:AssumeRole", action]}
-    key = {"sts:tagsession": "tags", "sts:setsourceidentity": "source_identity", "sts:setcontext": "provided_contexts"}
-    name = key[action.lower()]
-    where = about.edit(name)
-    return Remedy(f"allow {action} besides sts:AssumeRole, or send no `{name}`", where, statement,
-                  f"the trust policy of {role}")  # fmt: skip
+_BESIDE: Final = {
+    "tag-session": "tags", "set-source-identity": "source_identity", "set-context": "provided_contexts",
+}  # fmt: skip
+"""Actions besides sts:AssumeRole, and the key for which a hop needs them."""
+
+
+def _beside(cause: Cause, about: About, policy_type: str) -> Remedy:
+    key = _BESIDE[cause.code]
+    text = f"allow {about.request.action} besides sts:AssumeRole, or send no `{key}`"
+    return allow(policy_type, about)._replace(text=text, where=about.edit(key))
+
+
+def _actions(about: About) -> object:
+    """The action, or all that the hop needs: what allows one of them is soon refused for the next."""
+    if len(about.actions) < 2 or about.request.action not in about.actions:
+        return about.request.action
+    return list(about.actions)
 
 
 def _principal(_cause: Cause, about: About) -> Remedy:
     request = about.request
-    statement: dict[str, object] = {"Effect": "Allow", "Principal": {"AWS": about.caller}, "Action": request.action}
+    statement: dict[str, object] = {"Effect": "Allow", "Principal": {"AWS": about.caller}, "Action": _actions(about)}
     if request.principal.kind in ("web-identity", "saml"):
         statement["Principal"] = {"Federated": about.caller}
     text = "name the caller"
@@ -99,10 +109,10 @@ def _revoked(_cause: Cause, about: About) -> Remedy:
     return Remedy("get a new session: older ones were taken back (`dsops agent stop` forgets those that are held)")
 
 
-def _allow(policy_type: str, about: About) -> Remedy:
+def allow(policy_type: str, about: About) -> Remedy:
     """The statement that is missing, and where it belongs."""
     request = about.request
-    statement: dict[str, object] = {"Effect": "Allow", "Action": request.action, "Resource": request.resource}
+    statement: dict[str, object] = {"Effect": "Allow", "Action": _actions(about), "Resource": request.resource}
     if policy_type == "session policy" and about.step.credentials_from:
         store = about.step.credentials_from
         where = about.edit("session_policy", store)
@@ -110,7 +120,7 @@ def _allow(policy_type: str, about: About) -> Remedy:
         return Remedy(text, where, statement, f"`session_policy` of store `{store}`")
     if policy_type in ("role trust policy", "resource-based policy"):
         principal = {"Federated" if request.principal.kind in ("web-identity", "saml") else "AWS": about.caller}
-        statement = {"Effect": "Allow", "Principal": principal, "Action": request.action}
+        statement = {"Effect": "Allow", "Principal": principal, "Action": _actions(about)}
         if policy_type == "resource-based policy":
             statement["Resource"] = "*"
     if policy_type == "no policy":
@@ -127,9 +137,6 @@ _BY_CAUSE: Final[Mapping[str, Callable[[Cause, About], Remedy]]] = {
     "external-id-missing": _external_id,
     "external-id-different": _external_id,
     "mfa-missing": _mfa,
-    "tag-session": _beside,
-    "set-source-identity": _beside,
-    "set-context": _beside,
     "trust-principal": _principal,
     "trust-user": _principal,
     "trust-path": _principal,

@@ -47,6 +47,7 @@ def findings(
     *unread: Unread,
     said: Said | None = None,
     context: dict[str, str] | None = None,
+    actions: tuple[str, ...] = (),
     **given: Any,
 ) -> list[Finding]:
     """Those of a call with these policies; a policy that is not given is none."""
@@ -61,7 +62,7 @@ def findings(
     kept = {place: each for place, each in places.items() if place not in missing or place in given}
     outcome = simulate(asked, kept, unread, NOON)
     step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
-    about = About(outcome.decision.request, step, 2, edit_at)
+    about = About(outcome.decision.request, step, 2, edit_at, actions=actions)
     error = AssumeRoleDenied("no", hint="check the trust policy", where=Where("dsops.yaml", 5))
     return findings_of(outcome, said or Said(), about, error)
 
@@ -164,7 +165,7 @@ class TestCause:
     )
     def test_an_action_besides_assume_role_is_missing(self, action: str, cause: str) -> None:
         """Where the trust policy allows sts:AssumeRole to that caller."""
-        found = findings(action=action, identity=ALL, trust=trusting(ROOT))
+        found = findings(action=action, actions=("sts:AssumeRole", action), identity=ALL, trust=trusting(ROOT))
 
         assert (cause, "proven") == (found[0].cause, found[0].certainty)
         assert found[0].remedy.statement is not None
@@ -388,6 +389,26 @@ class TestRemedy:
         assert found.remedy.statement is not None
         assert {"AWS": APP.issuer_arn} == found.remedy.statement["Principal"]
         assert f"arn:aws:iam::{ACCOUNT}:root" in found.remedy.text
+
+    def test_all_that_the_hop_needs_is_allowed_at_once(self) -> None:
+        """Else the next refusal is the one for sts:TagSession."""
+        needed = ("sts:AssumeRole", "sts:TagSession")
+
+        (found,) = findings(actions=needed, trust=trusting(ROOT))
+
+        assert found.remedy.statement is not None
+        assert [*needed] == found.remedy.statement["Action"]
+
+    def test_a_permission_besides_is_the_callers_own_where_that_lacks(self) -> None:
+        """The trust policy allows it already."""
+        both = trust(allow(["sts:AssumeRole", "sts:TagSession"], None, Principal=ROOT))
+        identity = policy("identity", allow("sts:AssumeRole"))
+
+        (found,) = findings(action="sts:TagSession", identity=identity, trust=both)
+
+        assert ("tag-session", "the identity-based policies of user alice") == (found.cause, found.remedy.add_to)
+        assert found.remedy.statement is not None
+        assert "Principal" not in found.remedy.statement
 
     def test_nobody_is_told_to_allow_what_is_denied(self) -> None:
         """An Allow changes nothing there."""
