@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -81,10 +82,11 @@ class Caller:
     def has_left(self) -> bool:
         """Whether its end of the connection is closed; what it may have sent stays there."""
         try:
-            return not self._connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return False
-        except OSError:
+            poll = select.poll()
+            poll.register(self._connection, select.POLLIN)
+            # Not MSG_DONTWAIT: Python itself waits for what comes, as long as the connection's time limit is.
+            return bool(poll.poll(0)) and not self._connection.recv(1, socket.MSG_PEEK)
+        except (OSError, ValueError):
             return True
 
     def ask(self, question: str) -> bytes | None:
