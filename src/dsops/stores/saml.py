@@ -27,8 +27,8 @@ from dsops.stores.saml_response import MOST_CHARACTERS, RoleOffer, SamlResponse,
 from dsops.tasks import blocking
 
 _MOST_LISTED: Final = 20
-_BROWSER_VARIABLES: Final = ("BROWSER", "HOME", "USERPROFILE", "XDG_CONFIG_HOME")
-"""Which browser is opened, and whose profile it has."""
+_BROWSER_VARIABLES: Final = ("HOME", "USERPROFILE", "XDG_CONFIG_HOME")
+"""Whose profile the browser has."""
 
 _ASKED: Final = 3
 
@@ -40,7 +40,8 @@ def identify(
     source = _source(settings)
     if "saml_login_url" in settings:
         # Who logs in there is known afterwards only: the next one who does is somebody else only after `agent clear`,
-        # or in another browser, which may have another one's login to the provider.
+        # or in another home, whose browser may have another one's login to the provider. BROWSER does not count: in an
+        # editor's terminal it is another one than in every other.
         browser = [f"{name}={environ.get(name, '')}" for name in _BROWSER_VARIABLES]
         return Proof(source, digest_of(("saml login", str(settings["saml_login_url"]), *browser)), is_fetched=True)
     if "saml_process" in settings:

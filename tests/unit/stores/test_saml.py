@@ -199,11 +199,11 @@ def test_an_assertion_that_speaks_of_another_by_then_is_not_sent(
     assert pipeline.aws.calls == []
 
 
-def test_a_login_in_another_browser_is_another_session(pipeline: Pipeline) -> None:
-    """Its profile may hold another one's login to the provider; what says nothing of that changes nothing."""
+def test_a_login_in_another_home_is_another_session(pipeline: Pipeline) -> None:
+    """Its browser may hold another one's login to the provider; what says nothing of that changes nothing."""
     text = f"secretStores:\n  r: {{type: aws.sts, role_arn: '{DEPLOY}', saml_login_url: 'http://127.0.0.1:1/'}}\n"
     fingerprints = []
-    for more in ({}, {"DISPLAY": ":1"}, {"HOME": "/home/eve"}, {"BROWSER": "firefox -P eve"}):
+    for more in ({}, {"BROWSER": "/an/editors/own"}, {"HOME": "/home/eve"}, {"XDG_CONFIG_HOME": "/eve"}):
         pipeline.environ = {**REGION, **more}
         fingerprints.append(pipeline.plan(text, store="r").steps["r"].fingerprint)
     assert fingerprints[0] == fingerprints[1]
