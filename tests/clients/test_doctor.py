@@ -265,6 +265,15 @@ def test_batches_that_are_refused_break_nothing(machine: Machine) -> None:
     assert '"Action": "secretsmanager:BatchGetSecretValue"' in found.checks["batches of secrets"]["hint"]
 
 
+def test_a_server_that_answers_calls_alone_breaks_nothing(machine: Machine) -> None:
+    """Each look at it is cut off, and every call goes through."""
+    forwarded = _forwarded(int(machine.sandbox.url.rpartition(":")[2]))
+    with StubServer(lambda seen: Answer(raw=b"HTTP/1.1 20") if seen.method == "GET" else forwarded(seen)) as server:
+        machine.go_to(server.url)
+        found = machine.doctor()
+    assert (found.code, found.of("failed"), found.of("warning")) == (0, [], ["endpoint sts.us-east-1"])
+
+
 @pytest.mark.parametrize(
     ("fault", "failed", "warned"),
     [

@@ -71,8 +71,8 @@ def _show(checks: list[Check]) -> None:
     for check in checks:
         if check.status == "warning" or (check.status == "failed" and not check.errors):
             answer(f"\n{_finding_text(check)}")
-    for error in {id(error): error for check in checks for error in check.errors}.values():
-        answer(f"\n{error_text(error)}")
+    for text in dict.fromkeys(error_text(error) for check in checks for error in check.errors):
+        answer(f"\n{text}")
 
 
 def _finding_text(check: Check) -> str:
@@ -155,7 +155,8 @@ def _examine(patient: _Patient, arguments: Arguments, runtime: Runtime) -> Itera
     yield check_proxies(endpoints, environ)
     found = carry_out(try_all(plans, endpoints, runtime), runtime)
     yield check_clock(endpoints, found.glances)
-    yield from check_endpoints(endpoints, found.glances, runtime.now())
+    is_all_well = bool(found.checks) and not any(check.errors for check in found.checks)
+    yield from check_endpoints(endpoints, found.glances, runtime.now(), is_all_well=is_all_well)
     yield from check_agent(environ, is_refused=arguments.switch("--no-agent"))
     yield check_keyring(steps, environ)
     yield from check_logins(steps, runtime)

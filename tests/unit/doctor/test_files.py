@@ -116,6 +116,14 @@ def test_mending_takes_away_no_more_than_that(tmp_path: Path) -> None:
     assert list(file_repairs([Watched(path, WRITTEN)])) == []
 
 
+def test_what_can_not_be_mended_says_why(tmp_path: Path) -> None:
+    """It is gone meanwhile."""
+    path = file_with(tmp_path / "file", 0o666)
+    [repair] = file_repairs([Watched(path, WRITTEN)])
+    os.unlink(path)
+    assert mend(repair) == "no such file or directory"
+
+
 def test_a_link_is_told_and_left_alone(tmp_path: Path) -> None:
     """What it points at may be anybody's; the hint says where to look."""
     target = file_with(tmp_path / "target", 0o666)

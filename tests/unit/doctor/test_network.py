@@ -75,6 +75,14 @@ def test_a_server_that_can_not_be_reached_is_a_failure_with_its_error() -> None:
     assert (other.status, other.detail) == ("ok", "https://secretsmanager.us-east-1.amazonaws.com answers")
 
 
+def test_a_server_that_answers_calls_alone_is_a_warning() -> None:
+    """Something in between may let nothing else through: no run breaks on it."""
+    error = Unreachable("lost the connection to sts", why="connection reset", hint="try again")
+    [check] = check_endpoints([STS], [error], NOON, is_all_well=True)
+    assert (check.status, check.errors, check.hint) == ("warning", (), "try again")
+    assert check.why == "it answers calls, and not somebody without credentials: connection reset"
+
+
 @pytest.mark.parametrize(
     ("environ", "status", "detail"),
     [
