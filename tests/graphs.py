@@ -32,7 +32,8 @@ def graph_of(text: str, *, ambient: Ambient = LONG_TERM, environ: Mapping[str, s
             plans.append(plan_of(text, store=name, ambient=ambient, environ=environ))
         except ConfigError as error:
             stores[name] = error.problems[0].message
-    return make_graph("credentials of dsops.yaml", config, plans, BUILTIN_TYPES, Unplanned(environments, stores))
+    unplanned = Unplanned(environments, stores)
+    return make_graph("credentials of dsops.yaml", config, plans, BUILTIN_TYPES, unplanned, lambda _: ambient)
 
 
 def node(graph: Graph, kind: str, name: str) -> Node:

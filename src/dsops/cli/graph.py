@@ -25,6 +25,7 @@ from dsops.graph import (
 )
 from dsops.model import Config
 from dsops.plan import Plan
+from dsops.resolve import ambient_of
 from dsops.runtime import Runtime
 from dsops.startup import NamedTuple
 from dsops.stores import StoreTypes
@@ -51,7 +52,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         show_notes(plans[0].notes)
     else:
         plans, unplanned = _plan_all(config, runtime)
-    drawn = _Drawn(make_graph(_title(config, name, runtime), config, plans, StoreTypes(), unplanned))
+    # Of base credentials only the words are drawn: the key of their digests is nobody's.
+    ambient = ambient_of(runtime.environ, os.urandom(32), runtime.folder)
+    drawn = _Drawn(make_graph(_title(config, name, runtime), config, plans, StoreTypes(), unplanned, ambient))
     if arguments.switch("--check"):
         drawn = _try(drawn.graph, plans, runtime)
     runtime.report(DONE)

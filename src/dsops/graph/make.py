@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from dsops.arn import parse_arn
+from dsops.arn import is_account_id, parse_arn
 from dsops.document import Scalar
-from dsops.graph.types import NOBODY, Graph, Key, Node
+from dsops.graph.types import NOBODY, Graph, Key, Kind, Node
 from dsops.graph.words import NOT_PLANNED, facts_of_login, facts_of_step, facts_of_store, facts_of_variable
 from dsops.model import Config, Reference, Store, Variable
 from dsops.plan import Ambient, Plan, PlannedVariable, Step
@@ -27,12 +27,14 @@ def make_graph(
     plans: Sequence[Plan],
     store_types: Mapping[str, StoreType],
     unplanned: Unplanned | None = None,
+    ambient: Callable[[str], Ambient] | None = None,
 ) -> Graph:
     """The graph of those plans, and of what of the configuration could not be planned.
 
-    A store that several plans have is drawn once, as the first of them has it.
+    A store that several plans have is drawn once, as the first of them has it. `ambient` is that of `make_plan`, for
+    what has no plan.
     """
-    making = _Making(config, store_types, unplanned or Unplanned(), names_environments=_many(plans, unplanned))
+    making = _Making(config, store_types, unplanned or Unplanned(), ambient, names_environments=_many(plans, unplanned))
     for plan in plans:
         making.add_plan(plan)
     making.add_unplanned()
@@ -51,6 +53,7 @@ class _Making:
         config: Config,
         store_types: Mapping[str, StoreType],
         unplanned: Unplanned,
+        ambient: Callable[[str], Ambient] | None,
         *,
         names_environments: bool,
     ) -> None:
@@ -58,6 +61,7 @@ class _Making:
         self._config = config
         self._types = store_types
         self._unplanned = unplanned
+        self._ambient = ambient
         self._names_environments = names_environments
 
     def add_plan(self, plan: Plan) -> None:
@@ -145,15 +149,22 @@ class _Making:
             parent = ("proof of", store.name)
             self._add(Node(parent, "caller", f"what `{store.name}` names as its proof", (NOT_PLANNED,), None))
         else:
-            parent = self._base(_text(store, "profile"), None)
+            profile = _text(store, "profile")
+            parent = self._base(profile, self._ambient(profile) if self._ambient else None)
         gives = store_type is not None and store_type.gives_credentials
         reason = self._unplanned.stores.get(store.name, "")
-        if below and reason == self._unplanned.stores.get(below):
-            reason = f"needs {below}"
-        return Node(
-            ("step", store.name), "hop" if gives else "store", store.name,
-            (*_written(store), f"{NOT_PLANNED}: {reason}" if reason else NOT_PLANNED), parent, where=str(store.where),
-        )  # fmt: skip
+        if below and _first(reason) == _first(self._unplanned.stores.get(below, "")):
+            reason = f"needs {below}" if reason else ""
+        facts = (*_written(store), f"{NOT_PLANNED}: {reason}" if reason else NOT_PLANNED)
+        kind: Kind = "hop" if gives else "store"
+        return Node(("step", store.name), kind, store.name, facts, parent, self._account(store), where=str(store.where))
+
+    def _account(self, store: Store) -> str:
+        """Of its role, where that is written without a variable; else of who is below."""
+        arn, below = parse_arn(_text(store, "role_arn")), self.nodes.get(("step", _text(store, "credentials_from")))
+        if arn is not None:
+            return arn.account if is_account_id(arn.account) else ""
+        return below.account if below is not None and "role_arn" not in store.fields else ""
 
     def _of_written(self, environment: str, variable: Variable) -> Node:
         key, reference = ("variable", environment, variable.name), variable.reference
@@ -164,10 +175,21 @@ class _Making:
         return self._variable(key, variable.where, (*_reference(reference), NOT_PLANNED), ("step", reference.store))
 
 
+_WRITTEN = (
+    ("role_arn", "{}"), ("target_principal", "root of {}"), ("federated_user_name", "federated user {}"),
+    ("role_name", "permission set {}"), ("account_id", "account {}"), ("region", "in {}"),
+)  # fmt: skip
+
+
+def _first(reason: str) -> str:
+    """Without how many there are besides."""
+    return reason.partition(" (and ")[0]
+
+
 def _written(store: Store) -> Iterator[str]:
     """What of a store's texts says who and where; of no other one it is known that it is no secret."""
     yield store.type
-    for name, words in (("role_arn", "{}"), ("region", "in {}")):
+    for name, words in _WRITTEN:
         text = _text(store, name)
         if text:
             yield words.format(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -73,3 +74,40 @@ def test_a_file_that_is_there_is_drawn_anew(tmp_path: Path) -> None:
     assert dsops.run("graph", "--out", "credentials.svg").returncode == 0
     assert old.read_text().endswith("</svg>\n")
     assert os.access(old, os.R_OK)
+
+
+def test_each_variable_says_what_became_of_it(tmp_path: Path) -> None:
+    """One that may be missing is well without a value; one that may not is failed, and its store is not to blame."""
+    with StubAws() as aws:
+        dsops = Dsops(tmp_path, aws)
+        done = dsops.run("graph", "--check", "--env", "missing")
+        shown = done.stdout.decode()
+        assert done.returncode == 6
+        assert "secrets [ok]: aws.secretsmanager" in shown
+        assert "PRESENT [ok]: prod/token" in shown
+        assert "ABSENT [failed: secret.not-found]: prod/absent" in shown
+        assert "OPTIONAL [ok: left out, since there is no value]: prod/absent" in shown
+        assert dsops.run("graph", "--check", "--env", "optional").returncode == 0
+
+
+def test_a_role_of_many_environments_is_refused_once(tmp_path: Path) -> None:
+    """Its error is told once, and everything above it is not tried; what needs no role is well."""
+    with StubAws(denies=True) as aws:
+        done = Dsops(tmp_path, aws).run("graph", "--check", "--json")
+        answer = json.loads(done.stdout)
+        by_name = {(node["kind"], node["name"]): (node["status"], node["told"]) for node in answer["nodes"]}
+        assert [error["code"] for error in answer["errors"]] == ["sts.access-denied"]
+        assert by_name["hop", "target"] == ("denied", "sts.access-denied")
+        assert by_name["store", "secrets"] == ("skipped", "needs target")
+        assert by_name["variable", "TOKEN"] == ("skipped", "needs secrets")
+        assert by_name["variable", "PLAIN"] == (None, None)
+        assert by_name["caller", "base credentials"] == ("ok", "found")
+
+
+def test_what_cant_be_reached_is_not_called_denied(tmp_path: Path) -> None:
+    """AWS has not said no: nobody was there."""
+    dsops = Dsops(tmp_path)
+    done = dsops.run("graph", "--check", "--env", "production", AWS_ENDPOINT_URL="http://127.0.0.1:9")
+    assert done.returncode == 6
+    assert b"target [failed: service.unreachable]" in done.stdout
+    assert b"denied" not in done.stdout

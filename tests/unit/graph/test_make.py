@@ -141,6 +141,7 @@ class TestAsWritten:
         assert "EXTERNAL_ID, which is not set" in target.facts[-1]
         assert target.parent == node(graph, "hop", "jump").key
         assert (secrets.parent, secrets.facts[-1]) == (target.key, "as written: needs target")
+        assert "222222222222" == target.account == secrets.account
         assert node(graph, "variable", "URL").parent == secrets.key
         assert 11 == sum(1 for each in graph.nodes if each.kind != "caller")
 
@@ -148,5 +149,6 @@ class TestAsWritten:
         """The role's text stands as it is written."""
         graph = graph_of(TEXT.replace("arn:aws:iam::111111111111:role/Jump", "${JUMP_ROLE}"))
         assert "${JUMP_ROLE}" in node(graph, "hop", "jump").facts
-        assert "base credentials" in graph_text(graph).splitlines()[3]
+        assert "base credentials: environment, long-term" == graph_text(graph).splitlines()[3]
+        assert "" == node(graph, "hop", "jump").account
         assert 11 == sum(1 for each in graph.nodes if each.kind != "caller")
