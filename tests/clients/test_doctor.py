@@ -369,7 +369,7 @@ def test_an_agent_that_works_is_told_and_left_alone(with_agent: Machine) -> None
     assert (found.code, found.of("warning"), found.fixes) == (0, [], [])
     assert f"process {status['pid']}, since {status['started']}" in found.checks["agent"]["detail"]
     end = status["sessions"][0]["expiration"]
-    assert found.checks["agent's sessions"]["detail"] == f"1 held, the first ends at {end}"
+    assert found.checks["agent's sessions"]["detail"] == f"1 held: role until {end}"
     after = json.loads(with_agent.dsops("agent", "status", "--json").stdout)
     assert [(each["key_id"], each["uses"]) for each in after["sessions"]] == [
         (each["key_id"], each["uses"]) for each in status["sessions"]

@@ -19,6 +19,7 @@ _SECONDS = 5.0
 _NAME = r"[0-9a-f]{16}"
 _OFF = ("off", "0", "no", "false")
 _LONGEST_FOLDER = 60
+_SESSIONS_SHOWN = 3
 _FIELDS = 3
 """Of a status before its sessions: process, values, since when."""
 
@@ -90,8 +91,11 @@ def _useless(detail: str, hint: str) -> Check:
 
 
 def _held(sessions: list[Mapping[str, object]], values: int) -> Check:
-    ends = sorted(str(session["expiration"]) for session in sessions if session.get("expiration"))
-    detail = f"{len(sessions)} held" + (f", the first ends at {ends[0]}" if ends else "")
+    """Those that end first, by name."""
+    ends = sorted((str(each.get("expiration") or "never"), str(each.get("store") or "(base)")) for each in sessions)
+    shown = [f"{store} until {end}" if end != "never" else store for end, store in ends[:_SESSIONS_SHOWN]]
+    shown += [f"{len(ends) - _SESSIONS_SHOWN} more"] if len(ends) > _SESSIONS_SHOWN else []
+    detail = f"{len(sessions)} held{': ' if shown else ''}{', '.join(shown)}"
     if values:
         detail += f"; and {values} {'value' if values == 1 else 'values'} of secrets"
     return Check("agent.sessions", "agent's sessions", "ok", detail)

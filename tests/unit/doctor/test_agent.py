@@ -103,8 +103,18 @@ def test_one_that_runs_says_since_when_and_what_it_holds(world: dict[str, str]) 
     with agent_that_answers(address_in(world), *RUNNING) as asked:
         agent, sessions = check_agent(world)
     assert agent.detail == f"dsops {__version__}, process 4711, since 2026-11-24T12:00:00Z"
-    assert sessions.detail == "2 held, the first ends at 2026-11-24T13:00:00Z; and 2 values of secrets"
+    assert sessions.detail == "2 held: role until 2026-11-24T13:00:00Z, (base); and 2 values of secrets"
     assert asked == [[client.stamp(), b"/", b"", b"1", b"status"]]
+
+
+def test_of_many_sessions_those_are_named_that_end_first(world: dict[str, str]) -> None:
+    """`dsops agent status` has all of them."""
+    held = [json.dumps({"store": f"s{n}", "expiration": f"2026-11-24T1{9 - n}:00:00Z"}).encode() for n in range(5)]
+    first = "s4 until 2026-11-24T15:00:00Z, s3 until 2026-11-24T16:00:00Z, s2 until 2026-11-24T17:00:00Z"
+    for sessions, detail in ((held, f"5 held: {first}, 2 more"), ([], "0 held")):
+        with agent_that_answers(address_in(world), RESULT, pack([b"1", b"0", b"2026-11-24T12:00:00Z", *sessions])):
+            assert [check.detail for check in check_agent(world)][1] == detail
+        os.unlink(address_in(world))
 
 
 def test_an_older_one_ends_when_it_is_asked(world: dict[str, str]) -> None:
