@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from threading import Thread
 
 from dsops.runtime import Runtime
 
@@ -46,5 +47,7 @@ def open_page(url: str, runtime: Runtime) -> Opening:
             start_new_session=True,
         )
     except (OSError, ValueError):
-        process = None
+        return Opening(None)
+    # Whoever asked may not wait for its end; in the agent it would stay in the table of processes.
+    Thread(target=process.wait, daemon=True).start()
     return Opening(process)
