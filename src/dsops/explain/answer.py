@@ -105,9 +105,17 @@ def _finding(
             code, text = "secret-missing", f"did you mean `{meant}`, which the policy names? else {remedy.text}"
             remedy = remedy._replace(text=text, where=error.where)
         certainty, facts = ("likely" if certainty == "proven" else certainty), (*facts, _whole_arn(about))
-    if code == "trust-path" and not about.is_role_exact:
+    if certainty == "proven" and _is_doubtful(code, about):
         certainty = "likely"
     return Finding(code, certainty, cause.message, _place(broken, about), cause.mismatches, remedy, facts, error.aws)
+
+
+def _is_doubtful(code: str, about: About) -> bool:
+    """What follows from a name that may be another one: a role's path, a provider.
+
+    Of a token with `azp` AWS takes that for the audience (IAM User Guide, OIDC federation keys).
+    """
+    return (code == "trust-path" and not about.is_role_exact) or not about.is_provider_known or code == "token-audience"
 
 
 def _meant_secret(cause: Cause, about: About) -> str:

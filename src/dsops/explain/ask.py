@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from dsops.arn import parse_arn
 from dsops.aws.secret_policy import SecretsManager, describe_secret, get_resource_policy
@@ -12,13 +13,18 @@ from dsops.explain.causes import EditAt
 from dsops.explain.chain import Chains, Keys
 from dsops.explain.finding import Finding, Place, Remedy
 from dsops.explain.refused import finding_of
-from dsops.explain.request import Caller, context_of_call, questions, unsigned_question
+from dsops.explain.request import Caller, context_of_call, questions
 from dsops.explain.said import Said
+from dsops.explain.unsigned import unsigned_question
 from dsops.iam.simulate import Asked, Unread
 from dsops.plan import Step
+from dsops.plan.needs import parameter_resource
 from dsops.startup import NamedTuple
 
 Questions = list[tuple[Asked, tuple[Unread, ...]]]
+
+_READS: Final = {"aws.secretsmanager": "secretsmanager:GetSecretValue", "aws.ssm": "ssm:GetParameters"}
+"""What is asked for by a store whose refusal does not say it."""
 
 
 class Failure(NamedTuple):
@@ -74,9 +80,13 @@ class Asker:
             if isinstance(found, Finding):
                 return found
             resource = found
+        elif failure.secret and not said.resource and step.type == "aws.ssm":
+            resource = parameter_resource(step, caller.principal.account, failure.secret)
+        action = said.action or (_READS.get(step.type, "") if failure.secret else f"sts:{step.operation}")
+        if not action:
+            return _unknown(failure, self._chains.hop(step), self._edit_at)
         arn = parse_arn(resource)
         account = arn.account if arn is not None and arn.account else caller.principal.account
-        action = said.action or ("secretsmanager:GetSecretValue" if failure.secret else f"sts:{step.operation}")
         asked = Asked(caller.principal, action, resource, account, context_of_call(caller, region))
         return [(asked, caller.unread)]
 

@@ -31,6 +31,8 @@ class About(NamedTuple):
     edit_at: EditAt
     is_role_exact: bool = True
     """Whether the caller's own ARN is known with its path."""
+    is_provider_known: bool = True
+    """Whether it is known which provider vouches for a token or an assertion."""
     actions: tuple[str, ...] = ()
     """All that this hop needs; () for what is no hop."""
     unknown_keys: tuple[str, ...] = ()
@@ -69,7 +71,11 @@ def name_of(principal: Principal) -> str:
     """The ARN by which a policy names that caller."""
     if principal.kind == "role-session":
         return principal.issuer_arn or principal.arn
-    return principal.arn or principal.federated
+    return principal.arn or principal.federated or _NAMELESS.get(principal.kind, "")
+
+
+_NAMELESS: Final = {"web-identity": "the token", "saml": "the assertion"}
+"""Callers of whose provider nothing is known."""
 
 
 def owner_text(arn: str) -> str:

@@ -16,6 +16,7 @@ from dsops.explain.library import Evidence, Library, is_role_exact
 from dsops.explain.message import encoded_in, read_decoded, read_sentence
 from dsops.explain.refused import finding_of, is_policys
 from dsops.explain.said import Said, read_refusal
+from dsops.explain.unsigned import provider_in, unsigned_question
 from dsops.iam.question import Request
 from dsops.iam.simulate import Asked, simulate
 from dsops.plan import Step
@@ -63,10 +64,16 @@ class Investigator:
                 completed = await self._library.complete(question, unread, chain, readers, completer)
             except EntityNotFound as missing:
                 return [await self._missing(missing, about, chain, step)]
+            is_known = bool(completed.asked.principal.arn or completed.asked.principal.federated)
+            if not is_known:
+                again = unsigned_question(step, step.region, provider_in(question, completed.policies))
+                completed = completed._replace(asked=again[0]) if again is not None else completed
             outcome = simulate(completed.asked, completed.policies, completed.unread, self._chains.now(step))
             exact = is_role_exact(chain, completed)
             keys = tuple(key for each in completed.unread for key in each.keys)
-            about = about._replace(request=outcome.decision.request, is_role_exact=exact, unknown_keys=keys)
+            about = about._replace(
+                request=outcome.decision.request, is_role_exact=exact, is_provider_known=is_known, unknown_keys=keys
+            )
             found = findings_of(outcome, said, about, error)
             if found and found[0].certainty == "proven":
                 return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from dsops.arn import Arn, parse_arn
+from dsops.arn import parse_arn
 from dsops.aws.sts import Identity
 from dsops.iam.principals import Principal, is_unique_id
 from dsops.iam.simulate import Asked, Unread, read_caller
@@ -17,16 +17,12 @@ from dsops.secret import Secret
 
 Context = dict[str, tuple[str, ...]]
 
-_OF_THE_NETWORK: Final = (
+OF_THE_NETWORK: Final = (
     "aws:sourceip", "aws:vpcsourceip", "aws:sourcevpc", "aws:sourcevpce", "aws:sourcevpcarn", "aws:vpceaccount",
     "aws:vpceorgid", "aws:vpceorgpaths", "aws:useragent",
 )  # fmt: skip
 _OF_A_BASE_SESSION: Final = ("aws:tokenissuetime", "aws:sourceidentity", "aws:federatedprovider", "aws:principaltag/")
 _OF_MFA: Final = ("aws:multifactorauthpresent", "aws:multifactorauthage")
-_SAML: Final = (
-    "saml:aud", "saml:iss", "saml:sub", "saml:sub_type", "saml:namequalifier", "saml:edupersonorgdn",
-    "aws:requesttag/", "aws:tagkeys", "sts:rolesessionname", "sts:sourceidentity",
-)  # fmt: skip
 NETWORK: Final = "only AWS sees from which address and network the call comes"
 BASE_SESSION: Final = "nobody tells how the base session was made"
 
@@ -50,7 +46,7 @@ def base_caller(identity: Identity, *, is_temporary: bool) -> Caller | None:
     principal = _principal(identity, "")
     if principal is None:
         return None
-    unread = [Unread("context", NETWORK, _OF_THE_NETWORK)]
+    unread = [Unread("context", NETWORK, OF_THE_NETWORK)]
     context: Context = {}
     if is_temporary and principal.kind == "user":
         unread.append(Unread("context", BASE_SESSION, _OF_MFA))
@@ -74,7 +70,7 @@ def session_caller(step: Step, identity: Identity, before: Caller | None) -> Cal
             is_temporary=True,
             context={"aws:MultiFactorAuthPresent": ("true" if has_mfa else "false",)},
             unread=(
-                Unread("context", NETWORK, _OF_THE_NETWORK),
+                Unread("context", NETWORK, OF_THE_NETWORK),
                 *([Unread("context", BASE_SESSION, ("aws:multifactorauthage",))] if has_mfa else []),
             ),
         )
@@ -87,7 +83,7 @@ def session_caller(step: Step, identity: Identity, before: Caller | None) -> Cal
     source_identity = _source_identity(step, inherited)
     if source_identity:
         context["aws:SourceIdentity"] = (source_identity,)
-    unread = [Unread("context", NETWORK, _OF_THE_NETWORK)]
+    unread = [Unread("context", NETWORK, OF_THE_NETWORK)]
     if before is not None and any(each.place == "session" for each in before.unread):
         # Transitive tags and the source identity of a base session come along.
         unread.append(Unread("context", BASE_SESSION, ("aws:principaltag/", "aws:sourceidentity")))
@@ -189,51 +185,3 @@ def context_of_call(caller: Caller, region: str) -> Context:
     if region:
         context["aws:RequestedRegion"] = (region,)
     return context
-
-
-def unsigned_question(step: Step, region: str) -> tuple[Asked, tuple[Unread, ...]] | None:
-    """The same for a hop that a token or an assertion opens; None where not even its provider is known."""
-    role = parse_arn(str(step.settings.get("role_arn", "")))
-    if role is None or step.proof is None:
-        return None
-    context: Context = {"aws:RequestedRegion": (region,)} if region else {}
-    unread = [Unread("context", NETWORK, _OF_THE_NETWORK)]
-    if step.operation == "AssumeRoleWithSAML":
-        principal = Principal("saml", "", "", federated=str(step.settings.get("principal_arn", "")))
-        unread.append(Unread("context", "what the assertion says is not looked at", _SAML))
-        action = "sts:AssumeRoleWithSAML"
-    else:
-        action = "sts:AssumeRoleWithWebIdentity"
-        issuer = step.proof.speaks_of[0] if step.proof.speaks_of is not None else _issuer(step)
-        host = issuer.removeprefix("https://").rstrip("/")
-        principal = Principal("web-identity", "", "", federated=_provider(role, host) if host else "")
-        context["sts:RoleSessionName"] = (str(step.settings.get("role_session_name", "")),)
-        claims = _CLAIMS if step.proof.speaks_of is not None else (*_CLAIMS, "aud", "sub")
-        if step.proof.speaks_of is not None:
-            context[f"{host}:sub"], context[f"{host}:aud"] = (step.proof.speaks_of[1],), (step.proof.speaks_of[2],)
-        keys = tuple(f"{host}:{claim}".lower() for claim in claims)
-        unread.append(Unread("context", "what else the token says is not looked at", keys))
-    if not principal.federated:
-        return None
-    return Asked(principal, action, str(role), role.account, context), tuple(unread)
-
-
-_GITHUB: Final = "token.actions.githubusercontent.com"
-
-
-def _issuer(step: Step) -> str:
-    """Whose tokens those are that come only at run time; "" where nobody knows."""
-    return _GITHUB if step.proof is not None and "GitHub" in step.proof.source else ""
-
-
-def _provider(role: Arn, host: str) -> str:
-    from dsops.iam.principals import FEDERATED_NAMES
-
-    return host if host in FEDERATED_NAMES else f"arn:{role.partition}:iam::{role.account}:oidc-provider/{host}"
-
-
-_CLAIMS: Final = (
-    "amr", "azp", "email", "oaud", "actor", "environment", "job_workflow_ref", "ref", "repository", "repository_id",
-    "repository_owner", "repository_owner_id", "workflow", "enterprise",
-)  # fmt: skip
-"""Claims of a token that are condition keys, besides `sub` and `aud` (IAM User Guide, OIDC federation keys)."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dsops.aws.sts import Identity
-from dsops.explain.request import Caller, base_caller, questions, session_caller, unsigned_question
-from dsops.plan import Proof, Step
+from dsops.explain.request import Caller, base_caller, questions, session_caller
 from dsops.secret import Secret
 from tests.plans import plan_of
 
@@ -111,36 +110,6 @@ def test_only_aws_sees_the_address() -> None:
 def test_what_is_no_caller_of_policies_is_none() -> None:
     """An ARN of a kind that is not known."""
     assert base_caller(Identity(ACCOUNT, "arn:aws:sts::111122223333:new-kind/x", "X"), is_temporary=True) is None
-
-
-# --- tokens and assertions ----------------------------------------------------------------------------------
-
-
-def token_step(proof: Proof, **settings: object) -> Step:
-    """A hop that a token opens."""
-    step = STEPS["jump"]
-    kept = {"role_arn": step.settings["role_arn"], "role_session_name": "ci"}
-    return step._replace(settings={**kept, **settings}, proof=proof, operation="AssumeRoleWithWebIdentity")  # type: ignore[dict-item]
-
-
-def test_a_token_is_judged_by_what_it_says() -> None:
-    """Its provider is one of the role's account."""
-    proof = Proof("a file", "d", ("https://id.example.com/x", "ada", "sts.amazonaws.com"))
-
-    found = unsigned_question(token_step(proof), "us-east-1")
-
-    assert found is not None
-    assert f"arn:aws:iam::{ACCOUNT}:oidc-provider/id.example.com/x" == found[0].principal.federated
-    assert ("ada",) == found[0].context["id.example.com/x:sub"]
-
-
-def test_of_a_token_that_comes_at_run_time_the_claims_are_not_known() -> None:
-    """Whose it is may be."""
-    found = unsigned_question(token_step(Proof("the token from GitHub Actions", "d", is_fetched=True)), "us-east-1")
-
-    assert found is not None
-    assert "token.actions.githubusercontent.com:sub" in {key for each in found[1] for key in each.keys}
-    assert unsigned_question(token_step(Proof("a command", "d", is_fetched=True)), "us-east-1") is None
 
 
 def test_an_external_id_stays_a_secret() -> None:

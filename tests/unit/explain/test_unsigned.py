@@ -1,0 +1,89 @@
+"""A hop that a token or an assertion opens -> the question to the trust policy, with what is known of either."""
+
+from __future__ import annotations
+
+import pytest
+
+from dsops.explain.unsigned import provider_in, unsigned_question
+from dsops.plan import Proof, Step
+from tests.plans import plan_of
+from tests.unit.iam.policies import ACCOUNT, GITHUB, allow, trust
+
+CONFIG = """\
+secretStores:
+  ci: {type: aws.sts, role_arn: "arn:aws:iam::111122223333:role/Ci", role_session_name: ci}
+"""
+COMPANY = f"arn:aws:iam::{ACCOUNT}:saml-provider/company"
+STEP = plan_of(CONFIG, store="ci").steps["ci"]
+
+
+def token_step(proof: Proof) -> Step:
+    """A hop that a token opens."""
+    return STEP._replace(proof=proof, operation="AssumeRoleWithWebIdentity")
+
+
+def saml_step(proof: Proof, **settings: str) -> Step:
+    """A hop that an assertion opens."""
+    return STEP._replace(proof=proof, operation="AssumeRoleWithSAML", settings={**STEP.settings, **settings})
+
+
+def test_a_token_is_judged_by_what_it_says() -> None:
+    """Its provider is one of the role's account."""
+    proof = Proof("a file", "d", ("https://id.example.com/x", "ada", "sts.amazonaws.com"))
+
+    found = unsigned_question(token_step(proof), "us-east-1")
+
+    assert found is not None
+    assert f"arn:aws:iam::{ACCOUNT}:oidc-provider/id.example.com/x" == found[0].principal.federated
+    assert ("ada",) == found[0].context["id.example.com/x:sub"]
+
+
+def test_of_a_token_that_comes_at_run_time_the_claims_are_not_known() -> None:
+    """Whose it is may be."""
+    found = unsigned_question(token_step(Proof("the token from GitHub Actions", "d", is_fetched=True)), "us-east-1")
+
+    assert found is not None
+    assert GITHUB == found[0].principal.federated
+    assert "token.actions.githubusercontent.com:sub" in {key for each in found[1] for key in each.keys}
+
+
+def test_of_a_token_of_a_command_not_even_the_issuer_is_known() -> None:
+    """Then the only provider that the trust policy names is taken, and what follows is never proven."""
+    step = token_step(Proof("a command", "d", is_fetched=True))
+
+    nameless, taken = unsigned_question(step, "us-east-1"), unsigned_question(step, "us-east-1", GITHUB)
+
+    assert nameless is not None
+    assert taken is not None
+    assert ["", GITHUB] == [nameless[0].principal.federated, taken[0].principal.federated]
+
+
+def test_an_assertion_that_is_at_hand_tells_issuer_and_recipient() -> None:
+    """AWS has the recipient as `SAML:aud`."""
+    step = saml_step(Proof("a file", "d", ("idp", "ada", "https://signin.aws.amazon.com/saml")), principal_arn=COMPANY)
+
+    found = unsigned_question(step, "us-east-1")
+
+    assert found is not None
+    assert COMPANY == found[0].principal.federated
+    assert ("https://signin.aws.amazon.com/saml",) == found[0].context["SAML:aud"]
+    assert "saml:aud" not in {key for each in found[1] for key in each.keys}
+
+
+@pytest.mark.parametrize(
+    ("principals", "provider"),
+    [
+        ([{"Federated": COMPANY}], COMPANY),
+        ([{"Federated": COMPANY}, {"AWS": ACCOUNT}], COMPANY),
+        ([{"Federated": [COMPANY, f"{COMPANY}2"]}], ""),
+        ([{"Federated": GITHUB}], ""),
+        ([{"AWS": ACCOUNT}], ""),
+    ],
+)
+def test_the_only_provider_of_the_kind_is_found(principals: list[dict[str, object]], provider: str) -> None:
+    """Of several nobody knows which it is."""
+    policy = trust(*[allow("sts:AssumeRoleWithSAML", None, Principal=each) for each in principals])
+    found = unsigned_question(saml_step(Proof("a login", "d", is_fetched=True)), "us-east-1")
+
+    assert found is not None
+    assert provider == provider_in(found[0], {"trust": ((policy,),)})
