@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dsops.config import HOOKED, allow, disallow, is_allowed, load, needs_permission
+from dsops.config import HOOKED, allow, disallow, is_allowed, load, needs_permission, steering
 from dsops.errors import ConfigError, FileNotWritten
 from dsops.model import SourceFile
 from dsops.schema import BUILTIN_TYPES, Settings
@@ -209,6 +209,20 @@ def test_a_pipe_in_the_lists_place_is_not_waited_for(tmp_path: Path) -> None:
     path.unlink()
     os.mkfifo(path)
     assert not is_allowed(FILES, environ)
+
+
+@pytest.mark.parametrize(
+    ("name", "decides"),
+    [
+        ("AWS_PAGER", "code"), ("KUBE_EDITOR", "code"), ("AWS_DATA_PATH", "code"), ("TAR_OPTIONS", "code"),
+        ("LD_AUDIT", "code"), ("https_proxy", "requests"), ("CURL_HOME", "requests"), ("AWS_REGION", ""),
+        ("PAGERDUTY_TOKEN", ""), ("EDITOR_TOKEN", ""), ("CARGO_REGISTRY_TOKEN", ""), ("LESS_TOKEN", ""),
+    ],
+)  # fmt: skip
+def test_a_variable_that_steers_programs_is_known(name: str, decides: str) -> None:
+    """The AWS CLI runs what AWS_PAGER says; a name that only looks like one of these is anybody's secret."""
+    assert decides in steering(name)
+    assert bool(decides) == bool(steering(name))
 
 
 PROOFS = (
