@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from dsops.sandbox.service import Answered
     from dsops.sandbox.wire import HttpAnswer, HttpRequest
     from dsops.testing.local_aws import LocalAws
     from tests.explain.set_up import SetUp
 
+_MESSAGE = re.compile(rb"""(<Message>|"[Mm]essage": ?")[^<"]*(</Message>|")""")
 _OF_A_CALLER = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
@@ -79,12 +82,28 @@ class Built:
 
 
 @contextmanager
-def built(set_up: SetUp, folder: Path) -> Iterator[Built]:
-    """The set-up, for as long as the block lasts."""
+def built(set_up: SetUp, folder: Path, *, denial: str = "") -> Iterator[Built]:
+    """The set-up, for as long as the block lasts. With `denial` AWS says no in these words, whatever the reason."""
     folder.mkdir()
     (folder / "dsops.yaml").write_text(set_up.config, encoding="utf-8")
     with open_sandbox(set_up.seed, folder) as sandbox:
-        yield Built(set_up, sandbox, folder)
+        found = Built(set_up, sandbox, folder)
+        if denial:
+            _reword(sandbox, denial)
+        yield found
+
+
+def _reword(sandbox: LocalAws, denial: str) -> None:
+    handle = sandbox.server.sandbox.handle
+
+    def reworded(request: HttpRequest) -> Answered:
+        found = handle(request)
+        if b"AccessDenied" not in found.answer.body:
+            return found
+        body = _MESSAGE.sub(lambda match: match[1] + denial.encode() + match[2], found.answer.body)
+        return found._replace(answer=found.answer._replace(body=body))
+
+    sandbox.server.sandbox.handle = reworded  # type: ignore[method-assign]  # AWS in another language
 
 
 def _session(sandbox: LocalAws, set_up: SetUp) -> dict[str, str]:

@@ -71,6 +71,18 @@ def test_who_may_read_less_claims_nothing_wrong(
         assert [] == claims(findings, fault.place), reader
 
 
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.broken.name)
+def test_an_answer_in_another_language_is_one_without_words(
+    fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What AWS says of the kind of policy, the action and the resource is not needed, and nothing else is proven."""
+    with built(fault.broken, tmp_path / "project", denial="Zugriff verweigert") as found:
+        code, findings = explained(found, capfd)
+
+    assert code == 6
+    assert [] == claims(findings, fault.place)
+
+
 NOT_SEEN = pytest.mark.xfail(reason="what a SAML response says is not evaluated", strict=False)
 
 
