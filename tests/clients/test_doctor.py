@@ -385,7 +385,7 @@ def test_what_is_left_of_a_killed_agent_is_removed(with_agent: Machine) -> None:
 
     assert with_agent.doctor().of("warning") == [name]
     fixed = with_agent.doctor("--fix")
-    assert [(fix["code"], fix["path"]) for fix in fixed.fixes] == [("agent.socket", status["socket"])]
+    assert [(fix["code"], fix["path"]) for fix in fixed.fixes] == [("doctor.agent-socket", status["socket"])]
     assert not os.path.lexists(status["socket"])
     assert fixed.of("warning") == []
     assert with_agent.dsops("exec", "--env", "production", "--", "true").returncode == 0

@@ -92,18 +92,18 @@ def _admit(arguments: Arguments, runtime: Runtime) -> _Patient:
     try:
         config = load_config(arguments, runtime)
     except ConfigError as error:
-        return _Patient(None, plans, [failed("configuration", "configuration", error)])
+        return _Patient(None, plans, [failed("doctor.configuration", "configuration", error)])
     sizes = f"{counted(len(config.stores), 'store')}, {counted(len(config.environments), 'environment')}"
-    checks = [Check("configuration", "configuration", "ok", f"{shown_path(config, runtime)}: {sizes}")]
+    checks = [Check("doctor.configuration", "configuration", "ok", f"{shown_path(config, runtime)}: {sizes}")]
     named = arguments.text("--env")
     for name in [named] if named else config.environments:
         try:
             plans.append(plan_named(config, name, runtime))
         except DsopsError as error:
-            checks.append(failed("environment", f"environment {name}", error))
+            checks.append(failed("doctor.environment", f"environment {name}", error))
         else:
             variables = counted(len(plans[-1].variables), "variable")
-            checks.append(Check("environment", f"environment {name}", "ok", variables))
+            checks.append(Check("doctor.environment", f"environment {name}", "ok", variables))
     if not named:
         checks += _plan_the_rest(config, plans, runtime)
     return _Patient(config, plans, checks)
@@ -120,9 +120,9 @@ def _plan_the_rest(config: Config, plans: list[Plan], runtime: Runtime) -> Itera
             plan = plan_one_store(config, name, runtime, shows_notes=False)
         except (VariableUnset, SessionForNothing) as error:
             detail = "; ".join(problem.message for problem in error.problems)
-            yield Check("store", f"store {name}", "skipped", detail)
+            yield Check("doctor.store", f"store {name}", "skipped", detail)
         except DsopsError as error:
-            yield failed("store", f"store {name}", error)
+            yield failed("doctor.store", f"store {name}", error)
         else:
             plans.append(plan)
             used.update(plan.steps)
@@ -149,7 +149,7 @@ def _examine(patient: _Patient, arguments: Arguments, runtime: Runtime) -> Itera
         try:
             plans = [Plan("", (), {}, {"": base_identity(runtime)}, 0, ())]
         except DsopsError as error:
-            unreadable.append(failed("base-credentials", base_name(""), error))
+            unreadable.append(failed("doctor.base-credentials", base_name(""), error))
     endpoints = _endpoints(plans, runtime)
     yield check_certificates(endpoints, environ, runtime.folder)
     yield check_proxies(endpoints, environ)
@@ -223,9 +223,9 @@ def _check_value(check: Check) -> Json:
 COMMAND = Command(
     help=(
         "Tries everything that an environment needs (all environments and stores, when none is named): the\n"
-        "configuration, files and their modes, clock, proxies, certificates and servers, the agent, the base\n"
-        "credentials, every hop and every secret, side by side. The exit code is 6 when something is broken that\n"
-        "a run needs; a warning is none. Asks nothing of anybody but for an MFA code where a store wants one."
+        "configuration, files and their modes, clock, proxies, certificates, servers, the agent, the base\n"
+        "credentials, every hop and every secret, side by side. The exit code is 6 when something is broken\n"
+        "that a run needs; a warning breaks none. Nobody is asked anything, but for the MFA code of a store."
     ),
     run=_run,
     flags=(

@@ -54,7 +54,7 @@ async def try_all(plans: Sequence[Plan], endpoints: Sequence[Endpoint], runtime:
     for found in await gather(*[_try_all_of(each, client, cache) for each in examinations]):
         for check in found:
             checks.setdefault((check.code, check.name), check)
-    order = ("base-credentials", "store", "permission.batch", "permission.trust")
+    order = ("doctor.base-credentials", "doctor.store", "doctor.batch", "doctor.trust-policy")
     return Found(await looking, sorted(checks.values(), key=lambda check: order.index(check.code)))
 
 
@@ -91,16 +91,16 @@ async def _ask(resolver: Resolver, profile: str, region: str, client: Client) ->
 def _base_check(profile: str, found: _Base | DsopsError, runtime: Runtime) -> Check:
     name = base_name(profile)
     if isinstance(found, DsopsError):
-        return failed("base-credentials", name, found)
+        return failed("doctor.base-credentials", name, found)
     credentials, identity = found
     source = base_source(credentials.source, identity.arn)
     other = passed_over(runtime.environ) if source == OF_ENVIRONMENT else ""
     detail = f"{identity.arn} from {source}{_left(credentials, runtime)}" + (f"; {other}" if other else "")
     # From anywhere else they are had anew by whoever asks.
     if source == OF_ENVIRONMENT and credentials.seconds_left(runtime.now()) < _SOON.total_seconds():
-        why = "nobody can renew what stands in environment variables"
-        return Check("base-credentials", name, "warning", detail, why, "put a newer session into the environment")
-    return Check("base-credentials", name, "ok", detail)
+        why, hint = "nobody can renew what stands in environment variables", "put a newer session into the environment"
+        return Check("doctor.base-credentials", name, "warning", detail, why, hint)
+    return Check("doctor.base-credentials", name, "ok", detail)
 
 
 def _store_checks(
@@ -120,12 +120,12 @@ def _store_checks(
         culprit = culprits.get(id(errors[0])) if errors else None
         if culprit:
             culprits[id(errors[0])] = f"store {step.name}"
-            yield Check("store", name, "skipped", f"needs {culprit}")
+            yield Check("doctor.store", name, "skipped", f"needs {culprit}")
         elif errors:
             culprits.update((id(error), f"store {step.name}") for error in errors)
-            yield failed("store", name, errors[0])._replace(errors=errors)
+            yield failed("doctor.store", name, errors[0])._replace(errors=errors)
         else:
-            yield Check("store", name, "ok", _detail(step, session, outcomes, runtime))
+            yield Check("doctor.store", name, "ok", _detail(step, session, outcomes, runtime))
 
 
 _Outcomes = Mapping[SecretReference, Secret | DsopsError] | DsopsError | None

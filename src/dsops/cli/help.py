@@ -99,9 +99,10 @@ def _run(arguments: Arguments, _runtime: Runtime) -> int:
         answer(explained)
         return 0
     if topic[0] not in COMMANDS and "." in topic[0]:
+        from dsops.doctor.check import CODES
         from dsops.iam.lint import RULES
 
-        codes = sorted({*(error.code for error in _errors(DsopsError)), *(rule.code for rule in RULES)})
+        codes = sorted({*(error.code for error in _errors(DsopsError)), *(rule.code for rule in RULES), *CODES})
         meant = nearest(topic[0], codes)
         hint = f"did you mean `{meant}`?" if meant else "it stands in brackets: `error[config.invalid]`"
         raise UsageError(f"there is no error or finding with the code `{topic[0]}`", hint=hint)
@@ -117,7 +118,7 @@ def _explain_code(code: str) -> str:
     for error in _errors(DsopsError):
         if error.code == code:
             return "\n".join([f"{code} (exit code {error.exit_code})", error.__doc__ or "", *_cause_lines(code)])
-    return _explain_finding(code) if "." in code else ""
+    return (_explain_finding(code) or _explain_check(code)) if "." in code else ""
 
 
 def _cause_lines(code: str) -> list[str]:
@@ -139,6 +140,12 @@ def _explain_finding(code: str) -> str:
         return ""
     texts = (rule.why, f"cure: {rule.cure}", f"source: {rule.source}")
     return "\n".join([f"{code} ({rule.severity}): {rule.what}", *(fill(text, _WIDTH) for text in texts)])
+
+
+def _explain_check(code: str) -> str:
+    from dsops.doctor.check import CODES
+
+    return f"{code}, a check of `dsops doctor`, is ok when\n{CODES[code]}" if code in CODES else ""
 
 
 def _errors(root: type[DsopsError]) -> list[type[DsopsError]]:

@@ -51,7 +51,7 @@ def check_agent(environ: Mapping[str, str], *, is_refused: bool = False) -> Iter
     """Whether the agent can be used, and what it holds; `is_refused` where the command line wants none."""
     off = "--no-agent was given" if is_refused else why_off(environ)
     if off:
-        yield Check("agent", "agent", "skipped", f"not used: {off}")
+        yield Check("doctor.agent", "agent", "skipped", f"not used: {off}")
         return
     folder = client.folder_of(environ)
     yield from _check_runtime_folder(environ)
@@ -68,16 +68,16 @@ def check_agent(environ: Mapping[str, str], *, is_refused: bool = False) -> Iter
 
 def _check_heard(heard: Heard | None, address: str) -> Iterator[Check]:
     if heard is None:
-        yield Check("agent", "agent", "ok", "none runs: the next `dsops exec` starts it")
+        yield Check("doctor.agent", "agent", "ok", "none runs: the next `dsops exec` starts it")
     elif heard.is_stale:
         yield _stale(address)
     elif heard.has_ended:
         detail = "one of an older dsops has just ended: the next `dsops exec` starts its own"
-        yield Check("agent", "agent", "ok", detail)
+        yield Check("doctor.agent", "agent", "ok", detail)
     elif heard.kind == RESULT:
         pid, values, started, *sessions = heard.fields
         detail = f"dsops {__version__}, process {pid.decode()}, since {started.decode()}"
-        yield Check("agent", "agent", "ok", detail)
+        yield Check("doctor.agent", "agent", "ok", detail)
         yield _held([json.loads(session) for session in sessions], int(values))
     elif heard.kind == DECLINED:
         hint = "`dsops doctor --fix` takes its place away; it ends by itself when nobody asks it any more"
@@ -87,7 +87,7 @@ def _check_heard(heard: Heard | None, address: str) -> Iterator[Check]:
 
 
 def _useless(detail: str, hint: str) -> Check:
-    return Check("agent", "agent", "warning", detail, "runs do all the work by themselves", hint)
+    return Check("doctor.agent", "agent", "warning", detail, "runs do all the work by themselves", hint)
 
 
 def _held(sessions: list[Mapping[str, object]], values: int) -> Check:
@@ -98,14 +98,15 @@ def _held(sessions: list[Mapping[str, object]], values: int) -> Check:
     detail = f"{len(sessions)} held{': ' if shown else ''}{', '.join(shown)}"
     if values:
         detail += f"; and {values} {'value' if values == 1 else 'values'} of secrets"
-    return Check("agent.sessions", "agent's sessions", "ok", detail)
+    return Check("doctor.agent-sessions", "agent's sessions", "ok", detail)
 
 
 def unsafe_folder(folder: str) -> Check:
     """The check of a folder that no agent can be in."""
     hint = f"`chmod 700 {folder}`, or `dsops doctor --fix`" if is_own_folder(folder) else f"look at it: ls -ld {folder}"
     return Check(
-        "agent.folder", f"agent's folder {folder}", "warning", "others can enter it, or it is not a folder of yours",
+        "doctor.agent-folder", f"agent's folder {folder}", "warning",
+        "others can enter it, or it is not a folder of yours",
         "no agent is used there: whoever enters could stand in its place", hint,
     )  # fmt: skip
 
@@ -117,17 +118,17 @@ def _check_runtime_folder(environ: Mapping[str, str]) -> Iterator[Check]:
         return
     if len(os.fsencode(folder)) >= _LONGEST_FOLDER:
         yield Check(
-            "agent.folder", name, "warning", "its name is too long for a socket",
+            "doctor.agent-folder", name, "warning", "its name is too long for a socket",
             f"the agent uses {client.folder_of(environ)} instead",
         )  # fmt: skip
     elif not os.path.isdir(folder):
         yield Check(
-            "agent.folder", name, "warning", "there is no such folder", "no agent can be started there",
+            "doctor.agent-folder", name, "warning", "there is no such folder", "no agent can be started there",
             "log in anew, or unset XDG_RUNTIME_DIR",
         )  # fmt: skip
     elif mode := loose_mode(folder):
         yield Check(
-            "agent.folder", name, "warning", f"others may enter it: its mode is {mode:03o}",
+            "doctor.agent-folder", name, "warning", f"others may enter it: its mode is {mode:03o}",
             "the XDG base directory specification wants 700; the agent has a folder of its own in it",
             f"`chmod 700 {folder}`, unless it is for other things as well",
         )  # fmt: skip
@@ -152,7 +153,7 @@ def is_own_folder(folder: str) -> bool:
 
 def _stale(address: str) -> Check:
     return Check(
-        "agent.socket", f"socket {address}", "warning", "nobody listens there any more",
+        "doctor.agent-socket", f"socket {address}", "warning", "nobody listens there any more",
         "its agent was killed", "`dsops doctor --fix` removes it",
     )  # fmt: skip
 

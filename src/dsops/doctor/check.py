@@ -10,23 +10,23 @@ from dsops.errors import DsopsError, TlsRefused
 Status = Literal["ok", "warning", "failed", "skipped"]
 
 CODES: Mapping[str, str] = {
-    "configuration": "the configuration is found and can be read",
-    "environment": "a plan can be made for the environment",
-    "file.mode": "files that decide who somebody is are nobody else's to write, and secrets nobody else's to read",
-    "certificates": "the certificates that a variable names can be read, and are some",
-    "proxy": "the proxies that variables name can be used",
-    "clock": "this machine's clock agrees with AWS's",
-    "endpoint": "the servers that the stores call answer, with a certificate that lasts",
-    "base-credentials": "AWS knows the credentials that sign the first hop, and they last",
-    "agent": "the agent can be used, and is of this dsops",
-    "agent.folder": "the folder of the agent's sockets is safe",
-    "agent.socket": "an agent listens on each socket",
-    "agent.sessions": "what the agent holds",
-    "login": "logins to IAM Identity Center last",
-    "keyring": "the keyring's list can be read, and the extra is installed where it is needed",
-    "store": "the store issues its session, and gives every secret that is read from it",
-    "permission.batch": "secrets may be read in batches",
-    "permission.trust": "what the role's trust policy has to allow besides sts:AssumeRole",
+    "doctor.configuration": "the configuration is found and can be read",
+    "doctor.environment": "a plan can be made for the environment",
+    "doctor.file-mode": "nobody else may write what decides who somebody is, or read what is secret in files",
+    "doctor.certificates": "the certificates that a variable names can be read, and are some",
+    "doctor.proxy": "the proxies that variables name can be used",
+    "doctor.clock": "this machine's clock agrees with AWS's",
+    "doctor.endpoint": "the servers that the stores call answer, with a certificate that lasts",
+    "doctor.base-credentials": "AWS knows the credentials that sign the first hop, and they last",
+    "doctor.agent": "the agent can be used, and is of this dsops",
+    "doctor.agent-folder": "the folder of the agent's sockets is safe",
+    "doctor.agent-socket": "an agent listens on each socket",
+    "doctor.agent-sessions": "what the agent holds",
+    "doctor.login": "logins to IAM Identity Center last",
+    "doctor.keyring": "the keyring's list can be read, and the extra is installed where it is needed",
+    "doctor.store": "the store issues its session, and gives every secret that is read from it",
+    "doctor.batch": "secrets may be read in batches",
+    "doctor.trust-policy": "what the role's trust policy has to allow besides sts:AssumeRole",
 }
 """Every code that a check may have, with what is well when it is ok."""
 
@@ -66,7 +66,7 @@ def attributed(checks: Iterable[Check]) -> Iterator[Check]:
         culprit = culprits.get(reasons[0]) if len(reasons) == 1 and check.status == "failed" else None
         if certificates is not None and check.errors and all(isinstance(error, TlsRefused) for error in check.errors):
             culprit = certificates
-        if check.code == "certificates" and check.status == "failed":
+        if check.code == "doctor.certificates" and check.status == "failed":
             certificates = check
         if culprit is not None and culprit.code != check.code:
             yield Check(check.code, check.name, "skipped", f"needs {culprit.name}")

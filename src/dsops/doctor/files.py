@@ -16,7 +16,7 @@ from dsops.errors import ConfigUnreadable
 from dsops.keyring import index
 from dsops.plan import Step
 
-CODE = "file.mode"
+CODE = "doctor.file-mode"
 READ = 0o077
 WRITTEN = 0o022
 

@@ -16,20 +16,21 @@ _INSTALL = "pip install 'dsops[keyring]'"
 def check_keyring(steps: Sequence[Step], environ: Mapping[str, str], *, is_installed: bool | None = None) -> Check:
     """Whether what these steps need of it is there. The keyring itself is not asked: it may want its password."""
     if index.is_off(environ):
-        return Check("keyring", "keyring", "skipped", f"not used: {index.VARIABLE} is {environ[index.VARIABLE]}")
+        return Check("doctor.keyring", "keyring", "skipped", f"not used: {index.VARIABLE} is {environ[index.VARIABLE]}")
     if is_installed is None:
         is_installed = find_spec("keyring") is not None
     try:
         held = index.contents(environ)
     except KeyringFailed as error:
-        return Check("keyring", "keyring", "warning", error.message, error.why, error.hint)
+        return Check("doctor.keyring", "keyring", "warning", error.message, error.why, error.hint)
     devices = {str(step.settings.get("serial_number", "")) for step in steps} & set(held.seeds)
     names = {str(step.settings.get("key_name", step.name)) for step in steps if step.type == "aws.keys"}
     if (devices or names) and not is_installed:
         wanted = ", ".join(sorted(devices | names))
-        return Check("keyring", "keyring", "warning", f"the extra is not installed, and {wanted} needs it",
+        return Check("doctor.keyring", "keyring", "warning", f"the extra is not installed, and {wanted} needs it",
                      "the package `keyring` asks the system's keyring", _INSTALL)  # fmt: skip
     if not held.seeds and not held.keys:
-        return Check("keyring", "keyring", "skipped", "nothing of dsops is in it")
+        return Check("doctor.keyring", "keyring", "skipped", "nothing of dsops is in it")
     extra = "" if is_installed else "; the extra is not installed, and no store here needs it"
-    return Check("keyring", "keyring", "ok", f"seeds of MFA devices: {len(held.seeds)}, keys: {len(held.keys)}{extra}")
+    detail = f"seeds of MFA devices: {len(held.seeds)}, keys: {len(held.keys)}{extra}"
+    return Check("doctor.keyring", "keyring", "ok", detail)

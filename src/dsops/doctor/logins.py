@@ -33,8 +33,9 @@ def check_logins(steps: Iterable[Step], runtime: Runtime) -> Iterator[Check]:
         seen.add(path)
         name, end = session.shown, shown(token.expires_at)
         if token.can_be_refreshed(now):
-            yield Check("login", name, "ok", f"until {end}, and renewed by itself after that")
+            yield Check("doctor.login", name, "ok", f"until {end}, and renewed by itself after that")
         elif now < token.expires_at <= now + _SOON:
-            yield Check("login", name, "warning", f"ends at {end}", "it can't be renewed", f"dsops login {step.name}")
+            hint = f"dsops login {step.name}"
+            yield Check("doctor.login", name, "warning", f"ends at {end}", "it can't be renewed", hint)
         elif now < token.expires_at:
-            yield Check("login", name, "ok", f"until {end}")
+            yield Check("doctor.login", name, "ok", f"until {end}")

@@ -43,19 +43,20 @@ def agent_repairs(environ: Mapping[str, str]) -> Iterator[Repair]:
     folder = client.folder_of(environ)
     # Not the folder that it is in, which may be for other things as well: nobody gets to the agent through that.
     if mode := agent.loose_mode(folder):
-        yield Repair("mode", "agent.folder", folder, f"mode {mode:03o}", "mode 700", 0o700)
+        yield Repair("mode", "doctor.agent-folder", folder, f"mode {mode:03o}", "mode 700", 0o700)
     if not client.is_safe(folder):
         return
     own = client.address_in(folder)
     for address in agent.sockets_in(folder):
         if agent.is_stale(address):
-            yield Repair("socket", "agent.socket", address, "nobody listens there", "removed")
+            yield Repair("socket", "doctor.agent-socket", address, "nobody listens there", "removed")
         elif address == own:
             heard = agent.ask(address)
             if heard.has_ended:
-                yield Repair("agent", "agent", address, "an agent of an older dsops", "it has ended")
+                yield Repair("agent", "doctor.agent", address, "an agent of an older dsops", "it has ended")
             elif heard.kind == DECLINED:
-                yield Repair("socket", "agent", address, "an agent of another dsops", "removed: it ends by itself")
+                after = "removed: it ends by itself"
+                yield Repair("socket", "doctor.agent", address, "an agent of another dsops", after)
 
 
 def mend(repair: Repair) -> str:
@@ -86,7 +87,7 @@ def _remove_socket(repair: Repair) -> str:
     from dsops.agent.start import locked  # not on Windows, where there are no sockets to remove
 
     with locked(repair.path):
-        if repair.code == "agent.socket" and not agent.is_stale(repair.path):
+        if repair.code == "doctor.agent-socket" and not agent.is_stale(repair.path):
             return "an agent has come meanwhile"
         os.unlink(repair.path)
     return ""

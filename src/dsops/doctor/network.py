@@ -81,16 +81,16 @@ def check_endpoints(
         name = f"endpoint {endpoint.service}.{endpoint.region}"
         if isinstance(glance, DsopsError) and is_all_well:
             why = f"it answers calls, and not somebody without credentials: {glance.why}".removesuffix(": ")
-            yield Check("endpoint", name, "warning", glance.message, why, glance.hint)
+            yield Check("doctor.endpoint", name, "warning", glance.message, why, glance.hint)
         elif isinstance(glance, DsopsError):
-            yield failed("endpoint", name, glance)
+            yield failed("doctor.endpoint", name, glance)
         elif glance.certificate_end is not None and glance.certificate_end - now < _SOON:
             detail = f"the certificate of {endpoint.short} ends at {shown(glance.certificate_end)}"
             hint = "whoever runs the server has to renew it, unless this machine's clock is wrong"
-            yield Check("endpoint", name, "warning", detail, "then nobody will trust it", hint)
+            yield Check("doctor.endpoint", name, "warning", detail, "then nobody will trust it", hint)
         else:
             end = f"; certificate until {shown(glance.certificate_end)}" if glance.certificate_end else ""
-            yield Check("endpoint", name, "ok", f"{endpoint.url} answers{end}")
+            yield Check("doctor.endpoint", name, "ok", f"{endpoint.url} answers{end}")
 
 
 def check_clock(endpoints: Sequence[Endpoint], glances: Sequence[Glance | DsopsError]) -> Check:
@@ -98,19 +98,20 @@ def check_clock(endpoints: Sequence[Endpoint], glances: Sequence[Glance | DsopsE
     told = [(endpoint, glance) for endpoint, glance in zip(endpoints, glances, strict=True)
             if isinstance(glance, Glance) and glance.time is not None]  # fmt: skip
     if not told:
-        return Check("clock", "clock", "skipped", "no server told its time" if endpoints else "no server is called")
+        detail = "no server told its time" if endpoints else "no server is called"
+        return Check("doctor.clock", "clock", "skipped", detail)
     endpoint, glance = min(told, key=lambda each: each[0].service != "sts")
     seconds, ahead = round(abs(glance.ahead_seconds)), glance.ahead_seconds > 0
     if not seconds:
-        return Check("clock", "clock", "ok", f"agrees with {endpoint.short}")
+        return Check("doctor.clock", "clock", "ok", f"agrees with {endpoint.short}")
     detail = f"{seconds} s {'behind' if ahead else 'ahead of'} {endpoint.short}"
     if seconds <= _TOLD_SECONDS:
-        return Check("clock", "clock", "ok", detail)
+        return Check("doctor.clock", "clock", "ok", detail)
     why = "AWS refuses what is signed for another time than its own: from 5 minutes on, and STS from 15"
     if seconds > _MOST_SECONDS:
         why += "; dsops goes by AWS's time, other programs do not"
     hint = "set the clock: `timedatectl set-ntp true`, or `sudo sntp -sS time.apple.com` on macOS"
-    return Check("clock", "clock", "failed" if seconds > _MOST_SECONDS else "warning", detail, why, hint)
+    return Check("doctor.clock", "clock", "failed" if seconds > _MOST_SECONDS else "warning", detail, why, hint)
 
 
 def check_proxies(endpoints: Sequence[Endpoint], environ: Mapping[str, str]) -> Check:
@@ -124,7 +125,7 @@ def check_proxies(endpoints: Sequence[Endpoint], environ: Mapping[str, str]) -> 
         try:
             proxy = proxy_for(address, environ)
         except VariableInvalid as error:
-            return failed("proxy", "proxies", error)
+            return failed("doctor.proxy", "proxies", error)
         if proxy is not None:
             way = f"{proxy.url} ({proxy.origin})"
             ways[way] = ways.get(way, 0) + 1
@@ -137,10 +138,10 @@ def check_proxies(endpoints: Sequence[Endpoint], environ: Mapping[str, str]) -> 
     for name in _PROXIES:
         if environ.get(name) and environ.get(name.upper()) and environ[name] != environ[name.upper()]:
             return Check(
-                "proxy", "proxies", "warning", f"{name} and {name.upper()} differ",
+                "doctor.proxy", "proxies", "warning", f"{name} and {name.upper()} differ",
                 f"dsops goes by {name}; another program may go by the other one", f"unset one of them: {detail}",
             )  # fmt: skip
-    return Check("proxy", "proxies", "ok", detail)
+    return Check("doctor.proxy", "proxies", "ok", detail)
 
 
 def _is_named(scheme: str, environ: Mapping[str, str]) -> bool:
@@ -162,21 +163,22 @@ def _certificates(environ: Mapping[str, str], folder: str) -> Check:
     try:
         trust = trust_from(environ, folder)
     except VariableInvalid as error:
-        return failed("certificates", "certificates", error)
+        return failed("doctor.certificates", "certificates", error)
     if trust is None:
         if system_trust() is None:
             return Check(
-                "certificates", "certificates", "warning", "none are found on this machine",
+                "doctor.certificates", "certificates", "warning", "none are found on this machine",
                 "without them no server can be trusted", "install the package ca-certificates, or set AWS_CA_BUNDLE",
             )  # fmt: skip
-        return Check("certificates", "certificates", "ok", "the system's")
+        return Check("doctor.certificates", "certificates", "ok", "the system's")
     origin = next(name for name in TRUST_VARIABLES if environ.get(name))
     path = trust.file or trust.folder
     number, problem = _certificates_in(path)
     if problem:
         hint = f"let {origin} name a PEM file that you may read, or unset it: then the system's certificates count"
-        return failed("certificates", "certificates", VariableInvalid(f"{origin} names {path}, {problem}", hint=hint))
-    return Check("certificates", "certificates", "ok", f"{number} in {path} ({origin})")
+        unusable = VariableInvalid(f"{origin} names {path}, {problem}", hint=hint)
+        return failed("doctor.certificates", "certificates", unusable)
+    return Check("doctor.certificates", "certificates", "ok", f"{number} in {path} ({origin})")
 
 
 def _certificates_in(path: str) -> tuple[int, str]:

@@ -77,7 +77,7 @@ def test_twenty_stores_take_the_rounds_of_one() -> None:
     assert [len([call for call in each if call != "GET"]) for each in aws.rounds] == [1 + 20, 20]
     assert len(aws.asked) == 2
     assert {check.status for check in found.checks} == {"ok"}
-    assert len([check for check in found.checks if check.code == "store"]) == 40
+    assert len([check for check in found.checks if check.code == "doctor.store"]) == 40
 
 
 def test_one_store_takes_as_many() -> None:
@@ -117,7 +117,7 @@ def test_batches_that_are_refused_are_a_warning_with_the_statement() -> None:
     found = examine(aws, plan_with(1, secrets=12))
 
     [warning] = [check for check in found.checks if check.status != "ok"]
-    assert (warning.code, warning.name, warning.status) == ("permission.batch", "batches of secrets-0", "warning")
+    assert (warning.code, warning.name, warning.status) == ("doctor.batch", "batches of secrets-0", "warning")
     assert '"Action": "secretsmanager:BatchGetSecretValue", "Resource": "*"' in warning.hint
     assert "to the role Role0" in warning.hint
 
@@ -128,7 +128,7 @@ def test_batches_that_are_allowed_or_not_tried_are_no_warning() -> None:
         aws = Amazon()
         aws.secrets = {f"s{n}": "hush" for n in range(12)}
         assert {check.code for check in examine(aws, plan_with(1, secrets=secrets)).checks} == {
-            "base-credentials", "store",
+            "doctor.base-credentials", "doctor.store",
         }  # fmt: skip
 
 
@@ -152,15 +152,16 @@ def test_a_refused_role_is_told_all_that_its_trust_policy_needs() -> None:
     found = examine(aws, plan_of(TAGGED, store="role", ambient=LONG_TERM))
 
     checks = {check.code: check for check in found.checks}
-    assert checks["store"].status == "failed"
-    assert (checks["permission.trust"].status, checks["permission.trust"].name) == ("warning", "trust policy of role")
-    assert '"Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]' in checks["permission.trust"].hint
+    assert checks["doctor.store"].status == "failed"
+    needed = checks["doctor.trust-policy"]
+    assert (needed.status, needed.name) == ("warning", "trust policy of role")
+    assert '"Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]' in needed.hint
 
 
 def test_a_role_that_lets_in_needs_nothing_besides() -> None:
     """The same store where it works."""
     found = examine(Amazon(), plan_of(TAGGED, store="role", ambient=LONG_TERM))
-    assert {check.code for check in found.checks} == {"base-credentials", "store"}
+    assert {check.code for check in found.checks} == {"doctor.base-credentials", "doctor.store"}
 
 
 def test_a_server_that_is_not_there_is_the_one_failure() -> None:
@@ -185,5 +186,5 @@ def test_keys_in_the_environment_that_end_soon_are_a_warning() -> None:
         aws = Amazon()
         aws.secrets = {"s0": "hush"}
         found = examine(aws, plan_with(1), runtime=make_runtime(environ))
-        [base] = [check for check in found.checks if check.code == "base-credentials"]
+        [base] = [check for check in found.checks if check.code == "doctor.base-credentials"]
         assert base.status == status

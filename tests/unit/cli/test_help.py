@@ -7,6 +7,7 @@ import pytest
 from dsops.cli import COMMANDS, load, main
 from dsops.cli.command import Command
 from dsops.cli.help import command_text, summary_of
+from dsops.doctor.check import CODES
 from dsops.errors import DsopsError
 
 
@@ -40,6 +41,14 @@ def test_a_code_is_explained_with_its_causes(capfd: pytest.CaptureFixture[str]) 
     assert "- " not in capfd.readouterr().out
 
 
+@pytest.mark.parametrize("code", CODES)
+def test_every_check_of_doctor_is_explained(code: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """By what is well when it is ok."""
+    assert len(CODES[code]) <= 100
+    assert main(["help", code]) == 0
+    assert capfd.readouterr().out == f"{code}, a check of `dsops doctor`, is ok when\n{CODES[code]}\n"
+
+
 def test_explanations_fit_a_terminal_of_a_hundred_columns(capfd: pytest.CaptureFixture[str]) -> None:
     """Causes and remedies are broken where they are long."""
     for code in every_code():
@@ -65,8 +74,11 @@ def test_help_of_a_member_of_a_family(capfd: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.parametrize(
     ("topic", "meant"),
-    [("sts.acces-denied", "sts.access-denied"), ("exce", "exec"), ("config.invald", "config.invalid")],
-)
+    [
+        ("sts.acces-denied", "sts.access-denied"), ("exce", "exec"), ("config.invald", "config.invalid"),
+        ("doctor.clok", "doctor.clock"),
+    ],
+)  # fmt: skip
 def test_a_topic_that_is_not_there_is_answered_with_what_was_meant(
     topic: str, meant: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -83,7 +83,7 @@ def agent_that_answers(address: str, kind: int, data: bytes) -> Iterator[list[li
 )
 def test_why_no_agent_is_used_is_said(environ: dict[str, str], why: str) -> None:
     """Nothing is wrong then."""
-    assert list(check_agent(environ)) == [Check("agent", "agent", "skipped", f"not used: {why}")]
+    assert list(check_agent(environ)) == [Check("doctor.agent", "agent", "skipped", f"not used: {why}")]
 
 
 def test_where_none_is_wanted_none_is_looked_for(world: dict[str, str]) -> None:
@@ -130,7 +130,7 @@ def test_one_of_another_python_is_a_warning_that_can_be_mended(world: dict[str, 
     address = address_in(world)
     with agent_that_answers(address, DECLINED, b""):
         [check] = check_agent(world)
-        assert (check.status, check.code) == ("warning", "agent")
+        assert (check.status, check.code) == ("warning", "doctor.agent")
         [repair] = agent_repairs(world)
         assert mend(repair) == ""
     assert not os.path.lexists(address)
@@ -155,9 +155,9 @@ def test_a_socket_without_an_agent_is_a_warning_and_removed(world: dict[str, str
         Path(each).write_text("not a socket")
 
     checks = [check for check in check_agent(world) if check.status == "warning"]
-    assert [(check.code, check.name) for check in checks] == [("agent.socket", f"socket {address}")]
+    assert [(check.code, check.name) for check in checks] == [("doctor.agent-socket", f"socket {address}")]
     repairs = list(agent_repairs(world))
-    assert repairs == [Repair("socket", "agent.socket", address, "nobody listens there", "removed")]
+    assert repairs == [Repair("socket", "doctor.agent-socket", address, "nobody listens there", "removed")]
     assert mend(repairs[0]) == ""
 
     assert not os.path.lexists(address)
@@ -181,7 +181,7 @@ def test_a_folder_that_others_can_enter_is_a_warning_and_closed(world: dict[str,
     folder = client.folder_of(world)
     Path(folder).chmod(0o755)
     [warning] = check_agent(world)
-    assert (warning.code, warning.status) == ("agent.folder", "warning")
+    assert (warning.code, warning.status) == ("doctor.agent-folder", "warning")
     assert f"`chmod 700 {folder}`" in warning.hint
     [repair] = agent_repairs(world)
     assert (repair.path, repair.before, repair.after) == (folder, "mode 755", "mode 700")
@@ -195,7 +195,7 @@ def test_the_folder_around_it_is_told_and_left_alone(world: dict[str, str]) -> N
     folder = world["XDG_RUNTIME_DIR"]
     Path(folder).chmod(0o755)
     warning, agent = check_agent(world)
-    assert (warning.code, warning.status, agent.status) == ("agent.folder", "warning", "ok")
+    assert (warning.code, warning.status, agent.status) == ("doctor.agent-folder", "warning", "ok")
     assert list(agent_repairs(world)) == []
 
 
@@ -231,5 +231,5 @@ def test_a_runtime_folder_that_can_not_be_used_is_a_warning(
 ) -> None:
     """Nothing of this can be mended from here."""
     environ = {"XDG_RUNTIME_DIR": folder_of(world["XDG_RUNTIME_DIR"])}
-    check = next(check for check in check_agent(environ) if check.code == "agent.folder")
+    check = next(check for check in check_agent(environ) if check.code == "doctor.agent-folder")
     assert (check.status, check.detail) == ("warning", detail)
