@@ -94,6 +94,10 @@ class Sessions:
                 # Nobody could issue these anew.
                 return Obtained(keys, is_cached=False)
 
+        ambient = self._plan.ambient.get(profile)
+        if ambient is None:
+            raise NoCredentials("the plan has no base identity for that profile")
+
         async def load(may_ask: bool) -> Credentials:  # noqa: FBT001 (the cache's own call)
             del may_ask
             environ, folder, now = self._runtime.environ, self._runtime.folder, self._runtime.now()
@@ -104,9 +108,6 @@ class Sessions:
                 self._cache = self._cache.apart()
             return found
 
-        ambient = self._plan.ambient.get(profile)
-        if ambient is None:
-            raise NoCredentials("the plan has no base identity for that profile")
         return await self._share(ambient_fingerprint(ambient), load)
 
     async def signed(
