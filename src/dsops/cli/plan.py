@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dsops.aws.ambient import OF_ENVIRONMENT, passed_over
 from dsops.cli.command import CONFIG, ENVIRONMENT, Arguments, Command
 from dsops.cli.output import Json, answer, answer_json, clean, counted, note, table
+from dsops.cli.plan_check_flags import CHECK, FLAGS, refuse_without_check
 from dsops.cli.project import load_config, plan_environment, shown_path
 from dsops.plan import Ambient, Plan, PlannedVariable, Step
 from dsops.runtime import Runtime
@@ -19,7 +20,13 @@ HIDDEN = "***"
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     config = load_config(arguments, runtime)
+    if not arguments.switch(CHECK.name):
+        refuse_without_check(arguments)
     plan = plan_environment(config, arguments, runtime)
+    if arguments.switch(CHECK.name):
+        from dsops.cli.plan_check import check
+
+        return check(plan, arguments, runtime)
     if arguments.switch("--json"):
         answer_json(plan_value(plan))
         return 0
@@ -221,8 +228,10 @@ COMMAND = Command(
     help=(
         "Shows what a run of an environment would do, without a network and without credentials: each\n"
         "variable's source, the roles hop by hop with session name and duration, and how many calls a cold\n"
-        "run makes. What AWS would refuse is refused here."
+        "run makes. What AWS would refuse is refused here. With --check it says of each hop whether it can\n"
+        "work with the policies given, which statement decides, and what it wants; what is not given leaves\n"
+        "the answer `unknown`. The exit code is 6 when a hop is denied."
     ),
     run=_run,
-    flags=(CONFIG, ENVIRONMENT),
+    flags=(CONFIG, ENVIRONMENT, *FLAGS),
 )

@@ -137,11 +137,12 @@ def _value(rows: Sequence[Row], file: str) -> Json:
     return {
         "file": file or None,
         "is_as_expected": not any(row.differences for row in rows) if has_expectation else None,
-        "cases": [_row_value(row) for row in rows],
+        "cases": [row_value(row) for row in rows],
     }
 
 
-def _row_value(row: Row) -> Json:
+def row_value(row: Row) -> dict[str, Json]:
+    """A question and its answer for programs."""
     outcome, decision, expected = row.outcome, row.outcome.decision, row.case.expected
     request = decision.request
     statement = decision.statement
