@@ -76,7 +76,10 @@ class Asker:
         step, region = failure.step, failure.region or failure.step.region
         resource = said.resource or "*"
         if failure.secret and step.type == "aws.secretsmanager":
-            found = await self._secret_arn(failure, region, chain)
+            found: str | Finding = said.resource
+            # AWS tells the whole ARN of a secret that is there, and repeats what was asked for of one that isn't.
+            if ":secret:" not in said.resource or said.resource == failure.secret:
+                found = await self._secret_arn(failure, region, chain)
             if isinstance(found, Finding):
                 return found
             resource = found
