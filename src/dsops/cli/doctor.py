@@ -71,8 +71,14 @@ def _show(checks: list[Check]) -> None:
     for check in checks:
         if check.status == "warning" or (check.status == "failed" and not check.errors):
             answer(f"\n{_finding_text(check)}")
-    for text in dict.fromkeys(error_text(error) for check in checks for error in check.errors):
+    for text in dict.fromkeys(_error_text(check, error) for check in checks for error in check.errors):
         answer(f"\n{text}")
+
+
+def _error_text(check: Check, error: DsopsError) -> str:
+    """The error as every command tells it, and what to type next where the check knows more."""
+    is_told = check.hint in ("", *[each.hint for each in check.errors])
+    return error_text(error) if is_told else f"{error_text(error)}\n  next: {clean(check.hint)}"
 
 
 def _finding_text(check: Check) -> str:

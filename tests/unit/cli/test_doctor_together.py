@@ -158,6 +158,17 @@ def test_a_refused_role_is_told_all_that_its_trust_policy_needs() -> None:
     assert '"Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]' in needed.hint
 
 
+def test_a_refusal_is_told_with_the_command_that_finds_its_reason() -> None:
+    """Of that environment and store; what has another reason, such as a missing secret, has none."""
+    aws = Amazon()
+    aws.rule = lambda call: DENIED if call.action == "GetSecretValue" else None
+    [denied] = [check for check in examine(aws, plan_with(1)).checks if check.status == "failed"]
+    assert denied.hint == "`dsops explain --env e secrets-0` looks for the policy that decides"
+
+    [missing] = [check for check in examine(Amazon(), plan_with(1)).checks if check.status == "failed"]
+    assert missing.hint == missing.errors[0].hint
+
+
 def test_a_role_that_lets_in_needs_nothing_besides() -> None:
     """The same store where it works."""
     found = examine(Amazon(), plan_of(TAGGED, store="role", ambient=LONG_TERM))
