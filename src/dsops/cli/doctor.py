@@ -181,7 +181,8 @@ def _endpoints(plans: list[Plan], runtime: Runtime) -> list[Endpoint]:
     found: dict[str, Endpoint] = {}
     for plan in plans:
         try:
-            at_home = [base_endpoint(runtime, ambient.region, profile) for profile, ambient in plan.ambient.items()]
+            homes = [(ambient.region if profile else "", profile) for profile, ambient in plan.ambient.items()]
+            at_home = [base_endpoint(runtime, region, profile) for region, profile in homes]
         except DsopsError:
             at_home = []  # the base credentials' own check tells
         for endpoint in (*at_home, *endpoints_of_plan(plan, runtime)):

@@ -293,6 +293,18 @@ def test_doctor_asks_for_a_profile_where_the_profile_is_at_home(dsops: Dsops, aw
     assert scopes == {"cn-north-1"}
 
 
+def test_doctor_looks_at_the_server_that_the_base_credentials_are_sent_to(dsops: Dsops) -> None:
+    """The environment's region comes before that of the default profile, which has no keys that count."""
+    folder = Path(dsops.environ["HOME"]) / ".aws"
+    folder.mkdir()
+    (folder / "config").write_text("[default]\nregion = cn-north-1\n")
+    done = dsops.run("doctor", "--env", "plain", "--json", AWS_REGION="eu-west-1")
+    assert not [each for each in json.loads(done.stdout)["checks"] if each["name"].startswith("endpoint")]
+    done = dsops.run("doctor", "--env", "production", "--json", AWS_REGION="eu-west-1")
+    names = [each["name"] for each in json.loads(done.stdout)["checks"] if each["name"].startswith("endpoint")]
+    assert names == ["endpoint sts.eu-west-1"]
+
+
 def test_a_terminal_sees_progress_that_goes_away(tmp_path: Path, aws: StubAws) -> None:
     """One line, erased before the command writes."""
     dsops = Dsops(tmp_path, aws)
