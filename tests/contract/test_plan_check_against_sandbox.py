@@ -84,6 +84,24 @@ PRINCIPALS = often(f"arn:aws:iam::{HOME}:root", [
 ])  # fmt: skip
 
 
+SECRET = f"arn:aws:secretsmanager:us-east-1:{OTHER}:secret:"
+READ = "secretsmanager:GetSecretValue"
+READING = often(policy(allow("secretsmanager:*")), [
+    policy(allow(READ, resource=f"{SECRET}db-??????")),
+    policy(allow(READ, resource=f"{SECRET}d*")),
+    policy(allow(READ, resource=f"{SECRET}other-??????")),
+    policy(allow("secretsmanager:DescribeSecret")),
+    policy(allow(READ, Condition={"StringEquals": {"secretsmanager:VersionStage": "AWSCURRENT"}})),
+    policy(allow(READ, Condition={"StringEquals": {"aws:PrincipalTag/team": "core"}})),
+])  # fmt: skip
+SECRET_POLICIES = often(None, [
+    policy({"Effect": "Deny", "Principal": "*", "Action": READ, "Resource": "*"}),
+    policy({"Effect": "Deny", "Principal": "*", "Action": READ, "Resource": "*", "Condition": {
+        "StringNotEquals": {"aws:PrincipalTag/team": "core"}}}),
+    policy({"Effect": "Allow", "Principal": {"AWS": TARGET}, "Action": READ, "Resource": "*"}),
+])  # fmt: skip
+
+
 @st.composite
 def trusts(draw: st.DrawFn) -> dict[str, Any]:
     """A trust policy of one statement or two, the second of which may deny."""
@@ -155,9 +173,11 @@ def seeds(draw: st.DrawFn) -> dict[str, Any]:
     }
     target = {
         "path": "/team/", "trust": draw(trusts()), "tags": draw(st.sampled_from([{}, {"stage": "prod"}])),
-        "max_session_duration": draw(st.sampled_from([3600, 7200])),
+        "max_session_duration": draw(st.sampled_from([3600, 7200])), "policies": [draw(READING)],
     }  # fmt: skip
-    seed: dict[str, Any] = {"accounts": {HOME: home, OTHER: {"roles": {"Target": target}}, "333333333333": {}}}
+    own = draw(SECRET_POLICIES)
+    other = {"roles": {"Target": target}, "secrets": {"db": "1"}, "secret_policies": {"db": own} if own else {}}
+    seed: dict[str, Any] = {"accounts": {HOME: home, OTHER: other, "333333333333": {}}}
     if draw(st.booleans()):
         denied = draw(st.sampled_from(["sts:AssumeRole", "sts:TagSession", "s3:*"]))
         deny = {"Effect": "Deny", "Action": denied, "Resource": draw(st.sampled_from(["*", TARGET]))}
@@ -187,13 +207,22 @@ def happened(person: Person, role: str, sends: Sent) -> tuple[str, Person | None
         return refused.code, None
 
 
+def may_read(person: Person) -> bool:
+    """Whether the sandbox gives the secret."""
+    try:
+        person.call("secretsmanager", "GetSecretValue", SecretId=f"{SECRET}db")
+    except RefusedError as refused:
+        return refused.code != "AccessDeniedException"
+    return True
+
+
 USER = f"arn:aws:iam::{HOME}:user/ada"
 REFUSALS = ("AccessDenied", "ValidationError", "InvalidParameterValue")
 OUTCOMES = {("allowed", ""), *(("denied", code) for code in REFUSALS)}
 
 
 def test_what_is_told_of_each_hop_happens(tmp_path: Path) -> None:
-    """Into a role of the same account, from there into another, and straight into that one; many go either way."""
+    """Into a role of the same account, from there into another, straight into that one, and its secret is read."""
     counts = dict.fromkeys(("allowed", "denied", "unknown"), 0)
 
     @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=300)
@@ -228,7 +257,10 @@ def compared(seed: dict[str, Any], sends: tuple[Sent, Sent, Sent], folder: Path)
     ada = Lab.of(json.dumps(seed)).user("ada", HOME)
     code, session = happened(ada, JUMP, first)
     assert (told["jump"], code) in OUTCOMES, "jump"
-    assert (told["straight"], happened(ada, TARGET, third)[0]) in OUTCOMES, "straight"
+    code, reader = happened(ada, TARGET, third)
+    assert (told["straight"], code) in OUTCOMES, "straight"
+    if reader is not None:
+        assert ("allowed" if may_read(reader) else "denied") == told["of-straight"], "of-straight"
     if session is not None:
         assert (told["target"], happened(session, TARGET, second)[0]) in OUTCOMES, "target"
     return list(told.values())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from collections.abc import Mapping as MappingOf
 from typing import Final, Literal, NamedTuple
 
 from dsops.cli.policy_files import parse_policy_text, read_policy
@@ -22,6 +23,10 @@ _ALL: Final = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Actio
 _OF_AWS: Final = "arn:aws:iam::aws:policy/AdministratorAccess"
 _ADMIN: Final = "admin"
 """A seed's user that has every right without being written."""
+
+
+SecretPlace = tuple[str, str, str]
+"""Account, region and name."""
 
 
 class Known(NamedTuple):
@@ -61,6 +66,8 @@ class PolicyFile(NamedTuple):
     organization: Organization | None = None
     providers: frozenset[str] = frozenset()
     """The ARNs of the identity providers of those accounts."""
+    secrets: MappingOf[SecretPlace, Policy | str | None] = {}
+    """The policy of each secret of those accounts; a text says why it can't be used."""
 
 
 def read_policy_file(name: str, runtime: Runtime) -> PolicyFile:
@@ -157,6 +164,7 @@ class _Seed(_Reader):
 
     def read(self, root: Mapping) -> PolicyFile:
         people: list[Known] = []
+        region = _text(root, "region") or "us-east-1"
         accounts = root.get("accounts")
         entries = accounts.entries if isinstance(accounts, Mapping) else ()
         for account, node in entries:
@@ -168,6 +176,7 @@ class _Seed(_Reader):
             frozenset(key.text for key, _ in entries),
             self._organization(organization, [key.text for key, _ in entries]),
             frozenset(arn for account, node in entries for arn in _providers(account.text, _mapping(node))),
+            dict(secret for account, node in entries for secret in self._secrets(account.text, _mapping(node), region)),
         )
 
     def _account(self, account: str, node: Mapping) -> Iterator[Known]:
@@ -212,6 +221,17 @@ class _Seed(_Reader):
             return self.attached(node.text)
         document = _mapping(node).get("document")
         return self.policy(document if document is not None else node, "identity")
+
+    def _secrets(
+        self, account: str, node: Mapping, region: str
+    ) -> Iterator[tuple[SecretPlace, Policy | str | None]]:
+        regions = [(key.text, _mapping(value)) for key, value in _mapping(node.get("regions")).entries]
+        for name, held in ((region, node), *regions):
+            policies = _mapping(held.get("secret_policies"))
+            for section in ("secrets", "binary_secrets"):
+                for key, _ in _mapping(held.get(section)).entries:
+                    own = policies.get(key.text)
+                    yield (account, name, key.text), None if own is None else self.policy(own, "resource")
 
     # --- what stands above accounts -------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Final, Literal, NamedTuple
 from dsops.arn import parse_arn, role_session_arn
 from dsops.aws.sts import Identity
 from dsops.cli.plan_check_policies import Completed, GivenPolicies
+from dsops.cli.plan_check_reads import is_open, read_questions
 from dsops.cli.policy_simulate import Row
 from dsops.errors import EntityNotFound, PolicyInvalid, UsageError
 from dsops.explain.request import Caller, base_caller, context_of_call, questions, session_caller
@@ -26,10 +27,11 @@ Complete = Callable[[Asked], Completed]
 
 
 class Hop(NamedTuple):
-    """What became of one hop."""
+    """What became of one hop, or of a store's reads."""
 
     step: Step
     number: int
+    """0 for reads."""
     verdict: Verdict
     rows: tuple[Row, ...]
     """A question to policies and its answer, in AWS's order; what follows a denial is not asked."""
@@ -54,13 +56,15 @@ class _Check:
         self._base = _base_caller(caller) if caller else None
 
     def hops(self) -> Iterator[Hop]:
-        """Each step that issues a session, after the one whose session it uses."""
+        """Each step that issues a session, or reads what is known, after the one whose session it uses."""
         types = StoreTypes()
         for step in self._plan.steps.values():
+            caller = self._caller_of(step)
             if types[step.type].gives_credentials:
-                caller = self._caller_of(step)
                 yield self._hop(step, caller)
                 self._callers[step.name] = _session(step, caller)
+            elif caller is not None and (asked := read_questions(step, caller, self._plan, self._given)):
+                yield self._read(step, asked)
 
     def _caller_of(self, step: Step) -> Caller | None:
         """Who makes the step's call; None where nobody knows, or nobody signs."""
@@ -92,6 +96,19 @@ class _Check:
         why = self._unsure_length(step)
         is_known = not why and all(row.outcome.verdict == "allow" for row in rows)
         return Hop(step, number, "allowed" if is_known else "unknown", tuple(rows), why)
+
+    def _read(self, step: Step, asked: Sequence[tuple[Asked, tuple[Unread, ...]]]) -> Hop:
+        """Each secret is read whether or not another one may be."""
+        rows: list[Row] = []
+        for question, unread in asked:
+            try:
+                rows.append(self._row(step, question, unread))
+            except EntityNotFound as missing:
+                return Hop(step, 0, "denied", tuple(rows), f"{missing.message}: {missing.hint}")
+        verdicts = {"unknown" if is_open(row) else row.outcome.verdict for row in rows}
+        if verdicts - {"allow", "unknown"}:
+            return Hop(step, 0, "denied", tuple(rows), "")
+        return Hop(step, 0, "unknown" if "unknown" in verdicts else "allowed", tuple(rows), "")
 
     def _too_long(self, step: Step) -> str:
         longest, seconds = self._given.longest_seconds(step.role), step.settings.get("duration_seconds")

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from dsops.arn import Arn, parse_arn
 from dsops.cli.plan_check_files import Kind, Known, Levels, PolicyFile
 from dsops.errors import EntityNotFound
+from dsops.explain.answer import UNKNOWN_SUFFIX
 from dsops.iam.policy import Policy
 from dsops.iam.simulate import Asked, Place, PolicySet, Unread, is_about_roles
 
@@ -39,6 +40,7 @@ class GivenPolicies:
         self._identities = identities
         self._accounts = {account: file.name for file in files for account in file.accounts}
         self._organizations = [file.organization for file in files if file.organization is not None]
+        self._secrets = {place: policy for file in files for place, policy in file.secrets.items()}
         self._providers = {provider for file in files for provider in file.providers}
         self._people: dict[tuple[str, Kind, str], Known] = {}
         for known in (known for file in files for known in file.people):
@@ -52,8 +54,14 @@ class GivenPolicies:
         self._add_caller(question)
         if is_about_roles(asked.action):
             self._add_role(question)
+        elif asked.action.startswith("secretsmanager:"):
+            self._add_secret(question)
         self._add_organization(question)
         return question.completed()
+
+    def has_secrets(self, account: str) -> bool:
+        """Whether a file tells of that account's secrets; one without any may be about users and roles alone."""
+        return any(place[0] == account for place in self._secrets)
 
     def longest_seconds(self, role_arn: str) -> int:
         """How long a session of the role may be; 0 where nobody says."""
@@ -115,6 +123,22 @@ class GivenPolicies:
         else:
             for prefix in ("aws:ResourceTag", "iam:ResourceTag"):
                 question.learn({f"{prefix}/{key}": (value,) for key, value in known.tags})
+
+    def _add_secret(self, question: _Question) -> None:
+        """The policy of a secret that is named without the six characters that AWS puts behind its name."""
+        arn = parse_arn(question.asked.resource)
+        if arn is None or not self.has_secrets(arn.account):
+            return
+        name = arn.resource.removeprefix("secret:").removesuffix(UNKNOWN_SUFFIX)
+        place = (arn.account, arn.region, name)
+        if place not in self._secrets:
+            file = self._accounts[arn.account]
+            raise EntityNotFound(f"there is no secret {name}", hint=f"{file} has none of that name in {arn.region}")
+        policy = self._secrets[place]
+        if isinstance(policy, str):
+            question.miss("resource", policy)
+        else:
+            question.policies["resource"] = ((policy,),) if policy is not None else ()
 
     def _found(self, kind: Kind, text: str) -> Known | None:
         """Who has that ARN."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from dsops.cli.output import Json, answer, answer_json, clean
+from dsops.cli.output import Json, answer, answer_json, clean, counted
 from dsops.cli.plan import operation
+from dsops.cli.plan_check_reads import secret_name
 from dsops.cli.policy_answers import answer_lines, place_of, row_value
 
 if TYPE_CHECKING:
@@ -25,13 +26,13 @@ def show(plan: Plan, hops: Sequence[Hop], assumed: Sequence[str], *, is_json: bo
 
 def _lines(plan: Plan, hops: Sequence[Hop], assumed: Sequence[str]) -> Iterator[str]:
     for hop in hops:
-        of = f" {hop.step.role}" if hop.step.role else ""
-        yield clean(f"{hop.verdict}: hop {hop.number}, store `{hop.step.name}`: {operation(hop.step)}{of}")
+        yield clean(f"{hop.verdict}: {_told(hop)}")
         if hop.why:
             yield clean(f"  {hop.why}")
         for row in hop.rows:
             if row.outcome.verdict == "allow":
-                yield clean(f"  {row.outcome.decision.request.action}: {_allowed_by(row)}")
+                on = f" on {secret_name(row)}" if not hop.number else ""
+                yield clean(f"  {row.outcome.decision.request.action}{on}: {_allowed_by(row)}")
             else:
                 yield from (f"  {line}" for line in answer_lines(row))
     verdicts = ("allowed", "denied", "unknown")
@@ -39,6 +40,13 @@ def _lines(plan: Plan, hops: Sequence[Hop], assumed: Sequence[str]) -> Iterator[
     yield clean(f"environment {plan.environment}: {', '.join(counts)}") if hops else "no hop has to be made"
     for sentence in assumed if hops else ():
         yield f"assumed: {sentence}"
+
+
+def _told(hop: Hop) -> str:
+    if not hop.number:
+        return f"store `{hop.step.name}`: {counted(len(hop.rows), 'secret')} in {hop.step.region}"
+    of = f" {hop.step.role}" if hop.step.role else ""
+    return f"hop {hop.number}, store `{hop.step.name}`: {operation(hop.step)}{of}"
 
 
 def _allowed_by(row: Row) -> str:
@@ -58,8 +66,8 @@ def _value(plan: Plan, hops: Sequence[Hop], assumed: Sequence[str]) -> Json:
         "hops": [
             {
                 "store": hop.step.name,
-                "hop": hop.number,
-                "operation": operation(hop.step),
+                "hop": hop.number or None,
+                "operation": operation(hop.step) if hop.number else "GetSecretValue",
                 "role": hop.step.role or None,
                 "where": {"file": hop.step.where.file, "line": hop.step.where.line},
                 "verdict": hop.verdict,

@@ -177,6 +177,52 @@ def test_a_provider_that_is_not_there_lets_nobody_in(tmp_path: Path) -> None:
     assert ["allowed"] == verdicts(told())
 
 
+def reads(folder: Path, policy: dict[str, Any], *, key: str = "a", secrets: tuple[str, ...] = ("a",)) -> Hop:
+    """What is told of a read by a user with that policy, in an account with these secrets."""
+    content = seed(policies=[policy])
+    content["accounts"][HOME]["secrets"] = dict.fromkeys(secrets, "hush")
+    (folder / "given.json").write_text(json.dumps(content))
+    text = f"secretStores: {{s: {{type: aws.secretsmanager}}}}\nenvs: {{e: {{A: {{from: {{store: s, key: {key}}}}}}}}}"
+    world = make_runtime(folder=str(folder))
+    given = GivenPolicies([read_policy_file("given.json", world)], {}, {})
+    (hop,) = hops_of(plan_of(text), given, given.complete, ADA, world)
+    return hop
+
+
+SECRET = f"arn:aws:secretsmanager:us-east-1:{HOME}:secret:"
+
+
+@pytest.mark.parametrize(
+    ("resource", "verdict"),
+    [
+        ("*", "allowed"),
+        (f"{SECRET}a-??????", "allowed"),
+        (f"{SECRET}a-*", "allowed"),
+        (f"{SECRET}a-x1Y2z3", "unknown"),
+        (f"{SECRET}b-??????", "denied"),
+        (f"{SECRET}a", "denied"),
+    ],
+)
+def test_a_read_is_looked_at_where_the_secret_is_known(tmp_path: Path, resource: str, verdict: str) -> None:
+    """The six characters behind its name nobody knows: a policy that has some may be right."""
+    hop = reads(tmp_path, document(Action="secretsmanager:GetSecretValue", Resource=resource))
+    assert (hop.verdict, hop.number) == (verdict, 0)
+
+
+def test_a_secret_is_the_same_by_its_arn(tmp_path: Path) -> None:
+    """With its end and without."""
+    assert "allowed" == reads(tmp_path, MAY, key=f'"{SECRET}a"').verdict
+    assert "allowed" == reads(tmp_path, MAY, key=f'"{SECRET}a-x1Y2z3"').verdict
+
+
+def test_a_secret_that_is_not_there_can_not_be_read(tmp_path: Path) -> None:
+    """It is named, with the region where it was looked for."""
+    hop = reads(tmp_path, MAY, secrets=("b",))
+    assert (hop.verdict, hop.why) == (
+        "denied", "there is no secret a: given.json has none of that name in us-east-1"
+    )  # fmt: skip
+
+
 def test_the_caller_must_be_one_that_signs(tmp_path: Path) -> None:
     """A service signs nothing of ours, and an ARN of a bucket calls nobody."""
     for caller in ("ec2.amazonaws.com", "arn:aws:s3:::bucket", "nobody"):

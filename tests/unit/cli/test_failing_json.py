@@ -1,0 +1,46 @@
+"""A command that fails with `--json` says so as one JSON object on stderr, whichever command it is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from dsops.cli import COMMANDS, load, main
+from dsops.cli.command import Group
+
+KEYS = {"code", "message", "why", "hint", "where", "tried", "aws", "problems", "errors"}
+
+
+def every_name() -> list[str]:
+    """The names of all commands, those of a family's members with the family's."""
+    found = []
+    for name in COMMANDS:
+        command = load(name)
+        found += [f"{name} {member}" for member in command.commands] if isinstance(command, Group) else [name]
+    return found
+
+
+@pytest.mark.parametrize("name", every_name())
+def test_every_command_tells_its_failure_as_json(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """On stderr, where nothing else stands; stdout has nothing; the exit code is in it too."""
+    code = main([*name.split(), "--json", "--no-such-flag"])
+    out, err = capfd.readouterr()
+    told = json.loads(err)
+    assert ("", code) == (out, told["exit_code"])
+    assert set(told["error"]) == KEYS
+    assert told["error"]["code"] == "usage"
+    assert told["error"]["hint"]
+    assert code in {2, 125}
+
+
+def test_a_command_that_is_none_tells_it_too(capfd: pytest.CaptureFixture[str]) -> None:
+    """Before any command is chosen; and by the variable."""
+    assert 2 == main(["--json", "exce"])
+    assert json.loads(capfd.readouterr().err)["error"]["hint"] == "did you mean `dsops exec`?"
+
+
+def test_the_words_of_the_other_program_are_not_ours(capfd: pytest.CaptureFixture[str]) -> None:
+    """`--json` behind `--` belongs to the command that exec runs."""
+    assert 125 == main(["exec", "--no-such-flag", "--", "true", "--json"])
+    assert capfd.readouterr().err.startswith("dsops: error[usage]: ")
