@@ -25,7 +25,7 @@ from dsops.errors import (
 from dsops.model import Config
 from dsops.plan import Plan, SecretReference, Step, region_of
 from dsops.runtime import Runtime
-from dsops.tasks import blocking, settle
+from dsops.tasks import blocking, gather, settle
 
 if TYPE_CHECKING:
     from dsops.credentials import Credentials
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from dsops.resolve import Resolver, Trial
 
 OPERAND = "VARIABLE|STORE"
+_AT_ONCE = 10
+"""Failures; each asks IAM for some policies, and IAM throttles."""
+
 TRUST_POLICY = Flag(
     "--trust-policy", "the trust policy of a role that may not be read: ARN or store, and a file; may be repeated",
     value="ROLE=FILE", is_repeatable=True, own_variable="DSOPS_EXPLAIN_TRUST_POLICY",
@@ -137,7 +140,11 @@ async def investigate(config: Config, plan: Plan, evidence: Evidence, runtime: R
         return written.fields[key].where if key in written.fields else written.where
 
     investigator = Investigator(Chains(plan, client, sessions, bases), evidence, edit_at)
-    return distinct([finding for failure in failures for finding in await investigator.explain(failure)])
+    found: list[Finding] = []
+    for start in range(0, len(failures), _AT_ONCE):
+        part = failures[start : start + _AT_ONCE]
+        found += [each for all_of in await gather(*[investigator.explain(one) for one in part]) for each in all_of]
+    return distinct(found)
 
 
 async def _bases(plan: Plan, resolver: Resolver, runtime: Runtime) -> Mapping[str, Credentials]:

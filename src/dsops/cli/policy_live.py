@@ -51,11 +51,10 @@ def ask_aws(questions: Questions, file: str, runtime: Runtime) -> Sequence[Compl
         identity = await get_caller_identity(client, credentials, sts)
         organization = OrganizationReader({identity.account: organizations}, lambda _: None)
 
-        def secrets(account: str, region: str) -> SecretsManager | None:
+        def secrets(account: str, region: str) -> list[SecretsManager]:
             if account != identity.account:
-                return None
-            endpoint = resolve_endpoint("secretsmanager", region, environ)
-            return SecretsManager(client, credentials, endpoint)
+                return []
+            return [SecretsManager(client, credentials, resolve_endpoint("secretsmanager", region, environ))]
 
         completer = Completer({identity.account: Reader(iam)}, organization, secrets)
         return await completer.complete_all([(case.asked, policies) for case, policies in questions])
@@ -86,9 +85,9 @@ def ask_sandbox(questions: Questions, url: str, file: str, runtime: Runtime) -> 
         found = find(account)
         return Organizations(client, found[0], _endpoint("organizations", found[1], url)) if found else None
 
-    def secrets(account: str, region: str) -> SecretsManager | None:
+    def secrets(account: str, region: str) -> list[SecretsManager]:
         found = find(account)
-        return SecretsManager(client, found[0], _endpoint("secretsmanager", region, url)) if found else None
+        return [SecretsManager(client, found[0], _endpoint("secretsmanager", region, url))] if found else []
 
     readers, own = {}, {}
     for account in sorted(accounts - {""}):

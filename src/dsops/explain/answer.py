@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from dsops.arn import parse_arn
@@ -159,8 +159,25 @@ def _nothing_found(about: About, facts: tuple[Fact, ...], error: DsopsError) -> 
 
 
 def distinct(findings: Iterable[Finding]) -> list[Finding]:
-    """Each once: many secrets may fail for one reason."""
-    seen: dict[tuple[str, str, str], Finding] = {}
+    """Each once. Many secrets that one policy does not allow are one thing to mend, with one statement for all."""
+    seen: dict[object, list[Finding]] = {}
     for finding in findings:
-        seen.setdefault((finding.cause, finding.message, finding.place.store), finding)
-    return list(seen.values())
+        statement = finding.remedy.statement
+        is_one_of_many = statement is not None and "Resource" in statement
+        what = (finding.remedy.add_to, finding.remedy.text) if is_one_of_many else finding.message
+        group = seen.setdefault((finding.cause, finding.certainty, finding.place, what), [])
+        if finding.message not in [each.message for each in group]:
+            group.append(finding)
+    return [_merged(group) for group in seen.values()]
+
+
+def _merged(group: Sequence[Finding]) -> Finding:
+    first, statement = group[0], group[0].remedy.statement
+    if len(group) == 1 or statement is None:
+        return first
+    resources = [str(each.remedy.statement["Resource"]) for each in group if each.remedy.statement is not None]
+    remedy = first.remedy._replace(statement={**statement, "Resource": resources})
+    facts = dict.fromkeys(fact for each in group for fact in each.facts)
+    return first._replace(
+        message=f"{first.message}, nor on {len(group) - 1} more", remedy=remedy, facts=tuple(facts)
+    )

@@ -13,6 +13,7 @@ from dsops.errors import DsopsError
 from dsops.explain.request import Caller, base_caller, session_caller
 from dsops.plan import Plan, Step
 from dsops.startup import NamedTuple
+from dsops.tasks import Once, Work
 
 
 class Keys(NamedTuple):
@@ -33,7 +34,7 @@ class Chains:
         self.client = client
         self._sessions = sessions
         self._bases = bases
-        self._keys: dict[int, Keys | None] = {}
+        self._keys: dict[int, Once[Keys | None]] = {}
 
     def hop(self, step: Step) -> int:
         """1 for a step whose session the base credentials sign for, 2 for the next one."""
@@ -63,18 +64,21 @@ class Chains:
         self, credentials: Credentials, step: Step, issuer: Step | None, before: Caller | None
     ) -> Keys | None:
         """Whose those are, asked of STS once; None when it does not say."""
-        if id(credentials) not in self._keys:
-            self._keys[id(credentials)] = None
-            try:
-                identity = await get_caller_identity(self.client, credentials, self.endpoint(step, "sts"))
-            except DsopsError:
-                return None
-            if issuer is None:
-                caller = base_caller(identity, is_temporary=credentials.is_temporary)
-            else:
-                caller = session_caller(issuer, identity, before)
-            self._keys[id(credentials)] = Keys(credentials, identity, caller)
-        return self._keys[id(credentials)]
+        def find() -> Work[Keys | None]:
+            return self._find(credentials, step, issuer, before)
+
+        return await self._keys.setdefault(id(credentials), Once(find)).get()
+
+    async def _find(
+        self, credentials: Credentials, step: Step, issuer: Step | None, before: Caller | None
+    ) -> Keys | None:
+        try:
+            identity = await get_caller_identity(self.client, credentials, self.endpoint(step, "sts"))
+        except DsopsError:
+            return None
+        if issuer is None:
+            return Keys(credentials, identity, base_caller(identity, is_temporary=credentials.is_temporary))
+        return Keys(credentials, identity, session_caller(issuer, identity, before))
 
     def endpoint(self, step: Step, service: str, region: str = "") -> Endpoint:
         """Where that service is for the step; a store's own address of a stand-in for AWS is that of all services."""

@@ -37,11 +37,20 @@ class Library:
     def __init__(self, chains: Chains, evidence: Evidence) -> None:
         self._chains = chains
         self._evidence = evidence
+        self._completers: dict[str, tuple[Mapping[str, SeveralReaders], Completer]] = {}
 
     def completer(
         self, step: Step, chain: Sequence[Keys]
     ) -> tuple[Mapping[str, SeveralReaders], Completer]:
-        """Readers by account: the latest session first, it is the nearest to what was refused."""
+        """Readers by account, the same for all secrets of a store: whatever bears on many is read once."""
+        if step.name not in self._completers:
+            self._completers[step.name] = self._new_completer(step, chain)
+        return self._completers[step.name]
+
+    def _new_completer(
+        self, step: Step, chain: Sequence[Keys]
+    ) -> tuple[Mapping[str, SeveralReaders], Completer]:
+        """With the latest session first: it is the nearest to what was refused."""
         by_account: dict[str, list[Keys]] = {}
         for keys in reversed(chain):
             by_account.setdefault(keys.identity.account, []).append(keys)
@@ -53,15 +62,15 @@ class Library:
             for account in sorted(accounts)
         }
         organizations = {account: self._organizations(step, all_keys[0]) for account, all_keys in by_account.items()}
+        more = [self._organizations(step, keys) for all_keys in by_account.values() for keys in all_keys[1:]]
 
-        def secrets(account: str, region: str) -> SecretsManager | None:
+        def secrets(account: str, region: str) -> list[SecretsManager]:
             # Another account's secret may be read about by whom its policy lets.
             found = by_account.get(account) or list(reversed(chain))
             endpoint = self._chains.endpoint(step, "secretsmanager", region)
-            return SecretsManager(self._chains.client, found[0].credentials, endpoint) if found else None
+            return [SecretsManager(self._chains.client, keys.credentials, endpoint) for keys in found]
 
-        completer = Completer(readers, OrganizationReader(organizations, organizations.get), secrets)
-        return readers, completer
+        return readers, Completer(readers, OrganizationReader(organizations, organizations.get, more), secrets)
 
     def iam(self, step: Step, keys: Keys) -> Iam:
         """IAM, asked with those keys."""

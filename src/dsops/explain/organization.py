@@ -6,7 +6,7 @@ administrators may read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from dsops.aws.organizations import (
@@ -53,10 +53,17 @@ class OrganizationReader:
     """Reads about the accounts of one organization, each thing once."""
 
     def __init__(
-        self, own: Mapping[str, Organizations], management: Callable[[str], Organizations | None]
+        self,
+        own: Mapping[str, Organizations],
+        management: Callable[[str], Organizations | None],
+        more: Sequence[Organizations] = (),
     ) -> None:
-        """`own` has keys by account; `management` finds those of a management account, where there are any."""
+        """`own` has keys by account; `management` finds those of a management account, where there are any.
+
+        `more` are other keys, to try where those may not read.
+        """
         self._own = own
+        self._more = more
         self._management = management
         self._memberships: dict[str, Once[Membership]] = {}
         self._texts: dict[str, Once[str]] = {}
@@ -70,7 +77,8 @@ class OrganizationReader:
         own = self._own.get(account)
         best: Membership | None = None
         # Its own keys know in which organization an account is; those of the management account know the rest.
-        for api in [*([own] if own is not None else []), *[each for each in self._own.values() if each is not own]]:
+        others = [each for each in (*self._own.values(), *self._more) if each is not own]
+        for api in [*([own] if own is not None else []), *others]:
             try:
                 organization = await describe_organization(api)
             except _CANT_TELL as refused:

@@ -13,7 +13,7 @@ from dsops.aws.secret_policy import SecretsManager
 from dsops.errors import DsopsError, EntityNotFound, PolicyInvalid
 from dsops.explain.attached import Attached, PolicyText, ReadsAttached
 from dsops.explain.organization import Membership, OrganizationReader
-from dsops.explain.secret import KnownSecret, read_secret
+from dsops.explain.secret import KnownSecret, read_with_any
 from dsops.iam.policy import Policy, parse_policy
 from dsops.iam.simulate import Asked, Place, PolicySet, Unread, is_about_roles
 from dsops.tasks import Once, settle
@@ -112,12 +112,12 @@ class Completer:
 
     async def _add_secrets_policy(self, question: _Question, arn: Arn) -> None:
         text = question.asked.resource
-        api = self._find_secrets(arn.account, arn.region)
-        if api is None:
+        apis = self._find_secrets(arn.account, arn.region)
+        if not apis:
             why = self._foreign(text, arn.account)
             secret = KnownSecret(None, (), why, why)
         else:
-            secret = await self._secrets.setdefault(text, Once(lambda: read_secret(api, text))).get()
+            secret = await self._secrets.setdefault(text, Once(lambda: read_with_any(apis, text))).get()
         if secret.unread_policy:
             question.miss(["resource"], secret.unread_policy)
         else:
@@ -152,8 +152,8 @@ class Completer:
 
 _TAGS_OF_ROLES: Final = ("aws:resourcetag/", "iam:resourcetag/")
 _TAGS_OF_SECRETS: Final = ("aws:ResourceTag", "secretsmanager:ResourceTag")
-FindSecretsManager = Callable[[str, str], "SecretsManager | None"]
-"""Takes account and region; None for an account of which there are no keys."""
+FindSecretsManager = Callable[[str, str], Sequence[SecretsManager]]
+"""Takes account and region; gives it with each of the keys that may read there."""
 
 
 class _Question:

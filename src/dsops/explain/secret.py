@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from dsops.aws.secret_policy import SecretsManager, get_resource_policy, get_secret_tags
@@ -17,6 +18,21 @@ class KnownSecret(NamedTuple):
     unread_policy: str
     """Why nobody knows the policy, or whether there is one; "" when that is known."""
     unread_tags: str
+
+
+async def read_with_any(apis: Sequence[SecretsManager], arn: str) -> KnownSecret:
+    """The same with several keys: of each part what the first of them may read."""
+    best: KnownSecret | None = None
+    for api in apis:
+        found = await read_secret(api, arn)
+        if best is not None:
+            policy = found if best.unread_policy else best
+            tags = found if best.unread_tags else best
+            found = KnownSecret(policy.policy, tags.tags, policy.unread_policy, tags.unread_tags)
+        best = found
+        if not (best.unread_policy or best.unread_tags):
+            break
+    return best or KnownSecret(None, (), "no keys here may read it", "no keys here may read it")
 
 
 async def read_secret(api: SecretsManager, arn: str) -> KnownSecret:

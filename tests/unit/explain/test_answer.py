@@ -424,6 +424,25 @@ def test_one_reason_for_many_secrets_is_told_once() -> None:
     assert found == distinct([*found, *found])
 
 
+def test_many_secrets_that_one_policy_lacks_are_one_finding() -> None:
+    """With one statement for all of them."""
+    other = SECRET.replace("prod/db", "prod/api")
+    found = [each for secret in (SECRET, other, SECRET) for each in findings(APP, READ, secret)]
+
+    (merged,) = distinct(found)
+
+    assert merged.message.endswith(f"on {SECRET}, nor on 1 more")
+    assert merged.remedy.statement is not None
+    assert [SECRET, other] == merged.remedy.statement["Resource"]
+
+
+def test_what_two_policies_lack_is_two_findings() -> None:
+    """Each is to be mended in another place."""
+    found = [*findings(APP, READ, SECRET), *findings(ALICE, READ, SECRET)]
+
+    assert 2 == len(distinct(found))
+
+
 def test_a_full_policy_of_aws_is_no_reason() -> None:
     """FullAWSAccess on a level lets through what the level below refuses."""
     scp = policy("scp", deny("sts:*"))
