@@ -94,9 +94,9 @@ class Sessions:
                 # Nobody could issue these anew.
                 return Obtained(keys, is_cached=False)
 
-        ambient = self._plan.ambient.get(profile)
-        if ambient is None:
+        if profile not in self._plan.ambient:
             raise NoCredentials("the plan has no base identity for that profile")
+        ambient = self._plan.ambient[profile]
 
         async def load(may_ask: bool) -> Credentials:  # noqa: FBT001 (the cache's own call)
             del may_ask
