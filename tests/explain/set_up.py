@@ -100,8 +100,6 @@ class Fault:
     is_held_back: bool
     missed: str
     """What `dsops explain` says instead, as far as it is known to be wrong; "" where it is right."""
-    not_mended: str
-    """Why what it says to add does not help; "" where it does."""
 
 
 def working() -> dict[str, SetUp]:
@@ -161,7 +159,6 @@ def _fault(base: SetUp, name: str, found: Mapping[str, Any], *, is_held_back: bo
         can_be_proven=found["can_be_proven"],
         is_held_back=is_held_back,
         missed=found.get("missed", ""),
-        not_mended=found.get("not_mended", ""),
     )
 
 
