@@ -136,7 +136,9 @@ async def investigate(config: Config, plan: Plan, evidence: Evidence, runtime: R
     bases = await _bases(plan, resolver, runtime) if failures else {}
 
     def edit_at(store: str, key: str) -> Where:
-        written = config.stores[store]
+        written = config.stores.get(store)
+        if written is None:  # an MFA session that the plan puts before several roles
+            return plan.steps[store].where
         return written.fields[key].where if key in written.fields else written.where
 
     investigator = Investigator(Chains(plan, client, sessions, bases), evidence, edit_at)

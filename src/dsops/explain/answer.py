@@ -115,6 +115,8 @@ def _is_doubtful(code: str, about: About) -> bool:
 
     Of a token with `azp` AWS takes that for the audience (IAM User Guide, OIDC federation keys).
     """
+    if code == "principal-tag":  # a session's tag counts more than its role's of the same name
+        return "aws:principaltag/" in about.unknown_keys
     return (code == "trust-path" and not about.is_role_exact) or not about.is_provider_known or code == "token-audience"
 
 

@@ -165,6 +165,8 @@ def _of_condition(broken: Broken, about: About, mismatches: tuple[Mismatch, ...]
     # What the configuration can send is named before what only somebody else can change.
     first = min(range(len(failures)), key=lambda index: ORDER.get(families[index], len(ORDER)))
     failure, family = failures[first], families[first]
+    if family == "mfa" and [value.lower() for value in failure.wanted] == ["false"]:
+        family = "condition"  # of the few that want none
     policy = policy_text(broken.policy_type, about)
     is_absent = failure.actual is None
     absent, different = WORDS.get(family, (f"has a condition on {failure.key} that is not met",) * 2)

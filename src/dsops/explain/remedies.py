@@ -46,7 +46,10 @@ def _external_id(cause: Cause, about: About) -> Remedy:
     return Remedy(text, where)
 
 
-def _mfa(_cause: Cause, about: About) -> Remedy:
+def _mfa(cause: Cause, about: About) -> Remedy:
+    if cause.key.lower().endswith("age"):
+        text = f"give a fresh code: `mfa_session: false` on {about.where_to_set} asks for one of its own"
+        return Remedy(text, about.edit("mfa_session"))
     where = about.edit("serial_number")
     principal = about.request.principal
     if principal.kind != "user":
@@ -106,7 +109,7 @@ def _deleted(_cause: Cause, about: About) -> Remedy:
 
 def _revoked(_cause: Cause, about: About) -> Remedy:
     del about
-    return Remedy("get a new session: older ones were taken back (`dsops agent stop` forgets those that are held)")
+    return Remedy("get a new session: older ones were taken back (`dsops agent clear` forgets those that are held)")
 
 
 def allow(policy_type: str, about: About) -> Remedy:

@@ -107,6 +107,16 @@ class TestCause:
                 "session-name",
             ),
             (trusting(ROOT, Condition={"StringEquals": {"sts:SourceIdentity": "ada"}}), {}, "source-identity"),
+            (
+                trusting(ROOT, Condition={"Bool": {"aws:MultiFactorAuthPresent": "false"}}),
+                {"aws:MultiFactorAuthPresent": "true"},
+                "condition",
+            ),
+            (
+                trusting(ROOT, Condition={"NumericLessThan": {"aws:MultiFactorAuthAge": "60"}}),
+                {"aws:MultiFactorAuthAge": "61"},
+                "mfa-missing",
+            ),
             (trusting(ROOT, Condition={"StringEquals": {"aws:SomethingNew": "a"}}), {}, "condition"),
             (trusting({"AWS": OTHER}), {}, "trust-principal"),
             (trusting({"AWS": f"arn:aws:iam::{ACCOUNT}:user/bob"}), {}, "trust-user"),
@@ -288,6 +298,21 @@ class TestCertainty:
         (found,) = findings(ALICE, "sts:AssumeRole", TARGET, unread, identity=ALL, trust=given)
 
         assert ("proven", 3, "Closed") == (found.certainty, found.place.statement, found.place.sid)
+
+    def test_a_roles_tag_may_be_overruled_by_its_sessions(self) -> None:
+        """Of a base session nobody tells the tags."""
+        given = trusting(ROOT, Condition={"StringEquals": {"aws:PrincipalTag/team": "a"}})
+        step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
+        asked = Asked(APP, "sts:AssumeRole", TARGET, ACCOUNT, {"aws:PrincipalTag/team": ("b",)})
+        outcome = simulate(asked, {"trust": ((given,),), "identity": ((ALL,),)}, (), NOON)
+        about = About(outcome.decision.request, step, 1, edit_at)
+
+        certainties = [
+            findings_of(outcome, Said(), about._replace(unknown_keys=keys), AssumeRoleDenied("no"))[0].certainty
+            for keys in ((), ("aws:principaltag/",))
+        ]
+
+        assert ["proven", "likely"] == certainties
 
     def test_a_role_whose_path_is_unknown_may_be_the_one_that_is_named(self) -> None:
         """A session's ARN has no path, and roles of IAM Identity Center have one."""
