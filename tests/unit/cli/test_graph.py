@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from dsops.cli.graph import ends_first
 from tests.graphs import many
+from tests.plans import config_of
 from tests.terminal import Terminal
 from tests.unit.cli.stub_aws import Dsops, StubAws
 from tests.unit.cli.test_plan import PROGRAM
@@ -111,3 +113,21 @@ def test_what_cant_be_reached_is_not_called_denied(tmp_path: Path) -> None:
     assert done.returncode == 6
     assert b"target [failed: service.unreachable]" in done.stdout
     assert b"denied" not in done.stdout
+
+
+def test_a_chain_is_planned_from_its_end() -> None:
+    """That plan has all of it; the stores below are planned no more."""
+    config = config_of(many(4, 1).replace("role1: {", "role1: {credentials_from: role0, "))
+    assert ends_first(config) == ["secrets0", "secrets1", "role0", "role1"]
+
+
+def test_a_long_chain_is_drawn(tmp_path: Path) -> None:
+    """Each hop under the one before."""
+    dsops = Dsops(tmp_path)
+    role = "{type: aws.sts, region: us-east-1, role_arn: 'arn:aws:iam::111122223333:role/R', role_session_name: ada"
+    hops = [f"  hop{at}: {role}, credentials_from: hop{at - 1}}}" for at in range(1, 100)]
+    text = "\n".join(["version: 1", "secretStores:", f"  hop0: {role}}}", *hops, "envs: {}"])
+    (dsops.folder / "dsops.yaml").write_text(text)
+    lines = dsops.run("graph").stdout.decode().splitlines()
+    assert lines[1] == "1 caller, 100 hops, 0 stores, 0 variables"
+    assert lines[-1].startswith(" " * 2 * 100 + "hop99: AssumeRole")
