@@ -7,7 +7,8 @@ that those keys may not read, and nothing of the data.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from itertools import takewhile
+from pathlib import Path
 
 import pytest
 import yaml
@@ -17,12 +18,10 @@ from tests.explain.explained import claims, explained, names
 from tests.explain.mended import ELEMENTS, can_be_mended, mended
 from tests.explain.set_up import READERS, Fault, SetUp, faults, with_less, working
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 WORKING = working()
 FAULTS = list(faults())
 PARTLY = [reader for reader in READERS if reader != "nobody"]
+CAUSES = (Path(__file__).parents[2] / "docs/reference/explain.md").read_text(encoding="utf-8")
 CASES = [
     pytest.param(
         fault, marks=[pytest.mark.xfail(reason=fault.missed)] if fault.missed else [], id=fault.broken.name
@@ -50,7 +49,19 @@ def test_the_broken_place_is_named_first(fault: Fault, tmp_path: Path, capfd: py
         assert [] == claims(findings, fault.place)
         assert names(findings[0], fault.place), findings[0]
         assert fault.can_be_proven or findings[0]["certainty"] != "proven"
+        assert f"`{findings[0]['cause']}`" in CAUSES
+        if fault.place.cause and fault.place.key and fault.place.cause != "secret-missing":
+            assert findings[0]["remedy"]["where"] == {"file": "dsops.yaml", "line": line_of(fault)}
         assert [] == [path for path in found.asked_of_the_sandbox if not path.endswith("/github")]
+
+
+def line_of(fault: Fault) -> int:
+    """Where the key of the data stands in dsops.yaml, or the store that could have it."""
+    lines = fault.broken.config.splitlines()
+    store = lines.index(f"  {fault.place.store}:")
+    below = takewhile(lambda line: line.startswith("    "), lines[store + 1 :])
+    found = (number for number, line in enumerate(below, store + 2) if line.strip().startswith(f"{fault.place.key}:"))
+    return next(found, store + 1)
 
 
 @pytest.mark.parametrize("number", range(len(FAULTS)), ids=[fault.broken.name for fault in FAULTS])

@@ -193,4 +193,9 @@ def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
             aws=said,
         )
     hint = "check the key that encrypts it" if said.code == "DecryptionFailure" else ""
+    if "default KMS service key" in said.message:
+        # Its key policy is AWS's, and lets in the secret's own account alone (Secrets Manager User Guide, "Access from
+        # a different account").
+        hint = "encrypt it with a customer managed key (`aws secretsmanager update-secret --kms-key-id`) whose policy "
+        hint += "allows kms:Decrypt to the role that reads it"
     return SecretRefused(f"{said.endpoint} refused to {doing}", why=said.message, hint=hint, aws=said)

@@ -17,6 +17,7 @@ from dsops.errors import (
     NoCredentials,
     Problem,
     RegionDisabled,
+    RoleNotOffered,
     SecretDeleted,
     SecretNotFound,
     ServiceError,
@@ -55,6 +56,7 @@ _CODES: Final = {
 }  # fmt: skip
 _KINDS: Final[tuple[tuple[type[DsopsError], str, str], ...]] = (
     (RegionDisabled, "region-disabled", "region"),
+    (RoleNotOffered, "saml-role", "role_arn"),
     (ClockSkewed, "clock", ""),
     (CredentialsExpired, "session-expired", ""),
     (CredentialsInvalid, "key-invalid", ""),

@@ -160,6 +160,7 @@ DENIED = "User: x is not authorized to perform: secretsmanager:GetSecretValue on
         ),
         ("InvalidRequestException", "You provided a VersionStage that is not ...", SecretRefused, ""),
         ("DecryptionFailure", "Can't decrypt", SecretRefused, "key"),
+        ("InvalidRequestException", "... with the default KMS service key.", SecretRefused, "kms:Decrypt"),
         ("ValidationException", "Invalid name.", SecretRefused, ""),
         ("UnrecognizedClientException", "The security token is invalid.", CredentialsInvalid, "token"),
         ("ExpiredTokenException", "expired", CredentialsExpired, "new"),
