@@ -106,7 +106,9 @@ def hop_words(step: Step) -> str:
     return ", ".join(parts)
 
 
-_SENT = (("external_id", "external ID sent"), ("serial_number", "MFA code sent"))
+_SENT = (
+    ("external_id", "external ID sent"), ("serial_number", "MFA code sent"), ("provided_contexts", "contexts sent"),
+)  # fmt: skip
 
 
 def _whose(step: Step) -> str:
