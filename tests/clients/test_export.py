@@ -218,8 +218,25 @@ def test_what_was_found_and_runs_commands_is_not_exported_unread(place: Place) -
     assert 2 == done.returncode
     assert "dsops allow" in done.stderr
     assert not place.config.exists()
+    named = place.dsops("export", "aws-config", "--config", "dsops.yaml", "--write")
+    assert (2, True) == (named.returncode, "dsops allow --config dsops.yaml" in named.stderr)
     assert 0 == place.dsops("allow").returncode
     assert 0 == place.dsops("export", "aws-config", "--write").returncode
+
+
+def test_a_profile_gives_a_changed_file_no_leave(place: Place) -> None:
+    """What a repository adds after the export runs nothing before it is allowed."""
+    assert 0 == place.dsops("export", "aws-config", "--write").returncode
+    path = place.project / "dsops.yaml"
+    mfa = "serial_number: arn:aws:iam::111122223333:mfa/me\n    mfa_process: touch ran"
+    path.write_text(CONFIG.replace("role_session_name: test", mfa))
+    words = ("credentials", "target", "--config", str(path), "--format", "process")
+    done = place.dsops(*words, "--for-profile", "target")
+    assert (2, "") == (done.returncode, done.stdout)
+    assert "profile `target` names this file, which may have changed since" in done.stderr
+    assert not (place.project / "ran").exists()
+    assert 0 == place.dsops("allow").returncode
+    assert "config.not-allowed" not in place.dsops(*words, "--for-profile", "target").stderr
 
 
 @pytest.mark.parametrize(

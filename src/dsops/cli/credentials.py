@@ -9,7 +9,7 @@ from dsops.cli.output import Json, answer_bytes, json_text, note
 from dsops.cli.project import issue, load_config, plan_session
 from dsops.cli.world import DONE
 from dsops.credentials import Credentials
-from dsops.errors import FileNotWritten, UsageError
+from dsops.errors import FileNotWritten, NotAllowed, UsageError
 from dsops.plan import Plan
 from dsops.render import renderer
 from dsops.runtime import Runtime
@@ -39,7 +39,14 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         from dsops.cli.github import require_step
 
         step_file = require_step(out, runtime)
-    plan = plan_session(load_config(arguments, runtime), name, arguments, runtime)
+    profile = arguments.text("--for-profile")
+    try:
+        # A profile names the file for as long as it stands there: what it may run is what was allowed.
+        plan = plan_session(load_config(arguments, runtime, is_chosen=not profile), name, arguments, runtime)
+    except NotAllowed as error:
+        why = f"profile `{profile}` names this file, which may have changed since" if profile else ""
+        error.retell(error.message, why=why)
+        raise
     require_session(plan, name)
     credentials = issue(plan, name, arguments, runtime)
     runtime.report(DONE)

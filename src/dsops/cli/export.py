@@ -15,6 +15,7 @@ from dsops.cli.command import CONFIG, Arguments, Command, Flag, Group
 from dsops.cli.output import answer, answer_bytes, counted, note
 from dsops.cli.project import load_config
 from dsops.cli.replace_file import replace_file
+from dsops.config import is_allowed
 from dsops.document import Scalar
 from dsops.errors import ConfigError, NotAllowed, StoreUnknown, UsageError, nearest
 from dsops.model import Config
@@ -26,7 +27,7 @@ _BACKUP = ".before-dsops"
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     config = load_config(arguments, runtime)
-    _refuse_powers(config)
+    _refuse_powers(config, runtime)
     path = config.files[0].path
     profiles = [
         ProcessProfile(name=f"{arguments.text('--prefix')}{name}", store=name, region=_region(config, name))
@@ -43,14 +44,15 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     return 0
 
 
-def _refuse_powers(config: Config) -> None:
-    """A profile names the file, and what is named may run commands: that needs the leave that it would need here."""
-    found = [] if config.is_allowed else powers(config)
+def _refuse_powers(config: Config, runtime: Runtime) -> None:
+    """A profile works in every folder, for as long as it stands there: it gives a file no leave that it has not got."""
+    found = [] if is_allowed(config.files, runtime.environ) else powers(config)
     if found:
+        file = config.files[0].shown
         raise NotAllowed(
-            f"{config.files[0].shown} was found, not named, and {found[0].path} {found[0].does} what it says",
-            why="a profile names the file, and would let it do so for every program that uses the profile",
-            hint="read it, then `dsops allow`",
+            f"{file} is not allowed to do what it says: {found[0].path} {found[0].does}",
+            why="a profile would let it do so for every program that uses the profile, whatever it says by then",
+            hint=f"read it, then `dsops allow{f' --config {file}' if config.is_named else ''}`",
             where=found[0].where,
         )
 

@@ -25,13 +25,17 @@ _PROCESS_KEY = os.urandom(32)
 """Of the digests of base identities: the same in all plans of this process, and unknown outside of it."""
 
 
-def load_config(arguments: Arguments, runtime: Runtime) -> Config:
-    """The configuration that was named, or found from the working folder upward; its notes go to stderr."""
+def load_config(arguments: Arguments, runtime: Runtime, *, is_chosen: bool = True) -> Config:
+    """The configuration that was named, or found from the working folder upward; its notes go to stderr.
+
+    `is_chosen`: it is the user who names it, now, and nothing that was written down earlier.
+    """
     config = load(
         folder=runtime.folder,
         environ=runtime.environ,
         named=arguments.text("--config"),
         types=StoreTypes(),
+        is_chosen=is_chosen,
     )
     show_notes(config.notes)
     return config

@@ -33,6 +33,7 @@ def load(
     named: str = "",
     types: Mapping[str, StoreType] = BUILTIN_TYPES,
     drafts: Mapping[str, bytes] | None = None,
+    is_chosen: bool = True,
 ) -> Config:
     """The configuration that counts in `folder`.
 
@@ -40,12 +41,14 @@ def load(
     nearest `dsops.yaml` upward is taken, no higher than the git root or the home folder (`find`), and refused when it
     or a file that it includes belongs to neither the user nor root. `dsops.local.yaml` beside it overrides it, store by
     store and field by field, environment by environment and variable by variable.
+    A file that was named by something written down earlier (`is_chosen` False) needs the leave of one that was found:
+    it may have changed since.
     `drafts` are contents that files are about to have, by their real paths: they count instead.
     Raises ConfigError or one of its kinds.
     """
     types = KnownTypes(types)
     problems = Problems()
-    reader = Reader(folder, environ, problems, is_named=bool(named), drafts=drafts)
+    reader = Reader(folder, environ, problems, is_named=bool(named) and is_chosen, drafts=drafts)
     reader.read(named_path(named, folder) if named else find(folder, environ))
     # Of our own types alone: to list those of plugins, all installed packages have to be looked at (15 ms).
     store_keys = frozenset(key.name for store_type in BUILTIN_TYPES.values() for key in store_type.keys)
@@ -63,7 +66,7 @@ def load(
         environments=environments,
         default_environment=default,
         files=files,
-        is_named=bool(named),
-        is_allowed=bool(named) or is_allowed(files, environ),
+        is_named=bool(named) and is_chosen,
+        is_allowed=(bool(named) and is_chosen) or is_allowed(files, environ),
         notes=tuple(problems.notes),
     )
