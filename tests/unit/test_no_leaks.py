@@ -386,6 +386,8 @@ INHERITED = (
     [
         ("plan", "--env", "good"), ("plan", "--env", "good", "--json"), ("plan", "--env", "codes", "--json"),
         ("validate",), ("validate", "--json", "--env", "good"), ("stores",), ("stores", "--json"),
+        ("graph",), ("graph", "--format", "mermaid"), ("graph", "--format", "svg"),
+        ("graph", "--env", "good", "--check"), ("graph", "--env", "good", "--check", "--json"),
         ("allow",), ("allow", "--json"), ("schema",),
         ("whoami",), ("whoami", "--json", "target"), ("doctor", "--env", "good"), ("doctor", "--env", "good", "--json"),
         ("doctor", "--env", "codes"), ("complete", "--", "get", "--config", "dsops.yaml", "--env", "good", ""),

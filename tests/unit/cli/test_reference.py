@@ -40,7 +40,7 @@ This page is made from the program (`tests/unit/cli/test_reference.py`).
 | 3 | no credentials, or access was denied |
 | 4 | a secret could not be resolved |
 | 5 | a service was unreachable, or asked to slow down |
-| 6 | a check found something: `validate`, `doctor`, `policy` |
+| 6 | a check found something: `validate`, `doctor`, `explain`, `policy`, `plan --check`, `graph --check` |
 | 130 | ended by Ctrl-C |
 
 `dsops exec` gives back the code of the command that it runs, 128 + n when signal n ended it. Its own codes: 124 for
