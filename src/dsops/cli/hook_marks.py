@@ -47,7 +47,8 @@ def set_marks(times: Mapping[str, int | None], shell_pid: int, environ: Mapping[
                 marks[path] = mark
     except OSError as error:
         why = (error.strerror or "").lower()
-        raise FileNotWritten(f"the hook's marks can't be kept in {folder}", why=why) from error
+        hint = "is that folder yours, and its disk not full?"
+        raise FileNotWritten(f"the hook's marks can't be kept in {folder}", why=why, hint=hint) from error
     return marks
 
 

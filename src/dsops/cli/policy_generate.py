@@ -155,7 +155,8 @@ def _write(files: Mapping[str, str], folder: str, runtime: Runtime) -> None:
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
         except OSError as error:
-            raise FileNotWritten(f"`{path}` was not written", why=(error.strerror or "").lower()) from error
+            why, hint = (error.strerror or "").lower(), "name another folder with `--out`"
+            raise FileNotWritten(f"`{path}` was not written", why=why, hint=hint) from error
         write_private(path, text.encode())
         answer(clean(os.path.join(folder, name)))
 

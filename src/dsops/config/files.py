@@ -122,7 +122,7 @@ class Reader:
             status = os.fstat(descriptor)
             self._check_owner(status, shown)
             if not stat.S_ISREG(status.st_mode) and self._owners is not None:
-                raise ConfigUnreadable(f"{shown} is not a regular file")
+                raise ConfigUnreadable(f"{shown} is not a regular file", hint="name one that is with `--config`")
             os.set_blocking(descriptor, True)
             data = file.read(_MAX_BYTES + 1) if status.st_size <= _MAX_BYTES else b""
         if len(data) > _MAX_BYTES or status.st_size > _MAX_BYTES:

@@ -74,7 +74,8 @@ class Keyring(NamedTuple):
                 stderr=subprocess.DEVNULL,
             )
         except (OSError, ValueError) as error:
-            raise KeyringFailed("the keyring could not be asked", why=str(error)) from error
+            hint = "is the Python that dsops runs with still where it was?"
+            raise KeyringFailed("the keyring could not be asked", why=str(error), hint=hint) from error
         try:
             out, _ = child.communicate(question, self.timeout_seconds)
         except subprocess.TimeoutExpired:

@@ -174,7 +174,8 @@ class PrivateStart:
             return
         error = json.loads(said)
         if error["code"] == CommandTimedOut.code:
-            raise CommandTimedOut(f"`{name}` ran longer than {self._limits[0]:g} s and was ended")
+            message = f"`{name}` ran longer than {self._limits[0]:g} s and was ended"
+            raise CommandTimedOut(message, hint="give it more time with `--timeout`, or leave that out")
         raise CommandNotExecutable(error["message"], why=error["why"], hint=error["hint"])
 
     def close(self) -> None:

@@ -158,7 +158,8 @@ class _Watch:
         while self._code is None:
             if deadline is not None and monotonic() >= deadline:
                 self._end_group(grace_seconds)
-                raise CommandTimedOut(f"`{self._name}` ran longer than {timeout_seconds:g} s and was ended")
+                message = f"`{self._name}` ran longer than {timeout_seconds:g} s and was ended"
+                raise CommandTimedOut(message, hint="give it more time with `--timeout`, or leave that out")
             self._turn(None if deadline is None else max(0.0, deadline - monotonic()))
         return self._code
 

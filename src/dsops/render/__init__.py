@@ -87,5 +87,7 @@ def require_shell_name(name: str) -> None:
     """Refuses a name that a shell would not take for a variable's: it would run as a command."""
     if not _SHELL_NAME.fullmatch(name):
         raise ValueUnusable(
-            f"`{name}` can't be the name of a shell's variable", why="that has letters, digits and `_` only"
+            f"`{name}` can't be the name of a shell's variable",
+            why="that has letters, digits and `_` only",
+            hint="name it otherwise under `envs:`, or take `--format json`",
         )

@@ -31,6 +31,7 @@ def section(name: str, variables: Mapping[str, Secret]) -> str:
         raise UsageError(
             f"`{name}` can't be the name of a profile",
             why="that has ASCII letters, digits and `_.@+/-`, and is not DEFAULT",
+            hint="choose another name for the profile",
         )
     lines = [f"[{name}]", *_lines(variables)]
     return "\n".join(lines) + "\n"
@@ -46,6 +47,7 @@ def _lines(variables: Mapping[str, Secret]) -> list[str]:
             raise ValueUnusable(
                 f"the value of `{key}` can't be written into a profile",
                 why="it holds a blank, a quote, `#`, `;` or something that is not ASCII",
+                hint="AWS makes no such keys: where do these come from?",
             )
         if value:
             lines.append(f"{key} = {value}")

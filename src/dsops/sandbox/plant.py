@@ -16,6 +16,7 @@ from dsops.sandbox.service import Sandbox
 from dsops.sandbox.vault import Place
 from dsops.sandbox.world import World
 
+_CORRECT = "correct that part of the seed"
 _FULL_RIGHTS = PolicyText(
     "full-rights", '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
 )
@@ -34,7 +35,7 @@ def plant(sandbox: Sandbox, seed: Seed) -> None:
             try:
                 _plant_account(sandbox.world, Planter(sandbox.world), account)
             except Exception as error:  # moto's exceptions have no root of their own below Exception
-                raise SeedInvalid(f"account {account.account} can't be made", why=str(error)) from error
+                raise SeedInvalid(f"account {account.account} can't be made", why=str(error), hint=_CORRECT) from error
             _add_issuers(sandbox.issuers, account)
             _plant_saml_providers(sandbox, account)
             sandbox.world.closed_sts_regions[account.account] = frozenset(account.closed_sts_regions)
@@ -57,7 +58,7 @@ def _plant_organization(world: World, organization: SeedOrganization) -> None:
     except SandboxUnavailable:
         raise
     except Exception as error:
-        raise SeedInvalid("the organization can't be made", why=str(error)) from error
+        raise SeedInvalid("the organization can't be made", why=str(error), hint=_CORRECT) from error
 
 
 def _plant_identity_center(sandbox: Sandbox, center: SeedIdentityCenter, region: str) -> None:
@@ -67,7 +68,7 @@ def _plant_identity_center(sandbox: Sandbox, center: SeedIdentityCenter, region:
     try:
         made = plant_instance(sandbox.world, whole, sandbox.issuers.saml.metadata, owner)
     except Exception as error:
-        raise SeedInvalid("the Identity Center can't be made", why=str(error)) from error
+        raise SeedInvalid("the Identity Center can't be made", why=str(error), hint=_CORRECT) from error
     sandbox.identity_center.instance = made
 
 

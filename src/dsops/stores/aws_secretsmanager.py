@@ -49,7 +49,8 @@ class SecretsManager:
     ) -> Mapping[SecretReference, Secret | DsopsError]:
         """The value of each secret, or its field."""
         if credentials is None:
-            raise NoCredentials(f"store `{step.name}` needs credentials", where=step.where)
+            hint = "name a store that gives some in `credentials_from`"
+            raise NoCredentials(f"store `{step.name}` needs credentials", hint=hint, where=step.where)
         regions = _by_region(step, references)
         readers = [
             _Reader(step, credentials, context, endpoint_of(step, "secretsmanager", context.runtime, region))

@@ -29,7 +29,8 @@ class ParameterStore:
     ) -> Mapping[SecretReference, Secret | DsopsError]:
         """The value of each parameter, or its field."""
         if credentials is None:
-            raise NoCredentials(f"store `{step.name}` needs credentials", where=step.where)
+            hint = "name a store that gives some in `credentials_from`"
+            raise NoCredentials(f"store `{step.name}` needs credentials", hint=hint, where=step.where)
         names = {reference: _name(step, reference) for reference in references}
         regions: dict[str, dict[str, None]] = {}
         for name in names.values():

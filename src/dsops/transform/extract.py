@@ -115,24 +115,30 @@ def _walk(plain: object, path: str, *, shows_names: bool) -> Secret:
     return Secret(text)
 
 
+_SHORTER = "end the path before it"
+
+
 def _step(plain: object, step: str | int, passed: str, path: str, *, shows_names: bool) -> object:
     here = f"`{passed}`" if passed else "the value"
     if isinstance(step, str):
         if not isinstance(plain, dict):
-            raise FieldMissing(f"there is no field `{path}`", why=f"{here} is {_kind(plain)}, not an object")
+            why = f"{here} is {_kind(plain)}, not an object"
+            raise FieldMissing(f"there is no field `{path}`", why=why, hint=_SHORTER)
         if step not in plain:
             _raise_missing(path, here, step, list(plain) if shows_names else [])
         return plain[step]
     if not isinstance(plain, list):
-        raise FieldMissing(f"there is no field `{path}`", why=f"{here} is {_kind(plain)}, not a list")
+        raise FieldMissing(f"there is no field `{path}`", why=f"{here} is {_kind(plain)}, not a list", hint=_SHORTER)
     if not -len(plain) <= step < len(plain):
-        raise FieldMissing(f"there is no field `{path}`", why=f"{here} has {len(plain)} items; the first is [0]")
+        why = f"{here} has {len(plain)} items; the first is [0]"
+        raise FieldMissing(f"there is no field `{path}`", why=why, hint="count from 0, or from the end with [-1]")
     return plain[step]
 
 
 def _raise_missing(path: str, here: str, step: str, names: list[str]) -> NoReturn:
     if not names:
-        raise FieldMissing(f"there is no field `{path}`", why=f"{here} has no `{step}`")
+        why, hint = f"{here} has no `{step}`", "look at the fields of the secret"
+        raise FieldMissing(f"there is no field `{path}`", why=why, hint=hint)
     plain_names = [name for name in names[:1000] if _NAME.match(name)]
     meant = nearest(step, plain_names)
     shown = plain_names[:_NAMES_SHOWN]

@@ -1,0 +1,59 @@
+"""Every error says what to do next, or its problems do; what needs no word is listed here, with the reason."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+from dsops.errors import DsopsError
+from tests.unit.test_errors import FORMS, family
+
+SOURCE = Path(__file__).parents[2] / "src" / "dsops"
+
+WITHOUT = {
+    "aws/ambient_child.py": "told again by the process that asked, with a hint",
+    "cli/exec_session.py": "nobody reads it: the command has ended",
+    "cli/hook_load.py": "only the hook's own code calls it",
+    "cli/policy_simulate.py": "the sentence says what to write",
+    "cli/sandbox.py": "the sentence says what can be limited",
+    "config/allow.py": "the message has the file and the reason",
+    "explain/investigate.py": "never told: it stands for a refusal that another program met",
+    "explain/message.py": "the reason says all",
+    "keyring/child.py": "told again by the process that asked, with a hint",
+    "keyring/index.py": "the message has the file and the reason",
+    "resolve/sessions.py": "a bug of ours: every plan has it",
+    "sandbox/running.py": "the sandbox's own sentence says what there is",
+    "seed/holders.py": "a bug of ours: the plan has checked it",
+    "stores/__init__.py": "the plan refuses it before, with a hint",
+    "stores/aws_sts.py": "a bug of ours: the plan gives it some",
+    "stores/mfa.py": "the reason says what was wrong with each code",
+    "stores/saml_login.py": "a person gave it up",
+    "stores/session_parts.py": "a bug of ours: the plan gives it some",
+    "testing/local_aws.py": "for whoever writes the test, whose traceback has the line",
+}
+"""File -> why its errors may come without a hint."""
+
+
+@cache
+def without_hint() -> dict[str, list[str]]:
+    """File -> the errors that are made there with neither a hint nor problems."""
+    names = {kind.__name__ for kind in family(DsopsError) if kind not in FORMS}
+    found: dict[str, list[str]] = {}
+    for file in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
+                given = {keyword.arg for keyword in node.keywords}
+                if not given & {"hint", "problems", None}:
+                    found.setdefault(str(file.relative_to(SOURCE)), []).append(f"{node.func.id}, line {node.lineno}")
+    return found
+
+
+def test_an_error_says_what_to_do_next() -> None:
+    """Whoever adds one without a hint gives a reason here."""
+    assert {} == {file: errors for file, errors in without_hint().items() if file not in WITHOUT}
+
+
+def test_no_exception_is_kept_for_nothing() -> None:
+    """A file whose errors all have their hint by now is taken off the list."""
+    assert [] == sorted(set(WITHOUT) - set(without_hint()))
