@@ -112,7 +112,7 @@ def verdict(outcome: Outcome, said: Said) -> Verdict:
     read = outcome.decision.policies
     sure, guessed = broken_places(outcome.at_best, read), broken_places(outcome.decision, read)
     if said.policy_type:
-        return _named_by_aws(said, sure, guessed)
+        return _named_by_aws(said, sure, guessed, _suspect(said, outcome) if said.is_deny else None)
     if sure:
         return Verdict(sure[0], "proven", tuple(sure[1:]))
     if not guessed:
@@ -125,7 +125,23 @@ def verdict(outcome: Outcome, said: Said) -> Verdict:
     return Verdict(first, "likely" if is_read else "missing", tuple(guessed[1:]))
 
 
-def _named_by_aws(said: Said, sure: list[Broken], guessed: list[Broken]) -> Verdict:
+def _suspect(said: Said, outcome: Outcome) -> StatementReason | None:
+    """The only Deny of that kind that may apply, all of that kind being read; AWS says that one does."""
+    if any(POLICY_TYPES[each.place] == said.policy_type for each in outcome.unread if each.place != "context"):
+        return None
+    matched = [
+        found
+        for reason in outcome.at_worst.reasons
+        if reason.policy_type == said.policy_type
+        for found in reason.matched
+        if found.statement.effect == "Deny"
+    ]
+    return _as_read(matched[0], outcome.decision.policies) if len(matched) == 1 else None
+
+
+def _named_by_aws(
+    said: Said, sure: list[Broken], guessed: list[Broken], suspect: StatementReason | None
+) -> Verdict:
     def is_meant(broken: Broken) -> bool:
         # An SCP's refusal is worded as a Deny, also where nothing in it allows.
         is_deny = broken.effect == "ExplicitDeny"
@@ -135,7 +151,7 @@ def _named_by_aws(said: Said, sure: list[Broken], guessed: list[Broken]) -> Verd
         if is_meant(broken):
             return Verdict(broken, "proven", tuple(each for each in sure if each is not broken))
     effect: Effect = "ExplicitDeny" if said.is_deny else "ImplicitDeny"
-    found = next((broken.found for broken in guessed if is_meant(broken) and not said.is_deny), None)
+    found = suspect or next((broken.found for broken in guessed if is_meant(broken) and not said.is_deny), None)
     others = tuple(broken for broken in sure if broken.policy_type != said.policy_type)
     return Verdict(Broken(said.policy_type, effect, found, ""), "proven", others)
 

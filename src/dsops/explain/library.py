@@ -122,7 +122,10 @@ class Library:
         text = issuer.settings.get("session_policy")
         if isinstance(text, str) and text:
             name = f"`session_policy` of store `{issuer.name}`"
-            found.append(parse_policy(text, "session", name=name))
+            try:
+                found.append(parse_policy(text, "session", name=name))
+            except PolicyInvalid as error:
+                missing.append(Unread("session", f"{name} can't be read: {error.message}"))
         arns = issuer.settings.get("policy_arns", ())
         for arn in arns if isinstance(arns, tuple) else ():
             read = await readers.managed(str(arn)) if readers is not None else "no keys here may read it"

@@ -68,6 +68,13 @@ _KINDS: Final[tuple[tuple[type[DsopsError], str, str], ...]] = (
     (SecretNotFound, "secret-missing", ""),
     (FieldMissing, "secret-field", ""),
 )
+_REMEDIES: Final = {
+    "secret-key": (
+        "give the secret a KMS key of its own, whose policy lets the role kms:Decrypt: "
+        "`aws secretsmanager update-secret --secret-id SECRET --kms-key-id KEY`"
+    ),
+}
+"""For what AWS refuses without the error having a hint."""
 _OF_WHO_SIGNS: Final = ("session-expired", "key-invalid", "no-credentials", "login-required")
 _LIMITS: Final = (
     ("duration_seconds", "duration"), ("partition", "partition"), ("takes a user's long-term key", "session-caller"),
@@ -91,7 +98,7 @@ def finding_of(error: DsopsError, step: Step, hop: int, edit_at: EditAt) -> Find
         cause = "base-expired"
     where = edit_at(step.name, key) if key else None if of_who_signs else error.where
     place = Place(store, hop - 1 if of_who_signs else hop, "", "", "", 0, "", 0)
-    text = error.hint or "see what AWS says"
+    text = error.hint or _REMEDIES.get(cause, "see what AWS says")
     message = error.message.removeprefix(f"store `{step.name}`: ")
     message = f"{message}: {error.why}" if error.why and error.aws is None else message
     if error.aws is not None and error.aws.message and cause != "clock":

@@ -286,6 +286,20 @@ class TestCertainty:
         assert ("source-address", "likely", 3) == (found.cause, found.certainty, found.place.statement)
         assert [("192.0.2.0/24",)] == [each.wanted for each in found.mismatches]
 
+    @pytest.mark.parametrize(("more", "statement"), [((), 2), ((deny("*", Condition={"Bool": {"aws:SourceIp": "x"}}),), 0)])
+    def test_the_only_deny_that_may_be_meant_is_the_one_that_aws_means(
+        self, more: tuple[Any, ...], statement: int
+    ) -> None:
+        """AWS names the kind of policy; of two nobody here can tell which it was."""
+        office = deny("sts:*", Condition={"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}})
+        given = policy("identity", allow("sts:*"), office, *more)
+        unread = Unread("context", "only AWS sees it", ("aws:sourceip",))
+        said = Said(policy_type="identity-based policy", is_deny=True)
+
+        (found,) = findings(ALICE, "sts:AssumeRole", TARGET, unread, said=said, identity=given, trust=trusting(ROOT))
+
+        assert ("proven", statement) == (found.certainty, found.place.statement)
+
     def test_a_statement_keeps_its_number_where_others_hang_on_what_is_unknown(self) -> None:
         """They are left out while it is judged, and not while it is told of."""
         given = trust(

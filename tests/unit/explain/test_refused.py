@@ -97,6 +97,13 @@ def test_it_is_who_signs_that_is_broken(error: DsopsError, store: str, cause: st
     assert (cause, STEPS[store].credentials_from) == (found.cause, found.place.store)
 
 
+def test_a_secret_of_another_account_needs_a_key_of_its_own() -> None:
+    """AWS says what is wrong, and dsops what to do."""
+    error = SecretRefused("x", aws=said("encrypt the secret with the default KMS service key."))
+
+    assert "--kms-key-id" in finding_of(error, STEPS["target"], 0, edit_at).remedy.text
+
+
 def test_a_server_that_fails_is_not_proven() -> None:
     """It may work the next time."""
     assert finding_of(ServiceError("x"), STEPS["jump"], 1, edit_at).certainty == "likely"
