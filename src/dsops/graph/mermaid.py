@@ -15,7 +15,7 @@ _SHAPES = {"caller": ("([", "])"), "hop": ("[", "]"), "store": ("[(", ")]"), "va
 _CLASSES = (
     "  classDef caller stroke-width:2px",
     "  classDef variable stroke-dasharray:2 2",
-    "  classDef denied stroke:#d1242f,stroke-width:4px,color:#d1242f",
+    "  classDef denied stroke:#d1242f,stroke-width:4px",
 )
 """Strokes alone, so that the page's own light or dark colours stay."""
 

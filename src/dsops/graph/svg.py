@@ -15,7 +15,7 @@ _TOP = 64
 
 # Each pair of text and ground has a contrast of at least 7 to 1 (WCAG 2.2, 1.4.6), which a test computes.
 LIGHT = {"paper": "#ffffff", "box": "#f4f6f8", "ink": "#1b1f24", "line": "#57606a", "bad": "#8f1d1d"}
-DARK = {"paper": "#0d1117", "box": "#1c2430", "ink": "#f0f3f6", "line": "#b1bac4", "bad": "#ffb3ad"}
+DARK = {"paper": "#0d1117", "box": "#1c2430", "ink": "#f0f3f6", "line": "#b1bac4", "bad": "#ff9a92"}
 
 _STYLE = """\
     svg { font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
