@@ -210,9 +210,9 @@ _TEXTS: Mapping[str, Callable[[_Drawn], str]] = {
 COMMAND = Command(
     help=(
         "Shows the credential graph of a configuration, or of one environment: the base credentials, tokens\n"
-        "and logins that it begins with, the roles hop by hop, the stores and their variables. No secret is in\n"
-        "it and nothing is asked of AWS. As a tree in words, as a Mermaid flowchart for a Markdown page, or as\n"
-        "an SVG file that needs nothing else.\n\n"
+        "and logins that it begins with, the roles hop by hop, the stores and their variables. No secret\n"
+        "is in it and nothing is asked of AWS. As a tree in words, as a Mermaid flowchart for a Markdown\n"
+        "page, or as an SVG file that needs nothing else.\n\n"
         "With --check each hop is tried and each secret read, as doctor does, and what is denied is marked by\n"
         "that word, its error's code and red; the exit code is 6 then.\n\n"
         "  dsops graph --env production\n"
