@@ -171,16 +171,19 @@ def _of_condition(broken: Broken, about: About, mismatches: tuple[Mismatch, ...]
     is_absent = failure.actual is None
     absent, different = WORDS.get(family, (f"has a condition on {failure.key} that is not met",) * 2)
     code = family
+    if family == "external-id" and not is_absent and failure.operator == "Null":
+        text = sentence(policy, "asks for a call without an external ID")
+        return Cause("external-id-unwanted", text, mismatches, failure.key)
     if family == "external-id":
         code = "external-id-missing" if is_absent else "external-id-different"
     elif family == "mfa":
         code = "mfa-missing"
     if is_absent and not about.is_known(failure.key) and family not in _SAID_OF_NOBODY:
         code = "external-id-different" if family == "external-id" else code
-        text = f"{policy} has a condition on {failure.key}, and what the call has is not known here"
+        text = sentence(policy, f"has a condition on {failure.key}, and what the call has is not known here")
         return Cause(code, text, mismatches, failure.key)
     hint = f": {failure.hint}" if failure.hint and family == "external-id" else ""
-    return Cause(code, f"{policy} {absent if is_absent else different}{hint}", mismatches, failure.key)
+    return Cause(code, sentence(policy, f"{absent if is_absent else different}{hint}"), mismatches, failure.key)
 
 
 _SAID_OF_NOBODY: Final = ("source-address", "network", "organization", "time")
@@ -195,7 +198,9 @@ def _of_deny(broken: Broken, about: About) -> Cause:
     conditions = statement.conditions if statement is not None else ()
     code = _OF_PLACES[broken.policy_type]
     if statement is None or not conditions:
-        return Cause(code, f"{policy} deny {action} outright" if _is_many(policy) else f"{policy} denies {action}", ())
+        # AWS may say of a kind of policy that it denies, and nobody here can tell by which statement.
+        outright = " outright" if statement is not None and _is_many(policy) else ""
+        return Cause(code, f"{sentence(policy, 'denies')} {action}{outright}", ())
     families = [family_of(condition.key) for condition in conditions]
     first = min(range(len(families)), key=lambda index: (families[index] == "condition", index))
     family = families[first]
@@ -204,12 +209,22 @@ def _of_deny(broken: Broken, about: About) -> Cause:
         family = "external-id-different" if has_one else "external-id-missing"
     elif family == "mfa":
         family = "mfa-missing"
-    verb = "deny" if _is_many(policy) else "denies"
     mismatches = tuple(_met(condition, about) for condition in conditions)
     key = conditions[first].key
     if family == "condition":
         family = code
-    return Cause(family, f"{policy} {verb} {action} by a condition on {key}", mismatches, key)
+    return Cause(family, f"{sentence(policy, 'denies')} {action} by a condition on {key}", mismatches, key)
+
+
+def sentence(policy: str, words: str) -> str:
+    """What a policy does, or what several do: the verb stands first, as of one."""
+    verb, space, rest = words.partition(" ")
+    if _is_many(policy):
+        verb = _OF_MANY.get(verb) or verb.removesuffix("s")
+    return f"{policy} {verb}{space}{rest}"
+
+
+_OF_MANY: Final = {"has": "have", "denies": "deny"}
 
 
 def _is_many(policy: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from dsops.explain.causes import About, Cause, policy_text
+from dsops.explain.causes import About, Cause, policy_text, sentence
 from dsops.explain.finding import Remedy
 
 _SENT: Final = {
@@ -42,6 +42,8 @@ def _external_id(cause: Cause, about: About) -> Remedy:
     where = about.edit("external_id")
     if cause.code == "external-id-missing":
         return Remedy(f"set `external_id` on {about.where_to_set}: the owner of the role knows it", where)
+    if cause.code == "external-id-unwanted":
+        return Remedy(f"leave `external_id` out of {about.where_to_set}, or change that condition", where)
     text = "make `external_id` the one that the role's owner gave, in case, and without white space around it"
     return Remedy(text, where)
 
@@ -60,10 +62,15 @@ def _mfa(cause: Cause, about: About) -> Remedy:
 
 
 def _send(cause: Cause, about: About, policy_type: str) -> Remedy:
-    key = _SENT[cause.code]
+    key = "transitive_tag_keys" if cause.key.lower() == "sts:transitivetagkeys" else _SENT[cause.code]
     wanted = next((each for each in cause.mismatches if cause.key and cause.key in each.element), None)
-    values = f" ({' or '.join(wanted.wanted[:3])})" if wanted is not None and wanted.wanted else ""
-    text = f"set `{key}` on {about.where_to_set} to what {policy_text(policy_type, about)} wants{values}"
+    values = " or ".join(wanted.wanted[:3]) if wanted is not None else ""
+    policy = policy_text(policy_type, about)
+    if wanted is not None and wanted.is_unwanted:
+        text = f"set `{key}` on {about.where_to_set} to anything but {values}: {sentence(policy, 'refuses')} that"
+    else:
+        shown = f" ({values})" if values else ""
+        text = f"set `{key}` on {about.where_to_set} to what {sentence(policy, 'wants')}{shown}"
     return Remedy(text, about.edit(key))
 
 
@@ -139,6 +146,7 @@ def _against_deny(policy_type: str, about: About) -> Remedy:
 _BY_CAUSE: Final[Mapping[str, Callable[[Cause, About], Remedy]]] = {
     "external-id-missing": _external_id,
     "external-id-different": _external_id,
+    "external-id-unwanted": _external_id,
     "mfa-missing": _mfa,
     "trust-principal": _principal,
     "trust-user": _principal,

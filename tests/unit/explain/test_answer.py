@@ -82,6 +82,11 @@ class TestCause:
                 {"sts:ExternalId": "A"},
                 "external-id-different",
             ),
+            (
+                trusting(ROOT, Condition={"Null": {"sts:ExternalId": "true"}}),
+                {"sts:ExternalId": "A"},
+                "external-id-unwanted",
+            ),
             (trusting(ROOT, Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}}), {}, "mfa-missing"),
             (
                 trust(
@@ -286,13 +291,11 @@ class TestCertainty:
         assert ("source-address", "likely", 3) == (found.cause, found.certainty, found.place.statement)
         assert [("192.0.2.0/24",)] == [each.wanted for each in found.mismatches]
 
-    @pytest.mark.parametrize(("more", "statement"), [((), 2), ((deny("*", Condition={"Bool": {"aws:SourceIp": "x"}}),), 0)])
-    def test_the_only_deny_that_may_be_meant_is_the_one_that_aws_means(
-        self, more: tuple[Any, ...], statement: int
-    ) -> None:
+    @pytest.mark.parametrize(("denies", "statement"), [(1, 2), (2, 0)])
+    def test_the_only_deny_that_may_be_meant_is_the_one_that_aws_means(self, denies: int, statement: int) -> None:
         """AWS names the kind of policy; of two nobody here can tell which it was."""
         office = deny("sts:*", Condition={"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}})
-        given = policy("identity", allow("sts:*"), office, *more)
+        given = policy("identity", allow("sts:*"), *[office] * denies)
         unread = Unread("context", "only AWS sees it", ("aws:sourceip",))
         said = Said(policy_type="identity-based policy", is_deny=True)
 
@@ -412,6 +415,29 @@ class TestRemedy:
         (found,) = findings(identity=ALL, trust=given, context={"sts:ExternalId": "same"})
 
         assert "white space" in found.message
+
+    def test_an_external_id_that_is_not_wanted_is_left_out(self) -> None:
+        """By policies, of which there may be many, and so the sentence is about several."""
+        identity = policy("identity", allow("sts:*", Condition={"Null": {"sts:ExternalId": "true"}}))
+
+        (found,) = findings(identity=identity, trust=trusting(ROOT), context={"sts:ExternalId": "A"})
+
+        assert found.remedy.text.startswith("leave `external_id` out of store `target`")
+        assert "policies of user alice ask for a call without" in found.message
+
+    def test_what_a_deny_is_about_is_not_to_be_sent(self) -> None:
+        """On the key that sends it."""
+        given = trust(
+            allow("sts:*", None, Principal=ROOT),
+            deny("sts:*", None, Principal="*", Condition={"StringEquals": {"sts:TransitiveTagKeys": "team"}}),
+        )
+
+        (found,) = findings(
+            action="sts:TagSession", identity=ALL, trust=given, context={"sts:TransitiveTagKeys": "team"}
+        )
+
+        assert "`transitive_tag_keys` on store `target` to anything but team" in found.remedy.text
+        assert Where("target.transitive_tag_keys", 1) == found.remedy.where
 
     def test_a_missing_permission_is_a_statement_for_the_caller(self) -> None:
         """For a session it is its role that gets it."""
