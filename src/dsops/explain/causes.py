@@ -10,6 +10,7 @@ from dsops.errors import Where
 from dsops.explain.broken import Broken, failures_of
 from dsops.explain.families import ORDER, WORDS, family_of
 from dsops.explain.finding import Mismatch
+from dsops.explain.said import ENDPOINT_POLICY
 from dsops.iam.conditions import Condition
 from dsops.iam.policy import Statement
 from dsops.iam.principals import Principal, is_unique_id
@@ -105,6 +106,7 @@ _OF_PLACES: Final = {
     "service control policy": "service-control-policy",
     "resource control policy": "resource-control-policy",
     "no policy": "refused-by-aws",
+    ENDPOINT_POLICY: "endpoint-policy",
 }
 _BESIDE: Final = {
     "sts:tagsession": "tag-session", "sts:setsourceidentity": "set-source-identity", "sts:setcontext": "set-context",
@@ -151,6 +153,7 @@ def policy_text(policy_type: str, about: About) -> str:
         "resource-based policy": f"the resource-based policy of {resource}",
         "service control policy": f"the service control policies above account {principal.account}",
         "resource control policy": f"the resource control policies above account {about.request.resource_account}",
+        ENDPOINT_POLICY: "the policy of the VPC endpoint that the call goes through",
     }
     return texts.get(policy_type, "AWS itself")
 

@@ -11,7 +11,9 @@ from typing import Final, NamedTuple, get_args
 
 from dsops.iam.evaluate import PolicyType
 
-_TYPES: Final = "|".join(kind for kind in get_args(PolicyType) if kind != "no policy")
+ENDPOINT_POLICY: Final = "VPC endpoint policy"
+"""AWS's sentences name it; nothing here evaluates it, for who calls through which endpoint only AWS sees."""
+_TYPES: Final = "|".join([*(kind for kind in get_args(PolicyType) if kind != "no policy"), ENDPOINT_POLICY])
 _SENTENCE: Final = (
     r"User: (?P<caller>\S+) is not authorized to perform: (?P<action>[A-Za-z0-9-]+:[A-Za-z0-9*]+)"
     r"(?: on resource: (?P<resource>\S+))?"

@@ -364,6 +364,15 @@ class TestWhatAwsSays:
             (each.cause, each.certainty, each.place.statement) for each in found
         ]
 
+    def test_a_policy_that_nobody_evaluates_here_is_told_by_its_word(self) -> None:
+        """Which endpoint a call goes through only AWS sees."""
+        for is_deny in (True, False):
+            said = Said(policy_type="VPC endpoint policy", is_deny=is_deny)
+
+            found = findings(said=said, identity=ALL, trust=trusting(ROOT))
+
+            assert [("endpoint-policy", "proven")] == [(each.cause, each.certainty) for each in found]
+
     def test_its_word_comes_before_what_would_refuse_as_well(self) -> None:
         """Both are told."""
         said = Said(policy_type="permissions boundary")

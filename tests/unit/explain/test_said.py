@@ -33,6 +33,10 @@ SCP = "arn:aws:organizations::111122223333:policy/o-example/service_control_poli
             Said(ADA, READ, "prod/a", "identity-based policy"),
         ),
         (f"User: {ADA} is not authorized to perform: sts:GetFederationToken", Said(ADA, "sts:GetFederationToken")),
+        (
+            f"{DENIED} because no VPC endpoint policy allows the sts:AssumeRole action",
+            Said(ADA, "sts:AssumeRole", ROLE, "VPC endpoint policy"),
+        ),
         ("L'utilisateur n'est pas autorisé à effectuer : sts:AssumeRole", Said()),
         ("", Said()),
         (f"{DENIED} with an explicit deny in a policy of the house", Said(ADA, "sts:AssumeRole", ROLE)),
