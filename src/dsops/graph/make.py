@@ -106,8 +106,9 @@ class _Making:
         return key
 
     def _of_step(self, step: Step, parent: Key) -> Node:
-        arn = parse_arn(step.role or str(step.settings.get("target_principal", "")))
-        account = arn.account if arn else str(step.settings.get("account_id", ""))
+        target = str(step.settings.get("target_principal", ""))
+        arn = parse_arn(step.role or target)
+        account = arn.account if arn else target or str(step.settings.get("account_id", ""))
         gives = self._types[step.type].gives_credentials
         above = self.nodes[parent].account if parent in self.nodes else ""
         facts = facts_of_step(step) if gives else facts_of_store(step.type, step.region)

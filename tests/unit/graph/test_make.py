@@ -73,6 +73,28 @@ class TestNodes:
         )  # fmt: skip
         assert "external ID" not in node(graph_of(TEXT), "hop", "jump").facts
 
+    def test_hops_without_a_role_say_whose_session_it_is(self) -> None:
+        """A root user by the account, whether as an id or an ARN; a federated user by the name; a user by nothing."""
+        text = """\
+secretStores:
+  root:
+    type: aws.sts
+    target_principal: "333333333333"
+    task_policy_arn: arn:aws:iam::aws:policy/root-task/IAMAuditRootUserCredentials
+  other:
+    type: aws.sts
+    target_principal: arn:aws:iam::333333333333:root
+    task_policy_arn: arn:aws:iam::aws:policy/root-task/IAMAuditRootUserCredentials
+  guest: {type: aws.sts, federated_user_name: guest, policy_arns: ["arn:aws:iam::aws:policy/ReadOnlyAccess"]}
+  day: {type: aws.sts}
+"""
+        graph = graph_of(text)
+        root, other = node(graph, "hop", "root"), node(graph, "hop", "other")
+        assert ("AssumeRoot", "root of 333333333333") == root.facts[:2]
+        assert "333333333333" == root.account == other.account
+        assert ("GetFederationToken", "federated user guest") == node(graph, "hop", "guest").facts[:2]
+        assert ("GetSessionToken", "for 43200 s", "in us-east-1") == node(graph, "hop", "day").facts
+
     def test_a_store_works_in_the_account_of_its_hop(self) -> None:
         """With base credentials nobody knows whose account that is."""
         graph = graph_of(TEXT)
