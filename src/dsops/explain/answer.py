@@ -7,8 +7,9 @@ from typing import Final
 
 from dsops.arn import parse_arn
 from dsops.errors import DsopsError, nearest
+from dsops.explain.about import About, policy_text
 from dsops.explain.broken import Broken, verdict
-from dsops.explain.causes import About, Cause, cause_of, policy_text
+from dsops.explain.causes import Cause, cause_of
 from dsops.explain.facts import facts_of
 from dsops.explain.finding import Certainty, Fact, Finding, Mismatch, Place, Remedy
 from dsops.explain.remedies import allow, remedy_for

@@ -8,8 +8,8 @@ from typing import Final
 from dsops.arn import parse_arn
 from dsops.aws.secret_policy import SecretsManager, describe_secret, get_resource_policy
 from dsops.errors import DsopsError, EntityNotFound
+from dsops.explain.about import EditAt
 from dsops.explain.answer import UNKNOWN_SUFFIX
-from dsops.explain.causes import EditAt
 from dsops.explain.chain import Chains, Keys
 from dsops.explain.finding import Finding, Place, Remedy
 from dsops.explain.refused import finding_of

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from dsops.arn import parse_arn
-from dsops.explain.causes import About, owner_text
+from dsops.explain.about import About, owner_text
 from dsops.explain.finding import Fact
 from dsops.iam.simulate import Unread
 

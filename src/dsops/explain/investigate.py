@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dsops.aws.authorization_message import decode_authorization_message
 from dsops.aws.iam import list_roles
 from dsops.errors import AccessDenied, DsopsError, EntityNotFound, NoCredentials, nearest
+from dsops.explain.about import About, EditAt
 from dsops.explain.answer import findings_of
 from dsops.explain.ask import Asker, Failure, Questions
-from dsops.explain.causes import About, EditAt
 from dsops.explain.chain import Chains, Keys
 from dsops.explain.finding import Finding, Place, Remedy
 from dsops.explain.library import Evidence, Library, is_role_exact

@@ -22,7 +22,7 @@ from dsops.errors import (
     SecretNotFound,
     ServiceError,
 )
-from dsops.explain.causes import EditAt
+from dsops.explain.about import EditAt
 from dsops.explain.finding import Certainty, Finding, Place, Remedy
 from dsops.plan import Step
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from dsops.explain.causes import About, Cause, policy_text, sentence
+from dsops.explain.about import About, policy_text
+from dsops.explain.causes import Cause, sentence
 from dsops.explain.finding import Remedy
 
 _SENT: Final = {

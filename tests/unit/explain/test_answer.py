@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dsops.errors import AssumeRoleDenied, SecretAccessDenied, Where
+from dsops.explain.about import About
 from dsops.explain.answer import distinct, findings_of
-from dsops.explain.causes import About
 from dsops.explain.said import Said
 from dsops.iam.simulate import Asked, Unread, full_access, simulate
 from tests.fakes import NOON
