@@ -20,13 +20,15 @@ def check(plan: Plan, arguments: Arguments, runtime: Runtime) -> int:
     from dsops.cli.plan_check_text import show
 
     files = [read_policy_file(name, runtime) for name in arguments.texts(POLICIES.name)]
-    given = GivenPolicies(files, _trusts(plan, arguments, runtime), _identities(plan, arguments, runtime))
+    identities = _identities(plan, arguments, runtime)
+    given = GivenPolicies(files, _trusts(plan, arguments, runtime), identities)
     complete: Complete = given.complete
     url = arguments.text(SANDBOX.name)
     if url:
         complete = _from_sandbox(given, url, runtime)
     hops = hops_of(plan, given, complete, arguments.text(CALLER.name), runtime)
-    show(plan, hops, () if url else tuple(assumptions(files)), is_json=arguments.switch("--json"))
+    assumed = () if url else tuple(assumptions(files, has_single=bool(identities)))
+    show(plan, hops, assumed, is_json=arguments.switch("--json"))
     return CheckFailed.exit_code if any(hop.verdict == "denied" for hop in hops) else 0
 
 

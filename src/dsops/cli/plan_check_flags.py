@@ -26,7 +26,10 @@ IDENTITY_POLICY = _flag(
 )
 POLICIES = _flag(
     "--policies",
-    "users and roles with their policies: a sandbox's seed, or what `aws iam get-account-authorization-details` prints",
+    (
+        "users and roles with their policies: a sandbox's seed, a CloudFormation template, or what `aws iam "
+        "get-account-authorization-details` or `terraform show -json` prints; may be repeated"
+    ),
     "FILE",
 )
 CALLER = _flag("--caller", "the user or role that has the base credentials", "ARN", repeatable=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from dsops.arn import Arn, parse_arn
-from dsops.cli.plan_check_files import Kind, Known, Levels, PolicyFile
+from dsops.cli.plan_check_files import ANY_ACCOUNT, Kind, Known, Levels, PolicyFile
 from dsops.errors import EntityNotFound
 from dsops.explain.answer import UNKNOWN_SUFFIX
 from dsops.iam.policy import Policy
@@ -69,7 +69,10 @@ class GivenPolicies:
         return known.max_seconds if known is not None else 0
 
     def _find(self, kind: Kind, arn: Arn | None) -> Known | None:
-        return self._people.get((arn.account, kind, arn.resource_name)) if arn is not None else None
+        if arn is None:
+            return None
+        exact = self._people.get((arn.account, kind, arn.resource_name))
+        return exact or self._people.get((ANY_ACCOUNT, kind, arn.resource_name))
 
     def _add_caller(self, question: _Question) -> None:
         principal = question.asked.principal
@@ -146,7 +149,7 @@ class GivenPolicies:
         known = self._find(kind, arn)
         file = self._accounts.get(arn.account) if arn is not None else None
         # Of a session's role the path is not always known.
-        if known is not None and known.arn == text:
+        if known is not None and known.arn in (text, _in_any_account(arn)):
             return known
         if known is not None and file:
             raise EntityNotFound(f"there is no {text}", hint=f"{file} has {known.arn}")
@@ -167,6 +170,10 @@ class GivenPolicies:
                     question.policies[place] = levels
         if any(organization.is_there for organization in self._organizations):
             question.miss_keys(_OF_ORGANIZATIONS, "AWS makes up the ids and paths of an organization")
+
+
+def _in_any_account(arn: Arn | None) -> str:
+    return f"arn:aws:iam::{ANY_ACCOUNT}:{arn.resource}" if arn is not None else ""
 
 
 class _Question:
@@ -195,7 +202,9 @@ class _Question:
         self.asked = self.asked._replace(context=kept | dict(self.asked.context))
 
 
-def assumptions(files: Sequence[PolicyFile]) -> Iterator[str]:
+def assumptions(files: Sequence[PolicyFile], *, has_single: bool) -> Iterator[str]:
     """What is taken for so because no file says otherwise."""
     if not any(file.organization is not None for file in files):
         yield "no service or resource control policies are given, so none are looked at"
+    if has_single:
+        yield "whoever is given with --identity-policy and in no file has no other policies, and no boundary"
