@@ -184,6 +184,8 @@ def _failures(plan: Plan, trial: Trial) -> Iterator[Failure]:
         for reference, outcome in outcomes.items():
             if isinstance(outcome, DsopsError) and id(outcome) not in seen and _counts(plan, step, reference, outcome):
                 seen.add(id(outcome))
+                of_it = [each for each in plan.variables if each.step == step.name and each.reference == reference]
+                outcome.retell(outcome.message, where=outcome.where or of_it[0].where)
                 yield Failure(step, outcome, reference.key, region_of(reference.key, step))
 
 
