@@ -36,9 +36,9 @@ READERS = {
 }  # fmt: skip
 """What people may still look at when they may not see everything."""
 CAUSES = frozenset({
-    "base-expired", "duration-chain", "duration-role", "key-invalid", "mfa-code", "mfa-device", "region-disabled",
-    "role-missing", "saml-role", "secret-deleted", "secret-key", "secret-missing", "source-identity-set",
-    "token-audience", "token-expired", "token-provider",
+    "base-expired", "duration-chain", "duration-role", "key-invalid", "mfa-code", "mfa-device", "no-credentials",
+    "partition", "region-disabled", "role-missing", "saml-role", "secret-deleted", "secret-key", "secret-missing",
+    "source-identity-set", "token-audience", "token-expired", "token-from-the-future", "token-provider",
 })  # fmt: skip
 """What can be broken besides a policy."""
 
@@ -165,7 +165,8 @@ def _fault(base: SetUp, name: str, found: Mapping[str, Any], *, is_held_back: bo
 def _changed(base: SetUp, name: str, change: Mapping[str, Any]) -> SetUp:
     """The set-up after a change: texts of dsops.yaml give way to others, everything else is put in or taken out."""
     fields: dict[str, Any] = {each: getattr(base, each) for each in SetUp.__dataclass_fields__}
-    for where, what in change.items():
+    for key, what in change.items():
+        where = "caller" if key == "as" else key
         if where == "config":
             for old, new in what.items():
                 assert fields[where].count(old) == 1, f"{name}: `{old}` stands {fields[where].count(old)} times"
