@@ -11,6 +11,10 @@ from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import AwsAnswer, DsopsError, EntityNotFound
 
+_PAGE = 100
+_MOST_PAGES = 20
+"""Whoever has more than 2000 secrets has to look for a name himself."""
+
 
 class SecretsManager(NamedTuple):
     """Where Secrets Manager is asked, and by whom."""
@@ -45,6 +49,22 @@ async def describe_secret(api: SecretsManager, secret: str) -> SecretDescription
     """The secret of that name or ARN. Raises EntityNotFound, besides what every call may raise."""
     content = await _ask(api, "DescribeSecret", f"look up {secret}", secret)
     return SecretDescription(_arn(api, "DescribeSecret", content), text_in(content, "KmsKeyId"))
+
+
+async def list_secret_names(api: SecretsManager) -> list[str]:
+    """The names of the secrets of the account, in that region."""
+    call = Call(api.endpoint, api.credentials, "ListSecrets", "list the secrets", _refused)
+    names: list[str] = []
+    parameters: dict[str, object] = {"MaxResults": _PAGE}
+    for _ in range(_MOST_PAGES):
+        content = await call_json(api.client, call, "secretsmanager", parameters)
+        listed = content.get("SecretList")
+        entries = listed if isinstance(listed, list) else ()
+        names += [text_in(entry, "Name") for entry in entries if isinstance(entry, dict)]
+        parameters["NextToken"] = text_in(content, "NextToken")
+        if not parameters["NextToken"]:
+            break
+    return [name for name in names if name]
 
 
 async def get_secret_tags(api: SecretsManager, secret: str) -> Mapping[str, str]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from dsops.arn import parse_arn
-from dsops.aws.secret_policy import SecretsManager, describe_secret, get_resource_policy
-from dsops.errors import DsopsError, EntityNotFound
+from dsops.aws.secret_policy import SecretsManager, describe_secret, get_resource_policy, list_secret_names
+from dsops.errors import DsopsError, EntityNotFound, nearest
 from dsops.explain.about import EditAt
 from dsops.explain.answer import UNKNOWN_SUFFIX
 from dsops.explain.chain import Chains, Keys
@@ -20,6 +20,7 @@ from dsops.iam.simulate import Asked, Unread
 from dsops.plan import Step
 from dsops.plan.needs import parameter_resource
 from dsops.startup import NamedTuple
+from dsops.tasks import settle
 
 Questions = list[tuple[Asked, tuple[Unread, ...]]]
 
@@ -92,6 +93,20 @@ class Asker:
         account = arn.account if arn is not None and arn.account else caller.principal.account
         asked = Asked(caller.principal, action, resource, account, context_of_call(caller, region))
         return [(asked, caller.unread)]
+
+    async def meant_secret(self, failure: Failure, chain: Sequence[Keys]) -> str:
+        """The secret that is nearly called so; "" where there is none, or nobody here may list them."""
+        step, region = failure.step, failure.region or failure.step.region
+        if step.type != "aws.secretsmanager" or failure.secret.startswith("arn:"):
+            return ""
+        for keys in reversed(chain):
+            endpoint = self._chains.endpoint(step, "secretsmanager", region)
+            api = SecretsManager(self._chains.client, keys.credentials, endpoint)
+            if keys.identity.account == chain[-1].identity.account:
+                (names,) = await settle(list_secret_names(api))
+                if not isinstance(names, DsopsError):
+                    return nearest(failure.secret, names)
+        return ""
 
     async def _secret_arn(self, failure: Failure, region: str, chain: Sequence[Keys]) -> str | Finding:
         """The secret's whole ARN; with question marks at its end where nobody may look it up."""

@@ -37,12 +37,12 @@ class Investigator:
         # A read is no hop.
         hop = 0 if failure.secret else self._chains.hop(step)
         if not is_policys(error):
-            return [finding_of(error, step, hop, self._edit_at)]
+            return [await self._with_meant(finding_of(error, step, hop, self._edit_at), failure)]
         said = read_refusal(error.aws.message if error.aws else "")
         chain = await self._chains.of(step)
         asked = await self._asker.of(failure, said, chain)
         if isinstance(asked, Finding):
-            return [asked]
+            return [await self._with_meant(asked, failure)]
         found = await self._judge(asked, said, step, hop, chain, error)
         return found or [finding_of(error, step, hop, self._edit_at)]
 
@@ -79,6 +79,14 @@ class Investigator:
                 return found
             findings = findings or found
         return findings
+
+    async def _with_meant(self, finding: Finding, failure: Failure) -> Finding:
+        """Of a secret that is not there also the one that was probably meant."""
+        if finding.cause != "secret-missing":
+            return finding
+        meant = await self._asker.meant_secret(failure, await self._chains.of(failure.step))
+        text = f"did you mean `{meant}`? else {finding.remedy.text}"
+        return finding._replace(remedy=finding.remedy._replace(text=text)) if meant else finding
 
     # --- a role that is not there ---------------------------------------------------------------------------
 
