@@ -78,7 +78,8 @@ def read_policy_file(name: str, runtime: Runtime) -> PolicyFile:
     document = parse_policy_text(text, shown)
     root = document.root
     if document.problems:
-        hint = "in a template, write `Ref` and `Fn::Sub` in their long form: a short tag says nothing here"
+        has_tags = any("the tag `!" in problem.message for problem in document.problems)
+        hint = "write `Ref` and `Fn::Sub` in their long form: a short tag says nothing here" if has_tags else _CORRECT
         raise PolicyInvalid(f"{shown} can't be used", hint=hint, problems=document.problems)
     if isinstance(root, Mapping) and isinstance(root.get("accounts"), Mapping):
         from dsops.cli.plan_check_seed import Seed
@@ -102,6 +103,9 @@ def read_policy_file(name: str, runtime: Runtime) -> PolicyFile:
         "-json` prints, nor a CloudFormation template",
         hint="one policy is given with --trust-policy ROLE=FILE or --identity-policy WHO=FILE",
     )
+
+
+_CORRECT: Final = "correct the file, and run the same again"
 
 
 def read_one_policy(flag: str, word: str, kind: PolicyKind, runtime: Runtime) -> tuple[str, Policy]:
