@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -89,6 +90,7 @@ class Fault:
     """A set-up that used to work."""
 
     kind: str
+    change: Mapping[str, Any]
     broken: SetUp
     code: str
     """Of dsops's error."""
@@ -115,6 +117,26 @@ def faults() -> Iterator[Fault]:
             base = whole[path.stem]
             for name, found in _read(path)["broken"].items():
                 yield _fault(base, f"{path.stem}: {name}", found, is_held_back=is_held_back)
+
+
+def together(first: Fault, second: Fault) -> SetUp | None:
+    """Both faults of one set-up at once; None where they are about the same lines, places or statement."""
+    if first.place.statement and replace(first.place, key="") == replace(second.place, key=""):
+        return None
+    others = (set(first.change) & set(second.change)) - {"config", "seed"}
+    touched = product(_touched(first), _touched(second))
+    lines = second.change.get("config", {})
+    if others or any(one.startswith(other) or other.startswith(one) for one, other in touched):
+        return None
+    if any(line in first.change.get("config", {}) or first.broken.config.count(line) != 1 for line in lines):
+        return None
+    return _changed(first.broken, f"{first.broken.name}, and {second.broken.name.partition(': ')[2]}", second.change)
+
+
+def _touched(fault: Fault) -> Iterator[str]:
+    """Paths of the seed; what is taken out of a list moves the others."""
+    for path, value in fault.change.get("seed", {}).items():
+        yield path.rpartition(".")[0] if value is None or path.endswith("+") else path
 
 
 def with_less(set_up: SetUp, actions: Sequence[str]) -> SetUp:
@@ -152,6 +174,7 @@ def _fault(base: SetUp, name: str, found: Mapping[str, Any], *, is_held_back: bo
     assert policy_or_cause in {(True, False), (False, True)}, f"{name}: the place has a policy or a cause"
     return Fault(
         kind=found["kind"],
+        change=found["change"],
         broken=_changed(base, name, found["change"]),
         code=found["code"],
         aws=found.get("aws", ""),

@@ -7,7 +7,7 @@ that those keys may not read, and nothing of the data.
 from __future__ import annotations
 
 import json
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ import yaml
 from tests.explain.build import built
 from tests.explain.explained import claims, explained, names
 from tests.explain.mended import ELEMENTS, can_be_mended, mended
-from tests.explain.set_up import READERS, Fault, SetUp, faults, with_less, working
+from tests.explain.set_up import READERS, Fault, SetUp, faults, together, with_less, working
 
 WORKING = working()
 FAULTS = list(faults())
@@ -92,6 +92,27 @@ def test_an_answer_in_another_language_is_one_without_words(
 
     assert code == 6
     assert [] == claims(findings, fault.place)
+
+
+PAIRS = [
+    (first, second, both)
+    for first, second in pairwise(FAULTS)
+    if first.broken.name.partition(":")[0] == second.broken.name.partition(":")[0]
+    if (both := together(first, second)) is not None
+]
+
+
+@pytest.mark.parametrize(("first", "second", "both"), PAIRS[::2], ids=[both.name for _, _, both in PAIRS[::2]])
+def test_of_two_faults_one_is_named_first(
+    first: Fault, second: Fault, both: SetUp, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """And what is called proven is one of the two."""
+    with built(both, tmp_path / "project") as found:
+        code, findings = explained(found, capfd)
+
+    assert code == 6
+    assert names(findings[0], first.place) or names(findings[0], second.place), findings[0]
+    assert [] == [each for each in claims(findings, first.place) if each in claims(findings, second.place)]
 
 
 NOT_SEEN = pytest.mark.xfail(
