@@ -100,7 +100,7 @@ def test_every_store_issues_credentials(block: Block, tmp_path: Path) -> None:
 
     done = in_sandbox(tmp_path, "\n".join(lines), "--from", "dsops.yaml")
 
-    callers = [json.loads(line)["arn"] for line in re.findall(r"\{.*?\n?\}", done.stdout, re.DOTALL)]
+    callers = [json.loads(line)["arn"] for line in re.findall(r"^\{.*?^\}", done.stdout, re.DOTALL | re.MULTILINE)]
     assert len(callers) == len(roles)
     for (name, store), caller in zip(roles.items(), callers, strict=True):
         role = re.sub(r"\$\{(\w+)\}", lambda match: ENVIRONMENT[match[1]], store["role_arn"])
