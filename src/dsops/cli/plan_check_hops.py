@@ -70,7 +70,8 @@ class _Check:
         """Who makes the step's call; None where nobody knows, or nobody signs."""
         if step.credentials_from:
             return self._callers[step.credentials_from]
-        if self._base is None or step.proof is not None:
+        if self._base is None or step.proof is not None or len(self._plan.ambient) > 1:
+            # One ARN can't be that of two.
             return None
         ambient = self._plan.ambient.get(step.profile)
         if ambient is not None and ambient.is_temporary and self._base.principal.kind == "user":
@@ -161,15 +162,17 @@ class _Check:
         if not step.operation:
             return "no policy has a say in who gets it"
         if caller is None:
-            return _unknown_caller(step)
+            return _unknown_caller(step, self._plan)
         if step.operation == "AssumeRole":
             return questions(step, caller, step.region)
         return list(_other_questions(step, caller, self._plan))
 
 
-def _unknown_caller(step: Step) -> str:
+def _unknown_caller(step: Step, plan: Plan) -> str:
     if step.credentials_from:
         return f"whom the session of store `{step.credentials_from}` makes is not known"
+    if len(plan.ambient) > 1:
+        return f"there are {len(plan.ambient)} base credentials here, and `--caller` can name only one"
     return "who has the base credentials is not known: name them with `--caller ARN`"
 
 

@@ -230,6 +230,20 @@ def test_the_caller_must_be_one_that_signs(tmp_path: Path) -> None:
             checked(tmp_path, seed(), PLAIN, caller=caller)
 
 
+def test_one_caller_is_not_two(tmp_path: Path) -> None:
+    """Where two profiles sign, nobody is taken for the other."""
+    stores = PLAIN.replace("last:", "other:").replace("sts,", "sts, profile: other,") + PLAIN
+    stores += "  also: {type: aws.secretsmanager, credentials_from: other}\n"
+    text = f"secretStores:\n{stores}{READER}envs:\n  e:\n    A: {{from: {{store: secrets, key: a}}}}\n"
+    plan = plan_of(f"{text}    B: {{from: {{store: also, key: a}}}}\n")
+    (tmp_path / "given.json").write_text(json.dumps(seed()))
+    world = make_runtime(folder=str(tmp_path))
+    given = GivenPolicies([read_policy_file("given.json", world)], {}, {})
+    hops = hops_of(plan, given, given.complete, ADA, world)
+    assert ["unknown", "unknown"] == verdicts(hops)
+    assert all("there are 2 base credentials here" in hop.why for hop in hops)
+
+
 def test_a_role_may_be_the_caller(tmp_path: Path) -> None:
     """As of a machine or a job; its own session has no session policy that one would know of."""
     content = seed()
