@@ -98,6 +98,7 @@ AWS_TYPES = (
                 # In a policy that is made of it `*` would be a pattern.
                 characters=r"[A-Za-z0-9_./-]",
                 shape="letters, digits and _./-",
+                source="the PutParameter API reference",
             ),
             _CACHE_SECONDS,
         ),
