@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from dsops.errors import AssumeRoleDenied, NoCredentials, StsRefused
+from dsops.errors import AssumeRoleDenied, DsopsError, NoCredentials, StsRefused
 from dsops.plan import Step
 
 T = TypeVar("T")
@@ -32,6 +32,16 @@ def check_planned(step: Step, speaks_of: tuple[str, str, str], told: Told) -> No
             why=f"it speaks of {told.subject}",
             hint="start again",
         )
+
+
+async def of_store(work: Awaitable[T], step: Step) -> T:
+    """What it gives; its errors name the store, where they don't already."""
+    try:
+        return await work
+    except DsopsError as error:
+        if not isinstance(error, AssumeRoleDenied):
+            error.retell(f"store `{step.name}`: {error.message}", where=step.where)
+        raise
 
 
 async def saying_whose(call: Awaitable[T], step: Step, role_arn: str, told: Told) -> T:

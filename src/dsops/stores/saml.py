@@ -15,13 +15,13 @@ from dsops.arn import parse_arn, partition_of_region
 from dsops.aws.ambient_files import content
 from dsops.aws.sts import assume_role_with_saml
 from dsops.credentials import Credentials
-from dsops.errors import AssumeRoleDenied, DsopsError, NoCredentials, RoleNotOffered, nearest
+from dsops.errors import DsopsError, NoCredentials, RoleNotOffered, nearest
 from dsops.plan import Proof, Settings, Step
 from dsops.stores.command import output_of
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.fields import seconds_of, texts_of
 from dsops.stores.interface import Context
-from dsops.stores.proven import Told, check_planned, saying_whose
+from dsops.stores.proven import Told, check_planned, of_store, saying_whose
 from dsops.stores.saml_login import DEFAULT_PORT, log_in
 from dsops.stores.saml_response import MOST_CHARACTERS, RoleOffer, SamlResponse, read_response
 from dsops.tasks import blocking
@@ -59,12 +59,7 @@ def identify(
 
 async def assume_with_assertion(step: Step, context: Context) -> Credentials:
     """The session of the role that the store names, or the assertion gives. Raises NoCredentials, RoleNotOffered."""
-    try:
-        return await _assume(step, context)
-    except DsopsError as error:
-        if not isinstance(error, AssumeRoleDenied):
-            error.retell(f"store `{step.name}`: {error.message}", where=step.where)
-        raise
+    return await of_store(_assume(step, context), step)
 
 
 async def _assume(step: Step, context: Context) -> Credentials:

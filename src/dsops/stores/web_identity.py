@@ -17,7 +17,7 @@ from typing import Final, NoReturn
 from dsops.aws.ambient_files import content
 from dsops.aws.sts import assume_role_with_web_identity
 from dsops.credentials import Credentials
-from dsops.errors import AssumeRoleDenied, DsopsError, NoCredentials
+from dsops.errors import DsopsError, NoCredentials
 from dsops.plan import Proof, Settings, Step
 from dsops.schema import DEFAULT_AUDIENCE
 from dsops.secret import Secret
@@ -25,7 +25,7 @@ from dsops.stores.command import output_of
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.fields import seconds_of, texts_of
 from dsops.stores.interface import Context
-from dsops.stores.proven import Told, check_planned, saying_whose
+from dsops.stores.proven import Told, check_planned, of_store, saying_whose
 from dsops.tasks import blocking
 
 _MOST_CHARACTERS = 20_000  # the AssumeRoleWithWebIdentity API reference
@@ -71,12 +71,7 @@ def identify(
 
 async def assume_with_token(step: Step, context: Context) -> Credentials:
     """The role's session, with the token as it is now. Raises NoCredentials where there is none."""
-    try:
-        return await _assume(step, context)
-    except DsopsError as error:
-        if not isinstance(error, AssumeRoleDenied):
-            error.retell(f"store `{step.name}`: {error.message}", where=step.where)
-        raise
+    return await of_store(_assume(step, context), step)
 
 
 async def _assume(step: Step, context: Context) -> Credentials:
