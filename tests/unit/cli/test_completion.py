@@ -74,7 +74,7 @@ def offered(line: str, folder: Path, environ: dict[str, str] | None = None) -> l
         ("dsops get --env staging ", ["OTHER"]),
         ("dsops explain --env staging O", ["OTHER"]),
         ("dsops completion z", ["zsh"]),
-        ("dsops help ex", ["exec", "export", "explain"]),
+        ("dsops help ex", ["exec", "explain", "export"]),
         ("dsops nonsense ", []),
     ],
 )
