@@ -65,6 +65,7 @@ class StubServer:
         self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self._stopping = threading.Event()
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self.port: int = self._listener.getsockname()[1]
@@ -78,7 +79,7 @@ class StubServer:
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._acceptor.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,6 +87,8 @@ class StubServer:
         # On Linux a closed listener does not wake its accept(); a shut-down one does.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
+        # Before its descriptor is free: an accept() that is only about to begin would take the next server's connection.
+        self._acceptor.join(timeout=10)
         self._listener.close()
         with self._lock:
             for each in self._open:
