@@ -87,7 +87,7 @@ class StubServer:
         # On Linux a closed listener does not wake its accept(); a shut-down one does.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
-        # Before its descriptor is free: an accept() that is only about to begin would take the next server's connection.
+        # Before its descriptor is free: an accept() that only begins would take the next server's connection.
         self._acceptor.join(timeout=10)
         self._listener.close()
         with self._lock:

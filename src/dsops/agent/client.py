@@ -37,6 +37,9 @@ _TRIES = 3
 PLAIN = ("--json", "--keep-existing", "--pristine")
 PLAIN_WITH_VALUE = ("--config", "--env", "--min-ttl")
 """Flags of an `exec` that need nothing but a new environment."""
+ANSWERED = ("credentials", "get")
+"""Commands whose whole answer can come from the agent."""
+_OWN_WORK = ("--no-agent", "--verbose", "-v", "--debug", "--help", "-h")
 _OFF = ("off", "0", "no", "false")
 
 
@@ -215,6 +218,43 @@ def run(words: "list[str]", person: "Person") -> "bytes | None":
     if program is not None:
         _become(program, command, environment)
     return None
+
+
+def answer(words: "list[str]", person: "Person") -> "tuple[int, bytes] | None":
+    """RESULT and what belongs on stdout, or FAILED and the error; None where this process has to do the work.
+
+    `words` are those of a command line of ANSWERED, the command first. Not for a terminal: a person does not notice
+    what it saves, and wants a newline behind a value.
+    """
+    if sys.stdout is None or os.isatty(1) or any(word in _OWN_WORK for word in words):
+        return None
+    begin_elsewhere(_profile(words))
+    found = ask([b"answer", *(os.fsencode(word) for word in words)], person,
+                watches=sys.stderr is not None and os.isatty(2))
+    if found is not None and found[0] == RESULT:
+        return RESULT, unpack(found[1])[0]
+    return found if found is not None and found[0] == FAILED else None
+
+
+def _profile(words: "list[str]") -> str:
+    """The value of --for-profile."""
+    flag, value = "--for-profile", ""
+    for position, word in enumerate(words):
+        if word == flag:
+            value = words[position + 1] if position + 1 < len(words) else ""
+        elif word.startswith(flag + "="):
+            value = word[len(flag) + 1:]
+    return value
+
+
+def begin_elsewhere(profile: str) -> None:
+    """Has the base credentials not be those of the profile that this is the `credential_process` of.
+
+    `AWS_PROFILE=target aws ...` sets it for us as well. This process's own environment is what the agent gets.
+    """
+    for variable in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        if profile and os.environ.get(variable) == profile:
+            del os.environ[variable]
 
 
 def find(name: str, path: str) -> "str | None":

@@ -193,6 +193,19 @@ def _print_version() -> int:
     return 0
 
 
+def write_answer(data: bytes, words: Sequence[str]) -> int:
+    """Puts what is left of an answer on stdout, whatever that is; the exit code."""
+    from dsops.cli.output import answer_bytes
+
+    try:
+        answer_bytes(data)
+    except BrokenPipeError:
+        return BROKEN_PIPE
+    except DsopsError as error:
+        return fail(error, words, 0)
+    return 0
+
+
 def fail(error: DsopsError, words: Sequence[str], failure_code: int) -> int:
     """Says on stderr what went wrong, and gives the exit code."""
     from dsops.cli import output

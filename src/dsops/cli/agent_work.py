@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from threading import Lock
@@ -16,6 +16,7 @@ from dsops.arn import is_session_of, parse_arn
 from dsops.aws.client import Client, make_client
 from dsops.aws.transport import CurlDriver
 from dsops.cache import CredentialCache
+from dsops.cli import credentials, get
 from dsops.cli.agent_words import (
     SECRETS,
     SESSION,
@@ -26,12 +27,12 @@ from dsops.cli.agent_words import (
 from dsops.cli.command import COMMON, Arguments, parse
 from dsops.cli.exec import COMMAND as EXEC
 from dsops.cli.exec import environment_of_child
-from dsops.cli.get import only
 from dsops.cli.output import clean
 from dsops.cli.progress import sentence
 from dsops.cli.project import environment_name, plan_named, plan_one_store
 from dsops.cli.world import NOTES
 from dsops.config import load
+from dsops.credentials import Credentials
 from dsops.errors import DsopsError, MfaRequired
 from dsops.model import Config
 from dsops.plan import Plan
@@ -41,6 +42,7 @@ from dsops.secret import Secret
 from dsops.stores import StoreTypes
 from dsops.tasks import T, Work
 
+_ANSWERED = {"credentials": credentials.COMMAND, "get": get.COMMAND}
 _MOST_IDLE_DRIVERS = 16
 _OF_A_PROCESS = ("/dev/", "/proc/")
 _OF_THIS_PROCESS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
@@ -66,7 +68,7 @@ class Keeper:
     def work(self, asked: Asked, caller: Caller) -> Answer:
         """The answer to one request; an error is an answer as well."""
         operations: Mapping[bytes, Callable[[Asked, Caller], Answer]] = {
-            b"exec": self._exec, b"secrets": self._secrets, b"credentials": self._credentials,
+            b"exec": self._exec, b"answer": self._answer, b"secrets": self._secrets, b"credentials": self._credentials,
             b"status": self._status, b"clear": self._clear, b"forget": self._forget, b"stop": self._stop,
             b"forget-login": self._forget_login,
         }  # fmt: skip
@@ -91,12 +93,31 @@ class Keeper:
     def _exec(self, asked: Asked, caller: Caller) -> Answer:
         turn = _Turn(asked, caller, self._now, tells_notes=True)
         arguments = parse(EXEC, turn.words, turn.runtime.environ, name="exec")
-        if turn.needs_client(arguments) or any(turn.runtime.environ.get(name) for name in NEEDS_OWN_PROCESS):
+        if turn.needs_client(arguments) or turn.needs_own_process():
             return DECLINE
         plan = turn.plan(arguments)
         secrets = self._resolve(plan, turn, arguments)
         environment = environment_of_child(plan, secrets, arguments, turn.runtime)
         return result([name + b"=" + value for name, value in environment.items()])
+
+    def _answer(self, asked: Asked, caller: Caller) -> Answer:
+        """All that a `credentials` or a `get` puts on stdout."""
+        turn = _Turn(asked, caller, self._now, tells_notes=True)
+        name, *words = turn.words
+        command = _ANSWERED[name]
+        arguments = parse(command, words, turn.runtime.environ, name=name)
+        if turn.needs_client(arguments) or turn.needs_own_process():
+            return DECLINE
+        if name == "get":
+            plan = turn.plan(arguments, arguments.operand("VARIABLE"))
+            value = get.present(self._resolve(plan, turn, arguments).get(plan.variables[0].name), plan)
+            return result([get.text_of(value, plan, as_json=arguments.switch("--json"))])
+        if not credentials.is_plain(arguments):
+            return DECLINE
+        store = arguments.operand("STORE")
+        plan = credentials.planned(arguments, turn.runtime, turn.note)
+        issued = self._issue(plan, store, turn, arguments)
+        return result([credentials.text_of(store, arguments.text("--format"), issued)])
 
     def _secrets(self, asked: Asked, caller: Caller) -> Answer:
         """For a client that does more with the values than becoming a command: its names and values in turn."""
@@ -114,11 +135,7 @@ class Keeper:
             return DECLINE
         store = arguments.operand("STORE")
         plan = turn.plan_of_store(arguments, store)
-        min_ttl_seconds = arguments.seconds("--min-ttl")
-        work = issue_credentials(
-            plan, store, turn.runtime, turn.client, self._cache, min_ttl_seconds=min_ttl_seconds
-        )
-        return result(credentials_fields(self._drivers.carry_out(work)))
+        return result(credentials_fields(self._issue(plan, store, turn, arguments)))
 
     def _status(self, _asked: Asked, _caller: Caller) -> Answer:
         now = self._now()
@@ -147,8 +164,14 @@ class Keeper:
         self.end()
         return result([])
 
-    def _resolve(self, plan: Plan, turn: _Turn, arguments: Arguments) -> Mapping[str, Secret]:
+    def _issue(self, plan: Plan, store: str, turn: _Turn, arguments: Arguments) -> Credentials:
         min_ttl_seconds = arguments.seconds("--min-ttl")
+        return self._drivers.carry_out(
+            issue_credentials(plan, store, turn.runtime, turn.client, self._cache, min_ttl_seconds=min_ttl_seconds)
+        )
+
+    def _resolve(self, plan: Plan, turn: _Turn, arguments: Arguments) -> Mapping[str, Secret]:
+        min_ttl_seconds = arguments.seconds("--min-ttl") if arguments.has("--min-ttl") else None
         return self._drivers.carry_out(
             resolve(plan, turn.runtime, turn.client, self._cache, min_ttl_seconds=min_ttl_seconds)
         )
@@ -213,15 +236,19 @@ class _Turn:
         path = os.path.normpath(os.path.join(self.runtime.folder, named))
         return bool(named) and (path.startswith(_OF_A_PROCESS) or (os.path.exists(path) and not os.path.isfile(path)))
 
+    def needs_own_process(self) -> bool:
+        """Whether a variable asks for what only a process of the client's own can do."""
+        return any(self.runtime.environ.get(name) for name in NEEDS_OWN_PROCESS)
+
     def plan(self, arguments: Arguments, variable: str = "") -> Plan:
         """What a run of the environment that is meant would do, for the one variable or for all."""
         config = self._config(arguments)
         name = environment_name(config, arguments)
         if variable:
-            config = only(config, name, variable)
+            config = get.only(config, name, variable)
         also = arguments.text("--also") if arguments.has("--also") else ""
         plan = plan_named(config, name, self.runtime, also=also, lasts=bool(also) and arguments.switch("--lasts"))
-        self._note(plan.notes)
+        self.note(plan.notes)
         return plan
 
     def plan_of_store(self, arguments: Arguments, store: str) -> Plan:
@@ -231,16 +258,17 @@ class _Turn:
             plan = plan_named(config, environment, self.runtime, also=store, lasts=lasts)
         else:
             plan = plan_one_store(config, store, self.runtime, shows_notes=False, lasts=lasts)
-        self._note(plan.notes)
+        self.note(plan.notes)
         return plan
 
     def _config(self, arguments: Arguments) -> Config:
         environ = self.runtime.environ
         config = load(folder=self.runtime.folder, environ=environ, named=arguments.text("--config"), types=StoreTypes())
-        self._note(config.notes)
+        self.note(config.notes)
         return config
 
-    def _note(self, notes: Sequence[str]) -> None:
+    def note(self, notes: Iterable[str]) -> None:
+        """Tells the client's person, where the client has told nothing itself."""
         for text in notes if self._tells_notes else ():
             self._caller.note(f"dsops: note: {clean(text)}\n")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
+from dsops.agent.client import begin_elsewhere
 from dsops.cli.command import CONFIG, NO_AGENT, SESSION_ENVIRONMENT, Arguments, Command, Flag, Operand
 from dsops.cli.output import Json, answer_bytes, json_text, note
-from dsops.cli.project import issue, load_config, plan_session
+from dsops.cli.project import Tell, issue, load_config, plan_session
 from dsops.cli.world import DONE
 from dsops.credentials import Credentials
 from dsops.errors import FileNotWritten, NotAllowed, UsageError
@@ -32,23 +33,15 @@ FORMATS = {
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     name, format_name, out = arguments.operand("STORE"), arguments.text("--format"), arguments.text("--out")
-    _begin_elsewhere(arguments.text("--for-profile"), runtime)
+    if runtime.environ is os.environ:
+        begin_elsewhere(arguments.text("--for-profile"))
     # First of all: what can't be written must not cost a call.
     step_file = ""
     if format_name == "github":
         from dsops.cli.github import require_step
 
         step_file = require_step(out, runtime)
-    profile = arguments.text("--for-profile")
-    try:
-        # A profile names the file for as long as it stands there: what it may run is what was allowed.
-        plan = plan_session(load_config(arguments, runtime, is_chosen=not profile), name, arguments, runtime)
-    except NotAllowed as error:
-        why = f"profile `{profile}` names this file, which may have changed since" if profile else ""
-        error.retell(error.message, why=why)
-        raise
-    require_session(plan, name)
-    credentials = issue(plan, name, arguments, runtime)
+    credentials = issue(planned(arguments, runtime), name, arguments, runtime)
     runtime.report(DONE)
     if step_file:
         from dsops.cli.exec_mask import secrets_of
@@ -56,23 +49,33 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
         export(renderer("github")(_variables(credentials)), secrets_of(credentials), step_file)
     elif out in {"", STDOUT}:
-        answer_bytes(_text(name, format_name, credentials))
+        answer_bytes(text_of(name, format_name, credentials))
     else:
         _write(name, format_name, credentials, out)
     return 0
 
 
-def _begin_elsewhere(profile: str, runtime: Runtime) -> None:
-    """Has the base credentials not be those of the profile that this is the `credential_process` of.
-
-    `AWS_PROFILE=target aws ...` sets it for us as well. This process's own environment is what the agent gets.
-    """
-    for variable in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
-        if profile and runtime.environ is os.environ and os.environ.get(variable) == profile:
-            del os.environ[variable]
+def is_plain(arguments: Arguments) -> bool:
+    """Whether nothing is written but an answer on stdout."""
+    return arguments.text("--out") in {"", STDOUT} and arguments.text("--format") != "github"
 
 
-def _text(name: str, format_name: str, credentials: Credentials) -> bytes:
+def planned(arguments: Arguments, runtime: Runtime, tell: Tell | None = None) -> Plan:
+    """What it takes to get the session that is asked for; `tell` as in `load_config`."""
+    name, profile = arguments.operand("STORE"), arguments.text("--for-profile")
+    try:
+        # A profile names the file for as long as it stands there: what it may run is what was allowed.
+        config = load_config(arguments, runtime, is_chosen=not profile, tell=tell)
+        plan = plan_session(config, name, arguments, runtime, tell=tell)
+    except NotAllowed as error:
+        why = f"profile `{profile}` names this file, which may have changed since" if profile else ""
+        error.retell(error.message, why=why)
+        raise
+    require_session(plan, name)
+    return plan
+
+
+def text_of(name: str, format_name: str, credentials: Credentials) -> bytes:
     """The answer, in every format but GitHub's."""
     if format_name == "json":
         return f"{json_text({'store': name, **_value(credentials)})}\n".encode()
@@ -89,7 +92,7 @@ def _write(name: str, format_name: str, credentials: Credentials, path: str) -> 
     """Puts the answer into a file for its owner alone; a file of profiles keeps its other ones."""
     from dsops.render.file import write_private
 
-    text = _text(name, format_name, credentials)
+    text = text_of(name, format_name, credentials)
     if format_name == "ini":
         from dsops.render.profile import put
 

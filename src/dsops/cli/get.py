@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 
+from dsops import render
 from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Operand
-from dsops.cli.output import answer_bytes, answer_json
+from dsops.cli.output import answer_bytes, json_text
 from dsops.cli.project import environment_name, fetch, load_config, plan_environment
 from dsops.cli.world import DONE
 from dsops.errors import SecretNotFound, ValueUnusable, VariableUnknown, nearest
 from dsops.model import Config
-from dsops.render import text_of
+from dsops.plan import Plan
 from dsops.runtime import Runtime
 from dsops.secret import Secret
 
@@ -18,24 +19,38 @@ from dsops.secret import Secret
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     name = arguments.operand("VARIABLE")
     config = load_config(arguments, runtime)
-    environment = environment_name(config, arguments)
-    plan = plan_environment(only(config, environment, name), arguments, runtime)
-    value = fetch(plan, arguments, runtime, name).get(name)
+    plan = plan_environment(only(config, environment_name(config, arguments), name), arguments, runtime)
+    value = present(fetch(plan, arguments, runtime, name).get(name), plan)
+    runtime.report(DONE)
+    data = text_of(value, plan, as_json=arguments.switch("--json"))
+    # On a terminal with a newline, so that the prompt does not stick to it.
+    is_sticking = os.isatty(1) and not arguments.switch("--json")
+    answer_bytes(data + b"\n" if is_sticking else data)
+    return 0
+
+
+def present(value: Secret | None, plan: Plan) -> Secret:
+    """The value of the plan's one variable. Raises SecretNotFound where it has none."""
     variable = plan.variables[0]
     if value is None:
+        name = variable.name
         raise SecretNotFound(
             f"`{name}` has no value: its secret does not exist ({variable.source})",
             why="it is optional, and has no `default`",
             hint="give the variable a `default`, or make the secret",
             where=variable.where,
         )
-    runtime.report(DONE)
-    if arguments.switch("--json"):
-        text = text_of(name, value, "JSON")
-        answer_json({"variable": name, "environment": environment, "source": variable.source, "value": text})
-    else:
-        answer_bytes(_bytes(name, value))
-    return 0
+    return value
+
+
+def text_of(value: Secret, plan: Plan, *, as_json: bool) -> bytes:
+    """The answer: the value byte for byte, or an object that says where it is from."""
+    variable = plan.variables[0]
+    if not as_json:
+        return _bytes(variable.name, value)
+    text = render.text_of(variable.name, value, "JSON")
+    where = {"variable": variable.name, "environment": plan.environment, "source": variable.source}
+    return f"{json_text({**where, 'value': text})}\n".encode("utf-8", "surrogateescape")
 
 
 def only(config: Config, environment_name: str, variable_name: str) -> Config:
@@ -58,9 +73,8 @@ def only(config: Config, environment_name: str, variable_name: str) -> Config:
 
 
 def _bytes(name: str, value: Secret) -> bytes:
-    """The value as it is; on a terminal with a newline, so that the prompt does not stick to it."""
     try:
-        data = value.reveal_bytes()
+        return value.reveal_bytes()
     except UnicodeEncodeError:
         # From None: the error carries the value.
         raise ValueUnusable(
@@ -68,7 +82,6 @@ def _bytes(name: str, value: Secret) -> bytes:
             why="it holds half of a UTF-16 surrogate pair",
             hint="mend the secret: its value is no text",
         ) from None
-    return data + b"\n" if os.isatty(1) else data
 
 
 COMMAND = Command(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from dsops import tasks
 from dsops.agent.client import is_wanted
@@ -25,8 +25,14 @@ _PROCESS_KEY = os.urandom(32)
 """Of the digests of base identities: the same in all plans of this process, and unknown outside of it."""
 
 
-def load_config(arguments: Arguments, runtime: Runtime, *, is_chosen: bool = True) -> Config:
-    """The configuration that was named, or found from the working folder upward; its notes go to stderr.
+Tell = Callable[[Iterable[str]], None]
+"""Takes what a person should know, though nothing is wrong."""
+
+
+def load_config(
+    arguments: Arguments, runtime: Runtime, *, is_chosen: bool = True, tell: Tell | None = None
+) -> Config:
+    """The configuration that was named, or found from the working folder upward; its notes go to stderr, or `tell`.
 
     `is_chosen`: it is the user who names it, now, and nothing that was written down earlier.
     """
@@ -37,7 +43,7 @@ def load_config(arguments: Arguments, runtime: Runtime, *, is_chosen: bool = Tru
         types=StoreTypes(),
         is_chosen=is_chosen,
     )
-    show_notes(config.notes)
+    (tell or show_notes)(config.notes)
     return config
 
 
@@ -109,12 +115,15 @@ def plan_one_store(
     return plan
 
 
-def plan_session(config: Config, store: str, arguments: Arguments, runtime: Runtime) -> Plan:
-    """What it takes to get one store's session, as the environment that is named has it; notes go to stderr."""
-    if not arguments.text("--env"):
-        return plan_one_store(config, store, runtime)
-    plan = plan_named(config, arguments.text("--env"), runtime, also=store)
-    show_notes(plan.notes)
+def plan_session(
+    config: Config, store: str, arguments: Arguments, runtime: Runtime, *, tell: Tell | None = None
+) -> Plan:
+    """What it takes to get one store's session, as the environment that is named has it; notes as in `load_config`."""
+    if arguments.text("--env"):
+        plan = plan_named(config, arguments.text("--env"), runtime, also=store)
+    else:
+        plan = plan_one_store(config, store, runtime, shows_notes=False)
+    (tell or show_notes)(plan.notes)
     return plan
 
 

@@ -1,0 +1,146 @@
+"""`dsops credentials` and `dsops get` whose whole answer comes from the agent: as quick as `exec`, and the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.stub_aws import Agent, StubAws
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no agent on Windows")
+
+DEVICE = "arn:aws:iam::111122223333:mfa/ada"
+FORMATS = ("json", "env", "powershell", "fish", "ini", "process", "gitlab")
+SAME = [
+    *[("credentials", "target", "--format", name) for name in FORMATS],
+    ("credentials", "secrets"),
+    ("--config", "dsops.yaml", "credentials", "target", "--format=process"),
+    ("get", "TOKEN", "--env", "production"),
+    ("get", "--env=odd", "QUOTED"),
+    ("get", "--env", "odd", "BINARY"),
+    ("get", "--env", "production", "--json", "TOKEN"),
+    ("get", "--env", "plain", "PLAIN"),
+    # And what goes wrong, here or there.
+    ("credentials", "tarket"),
+    ("credentials", "target", "--formt", "env"),
+    ("credentials",),
+    ("credentials", "target", "--format", "github"),
+    ("credentials", "target", "--config", "gone.yaml"),
+    ("credentials", "target", "--min-ttl", "soon"),
+    ("get", "TOKEN"),
+    ("get", "TOKEM", "--env", "production"),
+    ("get", "ABSENT", "--env", "missing"),
+    ("get", "OPTIONAL", "--env", "optional", "--json"),
+    ("get", "--help"),
+]
+
+MODULES = """
+import os, sys
+before = set(sys.modules)
+from dsops.__main__ import main
+code = main()
+os.write(2, "\\n".join(sorted(set(sys.modules) - before)).encode())
+sys.exit(code)
+"""
+
+
+@pytest.fixture(scope="module")
+def dsops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
+    """A user with an agent, before an AWS that knows a role and some secrets."""
+    with StubAws() as aws, Agent(tmp_path_factory.mktemp("answers"), aws) as program:
+        yield program
+
+
+@pytest.mark.parametrize("words", SAME, ids=" ".join)
+def test_an_answer_is_the_same_with_and_without(dsops: Agent, words: tuple[str, ...]) -> None:
+    """Bytes, errors and exit code."""
+    alone, together = dsops.run(*words, DSOPS_AGENT="off"), dsops.run(*words)
+
+    assert (together.returncode, together.stdout, together.stderr) == (alone.returncode, alone.stdout, alone.stderr)
+    assert together.stdout or together.returncode
+
+
+@pytest.mark.parametrize("words", [("credentials", "target", "--format", "process"), ("get", "--env=odd", "QUOTED")])
+def test_next_to_nothing_is_imported(dsops: Agent, words: tuple[str, ...]) -> None:
+    """A `credential_process` runs before each command of an AWS CLI: what it costs is a bare Python and a question."""
+    dsops.run(*words)
+
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", MODULES, *words],
+        cwd=dsops.folder, env=dsops.environ, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert set(done.stderr.split()) == {"dsops", "dsops.__main__", "dsops.agent", "dsops.agent.client", "_socket"}
+
+
+def test_help_and_no_agent_start_none(tmp_path: Path) -> None:
+    """What is done in this process leaves nothing running."""
+    with StubAws() as aws, Agent(tmp_path, aws) as dsops:
+        for flag in ("--help", "--no-agent", "-v"):
+            assert dsops.run("get", "--env", "production", "TOKEN", flag, DSOPS_AGENT="on").returncode == 0
+            if flag != "-v":
+                assert dsops.run("agent", "status").stdout == b"no agent is running\n"
+
+
+def test_a_file_that_is_asked_for_is_written_here(dsops: Agent, tmp_path: Path) -> None:
+    """The agent gives the session, and the client's own process writes, with its own rights."""
+    done = dsops.run("credentials", "target", "--format", "ini", DSOPS_CREDENTIALS_OUT=str(tmp_path / "keys"))
+
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert (tmp_path / "keys").read_text().startswith("[target]\n")
+
+
+def test_a_profile_of_ones_own_name_is_passed_over(dsops: Agent) -> None:
+    """`AWS_PROFILE=target aws ...` sets it for the process that gets the credentials of `target`, too."""
+    words = ("credentials", "target", "--format", "process", "--for-profile", "target", "--config")
+    file = str(dsops.folder / "dsops.yaml")
+
+    own = dsops.run(*words, file, AWS_PROFILE="target")
+    foreign = dsops.run(*words, file, AWS_PROFILE="other")
+
+    assert (own.returncode, own.stderr) == (0, b"")
+    assert foreign.returncode == 0, "keys in the environment win over a profile"
+
+
+def test_a_profile_gives_its_file_no_leave_to_run_commands(dsops: Agent) -> None:
+    """What stands in ~/.aws/config was written down earlier: the file may be another by now."""
+    file = dsops.folder / "runs.yaml"
+    text = (dsops.folder / "dsops.yaml").read_text()
+    asks = f"    serial_number: {DEVICE}\n    mfa_process: touch owned\n"
+    file.write_text(text.replace("    external_id:", f"{asks}    external_id:"))
+    words = ("credentials", "target", "--format", "process", "--config", str(file))
+
+    written_down = dsops.run(*words, "--for-profile=target")
+
+    assert written_down.returncode == 2
+    assert b"dsops: error[config.not-allowed]" in written_down.stderr
+    assert b"profile `target` names this file" in written_down.stderr
+    assert not (dsops.folder / "owned").exists()
+
+
+def test_a_reader_that_has_left_is_no_error(dsops: Agent) -> None:
+    """`dsops get ... | true` ends as a program in a shell does."""
+    process = dsops.start("get", "--env", "production", "TOKEN")
+    assert process.stdout is not None
+    process.stdout.close()
+
+    assert process.wait(30) == 141
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_a_closed_stdout_is_told(dsops: Agent) -> None:
+    """Its number may be the connection's own by then, which must not get the answer."""
+    done = subprocess.run(
+        ["sh", "-c", '"$@" >&-', "sh", *dsops.command("get", "--env", "production", "TOKEN")],
+        cwd=dsops.folder, env=dsops.environ, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode != 0
+    assert "stdout can't be written to" in done.stderr
+    assert "hush" not in done.stderr
