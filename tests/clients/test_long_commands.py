@@ -25,7 +25,7 @@ from dsops.sandbox.seedfile import read_seed
 from dsops.sandbox.server import Server
 from tests.clients.conversation import Conversation
 from tests.clients.sdks import SDKS
-from tests.installed import ToolMissingError
+from tests.installed import OUTSIDE, ToolMissingError
 from tests.stubs.server import Answer, Seen, StubServer
 
 BIN = Path(sys.executable).parent
@@ -341,7 +341,7 @@ def test_default_keys_in_home_do_not_make_the_command_somebody_else(world: World
 def test_every_sdk_takes_the_session_and_goes_on_past_expiry(world: World, name: str) -> None:
     """Whatever keys lie in HOME: the two files that it is shown are empty ones, and it asks the endpoint."""
     try:
-        client = SDKS[name](os.environ)
+        client = SDKS[name](OUTSIDE)
     except ToolMissingError as missing:
         pytest.skip(str(missing))
     folder = Path(os.environ["HOME"]) / ".aws"

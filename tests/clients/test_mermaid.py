@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -15,7 +14,7 @@ from dsops.graph import MOST_EDGES, Graph, Node, Outcome, mermaid_text
 from dsops.graph.plain import plain
 from dsops.graph.types import Key
 from tests.graphs import graph_of, many
-from tests.installed import ToolMissingError, installed, tool
+from tests.installed import OUTSIDE, ToolMissingError, installed, tool
 from tests.unit.graph.test_make import TEXT
 
 SOURCE = Path(__file__).parent / "programs" / "mermaid"
@@ -36,10 +35,10 @@ def folder() -> Path:
     """Where Mermaid is."""
     sources = [SOURCE / name for name in ("package.json", "package-lock.json", "parse.mjs")]
     try:
-        npm = tool("npm", os.environ)
-        tool("node", os.environ)
+        npm = tool("npm", OUTSIDE)
+        tool("node", OUTSIDE)
         install = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        return installed("mermaid", sources, [install], os.environ)
+        return installed("mermaid", sources, [install], OUTSIDE)
     except ToolMissingError as error:
         pytest.skip(str(error))
 
@@ -47,7 +46,7 @@ def folder() -> Path:
 def read(folder: Path, text: str) -> dict[str, Any]:
     """What Mermaid understood."""
     done = subprocess.run(
-        [tool("node", os.environ), str(folder / "parse.mjs")],
+        [tool("node", OUTSIDE), str(folder / "parse.mjs")],
         input=text, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -20,7 +20,7 @@ import pytest
 from dsops.sandbox.launch import client_variables
 from tests.clients.conversation import Conversation, Pairs, Refused
 from tests.clients.sdks import SDKS
-from tests.installed import ToolMissingError
+from tests.installed import OUTSIDE, ToolMissingError
 from tests.stubs.amazon import amazon
 
 # The first run installs and compiles a client before its first test.
@@ -167,7 +167,7 @@ class Client:
 
     def __init__(self, name: str, url: str, home: Path) -> None:
         self.name = name
-        self._command = SDKS[name](os.environ)
+        self._command = SDKS[name](OUTSIDE)
         self._running = ExitStack()
         variables = client_variables(url, "us-east-1", "", "")
         keyless = {key: value for key, value in variables.items() if value}

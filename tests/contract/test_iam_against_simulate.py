@@ -7,7 +7,6 @@ reading of `iam_readings.py` must have said so, and docs/explanation/differences
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -24,7 +23,7 @@ from tests.contract.iam_differences import EXAMPLES
 from tests.contract.iam_generated import TOPICS, Topic, World, worlds
 from tests.contract.iam_readings import READINGS, as_they_read
 from tests.contract.iam_simulate.oracle import Oracle, installed
-from tests.installed import ToolMissingError
+from tests.installed import OUTSIDE, ToolMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from tests.contract.iam_alphabet import Json
 
 # Read before any test's own, emptied environment.
-IS_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
+IS_CI = OUTSIDE.get("CI", "").lower() not in ("", "0", "false")
 EVERYTHING = 20_000
 ENOUGH = 100
 REQUESTS_EACH = 8
@@ -53,7 +52,7 @@ RCP_FULL_ACCESS = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource
 def oracle() -> Iterator[Oracle]:
     """The other program, running; without node and npm its tests are skipped."""
     try:
-        folder = installed(os.environ)
+        folder = installed(OUTSIDE)
     except ToolMissingError as missing:
         pytest.skip(str(missing))
     with Oracle(folder) as program:

@@ -6,7 +6,6 @@ boto3: against moto's server, and against the sandbox with a caller who may do e
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 from tests.contract.moto_parity.differences import DIFFERENCES
 from tests.contract.moto_parity.front import front, sandbox_of_admin, sandbox_of_root
 from tests.contract.moto_parity.suite import Suite, moto_server, moto_suite
-from tests.installed import ToolMissingError
+from tests.installed import OUTSIDE, ToolMissingError
 from tests.sandboxes import Lab
 from tests.stubs.server import StubServer
 
@@ -38,8 +37,8 @@ SERVICES: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 """Service -> moto's files of tests for it; others need CloudFormation, EC2 or the inside of moto's process."""
 CALLERS: Mapping[str, Callable[[], Lab]] = {"sts": sandbox_of_admin}
-# Read before any test's own, emptied environment. The others take a minute and a half.
-IS_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
+# The others take a minute and a half.
+IS_CI = OUTSIDE.get("CI", "").lower() not in ("", "0", "false")
 CHOSEN = tuple(SERVICES) if IS_CI else ("secretsmanager", "sts")
 MOST_DIFFERENT = 0.25
 """The share of a service's tests that may be told apart; STS, which is not moto's here, has no such bound."""
@@ -49,7 +48,7 @@ MOST_DIFFERENT = 0.25
 def suite() -> Suite:
     """moto's tests; skipped where they can't be had."""
     try:
-        return moto_suite(os.environ)
+        return moto_suite(OUTSIDE)
     except ToolMissingError as missing:
         pytest.skip(str(missing))
 

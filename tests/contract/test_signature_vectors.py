@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from hashlib import sha256
 
 import pytest
@@ -11,7 +10,7 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.refusals import answer_of
 from dsops.sandbox.signature import _canonical_request, check_scope, check_signature, read_claim
 from tests.contract.signature_vectors.vectors import MOMENT, SECRET, Vector, vectors
-from tests.installed import ToolMissingError
+from tests.installed import OUTSIDE, ToolMissingError
 
 # The first run fetches botocore's sources.
 pytestmark = pytest.mark.timeout(300)
@@ -24,7 +23,7 @@ TOKEN_AFTERWARDS = "post-sts-token/post-sts-header-after"
 def published() -> list[Vector]:
     """All vectors, without a token that nobody signed; skipped where they can't be had."""
     try:
-        return [_as_signed(vector) for vector in vectors(os.environ)]
+        return [_as_signed(vector) for vector in vectors(OUTSIDE)]
     except ToolMissingError as missing:
         pytest.skip(str(missing))
 

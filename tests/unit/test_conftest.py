@@ -16,6 +16,7 @@ from dsops.runtime import Event
 from dsops.secret import Secret
 from tests.conftest import OutsideNetworkError, RuntimeFactory
 from tests.fakes import NOON, FixedClock, Person, Reports
+from tests.installed import OUTSIDE
 
 
 def test_home_is_an_empty_folder_of_this_test(home: Path) -> None:
@@ -24,6 +25,12 @@ def test_home_is_an_empty_folder_of_this_test(home: Path) -> None:
 
     assert [] == list(home.iterdir())
     assert str(home) == os.environ["HOME"] == str(Path.home()) == child.stdout.strip()
+
+
+def test_other_peoples_programs_are_installed_for_all_tests(home: Path) -> None:
+    """In the HOME of whoever started pytest: a test's own one is empty, and each would install them anew."""
+    assert "HOME" in OUTSIDE
+    assert Path(OUTSIDE["HOME"]) not in {home, *home.parents}
 
 
 def test_nobodys_settings_are_inherited(tmp_path: Path) -> None:
