@@ -146,3 +146,31 @@ def test_a_refreshing_role_profile_of_boto3(server: Server, monkeypatch: pytest.
 
     arn = session.client("sts").get_caller_identity()["Arn"]
     assert arn.startswith("arn:aws:sts::222222222222:assumed-role/Target/")
+
+
+def test_a_refusal_with_an_id_can_be_looked_up() -> None:
+    """The IAM Toolbox's own client and paginator read the details, and the policy as a document."""
+    seed = "authorization_ids: [sts]\n" + SEED.lstrip()
+    with open_server(read_seed(seed, "seed.yaml")) as server:
+        jump = assumed(server, session_of(server, "alice"), JUMP)
+        with pytest.raises(ClientError, match="authorization id: ") as refused:
+            client(server, session_of(server, "bob"), "sts").assume_role(RoleArn=JUMP, RoleSessionName="s1")
+        authorization_id = str(refused.value).rpartition("authorization id: ")[2]
+        toolbox = client(server, session_of(server, "admin@111111111111"), "iam-toolbox")
+        pages = list(toolbox.get_paginator("get_request_authorization_details").paginate(
+            authorizationId=authorization_id
+        ))  # fmt: skip
+        [check] = [
+            each for each in pages[0]["evaluations"][0]["checks"] if each["evaluatedEffect"] == "IMPLICIT_DENY"
+        ]
+        [trust] = [each for each in pages[0]["policies"] if each["type"] == "RESOURCE_BASED_POLICY"]
+        document = toolbox.get_request_authorization_policy(
+            authorizationId=authorization_id, policyUri=trust["uri"]
+        )["policyDocument"]
+        with pytest.raises(toolbox.exceptions.ResourceNotFoundException):
+            toolbox.get_request_authorization_details(authorizationId="1a2b3c")
+        with pytest.raises(client(server, jump, "iam-toolbox").exceptions.AccessDeniedException):
+            client(server, jump, "iam-toolbox").get_request_authorization_details(authorizationId=authorization_id)
+
+    assert check["checkType"] == "PRINCIPAL"
+    assert document["Statement"]["Principal"] == {"AWS": "arn:aws:iam::111111111111:root"}

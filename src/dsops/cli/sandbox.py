@@ -40,6 +40,10 @@ THROTTLE = Flag(
     "--throttle", "requests a second that a service takes from each account and region: sts=5,secretsmanager=2",
     value="SERVICE=RATE", own_variable="DSOPS_SANDBOX_THROTTLE",
 )  # fmt: skip
+AUTHORIZATION_IDS = Flag(
+    "--authorization-ids", "services whose refusals carry an authorization id (AWS's preview): iam,sts; or all",
+    value="SERVICE", own_variable="DSOPS_SANDBOX_AUTHORIZATION_IDS",
+)  # fmt: skip
 LAST = Flag(
     "--last", "how many to show; 0 for all", kind="integer", value="N", default="1", own_variable="DSOPS_SANDBOX_LAST"
 )
@@ -80,6 +84,8 @@ def _open(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0.1", po
     elif config_file:
         seed = _seed_from(config_file, runtime)
     seed = seed._replace(throttle={**seed.throttle, **_rates(arguments.text("--throttle"))})
+    if arguments.text("--authorization-ids"):
+        seed = seed._replace(authorization_ids=_with_ids(arguments.text("--authorization-ids")))
     return open_server(seed, host=host, port=port, kept_events=arguments.integer("--events") or 0)
 
 
@@ -98,6 +104,16 @@ def _rates(text: str) -> dict[str, float]:
             raise UsageError(f"`--throttle {part.strip()}`: {why}")
         rates[service] = rate
     return rates
+
+
+def _with_ids(text: str) -> frozenset[str]:
+    """`iam,sts`, or `all`."""
+    from dsops.sandbox.models import EVERY_SERVICE, why_unknown
+
+    services = frozenset(part.strip() for part in text.split(","))
+    for why in filter(None, (why_unknown(service, EVERY_SERVICE) for service in sorted(services))):
+        raise UsageError(f"`--authorization-ids {text}`: {why}", hint="write such as iam,sts, or all")
+    return services
 
 
 def _seed_from(config_file: str, runtime: Runtime) -> Seed:
@@ -237,7 +253,7 @@ COMMAND = Group(
         "serve": Command(
             help="Serves on a port (4566) until Ctrl-C, and prints its address.",
             run=_serve,
-            flags=(SEED, FROM, PORT, HOST, EVENTS, THROTTLE),
+            flags=(SEED, FROM, PORT, HOST, EVENTS, THROTTLE, AUTHORIZATION_IDS),
         ),
         "run": Command(
             help=(
@@ -245,7 +261,7 @@ COMMAND = Group(
                 "The sandbox is gone after it; the exit code is the command's."
             ),
             run=_run,
-            flags=(SEED, FROM, AS, EVENTS, THROTTLE),
+            flags=(SEED, FROM, AS, EVENTS, THROTTLE, AUTHORIZATION_IDS),
             takes_command=True,
         ),
         "env": sandbox_env.ENV,

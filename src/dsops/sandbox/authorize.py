@@ -20,10 +20,12 @@ from dsops.sandbox.sessions import PolicyLayer, Session
 from dsops.sandbox.world import Grants, World
 
 _KEPT_DECISIONS = 1000
-_FULL_RIGHTS = PolicyText(
+FULL_RIGHTS = PolicyText(
     "the root user's rights",
     '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}',
 )
+"""Nobody wrote this one."""
+SESSION_POLICY = "the session policy"
 _REFUSES_ALL = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "%s"}]}'
 _NOTHING_ALLOWED_AS: Mapping[PolicyKind, str] = {"trust": _REFUSES_ALL % "sts:*", "resource": _REFUSES_ALL % "*"}
 
@@ -44,12 +46,38 @@ class Question(NamedTuple):
     """Whether nobody may without the resource's policy, its own account included: so it is with a KMS key's."""
 
 
+class Consulted(NamedTuple):
+    """What bears on a request, as texts: empty or None for what there is not."""
+
+    identity: tuple[PolicyText, ...] = ()
+    boundary: PolicyText | None = None
+    session: Levels = ()
+    """Layers, each of which must allow."""
+    resource: PolicyText | None = None
+    service_control: Levels = ()
+    resource_control: Levels = ()
+
+    def policies(self, resource_kind: PolicyKind, *, must_resource_allow: bool) -> Policies:
+        """The same, read."""
+        boundary, resource = self.boundary, self.resource
+        return Policies(
+            _all_compiled(self.identity, "identity"),
+            None if boundary is None else compiled(boundary.text, "boundary", boundary.name),
+            _all_levels(self.session, "session"),
+            None if resource is None else compiled(resource.text, resource_kind, resource.name),
+            _all_levels(self.service_control, "scp"),
+            _all_levels(self.resource_control, "rcp"),
+            must_resource_allow,
+        )
+
+
 class Kept(NamedTuple):
     """A decision and the request that it was made for."""
 
     request_id: str
     at: float
     decision: Decision
+    consulted: Consulted
 
 
 class Judge:
@@ -68,45 +96,53 @@ class Judge:
     def decide(self, caller: Caller, question: Question, request_id: str, now: float) -> Decision:
         """What AWS would decide."""
         kind: PolicyKind = "trust" if question.action.startswith("sts:") else "resource"
-        policy = question.resource_policy
-        policies = self._policies_of(caller)._replace(
-            resource=None if policy is None else compiled(policy.text, kind, policy.name),
-            must_resource_allow=question.must_policy_allow,
-        )
+        consulted = self._consulted(caller, question)
         context = question.context
         organizations = self._world.organizations
         if organizations.are_used:
-            policies = policies._replace(
-                service_control=_all_levels(organizations.service_control(caller.account), "scp"),
-                resource_control=_all_levels(
-                    organizations.resource_control(question.account, question.action), "rcp"
-                ),
-            )
             context = {**context, **membership_keys(organizations.membership(question.account), "Resource")}
         request = Request(caller.principal, question.action, question.resource, question.account, context)
+        policies = consulted.policies(kind, must_resource_allow=question.must_policy_allow)
         decision = evaluate(request, policies)
-        self.decisions.append(Kept(request_id, now, decision))
+        self.decisions.append(Kept(request_id, now, decision, consulted))
         return decision
 
-    def _policies_of(self, caller: Caller) -> Policies:
-        """What the caller's own account lets him do."""
-        if caller.role is not None:
-            grants = self._world.grants_of_role(caller.role)
-        elif caller.user is not None:
-            grants = self._world.grants_of_user(caller.user)
-        elif caller.principal.kind == "federated-session":
-            # Federated by the root user, who has every right to share.
-            grants = Grants((_FULL_RIGHTS,), None)
-        else:
-            grants = Grants((), None)
-        boundary = grants.boundary
-        return Policies(
-            identity=_all_compiled(grants.identity, "identity"),
-            boundary=None if boundary is None else compiled(boundary.text, "boundary", boundary.name),
-            session=() if caller.session is None else self._session_layers(caller.account, caller.session),
+    def decisions_of(self, request_id: str) -> list[Kept]:
+        """Those of the request that is being answered, in order."""
+        found: list[Kept] = []
+        for kept in reversed(self.decisions):
+            if kept.request_id != request_id:
+                break
+            found.append(kept)
+        return found[::-1]
+
+    def _consulted(self, caller: Caller, question: Question) -> Consulted:
+        grants = self._grants(caller)
+        consulted = Consulted(
+            grants.identity, grants.boundary,
+            () if caller.session is None else self._session_layers(caller.account, caller.session),
+            question.resource_policy,
+        )  # fmt: skip
+        organizations = self._world.organizations
+        if not organizations.are_used:
+            return consulted
+        return consulted._replace(
+            service_control=organizations.service_control(caller.account),
+            resource_control=organizations.resource_control(question.account, question.action),
         )
 
-    def _session_layers(self, account: str, session: Session) -> tuple[tuple[Policy, ...], ...]:
+    def _grants(self, caller: Caller) -> Grants:
+        """What the caller's own account lets him do."""
+        if caller.role is not None:
+            return self._world.grants_of_role(caller.role)
+        if caller.user is not None:
+            return self._world.grants_of_user(caller.user)
+        if caller.principal.kind == "federated-session":
+            # Federated by the root user, who has every right to share.
+            return Grants((FULL_RIGHTS,), None)
+        return Grants((), None)
+
+    def _session_layers(self, account: str, session: Session) -> Levels:
         """What was passed when it was issued, and what GetScopedCredentials narrowed it to since."""
         if session.policy is None and not session.scopes:
             return ()
@@ -114,18 +150,17 @@ class Judge:
         if session.policy is not None:
             first = self._session_policies(account, session.policy)
             # The policies of AssumeRoot's tasks only deny: they take from all that a root user may.
-            layers.insert(0, (_EVERYTHING, *first) if session.kind == "assumed-root" else first)
+            layers.insert(0, (FULL_RIGHTS, *first) if session.kind == "assumed-root" else first)
         elif session.kind == "federated":
             # What was issued without a policy has no permissions, and what narrows it gives it none.
             layers.insert(0, ())
         return tuple(layers)
 
-    def _session_policies(self, account: str, layer: PolicyLayer) -> tuple[Policy, ...]:
-        texts = [PolicyText("the session policy", layer.inline)] if layer.inline else []
+    def _session_policies(self, account: str, layer: PolicyLayer) -> tuple[PolicyText, ...]:
+        texts = [PolicyText(SESSION_POLICY, layer.inline)] if layer.inline else []
         managed = (self._world.managed_policy(account, arn) for arn in layer.managed_arns)
         # One that was deleted since allows nothing; the layer still limits.
-        texts += [policy for policy in managed if policy is not None]
-        return _all_compiled(texts, "session")
+        return (*texts, *(policy for policy in managed if policy is not None))
 
 
 def denied(decision: Decision, shown: str = "") -> SandboxRefusal:
@@ -156,6 +191,3 @@ def _all_levels(levels: Levels, kind: PolicyKind) -> tuple[tuple[Policy, ...], .
 
 def _all_compiled(texts: Iterable[PolicyText], kind: PolicyKind) -> tuple[Policy, ...]:
     return tuple(compiled(policy.text, kind, policy.name) for policy in texts)
-
-
-_EVERYTHING = compiled(_FULL_RIGHTS.text, "session", _FULL_RIGHTS.name)

@@ -25,7 +25,7 @@ from dsops.sandbox.caller import Caller
 from dsops.sandbox.cbor import decode
 from dsops.sandbox.clock import iso_time
 from dsops.sandbox.data_events import is_data_event
-from dsops.sandbox.models import service_model, signing_name
+from dsops.sandbox.models import event_source, service_model
 from dsops.sandbox.refusals import answer_of
 from dsops.sandbox.route import Route
 from dsops.sandbox.sessions import Session
@@ -43,7 +43,7 @@ _KEPT_PARAMETERS = frozenset(
      "PolicyDocument", "AssumeRolePolicyDocument", "AccessKeyId", "MaxSessionDuration", "PrincipalArn",
      "SAMLAssertionID", "TargetPrincipal", "TaskPolicyArn", "Audience", "SigningAlgorithm", "Scope", "SubjectMode",
      "ScopedSessionDescription", "MinimumSessionTokenSize", "Bucket", "FunctionName", "KeyId", "QueueName", "QueueUrl",
-     "TableName", "TopicArn"}
+     "TableName", "TopicArn", "authorizationId", "policyUri"}
 )  # fmt: skip
 """What may stand in a record; everything else (values, codes, passwords) stays out."""
 _PRINCIPAL_TYPES = {
@@ -84,7 +84,7 @@ class Events:
             "eventVersion": "1.08",
             "userIdentity": _identity(caller),
             "eventTime": iso_time(turn.now),
-            "eventSource": f"{signing_name(route.service)}.amazonaws.com",
+            "eventSource": f"{event_source(route.service)}.amazonaws.com",
             "eventName": turn.operation,
             "awsRegion": caller.region,
             "sourceIPAddress": turn.context.get("aws:SourceIp", (request.peer,))[0],

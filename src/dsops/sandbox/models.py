@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+from dsops.errors import nearest
 from dsops.sandbox.served import SERVED
+
+TOOLBOX: Final = "iam-toolbox"
+"""Moto has none, and so it is not in the table of services."""
+_SIGNED_ELSEWHERE: Final = {TOOLBOX: "iam"}
+
+EVERY_SERVICE: Final = "all"
+"""In the place of a service's name."""
 
 Protocol = Literal["query", "ec2", "json", "cbor", "rest-json", "rest-xml"]
 
@@ -57,8 +65,13 @@ def service_model(service: str) -> Any:
 
 @cache
 def operation_names(service: str) -> frozenset[str]:
-    """Every operation that AWS's model of the service has."""
-    return frozenset(service_model(service).operation_names)
+    """Every operation that AWS's model of the service has; none where this botocore has no such model."""
+    from botocore.exceptions import UnknownServiceError
+
+    try:
+        return frozenset(service_model(service).operation_names)
+    except UnknownServiceError:
+        return frozenset()
 
 
 @cache
@@ -77,4 +90,18 @@ def protocols(service: str) -> tuple[Protocol, ...]:
 
 def signing_name(service: str) -> str:
     """The service in the scope of a signature for it."""
-    return SERVED[service].signing_name
+    return _SIGNED_ELSEWHERE.get(service) or SERVED[service].signing_name
+
+
+def event_source(service: str) -> str:
+    """Whose events CloudTrail calls them. The IAM Toolbox's have its own name, and IAM's signatures (seen on AWS)."""
+    return service if service == TOOLBOX else signing_name(service)
+
+
+def why_unknown(service: str, *more: str) -> str:
+    """Why that is none of the services, or of those that are named besides, and which was meant; "" where it is one."""
+    known = {*SERVED, *more}
+    if service in known:
+        return ""
+    meant = nearest(service, sorted(known))
+    return f"the sandbox has no service `{service}`" + (f": did you mean `{meant}`?" if meant else "")

@@ -62,6 +62,11 @@ class Organizations:
         path = "/".join([backend.org.id, *(node.id for node in nodes[:-1]), ""])
         return Membership(backend.org.id, path, backend.org.master_account_id)
 
+    def node_arns(self, account: str) -> tuple[str, ...]:
+        """Root, organizational units and account above and of it, as policies are attached to them; () for none."""
+        backend = _backend_of(account)
+        return () if backend is None else tuple(node.arn for node in _way_down(backend, account))
+
     def service_control(self, account: str) -> Levels:
         """The SCPs that bind the principals of an account; none for a management account."""
         return _levels(account, "SERVICE_CONTROL_POLICY")

@@ -6,14 +6,14 @@ Unknown parameters are left out: what comes out of here is all that an operation
 from __future__ import annotations
 
 from dsops.sandbox.constraints import check_parameters, check_presence, check_value
-from dsops.sandbox.models import operation_model
+from dsops.sandbox.models import TOOLBOX, operation_model
 from dsops.sandbox.read_json import structure_from_json
 from dsops.sandbox.read_query import structure_from_query
 from dsops.sandbox.read_rest import structure_from_request
 from dsops.sandbox.route import Route
 
 # Their constraints were measured, and their messages are AWS's. Elsewhere a model may be stricter than the service is.
-_CHECKED = frozenset({"sts", "iam", "secretsmanager", "ssm"})
+_CHECKED = frozenset({"sts", "iam", TOOLBOX, "secretsmanager", "ssm"})
 
 
 def read_parameters(route: Route) -> dict[str, object]:

@@ -29,6 +29,7 @@ def plant(sandbox: Sandbox, seed: Seed) -> None:
         sandbox.default_account = seed.accounts[0].account
         sandbox.default_identity = seed.default_identity
         sandbox.throttle.limit(seed.throttle)
+        sandbox.authorization_records.services = seed.authorization_ids
         for account in seed.accounts:
             sandbox.world.add_account(account.account, account.partition)
         for account in seed.accounts:

@@ -154,3 +154,5 @@ class Seed(NamedTuple):
     throttle: Mapping[str, float] = {}
     """Service -> requests a second, for each account and region."""
     identity_center: SeedIdentityCenter | None = None
+    authorization_ids: frozenset[str] = frozenset()
+    """Services whose refusals have an authorization id in them; `all` for every one."""

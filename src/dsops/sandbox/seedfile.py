@@ -22,6 +22,7 @@ from dsops.document import Mapping, Node, Scalar, Sequence, parse_yaml
 from dsops.errors import SeedInvalid
 from dsops.sandbox import totp
 from dsops.sandbox.backends import PolicyText
+from dsops.sandbox.models import EVERY_SERVICE, why_unknown
 from dsops.sandbox.policy_nodes import PolicyNodes, is_policy_arn
 from dsops.sandbox.seed_identity_center import IdentityCenterReader
 from dsops.sandbox.seed_model import (
@@ -42,7 +43,9 @@ from dsops.sandbox.throttle import read_rate, why_not_limited
 
 _KEY_ID: Final = re.compile(r"(?!ASIA)[A-Z0-9_]{16,128}")
 _SECRET_NAME: Final = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
-_ROOT_KEYS: Final = ("accounts", "region", "default_identity", "organization", "identity_center", "throttle")
+_ROOT_KEYS: Final = (
+    "accounts", "region", "default_identity", "organization", "identity_center", "throttle", "authorization_ids",
+)  # fmt: skip
 _ACCOUNT_KEYS: Final = (
     "partition", "root", "users", "groups", "roles", "policies", "regions", "secrets", "binary_secrets",
     "secret_policies", "parameters", "oidc_providers", "saml_providers", "outbound_federation", "closed_sts_regions",
@@ -114,7 +117,15 @@ class _Reader(PolicyNodes):
         if "identity_center" in keys:
             partitions = {account.account: account.partition for account in accounts}
             center = IdentityCenterReader(self, partitions, region).read(keys["identity_center"])
-        return Seed(tuple(accounts), region, identity, organization, throttle, center)
+        ids = self._authorization_ids(keys.get("authorization_ids"))
+        return Seed(tuple(accounts), region, identity, organization, throttle, center, ids)
+
+    def _authorization_ids(self, node: Node | None) -> frozenset[str]:
+        """Services, or `all`."""
+        services = list(self.texts(node, "authorization_ids"))
+        for why in filter(None, (why_unknown(service, EVERY_SERVICE) for service in services)):
+            self.note(node.line if node is not None else 0, "authorization_ids", why, "such as [iam, sts], or [all]")
+        return frozenset(services)
 
     def _rate(self, service: str, node: Node, path: str) -> float:
         """Requests a second."""

@@ -9,6 +9,7 @@ from dsops.arn import partition_of_region
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.answers import query_answer
 from dsops.sandbox.assume_role import check_role_arn
+from dsops.sandbox.authorization_records import AuthorizationRecords, with_id
 from dsops.sandbox.authorize import Judge
 from dsops.sandbox.caller import authenticate
 from dsops.sandbox.clock import Clock
@@ -20,7 +21,7 @@ from dsops.sandbox.identity_center_route import find_center_route
 from dsops.sandbox.identity_center_service import IdentityCenter
 from dsops.sandbox.issuers import Issuers
 from dsops.sandbox.issuing import HOUR
-from dsops.sandbox.models import signing_name
+from dsops.sandbox.models import TOOLBOX, signing_name
 from dsops.sandbox.operations import Operations
 from dsops.sandbox.parameters import read_parameters
 from dsops.sandbox.probe import probe
@@ -32,6 +33,7 @@ from dsops.sandbox.service_use import ServiceUse
 from dsops.sandbox.sessions import Issued, Sessions
 from dsops.sandbox.sts import Sts
 from dsops.sandbox.throttle import Throttle
+from dsops.sandbox.toolbox import Toolbox, find_toolbox_route
 from dsops.sandbox.turn import Turn
 from dsops.sandbox.vault import Vault
 from dsops.sandbox.wire import HttpAnswer, HttpRequest
@@ -61,6 +63,7 @@ class Sandbox:
         self.vault = Vault(self.world)
         self.sessions = Sessions()
         self.judge = Judge(self.world)
+        self.authorization_records = AuthorizationRecords(self.world.organizations)
         self.events = Events(kept_events)
         self.throttle = Throttle()
         self.sts = Sts(self.world, self.sessions, self.judge)
@@ -68,6 +71,7 @@ class Sandbox:
         self.identity_center = IdentityCenter(self.world, self.sessions, self.events, self.throttle, self.clock)
         self._federation = Federation(self.world, self.sessions, self.judge, self.issuers)
         self._operations = Operations(self.world, self.vault, self.judge, self.sts.outbound)
+        self._toolbox = Toolbox(self.authorization_records, self.judge)
 
     def move_clock(self, now: float, *, is_frozen: bool | None = None) -> None:
         """Goes to a moment, and stops or runs from there; None leaves it running or not."""
@@ -84,7 +88,7 @@ class Sandbox:
         request_id = new_request_id()
         route: Route | None = None
         try:
-            found = find_center_route(request) or find_route(request)
+            found = find_center_route(request) or find_toolbox_route(request) or find_route(request)
             if isinstance(found, HttpAnswer):
                 return Answered(found, request_id)
             route = found
@@ -128,13 +132,26 @@ class Sandbox:
             if route.service == "sts":
                 result = self.sts.perform(turn)
                 answer = query_answer("sts", turn.operation, result, request_id, as_json=route.wants_json)
+            elif route.service == TOOLBOX:
+                result, answer = {}, self._toolbox.perform(turn)
             else:
                 result, answer = {}, self._operations.perform(route, turn)
         except SandboxRefusal as refused:
-            self.events.add(request, route, turn, {}, refused)
-            raise self._with_message(route, turn, refused) from refused
+            # CloudTrail has the id too, and so leads whoever reads it there (seen on AWS, September 2026).
+            told = self._with_id(route, turn, refused)
+            self.events.add(request, route, turn, {}, told)
+            raise self._with_message(route, turn, told) from refused
         self.events.add(request, route, turn, result, None, answer)
         return answer
+
+    def _with_id(self, route: Route, turn: Turn, refused: SandboxRefusal) -> SandboxRefusal:
+        """The refusal; a policy's has an authorization id in it where the seed asks for those."""
+        aws = answer_of(refused)
+        if aws.code != "AccessDenied":
+            return refused
+        caller, decisions = turn.caller, self.judge.decisions_of(turn.request_id)
+        found = self.authorization_records.note(route.service, caller.region, decisions)
+        return access_denied(with_id(aws.message, found, caller.region, caller.partition)) if found else refused
 
     def _with_message(self, route: Route, turn: Turn, refused: SandboxRefusal) -> SandboxRefusal:
         """The refusal; EC2's, but for what only describes, has the encoded authorization message in it."""

@@ -11,10 +11,9 @@ from math import isfinite
 from time import monotonic
 from typing import NamedTuple
 
-from dsops.errors import nearest
 from dsops.sandbox.identity_center_answers import CENTER_SERVICES
+from dsops.sandbox.models import TOOLBOX, why_unknown
 from dsops.sandbox.refusals import refusal
-from dsops.sandbox.served import SERVED
 
 
 class _Bucket(NamedTuple):
@@ -80,11 +79,7 @@ _MOST_BUCKETS = 4096
 
 def why_not_limited(service: str) -> str:
     """Why that service can't be given a limit, with the one that is probably meant; "" when it can."""
-    known = {*SERVED, *CENTER_SERVICES}
-    if service in known:
-        return ""
-    meant = nearest(service, sorted(known))
-    return f"the sandbox has no service `{service}`" + (f": did you mean `{meant}`?" if meant else "")
+    return why_unknown(service, *CENTER_SERVICES, TOOLBOX)
 
 
 def read_rate(text: str) -> float | None:
