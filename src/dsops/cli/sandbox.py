@@ -6,7 +6,6 @@ import os
 import signal
 from time import sleep
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from dsops.cli import sandbox_env, sandbox_mint
 from dsops.cli.command import Arguments, Command, Flag, Group, Operand
@@ -14,36 +13,13 @@ from dsops.cli.output import answer, answer_json, note, tell
 from dsops.cli.sandbox_approve import APPROVE
 from dsops.cli.sandbox_env import AS
 from dsops.cli.sandbox_mint import PORT
-from dsops.errors import ConfigNotFound, ExtraMissing, UsageError
-from dsops.runtime import Runtime, user_name
+from dsops.cli.sandbox_open import KEPT, START, open_sandbox
+from dsops.errors import UsageError
+from dsops.runtime import Runtime
 
-if TYPE_CHECKING:
-    from dsops.sandbox.seed_model import Seed
-    from dsops.sandbox.server import Server
-
-SEED = Flag(
-    "--seed", "what the sandbox starts with: a YAML file of accounts, users, roles and secrets",
-    value="FILE", own_variable="DSOPS_SANDBOX_SEED",
-)  # fmt: skip
-FROM = Flag(
-    "--from", "start with whatever this dsops.yaml needs to work, with invented values",
-    value="FILE", own_variable="DSOPS_SANDBOX_FROM",
-)  # fmt: skip
 HOST = Flag(
     "--host", "the address to listen on", value="ADDRESS", default="127.0.0.1", own_variable="DSOPS_SANDBOX_HOST"
 )
-EVENTS = Flag(
-    "--events", "how many calls to remember", kind="integer", value="N", default="10000",
-    own_variable="DSOPS_SANDBOX_EVENTS",
-)  # fmt: skip
-THROTTLE = Flag(
-    "--throttle", "requests a second that a service takes from each account and region: sts=5,secretsmanager=2",
-    value="SERVICE=RATE", own_variable="DSOPS_SANDBOX_THROTTLE",
-)  # fmt: skip
-AUTHORIZATION_IDS = Flag(
-    "--authorization-ids", "services whose refusals carry an authorization id (AWS's preview): iam,sts; or all",
-    value="SERVICE", own_variable="DSOPS_SANDBOX_AUTHORIZATION_IDS",
-)  # fmt: skip
 LAST = Flag(
     "--last", "how many to show; 0 for all", kind="integer", value="N", default="1", own_variable="DSOPS_SANDBOX_LAST"
 )
@@ -67,77 +43,10 @@ _DEFAULT_PORT = 4566
 _FOLLOWING_SECONDS = 0.3
 
 
-def _open(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0.1", port: int = 0) -> Server:
-    """A sandbox that listens, with what --seed or --from asks for in it."""
-    seed_file, config_file = arguments.text("--seed"), arguments.text("--from")
-    if seed_file and config_file:
-        raise UsageError("--seed and --from exclude each other", hint="a seed file can hold all that --from makes")
-    try:
-        from dsops.sandbox.launch import open_server, read_seed_file
-        from dsops.sandbox.seed_model import Seed
-    except ModuleNotFoundError as error:
-        hint = "install it: pip install 'dsops[sandbox]'"
-        raise ExtraMissing("the sandbox is not installed", why=f"{error.name} is missing", hint=hint) from error
-    seed = Seed()
-    if seed_file:
-        seed = read_seed_file(seed_file)
-    elif config_file:
-        seed = _seed_from(config_file, runtime)
-    seed = seed._replace(throttle={**seed.throttle, **_rates(arguments.text("--throttle"))})
-    if arguments.text("--authorization-ids"):
-        seed = seed._replace(authorization_ids=_with_ids(arguments.text("--authorization-ids")))
-    return open_server(seed, host=host, port=port, kept_events=arguments.integer("--events") or 0)
-
-
-def _rates(text: str) -> dict[str, float]:
-    """`sts=5,secretsmanager=2`."""
-    from dsops.sandbox.throttle import read_rate, why_not_limited
-
-    rates = {}
-    for part in text.split(",") if text else ():
-        service, _, number = part.strip().partition("=")
-        rate = read_rate(number)
-        if rate is None or not service:
-            raise UsageError(f"`{part}` is no limit", hint="write --throttle SERVICE=RATE, such as sts=5")
-        why = why_not_limited(service)
-        if why:
-            raise UsageError(f"`--throttle {part.strip()}`: {why}")
-        rates[service] = rate
-    return rates
-
-
-def _with_ids(text: str) -> frozenset[str]:
-    """`iam,sts`, or `all`."""
-    from dsops.sandbox.models import EVERY_SERVICE, why_unknown
-
-    services = frozenset(part.strip() for part in text.split(","))
-    for why in filter(None, (why_unknown(service, EVERY_SERVICE) for service in sorted(services))):
-        raise UsageError(f"`--authorization-ids {text}`: {why}", hint="write such as iam,sts, or all")
-    return services
-
-
-def _seed_from(config_file: str, runtime: Runtime) -> Seed:
-    from dsops.cli.project import show_notes
-    from dsops.config import load
-    from dsops.seed import seed_from_config
-    from dsops.stores import StoreTypes
-
-    types = StoreTypes()
-    try:
-        config = load(folder=runtime.folder, environ=runtime.environ, named=config_file, types=types)
-    except ConfigNotFound as error:
-        error.retell(error.message, hint="check the file that `--from` names")
-        raise
-    found = seed_from_config(
-        config, environ=runtime.environ, user=user_name(), timestamp=runtime.timestamp, store_types=types
-    )
-    show_notes((*config.notes, *found.notes))
-    return found.seed
-
-
 def _serve(arguments: Arguments, runtime: Runtime) -> int:
-    port = arguments.integer("--port")
-    server = _open(arguments, runtime, host=arguments.text("--host"), port=_DEFAULT_PORT if port is None else port)
+    chosen = arguments.integer("--port")
+    port = _DEFAULT_PORT if chosen is None else chosen
+    server = open_sandbox(arguments, runtime, host=arguments.text("--host"), port=port)
     from dsops.sandbox.running import Announcement
 
     signal.signal(signal.SIGTERM, _stop)
@@ -165,7 +74,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.process.watch import watch
 
     command = find_command(arguments.command[0], runtime.environ.get("PATH"))
-    with _open(arguments, runtime) as server:
+    with open_sandbox(arguments, runtime) as server:
         from dsops.sandbox.launch import client_environment, identity_variables
 
         variables = identity_variables(server, arguments.text("--as"))
@@ -253,7 +162,7 @@ COMMAND = Group(
         "serve": Command(
             help="Serves on a port (4566) until Ctrl-C, and prints its address.",
             run=_serve,
-            flags=(SEED, FROM, PORT, HOST, EVENTS, THROTTLE, AUTHORIZATION_IDS),
+            flags=(*START, PORT, HOST, *KEPT),
         ),
         "run": Command(
             help=(
@@ -261,7 +170,7 @@ COMMAND = Group(
                 "The sandbox is gone after it; the exit code is the command's."
             ),
             run=_run,
-            flags=(SEED, FROM, AS, EVENTS, THROTTLE, AUTHORIZATION_IDS),
+            flags=(*START, AS, *KEPT),
             takes_command=True,
         ),
         "env": sandbox_env.ENV,

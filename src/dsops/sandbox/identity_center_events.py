@@ -16,7 +16,8 @@ from dsops.iam.evaluate import Principal
 from dsops.sandbox.answers import Moment, Value
 from dsops.sandbox.clock import iso_time
 from dsops.sandbox.context import unsigned_context
-from dsops.sandbox.events import HIDDEN, Events
+from dsops.sandbox.event_record import HIDDEN, VERSION
+from dsops.sandbox.events import Events
 from dsops.sandbox.federation import unsigned_caller
 from dsops.sandbox.identity_center import Instance
 from dsops.sandbox.identity_center_held import Login
@@ -122,7 +123,7 @@ class CenterEvents:
         self, request: HttpRequest, instance: Instance, login: Login, operation: str, now: float, request_id: str
     ) -> dict[str, object]:
         return {
-            "eventVersion": "1.08",
+            "eventVersion": VERSION,
             "userIdentity": {
                 "type": "IdentityCenterUser",
                 "accountId": instance.owner,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from dsops.errors import SandboxUnavailable, SeedInvalid
 from dsops.sandbox.clock import Clock
@@ -13,6 +14,7 @@ from dsops.sandbox.seed_model import Seed
 from dsops.sandbox.seedfile import read_seed
 from dsops.sandbox.server import LOOPBACK, Server
 from dsops.sandbox.service import Sandbox
+from dsops.sandbox.trail import Trail
 
 _KEPT = frozenset(
     {"AWS_PAGER", "AWS_DEFAULT_OUTPUT", "AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE", "AWS_CLI_AUTO_PROMPT",
@@ -32,8 +34,23 @@ def read_seed_file(path: str) -> Seed:
     return read_seed(text, path, os.path.dirname(path))
 
 
+class TrailWish(NamedTuple):
+    """A folder that gets what happens, as CloudTrail delivers it."""
+
+    folder: str
+    tell: Callable[[str], None]
+    """Is told of trouble with the folder while the sandbox runs, in one line."""
+    has_data_events: bool = False
+
+
 def open_server(
-    seed: Seed, *, host: str = LOOPBACK, port: int = 0, clock: Clock | None = None, kept_events: int = 10_000
+    seed: Seed,
+    *,
+    host: str = LOOPBACK,
+    port: int = 0,
+    clock: Clock | None = None,
+    kept_events: int = 10_000,
+    trail: TrailWish | None = None,
 ) -> Server:
     """A sandbox with that seed in it, listening; `run()` serves in this thread, `start()` in one of its own.
 
@@ -41,6 +58,11 @@ def open_server(
     """
     sandbox = Sandbox(clock, kept_events)
     plant(sandbox, seed)
+    if trail is not None:
+        sandbox.events.trail = Trail(
+            trail.folder, clock=sandbox.clock, accounts=sandbox.world.partitions, tell=trail.tell,
+            has_data_events=trail.has_data_events,
+        )  # fmt: skip
     return Server(sandbox, host, port)
 
 

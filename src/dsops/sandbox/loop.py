@@ -127,10 +127,19 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
     channel_class = Connection
 
     def __init__(
-        self, respond: Callable[[HttpRequest], HttpAnswer], listener: socket, max_body: int, backlog: int
+        self,
+        respond: Callable[[HttpRequest], HttpAnswer],
+        listener: socket,
+        max_body: int,
+        backlog: int,
+        maintain: Callable[[], None],
     ) -> None:
-        """`respond` answers whatever it is asked; `listener` is bound and listening; `max_body` is in bytes."""
+        """`respond` answers whatever it is asked; `listener` is bound and listening; `max_body` is in bytes.
+
+        `maintain` is called about every ten seconds.
+        """
         self.respond = respond
+        self._maintain = maintain
         self._tasks: deque[HTTPChannel] = deque()
         adjustments = Adjustments(
             ident=_NAME, max_request_body_size=max_body, clear_untrusted_proxy_headers=False, backlog=backlog,
@@ -161,6 +170,7 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         for connection in self.active_channels.values():
             if connection.request is not None and connection.arriving_since < now - _ARRIVING_SECONDS:
                 connection.will_close = True
+        self._maintain()
 
     def run_as_process(self) -> None:
         """Serves in a process that is there for nothing else, until it is interrupted."""

@@ -50,7 +50,8 @@ class Server:
         self.sandbox = sandbox
         self.control = Control(sandbox)
         listener = _listen(host, port)
-        self._loop = Loop(responder(sandbox, self.control), listener, MAX_OBJECT + 65536, _BACKLOG)
+        respond = responder(sandbox, self.control)
+        self._loop = Loop(respond, listener, MAX_OBJECT + 65536, _BACKLOG, sandbox.maintain)
         self.host = host
         self.port: int = listener.getsockname()[1]
         self._thread: Thread | None = None
@@ -68,7 +69,10 @@ class Server:
 
     def run(self) -> None:
         """Serves until the process is interrupted."""
-        self._loop.run_as_process()
+        try:
+            self._loop.run_as_process()
+        finally:
+            self.sandbox.close()
 
     def start(self) -> Self:
         """Serves in a thread of its own; requests are taken from now on."""
@@ -83,6 +87,7 @@ class Server:
             self._thread.join(_CLOSING_SECONDS)
         # Not in the loop: an earlier wake-up may run what was handed to it before our own has been written.
         self._loop.close()
+        self.sandbox.close()
 
     def __enter__(self) -> Self:
         return self.start()

@@ -75,6 +75,9 @@ class Sandbox:
 
     def move_clock(self, now: float, *, is_frozen: bool | None = None) -> None:
         """Goes to a moment, and stops or runs from there; None leaves it running or not."""
+        if self.events.trail is not None:
+            # It was delivered by then.
+            self.events.trail.deliver()
         before = self.clock.now()
         self.clock.set(now)
         if is_frozen is not None:
@@ -82,6 +85,19 @@ class Sandbox:
         if self.clock.now() < before:
             # Codes that were used in a future that has not been yet are good again.
             self.world.forget_used_codes()
+
+    def maintain(self) -> None:
+        """Does what is due though nobody asks for anything; whoever serves calls it now and then."""
+        if self.events.trail is not None:
+            with self.world.lock:
+                self.events.trail.deliver_due()
+
+    def close(self) -> None:
+        """Leaves nothing undone; no request comes after it."""
+        if self.events.trail is not None:
+            with self.world.lock:
+                self.events.trail.close()
+                self.events.trail = None
 
     def handle(self, request: HttpRequest) -> Answered:
         """AWS's answer to a request, whatever it is."""

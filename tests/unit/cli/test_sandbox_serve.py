@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import signal
 import socket
@@ -12,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import boto3
 import pytest
 
 from dsops.sandbox.running import ask
@@ -55,11 +58,23 @@ def connect(url: str) -> socket.socket:
     return socket.create_connection((where.hostname, where.port), timeout=20)
 
 
+def whoami(url: str) -> str:
+    """The ARN of the sandbox's default user, asked by boto3."""
+    given = ask(url, "identity")
+    session = boto3.Session(given["AccessKeyId"], given["SecretAccessKey"], region_name="us-east-1")
+    arn: str = session.client("sts", endpoint_url=url).get_caller_identity()["Arn"]
+    return arn
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_at_once_when_it_is_told_to(tmp_path: Path, how: signal.Signals) -> None:
-    """Ctrl-C and `kill`: exit code 0, one line on stderr, no announcement left, whoever is still connected."""
-    with serving(tmp_path) as (process, url), connect(url) as silent, connect(url) as halfway:
+    """Ctrl-C and `kill`: exit code 0, one line on stderr, no announcement left, whoever is still connected.
+
+    What its trail has not got yet is delivered before.
+    """
+    with serving(tmp_path, "--trail", "trail") as (process, url), connect(url) as silent, connect(url) as halfway:
         halfway.sendall(HEALTH[:30])
+        arn = whoami(url)
         assert ask(url, "health")["status"] == "ok"
         assert list((tmp_path / "dsops").iterdir())
 
@@ -70,6 +85,21 @@ def test_it_ends_at_once_when_it_is_told_to(tmp_path: Path, how: signal.Signals)
         assert told == 'in another terminal: eval "$(dsops sandbox env)"; Ctrl-C ends it\n'
         assert not list((tmp_path / "dsops").iterdir())
         assert silent.recv(1) == b""
+        (file,) = (tmp_path / "trail").rglob("*.json.gz")
+        (record,) = json.loads(gzip.decompress(file.read_bytes()))["Records"]
+        assert record["userIdentity"]["arn"] == arn
+
+
+def test_a_trail_that_can_not_be_written_starts_nothing(tmp_path: Path) -> None:
+    """Nor do data events without a trail."""
+    (tmp_path / "file").write_text("no folder")
+
+    refused = dsops(tmp_path, "sandbox", "serve", "--port", "0", "--trail", "file")
+    without = dsops(tmp_path, "sandbox", "serve", "--port", "0", "--data-events")
+
+    assert (refused.returncode, without.returncode) == (2, 2)
+    assert f"the trail can't be written to {tmp_path}/file" in refused.stderr
+    assert "hint: say where: --trail DIR" in without.stderr
 
 
 def test_a_thousand_connections_are_served(tmp_path: Path) -> None:

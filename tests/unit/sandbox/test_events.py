@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import botocore
 
 from dsops.sandbox.control import Control
-from dsops.sandbox.events import HIDDEN, Events
+from dsops.sandbox.event_record import HIDDEN, id_of
+from dsops.sandbox.events import Events
+from dsops.sandbox.global_services import region_of_trail
+from dsops.sandbox.models import service_model
+from dsops.sandbox.served import SERVED
 from dsops.sandbox.sessions import MAX_TOKEN
-from tests.sandboxes import ACCOUNT, OTHER, PEER, Lab, Person
+from tests.sandboxes import ACCOUNT, HOST, OTHER, PEER, Lab, Person
 from tests.unit.sandbox.conftest import LabFactory
 from tests.unit.sandbox.test_control import ask
 
@@ -36,7 +45,7 @@ def test_an_assumed_role_is_recorded_as_aws_does(lab: Lab) -> None:
 
     issued = record["responseElements"]["credentials"]
     assert {
-        "eventVersion": "1.08",
+        "eventVersion": "1.11",
         "userIdentity": {
             "type": "IAMUser",
             "principalId": lab.sandbox.world.user_named(ACCOUNT, "alice").unique_id,  # type: ignore[union-attr]
@@ -65,15 +74,18 @@ def test_an_assumed_role_is_recorded_as_aws_does(lab: Lab) -> None:
             **dict.fromkeys(("packedPolicySize", "sessionTokenUtilization"), jump_share(jump)),
             "sessionTokenSize": len(jump.keys.session_token or ""),
         },
+        "additionalEventData": {"RequestDetails": {"endpointType": "regional", "awsServingRegion": "us-east-1"}},
         "requestID": record["requestID"],
         "eventID": record["eventID"],
-        "readOnly": False,
+        "readOnly": True,
         "resources": [{"ARN": JUMP, "accountId": ACCOUNT, "type": "AWS::IAM::Role"}],
         "eventType": "AwsApiCall",
         "managementEvent": True,
         "eventCategory": "Management",
+        "tlsDetails": {"clientProvidedHostHeader": HOST},
         "recipientAccountId": ACCOUNT,
     } == record  # fmt: skip
+    assert re.fullmatch(r"[A-Z][a-z]{2} [1-9]\d?, \d{4}, [1-9]\d?:\d\d:\d\d [AP]M", issued["expiration"])
 
 
 def test_a_cross_account_call_is_in_both_trails(lab: Lab) -> None:
@@ -177,6 +189,54 @@ def test_a_sessions_issuer_is_named(lab: Lab) -> None:
     assert "sessionIssuer" not in of_user["userIdentity"]["sessionContext"]
 
 
+def test_what_only_reads_is_said(lab: Lab) -> None:
+    """AWS counts an assumed role and a session among it, and a federation token not."""
+    alice = lab.user("alice")
+    alice.assume(JUMP)
+    alice.call("sts", "GetSessionToken")
+    lab.user("admin").call("sts", "GetFederationToken", Name="ada")
+    lab.user("admin").call("iam", "CreateUser", UserName="new")
+
+    told = {record["eventName"]: record["readOnly"] for record in records(lab)}
+
+    assert told == {"AssumeRole": True, "GetSessionToken": True, "GetFederationToken": False, "CreateUser": False}
+
+
+def test_a_global_service_is_recorded_in_its_own_region(lab: Lab) -> None:
+    """Whatever region the client thinks of; the others where they were called."""
+    admin = lab.user("admin")
+    admin.region = "eu-west-1"
+    admin.call("iam", "ListUsers")
+    admin.call("sts", "GetCallerIdentity")
+
+    told = {record["eventName"]: record["awsRegion"] for record in records(lab)}
+
+    assert told == {"ListUsers": "us-east-1", "GetCallerIdentity": "eu-west-1"}
+
+
+def test_global_services_are_those_of_botocore() -> None:
+    """Of each partition, with the region in which its calls are signed."""
+    endpoints = json.loads((Path(botocore.__file__).parent / "data" / "endpoints.json").read_text(encoding="utf-8"))
+    checked = 0
+    for partition in endpoints["partitions"]:
+        if partition["partition"] not in {"aws", "aws-cn", "aws-us-gov"}:
+            continue
+        for service in SERVED:
+            known = partition["services"].get(service_model(service).endpoint_prefix, {})
+            told = region_of_trail(service, partition["partition"], "somewhere")
+            if known.get("isRegionalized", True):
+                assert told == "somewhere", service
+            else:
+                checked += 1
+                assert told == known["endpoints"][known["partitionEndpoint"]]["credentialScope"]["region"], service
+    assert checked == 20
+
+
+def test_the_ids_of_records_are_uuids() -> None:
+    """Version 5, as the standard library makes them."""
+    assert id_of("request 123456789012") == str(uuid5(NAMESPACE_URL, "request 123456789012"))
+
+
 def test_tags_that_come_along_are_recorded(lab: Lab) -> None:
     """Those that the session passes on, and no other."""
     jump = lab.user("alice").assume(
@@ -277,6 +337,8 @@ def test_a_container_that_gets_credentials_is_recorded(make_lab: LabFactory) -> 
     granted, denied = records(lab)
 
     assert granted["userIdentity"] == {"type": "AWSService", "invokedBy": "ecs-tasks.amazonaws.com"}
+    assert granted["sourceIPAddress"] == granted["userAgent"] == "ecs-tasks.amazonaws.com"
+    assert "tlsDetails" not in granted
     assert granted["recipientAccountId"] == ACCOUNT
     assert granted["responseElements"]["credentials"]["accessKeyId"] == given["AccessKeyId"]
     assert given["SecretAccessKey"] not in json.dumps(granted)

@@ -1,0 +1,299 @@
+"""A day of boto3 in two accounts, read back from the folder of log files that the sandbox has written of it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from dsops.sandbox.clock import Clock
+from dsops.sandbox.event_record import HIDDEN
+from dsops.sandbox.launch import TrailWish, identity_variables, open_server
+from dsops.sandbox.seedfile import read_seed
+from dsops.sandbox.server import Server
+from dsops.sandbox.totp import code_at
+
+HOME, AWAY = "111111111111", "222222222222"
+JUMP, TARGET = f"arn:aws:iam::{HOME}:role/team/Jump", f"arn:aws:iam::{AWAY}:role/Target"
+MFA = f"arn:aws:iam::{HOME}:mfa/alice"
+MFA_SEED = "JBSWY3DPEHPK3PXP"
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[45][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+SEED = f"""
+accounts:
+  "{HOME}":
+    users:
+      alice:
+        id: AIDAALICEALICEALICE12
+        access_key_id: AKIAALICEALICEALICE1
+        secret_access_key: invented-invented-invented-invented-inv1
+        mfa: {{name: alice, seed: {MFA_SEED}}}
+        policies:
+        - {{Version: "2012-10-17", Statement: {{Effect: Allow, Action: ["sts:*", "iam:GetUser"], Resource: "*"}}}}
+    roles:
+      Jump:
+        id: AROAJUMPJUMPJUMPJUMP1
+        path: /team/
+        trust:
+          Version: "2012-10-17"
+          Statement: {{Effect: Allow, Principal: {{AWS: "arn:aws:iam::{HOME}:root"}},
+                       Action: ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]}}
+        policies:
+        - {{Version: "2012-10-17", Statement: {{Effect: Allow, Action: "sts:*", Resource: "*"}}}}
+  "{AWAY}":
+    roles:
+      Target:
+        id: AROATARGETTARGETTARG1
+        trust:
+          Version: "2012-10-17"
+          Statement: {{Effect: Allow, Principal: {{AWS: "{JUMP}"}},
+                       Action: ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"],
+                       Condition: {{StringEquals: {{"sts:ExternalId": "unique-customer-id-12345"}}}}}}
+        policies:
+        - {{Version: "2012-10-17",
+             Statement: {{Effect: Allow, Action: "secretsmanager:GetSecretValue", Resource: "*"}}}}
+    secrets:
+      prod/db: {{password: invented}}
+"""
+MORNING = datetime(2026, 7, 13, 9, 0, 0, tzinfo=UTC)
+
+
+class Day:
+    """The sandbox of the day, its clock, and what came back from it."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.sessions: dict[str, Any] = {}
+
+    def move_to(self, moment: datetime) -> None:
+        """Later."""
+        with self._server.sandbox.world.lock:
+            self._server.sandbox.move_clock(moment.timestamp())
+
+    def client(self, session: boto3.Session, service: str, region: str = "us-east-1") -> Any:  # boto3 ships no types
+        """A client of the sandbox."""
+        return session.client(service, endpoint_url=self._server.url, region_name=region)
+
+    def alice(self) -> boto3.Session:
+        """She, with her long-term key."""
+        variables = identity_variables(self._server, "alice")
+        return boto3.Session(variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"])
+
+    def with_mfa(self) -> boto3.Session:
+        """She, with a session for which she showed a code."""
+        code = code_at(MFA_SEED, self._server.sandbox.clock.now())
+        answer = self.client(self.alice(), "sts").get_session_token(SerialNumber=MFA, TokenCode=code)
+        return self._session("mfa", answer)
+
+    def assume(self, caller: boto3.Session, role: str, name: str, **more: object) -> boto3.Session:
+        """A session of the role, by an endpoint in Ireland."""
+        answer = self.client(caller, "sts", "eu-west-1").assume_role(RoleArn=role, RoleSessionName=name, **more)
+        return self._session(name, answer)
+
+    def _session(self, name: str, answer: Any) -> boto3.Session:
+        self.sessions[name] = answer
+        keys = answer["Credentials"]
+        return boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Day]:
+    """The folder after two days: MFA, a chain of two over the border of an account, denials, a secret."""
+    folder = tmp_path_factory.mktemp("trail")
+    clock = Clock()
+    clock.set(MORNING.timestamp())
+    clock.freeze(is_frozen=True)
+    trail = TrailWish(str(folder), lambda _: None, has_data_events=True)
+    with open_server(read_seed(SEED, "seed.yaml"), clock=clock, trail=trail) as server:
+        day = Day(server)
+        jump = day.assume(
+            day.with_mfa(), JUMP, "deploy", SourceIdentity="ada", DurationSeconds=900,
+            Tags=[{"Key": "team", "Value": "blue"}], TransitiveTagKeys=["team"],
+        )  # fmt: skip
+        with pytest.raises(ClientError, match=r"\(AccessDenied\)"):
+            day.assume(jump, TARGET, "wrong", ExternalId="no")
+        day.move_to(MORNING.replace(minute=5))
+        target = day.assume(jump, TARGET, "deploy-2", ExternalId="unique-customer-id-12345")
+        day.client(target, "secretsmanager").get_secret_value(SecretId="prod/db")
+        with pytest.raises(ClientError, match=r"\(AccessDeniedException\)"):
+            day.client(target, "secretsmanager").delete_secret(SecretId="prod/db")
+        day.move_to(MORNING.replace(day=14))
+        with pytest.raises(ClientError, match=r"\(ExpiredToken\)"):
+            day.client(jump, "sts").get_caller_identity()
+        day.client(day.alice(), "iam", "eu-west-1").get_user(UserName="alice")
+    return folder, day
+
+
+def records(folder: Path, account: str, region: str, day: str) -> list[dict[str, Any]]:
+    """Those of one folder, oldest first."""
+    found: list[dict[str, Any]] = []
+    for path in folder.glob(f"AWSLogs/{account}/CloudTrail/{region}/2026/07/{day}/*.json.gz"):
+        found += json.loads(gzip.decompress(path.read_bytes()))["Records"]
+    return sorted(found, key=lambda record: record["eventTime"])
+
+
+def test_each_account_region_and_day_has_its_folder(played: tuple[Path, Day]) -> None:
+    """And nothing is elsewhere: who came with a session that had ended was nobody."""
+    folder, _ = played
+
+    told = {str(path.parent.relative_to(folder / "AWSLogs")) for path in folder.rglob("*") if path.is_file()}
+
+    assert told == {
+        f"{HOME}/CloudTrail/us-east-1/2026/07/13",
+        f"{HOME}/CloudTrail/eu-west-1/2026/07/13",
+        f"{HOME}/CloudTrail/us-east-1/2026/07/14",
+        f"{AWAY}/CloudTrail/eu-west-1/2026/07/13",
+        f"{AWAY}/CloudTrail/us-east-1/2026/07/13",
+    }
+
+
+def test_the_second_hop_has_every_field_of_cloudtrails(played: tuple[Path, Day]) -> None:
+    """Field for field: who called, how he became that one, what he asked for and what he got."""
+    folder, day = played
+    issued = day.sessions["deploy-2"]
+
+    first, _, record = records(folder, HOME, "eu-west-1", "13")
+
+    assert first["responseElements"]["credentials"]["accessKeyId"] == record["userIdentity"]["accessKeyId"]
+    assert re.fullmatch(r"Boto3/.*", record.pop("userAgent"))
+    assert re.fullmatch(r"127\.0\.0\.1:\d+", record["tlsDetails"].pop("clientProvidedHostHeader"))
+    ids = {record.pop(name) for name in ("eventID", "requestID", "sharedEventID")}
+    assert len(ids) == 3
+    assert all(UUID.fullmatch(each) for each in ids)
+    assert record == {
+        "eventVersion": "1.11",
+        "userIdentity": {
+            "type": "AssumedRole",
+            "principalId": "AROAJUMPJUMPJUMPJUMP1:deploy",
+            "arn": f"arn:aws:sts::{HOME}:assumed-role/Jump/deploy",
+            "accountId": HOME,
+            "accessKeyId": day.sessions["deploy"]["Credentials"]["AccessKeyId"],
+            "sessionContext": {
+                "sessionIssuer": {
+                    "type": "Role", "principalId": "AROAJUMPJUMPJUMPJUMP1", "arn": JUMP, "accountId": HOME,
+                    "userName": "Jump",
+                },
+                "attributes": {"creationDate": "2026-07-13T09:00:00Z", "mfaAuthenticated": "false"},
+                "sourceIdentity": "ada",
+            },
+        },
+        "eventTime": "2026-07-13T09:05:00Z",
+        "eventSource": "sts.amazonaws.com",
+        "eventName": "AssumeRole",
+        "awsRegion": "eu-west-1",
+        "sourceIPAddress": "127.0.0.1",
+        "requestParameters": {
+            "roleArn": TARGET, "roleSessionName": "deploy-2", "externalId": HIDDEN,
+            "incomingTransitiveTags": {"team": "blue"},
+        },
+        "responseElements": {
+            "assumedRoleUser": {"assumedRoleId": "AROATARGETTARGETTARG1:deploy-2",
+                                "arn": f"arn:aws:sts::{AWAY}:assumed-role/Target/deploy-2"},
+            "credentials": {"accessKeyId": issued["Credentials"]["AccessKeyId"], "sessionToken": HIDDEN,
+                            "expiration": "Jul 13, 2026, 10:05:00 AM"},
+            "sourceIdentity": "ada",
+            "packedPolicySize": issued["PackedPolicySize"],
+            "sessionTokenSize": len(issued["Credentials"]["SessionToken"]),
+            "sessionTokenUtilization": issued["SessionTokenUtilization"],
+        },
+        "additionalEventData": {"RequestDetails": {"endpointType": "regional", "awsServingRegion": "eu-west-1"}},
+        "readOnly": True,
+        "resources": [{"ARN": TARGET, "accountId": AWAY, "type": "AWS::IAM::Role"}],
+        "eventType": "AwsApiCall",
+        "managementEvent": True,
+        "eventCategory": "Management",
+        "tlsDetails": {},
+        "recipientAccountId": HOME,
+    }  # fmt: skip
+
+
+def test_the_roles_account_has_its_own_copy(played: tuple[Path, Day]) -> None:
+    """The same event; of the caller it has id and account."""
+    folder, _ = played
+
+    own = records(folder, HOME, "eu-west-1", "13")[-1]
+    (twin,) = records(folder, AWAY, "eu-west-1", "13")
+
+    assert twin["userIdentity"] == {
+        "type": "AWSAccount", "principalId": "AROAJUMPJUMPJUMPJUMP1:deploy", "accountId": HOME
+    }  # fmt: skip
+    assert (twin["recipientAccountId"], twin["sharedEventID"]) == (AWAY, own["sharedEventID"])
+    differing = ("userIdentity", "eventID", "recipientAccountId")
+    assert {**own, **dict.fromkeys(differing)} == {**twin, **dict.fromkeys(differing)}
+    assert own["eventID"] != twin["eventID"]
+
+
+def test_the_first_hop_was_made_with_mfa(played: tuple[Path, Day]) -> None:
+    """A user's session says so; the code is nowhere."""
+    folder, day = played
+
+    (token,) = records(folder, HOME, "us-east-1", "13")
+    first = records(folder, HOME, "eu-west-1", "13")[0]
+
+    assert token["eventName"] == "GetSessionToken"
+    assert token["requestParameters"] == {"serialNumber": MFA}
+    assert token["responseElements"]["credentials"]["accessKeyId"] == first["userIdentity"]["accessKeyId"]
+    assert first["userIdentity"] == {
+        "type": "IAMUser",
+        "principalId": "AIDAALICEALICEALICE12",
+        "arn": f"arn:aws:iam::{HOME}:user/alice",
+        "accountId": HOME,
+        "accessKeyId": day.sessions["mfa"]["Credentials"]["AccessKeyId"],
+        "userName": "alice",
+        "sessionContext": {"attributes": {"creationDate": "2026-07-13T09:00:00Z", "mfaAuthenticated": "true"}},
+    }
+    assert first["requestParameters"] == {
+        "roleArn": JUMP, "roleSessionName": "deploy", "durationSeconds": 900, "sourceIdentity": "ada",
+        "tags": [{"key": "team", "value": "blue"}], "transitiveTagKeys": ["team"],
+    }  # fmt: skip
+    assert first["responseElements"]["credentials"]["expiration"] == "Jul 13, 2026, 9:15:00 AM"
+
+
+def test_denials_are_there_with_awss_words(played: tuple[Path, Day]) -> None:
+    """In the caller's account; what a role's session did later is in the role's."""
+    folder, _ = played
+
+    denied = records(folder, HOME, "eu-west-1", "13")[1]
+    read, deleted = records(folder, AWAY, "us-east-1", "13")
+
+    assert denied["errorCode"] == "AccessDenied"
+    assert denied["errorMessage"].startswith(
+        f"User: arn:aws:sts::{HOME}:assumed-role/Jump/deploy is not authorized to perform: sts:"
+    )
+    assert denied["responseElements"] is None
+    assert denied["requestParameters"]["externalId"] == HIDDEN
+    assert "sharedEventID" not in denied
+    assert (read["eventName"], read["requestParameters"]) == ("GetSecretValue", {"secretId": "prod/db"})
+    assert read["userIdentity"]["arn"] == f"arn:aws:sts::{AWAY}:assumed-role/Target/deploy-2"
+    assert read["userIdentity"]["sessionContext"]["sourceIdentity"] == "ada"
+    assert (deleted["eventName"], deleted["errorCode"]) == ("DeleteSecret", "AccessDenied")
+
+
+def test_the_next_day_is_in_the_next_folder(played: tuple[Path, Day]) -> None:
+    """IAM's calls in us-east-1, wherever the client thought it was."""
+    folder, _ = played
+
+    (record,) = records(folder, HOME, "us-east-1", "14")
+
+    assert (record["eventName"], record["awsRegion"]) == ("GetUser", "us-east-1")
+    assert record["eventTime"] == "2026-07-14T09:00:00Z"
+
+
+def test_no_secret_is_in_the_folder(played: tuple[Path, Day]) -> None:
+    """No key, token, code, external ID or value in any byte of it."""
+    folder, day = played
+
+    text = "".join(gzip.decompress(path.read_bytes()).decode() for path in folder.rglob("*.gz"))
+
+    assert JUMP in text
+    for answer in day.sessions.values():
+        assert answer["Credentials"]["SecretAccessKey"] not in text
+        assert answer["Credentials"]["SessionToken"] not in text
+    assert "unique-customer-id-12345" not in text
+    assert "invented" not in text

@@ -1,0 +1,290 @@
+"""`--trail DIR`: a folder of log files as CloudTrail delivers them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dsops.errors import SandboxUnavailable
+from dsops.sandbox.trail import DELIVERY_SECONDS, Trail
+from tests.sandboxes import ACCOUNT, OTHER, Lab
+from tests.unit.sandbox.conftest import LabFactory
+
+JUMP = f"arn:aws:iam::{ACCOUNT}:role/team/Jump"
+TARGET = f"arn:aws:iam::{OTHER}:role/Target"
+EXTERNAL_ID = "unique-customer-id-12345"
+NAME = re.compile(
+    r"AWSLogs/(\d{12})/CloudTrail/([a-z0-9-]+)/(\d{4})/(\d\d)/(\d\d)/"
+    r"\1_CloudTrail_\2_\3\4\5T\d{4}Z_[0-9A-Za-z]{16}\.json\.gz"
+)
+
+
+def start_trail(lab: Lab, folder: Path, told: list[str] | None = None, **more: Any) -> Trail:
+    """The sandbox's trail from now on; what is told of trouble goes into the list."""
+    said = [] if told is None else told
+    sandbox = lab.sandbox
+    trail = Trail(str(folder), clock=sandbox.clock, accounts=sandbox.world.partitions, tell=said.append, **more)
+    sandbox.events.trail = trail
+    return trail
+
+
+def files(folder: Path) -> list[str]:
+    """Every file below the folder, as paths in it."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def delivered(folder: Path, account: str = "") -> list[dict[str, Any]]:
+    """The records in all files, or in those of one account; each file is read as anybody would."""
+    found = []
+    for path in sorted(folder.glob(f"AWSLogs/{account or '*'}/CloudTrail/*/*/*/*/*.json.gz")):
+        content = json.loads(gzip.decompress(path.read_bytes()))
+        assert list(content) == ["Records"]
+        found += content["Records"]
+    return found
+
+
+def at(lab: Lab, moment: str) -> None:
+    """Moves the frozen clock of the sandbox."""
+    lab.sandbox.move_clock(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp())
+
+
+def test_files_have_the_names_that_cloudtrail_gives_them(lab: Lab, tmp_path: Path) -> None:
+    """Account, region, day of delivery; for the sandbox's user only; nothing else lies there."""
+    at(lab, "2026-07-13T10:04:59")
+    trail = start_trail(lab, tmp_path / "trail")
+    lab.user("alice").assume(JUMP).assume(TARGET, ExternalId=EXTERNAL_ID)
+    trail.close()
+
+    names = files(tmp_path / "trail")
+
+    assert [name.rpartition("_")[0] for name in names] == [
+        f"AWSLogs/{account}/CloudTrail/us-east-1/2026/07/13/{account}_CloudTrail_us-east-1_20260713T1004Z"
+        for account in (ACCOUNT, OTHER)
+    ]
+    assert all(NAME.fullmatch(name) for name in names)
+    for path in (tmp_path / "trail").rglob("*"):
+        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600)
+
+
+def test_the_files_have_every_record(lab: Lab, tmp_path: Path) -> None:
+    """The same as `dsops sandbox events` shows, each account's in its own folder, refused calls among them."""
+    trail = start_trail(lab, tmp_path)
+    jump = lab.user("alice").assume(JUMP, "s1")
+    jump.refused_role(TARGET, ExternalId="wrong")
+    jump.assume(TARGET, "s2", ExternalId=EXTERNAL_ID).call("secretsmanager", "GetSecretValue", SecretId="prod/db")
+    trail.close()
+
+    for account, count in ((ACCOUNT, 3), (OTHER, 2)):
+        records = delivered(tmp_path, account)
+        assert records == list(lab.sandbox.events.records(account=account))
+        assert len(records) == count
+    assert [record.get("errorCode") for record in delivered(tmp_path, ACCOUNT)] == [None, "AccessDenied", None]
+    assert delivered(tmp_path, ACCOUNT)[2]["sharedEventID"] == delivered(tmp_path, OTHER)[0]["sharedEventID"]
+
+
+def test_a_day_that_is_played_has_a_folder(lab: Lab, tmp_path: Path) -> None:
+    """Whoever moves the clock finds what was before in the folder of before."""
+    at(lab, "2026-12-30T23:59:00")
+    start_trail(lab, tmp_path)
+    alice = lab.user("alice")
+    for moment in ("2026-12-31T08:00:00", "2026-12-31T20:00:00", "2027-01-01T00:00:00", "2027-01-02T00:00:00"):
+        alice.call("sts", "GetCallerIdentity")
+        at(lab, moment)
+
+    assert [[*name.split("/")[4:7], name.split("_")[3]] for name in files(tmp_path)] == [
+        ["2026", "12", "30", "20261230T2359Z"],
+        ["2026", "12", "31", "20261231T0800Z"],
+        ["2026", "12", "31", "20261231T2000Z"],
+        ["2027", "01", "01", "20270101T0000Z"],
+    ]
+    assert [record["eventTime"] for record in delivered(tmp_path)] == [
+        "2026-12-30T23:59:00Z", "2026-12-31T08:00:00Z", "2026-12-31T20:00:00Z", "2027-01-01T00:00:00Z",
+    ]  # fmt: skip
+
+
+def test_each_region_has_files_of_its_own(lab: Lab, tmp_path: Path) -> None:
+    """STS where it was called, IAM in us-east-1."""
+    trail = start_trail(lab, tmp_path)
+    admin = lab.user("admin")
+    admin.region = "eu-west-1"
+    admin.call("sts", "GetCallerIdentity")
+    admin.call("iam", "ListUsers")
+    trail.close()
+
+    told = {record["eventName"]: record["awsRegion"] for record in delivered(tmp_path)}
+
+    assert told == {"GetCallerIdentity": "eu-west-1", "ListUsers": "us-east-1"}
+    assert [name.split("/")[3] for name in files(tmp_path)] == ["eu-west-1", "us-east-1"]
+
+
+def test_what_is_ten_seconds_old_is_delivered(lab: Lab, tmp_path: Path) -> None:
+    """By the sandbox's time, with the next call or without one; not before."""
+    trail = start_trail(lab, tmp_path)
+    clock, alice = lab.sandbox.clock, lab.user("alice")
+    alice.call("sts", "GetCallerIdentity")
+    clock.advance(DELIVERY_SECONDS - 1)
+    lab.sandbox.maintain()
+    alice.call("sts", "GetCallerIdentity")
+    assert files(tmp_path) == []
+
+    clock.advance(1)
+    lab.sandbox.maintain()
+    assert [len(delivered(tmp_path)), len(files(tmp_path))] == [2, 1]
+    alice.call("sts", "GetCallerIdentity")
+    clock.advance(DELIVERY_SECONDS)
+    alice.call("sts", "GetCallerIdentity")
+    assert [len(delivered(tmp_path)), len(files(tmp_path))] == [4, 2]
+    lab.sandbox.maintain()
+    trail.close()
+    assert len(files(tmp_path)) == 2
+
+
+def test_many_records_do_not_wait(lab: Lab, tmp_path: Path) -> None:
+    """Five hundred make a file, also where time stands still."""
+    start_trail(lab, tmp_path)
+    alice = lab.user("alice")
+    for _ in range(501):
+        alice.call("sts", "GetCallerIdentity")
+
+    assert [len(delivered(tmp_path)), len(files(tmp_path))] == [500, 1]
+
+
+def test_old_logs_stay(lab: Lab, tmp_path: Path) -> None:
+    """A folder that is used again is added to."""
+    for _ in range(2):
+        trail = start_trail(lab, tmp_path)
+        lab.user("alice").call("sts", "GetCallerIdentity")
+        trail.close()
+
+    assert len(files(tmp_path)) == 2
+    assert len({record["eventID"] for record in delivered(tmp_path)}) == 2
+
+
+def test_calls_that_move_data_are_there_when_asked_for(make_lab: LabFactory, tmp_path: Path) -> None:
+    """As data events, with what they were about and without what they moved; in the trail only."""
+    lab = make_lab('accounts: {"111111111111": {}}')
+    trail = start_trail(lab, tmp_path, has_data_events=True)
+    admin = lab.user("admin")
+    admin.call("s3", "CreateBucket", Bucket="bucket")
+    admin.call("s3", "PutObject", Bucket="bucket", Key="a/k", Body=b"invented-secret")
+    admin.answer("s3", "HeadObject", Bucket="bucket", Key="a/k")
+    admin.answer("dynamodb", "GetItem", TableName="none", Key={"id": {"S": "invented-secret"}})
+    trail.close()
+
+    records = delivered(tmp_path)
+
+    bucket = {"type": "AWS::S3::Bucket", "ARN": "arn:aws:s3:::bucket"}
+    item = {"type": "AWS::S3::Object", "ARN": "arn:aws:s3:::bucket/a/k"}
+    table = {
+        "type": "AWS::DynamoDB::Table", "ARN": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/none", "accountId": ACCOUNT
+    }  # fmt: skip
+    asked = {"bucketName": "bucket", "key": "a/k"}
+    assert [
+        ("CreateBucket", True, "Management", False, {"bucketName": "bucket"}, None),
+        ("PutObject", False, "Data", False, asked, [item, bucket]),
+        ("HeadObject", False, "Data", True, asked, [item, bucket]),
+        ("GetItem", False, "Data", True, {"tableName": "none"}, [table]),
+    ] == [
+        (record["eventName"], record["managementEvent"], record["eventCategory"], record["readOnly"],
+         record["requestParameters"], record.get("resources"))
+        for record in records
+    ]  # fmt: skip
+    assert "invented-secret" not in json.dumps(records)
+    assert [record["eventName"] for record in lab.sandbox.events.records()] == ["CreateBucket"]
+
+
+def test_calls_that_move_data_are_not_there_otherwise(make_lab: LabFactory, tmp_path: Path) -> None:
+    """As a trail has them only when it is told to. Reading a secret is no data event."""
+    lab = make_lab('accounts: {"111111111111": {secrets: {db: invented}}}')
+    trail = start_trail(lab, tmp_path)
+    admin = lab.user("admin")
+    admin.call("s3", "CreateBucket", Bucket="bucket")
+    admin.call("s3", "PutObject", Bucket="bucket", Key="k", Body=b"x")
+    admin.call("secretsmanager", "GetSecretValue", SecretId="db")
+    trail.close()
+
+    assert [record["eventName"] for record in delivered(tmp_path)] == ["CreateBucket", "GetSecretValue"]
+
+
+def test_nothing_secret_is_in_the_files(lab: Lab, tmp_path: Path) -> None:
+    """Keys, tokens, external IDs, values."""
+    trail = start_trail(lab, tmp_path, has_data_events=True)
+    jump = lab.user("alice").assume(JUMP)
+    target = jump.assume(TARGET, ExternalId=EXTERNAL_ID)
+    target.call("secretsmanager", "GetSecretValue", SecretId="prod/db")
+    lab.user("admin").call("secretsmanager", "CreateSecret", Name="new", SecretString="hidden-value")
+    trail.close()
+
+    text = json.dumps(delivered(tmp_path))
+
+    assert len(delivered(tmp_path)) == 5
+    for secret in (jump.keys.secret_access_key, target.keys.session_token, EXTERNAL_ID, "invented", "hidden-value"):
+        assert str(secret) not in text
+
+
+@pytest.mark.parametrize("account", ["999999999999", "../../../outside"])
+def test_an_account_that_is_not_there_has_no_trail(lab: Lab, tmp_path: Path, account: str) -> None:
+    """Anybody can write any account into a request without a signature."""
+    trail = start_trail(lab, tmp_path / "trail")
+    lab.user("alice").refused(
+        "sts", "AssumeRoleWithWebIdentity", RoleArn=f"arn:aws:iam::{account}:role/Any", RoleSessionName="s1",
+        WebIdentityToken="none",
+    )  # fmt: skip
+    trail.close()
+
+    assert [record["recipientAccountId"] for record in lab.sandbox.events.records()] == [account]
+    assert files(tmp_path) == []
+
+
+def test_a_disk_that_takes_nothing_stops_nothing(lab: Lab, tmp_path: Path) -> None:
+    """It is told once; what waited is delivered when it can be, and nothing unfinished is left."""
+    told: list[str] = []
+    trail = start_trail(lab, tmp_path, told)
+    in_the_way = tmp_path / "AWSLogs" / ACCOUNT
+    in_the_way.write_text("no folder")
+    alice = lab.user("alice")
+    for _ in range(3):
+        alice.call("sts", "GetCallerIdentity")
+        trail.deliver()
+
+    assert told == [
+        f"the trail can't be written to {tmp_path} (not a directory); the sandbox goes on, and tries it again"
+    ]
+    in_the_way.unlink()
+    trail.close()
+    assert len(told) == 1
+    assert len(delivered(tmp_path)) == 3
+    assert all(NAME.fullmatch(name) for name in files(tmp_path))
+
+
+def test_what_could_never_be_written_is_counted(lab: Lab, tmp_path: Path) -> None:
+    """So much waits as memory allows; of more, the oldest is gone."""
+    told: list[str] = []
+    trail = start_trail(lab, tmp_path, told, most_waiting=4)
+    (tmp_path / "AWSLogs" / ACCOUNT).write_text("no folder")
+    alice = lab.user("alice")
+    for _ in range(9):
+        alice.call("sts", "GetCallerIdentity")
+        trail.deliver()
+        assert trail.waiting <= 4
+    trail.close()
+
+    assert told[1:] == [f"9 records of the trail were not written to {tmp_path}"]
+
+
+def test_a_folder_that_can_not_be_written_is_told_at_once(lab: Lab, tmp_path: Path) -> None:
+    """Not after a day of calls."""
+    (tmp_path / "file").write_text("no folder")
+
+    with pytest.raises(SandboxUnavailable) as caught:
+        start_trail(lab, tmp_path / "file" / "trail")
+
+    assert caught.value.message == f"the trail can't be written to {tmp_path}/file/trail"
+    assert caught.value.why == "not a directory"
+    assert "--trail" in caught.value.hint
