@@ -99,6 +99,8 @@ class Tried(NamedTuple):
     region: str = ""
     endpoint: str = ""
     """Short, as AwsAnswer has it; "" where no request was made."""
+    asks: tuple[str, ...] = ()
+    """What `dsops explain` is asked to find the reason of a denial: `--env`, the environment, the store."""
 
     def joined(self, other: Tried) -> Tried:
         """The same with those of the other's facts that it lacks."""

@@ -41,6 +41,7 @@ HEAD = """\
       why: AWS gives no reason to arn:aws:sts::098765432109:assumed-role/Jump/ada; ...
       hint: check that the role's trust policy names this caller, and that the caller may sts:AssumeRole on it
       aws: AccessDenied, request 7f3c... (sts.us-east-1)
+      next: `dsops explain --env production prod` looks for the policy that decides
 
 What stands in brackets is the error's code: it doesn't change, and `dsops help CODE` explains it. The other lines are
 there where there is something to say:
@@ -51,10 +52,11 @@ there where there is something to say:
 - `after`: what each hop before it gave, and until when that is good.
 - `why` and `hint`: the reason, and what to do next.
 - `aws`: AWS's code, its request's id, the endpoint, and its own words where `why` hasn't them.
+- `next`: of a denial, the command that [looks for the reason](../how-to/explain.md).
 
 With `--json` the same is one object on stderr, `{"error": {...}, "exit_code": N}`, and stdout stays empty. The error
-always has the keys `code`, `message`, `why`, `hint`, `where`, `tried`, `aws`, `problems` and `errors`; `tried` is null
-or has `operation`, `caller`, `store`, `role`, `secret`, `hop`, `hops`, `before` (a list of `store`, `session`,
+always has the keys `code`, `message`, `why`, `hint`, `next`, `where`, `tried`, `aws`, `problems` and `errors`; `tried`
+is null or has `operation`, `caller`, `store`, `role`, `secret`, `hop`, `hops`, `before` (a list of `store`, `session`,
 `expires`), `region` and `endpoint`, each null where it is not known. Several independent errors are told one after
 another, and the exit code is the smallest.
 

@@ -52,5 +52,6 @@ def _error(value: Mapping[str, Any]) -> DsopsError:  # Any: JSON, made by `_valu
     )
     if value["tried"]:
         tried = Tried(*value["tried"])
-        error.add_tried(tried._replace(before=tuple([Hop(*hop) for hop in tried.before])))
+        before = tuple([Hop(*hop) for hop in tried.before])
+        error.add_tried(tried._replace(before=before, asks=tuple(tried.asks)))
     return error

@@ -217,10 +217,21 @@ def fail(error: DsopsError, words: Sequence[str], failure_code: int) -> int:
     if "--json" in own_words or is_on(os.environ.get("DSOPS_JSON", "")):
         output.tell(output.error_json(error, exit_code))
     else:
-        output.tell(output.error_text(error))
+        output.tell(output.error_text(error, config=_named_config(own_words)))
     if "--debug" in own_words or is_on(os.environ.get("DSOPS_DEBUG", "")):
         output.tell(f"debug: raised at\n{output.origin_text(error)}")
     return exit_code
+
+
+def _named_config(words: Sequence[str]) -> str:
+    """The value of --config; "" where it is not among them."""
+    named = ""
+    for position, word in enumerate(words):
+        if word == CONFIG.name:
+            named = "".join(words[position + 1:position + 2])
+        elif word.startswith(f"{CONFIG.name}="):
+            named = word.partition("=")[2]
+    return named
 
 
 def as_bug(error: Exception) -> DsopsError:

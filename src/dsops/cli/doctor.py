@@ -7,7 +7,18 @@ from itertools import chain
 
 from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Flag
 from dsops.cli.doctor_stores import base_name, try_all
-from dsops.cli.output import Json, answer, answer_json, clean, counted, error_text, error_value, note, table
+from dsops.cli.output import (
+    Json,
+    answer,
+    answer_json,
+    clean,
+    counted,
+    error_text,
+    error_value,
+    next_step_of,
+    note,
+    table,
+)
 from dsops.cli.project import base_identity, carry_out, load_config, plan_named, plan_one_store, shown_path
 from dsops.cli.whoami import base_endpoint
 from dsops.cli.world import DONE
@@ -77,8 +88,9 @@ def _show(checks: list[Check]) -> None:
 
 def _error_text(check: Check, error: DsopsError) -> str:
     """The error as every command tells it, and what to type next where the check knows more."""
-    is_told = check.hint in ("", *[each.hint for each in check.errors])
-    return error_text(error) if is_told else f"{error_text(error)}\n  next: {clean(check.hint)}"
+    text = error_text(error)
+    is_told = check.hint in ("", next_step_of(error), *[each.hint for each in check.errors])
+    return text if is_told else f"{text}\n  next: {clean(check.hint)}"
 
 
 def _finding_text(check: Check) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from shlex import quote
 
 from dsops.aws.ambient import OF_ENVIRONMENT, passed_over
 from dsops.aws.client import Client, make_client
 from dsops.aws.clock import Glance
 from dsops.aws.sts import Identity, get_caller_identity
 from dsops.cache import CredentialCache
-from dsops.cli.output import counted
+from dsops.cli.output import counted, next_step_of
 from dsops.cli.plan import operation
 from dsops.cli.whoami import base_endpoint, base_source, duration_text
 from dsops.credentials import Credentials
@@ -19,7 +18,7 @@ from dsops.doctor.check import Check, failed
 from dsops.doctor.network import look_at
 from dsops.doctor.permissions import check_batches, check_trust
 from dsops.endpoint import Endpoint
-from dsops.errors import AccessDenied, AssumeRoleDenied, DsopsError
+from dsops.errors import DsopsError
 from dsops.plan import Plan, SecretReference, Step
 from dsops.resolve import MISSING, Resolver, Trial
 from dsops.runtime import Runtime
@@ -28,7 +27,6 @@ from dsops.startup import NamedTuple
 from dsops.tasks import gather, settle, spawn
 
 _SOON = timedelta(minutes=15)
-_DENIED = (AccessDenied, AssumeRoleDenied)
 
 
 class Found(NamedTuple):
@@ -126,14 +124,9 @@ def _store_checks(
         elif errors:
             culprits.update((id(error), f"store {step.name}") for error in errors)
             check = failed("doctor.store", name, errors[0])._replace(errors=errors)
-            yield check._replace(hint=_explain(plan, step)) if isinstance(errors[0], _DENIED) else check
+            yield check._replace(hint=next_step_of(errors[0]) or check.hint)
         else:
             yield Check("doctor.store", name, "ok", _detail(step, session, outcomes, runtime))
-
-
-def _explain(plan: Plan, step: Step) -> str:
-    environment = f"--env {quote(plan.environment)} " if plan.environment else ""
-    return f"`dsops explain {environment}{quote(step.name)}` looks for the policy that decides"
 
 
 _Outcomes = Mapping[SecretReference, Secret | DsopsError] | DsopsError | None

@@ -7,7 +7,17 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from select import select
 
-from dsops.errors import AwsAnswer, DsopsError, Failures, FileNotWritten, Problem, Tried, Where
+from dsops.errors import (
+    AccessDenied,
+    AssumeRoleDenied,
+    AwsAnswer,
+    DsopsError,
+    Failures,
+    FileNotWritten,
+    Problem,
+    Tried,
+    Where,
+)
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
@@ -101,10 +111,17 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def error_text(error: DsopsError) -> str:
-    """The error as people read it: what, then why, the next step, and AWS's own words."""
-    if isinstance(error, Failures):
-        return "\n".join(error_text(each) for each in error.errors)
+def error_text(error: DsopsError, *, config: str = "") -> str:
+    """The error as people read it: what, then why, the hint, AWS's own words, and what finds out more.
+
+    `config` is the configuration that was named on the command line.
+    """
+    errors = error.errors if isinstance(error, Failures) else (error,)
+    next_step = next_step_of(error, config=config)
+    return "\n".join([*map(_text_of_one, errors), *([f"  next: {next_step}"] if next_step else [])])
+
+
+def _text_of_one(error: DsopsError) -> str:
     lines = [f"dsops: error[{error.code}]: {clean(error.message)}"]
     lines.extend(problem_text(problem) for problem in error.problems)
     if error.where and str(error.where) not in f"{error.message} {error.why} {error.hint}":
@@ -117,6 +134,20 @@ def error_text(error: DsopsError) -> str:
     if error.aws:
         lines.append(f"  aws: {_aws_text(error.aws, error.why)}")
     return "\n".join(lines)
+
+
+def next_step_of(error: DsopsError, *, config: str = "") -> str:
+    """The command that looks for the reason of a denial; "" where there is none to look for. Of several, for all."""
+    errors = error.errors if isinstance(error, Failures) else (error,)
+    denied = [each.tried for each in errors if isinstance(each, (AccessDenied, AssumeRoleDenied)) and each.tried]
+    asked = list(dict.fromkeys(tried.asks for tried in denied if tried.asks))
+    if not asked:
+        return ""
+    from shlex import quote
+
+    named = ["--config", config] if config else []
+    words = [*named, *(asked[0] if len(asked) == 1 else asked[0][:-1])]
+    return f"`{' '.join(['dsops explain', *[clean(quote(word)) for word in words]])}` looks for the policy that decides"
 
 
 def _tried_lines(error: DsopsError) -> list[str]:
@@ -157,6 +188,7 @@ def error_value(error: DsopsError) -> Json:
         "message": error.message,
         "why": error.why or None,
         "hint": error.hint or None,
+        "next": next_step_of(error) or None,
         "where": _where_value(error.where),
         "tried": _tried_value(error.tried),
         "aws": error.aws._asdict() if error.aws else None,
@@ -170,7 +202,8 @@ def _tried_value(tried: Tried | None) -> Json:
     if tried is None:
         return None
     before = [{name: fact or None for name, fact in hop._asdict().items()} for hop in tried.before]
-    return {**{name: fact or None for name, fact in tried._asdict().items()}, "before": before}
+    facts = {name: fact or None for name, fact in tried._asdict().items() if name != "asks"}
+    return {**facts, "before": before}
 
 
 def problem_value(problem: Problem) -> Json:

@@ -17,7 +17,7 @@ from dsops.errors import (
     NoCredentials,
     Tried,
 )
-from dsops.plan import Fingerprint, Plan, Step, ambient_fingerprint, chained_too_long
+from dsops.plan import SERVES, Fingerprint, Plan, Step, ambient_fingerprint, chained_too_long
 from dsops.resolve.identity import is_as_planned
 from dsops.runtime import Event, Runtime, nobody
 from dsops.startup import TypeVar
@@ -203,14 +203,22 @@ class Sessions:
             Tried(
                 step.operation, caller, step.name, step.role,
                 hop=self.hop(step), hops=hops, before=self._hops_before(step), region=step.region,
+                asks=self._asks(step),
             )
         )  # fmt: skip
 
     def add_read(self, error: DsopsError, step: Step, secret: str, credentials: Credentials | None) -> None:
         """Notes what was read, who read it, and by which hops that one came to be."""
         caller = (credentials.arn or credentials.masked_key_id) if credentials is not None else ""
-        before = self._hops_before(step)
-        error.add_tried(Tried("", caller, step.name, secret=secret, before=before, region=step.region))
+        before, asks = self._hops_before(step), self._asks(step)
+        error.add_tried(Tried("", caller, step.name, secret=secret, before=before, region=step.region, asks=asks))
+
+    def _asks(self, step: Step) -> tuple[str, ...]:
+        """The words by which `dsops explain` is asked about the step; none for one that the plan has added."""
+        if SERVES in step.settings:
+            return ()
+        environment = self._plan.environment
+        return (*(("--env", environment) if environment else ()), step.name)
 
     def _is_below(self, step: Step, other: Step) -> bool:
         """Whether the other one is that step, or comes by it to its session."""

@@ -27,7 +27,8 @@ def test_every_error_comes_back_as_what_it_was(kind: type[DsopsError]) -> None:
         aws=AwsAnswer("AccessDenied", "User: ...", 403, "request", "sts.us-east-1"),
         problems=(Problem(Where("dsops.yaml", 3), "a.b", "is wrong", "do this"),),
     )  # fmt: skip
-    error.add_tried(Tried("AssumeRole", "a", "b", "c", hop=2, hops=3, before=(Hop("d", "e", "f"),), endpoint="g"))
+    tried = Tried("AssumeRole", "a", "b", "c", hop=2, hops=3, before=(Hop("d", "e", "f"),), endpoint="g")
+    error.add_tried(tried._replace(asks=("--env", "h", "b")))
 
     back = unpack_error(pack_error(error))
 

@@ -8,6 +8,7 @@ import pytest
 
 from dsops.cli import output
 from dsops.errors import (
+    AccessDenied,
     AssumeRoleDenied,
     AwsAnswer,
     ConfigError,
@@ -142,6 +143,41 @@ def test_programs_get_every_fact_of_what_was_tried() -> None:
     }
 
 
+def test_a_denial_says_what_finds_out_why() -> None:
+    """The command is whole: with the configuration that was named, the environment, and quoted for a shell."""
+    error = AssumeRoleDenied("it may not")
+    error.add_tried(TRIED._replace(asks=("--env", "my env", "target")))
+
+    last = output.error_text(error, config="other.yaml").splitlines()[-1]
+
+    command = "dsops explain --config other.yaml --env 'my env' target"
+    assert last == f"  next: `{command}` looks for the policy that decides"
+    assert json.loads(output.error_json(error, 3))["error"]["next"] == (
+        "`dsops explain --env 'my env' target` looks for the policy that decides"
+    )
+
+
+def test_several_denials_are_looked_into_together() -> None:
+    """One command for all, at the end; one store's is for that store."""
+    errors = [AccessDenied(f"no {number}") for number in range(3)]
+    for error, store in zip(errors, ("one", "one", "two"), strict=True):
+        error.add_tried(TRIED._replace(asks=("--env", "production", store)))
+
+    texts = [output.error_text(Failures(tuple(errors[:number]))) for number in (2, 3)]
+
+    assert [text.count("next:") for text in texts] == [1, 1]
+    assert texts[0].endswith("`dsops explain --env production one` looks for the policy that decides")
+    assert texts[1].endswith("`dsops explain --env production` looks for the policy that decides")
+
+
+@pytest.mark.parametrize("error", [UsageError("no"), AccessDenied("no")])
+def test_what_is_no_denial_of_a_store_has_no_such_command(error: DsopsError) -> None:
+    """Another error, or a denial that no plan has brought about."""
+    error.add_tried(TRIED._replace(asks=() if isinstance(error, AccessDenied) else ("target",)))
+
+    assert "next:" not in output.error_text(error)
+
+
 def test_what_is_known_nearer_to_the_failure_counts() -> None:
     """The call knows who made it; the pipeline adds which hop it was, and changes nothing."""
     error = UsageError("it did not work")
@@ -167,6 +203,7 @@ def test_the_json_twin_has_the_same_fields() -> None:
             "message": DENIED.message,
             "why": DENIED.why,
             "hint": DENIED.hint,
+            "next": None,
             "where": {"file": "dsops.yaml", "line": 9},
             "tried": None,
             "aws": {

@@ -396,6 +396,7 @@ def test_a_failing_hop_is_named_with_the_one_before(pipeline: Pipeline) -> None:
         before=(Hop("jump", session, "2026-11-24T13:00:00Z"),),
         region="us-east-1",
         endpoint="sts.us-east-1",
+        asks=("--env", "e", "target"),
     )
 
 
