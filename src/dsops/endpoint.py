@@ -14,7 +14,7 @@ from dsops.startup import NamedTuple, pattern
 # The service -> its id in AWS_ENDPOINT_URL_<ID>.
 SERVICE_IDS = {
     "sts": "STS", "secretsmanager": "SECRETS_MANAGER", "ssm": "SSM", "iam": "IAM", "organizations": "ORGANIZATIONS",
-    "sso": "SSO", "sso-oidc": "SSO_OIDC",
+    "kms": "KMS", "sso": "SSO", "sso-oidc": "SSO_OIDC",
 }  # fmt: skip
 _HOST_PREFIXES = {"sso": "portal.sso", "sso-oidc": "oidc"}
 """Services whose hosts begin with another name; IAM Identity Center's two have names of their first years."""
@@ -191,7 +191,7 @@ def resolve_endpoint(
     fips: bool = False,
     dual_stack: bool = False,
 ) -> Endpoint:
-    """The address of a service for a region: `sts`, `secretsmanager`, `ssm`, `iam`, `organizations`, `sso`, `sso-oidc`.
+    """The address of a service, one of `SERVICE_IDS`, for a region.
 
     In this order: `endpoint_url`, AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL (the two variables unless
     AWS_IGNORE_CONFIGURED_ENDPOINT_URLS), the region's own host. FIPS and dual stack are also on where
@@ -262,7 +262,7 @@ def _regional_host(service: str, region: str, *, fips: bool, dual_stack: bool) -
 
 def _is_plain_name_fips(service: str, partition: Partition, *, dual_stack: bool) -> bool:
     """Whether the plain name is the FIPS one, as those of STS, SSM and Organizations in GovCloud are."""
-    is_one = service == "organizations" or (service != "secretsmanager" and not dual_stack)
+    is_one = service == "organizations" or (service not in ("secretsmanager", "kms") and not dual_stack)
     return partition.name == "aws-us-gov" and is_one
 
 

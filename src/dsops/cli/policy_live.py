@@ -8,6 +8,7 @@ from functools import cache
 
 from dsops.aws.client import make_client
 from dsops.aws.iam import Iam
+from dsops.aws.kms import Kms
 from dsops.aws.organizations import Organizations
 from dsops.aws.secret_policy import SecretsManager
 from dsops.aws.sts import get_caller_identity
@@ -56,7 +57,12 @@ def ask_aws(questions: Questions, file: str, runtime: Runtime) -> Sequence[Compl
                 return []
             return [SecretsManager(client, credentials, resolve_endpoint("secretsmanager", region, environ))]
 
-        completer = Completer({identity.account: Reader(iam)}, organization, secrets)
+        def keys(account: str, region: str) -> list[Kms]:
+            if account != identity.account:
+                return []
+            return [Kms(client, credentials, resolve_endpoint("kms", region, environ))]
+
+        completer = Completer({identity.account: Reader(iam)}, organization, secrets, keys)
         return await completer.complete_all([(case.asked, policies) for case, policies in questions])
 
     return _checked(carry_out(work(), runtime), questions, file, runtime)
@@ -89,6 +95,10 @@ def ask_sandbox(questions: Questions, url: str, file: str, runtime: Runtime) -> 
         found = find(account)
         return [SecretsManager(client, found[0], _endpoint("secretsmanager", region, url))] if found else []
 
+    def keys(account: str, region: str) -> list[Kms]:
+        found = find(account)
+        return [Kms(client, found[0], _endpoint("kms", region, url))] if found else []
+
     readers, own = {}, {}
     for account in sorted(accounts - {""}):
         found, asked = find(account), organizations(account)
@@ -97,7 +107,7 @@ def ask_sandbox(questions: Questions, url: str, file: str, runtime: Runtime) -> 
             own[account] = asked
 
     async def work() -> list[Completed | DsopsError]:
-        completer = Completer(readers, OrganizationReader(own, organizations), secrets)
+        completer = Completer(readers, OrganizationReader(own, organizations), secrets, keys)
         return await completer.complete_all([(case.asked, policies) for case, policies in questions])
 
     return _checked(carry_out(work(), quiet), questions, file, runtime)

@@ -10,6 +10,7 @@ from dsops.errors import Where
 from dsops.explain.said import ENDPOINT_POLICY
 from dsops.iam.principals import Principal
 from dsops.iam.question import Request
+from dsops.iam.simulate import is_kms_key
 from dsops.plan import Step
 
 EditAt = Callable[[str, str], Where]
@@ -86,6 +87,8 @@ def policy_text(policy_type: str, about: About) -> str:
     whom = about.whom
     resource = about.request.resource
     principal = about.request.principal
+    if policy_type == "resource-based policy" and is_kms_key(resource):
+        return f"the key policy of {resource}"
     texts = {
         "role trust policy": f"the trust policy of {owner_text(resource)}",
         "identity-based policy": f"the identity-based policies of {whom}",

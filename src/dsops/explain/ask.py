@@ -12,9 +12,10 @@ from dsops.explain.about import EditAt
 from dsops.explain.answer import UNKNOWN_SUFFIX
 from dsops.explain.chain import Chains, Keys
 from dsops.explain.finding import Finding, Place, Remedy
+from dsops.explain.keys import Encrypted, KeyAsker
 from dsops.explain.refused import finding_of
 from dsops.explain.request import Caller, context_of_call, questions
-from dsops.explain.said import Said
+from dsops.explain.said import Said, read_refusal
 from dsops.explain.unsigned import unsigned_question
 from dsops.iam.simulate import Asked, Unread
 from dsops.plan import Step
@@ -44,6 +45,7 @@ class Asker:
     def __init__(self, chains: Chains, edit_at: EditAt) -> None:
         self._chains = chains
         self._edit_at = edit_at
+        self._keys = KeyAsker(chains)
 
     async def of(
         self, failure: Failure, said: Said, chain: Sequence[Keys]
@@ -93,6 +95,22 @@ class Asker:
         account = arn.account if arn is not None and arn.account else caller.principal.account
         asked = Asked(caller.principal, action, resource, account, context_of_call(caller, region))
         return [(asked, caller.unread)]
+
+    async def of_key(self, failure: Failure, chain: Sequence[Keys]) -> tuple[Asked, tuple[Unread, ...]] | Finding:
+        """The question that KMS has put to policies; a finding where there is none to put."""
+        step, region = failure.step, failure.region or failure.step.region
+        caller = chain[-1].caller if chain else None
+        if caller is None:
+            return _unknown(failure, self._chains.hop(step), self._edit_at)
+        aws = failure.error.aws
+        said = read_refusal(aws.message if aws is not None else "")
+        resource: str | Finding = failure.secret
+        if step.type == "aws.secretsmanager":
+            resource = await self._secret_arn(failure, region, chain)
+        if isinstance(resource, Finding):
+            return resource
+        named = said.resource or _key_in(aws.message if aws is not None else "")
+        return await self._keys.of(Encrypted(step, region, resource, caller, aws), named, chain)
 
     async def meant_secret(self, failure: Failure, chain: Sequence[Keys]) -> str:
         """The secret that is nearly called so; "" where there is none, or nobody here may list them."""
@@ -144,6 +162,12 @@ async def _described(api: SecretsManager, secret: str) -> str:
 async def _with_policy(api: SecretsManager, secret: str) -> str:
     """The ARN that comes with the secret's policy, which somebody may read who may not describe it."""
     return (await get_resource_policy(api, secret)).arn
+
+
+def _key_in(message: str) -> str:
+    """The key that Parameter Store names at the beginning of what it says about one that can't be used."""
+    first = message.partition(" ")[0]
+    return first if parse_arn(first) is not None else ""
 
 
 def _of_trust(failure: Failure, hop: int, edit_at: EditAt) -> Finding:

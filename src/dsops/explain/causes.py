@@ -15,6 +15,7 @@ from dsops.iam.conditions import Condition
 from dsops.iam.policy import Statement
 from dsops.iam.principals import is_unique_id
 from dsops.iam.reasons import Failure, is_negated
+from dsops.iam.simulate import is_kms_key
 
 
 class Cause(NamedTuple):
@@ -43,8 +44,21 @@ _BESIDE: Final = {
 }  # fmt: skip
 
 
+_OF_KEYS: Final = {"resource-policy": "key-policy", "identity-policy": "key-permission", "condition": "key-policy"}
+"""What a cause is called where it keeps somebody from a KMS key: two policies have to let in, and people forget one."""
+
+
 def cause_of(broken: Broken, about: About) -> Cause:
     """The cause, in a word and a sentence."""
+    cause = _cause_of(broken, about)
+    if not is_kms_key(about.request.resource):
+        return cause
+    if cause.code == "condition" and broken.policy_type != "resource-based policy":
+        return cause._replace(code="key-permission") if broken.policy_type == "identity-based policy" else cause
+    return cause._replace(code=_OF_KEYS.get(cause.code, cause.code))
+
+
+def _cause_of(broken: Broken, about: About) -> Cause:
     if broken.effect == "ExplicitDeny":
         return _of_deny(broken, about)
     policy = policy_text(broken.policy_type, about)

@@ -9,7 +9,7 @@ from typing import Final
 from dsops.arn import parse_arn
 from dsops.explain.about import About, owner_text
 from dsops.explain.finding import Fact
-from dsops.iam.simulate import Unread
+from dsops.iam.simulate import Unread, is_kms_key
 
 _POLICY_TYPES_OF_ORGANIZATIONS: Final = {"scp": "SERVICE_CONTROL_POLICY", "rcp": "RESOURCE_CONTROL_POLICY"}
 _TRAIL: Final = "aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventName,AttributeValue="
@@ -75,6 +75,8 @@ def _listing(kind: str, name: str) -> str:
 
 def _resource_command(resource: str) -> str:
     arn = parse_arn(resource)
+    if arn is not None and is_kms_key(resource):
+        return f"aws kms get-key-policy --key-id {resource} --region {arn.region} --query Policy --output text"
     if arn is None or arn.service != "secretsmanager":
         return ""
     return f"aws secretsmanager get-resource-policy --secret-id {resource} --region {arn.region}"

@@ -12,6 +12,7 @@ from dsops.explain.answer import findings_of
 from dsops.explain.ask import Asker, Failure, Questions
 from dsops.explain.chain import Chains, Keys
 from dsops.explain.finding import Finding, Place, Remedy
+from dsops.explain.keys import is_about_keys
 from dsops.explain.library import Evidence, Library, is_role_exact
 from dsops.explain.message import encoded_in, read_decoded, read_sentence
 from dsops.explain.refused import finding_of, is_policys
@@ -36,6 +37,8 @@ class Investigator:
         step, error = failure.step, failure.error
         # A read is no hop.
         hop = 0 if failure.secret else self._chains.hop(step)
+        if failure.secret and is_about_keys(error.aws):
+            return await self._explain_key(failure)
         if not is_policys(error):
             return [await self._with_meant(finding_of(error, step, hop, self._edit_at), failure)]
         said = read_refusal(error.aws.message if error.aws else "")
@@ -45,6 +48,17 @@ class Investigator:
             return [await self._with_meant(asked, failure)]
         found = await self._judge(asked, said, step, hop, chain, error)
         return found or [finding_of(error, step, hop, self._edit_at)]
+
+    async def _explain_key(self, failure: Failure) -> list[Finding]:
+        """Why what may be read can't be decrypted."""
+        step, error = failure.step, failure.error
+        chain = await self._chains.of(step)
+        asked = await self._asker.of_key(failure, chain)
+        if isinstance(asked, Finding):
+            return [asked]
+        # Parameter Store repeats what KMS says, and Secrets Manager nothing of it.
+        said = read_refusal(error.aws.message if error.aws else "")
+        return await self._judge([asked], said, step, 0, chain, error)
 
     async def _judge(
         self,

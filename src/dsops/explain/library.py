@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dsops.aws.iam import Iam
+from dsops.aws.kms import Kms
 from dsops.aws.organizations import Organizations
 from dsops.aws.secret_policy import SecretsManager
 from dsops.errors import DsopsError, EntityNotFound, PolicyInvalid
@@ -70,7 +71,12 @@ class Library:
             endpoint = self._chains.endpoint(step, "secretsmanager", region)
             return [SecretsManager(self._chains.client, keys.credentials, endpoint) for keys in found]
 
-        return readers, Completer(readers, OrganizationReader(organizations, organizations.get, more), secrets)
+        def kms(account: str, region: str) -> list[Kms]:
+            endpoint = self._chains.endpoint(step, "kms", region)
+            return [Kms(self._chains.client, keys.credentials, endpoint) for keys in by_account.get(account, ())]
+
+        organization = OrganizationReader(organizations, organizations.get, more)
+        return readers, Completer(readers, organization, secrets, kms)
 
     def iam(self, step: Step, keys: Keys) -> Iam:
         """IAM, asked with those keys."""

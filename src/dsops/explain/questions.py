@@ -6,16 +6,18 @@ What IAM does not tell is not taken for absent: it stands among what is unread, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from dsops.arn import Arn, parse_arn
+from dsops.aws.kms import Kms, get_key_policy
 from dsops.aws.secret_policy import SecretsManager
-from dsops.errors import DsopsError, EntityNotFound, PolicyInvalid
+from dsops.errors import AccessDenied, DsopsError, EntityNotFound, PolicyInvalid
 from dsops.explain.attached import Attached, PolicyText, ReadsAttached
 from dsops.explain.organization import Membership, OrganizationReader
 from dsops.explain.secret import KnownSecret, read_with_any
 from dsops.iam.policy import Policy, parse_policy
-from dsops.iam.simulate import Asked, Place, PolicySet, Unread, is_about_roles
+from dsops.iam.simulate import Asked, Place, PolicySet, Unread, is_about_roles, is_kms_key
 from dsops.tasks import Once, settle
 
 _AT_ONCE: Final = 10
@@ -36,12 +38,18 @@ class Completer:
     """Completes questions; whoever comes up in many of them is read once."""
 
     def __init__(
-        self, readers: Mapping[str, ReadsAttached], organization: OrganizationReader, secrets: FindSecretsManager
+        self,
+        readers: Mapping[str, ReadsAttached],
+        organization: OrganizationReader,
+        secrets: FindSecretsManager,
+        keys: FindKms,
     ) -> None:
         self._readers = readers
         """By account: IAM answers by name and of its caller's account, where a namesake may live."""
         self._organization = organization
         self._find_secrets = secrets
+        self._find_keys = keys
+        self._key_policies: dict[str, Once[str]] = {}
         self._secrets: dict[str, Once[KnownSecret]] = {}
         self._attached_to: dict[tuple[str, str, str], Once[Attached]] = {}
 
@@ -95,6 +103,8 @@ class Completer:
         arn = parse_arn(asked.resource)
         if arn is not None and (arn.service, arn.resource_type) == ("secretsmanager", "secret"):
             await self._add_secrets_policy(question, arn)
+        elif arn is not None and is_kms_key(asked.resource):
+            await self._add_keys_policy(question, arn)
         elif not is_about_roles(asked.action):
             question.miss(
                 ["resource"],
@@ -126,6 +136,22 @@ class Completer:
             question.miss_keys(tuple(f"{prefix}/".lower() for prefix in _TAGS_OF_SECRETS), secret.unread_tags)
         question.learn_tags(_TAGS_OF_SECRETS, dict(secret.tags))
 
+    async def _add_keys_policy(self, question: _Question, arn: Arn) -> None:
+        text = question.asked.resource
+        question.miss_keys(("aws:resourcetag/",), "a key's tags are not read")
+        apis = self._find_keys(arn.account, arn.region)
+        if not apis:
+            question.miss(["resource"], self._foreign(text, arn.account))
+            return
+        try:
+            policy = await self._key_policies.setdefault(text, Once(lambda: _policy_of_key(apis, text))).get()
+        except EntityNotFound:
+            raise
+        except DsopsError as error:
+            question.miss(["resource"], error.message)
+            return
+        question.take("resource", [PolicyText(f"the policy of {text}", policy)], ())
+
     async def _add_organization(self, question: _Question) -> None:
         asked = question.asked
         if asked.principal.account:
@@ -150,10 +176,20 @@ class Completer:
         return attached
 
 
+async def _policy_of_key(apis: Sequence[Kms], key: str) -> str:
+    """The key's policy, by the first that may read it. Raises what the last one met."""
+    for api in apis[:-1]:
+        with suppress(AccessDenied):
+            return await get_key_policy(api, key)
+    return await get_key_policy(apis[-1], key)
+
+
 _TAGS_OF_ROLES: Final = ("aws:resourcetag/", "iam:resourcetag/")
 _TAGS_OF_SECRETS: Final = ("aws:ResourceTag", "secretsmanager:ResourceTag")
 FindSecretsManager = Callable[[str, str], Sequence[SecretsManager]]
 """Takes account and region; gives it with each of the keys that may read there."""
+FindKms = Callable[[str, str], Sequence[Kms]]
+"""The same for KMS, where only a key's own account may read its policy."""
 
 
 class _Question:

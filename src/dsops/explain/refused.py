@@ -48,11 +48,9 @@ _SAID: Final = (
     ("ignature invalid", "token-signature", ""),
     ("requested Role", "saml-role", "role_arn"),
     ("default KMS", "secret-key", ""),
-    ("KMS", "secret-key", ""),
 )
 _CODES: Final = {
     "PackedPolicyTooLarge": "packed-policy", "MalformedPolicyDocument": "session-policy-invalid",
-    "DecryptionFailure": "secret-key",
 }  # fmt: skip
 _KINDS: Final[tuple[tuple[type[DsopsError], str, str], ...]] = (
     (RegionDisabled, "region-disabled", "region"),

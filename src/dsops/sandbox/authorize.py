@@ -93,7 +93,9 @@ class Judge:
         if not decision.is_allowed:
             raise denied(decision, question.shown)
 
-    def decide(self, caller: Caller, question: Question, request_id: str, now: float) -> Decision:
+    def decide(
+        self, caller: Caller, question: Question, request_id: str, now: float, *, is_kept_when_allowed: bool = True
+    ) -> Decision:
         """What AWS would decide."""
         kind: PolicyKind = "trust" if question.action.startswith("sts:") else "resource"
         consulted = self._consulted(caller, question)
@@ -104,7 +106,8 @@ class Judge:
         request = Request(caller.principal, question.action, question.resource, question.account, context)
         policies = consulted.policies(kind, must_resource_allow=question.must_policy_allow)
         decision = evaluate(request, policies)
-        self.decisions.append(Kept(request_id, now, decision, consulted))
+        if is_kept_when_allowed or not decision.is_allowed:
+            self.decisions.append(Kept(request_id, now, decision, consulted))
         return decision
 
     def decisions_of(self, request_id: str) -> list[Kept]:

@@ -16,7 +16,6 @@ from dsops.sandbox.vault import Place
 from dsops.sandbox.world import Tags, World
 
 if TYPE_CHECKING:
-    from moto.kms import models as moto_kms
     from moto.s3 import models as moto_s3
 
 
@@ -47,31 +46,6 @@ class StoredObject(NamedTuple):
     tags: Tags
     kms_key: str
     """The key that it is encrypted with; "" for S3's own keys."""
-
-
-class Grant(NamedTuple):
-    """A grant of a key."""
-
-    grantee: str
-    retiring: str
-    """Who may retire it; "" for nobody but the grantee."""
-    operations: tuple[str, ...]
-    context_subset: tuple[tuple[str, str], ...]
-    context_equals: tuple[tuple[str, str], ...]
-
-
-class Key(NamedTuple):
-    """A KMS key."""
-
-    arn: str
-    policy: PolicyText
-    aliases: tuple[str, ...]
-    tags: Tags
-    spec: str
-    usage: str
-    origin: str
-    is_multi_region: bool
-    grants: tuple[Grant, ...]
 
 
 class Table(NamedTuple):
@@ -151,39 +125,6 @@ class Estate:
         if topic is None:
             return None
         return Held(_policy(f"the policy of topic {topic.name}", topic.policy), tuple(topic._tags.items()))  # noqa: SLF001
-
-    # --- KMS ---------------------------------------------------------------------------------------------------
-
-    def key(self, place: Place, key_id: str) -> Key | None:
-        """A key by its id."""
-        backend = self._kms(place)
-        key: moto_kms.Key | None = None if backend is None else backend.keys.get(key_id)
-        if backend is None or key is None:
-            return None
-        tags: Mapping[str, str] = backend.tagger.get_tag_dict_for_resource(key.id)
-        return Key(
-            key.arn, PolicyText(f"the policy of key {key.id}", key.policy), tuple(key.aliases), tuple(tags.items()),
-            key.key_spec, key.key_usage, key.origin, key.multi_region,
-            tuple(_grant(grant) for grant in key.grants.values()),
-        )  # fmt: skip
-
-    def key_of_alias(self, place: Place, alias: str) -> str:
-        """The id of the key that an alias such as `alias/app` stands for; "" for none."""
-        backend = self._kms(place)
-        # An alias of AWS's own (`alias/aws/s3`) has its key made by this very question, as its first use does.
-        return "" if backend is None else backend.get_key_id_from_alias(alias) or ""
-
-    def key_of_grant(self, place: Place, token: str) -> str:
-        """The id of the key of a grant; "" for none."""
-        backend = self._kms(place)
-        keys: Iterable[moto_kms.Key] = () if backend is None else backend.keys.values()
-        return next((key.id for key in keys for grant in key.grants.values() if grant.token == token), "")
-
-    def _kms(self, place: Place) -> moto_kms.KmsBackend | None:
-        from moto.kms.models import kms_backends
-
-        backend: moto_kms.KmsBackend | None = self._backend(kms_backends, place)
-        return backend
 
     # --- DynamoDB ----------------------------------------------------------------------------------------------
 
@@ -300,16 +241,6 @@ def _default_key(encryption: Mapping[str, Any] | None) -> str:  # as the XML of 
     rule = encryption["Rule"] if encryption else {}
     default: Mapping[str, str] = rule.get("ApplyServerSideEncryptionByDefault", {}) if isinstance(rule, dict) else {}
     return default.get("KMSMasterKeyID", "") if default.get("SSEAlgorithm", "").startswith("aws:kms") else ""
-
-
-def _grant(grant: moto_kms.Grant) -> Grant:
-    constraints = grant.constraints or {}
-    subset: Mapping[str, str] = constraints.get("EncryptionContextSubset") or {}
-    equals: Mapping[str, str] = constraints.get("EncryptionContextEquals") or {}
-    return Grant(
-        grant.grantee_principal, grant.retiring_principal or "", tuple(grant.operations), tuple(subset.items()),
-        tuple(equals.items()),
-    )  # fmt: skip
 
 
 def _policy(name: str, text: str | None) -> PolicyText | None:

@@ -13,6 +13,7 @@ from dsops.sandbox.buckets import check_owners, check_upload
 from dsops.sandbox.closed import check_open, check_own
 from dsops.sandbox.iam_features import IamFeatures
 from dsops.sandbox.iam_rules import IamRules
+from dsops.sandbox.key_refusals import key_denied, key_unusable
 from dsops.sandbox.models import signing_name
 from dsops.sandbox.moto_answers import with_request_id
 from dsops.sandbox.organization_planter import organization_models
@@ -22,13 +23,14 @@ from dsops.sandbox.resources import Resources
 from dsops.sandbox.root_user import is_about_root, perform_for_root
 from dsops.sandbox.secret_rules import check_secret_call
 from dsops.sandbox.secrets import read_batch, read_secret
-from dsops.sandbox.vault import Place, Vault
+from dsops.sandbox.vault import Place, StoredSecret, Vault
 
 if TYPE_CHECKING:
     from dsops.sandbox.authorize import Judge
     from dsops.sandbox.caller import Caller
     from dsops.sandbox.models import Protocol
     from dsops.sandbox.outbound import Outbound
+    from dsops.sandbox.resources.encryption import KeyUse, Service
     from dsops.sandbox.route import Route
     from dsops.sandbox.turn import Turn
     from dsops.sandbox.wire import HttpAnswer
@@ -70,6 +72,9 @@ class Operations:
         if service == "s3" and route.request is not None:
             turn = turn._replace(parameters=s3_requests.ready(turn.operation, turn.parameters, route.request))
         account, resource = self._ask(service, turn)
+        if service == "ssm":
+            for use in self._resources.encryption.of_parameters(turn.operation, turn.parameters, caller):
+                self._use_key(turn, use, "ssm")
         special = self._special.get(service)
         if special is not None:
             return special(turn, account, resource)
@@ -112,18 +117,25 @@ class Operations:
 
     def _perform_secrets(self, turn: Turn, account: str, _: str) -> HttpAnswer:
         caller, parameters = turn.caller, dict(turn.parameters)
+
+
+        def decrypt(secret: StoredSecret, version_id: str) -> None:
+            self._use_key(turn, self._resources.encryption.of_secret(secret, version_id, caller), "secretsmanager")
+
         if turn.operation == "GetSecretValue":
-            return json_answer(read_secret(self._vault, caller, parameters))
+            return json_answer(read_secret(self._vault, caller, parameters, decrypt))
         if turn.operation == "BatchGetSecretValue":
 
             def check(secret_id: str) -> None:
                 action = "secretsmanager:GetSecretValue"
                 self._require(turn, self._resources.of_secret(action, secret_id, caller, {}))
 
-            return json_answer(read_batch(self._vault, caller, parameters, check))
+            return json_answer(read_batch(self._vault, caller, parameters, check, decrypt))
         region = caller.region
         secret = self._vault.find_secret(turn.text("SecretId") or turn.text("Name"), Place(account, region))
         check_secret_call(turn.operation, parameters, secret)
+        for use in self._resources.encryption.of_new_value(turn.operation, parameters, secret, caller):
+            self._use_key(turn, use, "secretsmanager")
         if secret is not None and "SecretId" in parameters:
             # The full ARN: what was allowed is what moto finds, whatever form of the name was sent.
             parameters["SecretId"], region = secret.arn, secret.region
@@ -172,8 +184,25 @@ class Operations:
         return fence.perform(call, protocol)
 
     def _require(self, turn: Turn, question: Question) -> None:
-        context = {**turn.context, "aws:ResourceAccount": (question.account,), **question.context}
-        self._judge.require(turn.caller, question._replace(context=context), turn.request_id, turn.now)
+        self._judge.require(turn.caller, _in_context(turn, question), turn.request_id, turn.now)
+
+    def _use_key(self, turn: Turn, use: KeyUse, service: Service) -> None:
+        """Raises SandboxRefusal where KMS refuses, in the words of the service that asks it."""
+        question = _in_context(turn, use.question)
+        # That everybody may use a service's own key is no news: only a refusal is kept among the decisions.
+        decision = self._judge.decide(
+            turn.caller, question, turn.request_id, turn.now, is_kept_when_allowed=not use.is_managed
+        )
+        if not decision.is_allowed:
+            raise key_denied(service, decision, turn.request_id)
+        if use.state not in {"", "Enabled"}:
+            raise key_unusable(service, question, use.state, turn.request_id)
+
+
+def _in_context(turn: Turn, question: Question) -> Question:
+    return question._replace(
+        context={**turn.context, "aws:ResourceAccount": (question.account,), **question.context}
+    )
 
 
 def _refuse_restricted(caller: Caller) -> None:

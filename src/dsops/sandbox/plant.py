@@ -11,7 +11,8 @@ from dsops.sandbox.identity_center_model import SeedIdentityCenter
 from dsops.sandbox.identity_center_planter import plant_instance
 from dsops.sandbox.issuers import Issuers
 from dsops.sandbox.planter import Planter
-from dsops.sandbox.seed_model import ADMIN, Seed, SeedAccount, SeedOrganization, SeedRegion, SeedUser
+from dsops.sandbox.region_planter import plant_region
+from dsops.sandbox.seed_model import ADMIN, Seed, SeedAccount, SeedOrganization, SeedUser
 from dsops.sandbox.service import Sandbox
 from dsops.sandbox.vault import Place
 from dsops.sandbox.world import World
@@ -43,7 +44,9 @@ def plant(sandbox: Sandbox, seed: Seed) -> None:
             if account.has_outbound_federation:
                 sandbox.sts.outbound.enable(account.account)
             for region, held in account.regions.items():
-                _plant_region(sandbox, Place(account.account, region), held)
+                plant_region(
+                    sandbox.vault, sandbox.keys, account.partition, Place(account.account, region), held
+                )
         if seed.organization is not None:
             _plant_organization(sandbox.world, seed.organization)
         if seed.identity_center is not None:
@@ -134,13 +137,3 @@ def _plant_user(world: World, planter: Planter, owner: str, user: SeedUser) -> N
 def _put(planter: Planter, owner: str, kind: str, holder: str, policies: Iterable[PolicyText]) -> None:
     for policy in policies:
         planter.put_policy(owner, kind, holder, policy)
-
-
-def _plant_region(sandbox: Sandbox, place: Place, held: SeedRegion) -> None:
-    for name, secret in held.secrets.items():
-        sandbox.vault.put_secret(place, name, secret.string, secret.binary, secret.policy)
-    for name, value in held.parameters.items():
-        if isinstance(value, str):
-            sandbox.vault.put_parameter(place, name, value, "SecureString")
-        else:
-            sandbox.vault.put_parameter(place, name, ",".join(value), "StringList")

@@ -12,22 +12,26 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.answers import Moment, Value, json_code
 from dsops.sandbox.caller import Caller
 from dsops.sandbox.refusals import answer_of, refusal
-from dsops.sandbox.vault import Place, StoredSecret, Vault
+from dsops.sandbox.vault import Place, StoredSecret, Vault, Version
 
 Parameters = Mapping[str, object]
+Decrypt = Callable[[StoredSecret, str], None]
+"""Takes a secret and the id of a version; raises SandboxRefusal where the caller may not use its key."""
 _CURRENT = "AWSCURRENT"
 
 
-def read_secret(vault: Vault, caller: Caller, parameters: Parameters) -> dict[str, Value]:
-    """The answer to GetSecretValue by a caller who may read it. Raises SandboxRefusal."""
+def read_secret(vault: Vault, caller: Caller, parameters: Parameters, decrypt: Decrypt) -> dict[str, Value]:
+    """The answer to GetSecretValue by a caller who may read it, and may `decrypt`. Raises SandboxRefusal."""
     secret = vault.find_secret(str(parameters["SecretId"]), Place(caller.account, caller.region))
     if secret is None:
         raise _not_found("Secrets Manager can't find the specified secret.")
-    return _value(secret, caller, str(parameters.get("VersionId", "")), str(parameters.get("VersionStage", "")))
+    version = _version(secret, caller, str(parameters.get("VersionId", "")), str(parameters.get("VersionStage", "")))
+    decrypt(secret, version.version_id)
+    return _value(secret, version)
 
 
 def read_batch(
-    vault: Vault, caller: Caller, parameters: Parameters, check: Callable[[str], None]
+    vault: Vault, caller: Caller, parameters: Parameters, check: Callable[[str], None], decrypt: Decrypt
 ) -> dict[str, Value]:
     """The answer to BatchGetSecretValue; `check` raises for a secret that the caller may not read."""
     ids = cast("Sequence[str]", parameters.get("SecretIdList", ()))
@@ -49,7 +53,7 @@ def read_batch(
     for secret_id in ids:
         try:
             check(secret_id)
-            values.append(read_secret(vault, caller, {"SecretId": secret_id}))
+            values.append(read_secret(vault, caller, {"SecretId": secret_id}, decrypt))
         except SandboxRefusal as refused:
             aws = answer_of(refused)
             errors.append({"SecretId": secret_id, "ErrorCode": json_code(aws.code), "Message": aws.message})
@@ -57,12 +61,13 @@ def read_batch(
     return answer | {"NextToken": following} if following else answer
 
 
-def _value(secret: StoredSecret, caller: Caller, version_id: str, stage: str) -> dict[str, Value]:
+def _version(secret: StoredSecret, caller: Caller, version_id: str, stage: str) -> Version:
+    """The version that is meant, of a secret that can be read."""
     if secret.is_deleted:
         raise _invalid_request(
             "You can't perform this operation on the secret because it was marked for deletion."
         )
-    if secret.account != caller.account and not secret.has_own_kms_key:
+    if secret.account != caller.account and not secret.kms_key:
         raise _invalid_request(
             "You can't access a secret from a different AWS account if you encrypt the secret with the default KMS "
             "service key."
@@ -73,6 +78,10 @@ def _value(secret: StoredSecret, caller: Caller, version_id: str, stage: str) ->
         raise _not_found(f"Secrets Manager can't find the specified secret value for {wanted}")
     if version_id and stage and stage not in version.stages:
         raise _invalid_request("You provided a VersionStage that is not associated to the provided VersionId.")
+    return version
+
+
+def _value(secret: StoredSecret, version: Version) -> dict[str, Value]:
     answer: dict[str, Value] = {"ARN": secret.arn, "Name": secret.name, "VersionId": version.version_id}
     if version.string is not None:
         answer["SecretString"] = version.string

@@ -67,6 +67,21 @@ class SeedSecret(NamedTuple):
     string: str | None
     binary: str | None = None
     policy: str | None = None
+    kms_key: str = ""
+    """The name of one of the region's keys, or an ARN; "" for the account's default key.
+
+    With a policy "" stands for a key that everybody may use through Secrets Manager: other accounts can't use the
+    default one.
+    """
+
+
+class SeedKmsKey(NamedTuple):
+    """A customer managed key."""
+
+    key_id: str = ""
+    """"" for one that is made up."""
+    policy: str | None = None
+    """None for that of CreateKey: its account decides."""
 
 
 class SeedRegion(NamedTuple):
@@ -75,6 +90,10 @@ class SeedRegion(NamedTuple):
     secrets: Mapping[str, SeedSecret]
     parameters: Mapping[str, str | tuple[str, ...]]
     """Texts become SecureStrings, several texts a StringList."""
+    keys: Mapping[str, SeedKmsKey] = {}
+    """By name; their alias is `alias/NAME`."""
+    parameter_keys: Mapping[str, str] = {}
+    """By parameter; as a secret's `kms_key`."""
 
 
 class SeedOidcProvider(NamedTuple):

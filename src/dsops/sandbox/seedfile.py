@@ -34,23 +34,21 @@ from dsops.sandbox.seed_model import (
     SeedKey,
     SeedRegion,
     SeedRole,
-    SeedSecret,
     SeedUser,
 )
 from dsops.sandbox.seed_organization import OrganizationReader
 from dsops.sandbox.seed_providers import read_oidc_providers, read_saml_providers
+from dsops.sandbox.seed_regions import REGION_KEYS, read_region
 from dsops.sandbox.throttle import read_rate, why_not_limited
 
 _KEY_ID: Final = re.compile(r"(?!ASIA)[A-Z0-9_]{16,128}")
-_SECRET_NAME: Final = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 _ROOT_KEYS: Final = (
     "accounts", "region", "default_identity", "organization", "identity_center", "throttle", "authorization_ids",
 )  # fmt: skip
 _ACCOUNT_KEYS: Final = (
-    "partition", "root", "users", "groups", "roles", "policies", "regions", "secrets", "binary_secrets",
-    "secret_policies", "parameters", "oidc_providers", "saml_providers", "outbound_federation", "closed_sts_regions",
+    "partition", "root", "users", "groups", "roles", "policies", "regions", *REGION_KEYS, "oidc_providers",
+    "saml_providers", "outbound_federation", "closed_sts_regions",
 )  # fmt: skip
-_REGION_KEYS: Final = ("secrets", "binary_secrets", "secret_policies", "parameters")
 _KEY_KEYS: Final = ("access_key_id", "secret_access_key")
 _USER_KEYS: Final = (
     "id", "path", *_KEY_KEYS, "mfa", "source_ip", "groups", "tags", "policies", "boundary",
@@ -258,40 +256,16 @@ class _Reader(PolicyNodes):
         for key, node in self.entries(keys.get("regions"), f"{path}.regions"):
             inner = f"{path}.regions.{key.text}"
             name = self.region(key, inner)
-            found[name] = self._held(self.keys(node, inner, _REGION_KEYS), inner)
-        own = self._held(keys, path)
-        if own.secrets or own.parameters:
-            first = next((key for key in _REGION_KEYS if key in keys), "secrets")
+            found[name] = read_region(self, self.keys(node, inner, REGION_KEYS), inner)
+        own = read_region(self, keys, path)
+        if own.secrets or own.parameters or own.keys:
+            first = next((key for key in REGION_KEYS if key in keys), "secrets")
             if not region:
                 self.note(keys[first].line, f"{path}.{first}", "say in which region: put it under `regions`")
             elif region in found:
                 self.note(keys[first].line, f"{path}.{first}", f"put these under `regions.{region}` with the others")
             found[region] = own
         return found
-
-    def _held(self, keys: MappingOf[str, Node], path: str) -> SeedRegion:
-        policies = {
-            key.text: self.policy(value, f"{path}.secret_policies.{key.text}", "resource")
-            for key, value in self.entries(keys.get("secret_policies"), f"{path}.secret_policies")
-        }
-        secrets: dict[str, SeedSecret] = {}
-        for section, read in (("secrets", self.value), ("binary_secrets", self.base64_text)):
-            for key, value in self.entries(keys.get(section), f"{path}.{section}"):
-                inner = f"{path}.{section}.{key.text}"
-                if not _SECRET_NAME.fullmatch(key.text):
-                    self.note(key.line, inner, f"`{key.text}` is not a secret's name", "letters, digits and /_+=.@-")
-                content, policy = read(value, inner), policies.pop(key.text, None)
-                is_text = section == "secrets"
-                secrets[key.text] = SeedSecret(content if is_text else None, None if is_text else content, policy)
-        for name in policies:
-            self.note(keys["secret_policies"].line, f"{path}.secret_policies.{name}", "there is no secret of that name")
-        parameters = {
-            key.text: tuple(self.texts(value, f"{path}.parameters.{key.text}"))
-            if isinstance(value, Sequence)
-            else self.value(value, f"{path}.parameters.{key.text}")
-            for key, value in self.entries(keys.get("parameters"), f"{path}.parameters")
-        }
-        return SeedRegion(secrets, parameters)
 
     def _group_entries(self, node: Node | None, path: str) -> Iterator[tuple[Scalar, Node | None]]:
         for key, value in self.entries(node, path):

@@ -21,6 +21,7 @@ from dsops.sandbox.identity_center_route import find_center_route
 from dsops.sandbox.identity_center_service import IdentityCenter
 from dsops.sandbox.issuers import Issuers
 from dsops.sandbox.issuing import HOUR
+from dsops.sandbox.key_store import KeyStore
 from dsops.sandbox.models import TOOLBOX, signing_name
 from dsops.sandbox.operations import Operations
 from dsops.sandbox.parameters import read_parameters
@@ -61,6 +62,7 @@ class Sandbox:
         self.world = World()
         probe(self.world)
         self.vault = Vault(self.world)
+        self.keys = KeyStore(self.world)
         self.sessions = Sessions()
         self.judge = Judge(self.world)
         self.authorization_records = AuthorizationRecords(self.world.organizations)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from dsops.arn import parse_arn
 from dsops.sandbox import handlers
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from moto.secretsmanager import models as moto_secrets
     from moto.ssm import models as moto_ssm
 
-_DEFAULT_KEYS = frozenset({None, "", "alias/aws/secretsmanager"})
+
+def is_default_key(key: str, service: str) -> bool:
+    """Whether it is the key that AWS made for the service in each account, which no other account can ever use."""
+    return key in {"", f"alias/aws/{service}"}
 
 
 class Version(NamedTuple):
@@ -40,7 +43,8 @@ class StoredSecret(NamedTuple):
     region: str
     tags: Tags
     policy: PolicyText | None
-    has_own_kms_key: bool
+    kms_key: str
+    """As it was written: an id, ARN or alias; "" for the account's default key."""
     is_deleted: bool
     versions: tuple[Version, ...]
 
@@ -50,6 +54,14 @@ class StoredSecret(NamedTuple):
             if version.version_id == version_id or (not version_id and stage in version.stages):
                 return version
         return None
+
+
+class StoredParameter(NamedTuple):
+    """A parameter as it is now."""
+
+    arn: str
+    is_secure: bool
+    kms_key: str
 
 
 class Place(NamedTuple):
@@ -64,7 +76,7 @@ class Vault:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._planned: list[tuple[Place, str, str, str]] = []
+        self._planned: list[tuple[Place, str, str, str, str]] = []
 
     def find_secret(self, secret_id: str, place: Place) -> StoredSecret | None:
         """By name, full ARN, or ARN without its six random characters; another account's only by ARN."""
@@ -104,14 +116,12 @@ class Vault:
                     if isinstance(secret, FakeSecret) and secret.policy is not None:
                         yield Carrier(secret.policy, partial(_set_policy, secret))
 
-    def put_secret(self, place: Place, name: str, string: str | None, binary: str | None, policy: str | None) -> str:
-        """A new secret; gives its ARN.
-
-        One with a resource policy gets a KMS key of its own: only so can another account read it.
-        """
+    def put_secret(
+        self, place: Place, name: str, string: str | None, binary: str | None, policy: str | None, kms_key: str
+    ) -> str:
+        """A new secret; gives its ARN."""
         backend = self._backend(place)
-        kms_key = None if policy is None else "alias/sandbox"
-        made = backend.create_secret(name, string, binary, "", [], kms_key, None, [], False)
+        made = backend.create_secret(name, string, binary, "", [], kms_key or None, None, [], False)
         if string == "":
             # moto makes a secret without any version of it.
             backend.put_secret_value(name, "", "", "", ["AWSCURRENT"])
@@ -121,9 +131,30 @@ class Vault:
         arn: str = json.loads(made)["ARN"]
         return arn
 
-    def put_parameter(self, place: Place, name: str, value: str, kind: str) -> None:
+    def put_parameter(self, place: Place, name: str, value: str, kind: str, kms_key: str = "") -> None:
         """A parameter that will be there when the first request for one comes: moto's SSM takes 0.7 s to load."""
-        self._planned.append((place, name, value, kind))
+        self._planned.append((place, name, value, kind, kms_key))
+
+    def parameters(self, place: Place, names: Iterable[str]) -> Iterator[StoredParameter]:
+        """Those of the names, ARNs, and names with a version or label that exist."""
+        for name in names:
+            arn = parse_arn(name)
+            bare = arn.resource.removeprefix("parameter") if arn is not None and arn.service == "ssm" else name
+            bare = bare.partition(":")[0]
+            for form in (bare, bare.removeprefix("/")):
+                found = self._parameters(place).get_parameters([form])
+                if found:
+                    yield from (self._stored(place, each) for each in found.values())
+                    break
+
+    def parameters_below(self, place: Place, asked: Mapping[str, object]) -> Iterator[StoredParameter]:
+        """Those that GetParametersByPath with these parameters gives."""
+        found, _ = self._parameters(place).get_parameters_by_path(
+            str(asked["Path"]), bool(asked.get("Recursive")),
+            cast("list[dict[str, object]]", asked.get("ParameterFilters")),
+            cast("str | None", asked.get("NextToken")), int(str(asked.get("MaxResults", 10))),
+        )  # fmt: skip
+        yield from (self._stored(place, each) for each in found)
 
     def parameter_tags(self, place: Place, name: str) -> Tags:
         """The tags of a parameter; none for one that does not exist."""
@@ -136,9 +167,18 @@ class Vault:
         """Puts the planned parameters into moto; called before any request for Parameter Store goes there."""
         handlers.load("ssm")
         while self._planned:
-            place, name, value, kind = self._planned.pop()
-            key = "alias/aws/ssm" if kind == "SecureString" else ""
+            place, name, value, kind, key = self._planned.pop()
+            key = key or ("alias/aws/ssm" if kind == "SecureString" else "")
             self._parameters(place).put_parameter(name, "", value, kind, "", key, False, [], "text", None, None)
+
+    def _stored(self, place: Place, found: moto_ssm.Parameter) -> StoredParameter:
+        key = found.keyid or ""
+        arn = f"arn:{self._world.partitions[place.account]}:ssm:{place.region}:{place.account}:parameter/"
+        return StoredParameter(
+            f"{arn}{found.name.removeprefix('/')}",
+            found.parameter_type == "SecureString",
+            "" if is_default_key(key, "ssm") else key,
+        )
 
     def _parameters(self, place: Place) -> moto_ssm.SimpleSystemManagerBackend:
         from moto.ssm.models import ssm_backends
@@ -174,6 +214,8 @@ def _stored(secret: moto_secrets.FakeSecret | moto_secrets.ReplicaSecret) -> Sto
     source = secret if isinstance(secret, FakeSecret) else secret.source
     tags = tuple((tag["Key"], tag["Value"]) for tag in source.tags or ())
     policy = None if source.policy is None else PolicyText(f"the policy of secret {source.name}", source.policy)
+    key = source.kms_key_id or ""
+    key = "" if is_default_key(key, "secretsmanager") else key
     versions = tuple(
         Version(
             version["version_id"], tuple(version["version_stages"]), version.get("secret_string"),
@@ -183,5 +225,5 @@ def _stored(secret: moto_secrets.FakeSecret | moto_secrets.ReplicaSecret) -> Sto
     )
     return StoredSecret(
         secret.arn, secret.name, source.account_id, secret.region, tags, policy,
-        source.kms_key_id not in _DEFAULT_KEYS, source.is_deleted(), versions,
+        key, source.is_deleted(), versions,
     )

@@ -19,6 +19,7 @@ from dsops.sandbox.control import find_user
 from dsops.sandbox.decisions import decision_record
 from dsops.sandbox.launch import client_environment, client_variables
 from dsops.sandbox.planter import Planter
+from dsops.sandbox.region_planter import open_key
 from dsops.sandbox.vault import Place
 from dsops.secret import Secret
 
@@ -180,18 +181,31 @@ class SandboxAccount:
                 planter.put_policy(self.id, "role", name, text)
         return role.arn
 
-    def add_secret(self, name: str, value: str | Mapping[str, object], *, policy: Document | str = "") -> str:
-        """The ARN of a new secret in the sandbox's region; a mapping becomes JSON."""
+    def add_key(self, name: str, *, policy: Document | str = "") -> str:
+        """The ARN of a new KMS key in the sandbox's region, `alias/NAME`; without a policy its account decides."""
+        document = _checked(policy, "resource", f"the policy of key {name}") if policy else None
+        with self._sandbox.world.lock:
+            return self._sandbox.keys.add(self._place, "", document, f"alias/{name}")
+
+    def add_secret(
+        self, name: str, value: str | Mapping[str, object], *, policy: Document | str = "", kms_key: str = ""
+    ) -> str:
+        """The ARN of a new secret in the sandbox's region; a mapping becomes JSON, and `kms_key` is a key's ARN.
+
+        With a policy and no key it has one that everybody may use through Secrets Manager, so that other accounts can.
+        """
         text = value if isinstance(value, str) else json.dumps(value)
         document = _checked(policy, "resource", f"the policy of secret {name}") if policy else None
         with self._sandbox.world.lock:
-            return self._sandbox.vault.put_secret(self._place, name, text, None, document)
+            if document is not None and not kms_key:
+                kms_key = open_key(self._sandbox.keys, self._sandbox.world.partitions[self.id], self._place)
+            return self._sandbox.vault.put_secret(self._place, name, text, None, document, kms_key)
 
-    def add_parameter(self, name: str, value: str) -> None:
-        """A new SecureString of Parameter Store in the sandbox's region."""
+    def add_parameter(self, name: str, value: str, *, kms_key: str = "") -> None:
+        """A new SecureString of Parameter Store in the sandbox's region; `kms_key` is a key's ARN."""
         with self._sandbox.world.lock:
             self._sandbox.vault.open_parameters()
-            self._sandbox.vault.put_parameter(self._place, name, value, "SecureString")
+            self._sandbox.vault.put_parameter(self._place, name, value, "SecureString", kms_key)
 
     @property
     def _place(self) -> Place:

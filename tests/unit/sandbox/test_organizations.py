@@ -122,12 +122,14 @@ def test_service_linked_roles_are_not_bound(make_lab: LabFactory) -> None:
 
 def test_every_level_has_to_allow(make_lab: LabFactory) -> None:
     """Without FullAWSAccess a unit allows only what its own policies allow, and the words are those of a denial."""
-    only = '{Version: "2012-10-17", Statement: [{Effect: Allow, Action: "%s", Resource: "*"}]}'
-    for action, allowed in (("secretsmanager:*", True), ("s3:*", False)):
-        policies = f"full_aws_access: false\n      service_control_policies: [{only % action}]"
-        lab = make_lab(seed(workloads(policies)))
-        said = read(lab)
-        assert said == "ok" if allowed else "with an explicit deny in a service control policy" in said
+    only = '{Version: "2012-10-17", Statement: [{Effect: Allow, Action: [%s], Resource: "*"}]}'
+    for actions, expected in (
+        ('"secretsmanager:*", "kms:Decrypt"', "ok"),
+        ('"secretsmanager:*"', "Access to KMS is not allowed"),
+        ('"s3:*"', "with an explicit deny in a service control policy"),
+    ):
+        policies = f"full_aws_access: false\n      service_control_policies: [{only % actions}]"
+        assert expected in read(make_lab(seed(workloads(policies))))
 
 
 def test_a_condition_of_an_scp_sees_the_request(make_lab: LabFactory) -> None:

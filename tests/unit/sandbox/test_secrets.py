@@ -37,6 +37,12 @@ accounts:
       ends-abcdef: tricky
       ends: short
     binary_secrets: {prod/key: AAECAw==}
+    keys:
+      mine:
+        policy:
+          Version: "2012-10-17"
+          Statement:
+          - {Effect: Allow, Principal: {AWS: ["111111111111", "222222222222"]}, Action: "kms:*", Resource: "*"}
     parameters: {/prod/a: "1", /prod/sub/b: "2", /dev/c: "3", /prod/list: [x, y]}
     regions:
       eu-west-1: {secrets: {prod/db: of-ireland}}
@@ -44,7 +50,8 @@ accounts:
     users:
       guest:
         policies:
-        - {Version: "2012-10-17", Statement: {Effect: Allow, Action: "secretsmanager:GetSecretValue", Resource: "*"}}
+        - {Version: "2012-10-17", Statement: {Effect: Allow, Action: ["secretsmanager:GetSecretValue", "kms:Decrypt"],
+             Resource: "*"}}
       blocked: {}
     secrets: {prod/db: of-the-other}
 """

@@ -14,7 +14,7 @@ from dsops.iam.simulate.case import (
     Source,
     Verdict,
 )
-from dsops.iam.simulate.compiled import FULL_ACCESS, PolicySet, compile_policies, full_access
+from dsops.iam.simulate.compiled import FULL_ACCESS, PolicySet, compile_policies, full_access, is_kms_key
 from dsops.iam.simulate.outcome import VERDICTS, Outcome, deciding, differences, simulate
 from dsops.iam.simulate.questions import (
     check_exact_action,
@@ -47,6 +47,7 @@ __all__ = [
     "differences",
     "full_access",
     "is_about_roles",
+    "is_kms_key",
     "known_context",
     "question_problems",
     "read_caller",

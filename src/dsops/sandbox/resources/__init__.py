@@ -12,8 +12,10 @@ from dsops.sandbox.authorize import Question
 from dsops.sandbox.caller import Caller
 from dsops.sandbox.context import Context
 from dsops.sandbox.estate import Estate
+from dsops.sandbox.key_store import KeyStore
 from dsops.sandbox.resources.dynamodb import DynamoDbResources
 from dsops.sandbox.resources.ec2 import tags_at_creation
+from dsops.sandbox.resources.encryption import Encryption
 from dsops.sandbox.resources.foreign import foreign_arns
 from dsops.sandbox.resources.given import Asks, Parameters
 from dsops.sandbox.resources.iam import IamResources
@@ -41,7 +43,9 @@ class Resources:
     def __init__(self, world: World, vault: Vault) -> None:
         self._estate = estate = Estate(world)
         self._secrets = SecretResources(vault)
-        kms = KmsResources(estate)
+        keys = KeyStore(world)
+        kms = KmsResources(keys)
+        self.encryption = Encryption(vault, kms, keys)
         dynamodb = DynamoDbResources(estate)
         self._known: Mapping[str, Asks] = {
             "dynamodb": dynamodb,

@@ -12,7 +12,7 @@ from typing import Final
 
 from dsops.iam.principals import check_principal
 from dsops.sandbox.backends import PolicyText
-from dsops.sandbox.estate import Grant
+from dsops.sandbox.key_store import Grant
 
 _WITHOUT_CONTEXT: Final = frozenset({
     "CreateGrant", "DescribeKey", "GetPublicKey", "RetireGrant", "Sign", "Verify", "GenerateMac", "VerifyMac",

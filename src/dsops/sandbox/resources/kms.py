@@ -15,7 +15,7 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.authorize import Question
 from dsops.sandbox.caller import Caller
 from dsops.sandbox.context import Context, request_tags, tag_keys
-from dsops.sandbox.estate import Estate
+from dsops.sandbox.key_store import KeyStore
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.resources.given import Parameters, inside, key_if_given, listed_tags, shown, text, texts
 from dsops.sandbox.resources.grants import with_grants
@@ -71,8 +71,8 @@ class _Named(NamedTuple):
 class KmsResources:
     """KMS of one world."""
 
-    def __init__(self, estate: Estate) -> None:
-        self._estate = estate
+    def __init__(self, keys: KeyStore) -> None:
+        self._keys = keys
 
     def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
         """What has to be allowed for an operation of KMS."""
@@ -90,7 +90,7 @@ class KmsResources:
             yield self._of_ciphertext("Decrypt", parameters, "CiphertextBlob", "KeyId", caller, context)
         elif operation == "RetireGrant" and "KeyId" not in parameters:
             place = Place(caller.account, caller.region)
-            key_id = self._estate.key_of_grant(place, text(parameters, "GrantToken"))
+            key_id = self._keys.key_of_grant(place, text(parameters, "GrantToken"))
             yield self._of_key(operation, key_id, caller, context) if key_id else _about_all(operation, caller, context)
         elif "KeyId" in parameters and operation != "ListAliases":
             yield self._of_key(operation, text(parameters, "KeyId"), caller, context)
@@ -107,14 +107,22 @@ class KmsResources:
         """
         if key.endswith("alias/aws/s3"):
             return
-        place = caller.partition
-        context: Context = {
-            "kms:CallerAccount": (caller.account,),
-            "kms:ViaService": (f"s3.{caller.region}.amazonaws.com",),
-            "kms:EncryptionContext:aws:s3:arn": (f"arn:{place}:s3:::{bucket}",),
-            "kms:EncryptionContextKeys": ("aws:s3:arn",),
-        }
-        yield self._of_key(operation, key, caller, context, home=account)
+        pairs = {"aws:s3:arn": f"arn:{caller.partition}:s3:::{bucket}"}
+        yield self._of_key(operation, key, caller, _through("s3", caller, pairs), home=account)
+
+    def through(
+        self, service: str, operation: str, key: str, caller: Caller, account: str, pairs: Mapping[str, str]
+    ) -> Question:
+        """What a service asks in the caller's name, with `pairs` as encryption context; `account` as above.
+
+        A key that can't be any is one that is not there: then it depends on the caller's own policies.
+        """
+        context = {**_through(service, caller, pairs), "aws:ViaAWSService": ("true",)}
+        try:
+            return self._of_key(operation, key, caller, context, home=account)
+        except SandboxRefusal:
+            resource = key if key.startswith("arn:") else f"{_prefix(caller, account)}key/{key}"
+            return Question(f"kms:{operation}", resource, account, context)
 
     def _of_key(
         self, operation: str, key_id: str, caller: Caller, context: Context, home: str = ""
@@ -126,12 +134,12 @@ class KmsResources:
         name = named.name
         if named.kind == "alias":
             own["kms:RequestAlias"] = (name,)
-            name = self._estate.key_of_alias(place, name)
+            name = self._keys.key_of_alias(place, name)
             if not name:
                 # There is no such alias: only who may do it to any says that he may not find it.
                 arn = f"{_prefix(caller, named.account)}{named.name}"
                 return Question(f"kms:{operation}", arn, named.account, context | own)
-        key = self._estate.key(place, name)
+        key = self._keys.key(place, name)
         if key is None:
             return Question(f"kms:{operation}", f"{_prefix(caller, named.account)}key/{name}", named.account, context)
         own |= {
@@ -191,7 +199,7 @@ class KmsResources:
                           "https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html")  # fmt: skip
         yield Question(f"kms:{operation}", f"{_prefix(caller, caller.account)}{alias}", caller.account, context)
         if operation != "CreateAlias":
-            key_id = self._estate.key_of_alias(Place(caller.account, caller.region), alias)
+            key_id = self._keys.key_of_alias(Place(caller.account, caller.region), alias)
             if key_id:
                 yield self._of_key(operation, key_id, caller, context)
         if "TargetKeyId" in parameters:
@@ -244,6 +252,15 @@ def _context(parameters: Parameters, caller: Caller) -> Context:
     if constraints:
         context["kms:GrantConstraintType"] = tuple(constraints)
     return context
+
+
+def _through(service: str, caller: Caller, pairs: Mapping[str, str]) -> Context:
+    """The keys of a call that a service makes for the caller."""
+    return {
+        "kms:CallerAccount": (caller.account,),
+        "kms:ViaService": (f"{service}.{caller.region}.amazonaws.com",),
+        **_encryption_context(pairs),
+    }
 
 
 def _encryption_context(pairs: Parameters) -> Context:

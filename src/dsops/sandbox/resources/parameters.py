@@ -37,8 +37,8 @@ class ParameterResources:
             yield self._of_parameter(action, name, caller, context)
             if operation == "PutParameter" and parameters.get("Tags"):
                 yield self._of_parameter("ssm:AddTagsToResource", name, caller, context)
-            if name.startswith(_SECRETS_BEHIND_SSM):
-                secret_id = name.removeprefix(_SECRETS_BEHIND_SSM)
+            if name.startswith(SECRETS_BEHIND_SSM):
+                secret_id = name.removeprefix(SECRETS_BEHIND_SSM)
                 yield self._secrets.of_secret("secretsmanager:GetSecretValue", secret_id, caller, {})
 
     def _of_parameter(self, action: str, name: str, caller: Caller, context: Context) -> Question:
@@ -49,7 +49,7 @@ class ParameterResources:
         bare = name.partition(":")[0]
         place = Place(caller.account, caller.region)
         # A name that stands for a secret is no parameter and has no tags; moto would fetch the secret for them.
-        tags = () if bare.startswith(_SECRETS_BEHIND_SSM) else self._vault.parameter_tags(place, bare)
+        tags = () if bare.startswith(SECRETS_BEHIND_SSM) else self._vault.parameter_tags(place, bare)
         own = tag_keys(("aws:ResourceTag", "ssm:resourceTag"), tags)
         return Question(action, self._parameter_arn(bare.removeprefix("/"), caller), caller.account, context | own)
 
@@ -57,7 +57,8 @@ class ParameterResources:
         return f"arn:{caller.partition}:ssm:{caller.region}:{caller.account}:{kind}{name}"
 
 
-_SECRETS_BEHIND_SSM = "/aws/reference/secretsmanager/"
+SECRETS_BEHIND_SSM = "/aws/reference/secretsmanager/"
+"""What the names of parameters begin with that stand for a secret."""
 _SINGLE_NAMES = frozenset(
     {"GetParameter", "GetParameterHistory", "PutParameter", "DeleteParameter", "LabelParameterVersion",
      "UnlabelParameterVersion"}

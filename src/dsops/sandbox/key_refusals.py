@@ -1,0 +1,50 @@
+"""What Secrets Manager and Parameter Store answer where KMS tells them no.
+
+"Access to KMS is not allowed" and Parameter Store's two answers were seen on AWS, in reports of the years 2017 to 2025.
+Those of Secrets Manager for a key that is switched off are its API reference's (`DecryptionFailure`,
+`EncryptionFailure`): nobody has shown one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dsops.errors import SandboxRefusal
+from dsops.iam.evaluate import Decision
+from dsops.iam.sentence import denial_sentence
+from dsops.sandbox.authorize import Question
+from dsops.sandbox.refusals import access_denied, refusal
+from dsops.sandbox.resources.encryption import Service
+
+_UNDECIPHERED: Final = "Secrets Manager can't decrypt the protected secret text using the provided KMS key."
+_NOT_ENCRYPTED: Final = (
+    "Secrets Manager can't encrypt the protected secret text using the provided KMS key. Check that the KMS key is "
+    "available, enabled, and not in an invalid state."
+)
+_STATES: Final = {"Disabled": ("is disabled.", "DisabledException"),
+                  "PendingDeletion": ("is pending deletion.", "KMSInvalidStateException")}  # fmt: skip
+_OTHER_STATE: Final = ("is not in a valid state.", "KMSInvalidStateException")
+
+
+def key_denied(service: Service, decision: Decision, request_id: str) -> SandboxRefusal:
+    """The caller may not use the key. Parameter Store repeats what KMS says, Secrets Manager does not."""
+    if service == "secretsmanager":
+        return access_denied("Access to KMS is not allowed")
+    sentence = denial_sentence(decision.request, decision)
+    return access_denied(f"{sentence} {_of_kms('AccessDeniedException', request_id)}")
+
+
+def key_unusable(service: Service, question: Question, state: str, request_id: str) -> SandboxRefusal:
+    """Who may use the key learns that nobody can."""
+    if service == "secretsmanager":
+        is_read = question.action == "kms:Decrypt"
+        if is_read:
+            return refusal("DecryptionFailure", _UNDECIPHERED)
+        return refusal("EncryptionFailure", _NOT_ENCRYPTED)
+    words, code = _STATES.get(state, _OTHER_STATE)
+    return refusal("InvalidKeyId", f"{question.resource} {words} {_of_kms(code, request_id)}")
+
+
+def _of_kms(code: str, request_id: str) -> str:
+    """How Parameter Store's Java client of KMS writes what it was told."""
+    return f"(Service: AWSKMS; Status Code: 400; Error Code: {code}; Request ID: {request_id}; Proxy: null)"

@@ -1,0 +1,325 @@
+"""Keys of secrets and parameters: who reads needs kms:Decrypt too, and hears it in the words of who asks KMS."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.sandboxes import ACCOUNT, OTHER, Person, RefusedError
+
+if TYPE_CHECKING:
+    from tests.unit.sandbox.conftest import LabFactory
+
+KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
+KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/{KEY_ID}"
+SECRET = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:app-??????"
+PARAMETER = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/app/token"
+READS = ["secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue", "ssm:Get*", "ssm:PutParameter"]
+TOKEN = {"ClientRequestToken": "0" * 32}
+NOT_ALLOWED = ("AccessDeniedException", "Access to KMS is not allowed")
+
+
+def allow(*actions: str, effect: str = "Allow", resource: str = "*", **conditions: object) -> dict[str, Any]:
+    """A statement."""
+    found: dict[str, Any] = {"Effect": effect, "Action": list(actions), "Resource": resource}
+    return found | ({"Condition": conditions} if conditions else {})
+
+
+def policy(*statements: object) -> dict[str, Any]:
+    """A policy."""
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def seed(*statements: object, key: object = None, other: tuple[object, ...] = (), **more: object) -> str:
+    """`reader` with those statements besides reading, and `guest` of another account; a key with its policy."""
+    shared = policy({**allow("secretsmanager:GetSecretValue"), "Principal": {"AWS": OTHER}})
+    return json.dumps({
+        "accounts": {
+            ACCOUNT: {
+                "users": {"reader": {"policies": [policy(allow(*READS), *statements)]}},
+                "keys": {"app": {"id": KEY_ID} | ({"policy": key} if key else {})},
+                "secrets": {"app": "invented", "open": "told", "plain": "known"},
+                "secret_policies": {"app": shared, "open": shared},
+                "secret_keys": {"app": "app"},
+                "parameters": {"/app/token": "invented", "/app/plain": "told", "/app/list": ["a", "b"]},
+                "parameter_keys": {"/app/token": "app"},
+            },
+            OTHER: {"users": {"guest": {"policies": [policy(allow(*READS), *other)]}}},
+        },
+        **more,
+    })  # fmt: skip
+
+
+def read(person: Person, secret: str = "app") -> str | tuple[str, str]:
+    """The secret's value, or code and message of the refusal."""
+    try:
+        return str(person.call("secretsmanager", "GetSecretValue", SecretId=secret)["SecretString"])
+    except RefusedError as refused:
+        return refused.code, refused.message
+
+
+def refused_parameter(person: Person, name: str = "/app/token") -> RefusedError:
+    """What Parameter Store answers who wants the value."""
+    return person.refused("ssm", "GetParameter", Name=name, WithDecryption=True)
+
+
+def to_account(account: str, *actions: str, **conditions: object) -> dict[str, Any]:
+    """A statement of a key's policy."""
+    found = {**allow(*actions), "Principal": {"AWS": account}}
+    return found | ({"Condition": conditions} if conditions else {})
+
+
+# --- whoever reads ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("statements", "may"),
+    [
+        ((), False),
+        ((allow("kms:Decrypt"),), True),
+        ((allow("kms:Encrypt"),), False),
+        ((allow("kms:Decrypt", resource=KEY),), True),
+        ((allow("kms:Decrypt", resource=KEY.replace("1234abcd", "00000000")),), False),
+        ((allow("kms:Decrypt"), allow("kms:*", effect="Deny")), False),
+        ((allow("kms:Decrypt", StringEquals={"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}),), True),
+        ((allow("kms:Decrypt", StringEquals={"kms:ViaService": "ssm.us-east-1.amazonaws.com"}),), False),
+        ((allow("kms:Decrypt", StringLike={"kms:EncryptionContext:SecretARN": SECRET}),), True),
+        ((allow("kms:Decrypt", StringLike={"kms:EncryptionContext:SecretARN": SECRET.replace("app", "ap")}),), False),
+        ((allow("kms:Decrypt", StringEquals={"kms:CallerAccount": ACCOUNT}),), True),
+        ((allow("kms:Decrypt", Null={"kms:EncryptionContext:SecretVersionId": "true"}),), False),
+        ((allow("kms:Decrypt", Bool={"aws:ViaAWSService": "true"}),), True),
+    ],
+)
+def test_reading_a_secret_takes_kms_decrypt(make_lab: LabFactory, statements: tuple[object, ...], may: bool) -> None:  # noqa: FBT001 - a column
+    """On its key, through Secrets Manager, for that secret; the account decides where the key's policy says so."""
+    assert read(make_lab(seed(*statements)).user("reader")) == ("invented" if may else NOT_ALLOWED)
+
+
+def test_the_keys_policy_can_let_in_and_shut_out(make_lab: LabFactory) -> None:
+    """Who is named in it needs no other permission; where it is silent nobody may, whatever his own policies say."""
+    reader = f"arn:aws:iam::{ACCOUNT}:user/reader"
+    via = {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}
+
+    assert read(make_lab(seed(key=policy(to_account(reader, "kms:Decrypt", StringEquals=via)))).user("reader")) == (
+        "invented"
+    )
+    silent = seed(allow("kms:Decrypt"), key=policy(to_account(f"arn:aws:iam::{ACCOUNT}:user/admin", "kms:*")))
+    assert read(make_lab(silent).user("reader")) == NOT_ALLOWED
+
+
+def test_the_refusal_is_kept_as_kms_decided_it(make_lab: LabFactory) -> None:
+    """Action, key and context stand among the decisions; the answer tells none of it."""
+    lab = make_lab(seed())
+    read(lab.user("reader"))
+
+    decision = lab.sandbox.judge.decisions[-1].decision
+    assert (decision.request.action, decision.request.resource) == ("kms:Decrypt", KEY)
+    assert decision.request.context["kms:ViaService"] == ("secretsmanager.us-east-1.amazonaws.com",)
+    assert set(decision.request.context["kms:EncryptionContextKeys"]) == {"SecretARN", "SecretVersionId"}
+
+
+def test_in_a_batch_one_key_refuses_its_own_secrets(make_lab: LabFactory) -> None:
+    """The others are there."""
+    answer = make_lab(seed()).user("reader").call("secretsmanager", "BatchGetSecretValue", SecretIdList=["app", "open"])
+
+    assert [value["Name"] for value in answer["SecretValues"]] == ["open"]
+    assert [(each["ErrorCode"], each["Message"]) for each in answer["Errors"]] == [NOT_ALLOWED]
+
+
+# --- another account --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "own", "may"),
+    [
+        (policy(to_account(OTHER, "kms:Decrypt")), (allow("kms:Decrypt", resource=KEY),), True),
+        (policy(to_account(OTHER, "kms:Decrypt")), (), False),
+        (None, (allow("kms:Decrypt"),), False),
+        (policy(to_account("333333333333", "kms:Decrypt")), (allow("kms:Decrypt"),), False),
+    ],
+)
+def test_across_accounts_both_sides_let_use_the_key(
+    make_lab: LabFactory, key: object, own: tuple[object, ...], may: bool  # noqa: FBT001 - a column
+) -> None:
+    """The key's policy and the caller's own."""
+    lab = make_lab(seed(key=key, other=own))
+    arn = lab.user("admin").call("secretsmanager", "DescribeSecret", SecretId="app")["ARN"]
+
+    assert read(lab.user("guest", OTHER), arn) == ("invented" if may else NOT_ALLOWED)
+
+
+def test_a_secret_with_a_policy_has_a_key_for_everybody(make_lab: LabFactory) -> None:
+    """Unless the seed names one: then only the caller's account has to allow kms:Decrypt."""
+    for own, expected in (((allow("kms:Decrypt"),), "told"), ((), NOT_ALLOWED)):
+        lab = make_lab(seed(other=own))
+        described = lab.user("admin").call("secretsmanager", "DescribeSecret", SecretId="open")
+
+        assert described["KmsKeyId"].startswith(f"arn:aws:kms:us-east-1:{ACCOUNT}:key/")
+        assert read(lab.user("guest", OTHER), described["ARN"]) == expected
+
+
+# --- AWS's own keys ---------------------------------------------------------------------------------------------
+
+
+def test_everybody_of_the_account_may_use_the_services_own_key(make_lab: LabFactory) -> None:
+    """Unless a policy denies it (`aws/secretsmanager` and `aws/ssm`); that he may is not kept as a decision."""
+    lab = make_lab(seed())
+    reader = lab.user("reader")
+
+    assert read(reader, "plain") == "known"
+    assert lab.sandbox.judge.decisions[-1].decision.request.action == "secretsmanager:GetSecretValue"
+    assert reader.call("ssm", "GetParameter", Name="/app/plain", WithDecryption=True)["Parameter"]["Value"] == "told"
+    reader = make_lab(seed(allow("kms:Decrypt", effect="Deny"))).user("reader")
+    assert read(reader, "plain") == NOT_ALLOWED
+    assert "explicit deny in an identity-based policy" in refused_parameter(reader, "/app/plain").message
+
+
+def test_its_policy_can_be_read(make_lab: LabFactory) -> None:
+    """It is AWS's: through the service, for that account."""
+    lab = make_lab(seed())
+    read(lab.user("reader"), "plain")
+    key_id = lab.user("admin").call("kms", "DescribeKey", KeyId="alias/aws/secretsmanager")["KeyMetadata"]["KeyId"]
+    text = lab.user("admin").call("kms", "GetKeyPolicy", KeyId=key_id, PolicyName="default")["Policy"]
+
+    assert json.loads(text)["Statement"][0]["Condition"]["StringEquals"] == {
+        "kms:CallerAccount": ACCOUNT, "kms:ViaService": "secretsmanager.us-east-1.amazonaws.com",
+    }  # fmt: skip
+
+
+# --- Parameter Store --------------------------------------------------------------------------------------------
+
+
+def test_reading_a_secure_string_takes_kms_decrypt(make_lab: LabFactory) -> None:
+    """Refused in the words of KMS, with Parameter Store's tail; what is not decrypted needs no key."""
+    reader = make_lab(seed()).user("reader")
+    refused = refused_parameter(reader)
+
+    assert refused.code == "AccessDeniedException"
+    assert refused.message.startswith(
+        f"User: arn:aws:iam::{ACCOUNT}:user/reader is not authorized to perform: kms:Decrypt on resource: {KEY} "
+        "because no identity-based policy allows the kms:Decrypt action (Service: AWSKMS; Status Code: 400; "
+        "Error Code: AccessDeniedException; Request ID: "
+    )
+    assert reader.call("ssm", "GetParameter", Name="/app/token")["Parameter"]["Type"] == "SecureString"
+    assert reader.call("ssm", "GetParameter", Name="/app/list", WithDecryption=True)["Parameter"]["Value"] == "a,b"
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters"),
+    [
+        ("GetParameter", {"Name": "/app/token:1"}),
+        ("GetParameter", {"Name": PARAMETER}),
+        ("GetParameters", {"Names": ["/app/plain", "/app/token"]}),
+        ("GetParametersByPath", {"Path": "/app"}),
+        ("GetParameterHistory", {"Name": "/app/token"}),
+    ],
+)
+def test_every_way_to_a_value_needs_the_key(make_lab: LabFactory, operation: str, parameters: dict[str, Any]) -> None:
+    """For that parameter, through Parameter Store."""
+    for arn, may in ((PARAMETER, True), (PARAMETER + "s", False)):
+        condition = {"kms:EncryptionContext:PARAMETER_ARN": arn, "kms:ViaService": "ssm.us-east-1.amazonaws.com"}
+        reader = make_lab(seed(allow("kms:Decrypt", StringEquals=condition))).user("reader")
+        if may:
+            found = reader.call("ssm", operation, WithDecryption=True, **parameters)
+            assert "invented" in json.dumps(found, default=str)
+        else:
+            refused = reader.refused("ssm", operation, WithDecryption=True, **parameters)
+            assert "is not authorized to perform: kms:Decrypt" in refused.message
+
+
+def test_writing_a_secure_string_takes_kms_encrypt(make_lab: LabFactory) -> None:
+    """An advanced one a data key besides; another version of a parameter has the key of the one before."""
+    wish = {"Name": "/app/token", "Value": "v", "Overwrite": True}
+    for actions, tier, lacks in (
+        ((), "Standard", "kms:Encrypt"),
+        (("kms:Encrypt",), "Standard", ""),
+        (("kms:Encrypt",), "Advanced", "kms:GenerateDataKey"),
+        (("kms:Encrypt", "kms:GenerateDataKey"), "Advanced", ""),
+    ):
+        reader = make_lab(seed(*([allow(*actions)] if actions else []))).user("reader")
+        if lacks:
+            said = reader.refused("ssm", "PutParameter", Tier=tier, **wish).message
+            assert f"is not authorized to perform: {lacks} on resource: {KEY}" in said
+        else:
+            reader.call("ssm", "PutParameter", Tier=tier, **wish)
+
+
+# --- writing secrets --------------------------------------------------------------------------------------------
+
+
+def test_writing_a_secret_takes_a_data_key(make_lab: LabFactory) -> None:
+    """Of a key that is new to the secret also that the caller may read with it: Secrets Manager tries both."""
+    write = allow("secretsmanager:CreateSecret", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecret")
+    both = ("kms:GenerateDataKey", "kms:Decrypt")
+    wishes: tuple[tuple[str, dict[str, str], tuple[str, ...]], ...] = (
+        ("PutSecretValue", {"SecretId": "app", "SecretString": "v"}, ("kms:GenerateDataKey",)),
+        ("UpdateSecret", {"SecretId": "app", "SecretString": "v", **TOKEN}, ("kms:GenerateDataKey",)),
+        ("UpdateSecret", {"SecretId": "plain", "KmsKeyId": "alias/app", **TOKEN}, both),
+        ("CreateSecret", {"Name": "new", "SecretString": "v", "KmsKeyId": KEY}, both),
+    )
+    for operation, parameters, needs in wishes:
+        for missing in needs:
+            others = [each for each in needs if each != missing]
+            writer = make_lab(seed(write, *([allow(*others)] if others else []))).user("reader")
+            refused = writer.refused("secretsmanager", operation, **parameters)
+            assert (refused.code, refused.message) == NOT_ALLOWED, (operation, missing)
+        make_lab(seed(write, allow(*needs))).user("reader").call("secretsmanager", operation, **parameters)
+
+
+def test_the_default_key_is_everybodys_to_write_with(make_lab: LabFactory) -> None:
+    """As for reading; a description needs no key."""
+    write = allow("secretsmanager:CreateSecret", "secretsmanager:UpdateSecret")
+    writer = make_lab(seed(write)).user("reader")
+
+    writer.call("secretsmanager", "CreateSecret", Name="new", SecretString="v")
+    writer.call("secretsmanager", "UpdateSecret", SecretId="app", Description="of the application", **TOKEN)
+
+
+# --- a key that nobody can use ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters", "words"),
+    [
+        ("DisableKey", {}, "is disabled. (Service: AWSKMS; Status Code: 400; Error Code: DisabledException;"),
+        (
+            "ScheduleKeyDeletion", {"PendingWindowInDays": 7},
+            "is pending deletion. (Service: AWSKMS; Status Code: 400; Error Code: KMSInvalidStateException;",
+        ),
+    ],
+)  # fmt: skip
+def test_a_key_that_is_switched_off_decrypts_nothing(
+    make_lab: LabFactory, operation: str, parameters: dict[str, Any], words: str
+) -> None:
+    """Who may use it learns that; who may not is told no more than before."""
+    lab = make_lab(seed(allow("kms:Decrypt", "kms:GenerateDataKey"), allow("secretsmanager:PutSecretValue")))
+    lab.user("admin").call("kms", operation, KeyId=KEY_ID, **parameters)
+    reader = lab.user("reader")
+
+    assert read(reader) == (
+        "DecryptionFailure", "Secrets Manager can't decrypt the protected secret text using the provided KMS key."
+    )  # fmt: skip
+    written = reader.refused("secretsmanager", "PutSecretValue", SecretId="app", SecretString="v")
+    assert written.code == "EncryptionFailure"
+    refused = refused_parameter(reader)
+    assert refused.code == "InvalidKeyId"
+    assert refused.message.startswith(f"{KEY} {words}")
+    lab = make_lab(seed())
+    lab.user("admin").call("kms", operation, KeyId=KEY_ID, **parameters)
+    assert read(lab.user("reader")) == NOT_ALLOWED
+
+
+# --- organizations ----------------------------------------------------------------------------------------------
+
+
+def test_a_service_control_policy_can_take_kms_away(make_lab: LabFactory) -> None:
+    """Also for the services' own keys: the call to KMS is the caller's."""
+    scp = policy(allow("*"), allow("kms:Decrypt", effect="Deny"))
+    organization = {"management_account": OTHER, "accounts": {OTHER: {}, ACCOUNT: {"service_control_policies": [scp]}}}
+    reader = make_lab(seed(allow("kms:Decrypt"), organization=organization)).user("reader")
+
+    assert read(reader) == NOT_ALLOWED
+    assert read(reader, "plain") == NOT_ALLOWED
+    assert "explicit deny in a service control policy" in refused_parameter(reader).message
