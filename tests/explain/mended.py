@@ -58,6 +58,10 @@ def _to_boundary(seed: dict[str, Any], arn: str, statement: object) -> None:
 
 def _to_resource(seed: dict[str, Any], arn: str, statement: object) -> None:
     account = seed["accounts"][arn.split(":")[4]]
+    if ":kms:" in arn:
+        key = next(each for each in account["keys"].values() if each["id"] in arn)
+        _append(key["policy"], statement)
+        return
     policies = account.setdefault("secret_policies", {})
     for name in account["secrets"]:
         if f":secret:{name}" in arn:

@@ -12,9 +12,10 @@ from dsops.explain.broken import Broken, verdict
 from dsops.explain.causes import Cause, cause_of
 from dsops.explain.facts import facts_of
 from dsops.explain.finding import Certainty, Fact, Finding, Mismatch, Place, Remedy
+from dsops.explain.keys import ON_BOTH_SIDES, UNKNOWN_KEY, describe_command
 from dsops.explain.remedies import allow, remedy_for
 from dsops.explain.said import Said
-from dsops.iam.simulate import POLICY_TYPES, Outcome
+from dsops.iam.simulate import POLICY_TYPES, Outcome, is_kms_key
 
 UNKNOWN_SUFFIX: Final = "-??????"
 """The six characters that Secrets Manager adds to a name, where nobody knows them."""
@@ -57,6 +58,8 @@ def _not_read(
     remedy = Remedy(error.hint, error.where)
     if broken.policy_type == POLICY_TYPES["resource"]:
         remedy = allow(broken.policy_type, about)
+        if is_kms_key(about.request.resource) and not is_left:
+            remedy = Remedy(ON_BOTH_SIDES)
     certainty: Certainty = "likely" if is_left else "missing"
     return Finding(cause, certainty, message, _place(broken, about), (), remedy, facts, error.aws)
 
@@ -69,18 +72,27 @@ _CODES: Final = {
 
 
 def _is_guess(broken: Broken, about: About, unread: frozenset[str]) -> bool:
-    """The secret's ARN was made up, and a statement may be about the true one."""
-    if not about.request.resource.endswith(UNKNOWN_SUFFIX) or broken.effect == "ExplicitDeny":
+    """The ARN of the secret or key was made up, and a statement may be about the true one."""
+    if not about.request.resource.endswith((UNKNOWN_SUFFIX, UNKNOWN_KEY)) or broken.effect == "ExplicitDeny":
         return False
     if broken.found is None:
         return broken.policy_type in unread
     return any(failure.element == "Resource" for failure in broken.found.failures)
 
 
+def _distinct_facts(facts: Iterable[Fact]) -> tuple[Fact, ...]:
+    """Each once, by what is to be known."""
+    return tuple({fact.what: fact for fact in facts}.values())
+
+
 def _whole_arn(about: About) -> Fact:
+    owner = f"an administrator of account {about.request.resource_account}"
+    if about.request.resource.endswith(UNKNOWN_KEY):
+        secret = next(iter(about.request.context.get("kms:EncryptionContext:SecretARN", ())), "")
+        what = f"the KMS key of {secret}, and its policy"
+        return Fact(what, "nobody here may look it up", owner, describe_command(secret))
     what = f"the whole ARN of {about.request.resource}, and whether it exists"
     command = f"aws secretsmanager describe-secret --secret-id {_secret_name(about.request.resource)}"
-    owner = f"an administrator of account {about.request.resource_account}"
     return Fact(what, "the caller may not look it up", owner, command)
 
 
@@ -105,7 +117,8 @@ def _finding(
         if meant:
             code, text = "secret-missing", f"did you mean `{meant}`, which the policy names? else {remedy.text}"
             remedy = remedy._replace(text=text, where=error.where)
-        certainty, facts = ("likely" if certainty == "proven" else certainty), (*facts, _whole_arn(about))
+        certainty = "likely" if certainty == "proven" else certainty
+        facts = _distinct_facts((*facts, _whole_arn(about)))
     if certainty == "proven" and _is_doubtful(code, about):
         certainty = "likely"
     return Finding(code, certainty, cause.message, _place(broken, about), cause.mismatches, remedy, facts, error.aws)

@@ -9,6 +9,7 @@ from typing import Final
 from dsops.arn import parse_arn
 from dsops.explain.about import About, owner_text
 from dsops.explain.finding import Fact
+from dsops.explain.keys import UNKNOWN_KEY, describe_command
 from dsops.iam.simulate import Unread, is_kms_key
 
 _POLICY_TYPES_OF_ORGANIZATIONS: Final = {"scp": "SERVICE_CONTROL_POLICY", "rcp": "RESOURCE_CONTROL_POLICY"}
@@ -64,13 +65,22 @@ def _looked_up(unread: Unread, about: About) -> tuple[str, str]:
             f"aws iam get-{kind} --{kind}-name {name} --query {kind.capitalize()}.PermissionsBoundary",
         ),
         "session": (f"whether {request.principal.arn} has a session policy", ""),
-        "resource": (f"the policy of {resource}", _resource_command(resource)),
+        "resource": _of_resource(about),
     }[unread.place]
 
 
 def _listing(kind: str, name: str) -> str:
     whose = f"--{kind}-name {name}"
     return f"aws iam list-attached-{kind}-policies {whose}; aws iam list-{kind}-policies {whose}"
+
+
+def _of_resource(about: About) -> tuple[str, str]:
+    """A resource's policy; of a key that nobody knows, which it is comes first."""
+    resource = about.request.resource
+    secret = next(iter(about.request.context.get("kms:EncryptionContext:SecretARN", ())), "")
+    if resource.endswith(UNKNOWN_KEY):
+        return f"the KMS key of {secret}, and its policy", describe_command(secret)
+    return f"the policy of {resource}", _resource_command(resource)
 
 
 def _resource_command(resource: str) -> str:

@@ -27,6 +27,20 @@ _OF_KEYS: Final = ("aws:resourcetag/", "kms:resourcealiases", "kms:keyspec", "km
 """Condition keys of such a call that are not looked at."""
 
 
+UNKNOWN_KEY: Final = "????????-????-????-????-????????????"
+"""The id of a key, where nobody knows it."""
+ON_BOTH_SIDES: Final = (
+    "allow kms:Decrypt on that key: in the key's policy, and in the caller's own unless the key's names it alone"
+)
+_UNUSABLE: Final = ("DecryptionFailure", "InvalidKeyId")
+"""What AWS says of a key that the caller may use and nobody can."""
+
+
+def describe_command(secret: str) -> str:
+    """What shows the key of a secret."""
+    return f"aws secretsmanager describe-secret --secret-id {secret.removesuffix('-??????')} --query KmsKeyId"
+
+
 class Encrypted(NamedTuple):
     """What was to be read, and who was refused."""
 
@@ -59,14 +73,15 @@ class KeyAsker:
     ) -> tuple[Asked, tuple[Unread, ...]] | Finding:
         """The question about the key; `named` is its ARN where AWS has said it. A finding where none can be put."""
         key = named or await self._key_of_secret(read, chain)
+        is_unusable = read.aws is not None and read.aws.code.removesuffix("Exception") in _UNUSABLE
+        if not key and not is_unusable and read.step.type == "aws.secretsmanager":
+            # What it takes to use any key is known all the same.
+            key = UNKNOWN_KEY
         if not key:
-            return self._unknown(read)
-        known = await self._described(key, read, chain)
+            return self._unusable(read, "", "") if is_unusable else self._unknown(read)
+        known = await self._described(key, read, chain) if key != UNKNOWN_KEY else None
         if known is not None and known.state not in ("", "Enabled"):
             return self._unusable(read, known.arn, known.state)
-        is_unusable = read.aws is not None and read.aws.code.removesuffix("Exception") in (
-            "DecryptionFailure", "InvalidKeyId",
-        )  # fmt: skip
         if is_unusable:
             return self._unusable(read, known.arn if known is not None else key, "")
         arn = parse_arn(known.arn if known is not None else self._as_arn(key, read))
@@ -131,20 +146,23 @@ class KeyAsker:
 
     def _unknown(self, read: Encrypted, key: str = "") -> Finding:
         """Nobody here may look up which key it is."""
-        what = "the secret's KMS key" if not key else f"the key {key}"
-        message = f"AWS lets the caller read {read.resource}, and not decrypt it; {what} can't be looked up here"
+        message = f"AWS lets the caller read {read.resource}, and not decrypt it; its KMS key can't be looked up here"
+        fact = self._fact(read, key)
+        place = Place(read.step.name, 0, "", read.resource, "", 0, "", 0)
+        return Finding("secret-key", "missing", message, place, (), Remedy(ON_BOTH_SIDES), (fact,), read.aws)
+
+    def _fact(self, read: Encrypted, key: str) -> Fact:
+        """Which key it is, or what that alias stands for."""
         owner = parse_arn(read.resource)
         account = owner.account if owner is not None else read.caller.principal.account
-        command = f"aws secretsmanager describe-secret --secret-id {read.resource} --query KmsKeyId"
-        if key:
-            command = f"aws kms describe-key --key-id {self._as_arn(key, read)}"
-        fact = Fact(what, "nobody here may look it up", f"an administrator of account {account}", command)
-        text = "allow kms:Decrypt on that key: in the key's policy, and in the caller's own unless the key's names it"
-        place = Place(read.step.name, 0, "", read.resource, "", 0, "", 0)
-        return Finding("secret-key", "missing", message, place, (), Remedy(text), (fact,), read.aws)
+        command = f"aws kms describe-key --key-id {self._as_arn(key, read)}" if key else ""
+        if not key and read.step.type == "aws.secretsmanager":
+            command = describe_command(read.resource)
+        what = f"the key {key}" if key else f"the KMS key of {read.resource}"
+        return Fact(what, "nobody here may look it up", f"an administrator of account {account}", command)
 
     def _unusable(self, read: Encrypted, key: str, state: str) -> Finding:
-        """Nobody can use the key; "" where it is not known why."""
+        """Nobody can use the key; "" where it is not known which it is, or why."""
         said = read.aws.message if read.aws is not None else ""
         is_disabled = state == "Disabled" or "is disabled" in said
         is_leaving = state == "PendingDeletion" or "pending deletion" in said
@@ -156,6 +174,9 @@ class KeyAsker:
             cause, words = "key-deleted", "is going to be deleted"
             text = f"keep it: aws kms cancel-key-deletion --key-id {key}; aws kms enable-key --key-id {key}"
         certainty: Certainty = "proven" if cause != "key-unusable" else "likely"
-        place = Place(read.step.name, 0, "", key, "", 0, "", 0)
-        message = f"the key {key} that encrypts {read.resource} {words}"
-        return Finding(cause, certainty, message, place, (), Remedy(text), (), read.aws)
+        facts: tuple[Fact, ...] = ()
+        if not key:
+            text, facts = "look whether the key is switched off, or is going to be deleted", (self._fact(read, ""),)
+        place = Place(read.step.name, 0, "", key or read.resource, "", 0, "", 0)
+        message = f"the key {key} that encrypts {read.resource} {words}".replace("key  that", "key that")
+        return Finding(cause, certainty, message, place, (), Remedy(text), facts, read.aws)

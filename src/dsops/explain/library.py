@@ -15,6 +15,7 @@ from dsops.errors import DsopsError, EntityNotFound, PolicyInvalid
 from dsops.explain.answer import UNKNOWN_SUFFIX
 from dsops.explain.attached import PolicyText, Reader
 from dsops.explain.chain import Chains, Keys
+from dsops.explain.keys import UNKNOWN_KEY
 from dsops.explain.organization import OrganizationReader
 from dsops.explain.questions import Completed, Completer
 from dsops.explain.readers import Given, SeveralReaders
@@ -102,6 +103,9 @@ class Library:
         if asked.resource.endswith(UNKNOWN_SUFFIX):
             given["resource"] = ()
             more.append(Unread("resource", "the caller may not look up the secret's whole ARN"))
+        if asked.resource.endswith(UNKNOWN_KEY):
+            given["resource"] = ()
+            more.append(Unread("resource", "nobody here may look up which key it is"))
         caller = chain[-1].caller if chain else None
         issuer = self._chains.plan.steps.get(caller.step) if caller is not None else None
         if issuer is not None and asked.principal.account:
