@@ -46,8 +46,12 @@ class StubIam:
         page: int = 100,
         organizations: StubOrganizations | None = None,
         secrets: Mapping[str, Document | None] | None = None,
+        keys: Mapping[str, Document] | None = None,
     ) -> None:
-        """Without `organizations` the account is in none. `secrets` are their policies by ARN, each tagged `team`."""
+        """Without `organizations` the account is in none. `secrets` are their policies by ARN, each tagged `team`.
+
+        `keys` are policies of KMS keys by ARN; all of them are enabled.
+        """
         self.users = users or {}
         self.roles = roles or {}
         self._kinds = {"User": self.users, "Role": self.roles, "Group": groups or {}}
@@ -56,6 +60,7 @@ class StubIam:
         self._page = page
         self._organizations = organizations
         self._secrets = secrets or {}
+        self._keys = keys or {}
         self.calls: list[str] = []
         """Each action with the name that it was about."""
 
@@ -63,6 +68,8 @@ class StubIam:
         """The answer to one request."""
         if seen.header("X-Amz-Target").startswith("secretsmanager."):
             return self._secret(seen)
+        if seen.header("X-Amz-Target").startswith("TrentService."):
+            return self._key(seen)
         if seen.header("X-Amz-Target"):
             not_in_use = json_error("AWSOrganizationsNotInUseException", "Your account is not a member.")
             return self._organizations(seen) if self._organizations is not None else not_in_use
@@ -81,6 +88,19 @@ class StubIam:
         if action == "DescribeSecret":
             return json_answer({"ARN": arn, "Name": "x", "Tags": [{"Key": "team", "Value": "core"}]})
         return json_answer({"ARN": arn, "Name": "x", **({"ResourcePolicy": json.dumps(policy)} if policy else {})})
+
+    def _key(self, seen: Seen) -> Answer:
+        action = seen.header("X-Amz-Target").partition(".")[2]
+        name = json.loads(seen.body)["KeyId"]
+        self.calls.append(f"{action} {name}")
+        if action in self._denied:
+            return json_error("AccessDeniedException", f"User: {CALLER} is not authorized to perform: kms:{action}")
+        arn = next((arn for arn in self._keys if arn.endswith(name)), None)
+        if arn is None:
+            return json_error("NotFoundException", f"Invalid keyId '{name}'")
+        if action == "DescribeKey":
+            return json_answer({"KeyMetadata": {"Arn": arn, "KeyId": arn.rpartition("/")[2], "KeyState": "Enabled"}})
+        return json_answer({"Policy": json.dumps(self._keys[arn]), "PolicyName": "default"})
 
     def _query(self, seen: Seen) -> Answer:
         parameters = parameters_of(seen)

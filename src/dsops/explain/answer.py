@@ -59,7 +59,9 @@ def _not_read(
     if broken.policy_type == POLICY_TYPES["resource"]:
         remedy = allow(broken.policy_type, about)
         if is_kms_key(about.request.resource) and not is_left:
-            remedy = Remedy(ON_BOTH_SIDES)
+            cause, remedy = "not-read", Remedy(ON_BOTH_SIDES)
+        elif is_kms_key(about.request.resource):
+            cause = "key-policy"
     certainty: Certainty = "likely" if is_left else "missing"
     return Finding(cause, certainty, message, _place(broken, about), (), remedy, facts, error.aws)
 

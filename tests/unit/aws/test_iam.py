@@ -10,6 +10,7 @@ import pytest
 from botocore.session import Session
 
 from dsops.aws import iam as api
+from dsops.aws.kms import Kms
 from dsops.aws.organizations import Organizations
 from dsops.aws.secret_policy import SecretsManager
 from dsops.errors import AccessDenied, AnswerInvalid, EntityNotFound
@@ -32,6 +33,7 @@ class Asking:
         self.server = server
         self.iam = api.Iam(self.scene.client, SESSION, endpoint_at(server, "iam"))
         self.secrets = SecretsManager(self.scene.client, SESSION, endpoint_at(server, "secretsmanager"))
+        self.kms = Kms(self.scene.client, SESSION, endpoint_at(server, "kms"))
         self.organizations = Organizations(self.scene.client, SESSION, endpoint_at(server, "organizations"))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

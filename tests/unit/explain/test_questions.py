@@ -59,7 +59,10 @@ def completer_of(asking: Asking) -> Completer:
     """Who has keys of that one account."""
     organization = OrganizationReader({ACCOUNT: asking.organizations}, lambda _: None)
     return Completer(
-        {ACCOUNT: Reader(asking.iam)}, organization, lambda account, _: [asking.secrets] if account == ACCOUNT else []
+        {ACCOUNT: Reader(asking.iam)},
+        organization,
+        lambda account, _: [asking.secrets] if account == ACCOUNT else [],
+        lambda account, _: [asking.kms] if account == ACCOUNT else [],
     )
 
 

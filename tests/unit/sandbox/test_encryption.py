@@ -10,6 +10,8 @@ import pytest
 from tests.sandboxes import ACCOUNT, OTHER, Person, RefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.unit.sandbox.conftest import LabFactory
 
 KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -18,6 +20,7 @@ SECRET = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:app-??????"
 PARAMETER = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/app/token"
 READS = ["secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue", "ssm:Get*", "ssm:PutParameter"]
 TOKEN = {"ClientRequestToken": "0" * 32}
+VIA = "secretsmanager.us-east-1.amazonaws.com"
 NOT_ALLOWED = ("AccessDeniedException", "Access to KMS is not allowed")
 
 
@@ -32,13 +35,20 @@ def policy(*statements: object) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
-def seed(*statements: object, key: object = None, other: tuple[object, ...] = (), **more: object) -> str:
+def seed(
+    *statements: object,
+    key: object = None,
+    other: tuple[object, ...] = (),
+    users: Mapping[str, tuple[object, ...]] | None = None,
+    **more: object,
+) -> str:
     """`reader` with those statements besides reading, and `guest` of another account; a key with its policy."""
+    people = {"reader": statements, **(users or {})}
     shared = policy({**allow("secretsmanager:GetSecretValue"), "Principal": {"AWS": OTHER}})
     return json.dumps({
         "accounts": {
             ACCOUNT: {
-                "users": {"reader": {"policies": [policy(allow(*READS), *statements)]}},
+                "users": {name: {"policies": [policy(allow(*READS), *own)]} for name, own in people.items()},
                 "keys": {"app": {"id": KEY_ID} | ({"policy": key} if key else {})},
                 "secrets": {"app": "invented", "open": "told", "plain": "known"},
                 "secret_policies": {"app": shared, "open": shared},
@@ -73,28 +83,31 @@ def to_account(account: str, *actions: str, **conditions: object) -> dict[str, A
 
 # --- whoever reads ----------------------------------------------------------------------------------------------
 
+CASES: dict[str, tuple[tuple[object, ...], bool]] = {
+    "nothing": ((), False),
+    "anything": ((allow("kms:Decrypt"),), True),
+    "another-action": ((allow("kms:Encrypt"),), False),
+    "that-key": ((allow("kms:Decrypt", resource=KEY),), True),
+    "another-key": ((allow("kms:Decrypt", resource=KEY.replace("1234abcd", "00000000")),), False),
+    "denied": ((allow("kms:Decrypt"), allow("kms:*", effect="Deny")), False),
+    "via": ((allow("kms:Decrypt", StringEquals={"kms:ViaService": VIA}),), True),
+    "via-other": ((allow("kms:Decrypt", StringEquals={"kms:ViaService": "ssm.us-east-1.amazonaws.com"}),), False),
+    "context": ((allow("kms:Decrypt", StringLike={"kms:EncryptionContext:SecretARN": SECRET}),), True),
+    "context-other": ((allow("kms:Decrypt", StringLike={"kms:EncryptionContext:SecretARN": f"{SECRET}?"}),), False),
+    "account": ((allow("kms:Decrypt", StringEquals={"kms:CallerAccount": ACCOUNT}),), True),
+    "no-version": ((allow("kms:Decrypt", Null={"kms:EncryptionContext:SecretVersionId": "true"}),), False),
+    "service": ((allow("kms:Decrypt", Bool={"aws:ViaAWSService": "true"}),), True),
+}
+"""Statements of a user besides those that let read secrets, and whether he may."""
 
-@pytest.mark.parametrize(
-    ("statements", "may"),
-    [
-        ((), False),
-        ((allow("kms:Decrypt"),), True),
-        ((allow("kms:Encrypt"),), False),
-        ((allow("kms:Decrypt", resource=KEY),), True),
-        ((allow("kms:Decrypt", resource=KEY.replace("1234abcd", "00000000")),), False),
-        ((allow("kms:Decrypt"), allow("kms:*", effect="Deny")), False),
-        ((allow("kms:Decrypt", StringEquals={"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}),), True),
-        ((allow("kms:Decrypt", StringEquals={"kms:ViaService": "ssm.us-east-1.amazonaws.com"}),), False),
-        ((allow("kms:Decrypt", StringLike={"kms:EncryptionContext:SecretARN": SECRET}),), True),
-        ((allow("kms:Decrypt", StringLike={"kms:EncryptionContext:SecretARN": SECRET.replace("app", "ap")}),), False),
-        ((allow("kms:Decrypt", StringEquals={"kms:CallerAccount": ACCOUNT}),), True),
-        ((allow("kms:Decrypt", Null={"kms:EncryptionContext:SecretVersionId": "true"}),), False),
-        ((allow("kms:Decrypt", Bool={"aws:ViaAWSService": "true"}),), True),
-    ],
-)
-def test_reading_a_secret_takes_kms_decrypt(make_lab: LabFactory, statements: tuple[object, ...], may: bool) -> None:  # noqa: FBT001 - a column
+
+def test_reading_a_secret_takes_kms_decrypt(make_lab: LabFactory) -> None:
     """On its key, through Secrets Manager, for that secret; the account decides where the key's policy says so."""
-    assert read(make_lab(seed(*statements)).user("reader")) == ("invented" if may else NOT_ALLOWED)
+    lab = make_lab(seed(users={name: statements for name, (statements, _) in CASES.items()}))
+
+    assert {name: read(lab.user(name)) for name in CASES} == {
+        name: "invented" if may else NOT_ALLOWED for name, (_, may) in CASES.items()
+    }
 
 
 def test_the_keys_policy_can_let_in_and_shut_out(make_lab: LabFactory) -> None:
@@ -206,44 +219,54 @@ def test_reading_a_secure_string_takes_kms_decrypt(make_lab: LabFactory) -> None
     assert reader.call("ssm", "GetParameter", Name="/app/list", WithDecryption=True)["Parameter"]["Value"] == "a,b"
 
 
-@pytest.mark.parametrize(
-    ("operation", "parameters"),
-    [
+def test_every_way_to_a_value_needs_the_key(make_lab: LabFactory) -> None:
+    """For that parameter, through Parameter Store."""
+
+    def for_parameter(arn: str) -> object:
+        condition = {"kms:EncryptionContext:PARAMETER_ARN": arn, "kms:ViaService": "ssm.us-east-1.amazonaws.com"}
+        return allow("kms:Decrypt", StringEquals=condition)
+
+    lab = make_lab(seed(for_parameter(PARAMETER), users={"other": (for_parameter(f"{PARAMETER}s"),)}))
+    ways: tuple[tuple[str, dict[str, Any]], ...] = (
         ("GetParameter", {"Name": "/app/token:1"}),
         ("GetParameter", {"Name": PARAMETER}),
         ("GetParameters", {"Names": ["/app/plain", "/app/token"]}),
         ("GetParametersByPath", {"Path": "/app"}),
         ("GetParameterHistory", {"Name": "/app/token"}),
-    ],
-)
-def test_every_way_to_a_value_needs_the_key(make_lab: LabFactory, operation: str, parameters: dict[str, Any]) -> None:
-    """For that parameter, through Parameter Store."""
-    for arn, may in ((PARAMETER, True), (PARAMETER + "s", False)):
-        condition = {"kms:EncryptionContext:PARAMETER_ARN": arn, "kms:ViaService": "ssm.us-east-1.amazonaws.com"}
-        reader = make_lab(seed(allow("kms:Decrypt", StringEquals=condition))).user("reader")
-        if may:
-            found = reader.call("ssm", operation, WithDecryption=True, **parameters)
-            assert "invented" in json.dumps(found, default=str)
-        else:
-            refused = reader.refused("ssm", operation, WithDecryption=True, **parameters)
-            assert "is not authorized to perform: kms:Decrypt" in refused.message
+    )
+    for operation, parameters in ways:
+        found = lab.user("reader").call("ssm", operation, WithDecryption=True, **parameters)
+        assert "invented" in json.dumps(found, default=str)
+        refused = lab.user("other").refused("ssm", operation, WithDecryption=True, **parameters)
+        assert "is not authorized to perform: kms:Decrypt" in refused.message
+
+
+def test_a_secret_behind_a_parameter_needs_its_key(make_lab: LabFactory) -> None:
+    """`/aws/reference/secretsmanager/NAME` is the secret."""
+    lab = make_lab(seed(allow("kms:Decrypt"), users={"other": ()}))
+    name = "/aws/reference/secretsmanager/app"
+
+    found = lab.user("reader").call("ssm", "GetParameter", Name=name, WithDecryption=True)
+    assert found["Parameter"]["Value"] == "invented"
+    assert "kms:Decrypt" in refused_parameter(lab.user("other"), name).message
 
 
 def test_writing_a_secure_string_takes_kms_encrypt(make_lab: LabFactory) -> None:
     """An advanced one a data key besides; another version of a parameter has the key of the one before."""
     wish = {"Name": "/app/token", "Value": "v", "Overwrite": True}
-    for actions, tier, lacks in (
-        ((), "Standard", "kms:Encrypt"),
-        (("kms:Encrypt",), "Standard", ""),
-        (("kms:Encrypt",), "Advanced", "kms:GenerateDataKey"),
-        (("kms:Encrypt", "kms:GenerateDataKey"), "Advanced", ""),
+    encrypt, both = ("kms:Encrypt",), ("kms:Encrypt", "kms:GenerateDataKey")
+    lab = make_lab(seed(users={"encrypts": (allow(*encrypt),), "both": (allow(*both),)}))
+    for name, tier, lacks in (
+        ("reader", "Standard", "kms:Encrypt"),
+        ("encrypts", "Standard", ""),
+        ("encrypts", "Advanced", "kms:GenerateDataKey"),
+        ("both", "Advanced", ""),
     ):
-        reader = make_lab(seed(*([allow(*actions)] if actions else []))).user("reader")
         if lacks:
-            said = reader.refused("ssm", "PutParameter", Tier=tier, **wish).message
+            said = lab.user(name).refused("ssm", "PutParameter", Tier=tier, **wish).message
             assert f"is not authorized to perform: {lacks} on resource: {KEY}" in said
         else:
-            reader.call("ssm", "PutParameter", Tier=tier, **wish)
+            lab.user(name).call("ssm", "PutParameter", Tier=tier, **wish)
 
 
 # --- writing secrets --------------------------------------------------------------------------------------------
@@ -255,17 +278,17 @@ def test_writing_a_secret_takes_a_data_key(make_lab: LabFactory) -> None:
     both = ("kms:GenerateDataKey", "kms:Decrypt")
     wishes: tuple[tuple[str, dict[str, str], tuple[str, ...]], ...] = (
         ("PutSecretValue", {"SecretId": "app", "SecretString": "v"}, ("kms:GenerateDataKey",)),
-        ("UpdateSecret", {"SecretId": "app", "SecretString": "v", **TOKEN}, ("kms:GenerateDataKey",)),
+        ("UpdateSecret", {"SecretId": "app", "SecretString": "w", **TOKEN}, ("kms:GenerateDataKey",)),
         ("UpdateSecret", {"SecretId": "plain", "KmsKeyId": "alias/app", **TOKEN}, both),
         ("CreateSecret", {"Name": "new", "SecretString": "v", "KmsKeyId": KEY}, both),
     )
+    users = {f"lacks-{missing[4:]}": (write, *(allow(each) for each in both if each != missing)) for missing in both}
+    lab = make_lab(seed(users={"writer": (write, allow(*both)), **users}))
     for operation, parameters, needs in wishes:
         for missing in needs:
-            others = [each for each in needs if each != missing]
-            writer = make_lab(seed(write, *([allow(*others)] if others else []))).user("reader")
-            refused = writer.refused("secretsmanager", operation, **parameters)
+            refused = lab.user(f"lacks-{missing[4:]}").refused("secretsmanager", operation, **parameters)
             assert (refused.code, refused.message) == NOT_ALLOWED, (operation, missing)
-        make_lab(seed(write, allow(*needs))).user("reader").call("secretsmanager", operation, **parameters)
+        lab.user("writer").call("secretsmanager", operation, **parameters)
 
 
 def test_the_default_key_is_everybodys_to_write_with(make_lab: LabFactory) -> None:
