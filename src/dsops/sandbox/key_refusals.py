@@ -7,12 +7,13 @@ Those of Secrets Manager for a key that is switched off are its API reference's 
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, get_args
 
 from dsops.errors import SandboxRefusal
 from dsops.iam.evaluate import Decision
 from dsops.iam.sentence import denial_sentence
-from dsops.sandbox.authorize import Question
+from dsops.sandbox.authorize import Kept, Question
 from dsops.sandbox.refusals import access_denied, refusal
 from dsops.sandbox.resources.encryption import Service
 
@@ -43,6 +44,11 @@ def key_unusable(service: Service, question: Question, state: str, request_id: s
         return refusal("EncryptionFailure", _NOT_ENCRYPTED)
     words, code = _STATES.get(state, _OTHER_STATE)
     return refusal("InvalidKeyId", f"{question.resource} {words} {_of_kms(code, request_id)}")
+
+
+def is_through_service(service: str, decisions: Sequence[Kept]) -> bool:
+    """Whether it was KMS that said no, asked by Secrets Manager or Parameter Store, which have words of their own."""
+    return service in get_args(Service) and bool(decisions) and decisions[-1].decision.request.action[:4] == "kms:"
 
 
 def _of_kms(code: str, request_id: str) -> str:

@@ -21,6 +21,7 @@ from dsops.sandbox.identity_center_route import find_center_route
 from dsops.sandbox.identity_center_service import IdentityCenter
 from dsops.sandbox.issuers import Issuers
 from dsops.sandbox.issuing import HOUR
+from dsops.sandbox.key_refusals import is_through_service
 from dsops.sandbox.key_store import KeyStore
 from dsops.sandbox.models import TOOLBOX, signing_name
 from dsops.sandbox.operations import Operations
@@ -165,9 +166,9 @@ class Sandbox:
     def _with_id(self, route: Route, turn: Turn, refused: SandboxRefusal) -> SandboxRefusal:
         """The refusal; a policy's has an authorization id in it where the seed asks for those."""
         aws = answer_of(refused)
-        if aws.code != "AccessDenied":
-            return refused
         caller, decisions = turn.caller, self.judge.decisions_of(turn.request_id)
+        if aws.code != "AccessDenied" or is_through_service(route.service, decisions):
+            return refused
         found = self.authorization_records.note(route.service, caller.region, decisions)
         return access_denied(with_id(aws.message, found, caller.region, caller.partition)) if found else refused
 

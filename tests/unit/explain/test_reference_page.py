@@ -22,7 +22,7 @@ def told() -> set[str]:
 def made() -> set[str]:
     """Words in quotes that name causes where findings are made."""
     found = set()
-    for name in ("answer", "causes", "families", "ask", "investigate", "refused"):
+    for name in ("answer", "causes", "families", "ask", "investigate", "keys", "refused"):
         text = (SOURCE / f"{name}.py").read_text(encoding="utf-8")
         found |= set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', text))
     return found - NO_CAUSES
