@@ -16,7 +16,7 @@ WITHOUT = {
     "cli/exec_session.py": "nobody reads it: the command has ended",
     "cli/hook_load.py": "only the hook's own code calls it",
     "cli/policy_simulate.py": "the sentence says what to write",
-    "cli/sandbox.py": "the sentence says what can be limited",
+    "cli/sandbox_open.py": "the sentence says what can be limited",
     "config/allow.py": "the message has the file and the reason",
     "explain/investigate.py": "never told: it stands for a refusal that another program met",
     "explain/message.py": "the reason says all",
