@@ -377,6 +377,28 @@ class FileNotWritten(DsopsError):
     exit_code = 2
 
 
+class AuditFailed(DsopsError):
+    """The audit trail could not be written, and your own configuration says `audit: required`: nothing is handed out.
+
+    Without `required` the same is a warning, and the run goes on.
+    """
+
+    code = "audit.not-written"
+    exit_code = 2
+
+
+class UserConfigInvalid(ConfigError):
+    """Your own configuration, ~/.config/dsops/config.yaml, says something that can't be done, or can't be trusted."""
+
+    code = "audit.config-invalid"
+
+
+class TrailUnreadable(UsageError):
+    """The file that was named as an audit trail can't be read."""
+
+    code = "audit.unreadable"
+
+
 # --- 3: credentials or access denied ------------------------------------------------------------------------
 
 

@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+from dsops.errors import DsopsError
 from dsops.secret import Secret
-from dsops.startup import NamedTuple
+from dsops.startup import NamedTuple, Protocol
 
 
 class Event(NamedTuple):
@@ -19,6 +20,49 @@ class Event(NamedTuple):
 
 CLOCK_CORRECTED = "clock.corrected"
 """This machine's clock is far from AWS's: told to everybody, not only to who watches."""
+
+
+class Act(NamedTuple):
+    """Something done with an identity or a secret, for the audit trail.
+
+    Never in it: a value, the secret parts of a session, an external ID, an MFA code, a token.
+    """
+
+    name: str
+    """AWS's operation, such as `AssumeRole`; for what is not AWS's a word of dsops' own."""
+    service: str = ""
+    """The service that was called, by its endpoint prefix (`sts`); "" for what was done without a call."""
+    region: str = ""
+    caller: str = ""
+    """The ARN that signed; "" where it is not known."""
+    key: str = ""
+    """The id of the key that signed."""
+    identity: Mapping[str, object] = {}
+    """More of who asked, where nothing signs: CloudTrail's `userIdentity`."""
+    asked: Mapping[str, object] = {}
+    """What was asked for, under AWS's names for it."""
+    answer: Mapping[str, object] = {}
+    request_id: str = ""
+    error: DsopsError | None = None
+    facts: Mapping[str, object] = {}
+    """What only dsops knows: the store, the hop, whether it was held already."""
+
+
+class Journal(Protocol):
+    """Takes what is done, and keeps it."""
+
+    @property
+    def run(self) -> str:
+        """What everything of this run is kept under."""
+
+    def add(self, act: Act) -> None:
+        """Takes one more, which is kept by the next `write`."""
+
+    def write(self) -> None:
+        """Keeps what was taken. Raises AuditFailed where the user wants nothing done that is not on record."""
+
+    def about(self, **facts: object) -> None:
+        """Facts that all that follows has in common: the environment, the configuration."""
 
 
 def _here() -> bool:
@@ -46,6 +90,8 @@ class Runtime(NamedTuple):
     """Puts what a user's program says on the person's stderr; None where the program has that as its own."""
     has_left: Callable[[], bool] = _here
     """Whether whoever asked is gone, for what only a person can bring to an end: nobody waits for that then."""
+    journal: Journal | None = None
+    """Keeps the audit trail; None where nobody keeps one."""
 
 
 def nobody(_question: str) -> Secret | None:

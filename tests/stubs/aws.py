@@ -14,6 +14,8 @@ from botocore.credentials import Credentials
 
 from tests.stubs.server import Answer, Seen
 
+REQUEST_ID = "aaaabbbb-cccc-dddd-eeee-ffff00001111"
+"""Of every answer."""
 STS_NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 
 
@@ -131,7 +133,7 @@ def json_answer(content: Mapping[str, object], status: int = 200) -> Answer:
         body=json.dumps(content).encode(),
         headers=(
             ("Content-Type", "application/x-amz-json-1.1"),
-            ("x-amzn-RequestId", "aaaabbbb-cccc-dddd-eeee-ffff00001111"),
+            ("x-amzn-RequestId", REQUEST_ID),
         ),
     )
 

@@ -64,6 +64,7 @@ class Caller:
     def __init__(self, connection: socket.socket, limits: Limits) -> None:
         self._connection = connection
         self._limits = limits
+        self.pid = peer_pid(connection)
         self.is_gone = False
         """It takes nothing any more: after half a frame the next one would be nonsense."""
 
@@ -142,15 +143,22 @@ class Caller:
         return heard[0], bytes(heard[5:])
 
 
+def peer_pid(connection: socket.socket) -> int:
+    """The process at the other end; 0 where the system doesn't tell."""
+    try:
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    except (AttributeError, OSError):
+        return 0
+    return int.from_bytes(credentials[:4], sys.byteorder)
+
+
 def is_stopped(connection: socket.socket) -> bool:
     """Whether the process at the other end is stopped, as by Ctrl-Z; False where the system doesn't tell."""
     try:
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-        pid = int.from_bytes(credentials[:4], sys.byteorder)
-        with open(f"/proc/{pid}/stat", "rb") as file:
+        with open(f"/proc/{peer_pid(connection)}/stat", "rb") as file:
             # The name before it is in parentheses, and may hold anything.
             return file.read().rpartition(b")")[2].split()[0] == b"T"
-    except (AttributeError, OSError, IndexError):
+    except (OSError, IndexError):
         return False
 
 

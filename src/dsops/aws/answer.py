@@ -152,6 +152,25 @@ def aws_answer(
     return AwsAnswer(code, message, status, request_id, endpoint.short)
 
 
+def request_id_in(headers: Mapping[str, str]) -> str:
+    """The id that AWS gave the request; "" where it gave none, or something that is none."""
+    request_id = headers.get("x-amzn-requestid", "")
+    return request_id if re.match(_REQUEST_ID, request_id) else ""
+
+
+class Content(dict[str, object]):
+    """The object of a JSON answer, with the id of its request. Its repr shows neither: it may hold a secret."""
+
+    __slots__ = ("request_id",)
+
+    def __init__(self, content: Mapping[str, object], headers: Mapping[str, str]) -> None:
+        super().__init__(content)
+        self.request_id = request_id_in(headers)
+
+    def __repr__(self) -> str:
+        return f"Content({len(self)} members)"
+
+
 def server_time(headers: Mapping[str, str]) -> datetime | None:
     """The `Date` of an answer; None when it has none that can be read."""
     match = _HTTP_DATE.match(headers.get("date", ""))

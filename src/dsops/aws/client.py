@@ -9,7 +9,7 @@ from datetime import timedelta
 from time import monotonic
 
 from dsops.aws import answer as answers
-from dsops.aws.answer import Element
+from dsops.aws.answer import Content, Element
 from dsops.aws.network import Proxy, Trust, proxy_for, trust_from
 from dsops.aws.refusal import (
     TRANSIENT_STATUSES,
@@ -126,7 +126,7 @@ async def call_query(
 
 async def call_json(
     client: Client, call: Call, target: str, parameters: Mapping[str, object]
-) -> dict[str, object]:
+) -> Content:
     """The answer of a JSON 1.1 API (Secrets Manager, SSM). `target` is what X-Amz-Target has before the action."""
     body = json.dumps(parameters, separators=(",", ":")).encode("ascii")
     headers = (
@@ -137,7 +137,7 @@ async def call_json(
     content = answers.parse_json(response.body)
     if content is None:
         raise answers.lacks(call.endpoint, call.action, "JSON object")
-    return content
+    return Content(content, response.headers)
 
 
 async def call_rest(
@@ -145,7 +145,7 @@ async def call_rest(
     call: Call,
     parameters: Mapping[str, object] | None = None,
     headers: tuple[tuple[str, str], ...] = (),
-) -> dict[str, object]:
+) -> Content:
     """The answer of a REST API with JSON (IAM Identity Center), {} for an empty one; `call.path` says what is asked."""
     body = b""
     if parameters is not None:
@@ -155,7 +155,7 @@ async def call_rest(
     content = answers.parse_json(response.body or b"{}")
     if content is None:
         raise answers.lacks(call.endpoint, call.action, "JSON object")
-    return content
+    return Content(content, response.headers)
 
 
 async def preconnect(client: Client, endpoint: Endpoint, connections: int) -> None:

@@ -35,6 +35,8 @@ class SecretValue(NamedTuple):
     version_id: str
     value: Secret
     is_binary: bool = False
+    request_id: str = ""
+    """Of the answer that it came with."""
 
 
 class Batch(NamedTuple):
@@ -61,7 +63,7 @@ async def get_secret_value(
     content = await call_json(
         client, call, "secretsmanager", {name: value for name, value in parameters.items() if value}
     )
-    return _secret_value(endpoint, call.action, content)
+    return _secret_value(endpoint, call.action, content, content.request_id)
 
 
 async def batch_get_secret_value(
@@ -82,7 +84,7 @@ async def batch_get_secret_value(
             parameters["NextToken"] = token
         content = await call_json(client, call, "secretsmanager", parameters)
         for entry in _entries(endpoint, call.action, content, "SecretValues"):
-            found = _secret_value(endpoint, call.action, entry)
+            found = _secret_value(endpoint, call.action, entry, content.request_id)
             values.update({each: found for each in waiting if _is_id_of(each, found)})
         for entry in _entries(endpoint, call.action, content, "Errors"):
             secret_id = text_in(entry, "SecretId")
@@ -116,16 +118,20 @@ def _entries(
     return cast("list[dict[str, object]]", entries)
 
 
-def _secret_value(endpoint: Endpoint, action: str, content: Mapping[str, object]) -> SecretValue:
+def _secret_value(
+    endpoint: Endpoint, action: str, content: Mapping[str, object], request_id: str
+) -> SecretValue:
     """The secret in an answer; an error that shows nothing of it when something is missing."""
     name, arn = text_in(content, "Name"), text_in(content, "ARN")
     if not name or not arn:
         raise lacks(endpoint, action, "name and ARN")
+    version_id = text_in(content, "VersionId")
     text, binary = content.get("SecretString"), content.get("SecretBinary")
     if isinstance(text, str):
-        return SecretValue(name, arn, text_in(content, "VersionId"), _text_secret(endpoint, action, text))
+        return SecretValue(name, arn, version_id, _text_secret(endpoint, action, text), request_id=request_id)
     if isinstance(binary, str):
-        return SecretValue(name, arn, text_in(content, "VersionId"), _binary_secret(endpoint, action, binary), True)
+        value = _binary_secret(endpoint, action, binary)
+        return SecretValue(name, arn, version_id, value, is_binary=True, request_id=request_id)
     raise lacks(endpoint, action, "SecretString or SecretBinary")
 
 

@@ -24,6 +24,7 @@ class Parameter(NamedTuple):
     version: int
     type: str
     """`String`, `StringList` or `SecureString`."""
+    arn: str = ""
 
 
 class Parameters(NamedTuple):
@@ -32,6 +33,7 @@ class Parameters(NamedTuple):
     found: Mapping[str, Parameter]
     invalid: tuple[str, ...]
     """Not there, or not in that version or with that label."""
+    request_id: str = ""
 
 
 async def get_parameters(
@@ -60,7 +62,7 @@ async def get_parameters(
         best = max(filter(None, (_match(name, entry) for entry in entries)), key=lambda match: match[0], default=None)
         if best is not None and name not in invalid:
             found[name] = _parameter(endpoint, call.action, best[1])
-    return Parameters(found, tuple(name for name in names if name not in found))
+    return Parameters(found, tuple(name for name in names if name not in found), content.request_id)
 
 
 def _match(name: str, entry: object) -> tuple[tuple[int, int], dict[str, object]] | None:
@@ -95,7 +97,8 @@ def _parameter(endpoint: Endpoint, action: str, entry: Mapping[str, object]) -> 
     value, version = entry.get("Value"), entry.get("Version")
     if not isinstance(value, str) or not _is_text(value):
         raise lacks(endpoint, action, "value that is text")
-    return Parameter(Secret(value), version if isinstance(version, int) else 0, text_in(entry, "Type"))
+    number = version if isinstance(version, int) else 0
+    return Parameter(Secret(value), number, text_in(entry, "Type"), text_in(entry, "ARN"))
 
 
 def _is_text(value: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from dsops.aws.answer import lacks, text_in
+from dsops.aws.answer import Content, lacks, text_in
 from dsops.aws.client import Call, Client, call_rest, quote
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
@@ -49,8 +49,9 @@ async def get_role_credentials(portal: Portal, account_id: str, role_name: str) 
         raise lacks(portal.endpoint, action, "roleCredentials/expiration that is a time")
     key_id, secret_key, session_token = parts.values()
     return Credentials(
-        key_id, Secret(secret_key), Secret(session_token), expiration, issued_at=portal.client.runtime.now()
-    )
+        key_id, Secret(secret_key), Secret(session_token), expiration,
+        issued_at=portal.client.runtime.now(), request_id=content.request_id,
+    )  # fmt: skip
 
 
 async def list_accounts(portal: Portal) -> list[Account]:
@@ -85,7 +86,7 @@ async def _list(portal: Portal, action: str, path: str, doing: str, name: str) -
     return found
 
 
-async def _ask(portal: Portal, action: str, path: str, doing: str, method: str = "GET") -> dict[str, object]:
+async def _ask(portal: Portal, action: str, path: str, doing: str, method: str = "GET") -> Content:
     call = Call(
         portal.endpoint, None, action, doing, _refused, (portal.access_token,), method=method, path=path
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from dsops.aws.answer import Element, lacks, server_time
+from dsops.aws.answer import Element, lacks, request_id_in, server_time
 from dsops.aws.client import Call, Client, Refusal, Reply, call_query
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
@@ -307,6 +307,8 @@ def _credentials(client: Client, call: Call, reply: Reply, *, arn: str) -> Crede
         expiration,
         issued_at=_issued_at(client, reply.headers),
         arn=arn,
+        request_id=request_id_in(reply.headers),
+        source_identity=reply.result.text_of("SourceIdentity"),
     )
 
 

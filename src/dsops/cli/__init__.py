@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dsops.cli.command import COMMON, CONFIG, ENVIRONMENT, NO_AGENT, Command, Group, is_on, parse
 from dsops.cli.world import DONE, real_runtime
 from dsops.errors import CommandFailed, DsopsError, UsageError, nearest
-from dsops.runtime import Event, ignore
+from dsops.runtime import Event, Runtime, ignore
 from dsops.startup import NamedTuple
 
 # The collector, looking through all that the imports below and the config create, took 4 ms of a cold run (6 %).
@@ -49,6 +49,7 @@ COMMANDS: Mapping[str, Entry] = {
     "whoami": Entry("dsops.cli.whoami", "ask AWS who the caller is, here or behind a store"),
     "doctor": Entry("dsops.cli.doctor", "try everything that an environment needs, and say what is broken"),
     "explain": Entry("dsops.cli.explain", "find out why a hop or a secret is refused"),
+    "audit": Entry("dsops.cli.audit", "show and verify what dsops itself has done with roles and secrets"),
     "revoke": Entry("dsops.cli.revoke", "deny everything to the older sessions of a store's role"),
     "export": Entry("dsops.cli.export", "write stores down as profiles of ~/.aws/config"),
     "hook": Entry("dsops.cli.hook", "load a folder's environment into the shell that enters it"),
@@ -137,6 +138,7 @@ def _run(name: str, words: list[str]) -> int:
     """Runs the command of that name with these words."""
     failure_code = 0
     report: Callable[[Event], None] = ignore
+    audited: Runtime | None = None
     try:
         command = load(name)
         if isinstance(command, Group):
@@ -154,12 +156,17 @@ def _run(name: str, words: list[str]) -> int:
             return show_command(name, command)
         runtime = real_runtime(arguments)
         report = runtime.report
+        audited = runtime if command.is_audited else None
         code = command.run(arguments, runtime)
         report(DONE)
     except (DsopsError, KeyboardInterrupt) as error:
         report(DONE)
         if isinstance(error, KeyboardInterrupt):
             return INTERRUPTED
+        if audited is not None:
+            from dsops.cli.on_record import add_failure
+
+            add_failure(name, error, audited)
         return fail(error, words, failure_code)
     except BrokenPipeError:
         raise
@@ -171,10 +178,14 @@ def _run(name: str, words: list[str]) -> int:
 
 def _member(name: str, group: Group, words: list[str]) -> tuple[str, list[str]]:
     """The command of the family that is meant, and the other words; "" when help is asked for, or nothing."""
+    with_value = _WITH_VALUE
+    if group.default:
+        flags = (*group.commands[group.default].flags, *COMMON)
+        with_value |= {name for flag in flags if flag.kind != "switch" for name in (flag.name, flag.short)}
     for position, word in enumerate(words):
         if word in {"--help", "-h"}:
             return "", [word]
-        is_value = position > 0 and words[position - 1] in _WITH_VALUE
+        is_value = position > 0 and words[position - 1] in with_value
         if not is_value and not word.startswith("-"):
             if word not in group.commands:
                 meant = nearest(word, group.commands)
@@ -182,7 +193,7 @@ def _member(name: str, group: Group, words: list[str]) -> tuple[str, list[str]]:
                 hint = f"did you mean `dsops {name} {meant}`?" if meant else f"it is one of {known}"
                 raise UsageError(f"there is no command `{name} {word}`", hint=hint)
             return word, words[:position] + words[position + 1:]
-    return "", []
+    return group.default, words if group.default else []
 
 
 def _print_version() -> int:

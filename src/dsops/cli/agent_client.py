@@ -56,6 +56,9 @@ def _ask(
         min_ttl_seconds = arguments.seconds("--min-ttl")
     if min_ttl_seconds is not None:
         words += ["--min-ttl", f"{min_ttl_seconds:f}"]
+    words += ["--by", arguments.name]
+    if runtime.journal is not None:
+        words += ["--run", runtime.journal.run]
     person = Person(runtime.ask, runtime.report)
     watches = arguments.switch("--verbose") or is_terminal()
     answer = client.ask([os.fsencode(word) for word in words], person, watches=watches)

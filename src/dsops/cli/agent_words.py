@@ -20,6 +20,10 @@ FOR = Flag("--for", "")
 """The environment that the session is used by, where a policy of its own depends on that."""
 LASTS = Flag("--lasts", "", "switch")
 """The session will be renewed, without a person."""
+BY = Flag("--by", "")
+"""The command that asks, for the audit trail: `get`."""
+RUN = Flag("--run", "")
+"""The run that it is, as the trail has it."""
 
 
 def _nothing(_arguments: Arguments, _runtime: Runtime) -> int:
@@ -27,10 +31,10 @@ def _nothing(_arguments: Arguments, _runtime: Runtime) -> int:
 
 
 SECRETS = Command(
-    "", _nothing, (CONFIG, ENVIRONMENT, MIN_TTL, ALSO, LASTS), (Operand("VARIABLE", "", is_required=False),)
+    "", _nothing, (CONFIG, ENVIRONMENT, MIN_TTL, ALSO, LASTS, BY, RUN), (Operand("VARIABLE", "", is_required=False),)
 )
 """The values of an environment, or of one variable."""
-SESSION = Command("", _nothing, (CONFIG, MIN_TTL, LASTS, FOR), (Operand("STORE", ""),))
+SESSION = Command("", _nothing, (CONFIG, MIN_TTL, LASTS, FOR, BY, RUN), (Operand("STORE", ""),))
 """The session of a store."""
 
 

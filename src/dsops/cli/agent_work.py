@@ -27,6 +27,7 @@ from dsops.cli.agent_words import (
 from dsops.cli.command import COMMON, Arguments, parse
 from dsops.cli.exec import COMMAND as EXEC
 from dsops.cli.exec import environment_of_child
+from dsops.cli.on_record import LazyJournal, add_failure, add_run, write_quietly
 from dsops.cli.output import clean
 from dsops.cli.progress import sentence
 from dsops.cli.project import environment_name, plan_named, plan_one_store
@@ -95,9 +96,11 @@ class Keeper:
         arguments = parse(EXEC, turn.words, turn.runtime.environ, name="exec")
         if turn.needs_client(arguments) or turn.needs_own_process():
             return DECLINE
-        plan = turn.plan(arguments)
-        secrets = self._resolve(plan, turn, arguments)
-        environment = environment_of_child(plan, secrets, arguments, turn.runtime)
+        with turn.on_record(arguments.name, program=arguments.command[0]):
+            plan = turn.plan(arguments)
+            secrets = self._resolve(plan, turn, arguments)
+            environment = environment_of_child(plan, secrets, arguments, turn.runtime)
+            add_run(arguments, turn.runtime, variables=list(secrets))
         return result([name + b"=" + value for name, value in environment.items()])
 
     def _answer(self, asked: Asked, caller: Caller) -> Answer:
@@ -109,14 +112,18 @@ class Keeper:
         if turn.needs_client(arguments) or turn.needs_own_process():
             return DECLINE
         if name == "get":
-            plan = turn.plan(arguments, arguments.operand("VARIABLE"))
-            value = get.present(self._resolve(plan, turn, arguments).get(plan.variables[0].name), plan)
+            with turn.on_record(name):
+                plan = turn.plan(arguments, arguments.operand("VARIABLE"))
+                value = get.present(self._resolve(plan, turn, arguments).get(plan.variables[0].name), plan)
+                add_run(arguments, turn.runtime, variables=[plan.variables[0].name])
             return result([get.text_of(value, plan, as_json=arguments.switch("--json"))])
         if not credentials.is_plain(arguments):
             return DECLINE
         store = arguments.operand("STORE")
-        plan = credentials.planned(arguments, turn.runtime, turn.note)
-        issued = self._issue(plan, store, turn, arguments)
+        with turn.on_record(name):
+            plan = credentials.planned(arguments, turn.runtime, turn.note)
+            issued = self._issue(plan, store, turn, arguments)
+            add_run(arguments, turn.runtime, store=store)
         return result([credentials.text_of(store, arguments.text("--format"), issued)])
 
     def _secrets(self, asked: Asked, caller: Caller) -> Answer:
@@ -125,7 +132,8 @@ class Keeper:
         arguments = parse(SECRETS, turn.words, turn.runtime.environ)
         if turn.needs_client(arguments):
             return DECLINE
-        secrets = self._resolve(turn.plan(arguments, arguments.operand("VARIABLE")), turn, arguments)
+        with turn.on_record(arguments.text("--by"), run=arguments.text("--run")):
+            secrets = self._resolve(turn.plan(arguments, arguments.operand("VARIABLE")), turn, arguments)
         return result(secrets_fields(secrets))
 
     def _credentials(self, asked: Asked, caller: Caller) -> Answer:
@@ -134,8 +142,9 @@ class Keeper:
         if turn.needs_client(arguments):
             return DECLINE
         store = arguments.operand("STORE")
-        plan = turn.plan_of_store(arguments, store)
-        return result(credentials_fields(self._issue(plan, store, turn, arguments)))
+        with turn.on_record(arguments.text("--by"), run=arguments.text("--run")):
+            issued = self._issue(turn.plan_of_store(arguments, store), store, turn, arguments)
+        return result(credentials_fields(issued))
 
     def _status(self, _asked: Asked, _caller: Caller) -> Answer:
         now = self._now()
@@ -187,6 +196,10 @@ def _is_of_this_process(error: BaseException) -> bool:
     return False
 
 
+def _say_nothing(_text: str) -> None:
+    return None
+
+
 class _Turn:
     """One request as the pipeline wants it: the client's world, and the command line's words."""
 
@@ -226,6 +239,40 @@ class _Turn:
             has_left=caller.has_left,
         )
         self.client: Client = make_client(self.runtime)
+        self._watches = asked.watches
+
+    @contextmanager
+    def on_record(self, command: str, *, run: str = "", program: str = "") -> Iterator[None]:
+        """Has everything that is done inside on the audit trail of whose home it is, before it is over.
+
+        `run` is the client's own, which tells itself what came of it; without one that is told here.
+        """
+        journal = LazyJournal(
+            self.runtime.environ, self.runtime.folder, self.runtime.now,
+            warn=self._warn_unless(run), tell=self._tell_person, pid=self._caller.pid, run=run,
+        )  # fmt: skip
+        journal.about(command=command, **({"program": program} if program else {}))
+        self.runtime = self.runtime._replace(journal=journal)
+        self.client = self.client._replace(runtime=self.runtime)
+        try:
+            yield
+        except DsopsError as error:
+            if not run and not _is_of_this_process(error):
+                add_failure(command, error, self.runtime)
+            write_quietly(self.runtime)
+            raise
+        except BaseException:
+            write_quietly(self.runtime)
+            raise
+        journal.write()
+
+    def _warn_unless(self, run: str) -> Callable[[str], None]:
+        """Warns the client, but for one that writes to the same trail next and warns by itself."""
+        return _say_nothing if run else lambda text: self._caller.note(f"dsops: note: {clean(text)}\n")
+
+    def _tell_person(self, text: str) -> None:
+        if self._watches:
+            self._caller.note(f"dsops: note: {clean(text)}\n")
 
     def needs_client(self, arguments: Arguments) -> bool:
         """Whether only the client can read its configuration: `--config <(make-one)` is a pipe that is read once.
@@ -264,6 +311,8 @@ class _Turn:
     def _config(self, arguments: Arguments) -> Config:
         environ = self.runtime.environ
         config = load(folder=self.runtime.folder, environ=environ, named=arguments.text("--config"), types=StoreTypes())
+        if self.runtime.journal is not None:
+            self.runtime.journal.about(config=config.files[0].path)
         self.note(config.notes)
         return config
 

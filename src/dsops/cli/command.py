@@ -59,7 +59,7 @@ class Operand(NamedTuple):
 class Arguments:
     """What the user asked for. Names that the command does not declare are a KeyError: a bug of ours."""
 
-    __slots__ = ("_operands", "_values", "command", "is_help")
+    __slots__ = ("_operands", "_values", "command", "is_help", "name")
 
     def __init__(
         self,
@@ -68,8 +68,11 @@ class Arguments:
         command: tuple[str, ...],
         *,
         is_help: bool = False,
+        name: str = "",
     ) -> None:
         self._values = values
+        self.name = name
+        """Of the command itself: `exec`, `keys rotate`."""
         self.is_help = is_help
         """Whether `--help` was among the words; nothing else is known then."""
         self._operands = operands
@@ -125,6 +128,8 @@ class Command(NamedTuple):
     """Whether a word too many may be a secret that should have been typed: it is not repeated in the error."""
     own_failure_code: int = 0
     """The exit code of dsops' own failures, where the other codes belong to somebody else (`exec`: 125)."""
+    is_audited: bool = False
+    """Whether a failure of it goes on the audit trail: it hands out secrets or sessions, or changes who has some."""
 
 
 class Group(NamedTuple):
@@ -132,6 +137,8 @@ class Group(NamedTuple):
 
     help: str
     commands: Mapping[str, Command]
+    default: str = ""
+    """The one that is meant where none is named; "" for a family that shows its help then."""
 
 
 CONFIG = Flag("--config", "the configuration file, not the dsops.yaml found here or above", value="FILE")
@@ -196,8 +203,8 @@ def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str], *, 
         flag.name: given[flag.name] if flag.name in given else _from_variable(flag, environ) for flag in flags
     }
     if command.takes_command:
-        return Arguments(values, {}, tuple(words))
-    return Arguments(values, _operands(command, words, called), ())
+        return Arguments(values, {}, tuple(words), name=name)
+    return Arguments(values, _operands(command, words, called), (), name=name)
 
 
 def _refuse_flag(written: str, by_name: Mapping[str, Flag], called: str) -> NoReturn:

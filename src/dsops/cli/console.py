@@ -115,6 +115,7 @@ COMMAND = Command(
         "The console lasts as long as the session, or --duration, where the role's own limit allows that."
     ),
     run=_run,
+    is_audited=True,
     flags=(
         CONFIG,
         SESSION_ENVIRONMENT,

@@ -181,6 +181,7 @@ COMMAND = Command(
         "`dsops export aws-config` writes such profiles."
     ),
     run=_run,
+    is_audited=True,
     flags=(
         CONFIG,
         SESSION_ENVIRONMENT,

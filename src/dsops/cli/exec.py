@@ -137,6 +137,7 @@ COMMAND = Command(
         "renews the session for as long as the command runs."
     ),
     run=_run,
+    is_audited=True,
     flags=(
         CONFIG,
         ENVIRONMENT,

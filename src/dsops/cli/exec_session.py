@@ -13,6 +13,7 @@ from dsops.cache import CredentialCache
 from dsops.cli import agent_client
 from dsops.cli.command import Arguments
 from dsops.cli.credentials import require_session
+from dsops.cli.on_record import add_run, hand_out, write_quietly
 from dsops.cli.output import note
 from dsops.cli.project import (
     LazyDriver,
@@ -85,6 +86,8 @@ def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Ru
     cache = CredentialCache(runtime.now, is_of_one_run=True)
     found = _from_agent(plan, store, arguments, runtime)
     secrets, credentials = found or _from_here(plan, store, arguments, runtime, cache)
+    add_run(arguments, runtime, variables=[each.name for each in plan.variables], store=store)
+    hand_out(runtime)
     region = plan.steps[store].region
     if not is_served(arguments):
         return Given(secrets, Session(session_variables(credentials), region), (), credentials, [])
@@ -150,7 +153,13 @@ def _issuer(
         for step in plan.steps.values():
             own.evict(step.fingerprint, held)
         work = issue_credentials(plan, store, quiet, client, own)
-        return tasks.run(work, _UntilOver(LazyDriver(runtime.environ), is_over))
+        try:
+            renewed = tasks.run(work, _UntilOver(LazyDriver(runtime.environ), is_over))
+        except BaseException:
+            write_quietly(runtime)
+            raise
+        hand_out(runtime)
+        return renewed
 
     return issue
 

@@ -90,6 +90,7 @@ COMMAND = Command(
         '  psql "$(dsops get --env production DATABASE_URL)"'
     ),
     run=_run,
+    is_audited=True,
     flags=(CONFIG, ENVIRONMENT, NO_AGENT),
     operands=(Operand("VARIABLE", "the name of a variable of the environment"),),
 )

@@ -24,8 +24,9 @@ def show_overview(*, is_asked: bool) -> int:
 
 def show_group(name: str, group: Group, *, is_asked: bool) -> int:
     """The commands of a family."""
-    lines = [f"usage: dsops {name} COMMAND [FLAGS] ...", "", group.help, "", "commands:"]
-    lines.extend(_entry(member, summary_of(command)) for member, command in group.commands.items())
+    member = "[COMMAND]" if group.default else "COMMAND"
+    lines = [f"usage: dsops {name} {member} [FLAGS] ...", "", group.help, "", "commands:"]
+    lines.extend(_entry(each, summary_of(command)) for each, command in group.commands.items())
     return _show("\n".join(lines), is_asked=is_asked)
 
 

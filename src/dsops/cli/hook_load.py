@@ -16,6 +16,7 @@ from dsops.cli import agent_client
 from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Flag, Operand
 from dsops.cli.hook_marks import set_marks, times_of
 from dsops.cli.hook_names import require_harmless
+from dsops.cli.on_record import add_run, hand_out, recorded
 from dsops.cli.output import answer_bytes, clean, tell
 from dsops.cli.project import carry_out, environment_name, may_use_agent, plan_named, tell_place
 from dsops.cli.world import DONE
@@ -154,6 +155,8 @@ def _fetch(
         values = agent_client.secrets(arguments, runtime, plan.environment)
         if values is not None:
             held = [agent_client.credentials(arguments, runtime, name) for name in stores]
+            add_run(arguments, runtime, variables=list(values))
+            hand_out(runtime)
             return values, [each for each in held if each is not None]
     client, cache = make_client(runtime), CredentialCache(runtime.now)
 
@@ -161,7 +164,8 @@ def _fetch(
         values = await resolve(plan, runtime, client, cache)
         return values, [await issue_credentials(plan, name, runtime, client, cache) for name in stores]
 
-    return carry_out(work(), runtime)
+    variables = [each.name for each in plan.variables]
+    return carry_out(recorded(work(), arguments, runtime, variables=variables), runtime)
 
 
 def _seconds(sessions: list[Credentials], runtime: Runtime) -> int | None:

@@ -10,6 +10,7 @@ from dsops.agent.client import is_wanted
 from dsops.aws.client import make_client
 from dsops.cache import CredentialCache
 from dsops.cli.command import ENVIRONMENT, Arguments
+from dsops.cli.on_record import add_run, hand_out, recorded, write_quietly
 from dsops.config import load
 from dsops.credentials import Credentials
 from dsops.errors import EnvironmentUnknown, ValueUnusable
@@ -43,6 +44,8 @@ def load_config(
         types=StoreTypes(),
         is_chosen=is_chosen,
     )
+    if runtime.journal is not None:
+        runtime.journal.about(config=config.files[0].path)
     (tell or show_notes)(config.notes)
     return config
 
@@ -81,6 +84,8 @@ def plan_environment(config: Config, arguments: Arguments, runtime: Runtime) -> 
 
 def plan_named(config: Config, name: str, runtime: Runtime, *, also: str = "", lasts: bool = False) -> Plan:
     """What a run of that environment would do; `also` and `lasts` are those of `make_plan`."""
+    if runtime.journal is not None:
+        runtime.journal.about(environment=name)
     return make_plan(
         config,
         name,
@@ -147,10 +152,14 @@ def fetch(plan: Plan, arguments: Arguments, runtime: Runtime, variable: str = ""
 
         found = agent_client.secrets(arguments, runtime, plan.environment, variable)
         if found is not None:
+            add_run(arguments, runtime, variables=list(found))
+            hand_out(runtime)
             return found
     client, cache = make_client(runtime), CredentialCache(runtime.now, is_of_one_run=True)
     min_ttl_seconds = arguments.seconds("--min-ttl") if arguments.has("--min-ttl") else None
-    return carry_out(resolve(plan, runtime, client, cache, min_ttl_seconds=min_ttl_seconds), runtime)
+    work = resolve(plan, runtime, client, cache, min_ttl_seconds=min_ttl_seconds)
+    names = [each.name for each in plan.variables]
+    return carry_out(recorded(work, arguments, runtime, variables=names), runtime)
 
 
 def issue(plan: Plan, name: str, arguments: Arguments, runtime: Runtime) -> Credentials:
@@ -160,11 +169,13 @@ def issue(plan: Plan, name: str, arguments: Arguments, runtime: Runtime) -> Cred
 
         found = agent_client.credentials(arguments, runtime, name, environment=environment_of_sessions(plan))
         if found is not None:
+            add_run(arguments, runtime, store=name)
+            hand_out(runtime)
             return found
     client, cache = make_client(runtime), CredentialCache(runtime.now, is_of_one_run=True)
     min_ttl_seconds = arguments.seconds("--min-ttl") if arguments.has("--min-ttl") else None
     work = issue_credentials(plan, name, runtime, client, cache, min_ttl_seconds=min_ttl_seconds)
-    return carry_out(work, runtime)
+    return carry_out(recorded(work, arguments, runtime, store=name), runtime)
 
 
 def may_use_agent(arguments: Arguments, runtime: Runtime) -> bool:
@@ -180,8 +191,14 @@ def tell_place(error: ValueUnusable, plan: Plan) -> None:
 
 
 def carry_out(work: tasks.Work[tasks.T], runtime: Runtime) -> tasks.T:
-    """The result of work that may send requests."""
-    return tasks.run(work, LazyDriver(runtime.environ))
+    """The result of work that may send requests, once what it did is on the audit trail."""
+    try:
+        result = tasks.run(work, LazyDriver(runtime.environ))
+    except BaseException:
+        write_quietly(runtime)
+        raise
+    hand_out(runtime)
+    return result
 
 
 class LazyDriver:

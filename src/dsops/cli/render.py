@@ -55,6 +55,7 @@ COMMAND = Command(
         "what the runner has to mask, then adds the variables to the file that GITHUB_ENV names."
     ),
     run=_run,
+    is_audited=True,
     flags=(
         CONFIG,
         ENVIRONMENT,

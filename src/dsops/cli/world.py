@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 from dsops.cli.command import Arguments
+from dsops.cli.on_record import LazyJournal
 from dsops.errors import UsageError
 from dsops.runtime import CLOCK_CORRECTED, Event, Runtime, random_fraction, utc_now
 from dsops.secret import Secret
@@ -25,6 +26,10 @@ def real_runtime(arguments: Arguments) -> Runtime:
     except OSError as error:
         raise UsageError("the working folder is gone", hint="change into another one") from error
     report = reporter(is_verbose=arguments.switch("--verbose"))
+    journal = LazyJournal(os.environ, folder, utc_now, warn, tell_person)
+    journal.about(command=arguments.name)
+    if arguments.command:
+        journal.about(program=arguments.command[0])
     return Runtime(
         environ=os.environ,
         now=utc_now,
@@ -33,7 +38,21 @@ def real_runtime(arguments: Arguments) -> Runtime:
         random=random_fraction,
         folder=folder,
         timestamp=utc_now().strftime("%Y%m%dT%H%M%SZ"),
+        journal=journal,
     )
+
+
+def warn(text: str) -> None:
+    """Tells people something on stderr."""
+    from dsops.cli.output import note
+
+    note(text)
+
+
+def tell_person(text: str) -> None:
+    """The same where a person is there to read it."""
+    if is_terminal():
+        warn(text)
 
 
 def asker(report: Callable[[Event], None]) -> Callable[[str], Secret | None]:

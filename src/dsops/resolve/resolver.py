@@ -20,11 +20,13 @@ from dsops.errors import (
     ServiceError,
 )
 from dsops.plan import Fingerprint, Plan, PlannedVariable, SecretReference, Step
+from dsops.resolve import acts
 from dsops.resolve.sessions import Sessions, gives_credentials
 from dsops.runtime import Event, Runtime
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 from dsops.stores import secret_store
+from dsops.stores.interface import Found
 from dsops.tasks import Work, settle
 from dsops.transform import apply
 
@@ -165,6 +167,8 @@ class Resolver:
         found: dict[SecretReference, Secret | DsopsError] = {
             reference: value for reference, value in kept.items() if value is not None
         }
+        if found:
+            self._add_reads(step, found, {}, None, is_cached=True)
         left = [reference for reference in references if reference not in found]
         for reference, outcome in (await self._fetch(sessions, step, left) if left else {}).items():
             found[reference] = outcome
@@ -177,12 +181,15 @@ class Resolver:
         store = secret_store(step.type)
 
         async def fetch(wanted: list[SecretReference], credentials: Credentials | None) -> _Outcomes:
+            known: dict[SecretReference, Found] = {}
             try:
-                found = await store.fetch(step, wanted, credentials, sessions.context(step))
+                found = await store.fetch(step, wanted, credentials, sessions.context(step, found=known))
             except DsopsError as error:
                 sessions.add_read(error, step, "", credentials)
+                self._add_reads(step, dict.fromkeys(wanted, error), known, credentials)
                 raise
-            _add_reads(found, sessions, step, credentials)
+            _name_reads(found, sessions, step, credentials)
+            self._add_reads(step, found, known, credentials)
             return found
 
         if not store.store_type.takes_credentials:
@@ -206,8 +213,24 @@ class Resolver:
         )
         return outcomes
 
+    def _add_reads(
+        self,
+        step: Step,
+        outcomes: _Outcomes,
+        found: Mapping[SecretReference, Found],
+        reader: Credentials | None,
+        *,
+        is_cached: bool = False,
+    ) -> None:
+        """Puts what was read on the audit trail, where one is kept."""
+        journal = self._runtime.journal
+        if journal is not None:
+            read = acts.reads(self._plan, step, outcomes, found, reader, self._runtime, is_cached=is_cached)
+            for act in read:
+                journal.add(act)
 
-def _add_reads(outcomes: _Outcomes, sessions: Sessions, step: Step, credentials: Credentials | None) -> None:
+
+def _name_reads(outcomes: _Outcomes, sessions: Sessions, step: Step, credentials: Credentials | None) -> None:
     """Notes in each error which secret it is about; in one that several share, none."""
     keys: dict[int, str] = {}
     for reference, outcome in outcomes.items():

@@ -17,12 +17,21 @@ from dsops.errors import (
     NoCredentials,
     Tried,
 )
-from dsops.plan import SERVES, Fingerprint, Plan, Step, ambient_fingerprint, chained_too_long
+from dsops.plan import (
+    SERVES,
+    Fingerprint,
+    Plan,
+    SecretReference,
+    Step,
+    ambient_fingerprint,
+    chained_too_long,
+)
+from dsops.resolve import acts
 from dsops.resolve.identity import is_as_planned
-from dsops.runtime import Event, Runtime, nobody
+from dsops.runtime import Act, Event, Runtime, nobody
 from dsops.startup import TypeVar
 from dsops.stores import credential_store, find_store
-from dsops.stores.interface import Context
+from dsops.stores.interface import Context, Found
 from dsops.tasks import Once, Work, blocking
 
 T = TypeVar("T")
@@ -52,7 +61,9 @@ class Sessions:
         self._heirs: set[str] = set()
         """Steps whose connection one of their users takes over."""
 
-    def context(self, step: Step, *, may_ask: bool = True) -> Context:
+    def context(
+        self, step: Step, *, may_ask: bool = True, found: dict[SecretReference, Found] | None = None
+    ) -> Context:
         """What the step's store may use: the client with the step's time limit."""
         milliseconds = step.settings.get("timeout_ms")
         client = self._client
@@ -60,7 +71,7 @@ class Sessions:
             connect = min(milliseconds, client.connect_timeout_ms)
             client = client._replace(total_timeout_ms=milliseconds, connect_timeout_ms=connect)
         runtime = self._runtime if may_ask else self._runtime._replace(ask=nobody)
-        return Context(runtime, client._replace(runtime=runtime), self._cache.memory)
+        return Context(runtime, client._replace(runtime=runtime), self._cache.memory, found)
 
     async def of_step(self, name: str) -> Obtained:
         """The session that a step issues."""
@@ -72,7 +83,7 @@ class Sessions:
         if find_store(step.type).store_type.gives_long_term:
             # Had once in a run, and not held by the agent: whoever locks the keyring wants it locked.
             return await self._once(step.fingerprint, lambda: self._not_held(issue))
-        return await self._share(step.fingerprint, issue, step.name, self.hop(step))
+        return await self._share(step.fingerprint, issue, step)
 
     async def below(self, step: Step) -> Obtained:
         """The credentials that sign a step's calls: another step's session, or the base ones of its profile."""
@@ -140,9 +151,9 @@ class Sessions:
         return 1 + (self.hop(self._plan.steps[step.credentials_from]) if step.credentials_from else 0)
 
     async def _share(
-        self, fingerprint: Fingerprint, issue: Callable[[bool], Work[Credentials]], store: str = "", hop: int = 0
+        self, fingerprint: Fingerprint, issue: Callable[[bool], Work[Credentials]], step: Step | None = None
     ) -> Obtained:
-        return await self._once(fingerprint, lambda: self._obtain(fingerprint, issue, store, hop))
+        return await self._once(fingerprint, lambda: self._obtain(fingerprint, issue, step))
 
     async def _once(self, fingerprint: Fingerprint, work: Callable[[], Work[Obtained]]) -> Obtained:
         if fingerprint not in self._obtained:
@@ -153,13 +164,16 @@ class Sessions:
         return Obtained(await issue(True), is_cached=False)
 
     async def _obtain(
-        self, fingerprint: Fingerprint, issue: Callable[[bool], Work[Credentials]], store: str, hop: int
+        self, fingerprint: Fingerprint, issue: Callable[[bool], Work[Credentials]], step: Step | None
     ) -> Obtained:
         need = self._needs.get(fingerprint, SIGN)
+        store, hop = (step.name, self.hop(step)) if step is not None else ("", 0)
         obtained = await self._cache.obtain(fingerprint, issue, need, store=store, hop=hop)
         if obtained.is_cached:
             held = obtained.credentials
             self._report("credentials.held", session=held.arn, key=held.masked_key_id, expires=held.expiration_text)
+            if step is not None:
+                self.add_act(lambda: acts.held(step, held, hop, self._runtime))
         return obtained
 
     async def _issue(self, step: Step, *, may_ask: bool) -> Credentials:
@@ -172,7 +186,10 @@ class Sessions:
                 issued = await store.issue(step, source, self.context(step, may_ask=may_ask))
             except DsopsError as error:
                 self._add_hop(error, step, source)
+                refused = error
+                self.add_act(lambda: acts.issued(step, source, refused, self.hop(step), self._runtime))
                 raise
+            self.add_act(lambda: acts.issued(step, source, issued, self.hop(step), self._runtime))
             self._tell_issued(step, source, issued)
             return issued.from_source(source.source if source else step.proof.source if step.proof else "")
 
@@ -219,6 +236,11 @@ class Sessions:
             return ()
         environment = self._plan.environment
         return (*(("--env", environment) if environment else ()), step.name)
+
+    def add_act(self, act: Callable[[], Act]) -> None:
+        """Puts it on the audit trail, where one is kept."""
+        if self._runtime.journal is not None:
+            self._runtime.journal.add(act())
 
     def _is_below(self, step: Step, other: Step) -> bool:
         """Whether the other one is that step, or comes by it to its session."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dsops.aws.client import preconnect
-from dsops.aws.secretsmanager import batch_get_secret_value, get_secret_value
+from dsops.aws.secretsmanager import SecretValue, batch_get_secret_value, get_secret_value
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import AccessDenied, DsopsError, NoCredentials, SecretAccessDenied, ServiceError
@@ -16,7 +16,7 @@ from dsops.secret import Secret
 from dsops.startup import NamedTuple
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.fields import pick
-from dsops.stores.interface import Context
+from dsops.stores.interface import Context, Found
 from dsops.tasks import gather, settle
 
 BATCH_DENIED = "secretsmanager:BatchGetSecretValue is denied"
@@ -57,10 +57,13 @@ class SecretsManager:
             for region in regions
         ]
         outcomes: dict[_Id, _Outcome] = {}
-        for each in await gather(
-            *[reader.read(list(ids)) for reader, ids in zip(readers, regions.values(), strict=True)]
-        ):
-            outcomes.update(each)
+        try:
+            for each in await gather(
+                *[reader.read(list(ids)) for reader, ids in zip(readers, regions.values(), strict=True)]
+            ):
+                outcomes.update(each)
+        finally:
+            _note(references, readers, context)
         return {reference: _picked(outcomes, reference, step) for reference in references}
 
     async def prepare(self, step: Step, references: Sequence[SecretReference], context: Context) -> None:
@@ -69,6 +72,14 @@ class SecretsManager:
             endpoint = endpoint_of(step, "secretsmanager", context.runtime, region)
             wanted = {SecretReference(each.secret, each.version, "") for each in ids}
             await preconnect(context.client, endpoint, reads_of(step, wanted))
+
+
+def _note(references: Sequence[SecretReference], readers: Sequence[_Reader], context: Context) -> None:
+    found = {each: told for reader in readers for each, told in reader.found.items()}
+    for reference in references:
+        told = found.get(_Id(reference.key, reference.version))
+        if told is not None:
+            context.note(reference, told)
 
 
 def _by_region(step: Step, references: Sequence[SecretReference]) -> Mapping[str, Mapping[_Id, None]]:
@@ -86,6 +97,8 @@ class _Reader:
         self._credentials = credentials
         self._context = context
         self._endpoint = endpoint
+        self.found: dict[_Id, Found] = {}
+        """What is known of each secret that was read, besides its value."""
 
     async def read(self, ids: list[_Id]) -> dict[_Id, _Outcome]:
         """A value or an error for each."""
@@ -118,7 +131,12 @@ class _Reader:
             version_id=each.version if is_id else "",
             version_stage="" if is_id else each.version,
         )
+        self._keep(each, found)
         return found.value
+
+    def _keep(self, each: _Id, found: SecretValue, operation: str = "") -> None:
+        region = self._endpoint.signing_region
+        self.found[each] = Found(found.version_id, found.request_id, found.arn, region, operation)
 
     async def _batch(self, ids: list[_Id]) -> dict[_Id, _Outcome]:
         """A value or an error for each; nothing at all where batches are not to be had."""
@@ -130,6 +148,8 @@ class _Reader:
                 return dict.fromkeys(ids, error)
             self._remember(error)
             return {}
+        for name, found in batch.values.items():
+            self._keep(by_name[name], found, "BatchGetSecretValue")
         values: dict[_Id, _Outcome] = {by_name[name]: found.value for name, found in batch.values.items()}
         return values | {by_name[name]: error for name, error in batch.errors.items()}
 

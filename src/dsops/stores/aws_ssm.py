@@ -13,7 +13,7 @@ from dsops.schema import BUILTIN_TYPES
 from dsops.secret import Secret
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.fields import pick
-from dsops.stores.interface import Context
+from dsops.stores.interface import Context, Found
 from dsops.tasks import gather
 
 _Outcome = Secret | DsopsError
@@ -36,21 +36,29 @@ class ParameterStore:
         for name in names.values():
             regions.setdefault(region_of(name, step), {})[name] = None
         readers = []
+        known: dict[str, Found] = {}
         for region, wanted in regions.items():
-            reader = _Reader(step, credentials, context, endpoint_of(step, "ssm", context.runtime, region))
+            reader = _Reader(step, credentials, context, endpoint_of(step, "ssm", context.runtime, region), known)
             readers += [reader.read(each) for each in in_calls(wanted)]
         outcomes = {name: outcome for part in await gather(*readers) for name, outcome in part.items()}
+        for reference, name in names.items():
+            if name in known:
+                context.note(reference, known[name])
         return {reference: _picked(outcomes[name], name, reference, step) for reference, name in names.items()}
 
 
 class _Reader:
     """Reads from one region."""
 
-    def __init__(self, step: Step, credentials: Credentials, context: Context, endpoint: Endpoint) -> None:
+    def __init__(
+        self, step: Step, credentials: Credentials, context: Context, endpoint: Endpoint, found: dict[str, Found]
+    ) -> None:
+        """`found` gets what is known of each parameter that was read, besides its value."""
         self._step = step
         self._credentials = credentials
         self._context = context
         self._endpoint = endpoint
+        self._found = found
 
     async def read(self, names: list[str]) -> dict[str, _Outcome]:
         """A value or an error for each of up to ten.
@@ -73,6 +81,9 @@ class _Reader:
             return {name: outcome for part in parts for name, outcome in part.items()}
         except DsopsError as error:
             return dict.fromkeys(names, error)
+        for name, parameter in answer.found.items():
+            version, region = str(parameter.version or ""), self._endpoint.signing_region
+            self._found[name] = Found(version, answer.request_id, parameter.arn, region)
         found: dict[str, _Outcome] = {name: parameter.value for name, parameter in answer.found.items()}
         return found | {name: self._missing(name) for name in answer.invalid}
 

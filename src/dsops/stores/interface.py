@@ -19,6 +19,17 @@ from dsops.secret import Secret
 from dsops.startup import NamedTuple, Protocol
 
 
+class Found(NamedTuple):
+    """What AWS said of a secret that was read, besides its value; for the audit trail. "" for what is not known."""
+
+    version: str = ""
+    request_id: str = ""
+    arn: str = ""
+    region: str = ""
+    operation: str = ""
+    """By which it was read, where that is another than its store's usual one: BatchGetSecretValue."""
+
+
 class Context(NamedTuple):
     """What a store may use besides its own settings."""
 
@@ -27,6 +38,13 @@ class Context(NamedTuple):
     """The thin AWS client, with this step's time limits."""
     memory: Memory
     """What was learnt from AWS's answers so far, in this run or an earlier one of this process."""
+    found: dict[SecretReference, Found] | None = None
+    """Where `fetch` may note what else is known of a secret; None where nobody wants that."""
+
+    def note(self, reference: SecretReference, found: Found) -> None:
+        """Notes for the audit trail what is known of a secret besides its value."""
+        if self.found is not None:
+            self.found[reference] = found
 
 
 class Store(Protocol):

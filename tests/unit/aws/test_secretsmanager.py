@@ -19,7 +19,7 @@ from dsops.errors import (
     SecretRefused,
 )
 from dsops.secret import Secret
-from tests.stubs.aws import json_answer, json_error, signature_is_right
+from tests.stubs.aws import REQUEST_ID, json_answer, json_error, signature_is_right
 from tests.stubs.server import Answer, Seen, StubServer
 from tests.unit.aws.scene import SESSION, Scene, endpoint_at
 
@@ -64,7 +64,7 @@ def test_a_secret() -> None:
     with StubServer(answer) as server:
         found = scene.run(get_secret_value(scene.client, SESSION, endpoint_at(server, "secretsmanager"), "prod/db"))
         assert signature_is_right(seen[0], server.url, "session/secret", service="secretsmanager")
-    assert found == SecretValue("prod/db", ARN, "v-1", Secret("p\u00e4ss"), is_binary=False)
+    assert found == SecretValue("prod/db", ARN, "v-1", Secret("p\u00e4ss"), request_id=REQUEST_ID)
     assert json.loads(seen[0].body) == {"SecretId": "prod/db"}
     assert seen[0].header("x-amz-target") == "secretsmanager.GetSecretValue"
     assert "p\u00e4ss" not in repr(found)

@@ -16,7 +16,7 @@ from dsops.errors import (
     SecretRefused,
 )
 from dsops.secret import Secret
-from tests.stubs.aws import json_answer, json_error, signature_is_right
+from tests.stubs.aws import REQUEST_ID, json_answer, json_error, signature_is_right
 from tests.stubs.server import Answer, StubServer
 from tests.unit.aws.scene import SESSION, Scene, endpoint_at
 
@@ -66,7 +66,8 @@ def test_parameters(*, decrypt: bool) -> None:
         assert signature_is_right(seen, server.url, "session/secret", service="ssm")
     assert json.loads(seen.body) == {"Names": ["/a", "gone"], "WithDecryption": decrypt}
     assert seen.header("x-amz-target") == "AmazonSSM.GetParameters"
-    assert result == Parameters({"/a": Parameter(Secret("1"), 3, "SecureString")}, ("gone",))
+    parameter = Parameter(Secret("1"), 3, "SecureString", f"{PREFIX}/a")
+    assert result == Parameters({"/a": parameter}, ("gone",), REQUEST_ID)
 
 
 @pytest.mark.parametrize("style", ["{}", ":{}"])

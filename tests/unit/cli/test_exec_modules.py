@@ -21,14 +21,16 @@ sys.exit(main())
 
 OURS = """
 dsops dsops.__main__ dsops.agent dsops.agent.client dsops.arn dsops.aws dsops.aws.ambient dsops.aws.ambient_files
+dsops.audit dsops.audit.chain dsops.audit.journal dsops.audit.record dsops.audit.settings dsops.audit.trail
 dsops.aws.answer dsops.aws.client dsops.aws.network dsops.aws.refusal
 dsops.aws.secretsmanager dsops.aws.sts dsops.aws.transport dsops.aws.wire dsops.cache dsops.cli
-dsops.cli.command
-dsops.cli.exec dsops.cli.project dsops.cli.world dsops.config dsops.config.allow dsops.config.environments
+dsops.cli.command dsops.cli.exec dsops.cli.on_record dsops.cli.project dsops.cli.world
+dsops.config dsops.config.allow dsops.config.environments
 dsops.config.files dsops.config.find dsops.config.problems dsops.config.references dsops.config.sections
 dsops.config.stores dsops.credentials dsops.document dsops.document.yaml_reader dsops.endpoint dsops.environment
 dsops.errors dsops.interpolate dsops.model dsops.plan dsops.plan.drafts dsops.plan.findings dsops.plan.fingerprint
 dsops.plan.limits dsops.plan.make dsops.plan.mfa dsops.plan.references dsops.plan.types dsops.process dsops.resolve
+dsops.resolve.acts
 dsops.resolve.identity dsops.resolve.resolver dsops.resolve.sessions dsops.runtime dsops.schema dsops.schema.aws
 dsops.schema.check dsops.schema.key dsops.schema.keys dsops.schema.local dsops.schema.operation dsops.schema.sso
 dsops.schema.sts dsops.schema.sts_operations
@@ -45,8 +47,8 @@ yaml.tokens
 
 # `importlib` is a name for what every interpreter has loaded already. `math` and `warnings` go with newer versions.
 STANDARD = """
-base64 binascii collections copyreg datetime enum errno functools gc heapq importlib itertools json keyword operator
-pwd pyexpat re reprlib select signal struct types
+base64 binascii collections copyreg datetime enum errno fcntl functools gc heapq importlib itertools json keyword
+operator pwd pyexpat re reprlib select signal struct types
 """
 STANDARD_IN_SOME = "math warnings"
 

@@ -1,0 +1,100 @@
+"""Acts of one run -> lines of the trail, written together before anything is handed out.
+
+A trail that can't be written is told once and stops nobody, unless the user's own configuration says `required`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from dsops.audit.record import Origin, record_of
+from dsops.audit.settings import OFF, REQUIRED, Settings, default_settings, load_settings, user_config_path
+from dsops.audit.trail import Written, append
+from dsops.errors import AuditFailed, DsopsError, UserConfigInvalid
+from dsops.runtime import Act
+
+
+class TrailJournal:
+    """The journal of a run. Several threads may add to it."""
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        origin: Origin,
+        now: Callable[[], datetime],
+        warn: Callable[[str], None],
+        tell: Callable[[str], None],
+        facts: dict[str, object],
+    ) -> None:
+        """`warn` gets what goes wrong, at most once; `tell` that a trail was begun. `facts` go into every record."""
+        self._environ = environ
+        self._origin = origin
+        self._now = now
+        self._warn = warn
+        self._tell = tell
+        self._facts = facts
+        self._records: list[bytes] = []
+        self._known: Settings | None = None
+        self._has_warned = False
+
+    @property
+    def run(self) -> str:
+        """What all records of this run have in common."""
+        return self._origin.run
+
+    def about(self, **facts: object) -> None:
+        """Facts that all that follows has in common: the environment, the configuration."""
+        self._facts.update(facts)
+
+    def add(self, act: Act) -> None:
+        """Takes one more, as it is now."""
+        if self._settings().mode != OFF:
+            self._records.append(record_of(act, self._origin, self._facts, self._now()))
+
+    def write(self) -> None:
+        """Puts what was taken on the trail. Raises AuditFailed where it is `required` and can't be done."""
+        records, self._records = self._records, []
+        if not records:
+            return
+        settings = self._settings()
+        try:
+            written = self._append(settings, records)
+        except AuditFailed as error:
+            if settings.mode == REQUIRED:
+                raise
+            self._warn_once(error)
+            return
+        if written.is_first:
+            self._tell(
+                f"which roles and secrets dsops uses is written down in {settings.file}, never a value;"
+                f" `audit: off` in {user_config_path(self._environ)} ends that"
+            )
+
+    def _append(self, settings: Settings, records: list[bytes]) -> Written:
+        if not settings.file:
+            hint = "set HOME, or XDG_STATE_HOME"
+            raise AuditFailed("there is no place for the audit trail", why="HOME is not set", hint=hint)
+        return append(settings.file, records, self._mark, int(self._now().timestamp()), settings.limits)
+
+    def _settings(self) -> Settings:
+        """What the user wants. Where that can't be told, a trail is kept: nothing broken switches it off."""
+        if self._known is None:
+            self._known = default_settings(self._environ)
+            try:
+                self._known = load_settings(self._environ)
+            except UserConfigInvalid as error:
+                self._warn_once(error)
+        return self._known
+
+    def _mark(self, name: str, facts: Mapping[str, object]) -> bytes:
+        return record_of(Act(name, facts=facts), self._origin, {}, self._now())
+
+    def _warn_once(self, error: DsopsError) -> None:
+        if self._has_warned:
+            return
+        self._has_warned = True
+        details = [f"{problem.where}: {problem.message}" for problem in error.problems]
+        why = f": {error.why}" if error.why else ""
+        hint = f" ({error.hint})" if error.hint else ""
+        self._warn("; ".join([f"{error.message}{why}{hint}", *details]))

@@ -1,0 +1,122 @@
+"""The trail's lines, oldest first, as they stand in its files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from dsops.audit.chain import HEAD_BYTES, Head, parse_head
+from dsops.audit.trail import head_name, open_own, put_away
+from dsops.errors import AuditFailed, TrailUnreadable
+from dsops.startup import NamedTuple
+
+_PART = 1 << 20
+_LONGEST_LINE = 1 << 22
+
+
+class Line(NamedTuple):
+    """A line, without its newline."""
+
+    file: str
+    line: int
+    """Its place in the file, from 1 on."""
+    data: bytes
+    is_whole: bool
+    """Whether a newline ends it."""
+
+
+class Trail(NamedTuple):
+    """The files of a trail, and where its head says that it ends."""
+
+    files: tuple[str, ...]
+    """In the order of their lines."""
+    head: Head | None
+    """None where there is none, or none that can be read."""
+    has_begun: bool
+    """Whether there is anything."""
+
+
+def find_trail(path: str) -> Trail:
+    """The files of the trail at that path. Raises TrailUnreadable for what can't be read."""
+    folder = os.path.dirname(path)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return Trail((), None, has_begun=False)
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+    try:
+        older = [os.path.join(folder, name) for _, name in put_away(path, descriptor)]
+        files = [*older, path] if os.path.lexists(path) else older
+        head = _head(path, descriptor)
+        has_head = os.path.lexists(os.path.join(folder, head_name(path)))
+        return Trail(tuple(files), head, has_begun=bool(files) or has_head)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    finally:
+        os.close(descriptor)
+
+
+def _head(path: str, folder: int) -> Head | None:
+    try:
+        descriptor = open_own(folder, head_name(path), os.O_RDONLY, path)
+    except (OSError, AuditFailed):
+        return None
+    try:
+        return parse_head(os.pread(descriptor, HEAD_BYTES + 1, 0))
+    finally:
+        os.close(descriptor)
+
+
+def lines_of(path: str) -> Iterator[Line]:
+    """The lines of one file. Raises TrailUnreadable."""
+    try:
+        # Not a pipe that nobody writes to.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    try:
+        number, rest = 0, b""
+        while True:
+            try:
+                part = os.read(descriptor, _PART)
+            except OSError as error:
+                raise _unreadable(path, error) from error
+            *whole, rest = (rest + part).split(b"\n")
+            for data in whole:
+                number += 1
+                yield Line(path, number, data, is_whole=True)
+            if not part or len(rest) > _LONGEST_LINE:
+                break
+        if rest:
+            yield Line(path, number + 1, rest, is_whole=False)
+    finally:
+        os.close(descriptor)
+
+
+def last_lines(path: str, most: int) -> list[Line]:
+    """The last lines of one file, oldest first, read from its end; their places in it are not counted (0)."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    try:
+        start = os.fstat(descriptor).st_size
+        data = b""
+        while start and data.count(b"\n") <= most:
+            begin = max(0, start - _PART)
+            data = os.pread(descriptor, start - begin, begin) + data
+            start = begin
+        *whole, rest = data.split(b"\n")
+        lines = [Line(path, 0, each, is_whole=True) for each in (whole if not start else whole[1:])]
+        if rest:
+            lines.append(Line(path, 0, rest, is_whole=False))
+        return lines[-most:]
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    finally:
+        os.close(descriptor)
+
+
+def _unreadable(path: str, error: OSError) -> TrailUnreadable:
+    return TrailUnreadable(f"{path} can't be read: {(error.strerror or 'unknown reason').lower()}")

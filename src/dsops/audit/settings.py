@@ -1,0 +1,189 @@
+"""The user's own configuration, ~/.config/dsops/config.yaml: whether an audit trail is kept, where, and for how long.
+
+Nothing of a repository counts here: no key of a dsops.yaml, and no variable but those that say where a user's files
+are, which a configuration that was found may not set without leave (`steering` in config/allow.py).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping as MappingOf
+
+from dsops.audit.trail import Limits
+from dsops.document import Mapping, Node, Scalar
+from dsops.errors import Problem, UserConfigInvalid, Where, nearest
+from dsops.startup import NamedTuple
+
+ON, OFF, REQUIRED = "on", "off", "required"
+_MODES = (ON, OFF, REQUIRED)
+_KEYS = ("mode", "file", "max_bytes", "max_days", "keep", "keep_days")
+_NUMBERS = {"max_bytes": (4096, 1 << 40), "max_days": (1, 36_500), "keep": (1, 10_000), "keep_days": (1, 36_500)}
+"""The least and the most of each."""
+_MOST_BYTES = 1 << 16
+
+
+class Settings(NamedTuple):
+    """What the user wants of the trail."""
+
+    mode: str = ON
+    file: str = ""
+    """"" where there is no home for it."""
+    limits: Limits = Limits()
+
+
+def load_settings(environ: MappingOf[str, str]) -> Settings:
+    """What the user's configuration says, or what counts without one. Raises UserConfigInvalid."""
+    settings = default_settings(environ)
+    path = user_config_path(environ)
+    data = _read(path) if path else None
+    if data is None:
+        return settings
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _invalid([Problem(Where(path), "", "the text is not UTF-8", "save the file as UTF-8")]) from error
+    from dsops.document import parse_yaml
+
+    document = parse_yaml(text, path)
+    if document.problems:
+        raise _invalid(list(document.problems))
+    return settings if document.root is None else _Reader(path, environ).read(document.root, settings)
+
+
+def default_settings(environ: MappingOf[str, str]) -> Settings:
+    """What counts without a configuration: on."""
+    return Settings(file=default_file(environ))
+
+
+def user_config_path(environ: MappingOf[str, str]) -> str:
+    """The user's own configuration, by the XDG base directory specification; "" where there is no home."""
+    folder = _xdg(environ, "XDG_CONFIG_HOME", ".config")
+    return f"{folder}/dsops/config.yaml" if folder else ""
+
+
+def default_file(environ: MappingOf[str, str]) -> str:
+    """Where the trail is unless the user says otherwise; "" where there is no home."""
+    folder = _xdg(environ, "XDG_STATE_HOME", ".local/state")
+    return f"{folder}/dsops/audit.jsonl" if folder else ""
+
+
+def _xdg(environ: MappingOf[str, str], variable: str, below_home: str) -> str:
+    folder = environ.get(variable, "")
+    if folder.startswith("/"):  # the specification: relative paths are to be ignored
+        return folder.rstrip("/")
+    home = environ.get("HOME", "")
+    return f"{home.rstrip('/')}/{below_home}" if home.startswith("/") else ""
+
+
+def _read(path: str) -> bytes | None:
+    """The file's bytes; None where there is no such file. Raises UserConfigInvalid for one that others may write."""
+    try:
+        # A pipe's other end may never come.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        why = (error.strerror or "unknown reason").lower()
+        raise UserConfigInvalid(f"{path} can't be read", why=why, hint="let yourself read it") from error
+    try:
+        status = os.fstat(descriptor)
+        why = ""
+        if not stat.S_ISREG(status.st_mode):
+            why = "it is not a regular file"
+        elif status.st_uid not in (os.geteuid(), 0):
+            why = "it belongs to another user"
+        elif status.st_mode & 0o022:
+            why = "others may write it"
+        elif status.st_size > _MOST_BYTES:
+            why = f"it has more than {_MOST_BYTES // 1024} KiB"
+        if why:
+            hint = f"make it yours alone: `chmod 600 {path}`"
+            raise UserConfigInvalid(f"{path} does not count", why=why, hint=hint)
+        return os.read(descriptor, _MOST_BYTES)
+    finally:
+        os.close(descriptor)
+
+
+def _invalid(problems: list[Problem]) -> UserConfigInvalid:
+    count = len(problems)
+    return UserConfigInvalid(
+        f"your own configuration can't be used: it has {count} problem{'s' if count > 1 else ''}",
+        problems=tuple(problems),
+    )
+
+
+class _Reader:
+    """Checks every key, and collects what is wrong."""
+
+    def __init__(self, path: str, environ: MappingOf[str, str]) -> None:
+        self._path = path
+        self._environ = environ
+        self._problems: list[Problem] = []
+
+    def read(self, root: Node, settings: Settings) -> Settings:
+        """The settings. Raises UserConfigInvalid with every problem."""
+        if isinstance(root, Mapping):
+            for key, node in root.entries:
+                if key.text == "audit":
+                    settings = self._audit(node, settings)
+                else:
+                    self._unknown(key, key.text, ("audit",))
+        elif not (isinstance(root, Scalar) and root.kind == "null"):
+            self._add(root.line, "", "the file is not a mapping of keys", "it has one key: `audit: on`")
+        if self._problems:
+            raise _invalid(self._problems)
+        return settings
+
+    def _audit(self, node: Node, settings: Settings) -> Settings:
+        if isinstance(node, Scalar):
+            return self._set(settings, "mode", node, "audit")
+        if not isinstance(node, Mapping):
+            self._add(node.line, "audit", "`audit` is on, off, required, or a mapping")
+            return settings
+        for key, value in node.entries:
+            if key.text in _KEYS:
+                settings = self._set(settings, key.text, value, f"audit.{key.text}")
+            else:
+                self._unknown(key, f"audit.{key.text}", _KEYS)
+        return settings
+
+    def _set(self, settings: Settings, name: str, node: Node, path: str) -> Settings:
+        if not isinstance(node, Scalar):
+            self._add(node.line, path, f"`{name}` is one value")
+            return settings
+        text = node.text
+        if name == "mode":
+            if text.lower() in _MODES:
+                return settings._replace(mode=text.lower())
+            self._add(node.line, path, f"`{text}` is none of {', '.join(_MODES)}", _meant(text, _MODES))
+        elif name == "file":
+            file = self._file(node, path)
+            return settings._replace(file=file) if file else settings
+        else:
+            least, most = _NUMBERS[name]
+            if text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most:
+                return settings._replace(limits=settings.limits._replace(**{name: int(text)}))
+            self._add(node.line, path, f"`{name}` is a number from {least} to {most}")
+        return settings
+
+    def _file(self, node: Scalar, path: str) -> str:
+        text = node.text
+        home = self._environ.get("HOME", "")
+        if text.startswith("~/") and home.startswith("/"):
+            text = f"{home.rstrip('/')}/{text[2:]}"
+        if not text.startswith("/") or text.endswith("/") or "\0" in text:
+            self._add(node.line, path, "`file` is the path of a file, from `/` or `~/` on")
+            return ""
+        return os.path.normpath(text)
+
+    def _unknown(self, key: Scalar, path: str, known: tuple[str, ...]) -> None:
+        self._add(key.line, path, f"there is no key `{key.text}`", _meant(key.text, known))
+
+    def _add(self, line: int, path: str, message: str, hint: str = "") -> None:
+        self._problems.append(Problem(Where(self._path, line), path, message, hint))
+
+
+def _meant(word: str, known: tuple[str, ...]) -> str:
+    meant = nearest(word, known)
+    return f"did you mean `{meant}`?" if meant else f"there is {', '.join(known)}"

@@ -1,0 +1,368 @@
+"""The trail's files: lines are added under a lock, with their hashes, by as many processes as like to.
+
+    audit.jsonl                 the lines of now
+    audit.000000001234.jsonl    those up to number 1234, put away when the file had grown enough
+    audit.jsonl.head            the last line's number and hash, and how long the file is; its lock is the trail's
+
+Nothing is flushed to the disk (fsync): that costs more than the run. What a crash of the whole machine takes with it
+shows afterwards as a gap. A line that was written in part, or lines that are gone, are marked by whoever writes next.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic, sleep
+
+from dsops.audit.chain import (
+    HEAD_BYTES,
+    LINK_BYTES,
+    START,
+    Head,
+    hash_of,
+    link,
+    link_of,
+    pack_head,
+    parse_head,
+    record_in,
+)
+from dsops.errors import AuditFailed
+from dsops.startup import NamedTuple
+
+_LOCK_SECONDS = 1.0
+"""How long a line waits for others who write; more would hold up a run for somebody who sits on the lock."""
+_FIRST_LOOK_SECONDS, _LONGEST_LOOK_SECONDS = 0.0005, 0.01
+_MOST_ADOPTED = 1 << 24
+_DIGITS = 12
+
+DAMAGED = "TrailDamaged"
+"""The line that marks what was found wrong before it; `kind` says what."""
+PRUNED = "TrailPruned"
+"""The line that says which of the older files were removed, as the configuration has it."""
+TORN, CUT, MISSING, HEADLESS, FOREIGN = "torn", "cut", "missing", "headless", "foreign"
+
+Mark = Callable[[str, Mapping[str, object]], bytes]
+"""(event's name, its facts) -> the body of a line about the trail itself."""
+
+
+class Limits(NamedTuple):
+    """When a file is put away, and how many of those stay."""
+
+    max_bytes: int = 10 * 1024 * 1024
+    max_days: int = 31
+    keep: int = 20
+    keep_days: int = 400
+
+
+class Written(NamedTuple):
+    """What came of it."""
+
+    head: Head
+    is_first: bool
+    """Whether these are the first lines of a trail."""
+
+
+def append(path: str, bodies: Sequence[bytes], mark: Mark, now: int, limits: Limits = Limits()) -> Written:  # noqa: B008 - a value
+    """Adds lines with these JSON objects, all of them together; `now` is in seconds since 1970.
+
+    Raises AuditFailed, and then the trail is as it was before.
+    """
+    try:
+        with _Locked(path) as locked:
+            return _Writer(path, locked.folder, locked.lock, mark, now, limits).add(bodies)
+    except OSError as error:
+        raise _failed(path, error) from error
+
+
+def put_away_name(path: str, number: int) -> str:
+    """The name of the file whose last line has that number."""
+    stem, dot, ending = os.path.basename(path).rpartition(".")
+    return f"{stem}.{number:0{_DIGITS}d}{dot}{ending}" if dot else f"{ending}.{number:0{_DIGITS}d}"
+
+
+def put_away(path: str, folder: int | str) -> list[tuple[int, str]]:
+    """The older files of a trail, by the number of their last line."""
+    stem, dot, ending = os.path.basename(path).rpartition(".")
+    begin, end = (f"{stem}.", f"{dot}{ending}") if dot else (f"{ending}.", "")
+    found = []
+    for name in os.listdir(folder):
+        number = name[len(begin) : len(name) - len(end)]
+        is_number = len(number) >= _DIGITS and number.isascii() and number.isdigit()
+        if is_number and name.startswith(begin) and name.endswith(end):
+            found.append((int(number), name))
+    return sorted(found)
+
+
+def head_name(path: str) -> str:
+    """The file that says where the trail ends."""
+    return f"{os.path.basename(path)}.head"
+
+
+class _Locked:
+    """The folder and the head's file, alone among all who write.
+
+    `contextlib` would cost a cold run a millisecond.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.folder = self.lock = -1
+
+    def __enter__(self) -> _Locked:  # noqa: PYI034 - Self is of typing
+        name = os.path.dirname(self._path)
+        os.makedirs(name, mode=0o700, exist_ok=True)
+        self.folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            _check(os.fstat(self.folder), name, is_folder=True)
+            self._enter()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for descriptor in (self.lock, self.folder):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    def _enter(self) -> None:
+        name = head_name(self._path)
+        until, wait = monotonic() + _LOCK_SECONDS, _FIRST_LOOK_SECONDS
+        while True:
+            if self.lock < 0:
+                self.lock = open_own(self.folder, name, os.O_RDWR | os.O_CREAT, self._path)
+            try:
+                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if monotonic() > until:
+                    raise AuditFailed(
+                        f"the audit trail {self._path} was not written",
+                        why=f"somebody has held its lock for more than {_LOCK_SECONDS:.0f} s",
+                        hint=f"`fuser {self._path}.head` shows who",
+                    ) from None
+                sleep(wait)
+                wait = min(2 * wait, _LONGEST_LOOK_SECONDS)
+                continue
+            if _is_there(self.folder, name, self.lock):
+                return
+            # Somebody removed it meanwhile: who comes next makes a new one, and would be alone with that.
+            os.close(self.lock)
+            self.lock = -1
+
+
+def open_own(folder: int, name: str, flags: int, path: str) -> int:
+    """A regular file of this user's that nobody else may write. Raises OSError, and AuditFailed for another's."""
+    # A pipe's other end may never come.
+    flags |= os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+    descriptor = os.open(name, flags, 0o600, dir_fd=folder)
+    try:
+        status = os.fstat(descriptor)
+        _check(status, os.path.join(os.path.dirname(path), name))
+        if flags & os.O_CREAT and status.st_mode & 0o077:
+            os.fchmod(descriptor, 0o600)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check(status: os.stat_result, shown: str, *, is_folder: bool = False) -> None:
+    why = ""
+    if not is_folder and not stat.S_ISREG(status.st_mode):
+        why = "it is not a regular file"
+    elif status.st_uid != os.geteuid():
+        why = "it belongs to another user"
+    elif status.st_mode & 0o022:
+        why = "others may write it"
+    elif not is_folder and status.st_nlink != 1:
+        why = "it has another name besides"
+    if why:
+        hint = f"look at it with `ls -ld {shown}`, and move it away or make it yours alone"
+        raise AuditFailed(f"the audit trail was not written: {shown} can't be relied on", why=why, hint=hint)
+
+
+def _is_there(folder: int, name: str, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(name, dir_fd=folder, follow_symlinks=False))
+    except OSError:
+        return False
+
+
+def _failed(path: str, error: OSError) -> AuditFailed:
+    hint = "`audit: off` in your own configuration ends the trail, and `file` under `audit:` puts it elsewhere"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        hint = "make room on that disk"
+    if error.errno == errno.ELOOP:
+        hint = "a link in its place is not followed: move it away"
+    why = (error.strerror or "unknown reason").lower()
+    return AuditFailed(f"the audit trail {path} was not written", why=why, hint=hint)
+
+
+class _Writer:
+    """One addition, under the lock."""
+
+    def __init__(self, path: str, folder: int, lock: int, mark: Mark, now: int, limits: Limits) -> None:
+        self._path, self._name = path, os.path.basename(path)
+        self._folder = folder
+        self._lock = lock
+        self._mark = mark
+        self._now = now
+        self._limits = limits
+        self._marks: list[bytes] = []
+        """Lines about the trail itself, which go before those that are to be added."""
+
+    def add(self, bodies: Sequence[bytes]) -> Written:
+        data = os.pread(self._lock, HEAD_BYTES + 1, 0)
+        known = parse_head(data)
+        if known is None and data.startswith(b"dsops-audit ") and not data.startswith(b"dsops-audit 1 "):
+            raise AuditFailed(
+                f"the audit trail {self._path} was not written",
+                why="a newer dsops writes it, in another form",
+                hint="use that one, or move the trail away",
+            )
+        file = open_own(self._folder, self._name, os.O_RDWR | os.O_CREAT | os.O_APPEND, self._path)
+        try:
+            size = os.fstat(file).st_size
+            head, lead = self._found(file, size, known)
+            if size and self._is_full(head, sum([len(body) + LINK_BYTES for body in bodies])):
+                file, head, lead, size = self._rotate(file, head, lead, size)
+            if not size:
+                head = head._replace(size=0, began=self._now)
+            lines = [lead] if lead else []
+            for body in (*self._marks, *bodies):
+                line = link(body, head.number + 1, head.hash)
+                head = head._replace(number=head.number + 1, hash=hash_of(line))
+                lines += [line, b"\n"]
+            data = b"".join(lines)
+            head = head._replace(size=size + len(data))
+            self._put(file, data, size)
+        finally:
+            os.close(file)
+        self._put_head(head)
+        return Written(head, is_first=head.number == len(bodies))
+
+    def _put(self, file: int, data: bytes, size: int) -> None:
+        """All of it or nothing."""
+        written = 0
+        try:
+            written = os.write(file, data)
+        finally:
+            if written < len(data):
+                os.ftruncate(file, size)
+        if written < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _put_head(self, head: Head) -> None:
+        os.pwrite(self._lock, pack_head(head), 0)
+
+    def _found(self, file: int, size: int, known: Head | None) -> tuple[Head, bytes]:
+        """Where the trail ends, and what has to stand before the next line; marks what is not as it was left."""
+        if known is not None and known.size == size:
+            return known, b""
+        if known is None:
+            known = self._without_head(file, size)
+            if known.size == size:
+                return known, b""
+        elif not size:
+            if not self._was_put_away(known):
+                self._note(MISSING, lines=known.number)
+            return known, b""
+        elif size < known.size:
+            self._note(CUT, bytes=known.size - size)
+            return known, b"" if _ends_line(file, size) else b"\n"
+        return self._adopted(file, size, known)
+
+    def _adopted(self, file: int, size: int, known: Head) -> tuple[Head, bytes]:
+        """After lines that whoever wrote them did not live to enter in the head; a part of a line is marked."""
+        data = os.pread(file, min(size - known.size, _MOST_ADOPTED), known.size)
+        head = known
+        rest = data
+        while rest:
+            line, end, after = rest.partition(b"\n")
+            place = link_of(record_in(line))
+            if place is None or place.number != head.number + 1 or place.previous != head.hash:
+                if end:
+                    self._note(FOREIGN, bytes=len(rest))
+                else:
+                    self._note(TORN, bytes=len(rest), sha256=hash_of(rest))
+                break
+            head = Head(place.number, hash_of(line), head.size + len(line) + 1, head.began or self._now)
+            rest = after
+        return head, b"" if data.endswith(b"\n") else b"\n"
+
+    def _without_head(self, file: int, size: int) -> Head:
+        """The end of a trail whose head is gone, or of one that has not begun."""
+        older = put_away(self._path, self._folder)
+        if not size and not older:
+            return Head(began=self._now)
+        head = Head(began=self._now)
+        if older and not size:
+            other = open_own(self._folder, older[-1][1], os.O_RDONLY, self._path)
+            try:
+                head = self._last_in(other, os.fstat(other).st_size)._replace(size=0)
+            finally:
+                os.close(other)
+        elif size:
+            head = self._last_in(file, size)
+        self._note(HEADLESS, lines=head.number)
+        return head
+
+    def _last_in(self, file: int, size: int) -> Head:
+        """The last whole line of a file."""
+        start = max(0, size - _MOST_ADOPTED)
+        data = os.pread(file, size - start, start)
+        whole = data[: data.rfind(b"\n") + 1]
+        line = whole[:-1].rpartition(b"\n")[2]
+        place = link_of(record_in(line))
+        number, hash_ = (place.number, hash_of(line)) if place is not None else (0, START)
+        return Head(number, hash_, start + len(whole), self._now)
+
+    def _was_put_away(self, head: Head) -> bool:
+        """Whether whoever put the file away did not live to say so in the head."""
+        try:
+            name = put_away_name(self._path, head.number)
+            return os.stat(name, dir_fd=self._folder, follow_symlinks=False).st_size == head.size
+        except OSError:
+            return False
+
+    def _is_full(self, head: Head, more: int) -> bool:
+        age = self._now - head.began  # below 0 where the clock went back
+        return head.size + more > self._limits.max_bytes or age > self._limits.max_days * 86_400
+
+    def _rotate(self, file: int, head: Head, lead: bytes, size: int) -> tuple[int, Head, bytes, int]:
+        """Puts the file away under its last line's number, and removes what is too old or too much."""
+        name = put_away_name(self._path, head.number)
+        try:
+            os.stat(name, dir_fd=self._folder, follow_symlinks=False)
+        except FileNotFoundError:
+            pass
+        else:
+            return file, head, lead, size  # never over another file
+        if lead:
+            self._put(file, lead, size)
+        os.rename(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        new = open_own(self._folder, self._name, os.O_RDWR | os.O_CREAT | os.O_APPEND, self._path)
+        os.close(file)
+        self._prune()
+        return new, head, b"", 0
+
+    def _prune(self) -> None:
+        older = put_away(self._path, self._folder)
+        oldest = self._now - self._limits.keep_days * 86_400
+        surplus = len(older) - self._limits.keep
+        for position, (number, name) in enumerate(older):
+            is_old = os.stat(name, dir_fd=self._folder, follow_symlinks=False).st_mtime < oldest
+            if position >= surplus and not is_old:
+                break
+            os.unlink(name, dir_fd=self._folder)
+            self._marks.append(self._mark(PRUNED, {"file": name, "last": number}))
+
+    def _note(self, kind: str, **facts: object) -> None:
+        self._marks.append(self._mark(DAMAGED, {"kind": kind, **facts}))
+
+
+def _ends_line(file: int, size: int) -> bool:
+    return os.pread(file, 1, size - 1) == b"\n"

@@ -1,0 +1,165 @@
+"""Is the trail whole? Every line that was cut out, changed or moved, as far as hashes can show it.
+
+Who may write the files can make all of them anew: only a hash that was noted elsewhere shows that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dsops.audit.chain import START, Link, hash_of, link_of, record_in
+from dsops.audit.reading import Line, Trail, lines_of
+from dsops.audit.trail import DAMAGED, PRUNED, TORN
+from dsops.startup import NamedTuple
+
+
+class Finding(NamedTuple):
+    """Something about the trail that is not as it was written."""
+
+    file: str
+    line: int
+    """0 for the file as a whole."""
+    message: str
+    is_harmless: bool = False
+    """Whether a run that was broken off explains it, and nothing is missing."""
+
+
+class Verdict(NamedTuple):
+    """What verifying has shown."""
+
+    lines: int
+    """That hold each other."""
+    first: int
+    last: int
+    hash: str
+    """Of the last line: to be noted elsewhere."""
+    findings: tuple[Finding, ...]
+
+
+_KINDS = {
+    "cut": "lines had been cut off before this one, which whoever wrote it noticed",
+    "missing": "the file before this line was gone, which whoever wrote it noticed",
+    "headless": "the trail's head was gone before this line, which whoever wrote it noticed",
+    "foreign": "what stands before this line was not written by dsops, which whoever wrote it noticed",
+}
+
+
+def verify(trail: Trail, *, noted: str = "") -> Verdict:
+    """The whole trail, its head, and the hash that was noted elsewhere ("" for none)."""
+    check = _Check()
+    check.go_through(trail.files)
+    check.compare_begin()
+    check.compare_head(trail)
+    return check.verdict(noted)
+
+
+def verify_files(files: Iterable[str], *, noted: str = "") -> Verdict:
+    """Some files of a trail, in the order given: what stood before and behind them is not known."""
+    check = _Check()
+    check.go_through(files)
+    return check.verdict(noted)
+
+
+class _Check:
+    def __init__(self) -> None:
+        self._findings: list[Finding] = []
+        self._place: Link | None = None
+        """Of the last line that has one."""
+        self._hash = START
+        self._hashes: set[str] = set()
+        self._count = self._first = self._first_line = self._pruned = 0
+        self._first_file = ""
+        self._strange: list[Line] = []
+        """Lines since the last one in the chain that are none of it."""
+        self._last: Line | None = None
+
+    def go_through(self, files: Iterable[str]) -> None:
+        """Every line of these files."""
+        for file in files:
+            for line in lines_of(file):
+                self._last = line
+                record = record_in(line.data)
+                place = link_of(record)
+                if place is None or not line.is_whole:
+                    self._strange.append(line)
+                else:
+                    self._take(line, place, record or {})
+        for strange in self._strange:
+            if strange is self._last and not strange.is_whole:
+                self._find(strange, "the last line ends in the middle: a run was broken off", is_harmless=True)
+            else:
+                self._find(strange, "this is no line of an audit trail")
+
+    def _take(self, line: Line, place: Link, record: dict[str, object]) -> None:
+        facts = record.get("additionalEventData")
+        told = facts if isinstance(facts, dict) else {}
+        name, kind = record.get("eventName"), str(told.get("kind"))
+        for strange in self._strange:
+            # The mark holds the hash of what was torn: it stands for that, and for nothing else.
+            is_torn = name == DAMAGED and kind == TORN and told.get("sha256") == hash_of(strange.data)
+            text = "a run was broken off in this line, and the next one marked it"
+            self._find(strange, text if is_torn else "this is no line of an audit trail", is_harmless=is_torn)
+        self._strange = []
+        if name == DAMAGED and kind != TORN:
+            self._find(line, _KINDS.get(kind, f"`{kind}` was noticed here"))
+        if name == PRUNED and isinstance(told.get("last"), int):
+            self._pruned = max(self._pruned, int(told["last"]))
+        self._compare(line, place)
+        self._place, self._hash = place, hash_of(line.data)
+        self._hashes.add(self._hash)
+        self._count += 1
+
+    def _compare(self, line: Line, place: Link) -> None:
+        """Whether this is the line that follows."""
+        if self._place is None:
+            self._first, self._first_file, self._first_line = place.number, line.file, line.line
+            if place.number == 1 and place.previous != START:
+                self._find(line, "line 1 names a line before it: it was changed, or others were taken away")
+            return
+        expected = self._place.number + 1
+        if place.number > expected:
+            missing = f"{expected} to {place.number - 1}" if place.number - 1 > expected else str(expected)
+            self._find(line, f"number {place.number} stands here: {missing} is missing before it")
+        elif place.number < expected:
+            self._find(line, f"number {place.number} stands here after {expected - 1}: lines were moved or repeated")
+        elif place.previous != self._hash:
+            self._find(line, f"number {expected - 1}, before this one, is not the line that was written there")
+
+    def compare_begin(self) -> None:
+        """Whether what is missing at the beginning was removed as the configuration says."""
+        if self._first > 1 and self._pruned < self._first - 1:
+            self._findings.append(
+                Finding(
+                    self._first_file, self._first_line,
+                    f"the trail begins with number {self._first}, and no line says that those before it were removed",
+                )
+            )  # fmt: skip
+
+    def compare_head(self, trail: Trail) -> None:
+        """Whether the last line is the one that was written last."""
+        number = self._place.number if self._place is not None else 0
+        file = trail.files[-1] if trail.files else ""
+        if trail.head is None:
+            if trail.has_begun:
+                self._findings.append(Finding(file, 0, "the trail's head is gone, or can't be read: is its end cut?"))
+            return
+        if trail.head.number > number:
+            missing = f"{number + 1} to {trail.head.number}"
+            self._findings.append(Finding(file, 0, f"the end is cut: {missing} is missing"))
+        elif trail.head.number == number and trail.head.hash != self._hash:
+            self._findings.append(Finding(file, 0, f"number {number}, the last one, is not the line that was written"))
+        elif trail.head.number < number:
+            text = f"a run was broken off before its lines were entered in the head, which names {trail.head.number}"
+            self._findings.append(Finding(file, 0, text, is_harmless=True))
+
+    def verdict(self, noted: str) -> Verdict:
+        """What all that comes to."""
+        if noted and noted not in self._hashes:
+            self._findings.append(
+                Finding("", 0, f"no line has the hash {noted}: the trail is another one than when that was noted")
+            )
+        last = self._place.number if self._place is not None else 0
+        return Verdict(self._count, self._first, last, self._hash, tuple(self._findings))
+
+    def _find(self, line: Line, message: str, *, is_harmless: bool = False) -> None:
+        self._findings.append(Finding(line.file, line.line, message, is_harmless))

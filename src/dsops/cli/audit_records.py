@@ -1,0 +1,118 @@
+"""Records of the audit trail as rows and lines, and which of them are asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from dsops.audit.chain import record_in
+from dsops.audit.reading import last_lines
+from dsops.errors import UsageError
+
+Record = Mapping[str, Any]  # any JSON object: it stands in a file
+
+HEADINGS = ("TIME", "EVENT", "WHAT", "STORE", "BY", "COMMAND", "RESULT")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+_MOST_LINES = 1 << 62
+
+
+class Wanted(NamedTuple):
+    """Which records are asked for; what is "" or False leaves none out."""
+
+    event: str = ""
+    store: str = ""
+    role: str = ""
+    secret: str = ""
+    since: str = ""
+    """As the records have their times."""
+    failed: bool = False
+
+    def has(self, record: Record) -> bool:
+        """Whether the record is one of these."""
+        facts = _object(record, "additionalEventData")
+        return (
+            (not self.event or _text(record, "eventName").lower() == self.event.lower())
+            and (not self.store or facts.get("store") == self.store)
+            and (not self.role or self.role in _role(record))
+            and (not self.secret or self.secret in str(facts.get("secret", "")))
+            and (not self.since or _text(record, "eventTime") >= self.since)
+            and (not self.failed or "errorCode" in record)
+        )
+
+
+def last_records(files: Sequence[str], most: int, wanted: Wanted) -> list[Record]:
+    """The last of those that are wanted, oldest first. Raises TrailUnreadable."""
+    found: list[Record] = []
+    reach = most if wanted == Wanted() else _MOST_LINES
+    for file in reversed(files):
+        if len(found) >= most:
+            break
+        records = [record_in(line.data) for line in last_lines(file, reach)]
+        found = [record for record in records if record is not None and wanted.has(record)] + found
+    return found[len(found) - most :] if most < len(found) else found
+
+
+def moment_of(text: str, now: datetime) -> str:
+    """`2h` before now, or the time that is written, as records have it. Raises UsageError."""
+    number, unit = text[:-1], text[-1:]
+    if unit in _UNITS and number.isascii() and number.isdigit() and len(number) <= len("99999"):
+        moment = now - timedelta(seconds=int(number) * _UNITS[unit])
+    else:
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            hint = "write such as 30m, 2h, 7d, or 2026-11-25T10:00:00Z"
+            raise UsageError(f"`--since {text}` is no time", hint=hint) from None
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def json_line(record: Record) -> str:
+    """The record on one line, in ASCII: nothing in it moves a cursor."""
+    return json.dumps(record, separators=(",", ":"))
+
+
+def row_of(record: Record) -> tuple[str, ...]:
+    """One line of the table."""
+    facts = _object(record, "additionalEventData")
+    error = _text(record, "errorCode")
+    return (
+        _text(record, "eventTime"),
+        _text(record, "eventName"),
+        _about(record),
+        str(facts.get("store") or ""),
+        _who(record),
+        " ".join(str(facts[name]) for name in ("command", "program") if facts.get(name)),
+        error or ("held" if facts.get("cached") is True else "ok"),
+    )
+
+
+def _about(record: Record) -> str:
+    """The role or secret; of a run, its environment; of what was found wrong, its kind."""
+    facts = _object(record, "additionalEventData")
+    return _role(record) or str(
+        facts.get("secret") or facts.get("kind") or facts.get("file") or facts.get("environment") or ""
+    )
+
+
+def _role(record: Record) -> str:
+    asked = _object(record, "requestParameters")
+    if asked.get("roleName"):
+        return f"{asked.get('accountId', '')}/{asked['roleName']}"
+    return str(asked.get("roleArn") or asked.get("targetPrincipal") or asked.get("name") or "")
+
+
+def _who(record: Record) -> str:
+    identity = _object(record, "userIdentity")
+    return str(identity.get("arn") or identity.get("accessKeyId") or identity.get("userName") or "")
+
+
+def _object(record: Record, name: str) -> Record:
+    value = record.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _text(record: Record, name: str) -> str:
+    value = record.get(name)
+    return value if isinstance(value, str) else ""

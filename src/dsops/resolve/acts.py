@@ -1,0 +1,210 @@
+"""What a run did, as acts for the audit trail: a session issued or held, a secret read, each with its outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from dsops.credentials import Credentials
+from dsops.endpoint import is_aws_host, parse_address
+from dsops.errors import DsopsError, ServiceError
+from dsops.plan import Plan, SecretReference, Step
+from dsops.runtime import Act, Runtime
+from dsops.secret import Secret
+from dsops.stores.endpoints import endpoint_of
+from dsops.stores.interface import Found
+
+HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
+"""What CloudTrail writes for what it does not record."""
+
+_SERVICES = {"aws.sts": "sts", "aws.sso": "sso", "aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm"}
+
+# As CloudTrail names what AssumeRole and its like are asked for. What is not here is not recorded.
+_ASKED = {
+    "role_arn": "roleArn", "role_session_name": "roleSessionName", "duration_seconds": "durationSeconds",
+    "external_id": "externalId", "serial_number": "serialNumber", "session_policy": "policy",
+    "source_identity": "sourceIdentity", "transitive_tag_keys": "transitiveTagKeys", "principal_arn": "principalArn",
+    "federated_user_name": "name", "target_principal": "targetPrincipal", "task_policy_arn": "taskPolicyArn",
+    "account_id": "accountId", "role_name": "roleName",
+}  # fmt: skip
+
+
+def issued(
+    step: Step, source: Credentials | None, given: Credentials | DsopsError, hop: int, runtime: Runtime
+) -> Act:
+    """A session that was asked for, with the one that came or the reason why none did."""
+    error = given if isinstance(given, DsopsError) else None
+    is_asked = error is None or _was_asked(error)
+    # A type of AWS's where this one asks nobody, such as keys out of the keyring, has no operation.
+    service = _SERVICES.get(step.type, "") if step.operation or step.type == "aws.sso" else ""
+    return Act(
+        step.operation or ("GetRoleCredentials" if step.type == "aws.sso" else "IssueCredentials"),
+        service if is_asked else "",
+        step.region,
+        caller=source.arn if source is not None else "",
+        key=source.access_key_id if source is not None else "",
+        identity=_identity(step) if source is None else {},
+        asked=_asked(step),
+        answer=_session(given) if isinstance(given, Credentials) else {},
+        request_id=given.request_id if isinstance(given, Credentials) else "",
+        error=error,
+        facts={**_of_step(step, runtime), **_begun_by(step, source), "hop": hop, "cached": False},
+    )
+
+
+def held(step: Step, session: Credentials, hop: int, runtime: Runtime) -> Act:
+    """A session that somebody held already, used by this run: no call was made for it."""
+    act = issued(step, None, session, hop, runtime)
+    facts = {**act.facts, "source": session.source, "cached": True}
+    return act._replace(service="", identity={}, request_id="", facts=facts)
+
+
+def reads(
+    plan: Plan,
+    step: Step,
+    outcomes: Mapping[SecretReference, Secret | DsopsError],
+    found: Mapping[SecretReference, Found],
+    reader: Credentials | None,
+    runtime: Runtime,
+    *,
+    is_cached: bool = False,
+) -> Iterable[Act]:
+    """One for each secret that was read, whatever number of variables it is for."""
+    secrets: dict[tuple[str, str], list[SecretReference]] = {}
+    for reference in outcomes:
+        secrets.setdefault((reference.key, reference.version), []).append(reference)
+    for (key, version), references in secrets.items():
+        told = next((found[reference] for reference in references if reference in found), Found())
+        failures = [outcome for outcome in map(outcomes.get, references) if isinstance(outcome, DsopsError)]
+        # A secret that was read has been read, also where the field that a variable wants is not in it.
+        error = failures[0] if len(failures) == len(references) or (failures and not told.version) else None
+        wanted = {reference for reference in references}  # noqa: C416 - a set of what is a list
+        names = [each.name for each in plan.variables if each.step == step.name and each.reference in wanted]
+        facts: dict[str, object] = {
+            **_of_step(step, runtime), "secret": key, "version": told.version, "variables": names,
+            "cached": is_cached,
+        }  # fmt: skip
+        if told.arn:
+            facts["arn"] = told.arn
+        if told.operation:
+            facts["operation"] = told.operation
+        service = "" if is_cached else _SERVICES.get(step.type, "")
+        if step.type in ("aws.sts", "aws.sso") or (error is not None and not _was_asked(error)):
+            service = ""  # a part of a session, which has an act of its own; or what failed before it was asked for
+        yield Act(
+            _READS.get(step.type, "ReadSecret"),
+            service,
+            told.region or step.region,
+            caller=reader.arn if reader is not None else "",
+            key=reader.access_key_id if reader is not None else "",
+            asked=_asked_of(step, key, version),
+            request_id=told.request_id,
+            error=error,
+            facts=facts,
+        )
+
+
+_READS = {"aws.secretsmanager": "GetSecretValue", "aws.ssm": "GetParameters"}
+
+
+def _was_asked(error: DsopsError) -> bool:
+    """Whether AWS was called, as far as that is known: what was refused before has no answer of AWS's."""
+    return error.aws is not None or isinstance(error, ServiceError)
+
+
+def _asked_of(step: Step, key: str, version: str) -> Mapping[str, object]:
+    if step.type == "aws.ssm":
+        name = key if key.startswith("arn:") else f"{step.settings.get('parameter_prefix', '')}{key}"
+        names = [f"{name}:{version}" if version else name]
+        return {"names": names, "withDecryption": step.settings.get("with_decryption") is not False}
+    return {"secretId": key, **({"version": version} if version else {})}
+
+
+def _of_step(step: Step, runtime: Runtime) -> dict[str, object]:
+    """What every act of a store has."""
+    facts: dict[str, object] = {"store": step.name, "storeType": step.type, "where": str(step.where)}
+    if step.credentials_from:
+        facts["credentialsFrom"] = step.credentials_from
+    if step.profile:
+        facts["profile"] = step.profile
+    endpoint = _endpoint(step, runtime)
+    if endpoint:
+        facts["endpoint"] = endpoint
+    return facts
+
+
+def _endpoint(step: Step, runtime: Runtime) -> str:
+    """Where the store's calls go, when that is not AWS itself: a sandbox, a VPC endpoint of one's own."""
+    service = _SERVICES.get(step.type)
+    if service is None:
+        return ""
+    try:
+        address = parse_address(endpoint_of(step, service, runtime).url)
+    except DsopsError:
+        return ""
+    return "" if address is None or is_aws_host(address.host) else f"{address.scheme}://{address.authority}"
+
+
+def _begun_by(step: Step, source: Credentials | None) -> Mapping[str, object]:
+    """Where the base credentials came from."""
+    text = source.source if source is not None else step.proof.source if step.proof is not None else ""
+    return {"source": text} if text else {}
+
+
+def _identity(step: Step) -> Mapping[str, object]:
+    """Who asked, where a token stands for credentials, as CloudTrail has it: what is known before it is sent."""
+    if step.operation == "AssumeRoleWithSAML":
+        return {"type": "SAMLUser"}
+    if step.operation != "AssumeRoleWithWebIdentity":
+        return {}
+    speaks_of = step.proof.speaks_of if step.proof is not None else None
+    if speaks_of is None:
+        return {"type": "WebIdentityUser"}
+    issuer, subject, _ = speaks_of
+    return {"type": "WebIdentityUser", "userName": subject, "identityProvider": issuer}
+
+
+def _asked(step: Step) -> Mapping[str, object]:
+    asked: dict[str, object] = {}
+    for name, shown in _ASKED.items():
+        value = step.settings.get(name)
+        if isinstance(value, Secret):
+            asked[shown] = HIDDEN
+        elif isinstance(value, (str, int)):
+            asked[shown] = value
+        elif isinstance(value, tuple):
+            asked[shown] = [each for each in value if isinstance(each, str)]
+    if isinstance(step.settings.get("external_id"), str):
+        asked["externalId"] = HIDDEN
+    arns = step.settings.get("policy_arns")
+    if isinstance(arns, tuple):
+        asked["policyArns"] = [{"arn": arn} for arn in arns if isinstance(arn, str)]
+    tags = step.settings.get("tags")
+    if isinstance(tags, tuple):
+        asked["tags"] = [
+            {"key": pair[0], "value": HIDDEN if isinstance(pair[1], Secret) else pair[1]}
+            for pair in tags
+            if isinstance(pair, tuple)
+        ]
+    return asked
+
+
+def _session(session: Credentials) -> Mapping[str, object]:
+    """CloudTrail's `responseElements`, without the token that it records."""
+    credentials: dict[str, object] = {"accessKeyId": session.access_key_id}
+    if session.session_token is not None:
+        credentials["sessionToken"] = HIDDEN
+    if session.expiration is not None:
+        moment = session.expiration
+        hour, half = moment.hour % 12 or 12, "AM" if moment.hour < 12 else "PM"
+        day = f"{_MONTHS[moment.month - 1]} {moment.day}, {moment.year}"
+        credentials["expiration"] = f"{day}, {hour}:{moment.minute:02}:{moment.second:02} {half}"
+    answer: dict[str, object] = {"credentials": credentials}
+    if session.arn:
+        answer["assumedRoleUser"] = {"arn": session.arn}
+    if session.source_identity:
+        answer["sourceIdentity"] = session.source_identity
+    return answer
+
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+"""As CloudTrail writes them, whatever the locale: `Nov 25, 2026, 1:20:11 AM`."""

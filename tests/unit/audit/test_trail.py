@@ -1,0 +1,435 @@
+"""The trail's files: lines hold each other, many write at once, and what goes wrong is marked."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dsops.audit.chain import START, hash_of, parse_head
+from dsops.audit.reading import find_trail
+from dsops.audit.trail import Limits, append
+from dsops.audit.verify import verify
+from dsops.errors import AuditFailed
+
+NOW = 1_795_000_000
+DAY = 86_400
+LIMITS = Limits()
+
+
+def body(name: str, **facts: object) -> bytes:
+    """A line's content."""
+    return json.dumps({"eventName": name, "additionalEventData": facts}, separators=(",", ":")).encode()
+
+
+def mark(name: str, facts: Mapping[str, object]) -> bytes:
+    """That of a line about the trail."""
+    return body(name, **facts)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a trail is to be."""
+    return tmp_path / "state" / "dsops" / "audit.jsonl"
+
+
+def write(path: Path, *names: str, now: int = NOW, limits: Limits = LIMITS) -> None:
+    """Adds lines of these names."""
+    append(str(path), [body(name) for name in names], mark, now, limits)
+
+
+def records(path: Path) -> list[dict[str, Any]]:
+    """Every whole line of a file."""
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def names(path: Path) -> list[str]:
+    """What the lines are called."""
+    return [record["eventName"] for record in records(path)]
+
+
+def findings(path: Path, noted: str = "", *, is_harmless: bool = False) -> list[str]:
+    """What verifying finds."""
+    found = verify(find_trail(str(path)), noted=noted).findings
+    return [f"{each.line}: {each.message}" for each in found if each.is_harmless is is_harmless]
+
+
+def head_of(path: Path) -> str:
+    """The hash of the last line."""
+    head = parse_head(path.with_name(f"{path.name}.head").read_bytes())
+    assert head is not None
+    return head.hash
+
+
+def edit(path: Path, change: Any) -> None:  # a function from lines to lines
+    """Rewrites a file without dsops, line by line."""
+    path.write_bytes(b"".join(change(path.read_bytes().splitlines(keepends=True))))
+
+
+# --- writing ------------------------------------------------------------------------------------------------
+
+
+def test_each_line_has_its_number_and_the_hash_of_the_one_before(path: Path) -> None:
+    """The first one has zeros; lines of one addition and of the next are one chain."""
+    write(path, "a", "b")
+    write(path, "c")
+
+    lines = path.read_bytes().splitlines()
+    chain = [json.loads(line)["chain"] for line in lines]
+    assert [link["number"] for link in chain] == [1, 2, 3]
+    assert [link["previous"] for link in chain] == [START, hash_of(lines[0]), hash_of(lines[1])]
+    assert head_of(path) == hash_of(lines[2])
+    assert findings(path) == []
+
+
+def test_files_are_their_owners_alone(path: Path) -> None:
+    """Folder 0700, files 0600, whatever the umask; a trail that others could read is closed."""
+    before = os.umask(0)
+    try:
+        write(path, "a")
+    finally:
+        os.umask(before)
+    files = [path, path.with_name("audit.jsonl.head")]
+    assert [file.stat().st_mode & 0o777 for file in (path.parent, *files)] == [0o700, 0o600, 0o600]
+
+    path.chmod(0o644)
+    write(path, "b")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_is_full_is_put_away_and_the_chain_goes_on(path: Path) -> None:
+    """Under the number of its last line; the next file begins with the hash of that."""
+    limits = Limits(max_bytes=400)
+    for name in "abcdef":
+        write(path, name, limits=limits)
+
+    older = sorted(path.parent.glob("audit.0*.jsonl"))
+    assert [file.name for file in older] == ["audit.000000000002.jsonl", "audit.000000000004.jsonl"]
+    assert [name for file in (*older, path) for name in names(file)] == list("abcdef")
+    assert records(path)[0]["chain"]["previous"] == hash_of(older[-1].read_bytes().splitlines()[-1])
+    assert findings(path) == []
+
+
+def test_a_file_that_is_old_is_put_away_and_a_clock_that_goes_back_puts_none_away(path: Path) -> None:
+    """Its age is that of its first line."""
+    limits = Limits(max_days=2)
+    write(path, "a", now=NOW, limits=limits)
+    write(path, "b", now=NOW - 400 * DAY, limits=limits)
+    write(path, "c", now=NOW + DAY, limits=limits)
+    assert names(path) == ["a", "b", "c"]
+
+    write(path, "d", now=NOW + 3 * DAY, limits=limits)
+    assert names(path) == ["d"]
+    assert findings(path) == []
+
+
+def test_what_is_too_much_is_removed_and_a_line_says_so(path: Path) -> None:
+    """So that a trail whose beginning is gone without such a line is not whole."""
+    limits = Limits(max_bytes=200, keep=2)
+    for name in "abcd":
+        write(path, name, limits=limits)
+
+    older = sorted(path.parent.glob("audit.0*.jsonl"))
+    assert [file.name for file in older] == ["audit.000000000002.jsonl", "audit.000000000003.jsonl"]
+    assert names(path) == ["TrailPruned", "d"]
+    assert records(path)[0]["additionalEventData"] == {"file": "audit.000000000001.jsonl", "last": 1}
+    assert findings(path) == []
+
+    older[0].unlink()
+    assert any("no line says that those before it were removed" in each for each in findings(path))
+
+
+def test_files_too_old_are_removed(path: Path) -> None:
+    """By when they were last written."""
+    limits = Limits(max_bytes=200, keep_days=10)
+    write(path, "a", limits=limits)
+    write(path, "b", limits=limits)
+    old = path.parent / "audit.000000000001.jsonl"
+    os.utime(old, (NOW - 11 * DAY, NOW - 11 * DAY))
+    write(path, "c", limits=limits)
+
+    assert not old.exists()
+    assert names(path) == ["TrailPruned", "c"]
+    assert findings(path) == []
+
+
+# --- what goes wrong while writing ----------------------------------------------------------------------------
+
+
+def test_a_full_disk_leaves_the_trail_as_it_was(path: Path) -> None:
+    """A limit of the system's stands in for the disk: a part of the lines goes in, and is taken back."""
+    write(path, "a")
+    before = path.read_bytes()
+    program = f"""
+import resource, sys
+from dsops.audit.trail import append
+resource.setrlimit(resource.RLIMIT_FSIZE, ({len(before) + 100}, resource.RLIM_INFINITY))
+append({str(path)!r}, [b'{{"eventName":"' + b"x" * 500 + b'"}}'], None, {NOW})
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert "AuditFailed" in done.stderr
+    assert "no space left on device" in done.stderr.lower()
+    assert path.read_bytes() == before
+    write(path, "b")
+    assert findings(path) == findings(path, is_harmless=True) == []
+
+
+def test_a_line_that_a_crash_left_in_part_is_marked_by_the_next_one(path: Path) -> None:
+    """The mark holds what was torn, so that nothing else passes for it; what follows begins a line of its own."""
+    write(path, "a")
+    with path.open("ab") as file:
+        file.write(b'{"eventName":"b","addit')
+    write(path, "c")
+
+    lines = path.read_bytes().splitlines()
+    assert lines[1] == b'{"eventName":"b","addit'
+    assert [json.loads(line)["eventName"] for line in (lines[0], *lines[2:])] == ["a", "TrailDamaged", "c"]
+    assert findings(path) == []
+    assert len(findings(path, is_harmless=True)) == 1
+
+    edit(path, lambda lines: [lines[0], b"another line\n", *lines[2:]])
+    assert findings(path) == ["2: this is no line of an audit trail"]
+
+
+@pytest.mark.parametrize("end", [b"\n", b""])
+def test_a_line_that_was_not_entered_in_the_head_is_taken_as_it_is(path: Path, end: bytes) -> None:
+    """Whoever wrote it was killed before: it holds the one before, so it is whole."""
+    write(path, "a")
+    head = path.with_name("audit.jsonl.head").read_bytes()
+    write(path, "b")
+    path.with_name("audit.jsonl.head").write_bytes(head)
+    path.write_bytes(path.read_bytes().removesuffix(b"\n") + end)
+    assert findings(path) == []
+
+    write(path, "c")
+    assert names(path) == ["a", "b", "c"]
+    assert findings(path) == findings(path, is_harmless=True) == []
+
+
+def test_a_file_put_away_and_not_entered_in_the_head_is_no_gap(path: Path) -> None:
+    """Killed between the two; a file that is gone altogether is one."""
+    write(path, "a", "b")
+    path.rename(path.parent / "audit.000000000002.jsonl")
+    write(path, "c")
+    assert names(path) == ["c"]
+    assert findings(path) == []
+
+    path.unlink()
+    write(path, "d")
+    assert names(path) == ["TrailDamaged", "d"]
+    assert any("the file before this line was gone" in each for each in findings(path))
+
+
+def _name_twice(path: Path) -> None:
+    path.write_bytes(b"")
+    path.with_name("other").hardlink_to(path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (os.mkfifo, "it is not a regular file"),
+        (lambda path: path.mkdir(), "is a directory"),
+        (lambda path: path.symlink_to("/dev/null"), "too many levels of symbolic links"),
+        (lambda path: (path.write_bytes(b""), path.chmod(0o622)), "others may write it"),
+        (_name_twice, "it has another name besides"),
+        (lambda path: path.parent.chmod(0o770), "others may write it"),
+    ],
+)
+def test_what_can_not_be_relied_on_is_not_written(path: Path, spoil: Any, why: str) -> None:
+    """A pipe (nobody waits for its other end), a folder, a link, and what others may write."""
+    path.parent.mkdir(parents=True, mode=0o700)
+    spoil(path)
+    with pytest.raises(AuditFailed) as caught:
+        write(path, "a")
+    assert caught.value.why == why
+    assert caught.value.hint
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("name", ["audit.jsonl", "audit.jsonl.head", ""])
+def test_what_belongs_to_another_user_is_not_written(path: Path, name: str) -> None:
+    """Neither the trail nor its head nor their folder."""
+    write(path, "a")
+    os.chown(path.parent / name, 65534, 65534)
+    with pytest.raises(AuditFailed, match="can't be relied on") as caught:
+        write(path, "b")
+    assert caught.value.why == "it belongs to another user"
+
+
+def test_a_lock_that_is_held_is_not_waited_for_for_long(path: Path) -> None:
+    """A second, then the run goes on; a lock held for a moment is waited for."""
+    write(path, "a")
+    with path.with_name("audit.jsonl.head").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(AuditFailed) as caught:
+            write(path, "b")
+        assert caught.value.why == "somebody has held its lock for more than 1 s"
+        timer = threading.Timer(0.05, fcntl.flock, (file, fcntl.LOCK_UN))
+        timer.start()
+        write(path, "c")
+        timer.join()
+    assert names(path) == ["a", "c"]
+
+
+def test_a_trail_of_a_newer_dsops_is_left_alone(path: Path) -> None:
+    """Its head has another form: to write on would spoil it."""
+    write(path, "a")
+    head = path.with_name("audit.jsonl.head")
+    head.write_bytes(head.read_bytes().replace(b"dsops-audit 1 ", b"dsops-audit 2 "))
+    with pytest.raises(AuditFailed) as caught:
+        write(path, "b")
+    assert caught.value.why == "a newer dsops writes it, in another form"
+    assert names(path) == ["a"]
+
+
+WRITER = """
+import sys
+from dsops.audit.trail import append, Limits
+path, who, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+for number in range(count):
+    append(path, [b'{"eventName":"%s-%d"}' % (who.encode(), number)], None, 1795000000, Limits(max_bytes=4000))
+"""
+
+
+def test_many_write_at_once_and_no_line_is_lost(path: Path) -> None:
+    """Eight processes with fifty lines each, over many files: one chain, each line once, each one's in its order."""
+    command = [sys.executable, "-c", WRITER, str(path)]
+    writers = [subprocess.Popen([*command, f"w{number}", "50"]) for number in range(8)]
+    assert [writer.wait(timeout=120) for writer in writers] == [0] * 8
+
+    trail = find_trail(str(path))
+    found = [name for file in trail.files for name in names(Path(file))]
+    assert sorted(found) == sorted(f"w{writer}-{number}" for writer in range(8) for number in range(50))
+    for writer in range(8):
+        own = [name for name in found if name.startswith(f"w{writer}-")]
+        assert own == [f"w{writer}-{number}" for number in range(50)]
+    assert verify(trail).findings == ()
+
+
+def test_one_who_is_killed_leaves_a_trail_that_goes_on(path: Path) -> None:
+    """Whenever that comes: what is there afterwards is whole, or a marked tear."""
+    for number in range(5):
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path), f"w{number}", "100000"])
+        _wait_for(path, number)
+        writer.send_signal(signal.SIGKILL)
+        writer.wait(timeout=30)
+        write(path, f"after-{number}")
+    assert findings(path) == []
+    trail = find_trail(str(path))
+    assert {f"after-{number}" for number in range(5)} <= {name for file in trail.files for name in names(Path(file))}
+
+
+def _wait_for(path: Path, number: int) -> None:
+    """Until that writer has written something."""
+    for _ in range(30_000):
+        if path.exists() and b"w%d-" % number in path.read_bytes():
+            return
+        os.sched_yield()
+    raise AssertionError(f"writer {number} wrote nothing")
+
+
+# --- what was done to it ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ten(path: Path) -> Path:
+    """A trail of ten lines."""
+    write(path, *[f"line-{number}" for number in range(1, 11)])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda lines: [*lines[:3], *lines[4:]], ["4: number 5 stands here: 4 is missing before it"]),
+        (lambda lines: [*lines[:3], *lines[6:]], ["4: number 7 stands here: 4 to 6 is missing before it"]),
+        (
+            lambda lines: [*lines[:3], lines[3].replace(b"line-4", b"line-X"), *lines[4:]],
+            ["5: number 4, before this one, is not the line that was written there"],
+        ),
+        (lambda lines: lines[:7], ["0: the end is cut: 8 to 10 is missing"]),
+        (
+            lambda lines: [*lines[:9], lines[9].replace(b"line-10", b"line-XX")],
+            ["0: number 10, the last one, is not the line that was written"],
+        ),
+        (
+            lambda lines: lines[2:],
+            ["1: the trail begins with number 3, and no line says that those before it were removed"],
+        ),
+        (lambda lines: [*lines[:5], b"not a line\n", *lines[5:]], ["6: this is no line of an audit trail"]),
+    ],
+)
+def test_a_cut_and_a_change_are_found(ten: Path, change: Any, found: list[str]) -> None:
+    """Missing in the middle, at the end and at the beginning, changed, put in between: with the line it shows at."""
+    assert findings(ten) == []
+    edit(ten, change)
+    assert findings(ten) == found
+
+
+def test_lines_that_changed_places_are_found(ten: Path) -> None:
+    """And lines that stand there twice."""
+    edit(ten, lambda lines: [*lines[:3], lines[4], lines[3], *lines[5:]])
+    assert any("stands here after" in each for each in findings(ten))
+    edit(ten, lambda lines: [*lines[:3], lines[4], lines[3], *lines[5:], lines[9]])
+    assert any("moved or repeated" in each for each in findings(ten))
+
+
+def test_a_file_in_the_middle_that_is_gone_is_found(path: Path) -> None:
+    """The next one holds its last line."""
+    for name in "abcdef":
+        write(path, name, limits=Limits(max_bytes=400))
+    (path.parent / "audit.000000000004.jsonl").unlink()
+    assert findings(path) == ["1: number 5 stands here: 3 to 4 is missing before it"]
+
+
+def test_a_head_that_is_gone_is_found_also_after_the_next_line(ten: Path) -> None:
+    """Without it a cut end would not show: whoever writes next says that it was gone."""
+    ten.with_name("audit.jsonl.head").unlink()
+    assert findings(ten) == ["0: the trail's head is gone, or can't be read: is its end cut?"]
+    write(ten, "next")
+    assert any("the trail's head was gone before this line" in each for each in findings(ten))
+
+
+def test_a_cut_end_is_found_also_after_the_next_line(ten: Path) -> None:
+    """It does not heal: the next line holds the one that is gone."""
+    edit(ten, lambda lines: lines[:7])
+    write(ten, "next")
+    found = findings(ten)
+    assert any("lines had been cut off before this one" in each for each in found)
+    assert any("8 to 10 is missing" in each for each in found)
+
+
+def test_a_trail_made_anew_is_found_by_a_hash_noted_elsewhere(ten: Path) -> None:
+    """And by nothing else: whoever may write the files can make all of them. A trail that has grown has it still."""
+    noted = head_of(ten)
+    write(ten, "next")
+    assert findings(ten, noted) == []
+
+    for file in ten.parent.iterdir():
+        file.unlink()
+    write(ten, *[f"forged-{number}" for number in range(1, 12)])
+    assert findings(ten) == []
+    assert findings(ten, noted) == [
+        f"0: no line has the hash {noted}: the trail is another one than when that was noted"
+    ]
+
+
+def test_bytes_of_any_kind_are_no_line_and_no_failure(ten: Path) -> None:
+    """Other JSON, deep JSON, NUL and half a character."""
+    no_link = b'{"chain":{"number":true,"previous":"x"}}\n'
+    strange = [b"[1]\n", b"{}\n", no_link, b"[" * 5000 + b"\n", b"\0\xff\n", b"\n"]
+    edit(ten, lambda lines: [*lines[:5], *strange, *lines[5:]])
+    assert findings(ten) == [f"{line}: this is no line of an audit trail" for line in range(6, 6 + len(strange))]
+
+
