@@ -36,7 +36,7 @@ PLANTED = {
     "code of a process": "618204",
     "text": "PLANTED secret 'text' 6",
     "JSON field": "PLANTEDfield7",
-    "JSON key": "PLANTED-key-sk_live_51H8xyz0000000000000000",
+    "JSON key": "PLANTED-key-sk_live_51H8xyz9081726354098172",
     "broken JSON": "PLANTEDbroken8",
     "binary": "PLANTEDbinary9",
     "parameter": "PLANTEDparameter10",
@@ -205,6 +205,8 @@ class Run(NamedTuple):
     stderr: str
     started: list[Started]
     files: dict[str, str]
+    trail: str
+    """The audit trail, which every run leaves that reads something."""
 
 
 def planted_in(text: str, *, but: tuple[str, ...] = ()) -> list[str]:
@@ -244,6 +246,7 @@ class World:
             f"[work]\naws_access_key_id = AKIAPROFILE\naws_secret_access_key = {PROFILE_KEY}\n"
         )
         self._home = home
+        self._trail = str(home / ".local" / "state" / "dsops")
         self._before: dict[str, bytes] = {}
 
     def run(self, *words: str, **environ: str) -> Run:
@@ -283,12 +286,18 @@ class World:
             timeout=60,
         )
         after = self._contents()
+        trail = "".join(text for name, text in after.items() if name.startswith(self._trail))
         return Run(
             done.returncode,
             done.stdout.decode("utf-8", "backslashreplace"),
             done.stderr.decode("utf-8", "backslashreplace"),
             [Started(*json.loads(line)) for line in watch.read_text().splitlines()],
-            {name: text for name, text in after.items() if before.get(name) != text},
+            {
+                name: text
+                for name, text in after.items()
+                if before.get(name) != text and not name.startswith(self._trail)
+            },
+            trail,
         )
 
     def _contents(self) -> dict[str, str]:
@@ -364,6 +373,7 @@ def assert_tight(
     """Nothing planted left by any way but those that were asked for; `started` is the command that gets the values."""
     assert planted_in(run.stdout, but=shown) == []
     assert planted_in(run.stderr) == []
+    assert planted_in(run.trail) == []
     assert [planted_in(text, but=written) for text in run.files.values()] == [[] for _ in run.files]
     for each in run.started:
         assert planted_in("\n".join(each.words)) == []
@@ -413,6 +423,7 @@ def test_a_command_gets_the_values_and_nobody_else(world: World, flags: tuple[st
     run = world.run("exec", *NAMED, *LOUD, *flags, "--env", "good", "--", "true")
     assert (run.code, run.stdout, run.files) == (0, "", {})
     assert_tight(run, started=["true"])
+    assert all(f'"eventName":"{name}"' in run.trail for name in ("AssumeRole", "GetSecretValue", "Exec"))
     (started,) = run.started
     assert started.words == ["true"]
     assert set(planted_in("\n".join(started.environ.values()))) >= {
