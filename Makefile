@@ -33,8 +33,10 @@ example: $(DEMO) ## one of the folders of examples/: make example NAME=break-gla
 		ls examples/*/run.sh | cut -d/ -f2 >&2; exit 2; }
 	@PATH="$(abspath $(VENV))/bin:$$PATH" sh "examples/$(NAME)/run.sh"
 
+# In the order of their folders: clients, contract, examples, scripts are a few long files, unit/ is many short ones. By
+# the number of tests in a file, as pytest-xdist would have it, the long ones come last and leave the other core idle.
 test: $(DEV) ## every test (ARGS='-k plan -x' is passed on to pytest)
-	@$(PY) -m pytest $(if $(ARGS),$(ARGS),--numprocesses auto --maxprocesses 4 --dist loadfile)
+	@$(PY) -m pytest $(if $(ARGS),$(ARGS),--numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder)
 
 lint: $(DEV) ## ruff
 	@$(PY) -m ruff check .

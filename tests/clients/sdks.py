@@ -36,8 +36,15 @@ def _aws_cli_2(environ: Environ) -> Command:
     for folder in environ.get("PATH", "").split(os.pathsep):
         aws = shutil.which("aws", path=folder)
         if aws is not None and _version_of(aws, environ).startswith("aws-cli/2."):
-            return [sys.executable, _PYTHON_CLIENTS, aws]
+            return [_python_of(aws), _PYTHON_CLIENTS, aws]
     raise ToolMissingError("there is no AWS CLI 2 here; on Debian: apt-get install awscli")
+
+
+def _python_of(script: str) -> str:
+    """The Python that it asks for; ours for a program that is no script of Python's."""
+    with open(script, "rb") as program:
+        asked, _, more = program.readline().decode("ascii", "replace").strip().removeprefix("#!").partition(" ")
+    return asked if "/python" in asked and not more else sys.executable
 
 
 def _version_of(aws: str, environ: Environ) -> str:

@@ -207,9 +207,16 @@ def alice(client: Client) -> Conversation:
     return client.started(AWS_ACCESS_KEY_ID=ALICE["key_id"], AWS_SECRET_ACCESS_KEY=ALICE["secret"])
 
 
-def target(alice: Conversation) -> Pairs:
+@pytest.fixture(scope="module")
+def jump(alice: Conversation) -> Pairs:
+    """Credentials of the jump role, had once by each client."""
+    return alice.assumed(JUMP)
+
+
+@pytest.fixture(scope="module")
+def keys(alice: Conversation, jump: Pairs) -> Pairs:
     """Credentials of the role behind the jump role, which wants an external ID."""
-    return alice.assumed(TARGET, external_id=EXTERNAL_ID, **alice.assumed(JUMP))
+    return alice.assumed(TARGET, external_id=EXTERNAL_ID, **jump)
 
 
 def told(client: Client, refused: Refused, kind: str, code: str | None = None) -> None:
@@ -233,17 +240,15 @@ def test_it_says_who_it_is(alice: Conversation) -> None:
     assert alice.granted("identity") == {"arn": "arn:aws:iam::111111111111:user/alice"}
 
 
-def test_a_secret_is_read_through_two_roles(alice: Conversation) -> None:
+def test_a_secret_is_read_through_two_roles(alice: Conversation, keys: Pairs) -> None:
     """With the external ID; letters beyond ASCII arrive whole."""
-    keys = target(alice)
-
     assert alice.granted("identity", **keys)["arn"] == "arn:aws:sts::222222222222:assumed-role/Target/s1"
     assert alice.granted("secret", id="prod/db", **keys) == {"value": "invented, with an umlaut: \u00fc"}
 
 
-def test_another_secret_is_not_read(alice: Conversation) -> None:
+def test_another_secret_is_not_read(alice: Conversation, jump: Pairs, keys: Pairs) -> None:
     """Nor does the role that is in between read any; the words are AWS's."""
-    refused = alice.refused("secret", id="dev/db", **target(alice))
+    refused = alice.refused("secret", id="dev/db", **keys)
 
     assert refused.code == "AccessDeniedException"
     assert refused.message.startswith(
@@ -253,15 +258,17 @@ def test_another_secret_is_not_read(alice: Conversation) -> None:
     assert refused.message.endswith(
         " because no identity-based policy allows the secretsmanager:GetSecretValue action"
     )
-    assert alice.refused("secret", id="prod/db", **alice.assumed(JUMP)).code == "AccessDeniedException"
+    assert alice.refused("secret", id="prod/db", **jump).code == "AccessDeniedException"
 
 
 @pytest.mark.parametrize("external_id", [None, "wrong-id", EXTERNAL_ID.upper()])
-def test_without_the_external_id_the_role_is_refused(alice: Conversation, external_id: str | None) -> None:
+def test_without_the_external_id_the_role_is_refused(
+    alice: Conversation, jump: Pairs, external_id: str | None
+) -> None:
     """None, another, and the right one in another case, all in the same words."""
     wish = {} if external_id is None else {"external_id": external_id}
 
-    refused = alice.refused("assume", role=TARGET, session="s1", **wish, **alice.assumed(JUMP))
+    refused = alice.refused("assume", role=TARGET, session="s1", **wish, **jump)
 
     assert refused[:2] == (
         "AccessDenied",
@@ -282,29 +289,25 @@ def test_session_tags_decide_what_the_session_reads(alice: Conversation) -> None
     assert alice.refused("assume", role=TAGGED, session="s1", tag_key="t", tag_value="blue").code == "AccessDenied"
 
 
-def test_a_session_policy_limits_the_session(alice: Conversation) -> None:
+def test_a_session_policy_limits_the_session(alice: Conversation, jump: Pairs) -> None:
     """One that allows nothing leaves a session that only says who it is."""
     nothing = json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}})
-    keys = alice.assumed(JUMP, policy=nothing)
+    limited = alice.assumed(JUMP, policy=nothing)
 
-    assert alice.granted("identity", **keys)["arn"].endswith(":assumed-role/Jump/s1")
+    assert alice.granted("identity", **limited)["arn"].endswith(":assumed-role/Jump/s1")
     wish = {"role": TARGET, "session": "s1", "external_id": EXTERNAL_ID}
-    assert alice.refused("assume", **wish, **keys).code == "AccessDenied"
-    assert alice.granted("assume", **wish, **alice.assumed(JUMP))
+    assert alice.refused("assume", **wish, **limited).code == "AccessDenied"
+    assert alice.granted("assume", **wish, **jump)
 
 
-def test_parameters_are_read_where_it_is_allowed(alice: Conversation) -> None:
+def test_parameters_are_read_where_it_is_allowed(alice: Conversation, keys: Pairs) -> None:
     """And not where it isn't."""
-    keys = target(alice)
-
     assert alice.granted("parameter", name="/prod/log-level", **keys) == {"value": "info"}
     assert alice.refused("parameter", name="/dev/log-level", **keys).code == "AccessDeniedException"
 
 
-def test_errors_are_of_the_clients_own_types(client: Client, alice: Conversation) -> None:
+def test_errors_are_of_the_clients_own_types(client: Client, alice: Conversation, keys: Pairs) -> None:
     """What a program catches by its class; a role that is there is no error."""
-    keys = target(alice)
-
     told(client, alice.refused("secret", id="none", **keys), "ResourceNotFoundException")
     told(client, alice.refused("parameter", name="/none", **keys), "ParameterNotFound")
     told(client, alice.refused("role", name="None"), "NoSuchEntityException", "NoSuchEntity")
@@ -313,9 +316,8 @@ def test_errors_are_of_the_clients_own_types(client: Client, alice: Conversation
     assert alice.granted("role", name="Jump") == {"arn": JUMP}
 
 
-def test_objects_are_written_and_read(client: Client, alice: Conversation) -> None:
+def test_objects_are_written_and_read(client: Client, alice: Conversation, keys: Pairs) -> None:
     """Where the role may; a key that is missing is a typed error to who may list the bucket."""
-    keys = target(alice)
     wish = {"bucket": BUCKET, "key": f"prod/{client.name}/a b+c"}
 
     alice.granted("put_object", value="an object, with an umlaut: \u00fc", **wish, **keys)
@@ -326,9 +328,8 @@ def test_objects_are_written_and_read(client: Client, alice: Conversation) -> No
     told(client, alice.refused("get_object", bucket=BUCKET, key="prod/none", **keys), "NoSuchKey")
 
 
-def test_a_presigned_url_is_for_one_object(client: Client, alice: Conversation) -> None:
+def test_a_presigned_url_is_for_one_object(client: Client, alice: Conversation, keys: Pairs) -> None:
     """Whoever has it reads that object, and no other."""
-    keys = target(alice)
     wish = {"bucket": BUCKET, "key": f"prod/{client.name}-one"}
     alice.granted("put_object", value="presigned", **wish, **keys)
     alice.granted("put_object", bucket=BUCKET, key=f"prod/{client.name}-two", value="another", **keys)
@@ -349,18 +350,19 @@ def fetched(url: str) -> tuple[int, bytes]:
             return error.code, error.read()
 
 
-def test_a_large_object_is_sent_in_parts(client: Client, alice: Conversation) -> None:
+def test_a_large_object_is_sent_in_parts(client: Client, alice: Conversation, keys: Pairs) -> None:
     """Eight mebibytes and a little, whole again at the end."""
     wish = {"bucket": BUCKET, "key": f"prod/{client.name}-large", "value": "the end"}
 
-    made = alice.granted("multipart", **wish, **target(alice))
+    made = alice.granted("multipart", **wish, **keys)
 
     assert made == {"size": str(8 * 1024 * 1024 + len("the end"))}
 
 
-def test_other_services_are_used_by_the_same_session(client: Client, alice: Conversation) -> None:
+def test_other_services_are_used_by_the_same_session(
+    client: Client, alice: Conversation, jump: Pairs, keys: Pairs
+) -> None:
     """DynamoDB, SQS, SNS and KMS, by the role's policy and not without it; a missing table is a typed error."""
-    keys, jump = target(alice), alice.assumed(JUMP)
     wishes: dict[str, Pairs] = {
         "item": {"table": "things", "key": client.name, "value": "kept"},
         "queue": {"name": "work", "value": "sent"},
@@ -395,14 +397,14 @@ def test_what_it_makes_counts(client: Client, alice: Conversation) -> None:
 
 def test_a_session_ends(url: str, alice: Conversation) -> None:
     """After the fifteen minutes that it was asked for, in the words of either kind of service."""
-    keys = alice.assumed(JUMP, duration="900")
-    assert alice.granted("identity", **keys)
+    short = alice.assumed(JUMP, duration="900")
+    assert alice.granted("identity", **short)
 
     control(url, "clock", {"advance_seconds": 901})
 
     expired = "The security token included in the request is expired"
-    assert alice.refused("identity", **keys)[:2] == ("ExpiredToken", expired)
-    assert alice.refused("secret", id="prod/db", **keys)[:2] == ("ExpiredTokenException", expired)
+    assert alice.refused("identity", **short)[:2] == ("ExpiredToken", expired)
+    assert alice.refused("secret", id="prod/db", **short)[:2] == ("ExpiredTokenException", expired)
 
 
 def test_the_time_of_expiry_is_read(url: str, alice: Conversation) -> None:
@@ -420,10 +422,8 @@ def _seconds(now: str | float) -> float:
     return datetime.fromisoformat(now).timestamp() if isinstance(now, str) else now
 
 
-def test_wrong_keys_are_refused(alice: Conversation) -> None:
+def test_wrong_keys_are_refused(alice: Conversation, jump: Pairs) -> None:
     """Another secret, an id that nobody has, and a session token of somebody else."""
-    jump = alice.assumed(JUMP)
-
     assert alice.refused("identity", **{**ALICE, "secret": "x" * 40}).code == "SignatureDoesNotMatch"
     assert alice.refused("identity", key_id="AKIANOBODYNOBODY0000", secret="x" * 40).code == "InvalidClientTokenId"
     other = {**alice.assumed(JUMP), "token": jump["token"]}

@@ -2,7 +2,9 @@
 
     python python_clients.py boto3 | aioboto3 | PATH-OF-AWS
 
-conversation.py says which wishes there are. Runs in an environment of its own: nothing of dsops is imported.
+conversation.py says which wishes there are. Runs in an environment of its own: nothing of dsops is imported. An AWS CLI
+that is a program of the Python that runs this is imported once, and forked for each command: its imports are more than
+half of a command's processor time.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import asyncio
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from base64 import b64decode
@@ -18,8 +21,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import Any, NamedTuple
 
 # What AWS takes and gives, parsed from JSON or by boto3, which ships no types.
 Parameters = dict[str, Any]
@@ -204,14 +207,17 @@ def call_aioboto3(wish: Mapping[str, str], service: str, operation: str, paramet
 
 def cli_call(aws: str) -> Call:
     """What an AWS CLI answers. One that is older than AWS_ENDPOINT_URL is told its endpoint by the option."""
+    with Path(aws).open("rb") as program:
+        is_of_this_python = program.readline().strip() == b"#!" + sys.executable.encode()
+    if is_of_this_python:
+        for module in ("awscli.clidriver", "awscli.handlers"):
+            import_module(module)
+    run = _forked if is_of_this_python else _started
 
     def call(wish: Mapping[str, str], service: str, operation: str, parameters: Parameters) -> Any:
         with TemporaryDirectory() as folder:
-            done = subprocess.run(
-                [aws, *_words_of_cli(service, operation, parameters, folder)], env=os.environ | _variables(wish),
-                capture_output=True, check=False, timeout=60,
-            )  # fmt: skip
-            if done.returncode:
+            done = run([aws, *_words_of_cli(service, operation, parameters, folder)], _variables(wish))
+            if done.exit_code:
                 raise RefusedByAwsError(done.stderr.decode().strip())
             if operation == PRESIGNED:
                 return done.stdout.decode().strip()
@@ -222,6 +228,53 @@ def cli_call(aws: str) -> Call:
         return {**answer, **blobs}
 
     return call
+
+
+class Done(NamedTuple):
+    """How a command ended, and what it wrote."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+
+
+def _started(command: list[str], variables: Mapping[str, str]) -> Done:
+    done = subprocess.run(
+        command, env=os.environ | variables, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def _forked(command: list[str], variables: Mapping[str, str]) -> Done:
+    """The script itself, run from its first line in a process of its own that has its imports already."""
+    with TemporaryFile() as stdout, TemporaryFile() as stderr, open(os.devnull, "rb") as nothing:
+        pid = os.fork()
+        if pid == 0:
+            for number, stream in enumerate((nothing, stdout, stderr)):
+                os.dup2(stream.fileno(), number)
+            os.environ.update(variables)
+            os._exit(_run_script(command))
+        exit_code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        for stream in (stdout, stderr):
+            stream.seek(0)
+        return Done(exit_code, stdout.read(), stderr.read())
+
+
+def _run_script(command: list[str]) -> int:
+    """Its exit code; never an exception, which would answer the next wish in the child."""
+    sys.argv = command
+    try:
+        runpy.run_path(command[0], run_name="__main__")
+    except SystemExit as end:
+        code = end.code
+    except BaseException as error:  # noqa: BLE001 - the interpreter would do the same
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        code = 1
+    else:
+        code = 0
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code if isinstance(code, int) else int(code is not None)
 
 
 def _variables(wish: Mapping[str, str]) -> dict[str, str]:
