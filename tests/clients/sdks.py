@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 from tests.installed import ToolMissingError, installed, tool
@@ -35,7 +36,7 @@ def _aws_cli_2(environ: Environ) -> Command:
     """The machine's: it is on no registry of Python packages."""
     for folder in environ.get("PATH", "").split(os.pathsep):
         aws = shutil.which("aws", path=folder)
-        if aws is not None and _version_of(aws, environ).startswith("aws-cli/2."):
+        if aws is not None and version_of(aws).startswith("aws-cli/2."):
             return [_python_of(aws), _PYTHON_CLIENTS, aws]
     raise ToolMissingError("there is no AWS CLI 2 here; on Debian: apt-get install awscli")
 
@@ -47,9 +48,13 @@ def _python_of(script: str) -> str:
     return asked if "/python" in asked and not more else sys.executable
 
 
-def _version_of(aws: str, environ: Environ) -> str:
-    command = [aws, "--version"]
-    return subprocess.run(command, env=dict(environ), capture_output=True, text=True, check=False, timeout=60).stdout
+@cache
+def version_of(aws: str) -> str:
+    """What it says of itself: `aws-cli/2.9.19 Python/...`."""
+    done = subprocess.run(
+        [aws, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60
+    )
+    return done.stdout
 
 
 def _aioboto3(environ: Environ) -> Command:

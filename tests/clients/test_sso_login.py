@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import boto3
@@ -25,10 +24,10 @@ from botocore.exceptions import ClientError
 from dsops.sandbox.launch import client_variables, open_server
 from dsops.sandbox.seedfile import read_seed
 from dsops.sandbox.server import Server
-from tests.clients.sdks import SDKS
+from tests.clients.sdks import SDKS, version_of
 from tests.clients.test_sdks import Client, plain_environment
 from tests.identity_center import DEVICE_GRANT, SCOPE, START_URL, VERIFIER, Program, authorize_query
-from tests.installed import ToolMissingError
+from tests.installed import OUTSIDE, ToolMissingError
 from tests.stubs.amazon import amazon
 
 # The first run installs and compiles a client before its first test.
@@ -203,14 +202,30 @@ def test_a_token_that_is_over_is_refreshed(client: Client, server: Server, tmp_p
 # --- the AWS CLI logs in by itself -----------------------------------------------------------------------------------
 
 
+class AwsCli(NamedTuple):
+    """The machine's AWS CLI 2."""
+
+    path: str
+    is_older: bool
+    """Than 2.22: since then `aws sso login` goes the browser's way unless told otherwise."""
+
+
+@pytest.fixture(scope="module")
+def aws_cli() -> AwsCli:
+    """The one that is first in PATH."""
+    try:
+        path = SDKS["aws-cli-2"](OUTSIDE)[-1]
+    except ToolMissingError as missing:
+        pytest.skip(str(missing))
+    numbers = version_of(path).partition("/")[2].split(".")
+    return AwsCli(path, is_older=(int(numbers[0]), int(numbers[1])) < (2, 22))
+
+
 @pytest.fixture
-def aws(server: Server, tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
-    """The machine's AWS CLI 2; Debian's is older than AWS_ENDPOINT_URL, so AWS's own names lead to the sandbox."""
-    found = next(
-        (path for path in _all_of("aws") if _said(path, "--version").startswith("aws-cli/2.")), None
-    )
-    if found is None:
-        pytest.skip("there is no AWS CLI 2 here; on Debian: apt-get install awscli")
+def aws(
+    aws_cli: AwsCli, server: Server, tmp_path: Path
+) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """It, at work; Debian's is older than AWS_ENDPOINT_URL, so AWS's own names lead to the sandbox."""
     with amazon(server.url, tmp_path) as ways:
         variables = {
             name: value for name, value in client_variables(server.url, "us-east-1", "", "").items()
@@ -223,42 +238,29 @@ def aws(server: Server, tmp_path: Path) -> Iterator[Callable[..., subprocess.Com
 
         def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
             return subprocess.run(
-                [found, *words], env={**environment, **more}, cwd=tmp_path, capture_output=True, text=True, timeout=60,
-                check=False, stdin=subprocess.DEVNULL,
+                [aws_cli.path, *words], env={**environment, **more}, cwd=tmp_path, capture_output=True, text=True,
+                timeout=60, check=False, stdin=subprocess.DEVNULL,
             )  # fmt: skip
 
         yield run
 
 
-def _all_of(name: str) -> Iterator[str]:
-    for folder in os.environ["PATH"].split(os.pathsep):
-        path = shutil.which(name, path=folder)
-        if path is not None:
-            yield path
-
-
-def _said(*words: str) -> str:
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
-    return done.stdout
-
-
-def device_option(aws: Callable[..., subprocess.CompletedProcess[str]], way: str) -> list[str]:
-    """What makes `aws sso login` go that way: since 2.22 it goes the browser's unless told otherwise."""
-    numbers = aws("--version").stdout.partition("/")[2].split(".")
-    is_older = (int(numbers[0]), int(numbers[1])) < (2, 22)
-    if is_older and way == "browser":
+@pytest.fixture
+def device_option(aws_cli: AwsCli, way: str) -> list[str]:
+    """What makes `aws sso login` go that way; asked for before `aws`, nothing is started for a test that is skipped."""
+    if aws_cli.is_older and way == "browser":
         pytest.skip("this AWS CLI is older than 2.22 and logs in by a device's code alone")
-    return [] if is_older or way == "browser" else ["--use-device-code"]
+    return [] if aws_cli.is_older or way == "browser" else ["--use-device-code"]
 
 
 @pytest.mark.parametrize("way", ["device", "browser"])
 @pytest.mark.parametrize("profile", ["reader", "older"])
 def test_the_aws_cli_logs_in_and_out(
-    aws: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, profile: str, way: str
+    device_option: list[str], aws: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, profile: str
 ) -> None:
     """`dsops sandbox approve` stands in for browser and person; after logging out the profile is nobody."""
     browser = "dsops sandbox approve --user alice %s"
-    logged_in = aws("sso", "login", "--profile", profile, *device_option(aws, way), BROWSER=browser)
+    logged_in = aws("sso", "login", "--profile", profile, *device_option, BROWSER=browser)
     caller = aws("sts", "get-caller-identity", "--profile", profile, "--query", "Arn", "--output", "text")
     secret = aws("secretsmanager", "get-secret-value", "--secret-id", "db", "--profile", profile, "--query",
                  "SecretString", "--output", "text")  # fmt: skip
@@ -279,11 +281,10 @@ def test_the_aws_cli_logs_in_and_out(
     ("way", "words"), [("device", "AccessDeniedException"), ("browser", "Failed to retrieve an authorization code")]
 )
 def test_the_aws_cli_is_told_of_a_refusal(
-    aws: Callable[..., subprocess.CompletedProcess[str]], way: str, words: str
+    device_option: list[str], aws: Callable[..., subprocess.CompletedProcess[str]], words: str
 ) -> None:
     """It ends at once, in words of its own."""
-    option = device_option(aws, way)
-    refused = aws("sso", "login", "--profile", "reader", *option, BROWSER="dsops sandbox approve --deny %s")
+    refused = aws("sso", "login", "--profile", "reader", *device_option, BROWSER="dsops sandbox approve --deny %s")
     assert refused.returncode != 0
     assert words in refused.stderr
 
