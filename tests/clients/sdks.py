@@ -33,11 +33,16 @@ def _aws_cli_1(_: Environ) -> Command:
 
 
 def _aws_cli_2(environ: Environ) -> Command:
-    """The machine's: it is on no registry of Python packages."""
+    aws = aws_cli_2(environ)
+    return [_python_of(aws), _PYTHON_CLIENTS, aws]
+
+
+def aws_cli_2(environ: Environ) -> str:
+    """The path of the machine's: it is on no registry of Python packages. Raises ToolMissingError."""
     for folder in environ.get("PATH", "").split(os.pathsep):
         aws = shutil.which("aws", path=folder)
         if aws is not None and version_of(aws).startswith("aws-cli/2."):
-            return [_python_of(aws), _PYTHON_CLIENTS, aws]
+            return aws
     raise ToolMissingError("there is no AWS CLI 2 here; on Debian: apt-get install awscli")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dsops.cli.export import own_program
-from tests.clients.sdks import SDKS
+from tests.clients.sdks import aws_cli_2
 from tests.installed import OUTSIDE, ToolMissingError
 from tests.unit.cli.stub_aws import StubAws
 
@@ -95,7 +95,7 @@ def clients(url: str) -> dict[str, list[str]]:
     words = ["sts", "get-caller-identity", "--endpoint-url", url]
     found = {"boto3": [sys.executable, "-c", code], "aws-cli-1": [one, *words]}
     try:
-        found["aws-cli-2"] = [SDKS["aws-cli-2"](OUTSIDE)[-1], *words]
+        found["aws-cli-2"] = [aws_cli_2(OUTSIDE), *words]
     except ToolMissingError:
         found["aws-cli-2"] = []
     return found

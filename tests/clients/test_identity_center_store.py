@@ -15,8 +15,9 @@ import pytest
 
 from dsops.aws.sso_cache import hashed
 from dsops.testing.local_aws import LocalAws
-from tests.clients.test_sso_login import _all_of, _said
+from tests.clients.sdks import aws_cli_2
 from tests.desk import Desk
+from tests.installed import OUTSIDE, ToolMissingError
 from tests.stubs.amazon import amazon
 from tests.terminal import Terminal
 from tests.unit.cli.test_exec_modules import PROGRAM
@@ -434,9 +435,10 @@ def test_boto3_reads_and_renews_what_dsops_has_written(desk: Login) -> None:
 @pytest.fixture
 def aws(desk: Login) -> Iterator[str]:
     """The AWS CLI 2 of this machine. Debian's is older than AWS_ENDPOINT_URL: AWS's own names lead to the sandbox."""
-    found = next((path for path in _all_of("aws") if _said(path, "--version").startswith("aws-cli/2.")), "")
-    if not found:
-        pytest.skip("there is no AWS CLI 2 here; on Debian: apt-get install awscli")
+    try:
+        found = aws_cli_2(OUTSIDE)
+    except ToolMissingError as missing:
+        pytest.skip(str(missing))
     with amazon(desk.sandbox.url, desk.folder) as ways:
         desk.environ |= {**ways, "AWS_PAGER": ""}
         yield found

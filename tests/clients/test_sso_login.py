@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError
 from dsops.sandbox.launch import client_variables, open_server
 from dsops.sandbox.seedfile import read_seed
 from dsops.sandbox.server import Server
-from tests.clients.sdks import SDKS, version_of
+from tests.clients.sdks import SDKS, aws_cli_2, version_of
 from tests.clients.test_sdks import Client, plain_environment
 from tests.identity_center import DEVICE_GRANT, SCOPE, START_URL, VERIFIER, Program, authorize_query
 from tests.installed import OUTSIDE, ToolMissingError
@@ -214,7 +214,7 @@ class AwsCli(NamedTuple):
 def aws_cli() -> AwsCli:
     """The one that is first in PATH."""
     try:
-        path = SDKS["aws-cli-2"](OUTSIDE)[-1]
+        path = aws_cli_2(OUTSIDE)
     except ToolMissingError as missing:
         pytest.skip(str(missing))
     numbers = version_of(path).partition("/")[2].split(".")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -66,15 +67,24 @@ class Issuers:
         return jwt.PyJWS().encode(content, self._key(url), _ALGORITHM, headers={"kid": self._key_id(url)})
 
     def _key(self, url: str) -> RSAPrivateKey:
-        from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-
         key = self._keys[url]
         if key is None:
-            key = self._keys[url] = generate_private_key(65537, _RSA_BITS)
+            key = self._keys[url] = _new_key(url)
         return key
 
     def _key_id(self, url: str) -> str:
         return f"sandbox-{list(self._keys).index(url) + 1}"
+
+
+@cache
+def _new_key(_url: str) -> RSAPrivateKey:
+    """The issuer's key, the same in every sandbox of this process, as GitHub's is the same for every AWS account.
+
+    Making one takes a tenth of a second of processor time, which many tests with a sandbox each would pay each time.
+    """
+    from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+
+    return generate_private_key(65537, _RSA_BITS)
 
 
 def github_claims(repository: str, ref: str, environment: str, event: str) -> dict[str, object]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 
@@ -171,15 +171,21 @@ class Outbound:
 
     @cached_property
     def _rsa_key(self) -> RSAPrivateKey:
-        from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-
-        return generate_private_key(65537, 2048)
+        return _new_rsa_key()
 
     @cached_property
     def _ec_key(self) -> EllipticCurvePrivateKey:
         from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
 
         return generate_private_key(SECP384R1())
+
+
+@cache
+def _new_rsa_key() -> RSAPrivateKey:
+    """One for all sandboxes of this process: it takes a tenth of a second of processor time."""
+    from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+
+    return generate_private_key(65537, 2048)
 
 
 def _principal(turn: Turn) -> str:

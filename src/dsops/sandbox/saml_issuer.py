@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import uuid4
 from xml.sax.saxutils import escape, quoteattr
@@ -144,7 +145,9 @@ def _written(moment: float) -> str:
     return f"{datetime.fromtimestamp(int(moment), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+@cache
 def _new_keys() -> tuple[RSAPrivateKey, Certificate]:
+    """One provider for all sandboxes of this process: a key takes a tenth of a second of processor time."""
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
     from cryptography.hazmat.primitives.hashes import SHA256
