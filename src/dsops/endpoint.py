@@ -14,8 +14,10 @@ from dsops.startup import NamedTuple, pattern
 # The service -> its id in AWS_ENDPOINT_URL_<ID>.
 SERVICE_IDS = {
     "sts": "STS", "secretsmanager": "SECRETS_MANAGER", "ssm": "SSM", "iam": "IAM", "organizations": "ORGANIZATIONS",
-    "kms": "KMS", "sso": "SSO", "sso-oidc": "SSO_OIDC",
+    "kms": "KMS", "sso": "SSO", "sso-oidc": "SSO_OIDC", "iam-toolbox": "IAM_TOOLBOX",
 }  # fmt: skip
+_SIGNED_AS = {"iam-toolbox": "iam"}
+"""Services whose signatures name another one."""
 _HOST_PREFIXES = {"sso": "portal.sso", "sso-oidc": "oidc"}
 """Services whose hosts begin with another name; IAM Identity Center's two have names of their first years."""
 _OF_A_PARTITION = ("iam", "organizations")
@@ -215,12 +217,13 @@ def resolve_endpoint(
                 hint=f"write https://{address.host}",
             )
         signing_region = "us-east-1" if region == GLOBAL_REGION else region
-        return Endpoint(url.rstrip("/"), service, region, signing_region, f"{service} at {address.authority}")
+        signed_as = _SIGNED_AS.get(service, service)
+        return Endpoint(url.rstrip("/"), signed_as, region, signing_region, f"{service} at {address.authority}")
     fips = fips or _is_on(environ, "AWS_USE_FIPS_ENDPOINT")
     dual_stack = dual_stack or _is_on(environ, "AWS_USE_DUALSTACK_ENDPOINT")
     host, signing_region = _regional_host(service, region, fips=fips, dual_stack=dual_stack)
     short = service if service in _OF_A_PARTITION else f"{service}.{region}"
-    return Endpoint(f"https://{host}", service, region, signing_region, short)
+    return Endpoint(f"https://{host}", _SIGNED_AS.get(service, service), region, signing_region, short)
 
 
 def _configured_urls(service: str, environ: Mapping[str, str], endpoint_url: str) -> list[tuple[str, str]]:
@@ -262,6 +265,8 @@ def _regional_host(service: str, region: str, *, fips: bool, dual_stack: bool) -
 
 def _is_plain_name_fips(service: str, partition: Partition, *, dual_stack: bool) -> bool:
     """Whether the plain name is the FIPS one, as those of STS, SSM and Organizations in GovCloud are."""
+    if service == "iam-toolbox":
+        return False
     is_one = service == "organizations" or (service not in ("secretsmanager", "kms") and not dual_stack)
     return partition.name == "aws-us-gov" and is_one
 

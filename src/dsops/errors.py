@@ -70,6 +70,25 @@ class AwsAnswer(NamedTuple):
     request_id: str
     endpoint: str
 
+    @property
+    def authorization_id(self) -> str:
+        """Under which AWS keeps what it weighed when it refused (a preview of 2026); "" where there is none."""
+        _, mark, rest = self.message.rpartition(_ID_FOLLOWS)
+        found = rest.split(maxsplit=1)[0].rstrip(".") if mark and rest.split() else ""
+        is_id = found.isascii() and found.isalnum() and found == found.lower() and len(found) <= _LONGEST_ID
+        return found if is_id else ""
+
+    @property
+    def words(self) -> str:
+        """The message, without what it says of that id: where to look it up in the console, and by which API."""
+        return self.message.partition(_ID_IS_TOLD)[0] if self.authorization_id else self.message
+
+
+_ID_FOLLOWS = "authorization id: "
+_ID_IS_TOLD = ". Go to https://"
+_LONGEST_ID = 256
+"""Characters, by the service model."""
+
 
 class Hop(NamedTuple):
     """What a hop before the one that failed has given; "" for what is not known."""
@@ -151,7 +170,7 @@ class DsopsError(Exception):
         """`message` says what was tried and failed, `why` one sentence, `hint` the very command or edit to make."""
         super().__init__(message)
         self.message = message
-        self.why = why
+        self.why = why.replace(aws.message, aws.words) if aws is not None and aws.authorization_id else why
         self.hint = hint
         self.where = where
         self.aws = aws

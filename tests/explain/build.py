@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import dsops
 from dsops.errors import DsopsError, Failures
+from dsops.sandbox.models import EVERY_SERVICE
 from dsops.sandbox.running import ask, tell
 from dsops.testing.fixtures import open_sandbox
 
@@ -60,6 +61,10 @@ class Built:
         except DsopsError as error:
             return error
         return None
+
+    def with_ids(self) -> None:
+        """From now on refusals have authorization ids, as in AWS's preview."""
+        self.sandbox.server.sandbox.authorization_records.services = frozenset({EVERY_SERVICE})
 
     def _callers(self) -> dict[str, str]:
         """The variables of whoever runs it."""

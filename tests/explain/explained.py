@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from dsops.cli.command import parse
@@ -69,6 +70,18 @@ def claims(findings: list[Finding], place: BrokenPlace) -> list[Mapping[str, Any
         for finding in findings
         if finding["certainty"] == "proven" and not names(finding, place)
     ]
+
+
+def has_record(finding: Finding) -> bool:
+    """Whether AWS's answer carries an authorization id."""
+    return "authorization id: " in (finding["aws"] or {}).get("message", "")
+
+
+def is_record_whole(finding: Finding) -> bool:
+    """Whether it does, and both sides are of one account."""
+    said = (finding["aws"] or {}).get("message", "")
+    sides = re.search(r"User: arn:[^:]+:[^:]+::(\d+):.*? on resource: arn:[^:]+:[^:]+:[^:]*:(\d+):", said)
+    return has_record(finding) and sides is not None and sides[1] == sides[2]
 
 
 def _is_about(element: str, key: str) -> bool:

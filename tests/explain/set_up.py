@@ -26,8 +26,10 @@ LOOKS = frozenset({"Look", "Policies"})
 """The Sids of statements that let policies be read, and nothing else."""
 _SECRETS = ("secretsmanager:GetResourcePolicy", "secretsmanager:DescribeSecret")
 _KEYS = ("kms:DescribeKey", "kms:GetKeyPolicy")
+TOOLBOX = ("iam:GetRequestAuthorizationDetails", "iam:GetRequestAuthorizationPolicy")
 READERS = {
-    "nobody": ("s3:ListAllMyBuckets",),
+    # They may look up refusals that have an id, of which there are none unless a set-up asks for them.
+    "nobody": TOOLBOX,
     "no role and no user": (
         "iam:List*", "iam:GetUserPolicy", "iam:GetRolePolicy", "iam:GetGroupPolicy", "iam:GetPolicy*",
         "organizations:*", *_SECRETS, *_KEYS,

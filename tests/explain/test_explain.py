@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.explain.build import built
-from tests.explain.explained import claims, explained, names
+from tests.explain.explained import claims, explained, has_record, is_record_whole, names
 from tests.explain.mended import ELEMENTS, can_be_mended, mended
 from tests.explain.set_up import READERS, Fault, SetUp, faults, together, with_less, working
 
@@ -41,7 +41,10 @@ def test_at_most_one_in_twenty_is_missed() -> None:
 
 @pytest.mark.parametrize("fault", CASES)
 def test_the_broken_place_is_named_first(fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Store, kind of policy, statement and key; with 6 as exit code, and never by asking the sandbox itself."""
+    """Store, kind of policy, statement and key; with 6 as exit code, and never by asking the sandbox itself.
+
+    The same where AWS's answers carry ids, and its records of the refusals are read too.
+    """
     with built(fault.broken, tmp_path / "project") as found:
         code, findings = explained(found, capfd)
 
@@ -52,6 +55,12 @@ def test_the_broken_place_is_named_first(fault: Fault, tmp_path: Path, capfd: py
         assert f"`{findings[0]['cause']}`" in CAUSES
         if fault.place.cause and fault.place.key and fault.place.cause != "secret-missing":
             assert findings[0]["remedy"]["where"] == {"file": "dsops.yaml", "line": line_of(fault)}
+        found.with_ids()
+        code, findings = explained(found, capfd)
+
+        assert code == 6
+        assert [] == claims(findings, fault.place)
+        assert names(findings[0], fault.place), findings[0]
         assert [] == [path for path in found.asked_of_the_sandbox if not path.endswith("/github")]
 
 
@@ -70,16 +79,40 @@ def test_who_may_read_less_claims_nothing_wrong(
 ) -> None:
     """What AWS itself says may be proven, and what follows from the rest; whatever else is called so would be a guess.
 
-    Nothing at all may be read, and one kind of thing not, in turn.
+    One kind of thing may not be read.
     """
     fault = FAULTS[number]
     partly = PARTLY[number % len(PARTLY)]
-    for reader in ("nobody", partly):
-        with built(with_less(fault.broken, READERS[reader]), tmp_path / reader) as found:
-            code, findings = explained(found, capfd)
+    with built(with_less(fault.broken, READERS[partly]), tmp_path / "project") as found:
+        code, findings = explained(found, capfd)
+
+    assert code == 6
+    assert [] == claims(findings, fault.place), partly
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.broken.name)
+def test_who_may_only_look_up_refusals_knows_what_aws_has_on_record(
+    fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing may be read: then nothing wrong is claimed, and the place is named as far as AWS's answer tells it.
+
+    Where that carries an id, its record names the place without one policy being read in IAM, and proves it but for
+    what is another account's.
+    """
+    with built(with_less(fault.broken, READERS["nobody"]), tmp_path / "project") as found:
+        code, findings = explained(found, capfd)
 
         assert code == 6
-        assert [] == claims(findings, fault.place), reader
+        assert [] == claims(findings, fault.place)
+        found.with_ids()
+        code, findings = explained(found, capfd)
+
+    assert code == 6
+    assert [] == claims(findings, fault.place)
+    if has_record(findings[0]):
+        assert names(findings[0], fault.place), findings[0]
+    if fault.place.policy and is_record_whole(findings[0]):
+        assert findings[0]["certainty"] == "proven"
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.broken.name)

@@ -39,8 +39,12 @@ PLACEHOLDERS = {
     "stamp": r"\d{8}T\d{6}Z",
     "key-id": r"A[SK]IA(?:[A-Z2-7]{16}|[A-Z0-9]{16}|\.\.\.[A-Z0-9]{4})",
     "port": r"(?<=127\.0\.0\.1:)\d+",
+    "authorization-id": (
+        r"(?:(?<=authorization id )|(?<=authorization id: )|(?<=authorization-id )|(?<=authorization-details/)"
+        r"|(?<=of the refusal, ))[0-9a-z]{25}"
+    ),
 }
-WRITTEN_BY_THEMSELVES = ("uuid", "time", "stamp", "key-id", "port")
+WRITTEN_BY_THEMSELVES = ("uuid", "time", "stamp", "key-id", "port", "authorization-id")
 """The placeholders that a regenerated line gets; the others are for a person to write."""
 
 _PLACEHOLDER = re.compile("<(" + "|".join(re.escape(name) for name in PLACEHOLDERS) + ")>")

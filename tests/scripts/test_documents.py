@@ -26,7 +26,7 @@ FILE = re.compile(r"# ([\w./-]+\.(?:yaml|yml|sh|py))\n")
 SETTING = re.compile(r"export (\w+)=(.*)")
 
 VARYING = [
-    *(PLACEHOLDERS[name] for name in ("uuid", "time", "stamp", "port")),
+    *(PLACEHOLDERS[name] for name in ("uuid", "time", "stamp", "port", "authorization-id")),
     r"A[SK]IA(?:[A-Z0-9]{16}|\.\.\.[A-Z0-9]{4})",
     r"A(?:ROA|IDA)[A-Z0-9]{17}",
     r"(?<=:secret:)[\w/+=.@-]+-[A-Za-z0-9]{6}(?!\w)",

@@ -12,7 +12,7 @@ from botocore.loaders import Loader
 from dsops.endpoint import Address, is_aws_host, is_loopback, parse_address, resolve_endpoint
 from dsops.errors import ConfigError
 
-SERVICES = ("sts", "secretsmanager", "ssm", "iam", "organizations", "sso", "sso-oidc")
+SERVICES = ("sts", "secretsmanager", "ssm", "iam", "organizations", "sso", "sso-oidc", "iam-toolbox")
 LOADER = Loader()
 PARTITION_DATA: dict[str, Any] = LOADER.load_data("partitions")
 REGIONS = [
@@ -35,6 +35,14 @@ def test_addresses_are_those_of_botocores_rules(service: str) -> None:
         actual = resolve_endpoint(service, region, {}, fips=fips, dual_stack=dual_stack)
         assert (expected.url, signing) == (actual.url, actual.signing_region), (region, fips, dual_stack)
         assert is_aws_host(actual.url.removeprefix("https://"))
+
+
+def test_the_iam_toolbox_is_signed_for_iam() -> None:
+    """At its own address, and at one that somebody has set."""
+    for environ in ({}, {"AWS_ENDPOINT_URL": "https://one.example"}):
+        endpoint = resolve_endpoint("iam-toolbox", "eu-west-1", environ)
+        assert endpoint.service == LOADER.load_service_model("iam-toolbox", "service-2")["metadata"]["signingName"]
+        assert endpoint.short.startswith("iam-toolbox")
 
 
 def test_the_global_sts_endpoint_is_signed_for_us_east_1() -> None:
@@ -72,6 +80,7 @@ def test_an_endpoint_of_the_store_wins_over_every_variable() -> None:
         ("ssm", "AWS_ENDPOINT_URL_SSM"),
         ("iam", "AWS_ENDPOINT_URL_IAM"),
         ("organizations", "AWS_ENDPOINT_URL_ORGANIZATIONS"),
+        ("iam-toolbox", "AWS_ENDPOINT_URL_IAM_TOOLBOX"),
         ("sso", "AWS_ENDPOINT_URL_SSO"),
         ("sso-oidc", "AWS_ENDPOINT_URL_SSO_OIDC"),
     ],

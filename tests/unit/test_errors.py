@@ -51,7 +51,8 @@ there where there is something to say:
   the endpoint; whatever the other lines don't say. Of a chain it is the first hop that failed.
 - `after`: what each hop before it gave, and until when that is good.
 - `why` and `hint`: the reason, and what to do next.
-- `aws`: AWS's code, its request's id, the endpoint, and its own words where `why` hasn't them.
+- `aws`: AWS's code, its request's id, the authorization id where its answer carries one (a preview), the endpoint, and
+  its own words where `why` hasn't them.
 - `next`: of a denial, the command that [looks for the reason](../how-to/explain.md).
 
 With `--json` the same is one object on stderr, `{"error": {...}, "exit_code": N}`, and stdout stays empty. The error

@@ -40,7 +40,8 @@ def _lines(finding: Finding) -> Iterator[str]:
         yield f"    {fact.who} can look it up{': ' if fact.command else ''}{fact.command}"
     if finding.aws is not None:
         request = f", request {finding.aws.request_id}" if finding.aws.request_id else ""
-        yield f"  aws: {finding.aws.code}{request} ({finding.aws.endpoint})"
+        record = f", authorization id {finding.aws.authorization_id}" if finding.aws.authorization_id else ""
+        yield f"  aws: {finding.aws.code}{request}{record} ({finding.aws.endpoint})"
 
 
 _HOW_SURE = {
@@ -62,7 +63,9 @@ def _where(place: Place) -> str:
         return ""
     sid = f" `{place.sid}`" if place.sid else ""
     line = f", line {place.line}" if place.line > 1 else ""
-    return f"{place.policy}, statement {place.statement}{sid}{line}" if place.statement else place.policy
+    if not place.statement:
+        return f"{place.policy}, statement{sid}" if sid else place.policy
+    return f"{place.policy}, statement {place.statement}{sid}{line}"
 
 
 def mismatch_text(mismatch: Mismatch) -> str:

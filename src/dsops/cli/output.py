@@ -172,7 +172,9 @@ def _aws_text(aws: AwsAnswer, why: str) -> str:
     parts = [aws.code or f"status {aws.status}"]
     if aws.request_id:
         parts.append(f"request {aws.request_id}")
-    words = f": {aws.message}" if aws.message and aws.message not in why else ""
+    if aws.authorization_id:
+        parts.append(f"authorization id {aws.authorization_id}")
+    words = f": {aws.words}" if aws.words and aws.words not in why else ""
     return clean(f"{', '.join(parts)} ({aws.endpoint}){words}")
 
 

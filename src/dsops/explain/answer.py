@@ -37,7 +37,7 @@ def findings_of(outcome: Outcome, said: Said, about: About, error: DsopsError) -
     # Of what nobody read nothing is said besides that it is not known.
     others = [each for each in found.others if each.found is not None or each.policy_type not in unread]
     return [
-        _finding(broken, found.certainty, about, facts if broken is found.broken else (), error, unread)
+        _finding(broken, found.certainty, about, facts if broken is found.broken else (), error, unread, said)
         for broken in (found.broken, *others)
     ]
 
@@ -109,6 +109,7 @@ def _finding(
     facts: tuple[Fact, ...],
     error: DsopsError,
     unread: frozenset[str],
+    said: Said,
 ) -> Finding:
     cause = cause_of(broken, about)
     remedy = remedy_for(cause, broken.policy_type, is_deny=broken.effect == "ExplicitDeny", about=about)
@@ -123,7 +124,8 @@ def _finding(
         facts = _distinct_facts((*facts, _whole_arn(about)))
     if certainty == "proven" and _is_doubtful(code, about):
         certainty = "likely"
-    return Finding(code, certainty, cause.message, _place(broken, about), cause.mismatches, remedy, facts, error.aws)
+    place = _named(_place(broken, about), said)
+    return Finding(code, certainty, cause.message, place, cause.mismatches, remedy, facts, error.aws)
 
 
 def _is_doubtful(code: str, about: About) -> bool:
@@ -165,6 +167,13 @@ def _place(broken: Broken, about: About) -> Place:
         about.hop, broken.policy_type, whose, policy.name if policy is not None else "", number,
         statement.sid if statement is not None else "", statement.line if statement is not None else 0,
     )  # fmt: skip
+
+
+def _named(place: Place, said: Said) -> Place:
+    """With the policy and statement that AWS has named, where nobody here could read them."""
+    if place.policy or not said.policy_arn or place.policy_type != said.policy_type:
+        return place
+    return place._replace(policy=said.policy_arn, sid=said.sid)
 
 
 def _nothing_found(about: About, facts: tuple[Fact, ...], error: DsopsError) -> Finding:

@@ -111,6 +111,9 @@ def verdict(outcome: Outcome, said: Said) -> Verdict:
     """Which place refused, by what AWS said and by what was read."""
     read = outcome.decision.policies
     sure, guessed = broken_places(outcome.at_best, read), broken_places(outcome.decision, read)
+    if said.refusing:
+        # What AWS's record says of each kind counts more than what the documents seem to say.
+        sure = [broken for broken in sure if broken.policy_type in said.refusing]
     if said.policy_type:
         return _named_by_aws(said, sure, guessed, _suspect(said, outcome) if said.is_deny else None)
     if sure:
@@ -136,7 +139,10 @@ def _suspect(said: Said, outcome: Outcome) -> StatementReason | None:
         for found in reason.matched
         if found.statement.effect == "Deny"
     ]
-    return _as_read(matched[0], outcome.decision.policies) if len(matched) == 1 else None
+    # A name of the record's, or an ARN, tells them apart; a Sid may be one that AWS has made up.
+    named = [found for found in matched if found.policy.name == said.policy_arn] or matched
+    named = [found for found in named if said.sid and found.statement.sid == said.sid] or named
+    return _as_read(named[0], outcome.decision.policies) if len(named) == 1 else None
 
 
 def _named_by_aws(

@@ -11,10 +11,12 @@ from dsops.explain.about import About, EditAt
 from dsops.explain.answer import findings_of
 from dsops.explain.ask import Asker, Failure, Questions
 from dsops.explain.chain import Chains, Keys
-from dsops.explain.finding import Finding, Place, Remedy
+from dsops.explain.finding import Fact, Finding, Place, Remedy
 from dsops.explain.keys import is_about_keys
 from dsops.explain.library import Evidence, Library, is_role_exact
-from dsops.explain.message import encoded_in, read_decoded, read_sentence
+from dsops.explain.message import Refused, encoded_in, read_decoded, read_recorded, read_sentence
+from dsops.explain.record_reader import RecordReader
+from dsops.explain.recorded import Recorded
 from dsops.explain.refused import finding_of, is_policys
 from dsops.explain.said import Said, read_refusal
 from dsops.explain.unsigned import provider_in, unsigned_question
@@ -30,6 +32,7 @@ class Investigator:
         self._chains = chains
         self._library = Library(chains, evidence)
         self._asker = Asker(chains, edit_at)
+        self._records = RecordReader(chains)
         self._edit_at = edit_at
 
     async def explain(self, failure: Failure) -> list[Finding]:
@@ -43,11 +46,22 @@ class Investigator:
             return [await self._with_meant(finding_of(error, step, hop, self._edit_at), failure)]
         said = read_refusal(error.aws.message if error.aws else "")
         chain = await self._chains.of(step)
+        record = await self._record(said, step, chain, is_fresh=True)
+        recorded = record if isinstance(record, Recorded) else None
+        said = said if recorded is None else recorded.said
         asked = await self._asker.of(failure, said, chain)
         if isinstance(asked, Finding):
             return [await self._with_meant(asked, failure)]
-        found = await self._judge(asked, said, step, hop, chain, error)
-        return found or [finding_of(error, step, hop, self._edit_at)]
+        found = await self._judge(asked, said, step, hop, chain, error, recorded)
+        return _with_fact(found or [finding_of(error, step, hop, self._edit_at)], record)
+
+    async def _record(
+        self, said: Said, step: Step, chain: Sequence[Keys], *, is_fresh: bool
+    ) -> Recorded | Fact | None:
+        """AWS's own record of the refusal, where its answer carries an id."""
+        if not said.authorization_id:
+            return None
+        return await self._records.read(said, step, chain, is_fresh=is_fresh)
 
     async def _explain_key(self, failure: Failure) -> list[Finding]:
         """Why what may be read can't be decrypted."""
@@ -68,6 +82,7 @@ class Investigator:
         hop: int,
         chain: Sequence[Keys],
         error: DsopsError,
+        recorded: Recorded | None = None,
     ) -> list[Finding]:
         """What the policies say to these questions: the first that is surely refused, else the first."""
         readers, completer = self._library.completer(step, chain)
@@ -75,7 +90,9 @@ class Investigator:
         for question, unread in asked:
             about = self._about(question, step, hop)._replace(actions=self._asker.actions(step, chain))
             try:
-                completed = await self._library.complete(question, unread, chain, readers, completer)
+                completed = await self._library.complete(
+                    question, unread, chain, readers, completer, recorded
+                )
             except EntityNotFound as missing:
                 return [await self._missing(missing, about, chain, step)]
             is_known = bool(completed.asked.principal.arn or completed.asked.principal.federated)
@@ -91,8 +108,18 @@ class Investigator:
             found = findings_of(outcome, said, about, error)
             if found and found[0].certainty == "proven":
                 return found
+            if recorded is not None and recorded.lacks_role:
+                return [self._unlisted(about, error)]
             findings = findings or found
         return findings
+
+    def _unlisted(self, about: About, error: DsopsError) -> Finding:
+        """A role that AWS's record knows no trust policy of."""
+        arn = about.request.resource
+        message = f"AWS's record has no trust policy of {arn}, and every role has one: there is probably no such role"
+        remedy = Remedy("check the role's name, path and account", about.edit("role_arn"))
+        place = Place(about.step.name, about.hop, "", arn, "", 0, "", 0)
+        return Finding("role-missing", "likely", message, place, remedy=remedy, aws=error.aws)
 
     async def _with_meant(self, finding: Finding, failure: Failure) -> Finding:
         """Of a secret that is not there also the one that was probably meant."""
@@ -138,25 +165,41 @@ class Investigator:
         chain = await self._chains.of(step)
         if not chain:
             raise NoCredentials("there are no credentials to read policies with", hint="set AWS_PROFILE, or log in")
-        keys = chain[-1]
         encoded = encoded_in(text)
+        record: Recorded | Fact | None = None
         if encoded:
-            endpoint = self._chains.endpoint(step, "sts")
-            try:
-                decoded = await decode_authorization_message(self._chains.client, keys.credentials, endpoint, encoded)
-            except AccessDenied as denied:
-                hint = "somebody of that account who may sts:DecodeAuthorizationMessage can run this command"
-                denied.retell(denied.message, hint=hint)
-                raise
-            refused = read_decoded(decoded)
+            refused = await self._decoded(encoded, step, chain[-1])
         else:
-            refused = read_sentence(text)
+            said = read_refusal(" ".join(text.split()))
+            record = await self._record(said, step, chain, is_fresh=False)
+            refused = read_recorded(record) if isinstance(record, Recorded) else read_sentence(text)
         # Of a session of the plan more is known than its sentence tells.
+        keys = chain[-1]
         if keys.caller is None or keys.caller.principal.arn != refused.caller.principal.arn:
             chain = [*chain[:-1], keys._replace(caller=refused.caller)]
         error = AccessDenied("AWS refused it")
-        return await self._judge([(refused.asked, refused.unread)], refused.said, step, 0, chain, error)
+        recorded = record if isinstance(record, Recorded) else None
+        asked = [(refused.asked, refused.unread)]
+        return _with_fact(await self._judge(asked, refused.said, step, 0, chain, error, recorded), record)
+
+    async def _decoded(self, encoded: str, step: Step, keys: Keys) -> Refused:
+        endpoint = self._chains.endpoint(step, "sts")
+        try:
+            return read_decoded(
+                await decode_authorization_message(self._chains.client, keys.credentials, endpoint, encoded)
+            )
+        except AccessDenied as denied:
+            hint = "somebody of that account who may sts:DecodeAuthorizationMessage can run this command"
+            denied.retell(denied.message, hint=hint)
+            raise
 
     def _about(self, asked: Asked, step: Step, hop: int) -> About:
         request = Request(asked.principal, asked.action, asked.resource, asked.resource_account, asked.context)
         return About(request, step, hop, self._edit_at)
+
+
+def _with_fact(findings: list[Finding], record: Recorded | Fact | None) -> list[Finding]:
+    """Where nothing is proven, AWS's record is what somebody else can look up first."""
+    if not isinstance(record, Fact) or not findings or findings[0].certainty == "proven":
+        return findings
+    return [findings[0]._replace(facts=(record, *findings[0].facts)), *findings[1:]]

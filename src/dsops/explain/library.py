@@ -19,6 +19,7 @@ from dsops.explain.keys import UNKNOWN_KEY
 from dsops.explain.organization import OrganizationReader
 from dsops.explain.questions import Completed, Completer
 from dsops.explain.readers import Given, SeveralReaders
+from dsops.explain.recorded import Recorded
 from dsops.iam.policy import Policy, parse_policy
 from dsops.iam.simulate import Asked, Place, Unread
 from dsops.plan import Step
@@ -93,14 +94,21 @@ class Library:
         chain: Sequence[Keys],
         readers: Mapping[str, SeveralReaders],
         completer: Completer,
+        recorded: Recorded | None = None,
     ) -> Completed:
-        """The question with everything that can be read; what goes wrong on the way is not read, and says so."""
+        """The question with everything that can be read; what goes wrong on the way is not read, and says so.
+
+        What AWS's record has of policies and context is what the call was judged by, and so it counts.
+        """
         given: dict[Place, tuple[tuple[Policy, ...], ...]] = {}
+        if recorded is not None:
+            asked = recorded.complete(asked)
+            given |= recorded.given
         trust = self._evidence.trusts.get(asked.resource)
-        if trust is not None:
+        if trust is not None and "trust" not in given:
             given["trust"] = ((trust,),)
         more = [*unread]
-        if asked.resource.endswith(UNKNOWN_SUFFIX):
+        if asked.resource.endswith(UNKNOWN_SUFFIX) and "resource" not in given:
             given["resource"] = ()
             more.append(Unread("resource", "the caller may not look up the secret's whole ARN"))
         if asked.resource.endswith(UNKNOWN_KEY):
@@ -110,8 +118,9 @@ class Library:
         issuer = self._chains.plan.steps.get(caller.step) if caller is not None else None
         if issuer is not None and asked.principal.account:
             layer, missing = await self._session_layer(issuer, readers.get(asked.principal.account))
-            given["session"] = (layer,) if layer else ()
-            more += missing
+            if not (missing and "session" in given):
+                given["session"] = (layer,) if layer else ()
+                more += missing
         try:
             completed = await completer.complete(asked, given)
         except EntityNotFound:
@@ -121,6 +130,8 @@ class Library:
             left = [place for place in places if place not in given]
             completed = Completed(asked, given, tuple(Unread(place, error.message) for place in left))
         completed = completed._replace(unread=(*completed.unread, *more))
+        if recorded is not None:
+            completed = completed._replace(unread=tuple(recorded.still_unread(completed.unread)))
         return completed if is_role_exact(chain, completed) else _without_path(completed)
 
     async def _session_layer(

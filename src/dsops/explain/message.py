@@ -1,7 +1,7 @@
 """An error that some program printed -> the call that AWS refused, and all that it tells of it.
 
 An encoded message (EC2 and some others hand one out) tells every condition key of the call; a plain sentence tells
-caller, action and resource, and the rest is not known.
+caller, action and resource, and the rest is not known, unless it carries the id of AWS's record and that may be read.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from dsops.arn import parse_arn
+from dsops.arn import parse_arn, role_session_arn
 from dsops.aws.sts import Identity
 from dsops.errors import UsageError
 from dsops.explain.readers import text_of
+from dsops.explain.recorded import Recorded
 from dsops.explain.request import Caller, base_caller
 from dsops.explain.said import Said, read_refusal
 from dsops.iam.conditions import SECRET_KEYS
@@ -72,6 +73,24 @@ def read_decoded(text: str) -> Refused:
     hidden = Unread("context", "a decoded message leaves it out", tuple(SECRET_KEYS))
     unread = (*(each for each in caller.unread if each.place != "context"), hidden)
     return _refused(said, caller, action, said.resource or "*", {k: v for k, v in keys.items() if k}, unread)
+
+
+def read_recorded(recorded: Recorded) -> Refused:
+    """The call that AWS's record tells of, whatever language its message has. Raises UsageError."""
+    told = {key.lower(): values[0] for key, values in recorded.context.items() if values}
+    user_id, said = told.get("aws:userid", ""), recorded.said
+    caller = _caller(said.caller or _caller_arn(told.get("aws:principalarn", ""), user_id), user_id.partition(":")[0])
+    if caller is None or not said.action:
+        why = "it names no caller and action"
+        raise UsageError("the record of the refusal is not one that dsops can read", why=why)
+    hidden = Unread("context", "AWS's record leaves it out", tuple(SECRET_KEYS))
+    return _refused(said, caller, said.action, said.resource or "*", recorded.context, (*caller.unread, hidden))
+
+
+def _caller_arn(principal_arn: str, user_id: str) -> str:
+    """Of a role's session its own ARN, which the id of the session completes."""
+    arn, (_, _, session) = parse_arn(principal_arn), user_id.partition(":")
+    return str(role_session_arn(arn, session)) if arn is not None and arn.resource_type == "role" else principal_arn
 
 
 def _refused(

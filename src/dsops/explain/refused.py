@@ -100,7 +100,7 @@ def finding_of(error: DsopsError, step: Step, hop: int, edit_at: EditAt) -> Find
     message = error.message.removeprefix(f"store `{step.name}`: ")
     message = f"{message}: {error.why}" if error.why and error.aws is None else message
     if error.aws is not None and error.aws.message and cause != "clock":
-        message = f"{message}: {error.aws.message.rstrip('. ')}"
+        message = f"{message}: {error.aws.words.rstrip('. ')}"
     certainty: Certainty = "likely" if isinstance(error, ServiceError) else "proven"
     return Finding(cause, certainty, message, place, remedy=Remedy(text, where), aws=error.aws)
 

@@ -53,6 +53,40 @@ def test_aws_is_not_quoted_twice() -> None:
     assert output.error_text(error).splitlines()[-1] == "  aws: AccessDenied, request 7f3c (sts.us-east-1)"
 
 
+RECORDED = (
+    "User: x is not authorized. Go to https://us-east-1.console.aws.amazon.com/iam/home?region=us-east-1#/authorization-"
+    "details/5arhuwacg4o48y for complete details, or call the GetRequestAuthorizationDetails API with the following "
+    "authorization id: 5arhuwacg4o48y"
+)
+
+
+def test_the_id_of_awss_record_stands_beside_the_requests() -> None:
+    """In place of the sentence about it, which programs get whole; the next step is the command that asks for it."""
+    aws = AwsAnswer("AccessDenied", RECORDED, 403, "7f3c", "sts.us-east-1")
+    error = AssumeRoleDenied("no", why=RECORDED, hint="check the role", aws=aws)
+
+    assert output.error_text(error).splitlines() == [
+        "dsops: error[sts.access-denied]: no",
+        "  why: User: x is not authorized",
+        "  hint: check the role",
+        "  aws: AccessDenied, request 7f3c, authorization id 5arhuwacg4o48y (sts.us-east-1)",
+    ]
+    assert error.__notes__ == ["why: User: x is not authorized", "hint: check the role"]
+    shown = json.loads(output.error_json(error, 3))["error"]
+    assert (shown["why"], shown["aws"]["message"]) == ("User: x is not authorized", RECORDED)
+
+
+@pytest.mark.parametrize(
+    "message", ["", "no authorization id: ", "the authorization id: NOT-ONE", f"authorization id: {'a' * 257}"]
+)
+def test_what_is_no_id_leads_nowhere(message: str) -> None:
+    """Then AWS's words stay as they are."""
+    aws = AwsAnswer("AccessDenied", message, 403, "7f3c", "sts.us-east-1")
+
+    assert ("", message) == (aws.authorization_id, aws.words)
+    assert "request 7f3c (sts" in output.error_text(AssumeRoleDenied("no", aws=aws))
+
+
 def test_a_place_is_told_unless_it_was() -> None:
     """A hint with the line in it is enough."""
     assert "  at: a.yaml:2" in output.error_text(UsageError("no", where=Where("a.yaml", 2))).splitlines()

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from dsops.errors import UsageError
-from dsops.explain.message import encoded_in, read_decoded, read_sentence
+from dsops.explain.message import encoded_in, read_decoded, read_recorded, read_sentence
+from dsops.explain.recorded import Recorded
+from dsops.explain.said import Said
 
 ADA = "arn:aws:iam::111122223333:user/ada"
 SENTENCE = f'Error: User: {ADA} is not\n  authorized to perform: s3:GetObject on resource: "arn:aws:s3:::b/k" because'
@@ -81,3 +83,36 @@ def test_a_decoded_message_of_another_form_is_refused(text: str) -> None:
     """It says so instead of explaining something else."""
     with pytest.raises(UsageError):
         read_decoded(text)
+
+
+def recorded(said: Said, **context: str) -> Recorded:
+    """AWS's record of a refusal."""
+    keys = {f"aws:{key}": (value,) for key, value in context.items()}
+    return Recorded(said, keys, {}, is_whole=True, lacks_role=False)
+
+
+@pytest.mark.parametrize(
+    ("principal_arn", "user_id", "caller"),
+    [
+        (ADA, "AIDAEXAMPLEADA0000001", ADA),
+        (
+            "arn:aws:iam::111122223333:role/ci/App", "AROAEXAMPLEAPP0000001:s-1",
+            "arn:aws:sts::111122223333:assumed-role/App/s-1",
+        ),
+    ],
+)  # fmt: skip
+def test_a_record_tells_the_whole_call(principal_arn: str, user_id: str, caller: str) -> None:
+    """Also where the message has no sentence that could be read; but for external IDs, which are hidden."""
+    said = Said("", "s3:GetObject", "arn:aws:s3:::b/k")
+
+    found = read_recorded(recorded(said, PrincipalARN=principal_arn, UserId=user_id))
+
+    assert (caller, user_id.partition(":")[0]) == (found.asked.principal.arn, found.asked.principal.unique_id)
+    assert ("s3:GetObject", "arn:aws:s3:::b/k") == (found.asked.action, found.asked.resource)
+    assert "sts:externalid" in {key for each in found.unread for key in each.keys}
+
+
+def test_a_record_that_names_nobody_is_no_call() -> None:
+    """It says so instead of explaining something else."""
+    with pytest.raises(UsageError):
+        read_recorded(recorded(Said("", "s3:GetObject"), UserId="AIDAEXAMPLEADA0000001"))

@@ -45,3 +45,40 @@ SCP = "arn:aws:organizations::111122223333:policy/o-example/service_control_poli
 def test_a_sentence_tells_who_what_and_which_kind_of_policy(message: str, said: Said) -> None:
     """As far as it has the words that AWS documents, and no further."""
     assert said == read_refusal(message)
+
+
+LINK = "https://eu-west-1.console.aws.amazon.com/iam/home?region=eu-west-1#/authorization-details/5arhuwacg4o48y"
+TAIL = f"Go to {LINK} for complete details, or call the API with the following authorization id: 5arhuwacg4o48y"
+
+
+def test_the_id_of_awss_record_is_read_with_region_and_link() -> None:
+    """Behind the sentence, of which nothing is lost; the dot before it belongs to no ARN."""
+    denied = read_refusal(f"{DENIED} with an explicit deny in a service control policy: {SCP}. {TAIL}")
+    bare = read_refusal(f"{DENIED}. {TAIL}")
+
+    assert (denied.policy_arn, bare.resource) == (SCP, ROLE)
+    assert all(
+        ("5arhuwacg4o48y", "eu-west-1", LINK) == (said.authorization_id, said.region, said.link)
+        for said in (denied, bare)
+    )
+
+
+@pytest.mark.parametrize(
+    ("message", "authorization_id", "link"),
+    [
+        ("Zugriff verweigert. Siehe " + LINK, "5arhuwacg4o48y", LINK),
+        ("No. The authorization id: 5arhuwacg4o48y", "5arhuwacg4o48y", ""),
+        # Nobody is sent where somebody else has written.
+        (TAIL.replace("aws.amazon.com", "example.com"), "5arhuwacg4o48y", ""),
+        (TAIL.replace("5arhuwacg4o48y", "NOT-AN-ID"), "", ""),
+        (TAIL.replace("5arhuwacg4o48y", "a" * 257), "", ""),
+        (DENIED, "", ""),
+    ],
+)
+def test_an_id_is_found_in_any_language_and_a_link_only_to_aws(
+    message: str, authorization_id: str, link: str
+) -> None:
+    """Either of the two tells the id."""
+    said = read_refusal(message)
+
+    assert (authorization_id, link) == (said.authorization_id, said.link)

@@ -1,0 +1,146 @@
+"""Who is asked for AWS's record of a refusal, and what is said where nobody may."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dsops.aws.sts import Identity
+from dsops.explain.chain import Chains, Keys
+from dsops.explain.finding import Fact
+from dsops.explain.record_reader import RecordReader
+from dsops.explain.recorded import Recorded
+from dsops.explain.said import read_refusal
+from tests.plans import plan_of
+from tests.stubs.server import Answer, Seen, StubServer
+from tests.unit.aws.scene import SESSION, USER, Scene
+from tests.unit.aws.test_iam_toolbox import DETAILS, ID
+
+ACCOUNT, OTHER = "111122223333", "444455556666"
+MANAGED = "arn:aws:iam::aws:policy/AWSDenyAll"
+LINK = f"https://eu-west-1.console.aws.amazon.com/iam/home?region=eu-west-1#/authorization-details/{ID}"
+SENTENCE = f"User: arn:aws:iam::{ACCOUNT}:user/ada is not authorized to perform: iam:GetUser"
+MESSAGE = f"{SENTENCE}. Go to {LINK} for complete details, or call the API with the following authorization id: {ID}"
+DENIED = Answer(403, b'{"message": "no"}', (("x-amzn-ErrorType", "AccessDeniedException"),))
+NOT_YET = Answer(404, b'{"message": "no"}', (("x-amzn-ErrorType", "ResourceNotFoundException"),))
+
+
+class Toolbox:
+    """Answers by the key that signs; a list gives one answer after the other."""
+
+    def __init__(self, **by_key: list[Answer]) -> None:
+        self.by_key = by_key
+        self.asked: list[str] = []
+
+    def __call__(self, request: Seen) -> Answer:
+        """Every policy is an empty one."""
+        key = "user" if USER.access_key_id in request.header("authorization") else "session"
+        is_policy = "/policy?" in request.target
+        self.asked.append(f"{key} {'policy' if is_policy else 'details'}")
+        if is_policy:
+            return Answer(body=b'{"policyDocument": {"Version": "2012-10-17", "Statement": []}}')
+        return self.by_key[key].pop(0)
+
+
+def answer(content: dict[str, Any] | None = None) -> Answer:
+    """A record."""
+    return Answer(body=json.dumps(content or DETAILS).encode())
+
+
+def keys(account: str = ACCOUNT, *, is_user: bool = False) -> Keys:
+    """Of somebody of that account."""
+    arn = f"arn:aws:iam::{account}:user/ada" if is_user else f"arn:aws:sts::{account}:assumed-role/App/s"
+    return Keys(USER if is_user else SESSION, Identity(account, arn, "AIDAEXAMPLE"), None)
+
+
+def read(
+    toolbox: Toolbox, *chain: Keys, message: str = MESSAGE, is_fresh: bool = True
+) -> tuple[Recorded | Fact, list[float], list[Seen]]:
+    """What is read, the pauses on the way, and the requests."""
+    scene = Scene()
+    with StubServer(toolbox) as server:
+        plan = plan_of(f"""
+secretStores:
+  app: {{type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::{ACCOUNT}:role/App", endpoint_url: "{server.url}"}}
+envs: {{dev: {{}}}}
+""", store="app")  # fmt: skip
+        chains = Chains(plan, scene.client, {}, {})
+        reader = RecordReader(chains)
+        found = scene.run(reader.read(read_refusal(message), plan.steps["app"], chain, is_fresh=is_fresh))
+        return found, scene.paused, server.seen
+
+
+def test_the_account_that_was_refused_is_asked_first() -> None:
+    """Of another account's keys nothing is asked when those know it; the region is that of the link."""
+    toolbox = Toolbox(user=[answer()], session=[])
+
+    found, _, seen = read(toolbox, keys(is_user=True), keys(OTHER))
+
+    assert isinstance(found, Recorded)
+    assert toolbox.asked == ["user details", "user policy"]
+    assert "/eu-west-1/iam/aws4_request" in seen[0].header("authorization")
+
+
+def test_a_record_that_is_still_to_come_is_waited_for() -> None:
+    """A few seconds, of a refusal of this moment; an old message has none to come."""
+    late = Toolbox(session=[NOT_YET, NOT_YET, answer()])
+    found, paused, _ = read(late, keys())
+    never, all_pauses, _ = read(Toolbox(session=[NOT_YET] * 4), keys())
+    old, none, _ = read(Toolbox(session=[NOT_YET]), keys(), is_fresh=False)
+
+    assert isinstance(found, Recorded)
+    assert (sum(paused), sum(all_pauses), none) == (1.5, 3.5, [])
+    assert isinstance(never, Fact)
+    assert isinstance(old, Fact)
+    assert never.why == "AWS has no such record for the keys here, or none any more"
+
+
+def test_nobody_waits_with_the_keys_of_others() -> None:
+    """Whoever was refused may not ask, and another account has no record."""
+    found, paused, _ = read(Toolbox(user=[NOT_YET], session=[DENIED]), keys(OTHER, is_user=True), keys())
+
+    assert isinstance(found, Fact)
+    assert paused == []
+    assert found.why == "not allowed to iam:GetRequestAuthorizationDetails"
+
+
+def test_who_may_look_it_up_is_told_with_link_and_command() -> None:
+    """The permission, the account, the console's link as AWS gave it, and the region."""
+    found, _, _ = read(Toolbox(session=[DENIED]), keys())
+
+    assert found == Fact(
+        f"AWS's own record of the refusal, {ID}",
+        "not allowed to iam:GetRequestAuthorizationDetails",
+        f"whoever has iam:GetRequestAuthorizationDetails in account {ACCOUNT} or its organization, or opens {LINK},",
+        f"aws iam-toolbox get-request-authorization-details --region eu-west-1 --authorization-id {ID}",
+    )
+
+
+@pytest.mark.parametrize("region", ["cn-north-1", "us-gov-west-1"])
+def test_a_message_sends_no_keys_into_another_partition(region: str) -> None:
+    """It may come from anywhere; the region of the store counts then."""
+    message = MESSAGE.replace("eu-west-1", region)
+
+    _, _, seen = read(Toolbox(session=[answer()]), keys(), message=message)
+
+    assert "/us-east-1/iam/aws4_request" in seen[0].header("authorization")
+
+
+def test_a_record_without_a_refusal_proves_nothing() -> None:
+    """It is not what AWS writes."""
+    allowed = [{**DETAILS["evaluations"][0], "evaluatedEffect": "ALLOW"}]
+
+    found, _, _ = read(Toolbox(session=[answer({**DETAILS, "evaluations": allowed})]), keys())
+
+    assert isinstance(found, Fact)
+    assert found.why == "AWS's record says of nothing that it was refused"
+
+
+def test_without_keys_there_is_nobody_to_ask() -> None:
+    """The fact is told all the same."""
+    found, _, seen = read(Toolbox())
+
+    assert isinstance(found, Fact)
+    assert (found.why, seen) == ("no keys here can ask for it", [])
