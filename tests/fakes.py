@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from dsops.runtime import Event, Runtime
+from dsops.runtime import Act, Event, Journal, Runtime
 from dsops.secret import Secret
 
 if TYPE_CHECKING:
@@ -63,6 +63,43 @@ class Reports:
         return [dict(event.facts) for event in self.events if event.name == name]
 
 
+class Acts:
+    """What goes on the audit trail, kept in order instead."""
+
+    run = "the-run"
+
+    def __init__(self) -> None:
+        self.acts: list[Act] = []
+        self.facts: dict[str, object] = {}
+
+    def about(self, **facts: object) -> None:
+        """Keeps what all that follows has in common."""
+        self.facts |= facts
+
+    def add(self, act: Act) -> None:
+        """Keeps one more."""
+        self.acts.append(act)
+
+    def write(self) -> None:
+        """They are kept already."""
+
+    @property
+    def told(self) -> list[str]:
+        """Each in a line: what was done with what, by which service, and what came of it."""
+        return [
+            " ".join(
+                str(part)
+                for part in (
+                    act.name,
+                    act.facts.get("secret") or act.facts.get("store"),
+                    act.service or "-",
+                    act.error.code if act.error is not None else "held" if act.facts.get("cached") else "ok",
+                )
+            )
+            for act in self.acts
+        ]
+
+
 def make_runtime(
     environ: Mapping[str, str] | None = None,
     *,
@@ -72,6 +109,7 @@ def make_runtime(
     random: Callable[[], float] = lambda: 0.5,
     folder: str = "/project",
     timestamp: str = "20261124T120000Z",
+    journal: Journal | None = None,
 ) -> Runtime:
     """A world in which nothing happens by itself: empty environment, noon, nobody to ask, no chance."""
     return Runtime(
@@ -82,4 +120,5 @@ def make_runtime(
         random=random,
         folder=folder,
         timestamp=timestamp,
+        journal=journal,
     )

@@ -11,7 +11,7 @@ from dsops.plan import Plan
 from dsops.resolve import Resolver, ambient_of, proof_of
 from dsops.schema import BUILTIN_TYPES
 from tests.aws_in_memory import InMemoryAws
-from tests.fakes import FixedClock, Person, Reports, make_runtime
+from tests.fakes import Acts, FixedClock, Person, Reports, make_runtime
 from tests.loop import Time
 from tests.plans import plan_of
 
@@ -35,6 +35,7 @@ class Pipeline:
     def __init__(self) -> None:
         self.clock = FixedClock()
         self.reports = Reports()
+        self.journal = Acts()
         self.aws = InMemoryAws(self.clock)
         self.cache = CredentialCache(self.clock)
         self.time = Time()
@@ -57,7 +58,9 @@ class Pipeline:
 
     def runtime(self) -> Runtime:
         """The world of a run."""
-        return make_runtime(self.environ, now=self.clock, ask=self.person, report=self.reports, folder=self.folder)
+        return make_runtime(
+            self.environ, now=self.clock, ask=self.person, report=self.reports, folder=self.folder, journal=self.journal
+        )
 
     def resolver(self, plan: Plan, min_ttl_seconds: float | None = None) -> Resolver:
         """A run that has not begun."""

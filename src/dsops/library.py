@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from dsops import tasks
+from dsops.audit.journal import TrailJournal
+from dsops.audit.record import origin_here
 from dsops.aws.client import make_client
 from dsops.aws.transport import open_driver
 from dsops.cache import CredentialCache
 from dsops.config import load
 from dsops.credentials import Credentials
-from dsops.errors import EnvironmentUnknown, ExtraMissing
+from dsops.errors import AuditFailed, EnvironmentUnknown, ExtraMissing
 from dsops.plan import Plan, make_plan, plan_store
 from dsops.resolve import ambient_of, issue_credentials, proof_of, resolve
-from dsops.runtime import Event, Runtime, ignore, nobody, random_fraction, user_name, utc_now
+from dsops.runtime import Act, Event, Runtime, ignore, nobody, random_fraction, user_name, utc_now
 from dsops.secret import Secret
 from dsops.stores import StoreTypes
 
@@ -43,14 +47,25 @@ def open_library(
     code: a store that needs one has `mfa_process` or `token_code`. Raises a ConfigError for what is wrong.
     """
     variables = dict(os.environ if environ is None else environ)
+    here, tell = os.path.abspath(folder or os.curdir), report or ignore
+
+    def warn(text: str) -> None:
+        tell(Event("audit.not-written", {"why": text}))
+
+    def told(text: str) -> None:
+        tell(Event("audit.begun", {"note": text}))
+
+    facts: dict[str, object] = {"command": "library", "program": sys.argv[0] if sys.argv else ""}
+    origin = origin_here(os.urandom(8).hex(), os.getpid(), here)
     runtime = Runtime(
         environ=variables,
         now=now,
         ask=nobody,
-        report=report or ignore,
+        report=tell,
         random=random_fraction,
-        folder=os.path.abspath(folder or os.curdir),
+        folder=here,
         timestamp=now().strftime("%Y%m%dT%H%M%SZ"),
+        journal=TrailJournal(variables, origin, now, warn, told, facts),
     )
     return Library(os.fspath(config) if config is not None else variables.get("DSOPS_CONFIG", ""), runtime)
 
@@ -65,6 +80,8 @@ class Library:
     def __init__(self, named: str, runtime: Runtime) -> None:
         self._runtime = runtime
         self._config = load(folder=runtime.folder, environ=runtime.environ, named=named, types=StoreTypes())
+        if runtime.journal is not None:
+            runtime.journal.about(config=self._config.files[0].path)
         self._client = make_client(runtime)
         self._cache = CredentialCache(runtime.now)
         self._key = os.urandom(32)
@@ -76,8 +93,11 @@ class Library:
 
         A Secret shows itself as `***`; `reveal()` gives the text, `reveal_bytes()` what is not UTF-8.
         """
-        work = resolve(self._plan_of("environment", self._name(environment)), self._runtime, self._client, self._cache)
-        return tasks.run(work, open_driver(self._runtime.environ))
+        plan = self._plan_of("environment", self._name(environment))
+        return self._carry_out(
+            resolve(plan, self._runtime, self._client, self._cache),
+            environment=plan.environment, variables=[each.name for each in plan.variables],
+        )  # fmt: skip
 
     def credentials(self, store: str, *, environment: str = "") -> Credentials:
         """The session that a store issues, or that it reads with; the one that is held while enough of it is left.
@@ -86,7 +106,22 @@ class Library:
         """
         plan = self._plan_of_session(store, environment)
         work = issue_credentials(plan, store, self._runtime, self._client, self._cache)
-        return tasks.run(work, open_driver(self._runtime.environ))
+        return self._carry_out(work, store=store, **({"environment": environment} if environment else {}))
+
+    def _carry_out(self, work: tasks.Work[tasks.T], **facts: object) -> tasks.T:
+        """The result of the work, once what it did is on the audit trail."""
+        journal = self._runtime.journal
+        try:
+            result = tasks.run(work, open_driver(self._runtime.environ))
+        except BaseException:
+            if journal is not None:
+                with suppress(AuditFailed):
+                    journal.write()
+            raise
+        if journal is not None:
+            journal.add(Act("Open", facts=facts))
+            journal.write()
+        return result
 
     def boto3_session(
         self, store: str, *, environment: str = "", **options: Any  # as boto3.Session takes them

@@ -5,6 +5,7 @@ A trail that can't be written is told once and stops nobody, unless the user's o
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
@@ -34,7 +35,7 @@ class TrailJournal:
         self._warn = warn
         self._tell = tell
         self._facts = facts
-        self._records: list[bytes] = []
+        self._records: deque[bytes] = deque()
         self._known: Settings | None = None
         self._has_warned = False
 
@@ -54,7 +55,9 @@ class TrailJournal:
 
     def write(self) -> None:
         """Puts what was taken on the trail. Raises AuditFailed where it is `required` and can't be done."""
-        records, self._records = self._records, []
+        records: list[bytes] = []
+        while self._records:  # one by one: another thread may be adding
+            records.append(self._records.popleft())
         if not records:
             return
         settings = self._settings()

@@ -156,8 +156,12 @@ def _run(name: str, words: list[str]) -> int:
             return show_command(name, command)
         runtime = real_runtime(arguments)
         report = runtime.report
-        audited = runtime if command.is_audited else None
+        audited = runtime if command.is_audited or command.changes_who else None
         code = command.run(arguments, runtime)
+        if command.changes_who:
+            from dsops.cli.on_record import add_change
+
+            add_change(arguments, runtime)
         report(DONE)
     except (DsopsError, KeyboardInterrupt) as error:
         report(DONE)

@@ -105,7 +105,8 @@ def _role(record: Record) -> str:
 
 def _who(record: Record) -> str:
     identity = _object(record, "userIdentity")
-    return str(identity.get("arn") or identity.get("accessKeyId") or identity.get("userName") or "")
+    is_local = identity.get("type") == "Unknown"
+    return str(identity.get("arn") or identity.get("accessKeyId") or ("" if is_local else identity.get("userName", "")))
 
 
 def _object(record: Record, name: str) -> Record:

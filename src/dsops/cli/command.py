@@ -108,6 +108,10 @@ class Arguments:
         words = self._operands[name]
         return words[0] if words else ""
 
+    def first_words(self) -> tuple[str, ...]:
+        """Those of the first operand, whatever it is called; () where there is none."""
+        return next(iter(self._operands.values()), ())
+
     def words(self, name: str) -> tuple[str, ...]:
         """All words of a repeatable operand."""
         return self._operands[name]
@@ -129,7 +133,12 @@ class Command(NamedTuple):
     own_failure_code: int = 0
     """The exit code of dsops' own failures, where the other codes belong to somebody else (`exec`: 125)."""
     is_audited: bool = False
-    """Whether a failure of it goes on the audit trail: it hands out secrets or sessions, or changes who has some."""
+    """Whether a failure of it goes on the audit trail: it hands out secrets or sessions, or changes who has some.
+
+    One that hands something out puts that on the trail itself, before.
+    """
+    changes_who: bool = False
+    """Whether it changes who has what, and goes on the audit trail once it is done: `login`, `keys rotate`."""
 
 
 class Group(NamedTuple):

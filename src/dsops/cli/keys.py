@@ -227,6 +227,7 @@ COMMAND = Group(
                 "`aws iam create-access-key`, or as the CSV file that the console gives."
             ),
             run=_add,
+            changes_who=True,
             flags=(
                 FROM_FILE,
                 Flag("--from-profile", "take the key of this AWS profile", value="NAME"),
@@ -244,6 +245,7 @@ COMMAND = Group(
                 "arn:aws:iam::*:user/${aws:username}."
             ),
             run=rotate,
+            changes_who=True,
             flags=(
                 Flag("--delete-old", "delete the old key, and one that an earlier rotation has left", "switch"),
                 Flag("--serial-number", "show this MFA device, where IAM asks for it", value="SERIAL"),
@@ -253,6 +255,7 @@ COMMAND = Group(
         "remove": Command(
             help="Removes a key from the keyring; AWS still takes it, unless told otherwise.",
             run=_remove,
+            changes_who=True,
             flags=(
                 Flag("--from-aws", "delete it in AWS first", "switch"),
                 Flag("--old", "delete only the key that a rotation has replaced, in AWS and here", "switch"),

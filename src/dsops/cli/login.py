@@ -63,6 +63,7 @@ COMMAND = Command(
         "127.0.0.1. Where there is no browser, a code is shown that can be approved on any device."
     ),
     run=_run,
+    changes_who=True,
     flags=(
         CONFIG,
         Flag(

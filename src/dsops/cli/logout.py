@@ -66,6 +66,7 @@ COMMAND = Command(
         "end."
     ),
     run=_run,
+    changes_who=True,
     flags=(CONFIG,),
     operands=(STORE,),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from dsops.cli.command import Arguments, Command, Flag, Group, Operand
+from dsops.cli.on_record import add_run, hand_out
 from dsops.cli.output import answer, answer_json, clean, note, table
 from dsops.cli.secret_input import FROM_FILE, ask_for, piped_or_in_file
 from dsops.cli.world import DONE
@@ -66,6 +67,8 @@ def _code(arguments: Arguments, runtime: Runtime) -> int:
     seed = get_seed(_keyring(runtime), serial_number)
     now = runtime.now().timestamp()
     code, left = code_at(seed, now).reveal(), seconds_left(now)
+    add_run(arguments, runtime, subject=serial_number)
+    hand_out(runtime)
     runtime.report(DONE)
     if arguments.switch("--json"):
         answer_json({"serial_number": serial_number, "code": code, "seconds_left": left})
@@ -150,6 +153,7 @@ COMMAND = Group(
                 "and it is never shown again."
             ),
             run=_add,
+            changes_who=True,
             flags=(FROM_FILE, Flag("--replace", "put it in the place of one that is there already", "switch")),
             operands=(Operand("SERIAL", "the device: arn:aws:iam::123456789012:mfa/ada"),),
             hides_words=True,
@@ -158,10 +162,14 @@ COMMAND = Group(
         "code": Command(
             help="Prints the current code of a device; stderr says how long it is good for.",
             run=_code,
+            is_audited=True,
             operands=(_SERIAL,),
         ),
         "remove": Command(
-            help="Removes a seed from the keyring. It can't be had back from there.", run=_remove, operands=(_SERIAL,)
+            help="Removes a seed from the keyring. It can't be had back from there.",
+            run=_remove,
+            operands=(_SERIAL,),
+            changes_who=True,
         ),
     },
 )

@@ -71,6 +71,13 @@ def add_run(arguments: Arguments, runtime: Runtime, **facts: object) -> None:
         runtime.journal.add(Act(event_name(arguments.name), facts=facts))
 
 
+def add_change(arguments: Arguments, runtime: Runtime) -> None:
+    """Puts on record what a command has changed: the store, device or key that its first word names."""
+    words = arguments.first_words()
+    add_run(arguments, runtime, **({"subject": words[0]} if words else {}))
+    hand_out(runtime)
+
+
 def hand_out(runtime: Runtime) -> None:
     """Call before a secret leaves. Raises AuditFailed where that has to be on record and can't be."""
     if runtime.journal is not None:

@@ -14,6 +14,7 @@ from dsops.aws.iam import Iam, get_role_policy, put_role_policy
 from dsops.aws.sts import get_caller_identity
 from dsops.cli.command import CONFIG, NO_AGENT, Arguments, Command, Flag, Operand
 from dsops.cli.credentials import require_session
+from dsops.cli.on_record import add_run, hand_out
 from dsops.cli.output import answer, answer_json, counted, note
 from dsops.cli.project import carry_out, issue, load_config, plan_one_store
 from dsops.cli.whoami import base_endpoint, base_environ, load_base, session_endpoint
@@ -56,6 +57,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if applies:
         caller = _caller(arguments, runtime, config, region)
         _apply(role, before, policy, caller, arguments, client, runtime)
+        add_run(arguments, runtime, subject=name, role=str(role), before=before.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        hand_out(runtime)
         forgotten = _forget(role, runtime)
     runtime.report(DONE)
     _show(arguments, role, before, policy, forgotten)
@@ -272,6 +275,7 @@ COMMAND = Command(
         "of the store named by --with."
     ),
     run=_run,
+    is_audited=True,
     flags=(
         CONFIG,
         NO_AGENT,

@@ -68,6 +68,9 @@ _RUNNING_BEGINNINGS = ("LD_", "DYLD_", "BASH_FUNC_", "GIT_CONFIG", "CORECLR_", "
 _RUNNING_ENDS = ("_PAGER", "_EDITOR", "_BROWSER", "_ASKPASS", "_RUSTC_WRAPPER")
 """AWS_PAGER, KUBE_EDITOR, GH_BROWSER and the like name a command each."""
 
+_RECORDING = frozenset({"XDG_STATE_HOME"})
+"""A dsops that the command runs keeps its trail there; whether it keeps one is read below XDG_CONFIG_HOME and HOME."""
+
 _SENDING = frozenset(
     """
     HTTP_PROXY HTTPS_PROXY ALL_PROXY FTP_PROXY AWS_EC2_METADATA_SERVICE_ENDPOINT DOCKER_HOST VAULT_ADDR
@@ -84,6 +87,8 @@ def steering(variable: str) -> str:
     """What an environment variable of that name decides for the command; "" for all that need no leave."""
     if variable in _RUNNING or variable.startswith(_RUNNING_BEGINNINGS) or variable.endswith(_RUNNING_ENDS):
         return "which code a command runs"
+    if variable in _RECORDING:
+        return "where a command's audit trail is"
     if variable.upper() in _SENDING or variable.startswith(_SENDING_BEGINNINGS):
         return "where a command's requests go"
     return ""

@@ -72,15 +72,15 @@ def reads(
     secrets: dict[tuple[str, str], list[SecretReference]] = {}
     for reference in outcomes:
         secrets.setdefault((reference.key, reference.version), []).append(reference)
+    of_step, variables = _of_step(step, runtime), _variables(plan, step)
     for (key, version), references in secrets.items():
         told = next((found[reference] for reference in references if reference in found), Found())
         failures = [outcome for outcome in map(outcomes.get, references) if isinstance(outcome, DsopsError)]
         # A secret that was read has been read, also where the field that a variable wants is not in it.
         error = failures[0] if len(failures) == len(references) or (failures and not told.version) else None
-        wanted = {reference for reference in references}  # noqa: C416 - a set of what is a list
-        names = [each.name for each in plan.variables if each.step == step.name and each.reference in wanted]
+        names = [name for reference in references for name in variables.get(reference, ())]
         facts: dict[str, object] = {
-            **_of_step(step, runtime), "secret": key, "version": told.version, "variables": names,
+            **of_step, "secret": key, "version": told.version, "variables": names,
             "cached": is_cached,
         }  # fmt: skip
         if told.arn:
@@ -101,6 +101,15 @@ def reads(
             error=error,
             facts=facts,
         )
+
+
+def _variables(plan: Plan, step: Step) -> Mapping[SecretReference, list[str]]:
+    """The variables that each reference of the step is for."""
+    names: dict[SecretReference, list[str]] = {}
+    for variable in plan.variables:
+        if variable.step == step.name and variable.reference is not None:
+            names.setdefault(variable.reference, []).append(variable.name)
+    return names
 
 
 _READS = {"aws.secretsmanager": "GetSecretValue", "aws.ssm": "GetParameters"}

@@ -216,6 +216,7 @@ def test_a_pipe_in_the_lists_place_is_not_waited_for(tmp_path: Path) -> None:
     [
         ("AWS_PAGER", "code"), ("KUBE_EDITOR", "code"), ("AWS_DATA_PATH", "code"), ("TAR_OPTIONS", "code"),
         ("LD_AUDIT", "code"), ("https_proxy", "requests"), ("CURL_HOME", "requests"), ("AWS_REGION", ""),
+        ("XDG_STATE_HOME", "trail"), ("XDG_CONFIG_HOME", "code"), ("HOME", "code"), ("XDG_STATE_HOMES", ""),
         ("PAGERDUTY_TOKEN", ""), ("EDITOR_TOKEN", ""), ("CARGO_REGISTRY_TOKEN", ""), ("LESS_TOKEN", ""),
     ],
 )  # fmt: skip

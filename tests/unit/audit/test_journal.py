@@ -1,0 +1,210 @@
+"""Acts become lines before anything is handed out; what goes wrong is told once, or stops everything."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dsops.audit.journal import TrailJournal
+from dsops.audit.record import origin_here, record_of
+from dsops.errors import AuditFailed, AwsAnswer, Failures, SecretNotFound
+from dsops.runtime import Act
+from tests.fakes import NOON, FixedClock
+
+READ = Act("GetSecretValue", "secretsmanager", "us-east-1", facts={"secret": "prod/db"})
+
+
+class Scene:
+    """A home, and a journal in it."""
+
+    def __init__(self, home: Path, config: str = "", **environ: str) -> None:
+        self.home = home
+        self.warnings: list[str] = []
+        self.notes: list[str] = []
+        if config:
+            file = home / ".config" / "dsops" / "config.yaml"
+            file.parent.mkdir(parents=True)
+            file.write_text(config)
+        self.journal = TrailJournal(
+            {"HOME": str(home), **environ}, origin_here("run", 7, "/work"), FixedClock(),
+            self.warnings.append, self.notes.append, {"command": "exec"},
+        )  # fmt: skip
+
+    @property
+    def file(self) -> Path:
+        """The trail."""
+        return self.home / ".local" / "state" / "dsops" / "audit.jsonl"
+
+    def records(self) -> list[dict[str, Any]]:
+        """Its lines."""
+        return [json.loads(line) for line in self.file.read_text().splitlines()]
+
+
+def test_lines_are_written_when_they_are_due_and_not_before(tmp_path: Path) -> None:
+    """All that was taken, in one step; nothing taken is no step."""
+    scene = Scene(tmp_path)
+    scene.journal.write()
+    scene.journal.add(READ)
+    scene.journal.about(environment="production")
+    scene.journal.add(READ)
+    assert not scene.file.exists()
+
+    scene.journal.write()
+    scene.journal.write()
+    facts = [record["additionalEventData"] for record in scene.records()]
+    assert [each.get("environment") for each in facts] == [None, "production"]
+    assert {each["command"] for each in facts} == {"exec"}
+
+
+def test_that_a_trail_was_begun_is_told_once(tmp_path: Path) -> None:
+    """Where it is, and how to end it; to a later run nothing."""
+    scene = Scene(tmp_path)
+    for _ in range(2):
+        scene.journal.add(READ)
+        scene.journal.write()
+    later = Scene(tmp_path)
+    later.journal.add(READ)
+    later.journal.write()
+
+    assert later.notes == scene.warnings == []
+    [note] = scene.notes
+    assert str(scene.file) in note
+    assert f"`audit: off` in {tmp_path}/.config/dsops/config.yaml" in note
+
+
+def test_off_writes_nothing(tmp_path: Path) -> None:
+    """Not even a folder."""
+    scene = Scene(tmp_path, "audit: off\n")
+    scene.journal.add(READ)
+    scene.journal.write()
+    assert not (tmp_path / ".local").exists()
+    assert scene.notes == scene.warnings == []
+
+
+def test_a_trail_that_can_not_be_written_is_told_once_and_stops_nothing(tmp_path: Path) -> None:
+    """With why and what to do; here a folder stands in its place."""
+    scene = Scene(tmp_path)
+    scene.file.mkdir(parents=True, mode=0o700)
+    for _ in range(3):
+        scene.journal.add(READ)
+        scene.journal.write()
+    [warning] = scene.warnings
+    assert f"the audit trail {scene.file} was not written: is a directory" in warning
+
+
+def test_without_a_home_there_is_no_place_for_it(tmp_path: Path) -> None:
+    """Told, too: whoever looks for the trail has to know."""
+    scene = Scene(tmp_path, HOME="")
+    scene.journal.add(READ)
+    scene.journal.write()
+    assert scene.warnings == ["there is no place for the audit trail: HOME is not set (set HOME, or XDG_STATE_HOME)"]
+
+
+@pytest.mark.parametrize("environ", [{}, {"XDG_STATE_HOME": "/proc/1/dsops-has-no-place-here"}])
+def test_required_stops_what_is_not_on_record(tmp_path: Path, environ: dict[str, str]) -> None:
+    """A file that is in the way, a place where nothing can be made."""
+    scene = Scene(tmp_path, "audit: required\n", **environ)
+    scene.file.mkdir(parents=True, mode=0o700)
+    scene.journal.add(READ)
+    with pytest.raises(AuditFailed):
+        scene.journal.write()
+    assert scene.warnings == []
+
+
+def test_a_broken_configuration_leaves_the_trail_on(tmp_path: Path) -> None:
+    """And is told once, with its line: nothing broken switches a trail off."""
+    scene = Scene(tmp_path, "audit: of\n")
+    for _ in range(2):
+        scene.journal.add(READ)
+        scene.journal.write()
+    assert len(scene.records()) == 2
+    [warning] = scene.warnings
+    assert f"{tmp_path}/.config/dsops/config.yaml:1: `of` is none of on, off, required" in warning
+
+
+def test_many_threads_lose_no_line(tmp_path: Path) -> None:
+    """A program that uses the library."""
+    scene = Scene(tmp_path)
+
+    def work() -> None:
+        for _ in range(50):
+            scene.journal.add(READ)
+            scene.journal.write()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    scene.journal.write()
+    assert len(scene.records()) == 400
+
+
+# --- what a line says -------------------------------------------------------------------------------------------
+
+
+def record(act: Act) -> dict[str, Any]:
+    """The record of an act, read back."""
+    text = record_of(act, origin_here("run", 7, "/work"), {"command": "get"}, NOON)
+    assert text.isascii()
+    assert b"\n" not in text
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def test_a_call_looks_like_cloudtrails_record_of_it() -> None:
+    """The same names in the same places; what only dsops knows stands in `additionalEventData`."""
+    asked = {"roleArn": "arn:aws:iam::222222222222:role/Target"}
+    found = record(Act("AssumeRole", "sts", "us-east-1", caller="arn:aws:sts::111111111111:assumed-role/Jump/ada",
+                       key="ASIA1", asked=asked, request_id="r-1", facts={"hop": 2}))  # fmt: skip
+    assert found.pop("eventID").count("-") == 4
+    assert found.pop("userAgent").startswith("dsops/")
+    facts = found.pop("additionalEventData")
+    assert (facts["hop"], facts["command"], facts["run"], facts["pid"]) == (2, "get", "run", 7)
+    assert found == {
+        "eventVersion": "1.11",
+        "userIdentity": {
+            "type": "AssumedRole",
+            "arn": "arn:aws:sts::111111111111:assumed-role/Jump/ada",
+            "accountId": "111111111111",
+            "accessKeyId": "ASIA1",
+        },
+        "eventTime": "2026-11-24T12:00:00Z",
+        "eventSource": "sts.amazonaws.com",
+        "eventName": "AssumeRole",
+        "awsRegion": "us-east-1",
+        "requestParameters": asked,
+        "responseElements": None,
+        "requestID": "r-1",
+        "readOnly": True,
+        "eventType": "AwsApiCall",
+        "recipientAccountId": "222222222222",
+    }
+
+
+def test_a_refusal_has_awss_code_where_aws_was_asked() -> None:
+    """A run that failed for it has dsops' own, and no request; many failures are told by their codes."""
+    said = AwsAnswer("ResourceNotFoundException", "can't find it", 400, "r-9", "secretsmanager.us-east-1")
+    error = SecretNotFound("could not read it", aws=said)
+    call, run = record(READ._replace(error=error)), record(Act("Get", error=error))
+
+    assert (call["errorCode"], call["errorMessage"], call["requestID"]) == (
+        "ResourceNotFoundException", "can't find it", "r-9"
+    )  # fmt: skip
+    assert (run["errorCode"], run["errorMessage"], run["requestID"]) == ("secret.not-found", "could not read it", None)
+    assert call["additionalEventData"]["code"] == run["additionalEventData"]["code"] == "secret.not-found"
+    many = record(Act("Exec", error=Failures((error, error))))
+    assert (many["errorCode"], many["errorMessage"]) == ("several", "2 things failed: secret.not-found")
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nb", "\u2028", "<script>alert(1)</script>", "\udcff", "\x1b[2J", '"}\\', "\u00e4" * 500]
+)
+def test_odd_names_stay_in_their_line(name: str) -> None:
+    """Newlines, half a character, what a terminal obeys, markup: as JSON has them, and the same when it is read."""
+    found = record(READ._replace(facts={"secret": name}, asked={"secretId": name}))
+    assert found["additionalEventData"]["secret"] == found["requestParameters"]["secretId"] == name

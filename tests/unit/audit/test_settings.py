@@ -1,0 +1,155 @@
+"""The user's own configuration: what it may say, what is refused, and that nothing else counts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dsops.audit.settings import Settings, load_settings, user_config_path
+from dsops.audit.trail import Limits
+from dsops.errors import UserConfigInvalid
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A user's home."""
+    return tmp_path
+
+
+def write(home: Path, text: str | bytes) -> Path:
+    """Puts a configuration there."""
+    file = home / ".config" / "dsops" / "config.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    file.chmod(0o600)
+    return file
+
+
+def load(home: Path, **environ: str) -> Settings:
+    """What counts in that home."""
+    return load_settings({"HOME": str(home), **environ})
+
+
+def refused(home: Path) -> UserConfigInvalid:
+    """Why the configuration does not count."""
+    with pytest.raises(UserConfigInvalid) as caught:
+        load(home)
+    return caught.value
+
+
+def test_without_a_configuration_there_is_a_trail(home: Path) -> None:
+    """On, in the state's folder of the home."""
+    assert load(home) == Settings("on", f"{home}/.local/state/dsops/audit.jsonl", Limits())
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "audit: on\n", "audit: ON\n", "audit: {}\n", "null\n"])
+def test_what_says_nothing_leaves_it_on(home: Path, text: str) -> None:
+    """An empty file, too."""
+    write(home, text)
+    assert load(home).mode == "on"
+
+
+@pytest.mark.parametrize(("text", "mode"), [("off", "off"), ("required", "required"), ("{mode: off}", "off")])
+def test_it_is_switched(home: Path, text: str, mode: str) -> None:
+    """By a word, or among others."""
+    write(home, f"audit: {text}\n")
+    assert load(home).mode == mode
+
+
+def test_every_key_counts(home: Path) -> None:
+    """Place, size, age and number."""
+    write(home, "audit: {file: ~/a/../t.jsonl, max_bytes: 4096, max_days: 2, keep: 3, keep_days: 40}\n")
+    assert load(home) == Settings("on", f"{home}/t.jsonl", Limits(4096, 2, 3, 40))
+
+
+def test_the_base_directories_count_where_they_are_absolute(home: Path) -> None:
+    """As the XDG specification has it; without a home there is no place."""
+    file = write(home, "audit: off\n")
+    other = home / "other"
+    assert load(home, XDG_CONFIG_HOME=str(other), XDG_STATE_HOME=str(other)) == Settings(
+        "on", f"{other}/dsops/audit.jsonl", Limits()
+    )
+    assert load(home, XDG_CONFIG_HOME="relative", XDG_STATE_HOME="relative").mode == "off"
+    assert user_config_path({"HOME": str(home)}) == str(file)
+    assert load_settings({}) == load_settings({"HOME": "relative"}) == Settings("on", "", Limits())
+
+
+@pytest.mark.parametrize("name", ["DSOPS_AUDIT", "DSOPS_AUDIT_MODE", "DSOPS_AUDIT_FILE", "AUDIT"])
+def test_no_other_variable_counts(home: Path, name: str) -> None:
+    """A repository may have its variables set, by direnv and its like."""
+    assert load(home, **{name: "off"}) == load(home)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("audit: of\n", 1, "`of` is none of on, off, required"),
+        ("audit: [on]\n", 1, "`audit` is on, off, required, or a mapping"),
+        ("\naudits: on\n", 2, "there is no key `audits`"),
+        ("audit:\n  mod: off\n", 2, "there is no key `mod`"),
+        ("audit: {max_bytes: -1}\n", 1, "`max_bytes` is a number from 4096 to 1099511627776"),
+        ("audit: {keep: 0x10}\n", 1, "`keep` is a number from 1 to 10000"),
+        ("audit: {keep: [1]}\n", 1, "`keep` is one value"),
+        ("audit: {keep: 99999999999999999999999}\n", 1, "`keep` is a number from 1 to 10000"),
+        ("audit: {file: audit.jsonl}\n", 1, "`file` is the path of a file, from `/` or `~/` on"),
+        ("audit: {file: /tmp/}\n", 1, "`file` is the path of a file, from `/` or `~/` on"),
+        ("- audit\n", 1, "the file is not a mapping of keys"),
+    ],
+)
+def test_mistakes_are_told_with_their_line(home: Path, text: str, line: int, message: str) -> None:
+    """A word that is nearly right gets what was meant."""
+    file = write(home, text)
+    [problem] = refused(home).problems
+    assert (str(problem.where), problem.message) == (f"{file}:{line}", message)
+
+
+def test_all_mistakes_are_told_at_once(home: Path) -> None:
+    """In the order of the file, with hints."""
+    write(home, "audit:\n  mode: requird\n  keeps: 1\n")
+    assert [problem.hint for problem in refused(home).problems] == ["did you mean `required`?", "did you mean `keep`?"]
+
+
+@pytest.mark.parametrize("data", [b"audit: {", b"audit: on\naudit: off\n", b"\xff\xfe\x00", b"a: &a [*a]"])
+def test_what_is_no_configuration_is_told(home: Path, data: bytes) -> None:
+    """Broken YAML, a key that stands twice, no UTF-8."""
+    write(home, data)
+    assert refused(home).problems
+
+
+def test_what_others_may_write_does_not_count(home: Path) -> None:
+    """Nor a link to such a file; a link to one's own counts, as dotfiles are kept."""
+    file = write(home, "audit: off\n")
+    file.chmod(0o620)
+    assert refused(home).why == "others may write it"
+
+    own, shared = home / "own.yaml", home / "shared.yaml"
+    for target, mode in ((own, 0o644), (shared, 0o666)):
+        target.write_text("audit: off\n")
+        target.chmod(mode)
+    file.unlink()
+    file.symlink_to(own)
+    assert load(home).mode == "off"
+    file.unlink()
+    file.symlink_to(shared)
+    assert refused(home).why == "others may write it"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_what_belongs_to_another_user_does_not_count(home: Path) -> None:
+    """Whoever wrote it is not the user."""
+    os.chown(write(home, "audit: off\n"), 65534, 65534)
+    assert refused(home).why == "it belongs to another user"
+
+
+def test_a_pipe_a_folder_and_a_large_file_do_not_count(home: Path) -> None:
+    """Nobody waits for a pipe's other end."""
+    file = write(home, "x" * 70_000)
+    assert refused(home).why == "it has more than 64 KiB"
+    file.unlink()
+    os.mkfifo(file, 0o600)
+    assert refused(home).why == "it is not a regular file"
+    file.unlink()
+    file.mkdir()
+    assert refused(home).why == "it is not a regular file"

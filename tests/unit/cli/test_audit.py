@@ -1,0 +1,261 @@
+"""Every way by which secrets leave is on record, with and without the agent; `required` stops each of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import dsops as library
+from dsops.errors import AuditFailed
+from tests.terminal import Terminal
+from tests.unit.cli.stub_aws import Agent, Dsops, StubAws
+
+TOKEN = ("--env", "production")
+
+
+class Home(NamedTuple):
+    """Where a user's trail and configuration are."""
+
+    folder: Path
+
+    @property
+    def trail(self) -> Path:
+        """The file."""
+        return self.folder / ".local" / "state" / "dsops" / "audit.jsonl"
+
+    def records(self) -> list[dict[str, Any]]:
+        """What has come since the last time."""
+        if not self.trail.exists():
+            return []
+        lines = self.trail.read_text().splitlines()
+        self.trail.unlink()
+        self.trail.with_name("audit.jsonl.head").unlink()
+        return [json.loads(line) for line in lines]
+
+    def configure(self, text: str) -> None:
+        """Writes the user's configuration."""
+        file = self.folder / ".config" / "dsops" / "config.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+
+def told(records: Sequence[dict[str, Any]]) -> list[str]:
+    """Each in a line: event, service, command, what came of it."""
+    return [
+        " ".join(
+            str(part)
+            for part in (
+                record["eventName"],
+                record["eventSource"].partition(".")[0],
+                record["additionalEventData"]["command"],
+                record.get("errorCode") or ("held" if record["additionalEventData"].get("cached") else "ok"),
+            )
+        )
+        for record in records
+    ]
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[StubAws]:
+    """An AWS that gives one role's session."""
+    with StubAws() as stub:
+        yield stub
+
+
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory: pytest.TempPathFactory, aws: StubAws) -> Iterator[Agent]:
+    """A user with an agent, for all tests here."""
+    folder = tmp_path_factory.mktemp("work")
+    with Agent(folder, aws) as program:
+        program.environ["HOME"] = str(tmp_path_factory.mktemp("home"))
+        yield program
+
+
+@pytest.fixture
+def home(tmp_path: Path, agent: Agent) -> Home:
+    """A home of this test's own, for that user."""
+    agent.environ["HOME"] = str(tmp_path)
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def alone(agent: Agent) -> Iterator[Dsops]:
+    """The same user without the agent."""
+    agent.environ["DSOPS_AGENT"] = "off"
+    yield agent
+    del agent.environ["DSOPS_AGENT"]
+
+
+COLD = [
+    (("exec", *TOKEN, "--", "true", "an-argument"), "exec", "Exec"),
+    (("exec", *TOKEN, "--mask", "--", "true"), "exec", "Exec"),
+    (("exec", *TOKEN, "--credentials", "target", "--", "true"), "exec", "Exec"),
+    (("get", *TOKEN, "TOKEN"), "get", "Get"),
+    (("render", *TOKEN), "render", "Render"),
+]
+IDS = [" ".join(words[:1] + words[3:4]) for words, *_ in COLD]
+
+
+@pytest.mark.parametrize(("words", "command", "event"), COLD, ids=IDS)
+def test_a_run_without_an_agent_is_on_record(
+    alone: Dsops, home: Home, words: tuple[str, ...], command: str, event: str
+) -> None:
+    """The session, the secret, and what they were for: one run, one file; arguments of a program are not told."""
+    assert alone.run(*words).returncode == 0
+    records = home.records()
+    # The session that a command is given is the one that reads, held by then.
+    assert [line for line in told(records) if not line.endswith("held")] == [
+        f"AssumeRole sts {command} ok", f"GetSecretValue secretsmanager {command} ok", f"{event} dsops {command} ok",
+    ]  # fmt: skip
+    assert len({record["additionalEventData"]["run"] for record in records}) == 1
+    facts = records[-1]["additionalEventData"]
+    assert (facts["config"], facts["environment"], facts["folder"]) == (
+        str(alone.folder / "dsops.yaml"), "production", str(alone.folder)
+    )  # fmt: skip
+    assert "an-argument" not in json.dumps(records)
+    assert "hush" not in json.dumps(records)
+
+
+@pytest.mark.parametrize(("words", "command", "event"), COLD, ids=IDS)
+def test_a_run_by_the_agent_is_on_record_in_the_home_of_whoever_asks(
+    agent: Agent, home: Home, words: tuple[str, ...], command: str, event: str
+) -> None:
+    """As without it, with a session that is held; client and agent write one run, and the client's process is told."""
+    assert agent.run("exec", *TOKEN, "--", "true").returncode == 0
+    home.records()
+    assert agent.run(*words).returncode == 0
+    records = home.records()
+    lines = told(records)
+    assert set(lines) == {
+        f"AssumeRole dsops {command} held",
+        f"GetSecretValue secretsmanager {command} ok",
+        f"{event} dsops {command} ok",
+    }  # fmt: skip
+    assert lines[-1] == f"{event} dsops {command} ok"
+    facts = [record["additionalEventData"] for record in records]
+    assert len({each["run"] for each in facts}) == 1
+    assert agent.status()["pid"] not in {each["pid"] for each in facts}
+    assert {each["config"] for each in facts} == {str(agent.folder / "dsops.yaml")}
+    assert facts[-1]["variables"] == (["TOKEN"] if command == "get" else ["TOKEN", "PLAIN"])
+
+
+@pytest.mark.parametrize("format_name", ["process", "env"])
+def test_credentials_are_on_record(agent: Agent, home: Home, format_name: str) -> None:
+    """With the session's end, and never its secret parts."""
+    for way in ("on", "off"):
+        done = agent.run("credentials", "target", "--format", format_name, DSOPS_AGENT=way)
+        assert done.returncode == 0
+        records = home.records()
+        assert told(records)[-1] == "Credentials dsops credentials ok"
+        assert records[-1]["additionalEventData"]["store"] == "target"
+        assert "expiration" in json.dumps(records[0]["responseElements"])
+        assert "session/secret" not in json.dumps(records)
+
+
+@pytest.mark.parametrize("way", ["on", "off"])
+def test_failures_are_on_record(agent: Agent, home: Home, way: str) -> None:
+    """One that AWS tells, with its request; one that the plan tells, before any call; none of the command line."""
+    assert agent.run("get", "--env", "missing", "ABSENT", DSOPS_AGENT=way).returncode == 4
+    records = home.records()
+    assert told(records)[1:] == [
+        "GetSecretValue secretsmanager get ResourceNotFoundException", "Get dsops get secret.not-found",
+    ]  # fmt: skip
+    assert records[1]["requestID"]
+
+    assert agent.run("exec", "--env", "no-such", "--", "true", DSOPS_AGENT=way).returncode == 125
+    assert told(home.records()) == ["Exec dsops exec config.environment-unknown"]
+    assert agent.run("exec", "--env", "production", "--no-such-flag", "--", "true", DSOPS_AGENT=way).returncode == 125
+    assert home.records() == []
+
+
+REQUIRED = [*[words for words, *_ in COLD], ("credentials", "target"), ("whoami", "target")]
+
+
+@pytest.mark.parametrize("way", ["on", "off"])
+def test_required_stops_each_way_before_anything_is_handed_out(agent: Agent, home: Home, way: str) -> None:
+    """Here a folder is in the trail's place; without `required` the same is a note, and the run goes on."""
+    home.trail.mkdir(parents=True, mode=0o700)
+    home.configure("audit: on\n")
+    done = agent.run("get", *TOKEN, "TOKEN", DSOPS_AGENT=way)
+    assert (done.returncode, done.stdout) == (0, b"hush-token")
+    assert done.stderr.count(b"was not written: is a directory") == 1
+
+    home.configure("audit: required\n")
+    for words in REQUIRED:
+        done = agent.run(*words, DSOPS_AGENT=way)
+        assert done.returncode == (125 if words[0] == "exec" else 2), words
+        assert done.stdout == b""
+        assert b"error[audit.not-written]" in done.stderr
+
+
+def test_off_is_off_for_the_agent_too(agent: Agent, home: Home) -> None:
+    """It is the client's configuration that counts, and it is read at each request."""
+    home.configure("audit: off\n")
+    assert agent.run("get", *TOKEN, "TOKEN").returncode == 0
+    assert home.records() == []
+    home.configure("audit: on\n")
+    assert agent.run("get", *TOKEN, "TOKEN").returncode == 0
+    assert told(home.records())[-1] == "Get dsops get ok"
+
+
+def test_nothing_of_a_repository_switches_it(alone: Dsops, home: Home) -> None:
+    """No key of a dsops.yaml, no file beside it, no variable that its environment sets for itself."""
+    config = (alone.folder / "dsops.yaml").read_text()
+    try:
+        (alone.folder / "dsops.yaml").write_text(f"{config}audit: off\n")
+        assert alone.run("get", "--env", "plain", "PLAIN").returncode == 2
+        (alone.folder / "dsops.yaml").write_text(config)
+        (alone.folder / "config.yaml").write_text("audit: off\n")
+        home.records()
+        assert alone.run("get", "--env", "plain", "PLAIN", DSOPS_AUDIT="off").returncode == 0
+    finally:
+        (alone.folder / "dsops.yaml").write_text(config)
+    assert told(home.records())[-1] == "Get dsops get ok"
+
+
+@pytest.mark.parametrize("way", ["on", "off"])
+def test_that_a_trail_was_begun_is_said_once_on_a_terminal(agent: Agent, home: Home, way: str) -> None:
+    """With its place; where nobody watches nothing is said."""
+    command = [*agent.command("exec", *TOKEN, "--", "true")]
+    environ = {**agent.environ, "DSOPS_AGENT": way}
+    words = ["env", "-i", "-C", str(agent.folder), *[f"{name}={value}" for name, value in environ.items()], *command]
+    with Terminal(words) as terminal:
+        assert str(home.trail) in terminal.expect("ends that")
+        assert terminal.code() == 0
+    with Terminal(words) as terminal:
+        assert terminal.code() == 0
+        assert "ends that" not in terminal.text
+
+
+def test_the_library_is_on_record(agent: Agent, home: Home) -> None:
+    """Secrets and sessions that a Python program takes; `required` stops it, too."""
+    environ = {name: value for name, value in agent.environ.items() if name != "XDG_RUNTIME_DIR"}
+    events: list[str] = []
+    opened = library.open(agent.folder / "dsops.yaml", environ, report=lambda event: events.append(event.name))
+    assert opened.secrets("production")["TOKEN"].reveal() == "hush-token"
+    opened.credentials("target")
+    assert told(home.records()) == [
+        "AssumeRole sts library ok", "GetSecretValue secretsmanager library ok", "Open dsops library ok",
+        "AssumeRole dsops library held", "Open dsops library ok",
+    ]  # fmt: skip
+    assert events.count("audit.begun") == 1
+
+    home.configure("audit: required\n")
+    home.trail.mkdir()
+    with pytest.raises(AuditFailed):
+        library.open(agent.folder / "dsops.yaml", environ).secrets("production")
+    with pytest.raises(AuditFailed):
+        library.open(agent.folder / "dsops.yaml", environ).credentials("target")
+
+
+def test_a_session_that_is_read_is_no_secret_of_a_service(alone: Dsops, home: Home) -> None:
+    """Its parts go to the command, and the session is told once."""
+    assert alone.run("exec", "--env", "keys", "--", "true").returncode == 0
+    records = home.records()
+    assert told(records) == ["AssumeRole sts exec ok", *["ReadSecret dsops exec ok"] * 3, "Exec dsops exec ok"]
+    assert os.path.basename(records[0]["additionalEventData"]["where"]) == "dsops.yaml:3"

@@ -1,0 +1,228 @@
+"""What a run puts on the audit trail: each session and secret once, with its outcome, and nothing secret."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from dsops.audit.record import origin_here, record_of
+from dsops.errors import DsopsError
+from dsops.runtime import Act
+from tests.aws_in_memory import DENIED, Call, Refusal
+from tests.fakes import NOON
+from tests.pipeline import ADA, Pipeline
+
+CHAIN = """
+secretStores:
+  jump:
+    type: aws.sts
+    role_arn: arn:aws:iam::111111111111:role/Jump
+    role_session_name: ada
+    external_id: the-external-id
+    source_identity: ada
+    duration_seconds: 1800
+    tags: {team: blue}
+  target: {type: aws.sts, role_arn: "arn:aws:iam::222222222222:role/Target", credentials_from: jump}
+  secrets: {type: aws.secretsmanager, credentials_from: target}
+  parameters: {type: aws.ssm, credentials_from: target, parameter_prefix: /app}
+  values: {type: literal, values: {one: "1"}}
+envs:
+  e:
+    DATABASE_URL: {from: {store: secrets, key: db}}
+    PASSWORD: {from: {store: secrets, key: "json#.password"}}
+    USER_NAME: {from: {store: secrets, key: json, field: user}}
+    PARAMETER: {from: {store: parameters, key: /c}}
+    VALUE: {from: {store: values, key: "one"}}
+    SESSION: {from: {store: target, key: "access_key_id"}}
+    GREETING: {literal: hello}
+"""
+
+TWENTY = ", ".join([f"V{number}: {{from: {{store: secrets, key: s{number}}}}}" for number in range(20)])
+MANY = f"""
+secretStores:
+  secrets: {{type: aws.secretsmanager}}
+envs:
+  e: {{{TWENTY}}}
+"""
+
+KEPT = """
+secretStores:
+  secrets: {type: aws.secretsmanager, cache_seconds: 60}
+envs:
+  e: {A: {from: {store: secrets, key: "db"}}}
+"""
+
+CODE = """
+secretStores:
+  guarded:
+    type: aws.sts
+    role_arn: arn:aws:iam::111111111111:role/Guarded
+    serial_number: arn:aws:iam::111111111111:mfa/ada
+envs:
+  e: {A: {from: {store: guarded, key: "access_key_id"}}}
+"""
+
+
+@pytest.fixture
+def pipeline() -> Pipeline:
+    """A process with Ada's key, and the secrets that these tests read."""
+    pipeline = Pipeline()
+    pipeline.aws.secrets = {"db": "postgres://", "json": '{"user": "app", "password": "p4ss"}'}
+    pipeline.aws.secrets |= {f"s{number}": "many" for number in range(20)}
+    pipeline.aws.parameters = {"/app/c": "3"}
+    return pipeline
+
+
+def of(pipeline: Pipeline, name: str) -> Act:
+    """The act about that store or secret."""
+    [act] = [act for act in pipeline.journal.acts if act.facts.get("secret", act.facts["store"]) == name]
+    return act
+
+
+def fails(pipeline: Pipeline, text: str) -> None:
+    """Runs what is refused."""
+    with pytest.raises(DsopsError):
+        pipeline.resolve(text)
+
+
+def test_each_session_and_each_secret_is_told_once(pipeline: Pipeline) -> None:
+    """However many variables read it; a secret of no service is one, too, and a literal variable is none."""
+    pipeline.resolve(CHAIN)
+    assert sorted(pipeline.journal.told) == [
+        "AssumeRole jump sts ok",
+        "AssumeRole target sts ok",
+        "GetParameters /c ssm ok",
+        "GetSecretValue db secretsmanager ok",
+        "GetSecretValue json secretsmanager ok",
+        "ReadSecret access_key_id - ok",
+        "ReadSecret one - ok",
+    ]
+    assert of(pipeline, "json").facts["variables"] == ["PASSWORD", "USER_NAME"]
+
+
+def test_a_hop_has_who_asked_what_for_and_what_came(pipeline: Pipeline) -> None:
+    """Under CloudTrail's names; the external ID is hidden, and what is not given is not told."""
+    pipeline.resolve(CHAIN)
+    jump, target = of(pipeline, "jump"), of(pipeline, "target")
+
+    assert jump.asked == {
+        "roleArn": "arn:aws:iam::111111111111:role/Jump",
+        "roleSessionName": "ada",
+        "durationSeconds": 1800,
+        "externalId": "HIDDEN_DUE_TO_SECURITY_REASONS",
+        "sourceIdentity": "ada",
+        "tags": [{"key": "team", "value": "blue"}],
+    }
+    assert jump.answer == {
+        "credentials": {
+            "accessKeyId": "ASIA0000000000000001",
+            "sessionToken": "HIDDEN_DUE_TO_SECURITY_REASONS",
+            "expiration": "Nov 24, 2026, 12:30:00 PM",
+        },
+        "assumedRoleUser": {"arn": "arn:aws:sts::111111111111:assumed-role/Jump/ada"},
+    }
+    assert (jump.key, jump.request_id, jump.facts["hop"]) == (ADA["AWS_ACCESS_KEY_ID"], "r-1", 1)
+    assert (target.key, target.caller) == ("ASIA0000000000000001", "arn:aws:sts::111111111111:assumed-role/Jump/ada")
+    assert (target.facts["hop"], target.facts["credentialsFrom"], target.facts["source"]) == (2, "jump", "environment")
+    assert "externalId" not in target.asked
+
+
+def test_a_secret_has_its_reader_version_and_request(pipeline: Pipeline) -> None:
+    """Its name as the configuration has it, and its ARN."""
+    pipeline.resolve(CHAIN)
+    read = of(pipeline, "db")
+    assert read.caller.startswith("arn:aws:sts::222222222222:assumed-role/Target/")
+    assert (read.facts["version"], read.request_id, read.asked) == ("v", "r-1", {"secretId": "db"})
+    assert read.facts["arn"] == "arn:aws:secretsmanager:us-east-1:222222222222:secret:db-AbCdEf"
+    assert of(pipeline, "/c").asked == {"names": ["/app/c"], "withDecryption": True}
+    assert of(pipeline, "/c").facts["version"] == "1"
+
+
+def test_a_session_that_was_held_is_told_as_that(pipeline: Pipeline) -> None:
+    """No service was called for it; the reads are new ones."""
+    pipeline.resolve(CHAIN)
+    pipeline.journal.acts.clear()
+    pipeline.resolve(CHAIN)
+
+    assert "AssumeRole target - held" in pipeline.journal.told
+    held = of(pipeline, "target")
+    assert (held.request_id, held.facts["cached"]) == ("", True)
+    assert "arn:aws:sts::222222222222:assumed-role/Target/" in str(held.answer["assumedRoleUser"])
+    assert "GetSecretValue db secretsmanager ok" in pipeline.journal.told
+
+
+def test_a_value_that_was_held_is_told_as_that(pipeline: Pipeline) -> None:
+    """`cache_seconds`: the second run reads nothing."""
+    pipeline.resolve(KEPT)
+    pipeline.resolve(KEPT)
+    assert pipeline.journal.told == ["GetSecretValue db secretsmanager ok", "GetSecretValue db - held"]
+
+
+def test_a_batch_is_told_secret_by_secret(pipeline: Pipeline) -> None:
+    """Twenty secrets of one call are twenty acts with one request id, and say by which call they came."""
+    pipeline.resolve(MANY)
+    assert pipeline.aws.actions == ["BatchGetSecretValue"]
+    acts = pipeline.journal.acts
+    assert {act.name for act in acts} == {"GetSecretValue"}
+    assert {act.facts["operation"] for act in acts} == {"BatchGetSecretValue"}
+    assert [act.facts["variables"] for act in acts] == [[f"V{number}"] for number in range(20)]
+    assert {act.request_id for act in acts} == {"r-1"}
+
+
+def test_a_refusal_is_told_with_awss_words(pipeline: Pipeline) -> None:
+    """Of the hop, and of one secret of several; what follows it is not told, since it was not done."""
+    pipeline.aws.rule = lambda call: DENIED if str(call) == "GetSecretValue db" else None
+    fails(pipeline, CHAIN)
+    assert "GetSecretValue db secretsmanager secret.access-denied" in pipeline.journal.told
+    assert "GetSecretValue json secretsmanager ok" in pipeline.journal.told
+
+    pipeline.journal.acts.clear()
+    pipeline.cache.clear()
+    pipeline.aws.rule = lambda call: Refusal("AccessDenied", "User: SESSION may not", 403) if _is(call) else None
+    fails(pipeline, CHAIN)
+    assert "AssumeRole target sts sts.access-denied" in pipeline.journal.told
+    assert not any(line.startswith("GetSecretValue") for line in pipeline.journal.told)
+
+
+def _is(call: Call) -> bool:
+    return str(call) == "AssumeRole Target"
+
+
+def test_what_fails_before_a_call_names_no_service(pipeline: Pipeline) -> None:
+    """Nobody is there to type the code: STS was not asked."""
+    fails(pipeline, CODE)
+    assert pipeline.aws.actions == []
+    assert pipeline.journal.told == ["AssumeRole guarded - mfa.required"]
+
+
+def test_a_secret_whose_field_is_missing_was_read(pipeline: Pipeline) -> None:
+    """The value came; that it lacks a field is the run's failure."""
+    text = 'secretStores: {s: {type: aws.secretsmanager}}\nenvs: {e: {A: {from: {store: s, key: "json#.no"}}}}'
+    fails(pipeline, text)
+    assert [(act.facts["version"], act.request_id) for act in pipeline.journal.acts] == [("v", "r-1")]
+
+
+def test_where_a_call_went_is_told_when_that_is_not_aws(pipeline: Pipeline) -> None:
+    """A sandbox, another host; of AWS's own address nothing."""
+    pipeline.resolve(KEPT)
+    assert "endpoint" not in of(pipeline, "db").facts
+    pipeline.journal.acts.clear()
+    pipeline.environ = {**ADA, "AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}
+    pipeline.resolve(KEPT)
+    assert of(pipeline, "db").facts["endpoint"] == "http://127.0.0.1:4566"
+
+
+def test_nothing_secret_is_told(pipeline: Pipeline) -> None:
+    """Of none of these runs, as it stands on the trail."""
+    pipeline.resolve(CHAIN)
+    pipeline.resolve(MANY)
+    pipeline.aws.rule = lambda call: DENIED if call.action == "GetSecretValue" else None
+    fails(pipeline, KEPT)
+    origin = origin_here("run", 1, "/project")
+    text = b"".join(record_of(act, origin, {}, NOON) for act in pipeline.journal.acts).decode()
+    for secret in (
+        "postgres://", "p4ss", "many", "the-external-id", ADA["AWS_SECRET_ACCESS_KEY"], "secret-ASIA", "token-ASIA",
+    ):  # fmt: skip
+        assert secret not in text
+    assert json.dumps("HIDDEN_DUE_TO_SECURITY_REASONS") in text
