@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
-from hypothesis import settings
 
 from tests.fakes import FixedClock, Reports, make_runtime
 
@@ -59,18 +58,6 @@ def _refuse_outside(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_refuse_outside)
-
-# Hypothesis would fail an example that takes 0.2 s, which any does now and then on a machine that has other work.
-settings.register_profile("dsops", deadline=None)
-settings.load_profile("dsops")
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than there are processors: tests of processes wait for about a third of their time."""
-    ours = getattr(os, "sched_getaffinity", None)  # not on macOS
-    return (len(ours(0)) if ours else os.cpu_count() or 1) + 1
-
 
 _home_numbers = count()
 _IS_CI = bool(os.environ.get("CI"))

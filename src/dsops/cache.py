@@ -179,6 +179,10 @@ class CredentialCache:
         held = self._held.get(fingerprint)
         return held if held is not None and held.is_usable(self._now()) else None
 
+    def has_held(self, fingerprint: str) -> bool:
+        """Whether a session was held under that name until now, though it may have ended."""
+        return fingerprint in self._held
+
     def evict(self, fingerprint: str, credentials: Credentials) -> None:
         """Forgets these credentials, which AWS refused; newer ones under the same fingerprint stay."""
         if self._held.get(fingerprint) is credentials:

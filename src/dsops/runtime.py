@@ -65,8 +65,15 @@ class Journal(Protocol):
         """Facts that all that follows has in common: the environment, the configuration."""
 
 
+Measure = Callable[[str, tuple[str, ...], float], None]
+
+
 def _here() -> bool:
     return False
+
+
+def _unmeasured(_name: str, _labels: tuple[str, ...], _value: float) -> None:
+    """Nobody counts."""
 
 
 class Runtime(NamedTuple):
@@ -88,6 +95,8 @@ class Runtime(NamedTuple):
     """`${TIMESTAMP}` where the environment has none: the same text for the whole run, such as 20261124T150718Z."""
     tell: Callable[[bytes], None] | None = None
     """Puts what a user's program says on the person's stderr; None where the program has that as its own."""
+    measure: Measure = _unmeasured
+    """Takes numbers of what was done, for metrics: a name, the labels that belong to it, how much."""
     has_left: Callable[[], bool] = _here
     """Whether whoever asked is gone, for what only a person can bring to an end: nobody waits for that then."""
     journal: Journal | None = None

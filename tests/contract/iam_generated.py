@@ -6,8 +6,7 @@ Most policies allow everything and are there to be got past; one or two statemen
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from hypothesis import strategies as st
 
@@ -36,16 +35,6 @@ from tests.contract.iam_alphabet import (
     Json,
 )
 from tests.unit.iam.policies import ACCOUNT, OTHER
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-T = TypeVar("T")
-
-
-def one_of(draw: st.DrawFn, choices: Sequence[T]) -> T:
-    """One of them. Hypothesis keeps strategies of integers; one of choices it would make and check at each draw."""
-    return choices[draw(st.integers(0, len(choices) - 1))]
 
 
 class World(NamedTuple):
@@ -103,7 +92,6 @@ def _resource_patterns(resource: str) -> tuple[str, ...]:
 # --- conditions ---------------------------------------------------------------------------------------------
 
 
-@cache
 def _lists(values: tuple[str, ...]) -> st.SearchStrategy[Json]:
     some = st.sampled_from(values)
     return some | some | st.lists(some, min_size=1, max_size=3, unique=True)
@@ -114,27 +102,24 @@ def conditions(draw: st.DrawFn, first: str) -> tuple[Json, list[tuple[str, tuple
     """A condition block, mostly of one operator, and the keys that it asks for with values they may have."""
     block: dict[str, Json] = {}
     asked: list[tuple[str, tuple[str, ...]]] = []
-    for number in range(one_of(draw, (1, 1, 1, 2))):
-        operator = first if first and not number else one_of(draw, OPERATORS)
+    for number in range(draw(st.sampled_from((1, 1, 1, 2)))):
+        operator = first if first and not number else draw(st.sampled_from(OPERATORS))
         if operator == "Null":
-            key = one_of(draw, (*TEXT_KEYS, *SET_KEYS, "aws:MultiFactorAuthAge"))
-            block["Null"] = {key: one_of(draw, ("true", "false"))}
+            key = draw(st.sampled_from((*TEXT_KEYS, *SET_KEYS, "aws:MultiFactorAuthAge")))
+            block["Null"] = {key: draw(st.sampled_from(("true", "false")))}
             asked.append((key, NUMBERS if key == "aws:MultiFactorAuthAge" else TEXTS))
             continue
         family = next(family for family in FAMILIES if operator in family.operators)
-        key = one_of(draw, family.keys)
-        modifier = one_of(draw, MODIFIERS)
+        key = draw(st.sampled_from(family.keys))
+        modifier = draw(st.sampled_from(MODIFIERS))
         if key in SET_KEYS and not modifier.startswith("For") and draw(st.integers(0, 3)):
-            modifier = one_of(draw, MODIFIERS[2:])
+            modifier = draw(st.sampled_from(MODIFIERS[2:]))
         name = f"{modifier}{operator}" if modifier.startswith("For") else f"{operator}{modifier}"
         if draw(st.integers(0, 9)) == 0 and modifier.startswith("For"):
             name += "IfExists"
         block.setdefault(name, {})[key] = draw(_lists(family.wanted))
         asked.append((key, family.actual))
     return block, asked
-
-
-_conditions = cache(conditions)
 
 
 # --- policies -----------------------------------------------------------------------------------------------
@@ -154,7 +139,7 @@ class _Maker:
         ]  # fmt: skip
 
     def _pick(self, *choices: Json) -> Json:
-        return one_of(self._draw, choices)
+        return self._draw(st.sampled_from(choices))
 
     def document(self, kind: str, *, is_focus: bool) -> Json:
         """A policy; the one that an example is about has statements drawn freely, the others mostly allow all."""
@@ -194,7 +179,7 @@ class _Maker:
         if self._pick(0, 1):
             self._narrow(statement, kind, is_trust=is_trust)
         if self._topic.operator or self._pick(0, 1, 1):
-            block, asked = self._draw(_conditions(self._topic.operator))
+            block, asked = self._draw(conditions(self._topic.operator))
             statement["Condition"] = block
             self.asked += asked
         return statement
@@ -271,17 +256,17 @@ TOPICS = (
 def worlds(draw: st.DrawFn, topic: Topic, requests: int) -> World:
     """A caller, an action, the policies that bear on them, and that many contexts to ask with."""
     caller, action = _who_and_what(draw, topic)
-    account = one_of(draw, (ACCOUNT, ACCOUNT, ACCOUNT, OTHER))
+    account = draw(st.sampled_from((ACCOUNT, ACCOUNT, ACCOUNT, OTHER)))
     resource = RESOURCES[action].format(account=account)
     maker = _Maker(draw, topic, caller, action, resource)
     places = _places(draw, caller)
-    focus = topic.place.replace("trust", "resource") or one_of(draw, places)
+    focus = topic.place.replace("trust", "resource") or draw(st.sampled_from(places))
     if topic.principal:
         focus = "resource"
 
     def documents(place: str, *, is_there: bool) -> list[Json]:
         if place == focus:
-            more = one_of(draw, (0, 0, 1)) if place == "identity" else 0
+            more = draw(st.sampled_from((0, 0, 1))) if place == "identity" else 0
             return [maker.document(place, is_focus=True) for _ in range(1 + more)]
         return [maker.document(place, is_focus=False)] if is_there else []
 
@@ -339,7 +324,7 @@ _WHO: dict[str, tuple[Principal, ...]] = {
 def _who_and_what(draw: st.DrawFn, topic: Topic) -> tuple[Principal, str]:
     others = (ROOT, SERVICE, ANONYMOUS, WORKFLOW, PERSON)
     everybody = (*SIGNED, *SIGNED, *SIGNED, *others)
-    caller = one_of(draw, _WHO.get(topic.principal or topic.place, everybody))
+    caller = draw(st.sampled_from(_WHO.get(topic.principal or topic.place, everybody)))
     if caller == WORKFLOW:
         return caller, _WEB
     if caller == PERSON:
@@ -351,7 +336,7 @@ def _who_and_what(draw: st.DrawFn, topic: Topic) -> tuple[Principal, str]:
         actions = ORDINARY[:4]
     elif caller.account and not topic.principal:
         actions = (*ORDINARY, *ORDINARY, "s3:ListAllMyBuckets")
-    return caller, one_of(draw, actions)
+    return caller, draw(st.sampled_from(actions))
 
 
 def _denying(document: Json) -> Json:
@@ -370,5 +355,5 @@ def _context(draw: st.DrawFn, asked: list[tuple[str, tuple[str, ...]]]) -> dict[
         if key in SET_KEYS:
             context[key] = draw(st.lists(st.sampled_from(values), min_size=0, max_size=3))
         else:
-            context[key] = [one_of(draw, values)]
+            context[key] = [draw(st.sampled_from(values))]
     return context

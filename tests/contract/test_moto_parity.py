@@ -6,8 +6,8 @@ boto3: against moto's server, and against the sandbox with a caller who may do e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -53,36 +53,22 @@ def suite() -> Suite:
         pytest.skip(str(missing))
 
 
-def files_of(service: str) -> list[str]:
-    """Of moto's tests."""
-    return [f"test_{service}/{name}.py" for name in SERVICES[service]]
-
-
-@pytest.fixture(scope="module")
-def theirs(suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[dict[str, str]]]:
-    """What moto's own server passes, of all services in one run, which goes on while the sandbox's tests begin."""
-    folder = tmp_path_factory.mktemp("theirs")
-    files = [file for service in CHOSEN for file in files_of(service)]
-    with moto_server(suite, folder) as url, ThreadPoolExecutor(1) as beside:
-        yield beside.submit(suite.run, url, files, folder)
-
-
 @pytest.mark.parametrize("service", CHOSEN)
 def test_what_motos_server_passes_the_sandbox_passes(
-    suite: Suite,
-    theirs: Future[dict[str, str]],
-    service: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    suite: Suite, service: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every test but those that differences.py tells apart, each of which does fail here."""
-    with StubServer(front(CALLERS.get(service, sandbox_of_root))) as server:
-        ours = suite.run(server.url, files_of(service), tmp_path)
+    files = [f"test_{service}/{name}.py" for name in SERVICES[service]]
+    sandbox = front(CALLERS.get(service, sandbox_of_root))
+    folders = [tmp_path / "theirs", tmp_path / "ours"]
+    for folder in folders:
+        folder.mkdir()
+    with moto_server(suite, tmp_path) as url, StubServer(sandbox) as server, ThreadPoolExecutor(2) as both:
+        theirs, ours = both.map(lambda at: suite.run(at[0], files, at[1]), zip((url, server.url), folders, strict=True))
 
-    of_service = f"test_{service}/"
-    passed = {name for name, how in theirs.result().items() if how == "passed" and name.startswith(of_service)}
+    passed = {name for name, outcome in theirs.items() if outcome == "passed"}
     lost = {name: ours.get(name, "did not run") for name in passed if ours.get(name) != "passed"}
-    foretold = {name for names in DIFFERENCES.values() for name in names if name.startswith(of_service)}
+    foretold = {name for names in DIFFERENCES.values() for name in names if name.startswith(f"test_{service}/")}
     with capsys.disabled():
         print(f"\n{service}: moto's server passes {len(passed)} tests, of which {len(foretold)} go against AWS")
     assert {} == {name: why for name, why in lost.items() if name not in foretold}

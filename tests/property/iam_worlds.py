@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
@@ -22,20 +21,10 @@ VALUES = ("", "a", "A", "a*", "b", "1", "10", "true", "2026-01-01T00:00:00Z", "1
 KEYS = ("aws:username", "aws:PrincipalTag/Team", "aws:TagKeys", "aws:SourceIp", "aws:CurrentTime")
 
 
-# Hypothesis takes longer to make and check a strategy than to draw from it, so each is made once.
+def _lists(values: st.SearchStrategy[str]) -> st.SearchStrategy[Json]:
+    return values | st.lists(values, min_size=1, max_size=2)
 
 
-@cache
-def _one_of(*values: str) -> st.SearchStrategy[str]:
-    return st.sampled_from(values)
-
-
-@cache
-def _lists(*values: str) -> st.SearchStrategy[Json]:
-    return _one_of(*values) | st.lists(_one_of(*values), min_size=1, max_size=2)
-
-
-@cache
 def conditions() -> st.SearchStrategy[Json]:
     """A condition block of one or two operators."""
     plain = {
@@ -54,49 +43,42 @@ def conditions() -> st.SearchStrategy[Json]:
     }
     keys = st.sampled_from(KEYS)
 
-    @cache
     def block(operator: str) -> st.SearchStrategy[tuple[str, Json]]:
         name = st.sampled_from(
             (operator, f"{operator}IfExists", f"ForAnyValue:{operator}", f"ForAllValues:{operator}")
         )
-        return st.tuples(name, st.dictionaries(keys, _lists(*plain[operator]), min_size=1, max_size=2))
+        return st.tuples(name, st.dictionaries(keys, _lists(st.sampled_from(plain[operator])), min_size=1, max_size=2))
 
     null = st.tuples(st.just("Null"), st.dictionaries(keys, st.sampled_from(("true", "false")), min_size=1, max_size=1))
     some = st.sampled_from(sorted(plain)).flatmap(block) | null
     return st.lists(some, min_size=1, max_size=2).map(dict)
 
 
-@cache
-def _principals() -> st.SearchStrategy[Json]:
-    names = (ACCOUNT, OTHER, ALICE.arn, APP.arn, APP.issuer_arn, BOB.arn, BOB.issuer_arn)
-    named = st.fixed_dictionaries({"AWS": _lists(*names)})
-    services = st.just({"Service": "lambda.amazonaws.com"})
-    return st.just("*") | named | named | services
-
-
 @st.composite
 def statements(draw: st.DrawFn, kind: PolicyKind, effect: str | None = None) -> Json:
     """A statement that its kind of policy may have."""
-    chosen = effect or draw(_one_of("Allow", "Allow", "Deny"))
+    chosen = effect or draw(st.sampled_from(("Allow", "Allow", "Deny")))
     is_trust = kind == "trust"
     actions = ("sts:AssumeRole", "sts:*", "*") if is_trust else (*ACTIONS, "s3:*", "*", "s3:?etObject")
     statement: dict[str, Json] = {
         "Effect": chosen,
-        draw(_one_of("Action", "Action", "NotAction")): draw(_lists(*actions)),
+        draw(st.sampled_from(("Action", "Action", "NotAction"))): draw(_lists(st.sampled_from(actions))),
     }
     if not is_trust:
         resources = ("*", "arn:aws:s3:::b/*", "arn:aws:s3:::b/${aws:username}", "arn:aws:iam::*:role/*")
-        key = draw(_one_of("Resource", "Resource", "NotResource"))
-        statement[key] = draw(_lists(*resources))
+        key = draw(st.sampled_from(("Resource", "Resource", "NotResource")))
+        statement[key] = draw(_lists(st.sampled_from(resources)))
     if kind in ("trust", "resource"):
-        key = "Principal" if is_trust else draw(_one_of("Principal", "Principal", "NotPrincipal"))
-        statement[key] = draw(_principals())
+        names = (ACCOUNT, OTHER, ALICE.arn, APP.arn, APP.issuer_arn, BOB.arn, BOB.issuer_arn)
+        named = st.fixed_dictionaries({"AWS": _lists(st.sampled_from(names))})
+        services = st.just({"Service": "lambda.amazonaws.com"})
+        key = "Principal" if is_trust else draw(st.sampled_from(("Principal", "Principal", "NotPrincipal")))
+        statement[key] = draw(st.just("*") | named | named | services)
     if draw(st.booleans()):
         statement["Condition"] = draw(conditions())
     return statement
 
 
-@cache
 def documents(kind: PolicyKind) -> st.SearchStrategy[Json]:
     """A whole document, mostly with an Allow of everything in it so that other things decide too."""
     everything: dict[str, Json] = {"Effect": "Allow", "Action": "*"}
@@ -113,37 +95,27 @@ def documents(kind: PolicyKind) -> st.SearchStrategy[Json]:
     return listed.map(lambda found: {"Version": version, "Statement": found})
 
 
-@cache
-def _contexts() -> st.SearchStrategy[dict[str, tuple[str, ...]]]:
-    values = st.lists(st.sampled_from(VALUES), min_size=1, max_size=2).map(tuple)
-    return st.dictionaries(st.sampled_from(KEYS), values, max_size=4)
-
-
-@cache
-def _documents(kind: PolicyKind, at_least: int, at_most: int) -> st.SearchStrategy[list[Json]]:
-    return st.lists(documents(kind), min_size=at_least, max_size=at_most)
-
-
 @st.composite
 def worlds(
     draw: st.DrawFn, callers: Sequence[Principal] = CALLERS
 ) -> tuple[Request, dict[str, list[Json]]]:
     """A request by one of those callers, and documents by the place they stand in."""
-    action = draw(_one_of(*ACTIONS))
+    action = draw(st.sampled_from(ACTIONS))
     caller = draw(st.sampled_from(callers))
-    account = draw(_one_of(ACCOUNT, ACCOUNT, ACCOUNT, OTHER))
+    account = draw(st.sampled_from((ACCOUNT, ACCOUNT, ACCOUNT, OTHER)))
     resource = f"arn:aws:iam::{account}:role/R" if action == "sts:AssumeRole" else "arn:aws:s3:::b/a"
-    context = draw(_contexts())
+    values = st.lists(st.sampled_from(VALUES), min_size=1, max_size=2).map(tuple)
+    context = draw(st.dictionaries(st.sampled_from(KEYS), values, max_size=4))
     request = Request(caller, action, resource, account, context)
     kind: PolicyKind = "trust" if action == "sts:AssumeRole" else "resource"
     # Where nothing else can let the caller in, there is a policy of the resource's more often than not.
     is_wanted = kind == "trust" or account != caller.account
     places = {
-        "identity": draw(_documents("identity", 0, 2)),
-        "boundary": draw(_documents("boundary", 0, 1)),
-        "session": draw(_documents("session", int(caller == BOB), 2)),
-        "scp": draw(_documents("scp", 0, 2)),
-        kind: draw(_documents(kind, int(is_wanted and draw(st.integers(0, 3)) > 0), 1)),
+        "identity": draw(st.lists(documents("identity"), max_size=2)),
+        "boundary": draw(st.lists(documents("boundary"), max_size=1)),
+        "session": draw(st.lists(documents("session"), min_size=caller == BOB, max_size=2)),
+        "scp": draw(st.lists(documents("scp"), max_size=2)),
+        kind: draw(st.lists(documents(kind), min_size=is_wanted and draw(st.integers(0, 3)) > 0, max_size=1)),
     }
     return request, places
 

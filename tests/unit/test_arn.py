@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 from botocore.loaders import Loader
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dsops.arn import (
     PARTITIONS,
     Arn,
+    account_of_key_id,
     is_account_id,
     is_session_of,
     parse_arn,
@@ -18,6 +21,7 @@ from dsops.arn import (
     partition_of_region,
     role_session_arn,
 )
+from dsops.sandbox.identifiers import access_key_id
 
 PARTITION_DATA: list[dict[str, Any]] = Loader().load_data("partitions")["partitions"]
 
@@ -140,3 +144,17 @@ def test_sessions_of_a_role_are_told_by_their_arn() -> None:
 
     assert is_session_of("arn:aws:sts::123456789012:assumed-role/Deploy/ada", role)
     assert [] == [arn for arn in others if is_session_of(arn, role)]
+
+
+@given(st.integers(0, 10**12 - 1), st.sampled_from(["AKIA", "ASIA"]))
+def test_a_key_id_names_its_account(number: int, prefix: str) -> None:
+    """As the sandbox makes them, which agrees with moto's and AWS's own."""
+    account = f"{number:012d}"
+
+    assert account_of_key_id(access_key_id(prefix, account)) == account
+
+
+@pytest.mark.parametrize("key_id", ["", "AKIA", "AKIAI44QH8DHBEXAMPLE", "AKIARTXV5AHDS6WLS3E", "AKIARTXV5aHDS6WLS3E7"])
+def test_what_names_no_account(key_id: str) -> None:
+    """A key from before 2019, one that is too short, and what is no base32."""
+    assert account_of_key_id(key_id) == ""

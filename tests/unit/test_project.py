@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 DISTRIBUTIONS = {
-    "dateutil": "python-dateutil", "dotenv": "python-dotenv", "hcl2": "python-hcl2", "jwt": "pyjwt", "yaml": "pyyaml",
+    "dateutil": "python-dateutil", "dotenv": "python-dotenv", "hcl2": "python-hcl2", "jwt": "pyjwt",
+    "prometheus_client": "prometheus-client", "promql_parser": "promql-parser", "yaml": "pyyaml",
 }  # fmt: skip
 """Import name -> package, where they differ."""
 

@@ -189,16 +189,20 @@ async def _send(
     while True:
         attempt += 1
         skew = client.skew_seconds(call.endpoint)
+        begun = monotonic()
         try:
             response = cast("Response", await transfer(_request(client, call, headers, body, until)))
         except (Unreachable, TimedOut) as error:
+            _measure(client, call, "unreachable", begun)
             failure: DsopsError = error
             may_help = error.how_far == "unsent" or (error.how_far == "sent" and not call.is_once)
             asked_to_wait = 0.0
         else:
             if response.status == 200:
+                _measure(client, call, "ok", begun)
                 return response
             said = _what_aws_said(call, response, read_refusal)
+            _measure(client, call, _result(response, said), begun)
             if said is not None and not is_skew_corrected and _is_corrected(client, call, response, said, skew):
                 # AWS looks at nothing else before the signature: an MFA code was not used up by this.
                 is_skew_corrected = True
@@ -212,6 +216,20 @@ async def _send(
             failure.add_tried(_tried(call, failure.aws))
             raise failure
         await pause(wait)
+
+
+def _measure(client: Client, call: Call, result: str, begun: float) -> None:
+    """Counts one attempt; of a URL that has parameters in it nothing is told."""
+    client.runtime.measure("aws.call", (call.endpoint.service, call.action, result), monotonic() - begun)
+
+
+def _result(response: Response, said: AwsAnswer | None) -> str:
+    """What became of an attempt that was answered."""
+    if response.status == 429 or (said is not None and is_throttling(said)):
+        return "throttled"
+    if said is None or is_transient(said):
+        return "failed"
+    return "refused"
 
 
 def _tried(call: Call, said: AwsAnswer | None) -> Tried:

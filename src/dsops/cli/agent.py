@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 from collections.abc import Mapping, Sequence
 
 from dsops.agent import client
-from dsops.agent.client import RESULT, unpack
+from dsops.agent.client import FAILED, RESULT, unpack
+from dsops.agent.failure import unpack_error
 from dsops.agent.start import listen, locked, make_folder, start
 from dsops.cli.command import Arguments, Command, Flag, Group
-from dsops.cli.output import Json, answer, answer_json, counted, table
+from dsops.cli.output import Json, answer, answer_json, counted, table, tell
 from dsops.cli.whoami import duration_text
 from dsops.errors import AgentUnavailable, UsageError
 from dsops.runtime import Runtime
@@ -37,6 +39,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     limits = Limits() if idle_seconds is None else Limits(idle_seconds=idle_seconds)
     server = Server(listener, keeper.work, limits)
     keeper.end = server.stop
+    port = arguments.integer("--metrics-port")
+    if port is not None:
+        tell(f"metrics: {_metrics_url(keeper.metrics.serve(port))}")
     server.run()
     return 0
 
@@ -92,6 +97,22 @@ def _start(arguments: Arguments, runtime: Runtime) -> int:
         why, hint = f"nothing can listen in {folder}", "is that folder yours, and its disk not full?"
         raise AgentUnavailable("the agent could not be started", why=why, hint=hint)
     connection.close()
+    port = arguments.integer("--metrics-port")
+    if port is not None:
+        answer(_metrics_url(int(_tell("metrics-port", str(port))[0])))
+    return 0
+
+
+def _metrics_url(port: int) -> str:
+    return f"http://127.0.0.1:{port}/metrics"
+
+
+def _metrics(_arguments: Arguments, _runtime: Runtime) -> int:
+    """Prints what it has counted."""
+    fields = _tell("metrics")
+    if not fields:
+        raise AgentUnavailable("no agent is running, so nothing was counted", hint="`dsops agent start` starts one")
+    sys.stdout.write(fields[0].decode())
     return 0
 
 
@@ -146,9 +167,11 @@ def _row(session: Mapping[str, Json]) -> Sequence[str]:
     )
 
 
-def _tell(operation: str) -> Sequence[bytes]:
-    """What the running agent answers; nothing where none runs."""
-    reply = client.ask([operation.encode()], _nobody, watches=False, starts=False)
+def _tell(*words: str) -> Sequence[bytes]:
+    """What the running agent answers; nothing where none runs. Raises the error that it answers with."""
+    reply = client.ask([word.encode() for word in words], _nobody, watches=False, starts=False)
+    if reply is not None and reply[0] == FAILED:
+        raise unpack_error(reply[1])
     return unpack(reply[1]) if reply is not None and reply[0] == RESULT else ()
 
 
@@ -161,6 +184,11 @@ IDLE = Flag(
     own_variable="DSOPS_AGENT_IDLE",
 )  # fmt: skip
 
+METRICS_PORT = Flag(
+    "--metrics-port", "serve metrics at this port of 127.0.0.1, for every user of this machine; 0 takes a free one",
+    "port", value="N", own_variable="DSOPS_AGENT_METRICS_PORT",
+)  # fmt: skip
+
 COMMAND = Group(
     help=(
         "The agent keeps the sessions of stores in memory, so that the next run needs no new ones: as ssh-agent does\n"
@@ -168,16 +196,28 @@ COMMAND = Group(
         "idle hour."
     ),
     commands={
-        "start": Command("Starts the agent, unless it runs.", _start, (IDLE,)),
+        "start": Command(
+            "Starts the agent, unless it runs. With --metrics-port it serves metrics from now on, also if it ran.",
+            _start,
+            (IDLE, METRICS_PORT),
+        ),
         "stop": Command("Ends the agent, and with it every session that it holds.", _stop),
         "status": Command(
             "Shows whether the agent runs, and each session that it holds: never a secret part of one.", _status
+        ),
+        "metrics": Command(
+            "Prints what the agent has counted, as OpenMetrics text.",
+            _metrics,
         ),
         "clear": Command("Has the agent forget all sessions; it goes on running.", _clear),
         "run": Command(
             "Is the agent, in the foreground: for those who let systemd or launchd start it.",
             _run,
-            (IDLE, Flag("--listener", "the descriptor of a socket that listens already", "integer", value="NUMBER")),
+            (
+                IDLE,
+                METRICS_PORT,
+                Flag("--listener", "the descriptor of a socket that listens already", "integer", value="NUMBER"),
+            ),
         ),
     },
 )

@@ -7,16 +7,16 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from threading import Lock
+from time import monotonic
 
-from dsops import tasks
 from dsops.agent.client import PLAIN, PLAIN_WITH_VALUE
+from dsops.agent.metrics import AgentMetrics
 from dsops.agent.request import DECLINE, Answer, Asked, Caller, failed, result
 from dsops.arn import is_session_of, parse_arn
 from dsops.aws.client import Client, make_client
-from dsops.aws.transport import CurlDriver
 from dsops.cache import CredentialCache
 from dsops.cli import credentials, get
+from dsops.cli.agent_drivers import Drivers
 from dsops.cli.agent_words import (
     SECRETS,
     SESSION,
@@ -41,10 +41,8 @@ from dsops.resolve import issue_credentials, resolve
 from dsops.runtime import Event, Runtime, random_fraction
 from dsops.secret import Secret
 from dsops.stores import StoreTypes
-from dsops.tasks import T, Work
 
 _ANSWERED = {"credentials": credentials.COMMAND, "get": get.COMMAND}
-_MOST_IDLE_DRIVERS = 16
 _OF_A_PROCESS = ("/dev/", "/proc/")
 _OF_THIS_PROCESS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 
@@ -53,6 +51,9 @@ NEEDS_OWN_PROCESS = (
     *[flag.variable for flag in (*EXEC.flags, *COMMON) if flag.name not in (*PLAIN, *PLAIN_WITH_VALUE)],
 )
 """Variables that ask of an `exec` what only a process of the client's own can do; as flags they never get here."""
+
+
+Operation = Callable[[Asked, Caller], Answer]
 
 
 class Keeper:
@@ -64,22 +65,34 @@ class Keeper:
         self.end: Callable[[], None] = lambda: None
         """Ends the server."""
         self._cache = CredentialCache(now, is_of_many=True)
-        self._drivers = _Drivers()
+        self._drivers = Drivers()
+        self.metrics = AgentMetrics(
+            self._started.timestamp(), lambda: len(self._cache.held()), lambda: len(self._cache.values)
+        )
 
     def work(self, asked: Asked, caller: Caller) -> Answer:
         """The answer to one request; an error is an answer as well."""
-        operations: Mapping[bytes, Callable[[Asked, Caller], Answer]] = {
+        operations: Mapping[bytes, Operation] = {
             b"exec": self._exec, b"answer": self._answer, b"secrets": self._secrets, b"credentials": self._credentials,
             b"status": self._status, b"clear": self._clear, b"forget": self._forget, b"stop": self._stop,
-            b"forget-login": self._forget_login,
+            b"forget-login": self._forget_login, b"metrics": self._metrics, b"metrics-port": self._metrics_port,
         }  # fmt: skip
         operation = operations.get(asked.words[0])
         if operation is None:
             return DECLINE
+        begun = monotonic()
+        answer = self._carried_out(operation, asked, caller)
+        self.metrics.answered(asked.words, answer.kind, monotonic() - begun)
+        return answer
+
+    def _carried_out(self, operation: Operation, asked: Asked, caller: Caller) -> Answer:
         try:
             return operation(asked, caller)
         except DsopsError as error:
-            return DECLINE if _is_of_this_process(error) else failed(error)
+            if _is_of_this_process(error):
+                return DECLINE
+            self.metrics.fail(error)
+            return failed(error)
         except OSError:
             raise
         except Exception as error:  # noqa: BLE001 - the others go on; the message of a bug may hold a value
@@ -87,12 +100,14 @@ class Keeper:
                 return DECLINE
             from dsops.cli import as_bug
 
-            return failed(as_bug(error))
+            bug = as_bug(error)
+            self.metrics.fail(bug)
+            return failed(bug)
 
     # --- what clients ask for ---------------------------------------------------------------------------------
 
     def _exec(self, asked: Asked, caller: Caller) -> Answer:
-        turn = _Turn(asked, caller, self._now, tells_notes=True)
+        turn = _Turn(asked, caller, self._now, self.metrics, tells_notes=True)
         arguments = parse(EXEC, turn.words, turn.runtime.environ, name="exec")
         if turn.needs_client(arguments) or turn.needs_own_process():
             return DECLINE
@@ -105,7 +120,7 @@ class Keeper:
 
     def _answer(self, asked: Asked, caller: Caller) -> Answer:
         """All that a `credentials` or a `get` puts on stdout."""
-        turn = _Turn(asked, caller, self._now, tells_notes=True)
+        turn = _Turn(asked, caller, self._now, self.metrics, tells_notes=True)
         name, *words = turn.words
         command = _ANSWERED[name]
         arguments = parse(command, words, turn.runtime.environ, name=name)
@@ -128,7 +143,7 @@ class Keeper:
 
     def _secrets(self, asked: Asked, caller: Caller) -> Answer:
         """For a client that does more with the values than becoming a command: its names and values in turn."""
-        turn = _Turn(asked, caller, self._now)
+        turn = _Turn(asked, caller, self._now, self.metrics)
         arguments = parse(SECRETS, turn.words, turn.runtime.environ)
         if turn.needs_client(arguments):
             return DECLINE
@@ -137,7 +152,7 @@ class Keeper:
         return result(secrets_fields(secrets))
 
     def _credentials(self, asked: Asked, caller: Caller) -> Answer:
-        turn = _Turn(asked, caller, self._now)
+        turn = _Turn(asked, caller, self._now, self.metrics)
         arguments = parse(SESSION, turn.words, turn.runtime.environ)
         if turn.needs_client(arguments):
             return DECLINE
@@ -167,6 +182,13 @@ class Keeper:
         """Forgets the sessions that came of a login which has ended, hop by hop; answers how many it held."""
         source = asked.words[1].decode()
         return result([b"%d" % self._cache.forget(lambda held: held.source == source)])
+
+    def _metrics(self, _asked: Asked, _caller: Caller) -> Answer:
+        return result([self.metrics.registry.text().encode()])
+
+    def _metrics_port(self, asked: Asked, _caller: Caller) -> Answer:
+        """Serves them at a port from now on; answers at which."""
+        return result([b"%d" % self.metrics.serve(int(asked.words[1]))])
 
     def _stop(self, _asked: Asked, _caller: Caller) -> Answer:
         self._cache.clear()
@@ -204,7 +226,13 @@ class _Turn:
     """One request as the pipeline wants it: the client's world, and the command line's words."""
 
     def __init__(
-        self, asked: Asked, caller: Caller, now: Callable[[], datetime], *, tells_notes: bool = False
+        self,
+        asked: Asked,
+        caller: Caller,
+        now: Callable[[], datetime],
+        metrics: AgentMetrics,
+        *,
+        tells_notes: bool = False,
     ) -> None:
         """`tells_notes` where the client makes no plan of its own, and so has told none."""
         self._tells_notes = tells_notes
@@ -216,9 +244,11 @@ class _Turn:
             try:
                 typed = caller.ask(question)
             except TimeoutError as error:
+                metrics.prompts.add(("timeout",))
                 raise MfaRequired(
                     "nobody typed an answer in time", why="others wait for the same", hint="run it again"
                 ) from error
+            metrics.prompts.add(("nobody" if typed is None else "answered",))
             return None if typed is None else Secret.from_bytes(typed)
 
         def report(event: Event) -> None:
@@ -236,6 +266,7 @@ class _Turn:
             folder=os.fsdecode(asked.folder),
             timestamp=now().strftime("%Y%m%dT%H%M%SZ"),
             tell=caller.tell,
+            measure=metrics.measure,
             has_left=caller.has_left,
         )
         self.client: Client = make_client(self.runtime)
@@ -320,32 +351,3 @@ class _Turn:
         """Tells the client's person, where the client has told nothing itself."""
         for text in notes if self._tells_notes else ():
             self._caller.note(f"dsops: note: {clean(text)}\n")
-
-
-class _Drivers:
-    """Connections that stay open from one request to the next; one request has a driver for itself."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._idle: list[CurlDriver] = []
-
-    def carry_out(self, work: Work[T]) -> T:
-        """The result of work that may send requests."""
-        with self._one() as driver:
-            return tasks.run(work, driver)
-
-    @contextmanager
-    def _one(self) -> Iterator[tasks.Driver]:
-        """The driver that was used last: its connections are the youngest."""
-        with self._lock:
-            driver = self._idle.pop() if self._idle else None
-        driver = driver or CurlDriver()
-        try:
-            yield driver
-        finally:
-            with self._lock:
-                is_kept = len(self._idle) < _MOST_IDLE_DRIVERS
-                if is_kept:
-                    self._idle.append(driver)
-            if not is_kept:
-                driver.close()

@@ -170,6 +170,8 @@ class Resolver:
         if found:
             self._add_reads(step, found, {}, None, is_cached=True)
         left = [reference for reference in references if reference not in found]
+        for result, count in (("hit", len(found)), ("miss", len(left))):
+            self._runtime.measure("cache.secret", (result,), count)
         for reference, outcome in (await self._fetch(sessions, step, left) if left else {}).items():
             found[reference] = outcome
             if isinstance(outcome, Secret):

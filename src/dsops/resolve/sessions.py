@@ -144,6 +144,7 @@ class Sessions:
             self._cache.evict(ambient_fingerprint(ambient), credentials)
         for each in self._plan.steps.values():
             self._cache.evict(each.fingerprint, credentials)
+        self._runtime.measure("session.evicted", (), 1)
         self._report("credentials.evicted", store=step.name, key=credentials.masked_key_id, why=why)
 
     def hop(self, step: Step) -> int:
@@ -166,9 +167,12 @@ class Sessions:
     async def _obtain(
         self, fingerprint: Fingerprint, issue: Callable[[bool], Work[Credentials]], step: Step | None
     ) -> Obtained:
-        need = self._needs.get(fingerprint, SIGN)
+        need, was_held = self._needs.get(fingerprint, SIGN), self._cache.has_held(fingerprint)
         store, hop = (step.name, self.hop(step)) if step is not None else ("", 0)
         obtained = await self._cache.obtain(fingerprint, issue, need, store=store, hop=hop)
+        self._runtime.measure("cache.session", ("hit" if obtained.is_cached else "miss",), 1)
+        if was_held and not obtained.is_cached:
+            self._runtime.measure("session.renewed", (), 1)
         if obtained.is_cached:
             held = obtained.credentials
             self._report("credentials.held", session=held.arn, key=held.masked_key_id, expires=held.expiration_text)
@@ -185,10 +189,12 @@ class Sessions:
             try:
                 issued = await store.issue(step, source, self.context(step, may_ask=may_ask))
             except DsopsError as error:
+                self._runtime.measure("session.failed", (error.code, step.role), 1)
                 self._add_hop(error, step, source)
                 refused = error
                 self.add_act(lambda: acts.issued(step, source, refused, self.hop(step), self._runtime))
                 raise
+            self._measure_issued(step, source, issued)
             self.add_act(lambda: acts.issued(step, source, issued, self.hop(step), self._runtime))
             self._tell_issued(step, source, issued)
             return issued.from_source(source.source if source else step.proof.source if step.proof else "")
@@ -256,6 +262,15 @@ class Sessions:
         obtained = once.peek() if once is not None else None
         arn, expires = (obtained.credentials.arn, obtained.credentials.expiration_text) if obtained else ("", "")
         return (*self._hops_before(before), Hop(before.name, arn, expires))
+
+    def _measure_issued(self, step: Step, source: Credentials | None, issued: Credentials) -> None:
+        """Counts it, for how long it was asked, and who asked: a key id is for telling callers apart, and not told."""
+        asked = step.settings.get("duration_seconds")
+        if not isinstance(asked, int):
+            ends = issued.expiration
+            asked = round((ends - self._runtime.now()).total_seconds()) if ends is not None else 0
+        caller, key_id = (source.arn, source.access_key_id) if source is not None else ("", "")
+        self._runtime.measure("session.issued", (step.operation or step.type, step.role, caller, key_id), asked)
 
     def _tell_issued(self, step: Step, source: Credentials | None, issued: Credentials) -> None:
         token = step.proof.source if step.proof is not None else ""

@@ -15,6 +15,7 @@ from itertools import product
 from typing import TypeVar
 from urllib.parse import parse_qs, unquote
 
+from dsops.openmetrics import CONTENT_TYPE
 from dsops.sandbox import totp
 from dsops.sandbox.authorize import Kept
 from dsops.sandbox.clock import iso_time
@@ -80,6 +81,7 @@ class Control:
             "events": self._events,
             "decisions": self._decisions,
             "throttle": self._throttle,
+            "metrics": self._metrics,
         }
 
     def handle(self, request: HttpRequest) -> HttpAnswer:
@@ -186,6 +188,10 @@ class Control:
         after, last = _number(query.get("after", "")), _number(query.get("last", ""))
         records = list(events.records(after, query.get("account", ""), last))
         return _answer(200, {"Records": records, "next": events.added})
+
+    def _metrics(self, _: Parameters) -> HttpAnswer:
+        headers = (("Content-Type", CONTENT_TYPE), ("Cache-Control", "no-store"))
+        return HttpAnswer(200, headers, self._sandbox.metrics.registry.text().encode())
 
     def _decisions(self, query: Parameters) -> HttpAnswer:
         kept = _last(list(self._sandbox.judge.decisions), query)

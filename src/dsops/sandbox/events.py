@@ -6,7 +6,7 @@ Records are kept as bytes: as objects ten thousand of them took 21 MB instead of
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -33,6 +33,8 @@ class Events:
         """How many records there have been, those that are gone included."""
         self.trail: Trail | None = None
         """The folder into which all of them go as well."""
+        self.watch: Callable[[Turn, Mapping[str, Value], str], None] | None = None
+        """Is told of each call: what came of it, and the code of its error."""
 
     def add(
         self,
@@ -51,6 +53,8 @@ class Events:
                 self.trail.add(packed(record, turn.caller.account), turn.caller.account, str(record["awsRegion"]))
             return
         record = record_of(request, route, turn, result, refused, answer)
+        if self.watch is not None:
+            self.watch(turn, result, str(record.get("errorCode", "")))
         caller = turn.caller
         role = parse_arn(turn.text("RoleArn")) if turn.operation.startswith("AssumeRole") else None
         recipient = caller.account or owner_of_role(turn)

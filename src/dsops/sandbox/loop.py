@@ -132,7 +132,7 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         listener: socket,
         max_body: int,
         backlog: int,
-        maintain: Callable[[], None],
+        maintain: Callable[[], None] = lambda: None,
     ) -> None:
         """`respond` answers whatever it is asked; `listener` is bound and listening; `max_body` is in bytes.
 

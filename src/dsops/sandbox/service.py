@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from time import monotonic
 from typing import NamedTuple
 
 from dsops.arn import partition_of_region
@@ -23,6 +24,7 @@ from dsops.sandbox.issuers import Issuers
 from dsops.sandbox.issuing import HOUR
 from dsops.sandbox.key_refusals import is_through_service
 from dsops.sandbox.key_store import KeyStore
+from dsops.sandbox.metrics import THROTTLING, SandboxMetrics
 from dsops.sandbox.models import TOOLBOX, signing_name
 from dsops.sandbox.operations import Operations
 from dsops.sandbox.parameters import read_parameters
@@ -68,6 +70,10 @@ class Sandbox:
         self.judge = Judge(self.world)
         self.authorization_records = AuthorizationRecords(self.world.organizations)
         self.events = Events(kept_events)
+        self.metrics = SandboxMetrics(
+            self.clock.wall(), lambda: len(self.sessions), lambda: self.events.added
+        )
+        self.events.watch = self.metrics.called
         self.throttle = Throttle()
         self.sts = Sts(self.world, self.sessions, self.judge)
         self.issuers = Issuers()
@@ -104,8 +110,9 @@ class Sandbox:
 
     def handle(self, request: HttpRequest) -> Answered:
         """AWS's answer to a request, whatever it is."""
-        request_id = new_request_id()
+        request_id, begun = new_request_id(), monotonic()
         route: Route | None = None
+        result = ""
         try:
             found = find_center_route(request) or find_toolbox_route(request) or find_route(request)
             if isinstance(found, HttpAnswer):
@@ -118,7 +125,11 @@ class Sandbox:
                     answer = self._serve(request, route, request_id)
         except SandboxRefusal as refused:
             answer = answer_refusal(request, route, refused, request_id)
-        return Answered(answer, request_id, "" if route is None else route.service)
+            result = "throttled" if answer_of(refused).code in THROTTLING else ""
+        service, operation = ("", "") if route is None else (route.service, route.operation)
+        result = result or ("failed" if answer.status >= 500 else "refused" if answer.status >= 400 else "ok")
+        self.metrics.answered(service, operation, result, monotonic() - begun)
+        return Answered(answer, request_id, service)
 
     def _serve(self, request: HttpRequest, route: Route, request_id: str) -> HttpAnswer:
         if route.service == "sts" and route.operation in UNSIGNED:

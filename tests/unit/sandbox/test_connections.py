@@ -256,11 +256,7 @@ def test_an_answers_header_does_not_end_its_line(ending: str) -> None:
     """What a request put into it would be a header of its own: the answer is a 500 instead."""
     listener = socket.create_server(("127.0.0.1", 0))
     values = iter([f"x{ending}", "x"])
-
-    def answer(_: object) -> HttpAnswer:
-        return HttpAnswer(200, (("X-Sent", next(values)), ("Content-Length", "0")), b"")
-
-    loop = Loop(answer, listener, 1000, 5, maintain=lambda: None)
+    loop = Loop(lambda _: HttpAnswer(200, (("X-Sent", next(values)), ("Content-Length", "0")), b""), listener, 1000, 5)
     thread = Thread(target=loop.run)
     thread.start()
     try:

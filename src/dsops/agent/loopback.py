@@ -1,0 +1,209 @@
+"""A tiny HTTP server on loopback, as a part of somebody's loop: each connection is one GET, and none can hinder others.
+
+Whoever runs on this machine can connect, however slow, long or wrong what they send is.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Collection, Iterable, Mapping
+from time import monotonic
+
+from dsops.errors import UsageError
+
+_MOST_CLIENTS = 32
+"""At once; one more, and the one that has been there for longest has to go: it is slow, or asks for nothing."""
+
+_MOST_BYTES = 8192
+"""Of a request. botocore's has 200."""
+
+CLIENT_SECONDS = 10.0
+"""How long a connection may last, whatever it does."""
+
+_DEAF_SECONDS = 1.0
+"""Without a free descriptor nobody can be let in, and who knocks would wake the loop without end."""
+
+REASONS = {
+    200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
+    431: "Request Header Fields Too Large", 503: "Service Unavailable",
+}  # fmt: skip
+
+
+class Client:
+    """One connection: what has come, what is still to be sent."""
+
+    __slots__ = ("connection", "inbox", "is_waiting", "outbox", "until")
+
+    def __init__(self, connection: socket.socket, until: float) -> None:
+        self.connection = connection
+        self.inbox = b""
+        self.outbox = b""
+        self.is_waiting = False
+        """It has asked properly, and what it asked for is not there just now."""
+        self.until = until
+
+
+class Loopback:
+    """An attendant of a loop (process/watch.py), for a class that answers. Its socket is open when it has been made."""
+
+    def __init__(
+        self, *, address: str = "127.0.0.1", port: int = 0, clock: Callable[[], float] = monotonic
+    ) -> None:
+        """Raises UsageError for an address that is not this machine's, or a port that is taken."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        try:
+            self._listener = socket.create_server((address, port), family=family, backlog=64)
+        except OSError as error:
+            where = f"{address} port {port}" if port else address
+            why = (error.strerror or "unknown reason").lower()
+            hint = "leave the port out for a free one, or name an address of this machine"
+            raise UsageError(f"can't listen on {where}", why=why, hint=hint) from error
+        self._listener.setblocking(False)
+        self.clock = clock
+        self._clients: dict[int, Client] = {}
+        self._deaf_until = 0.0
+        self.port = int(self._listener.getsockname()[1])
+        host = f"[{address}]" if ":" in address else address
+        self.url = f"http://{host}:{self.port}"
+        # A forwarder in a container passes on the name by which it was called.
+        self._hosts = {f"{name}:{self.port}" for name in (host, "127.0.0.1", "localhost", "[::1]")}
+
+    # --- for the class that answers -------------------------------------------------------------------------------
+
+    def asked(self, client: Client, method: str, path: str, headers: Mapping[str, str]) -> None:
+        """One request, which names this host; `path` is without its query. It is answered now, or waits."""
+        raise NotImplementedError
+
+    def wait(self, client: Client, *, is_late: bool) -> None:
+        """Another turn of one that waits; `is_late` when it can't any longer."""
+        raise NotImplementedError
+
+    def answer(self, client: Client, status: int, content_type: str, body: bytes) -> None:
+        """Sends it, and ends the connection."""
+        client.is_waiting = False
+        client.until = self.clock() + CLIENT_SECONDS
+        head = (
+            f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Type: {content_type}\r\n"
+            f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
+        )
+        client.outbox = head.encode("ascii") + body
+        self._send(client)
+
+    def refuse(self, client: Client, status: int, message: str) -> None:
+        """Says why not."""
+        self.answer(client, status, "text/plain; charset=utf-8", f"{message}\n".encode())
+
+    # --- for the loop ---------------------------------------------------------------------------------------------
+
+    def readers(self) -> Iterable[int]:
+        """The listener, and who has something to say."""
+        listener = () if self.clock() < self._deaf_until else (self._listener.fileno(),)
+        return (*listener, *[number for number, each in self._clients.items() if not each.outbox])
+
+    def writers(self) -> Iterable[int]:
+        """Who has not taken all of an answer."""
+        return [number for number, each in self._clients.items() if each.outbox]
+
+    def seconds(self) -> float | None:
+        """Until the next connection has lasted too long."""
+        now = self.clock()
+        moments = [each.until for each in self._clients.values()]
+        if now < self._deaf_until:
+            moments.append(self._deaf_until)
+        return max(0.0, min(moments) - now) if moments else None
+
+    def turn(self, ready: Collection[int]) -> None:
+        """Serves whoever can be served at once."""
+        for number in [number for number in self._clients if number in ready]:
+            self._converse(self._clients[number])
+        if self._listener.fileno() in ready:
+            self._accept()
+        now = self.clock()
+        for client in list(self._clients.values()):
+            if client.is_waiting:
+                self.wait(client, is_late=client.until <= now)
+            elif client.until <= now:
+                self._drop(client)
+
+    def end(self) -> None:
+        """Nobody is served any more, and the port is free."""
+        for client in list(self._clients.values()):
+            self._drop(client)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        # Bounded: somebody who connects without end must not keep the loop from the command's signals.
+        for _ in range(_MOST_CLIENTS):
+            try:
+                connection, _peer = self._listener.accept()
+            except (BlockingIOError, ConnectionError):
+                return
+            except OSError:
+                self._deaf_until = self.clock() + _DEAF_SECONDS
+                return
+            connection.setblocking(False)
+            if len(self._clients) >= _MOST_CLIENTS:
+                self._drop(next(iter(self._clients.values())))
+            client = Client(connection, self.clock() + CLIENT_SECONDS)
+            self._clients[connection.fileno()] = client
+
+    def _converse(self, client: Client) -> None:
+        if client.outbox:
+            self._send(client)
+            return
+        try:
+            piece = client.connection.recv(_MOST_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            piece = b""
+        if not piece:
+            self._drop(client)
+            return
+        if client.is_waiting:
+            return
+        client.inbox += piece
+        head, end, _ = client.inbox.partition(b"\r\n\r\n")
+        if len(head) > _MOST_BYTES or (not end and len(client.inbox) > _MOST_BYTES):
+            self.refuse(client, 431, "the request is too long")
+        elif end:
+            self._handle(client, head)
+
+    def _handle(self, client: Client, head: bytes) -> None:
+        """One request, whose end has come."""
+        line, *lines = head.decode("latin-1").split("\r\n")
+        headers = _headers(lines)
+        words = line.split(" ")
+        if headers is None or len(words) != 3 or not words[2].startswith("HTTP/1."):
+            self.refuse(client, 400, "this is not a request")
+        elif headers.get("host", "") not in self._hosts:
+            # A web page whose name leads here (DNS rebinding) says the name.
+            self.refuse(client, 403, "the Host header names another host")
+        else:
+            self.asked(client, words[0], words[1].partition("?")[0], headers)
+
+    def _send(self, client: Client) -> None:
+        try:
+            client.outbox = client.outbox[client.connection.send(client.outbox):]
+        except BlockingIOError:
+            return
+        except OSError:
+            client.outbox = b""
+        if not client.outbox:
+            self._drop(client)
+
+    def _drop(self, client: Client) -> None:
+        self._clients.pop(client.connection.fileno(), None)
+        client.connection.close()
+
+
+def _headers(lines: Iterable[str]) -> dict[str, str] | None:
+    """Small names -> values; None when one is no header, or one that decides stands there twice."""
+    found: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        small = name.lower()
+        if not colon or not name or name != name.strip() or (small in {"host", "authorization"} and small in found):
+            return None
+        found[small] = value.strip()
+    return found

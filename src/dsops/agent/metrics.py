@@ -1,0 +1,189 @@
+"""What the agent counts of its work, and a port of this machine at which Prometheus asks for it.
+
+Whoever can connect to the port may read it, other users of this machine included: no label holds a secret's name, a key
+id or a session's name. Roles and accounts stand in it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from threading import Lock, Thread
+from typing import Final
+
+from dsops.agent.client import ANSWERED, DECLINED, FAILED, RESULT
+from dsops.agent.loopback import Client, Loopback
+from dsops.errors import DsopsError, Failures
+from dsops.openmetrics import CONTENT_TYPE, Counter, Gauge, Histogram, Registry
+from dsops.openmetrics.process import process_metrics
+from dsops.openmetrics.roles import RoleMetrics
+
+PATH: Final = "/metrics"
+LATENCIES: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+"""Seconds of one call to AWS: from a region nearby to the longest that dsops waits."""
+TURNS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5, 30, 120)
+"""Seconds of one request: out of memory, with calls to AWS, with a person who types a code."""
+_LONGEST_WAIT_SECONDS: Final = 3600.0
+_RESULTS: Final = {RESULT: "ok", FAILED: "failed", DECLINED: "declined"}
+
+
+class AgentMetrics:
+    """Everything that an agent counts; `measure` is the Runtime's."""
+
+    def __init__(self, started: float, sessions: Callable[[], float], values: Callable[[], float]) -> None:
+        """`started` in seconds since 1970; `sessions` and `values` are how many are held now."""
+        self._requests = Counter(
+            "dsops_requests", "Requests that the agent answered, by command and result.", ("command", "result")
+        )
+        self._seconds = Histogram(
+            "dsops_request_seconds", "How long the agent took for a request.", TURNS, ("command",)
+        )
+        self._errors = Counter(
+            "dsops_errors", "Errors that clients were told, by their code (dsops help CODE).", ("code",)
+        )
+        self.prompts = Counter(
+            "dsops_prompts", "Questions to a person, such as for an MFA code, by what came of it.", ("result",)
+        )
+        self._roles = RoleMetrics("dsops")
+        self._lookups = Counter(
+            "dsops_cache_lookups", "Sessions and secrets that were wanted, and whether they were held.",
+            ("kind", "result"),
+        )  # fmt: skip
+        self._renewed = Counter("dsops_sessions_renewed", "Sessions issued in the place of one that was held.")
+        self._evicted = Counter("dsops_sessions_evicted", "Sessions that AWS did not take any more before their end.")
+        self._calls = Counter(
+            "dsops_aws_requests", "Requests to AWS, each attempt of a call, by what came of it.",
+            ("service", "operation", "result"), open_labels=("operation",),
+        )  # fmt: skip
+        self._throttled = Counter(
+            "dsops_throttled", "Requests to AWS that were answered with a wish to slow down.", ("service",)
+        )
+        self._latencies = Histogram(
+            "dsops_aws_request_seconds", "How long AWS took for a request.", LATENCIES, ("service", "operation"),
+            open_labels=("operation",),
+        )  # fmt: skip
+        self._port: MetricsPort | None = None
+        self._port_lock = Lock()
+        self.registry = Registry()
+        self.registry.add(
+            *self._roles.metrics,
+            self._renewed,
+            self._evicted,
+            Gauge("dsops_sessions_held", "Sessions that are held now and can still be used.", sessions),
+            Gauge("dsops_values_held", "Values of secrets that are held now, of stores with cache_seconds.", values),
+            self._lookups,
+            self._calls,
+            self._throttled,
+            self._latencies,
+            self._requests,
+            self._seconds,
+            self._errors,
+            self.prompts,
+            *process_metrics("dsops", started),
+        )
+        self._takers: Mapping[str, Callable[[tuple[str, ...], float], None]] = {
+            "aws.call": self._call,
+            "cache.session": lambda labels, value: self._lookups.add(("session", *labels), value),
+            "cache.secret": lambda labels, value: self._lookups.add(("secret", *labels), value),
+            "session.issued": self._issued,
+            "session.failed": lambda labels, _: self._roles.count_failed(*labels),
+            "session.renewed": lambda _, value: self._renewed.add((), value),
+            "session.evicted": lambda _, value: self._evicted.add((), value),
+        }
+
+    def measure(self, name: str, labels: tuple[str, ...], value: float) -> None:
+        """Counts what the pipeline did; what is not known here counts nowhere."""
+        taker = self._takers.get(name)
+        if taker is not None:
+            taker(labels, value)
+
+    def answered(self, words: Sequence[bytes], kind: int, seconds: float) -> None:
+        """A request was answered; its words begin with what was asked for."""
+        command = words[0].decode()
+        if command == "answer":
+            # The whole answer of a command, whose name comes next.
+            name = words[1].decode("ascii", "replace") if len(words) > 1 else ""
+            command = name if name in ANSWERED else "other"
+        self._requests.add((command, _RESULTS[kind]))
+        self._seconds.observe(seconds, (command,))
+
+    def serve(self, port: int) -> int:
+        """Serves them at a port of 127.0.0.1 (0: a free one), at no other any more; gives it. Raises UsageError."""
+        with self._port_lock:
+            if self._port is None or port not in {0, self._port.port}:
+                opened = MetricsPort(self.registry, port)
+                if self._port is not None:
+                    self._port.close()
+                self._port = opened
+            return self._port.port
+
+    def close(self) -> None:
+        """Serves them no more."""
+        with self._port_lock:
+            if self._port is not None:
+                self._port.close()
+                self._port = None
+
+    def fail(self, error: DsopsError) -> None:
+        """A client is told of it; of several, each."""
+        for each in error.errors if isinstance(error, Failures) else (error,):
+            self._errors.add((each.code,))
+
+    def _call(self, labels: tuple[str, ...], seconds: float) -> None:
+        service, operation, result = labels
+        self._calls.add(labels)
+        if result == "throttled":
+            self._throttled.add((service,))
+        self._latencies.observe(seconds, (service, operation))
+
+    def _issued(self, labels: tuple[str, ...], seconds: float) -> None:
+        operation, role, caller, key_id = labels
+        self._roles.count_issued(operation, role, caller, key_id, seconds)
+
+
+class MetricsPort(Loopback):
+    """A port of 127.0.0.1 that answers `GET /metrics`, from a thread of its own."""
+
+    def __init__(self, registry: Registry, port: int) -> None:
+        """`port` 0 takes a free one. Raises UsageError when it is taken."""
+        super().__init__(port=port)
+        self._registry = registry
+        self._wake, self._woken = os.pipe()
+        self._thread = Thread(target=self._run, name="dsops-metrics", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Nobody is answered any more, and the port is free."""
+        with suppress(OSError):
+            os.write(self._woken, b".")
+        self._thread.join()
+        self.end()
+        os.close(self._wake)
+        os.close(self._woken)
+
+    def asked(self, client: Client, method: str, path: str, headers: Mapping[str, str]) -> None:
+        """The text, for a GET."""
+        del headers
+        if method != "GET":
+            self.refuse(client, 405, "only GET is answered")
+        elif path != PATH:
+            self.refuse(client, 404, f"there is only {PATH}")
+        else:
+            self.answer(client, 200, CONTENT_TYPE, self._registry.text().encode())
+
+    def _run(self) -> None:
+        while True:
+            wait = self.seconds()
+            poll = select.poll()
+            poll.register(self._wake, select.POLLIN)
+            for descriptor in self.readers():
+                poll.register(descriptor, select.POLLIN)
+            for descriptor in self.writers():
+                poll.register(descriptor, select.POLLOUT)
+            found = poll.poll(1000 * min(_LONGEST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS if wait is None else wait))
+            ready = {descriptor for descriptor, _ in found}
+            if self._wake in ready:
+                return
+            self.turn(ready)

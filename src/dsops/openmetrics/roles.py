@@ -1,0 +1,79 @@
+"""Four things to watch of roles: failures, how long sessions are asked for, who asks, and across which accounts."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from threading import Lock
+
+from dsops.arn import account_of_key_id, parse_arn
+from dsops.openmetrics import Counter, Gauge, Histogram, Metric
+
+DURATIONS = (900, 1800, 3600, 7200, 14400, 28800, 43200, 129600)
+"""What people ask for: 15 minutes to 12 hours, and the 36 of GetSessionToken."""
+_MOST_PRINCIPALS = 10_000
+
+
+class RoleMetrics:
+    """The same four wherever sessions are issued: in the agent, and in a sandbox."""
+
+    def __init__(self, prefix: str) -> None:
+        self.issued = Counter(
+            f"{prefix}_sessions_issued", "Sessions that were issued, by operation of STS and role.",
+            ("operation", "role"), open_labels=("role",),
+        )  # fmt: skip
+        self.failed = Counter(
+            f"{prefix}_issue_failures", "Sessions that were asked for and not issued, by error and role.",
+            ("code", "role"), open_labels=("role",),
+        )  # fmt: skip
+        self.durations = Histogram(
+            f"{prefix}_session_duration_seconds", "For how long issued sessions were asked.", DURATIONS
+        )
+        self.crossed = Counter(
+            f"{prefix}_cross_account_sessions", "Issued sessions of a role of another account than the caller's.",
+            ("from_account", "to_account"), open_labels=("from_account", "to_account"),
+        )  # fmt: skip
+        self._principals: set[str] = set()
+        self._lock = Lock()
+        self._seen = Gauge(
+            f"{prefix}_principals", "How many principals have got a session since the start.", self._count
+        )
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """What a registry adds."""
+        return [self.issued, self.failed, self.durations, self._seen, self.crossed]
+
+    def count_issued(self, operation: str, role: str, caller: str, key_id: str, seconds: float) -> None:
+        """A session was issued. `caller` is an ARN, "" when only the key id is known, or a token's subject."""
+        self.issued.add((operation, role))
+        if seconds > 0:
+            self.durations.observe(seconds)
+        who = _principal(caller) or key_id
+        if who and who not in self._principals:
+            with self._lock:
+                if len(self._principals) < _MOST_PRINCIPALS:
+                    self._principals.add(who)
+        theirs = _account(role)
+        own = (_account(caller) or account_of_key_id(key_id)) if theirs else ""
+        if own and own != theirs:
+            self.crossed.add((own, theirs))
+
+    def count_failed(self, code: str, role: str) -> None:
+        """None was issued."""
+        self.failed.add((code, role))
+
+    def _count(self) -> float:
+        with self._lock:
+            return len(self._principals)
+
+
+@lru_cache(maxsize=1024)
+def _account(arn: str) -> str:
+    parsed = parse_arn(arn)
+    return "" if parsed is None else parsed.account
+
+
+@lru_cache(maxsize=1024)
+def _principal(arn: str) -> str:
+    """Who it is, without the name of the session: that may be another one each time."""
+    return "/".join(arn.split("/")[:2]) if ":assumed-role/" in arn else arn

@@ -1,0 +1,16 @@
+"""OpenMetrics' text as Prometheus' own parser reads it."""
+
+from __future__ import annotations
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+Told = dict[str, list[tuple[dict[str, str], float]]]
+
+
+def read_metrics(text: str) -> Told:
+    """Name of a sample -> its labels and values, in the order of the text; raises ValueError for what is none."""
+    found: Told = {}
+    for family in text_string_to_metric_families(text):  # type: ignore[no-untyped-call]  # the package ships half its types
+        for sample in family.samples:
+            found.setdefault(sample.name, []).append((dict(sample.labels), sample.value))
+    return found

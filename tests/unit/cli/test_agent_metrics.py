@@ -1,0 +1,106 @@
+"""`dsops agent metrics` and `--metrics-port`: what a real agent has counted of real runs."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from dsops.openmetrics import CONTENT_TYPE
+from tests.metrics import read_metrics
+from tests.unit.cli.stub_aws import Agent, StubAws
+
+if sys.platform == "win32":
+    pytest.skip("there is no agent on Windows", allow_module_level=True)
+
+ROLE = "arn:aws:iam::111122223333:role/Target"
+
+
+@pytest.fixture
+def aws() -> Iterator[StubAws]:
+    """An AWS that gives one role's session."""
+    with StubAws() as stub:
+        yield stub
+
+
+@pytest.fixture
+def dsops(tmp_path: Path, aws: StubAws) -> Iterator[Agent]:
+    """A user who has no agent yet."""
+    with Agent(tmp_path, aws) as program:
+        yield program
+
+
+def test_runs_are_counted_and_told(dsops: Agent, aws: StubAws) -> None:
+    """A cold one, a warm one, one without its secret, one that AWS refuses; nothing secret is in what is told."""
+    show = ("exec", "--env", "production", "--", "sh", "-c", "echo $TOKEN")
+    assert [dsops.run(*show).stdout, dsops.run(*show).stdout] == [b"hush-token\n"] * 2
+    dsops.run("get", "--env", "missing", "ABSENT")
+    dsops.run("agent", "clear")
+    aws.denies = True
+    dsops.run(*show)
+
+    printed = dsops.run("agent", "metrics")
+    served = dsops.run("agent", "start", "--metrics-port", "0").stdout.decode().strip()
+    with urlopen(served, timeout=20) as answer:
+        kind, text = answer.headers["Content-Type"], answer.read().decode()
+
+    found = read_metrics(printed.stdout.decode())
+    assert (kind, set(read_metrics(text))) == (CONTENT_TYPE, set(found))
+    assert found["dsops_sessions_issued_total"] == [({"operation": "AssumeRole", "role": ROLE}, 1)]
+    assert found["dsops_issue_failures_total"] == [({"code": "sts.access-denied", "role": ROLE}, 1)]
+    assert found["dsops_session_duration_seconds_count"] == [({}, 1)]
+    assert found["dsops_principals"] == [({}, 1)]
+    lookups = {(labels["kind"], labels["result"]): value for labels, value in found["dsops_cache_lookups_total"]}
+    assert (lookups["session", "hit"], lookups["session", "miss"]) == (2, 1)
+    calls = {(labels["operation"], labels["result"]): value for labels, value in found["dsops_aws_requests_total"]}
+    assert calls == {
+        ("AssumeRole", "ok"): 1, ("AssumeRole", "refused"): 1,
+        ("GetSecretValue", "ok"): 2, ("GetSecretValue", "refused"): 1,
+    }  # fmt: skip
+    commands = {(labels["command"], labels["result"]): value for labels, value in found["dsops_requests_total"]}
+    assert (commands["exec", "ok"], commands["exec", "failed"], commands["get", "failed"]) == (2, 1, 1)
+    codes = {labels["code"]: value for labels, value in found["dsops_errors_total"]}
+    assert codes == {"secret.not-found": 1, "sts.access-denied": 1}
+    for hidden in ("hush", "prod/", "AKIA", "ASIA", "the-external-id", str(dsops.folder)):
+        assert hidden not in printed.stdout.decode() + text
+
+
+def test_an_agent_that_runs_opens_and_moves_its_port(dsops: Agent) -> None:
+    """Told in one line; a port that is taken is an error with what to do, and the agent goes on."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = dsops.run("agent", "start", "--metrics-port", str(port))
+    opened = dsops.run("agent", "start", "--metrics-port", str(port))
+
+    assert refused.returncode == 2
+    assert f"can't listen on 127.0.0.1 port {port}".encode() in refused.stderr
+    assert opened.stdout.decode() == f"http://127.0.0.1:{port}/metrics\n"
+    with urlopen(opened.stdout.decode().strip(), timeout=20) as answer:
+        assert answer.status == 200
+
+
+def test_without_an_agent_nothing_was_counted(dsops: Agent) -> None:
+    """That is said, and none is started for it."""
+    none = dsops.run("agent", "metrics")
+
+    assert (none.returncode, none.stdout) == (2, b"")
+    assert b"no agent is running, so nothing was counted" in none.stderr
+    assert dsops.status()["is_running"] is False
+
+
+def test_an_agent_in_the_foreground_serves_from_the_start(dsops: Agent) -> None:
+    """`dsops agent run --metrics-port 0` says where."""
+    with dsops.start("agent", "run", "--metrics-port", "0") as running:
+        assert running.stderr is not None
+        line = running.stderr.readline().decode()
+        with urlopen(line.removeprefix("metrics: ").strip(), timeout=20) as answer:
+            found = read_metrics(answer.read().decode())
+        dsops.run("agent", "stop")
+        assert running.wait(timeout=20) == 0
+
+    assert found["dsops_sessions_held"] == [({}, 0)]
+    assert 3 < found["process_open_fds"][0][1] < 100

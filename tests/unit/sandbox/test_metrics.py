@@ -1,0 +1,102 @@
+"""`/_sandbox/metrics`: what a sandbox has counted, for Prometheus on this machine."""
+
+from __future__ import annotations
+
+from dsops.openmetrics import CONTENT_TYPE
+from dsops.sandbox.control import Control
+from dsops.sandbox.wire import HttpAnswer, HttpRequest
+from tests.metrics import Told, read_metrics
+from tests.sandboxes import ACCOUNT, OTHER, Lab
+from tests.unit.sandbox.conftest import LabFactory
+
+JUMP = f"arn:aws:iam::{ACCOUNT}:role/team/Jump"
+TARGET = f"arn:aws:iam::{OTHER}:role/Target"
+EXTERNAL_ID = "unique-customer-id-12345"
+
+def answer(lab: Lab, host: str = "127.0.0.1:4566", method: str = "GET") -> HttpAnswer:
+    """What the endpoint answers to this machine."""
+    request = HttpRequest(method, "/_sandbox/metrics", "", {"host": host}, b"", "127.0.0.1")
+    return Control(lab.sandbox).handle(request)
+
+
+def told(lab: Lab) -> Told:
+    """Name of a sample -> its labels and values, read by Prometheus' own parser."""
+    return read_metrics(answer(lab).body.decode())
+
+
+def test_requests_are_counted_by_what_came_of_them(lab: Lab) -> None:
+    """Those too that nobody had signed; the sandbox's own endpoints don't count."""
+    alice = lab.user("alice")
+    alice.call("sts", "GetCallerIdentity")
+    alice.refused_role(TARGET)
+    alice.keys = type(alice.keys)(access_key_id=alice.keys.access_key_id, secret_access_key="wrong")
+    alice.refused("sts", "GetCallerIdentity")
+
+    found = told(lab)
+
+    asked = {"service": "sts", "operation": "GetCallerIdentity"}
+    assert found["dsops_sandbox_requests_total"] == [
+        ({**asked, "result": "ok"}, 1),
+        ({"service": "sts", "operation": "AssumeRole", "result": "refused"}, 1),
+        ({**asked, "result": "refused"}, 1),
+    ]
+    assert ({"service": "sts"}, 3) in found["dsops_sandbox_request_seconds_count"]
+    assert found["dsops_sandbox_events_total"] == [({}, 2)]
+
+
+def test_the_four_metrics_of_roles_are_there(lab: Lab) -> None:
+    """Failures by code and role, time asked for, principals, pairs of accounts."""
+    jump = lab.user("alice").assume(JUMP, DurationSeconds=900)
+    jump.refused_role(TARGET, ExternalId="wrong")
+    jump.assume(TARGET, "s2", ExternalId=EXTERNAL_ID)
+    jump.assume(TARGET, "s3", ExternalId=EXTERNAL_ID)
+
+    found = told(lab)
+
+    assert found["dsops_sandbox_sessions_issued_total"] == [
+        ({"operation": "AssumeRole", "role": JUMP}, 1), ({"operation": "AssumeRole", "role": TARGET}, 2)
+    ]  # fmt: skip
+    assert found["dsops_sandbox_issue_failures_total"] == [({"code": "AccessDenied", "role": TARGET}, 1)]
+    assert found["dsops_sandbox_principals"] == [({}, 2)]
+    pair = {"from_account": ACCOUNT, "to_account": OTHER}
+    assert found["dsops_sandbox_cross_account_sessions_total"] == [(pair, 2)]
+    buckets = {labels["le"]: value for labels, value in found["dsops_sandbox_session_duration_seconds_bucket"]}
+    assert (buckets["900.0"], buckets["3600.0"]) == (1, 3)
+    assert found["dsops_sandbox_sessions_held"] == [({}, 3)]
+
+
+def test_what_is_too_much_is_counted(make_lab: LabFactory) -> None:
+    """Of each service."""
+    lab = make_lab(f'throttle: {{sts: 1}}\naccounts: {{"{ACCOUNT}": {{}}}}')
+    admin = lab.user("admin")
+    admin.call("sts", "GetCallerIdentity")
+    admin.refused("sts", "GetCallerIdentity")
+
+    found = told(lab)
+
+    assert found["dsops_sandbox_throttled_total"] == [({"service": "sts"}, 1)]
+    assert [labels["result"] for labels, _ in found["dsops_sandbox_requests_total"]] == ["ok", "throttled"]
+
+
+def test_no_secret_is_in_the_text(lab: Lab) -> None:
+    """Nor a key id or a session's name: who may read it knows roles and accounts."""
+    alice = lab.user("alice")
+    target = alice.assume(JUMP, "name-of-session").assume(TARGET, ExternalId=EXTERNAL_ID)
+    target.call("secretsmanager", "GetSecretValue", SecretId="prod/db")
+
+    text = answer(lab).body.decode()
+
+    assert JUMP in text
+    for hidden in ("prod/db", "invented", EXTERNAL_ID, "name-of-session", alice.keys.access_key_id,
+                   target.keys.access_key_id, target.keys.secret_access_key):  # fmt: skip
+        assert hidden not in text
+
+
+def test_it_is_told_to_this_machine_as_prometheus_wants_it(lab: Lab) -> None:
+    """Content type and end; not to a page whose name leads here, and not to a POST."""
+    given = answer(lab)
+
+    assert (given.status, dict(given.headers)["Content-Type"]) == (200, CONTENT_TYPE)
+    assert given.body.endswith(b"# EOF\n")
+    assert answer(lab, "evil.example").status == 403
+    assert answer(lab, method="POST").status == 405

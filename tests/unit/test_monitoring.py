@@ -1,0 +1,171 @@
+"""`templates/`: the dashboard and the alert rules ask for what the agent really serves, in PromQL that is one."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import promql_parser
+import pytest
+import yaml
+
+from dsops.agent.metrics import AgentMetrics
+from dsops.openmetrics import Histogram, Metric
+
+TEMPLATES = Path(__file__).parents[2] / "templates"
+RULES: dict[str, Any] = yaml.safe_load((TEMPLATES / "dsops-alerts.yaml").read_text(encoding="utf-8"))
+DASHBOARD: dict[str, Any] = json.loads((TEMPLATES / "grafana-dashboard.json").read_text(encoding="utf-8"))
+SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",), "info": ("_info",)}
+OF_PROMETHEUS = {"instance", "job", "alertname", "severity"}
+GRAFANA = {"$__rate_interval": "5m", "$__range": "1d", "$instance": "ci"}
+
+
+def labels_of(metric: Metric) -> set[str]:
+    """The labels of its series, as Prometheus has them once it has scraped them."""
+    return {*metric.labels, *OF_PROMETHEUS, *(["le"] if isinstance(metric, Histogram) else [])}
+
+
+SERVED = {
+    f"{metric.name}{suffix}": labels_of(metric)
+    for metric in AgentMetrics(0.0, lambda: 0, lambda: 0).registry.metrics
+    for suffix in SUFFIXES[metric.kind]
+}
+RECORDED = {rule["record"]: {"instance", "code", "role"} for rule in RULES["groups"][0]["rules"] if "record" in rule}
+
+
+def rules() -> Iterator[tuple[str, str]]:
+    """Name and expression of each rule."""
+    for group in RULES["groups"]:
+        for rule in group["rules"]:
+            yield rule.get("alert") or rule["record"], rule["expr"]
+
+
+def queries() -> Iterator[tuple[str, str]]:
+    """Title and expression of each query of the dashboard, with a value for each of Grafana's variables."""
+    for panel in DASHBOARD["panels"]:
+        for target in panel.get("targets", []):
+            expression = target["expr"]
+            for variable, value in GRAFANA.items():
+                expression = expression.replace(variable, value)
+            yield panel["title"], expression
+
+
+def selectors(expression: str) -> Iterator[tuple[str, set[str]]]:
+    """Metrics that are asked for, each with the labels that are asked of it."""
+    for node in walk(promql_parser.parse(expression)):
+        if isinstance(node, promql_parser.VectorSelector):
+            yield node.name or "", {matcher.name for matcher in node.matchers.matchers}
+
+
+def grouped(expression: str) -> set[str]:
+    """Labels by which anything is summed up."""
+    return {label.strip() for labels in re.findall(r"\bby \(([^)]*)\)", expression) for label in labels.split(",")}
+
+
+def walk(node: object) -> Iterator[object]:
+    """It, and all below it."""
+    yield node
+    for name in ("lhs", "rhs", "expr", "param", "vector_selector"):
+        below = getattr(node, name, None)
+        if below is not None:
+            yield from walk(below)
+    for argument in getattr(node, "args", ()):
+        yield from walk(argument)
+
+
+def complaints(expression: str) -> list[str]:
+    """What the agent does not serve of what is asked for."""
+    known = SERVED | RECORDED
+    asked = list(selectors(expression))
+    found = [f"no metric {name}" for name, _ in asked if name not in known]
+    unknown = [(name, sorted(labels - known.get(name, labels))) for name, labels in asked]
+    found += [f"no label {labels} of {name}" for name, labels in unknown if labels]
+    whole = set().union(*(known.get(name, set()) for name, _ in asked))
+    found += [f"nothing has the label {label}" for label in sorted(grouped(expression) - whole)]
+    return found if asked else [*found, "it asks for nothing"]
+
+
+@pytest.mark.parametrize(("name", "expression"), [*rules(), *queries()])
+def test_what_is_asked_for_is_served(name: str, expression: str) -> None:
+    """Each metric by its name, each label that is matched or summed by; it is PromQL."""
+    assert complaints(expression) == [], name
+
+
+@pytest.mark.parametrize(
+    ("expression", "complaint"),
+    [
+        ("rate(dsops_nothing_total[5m])", "no metric dsops_nothing_total"),
+        ("dsops_principals{role='x'}", "no label ['role'] of dsops_principals"),
+        ("sum by (role) (dsops_throttled_total)", "nothing has the label role"),
+        ("1 + 1", "it asks for nothing"),
+        ("histogram_quantile(0.5, rate(dsops_missing_bucket[5m]))", "no metric dsops_missing_bucket"),
+    ],
+)
+def test_what_is_not_served_is_noticed(expression: str, complaint: str) -> None:
+    """The checks above can fail."""
+    assert complaint in complaints(expression)
+
+
+def test_what_is_no_promql_is_noticed() -> None:
+    """A bracket that is missing."""
+    with pytest.raises(ValueError, match=r"unclosed|unexpected|missing"):
+        complaints("sum(dsops_principals")
+
+
+def test_every_metric_is_on_the_dashboard() -> None:
+    """But for those that only say which process it is."""
+    shown = {name for _, expression in queries() for name, _ in selectors(expression)}
+    unshown = {
+        metric.name
+        for metric in AgentMetrics(0.0, lambda: 0, lambda: 0).registry.metrics
+        if not shown & {f"{metric.name}{suffix}" for suffix in SUFFIXES[metric.kind]}
+    }
+
+    assert unshown == {"dsops_build", "process_start_time_seconds", "process_max_fds"}
+
+
+def test_the_dashboard_is_one_for_grafana() -> None:
+    """Ids are unique, panels overlap nowhere, each has its data source by the variable."""
+    panels = DASHBOARD["panels"]
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        place = panel["gridPos"]
+        cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
+        assert not cells & taken, panel["title"]
+        assert place["x"] + place["w"] <= 24
+        taken |= cells
+        if panel["type"] != "row":
+            assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+            assert panel["targets"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    assert [each["name"] for each in DASHBOARD["templating"]["list"]] == ["datasource", "instance"]
+
+
+def test_the_four_metrics_have_alerts() -> None:
+    """A rule for each, and each rule has its case with a known answer."""
+    asked = {name for _, expression in rules() for name, _ in selectors(expression)}
+    cases = yaml.safe_load((TEMPLATES / "dsops-alerts-test.yaml").read_text(encoding="utf-8"))["tests"]
+    tested = {each["alertname"] for case in cases for each in case["alert_rule_test"] if each["exp_alerts"]}
+
+    assert {"dsops_issue_failures_total", "dsops_session_duration_seconds_count", "dsops_principals",
+            "dsops_cross_account_sessions_total"} <= asked  # fmt: skip
+    assert tested == {rule["alert"] for group in RULES["groups"] for rule in group["rules"] if "alert" in rule}
+
+
+@pytest.mark.parametrize("words", ["check rules --lint=all dsops-alerts.yaml", "test rules dsops-alerts-test.yaml"])
+def test_promtool_agrees(words: str) -> None:
+    """Prometheus' own checker takes the rules, and their cases have the answers that stand there."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed")
+
+    command = [promtool, *words.split()]
+    done = subprocess.run(command, cwd=TEMPLATES, capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "SUCCESS" in done.stdout + done.stderr
