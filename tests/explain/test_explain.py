@@ -15,7 +15,7 @@ import yaml
 
 from tests.explain.build import built
 from tests.explain.explained import claims, explained, has_record, is_record_whole, names
-from tests.explain.mended import ELEMENTS, can_be_mended, mended
+from tests.explain.mended import can_be_mended, mended
 from tests.explain.set_up import READERS, Fault, SetUp, faults, together, with_less, working
 
 WORKING = working()
@@ -148,17 +148,10 @@ def test_of_two_faults_one_is_named_first(
     assert [] == [each for each in claims(findings, first.place) if each in claims(findings, second.place)]
 
 
-NOT_SEEN = pytest.mark.xfail(
-    reason="tags, source identity and provider of a SAML response are not put to the trust policy", strict=False
-)
-
-
 @pytest.mark.parametrize(
     "fault",
     [
-        pytest.param(
-            fault, marks=[NOT_SEEN] if fault.broken.saml and fault.place.key in ELEMENTS else [], id=fault.broken.name
-        )
+        pytest.param(fault, id=fault.broken.name)
         for fault in FAULTS
         if fault.place.policy == "trust" and fault.place.statement and not fault.can_be_proven
     ],

@@ -12,7 +12,7 @@ from dsops.cli.plan_check_reads import is_open, read_questions
 from dsops.cli.policy_simulate import Row
 from dsops.errors import EntityNotFound, PolicyInvalid, UsageError
 from dsops.explain.request import Caller, base_caller, context_of_call, questions, session_caller
-from dsops.explain.unsigned import unsigned_question
+from dsops.explain.unsigned import unsigned_questions
 from dsops.iam.policy import Policy, parse_policy
 from dsops.iam.simulate import Asked, Case, PolicySet, Unread, read_caller, simulate
 from dsops.plan import Plan, Step
@@ -156,9 +156,8 @@ class _Check:
     def _questions(self, step: Step, caller: Caller | None) -> Sequence[tuple[Asked, tuple[Unread, ...]]] | str:
         """What AWS asks of policies for that hop, or why that is not known."""
         if step.operation in ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"):
-            question = unsigned_question(step, step.region)
-            is_known = question is not None and bool(question[0].principal.federated)
-            return [question] if question is not None and is_known else _UNSIGNED[step.operation]
+            asked = unsigned_questions(step, step.region)
+            return asked if asked and asked[0][0].principal.federated else _UNSIGNED[step.operation]
         if not step.operation:
             return "no policy has a say in who gets it"
         if caller is None:

@@ -16,7 +16,7 @@ from dsops.explain.keys import Encrypted, KeyAsker
 from dsops.explain.refused import finding_of
 from dsops.explain.request import Caller, context_of_call, questions
 from dsops.explain.said import Said, read_refusal
-from dsops.explain.unsigned import unsigned_question
+from dsops.explain.unsigned import unsigned_questions
 from dsops.iam.simulate import Asked, Unread
 from dsops.plan import Step
 from dsops.plan.needs import parameter_resource
@@ -53,8 +53,8 @@ class Asker:
         """The questions that AWS has put to policies; a finding where there is none to put."""
         step, region = failure.step, failure.region or failure.step.region
         if step.proof is not None and not failure.secret:
-            question = unsigned_question(step, region)
-            return [question] if question is not None else _of_trust(failure, self._chains.hop(step), self._edit_at)
+            asked = unsigned_questions(step, region)
+            return asked or _of_trust(failure, self._chains.hop(step), self._edit_at)
         caller = chain[-1].caller if chain else None
         if caller is None:
             return _unknown(failure, self._chains.hop(step), self._edit_at)
@@ -67,6 +67,8 @@ class Asker:
 
     def actions(self, step: Step, chain: Sequence[Keys]) -> tuple[str, ...]:
         """All actions that the hop needs: what is allowed has to be all of them."""
+        if step.proof is not None:
+            return tuple(asked.action for asked, _ in unsigned_questions(step, step.region))
         caller = chain[-1].caller if chain else None
         if caller is None or step.operation != "AssumeRole":
             return ()

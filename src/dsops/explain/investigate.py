@@ -19,7 +19,7 @@ from dsops.explain.record_reader import RecordReader
 from dsops.explain.recorded import Recorded
 from dsops.explain.refused import finding_of, is_policys
 from dsops.explain.said import Said, read_refusal
-from dsops.explain.unsigned import provider_in, unsigned_question
+from dsops.explain.unsigned import provider_in, unsigned_questions
 from dsops.iam.question import Request
 from dsops.iam.simulate import Asked, simulate
 from dsops.plan import Step
@@ -97,8 +97,10 @@ class Investigator:
                 return [await self._missing(missing, about, chain, step)]
             is_known = bool(completed.asked.principal.arn or completed.asked.principal.federated)
             if not is_known:
-                again = unsigned_question(step, step.region, provider_in(question, completed.policies))
-                completed = completed._replace(asked=again[0]) if again is not None else completed
+                provider = provider_in(question, completed.policies)
+                again = [each for each, _ in unsigned_questions(step, step.region, provider)]
+                same = [each for each in again if each.action == question.action]
+                completed = completed._replace(asked=same[0]) if same else completed
             outcome = simulate(completed.asked, completed.policies, completed.unread, self._chains.now(step))
             exact = is_role_exact(chain, completed)
             keys = tuple(key for each in completed.unread for key in each.keys)

@@ -63,6 +63,8 @@ def _mfa(cause: Cause, about: About) -> Remedy:
 
 
 def _send(cause: Cause, about: About, policy_type: str) -> Remedy:
+    if about.request.principal.kind == "saml" and cause.code in _ATTRIBUTES:
+        return _have_said(cause, about, policy_type)
     key = "transitive_tag_keys" if cause.key.lower() == "sts:transitivetagkeys" else _SENT[cause.code]
     wanted = next((each for each in cause.mismatches if cause.key and cause.key in each.element), None)
     values = " or ".join(wanted.wanted[:3]) if wanted is not None else ""
@@ -75,6 +77,20 @@ def _send(cause: Cause, about: About, policy_type: str) -> Remedy:
     return Remedy(text, about.edit(key))
 
 
+_ATTRIBUTES: Final = {
+    "session-tags": "PrincipalTag:KEY", "source-identity": "SourceIdentity", "session-name": "RoleSessionName",
+    "tag-session": "PrincipalTag:KEY", "set-source-identity": "SourceIdentity",
+}  # fmt: skip
+"""What an assertion says by attributes, of which the configuration knows nothing."""
+
+
+def _have_said(cause: Cause, about: About, policy_type: str) -> Remedy:
+    wanted = next((each for each in cause.mismatches if cause.key and cause.key in each.element), None)
+    shown = f" ({' or '.join(wanted.wanted[:3])})" if wanted is not None and not wanted.is_unwanted else ""
+    attribute, policy = _ATTRIBUTES[cause.code], policy_text(policy_type, about)
+    return Remedy(f"have the identity provider send `{attribute}` as {sentence(policy, 'wants')} it{shown}")
+
+
 # --- statements to add --------------------------------------------------------------------------------------
 
 
@@ -85,6 +101,9 @@ _BESIDE: Final = {
 
 
 def _beside(cause: Cause, about: About, policy_type: str) -> Remedy:
+    if about.request.principal.kind == "saml":
+        text = f"allow {about.request.action} besides sts:AssumeRoleWithSAML, or have the identity provider send no "
+        return allow(policy_type, about)._replace(text=f"{text}`{_ATTRIBUTES.get(cause.code, 'more')}`")
     key = _BESIDE[cause.code]
     text = f"allow {about.request.action} besides sts:AssumeRole, or send no `{key}`"
     return allow(policy_type, about)._replace(text=text, where=about.edit(key))

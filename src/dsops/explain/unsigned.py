@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import Final
 
 from dsops.arn import Arn, parse_arn
+from dsops.explain.assertion import read_told
 from dsops.explain.request import NETWORK, OF_THE_NETWORK, Context
 from dsops.iam.principals import FEDERATED_NAMES, Principal
 from dsops.iam.simulate import Asked, PolicySet, Unread
 from dsops.plan import Step
+from dsops.stores.saml import assertion_at_hand
 
 _GITHUB: Final = "token.actions.githubusercontent.com"
 _SAML: Final = (
@@ -28,31 +30,43 @@ _CLAIMS: Final = (
 Unsigned = tuple[Asked, tuple[Unread, ...]]
 
 
-def unsigned_question(step: Step, region: str, provider: str = "") -> Unsigned | None:
-    """What is asked, and what of it is not known; `provider` is one to take where nobody knows the right one.
+def unsigned_questions(step: Step, region: str, provider: str = "") -> list[Unsigned]:
+    """What is asked, in AWS's order, and what of it is not known; `provider` is one to take where nobody knows which.
 
-    None for what no role is assumed with. The principal has no name where no provider is known.
+    Nothing for what no role is assumed with. The principal has no name where no provider is known.
     """
     role = parse_arn(str(step.settings.get("role_arn", "")))
     if role is None or step.proof is None:
-        return None
+        return []
     if step.operation == "AssumeRoleWithSAML":
         return _by_assertion(step, role, region, provider)
-    return _by_token(step, role, region, provider)
+    return [_by_token(step, role, region, provider)]
 
 
-def _by_assertion(step: Step, role: Arn, region: str, provider: str) -> Unsigned:
+def _by_assertion(step: Step, role: Arn, region: str, provider: str) -> list[Unsigned]:
+    named = str(step.settings.get("principal_arn", ""))
     context: Context = {"aws:RequestedRegion": (region,)}
+    network = Unread("context", NETWORK, OF_THE_NETWORK)
+    response = assertion_at_hand(step.settings)
+    if response is not None and response.is_whole:
+        told = read_told(response, role, named or provider)
+        principal = Principal("saml", "", "", federated=told.principal_arn)
+        context |= told.context
+        return [(Asked(principal, action, str(role), role.account, context), (network,)) for action in told.actions]
     keys: tuple[str, ...] = _SAML
     if step.proof is not None and step.proof.speaks_of is not None:
         issuer, _, recipient = step.proof.speaks_of
         context["SAML:iss"], context["SAML:aud"] = (issuer,), (recipient,)
     else:
         keys = (*keys, "saml:iss", "saml:aud")
-    principal = Principal("saml", "", "", federated=str(step.settings.get("principal_arn", "")) or provider)
-    unread = Unread("context", "what else the assertion says is not looked at", keys)
+    principal = Principal("saml", "", "", federated=named or provider)
+    why = _SEALED if response is not None else _NOT_AT_HAND
     asked = Asked(principal, "sts:AssumeRoleWithSAML", str(role), role.account, context)
-    return asked, (Unread("context", NETWORK, OF_THE_NETWORK), unread)
+    return [(asked, (network, Unread("context", why, keys)))]
+
+
+_NOT_AT_HAND: Final = "the assertion is not at hand: save it, and name the file with `saml_assertion_file`"
+_SEALED: Final = "only AWS can read all that the assertion says"
 
 
 def _by_token(step: Step, role: Arn, region: str, provider: str) -> Unsigned:

@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha1
 from typing import Final
 
+from dsops.iam.saml_attributes import attribute_keys
 from dsops.sandbox.proof import Proof
 from dsops.sandbox.refusals import access_denied, refusal
 from dsops.sandbox.saml_assertion import Statement, invalid, is_sign_in, read_assertion
-from dsops.sandbox.saml_attributes import attribute_keys
 from dsops.sandbox.saml_metadata import Metadata, read_metadata
 from dsops.sandbox.saml_signature import signed_assertion
 from dsops.sandbox.saml_xml import ASSERTION, PROTOCOL, Element, elements_of, only, parse, tag, text_of

@@ -57,6 +57,16 @@ def identify(
     return Proof(source, digest_of(("assertion", response.encoded.reveal())), response.speaks_of)
 
 
+def assertion_at_hand(settings: Settings) -> SamlResponse | None:
+    """The response in the file that these settings name; None where it comes only at run time, or is not there."""
+    if "saml_assertion_file" not in settings:
+        return None
+    try:
+        return _from_file(settings)
+    except NoCredentials:
+        return None
+
+
 async def assume_with_assertion(step: Step, context: Context) -> Credentials:
     """The session of the role that the store names, or the assertion gives. Raises NoCredentials, RoleNotOffered."""
     return await of_store(_assume(step, context), step)

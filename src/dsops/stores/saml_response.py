@@ -21,8 +21,10 @@ MOST_CHARACTERS: Final = 100_000
 
 _PROTOCOL = "urn:oasis:names:tc:SAML:2.0:protocol"
 _ASSERTION = "urn:oasis:names:tc:SAML:2.0:assertion"
-_ROLES = "https://aws.amazon.com/SAML/Attributes/Role"
-_SESSION_NAME = "https://aws.amazon.com/SAML/Attributes/RoleSessionName"
+ATTRIBUTES: Final = "https://aws.amazon.com/SAML/Attributes/"
+"""What begins so is for AWS."""
+SESSION_NAME: Final = f"{ATTRIBUTES}RoleSessionName"
+_ROLES = f"{ATTRIBUTES}Role"
 _ROLE = r"arn:[a-z0-9-]+:iam::[0-9]{12}:role/[!-~]+"
 _PROVIDER = r"arn:[a-z0-9-]+:iam::[0-9]{12}:saml-provider/[A-Za-z0-9._-]{1,128}"
 _MOST_DEPTH = 50
@@ -49,6 +51,16 @@ class SamlResponse(NamedTuple):
     roles: tuple[RoleOffer, ...]
     is_encrypted: bool
     """Then only AWS can read the rest."""
+    name_id: str = ""
+    name_format: str = ""
+    """"" where it says none."""
+    attributes: Mapping[str, tuple[str, ...]] = {}
+    is_whole: bool = False
+    """Whether it is one assertion of which nothing is encrypted: then that is all that it says."""
+
+    def __repr__(self) -> str:
+        # Attributes are about a person.
+        return f"SamlResponse(of {self.subject!r} by {self.issuer!r}, {len(self.roles)} roles)"
 
     @property
     def speaks_of(self) -> tuple[str, str, str]:
@@ -78,11 +90,12 @@ def read_response(raw: bytes, source: str) -> SamlResponse:
             hint="it is what the identity provider's page posts to AWS as `SAMLResponse`, in base64 or as XML",
         )
     attributes = found.attributes
-    name = next(iter(attributes.get(_SESSION_NAME, ())), "") or found.name_id
+    name = next(iter(attributes.get(SESSION_NAME, ())), "") or found.name_id
     roles = [offer for value in attributes.get(_ROLES, ())[:_MOST_ROLES] if (offer := _offer(value)) is not None]
     return SamlResponse(
-        Secret(encoded), found.issuer, name, found.recipient, tuple(dict.fromkeys(roles)), found.is_encrypted
-    )
+        Secret(encoded), found.issuer, name, found.recipient, tuple(dict.fromkeys(roles)), found.is_encrypted,
+        found.name_id, found.name_format, attributes, found.assertions == 1 and not found.has_hidden,
+    )  # fmt: skip
 
 
 def _offer(value: str) -> RoleOffer | None:
@@ -108,7 +121,10 @@ class _Reader:
         self.issuer = ""
         self.name_id = ""
         self.recipient = ""
+        self.name_format = ""
         self.is_encrypted = False
+        self.has_hidden = False
+        self.assertions = 0
         self.attributes: dict[str, tuple[str, ...]] = {}
         self._open: list[str] = []
         self._attribute = ""
@@ -124,8 +140,13 @@ class _Reader:
             self._attribute = attributes.get("Name", "")
         elif name == f"{_ASSERTION} SubjectConfirmationData":
             self.recipient = self.recipient or attributes.get("Recipient", "")
-        elif name == f"{_ASSERTION} EncryptedAssertion":
-            self.is_encrypted = True
+        elif name == f"{_ASSERTION} NameID":
+            self.name_format = self.name_format or attributes.get("Format", "")
+        elif name == f"{_ASSERTION} Assertion":
+            self.assertions += 1
+        elif name.startswith(f"{_ASSERTION} Encrypted"):
+            self.has_hidden = True
+            self.is_encrypted = self.is_encrypted or name == f"{_ASSERTION} EncryptedAssertion"
 
     def text(self, text: str) -> None:
         self._text += text

@@ -14,6 +14,7 @@ from dsops.errors import PolicyInvalid, UsageError
 from dsops.plan import Proof
 from tests.fakes import make_runtime
 from tests.plans import LONG_TERM, TEMPORARY, plan_of
+from tests.unit.stores.test_saml import response_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -190,6 +191,33 @@ def reads(folder: Path, policy: dict[str, Any], *, key: str = "a", secrets: tupl
 
 
 SECRET = f"arn:aws:secretsmanager:us-east-1:{HOME}:secret:"
+
+
+@pytest.mark.parametrize(
+    ("actions", "verdict"),
+    [(["sts:AssumeRoleWithSAML"], "denied"), (["sts:AssumeRoleWithSAML", "sts:TagSession"], "allowed")],
+)
+def test_tags_that_an_assertion_brings_have_to_be_allowed(tmp_path: Path, actions: list[str], verdict: str) -> None:
+    """As far as the response is in a file: it says so itself."""
+    provider = f"arn:aws:iam::{HOME}:saml-provider/Corp"
+    file = tmp_path / "response.xml"
+    response = response_of(ROLE, values=(f"{ROLE},{provider}",))
+    attribute = '<a:Attribute Name="https://aws.amazon.com/SAML/Attributes/PrincipalTag:team">'
+    tag = f"{attribute}<a:AttributeValue>blue</a:AttributeValue></a:Attribute>"
+    file.write_text(response.replace("<a:AttributeStatement>", f"<a:AttributeStatement>{tag}", 1))
+    content = seed()
+    content["accounts"][HOME]["saml_providers"] = [{"name": "Corp", "issued_by_sandbox": True}]
+    content["accounts"][HOME]["roles"]["R"]["trust"] = document(Action=actions, Principal={"Federated": provider})
+    keys = f'type: aws.sts, role_arn: "{ROLE}", principal_arn: "{provider}", saml_assertion_file: "{file}"'
+
+    (tmp_path / "given.json").write_text(json.dumps(content))
+    world = make_runtime(folder=str(tmp_path))
+    given = GivenPolicies([read_policy_file("given.json", world)], {}, {})
+    plan = plan_of(f"secretStores: {{last: {{{keys}}}}}", store="last", proof=lambda *_: Proof("a file", ""))
+
+    [hop] = hops_of(plan, given, given.complete, "", world)
+
+    assert hop.verdict == verdict
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from dsops.errors import AssumeRoleDenied, SecretAccessDenied, Where
 from dsops.explain.about import About
 from dsops.explain.answer import distinct, findings_of
 from dsops.explain.said import Said
-from dsops.iam.simulate import Asked, Unread, full_access, simulate
+from dsops.iam.simulate import Asked, Unread, full_access, read_caller, simulate
 from tests.fakes import NOON
 from tests.plans import plan_of
 from tests.unit.iam.policies import ACCOUNT, ALICE, APP, OTHER, SECRET, allow, deny, policy, trust, trusting
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from dsops.iam import Policy, Principal
     from dsops.iam.simulate import Place
 
+COMPANY = f"arn:aws:iam::{ACCOUNT}:saml-provider/company"
+ASSERTION = read_caller(COMPANY)
 TARGET = f"arn:aws:iam::{ACCOUNT}:role/Target"
 ELSEWHERE = f"arn:aws:iam::{OTHER}:role/Target"
 CONFIG = """\
@@ -447,6 +449,41 @@ class TestRemedy:
 
         assert "`transitive_tag_keys` on store `target` to anything but team" in found.remedy.text
         assert Where("target.transitive_tag_keys", 1) == found.remedy.where
+
+    @pytest.mark.parametrize(
+        ("key", "context", "text"),
+        [
+            ("aws:RequestTag/team", {}, "have the identity provider send `PrincipalTag:KEY` as"),
+            ("sts:SourceIdentity", {"sts:SourceIdentity": "bob"}, "have the identity provider send `SourceIdentity`"),
+            ("sts:RoleSessionName", {"sts:RoleSessionName": "b"}, "have the identity provider send `RoleSessionName`"),
+        ],
+    )
+    def test_what_an_assertion_says_is_the_identity_providers(
+        self, key: str, context: dict[str, str], text: str
+    ) -> None:
+        """The configuration has no key for it, and no line."""
+        statement = allow("sts:*", None, Principal={"Federated": COMPANY}, Condition={"StringEquals": {key: "blue"}})
+
+        (found,) = findings(ASSERTION, "sts:AssumeRoleWithSAML", trust=trust(statement), context=context)
+
+        assert found.remedy.text.startswith(text)
+        assert found.remedy.text.endswith("(blue)")
+        assert found.remedy.where is None
+
+    def test_tags_of_an_assertion_need_an_action_besides(self) -> None:
+        """Named with the one that it comes with."""
+        statement = allow("sts:AssumeRoleWithSAML", None, Principal={"Federated": COMPANY})
+        actions = ("sts:AssumeRoleWithSAML", "sts:TagSession")
+
+        (found,) = findings(ASSERTION, "sts:TagSession", trust=trust(statement), actions=actions)
+
+        assert found.remedy.text == (
+            "allow sts:TagSession besides sts:AssumeRoleWithSAML, or have the identity provider send no "
+            "`PrincipalTag:KEY`"
+        )
+        assert found.remedy.statement == {
+            "Effect": "Allow", "Principal": {"Federated": COMPANY}, "Action": list(actions),
+        }  # fmt: skip
 
     def test_a_missing_permission_is_a_statement_for_the_caller(self) -> None:
         """For a session it is its role that gets it."""

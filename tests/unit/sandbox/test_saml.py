@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from dsops.iam.saml_attributes import KEYS
 from dsops.sandbox.control import Control
-from dsops.sandbox.saml_attributes import KEYS
 from dsops.sandbox.wire import HttpAnswer, HttpRequest
 from tests.identity_provider import (
     ATTRIBUTES,
