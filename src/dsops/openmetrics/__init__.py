@@ -157,16 +157,20 @@ class ReadCounter(Gauge):
 
 
 class Info(Metric):
-    """Facts that don't change while the process lives, as labels."""
+    """Facts that don't change while the process lives, as labels.
 
-    kind = "info"
+    A gauge that is 1, as Prometheus' libraries have it: the older text format, which node_exporter's textfile collector
+    reads, knows no infos and refuses a text with one.
+    """
+
+    kind = "gauge"
 
     def __init__(self, name: str, said: str, labels: Sequence[str], read: Callable[[], Labels]) -> None:
         super().__init__(name, said, labels)
         self._read = read
 
     def _samples(self) -> Iterator[tuple[str, Mapping[str, str], float]]:
-        yield "_info", self._named(self._read()), 1
+        yield "", self._named(self._read()), 1
 
 
 class Registry:

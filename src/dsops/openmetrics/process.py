@@ -15,7 +15,7 @@ _MOST_LOOKED_AT = 65536
 def process_metrics(prefix: str, started: float) -> list[Metric]:
     """Version, start, CPU time, memory, open files; `started` is in seconds since 1970."""
     return [
-        Info(f"{prefix}_build", "Which dsops this is, and which Python runs it.", ("version", "python"), build),
+        Info(f"{prefix}_build_info", "Which dsops this is, and which Python runs it.", ("version", "python"), build),
         Gauge("process_start_time_seconds", "When the process started, in seconds since 1970.", lambda: started),
         ReadCounter("process_cpu_seconds", "CPU time of the process, in seconds.", time.process_time),
         Gauge("process_resident_memory_bytes", "Memory of the process that is in RAM.", resident_bytes),

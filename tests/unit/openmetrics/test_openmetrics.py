@@ -47,7 +47,7 @@ def test_every_kind_is_told_as_the_standard_writes_it() -> None:
         Gauge("held", "Now.", lambda: 3),
         Gauge("unknown_bytes", "Not here.", lambda: None),
         ReadCounter("used_seconds", "CPU.", lambda: 1.5),
-        Info("made", "By.", ("version",), lambda: ("1",)),
+        Info("made_info", "By.", ("version",), lambda: ("1",)),
     )
 
     assert text == (
@@ -62,7 +62,7 @@ def test_every_kind_is_told_as_the_standard_writes_it() -> None:
         "# TYPE nothing counter\n# HELP nothing Never.\nnothing_total 0\n"
         "# TYPE held gauge\n# HELP held Now.\nheld 3\n"
         "# TYPE used_seconds counter\n# UNIT used_seconds seconds\n# HELP used_seconds CPU.\nused_seconds_total 1.5\n"
-        '# TYPE made info\n# HELP made By.\nmade_info{version="1"} 1\n'
+        '# TYPE made_info gauge\n# HELP made_info By.\nmade_info{version="1"} 1\n'
         "# EOF\n"
     )
 
