@@ -135,11 +135,14 @@ def test_secrets(caller: Caller) -> None:
     assert text.value.reveal() == '{"password": "p\u00e4ss"}'
     binary = caller.run(get_secret_value(caller.client, KEYS, endpoint, "prod/key"))
     assert (binary.value.reveal_bytes(), binary.is_binary) == (b"\x00\xff", True)
-    for secret_id in (text.arn, text.arn[:-7]):
-        assert caller.run(get_secret_value(caller.client, KEYS, endpoint, secret_id)) == text
-    staged = caller.run(get_secret_value(caller.client, KEYS, endpoint, "prod/db", version_stage="AWSCURRENT"))
-    assert staged == text
-    assert caller.run(get_secret_value(caller.client, KEYS, endpoint, "prod/db", text.version_id)) == text
+    again = [
+        *(get_secret_value(caller.client, KEYS, endpoint, secret_id) for secret_id in (text.arn, text.arn[:-7])),
+        get_secret_value(caller.client, KEYS, endpoint, "prod/db", version_stage="AWSCURRENT"),
+        get_secret_value(caller.client, KEYS, endpoint, "prod/db", text.version_id),
+    ]
+    answers = [caller.run(each) for each in again]
+    assert len({text.request_id, *(answer.request_id for answer in answers)}) == 5
+    assert {text} == {answer._replace(request_id=text.request_id) for answer in answers}
 
 
 def test_secrets_that_are_not_to_be_had(caller: Caller) -> None:

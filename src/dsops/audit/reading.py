@@ -119,4 +119,5 @@ def last_lines(path: str, most: int) -> list[Line]:
 
 
 def _unreadable(path: str, error: OSError) -> TrailUnreadable:
-    return TrailUnreadable(f"{path} can't be read: {(error.strerror or 'unknown reason').lower()}")
+    why = (error.strerror or "unknown reason").lower()
+    return TrailUnreadable(f"{path} can't be read", why=why, hint="name a file of a trail that you may read")

@@ -18,6 +18,7 @@ from tests.stubs.authority import Authority, make_authority
 from tests.stubs.aws import assume_role_answer, json_answer, json_error, sts_error
 from tests.stubs.server import Answer, StubServer
 from tests.unit.cli.stub_aws import CONFIG, Dsops, StubAws
+from tests.unit.cli.test_failing_json import KEYS
 
 WITHOUT_KEYS = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
 SECONDS = 1.5
@@ -183,7 +184,7 @@ def code_of(dsops: Dsops, **environ: str) -> tuple[str, int]:
     done = dsops.run("get", "--json", "--env", "production", "TOKEN", **environ)
     error = json.loads(without_notes(done.stderr.decode()))
     assert (done.stdout, error["exit_code"]) == (b"", done.returncode)
-    assert set(error["error"]) == {"code", "message", "why", "hint", "where", "tried", "aws", "problems", "errors"}
+    assert set(error["error"]) == KEYS
     return error["error"]["code"], done.returncode
 
 

@@ -9,7 +9,7 @@ import pytest
 from dsops.cli import COMMANDS, load, main
 from dsops.cli.command import Group
 
-KEYS = {"code", "message", "why", "hint", "where", "tried", "aws", "problems", "errors"}
+KEYS = {"code", "message", "why", "hint", "next", "where", "tried", "aws", "problems", "errors"}
 
 
 def every_name() -> list[str]:
