@@ -418,6 +418,12 @@ class TrailUnreadable(UsageError):
     code = "audit.unreadable"
 
 
+class LogsUnreadable(UsageError):
+    """None of the CloudTrail logs that were named can be read, or there is no room to put them in order."""
+
+    code = "audit.logs-unreadable"
+
+
 # --- 3: credentials or access denied ------------------------------------------------------------------------
 
 

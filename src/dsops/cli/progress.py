@@ -75,6 +75,7 @@ _SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "keys.rotating": (("name", "key {}:"), ("step", "{}")),
     "keys.waiting": (("name", "waiting until AWS knows the new key of {}"),),
+    "logs.read": (("percent", "{}"), ("files", "of {} read")),
     "mfa.waiting": (("seconds", "waiting {} s for the next MFA code"), ("device", "of {}:"), ("why", "{}")),
 }
 """Event -> its facts in the order of a sentence, each with its words; a fact without a value takes its words along."""

@@ -1,0 +1,128 @@
+"""Where a record's fields are in each engine, and the few words of SQL in which the engines differ.
+
+Athena: the table of https://docs.aws.amazon.com/athena/latest/ug/create-cloudtrail-table-partition-projection.html,
+whose `requestparameters` and the like are JSON in a text. CloudTrail Lake:
+https://docs.aws.amazon.com/awscloudtrail/latest/userguide/query-supported-event-schemas.html, where they are maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+FIELDS: Mapping[str, str] = {
+    "event_time": "eventTime",
+    "event_name": "eventName",
+    "event_source": "eventSource",
+    "category": "eventCategory",
+    "is_management": "managementEvent",
+    "error_code": "errorCode",
+    "event_id": "eventID",
+    "shared_id": "sharedEventID",
+    "recipient": "recipientAccountId",
+    "address": "sourceIPAddress",
+    "identity_type": "userIdentity.type",
+    "principal_id": "userIdentity.principalId",
+    "arn": "userIdentity.arn",
+    "account_id": "userIdentity.accountId",
+    "access_key": "userIdentity.accessKeyId",
+    "invoked_by": "userIdentity.invokedBy",
+    "mfa_authenticated": "userIdentity.sessionContext.attributes.mfaAuthenticated",
+    "issuer": "userIdentity.sessionContext.sessionIssuer.arn",
+    "carried_identity": "userIdentity.sessionContext.sourceIdentity",
+    "role_arn": "requestParameters.roleArn",
+    "session_name": "requestParameters.roleSessionName",
+    "duration": "requestParameters.durationSeconds",
+    "serial_number": "requestParameters.serialNumber",
+    "source_identity": "requestParameters.sourceIdentity",
+    "target": "requestParameters.targetPrincipal",
+    "issued_key": "responseElements.credentials.accessKeyId",
+    "expiration": "responseElements.credentials.expiration",
+    "session_arn": "responseElements.assumedRoleUser.arn",
+    "is_cached": "additionalEventData.cached",
+}
+"""What is read of a record: a name here -> the path there."""
+
+_FREE = ("requestParameters", "responseElements", "additionalEventData")
+"""What has another shape for each event."""
+
+
+class Dialect(NamedTuple):
+    """An engine."""
+
+    name: str
+    title: str
+    field: Callable[[str], str]
+    """The path of a field -> its text, NULL where it is not there."""
+    time: str
+    """`{}` is what `field` gives of eventTime; a timestamp of whole seconds in UTC."""
+    spoken_time: str
+    """`{}` is a text such as `Nov 20, 2026, 11:00:00 AM`; a timestamp, or NULL."""
+    id: str
+    """`{}` is the text of an id; something that is equal where the ids are, in as little room as can be."""
+    unique: str
+    """Such an id that there is once."""
+    later: str
+    """`{time}` so many `{seconds}` later."""
+    median: str
+    """The lower median of `{}`."""
+
+
+def _struct(path: str) -> str:
+    return "r." + ".".join(f'"{part}"' for part in path.split("."))
+
+
+def _athena(path: str) -> str:
+    first, _, rest = path.partition(".")
+    if first in _FREE:
+        return f"json_extract_scalar({first.lower()}, '$.{rest}')"
+    # The documented table has neither of the two.
+    if path in {"managementEvent", "userIdentity.sessionContext.sourceIdentity"}:
+        return "CAST(NULL AS VARCHAR)"
+    return path.lower()
+
+
+def _lake(path: str) -> str:
+    first, _, rest = path.partition(".")
+    if first not in _FREE:
+        # `managementevent` is of type boolean there.
+        return f"CAST({path.lower()} AS VARCHAR)" if path == "managementEvent" else path.lower()
+    outer, _, inner = rest.partition(".")
+    text = f"element_at({first.lower()}, '{outer}')"
+    # What is inside is one text: `{accessKeyId=ASIA..., expiration=Nov 20, 2026, 11:00:00 AM, ...}`, or JSON.
+    return f"""regexp_extract({text}, '{inner}"?[=:] *"?(.*?)"?(, "?[a-zA-Z]+"?[=:]|\\}}|$)', 1)""" if inner else text
+
+
+_TRINO_SPOKEN = (
+    "coalesce(try(date_parse({0}, '%b %e, %Y, %h:%i:%s %p')), try(CAST(from_iso8601_timestamp({0}) AS TIMESTAMP)))"
+)
+
+DUCKDB = Dialect(
+    name="duckdb",
+    title="DuckDB",
+    field=_struct,
+    time="date_trunc('second', try_cast({} AS TIMESTAMP))",
+    spoken_time=(
+        "coalesce(try_strptime({0}, '%b %d, %Y, %I:%M:%S %p'), date_trunc('second', try_cast({0} AS TIMESTAMP)))"
+    ),
+    id="coalesce(try_cast({0} AS UUID), try_cast(md5({0}) AS UUID))",
+    unique="uuid()",
+    later="({time} + to_seconds({seconds}))",
+    median="quantile_disc({}, 0.5)",
+)
+ATHENA = Dialect(
+    name="athena",
+    title="Athena",
+    field=_athena,
+    time="date_trunc('second', CAST(try(from_iso8601_timestamp({})) AS TIMESTAMP))",
+    spoken_time=_TRINO_SPOKEN,
+    id="{}",
+    unique="CAST(uuid() AS VARCHAR)",
+    # No INTERVAL: CloudTrail Lake does not know it.
+    later="date_add('second', {seconds}, {time})",
+    median="approx_percentile({}, 0.5)",
+)
+LAKE = ATHENA._replace(
+    name="lake", title="CloudTrail Lake", field=_lake, time="date_trunc('second', {})"
+)  # fmt: skip
+DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in (ATHENA, DUCKDB, LAKE)}

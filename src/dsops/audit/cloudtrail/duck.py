@@ -1,0 +1,238 @@
+"""Log files -> a database of their calls -> answers, with DuckDB: the only file that knows it.
+
+What is read is kept in a file of its own folder while it is asked, and gone afterwards. In memory five million calls
+would take more than two gigabytes; on the disk they are pressed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from dsops.audit.cloudtrail.dialects import DUCKDB, FIELDS
+from dsops.audit.cloudtrail.files import Batch, Form
+from dsops.audit.cloudtrail.questions import Asked, Question, sql_of
+from dsops.audit.cloudtrail.relations import COPIES, fields, issues, records, uses
+from dsops.audit.report import Answer
+from dsops.errors import ExtraMissing, LogsUnreadable
+
+_MEMORY: Final = "1200MB"
+"""For DuckDB's own buffers; what it reads and Python come on top."""
+_MOST_OBJECT: Final = 1 << 30
+_TOO_SMALL: Final = "maximum_object_size"
+
+Told = Callable[[int], None]
+"""Is told how many bytes of the files have been read, each time some have."""
+
+
+def source(files: str, *, form: Form, compression: str, longest_object: int) -> str:
+    """What gives the records of some files as `r`, for `relations.fields`; `files` is SQL for a path or a list of them.
+
+    Each file is read as one text, and only the fields that are wanted are made of it; `read_json` takes ten times as
+    long.
+    """
+    wanted = structure()
+    made = f"unnest(from_json(json, '{json.dumps({'Records': [wanted]})}').Records)"
+    if form is Form.LINES:
+        made = f"from_json(json, '{json.dumps(wanted)}')"
+    options = f"format = '{form.value}', compression = '{compression}'"
+    options += f", maximum_object_size = {longest_object}" if form is Form.OBJECT else ", ignore_errors = true"
+    return f"(SELECT {made} AS r FROM read_json_objects({files}, {options})) logs"
+
+
+def structure() -> dict[str, Any]:
+    """The part of a record that is read, as DuckDB's `from_json` has it. Any: it is a tree of texts."""
+    root: dict[str, Any] = {}
+    for path in FIELDS.values():
+        inner = root
+        *outer, last = path.split(".")
+        for name in outer:
+            inner = inner.setdefault(name, {})
+        inner[last] = "VARCHAR"
+    return root
+
+
+@contextmanager
+def open_database(folder: str | None = None) -> Iterator[Database]:
+    """An empty database in a new folder below `folder` (or the system's own for such things), which is gone afterwards.
+
+    Raises ExtraMissing where DuckDB is not installed, and LogsUnreadable where there is no room.
+    """
+    try:
+        import duckdb
+    except ModuleNotFoundError as error:
+        hint = "install it: pip install 'dsops[audit]'"
+        raise ExtraMissing("DuckDB is not installed", why=f"{error.name} is missing", hint=hint) from error
+    place = tempfile.mkdtemp(prefix="dsops-audit-", dir=folder)
+    try:
+        connection = duckdb.connect(os.path.join(place, "calls.duckdb"), config={
+            "memory_limit": _MEMORY,
+            "temp_directory": os.path.join(place, "spilled"),
+            "preserve_insertion_order": False,
+            # Nothing is fetched from anywhere.
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        })  # fmt: skip
+        try:
+            yield Database(connection, duckdb.Error)
+        finally:
+            connection.close()
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+class Database:
+    """The calls of the files that it was given. Any: DuckDB's connection."""
+
+    def __init__(self, connection: Any, error: type[Exception]) -> None:
+        self._connection = connection
+        self._error = error
+        self.records = 0
+        self.skipped = 0
+        self.calls = 0
+        self.first: datetime | None = None
+        self.last: datetime | None = None
+        self.unreadable: list[tuple[str, str]] = []
+        # An empty table of the right types: those of the query itself.
+        nothing = ", ".join(f"NULL::VARCHAR AS {name}" for name in FIELDS)
+        self._connection.execute(f"CREATE TABLE records AS {records(DUCKDB, f'(SELECT {nothing}) nothing')} LIMIT 0")
+
+    def load(self, batches: Sequence[Batch], told: Told = lambda _: None) -> None:
+        """Reads the files. What can't be read is put among the unreadable, and the others are read all the same."""
+        for batch in batches:
+            self._load(batch)
+            told(batch.size)
+
+    def _load(self, batch: Batch) -> None:
+        try:
+            self._insert(batch)
+        except self._error as error:
+            if len(batch.files) == 1:
+                self.unreadable.append((batch.files[0].path, _why(str(error))))
+                return
+            for part in _parts(batch, str(error)):
+                self._load(part)
+
+    def _insert(self, batch: Batch) -> None:
+        paths = [_no_pattern(file.path) for file in batch.files]
+        room = batch.longest_object
+        while True:
+            logs = source(
+                "$paths",
+                form=batch.form,
+                compression="gzip" if batch.is_gzip else "none",
+                longest_object=room,
+            )
+            insert = f"INSERT INTO records WITH fields AS (\n  {fields(DUCKDB, logs)})\n{records(DUCKDB)}"
+            try:
+                self._connection.execute(insert, {"paths": paths})
+            except self._error as error:
+                # A file of several gzip members says only of the last one how long it is.
+                if _TOO_SMALL not in str(error) or room >= _MOST_OBJECT:
+                    raise
+                room *= 4
+            else:
+                return
+
+    def finish(self) -> None:
+        """Counts each call once, and makes of the calls what questions are asked of. Raises LogsUnreadable."""
+        try:
+            self._finish()
+        except self._error as error:
+            hint = "ask of fewer files, or give it room: TMPDIR names the folder that is used"
+            raise LogsUnreadable("the logs can't be put in order", why=_why(str(error)), hint=hint) from error
+
+    def _finish(self) -> None:
+        (self.records, self.skipped) = self._one(
+            "SELECT count(*), count(*) FILTER (call_time IS NULL OR call_name IS NULL) FROM records"
+        )
+        self._connection.execute("DELETE FROM records WHERE call_time IS NULL OR call_name IS NULL")
+        self._connection.execute(
+            "CREATE TEMP TABLE several AS SELECT call_id FROM records GROUP BY call_id HAVING count(*) > 1"
+        )
+        if self._one("SELECT count(*) FROM several")[0]:
+            # `calls` for those alone: to number all of them takes a sort of all.
+            self._connection.execute(f"""DELETE FROM records WHERE rowid IN (
+                SELECT id FROM (
+                    SELECT rowid AS id, {COPIES} FROM records WHERE call_id IN (SELECT call_id FROM several))
+                WHERE copy > 1)""")
+        self._connection.execute("DROP TABLE several")
+        self._connection.execute("ALTER TABLE records RENAME TO calls")
+        self._connection.execute(f"CREATE TABLE issues AS {issues()}")
+        self._connection.execute(f"CREATE TABLE uses AS {uses(DUCKDB)}")
+        self.calls, first, last = self._one("SELECT count(*), min(call_time), max(call_time) FROM calls")
+        self.first, self.last = _aware(first), _aware(last)
+        self.records -= self.skipped
+
+    def boundary(self, since: datetime | None) -> datetime | None:
+        """Where what is recent begins, for what is new: `since`, or a day before the last call."""
+        if since is not None or self.last is None:
+            return since
+        return self.last - timedelta(days=1)
+
+    def answer(self, question: Question, asked: Asked) -> Answer:
+        """The rows of one question."""
+        rows = self._connection.execute(sql_of(question, asked, DUCKDB)).fetchall()
+        return Answer(question.name, question.columns, tuple(tuple(map(_cell, row)) for row in rows))
+
+    def _one(self, sql: str) -> Any:
+        return self._connection.execute(sql).fetchone()
+
+
+def standalone(question: Question, asked: Asked, files: str) -> str:
+    """The whole of a question as one statement for DuckDB alone, over files that a pattern names."""
+    from dsops.audit.cloudtrail.whole import whole
+
+    compression = "gzip" if files.endswith(".gz") else "none"
+    form = Form.LINES if files.removesuffix(".gz").endswith(("jsonl", "ndjson")) else Form.OBJECT
+    text = "'" + files.replace("'", "''") + "'"
+    logs = source(text, form=form, compression=compression, longest_object=256 << 20)
+    return whole(question, asked, DUCKDB, logs)
+
+
+def _parts(batch: Batch, why: str) -> Iterator[Batch]:
+    """The batch without the file that the error names; where it names none, its halves."""
+    named = [file for file in batch.files if file.path in why]
+    if len(named) == 1:
+        others = tuple(file for file in batch.files if file is not named[0])
+        yield batch._replace(files=(named[0],))
+        yield batch._replace(files=others)
+        return
+    middle = len(batch.files) // 2
+    for files in (batch.files[:middle], batch.files[middle:]):
+        yield batch._replace(files=files)
+
+
+def _no_pattern(path: str) -> str:
+    """A path in which no letter stands for others."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in os.path.abspath(path))
+
+
+_REASONS: Final[Mapping[str, str]] = {
+    "end of GZIP": "its gzip stream ends too early",
+    "not a GZIP": "it is no gzip file",
+    "Malformed JSON": "it is no JSON, or ends too early",
+    "ut of memory": "it does not fit into memory",
+    _TOO_SMALL: "it does not fit into memory",
+    "No space left": "there is no room on the disk",
+    "gzip": "its gzip stream is damaged",
+}
+
+
+def _why(text: str) -> str:
+    """DuckDB's words in ours; theirs may hold what is in the file."""
+    return next((reason for sign, reason in _REASONS.items() if sign in text), "it can't be read")
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.replace(tzinfo=UTC)
+
+
+def _cell(value: object) -> object:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value

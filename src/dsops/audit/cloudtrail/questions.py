@@ -1,0 +1,305 @@
+"""The questions: one definition each, in SQL over `calls`, `issues` and `uses` that every engine reads alike.
+
+`$since` and `$boundary` are timestamps, `$by` is what `summary` groups by, `$session` a text of the user's;
+`$median(x)` is the engine's. Output columns stand in double quotes: `first` and `last` are words of Athena's own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from dsops.audit.cloudtrail.dialects import Dialect
+from dsops.audit.cloudtrail.relations import MOST_HOPS
+
+THROTTLED = (
+    "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException",
+    "TooManyRequestsException", "RequestLimitExceeded", "Client.RequestLimitExceeded", "SlowDown",
+    "ProvisionedThroughputExceededException", "PriorRequestNotComplete",
+)  # fmt: skip
+"""The codes by which AWS says: too fast."""
+
+DENIED = ("AuthorizationError", "AuthorizationErrorException", "NotAuthorized", "Forbidden")
+"""The codes of a denial that are not recognised by how they begin or end."""
+
+BY = {
+    "role": "role",
+    "principal": "principal",
+    "account": "CASE WHEN from_account = '' THEN '-' ELSE from_account END || ' > ' || "
+    "CASE WHEN to_account = '' THEN '-' ELSE to_account END",
+}
+"""What `summary` can be grouped by, and how that is said."""
+
+LAST_MINUTE_SECONDS = 60
+SHORT_SECONDS = 60
+LEAST_ASKED_SECONDS = 900
+REPEATED = 3
+
+
+class Question(NamedTuple):
+    """A question."""
+
+    name: str
+    asks: str
+    """In one line."""
+    columns: tuple[str, ...]
+    sql: str
+    needs: str = "issues"
+    """Of which relation it asks: `calls`, `issues`, or `uses`: issues with what became of them."""
+
+
+class Asked(NamedTuple):
+    """What the user said."""
+
+    since: str | None = None
+    """As SQL has a timestamp: `2026-11-20 10:00:00`."""
+    boundary: str | None = None
+    """Where what is recent begins; else `since`, else a day before the latest call."""
+    by: str = "role"
+    session: str = ""
+
+
+def _list(words: tuple[str, ...]) -> str:
+    return ", ".join(f"'{word}'" for word in words)
+
+
+def _question(name: str, asks: str, columns: str, sql: str, needs: str = "issues") -> Question:
+    return Question(name, asks, tuple(columns.split()), sql.strip("\n"), needs)
+
+
+_FAILED = "sum(CASE WHEN code <> '' THEN 1 ELSE 0 END)"
+_SESSIONS = "sum(CASE WHEN is_session THEN 1 ELSE 0 END)"
+
+TIMELINE = _question("timeline", "sessions and failures, hour by hour", "hour sessions failures principals", f"""
+SELECT date_trunc('hour', call_time) AS "hour", {_SESSIONS} AS "sessions", {_FAILED} AS "failures",
+  count(DISTINCT principal) AS "principals"
+FROM issues WHERE call_time >= $since
+GROUP BY 1 ORDER BY 1
+""")
+FAILURES = _question(
+    "failures", "AssumeRole failures, by role and code", "role code failures principals first last", """
+SELECT role AS "role", code AS "code", count(*) AS "failures", count(DISTINCT principal) AS "principals",
+  min(call_time) AS "first", max(call_time) AS "last"
+FROM issues WHERE code <> '' AND call_time >= $since
+GROUP BY role, code ORDER BY 3 DESC, 1, 2
+""")
+DURATIONS = _question(
+    "durations", "how long sessions are used, against what was asked for",
+    "role sessions unused asked_median asked_max used_median used_max", """
+SELECT role AS "role", count(*) AS "sessions", sum(CASE WHEN used_seconds IS NULL THEN 1 ELSE 0 END) AS "unused",
+  $median(asked_seconds) AS "asked_median", max(asked_seconds) AS "asked_max",
+  $median(used_seconds) AS "used_median", max(used_seconds) AS "used_max"
+FROM uses WHERE is_session AND call_time >= $since
+GROUP BY role ORDER BY 2 DESC, 1
+""", "uses")
+PRINCIPALS = _question(
+    "principals", "who assumes which role", "role principal sessions failures first last", f"""
+SELECT role AS "role", principal AS "principal", {_SESSIONS} AS "sessions", {_FAILED} AS "failures",
+  min(call_time) AS "first", max(call_time) AS "last"
+FROM issues WHERE call_time >= $since
+GROUP BY role, principal ORDER BY 1, 3 DESC, 4 DESC, 2
+""")
+ACCOUNTS = _question(
+    "accounts", "access across accounts, by pair",
+    "from_account to_account calls failures principals roles first last", f"""
+SELECT from_account AS "from_account", to_account AS "to_account", count(*) AS "calls", {_FAILED} AS "failures",
+  count(DISTINCT principal) AS "principals", count(DISTINCT role) AS "roles",
+  min(call_time) AS "first", max(call_time) AS "last"
+FROM issues WHERE from_account <> '' AND to_account <> '' AND from_account <> to_account AND call_time >= $since
+GROUP BY from_account, to_account ORDER BY 3 DESC, 1, 2
+""")
+THROTTLING = _question(
+    "throttling", "calls that AWS throttled", "service name code calls first last", f"""
+SELECT service AS "service", call_name AS "name", code AS "code", count(*) AS "calls",
+  min(call_time) AS "first", max(call_time) AS "last"
+FROM calls WHERE code IN ({_list(THROTTLED)}) AND call_time >= $since
+GROUP BY service, call_name, code ORDER BY 4 DESC, 1, 2, 3
+""", "calls")
+EVENTS = _question(
+    "events", "what is recorded, and so paid for: management and data events", "category service calls", """
+SELECT category AS "category", service AS "service", count(*) AS "calls"
+FROM calls WHERE call_time >= $since
+GROUP BY category, service ORDER BY 3 DESC, 1, 2
+""", "calls")
+SAVED = _question("saved", "calls that dsops' cache saved (its own trail says so)", "name calls", """
+SELECT call_name AS "name", count(*) AS "calls"
+FROM calls WHERE is_cached AND call_time >= $since
+GROUP BY call_name ORDER BY 2 DESC, 1
+""", "calls")
+NEW_PRINCIPALS = _question(
+    "new-principals", "principals never seen on a role before", "role principal sessions first", """
+SELECT role AS "role", principal AS "principal", count(*) AS "sessions", min(call_time) AS "first"
+FROM issues
+WHERE is_session AND role IN (SELECT role FROM issues WHERE is_session AND call_time < $boundary)
+GROUP BY role, principal HAVING min(call_time) >= $boundary ORDER BY 1, 2
+""")
+NEW_ACCOUNTS = _question(
+    "new-accounts", "pairs of accounts never seen before", "from_account to_account calls failures first", f"""
+SELECT from_account AS "from_account", to_account AS "to_account", count(*) AS "calls", {_FAILED} AS "failures",
+  min(call_time) AS "first"
+FROM issues
+WHERE from_account <> '' AND to_account <> '' AND from_account <> to_account
+  AND (SELECT count(*) FROM issues WHERE from_account <> '' AND to_account <> '' AND from_account <> to_account
+    AND call_time < $boundary) > 0
+GROUP BY from_account, to_account HAVING min(call_time) >= $boundary ORDER BY 1, 2
+""")
+WITHOUT_MFA = _question(
+    "without-mfa", "users without MFA on roles where others have it", "role principal calls with_mfa others", """
+SELECT mine.role AS "role", mine.principal AS "principal", mine.without_mfa AS "calls", mine.with_mfa AS "with_mfa",
+  everybody.people - CASE WHEN mine.with_mfa > 0 THEN 1 ELSE 0 END AS "others"
+FROM (
+  SELECT role, principal, sum(CASE WHEN has_mfa THEN 0 ELSE 1 END) AS without_mfa,
+    sum(CASE WHEN has_mfa THEN 1 ELSE 0 END) AS with_mfa
+  FROM issues WHERE call_name = 'AssumeRole' AND code = '' AND identity_type = 'IAMUser' AND call_time >= $since
+  GROUP BY role, principal) mine
+JOIN (
+  SELECT role, count(DISTINCT principal) AS people
+  FROM issues
+  WHERE call_name = 'AssumeRole' AND code = '' AND identity_type = 'IAMUser' AND has_mfa AND call_time >= $since
+  GROUP BY role) everybody
+ON everybody.role = mine.role
+WHERE mine.without_mfa > 0 AND everybody.people > CASE WHEN mine.with_mfa > 0 THEN 1 ELSE 0 END
+ORDER BY 1, 2
+""")
+LONG_USE = _question(
+    "long-use", "sessions used to their last minute", "role sessions used asked_max", f"""
+SELECT role AS "role", sum(CASE WHEN to_the_end THEN 1 ELSE 0 END) AS "sessions", count(*) AS "used",
+  max(CASE WHEN to_the_end THEN asked_seconds END) AS "asked_max"
+FROM (
+  SELECT role, asked_seconds,
+    coalesce(date_diff('second', last_use, expires) <= {LAST_MINUTE_SECONDS}, FALSE) AS to_the_end
+  FROM uses WHERE is_session AND last_use IS NOT NULL AND call_time >= $since) used
+GROUP BY role HAVING sum(CASE WHEN to_the_end THEN 1 ELSE 0 END) > 0 ORDER BY 2 DESC, 1
+""", "uses")
+SHORT_USE = _question(
+    "short-use", "sessions used for seconds, on roles where most are",
+    "role sessions used asked_median used_max", f"""
+SELECT role AS "role", sum(CASE WHEN is_short THEN 1 ELSE 0 END) AS "sessions", count(*) AS "used",
+  $median(CASE WHEN is_short THEN asked_seconds END) AS "asked_median",
+  max(CASE WHEN is_short THEN used_seconds END) AS "used_max"
+FROM (
+  SELECT role, asked_seconds, used_seconds,
+    coalesce(used_seconds < {SHORT_SECONDS} AND asked_seconds > {LEAST_ASKED_SECONDS}, FALSE) AS is_short
+  FROM uses WHERE is_session AND last_use IS NOT NULL AND call_time >= $since) used
+GROUP BY role
+HAVING sum(CASE WHEN is_short THEN 1 ELSE 0 END) > 0 AND 2 * sum(CASE WHEN is_short THEN 1 ELSE 0 END) >= count(*)
+ORDER BY 2 DESC, 1
+""", "uses")
+DENIALS = _question(
+    "denials", "denied calls that repeat", "principal service name role code calls first last", f"""
+SELECT principal AS "principal", service AS "service", call_name AS "name", role AS "role", code AS "code",
+  count(*) AS "calls", min(call_time) AS "first", max(call_time) AS "last"
+FROM calls
+WHERE (code LIKE 'AccessDenied%' OR code LIKE '%AccessDenied' OR code LIKE '%AccessDeniedException'
+    OR code LIKE '%UnauthorizedOperation' OR code IN ({_list(DENIED)}))
+  AND call_time >= $since
+GROUP BY principal, service, call_name, role, code HAVING count(*) >= {REPEATED}
+ORDER BY 6 DESC, 1, 2, 3, 4, 5
+""", "calls")
+
+
+def _chains() -> str:
+    """Three hops at least are joined, whatever stands before them may be there or not."""
+    back = range(4, MOST_HOPS + 1)
+    joins = "\n".join(f"LEFT JOIN sessions s{n} ON s{n}.issued_key = s{n - 1}.signed_by" for n in back)
+    first = ", ".join(f"s{n}.principal" for n in reversed((3, *back)))
+    earlier = " || ".join(f"coalesce(' > ' || s{n}.role, '')" for n in reversed(back))
+    hops = " + ".join(f"CASE WHEN s{n}.issued_key IS NULL THEN 0 ELSE 1 END" for n in back)
+    return f"""
+WITH sessions AS (
+  SELECT issued_key, signed_by, principal, role, call_time FROM issues WHERE is_session)
+SELECT path AS "path", hops AS "hops", count(*) AS "sessions", min(call_time) AS "first", max(call_time) AS "last"
+FROM (
+  SELECT coalesce({first}) || {earlier}
+      || ' > ' || s3.role || ' > ' || s2.role || ' > ' || s1.role AS path,
+    3 + {hops} AS hops,
+    s1.call_time
+  FROM sessions s1
+  JOIN sessions s2 ON s2.issued_key = s1.signed_by
+  JOIN sessions s3 ON s3.issued_key = s2.signed_by
+  {joins}
+  WHERE s1.call_time >= $since) chain
+GROUP BY path, hops ORDER BY 2 DESC, 3 DESC, 1
+"""
+
+
+CHAINS = _question("chains", "sessions of three hops or more", "path hops sessions first last", _chains())
+
+
+def _history() -> str:
+    columns = (
+        "call_time, call_name, principal, role, session_name, source_identity, address, signed_by, issued_key"
+    )
+    hops = "\n  UNION ALL\n  ".join(f"SELECT {n} AS back, s{n}.* FROM s{n}" for n in range(1, MOST_HOPS + 1))
+    before = ",\n".join(
+        f"s{n} AS (SELECT sessions.* FROM sessions JOIN s{n - 1} ON sessions.issued_key = s{n - 1}.signed_by)"
+        for n in range(2, MOST_HOPS + 1)
+    )
+    return f"""
+WITH sessions AS (
+  SELECT {columns}, session_arn FROM issues WHERE is_session),
+s1 AS (
+  SELECT * FROM sessions WHERE issued_key = $session OR session_name = $session OR session_arn = $session
+  ORDER BY call_time DESC, issued_key LIMIT 1),
+{before}
+SELECT max(back) OVER () - back + 1 AS "hop", call_time AS "time", call_name AS "name", principal AS "principal",
+  role AS "role", session_name AS "session_name", source_identity AS "source_identity", address AS "address",
+  signed_by AS "signed_by", issued_key AS "key"
+FROM (
+  {hops}) hops
+ORDER BY 1
+"""
+
+
+HISTORY = _question(
+    "history", "who is behind one session, hop by hop",
+    "hop time name principal role session_name source_identity address signed_by key", _history(),
+)  # fmt: skip
+SUMMARY = _question(
+    "summary", "all of it by role, principal or pair of accounts",
+    "by calls sessions failures principals roles asked_median used_median first last", f"""
+SELECT $by AS "by", count(*) AS "calls", {_SESSIONS} AS "sessions", {_FAILED} AS "failures",
+  count(DISTINCT principal) AS "principals", count(DISTINCT role) AS "roles",
+  $median(CASE WHEN is_session THEN asked_seconds END) AS "asked_median",
+  $median(CASE WHEN is_session THEN used_seconds END) AS "used_median",
+  min(call_time) AS "first", max(call_time) AS "last"
+FROM uses WHERE call_time >= $since
+GROUP BY 1 ORDER BY 2 DESC, 1
+""", "uses")
+
+REPORTED = (
+    SUMMARY, TIMELINE, FAILURES, DURATIONS, PRINCIPALS, ACCOUNTS, THROTTLING, EVENTS, SAVED, NEW_PRINCIPALS,
+    NEW_ACCOUNTS, WITHOUT_MFA, LONG_USE, SHORT_USE, DENIALS, CHAINS,
+)  # fmt: skip
+"""What a report answers, all of it."""
+QUESTIONS: Mapping[str, Question] = {question.name: question for question in (*REPORTED, HISTORY)}
+
+_PLACE = re.compile(r"\$(?:median\((?P<of>[^()]*)\)|(?P<word>[a-z]+))")
+
+
+def sql_of(question: Question, asked: Asked, dialect: Dialect) -> str:
+    """The question's SQL for an engine, over the relations that it needs."""
+    since = _timestamp(asked.since or "0001-01-01 00:00:00")
+    day_before = dialect.later.format(time="max(call_time)", seconds="-86400")
+    boundary = asked.boundary or asked.since
+    words = {
+        "since": since,
+        "boundary": _timestamp(boundary) if boundary else f"(SELECT {day_before} FROM calls)",
+        "by": BY[asked.by],
+        "session": text_literal(asked.session),
+    }
+
+    def filled(match: re.Match[str]) -> str:
+        return words[match["word"]] if match["word"] else dialect.median.format(match["of"])
+
+    return _PLACE.sub(filled, question.sql)
+
+
+def text_literal(text: str) -> str:
+    """A text as SQL writes it: in single quotes, those inside doubled; nothing else has a meaning there."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _timestamp(text: str) -> str:
+    return f"TIMESTAMP '{text}'"

@@ -1,0 +1,105 @@
+"""Records -> calls -> issues: what each question is asked of, in SQL that every engine reads alike."""
+
+from __future__ import annotations
+
+from dsops.audit.cloudtrail.dialects import FIELDS, Dialect
+
+ISSUING = (
+    "AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "AssumeRoot", "GetSessionToken",
+    "GetFederationToken",
+)  # fmt: skip
+"""What issues a session."""
+
+MOST_HOPS = 8
+"""So far a chain is followed back."""
+
+_SERVICE = "replace(event_source, '.amazonaws.com', '')"
+_NAMES = ", ".join(f"'{name}'" for name in ISSUING)
+_IS_ISSUE = f"{_SERVICE} = 'sts' AND event_name IN ({_NAMES})"
+_ROLE_NAME = "reverse(split_part(reverse(issuer), '/', 1))"
+
+
+def fields(dialect: Dialect, source: str, where: str = "") -> str:
+    """SELECT of each field as a text, of `source`: a table, or what gives records."""
+    columns = ",\n    ".join(f"{dialect.field(path)} AS {name}" for name, path in FIELDS.items())
+    return f"SELECT\n    {columns}\n  FROM {source}" + (f"\n  WHERE {where}" if where else "")
+
+
+def records(dialect: Dialect, source: str = "fields") -> str:
+    """SELECT of what the questions need, of `fields`; a record without time or name has NULL in `call_time`."""
+    return f"""SELECT
+    {dialect.time.format("event_time")} AS call_time,
+    event_name AS call_name,
+    coalesce({_SERVICE}, '') AS service,
+    coalesce(category, CASE WHEN is_management = 'false' THEN 'Data' ELSE 'Management' END) AS category,
+    coalesce(error_code, '') AS code,
+    coalesce(identity_type, '') AS identity_type,
+    coalesce(
+      CASE WHEN identity_type = 'AssumedRole' THEN
+        CASE WHEN {_ROLE_NAME} LIKE 'AWSReservedSSO|_%' ESCAPE '|'
+          THEN arn ELSE issuer END END,
+      CASE WHEN identity_type IN ('WebIdentityUser', 'SAMLUser') THEN principal_id END,
+      arn,
+      CASE WHEN identity_type = 'AWSAccount' THEN account_id || '/' || split_part(principal_id, ':', 1) END,
+      invoked_by, principal_id, 'unknown') AS principal,
+    coalesce(account_id, '') AS from_account,
+    coalesce(access_key, '') AS signed_by,
+    coalesce(serial_number IS NOT NULL OR mfa_authenticated = 'true', FALSE) AS has_mfa,
+    CASE WHEN is_issue THEN coalesce(
+      role_arn,
+      CASE WHEN event_name = 'AssumeRoot' THEN 'arn:aws:iam::' || CASE WHEN target LIKE 'arn:%'
+        THEN split_part(target, ':', 5) ELSE target END || ':root' END,
+      event_name) ELSE '' END AS role,
+    CASE WHEN is_issue THEN coalesce(session_name, '') ELSE '' END AS session_name,
+    CASE WHEN is_issue THEN coalesce(source_identity, carried_identity, '') ELSE '' END AS source_identity,
+    CASE WHEN is_issue THEN coalesce(address, '') ELSE '' END AS address,
+    CASE WHEN is_issue AND error_code IS NULL THEN coalesce(issued_key, '') ELSE '' END AS issued_key,
+    CASE WHEN is_issue THEN coalesce(session_arn, '') ELSE '' END AS session_arn,
+    CASE WHEN is_issue THEN try_cast(duration AS INTEGER) END AS duration_seconds,
+    CASE WHEN is_issue THEN {dialect.spoken_time.format("expiration")} END AS expiration,
+    coalesce(is_cached = 'true', FALSE) AS is_cached,
+    coalesce({dialect.id.format("coalesce(shared_id, event_id)")}, {dialect.unique}) AS call_id,
+    CASE WHEN shared_id IS NOT NULL THEN coalesce(event_id, '') ELSE '' END AS twin_id,
+    coalesce(recipient, '') AS recipient,
+    arn IS NOT NULL AS has_arn
+  FROM (
+    SELECT *, {_IS_ISSUE} AS is_issue
+    FROM {source}) told"""
+
+
+COPIES = """row_number() OVER (
+      PARTITION BY call_id ORDER BY CASE WHEN has_arn THEN 0 ELSE 1 END, call_time, recipient, twin_id) AS copy"""
+"""Which of several records of one call it is: 1 is the one that counts."""
+
+
+def calls(source: str = "records") -> str:
+    """SELECT of one record for each call, of `records`."""
+    return f"""SELECT * FROM (
+    SELECT *, {COPIES}
+    FROM {source} WHERE call_time IS NOT NULL AND call_name IS NOT NULL) numbered
+  WHERE copy = 1"""
+
+
+def issues(source: str = "calls") -> str:
+    """SELECT of the calls that issue a session or fail to, of `calls`."""
+    return f"""SELECT
+    call_time, call_name, code, identity_type, principal, from_account, signed_by, has_mfa, role,
+    CASE WHEN role LIKE 'arn:%' THEN split_part(role, ':', 5) ELSE '' END AS to_account,
+    session_name, source_identity, address, issued_key, issued_key <> '' AS is_session, session_arn, expiration,
+    coalesce(duration_seconds, date_diff('second', call_time, expiration)) AS asked_seconds
+  FROM {source} WHERE role <> ''"""
+
+
+def uses(dialect: Dialect, source: str = "calls") -> str:
+    """SELECT of `issues`, and what became of each session: of `calls`, where they signed."""
+    later = dialect.later.format(time="call_time", seconds="asked_seconds")
+    return f"""SELECT
+    issues.*,
+    coalesce(expiration, {later}) AS expires,
+    CASE WHEN last_use < call_time THEN 0 ELSE date_diff('second', call_time, last_use) END AS used_seconds,
+    last_use
+  FROM issues
+  LEFT JOIN (
+    SELECT signed_by AS used_key, max(call_time) AS last_use
+    FROM {source} WHERE signed_by <> '' GROUP BY signed_by) used
+  ON used_key = issued_key AND issued_key <> ''"""

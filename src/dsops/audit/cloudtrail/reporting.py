@@ -1,0 +1,60 @@
+"""Log files -> a report: everything that is asked, answered from one reading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from dsops.audit.cloudtrail.duck import Told, open_database
+from dsops.audit.cloudtrail.files import Found
+from dsops.audit.cloudtrail.questions import REPORTED, Asked, Question
+from dsops.audit.report import Report
+from dsops.errors import LogsUnreadable
+
+
+def report_on(
+    found: Found,
+    sources: Sequence[str],
+    *,
+    since: datetime | None = None,
+    by: str = "role",
+    questions: Sequence[Question] = REPORTED,
+    session: str = "",
+    told: Told = lambda _: None,
+) -> Report:
+    """The answers to the questions over those files, named as the user named them.
+
+    Raises LogsUnreadable when no file can be read, and ExtraMissing without DuckDB.
+    """
+    if not found.batches and found.unreadable:
+        path, why = found.unreadable[0]
+        raise LogsUnreadable(f"no log file can be read: {path}: {why}", hint="name folders or files that you may read")
+    with open_database() as database:
+        database.load(found.batches, told)
+        unreadable = tuple(sorted((*found.unreadable, *database.unreadable)))
+        if len(unreadable) == found.files and unreadable:
+            path, why = unreadable[0]
+            hint = "are they CloudTrail's? a log file is `{\"Records\": [...]}`, as a rule pressed by gzip"
+            raise LogsUnreadable(f"no log file can be read: {path}: {why}", hint=hint)
+        database.finish()
+        boundary = database.boundary(since)
+        asked = Asked(_sql_time(since), _sql_time(boundary), by, session)
+        return Report(
+            answers=tuple(database.answer(question, asked) for question in questions),
+            by=by,
+            since=since,
+            boundary=boundary,
+            first=database.first,
+            last=database.last,
+            calls=database.calls,
+            records=database.records,
+            skipped=database.skipped,
+            files=found.files,
+            unreadable=unreadable,
+            sources=tuple(sources),
+        )
+
+
+def _sql_time(moment: datetime | None) -> str | None:
+    """As `Asked` has it. What has no calls has no boundary either."""
+    return None if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"

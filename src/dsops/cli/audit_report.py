@@ -1,0 +1,159 @@
+"""`dsops audit report`: who assumed what, and is that normal, out of CloudTrail's logs or dsops' own trail."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from dsops.audit.cloudtrail.files import Form, Found, find_logs
+from dsops.audit.cloudtrail.questions import BY, HISTORY, REPORTED
+from dsops.audit.cloudtrail.reporting import report_on
+from dsops.audit.reading import find_trail
+from dsops.audit.report import Report
+from dsops.audit.settings import load_settings
+from dsops.cli.audit_records import moment_of
+from dsops.cli.audit_report_text import history_text, report_text
+from dsops.cli.command import Arguments, Command, Flag, Operand
+from dsops.cli.output import Json, answer, answer_json, counted, note
+from dsops.cli.world import DONE
+from dsops.errors import UsageError
+from dsops.runtime import Event, Runtime
+
+_SHOWN = 10
+_NAMED = 3
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    session = arguments.text("--session")
+    sources, found = _logs(arguments, runtime)
+    if not found.files:
+        raise UsageError(
+            f"there are no logs in {', '.join(sources)}",
+            why="log files end in .json.gz, .json or .jsonl",
+            hint="name the folder that a trail delivers into, or a copy: `aws s3 sync s3://BUCKET/AWSLogs logs`",
+        )
+    since = arguments.text("--since")
+    report = report_on(
+        found,
+        sources,
+        since=_moment(since, runtime) if since else None,
+        by=arguments.text("--by"),
+        questions=(HISTORY,) if session else REPORTED,
+        session=session,
+        told=_progress(found, runtime),
+    )
+    runtime.report(DONE)
+    if report.unreadable:
+        _tell_unreadable(report.unreadable)
+    if arguments.switch("--json"):
+        answer_json(report_value(report))
+    elif session:
+        answer(history_text(report, session))
+    else:
+        most = arguments.integer("--top")
+        answer(report_text(report, most=_SHOWN if most is None else most))
+    return 0
+
+
+def _tell_unreadable(files: tuple[tuple[str, str], ...]) -> None:
+    few = ", ".join(f"{path} ({why})" for path, why in files[:_NAMED])
+    more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+    note(f"{counted(len(files), 'file')} could not be read: {few}{more}")
+
+
+def _logs(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], Found]:
+    """Those that are named, as they are named; else dsops' own trail."""
+    words = arguments.words("LOGS")
+    for word in words:
+        if "://" in word:
+            hint = "copy it first (`aws s3 sync ...`), or let Athena read it there: `dsops audit sql`"
+            raise UsageError(f"{word} is not on this machine", hint=hint)
+        if not os.path.lexists(os.path.join(runtime.folder, word)):
+            raise UsageError(f"there is no file or folder {word}", hint="name what a trail delivers into, or a copy")
+    if words:
+        return words, find_logs(os.path.join(runtime.folder, word) for word in words)
+    file = load_settings(runtime.environ).file
+    files = find_trail(file).files if file else ()
+    if not files:
+        hint = "name CloudTrail's logs: `dsops audit report FOLDER`"
+        raise UsageError("dsops' own trail has nothing yet", hint=hint)
+    return (file,), find_logs(files, form=Form.LINES)
+
+
+def _moment(text: str, runtime: Runtime) -> datetime:
+    return datetime.strptime(moment_of(text, runtime.now()), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+
+
+def _progress(found: Found, runtime: Runtime) -> Callable[[int], None]:
+    """Tells after each batch how much of the files has been read."""
+    whole = sum(batch.size for batch in found.batches)
+    read = 0
+
+    def told(size: int) -> None:
+        nonlocal read
+        read += size
+        percent = f"{100 * read // max(1, whole)} %"
+        runtime.report(Event("logs.read", {"percent": percent, "files": counted(found.files, "log file")}))
+
+    return told
+
+
+def report_value(report: Report) -> Json:
+    """The report as JSON: every row of every answer."""
+    return {
+        "sources": list(report.sources),
+        "files": report.files,
+        "unreadable": [{"file": path, "why": why} for path, why in report.unreadable],
+        "records": report.records,
+        "skipped": report.skipped,
+        "calls": report.calls,
+        "first": _json_of(report.first),
+        "last": _json_of(report.last),
+        "since": _json_of(report.since),
+        "boundary": _json_of(report.boundary),
+        "by": report.by,
+        "answers": {
+            each.question: [{name: _json_of(cell) for name, cell in row.items()} for row in each.records()]
+            for each in report.answers
+        },
+    }
+
+
+def _json_of(cell: object) -> Json:
+    if isinstance(cell, datetime):
+        return f"{cell:%Y-%m-%dT%H:%M:%SZ}"
+    return cell if isinstance(cell, int | str) else None
+
+
+COMMAND = Command(
+    help=(
+        "Says who assumed what, and what is unusual about it, out of CloudTrail's logs: files, and folders as\n"
+        "a trail delivers them. Without LOGS it is dsops' own trail that is read.\n"
+        "\n"
+        "AssumeRole failures by role and code, how long sessions are used against what was asked for, who\n"
+        "assumes which role, access across accounts; throttling and what is recorded; and pointed at:\n"
+        "principals and pairs of accounts never seen before, MFA missing where others have it, sessions used\n"
+        "to their last minute or for seconds, denials that repeat, long chains.\n"
+        "\n"
+        "  dsops audit report logs/ --since 7d\n"
+        "  dsops audit report logs/ --session dsops-deploy-20261127T101500Z"
+    ),
+    run=_run,
+    flags=(
+        Flag(
+            "--since", "report what came from then on: `2h`, `7d`, or a time; what is older says what is new",
+            value="TIME", own_variable="DSOPS_AUDIT_SINCE",
+        ),
+        Flag("--by", "what the first table is grouped by", value="WHAT", choices=tuple(BY), default="role",
+             own_variable="DSOPS_AUDIT_BY"),
+        Flag("--session", "who is behind that session: its name, key id or ARN", value="SESSION",
+             own_variable="DSOPS_AUDIT_SESSION"),
+        Flag("--top", f"so many rows of each table ({_SHOWN}); 0 for all", "integer", value="NUMBER",
+             own_variable="DSOPS_AUDIT_TOP"),
+    ),
+    operands=(
+        Operand("LOGS", "a log file or a folder of them", is_required=False, is_repeatable=True),
+    ),
+)  # fmt: skip
+"""The report."""

@@ -1,0 +1,117 @@
+"""A report as people read it on a terminal: what is unusual first, then the four metrics, then the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from dsops.audit.cloudtrail.questions import (
+    ACCOUNTS,
+    CHAINS,
+    DENIALS,
+    DURATIONS,
+    EVENTS,
+    FAILURES,
+    LONG_USE,
+    NEW_ACCOUNTS,
+    NEW_PRINCIPALS,
+    PRINCIPALS,
+    QUESTIONS,
+    SAVED,
+    SHORT_USE,
+    SUMMARY,
+    THROTTLING,
+    WITHOUT_MFA,
+)  # fmt: skip
+from dsops.audit.report import Answer, Report
+from dsops.cli.output import clean, counted, table
+
+_UNUSUAL = (NEW_PRINCIPALS, NEW_ACCOUNTS, WITHOUT_MFA, DENIALS, LONG_USE, SHORT_USE, CHAINS)
+_METRICS = (FAILURES, DURATIONS, PRINCIPALS, ACCOUNTS)
+_REST = (THROTTLING, SAVED, EVENTS, SUMMARY)
+
+_ADVICE: Mapping[str, str] = {
+    NEW_PRINCIPALS.name: "is it known who they are? the trust policy decides: `dsops policy check`",
+    NEW_ACCOUNTS.name: "is the other account one of yours, or a customer's with an external ID?",
+    WITHOUT_MFA.name: "let the trust policy ask for it: Bool aws:MultiFactorAuthPresent",
+    DENIALS.name: "`dsops explain` names the policy that decides",
+    LONG_USE.name: "a longer `duration_seconds` would do, or `dsops exec --credentials STORE --serve`",
+    SHORT_USE.name: "a shorter `duration_seconds` would do: 900 is the least",
+    CHAINS.name: "each hop is limited to an hour; `--session` shows who is behind one",
+}
+_SECONDS = frozenset({"asked_median", "asked_max", "used_median", "used_max"})
+_UNITS = ((86_400, "d"), (3600, "h"), (60, "m"))
+
+
+def report_text(report: Report, *, most: int) -> str:
+    """Tables, each with at most so many rows (0: all of them)."""
+    parts = [_head(report)]
+    unusual = [each for each in map(_find(report), _UNUSUAL) if each is not None and each.rows]
+    parts.append("What is unusual" if unusual else "Nothing is unusual.")
+    parts += [_section(each, most) for each in unusual]
+    parts.append("What there is")
+    for question in (*_METRICS, *_REST):
+        found = _find(report)(question)
+        if found is not None and found.rows:
+            parts.append(_section(found, most))
+    if not report.calls:
+        return f"{parts[0]}\nno call of AWS is in it"
+    if not any(each.rows for each in report.answers if QUESTIONS[each.question].needs != "calls"):
+        parts.append("No session was asked for.")
+    return "\n\n".join(parts)
+
+
+def history_text(report: Report, session: str) -> str:
+    """One session's hops, the first person or program in front."""
+    (answer,) = report.answers
+    if not answer.rows:
+        return f"no session has the name, key or ARN {clean(session)}"
+    return _section(answer, 0)
+
+
+def _find(report: Report) -> Callable[..., Answer | None]:
+    return lambda question: report.answer(question.name)
+
+
+def _head(report: Report) -> str:
+    period = f" from {_text('', report.first)} to {_text('', report.last)}" if report.first is not None else ""
+    calls = counted(report.calls, "call")
+    more = f"; {counted(report.skipped, 'element')} of them no records" if report.skipped else ""
+    since = f"\nreported: since {_text('', report.since)}" if report.since is not None else ""
+    return f"{calls}{period}, in {counted(report.files, 'file')}{more}{since}"
+
+
+def _section(answer: Answer, most: int) -> str:
+    rows = answer.rows[:most] if most else answer.rows
+    headings = [column.upper().replace("_", " ") for column in answer.columns]
+    cells = [[_text(column, cell) for column, cell in zip(answer.columns, row, strict=True)] for row in rows]
+    lines = [f"{answer.question}: {QUESTIONS[answer.question].asks}", *_indented(table(headings, cells))]
+    left = len(answer.rows) - len(rows)
+    if left:
+        lines.append(f"  ... and {left} more: `--top 0`, or `--json`")
+    advice = _ADVICE.get(answer.question)
+    return "\n".join([*lines, *([f"  hint: {advice}"] if advice else [])])
+
+
+def _indented(text: str) -> list[str]:
+    return [f"  {line}" for line in text.splitlines()]
+
+
+def _text(column: str, cell: object) -> str:
+    if isinstance(cell, datetime):
+        return f"{cell:%Y-%m-%dT%H:%M:%SZ}"
+    if isinstance(cell, int) and column in _SECONDS:
+        return duration(cell)
+    return "" if cell is None else str(cell)
+
+
+def duration(seconds: int) -> str:
+    """`1h`, `1h30m`, `45s`: the two largest units of it."""
+    parts: list[str] = []
+    for size, unit in (*_UNITS, (1, "s")):
+        if seconds >= size or (unit == "s" and not parts):
+            parts.append(f"{seconds // size}{unit}")
+            seconds %= size
+            if not seconds or len(parts) == 2:
+                break
+    return "".join(parts)

@@ -1,0 +1,136 @@
+"""`dsops audit sql`: the questions of the report as SQL, for where the logs are more than one machine reads."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from dsops.audit.cloudtrail.dialects import ATHENA, DIALECTS, DUCKDB, Dialect
+from dsops.audit.cloudtrail.questions import BY, HISTORY, NEW_ACCOUNTS, NEW_PRINCIPALS, QUESTIONS, Asked, Question
+from dsops.audit.cloudtrail.whole import days_of, whole
+from dsops.cli.audit_records import moment_of
+from dsops.cli.command import Arguments, Command, Flag, Operand
+from dsops.cli.output import answer, answer_json, table
+from dsops.errors import UsageError, nearest
+from dsops.runtime import Runtime
+
+_TABLE = "cloudtrail_logs"
+_LOGS = "logs/**/*.json.gz"
+_BEFORE = timedelta(days=30)
+"""So much before `--since` is read for what is new."""
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_TABLE_NAME = re.compile(r'(?:[A-Za-z_][A-Za-z0-9_]*|"[^"\0]+")(?:\.(?:[A-Za-z_][A-Za-z0-9_]*|"[^"\0]+")){0,2}')
+_STORE_ID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    name = arguments.operand("QUESTION")
+    if not name:
+        return _list(is_json=arguments.switch("--json"))
+    if name not in QUESTIONS:
+        meant = nearest(name, QUESTIONS)
+        hint = f"did you mean `{meant}`?" if meant else "`dsops audit sql` lists them"
+        raise UsageError(f"there is no question `{name}`", hint=hint)
+    text = sql_for(QUESTIONS[name], arguments, runtime.now())
+    if arguments.switch("--json"):
+        answer_json({"question": name, "dialect": arguments.text("--dialect"), "sql": text})
+    else:
+        answer(text.rstrip("\n"))
+    return 0
+
+
+def _list(*, is_json: bool) -> int:
+    if is_json:
+        answer_json([
+            {"question": each.name, "asks": each.asks, "columns": list(each.columns)} for each in QUESTIONS.values()
+        ])
+    else:
+        answer(table(("QUESTION", "ASKS"), [(each.name, each.asks) for each in QUESTIONS.values()]))
+    return 0
+
+
+def sql_for(question: Question, arguments: Arguments, now: datetime) -> str:
+    """The one statement that the flags ask for. Raises UsageError."""
+    dialect = DIALECTS[arguments.text("--dialect")]
+    since = arguments.text("--since")
+    moment = moment_of(since, now).replace("T", " ").removesuffix("Z") if since else None
+    session = arguments.text("--session")
+    if question is HISTORY and not session:
+        raise UsageError("`history` asks of one session", hint="name it: `--session NAME`, or its key id or ARN")
+    asked = Asked(since=moment, by=arguments.text("--by"), session=session)
+    begin, end = _days(arguments, question, moment)
+    named = arguments.text("--from")
+    if dialect == DUCKDB:
+        from dsops.audit.cloudtrail.duck import standalone
+
+        return standalone(question, asked, named or _LOGS)
+    return whole(question, asked, dialect, _table(dialect, named), days_of(dialect, begin, end))
+
+
+def _table(dialect: Dialect, named: str) -> str:
+    if dialect == ATHENA:
+        if named and not _TABLE_NAME.fullmatch(named):
+            hint = "write TABLE or DATABASE.TABLE, either in double quotes where it needs them"
+            raise UsageError(f"`--from {named}` is no table", hint=hint)
+        return named or _TABLE
+    if not _STORE_ID.fullmatch(named):
+        hint = "it is the last part of its ARN: `aws cloudtrail list-event-data-stores`"
+        raise UsageError("CloudTrail Lake needs `--from` with the id of an event data store", hint=hint)
+    return named
+
+
+def _days(arguments: Arguments, question: Question, since: str | None) -> tuple[str, str]:
+    """The first and the last day that is read, "" for open."""
+    found = []
+    for flag in ("--begin", "--end"):
+        day = arguments.text(flag)
+        if day and not (_DAY.fullmatch(day) and _is_day(day)):
+            raise UsageError(f"`{flag} {day}` is no day", hint="write such as 2026-11-20")
+        found.append(day)
+    begin, end = found
+    if since and not begin:
+        first = datetime.strptime(since, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+        begin = f"{first - _BEFORE if question in {NEW_PRINCIPALS, NEW_ACCOUNTS} else first:%Y-%m-%d}"
+    if begin and end and begin > end:
+        raise UsageError(f"nothing is between `--begin {begin}` and `--end {end}`", hint="the earlier day begins")
+    return begin, end
+
+
+def _is_day(text: str) -> bool:
+    try:
+        datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return True
+
+
+COMMAND = Command(
+    help=(
+        "Prints a question of `dsops audit report` as SQL, for a table of CloudTrail's logs in Athena, an event\n"
+        "data store of CloudTrail Lake, or DuckDB. Without QUESTION it lists the questions.\n"
+        "\n"
+        "Only the days from --begin to --end are read; without --begin those since --since, and thirty before\n"
+        "them where it is asked what is new. In Athena the table is one of AWS's documentation, partitioned by\n"
+        "its column `timestamp`.\n"
+        "\n"
+        "  dsops audit sql failures --begin 2026-11-01\n"
+        "  dsops audit sql history --session dsops-deploy-20261127T101500Z --dialect duckdb --from 'logs/**/*.json.gz'"
+    ),
+    run=_run,
+    flags=(
+        Flag("--dialect", "for which engine", value="ENGINE", choices=tuple(DIALECTS), default=ATHENA.name,
+             own_variable="DSOPS_AUDIT_DIALECT"),
+        Flag("--from", f"the table (Athena: {_TABLE}), the event data store's id, or a pattern of files",
+             value="TABLE", own_variable="DSOPS_AUDIT_FROM"),
+        Flag("--begin", "the first day that is read: 2026-11-01", value="DAY", own_variable="DSOPS_AUDIT_BEGIN"),
+        Flag("--end", "the last day that is read", value="DAY", own_variable="DSOPS_AUDIT_END"),
+        Flag("--since", "report what came from then on: `2h`, `7d`, or a time", value="TIME",
+             own_variable="DSOPS_AUDIT_SINCE"),
+        Flag("--by", "what `summary` is grouped by", value="WHAT", choices=tuple(BY), default="role",
+             own_variable="DSOPS_AUDIT_BY"),
+        Flag("--session", "the session that `history` asks of: its name, key id or ARN", value="SESSION",
+             own_variable="DSOPS_AUDIT_SESSION"),
+    ),
+    operands=(Operand("QUESTION", "what is asked", is_required=False),),
+)  # fmt: skip
+"""The questions as SQL."""

@@ -1,0 +1,101 @@
+"""The questions as SQL: one definition, which each engine's parser reads; a user's text is a text in it, and no more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import sqlglot
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlglot import exp
+
+from dsops.audit.cloudtrail.dialects import ATHENA, DUCKDB, FIELDS, LAKE, Dialect
+from dsops.audit.cloudtrail.duck import standalone
+from dsops.audit.cloudtrail.questions import QUESTIONS, Asked, Question, sql_of, text_literal
+from dsops.audit.cloudtrail.whole import days_of, whole
+
+READERS = [(ATHENA, "athena"), (ATHENA, "trino"), (LAKE, "trino"), (LAKE, "presto"), (DUCKDB, "duckdb")]
+STORE = "a0b1c2d3-0123-4567-89ab-0123456789ab"
+ASKED = Asked(since="2026-11-20 10:00:00", session="dsops-deploy")
+
+
+def text_of(question: Question, dialect: Dialect, asked: Asked = ASKED) -> str:
+    """The whole statement."""
+    if dialect == DUCKDB:
+        return standalone(question, asked, "logs/**/*.json.gz")
+    return whole(question, asked, dialect, "cloudtrail_logs", days_of(dialect, "2026-11-01", "2026-11-30"))
+
+
+def parsed(text: str, reader: str) -> Any:
+    """The one statement that it is."""
+    (statement,) = sqlglot.parse(text, dialect=reader)
+    return statement
+
+
+@pytest.mark.parametrize(("dialect", "reader"), READERS, ids=lambda each: each if isinstance(each, str) else each.name)
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda each: each.name)
+def test_each_engines_parser_reads_each_question(question: Question, dialect: Dialect, reader: str) -> None:
+    """One SELECT, whose columns are those that the question says, in their order."""
+    statement = parsed(text_of(question, dialect), reader)
+    assert isinstance(statement, exp.Select)
+    assert list(question.columns) == statement.named_selects
+
+
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda each: each.name)
+def test_every_relation_that_is_named_is_defined(question: Question) -> None:
+    """Nothing is read but the table, and what stands in the statement itself."""
+    statement = parsed(text_of(question, ATHENA), "athena")
+    defined = {each.alias for each in statement.find_all(exp.CTE)}
+    assert {"cloudtrail_logs"} == {each.name for each in statement.find_all(exp.Table)} - defined
+
+
+def test_only_a_question_of_uses_reads_the_table_twice() -> None:
+    """Athena reads a relation anew wherever it stands: `failures` stands once, `durations` needs every call besides."""
+    reads = {name: text_of(QUESTIONS[name], ATHENA).count("FROM calls") for name in ("failures", "events", "durations")}
+    assert {"failures": 1, "events": 1, "durations": 2} == reads
+
+
+def test_days_are_partitions_in_athena_and_times_in_the_lake() -> None:
+    """Only those days are read; without days everything is."""
+    both = "\"timestamp\" >= '2026/11/01' AND \"timestamp\" <= '2026/11/30'"
+    assert both == days_of(ATHENA, "2026-11-01", "2026-11-30")
+    assert "eventtime >= '2026-11-01 00:00:00'" == days_of(LAKE, "2026-11-01", "")
+    assert not days_of(ATHENA, "", "")
+    assert "WHERE \"timestamp\" >= '2026/11/01'" in text_of(QUESTIONS["failures"], ATHENA)
+
+
+def test_no_engine_is_given_another_ones_words() -> None:
+    """CloudTrail Lake knows no INTERVAL, and Trino no `try_strptime`."""
+    for question in QUESTIONS.values():
+        for dialect in (ATHENA, LAKE):
+            text = text_of(question, dialect)
+            others = ("INTERVAL", "strptime", "quantile", "to_seconds", "from_json(")
+            assert not [word for word in others if word in text]
+
+
+def test_every_field_is_read_where_each_engine_has_it() -> None:
+    """A text of JSON in Athena, a map in the lake, a structure in DuckDB; what a table lacks is NULL."""
+    role = FIELDS["role_arn"]
+    assert "json_extract_scalar(requestparameters, '$.roleArn')" == ATHENA.field(role)
+    assert "element_at(requestparameters, 'roleArn')" == LAKE.field(role)
+    assert 'r."requestParameters"."roleArn"' == DUCKDB.field(role)
+    assert "CAST(NULL AS VARCHAR)" == ATHENA.field(FIELDS["carried_identity"])
+    assert "useridentity.sessioncontext.sourceidentity" == LAKE.field(FIELDS["carried_identity"])
+
+
+@given(st.text())
+def test_a_users_text_is_one_literal(text: str) -> None:
+    """Whatever is in it: quotes, comments, backslashes, what fills the SQL's own places."""
+    literal = text_literal(text)
+    assert ("'", "'") == (literal[0], literal[-1])
+    assert "'" not in literal[1:-1].replace("''", "")
+    filled = sql_of(QUESTIONS["history"], Asked(session=text), ATHENA)
+    assert filled.count(literal) >= 3
+
+
+def test_a_text_that_looks_like_sql_stays_a_text() -> None:
+    """The parser sees one literal with exactly that in it."""
+    hostile = "x' OR 1=1; DROP TABLE calls; -- $since $median(x)"
+    statement = parsed(text_of(QUESTIONS["history"], ATHENA, Asked(session=hostile)), "athena")
+    assert 3 == sum(1 for each in statement.find_all(exp.Literal) if each.name == hostile)
