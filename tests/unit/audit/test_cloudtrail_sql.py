@@ -1,4 +1,4 @@
-"""The questions as SQL: one definition, which each engine's parser reads; a user's text is a text in it, and no more."""
+"""The questions as SQL: one definition, which each engine's parser reads; a user's text stays a text in it."""
 
 from __future__ import annotations
 
