@@ -1,0 +1,152 @@
+"""Logs of CloudTrail of any size, with the answers to all questions known by construction.
+
+A month of a company is cut into shifts, which are made independently of each other, on all cores. Each adds what it
+did to a tally; the tallies are put together to the answers. What is asked exactly stands in docs/reference/.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from typing import Any, Final, NamedTuple
+
+from tests.cloudtrail.columns import Row, columns_of, spoken
+from tests.cloudtrail.company import Company
+from tests.cloudtrail.desk import Desk
+from tests.cloudtrail.files import Files
+from tests.cloudtrail.leftovers import Left, damage, own_trail
+from tests.cloudtrail.shift import WATCHED, Shift, Span
+from tests.cloudtrail.tally import Tally
+
+START: Final = int(datetime(2026, 10, 1, tzinfo=UTC).timestamp())
+END: Final = int(datetime(2026, 10, 31, 23, 59, 59, tzinfo=UTC).timestamp())
+"""The moment of the last call."""
+LEAST: Final = 2500
+"""A shift must have room for its scenes."""
+_SHIFTS: Final = 31
+_SHIFT_CALLS: Final = 50_000
+_FILE_RECORDS: Final = 400 * 16  # accounts and regions have files of their own
+
+
+class Made(NamedTuple):
+    """What one shift leaves."""
+
+    tally: Tally
+    records: int
+    skipped: int
+    files: int
+
+
+class Order(NamedTuple):
+    """All that a shift depends on."""
+
+    folder: str
+    seed: int
+    span: Span
+    since: int
+    is_dirty: bool
+
+
+def generate(
+    folder: str | os.PathLike[str],
+    *,
+    events: int,
+    seed: int,
+    since: datetime | None = None,
+    is_dirty: bool = False,
+    has_own_trail: bool = False,
+    processes: int = 1,
+) -> dict[str, Any]:
+    """Writes that many calls below a folder, and gives the known answers; the same files whatever `since` is.
+
+    Answers are a tree for JSON: `counts`, `unreadable` paths, `boundary`, `answers` (question -> columns and rows) and
+    `histories` (session -> the same). dsops' own trail has a few calls of its own, beyond `events`.
+    """
+    if events < LEAST:
+        raise ValueError(f"at least {LEAST} events make a month")
+    from_here = 0 if since is None else int(since.timestamp())
+    orders = [Order(os.fspath(folder), seed, span, from_here, is_dirty) for span in _spans(events)]
+    whole = Tally(from_here or END - 86400, from_here)
+    counts = {"records": 0, "skipped": 0, "files": 0}
+    for made in _work(orders, processes):
+        whole.merge(made.tally)
+        counts = {name: count + getattr(made, name) for name, count in counts.items()}
+    unreadable: list[str] = []
+    for left in _leftovers(os.fspath(folder), seed, whole, is_dirty=is_dirty, has_own_trail=has_own_trail):
+        counts = {name: count + getattr(left, name) for name, count in counts.items()}
+        unreadable += left.unreadable
+    return {
+        "seed": seed,
+        "since": spoken(from_here) if from_here else None,
+        "boundary": spoken(whole.boundary),
+        "counts": {"calls": whole.calls, **counts},
+        "unreadable": unreadable,
+        "answers": {name: _answer(name, rows) for name, rows in whole.answers().items()},
+        "histories": {name: _answer("history", rows) for name, rows in _histories(whole).items()},
+    }
+
+
+def write(path: str | os.PathLike[str], known: Mapping[str, Any]) -> None:
+    """The answers as JSON."""
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(known, file, indent=1, ensure_ascii=False)
+        file.write("\n")
+
+
+def make(order: Order) -> Made:
+    """One shift, its files written."""
+    span = order.span
+    chance = random.Random(f"{order.seed} {span.number}")  # noqa: S311 - the same logs each time
+    company = Company(order.seed)
+    files = Files(order.folder, chance, (span.start, span.end), max(1, span.calls // _FILE_RECORDS))
+    tally = Tally(order.since or END - 86400, order.since, [WATCHED, f"start-{span.number}"])
+    desk = Desk(company, chance, tally, files, is_dirty=order.is_dirty)
+    Shift(company, desk, span, chance).run()
+    files.write(is_dirty=order.is_dirty)
+    return Made(tally, files.records, files.skipped, files.count)
+
+
+def _spans(events: int) -> list[Span]:
+    """The month in equal parts, whose calls are as many as they should be together."""
+    parts = max(_SHIFTS, -(-events // _SHIFT_CALLS))
+    edges = [START + (END + 1 - START) * number // parts for number in range(parts + 1)]
+    calls = [events * (number + 1) // parts - events * number // parts for number in range(parts)]
+    return [
+        Span(number, edges[number], edges[number + 1], calls[number], number == parts - 1, END)
+        for number in range(parts)
+    ]
+
+
+def _work(orders: list[Order], processes: int) -> Iterator[Made]:
+    """What each shift left, in order."""
+    if processes == 1:
+        yield from map(make, orders)
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(make, orders)
+
+
+def _leftovers(folder: str, seed: int, tally: Tally, *, is_dirty: bool, has_own_trail: bool) -> Iterator[Left]:
+    """What lies beside the month's files."""
+    if is_dirty:
+        yield damage(folder, Company(seed))
+    if has_own_trail:
+        yield own_trail(folder, Company(seed), tally, START, random.Random(f"own {seed}"))  # noqa: S311 - the same each time
+
+
+def _histories(tally: Tally) -> dict[str, list[Row]]:
+    """By session name, key, and ARN of the session."""
+    found = tally.histories_of()
+    for hops in list(tally.histories.values()):
+        rows = found[hops[-1].session_name]
+        found |= {hops[-1].key: rows, hops[-1].arn: rows}
+    return found
+
+
+def _answer(name: str, rows: list[Row]) -> dict[str, Any]:
+    return {"columns": columns_of(name), "rows": rows}

@@ -1,0 +1,462 @@
+"""The answers read from the files in plain Python: each record parsed, kept, and looked at.
+
+Nothing of it is shared with the generator but the names of the columns. It is what somebody would write in an
+afternoon, and stands in the benchmark for that.
+
+    python -m tests.cloudtrail.naive FOLDER [--since MOMENT]
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import re
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.cloudtrail.columns import COLUMNS, Row
+
+Json = Any  # what stands in a file that anybody may have written
+ISSUES = (
+    "AssumeRole",
+    "AssumeRoleWithSAML",
+    "AssumeRoleWithWebIdentity",
+    "AssumeRoot",
+    "GetSessionToken",
+    "GetFederationToken",
+)
+THROTTLES = (
+    "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException",
+    "TooManyRequestsException", "RequestLimitExceeded", "Client.RequestLimitExceeded", "SlowDown",
+    "ProvisionedThroughputExceededException", "PriorRequestNotComplete",
+)  # fmt: skip
+DENIAL = re.compile(
+    r"AccessDenied.*|.*(AccessDenied|AccessDeniedException|UnauthorizedOperation)"
+    r"|AuthorizationError|AuthorizationErrorException|NotAuthorized|Forbidden",
+    re.DOTALL,
+)
+MINUTE = timedelta(minutes=1)
+
+
+class Read:
+    """What stood in the files."""
+
+    def __init__(self, folder: str) -> None:
+        self.files = self.records = self.skipped = 0
+        self.unreadable: list[str] = []
+        self.calls: dict[object, Call] = {}
+        for path in sorted(paths(folder)):
+            self.files += 1
+            try:
+                elements = list(elements_of(os.path.join(folder, path)))
+            except (OSError, EOFError, ValueError, zlib.error):
+                self.unreadable.append(path)
+                continue
+            for element in elements:
+                self.add(element)
+
+    def add(self, element: Json) -> None:
+        """A call is kept once, in the record that says most."""
+        time = moment(element.get("eventTime")) if isinstance(element, dict) else None
+        if time is None or element.get("eventName") is None:
+            self.skipped += 1
+            return
+        self.records += 1
+        call = Call(element, time)
+        name = element.get("sharedEventID") or element.get("eventID") or object()
+        kept = self.calls.get(name)
+        if kept is None or call.rank < kept.rank:
+            self.calls[name] = call
+
+
+def paths(folder: str) -> Iterator[str]:
+    """Below the folder, of files that may be logs."""
+    for above, _, names in os.walk(folder):
+        for name in names:
+            if name.endswith((".json.gz", ".json", ".jsonl")):
+                yield os.path.relpath(os.path.join(above, name), folder)
+
+
+def elements_of(path: str) -> Iterator[Json]:
+    """What stands in `Records`, or in the lines."""
+    with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
+        if path.endswith(".jsonl"):
+            for line in file:
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    yield None
+            return
+        whole = json.load(file)
+    records = whole.get("Records") if isinstance(whole, dict) else None
+    yield from records if isinstance(records, list) else []
+
+
+def moment(text: Json) -> datetime | None:
+    """A time as CloudTrail writes it in one place or another, in whole seconds."""
+    if not isinstance(text, str):
+        return None
+    for way in (datetime.fromisoformat, lambda text: datetime.strptime(f"{text} +0000", "%b %d, %Y, %I:%M:%S %p %z")):
+        try:
+            found = way(text)
+        except ValueError:
+            continue
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC).replace(microsecond=0)
+    return None
+
+
+def at(tree: Json, path: str) -> Json:
+    """What is found there; nothing where there is no such place."""
+    for name in path.split("."):
+        tree = tree.get(name) if isinstance(tree, dict) else None
+    return tree
+
+
+def account_of(arn: str) -> str:
+    """The account in an ARN."""
+    parts = arn.split(":")
+    return parts[4] if len(parts) > 5 and parts[0] == "arn" else ""
+
+
+class Call:
+    """A record, looked at."""
+
+    def __init__(self, record: Json, time: datetime) -> None:
+        self.time = time
+        self.identity = at(record, "userIdentity")
+        self.name = record["eventName"]
+        self.service = (record.get("eventSource") or "").removesuffix(".amazonaws.com")
+        self.code = record.get("errorCode") or ""
+        self.is_cached = at(record, "additionalEventData.cached") is True
+        self.category = record.get("eventCategory") or (
+            "Data" if record.get("managementEvent") is False else "Management"
+        )
+        self.rank = (
+            not at(self.identity, "arn"),
+            time,
+            record.get("recipientAccountId") or "",
+            record.get("eventID") or "",
+        )
+        self.is_issue = self.service == "sts" and self.name in ISSUES
+        self.signed_by = at(self.identity, "accessKeyId") or ""
+        self.principal = self.principal_of()
+        self.role = ""
+        self.key = ""
+        self.last_use: datetime | None = None
+        self.parent: Call | None = None
+        if self.is_issue:
+            self.look_at_issue(record)
+
+    def look_at_issue(self, record: Json) -> None:
+        """What only calls for credentials have."""
+        asked, given = record.get("requestParameters"), record.get("responseElements")
+        self.role = at(asked, "roleArn") or self.name
+        target = at(asked, "targetPrincipal")
+        if self.name == "AssumeRoot" and target:
+            self.role = f"arn:aws:iam::{account_of(target) or target}:root"
+        self.pair = at(self.identity, "accountId") or "", account_of(self.role)
+        self.has_mfa = (
+            at(asked, "serialNumber") is not None
+            or at(self.identity, "sessionContext.attributes.mfaAuthenticated") == "true"
+        )
+        self.session_name = at(asked, "roleSessionName") or ""
+        self.arn = at(given, "assumedRoleUser.arn") or ""
+        self.source_identity = at(asked, "sourceIdentity") or at(self.identity, "sessionContext.sourceIdentity") or ""
+        self.address = record.get("sourceIPAddress") or ""
+        if not self.code:
+            self.key = at(given, "credentials.accessKeyId") or ""
+        seconds = at(asked, "durationSeconds")
+        self.expires = moment(at(given, "credentials.expiration"))
+        if self.expires is None and seconds is not None:
+            self.expires = self.time + timedelta(seconds=seconds)
+        if seconds is None and self.expires is not None:
+            seconds = int((self.expires - self.time).total_seconds())
+        self.asked = seconds
+
+    def principal_of(self) -> str:
+        """Who it was, in one word."""
+        who, kind = self.identity, at(self.identity, "type")
+        issuer = at(who, "sessionContext.sessionIssuer.arn")
+        if kind == "AssumedRole" and issuer:
+            is_person = issuer.split("/")[-1].startswith("AWSReservedSSO_") and at(who, "arn")
+            return str(at(who, "arn") if is_person else issuer)
+        name = at(who, "principalId")
+        if kind in {"WebIdentityUser", "SAMLUser"} and name:
+            return str(name)
+        if at(who, "arn"):
+            return str(who["arn"])
+        if kind == "AWSAccount":
+            return f"{at(who, 'accountId') or ''}/{(name or '').split(':')[0]}"
+        return str(at(who, "invokedBy") or name or "unknown")
+
+    @property
+    def used(self) -> int:
+        """Seconds."""
+        return max(0, int(((self.last_use or self.time) - self.time).total_seconds()))
+
+    def hops(self) -> list[Call]:
+        """From the first one; eight are followed back at most."""
+        found = [self]
+        while found[0].parent is not None and len(found) <= 8:
+            found.insert(0, found[0].parent)
+        return found
+
+
+def middle(values: list[int]) -> int | None:
+    """The lower median."""
+    return sorted(values)[(len(values) - 1) // 2] if values else None
+
+
+def say(time: datetime) -> str:
+    """As answers print it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def grouped(calls: list[Call], key: Callable[[Call], Any]) -> dict[Any, list[Call]]:
+    """Calls by what the function says of them."""
+    groups: dict[Any, list[Call]] = defaultdict(list)
+    for call in calls:
+        groups[key(call)].append(call)
+    return groups
+
+
+def span(calls: list[Call]) -> Row:
+    """First and last."""
+    return [say(min(call.time for call in calls)), say(max(call.time for call in calls))]
+
+
+def distinct(calls: list[Call], name: str) -> int:
+    """How many different ones."""
+    return len({getattr(call, name) for call in calls})
+
+
+class Naive:
+    """Answers, each by a look at all calls."""
+
+    def __init__(self, folder: str, since: datetime | None = None) -> None:
+        self.read = Read(folder)
+        self.all = list(self.read.calls.values())
+        self.sessions = [call for call in self.all if call.key]
+        by_key = {session.key: session for session in self.sessions}
+        for call in self.all:
+            session = by_key.get(call.signed_by) if call.signed_by else None
+            if session is not None:
+                session.last_use = max(call.time, session.last_use or call.time)
+                call.parent = session
+        latest = max((call.time for call in self.all), default=datetime.fromtimestamp(0, UTC))
+        self.boundary = since or latest - timedelta(days=1)
+        self.calls = [call for call in self.all if since is None or call.time >= since]
+        self.issues = [call for call in self.calls if call.is_issue]
+        self.reported = [call for call in self.issues if call.key]
+
+    def answers(self) -> dict[str, list[Row]]:
+        """The rows of each question but `history`."""
+        names = [name for name in COLUMNS if name not in {"summary", "history"}]
+        found = {name: list(getattr(self, name.replace("-", "_"))()) for name in names}
+        return found | {f"summary-{by}": self.summary(by) for by in ("role", "principal", "account")}
+
+    def timeline(self) -> Iterator[Row]:
+        """By hour."""
+        for hour, calls in sorted(grouped(self.issues, lambda call: call.time.replace(minute=0, second=0)).items()):
+            yield [
+                say(hour),
+                sum(bool(c.key) for c in calls),
+                sum(bool(c.code) for c in calls),
+                distinct(calls, "principal"),
+            ]
+
+    def failures(self) -> list[Row]:
+        """By role and code."""
+        groups = grouped([call for call in self.issues if call.code], lambda call: (call.role, call.code))
+        rows: list[Row] = [
+            [*key, len(calls), distinct(calls, "principal"), *span(calls)] for key, calls in groups.items()
+        ]
+        return sorted(rows, key=lambda row: (-row[2], *row[:2]))  # type: ignore[operator]
+
+    def durations(self) -> list[Row]:
+        """By role."""
+        rows: list[Row] = []
+        for role, calls in grouped(self.reported, lambda call: call.role).items():
+            asked = [call.asked for call in calls]
+            used = [call.used for call in calls if call.last_use]
+            rows.append(
+                [
+                    role,
+                    len(calls),
+                    len(calls) - len(used),
+                    middle(asked),
+                    max(asked),
+                    middle(used),
+                    max(used, default=None),
+                ]
+            )
+        return sorted(rows, key=lambda row: (-row[1], row[0]))  # type: ignore[operator]
+
+    def principals(self) -> list[Row]:
+        """By role and principal."""
+        rows: list[Row] = []
+        for key, calls in grouped(self.issues, lambda call: (call.role, call.principal)).items():
+            rows.append([*key, sum(bool(c.key) for c in calls), sum(bool(c.code) for c in calls), *span(calls)])
+        return sorted(rows, key=lambda row: (row[0], -row[2], -row[3], row[1]))  # type: ignore[operator]
+
+    def crossing(self, calls: list[Call]) -> dict[Any, list[Call]]:
+        """Calls from one account to another, by the pair."""
+        return grouped([c for c in calls if all(c.pair) and c.pair[0] != c.pair[1]], lambda call: call.pair)
+
+    def accounts(self) -> list[Row]:
+        """By pair."""
+        rows: list[Row] = []
+        for pair, calls in self.crossing(self.issues).items():
+            failed = sum(bool(call.code) for call in calls)
+            rows.append(
+                [*pair, len(calls), failed, distinct(calls, "principal"), distinct(calls, "role"), *span(calls)]
+            )
+        return sorted(rows, key=lambda row: (-row[2], *row[:2]))  # type: ignore[operator]
+
+    def throttling(self) -> list[Row]:
+        """By service, name and code."""
+        groups = grouped([call for call in self.calls if call.code in THROTTLES], lambda c: (c.service, c.name, c.code))
+        rows: list[Row] = [[*key, len(calls), *span(calls)] for key, calls in groups.items()]
+        return sorted(rows, key=lambda row: (-row[3], *row[:3]))  # type: ignore[operator]
+
+    def events(self) -> list[Row]:
+        """By category and service."""
+        counted = Counter((call.category, call.service) for call in self.calls)
+        return [[*key, count] for key, count in sorted(counted.items(), key=lambda one: (-one[1], one[0]))]
+
+    def saved(self) -> list[Row]:
+        """By name."""
+        counted = Counter(call.name for call in self.calls if call.is_cached)
+        return [[name, count] for name, count in sorted(counted.items(), key=lambda one: (-one[1], one[0]))]
+
+    def new_principals(self) -> Iterator[Row]:
+        """Of all sessions, whatever is reported."""
+        old = [call for call in self.sessions if call.time < self.boundary]
+        roles, known = {call.role for call in old}, {(call.role, call.principal) for call in old}
+        recent = [
+            c
+            for c in self.sessions
+            if c.time >= self.boundary and c.role in roles and (c.role, c.principal) not in known
+        ]
+        for key, calls in sorted(grouped(recent, lambda call: (call.role, call.principal)).items()):
+            yield [*key, len(calls), span(calls)[0]]
+
+    def new_accounts(self) -> Iterator[Row]:
+        """Of all issues, whatever is reported."""
+        pairs = self.crossing([call for call in self.all if call.is_issue])
+        old = {pair for pair, calls in pairs.items() if min(call.time for call in calls) < self.boundary}
+        for pair, calls in sorted(pairs.items()):
+            if old and pair not in old:
+                yield [*pair, len(calls), sum(bool(call.code) for call in calls), span(calls)[0]]
+
+    def without_mfa(self) -> Iterator[Row]:
+        """By role and user."""
+        calls = [
+            c for c in self.issues if c.name == "AssumeRole" and not c.code and at(c.identity, "type") == "IAMUser"
+        ]
+        groups = sorted(grouped(calls, lambda call: (call.role, call.principal)).items())
+        for (role, principal), own in groups:
+            with_mfa = sum(call.has_mfa for call in own)
+            others = {c.principal for c in calls if c.role == role and c.has_mfa} - {principal}
+            if with_mfa < len(own) and others:
+                yield [role, principal, len(own) - with_mfa, with_mfa, len(others)]
+
+    def used_by_role(self) -> dict[str, list[Call]]:
+        """Sessions that were used."""
+        return grouped([call for call in self.reported if call.last_use], lambda call: call.role)
+
+    def long_use(self) -> list[Row]:
+        """By role."""
+        rows: list[Row] = []
+        for role, calls in self.used_by_role().items():
+            long = [call for call in calls if call.last_use and call.expires and call.last_use >= call.expires - MINUTE]
+            if long:
+                rows.append([role, len(long), len(calls), max(call.asked for call in long)])
+        return sorted(rows, key=lambda row: (-row[1], row[0]))  # type: ignore[operator]
+
+    def short_use(self) -> list[Row]:
+        """By role."""
+        rows: list[Row] = []
+        for role, calls in self.used_by_role().items():
+            short = [call for call in calls if call.used < 60 and call.asked > 900]
+            if short and len(short) * 2 >= len(calls):
+                rows.append(
+                    [role, len(short), len(calls), middle([c.asked for c in short]), max(c.used for c in short)]
+                )
+        return sorted(rows, key=lambda row: (-row[1], row[0]))  # type: ignore[operator]
+
+    def denials(self) -> list[Row]:
+        """By all that makes them alike."""
+        denied = [call for call in self.calls if DENIAL.fullmatch(call.code)]
+        groups = grouped(denied, lambda call: (call.principal, call.service, call.name, call.role, call.code))
+        rows: list[Row] = [[*key, len(calls), *span(calls)] for key, calls in groups.items() if len(calls) >= 3]
+        return sorted(rows, key=lambda row: (-row[5], *row[:5]))  # type: ignore[operator]
+
+    def chains(self) -> list[Row]:
+        """By path."""
+        paths: dict[Any, list[Call]] = defaultdict(list)
+        for call in self.reported:
+            hops = call.hops()
+            if len(hops) >= 3:
+                paths[" > ".join([hops[0].principal, *(hop.role for hop in hops)]), len(hops)].append(call)
+        rows: list[Row] = [[*key, len(calls), *span(calls)] for key, calls in paths.items()]
+        return sorted(rows, key=lambda row: (-row[1], -row[2], row[0]))  # type: ignore[operator]
+
+    def history(self, wanted: str) -> list[Row]:
+        """Of the latest session with that key, name or ARN."""
+        found = [call for call in self.sessions if wanted in {call.key, call.session_name, call.arn}]
+        if not found:
+            return []
+        hops = max(found, key=lambda call: call.time).hops()
+        return [
+            [
+                n,
+                say(c.time),
+                c.name,
+                c.principal,
+                c.role,
+                c.session_name,
+                c.source_identity,
+                c.address,
+                c.signed_by,
+                c.key,
+            ]
+            for n, c in enumerate(hops, 1)
+        ]
+
+    def summary(self, by: str) -> list[Row]:
+        """By role, principal or pair of accounts."""
+        key = {
+            "role": lambda call: call.role,
+            "principal": lambda call: call.principal,
+            "account": lambda call: f"{call.pair[0] or '-'} > {call.pair[1] or '-'}",
+        }[by]
+        rows: list[Row] = []
+        for name, calls in grouped(self.issues, key).items():
+            sessions = [call for call in calls if call.key]
+            medians = middle([c.asked for c in sessions]), middle([c.used for c in sessions if c.last_use])
+            failed = sum(bool(call.code) for call in calls)
+            counts = len(calls), len(sessions), failed, distinct(calls, "principal"), distinct(calls, "role")
+            rows.append([name, *counts, *medians, *span(calls)])
+        return sorted(rows, key=lambda row: (-row[1], row[0]))  # type: ignore[operator]
+
+
+def main() -> None:
+    """Prints the answers as JSON."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.cloudtrail.naive", description="read CloudTrail logs one by one"
+    )
+    parser.add_argument("folder")
+    parser.add_argument("--since", type=datetime.fromisoformat)
+    options = parser.parse_args()
+    naive = Naive(options.folder, options.since)
+    print(json.dumps({"records": naive.read.records, "calls": len(naive.all), "answers": naive.answers()}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""What stands in logs of a few years and accounts beside what one expects, and how it counts."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable
+from typing import Any, Final
+
+from tests.cloudtrail.columns import spoken
+from tests.cloudtrail.desk import Desk
+from tests.cloudtrail.facts import Actor, Json
+from tests.cloudtrail.records import encode, record
+
+GARBAGE: Final[tuple[Any, ...]] = (
+    None, 42, "a text", ["a", {"list": True}], {}, True, {"eventName": "NoTime"}, {"eventTime": "2026-10-05T10:00:00Z"},
+    {"eventTime": "yesterday", "eventName": "AssumeRole", "eventSource": "sts.amazonaws.com", "eventID": "never"},
+    {"eventTime": None, "eventName": "GetObject"}, {"eventTime": "", "eventName": "GetObject"},
+    {"eventTime": "2026-10-05T10:00:00Z", "eventName": None, "eventSource": "sts.amazonaws.com"},
+    {"eventTime": "2026-13-45T99:00:00Z", "eventName": "GetObject"},
+    {"Records": [{"eventTime": "2026-10-05T10:00:00Z", "eventName": "Nested", "eventSource": "sts.amazonaws.com"}]},
+)  # fmt: skip
+MOST: Final = 6
+"""Calls of one oddity."""
+
+
+class Oddities:
+    """One after the other; each makes its records and tells the tally what they are by the definition."""
+
+    def __init__(self, desk: Desk, chance: random.Random, moment: Callable[[], int]) -> None:
+        self.desk = desk
+        self.chance = chance
+        self.moment = moment
+        self.account = desk.company.accounts["production"]
+        self._kinds = (
+            self.garbage, self.without_source, self.without_identity, self.old_version, self.other_service,
+            self.other_forms, self.texts_for_trees, self.two_times, self.without_id, self.without_issuer,
+            self.early_use, self.odd_name,
+        )  # fmt: skip
+
+    def all(self) -> None:
+        """Each once."""
+        for kind in self._kinds:
+            kind()
+
+    def one(self) -> None:
+        """Any of them."""
+        self.chance.choice(self._kinds)()
+
+    def put(self, category: str, service: str, name: str, identity: Json | None, **more: Any) -> int:
+        """A record as it is, and the plain call that it is; when."""
+        time = self.moment()
+        made = record(time, f"{service}.amazonaws.com", name, identity,
+                      **{"eventID": self.desk.new_id(), "recipientAccountId": self.account, **more})  # fmt: skip
+        self.desk.tally.call(time, category, service)
+        self.desk.put(self.account, "eu-west-1", time, encode(made))
+        return time
+
+    def user(self) -> Actor:
+        """Anybody with a key."""
+        return self.chance.choice(self.desk.company.users)
+
+    def garbage(self) -> None:
+        """Elements that are no records."""
+        for element in self.chance.sample(GARBAGE, 3):
+            self.desk.files.add(self.account, "eu-west-1", self.moment(), encode(element), is_record=False)
+
+    def without_source(self) -> None:
+        """Nobody says what service it was."""
+        self.put("Management", "", "Something", self.user().identity, eventSource=...)
+        self.put("Management", "", "Something", self.user().identity, eventSource=None)
+
+    def without_identity(self) -> None:
+        """Refused again and again, and nobody says who it was."""
+        for number in range(3):
+            identity: Any = (None, ..., "root")[number]  # a text where an object should be
+            time = self.put("Management", "s3", "ListBuckets", identity, errorCode="AccessDenied", errorMessage="no")
+            self.desk.tally.refuse(time, ("unknown", "s3", "ListBuckets", ""), "AccessDenied")
+
+    def old_version(self) -> None:
+        """Before there were categories."""
+        old = {"eventVersion": "1.02", "eventCategory": ..., "tlsDetails": ..., "readOnly": ...}
+        self.put("Management", "ec2", "RunInstances", self.user().identity, managementEvent=..., **old)
+        self.put("Data", "s3", "GetObject", self.user().identity, managementEvent=False, **old)
+        self.put("Management", "s3", "ListBuckets", self.user().identity, managementEvent=None, **old)
+
+    def other_service(self) -> None:
+        """Services and categories that nobody has heard of."""
+        self.put("NetworkActivity", "quantum-notary", "Notarize", self.user().identity, eventCategory="NetworkActivity",
+                 eventVersion="9.99", eventType="AwsVpceEvent", vpcEndpointId="vpce-1")  # fmt: skip
+        self.put("Management", "example.com", "Log<in>", self.user().identity, eventSource="example.com")
+        self.put("Management", "not.sts", "AssumeRole", self.user().identity)
+
+    def other_forms(self) -> None:
+        """More fields, deeper ones, and large numbers."""
+        deep: Any = 1  # grows
+        for _ in range(40):
+            deep = {"deeper": [deep]}
+        more = {"addendum": {"reason": "DELIVERY_DELAY", "updatedFields": "x"}, "edgeDeviceDetails": deep,
+                "eventVersion": 1.11, "serviceEventDetails": {"n": 10**30, "x": 1e-300}, "Records": [1, 2]}  # fmt: skip
+        self.put("Management", "ec2", "RunInstances", self.user().identity, **more)
+
+    def texts_for_trees(self) -> None:
+        """A call for credentials of which nothing is left but that it went well."""
+        actor = self.user()
+        arguments: dict[str, Any] = {"without": "parameters"}
+        self.desk.issue(actor, self.moment(), "AssumeRole", self.desk.company.role_of("shared", "Deploy"),
+                        **arguments, code="ValidationError")  # fmt: skip
+        self.put("Management", "ec2", "RunInstances", actor.identity, requestParameters="too large",
+                 responseElements=["a", 1], resources="none", additionalEventData=7)  # fmt: skip
+
+    def two_times(self) -> None:
+        """The same call, on record with two moments: the first one counts."""
+        time = self.moment() - 5
+        made = record(time, "kms.amazonaws.com", "Encrypt", self.user().identity,
+                      eventID=self.desk.new_id(), recipientAccountId=self.account)  # fmt: skip
+        later = {**made, "eventTime": spoken(time + 5), "eventCategory": "Data", "eventSource": "never.amazonaws.com"}
+        self.desk.tally.call(time, "Management", "kms")
+        for one in (later, made, later):
+            self.desk.put(self.account, "us-east-1", time, encode(one))
+
+    def without_id(self) -> None:
+        """Twice the same, but nothing says that it is one call."""
+        time = self.moment()
+        made = record(
+            time, "sqs.amazonaws.com", "ListQueues", self.user().identity, eventID=None, recipientAccountId=self.account
+        )
+        for _ in range(2):
+            self.desk.tally.call(time, "Management", "sqs")
+            self.desk.files.add(self.account, "eu-west-1", time, encode(made), is_single=True)
+
+    def without_issuer(self) -> None:
+        """A session of which nobody says who issued it goes by its own name."""
+        standing = self.chance.choice(self.desk.company.standing)
+        identity = copy.deepcopy(standing.identity)
+        del identity["sessionContext"]
+        actor = Actor(identity["arn"], standing.account, identity, standing.twin)
+        self.desk.issue(
+            actor, self.moment(), "AssumeRole", self.desk.company.role_of("data", "ReadOnly"), session_name="x"
+        )
+
+    def early_use(self) -> None:
+        """A clock that is behind: used before it was issued."""
+        time = self.moment()
+        role = self.desk.company.role_of("data", "Probe")
+        acting = self.desk.issue(self.user(), time, "AssumeRole", role, session_name="early", asked=3600)
+        if acting is not None and acting.session is not None:
+            acting.session.use(time - 3)
+            made = record(time - 3, "sns.amazonaws.com", "ListTopics", acting.identity,
+                          eventID=self.desk.new_id(), recipientAccountId=role.account)  # fmt: skip
+            self.desk.tally.call(time - 3, "Management", "sns")
+            self.desk.put(role.account, "eu-west-1", time - 3, encode(made))
+
+    def odd_name(self) -> None:
+        """HTML where the name of a call should be, from an odd program."""
+        name = '<img src=x onerror="alert(1)">'
+        actor = self.user()
+        for _ in range(3):
+            time = self.put("Management", "iam", name, actor.identity, errorCode="AccessDenied\u2028<b>",
+                            userAgent='"><script>alert(1)</script>\x07\U0001f480',
+                            errorMessage="\\\"'`\n\t")  # fmt: skip
+            self.desk.tally.refuse(time, (actor.principal, "iam", name, ""), "AccessDenied\u2028<b>")

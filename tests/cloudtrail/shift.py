@@ -1,0 +1,334 @@
+"""A part of the month: what people, pipelines and services of the company do in it, until its calls are made."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from tests.cloudtrail.company import NAMES, PERMISSION_SETS, ROLES, Company
+from tests.cloudtrail.desk import Desk
+from tests.cloudtrail.facts import Actor, Role
+from tests.cloudtrail.oddities import Oddities
+from tests.cloudtrail.records import KINDS, WEIGHTS
+
+MOST: Final = 48
+"""Calls of one scene."""
+_SPARE: Final = 16
+"""Calls that a chain may still need when there are hardly any left."""
+SCENES_SHARE: Final = 0.35
+"""Of the calls; the rest are ordinary services' of workloads that run since before the logs begin."""
+STS_CODES: Final = (
+    "AccessDenied", "AccessDenied", "AccessDenied", "ExpiredTokenException", "InvalidIdentityTokenException",
+    "MalformedPolicyDocumentException", "PackedPolicyTooLargeException", "RegionDisabledException", "ValidationError",
+    "IDPRejectedClaim", "InvalidClientTokenId", "Throttling", "ThrottlingException", "RequestLimitExceeded",
+)  # fmt: skip
+# Codes of denial and of throttling, and those that only look like them.
+CODES: Final = (
+    "AccessDenied", "AccessDeniedException", "Client.UnauthorizedOperation", "UnauthorizedOperation",
+    "AccessDeniedByPolicy", "KMS.AccessDenied", "AuthorizationError", "AuthorizationErrorException", "NotAuthorized",
+    "Forbidden", "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled",
+    "RequestThrottledException", "TooManyRequestsException", "RequestLimitExceeded", "Client.RequestLimitExceeded",
+    "SlowDown", "ProvisionedThroughputExceededException", "PriorRequestNotComplete", "NotAuthorizedException",
+    "ForbiddenException", "accessdenied", "Client.Throttling", "NoSuchKey", "ThrottlingExceptionX",
+    "ResourceNotFoundException", "UnauthorizedOperations", "MyAuthorizationError",
+)  # fmt: skip
+WATCHED: Final = "dsops-deploy-payments"
+"""The session name at the end of each shift's longest chain."""
+
+
+class Span(NamedTuple):
+    """Which part of the month it is."""
+
+    number: int
+    start: int
+    end: int
+    """The second after its last one."""
+    calls: int
+    is_last: bool
+    """Newcomers start, and accounts that never spoke to each other do."""
+    month_end: int
+
+
+class Shift:
+    """Makes exactly as many calls as it is told to."""
+
+    def __init__(self, company: Company, desk: Desk, span: Span, chance: random.Random) -> None:
+        self.company = company
+        self.desk = desk
+        self.span = span
+        self.chance = chance
+
+    def left(self) -> int:
+        """How many calls are still to be made."""
+        return self.span.calls - self.desk.tally.calls
+
+    def run(self) -> None:
+        """The whole shift."""
+        self.set_piece()
+        self.edge(self.span.number)
+        if self.span.number % 5 == 0:
+            self.half()
+            self.denied()
+        self.desk.close()
+        if self.span.is_last:
+            self.newcomers()
+            self.desk.close()
+        scenes: dict[Callable[[], None], int] = {
+            self.user: 6, self.person: 5, self.pipeline: 5, self.subject: 3, self.service: 8, self.partner: 1,
+            self.federation: 1, self.root: 1, self.refusals: 2, self.troubles: 3, self.half: 1, self.any_edge: 2,
+        }  # fmt: skip
+        if self.desk.is_dirty:
+            odd = Oddities(self.desk, self.chance, self.moment)
+            if self.span.number % 10 == 1:
+                odd.all()
+            else:
+                odd.one()
+            scenes[odd.one] = 1
+        enough = max(MOST, self.span.calls * (1 - SCENES_SHARE))
+        while self.left() > enough:
+            self.chance.choices(list(scenes), list(scenes.values()))[0]()
+            self.desk.close()
+        self.desk.close()
+        self.noise()
+
+    def noise(self) -> None:
+        """Ordinary services' calls, to the last one."""
+        chance, end = self.chance, min(self.span.end, self.span.month_end + 1)
+        actors = [*self.company.standing, *self.company.services[:3]]
+        for left in range(self.left(), 0, -1):
+            time = chance.randrange(self.span.start, end)
+            if left == 1 and self.span.is_last:
+                time = self.span.month_end
+            code = chance.choice(CODES) if chance.random() < 0.006 else ""
+            self.desk.call(chance.choice(actors), chance.choices(KINDS, WEIGHTS)[0], time, code)
+
+    # --- who does what ------------------------------------------------------------------------------------------
+
+    def set_piece(self) -> None:
+        """A chain of five hops, from somebody whose name is odd."""
+        first = (self.company.subjects, self.company.pipelines)[self.span.number % 2]
+        actor = first[self.span.number % len(first)]
+        name = "AssumeRoleWithSAML" if actor.identity["type"] == "SAMLUser" else "AssumeRoleWithWebIdentity"
+        time = self.span.start + 1 + self.span.number
+        path = (("shared", "Deploy"), ("security", "Auditor"), ("staging", "Migrator"), ("data", "ReadOnly"))
+        acting = self.desk.issue(actor, time, name, self.company.role_of("development", "Deploy"),
+                                 session_name=f"start-{self.span.number}",
+                                 source_identity="ada@example.com")  # fmt: skip
+        for number, (account, role) in enumerate(path, 1):
+            if acting is None:
+                return
+            session_name = WATCHED if number == len(path) else f"hop-{number}"
+            acting = self.desk.issue(acting, time + 5 * number, "AssumeRole", self.company.role_of(account, role),
+                                     session_name=session_name, asked=1800)  # fmt: skip
+        if acting is not None:
+            self.use(acting, "mixed", most=4)
+
+    def newcomers(self) -> None:
+        """New people on roles that others had, and accounts that never spoke to each other."""
+        for number, actor in enumerate(self.company.newcomers):
+            role = self.company.role_of(("development", "vault")[number % 2], "Deploy")
+            time = self.moment()
+            self.desk.issue(actor, time, "AssumeRole", role, session_name="new", has_serial=number == 0)
+            if number == 1:
+                self.desk.issue(actor, time, "AssumeRole", role, session_name="new", code="AccessDenied")
+        for number, person in enumerate(self.company.new_people):
+            role = self.company.people_roles["development", PERMISSION_SETS[number][0]]
+            actor = self.company.subjects[-1]
+            acting = self.desk.issue(actor, self.moment(), "AssumeRoleWithSAML", role, session_name=person)
+            if acting is not None:
+                self.desk.issue(acting, self.after(acting, 9), "AssumeRole", self.company.role_of("staging", "Deploy"),
+                                session_name="first-day")  # fmt: skip
+
+    def user(self) -> None:
+        """Somebody with a long-term key, with MFA always, sometimes or never."""
+        number = self.chance.randrange(len(self.company.users))
+        actor = self.company.users[number]
+        has_mfa = self.chance.random() < (1, 0.5, 0)[number % 3]
+        time = self.moment()
+        if has_mfa and self.chance.random() < 0.5:
+            asked = self.chance.choice((None, 3600, 129600))
+            acting = self.desk.issue(actor, time, "GetSessionToken", asked=asked, has_serial=True)
+            if acting is None:
+                return
+            self.use(acting, "mixed", most=2)
+            actor, time, has_mfa = acting, self.after(acting, 20), False
+        self.assume(actor, time, self.any_role(), has_serial=has_mfa)
+
+    def person(self) -> None:
+        """Somebody of the directory, through Identity Center."""
+        role = self.company.people_roles[self.any_account(), self.chance.choice(PERMISSION_SETS)[0]]
+        actor = self.chance.choice(self.company.subjects[:-1])
+        person = self.chance.choice(self.company.people)
+        acting = self.desk.issue(
+            actor, self.moment(), "AssumeRoleWithSAML", role, session_name=person, asked=role.duration
+        )
+        self.go_on(acting, role, person if self.chance.random() < 0.5 else "")
+
+    def pipeline(self) -> None:
+        """A pipeline of GitHub's."""
+        role = self.company.role_of(self.chance.choice(NAMES[3:6]), self.chance.choice(("Deploy", "Migrator", "Probe")))
+        actor = self.chance.choice(self.company.pipelines)
+        acting = self.desk.issue(actor, self.moment(), "AssumeRoleWithWebIdentity", role, session_name="GitHubActions",
+                                 asked=self.chance.choice((role.duration, 1200)))  # fmt: skip
+        self.go_on(acting, role)
+
+    def subject(self) -> None:
+        """Somebody of the old SAML directory."""
+        role = self.any_role()
+        actor = self.chance.choice(self.company.subjects)
+        acting = self.desk.issue(
+            actor, self.moment(), "AssumeRoleWithSAML", role, session_name="saml", asked=role.duration
+        )
+        self.go_on(acting, role)
+
+    def service(self) -> None:
+        """A workload, for which its service assumes the role."""
+        role = self.any_role()
+        actor = self.chance.choice(self.company.services)
+        acting = self.desk.issue(
+            actor, self.moment(), "AssumeRole", role, session_name=f"task-{self.chance.getrandbits(32):x}"
+        )
+        self.go_on(acting, role)
+
+    def partner(self) -> None:
+        """Another company's job: our account's copy of the call is all there is."""
+        self.assume(self.chance.choice(self.company.partners), self.moment(), self.any_role())
+
+    def federation(self) -> None:
+        """A broker of one's own."""
+        actor = self.chance.choice(self.company.users)
+        asked = self.chance.choice((None, 900, 7200))
+        acting = self.desk.issue(actor, self.moment(), "GetFederationToken", session_name="visitor", asked=asked)
+        if acting is not None:
+            self.use(acting, self.chance.choice(("mixed", "seconds", "never")))
+
+    def root(self) -> None:
+        """Central administration of members' root users."""
+        role = self.company.people_roles["management", "AdministratorAccess"]
+        admin = self.desk.issue(self.company.subjects[-2], self.moment(), "AssumeRoleWithSAML", role,
+                                session_name=self.company.people[0])  # fmt: skip
+        if admin is not None:
+            target = self.any_role()
+            code = "AccessDenied" if self.chance.random() < 0.2 else ""
+            root = self.desk.issue(
+                admin, self.after(admin, 60), "AssumeRoot", target, asked=self.chance.choice((None, 300)), code=code
+            )
+            if root is not None:
+                self.use(root, "mixed", most=3)
+
+    def refusals(self) -> None:
+        """The same mistake a few times."""
+        company, chance = self.company, self.chance
+        actor = chance.choice(
+            [*company.users, *company.standing, *company.pipelines, *company.subjects, *company.partners]
+        )
+        name = {"WebIdentityUser": "AssumeRoleWithWebIdentity", "SAMLUser": "AssumeRoleWithSAML"}.get(
+            actor.identity["type"], "AssumeRole"
+        )
+        if actor.is_user and chance.random() < 0.3:
+            name = "GetSessionToken"
+        role = None if name == "GetSessionToken" else self.any_role()
+        code, time = chance.choice(STS_CODES), self.moment()
+        without = "parameters" if chance.random() < 0.2 else ""
+        for number in range(chance.choice((1, 1, 2, 3, 5))):
+            has_serial = actor.is_user and chance.random() < 0.2
+            self.desk.issue(actor, min(time + 2 * number, self.span.month_end), name, role, code=code,
+                            session_name="again<script>", without=without, has_serial=has_serial)  # fmt: skip
+
+    def troubles(self) -> None:
+        """An ordinary call that is refused, two times or more."""
+        chance = self.chance
+        actor = chance.choice([*self.company.standing, *self.company.users, *self.company.services])
+        kind, code, time = chance.choice(KINDS), chance.choice(CODES), self.moment()
+        for number in range(chance.choice((1, 2, 2, 3, 4, 6))):
+            self.desk.call(actor, kind, min(time + number, self.span.month_end), code)
+
+    def denied(self) -> None:
+        """A workload that may not read its secret, three times."""
+        actor, kind = self.company.standing[self.span.number % 5], KINDS[3]
+        for _ in range(3):
+            self.desk.call(actor, kind, self.moment(), "AccessDeniedException")
+
+    def half(self) -> None:
+        """A call that went well, but whose answer is not on record: no session."""
+        actor = self.chance.choice([*self.company.users, *self.company.standing])
+        self.desk.issue(actor, self.moment(), "AssumeRole", self.any_role(), session_name="half", without="answer",
+                        has_serial=self.chance.random() < 0.3)  # fmt: skip
+
+    def any_edge(self) -> None:
+        """One of them."""
+        self.edge(self.chance.randrange(100))
+
+    def edge(self, number: int) -> None:
+        """A session whose last use is on either side of a bound."""
+        roles = ("Administrator", "SecretsReader", "Probe", "Nightly")
+        role = self.company.role_of("security", self.chance.choice(roles))
+        asked = (900, 901, 3600)[number % 3]
+        bounds = (0, 59, 60, 61, asked - 61, asked - 60, asked - 59, asked, asked + 1, asked + 30)
+        last = bounds[number % len(bounds)]
+        actor = self.chance.choice(self.company.standing)
+        acting = self.desk.issue(actor, self.moment(), "AssumeRole", role, session_name="edge", asked=asked)
+        if acting is not None:
+            self.use_until(acting, last, most=3)
+
+    # --- with what they have ------------------------------------------------------------------------------------
+
+    def moment(self) -> int:
+        """A second of the shift."""
+        return self.chance.randrange(self.span.start, min(self.span.end, self.span.month_end + 1))
+
+    def after(self, acting: Actor, seconds: int) -> int:
+        """A moment soon after a session was issued, in the month."""
+        start = acting.session.time if acting.session is not None else self.span.start
+        return min(start + 1 + self.chance.randrange(seconds), self.span.month_end)
+
+    def any_account(self) -> str:
+        """But not the one that nobody enters before the last day."""
+        return self.chance.choice(NAMES[:-1])
+
+    def any_role(self) -> Role:
+        """Of any account."""
+        return self.company.role_of(self.any_account(), self.chance.choice(ROLES)[0])
+
+    def assume(
+        self, actor: Actor, time: int, role: Role, *, has_serial: bool = False, source_identity: str = ""
+    ) -> None:
+        """A role, what is done with it, and perhaps a further one."""
+        asked = role.duration if self.chance.random() < 0.9 else 1800
+        acting = self.desk.issue(actor, time, "AssumeRole", role, session_name=f"work-{self.chance.randrange(50)}",
+                                 asked=asked, has_serial=has_serial, source_identity=source_identity)  # fmt: skip
+        self.go_on(acting, role)
+
+    def go_on(self, acting: Actor | None, role: Role, source_identity: str = "") -> None:
+        """Works with a session, and in a third of the cases goes on to another role with it."""
+        if acting is None:
+            return
+        hops = len(acting.session.hops()) if acting.session is not None else 0
+        if hops < 5 and self.chance.random() < 0.35:
+            self.assume(acting, self.after(acting, 300), self.any_role(), source_identity=source_identity)
+        self.use(acting, role.habit)
+
+    def use(self, acting: Actor, habit: str, most: int = 9) -> None:
+        """Calls with a session as the habit has it."""
+        asked = acting.session.asked if acting.session is not None else 0
+        chance = self.chance
+        if habit == "never" or chance.random() < 0.1:
+            return
+        if habit == "seconds" and chance.random() < 0.85:
+            self.use_until(acting, chance.randrange(60), most)
+        elif habit == "end" and chance.random() < 0.7:
+            self.use_until(acting, asked - chance.randrange(61), most)
+        else:
+            self.use_until(acting, chance.randrange(asked + 1), most)
+
+    def use_until(self, acting: Actor, last: int, most: int) -> None:
+        """At most that many calls, the last one that many seconds after the session was issued."""
+        if acting.session is None:
+            return
+        start = acting.session.time
+        end = min(start + last, self.span.month_end)
+        for number in range(min(most, 1 + int(self.chance.expovariate(0.3)), max(1, self.left() - _SPARE))):
+            time = self.chance.randint(start, end) if number else end
+            code = "ExpiredTokenException" if time > acting.session.expires else ""
+            self.desk.call(acting, self.chance.choices(KINDS, WEIGHTS)[0], time, code)
