@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from dsops.drawing import plain
 from dsops.graph import MOST_EDGES, Graph, Node, Outcome, mermaid_text
-from dsops.graph.plain import plain
 from dsops.graph.types import Key
 from tests.graphs import graph_of, many
 from tests.installed import OUTSIDE, ToolMissingError, installed, tool

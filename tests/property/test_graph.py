@@ -8,10 +8,10 @@ import xml.etree.ElementTree as ET
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dsops.drawing import plain
 from dsops.errors import Where
 from dsops.graph import Graph, Node, Outcome, Status, graph_text, make_graph, mermaid_text, svg_text
 from dsops.graph.outline import outline
-from dsops.graph.plain import plain
 from dsops.model import Config
 from dsops.plan import Ambient, Fingerprint, Plan, PlannedVariable, SecretReference, Step
 from dsops.schema import BUILTIN_TYPES, Setting

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dsops.graph.plain import is_broken, outcome_words, plain
+from dsops.drawing import plain
+from dsops.graph.plain import is_broken, outcome_words
 from dsops.graph.types import Graph, Key, Node
 
 MOST_EDGES, MOST_CHARACTERS = 500, 50_000

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from textwrap import wrap
 
+from dsops.drawing import plain
 from dsops.graph.outline import Row, outline
-from dsops.graph.plain import counts, is_broken, outcome_words, plain
+from dsops.graph.plain import counts, is_broken, outcome_words
 from dsops.graph.types import Graph
 
 _RED, _OFF = "\x1b[31m", "\x1b[0m"

@@ -1,0 +1,23 @@
+"""A forest of boxes, drawn as SVG: what `dsops graph` and the chains of `dsops audit report` share; pure."""
+
+from __future__ import annotations
+
+from dsops.drawing.forest import CHARACTERS, MARGIN, Box, Drawing, Heading, Item, broken, lay_out
+from dsops.drawing.plain import plain, width
+from dsops.drawing.shapes import fit, number, shapes
+
+__all__ = [
+    "CHARACTERS",
+    "MARGIN",
+    "Box",
+    "Drawing",
+    "Heading",
+    "Item",
+    "broken",
+    "fit",
+    "lay_out",
+    "number",
+    "plain",
+    "shapes",
+    "width",
+]
