@@ -1,0 +1,81 @@
+"""Chains of sessions as one drawing: who began, and every role on the way; what several chains share is drawn once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dsops.audit.page.markup import Markup, element, joined
+from dsops.audit.page.table import Records
+from dsops.audit.page.words import counted, name, number_of, short_arn, shortened, text_of, title
+from dsops.drawing import Item, broken, lay_out, number, plain, shapes
+
+MOST_DRAWN = 20
+_BETWEEN = " > "
+
+
+class _Hop(NamedTuple):
+    """What stands at one place of some chain."""
+
+    text: str
+    key: tuple[str, ...]
+
+
+def parts_of(path: str, hops: int) -> list[str]:
+    """The first principal, then each hop's role. Of more separators than hops the first are the principal's own."""
+    return path.rsplit(_BETWEEN, max(1, min(hops, 8)))
+
+
+def path_markup(path: str, hops: int) -> Markup:
+    """The path for a table: a hop a line, with what lies before it."""
+    return element("ol", *(element("li", name(part)) for part in parts_of(path, hops)), class_="path")
+
+
+def chains(rows: Records) -> Markup:
+    """The drawing of the first chains."""
+    drawing = lay_out(_items(rows[:MOST_DRAWN]), 2)
+    wide, high = number(drawing.width), number(drawing.height)
+    picture = element(
+        "svg",
+        element("title", "Chains of sessions", id="chains-title"),
+        element("desc", "From left to right who began and the roles after it; the table below has the same in words.",
+                id="chains-desc"),
+        Markup("\n" + "\n".join(shapes(drawing)) + "\n"),
+        width=wide, height=high, viewBox=f"0 0 {wide} {high}", role="img", aria_labelledby="chains-title chains-desc",
+    )  # fmt: skip
+    rest = len(rows) - MOST_DRAWN
+    under = element("p", f"The first {MOST_DRAWN} chains are drawn.", class_="more") if rest > 0 else ""
+    box = element("div", picture, class_="scroll chains", tabindex=0, role="region", aria_label="Chains of sessions")
+    return joined([box, under])
+
+
+def _items(rows: Records) -> list[Item]:
+    """Every place of the chains once, depth first; the last of a chain says how many sessions it has."""
+    sessions: dict[tuple[str, ...], int] = {}
+    children: dict[tuple[str, ...], list[_Hop]] = {}
+    seen: set[tuple[str, ...]] = set()
+    for row in rows:
+        key: tuple[str, ...] = ()
+        for part in parts_of(text_of(row["path"]), number_of(row["hops"])):
+            above, key = key, (*key, part)
+            if key not in seen:
+                seen.add(key)
+                children.setdefault(above, []).append(_Hop(part, key))
+        sessions[key] = sessions.get(key, 0) + number_of(row["sessions"])
+    items: list[Item] = []
+    waiting = list(reversed(children.get((), [])))
+    while waiting:
+        hop = waiting.pop()
+        items.append(_item(hop, sessions.get(hop.key)))
+        waiting.extend(reversed(children.get(hop.key, [])))
+    return items
+
+
+def _item(hop: _Hop, sessions: int | None) -> Item:
+    short = short_arn(hop.text)
+    texts = [plain(each) for each in short or (shortened(hop.text),)]
+    if sessions is not None:
+        texts.append(counted(sessions, "session"))
+    depth = len(hop.key) - 1
+    parent = hop.key[:-1] if depth else None
+    kind, corner = ("hop", 3) if depth else ("caller", 16)
+    return Item(depth, broken(texts), hop.key, parent, kind, corner, title=title(hop.text))

@@ -1,0 +1,94 @@
+"""The whole page: a head that forbids everything but its own style, then sections in reading order."""
+
+from __future__ import annotations
+
+from dsops.audit.page.markup import Markup, element, joined, told
+from dsops.audit.page.sections import SECTIONS
+from dsops.audit.page.style import STYLE
+from dsops.audit.page.unusual import unusual
+from dsops.audit.page.words import count, counted, moment, name
+from dsops.audit.report import Report
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+"""Nothing may be loaded and nothing may run, whatever stands in a log; `data:` is for the empty icon."""
+
+_MOST_UNREADABLE = 20
+
+
+def page_of(report: Report) -> str:
+    """The file. It is the same for the same report: no clock is read."""
+    asked = [
+        section for section in SECTIONS if any(report.answer(question) is not None for question in section.questions)
+    ]
+    links = [("unusual", "What is unusual"), *((section.identity, section.heading) for section in asked)]
+    content = [
+        element("header", element("h1", "Who assumed what"), _period(report)),
+        element("nav", *(element("a", text, href=f"#{identity}") for identity, text in links), aria_label="Sections"),
+        _section("read", "What was read", _read(report)),
+        _section("unusual", "What is unusual", unusual(report)),
+        *(_section(section.identity, section.heading, section.make(report)) for section in asked),
+        element("footer", element("p", told("Made by `dsops audit report --html`. All times are UTC."))),
+    ]
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="referrer", content="no-referrer"),
+        element("link", rel="icon", href="data:,"),
+        element("title", "Who assumed what: dsops audit report"),
+        element("style", Markup(STYLE)),
+    )
+    body = element("body", element("main", joined(content, Markup("\n"))))
+    return f"<!DOCTYPE html>\n{element('html', head, Markup(chr(10)), body, lang='en')}\n"
+
+
+def _section(identity: str, heading: str, content: Markup) -> Markup:
+    return element("section", element("h2", heading, id=f"{identity}-heading"), content, id=identity,
+                   aria_labelledby=f"{identity}-heading")  # fmt: skip
+
+
+def _period(report: Report) -> Markup:
+    if report.first is None or report.last is None:
+        return element("p", "No call was read.", class_="period")
+    return element("p", moment(report.first), " to ", moment(report.last), " UTC", class_="period")
+
+
+def _read(report: Report) -> Markup:
+    copies = report.records - report.calls
+    facts: list[tuple[str, str]] = [
+        ("Calls", joined([count(report.calls), *_small(f"{count(copies)} more records are copies", copies > 0)])),
+        ("Files", count(report.files)),
+        ("Skipped", joined([count(report.skipped), *_small("no records of CloudTrail", report.skipped > 0)])),
+        ("Unreadable", joined([count(len(report.unreadable)), *_small("named below", bool(report.unreadable))])),
+    ]
+    tiles = [element("div", element("dt", label), element("dd", value)) for label, value in facts]
+    notes = [joined(["Read from ", joined([element("code", name(each)) for each in report.sources], ", "), "."])]
+    if report.since is not None:
+        notes.append(joined(["Reported are calls since ", moment(report.since), "."]))
+    if report.boundary is not None:
+        notes.append(joined(["New is what was not there before ", moment(report.boundary), "."]))
+    return joined([
+        element("dl", *tiles, class_="tiles"),
+        element("p", joined(notes, " "), class_="notes"),
+        _unreadable(report.unreadable),
+    ])  # fmt: skip
+
+
+def _small(words: str, is_said: bool) -> tuple[Markup, ...]:  # noqa: FBT001 (both are one fact)
+    return (Markup(" "), element("small", words)) if is_said else ()
+
+
+def _unreadable(files: tuple[tuple[str, str], ...]) -> Markup:
+    if not files:
+        return Markup()
+    items = [element("li", element("code", name(path)), ": ", name(why)) for path, why in files[:_MOST_UNREADABLE]]
+    rest = len(files) - len(items)
+    more = element("p", told(f"{counted(rest, 'more file')}: `--json` has all."), class_="more")
+    return element(
+        "div",
+        element("h3", f"{counted(len(files), 'file')} could not be read, so the figures may be too low"),
+        element("ul", *items),
+        more if rest > 0 else Markup(),
+        class_="warning",
+    )

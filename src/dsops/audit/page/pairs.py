@@ -1,0 +1,93 @@
+"""Pairs of accounts: bars where they are few, a matrix of the busiest accounts where they are many."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from math import log
+
+from dsops.audit.page.markup import Markup, element, joined
+from dsops.audit.page.plots import MOST_BARS, Bar, bars
+from dsops.audit.page.table import Records
+from dsops.audit.page.words import compact, count, counted, number_of, shortened, text_of
+
+_MOST = 11
+"""Accounts along each side of the matrix, before the others are one."""
+_OTHERS = "others"
+_SHADES = 5
+
+
+def pairs(rows: Records) -> Markup:
+    """The drawing that can still be read with that many."""
+    return _bars(rows) if len(rows) <= MOST_BARS else _matrix(rows)
+
+
+def pair_name(row: object, other: object) -> Markup:
+    """`111111111111 → 222222222222`."""
+    one, two = (element("span", shortened(text_of(each), 24), class_="account") for each in (row, other))
+    return joined([one, " → ", two])
+
+
+def _bars(rows: Records) -> Markup:
+    found = []
+    for row in rows:
+        refused = number_of(row["failures"])
+        label = pair_name(row["from_account"], row["to_account"])
+        found.append(Bar(label, number_of(row["calls"]), f"{count(refused)} refused" if refused else ""))
+    return bars(found, "calls")
+
+
+def _matrix(rows: Records) -> Markup:
+    """Who asks down the side, whom along the top; a number in each cell, the darker the larger."""
+    sources = _busiest(rows, "from_account")
+    targets = _busiest(rows, "to_account")
+    calls: Counter[tuple[str, str]] = Counter()
+    failures: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        key = (_kept(text_of(row["from_account"]), sources), _kept(text_of(row["to_account"]), targets))
+        calls[key] += number_of(row["calls"])
+        failures[key] += number_of(row["failures"])
+    largest = max(calls.values(), default=0)
+    head = element("tr", element("td"), *(_head(target) for target in targets))
+    body = [
+        element(
+            "tr",
+            element("th", shortened(source, 24), scope="row"),
+            *(_cell(calls[source, target], failures[source, target], largest) for target in targets),
+        )
+        for source in sources
+    ]
+    caption = element("caption", "Calls, from the account at the left to the one above. † some were refused.")
+    grid = element("table", caption, element("thead", head), element("tbody", *body), class_="matrix")
+    return element("div", grid, class_="scroll", tabindex=0, role="region", aria_label="Calls by pair of accounts")
+
+
+def _busiest(rows: Records, column: str) -> list[str]:
+    """Those with most calls, and last the others where there are any."""
+    calls: Counter[str] = Counter()
+    for row in rows:
+        calls[text_of(row[column])] += number_of(row["calls"])
+    ordered = [text for text, _ in sorted(calls.items(), key=lambda each: (-each[1], each[0]))]
+    return ordered if len(ordered) <= _MOST + 1 else [*ordered[:_MOST], _OTHERS]
+
+
+def _kept(text: str, kept: Sequence[str]) -> str:
+    return text if text in kept else _OTHERS
+
+
+def _head(target: str) -> Markup:
+    return element("th", element("span", shortened(target, 24)), scope="col")
+
+
+def _cell(calls: int, failures: int, largest: int) -> Markup:
+    if not calls:
+        return element("td", class_="nothing")
+    title = counted(calls, "call") + (f", {count(failures)} refused" if failures else "")
+    return element("td", compact(calls), "†" if failures else "", class_=f"shade{shade(calls, largest)}", title=title)
+
+
+def shade(value: int, largest: int) -> int:
+    """1 to 5, by orders of size: one busy pair must not make all others pale."""
+    if largest <= 1:
+        return _SHADES
+    return 1 + min(_SHADES - 1, int(_SHADES * log(max(1, value)) / log(largest)))

@@ -1,0 +1,186 @@
+"""Plots as SVG that grows with the page: places along a line are percent, heights and letters are pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from dsops.audit.page.markup import Markup, element, joined
+from dsops.audit.page.scale import Bins, count_ticks, step_words, time_ticks
+from dsops.audit.page.words import compact, count, duration
+
+MOST_BARS = 12
+_HEIGHT, _TOP, _AXIS = 112, 8, 22
+"""Of a timeline: its columns, the room over them, the room for the labels under them."""
+_BAR = 10
+_GAP = 0.15
+"""Of a column's span, left free between it and the next."""
+
+
+class Bar(NamedTuple):
+    """A number with its name."""
+
+    label: Markup
+    value: int
+    note: str = ""
+    """What else there is to say of it, in a few words."""
+
+
+def bars(rows: Sequence[Bar], noun: str, kind: str = "") -> Markup:
+    """A list of bars, as long as their numbers, against the largest one; the number itself stands at the end."""
+    shown = rows[:MOST_BARS]
+    largest = max((row.value for row in shown), default=0)
+    items = [
+        element(
+            "li",
+            element("span", row.label, class_="label"),
+            _bar(row.value, largest, f"{count(row.value)} {noun}"),
+            element("span", element("b", count(row.value)), *_note(row.note), class_="value"),
+        )
+        for row in shown
+    ]
+    rest = len(rows) - len(shown)
+    under = element("p", f"The {len(shown)} largest of {count(len(rows))}.", class_="more") if rest > 0 else ""
+    return joined([element("ul", *items, class_=f"bars {kind}".strip()), under])
+
+
+def _note(note: str) -> tuple[str, ...]:
+    return (" ", element("small", note)) if note else ()
+
+
+def _bar(value: int, largest: int, title: str) -> Markup:
+    """The number is in the text beside it, so who listens is spared the picture."""
+    length = 100 * value / largest if largest > 0 else 0
+    shapes = [
+        element("title", title),
+        element("rect", class_="track", width="100%", height=_BAR),
+        element("rect", class_="fill", width=_percent(length), height=_BAR) if length > 0 else "",
+    ]
+    return element("svg", *shapes, class_="bar", height=_BAR, aria_hidden="true")
+
+
+class Use(NamedTuple):
+    """How long sessions of one name were asked for, and used; seconds."""
+
+    label: Markup
+    asked_median: int | None
+    asked_max: int | None
+    used_median: int | None
+    used_max: int | None
+    note: str = ""
+
+
+def uses(rows: Sequence[Use]) -> Markup:
+    """For each name what was used of what was asked for: a bar for the usual session, a mark for the longest one."""
+    items = [
+        element(
+            "li",
+            element("span", row.label, class_="label"),
+            _use(row),
+            element("span", element("b", _used_of(row)), *_note(row.note), class_="value"),
+        )
+        for row in rows[:MOST_BARS]
+    ]
+    rest = len(rows) - MOST_BARS
+    under = element("p", f"The first {MOST_BARS} of {count(len(rows))} roles.", class_="more") if rest > 0 else ""
+    return joined([element("ul", *items, class_="bars uses"), _shares(), under])
+
+
+def _use(row: Use) -> Markup:
+    usual = share_of(row.used_median, row.asked_median)
+    longest = share_of(row.used_max, row.asked_max)
+    shapes = [
+        element("title", _use_words(row)),
+        element("rect", class_="track", width="100%", height=_BAR, y=3),
+        *(element("line", class_="grid", x1=f"{at}%", x2=f"{at}%", y1=3, y2=_BAR + 3) for at in (25, 50, 75)),
+        element("rect", class_="fill", width=_percent(usual), height=_BAR, y=3) if usual else "",
+    ]
+    if longest is not None:
+        place = _percent(longest)
+        shapes.append(element("line", class_="mark", x1=place, x2=place, y1=0, y2=_BAR + 6))
+    return element("svg", *shapes, class_="bar", height=_BAR + 6, aria_hidden="true")
+
+
+def share_of(used: int | None, asked: int | None) -> float | None:
+    """Percent of what was asked for, at most all of it; None where one of them is not known."""
+    if used is None or not asked or asked < 0:
+        return None
+    return min(100.0, max(0.0, 100 * used / asked))
+
+
+def _used_of(row: Use) -> str:
+    if row.used_median is None:
+        return "never used"
+    used = duration(row.used_median)
+    return f"{used} of {duration(row.asked_median)}" if row.asked_median else used
+
+
+def _use_words(row: Use) -> str:
+    words = f"usual session: {_used_of(row)}"
+    if row.used_max is None or row.asked_max is None:
+        return words
+    return f"{words}; longest use: {duration(row.used_max)}, longest asked for: {duration(row.asked_max)}"
+
+
+def _shares() -> Markup:
+    """The axis under the bars."""
+    ends = {0: "start", 100: "end"}
+    labels = [
+        element("text", f"{at} %", x=f"{at}%", y=12, text_anchor=ends.get(at, "middle")) for at in (0, 25, 50, 75, 100)
+    ]
+    return element("svg", *labels, class_="axis", height=16, aria_hidden="true")
+
+
+def timeline(identity: str, title: str, bins: Bins, values: Sequence[int], kind: str = "") -> Markup:
+    """A column for each span of time; `identity` is the plot's own on its page."""
+    ticks = count_ticks(max(values, default=0))
+    top = ticks[-1]
+    described = (
+        f"{count(sum(values))} in all, at most {count(max(values, default=0))} per {step_words(bins)}"
+    )
+    shapes = [
+        element("title", title, id=f"{identity}-title"),
+        element("desc", described, id=f"{identity}-desc"),
+        *(part for tick in ticks for part in _count_tick(tick, top)),
+        *(_column(index, value, top, bins.number) for index, value in enumerate(values) if value > 0),
+        *(part for second, label in time_ticks(bins).items() for part in _time_tick(second, label, bins)),
+    ]
+    return element(
+        "svg", *shapes, class_=f"plot {kind}".strip(), height=_TOP + _HEIGHT + _AXIS, role="img",
+        aria_labelledby=f"{identity}-title {identity}-desc",
+    )  # fmt: skip
+
+
+def _column(index: int, value: int, top: int, number: int) -> Markup:
+    span, high = 100 / number, column_height(value, top)
+    # A column of one hour alone would be a wall.
+    width = min(span * (1 - _GAP), 8.0)
+    left = span * index + (span - width) / 2
+    title = element("title", count(value))
+    return element(
+        "rect", title, class_="fill", x=_percent(left), width=_percent(width), y=_TOP + _HEIGHT - high, height=high
+    )
+
+
+def column_height(value: int, top: int) -> float:
+    """Pixels; what is not nothing is seen."""
+    return max(1.5, _HEIGHT * value / top)
+
+
+def _count_tick(tick: int, top: int) -> tuple[Markup, Markup]:
+    y = _TOP + _HEIGHT - _HEIGHT * tick / top
+    line = element("line", class_="grid" if tick else "base", x1="0", x2="100%", y1=y, y2=y)
+    return line, element("text", compact(tick), x=-8, y=y + 4, text_anchor="end")
+
+
+def _time_tick(second: int, label: str, bins: Bins) -> tuple[Markup, Markup]:
+    at = 100 * (second - bins.start) / (bins.end - bins.start)
+    bottom = _TOP + _HEIGHT
+    line = element("line", class_="base", x1=_percent(at), x2=_percent(at), y1=bottom, y2=bottom + 4)
+    # At the very end a label would leave a narrow page; further left it would meet the one before.
+    is_told = at <= 97
+    return line, element("text", label, x=_percent(at), y=bottom + 17, text_anchor="middle") if is_told else Markup()
+
+
+def _percent(value: float | None) -> str:
+    return f"{value or 0:.2f}".rstrip("0").rstrip(".") + "%"

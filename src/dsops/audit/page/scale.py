@@ -1,0 +1,119 @@
+"""Numbers -> the axes of a plot: a round end and ticks for counts, bins and ticks for times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+HOUR, DAY = 3_600, 86_400
+MOST_BINS = 120
+"""Columns of a timeline: at 390 px each still has two pixels and a gap."""
+_MOST_TICKS, _MOST_LONG_TICKS = 5, 4
+"""Labels under a timeline that stand side by side at 390 px; long ones say the year."""
+_LONG = 300 * DAY
+"""Of a timeline's length: from there on days without a year would be taken for one another."""
+
+_STEPS = (HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 28 * DAY, 91 * DAY, 364 * DAY)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MONDAY = -3 * DAY
+"""Weeks begin here: 1970 began on a Thursday."""
+
+
+def seconds(time: datetime) -> int:
+    """Whole seconds since 1970, of any year that Python has."""
+    return (time - _EPOCH) // timedelta(seconds=1)
+
+
+_YEAR_1 = seconds(datetime.min.replace(tzinfo=UTC))
+_YEAR_10000 = seconds(datetime.max.replace(tzinfo=UTC))
+
+
+def count_ticks(largest: int) -> list[int]:
+    """From 0 in three or four even steps of 1, 2 or 5 times a power of ten to a number that is not less."""
+    if largest <= 0:
+        return [0, 1]
+    step = 1
+    while step * 4 < largest:
+        step = next(size for size in (step * 2, step * 5 // 2, step * 5) if str(size).rstrip("0") in {"1", "2", "5"})
+    return [step * index for index in range(-(-largest // step) + 1)]
+
+
+class Bins(NamedTuple):
+    """Equal spans of time, the first and the last of which have something in them."""
+
+    start: int
+    """Seconds since 1970."""
+    step: int
+    number: int
+
+    @property
+    def end(self) -> int:
+        """Where the last one ends."""
+        return self.start + self.step * self.number
+
+    def sums(self, values: Iterable[tuple[datetime, int]]) -> list[int]:
+        """What falls into each bin, together."""
+        found = [0] * self.number
+        for time, value in values:
+            found[(seconds(time) - self.start) // self.step] += value
+        return found
+
+
+def bins_of(times: Iterable[datetime]) -> Bins | None:
+    """The shortest even spans that are few enough; None where there is no time."""
+    found = [seconds(time) for time in times]
+    if not found:
+        return None
+    first, last = min(found), max(found)
+    for step in _grown(_STEPS):
+        start = _floor(first, step)
+        number = (last - start) // step + 1
+        if number <= MOST_BINS:
+            return Bins(start, step, number)
+    raise AssertionError  # _grown never ends
+
+
+def time_ticks(bins: Bins) -> Mapping[int, str]:
+    """Seconds since 1970 -> the label that stands there: round times, few enough for a narrow screen."""
+    for step in _grown(_STEPS):
+        first = bins.start + -_aligned(bins.start, step) % step
+        places = range(max(first, _YEAR_1), min(bins.end, _YEAR_10000), step)
+        if step >= bins.step and len(places) <= (_MOST_TICKS if bins.end - bins.start <= _LONG else _MOST_LONG_TICKS):
+            return {place: _label(place, step, bins) for place in places}
+    raise AssertionError  # _grown never ends
+
+
+def step_words(bins: Bins) -> str:
+    """`hour`, `6 hours`, `day`, `week`: what a column of the timeline stands for."""
+    for size, noun in ((7 * DAY, "week"), (DAY, "day"), (HOUR, "hour")):
+        if bins.step % size == 0:
+            number = bins.step // size
+            return noun if number == 1 else f"{number:,} {noun}s"
+    return f"{bins.step:,} seconds"
+
+
+def _grown(steps: tuple[int, ...]) -> Iterator[int]:
+    """These, then the last one doubled again and again: a log may hold the year 1 and the year 9999."""
+    yield from steps
+    step = steps[-1]
+    while True:
+        step *= 2
+        yield step
+
+
+def _aligned(second: int, step: int) -> int:
+    """The second, counted from where spans of that length begin."""
+    return second - _MONDAY if step % (7 * DAY) == 0 else second
+
+
+def _floor(second: int, step: int) -> int:
+    aligned = _aligned(second, step)
+    return second - aligned % step
+
+
+def _label(second: int, step: int, bins: Bins) -> str:
+    time = _EPOCH + timedelta(seconds=second)
+    if step % DAY and second % DAY:
+        return f"{time:%H:%M}"
+    return f"{time.day} {time:%b}" if bins.end - bins.start <= _LONG else f"{time:%b} {time.year}"

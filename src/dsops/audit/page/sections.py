@@ -1,0 +1,263 @@
+"""The sections of the page after what is unusual: four metrics with plots, then throttling, costs and the summary."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from dsops.audit.page.markup import Markup, element, joined
+from dsops.audit.page.pairs import pairs
+from dsops.audit.page.plots import Bar, Use, bars, timeline, uses
+from dsops.audit.page.scale import bins_of, step_words
+from dsops.audit.page.table import Records, folded, table
+from dsops.audit.page.words import count, counted, duration, name, number_of, share, shortened, text_of
+from dsops.audit.report import Report
+
+_Record = Mapping[str, object]
+
+
+class Section(NamedTuple):
+    """A part of the page, and what makes it."""
+
+    identity: str
+    heading: str
+    questions: tuple[str, ...]
+    """It is left out where none of these was asked."""
+    make: Callable[[Report], Markup]
+
+
+def records_of(report: Report, question: str) -> list[_Record]:
+    """The rows of an answer; none where it was not asked."""
+    answer = report.answer(question)
+    return answer.records() if answer is not None else []
+
+
+def _total(records: Records, column: str) -> int:
+    return sum(number_of(each[column]) for each in records)
+
+
+def _lead(*words: str) -> Markup:
+    return element("p", *words, class_="lead")
+
+
+# --- failures -----------------------------------------------------------------------------------------------------
+
+
+def _failures(report: Report) -> Markup:
+    hours, rows = records_of(report, "timeline"), records_of(report, "failures")
+    failures, sessions = _total(rows, "failures"), _total(records_of(report, "durations"), "sessions")
+    asked = failures + sessions
+    if not rows:
+        lead = _lead("Every request for a session was granted." if asked else "Nobody asked for a session.")
+    else:
+        of = counted(asked, "request")
+        lead = _lead(f"{count(failures)} of {of} for a session failed: {share(failures, asked)}.")
+    parts = [lead, _timelines(hours)]
+    if rows:
+        found = [
+            Bar(
+                joined([name(text_of(each["role"])), _under(each["code"])]),
+                number_of(each["failures"]),
+                counted(number_of(each["principals"]), "principal"),
+            )
+            for each in rows
+        ]
+        columns = ("role", "code", "failures", "principals", "first", "last")
+        parts += [
+            element("h3", "By role and code"),
+            bars(found, "failures", "bad"),
+            folded("Failures by role and code", columns, rows),
+        ]
+    return joined(parts)
+
+
+def _timelines(hours: Records) -> Markup:
+    """Two plots over one axis of time: what was granted, and what was not."""
+    times = [(each["hour"], each) for each in hours if isinstance(each["hour"], datetime)]
+    bins = bins_of(time for time, _ in times)
+    if bins is None:
+        return Markup()
+    figures = []
+    for column, title, kind in (("sessions", "Sessions granted", ""), ("failures", "Requests that failed", "bad")):
+        values = bins.sums((time, number_of(each[column])) for time, each in times)
+        heading = element("figcaption", element("b", title), f" per {step_words(bins)}")
+        figures.append(element("figure", heading, timeline(f"plot-{column}", title, bins, values, kind)))
+    return element("div", *figures, class_="figures")
+
+
+# --- durations ----------------------------------------------------------------------------------------------------
+
+
+def _durations(report: Report) -> Markup:
+    rows = records_of(report, "durations")
+    sessions, unused = _total(rows, "sessions"), _total(rows, "unused")
+    if not rows:
+        return _lead("There was no session.")
+    used = _number_or_none(rows[0]["used_median"]), _number_or_none(rows[0]["asked_median"])
+    all_of = counted(sessions, "session")
+    words = f"{count(unused)} of {all_of} {'was' if unused == 1 else 'were'} never used: {share(unused, sessions)}."
+    lead = words if unused else f"Every one of {all_of} was used."
+    if used[0] is not None and used[1] is not None:
+        lead += f" The busiest role asks for {duration(used[1])} and uses {duration(used[0])}."
+    found = [
+        Use(
+            name(text_of(each["role"])),
+            _number_or_none(each["asked_median"]),
+            _number_or_none(each["asked_max"]),
+            _number_or_none(each["used_median"]),
+            _number_or_none(each["used_max"]),
+            counted(number_of(each["sessions"]), "session"),
+        )
+        for each in rows
+    ]
+    keys = (
+        ("fill", "used by the usual session (median)"),
+        ("track", "asked for by the usual session"),
+        ("mark", "longest use, of the longest asked for"),
+    )
+    legend = element("ul", *(element("li", element("span", class_=f"key {kind}"), words) for kind, words in keys),
+                     class_="legend")  # fmt: skip
+    columns = ("role", "sessions", "unused", "asked_median", "asked_max", "used_median", "used_max")
+    return joined([
+        _lead(lead), element("h3", "How much of a session is used"),
+        element("p", "Use ends with the last call."), legend, uses(found),
+        folded("Session durations by role", columns, rows),
+    ])  # fmt: skip
+
+
+def _number_or_none(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+# --- principals and accounts --------------------------------------------------------------------------------------
+
+
+def _principals(report: Report) -> Markup:
+    rows = records_of(report, "principals")
+    if not rows:
+        return _lead("Nobody asked for a session.")
+    by_role = Counter(text_of(each["role"]) for each in rows)
+    everybody = len({text_of(each["principal"]) for each in rows})
+    found = [
+        Bar(name(role), number)
+        for role, number in sorted(by_role.items(), key=lambda each: (-each[1], each[0]))
+    ]  # fmt: skip
+    columns = ("role", "principal", "sessions", "failures", "first", "last")
+    return joined([
+        _lead(f"{counted(everybody, 'principal')} asked for {counted(len(by_role), 'role')}."),
+        element("h3", "Principals by role"),
+        bars(found, "principals"),
+        folded("Principals by role", columns, rows),
+    ])  # fmt: skip
+
+
+def _accounts(report: Report) -> Markup:
+    rows = records_of(report, "accounts")
+    if not rows:
+        return _lead("No role was asked for from another account.")
+    sources = {each["from_account"] for each in rows}
+    targets = {each["to_account"] for each in rows}
+    columns = ("from_account", "to_account", "calls", "failures", "principals", "roles", "first", "last")
+    return joined([
+        _lead(
+            f"{counted(_total(rows, 'calls'), 'request')} crossed from one account to another, between "
+            f"{counted(len(rows), 'pair')}: {counted(len(sources), 'account')} asked, of {count(len(targets))}.",
+        ),
+        element("h3", "Calls by pair of accounts"),
+        pairs(rows),
+        folded("Calls by pair of accounts", columns, rows),
+    ])  # fmt: skip
+
+
+# --- costs, summary -----------------------------------------------------------------------------------------------
+
+
+def _throttling(report: Report) -> Markup:
+    rows = records_of(report, "throttling")
+    if not rows:
+        return _lead("AWS throttled no call.")
+    found = [
+        Bar(
+            joined([_operation(each), _under(each["code"])]),
+            number_of(each["calls"]),
+        )
+        for each in rows
+    ]
+    return joined([
+        _lead(f"AWS throttled {counted(_total(rows, 'calls'), 'call')}. Fewer of them at a time, or a cache, helps."),
+        bars(found, "calls", "bad"),
+        folded("Calls that were throttled", ("service", "name", "code", "calls", "first", "last"), rows),
+    ])  # fmt: skip
+
+
+def _under(value: object) -> Markup:
+    """A second line under a bar's name."""
+    return element("small", name(text_of(value)), class_="under")
+
+
+def _operation(row: _Record) -> Markup:
+    return element("code", name(f"{text_of(row['service'])}:{text_of(row['name'])}"))
+
+
+def _costs(report: Report) -> Markup:
+    parts = []
+    events = records_of(report, "events")
+    if events:
+        categories: Counter[str] = Counter()
+        for each in events:
+            categories[text_of(each["category"])] += number_of(each["calls"])
+        words = ", ".join(f"{count(number)} {shortened(category)}" for category, number in categories.most_common(5))
+        parts.append(_lead(f"Events by category: {words}."))
+        parts.append(
+            element("p", "The first copy of management events costs nothing; data events are charged by their number.")
+        )
+        found = [
+            Bar(
+                joined([name(text_of(each["service"])), _under(each["category"])]),
+                number_of(each["calls"]),
+            )
+            for each in events
+        ]
+        parts += [
+            element("h3", "Events by service and category"),
+            bars(found, "events"),
+            folded("Events by service and category", ("category", "service", "calls"), events),
+        ]
+    else:
+        parts.append(_lead("There was no event."))
+    if report.answer("saved") is not None:
+        parts.append(element("h3", "Calls saved by the cache"))
+        parts.append(_saved(records_of(report, "saved")))
+    return joined(parts)
+
+
+def _saved(rows: Records) -> Markup:
+    if not rows:
+        return element("p", "None is written down: only dsops' own trail knows of calls that were not made.")
+    found = [Bar(element("code", name(text_of(each["name"]))), number_of(each["calls"])) for each in rows]
+    words = f"{counted(_total(rows, 'calls'), 'call')} did not have to be made."
+    return joined([element("p", words), bars(found, "calls")])
+
+
+def _summary(report: Report) -> Markup:
+    rows = records_of(report, "summary")
+    if not rows:
+        return _lead("Nobody asked for a session.")
+    columns = (
+        "by", "calls", "sessions", "failures", "principals", "roles", "asked_median", "used_median", "first", "last",
+    )  # fmt: skip
+    heads = {"role": "Role", "principal": "Principal", "account": "Accounts"}
+    return table(f"Requests for sessions by {report.by}", columns, rows, labels={"by": heads.get(report.by, report.by)})
+
+
+SECTIONS = (
+    Section("failures", "Failures", ("failures", "timeline"), _failures),
+    Section("durations", "Session durations", ("durations",), _durations),
+    Section("principals", "Principals", ("principals",), _principals),
+    Section("accounts", "Cross-account access", ("accounts",), _accounts),
+    Section("throttling", "Throttling", ("throttling",), _throttling),
+    Section("costs", "Cost drivers", ("events", "saved"), _costs),
+    Section("summary", "Summary", ("summary",), _summary),
+)

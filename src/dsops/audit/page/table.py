@@ -1,0 +1,84 @@
+"""Answers as tables: cut where they are long, numbers aligned, each cell with its column's name for narrow screens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+
+from dsops.audit.page.markup import Markup, element, joined, told
+from dsops.audit.page.words import NOTHING, count, counted, duration, moment, name, text_of
+
+MOST_ROWS = 50
+
+Records = Sequence[Mapping[str, object]]
+
+_LABELS = {
+    "role": "Role", "code": "Code", "failures": "Failures", "principals": "Principals", "principal": "Principal",
+    "sessions": "Sessions", "unused": "Unused", "first": "First", "last": "Last", "calls": "Calls", "roles": "Roles",
+    "asked_median": "Asked, median", "asked_max": "Asked, most",
+    "used_median": "Used, median", "used_max": "Used, most",
+    "from_account": "From account", "to_account": "To account", "service": "Service", "name": "Operation",
+    "category": "Category", "with_mfa": "With MFA", "others": "Others with MFA", "used": "Used", "hops": "Hops",
+    "path": "Path", "by": "By", "hour": "Hour",
+}  # fmt: skip
+
+_DURATIONS = frozenset({"asked_median", "asked_max", "used_median", "used_max"})
+
+
+def table(
+    caption: str,
+    columns: Sequence[str],
+    records: Records,
+    most: int = MOST_ROWS,
+    labels: Mapping[str, str] = MappingProxyType({}),
+) -> Markup:
+    """The first rows, and a line that says how many more there are; `labels` are other headings for columns."""
+    heads = {column: labels.get(column) or _LABELS.get(column, column) for column in columns}
+    shown = records[:most]
+    numeric = {column for column in columns if any(isinstance(each[column], int) for each in shown)}
+    head = joined(
+        element("th", heads[column], scope="col", role="columnheader", class_="number" if column in numeric else None)
+        for column in columns
+    )
+    body = joined(
+        element("tr", *(_cell(each[key], key, heads[key], key in numeric) for key in columns), role="row")
+        for each in shown
+    )
+    rows = element(
+        "table",
+        element("caption", caption),
+        element("thead", element("tr", head, role="row"), role="rowgroup"),
+        element("tbody", body, role="rowgroup"),
+        role="table",
+    )
+    return joined([rows, more(len(records) - len(shown))])
+
+
+def more(number: int) -> Markup:
+    """The line under what was cut."""
+    if number <= 0:
+        return Markup()
+    return element("p", told(f"{counted(number, 'more row')}: `--json` has all."), class_="more")
+
+
+def folded(caption: str, columns: Sequence[str], records: Records) -> Markup:
+    """A table that says in full what a plot above it shows; it is opened by whoever wants it, and on paper."""
+    summary = element("summary", "Table: ", counted(len(records), "row"))
+    return element("details", summary, table(caption, columns, records))
+
+
+def _cell(value: object, column: str, label: str, is_number: bool) -> Markup:  # noqa: FBT001 (a private cell)
+    kind = "number" if is_number else "when" if isinstance(value, datetime) else "name"
+    return element("td", element("div", _shown(column, value)), role="cell", class_=kind, data_label=label)
+
+
+def _shown(column: str, value: object) -> Markup:
+    """A cell's content: markup as it is, durations and times as people read them, names shortened."""
+    if isinstance(value, Markup):
+        return value
+    if isinstance(value, datetime):
+        return moment(value)
+    if isinstance(value, int):
+        return joined([duration(value) if column in _DURATIONS else count(value)])
+    return name(text_of(value)) if value is not None else element("span", NOTHING, class_="none")

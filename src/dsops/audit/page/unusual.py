@@ -1,0 +1,190 @@
+"""What is unusual, in words first: what it is, what it means, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from dsops.audit.page.chains import chains, path_markup
+from dsops.audit.page.markup import Markup, element, joined, told
+from dsops.audit.page.table import Records, table
+from dsops.audit.page.words import counted, moment, name, number_of, text_of
+from dsops.audit.report import Report
+
+MOST_ROWS = 20
+"""Of one kind: who must read more than these reads another format."""
+
+
+class _Kind(NamedTuple):
+    """One thing that may be unusual; in its texts code stands between backticks."""
+
+    question: str
+    heading: Callable[[int], str]
+    """How many -> the heading."""
+    means: str
+    next: str
+    columns: tuple[str, ...]
+    well: str
+    """What is said where there is none."""
+    labels: Mapping[str, str] = {}
+    """Headings that columns have in this table only."""
+    is_new: bool = False
+    """Whether it is known by comparison with what was before the boundary."""
+
+
+_KINDS = (
+    _Kind(
+        "new-principals",
+        lambda number: f"{counted(number, 'principal')} new on a role",
+        "Others had sessions of that role before, and they had none.",
+        "ask the role's owner whether they were meant to come. If not, take them out of its trust policy, and end "
+        "their sessions with `dsops revoke ROLE_ARN`.",
+        ("role", "principal", "sessions", "first"),
+        "No principal is new on a role.",
+        is_new=True,
+    ),
+    _Kind(
+        "new-accounts",
+        lambda number: f"{counted(number, 'pair')} of accounts new",
+        "Nobody of the first account had asked for a role of the second one before.",
+        "read the trust policies of the second account. `dsops policy check FILE` says whom one lets in by mistake.",
+        ("from_account", "to_account", "calls", "failures", "first"),
+        "No pair of accounts is new.",
+        is_new=True,
+    ),
+    _Kind(
+        "without-mfa",
+        lambda number: f"{counted(number, 'user')} without MFA where others have it",
+        "The role does not ask for a second factor: others bring one, and these get in without.",
+        "let the trust policy want `aws:MultiFactorAuthPresent`, and set `serial_number` on the store of whoever comes "
+        "without.",
+        ("role", "principal", "calls", "with_mfa", "others"),
+        "No user comes without MFA where others have it.",
+        {"calls": "Calls without"},
+    ),
+    _Kind(
+        "denials",
+        lambda number: f"{counted(number, 'denial')} that {'repeats' if number == 1 else 'repeat'}",
+        "The same principal was refused the same call at least three times: something asks again and again for what it "
+        "may not do.",
+        "`dsops explain STORE` tries a chain and names the policy that says no; `dsops explain --message FILE` reads "
+        "what another program was told. Where nobody knows the caller, somebody may be trying doors.",
+        ("principal", "call", "role", "calls", "last", "help"),
+        "No denial repeats.",
+        {"call": "Call", "help": "What helps", "calls": "Times"},
+    ),
+    _Kind(
+        "long-use",
+        lambda number: f"{counted(number, 'role')} with sessions used to the last minute",
+        "Work may have been cut off, or had to go on with new credentials: a longer duration would do.",
+        "raise `duration_seconds` on the store, up to what the role allows; a role that is assumed from another "
+        "session gives an hour at most.",
+        ("role", "sessions", "used", "asked_max"),
+        "No session is used to its last minute.",
+        {"sessions": "To the last minute", "used": "Of used sessions", "asked_max": "Longest asked for"},
+    ),
+    _Kind(
+        "short-use",
+        lambda number: f"{counted(number, 'role')} with sessions used for seconds",
+        "They stay valid long after the work is done, for whoever gets hold of them: a shorter duration would do.",
+        "set `duration_seconds: 900`, the shortest that AWS gives, on the store.",
+        ("role", "sessions", "used", "asked_median", "used_max"),
+        "No role has sessions much longer than they are used.",
+        {"sessions": "For seconds", "used": "Of used sessions", "asked_median": "Asked for"},
+    ),
+    _Kind(
+        "chains",
+        lambda number: f"{counted(number, 'chain')} of three or more hops",
+        "Each hop hides who stands before it: what the last role does is recorded under its own name.",
+        "set `source_identity` on the first hop, so that every record names who began, and leave out hops that give "
+        "nothing.",
+        ("path", "hops", "sessions", "first", "last"),
+        "No chain has three hops or more.",
+    ),
+)
+
+
+def unusual(report: Report) -> Markup:
+    """Each kind that there is, then in one list all that is well."""
+    found: list[Markup] = []
+    links: list[Markup] = []
+    well: list[Markup] = []
+    for kind in _KINDS:
+        answer = report.answer(kind.question)
+        if answer is None:
+            continue
+        records = answer.records()
+        if records:
+            links.append(element("li", element("a", _heading(kind, records), href=f"#{_identity(kind)}")))
+            found.append(_item(kind, records, report))
+        else:
+            well.append(element("li", _nothing(kind, report)))
+    if not found and not well:
+        return element("p", "This report was not asked for it.")
+    if not report.calls:
+        return element("p", "There was no call to look at.")
+    lead = f"{counted(len(found), 'thing')} to look at" if found else "Nothing."
+    lists = element("ul", *well, class_="well") if well else Markup()
+    listed = element("ul", *links, class_="links") if links else Markup()
+    return joined([element("p", lead, class_="lead"), listed, *found, lists])
+
+
+def _nothing(kind: _Kind, report: Report) -> Markup:
+    """That all is well, or that it can't be known: with nothing older everything would be new."""
+    if kind.is_new and report.boundary is not None and (report.first is None or report.first >= report.boundary):
+        what = "principals" if kind.question == "new-principals" else "pairs of accounts"
+        return joined([f"Which {what} are new can't be told: no call before ", moment(report.boundary), " was read."])
+    return joined([kind.well])
+
+
+def _identity(kind: _Kind) -> str:
+    return f"unusual-{kind.question}"
+
+
+def _item(kind: _Kind, records: list[Mapping[str, object]], report: Report) -> Markup:
+    before = (
+        joined([" Compared with what was before ", moment(report.boundary), "."])
+        if kind.is_new and report.boundary is not None
+        else Markup()
+    )
+    return element(
+        "section",
+        element("h3", _heading(kind, records), id=_identity(kind)),
+        element("p", told(kind.means), before),
+        element("p", element("b", "Next: "), told(kind.next), class_="next"),
+        chains(records) if kind.question == "chains" else Markup(),
+        table(_heading(kind, records), kind.columns, _prepared(kind, records), MOST_ROWS, labels=kind.labels),
+        class_="item",
+    )
+
+
+def _heading(kind: _Kind, records: Records) -> str:
+    """Without MFA users are counted, who may stand in several rows."""
+    if kind.question == "without-mfa":
+        return kind.heading(len({text_of(each["principal"]) for each in records}))
+    return kind.heading(len(records))
+
+
+def _prepared(kind: _Kind, records: Records) -> Records:
+    """The rows as they are shown, with what the question does not answer: the command that helps, the path by hops."""
+    make = {"denials": _denial, "chains": _chain}.get(kind.question)
+    return [make(each) for each in records] if make is not None else records
+
+
+def _denial(row: Mapping[str, object]) -> Mapping[str, object]:
+    call = name(f"{text_of(row['service'])}:{text_of(row['name'])}")
+    code = element("small", name(text_of(row["code"])))
+    return {**row, "call": joined([call, " ", code]), "help": element("code", command_for(text_of(row["service"])))}
+
+
+def _chain(row: Mapping[str, object]) -> Mapping[str, object]:
+    return {**row, "path": path_markup(text_of(row["path"]), number_of(row["hops"]))}
+
+
+def command_for(service: str) -> str:
+    """The command that says more about a denial by that service."""
+    if service == "sts":
+        return "dsops help sts.access-denied"
+    if service in {"secretsmanager", "ssm"}:
+        return "dsops help secret.access-denied"
+    return "dsops explain --message FILE"

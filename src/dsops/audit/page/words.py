@@ -1,0 +1,114 @@
+"""Values of a report as people read them: numbers, durations, times, names."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from dsops.arn import is_account_id, parse_arn
+from dsops.audit.page.markup import Markup, element, joined
+
+LONGEST_NAME = 64
+"""Characters that are shown of a name; the middle of a longer one is left out."""
+
+LONGEST_TITLE = 4096
+"""Characters of a name that a pointer shows: twice the longest ARN (IAM API, 2048)."""
+
+NOTHING = "\N{EN DASH}"
+"""Stands in a cell that has no value."""
+
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def count(number: int) -> str:
+    """`12,345`."""
+    return f"{number:,}"
+
+
+def counted(number: int, noun: str, nouns: str = "") -> str:
+    """`1 call`, `12,345 calls`."""
+    return f"{count(number)} {noun if number == 1 else nouns or f'{noun}s'}"
+
+
+def compact(number: int) -> str:
+    """At most four characters or so: `999`, `1.2k`, `35k`, `2.1M`."""
+    for size, letter in ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")):
+        if number >= size:
+            value = number / size
+            return f"{int(value * 10) / 10:g}{letter}" if value < 10 else f"{int(value)}{letter}"
+    return str(number)
+
+
+def share(part: int, whole: int) -> str:
+    """`2.2 %`; what is neither none nor all is never written as if it were."""
+    if not whole:
+        return "0 %"
+    percent = 100 * part / whole
+    if 0 < percent < 0.1:
+        return "under 0.1 %"
+    if 99.9 < percent < 100:
+        return "over 99.9 %"
+    return f"{percent:.1f}".removesuffix(".0") + " %"
+
+
+def duration(seconds: int) -> str:
+    """Its two largest units: `45 s`, `15 min`, `1 h 30 min`, `2 d 3 h`."""
+    rest, parts = max(0, seconds), []
+    for size, unit in _UNITS:
+        number, rest = divmod(rest, size)
+        if number:
+            parts.append(f"{count(number)} {unit}")
+        elif parts:
+            break
+        if len(parts) == 2:
+            break
+    return " ".join(parts) or "0 s"
+
+
+def moment(time: datetime) -> Markup:
+    """`2026-11-20 11:00:00`; the page says once that times are UTC."""
+    utc = time.astimezone(UTC).replace(tzinfo=None, microsecond=0)
+    # Whole once more for programs; isoformat writes years before 1000 with four digits, strftime does not.
+    return element("time", utc.isoformat(" "), datetime=f"{utc.isoformat()}Z")
+
+
+def name(text: str) -> Markup:
+    """A name: of an ARN what it names and its account, of a very long one both ends; the whole in its title."""
+    parts = short_arn(text)
+    if parts is not None:
+        return element("span", parts[0], " ", element("span", parts[1], class_="account"), title=title(text))
+    if not text.strip():
+        return element("span", NOTHING, class_="none")
+    short = shortened(text)
+    return element("span", short, title=title(text)) if short != text else joined([text])
+
+
+def short_arn(text: str) -> tuple[str, str] | None:
+    """What an ARN of IAM or STS names, and its account; None of any other text, which must not look like one."""
+    arn = parse_arn(text)
+    if arn is None or arn.service not in {"iam", "sts"} or not is_account_id(arn.account) or not arn.resource:
+        return None
+    return shortened(arn.resource.removeprefix("role/")), arn.account
+
+
+def shortened(text: str, most: int = LONGEST_NAME) -> str:
+    """Both ends, where it is longer than that."""
+    if len(text) <= most:
+        return text
+    kept = most - 1
+    return f"{text[:kept - kept // 2]}…{text[-(kept // 2):]}"
+
+
+def title(text: str) -> str:
+    """The whole name, or how much more there is of it."""
+    more = len(text) - LONGEST_TITLE
+    return text if more <= 0 else f"{text[:LONGEST_TITLE]}… ({counted(more, 'more character')})"
+
+
+def number_of(value: object) -> int:
+    """A cell that counts something; 0 where it has no number."""
+    return value if isinstance(value, int) else 0
+
+
+def text_of(value: object) -> str:
+    """A cell that names something; "" where it has nothing."""
+    return value if isinstance(value, str) else "" if value is None else str(value)
