@@ -13,6 +13,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from dsops.audit.cloudtrail.files import find_logs
+from dsops.audit.cloudtrail.questions import HISTORY, REPORTED
+from dsops.audit.cloudtrail.reporting import report_on
 from dsops.sandbox.clock import Clock
 from dsops.sandbox.event_record import HIDDEN
 from dsops.sandbox.launch import TrailWish, identity_variables, open_server
@@ -297,3 +300,34 @@ def test_no_secret_is_in_the_folder(played: tuple[Path, Day]) -> None:
         assert answer["Credentials"]["SessionToken"] not in text
     assert "unique-customer-id-12345" not in text
     assert "invented" not in text
+
+
+def test_the_report_over_the_folder_tells_the_day(played: tuple[Path, Day]) -> None:
+    """Who assumed what, what was refused, how long it was used, and who was behind the second hop."""
+    folder, day = played
+    alice = f"arn:aws:iam::{HOME}:user/alice"
+
+    report = report_on(find_logs([str(folder)]), ["logs"], questions=(*REPORTED, HISTORY), session="deploy-2")
+    told = {answer.question: [list(row) for row in answer.rows] for answer in report.answers}
+
+    later = MORNING.replace(minute=5)
+    assert told["failures"] == [[TARGET, "AccessDenied", 1, 1, MORNING, MORNING]]
+    assert told["durations"] == [
+        ["GetSessionToken", 1, 0, 43_200, 43_200, 0, 0],
+        [JUMP, 1, 0, 900, 900, 300, 300],
+        [TARGET, 1, 0, 3600, 3600, 0, 0],
+    ]
+    assert told["principals"] == [
+        ["GetSessionToken", alice, 1, 0, MORNING, MORNING],
+        [JUMP, alice, 1, 0, MORNING, MORNING],
+        [TARGET, JUMP, 1, 1, MORNING, later],
+    ]
+    assert told["accounts"] == [[HOME, AWAY, 2, 1, 1, 1, MORNING, later]]
+    assert told["chains"] == [[f"{alice} > GetSessionToken > {JUMP} > {TARGET}", 3, 1, later, later]]
+    keys = [day.sessions[name]["Credentials"]["AccessKeyId"] for name in ("mfa", "deploy", "deploy-2")]
+    assert [[hop, name, role, identity, key] for hop, _, name, _, role, _, identity, _, _, key in told["history"]] == [
+        [1, "GetSessionToken", "GetSessionToken", "", keys[0]],
+        [2, "AssumeRole", JUMP, "ada", keys[1]],
+        [3, "AssumeRole", TARGET, "ada", keys[2]],
+    ]
+    assert {row[1]: row[2] for row in told["events"]} == {"sts": 4, "secretsmanager": 2, "iam": 1}

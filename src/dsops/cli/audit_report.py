@@ -15,6 +15,7 @@ from dsops.audit.settings import load_settings
 from dsops.cli.audit_records import moment_of
 from dsops.cli.audit_report_text import history_text, report_text
 from dsops.cli.command import Arguments, Command, Flag, Operand
+from dsops.cli.new_file import write_new
 from dsops.cli.output import Json, answer, answer_json, counted, note
 from dsops.cli.world import DONE
 from dsops.errors import UsageError
@@ -26,6 +27,9 @@ _NAMED = 3
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     session = arguments.text("--session")
+    page = arguments.text("--html")
+    if session and page:
+        raise UsageError("`--html` is a page of everything, `--session` asks of one", hint="leave one of them out")
     sources, found = _logs(arguments, runtime)
     if not found.files:
         raise UsageError(
@@ -46,11 +50,15 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     runtime.report(DONE)
     if report.unreadable:
         _tell_unreadable(report.unreadable)
+    if page:
+        from dsops.audit.page import page_of
+
+        write_new(runtime.folder, page, page_of(report), replaces=True, how="")
     if arguments.switch("--json"):
         answer_json(report_value(report))
     elif session:
         answer(history_text(report, session))
-    else:
+    elif not page:
         most = arguments.integer("--top")
         answer(report_text(report, most=_SHOWN if most is None else most))
     return 0
@@ -137,6 +145,7 @@ COMMAND = Command(
         "to their last minute or for seconds, denials that repeat, long chains.\n"
         "\n"
         "  dsops audit report logs/ --since 7d\n"
+        "  dsops audit report logs/ --html report.html\n"
         "  dsops audit report logs/ --session dsops-deploy-20261127T101500Z"
     ),
     run=_run,
@@ -151,6 +160,8 @@ COMMAND = Command(
              own_variable="DSOPS_AUDIT_SESSION"),
         Flag("--top", f"so many rows of each table ({_SHOWN}); 0 for all", "integer", value="NUMBER",
              own_variable="DSOPS_AUDIT_TOP"),
+        Flag("--html", "write a page with plots, which opens without a network", value="FILE",
+             own_variable="DSOPS_AUDIT_HTML"),
     ),
     operands=(
         Operand("LOGS", "a log file or a folder of them", is_required=False, is_repeatable=True),

@@ -1,0 +1,265 @@
+"""The report over generated logs: every figure is the one that the generator knows."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from dsops.audit.cloudtrail.dialects import DUCKDB
+from dsops.audit.cloudtrail.duck import standalone
+from dsops.audit.cloudtrail.files import Form, find_logs
+from dsops.audit.cloudtrail.questions import BY, HISTORY, REPORTED, SUMMARY, Asked
+from dsops.audit.cloudtrail.relations import MOST_HOPS
+from dsops.audit.cloudtrail.reporting import report_on
+from dsops.audit.report import Report
+from dsops.errors import LogsUnreadable
+from tests.cloudtrail.generator import generate
+
+SINCE = datetime(2026, 10, 12, 5, 30, tzinfo=UTC)
+Known = dict[str, Any]  # a tree as JSON has it
+
+
+def report_of(folder: Path, **more: Any) -> Report:
+    """Over all that is below the folder."""
+    return report_on(find_logs([str(folder)]), ["logs"], **more)
+
+
+def rows_of(report: Report, name: str) -> list[list[Any]]:
+    """An answer as JSON has it."""
+    answer = report.answer(name)
+    assert answer is not None
+    return as_json(answer.rows)
+
+
+def as_json(rows: Iterable[Iterable[object]]) -> list[list[Any]]:
+    """Times as texts."""
+    return [[f"{cell:%Y-%m-%dT%H:%M:%SZ}" if isinstance(cell, datetime) else cell for cell in row] for row in rows]
+
+
+@pytest.fixture(scope="module")
+def dirty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Known]:
+    """Some twenty thousand calls with all the dirt there is, and their answers."""
+    folder = tmp_path_factory.mktemp("logs")
+    return folder, generate(folder, events=20_000, seed=7, is_dirty=True, has_own_trail=True)
+
+
+@pytest.fixture(scope="module")
+def reported(dirty: tuple[Path, Known]) -> Report:
+    """The report over those."""
+    return report_of(dirty[0])
+
+
+@pytest.mark.parametrize("question", REPORTED, ids=lambda each: each.name)
+def test_each_answer_is_the_known_one(reported: Report, dirty: tuple[Path, Known], question: Any) -> None:
+    """Row for row and in the same order, out of files with duplicates, twins, disorder, damage and odd names."""
+    name = "summary-role" if question is SUMMARY else question.name
+    known = dirty[1]["answers"][name]
+    answer = reported.answer(question.name)
+    assert answer is not None
+    assert known["columns"] == list(answer.columns)
+    assert known["rows"] == rows_of(reported, question.name)
+    assert known["rows"]
+
+
+def test_what_was_read_is_told(reported: Report, dirty: tuple[Path, Known]) -> None:
+    """Calls, records, what is none, files, and each file that can't be read with its reason."""
+    folder, known = dirty
+    counts = {name: getattr(reported, name) for name in ("calls", "records", "skipped", "files")}
+    digests = len(list(folder.rglob("*CloudTrail-Digest_*")))  # hashes of log files: not even opened
+    assert known["counts"] == {**counts, "files": reported.files + digests}
+    assert known["unreadable"] == [os.path.relpath(path, folder) for path, _ in reported.unreadable]
+    assert {"it is empty", "its gzip stream ends too early", "it is no JSON, or ends too early"} <= {
+        why for _, why in reported.unreadable
+    }
+    assert known["boundary"] == f"{reported.boundary:%Y-%m-%dT%H:%M:%SZ}"
+
+
+@pytest.mark.parametrize("by", BY)
+def test_the_summary_can_be_grouped_otherwise(dirty: tuple[Path, Known], by: str) -> None:
+    """By role, principal, or pair of accounts."""
+    report = report_of(dirty[0], by=by, questions=(SUMMARY,))
+    assert dirty[1]["answers"][f"summary-{by}"]["rows"] == rows_of(report, "summary")
+
+
+def test_a_session_is_followed_back_to_who_began(dirty: tuple[Path, Known]) -> None:
+    """Each by its name, its key's id and its ARN."""
+    folder, known = dirty
+    with_hops = {name: answer["rows"] for name, answer in known["histories"].items()}
+    assert max(len(rows) for rows in with_hops.values()) == 5
+    for name in sorted(with_hops, key=lambda each: -len(with_hops[each]))[:6]:
+        assert with_hops[name] == rows_of(report_of(folder, questions=(HISTORY,), session=name), "history"), name
+
+
+def test_a_session_that_is_not_there_has_no_history(dirty: tuple[Path, Known]) -> None:
+    """Nothing like it is taken for it."""
+    assert [] == rows_of(report_of(dirty[0], questions=(HISTORY,), session="dsops-deploy-paymen_s"), "history")
+
+
+@pytest.mark.parametrize("seed", [11, 12])
+def test_other_logs_have_their_own_answers_from_a_moment_on(tmp_path: Path, seed: int) -> None:
+    """`since` leaves out what is older, and divides what is new from it."""
+    known = generate(tmp_path, events=4000, seed=seed, since=SINCE, is_dirty=True)
+    report = report_of(tmp_path, since=SINCE)
+    for question in REPORTED:
+        name = "summary-role" if question is SUMMARY else question.name
+        assert known["answers"][name]["rows"] == rows_of(report, question.name), name
+
+
+def test_each_question_as_one_statement_gives_the_same(tmp_path: Path) -> None:
+    """What `dsops audit sql --dialect duckdb` prints, given to DuckDB as it is."""
+    known = generate(tmp_path, events=3000, seed=5)
+    pattern = f"{tmp_path}/**/*.json.gz"
+    asked = Asked()
+    for question in REPORTED:
+        name = "summary-role" if question is SUMMARY else question.name
+        rows = duckdb.execute(standalone(question, asked, pattern)).fetchall()
+        assert known["answers"][name]["rows"] == as_json(rows), name
+    session = max(known["histories"], key=lambda name: len(known["histories"][name]["rows"]))
+    rows = duckdb.execute(standalone(HISTORY, Asked(session=session), pattern)).fetchall()
+    assert len(known["histories"][session]["rows"]) == len(rows)
+    assert DUCKDB.name == "duckdb"
+
+
+def record(number: int, name: str = "GetSecretValue", **more: Any) -> dict[str, Any]:
+    """As little as makes a record."""
+    service = "sts" if name.startswith("AssumeRole") else "secretsmanager"
+    return {
+        "eventTime": f"2026-11-20T{number // 3600:02d}:{number // 60 % 60:02d}:{number % 60:02d}Z",
+        "eventName": name,
+        "eventSource": f"{service}.amazonaws.com",
+        "eventID": f"00000000-0000-4000-8000-{number:012d}",
+        "userIdentity": {"type": "IAMUser", "arn": "arn:a"},
+        **more,
+    }
+
+
+def log(path: Path, records: list[Any]) -> None:
+    """A log file."""
+    text = json.dumps({"Records": records}).encode()
+    path.write_bytes(gzip.compress(text) if path.name.endswith(".gz") else text)
+
+
+def test_a_long_chain_is_followed_so_far_and_no_further(tmp_path: Path) -> None:
+    """Of twelve hops the last eight."""
+    records = [
+        record(number, "AssumeRole", userIdentity={
+            "type": "AssumedRole", "accessKeyId": f"ASIA{number - 1}",
+            "sessionContext": {"sessionIssuer": {"arn": f"arn:aws:iam::111111111111:role/R{number - 1}"}},
+        }, requestParameters={"roleArn": f"arn:aws:iam::111111111111:role/R{number}"},
+        responseElements={"credentials": {"accessKeyId": f"ASIA{number}"}})
+        for number in range(1, 13)
+    ]  # fmt: skip
+    log(tmp_path / "a.json", records)
+    report = report_of(tmp_path)
+    hops = [row[1] for row in rows_of(report, "chains")]
+    assert [MOST_HOPS] * 5 + [7, 6, 5, 4, 3] == hops
+    path = str(rows_of(report, "chains")[0][0])
+    assert 9 == len(path.split(" > "))
+
+
+def test_what_is_read_is_gone_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database's folder is nobody else's while it is there, and nothing of it stays."""
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    log(tmp_path / "a.json", [record(1)])
+    seen: list[tuple[int, int]] = []
+
+    def look(_: int) -> None:
+        (folder,) = place.iterdir()
+        seen.append((len(list(place.iterdir())), folder.stat().st_mode & 0o777))
+
+    report_on(find_logs([str(tmp_path / "a.json")]), ["a.json"], told=look)
+    assert [(1, 0o700)] == seen
+    assert [] == list(place.iterdir())
+
+
+def test_file_names_are_no_patterns(tmp_path: Path) -> None:
+    """Stars, brackets, quotes, spaces and line ends in names; each file is read once and no other one for it."""
+    names = [
+        "a*.json", "a?.json", "[ab].json", "it's {x,y}.json.gz", "a\nb.json", "\u00e4 \u2603.json", "$paths.json",
+        "--.json",
+    ]  # fmt: skip
+    for number, name in enumerate(names):
+        log(tmp_path / name, [record(number)])
+    log(tmp_path / "ab.json", [record(100)])
+    report = report_of(tmp_path)
+    assert (len(names) + 1, ()) == (report.records, report.unreadable)
+    only = report_on(find_logs([str(tmp_path / "a*.json")]), ["a*.json"])
+    assert 1 == only.records
+
+
+def test_several_members_of_gzip_are_one_text(tmp_path: Path) -> None:
+    """As `cat a.json.gz b.json.gz` makes it; what the last four bytes say of the length is too little."""
+    big = gzip.compress(json.dumps({"Records": [record(n, pad="x" * 2000) for n in range(12_000)]}).encode())
+    small = gzip.compress(json.dumps({"Records": [record(13_000)]}).encode())
+    (tmp_path / "a.json.gz").write_bytes(big + small)
+    report = report_of(tmp_path)
+    assert (12_001, ()) == (report.records, report.unreadable)
+
+
+def test_a_damaged_file_costs_its_own_records_only(tmp_path: Path) -> None:
+    """Wherever it stands among a thousand."""
+    for number in range(1000):
+        log(tmp_path / f"{number:04d}.json.gz", [record(number % 3000)])
+    for number in (0, 499, 500, 999):
+        path = tmp_path / f"{number:04d}.json.gz"
+        path.write_bytes(path.read_bytes()[:-10])
+    report = report_of(tmp_path)
+    assert 996 == report.records
+    assert ["0000.json.gz", "0499.json.gz", "0500.json.gz", "0999.json.gz"] == [
+        os.path.basename(path) for path, _ in report.unreadable
+    ]
+
+
+def test_where_nothing_can_be_read_it_says_so(tmp_path: Path) -> None:
+    """With the first file's reason."""
+    (tmp_path / "a.json").write_text("no JSON")
+    with pytest.raises(LogsUnreadable, match=r"a\.json: it is no JSON, or ends too early"):
+        report_of(tmp_path)
+    (tmp_path / "a.json").write_text("")
+    with pytest.raises(LogsUnreadable, match="it is empty"):
+        report_of(tmp_path)
+
+
+def test_a_pipe_a_link_and_a_hidden_file_in_the_folder(tmp_path: Path) -> None:
+    """A pipe would be waited for without end; a link is what it leads to; a dot means that it is being written."""
+    os.mkfifo(tmp_path / "pipe.json")
+    log(tmp_path / "a.json", [record(1)])
+    log(tmp_path / ".b.json", [record(2)])
+    os.symlink(tmp_path / "a.json", tmp_path / "c.json")
+    os.symlink(tmp_path / "nowhere", tmp_path / "d.json")
+    os.symlink(tmp_path, tmp_path / "loop")
+    report = report_of(tmp_path)
+    assert (2, 1) == (report.records, report.calls)
+    assert [("d.json", "no such file or directory"), ("pipe.json", "it is no plain file")] == [
+        (os.path.basename(path), why) for path, why in report.unreadable
+    ]
+
+
+def test_lines_are_read_one_by_one(tmp_path: Path) -> None:
+    """A file of lines, by its name or as it is said; a line that was broken off is no record."""
+    lines = f'{json.dumps(record(1))}\n{json.dumps(record(2))}\n{{"eventTime": "2026-'
+    (tmp_path / "trail.jsonl").write_text(lines)
+    report = report_of(tmp_path)
+    assert (2, 1) == (report.records, report.skipped)
+    shutil.copy(tmp_path / "trail.jsonl", tmp_path / "trail.log")
+    said = report_on(find_logs([str(tmp_path / "trail.log")], form=Form.LINES), ["trail.log"])
+    assert 2 == said.records
+
+
+def test_empty_logs_have_empty_answers(tmp_path: Path) -> None:
+    """No call, and so no time and no boundary."""
+    log(tmp_path / "a.json", [])
+    report = report_of(tmp_path)
+    assert (0, None, None, None) == (report.calls, report.first, report.last, report.boundary)
+    assert not any(answer.rows for answer in report.answers)
