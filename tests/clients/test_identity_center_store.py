@@ -318,6 +318,17 @@ def test_a_logout_ends_the_login_everywhere(desk: Login) -> None:
     assert "nobody had logged in" in desk.dsops("logout").stdout
 
 
+def test_a_login_does_not_hang_on_what_a_session_may_do(desk: Login) -> None:
+    """A role behind it has `session_policy: auto`, and no environment is named: the login is the same one."""
+    role = 'role/Next", credentials_from: dev'
+    assert role in CONFIG
+    (desk.folder / "narrow.yaml").write_text(CONFIG.replace(role, f"{role}, session_policy: auto"))
+    narrow = {"DSOPS_CONFIG": "narrow.yaml"}
+    done = desk.dsops("login", "next", BROWSER="dsops sandbox approve --user alice %s", **narrow)
+    assert done.returncode == 0, done.stderr
+    assert "the login of sso-session corp has ended" in desk.dsops("logout", "next", **narrow).stdout
+
+
 def test_a_logout_takes_sessions_from_the_agent(desk: Login) -> None:
     """Those of the login and of roles behind it; another login's stay."""
     other = desk.folder / "other"

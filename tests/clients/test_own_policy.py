@@ -252,6 +252,40 @@ def test_commands_about_one_session_are_told_what_it_is_for(ada: Ada) -> None:
     assert "assumed-role/Power/" in done.stdout, done.stderr
 
 
+def test_the_role_of_such_a_session_can_be_revoked(ada: Ada) -> None:
+    """Whoever has to do that in a hurry says no environment: what the session may do is nothing to it."""
+    done = ada.dsops("revoke", "power", "--apply", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "arn:aws:iam::123456789012:role/Power: sessions issued before" in done.stdout
+    done = ada.dsops("revoke", "power", "--apply", "--yes", "--with", "jump")
+    assert done.returncode == 2
+    assert "the session of store `jump` may not attach a policy" in done.stderr
+
+
+def test_such_a_session_is_explained_with_what_is_read_through_it(ada: Ada) -> None:
+    """Both hops, of the environment that is named; without one the error says so."""
+    for store in ("jump", "power"):
+        done = ada.dsops("explain", store, "--env", "production")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(f"store {store} of environment production: every session is issued")
+    done = ada.dsops("explain", "power")
+    assert done.returncode == 2
+    assert "config.session-for-nothing" in done.stderr
+    assert "`--env`" in done.stderr
+
+
+def test_what_another_program_was_refused_is_explained_with_such_a_session(ada: Ada) -> None:
+    """Its session reads the policies, which `auto` does not let it: that is told, and no error."""
+    (ada.folder / "said").write_text(
+        "User: arn:aws:sts::123456789012:assumed-role/Power/x is not authorized to perform: s3:GetObject on resource: "
+        '"arn:aws:s3:::b/k" because no session policy allows the s3:GetObject action'
+    )
+    done = ada.dsops("explain", "power", "--env", "production", "--message", "said")
+    assert done.returncode == 6, done.stderr
+    assert "session policy" in done.stdout
+    assert ada.dsops("explain", "power", "--message", "said").returncode == 2
+
+
 def test_a_program_reads_through_it(sandbox: LocalAws, tmp_path: Path) -> None:
     """`dsops.open()`: each environment with its own session."""
     (tmp_path / "dsops.yaml").write_text(CONFIG)

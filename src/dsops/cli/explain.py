@@ -17,12 +17,13 @@ from dsops.errors import (
     LimitExceeded,
     PolicyInvalid,
     ServiceError,
+    SessionForNothing,
     StoreUnknown,
     UsageError,
     Where,
     nearest,
 )
-from dsops.model import Config
+from dsops.model import Config, Environment
 from dsops.plan import Plan, SecretReference, Step, region_of
 from dsops.runtime import Runtime
 from dsops.tasks import blocking, gather, settle
@@ -84,10 +85,8 @@ def _plan(config: Config, arguments: Arguments, runtime: Runtime) -> tuple[Plan,
     if not word:
         name = environment_name(config, arguments)
         return _noted(plan_named(config, name, runtime)), f"environment {name}"
-    name = arguments.text("--env") or config.default_environment
-    if not name and len(config.environments) == 1:
-        name = next(iter(config.environments))
-    environment = config.environments.get(name)
+    environment = environment_of(config, arguments)
+    name = environment.name if environment is not None else ""
     if environment is not None and word in environment.variables:
         return _noted(plan_named(only(config, name, word), name, runtime)), f"{word} of environment {name}"
     if word not in config.stores:
@@ -104,7 +103,43 @@ def _plan(config: Config, arguments: Arguments, runtime: Runtime) -> tuple[Plan,
         if read:
             alone = config._replace(environments={**config.environments, name: environment._replace(variables=read)})
             return _noted(plan_named(alone, name, runtime)), f"store {word} of environment {name}"
-    return plan_one_store(config, word, runtime), f"store {word}"
+    plan = plan_of_store(config, word, environment, runtime)
+    return plan, f"store {word} of environment {name}" if plan.environment else f"store {word}"
+
+
+def environment_of(config: Config, arguments: Arguments) -> Environment | None:
+    """The one that is named, or the default one, or the only one."""
+    name = arguments.text("--env") or config.default_environment
+    if not name and len(config.environments) == 1:
+        name = next(iter(config.environments))
+    return config.environments.get(name)
+
+
+def plan_of_store(config: Config, store: str, environment: Environment | None, runtime: Runtime) -> Plan:
+    """What it takes to get its session; its notes go to stderr.
+
+    Where `session_policy: auto` decides what that may do, with what the environment reads through it. Raises
+    SessionForNothing where that is nothing.
+    """
+    try:
+        return plan_one_store(config, store, runtime)
+    except SessionForNothing:
+        if environment is None:
+            raise
+    whole = plan_named(config, environment.name, runtime, also=store)
+    steps = {variable.name: variable.step for variable in whole.variables if variable.step}
+    read = {name: environment.variables[name] for name, step in steps.items() if store in _chain(whole, step)}
+    alone = {**config.environments, environment.name: environment._replace(variables=read)}
+    return _noted(plan_named(config._replace(environments=alone), environment.name, runtime, also=store))
+
+
+def _chain(plan: Plan, name: str) -> list[str]:
+    """A step and those below it."""
+    chain = []
+    while name in plan.steps:
+        chain.append(name)
+        name = plan.steps[name].credentials_from
+    return chain
 
 
 def _noted(plan: Plan) -> Plan:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from dsops.aws.client import make_client
 from dsops.cache import CredentialCache
-from dsops.cli.explain import MESSAGE, OPERAND, evidence_of
+from dsops.cli.explain import MESSAGE, OPERAND, environment_of, evidence_of, plan_of_store
 from dsops.cli.explain_text import show
 from dsops.cli.policy_files import read_policy
-from dsops.cli.project import base_identity, carry_out, load_config, plan_one_store
+from dsops.cli.project import base_identity, carry_out, load_config
 from dsops.cli.whoami import DEFAULT_REGION
 from dsops.cli.world import DONE
 from dsops.errors import CheckFailed, Where
@@ -32,7 +32,8 @@ def explain_message(arguments: Arguments, runtime: Runtime) -> int:
     store = arguments.operand(OPERAND)
     text = read_policy(arguments.text(MESSAGE.name), runtime)
     if store:
-        plan = plan_one_store(load_config(arguments, runtime), store, runtime)
+        config = load_config(arguments, runtime)
+        plan = plan_of_store(config, store, environment_of(config, arguments), runtime)
     else:
         plan = Plan("", (), {}, {"": base_identity(runtime)}, 0, ())
     evidence = evidence_of(plan.steps.values(), arguments, runtime)

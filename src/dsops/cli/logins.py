@@ -30,7 +30,8 @@ class Wanted(NamedTuple):
 def wanted_login(arguments: Arguments, runtime: Runtime, command: str) -> Wanted:
     """The one login that the store leads to; without a store, the only one that there is."""
     config, name = load_config(arguments, runtime), arguments.operand("STORE")
-    plan = plan_one_store(config, name, runtime) if name else None
+    # What a session may do is nothing to its login.
+    plan = plan_one_store(config, name, runtime, is_carried_out=False) if name else None
     every, failures = _logins(config, runtime)
     if plan is not None:
         steps = [step for step in plan.steps.values() if step.type == "aws.sso"]

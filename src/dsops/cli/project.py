@@ -101,7 +101,13 @@ def plan_named(config: Config, name: str, runtime: Runtime, *, also: str = "", l
 
 
 def plan_one_store(
-    config: Config, name: str, runtime: Runtime, *, shows_notes: bool = True, lasts: bool = False
+    config: Config,
+    name: str,
+    runtime: Runtime,
+    *,
+    shows_notes: bool = True,
+    lasts: bool = False,
+    is_carried_out: bool = True,
 ) -> Plan:
     """What it takes to get one store's session; the plan's notes go to stderr."""
     plan = plan_store(
@@ -114,6 +120,7 @@ def plan_one_store(
         proof=proof_of(runtime.environ, _PROCESS_KEY, runtime.folder),
         store_types=StoreTypes(),
         lasts=lasts,
+        is_carried_out=is_carried_out,
     )
     if shows_notes:
         show_notes(plan.notes)

@@ -21,7 +21,7 @@ from dsops.cli.whoami import base_endpoint, base_environ, load_base, session_end
 from dsops.cli.world import DONE
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
-from dsops.errors import AccessDenied, EntityNotFound, RevocationRefused, ServiceError, UsageError
+from dsops.errors import AccessDenied, EntityNotFound, RevocationRefused, ServiceError, SessionForNothing, UsageError
 from dsops.iam.revocation import POLICY_NAME, revocation_policy, revoked_before, time_text, why_not_revocable
 from dsops.model import Config
 from dsops.plan import Step
@@ -91,7 +91,7 @@ def _role(name: str, arguments: Arguments, runtime: Runtime) -> tuple[Arn, str, 
             raise UsageError(f"`{name}` is no role's ARN", hint="it is arn:aws:iam::ACCOUNT:role/NAME")
         return written, partition.global_region, None
     config = load_config(arguments, runtime)
-    plan = plan_one_store(config, name, runtime)
+    plan = plan_one_store(config, name, runtime, is_carried_out=False)
     require_session(plan, name)
     step = plan.steps[name]
     while "role_arn" not in step.settings and step.credentials_from:
@@ -149,7 +149,14 @@ def _caller(arguments: Arguments, runtime: Runtime, config: Config | None, regio
     iam = resolve_endpoint("iam", region, base_environ(runtime))
     if not name:
         return _Caller(load_base(runtime)[0], base_endpoint(runtime, region), iam, "the base credentials")
-    plan = plan_one_store(config or load_config(arguments, runtime), name, runtime)
+    try:
+        plan = plan_one_store(config or load_config(arguments, runtime), name, runtime)
+    except SessionForNothing as error:
+        raise UsageError(
+            f"the session of store `{name}` may not attach a policy",
+            why="its `session_policy: auto` allows what an environment reads, and nothing else",
+            hint="name another store with `--with`, or leave it out for the base credentials",
+        ) from error
     require_session(plan, name)
     credentials = issue(plan, name, arguments, runtime)
     return _Caller(credentials, session_endpoint(plan, name, runtime), iam, f"store `{name}`")

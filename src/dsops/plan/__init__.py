@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dsops.plan.fingerprint import ambient_fingerprint
 from dsops.plan.limits import chained_too_long
-from dsops.plan.make import make_plan, plan_store
+from dsops.plan.make import find_environment, make_plan, plan_store
 from dsops.plan.mfa import SERVES
 from dsops.plan.references import (
     SECRETS_PER_CALL,
@@ -43,6 +43,7 @@ __all__ = [
     "Step",
     "ambient_fingerprint",
     "chained_too_long",
+    "find_environment",
     "in_calls",
     "is_version_id",
     "make_plan",

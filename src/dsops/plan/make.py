@@ -73,7 +73,7 @@ def make_plan(
     stand in for `${USER}` and `${TIMESTAMP}`. Raises EnvironmentUnknown, StoreUnknown, or one ConfigError (of a kind
     of its own where all problems are of that) with every problem of the environment.
     """
-    environment = _find_environment(config, environment_name)
+    environment = find_environment(config, environment_name)
     if also:
         _require_store(config, also)
     names = Names(environ, timestamp, user)
@@ -91,12 +91,19 @@ def plan_store(
     ambient: Callable[[str], Ambient],
     store_types: Mapping[str, StoreType],
     lasts: bool = False,
+    is_carried_out: bool = True,
     proof: Callable[[str, Settings], Proof] = no_proof,
 ) -> Plan:
-    """The same for one store and the chain below it: a plan without variables."""
+    """The same for one store and the chain below it: a plan without variables.
+
+    `is_carried_out`: not where only whose roles and logins these are is asked. Then no session is begun, and what one
+    may do (`session_policy: auto`) does not matter.
+    """
     _require_store(config, store_name)
     names = Names(environ, timestamp, user)
-    planner = _Planner(config, names, ambient, store_types, proof, lasts=lasts)
+    planner = _Planner(
+        config, names, ambient, store_types, proof, lasts=lasts, is_carried_out=is_carried_out
+    )
     return planner.plan_store(store_name)
 
 
@@ -107,7 +114,8 @@ def _require_store(config: Config, name: str) -> None:
         raise StoreUnknown(f"there is no store `{name}`", hint=hint)
 
 
-def _find_environment(config: Config, name: str) -> Environment:
+def find_environment(config: Config, name: str) -> Environment:
+    """The one of that name, the default one for "". Raises EnvironmentUnknown."""
     name = name or config.default_environment
     if not name:
         raise EnvironmentUnknown("no environment is named", hint="name one with --env, or set `default_env`")
@@ -132,8 +140,10 @@ class _Planner:
         proof: Callable[[str, Settings], Proof],
         *,
         lasts: bool,
+        is_carried_out: bool = True,
     ) -> None:
         self._lasts = lasts
+        self._is_carried_out = is_carried_out
         self._config = config
         self._names = names
         self._findings = Findings()
@@ -252,7 +262,8 @@ class _Planner:
                 has_login = draft.proof is not None and draft.proof.login is not None
                 if not draft.region and not has_login:
                     self._findings.add(*region_missing(draft))
-        if any(draft.settings.get("session_policy") == OWN_POLICY for draft in drafts.by_name.values()):
+        has_own = any(draft.settings.get("session_policy") == OWN_POLICY for draft in drafts.by_name.values())
+        if has_own and self._is_carried_out:
             # Only where there is one: what sessions need costs a cold run milliseconds.
             from dsops.plan.own_policy import write_own_policies
 
