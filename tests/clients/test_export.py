@@ -163,6 +163,31 @@ def test_only_the_stores_that_are_named_are_written(place: Place) -> None:
     ]
 
 
+def test_a_session_for_what_is_read_needs_its_environment(place: Place, aws: StubAws, tmp_path: Path) -> None:
+    """`session_policy: auto`: no profile without one, which would never work; with one it sends the policy."""
+    config = CONFIG.replace("role_session_name: test", "session_policy: auto").replace("credentials_from: next", "&")
+    config = config.replace("&", "region: us-east-1, credentials_from: target").replace(
+        "development: {}", "development: {KEY: {from: {store: secrets, key: prod/key}}}"
+    )
+    (place.project / "dsops.yaml").write_text(config)
+    done = place.dsops("export", "aws-config")
+    assert "[profile next]" in done.stdout
+    assert "[profile target]" not in done.stdout
+    assert "`target` left out" in done.stderr
+    assert "--env development" in done.stderr
+    for store in ("target", "secrets"):
+        done = place.dsops("export", "aws-config", "--store", store)
+        assert (2, "") == (done.returncode, done.stdout)
+        assert f"there can be no profile for `{store}`" in done.stderr
+    assert 2 == place.dsops("export", "aws-config", "--env", "devlopment").returncode
+
+    assert 2 == place.exported("--env", "development").count("credential_process") - 1
+    assert 1 == place.config.read_text().count("--env development")
+    done = place.run([*clients(aws.server.url)["aws-cli-1"], "--profile", "target"], tmp_path, {})
+    assert 0 == done.returncode, done.stderr
+    assert b"prod%2Fkey-" in aws.server.seen[0].body
+
+
 def test_a_file_keeps_its_content_and_mode_and_a_copy(place: Place) -> None:
     """The second time nothing changes, and the copy is not lost."""
     place.config.write_text(OWN)

@@ -27,6 +27,8 @@ class ProcessProfile:
     store: str
     region: str
     """"" where the store has none, or one that an environment variable gives."""
+    environment: str = ""
+    """Of the configuration: what decides what the session may do, where that follows from what is read."""
 
 
 def profile_lines(
@@ -54,6 +56,7 @@ def profile_lines(
             hint="`region` is a name such as us-east-1",
         )
     words = [*program, "credentials", profile.store, "--config", config, "--format", "process"]
+    words += ["--env", profile.environment] if profile.environment else []
     words += ["--for-profile", profile.name]
     lines = [f"[profile {profile.name}]"]
     lines += [f"region = {profile.region}"] if profile.region else []

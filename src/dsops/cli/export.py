@@ -5,21 +5,24 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Iterator
 from subprocess import list2cmdline
 
 from dsops.aws.ambient_files import config_file, content, credentials_file
 from dsops.aws_config.processes import Block, ProcessProfile, merge, profile_lines
 from dsops.aws_config.profiles import SourceText
 from dsops.cli.allow import powers
-from dsops.cli.command import CONFIG, Arguments, Command, Flag, Group
+from dsops.cli.command import CONFIG, SESSION_ENVIRONMENT, Arguments, Command, Flag, Group
 from dsops.cli.output import answer, answer_bytes, counted, note
 from dsops.cli.project import load_config
 from dsops.cli.replace_file import replace_file
 from dsops.config import is_allowed
 from dsops.document import Scalar
 from dsops.errors import ConfigError, NotAllowed, StoreUnknown, UsageError, nearest
-from dsops.model import Config
+from dsops.model import Config, Store
+from dsops.plan import find_environment
 from dsops.runtime import Runtime
+from dsops.schema import OWN_POLICY
 from dsops.stores import StoreTypes
 
 _BACKUP = ".before-dsops"
@@ -28,11 +31,20 @@ _BACKUP = ".before-dsops"
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     config = load_config(arguments, runtime)
     _refuse_powers(config, runtime)
-    path = config.files[0].path
+    path, prefix, environment = config.files[0].path, arguments.text("--prefix"), arguments.text("--env")
+    if environment:
+        find_environment(config, environment)
+    names = _stores(config, arguments.texts("--store"))
+    auto = [name for name in names if _is_for_what_is_read(config, name)]
+    if auto and not environment:
+        names = _without(auto, names, config, is_named=bool(arguments.texts("--store")))
     profiles = [
-        ProcessProfile(name=f"{arguments.text('--prefix')}{name}", store=name, region=_region(config, name))
-        for name in _stores(config, arguments.texts("--store"))
-    ]
+        ProcessProfile(
+            name=f"{prefix}{name}", store=name, region=_region(config, name),
+            environment=environment if name in auto else "",
+        )
+        for name in names
+    ]  # fmt: skip
     program = own_program(sys.argv[0], sys.executable)
     join = list2cmdline if sys.platform == "win32" else shlex.join
     lines = [(profile.name, tuple(profile_lines(profile, program, path, join))) for profile in profiles]
@@ -82,18 +94,49 @@ def _stores(config: Config, wanted: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def _without(auto: list[str], names: list[str], config: Config, *, is_named: bool) -> list[str]:
+    """The names without those whose session nobody can begin without an environment: a profile would never work."""
+    shown = " and ".join(f"`{name}`" for name in auto)
+    why = "what their sessions may do (`session_policy: auto`) follows from an environment, and none is named"
+    hint = f"name one: `--env {next(iter(config.environments), 'NAME')}`"
+    left = [name for name in names if name not in auto]
+    if is_named or not left:
+        raise UsageError(f"there can be no profile for {shown}", why=why, hint=hint)
+    note(f"{shown} left out: {why}; {hint}")
+    return left
+
+
+def _is_for_what_is_read(config: Config, name: str) -> bool:
+    """Whether the session that the store has is for what an environment reads, and nothing else."""
+    types = StoreTypes()
+    for store in _chain(config, name):
+        if store.type in types and types[store.type].gives_credentials:
+            return _written(store, "session_policy") == OWN_POLICY
+    return False
+
+
 def _region(config: Config, name: str) -> str:
     """The region that the store, or the one it gets its credentials from, has written out."""
+    for store in _chain(config, name):
+        if "region" in store.fields:
+            text = _written(store, "region")
+            return "" if "${" in text else text
+    return ""
+
+
+def _chain(config: Config, name: str) -> Iterator[Store]:
+    """The store, the one whose credentials it uses, and so on."""
     seen: set[str] = set()
     while name in config.stores and name not in seen:
         seen.add(name)
-        fields = config.stores[name].fields
-        region, before = fields.get("region"), fields.get("credentials_from")
-        if region is not None:
-            text = region.node.text if isinstance(region.node, Scalar) else ""
-            return "" if "${" in text else text
-        name = before.node.text if before is not None and isinstance(before.node, Scalar) else ""
-    return ""
+        yield config.stores[name]
+        name = _written(config.stores[name], "credentials_from")
+
+
+def _written(store: Store, key: str) -> str:
+    """A field's text as it stands there; "" for none, or what is no text."""
+    field = store.fields.get(key)
+    return field.node.text if field is not None and isinstance(field.node, Scalar) else ""
 
 
 def own_program(started_as: str, python: str) -> list[str]:
@@ -141,11 +184,13 @@ COMMAND = Group(
                 "from dsops whenever they need one: `aws --profile STORE ...`.\n\n"
                 "With --write they go into ~/.aws/config, between two comments that name the configuration: what\n"
                 "stood there before is replaced, everything else stays byte for byte, and a copy of the file as\n"
-                f"it was stands beside it ({_BACKUP}). A profile of your own of that name is never replaced."
+                f"it was stands beside it ({_BACKUP}). A profile of your own of that name is never replaced.\n\n"
+                "A store with `session_policy: auto` has a profile for the environment that --env names."
             ),
             run=_run,
             flags=(
                 CONFIG,
+                SESSION_ENVIRONMENT,
                 Flag(
                     "--store", "only this store", value="STORE", own_variable="DSOPS_EXPORT_STORE",
                     is_repeatable=True,
