@@ -80,7 +80,9 @@ def text_of(name: str, format_name: str, credentials: Credentials) -> bytes:
     if format_name == "json":
         return f"{json_text({'store': name, **_value(credentials)})}\n".encode()
     if format_name == "process":
-        return f"{json_text(_process_value(credentials))}\n".encode()
+        from dsops.render.keys import process
+
+        return process(_variables(credentials))
     if format_name == "ini":
         from dsops.render.profile import section
 
@@ -96,14 +98,14 @@ def _write(name: str, format_name: str, credentials: Credentials, path: str) -> 
     if format_name == "ini":
         from dsops.render.profile import put
 
-        text = put(_old_text(path), name, _variables(credentials)).encode()
+        text = put(old_text(path), name, _variables(credentials)).encode()
     write_private(path, text)
     until = credentials.expiration_text
     kind = f"keys that work until {until}" if until else "long-term keys"
     note(f"`{path}` holds {kind}: remove them when you are done")
 
 
-def _old_text(path: str) -> str:
+def old_text(path: str) -> str:
     """What a file of profiles holds; "" where there is none. One that can't be read is not replaced either."""
     try:
         with open(path, encoding="utf-8", newline="") as file:
@@ -151,20 +153,6 @@ def _value(credentials: Credentials) -> dict[str, Json]:
         "expiration": credentials.expiration_text or None,
         "arn": credentials.arn or None,
     }
-
-
-def _process_value(credentials: Credentials) -> Json:
-    """AWS SDKs and Tools Reference Guide, "Process credential provider": without Expiration it is never asked again."""
-    value: dict[str, Json] = {
-        "Version": 1,
-        "AccessKeyId": credentials.access_key_id,
-        "SecretAccessKey": credentials.secret_access_key.reveal(),
-    }
-    if credentials.session_token:
-        value["SessionToken"] = credentials.session_token.reveal()
-    if credentials.expiration:
-        value["Expiration"] = credentials.expiration_text
-    return value
 
 
 _LIST = "\n".join(f"  {name:<12}{text}" for name, text in FORMATS.items())

@@ -25,6 +25,7 @@ class Format(NamedTuple):
 FORMATS: Mapping[str, Format] = {
     "dotenv": Format("dsops.render.dotenv", "NAME=value, as python-dotenv reads it", (".env",)),
     "shell": Format("dsops.render.shell", "`export NAME='value'` for bash, dash, zsh, ksh", (".sh", ".bash")),
+    "env": Format("dsops.render.shell", "the same; `dsops credentials` calls it so", ()),
     "powershell": Format("dsops.render.powershell", "`$env:NAME = 'value'` for PowerShell", (".ps1",)),
     "fish": Format("dsops.render.fish", "`set -gx NAME 'value'` for fish", (".fish",)),
     "json": Format("dsops.render.json", "one object, name to value", (".json",)),
@@ -32,6 +33,12 @@ FORMATS: Mapping[str, Format] = {
     "github": Format("dsops.render.github", "adds to $GITHUB_ENV, for later steps of GitHub Actions", ()),
     "gitlab": Format("dsops.render.gitlab", "NAME=value, as GitLab's dotenv reports have it", ()),
 }
+
+KEY_FORMATS: Mapping[str, str] = {
+    "ini": "the environment's AWS_ACCESS_KEY_ID and so on as a profile, named as the environment",
+    "process": "the same as `credential_process` in ~/.aws/config expects them",
+}
+"""Those that hold the keys of AWS and nothing else: `dsops.render.keys`."""
 
 _SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -52,7 +59,7 @@ def format_of(path: str) -> str:
         if name.endswith(known.endings):
             return format_name
     raise UsageError(
-        f"the name `{path}` does not tell the format", hint=f"add `--format`: {', '.join(FORMATS)}"
+        f"the name `{path}` does not tell the format", hint=f"add `--format`: {', '.join((*FORMATS, *KEY_FORMATS))}"
     )
 
 

@@ -1,0 +1,57 @@
+"""An environment that holds the keys of AWS, for the programs that start with nothing else."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from dsops.errors import ValueUnusable
+from dsops.render.keys import keys_of, process
+from dsops.secret import Secret
+
+LONG_TERM = {"AWS_ACCESS_KEY_ID": Secret("AKIAONE"), "AWS_SECRET_ACCESS_KEY": Secret("hush/key+")}
+SESSION = {
+    **LONG_TERM,
+    "AWS_SESSION_TOKEN": Secret("hush-token=="),
+    "AWS_CREDENTIAL_EXPIRATION": Secret("2099-01-01T00:00:00Z"),
+}
+
+
+def test_a_session_is_whole() -> None:
+    """With its end: a program that is not told never asks again."""
+    assert json.loads(process(keys_of(SESSION, "process"))) == {
+        "Version": 1, "AccessKeyId": "AKIAONE", "SecretAccessKey": "hush/key+", "SessionToken": "hush-token==",
+        "Expiration": "2099-01-01T00:00:00Z",
+    }  # fmt: skip
+
+
+def test_a_long_term_key_has_no_token() -> None:
+    """Neither one that is not there nor an empty one, which SDKs would send."""
+    for values in (LONG_TERM, {**LONG_TERM, "AWS_SESSION_TOKEN": Secret("")}):
+        assert process(keys_of(values, "process")) == (
+            b'{\n  "Version": 1,\n  "AccessKeyId": "AKIAONE",\n  "SecretAccessKey": "hush/key+"\n}\n'
+        )
+
+
+def test_nothing_else_goes_with_them() -> None:
+    """A database's password has no place in a file of profiles."""
+    assert list(keys_of({"PASSWORD": Secret("hush"), **LONG_TERM}, "ini")) == ["AWS_SESSION_TOKEN", *LONG_TERM]
+
+
+@pytest.mark.parametrize("missing", sorted(LONG_TERM))
+def test_half_a_key_is_none(missing: str) -> None:
+    """Not there, or empty; the error names the variable."""
+    without = {name: value for name, value in LONG_TERM.items() if name != missing}
+    for values in (without, {**without, missing: Secret("")}):
+        with pytest.raises(ValueUnusable) as caught:
+            keys_of(values, "ini")
+        assert caught.value.message == f"the environment can't be written as ini: it has no {missing}"
+
+
+def test_a_key_that_is_no_text_is_refused_without_showing_it() -> None:
+    """JSON holds text."""
+    with pytest.raises(ValueUnusable) as caught:
+        process(keys_of({**LONG_TERM, "AWS_SECRET_ACCESS_KEY": Secret.from_bytes(b"hush\xff")}, "process"))
+    assert "AWS_SECRET_ACCESS_KEY" in caught.value.message
+    assert "hush" not in repr(caught.value)
