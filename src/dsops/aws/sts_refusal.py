@@ -27,8 +27,8 @@ _TOKEN_HINTS = (
     ("token audience", "set the token's audience to one that the IAM OIDC provider lists, or add this one there"),
     ("No OpenIDConnect provider", "make an IAM OIDC provider for this issuer in the role's account"),
     ("verification key", "AWS has to reach the issuer's keys: check its address and that it is up"),
-    ("not a valid JWT", "send the ID token, and not an access token"),
-    ("signature invalid", "the issuer has signed it with another key than it publishes: get a new token"),
+    ("not a valid JWT", "send the ID token, whole, and not an access token"),
+    ("signature invalid", "a part of it is missing, or the issuer publishes another key: get a new token"),
 )
 # IAM User Guide, "Troubleshoot SAML federation with IAM".
 _ASSERTION_HINTS = (

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from typing import Final
 
 from dsops.cli.command import Arguments, Command, Flag, Operand
 from dsops.cli.output import answer, answer_json
 from dsops.errors import UsageError
 from dsops.runtime import Runtime
+
+_MOMENTS: Final = ("exp", "nbf", "iat")
+"""Claims that are numbers (RFC 7519, NumericDate)."""
 
 PORT = Flag("--port", "the port of the sandbox", kind="port", value="N", own_variable="DSOPS_SANDBOX_PORT")
 EXPIRES = Flag(
@@ -82,12 +87,14 @@ def _token(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _claim(word: str) -> tuple[str, object]:
-    """`NAME=VALUE`; a value that begins as an object or a list is JSON, every other one a text."""
+    """`NAME=VALUE`; a value that begins as an object or a list is JSON, every other one but a moment's a text."""
     import json
 
     name, equals, value = word.partition("=")
     if not name or not equals:
         raise UsageError(f"`{word}` is not NAME=VALUE", hint="such as repository=org/app")
+    if name in _MOMENTS and re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
+        return name, int(value)
     if not value.startswith(("{", "[")):
         return name, value
     try:
@@ -159,7 +166,8 @@ def _put(text: str, out: str) -> None:
 TOKEN = Command(
     help=(
         "Prints a web identity token of an issuer whose keys the running sandbox holds.\n"
-        "Further claims are words: repository=org/app, or with JSON: amr='[\"mfa\"]'."
+        "Further claims are words: repository=org/app, or with JSON: amr='[\"mfa\"]'. The moments exp, nbf\n"
+        "and iat are seconds since 1970: nbf=4102444800 makes a token that is not valid before 2100."
     ),
     run=_token,
     flags=(ISSUER, TOKEN_SUBJECT, AUDIENCE, EXPIRES, PORT),
