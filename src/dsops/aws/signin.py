@@ -25,11 +25,13 @@ LINK_SECONDS = 15 * 60
 
 _FIRST_PAUSE_SECONDS = 0.2
 
-# The partitions whose addresses AWS documents: (federation endpoint, domain of the console).
+# The partitions whose addresses AWS documents: (federation endpoint, domain of the console). The European Sovereign
+# Cloud has no endpoint without a region ("Service endpoints" in its own documentation; the AWS CLI and granted agree).
 _PLACES = {
     "aws": ("https://signin.aws.amazon.com/federation", "console.aws.amazon.com"),
     "aws-cn": ("https://signin.amazonaws.cn/federation", "console.amazonaws.cn"),
     "aws-us-gov": ("https://signin.amazonaws-us-gov.com/federation", "console.amazonaws-us-gov.com"),
+    "aws-eusc": ("https://eusc-de-east-1.signin.amazonaws-eusc.eu/federation", "console.amazonaws-eusc.eu"),
 }
 
 

@@ -18,6 +18,10 @@ from dsops.errors import UsageError
             "us-gov-west-1", "https://signin.amazonaws-us-gov.com/federation",
             "https://us-gov-west-1.console.amazonaws-us-gov.com/",
         ),
+        (
+            "eusc-de-east-1", "https://eusc-de-east-1.signin.amazonaws-eusc.eu/federation",
+            "https://eusc-de-east-1.console.amazonaws-eusc.eu/",
+        ),
     ],
 )  # fmt: skip
 def test_each_partition_has_its_own_door(region: str, endpoint: str, page: str) -> None:
@@ -27,7 +31,7 @@ def test_each_partition_has_its_own_door(region: str, endpoint: str, page: str) 
     assert console_page(partition, region) == f"{page}console/home?region={region}"
 
 
-@pytest.mark.parametrize("region", ["us-iso-east-1", "eusc-de-east-1"])
+@pytest.mark.parametrize("region", ["us-iso-east-1", "us-isob-east-1"])
 def test_where_the_door_is_not_known_nothing_is_guessed(region: str) -> None:
     """A session never goes to a host that nobody named; who knows it can say so."""
     partition = partition_of_region(region)
