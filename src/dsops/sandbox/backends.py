@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dsops.arn import PARTITIONS
 from dsops.sandbox import identifiers
 
 if TYPE_CHECKING:
@@ -32,10 +33,12 @@ class PolicyText(NamedTuple):
 @cache
 def iam_models() -> Any:  # a module has no type that could be named; `world` gives its backends theirs
     """moto's IAM, taught what it lacks: users with boundaries, unique ids of AWS's form, policies about a root user."""
+    pattern = _know_every_partition()
     from moto.core.serialize import never_return
     from moto.iam import models, policy_validation
     from moto.iam.responses import IamResponse
 
+    vars(models)["ARN_PARTITION_REGEX"] = pattern  # where somebody has imported it before
     kinds = policy_validation.VALID_RESOURCE_PATH_STARTING_VALUES["iam"]["values"]
     if "root" not in kinds:
         # The resource of sts:AssumeRoot (Service Authorization Reference); moto calls it malformed.
@@ -72,6 +75,20 @@ def iam_models() -> Any:  # a module has no type that could be named; `world` gi
     models.User = SandboxUser  # type: ignore[misc]
     models.Group = SandboxGroup  # type: ignore[misc]
     return models
+
+
+def _know_every_partition() -> str:
+    """Adds the partitions that moto has not, before its services are imported; gives the pattern of all for ARNs."""
+    from moto.utilities import utils
+
+    for partition in PARTITIONS:
+        if partition.name not in utils.PARTITION_NAMES:
+            utils.PARTITION_NAMES.append(partition.name)
+            utils.REGION_PREFIX_TO_PARTITION.update(dict.fromkeys(partition.region_prefixes, partition.name))
+    # Longer names first: `aws-iso` would end the match of `aws-iso-e`.
+    names = sorted(utils.PARTITION_NAMES, reverse=True)
+    utils.ARN_PARTITION_REGEX = f"^arn:({'|'.join(names)})"
+    return utils.ARN_PARTITION_REGEX
 
 
 def _accept_numbers(validator: Any) -> None:  # moto's class, whose checks are private to it

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dsops.arn import PARTITIONS, Partition
 from dsops.errors import SeedInvalid
 from dsops.sandbox.backends import PolicyText
 from dsops.sandbox.launch import read_seed_file
@@ -268,6 +269,34 @@ accounts:
     session = alice.assume("arn:aws-cn:iam::111111111111:role/R")
     assert session.arn == "arn:aws-cn:sts::111111111111:assumed-role/R/session"
     assert value_of(lab, "cn-north-1", "s") == "v"
+
+
+@pytest.mark.parametrize("partition", PARTITIONS, ids=lambda partition: partition.name)
+def test_every_partition_can_be_one(make_lab: LabFactory, partition: Partition) -> None:
+    """Those that moto knows nothing of, too: roles, AWS's own policies, and a secret that only the role may read."""
+    name, region = partition.name, partition.global_region
+    lab = make_lab(f"""
+region: {region}
+accounts:
+  "111111111111":
+    partition: {name}
+    users: {{alice: {{}}}}
+    roles:
+      R:
+        trust: {{Version: "2012-10-17", Statement: {{Effect: Allow,
+          Principal: {{AWS: "arn:{name}:iam::111111111111:user/alice"}}, Action: "sts:AssumeRole"}}}}
+        policies: ["arn:{name}:iam::aws:policy/SecretsManagerReadWrite"]
+    secrets: {{s: v}}
+""")
+    alice = lab.user("alice")
+    alice.region = region
+    session = alice.assume(f"arn:{name}:iam::111111111111:role/R")
+    assert session.arn == f"arn:{name}:sts::111111111111:assumed-role/R/session"
+    session.region = region
+    assert alice.refused("secretsmanager", "GetSecretValue", SecretId="s").code == "AccessDeniedException"
+    secret = session.call("secretsmanager", "GetSecretValue", SecretId="s")
+    assert secret["SecretString"] == "v"
+    assert secret["ARN"].startswith(f"arn:{name}:secretsmanager:{region}:111111111111:secret:s-")
 
 
 def test_what_moto_does_not_take_is_told(make_lab: LabFactory) -> None:
