@@ -124,13 +124,31 @@ def test_the_person_at_the_terminal_is_asked_whatever_the_streams_are(dsops: Dso
 
 def test_five_digits_and_a_wrong_code_are_asked_for_again(dsops: Dsops, aws: StubAws) -> None:
     """The question says what was wrong, and how often it may still be."""
+    aws.wrong_codes = {"111111"}
     with on_terminal(dsops, "sh", "-c", f"cd {dsops.folder}; {AWS} > answer; echo done") as terminal:
         terminal.expect(QUESTION)
         terminal.type("12345\n")
         terminal.expect(f"a code has six digits (2 more tries). {QUESTION}")
+        terminal.type("111111\n")
+        terminal.expect(f"that code was not accepted (1 more try). {QUESTION}")
         terminal.type("123456\n")
         terminal.expect("done")
-    assert aws.calls == ["AssumeRole", "GetCallerIdentity"]
+    assert aws.calls == ["AssumeRole", "AssumeRole", "GetCallerIdentity"]
+
+
+def test_the_third_code_that_is_not_accepted_is_the_end(dsops: Dsops, aws: StubAws) -> None:
+    """The client hears why, without any of the codes."""
+    codes = ("111111", "222222", "333333")
+    aws.wrong_codes = set(codes)
+    with on_terminal(dsops, "sh", "-c", f"cd {dsops.folder}; {AWS} > answer 2> errors; echo done") as terminal:
+        for code in codes:
+            terminal.expect(QUESTION)
+            terminal.type(f"{code}\n")
+        assert QUESTION not in terminal.expect("done")
+    assert aws.calls == ["AssumeRole"] * 3
+    told = (dsops.folder / "errors").read_text()
+    assert "error[mfa.refused]" in told
+    assert not any(code in told for code in codes)
 
 
 def test_ctrl_c_ends_the_client_and_the_question(dsops: Dsops, aws: StubAws) -> None:

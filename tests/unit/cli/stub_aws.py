@@ -71,6 +71,7 @@ class StubAws:
 
     def __init__(self, *, denies: bool = False, tls: ssl.SSLContext | None = None) -> None:
         self.denies = denies
+        self.wrong_codes: set[str] = set()
         self.server = StubServer(self._answer, tls=tls)
 
     def __enter__(self) -> Self:
@@ -91,10 +92,9 @@ class StubAws:
             return Answer(status=404)
         action = _action(seen)
         if action == "AssumeRole":
-            if self.denies:
-                message = "User: arn:aws:iam::111122223333:user/ada is not authorized to perform: sts:AssumeRole"
-                return sts_error("AccessDenied", message)
-            return assume_role_answer(expiration="2099-01-01T00:00:00Z")
+            message = self._why_not(seen)
+            given = assume_role_answer(expiration="2099-01-01T00:00:00Z")
+            return sts_error("AccessDenied", message) if message else given
         if action == "GetCallerIdentity":
             return Answer(
                 body=f"""<GetCallerIdentityResponse xmlns="{STS_NAMESPACE}"><GetCallerIdentityResult>
@@ -107,6 +107,13 @@ class StubAws:
             return json_error("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
         arn = f"arn:aws:secretsmanager:us-east-1:111122223333:secret:{name}-AbCdEf"
         return json_answer({"ARN": arn, "Name": name, "VersionId": "v1", **SECRETS[name]})
+
+    def _why_not(self, seen: Seen) -> str:
+        if self.denies:
+            return "User: arn:aws:iam::111122223333:user/ada is not authorized to perform: sts:AssumeRole"
+        if parameters_of(seen).get("TokenCode") in self.wrong_codes:
+            return "MultiFactorAuthentication failed with invalid MFA one time pass code. "
+        return ""
 
 
 def _action(seen: Seen) -> str:
