@@ -177,6 +177,14 @@ def test_every_example_is_in_the_list(page: str) -> None:
     assert [] == [link for link in linked if not link.exists()]
 
 
+def test_every_page_is_in_the_list() -> None:
+    """Who looks for a way in finds each page of docs/how-to from its first one."""
+    folder = ROOT / "docs" / "how-to"
+    linked = {link.partition("#")[0] for link in re.findall(LINK, (folder / "README.md").read_text(encoding="utf-8"))}
+
+    assert [] == [page.name for page in sorted(folder.glob("*.md")) if page.name not in linked | {"README.md"}]
+
+
 def played_commands(expected: str) -> list[Shown]:
     """What run.sh showed: each command with what it printed, to the next command or the comment before it."""
     parts = re.split(r"^\n# .*\n", expected, flags=re.MULTILINE)
