@@ -14,7 +14,7 @@ from dsops.errors import FileNotWritten, UsageError, nearest
 from dsops.grants import Blank, Grants, Written, blanks_in, filled, grants_of
 from dsops.grants.cloudformation import template
 from dsops.grants.names import Names
-from dsops.grants.selection import KINDS, Selection, by_account, of_store
+from dsops.grants.selection import ELSEWHERE, KINDS, Selection, by_account, of_store
 from dsops.grants.terraform import terraform
 from dsops.interpolate import expand, names_in
 from dsops.model import Config, Field
@@ -87,13 +87,17 @@ def _store(name: str, plan: Plan) -> str:
 
 def _one_account(grants: Grants, format_name: str) -> Grants:
     accounts = by_account(grants)
-    if len(accounts) > 1:
-        raise UsageError(
-            f"the policies are for {counted(len(accounts), 'account')}, and a {format_name} file is for one",
-            why=f"they are {', '.join(accounts)}",
-            hint="write one for each with `--out DIRECTORY`, or name one with `--store`",
-        )
-    return grants
+    if len(accounts) <= 1:
+        return grants
+    hint = "write one for each with `--out DIRECTORY`, or name one with `--store`"
+    known = [account for account in accounts if account != ELSEWHERE]
+    if len(known) == len(accounts):
+        message, why = f"the policies are for {len(known)} accounts", f"they are {', '.join(known)}"
+    else:
+        message = f"the policies are for {counted(len(known), 'account')} and for whoever has the base credentials"
+        why = f"they are {', '.join(known)}, and that of the base credentials, which is not known"
+        hint = f"say who that is with `--caller ARN` (`dsops whoami` prints it); {hint}"
+    raise UsageError(f"{message}, and a {format_name} file is for one", why=why, hint=hint)
 
 
 # --- what is written -----------------------------------------------------------------------------------------
