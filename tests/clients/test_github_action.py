@@ -9,8 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import boto3
 import pytest
 import yaml
+from botocore.exceptions import ClientError
 
 from dsops.testing.local_aws import LocalAws
 from tests.github_runner import Expression, Runner, assignments
@@ -41,6 +43,7 @@ accounts:
             Statement: {{Effect: Allow, Action: "secretsmanager:GetSecretValue", Resource: "*"}}
     secrets:
       prod/token: {TOKEN}
+      prod/other: nobody-asked-for-it
       prod/key: {MULTILINE!r}
 """.replace("'-----", '"-----').replace("-----'", '-----"')
 CONFIG = """
@@ -132,6 +135,22 @@ def test_a_command_has_the_variables_and_no_later_step(job: Runner) -> None:
     assert job.environ.keys() == before
     assert job.use(ROOT, env="production", command="false\necho not reached") is None
     assert "not reached" not in job.log
+
+
+def test_a_session_for_what_is_read_is_exported_for_the_environment(job: Runner) -> None:
+    """`session_policy: auto`: what it may do follows from `env`, and it may do nothing else."""
+    (job.workspace / "dsops.yaml").write_text(
+        CONFIG.replace("    web_identity: github\n", "    web_identity: github\n    session_policy: auto\n")
+    )
+    outputs = job.use(ROOT, env="production", credentials="job", export="true")
+    assert outputs is not None, job.log
+    assert outputs["arn"] == "arn:aws:sts::123456789012:assumed-role/Deploy/job"
+    reader = boto3.client("secretsmanager", region_name="us-east-1", endpoint_url=job.environ["AWS_ENDPOINT_URL"], **{
+        name.lower(): job.environ[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    })  # fmt: skip
+    assert TOKEN == reader.get_secret_value(SecretId="prod/token")["SecretString"]
+    with pytest.raises(ClientError, match="no session policy allows"):
+        reader.get_secret_value(SecretId="prod/other")
 
 
 def test_a_role_needs_no_configuration(job: Runner) -> None:

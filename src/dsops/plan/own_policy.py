@@ -59,8 +59,8 @@ def _write(
     if not statements:
         message = "`auto` lets a session do what is done with it here, and that is nothing"
         hint = (
-            "name an environment that reads through it with `--env`; or write out what the session may do, or leave "
-            "`session_policy` out"
+            "name an environment that reads through it with `--env` (in Python: `environment=`); or write out what the "
+            "session may do, or leave `session_policy` out"
         )
         findings.add(SessionForNothing, where, path, message, hint)
         return
