@@ -31,6 +31,11 @@ async def github_token(context: Context, audience: str) -> Secret:
         try:
             response = cast("Response", await transfer(request))
         except (Unreachable, TimedOut) as error:
+            # What else is there to say of an address was said for AWS's own.
+            error.retell(
+                f"GitHub's token endpoint: {error.message}",
+                hint="try again later; a runner of your own needs a way to it, through its proxy too",
+            )
             failure: DsopsError = error
         else:
             if response.status == 200:

@@ -220,6 +220,11 @@ def test_github_is_asked_again_while_it_is_down(pipeline: Pipeline) -> None:
     pipeline.aws.pages[page] = [answer(503, {})] * 5
     assert isinstance(failure(pipeline, text), ServiceError)
     assert len(pipeline.aws.pages[page]) == 1
+    pipeline.aws.pages[page] = [Unreachable("down", hint="correct `endpoint_url`") for _ in range(5)]
+    error = failure(pipeline, text)
+    assert error.message == "store `r`: GitHub's token endpoint: down"
+    assert "endpoint_url" not in error.hint
+    assert len(pipeline.aws.pages[page]) == 1
     pipeline.aws.pages[page] = [answer(403, {"message": "PLANTED"})] * 2
     assert "id-token: write" in failure(pipeline, text).hint
     assert len(pipeline.aws.pages[page]) == 1
