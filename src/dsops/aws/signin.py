@@ -107,6 +107,11 @@ async def _ask(client: Client, request: Request) -> Response:
         try:
             response = cast("Response", await transfer(request))
         except (Unreachable, TimedOut) as error:
+            # What else is there to say of an address was said for AWS's services.
+            error.retell(
+                f"the sign-in endpoint: {error.message}",
+                hint="try again later; where another one is meant, `--endpoint` or DSOPS_SIGNIN_ENDPOINT names it",
+            )
             failure: DsopsError = error
         else:
             if response.status == 200:

@@ -158,6 +158,15 @@ def test_an_endpoint_that_is_down_is_asked_again(dsops: Dsops, signin: Signin) -
     assert quote(SECRETS[0], safe="").encode() not in done.stderr
 
 
+def test_an_endpoint_that_is_not_there_is_told_as_that(dsops: Dsops) -> None:
+    """Not as an address of AWS's services, which other settings name."""
+    done = dsops.run("console", "target", DSOPS_SIGNIN_ENDPOINT="http://127.0.0.1:9/federation")
+    assert (done.returncode, done.stdout) == (5, b"")
+    assert b"the sign-in endpoint: could not reach 127.0.0.1:9" in done.stderr
+    assert b"DSOPS_SIGNIN_ENDPOINT" in done.stderr
+    assert b"endpoint_url" not in done.stderr
+
+
 def test_the_browser_gets_the_link_and_nobody_else(dsops: Dsops, signin: Signin) -> None:
     """Nothing is printed; no part of the session is on its command line."""
     browser = dsops.folder / "browser"
