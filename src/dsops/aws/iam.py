@@ -34,6 +34,8 @@ class Entity(NamedTuple):
     tags: Mapping[str, str]
     trust_policy: str
     """A role's, as JSON; "" for a user."""
+    max_session_seconds: int = 0
+    """A role's; 0 where it does not say."""
 
 
 class AttachedPolicy(NamedTuple):
@@ -211,11 +213,12 @@ def _entity(iam: Iam, action: str, result: Element, name: str) -> Entity:
     arn = found.text_of("Arn") if found is not None else ""
     if found is None or not arn:
         raise lacks(iam.endpoint, action, f"{name}/Arn")
-    tags = found.find("Tags")
+    tags, longest = found.find("Tags"), found.text_of("MaxSessionDuration")
     return Entity(
         arn,
         found.text_of(f"{name}Id"),
         found.text_of("PermissionsBoundary/PermissionsBoundaryArn"),
         {tag.text_of("Key"): tag.text_of("Value") for tag in (tags.children if tags is not None else ())},
         _unquoted(iam, action, found.text_of("AssumeRolePolicyDocument")) if name == "Role" else "",
+        int(longest) if longest.isascii() and longest.isdigit() else 0,
     )

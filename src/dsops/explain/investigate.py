@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dsops.arn import parse_arn
 from dsops.aws.authorization_message import decode_authorization_message
-from dsops.aws.iam import list_roles
+from dsops.aws.iam import get_role, list_roles
 from dsops.errors import AccessDenied, DsopsError, EntityNotFound, NoCredentials, nearest
 from dsops.explain.about import About, EditAt
 from dsops.explain.answer import findings_of
@@ -43,7 +44,7 @@ class Investigator:
         if failure.secret and is_about_keys(error.aws):
             return await self._explain_key(failure)
         if not is_policys(error):
-            return [await self._with_meant(finding_of(error, step, hop, self._edit_at), failure)]
+            return [await self._with_known(finding_of(error, step, hop, self._edit_at), failure)]
         said = read_refusal(error.aws.message if error.aws else "")
         chain = await self._chains.of(step)
         record = await self._record(said, step, chain, is_fresh=True)
@@ -51,7 +52,7 @@ class Investigator:
         said = said if recorded is None else recorded.said
         asked = await self._asker.of(failure, said, chain)
         if isinstance(asked, Finding):
-            return [await self._with_meant(asked, failure)]
+            return [await self._with_known(asked, failure)]
         found = await self._judge(asked, said, step, hop, chain, error, recorded)
         return _with_fact(found or [finding_of(error, step, hop, self._edit_at)], record)
 
@@ -123,13 +124,35 @@ class Investigator:
         place = Place(about.step.name, about.hop, "", arn, "", 0, "", 0)
         return Finding("role-missing", "likely", message, place, remedy=remedy, aws=error.aws)
 
-    async def _with_meant(self, finding: Finding, failure: Failure) -> Finding:
-        """Of a secret that is not there also the one that was probably meant."""
+    async def _with_known(self, finding: Finding, failure: Failure) -> Finding:
+        """With what can be looked up besides: the secret that was probably meant, how long the role's sessions last."""
+        if finding.cause == "duration-role":
+            return await self._with_limit(finding, failure.step)
         if finding.cause != "secret-missing":
             return finding
         meant = await self._asker.meant_secret(failure, await self._chains.of(failure.step))
         text = f"did you mean `{meant}`? else {finding.remedy.text}"
         return finding._replace(remedy=finding.remedy._replace(text=text)) if meant else finding
+
+    async def _with_limit(self, finding: Finding, step: Step) -> Finding:
+        """AWS does not say how much less a role allows: whoever may read the role does."""
+        role = parse_arn(str(step.settings.get("role_arn", "")))
+        for keys in reversed(await self._chains.of(step)):
+            if role is None or keys.identity.account != role.account:
+                continue
+            try:
+                seconds = (await get_role(self._library.iam(step, keys), role.resource_name)).max_session_seconds
+            except DsopsError:
+                continue
+            if seconds:
+                wished = step.settings.get("duration_seconds")
+                text = (
+                    f"set `duration_seconds: {seconds}` or less, or "
+                    f"`aws iam update-role --role-name {role.resource_name} --max-session-duration {wished}`"
+                )
+                remedy = finding.remedy._replace(text=text)
+                return finding._replace(message=f"{finding.message}, which is {seconds} s", remedy=remedy)
+        return finding
 
     # --- a role that is not there ---------------------------------------------------------------------------
 
