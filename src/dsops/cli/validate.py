@@ -6,8 +6,11 @@ from dsops.cli.command import CONFIG, ENVIRONMENT, Arguments, Command
 from dsops.cli.output import Json, answer, answer_json, counted, problem_text, problem_value
 from dsops.cli.project import load_config, plan_environment, show_notes, shown_path
 from dsops.config.limits import check_limits
+from dsops.document import Scalar, to_plain
 from dsops.errors import CheckFailed, ConfigError, Problem, nearest
-from dsops.model import Config
+from dsops.interpolate import names_in
+from dsops.model import Config, Store
+from dsops.plan.limits import SAME_CALLER, same_caller_note
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
 
@@ -26,6 +29,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         problems = error.problems
     if config is not None:
         show_notes(_unknown_types(config))
+    if config is not None and not problems and not arguments.text("--env"):
+        # A plan has told it of its own stores, with the values that they have.
+        show_notes(_same_callers(config))
     _show(arguments, runtime, config, problems)
     return CheckFailed.exit_code if problems else 0
 
@@ -41,6 +47,35 @@ def _unknown_types(config: Config) -> list[str]:
             what = f"nothing installed provides the type `{store.type}` of store `{store.name}`"
             notes.append(f"{what} ({store.where}): {hint}")
     return notes
+
+
+def _same_callers(config: Config) -> list[str]:
+    """A note for stores that claim one session name of a role; a plan sees only those of its environment.
+
+    Names are compared as written: equal texts are equal sessions, but where each run has a name of its own.
+    """
+    first: dict[tuple[str, str], Store] = {}
+    notes = []
+    for store in config.stores.values():
+        role, name = _written(store, "role_arn"), _written(store, "role_session_name")
+        if not role or not name or "TIMESTAMP" in names_in(name):
+            continue
+        other = first.setdefault((role, name), store)
+        differing = [key for key in SAME_CALLER if _plain(store, key) != _plain(other, key)]
+        if differing:
+            shown = f"`{other.name}` and `{store.name}` ({store.where})"
+            notes.append(same_caller_note(shown, differing, f"{name} of {role}"))
+    return notes
+
+
+def _written(store: Store, key: str) -> str:
+    field = store.fields.get(key)
+    return field.node.text if field is not None and isinstance(field.node, Scalar) else ""
+
+
+def _plain(store: Store, key: str) -> object:
+    field = store.fields.get(key)
+    return None if field is None else to_plain(field.node)
 
 
 def _show(arguments: Arguments, runtime: Runtime, config: Config | None, problems: tuple[Problem, ...]) -> None:

@@ -169,8 +169,17 @@ def _check_tags(settings: Settings, place: Place, findings: Findings) -> None:
             findings.add(LimitExceeded, place.where("tags"), place.path_of("tags"), message)
 
 
-_SAME_CALLER = ("session_policy", "policy_arns", "tags", "transitive_tag_keys")
+SAME_CALLER = ("session_policy", "policy_arns", "tags", "transitive_tag_keys")
 """What a session may do or carries, and its ARN does not show."""
+
+
+def same_caller_note(stores: str, differing: list[str], caller: str) -> str:
+    """For people: two stores whose sessions nobody can tell apart afterwards."""
+    names = " and ".join([f"`{name}`" for name in differing])
+    return (
+        f"{stores} differ in {names}, and both are {caller}: "
+        "CloudTrail and refusals don't tell them apart; give them a `role_session_name` each"
+    )
 
 
 def note_same_callers(steps: Iterable[Step], findings: Findings) -> None:
@@ -181,10 +190,7 @@ def note_same_callers(steps: Iterable[Step], findings: Findings) -> None:
             continue
         caller = (step.settings["role_arn"], step.settings.get("role_session_name", ""))
         other = first.setdefault(caller, step)
-        differing = [name for name in _SAME_CALLER if step.settings.get(name) != other.settings.get(name)]
+        differing = [name for name in SAME_CALLER if step.settings.get(name) != other.settings.get(name)]
         if differing and step.fingerprint != other.fingerprint:
-            names = " and ".join([f"`{name}`" for name in differing])
-            findings.notes.append(
-                f"`{other.name}` and `{step.name}` ({step.where}) differ in {names}, and both are {caller[1]} of "
-                f"{caller[0]}: CloudTrail and refusals don't tell them apart; give them a `role_session_name` each"
-            )
+            shown = f"`{other.name}` and `{step.name}` ({step.where})"
+            findings.notes.append(same_caller_note(shown, differing, f"{caller[1]} of {caller[0]}"))
