@@ -42,6 +42,8 @@ accounts:
         - {Version: "2012-10-17", Statement: {Effect: Allow, Action: "sts:AssumeRole", Resource: "*"}}
       mallory: {}
   "222222222222":
+    oidc_providers:
+    - {url: "https://oidc.example.com", client_ids: [sts.amazonaws.com], issued_by_sandbox: true}
     roles:
       Target: &role
         trust:
@@ -49,6 +51,14 @@ accounts:
           Statement: {Effect: Allow, Principal: {AWS: "111111111111"}, Action: sts:AssumeRole}
         policies:
         - {Version: "2012-10-17", Statement: {Effect: Allow, Action: "secretsmanager:GetSecretValue", Resource: "*"}}
+      Pod:
+        trust:
+          Version: "2012-10-17"
+          Statement:
+            Effect: Allow
+            Principal: {Federated: "arn:aws:iam::222222222222:oidc-provider/oidc.example.com"}
+            Action: sts:AssumeRoleWithWebIdentity
+            Condition: {StringEquals: {"oidc.example.com:sub": "system:serviceaccount:shop:app"}}
       Sensitive:
         trust:
           Version: "2012-10-17"
@@ -68,6 +78,8 @@ secretStores:
   sensitive: {type: aws.sts, region: eu-west-1, role_arn: "arn:aws:iam::222222222222:role/Sensitive",
               role_session_name: test, duration_seconds: 900,
               serial_number: "arn:aws:iam::111111111111:mfa/alice", token_code: "${MFA_TOKEN}"}
+  pod: {type: aws.sts, region: eu-west-1, role_arn: "arn:aws:iam::222222222222:role/Pod", role_session_name: test,
+        duration_seconds: 900, web_identity_token_file: token}
   secrets: {type: aws.secretsmanager, region: us-east-1, credentials_from: target}
 envs:
   production:
@@ -286,6 +298,30 @@ def test_boto3_goes_on_past_expiry(world: World) -> None:
             until(lambda: served.ask().split()[1] not in keys)
         assert "expired" in once.ask()
         assert served.end() == (0, "")
+
+
+def test_it_goes_on_with_the_token_that_is_in_the_file_by_then(world: World) -> None:
+    """Kubernetes replaces it: the first one is long over when the last session is made with another."""
+    def mint() -> None:
+        port = world.server.url.rpartition(":")[2]
+        command = [str(BIN / "dsops"), "sandbox", "token", "--port", port, "--sub", "system:serviceaccount:shop:app"]
+        command += ["--expires", "1500"]
+        done = subprocess.run(command, env=world.environ, capture_output=True, text=True, check=True)
+        (world.folder / "token").write_text(done.stdout)
+
+    mint()
+    with world.start("--credentials", "pod", "--serve") as served:
+        keys = set()
+        for _ in range(3):
+            arn, key = served.ask().split()
+            assert arn == "arn:aws:sts::222222222222:assumed-role/Pod/test"
+            keys.add(key)
+            world.pass_seconds(1000)
+            mint()
+            until(lambda: served.ask().split()[1] not in keys)
+        world.pass_seconds(1000)
+        (world.folder / "token").unlink()
+        until(lambda: "assumed-role" not in served.ask())
 
 
 def test_the_aws_cli_goes_on_past_expiry(world: World) -> None:
