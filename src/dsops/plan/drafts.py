@@ -230,7 +230,12 @@ class Drafts:
             if key.kind == "command":
                 draft.settings[f"{key.name}_folder"] = folder
             elif key.kind == "file" and isinstance(setting, str):
-                draft.settings[key.name] = os.path.join(folder, setting)
+                draft.settings[key.name] = os.path.join(folder, self._at_home(setting))
+
+    def _at_home(self, path: str) -> str:
+        """With the home folder in the place of a leading `~/`, as in a shell; no other user's home is looked for."""
+        home = self._names.environ.get("HOME") or self._names.environ.get("USERPROFILE", "")
+        return os.path.join(home, path[2:]) if home and path.startswith("~/") else path
 
     def _expand(self, store: Store, store_type: StoreType, path: str) -> tuple[dict[str, Field], frozenset[str], str]:
         """The fields expanded, the names of those that can't be, the variable that may hold the MFA code."""

@@ -213,7 +213,7 @@ _STS_KEYS = (
     Key(
         "web_identity_token_file",
         "file",
-        "The file with the token, read anew for each session; relative to the folder of this file.",
+        "The file with the token, read anew for each session; relative to the folder of this file, or `~/...`.",
         is_identity=False,
         minimum=1,
     ),
@@ -243,7 +243,7 @@ _STS_KEYS = (
         "saml_assertion_file",
         "file",
         "The file with a SAML response of the company's identity provider, in base64 or as XML; relative to the folder "
-        "of this file.",
+        "of this file, or `~/...`.",
         is_identity=False,
         minimum=1,
     ),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dsops.config import allow, load
-from dsops.plan import make_plan, plan_store
+from dsops.plan import Proof, make_plan, plan_store
 from dsops.schema import BUILTIN_TYPES
 from tests.plans import LONG_TERM
 
@@ -92,3 +92,30 @@ def test_one_code_for_several_roles_starts_there_too(tree: Path) -> None:
     plan = make_plan(config, "e", environ={}, ambient=lambda _: LONG_TERM, store_types=BUILTIN_TYPES)
     folders = {name: step.settings.get("mfa_process_folder") for name, step in plan.steps.items()}
     assert folders == {"MFA session of arn:aws:iam::111111111111:mfa/ada": str(tree), "a": None, "b": None}
+
+
+@pytest.mark.parametrize(
+    ("written", "environ", "expected"),
+    [
+        ("token", {"HOME": "/home/ada"}, "{tree}/token"),
+        ("~/token", {"HOME": "/home/ada"}, "/home/ada/token"),
+        ("~/token", {"USERPROFILE": "/users/ada"}, "/users/ada/token"),
+        ("~/token", {}, "{tree}/~/token"),
+        ("~bob/token", {"HOME": "/home/ada"}, "{tree}/~bob/token"),
+        ("/run/~/token", {"HOME": "/home/ada"}, "/run/~/token"),
+    ],
+)
+def test_a_file_is_in_the_folder_of_the_configuration_or_at_home(
+    tree: Path, written: str, environ: dict[str, str], expected: str
+) -> None:
+    """`~/` is the home of whoever runs it, as in a shell; nobody else's."""
+    role = "region: us-east-1, role_arn: 'arn:aws:iam::111111111111:role/Role'"
+    (tree / "dsops.yaml").write_text(
+        f"secretStores:\n  s: {{type: aws.sts, {role}, web_identity_token_file: {written}}}\n"
+    )
+    config = load(folder=str(tree), environ={"HOME": str(tree.parent)})._replace(is_allowed=True)
+    plan = plan_store(
+        config, "s", environ=environ, ambient=lambda _: LONG_TERM, store_types=BUILTIN_TYPES,
+        proof=lambda *_: Proof("the token", "digest"),
+    )  # fmt: skip
+    assert plan.steps["s"].settings["web_identity_token_file"] == expected.format(tree=tree)
