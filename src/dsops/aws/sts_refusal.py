@@ -46,6 +46,7 @@ _ASSERTION_HINTS = (
 _CODE_HINTS = {
     "PackedPolicyTooLarge": "shorten `session_policy` and the tags, or name fewer policies",
     "PackedPolicyTooLargeException": "shorten `session_policy` and the tags, or name fewer policies",
+    "InvalidContextAssertion": "`provided_contexts` takes what the context provider says now: get a new assertion",
     "MalformedPolicyDocument": "check `session_policy`: it must be an IAM policy without Principal",
     "MalformedPolicyDocumentException": "check `session_policy`: it must be an IAM policy without Principal",
 }

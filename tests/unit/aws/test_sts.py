@@ -282,6 +282,7 @@ def test_an_external_id_that_was_sent_is_not_asked_for() -> None:
         ("PackedPolicyTooLarge", "Packed policy consumes 157% of allotted space", StsRefused, "shorten"),
         ("PackedPolicyTooLargeException", "It is too large.", StsRefused, "shorten"),
         ("MalformedPolicyDocument", "Unexpected character", StsRefused, "`session_policy`"),
+        ("InvalidContextAssertion", "It could not be verified.", StsRefused, "new assertion"),
         (
             "InvalidParameterValue",
             "The specified transitive tag key must be included in the requested tags.",
