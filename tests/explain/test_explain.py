@@ -131,6 +131,7 @@ PAIRS = [
     (first, second, both)
     for first, second in pairwise(FAULTS)
     if first.broken.name.partition(":")[0] == second.broken.name.partition(":")[0]
+    if not first.missed and not second.missed
     if (both := together(first, second)) is not None
 ]
 

@@ -11,6 +11,7 @@ from dsops.cli.plan_check_policies import Completed, GivenPolicies
 from dsops.cli.plan_check_reads import is_open, read_questions
 from dsops.cli.policy_simulate import Row
 from dsops.errors import EntityNotFound, PolicyInvalid, UsageError
+from dsops.explain.opened import is_opened, opened_caller
 from dsops.explain.request import Caller, base_caller, context_of_call, questions, session_caller
 from dsops.explain.unsigned import unsigned_questions
 from dsops.iam.policy import Policy, parse_policy
@@ -251,7 +252,8 @@ def _session(step: Step, caller: Caller | None) -> Caller | None:
     if role is not None:
         name = str(step.settings.get("role_session_name", ""))
         arn = role_session_arn(role, name) if name else str(role)
-        return session_caller(step, Identity(role.account, arn, ""), caller)
+        identity = Identity(role.account, arn, "")
+        return opened_caller(step, identity) if is_opened(step) else session_caller(step, identity, caller)
     if caller is None:
         return None
     account, partition = caller.principal.account, caller.principal.arn.split(":")[1]

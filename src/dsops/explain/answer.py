@@ -8,14 +8,14 @@ from typing import Final
 from dsops.arn import parse_arn
 from dsops.errors import DsopsError, nearest
 from dsops.explain.about import About, policy_text
-from dsops.explain.broken import Broken, verdict
+from dsops.explain.broken import Broken, failures_of, verdict
 from dsops.explain.causes import Cause, cause_of
 from dsops.explain.facts import facts_of
 from dsops.explain.finding import Certainty, Fact, Finding, Mismatch, Place, Remedy
 from dsops.explain.keys import ON_BOTH_SIDES, UNKNOWN_KEY, describe_command
 from dsops.explain.remedies import allow, remedy_for
 from dsops.explain.said import Said
-from dsops.iam.simulate import POLICY_TYPES, Outcome, is_kms_key
+from dsops.iam.simulate import POLICY_TYPES, Outcome, Unread, is_kms_key, variable_keys
 
 UNKNOWN_SUFFIX: Final = "-??????"
 """The six characters that Secrets Manager adds to a name, where nobody knows them."""
@@ -28,12 +28,14 @@ _SELDOM: Final = frozenset({"trust", "resource", "scp", "rcp", "context"})
 def findings_of(outcome: Outcome, said: Said, about: About, error: DsopsError) -> list[Finding]:
     """What the answer says, the first broken place first."""
     found = verdict(outcome, said)
-    facts = tuple(facts_of(outcome.unread, about)) if found.certainty != "proven" else ()
+    named = found.others if found.certainty == "missing" else filter(None, [found.broken])
+    facts = tuple(facts_of(_asked_first(outcome.unread, named), about)) if found.certainty != "proven" else ()
     if found.broken is None:
         return [_nothing_found(about, facts, error)]
-    if found.certainty == "missing":
-        return [_not_read(found.broken, outcome, about, facts, error)]
     unread = frozenset(POLICY_TYPES[each.place] for each in outcome.unread if each.place != "context")
+    if found.certainty == "missing":
+        first = _not_read(found.broken, outcome, about, facts, error, has_leads=bool(found.others))
+        return [first, *(_finding(each, "missing", about, (), error, unread, said) for each in found.others)]
     # Of what nobody read nothing is said besides that it is not known.
     others = [each for each in found.others if each.found is not None or each.policy_type not in unread]
     return [
@@ -42,12 +44,30 @@ def findings_of(outcome: Outcome, said: Said, about: About, error: DsopsError) -
     ]
 
 
+def _asked_first(unread: Sequence[Unread], named: Iterable[Broken]) -> list[Unread]:
+    """The same, first of all the condition keys that the named statements hang on."""
+    wanted: list[str] = []
+    for failure in (failure for broken in named for failure in failures_of(broken)):
+        wanted += [failure.key.lower(), *variable_keys(failure.wanted)]
+    asked = [(each, tuple(key for key in each.keys if _is_among(key, wanted))) for each in unread]
+    first = [each._replace(keys=keys) for each, keys in asked if keys]
+    return first + [each for each, keys in asked if not keys]
+
+
+def _is_among(key: str, wanted: Sequence[str]) -> bool:
+    return key in wanted or (key.endswith("/") and any(each.startswith(key) for each in wanted))
+
+
 def _not_read(
-    broken: Broken, outcome: Outcome, about: About, facts: tuple[Fact, ...], error: DsopsError
+    broken: Broken, outcome: Outcome, about: About, facts: tuple[Fact, ...], error: DsopsError, *, has_leads: bool
 ) -> Finding:
-    """A place that nobody here may read. Where the caller's own policies are read and allow, it is what is left."""
+    """A place that nobody here may read. Where the caller's own policies are read and allow, it is what is left.
+
+    With leads they allow it only under a condition that nobody here can judge.
+    """
     unread = {each.place for each in outcome.unread}
-    is_left = unread <= _SELDOM and broken.policy_type in (POLICY_TYPES["trust"], POLICY_TYPES["resource"])
+    is_of_a_resource = broken.policy_type in (POLICY_TYPES["trust"], POLICY_TYPES["resource"])
+    is_left = is_of_a_resource and not has_leads and unread <= _SELDOM
     policy = policy_text(broken.policy_type, about)
     message = f"AWS gives no reason, and {policy} can't be read here"
     if is_left and about.request.principal.kind in ("web-identity", "saml"):

@@ -59,7 +59,7 @@ class Asker:
         if caller is None:
             return _unknown(failure, self._chains.hop(step), self._edit_at)
         if step.operation == "AssumeRole" and not failure.secret:
-            asked = questions(step, caller, region)
+            asked = questions(step, caller, region, said.action)
             # The one that AWS names is the one that it refused.
             asked.sort(key=lambda each: each[0].action.lower() != said.action.lower())
             return asked[:1] if said.action else asked

@@ -124,8 +124,11 @@ def verdict(outcome: Outcome, said: Said) -> Verdict:
         return Verdict(denying[0] if denying else None, "likely" if denying else "missing", ())
     unread = {POLICY_TYPES[each.place] for each in outcome.unread if each.place != "context"}
     first = guessed[0]
-    is_read = first.policy_type not in unread or first.found is not None
-    return Verdict(first, "likely" if is_read else "missing", tuple(guessed[1:]))
+    if first.policy_type not in unread or first.found is not None:
+        return Verdict(first, "likely", tuple(guessed[1:]))
+    # What was read and hangs on a condition that nobody can judge here may refuse as well as what nobody may read.
+    leads = tuple(each for each in guessed if each.found is not None and each.policy_type not in unread)
+    return Verdict(first, "missing", leads)
 
 
 def _suspect(said: Said, outcome: Outcome) -> StatementReason | None:

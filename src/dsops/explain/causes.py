@@ -15,7 +15,7 @@ from dsops.iam.conditions import Condition
 from dsops.iam.policy import Statement
 from dsops.iam.principals import is_unique_id
 from dsops.iam.reasons import Failure, is_negated
-from dsops.iam.simulate import is_kms_key
+from dsops.iam.simulate import is_kms_key, variable_keys
 
 
 class Cause(NamedTuple):
@@ -179,7 +179,16 @@ def _mismatch(failure: Failure, about: About) -> Mismatch:
     # Of a caller's many names the first is the one to write.
     actual = failure.actual[:1] if failure.actual and failure.element.endswith("Principal") else failure.actual
     is_unwanted, is_known = is_negated(failure.element, failure.operator), about.is_known(failure.key)
-    return Mismatch(name, failure.wanted, is_unwanted, actual, failure.hint, is_known=is_known)
+    hint = _unknown_variable(failure.wanted, about) or failure.hint
+    return Mismatch(name, failure.wanted, is_unwanted, actual, hint, is_known=is_known)
+
+
+def _unknown_variable(wanted: Sequence[str], about: About) -> str:
+    """The first policy variable of which nobody knows what the call has: it is not to be told as having no value."""
+    for name in variable_keys(wanted):
+        if not about.is_known(name):
+            return f"what the call has of {name} is not known here"
+    return ""
 
 
 # --- principals ---------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from dsops.aws.sts import Identity, get_caller_identity
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, is_aws_host, parse_address, resolve_endpoint
 from dsops.errors import DsopsError
+from dsops.explain.opened import is_opened, opened_caller
 from dsops.explain.request import Caller, base_caller, session_caller
 from dsops.plan import Plan, Step
 from dsops.startup import NamedTuple
@@ -55,8 +56,8 @@ class Chains:
         session = self._sessions.get(below.name)
         if session is None:
             return chain
-        # What a token opened inherits nothing from the base credentials, which may only read here.
-        before = chain[-1].caller if chain and below.proof is None else None
+        # What a token or a login opened inherits nothing from the base credentials, which may only read here.
+        before = chain[-1].caller if chain and not is_opened(below) else None
         keys = await self._keys_of(session, step, below, before)
         return [*chain, keys] if keys is not None else chain
 
@@ -78,7 +79,8 @@ class Chains:
             return None
         if issuer is None:
             return Keys(credentials, identity, base_caller(identity, is_temporary=credentials.is_temporary))
-        return Keys(credentials, identity, session_caller(issuer, identity, before))
+        caller = opened_caller(issuer, identity) if is_opened(issuer) else session_caller(issuer, identity, before)
+        return Keys(credentials, identity, caller)
 
     def endpoint(self, step: Step, service: str, region: str = "") -> Endpoint:
         """Where that service is for the step; a store's own address of a stand-in for AWS is that of all services."""

@@ -89,7 +89,9 @@ class Investigator:
         readers, completer = self._library.completer(step, chain)
         findings: list[Finding] = []
         for question, unread in asked:
-            about = self._about(question, step, hop)._replace(actions=self._asker.actions(step, chain))
+            needed = self._asker.actions(step, chain)
+            needed = tuple(sorted({*needed, question.action})) if needed else ()
+            about = self._about(question, step, hop)._replace(actions=needed)
             try:
                 completed = await self._library.complete(
                     question, unread, chain, readers, completer, recorded

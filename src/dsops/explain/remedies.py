@@ -74,6 +74,8 @@ def _send(cause: Cause, about: About, policy_type: str) -> Remedy:
     else:
         shown = f" ({values})" if values else ""
         text = f"set `{key}` on {about.where_to_set} to what {sentence(policy, 'wants')}{shown}"
+    if cause.code == "source-identity" and wanted is not None and not wanted.is_known:
+        text += "; one that the session before has already stays, and that session has to be had anew"
     return Remedy(text, about.edit(key))
 
 
@@ -106,6 +108,8 @@ def _beside(cause: Cause, about: About, policy_type: str) -> Remedy:
         return allow(policy_type, about)._replace(text=f"{text}`{_ATTRIBUTES.get(cause.code, 'more')}`")
     key = _BESIDE[cause.code]
     text = f"allow {about.request.action} besides sts:AssumeRole, or send no `{key}`"
+    if about.step.name and key not in about.step.settings:
+        text = f"allow {about.request.action} besides sts:AssumeRole: the session that calls brings `{key}` along"
     return allow(policy_type, about)._replace(text=text, where=about.edit(key))
 
 

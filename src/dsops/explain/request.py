@@ -21,7 +21,9 @@ OF_THE_NETWORK: Final = (
     "aws:sourceip", "aws:vpcsourceip", "aws:sourcevpc", "aws:sourcevpce", "aws:sourcevpcarn", "aws:vpceaccount",
     "aws:vpceorgid", "aws:vpceorgpaths", "aws:useragent",
 )  # fmt: skip
-_OF_A_BASE_SESSION: Final = ("aws:tokenissuetime", "aws:sourceidentity", "aws:federatedprovider", "aws:principaltag/")
+OF_AN_ISSUER: Final = ("aws:principaltag/", "aws:sourceidentity", "aws:federatedprovider")
+"""What a session has by whoever issued it."""
+_OF_A_BASE_SESSION: Final = ("aws:tokenissuetime", *OF_AN_ISSUER)
 _OF_MFA: Final = ("aws:multifactorauthpresent", "aws:multifactorauthage")
 NETWORK: Final = "only AWS sees from which address and network the call comes"
 BASE_SESSION: Final = "nobody tells how the base session was made"
@@ -79,25 +81,32 @@ def session_caller(step: Step, identity: Identity, before: Caller | None) -> Cal
     for key, value in (*_passed_on(inherited).items(), *_tags(step).items()):
         context[f"aws:PrincipalTag/{key}"] = (value,)
     for key, value in _transitive(step, inherited).items():
-        context[f"{_PASSED_ON}{key}"] = (value,)
+        context[f"{PASSED_ON}{key}"] = (value,)
     source_identity = _source_identity(step, inherited)
     if source_identity:
         context["aws:SourceIdentity"] = (source_identity,)
     unread = [Unread("context", NETWORK, OF_THE_NETWORK)]
-    if before is not None and any(each.place == "session" for each in before.unread):
-        # Transitive tags and the source identity of a base session come along.
-        unread.append(Unread("context", BASE_SESSION, ("aws:principaltag/", "aws:sourceidentity")))
+    # Transitive tags and the source identity of a session of which they are not known come along.
+    unread += [] if before is None else [each for each in map(_inherited, before.unread) if each.keys]
     is_exact = principal.kind != "role-session" or "role_arn" in settings
     return Caller(principal, step.name, True, context, tuple(unread), is_exact)
 
 
-_PASSED_ON: Final = "dsops:PassedOn/"
+_HANDED_ON: Final = ("aws:principaltag/", "aws:sourceidentity")
+
+
+def _inherited(unread: Unread) -> Unread:
+    """What is not known of the next session where this is not known of the one before."""
+    return unread._replace(keys=tuple(key for key in unread.keys if key in _HANDED_ON))
+
+
+PASSED_ON: Final = "dsops:PassedOn/"
 """No key of AWS's: tags that a next hop inherits, kept beside the others."""
 
 
 def _passed_on(context: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     return {
-        key.removeprefix(_PASSED_ON): values[0] for key, values in context.items() if key.startswith(_PASSED_ON)
+        key.removeprefix(PASSED_ON): values[0] for key, values in context.items() if key.startswith(PASSED_ON)
     }
 
 
@@ -133,8 +142,13 @@ def _principal(identity: Identity, role_arn: str) -> Principal | None:
 # --- questions ----------------------------------------------------------------------------------------------
 
 
-def questions(step: Step, caller: Caller, region: str) -> list[tuple[Asked, tuple[Unread, ...]]]:
-    """What AWS asks of policies for that hop, in its order, and what of each is not known."""
+def questions(
+    step: Step, caller: Caller, region: str, refused: str = ""
+) -> list[tuple[Asked, tuple[Unread, ...]]]:
+    """What AWS asks of policies for that hop, in its order, and what of each is not known.
+
+    `refused` is the action that AWS names: it asks for more than the plan knows where a base session brings tags along.
+    """
     role = parse_arn(str(step.settings.get("role_arn", "")))
     if role is None:
         return []
@@ -146,11 +160,25 @@ def questions(step: Step, caller: Caller, region: str) -> list[tuple[Asked, tupl
         actions.append("sts:TagSession")
     if "provided_contexts" in step.settings:
         actions.append("sts:SetContext")
+    actions += [each for each in _BROUGHT_ALONG if each.lower() == refused.lower() and each not in actions]
     said = {key.lower() for key in context}
     unread = tuple(
-        each._replace(keys=tuple(key for key in each.keys if key not in said)) for each in caller.unread
+        each._replace(keys=tuple(key for key in (*each.keys, *_of_hop(each)) if key not in said))
+        for each in caller.unread
     )
     return [(Asked(caller.principal, action, str(role), role.account, context), unread) for action in actions]
+
+
+_BROUGHT_ALONG: Final = ("sts:SetSourceIdentity", "sts:TagSession")
+"""What a hop needs for a source identity and tags that its caller's session has."""
+_KEYS_OF_A_HOP: Final = {
+    "aws:sourceidentity": ("sts:sourceidentity",), "aws:principaltag/": ("aws:resourcetag/", "iam:resourcetag/"),
+}  # fmt: skip
+"""What of a session comes to a hop -> the keys by which the hop has it."""
+
+
+def _of_hop(unread: Unread) -> list[str]:
+    return [key for known in unread.keys for key in _KEYS_OF_A_HOP.get(known, ())]
 
 
 def _context_of_hop(step: Step, caller: Caller, region: str) -> Context:
@@ -181,7 +209,7 @@ def _context_of_hop(step: Step, caller: Caller, region: str) -> Context:
 
 def context_of_call(caller: Caller, region: str) -> Context:
     """The keys that any call of that caller has."""
-    context = {key: values for key, values in caller.context.items() if not key.startswith(_PASSED_ON)}
+    context = {key: values for key, values in caller.context.items() if not key.startswith(PASSED_ON)}
     if region:
         context["aws:RequestedRegion"] = (region,)
     return context

@@ -21,7 +21,7 @@ _SAML: Final = (
     "sts:rolesessionname", "sts:sourceidentity",
 )  # fmt: skip
 """What an assertion says besides its issuer and its recipient."""
-_CLAIMS: Final = (
+CLAIMS: Final = (
     "amr", "azp", "email", "oaud", "actor", "environment", "job_workflow_ref", "ref", "repository", "repository_id",
     "repository_owner", "repository_owner_id", "workflow", "enterprise",
 )  # fmt: skip
@@ -80,7 +80,7 @@ def _by_token(step: Step, role: Arn, region: str, provider: str) -> Unsigned:
         host = _GITHUB
     federated = _provider(role, host) if host else provider
     host = host or provider.rpartition(":oidc-provider/")[2]
-    claims: tuple[str, ...] = _CLAIMS
+    claims: tuple[str, ...] = CLAIMS
     if said is not None:
         context[f"{host}:sub"], context[f"{host}:aud"] = (said[1],), (said[2],)
     else:

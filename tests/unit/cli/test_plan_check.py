@@ -193,31 +193,54 @@ def reads(folder: Path, policy: dict[str, Any], *, key: str = "a", secrets: tupl
 SECRET = f"arn:aws:secretsmanager:us-east-1:{HOME}:secret:"
 
 
+def with_assertion(folder: Path, actions: list[str], file: str, **roles: Any) -> list[Hop]:
+    """What is told of a hop that a response with a tag opens, and of one after it where there is a role for that."""
+    provider = f"arn:aws:iam::{HOME}:saml-provider/Corp"
+    response = response_of(ROLE, values=(f"{ROLE},{provider}",))
+    attribute = '<a:Attribute Name="https://aws.amazon.com/SAML/Attributes/PrincipalTag:team">'
+    tag = f"{attribute}<a:AttributeValue>blue</a:AttributeValue></a:Attribute>"
+    written = response.replace("<a:AttributeStatement>", f"<a:AttributeStatement>{tag}", 1)
+    (folder / "response.xml").write_text(written)
+    content = seed()
+    content["accounts"][HOME]["saml_providers"] = [{"name": "Corp", "issued_by_sandbox": True}]
+    trust = document(Action=actions, Principal={"Federated": provider})
+    content["accounts"][HOME]["roles"] = {"R": {"trust": trust, "policies": [MAY]}, **roles}
+    keys = f'type: aws.sts, role_arn: "{ROLE}", principal_arn: "{provider}", saml_assertion_file: "{folder / file}"'
+    stores = f"first: {{{keys}}}"
+    if roles:
+        stores += f', last: {{type: aws.sts, role_arn: "arn:aws:iam::{HOME}:role/T", credentials_from: first}}'
+    (folder / "given.json").write_text(json.dumps(content))
+    world = make_runtime(folder=str(folder))
+    given = GivenPolicies([read_policy_file("given.json", world)], {}, {})
+    store = "last" if roles else "first"
+    plan = plan_of(f"secretStores: {{{stores}}}", store=store, proof=lambda *_: Proof("a file", ""))
+    return list(hops_of(plan, given, given.complete, "", world))
+
+
 @pytest.mark.parametrize(
     ("actions", "verdict"),
     [(["sts:AssumeRoleWithSAML"], "denied"), (["sts:AssumeRoleWithSAML", "sts:TagSession"], "allowed")],
 )
 def test_tags_that_an_assertion_brings_have_to_be_allowed(tmp_path: Path, actions: list[str], verdict: str) -> None:
     """As far as the response is in a file: it says so itself."""
-    provider = f"arn:aws:iam::{HOME}:saml-provider/Corp"
-    file = tmp_path / "response.xml"
-    response = response_of(ROLE, values=(f"{ROLE},{provider}",))
-    attribute = '<a:Attribute Name="https://aws.amazon.com/SAML/Attributes/PrincipalTag:team">'
-    tag = f"{attribute}<a:AttributeValue>blue</a:AttributeValue></a:Attribute>"
-    file.write_text(response.replace("<a:AttributeStatement>", f"<a:AttributeStatement>{tag}", 1))
-    content = seed()
-    content["accounts"][HOME]["saml_providers"] = [{"name": "Corp", "issued_by_sandbox": True}]
-    content["accounts"][HOME]["roles"]["R"]["trust"] = document(Action=actions, Principal={"Federated": provider})
-    keys = f'type: aws.sts, role_arn: "{ROLE}", principal_arn: "{provider}", saml_assertion_file: "{file}"'
-
-    (tmp_path / "given.json").write_text(json.dumps(content))
-    world = make_runtime(folder=str(tmp_path))
-    given = GivenPolicies([read_policy_file("given.json", world)], {}, {})
-    plan = plan_of(f"secretStores: {{last: {{{keys}}}}}", store="last", proof=lambda *_: Proof("a file", ""))
-
-    [hop] = hops_of(plan, given, given.complete, "", world)
+    [hop] = with_assertion(tmp_path, actions, "response.xml")
 
     assert hop.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("file", "team", "verdict"),
+    [("response.xml", "blue", "allowed"), ("response.xml", "red", "denied"), ("gone.xml", "blue", "unknown")],
+    ids=["the same", "another", "not at hand"],
+)
+def test_the_session_that_an_assertion_opened_has_its_tags(tmp_path: Path, file: str, team: str, verdict: str) -> None:
+    """What a response says that is not there, nobody knows."""
+    condition = {"StringEquals": {"aws:PrincipalTag/team": team}}
+    trust = document(Action="sts:AssumeRole", Principal={"AWS": ROLE}, Condition=condition)
+
+    hops = with_assertion(tmp_path, ["sts:AssumeRoleWithSAML", "sts:TagSession"], file, T={"trust": trust})
+
+    assert hops[1].verdict == verdict
 
 
 @pytest.mark.parametrize(

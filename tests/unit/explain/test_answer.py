@@ -18,7 +18,7 @@ from tests.unit.iam.policies import ACCOUNT, ALICE, APP, OTHER, SECRET, allow, d
 if TYPE_CHECKING:
     from dsops.explain.finding import Finding
     from dsops.iam import Policy, Principal
-    from dsops.iam.simulate import Place
+    from dsops.iam.simulate import Place, PolicySet
 
 COMPANY = f"arn:aws:iam::{ACCOUNT}:saml-provider/company"
 ASSERTION = read_caller(COMPANY)
@@ -253,6 +253,41 @@ class TestCertainty:
         found = findings(ALICE, "sts:AssumeRole", ELSEWHERE, Unread("trust", "another account"), identity=ALL)
 
         assert [("trust-policy", "likely")] == [(each.cause, each.certainty) for each in found]
+
+    def test_what_is_allowed_under_a_condition_that_nobody_can_judge_is_not_told_as_allowed(self) -> None:
+        """Then the trust policy that nobody may read is not all that is left."""
+        condition = {"StringEquals": {"aws:ResourceOrgID": "o-1"}}
+        unread = (
+            Unread("trust", "another account"),
+            Unread("context", "not allowed to ask", ("aws:resourceorgid", "aws:resourceorgpaths")),
+        )
+        given = policy("identity", allow("sts:*", Condition=condition))
+
+        first, lead = findings(ALICE, "sts:AssumeRole", ELSEWHERE, *unread, identity=given)
+
+        assert ("trust-policy", "missing", True) == (first.cause, first.certainty, "gives no reason" in first.message)
+        assert ["the call's aws:resourceorgid", f"the trust policy of {ELSEWHERE}"] == [
+            fact.what for fact in first.facts
+        ]
+        assert ("organization", "missing", 1) == (lead.cause, lead.certainty, lead.place.statement)
+
+    def test_a_variable_that_nobody_knows_is_not_told_as_having_no_value(self) -> None:
+        """A tag that a base session brings along; one that is known to be missing is told so."""
+        given = policy("identity", allow("sts:*", "arn:aws:iam::*:role/${aws:PrincipalTag/team}"))
+        step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
+        asked = Asked(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {})
+        places: PolicySet = {"trust": ((trusting(ROOT),),), "identity": ((given,),), "scp": (), "rcp": ()}
+        hints = []
+        for unknown in (("aws:principaltag/",), ()):
+            outcome = simulate(asked, places, (Unread("context", "nobody tells", unknown),), NOON)
+            about = About(outcome.decision.request, step, 1, edit_at, unknown_keys=unknown)
+            (found,) = findings_of(outcome, Said(), about, AssumeRoleDenied("no"))
+            hints.append((found.certainty, found.mismatches[0].hint))
+
+        assert [
+            ("likely", "what the call has of aws:principaltag/team is not known here"),
+            ("proven", "${aws:PrincipalTag/team} has no value in this request"),
+        ] == hints
 
     def test_an_address_that_only_aws_sees_is_never_proven(self) -> None:
         """The condition on it may be met."""
@@ -520,6 +555,24 @@ class TestRemedy:
         assert ("tag-session", "the identity-based policies of user alice") == (found.cause, found.remedy.add_to)
         assert found.remedy.statement is not None
         assert "Principal" not in found.remedy.statement
+
+    @pytest.mark.parametrize(
+        ("tags", "words"),
+        [(True, "or send no `tags`"), (False, "the session that calls brings `tags` along")],
+        ids=["sent", "brought along"],
+    )
+    def test_what_a_session_brings_along_is_not_to_be_left_out(self, *, tags: bool, words: str) -> None:
+        """The configuration sends none."""
+        more = "    tags: {team: core}\n" if tags else ""
+        step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'") + more, store="target").steps["target"]
+        asked = Asked(ALICE, "sts:TagSession", TARGET, ACCOUNT, {})
+        trusted = trusting(ROOT)
+        outcome = simulate(asked, {"trust": ((trusted,),), "identity": ((ALL,),), "scp": (), "rcp": ()}, (), NOON)
+        about = About(outcome.decision.request, step, 1, edit_at)
+
+        (found,) = findings_of(outcome, Said(), about, AssumeRoleDenied("no"))
+
+        assert ("tag-session", True) == (found.cause, words in found.remedy.text)
 
     def test_nobody_is_told_to_allow_what_is_denied(self) -> None:
         """An Allow changes nothing there."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dsops.aws.sts import Identity
 from dsops.explain.request import Caller, base_caller, questions, session_caller
 from dsops.secret import Secret
@@ -100,6 +102,43 @@ def test_of_a_base_session_nobody_knows_how_it_was_made() -> None:
 def test_of_a_users_session_nobody_knows_whether_it_had_mfa() -> None:
     """GetSessionToken gives one with and without."""
     assert "aws:multifactorauthpresent" in unread_keys(base(is_temporary=True))
+
+
+def test_what_a_base_session_brings_along_goes_on_and_on() -> None:
+    """Its transitive tags and source identity are in all sessions after it: nobody knows those either."""
+    first = session_caller(STEPS["target"], SESSION, base(SESSION, is_temporary=True))
+    assert first is not None
+    second = session_caller(STEPS["target"], SESSION, first)
+    assert second is not None
+
+    assert {"aws:principaltag/", "aws:sourceidentity"} <= unread_keys(first) & unread_keys(second)
+    assert not {"aws:principaltag/", "aws:sourceidentity"} & unread_keys(jump())
+
+
+def test_a_hop_sends_what_its_caller_brings_along() -> None:
+    """By other keys, which are not known either; of a long-term key's hop they are."""
+    (_, unread), *_ = questions(STEPS["target"], base(SESSION, is_temporary=True), "us-east-1")
+    (_, known), *_ = questions(STEPS["target"], base(), "us-east-1")
+
+    assert {"sts:sourceidentity", "aws:resourcetag/"} <= {key for each in unread for key in each.keys}
+    assert not {"sts:sourceidentity", "aws:resourcetag/"} & {key for each in known for key in each.keys}
+
+
+@pytest.mark.parametrize(
+    ("refused", "actions"),
+    [
+        ("sts:tagsession", ["sts:AssumeRole", "sts:TagSession"]),
+        ("sts:SetSourceIdentity", ["sts:AssumeRole", "sts:SetSourceIdentity"]),
+        ("sts:AssumeRole", ["sts:AssumeRole"]),
+        ("iam:PassRole", ["sts:AssumeRole"]),
+        ("", ["sts:AssumeRole"]),
+    ],
+)
+def test_the_action_that_aws_names_is_asked_for(refused: str, actions: list[str]) -> None:
+    """Tags that a base session brings along need one that the configuration says nothing of."""
+    asked = questions(STEPS["target"], base(SESSION, is_temporary=True), "us-east-1", refused)
+
+    assert actions == [each.action for each, _ in asked]
 
 
 def test_only_aws_sees_the_address() -> None:

@@ -23,7 +23,7 @@ from dsops.iam.simulate.questions import (
     resource_account,
 )
 from dsops.iam.simulate.reading import CaseTable, read_cases
-from dsops.iam.simulate.uncertain import Unread
+from dsops.iam.simulate.uncertain import Unread, variable_keys
 
 __all__ = [
     "EXPECTATIONS",
@@ -54,4 +54,5 @@ __all__ = [
     "read_cases",
     "resource_account",
     "simulate",
+    "variable_keys",
 ]

@@ -131,12 +131,13 @@ def _keys(statement: Statement) -> Iterator[str]:
     """The condition keys that a statement looks at, in lower case."""
     for condition in statement.conditions:
         yield condition.key.lower()
-        yield from _variables(condition.values)
+        yield from variable_keys(condition.values)
     if statement.resources is not None:
-        yield from _variables(statement.resources.written)
+        yield from variable_keys(statement.resources.written)
 
 
-def _variables(values: Sequence[str]) -> Iterator[str]:
+def variable_keys(values: Sequence[str]) -> Iterator[str]:
+    """The condition keys, in lower case, that policy variables in these texts stand for."""
     for value in values:
         try:
             tokens = tokenize(value, has_variables=True, has_wildcards=False)
@@ -174,10 +175,10 @@ def _without_unknown(statement: Statement, is_unknown: _IsUnknown) -> Statement:
     kept = tuple(
         condition
         for condition in statement.conditions
-        if not is_unknown(condition.key.lower()) and not any(map(is_unknown, _variables(condition.values)))
+        if not is_unknown(condition.key.lower()) and not any(map(is_unknown, variable_keys(condition.values)))
     )
     resources = statement.resources
-    if resources is not None and any(map(is_unknown, _variables(resources.written))):
+    if resources is not None and any(map(is_unknown, variable_keys(resources.written))):
         resources = None
     return statement._replace(conditions=kept, resources=resources)
 

@@ -1,0 +1,112 @@
+"""A session that a token, an assertion or a login has opened -> what its calls have, and what is not known of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dsops.aws.sts import Identity
+from dsops.explain.opened import is_opened, opened_caller
+from dsops.explain.request import Caller, questions, session_caller
+from dsops.plan import Proof, Step
+from dsops.sandbox.clock import Clock
+from tests.sandboxes import Lab
+from tests.unit.explain.test_request import STEPS, unread_keys
+from tests.unit.explain.test_unsigned import STEP, saml_step, token_step
+from tests.unit.iam.policies import ACCOUNT, GITHUB
+from tests.unit.sandbox.test_saml import PROVIDER, SEED, TAGGED, asked, signed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SESSION = Identity(ACCOUNT, f"arn:aws:sts::{ACCOUNT}:assumed-role/Ci/ci", "AROAEXAMPLECI00000001:ci")
+OF_AN_ISSUER = {"aws:principaltag/", "aws:sourceidentity"}
+
+
+def opened(step: Step) -> Caller:
+    """Its session."""
+    found = opened_caller(step, SESSION)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def response(tmp_path: Path) -> str:
+    """The file of a response with two tags, one of which goes on, and a source identity."""
+    clock = Clock()
+    clock.freeze(is_frozen=True)
+    said = {"PrincipalTag:team": ["blue"], "PrincipalTag:cost": ["1"], "TransitiveTagKeys": ["Team"],
+            "SourceIdentity": ["alice"]}  # fmt: skip
+    file = tmp_path / "response.b64"
+    file.write_text(signed(Lab.of(SEED, clock), asked(TAGGED, PROVIDER, **said)), encoding="utf-8")
+    return str(file)
+
+
+def test_an_assertion_at_hand_tells_all_that_the_session_has(response: str) -> None:
+    """Tags, source identity, provider and subject; what only the trust policy sees is not among them."""
+    caller = opened(saml_step(Proof("a file", "d"), saml_assertion_file=response, role_arn=TAGGED))
+
+    assert (("blue",), ("1",)) == (caller.context["aws:PrincipalTag/team"], caller.context["aws:PrincipalTag/cost"])
+    assert (("alice",), (PROVIDER,)) == (caller.context["aws:SourceIdentity"], caller.context["aws:FederatedProvider"])
+    assert caller.context["SAML:sub"]
+    assert "SAML:aud" not in caller.context
+    assert not OF_AN_ISSUER & unread_keys(caller)
+
+
+def test_the_next_hop_gets_what_goes_on(response: str) -> None:
+    """A transitive tag in whatever case, and the source identity; the next session has them too, and no more."""
+    first = opened(saml_step(Proof("a file", "d"), saml_assertion_file=response, role_arn=TAGGED))
+    hop = STEPS["target"]
+
+    actions = [each.action for each, _ in questions(hop, first, "us-east-1")]
+    second = session_caller(hop, SESSION, first)
+
+    assert ["sts:SetSourceIdentity", "sts:AssumeRole", "sts:TagSession"] == actions
+    assert second is not None
+    assert (("blue",), ("alice",)) == (second.context["aws:PrincipalTag/team"], second.context["aws:SourceIdentity"])
+    assert "aws:PrincipalTag/cost" not in second.context
+
+
+def test_of_an_assertion_that_is_gone_nothing_is_known() -> None:
+    """Nor of what goes on to the next sessions, however many."""
+    first = opened(saml_step(Proof("a command", "d", is_fetched=True)))
+    second = session_caller(STEPS["target"], SESSION, first)
+    assert second is not None
+    third = session_caller(STEPS["target"], SESSION, second)
+    assert third is not None
+
+    assert {*OF_AN_ISSUER, "aws:federatedprovider", "saml:sub"} <= unread_keys(first)
+    assert OF_AN_ISSUER <= unread_keys(second) & unread_keys(third)
+    assert "aws:federatedprovider" not in unread_keys(second)
+
+
+def test_a_tokens_provider_and_subject_are_the_sessions() -> None:
+    """Its tags are not known: nobody looks at the rest of it."""
+    caller = opened(token_step(Proof("a file", "d", ("https://id.example.com", "ada", "sts.amazonaws.com"))))
+
+    assert ("ada",) == caller.context["id.example.com:sub"]
+    assert {*OF_AN_ISSUER, "id.example.com:amr"} <= unread_keys(caller)
+    assert not {"id.example.com:sub", "aws:federatedprovider"} & unread_keys(caller)
+
+
+def test_of_a_token_that_comes_at_run_time_the_provider_is_known() -> None:
+    """And nothing that it says."""
+    caller = opened(token_step(Proof("the token from GitHub Actions", "d", is_fetched=True)))
+
+    assert (GITHUB,) == caller.context["aws:FederatedProvider"]
+    assert "token.actions.githubusercontent.com:sub" in unread_keys(caller)
+
+
+def test_what_a_login_gives_is_not_known() -> None:
+    """IAM Identity Center tags sessions by its own rules."""
+    step = STEP._replace(type="aws.sso", operation="", proof=Proof("a login", "d"))
+
+    assert is_opened(step)
+    assert {*OF_AN_ISSUER, "aws:federatedprovider", "identitystore:userid"} <= unread_keys(opened(step))
+
+
+def test_a_session_that_credentials_sign_for_is_none_of_them() -> None:
+    """It inherits."""
+    assert not is_opened(STEP)
+    assert not is_opened(STEPS["target"])
