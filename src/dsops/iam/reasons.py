@@ -23,10 +23,11 @@ from dsops.iam.evaluate import (
     organization_levels,
     resource_type,
 )
+from dsops.iam.match import compile_glob
 from dsops.iam.policy import Policy, Statement
 from dsops.iam.principals import ACCOUNT, DIRECT, ISSUER, UNNAMED, Principal, Reach
 from dsops.iam.question import Question, Request
-from dsops.iam.tokens import Variable, fold, tokenize
+from dsops.iam.tokens import ANY_ONE, ANY_RUN, Variable, fold, resolve, tokenize
 from dsops.startup import NamedTuple
 
 
@@ -191,6 +192,7 @@ def _failed_conditions(question: Question, policy: Policy, statement: Statement)
         if not hint and actual is not None:
             hint = "" if condition.is_secret else _unset(question, policy, condition.values)
             hint = hint or _hint(condition.values, actual)
+            hint = hint or ("" if condition.is_secret else _plain_wildcard(question, policy, condition, actual))
         failures.append(
             Failure(
                 "Condition", condition.operator, condition.key, condition.shown_values,
@@ -223,10 +225,26 @@ def _hint(wanted: Sequence[str], actual: Sequence[str]) -> str:
     return ""
 
 
+def _plain_wildcard(question: Question, policy: Policy, condition: Condition, actual: Sequence[str]) -> str:
+    """A `*` or `?` under StringEquals, where StringLike would let this request in."""
+    if condition.parsed.family != "StringEquals" or condition.parsed.is_negated:
+        return ""
+    for text in condition.values:
+        tokens = tokenize(text, has_variables=policy.version == _WITH_VARIABLES, has_wildcards=True)
+        found = resolve(tokens, question.context())
+        if found and (ANY_RUN in found or ANY_ONE in found) and any(map(compile_glob(found), actual)):
+            operator = condition.operator.replace("StringEquals", "StringLike")
+            return f"`*` and `?` are plain text in {condition.operator}: {operator} would match"
+    return ""
+
+
+_WITH_VARIABLES: Final = "2012-10-17"
+
+
 def _unset(question: Question, policy: Policy, written: Sequence[str]) -> str:
     """The first variable among the values that this request can't fill."""
     variables = [token for text in written for token in _variables(text)]
-    if variables and policy.version != "2012-10-17":
+    if variables and policy.version != _WITH_VARIABLES:
         return f"{variables[0].written} is plain text in version {policy.version}"
     for variable in variables:
         if variable.default is None and not _has_one_value(question, variable):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dsops.iam import Decision, Failure, Policies, Reason, parse_policy
 from dsops.iam.operators import OPERATORS
 from dsops.iam.reasons import is_negated
@@ -131,6 +133,35 @@ def test_an_external_id_is_hidden_and_its_near_misses_are_told() -> None:
     secret = {"StringEquals": {"sts:ExternalId": ["${aws:x, 'hush'}", "${aws:y}"]}}
     document = policy("trust", allow("sts:*", None, Principal="*", Condition=secret), version="2008-10-17")
     assert "hush" not in repr(assume(Policies(resource=document), sts__ExternalId="other").reasons)
+
+
+@pytest.mark.parametrize(
+    ("operator", "wanted", "hint"),
+    [
+        ("StringEquals", "repo:org/*", "`*` and `?` are plain text in StringEquals: StringLike would match"),
+        (
+            "StringEqualsIfExists",
+            "repo:${aws:username}/ap?",
+            "`*` and `?` are plain text in StringEqualsIfExists: StringLikeIfExists would match",
+        ),
+        ("StringEquals", "repo:other/*", ""),
+        ("StringEquals", "repo:other/app", ""),
+        ("StringEquals", "${aws:nothing}*", "${aws:nothing} has no value in this request"),
+        ("StringEqualsIgnoreCase", "repo:org/*", ""),
+        ("StringLike", "repo:other/*", ""),
+        ("StringNotEquals", "repo:org/app", ""),
+    ],
+)
+def test_a_wildcard_that_is_plain_text_is_told(operator: str, wanted: str, hint: str) -> None:
+    """Where the operator that knows wildcards would have let the call in; of a secret value nothing is told."""
+    condition = {operator: {"aws:Claim": wanted}}
+    trusted = Policies(resource=trusting({"AWS": ALICE.arn}, Condition=condition))
+
+    (failed,) = failures(assume(trusted, aws__Claim="repo:org/app", aws__username="org"))
+
+    assert failed.hint == hint
+    secret = trusting({"AWS": ALICE.arn}, Condition={"StringEquals": {"sts:ExternalId": "Hush-*"}})
+    assert failures(assume(Policies(resource=secret), sts__ExternalId="Hush-1"))[0].hint == ""
 
 
 def test_another_principal_is_told_with_all_names_of_the_caller() -> None:
