@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from dsops.arn import parse_arn
 from dsops.cli.command import CONFIG, ENVIRONMENT, Arguments, Command, Flag, Operand
 from dsops.cli.get import only
 from dsops.cli.project import carry_out, environment_name, load_config, plan_named, plan_one_store, show_notes
@@ -15,11 +14,9 @@ from dsops.errors import (
     DsopsError,
     Failures,
     LimitExceeded,
-    PolicyInvalid,
     ServiceError,
     SessionForNothing,
     StoreUnknown,
-    UsageError,
     Where,
     nearest,
 )
@@ -33,8 +30,6 @@ if TYPE_CHECKING:
     from dsops.explain.ask import Failure
     from dsops.explain.finding import Finding
     from dsops.explain.library import Evidence
-    from dsops.explain.readers import Given
-    from dsops.iam.policy import Policy
     from dsops.resolve import Resolver, Trial
 
 OPERAND = "VARIABLE|STORE"
@@ -46,8 +41,10 @@ TRUST_POLICY = Flag(
     value="ROLE=FILE", is_repeatable=True, own_variable="DSOPS_EXPLAIN_TRUST_POLICY",
 )  # fmt: skip
 POLICIES = Flag(
-    "--policies", "what `aws iam get-account-authorization-details` has printed; may be repeated", value="FILE",
-    is_repeatable=True, own_variable="DSOPS_EXPLAIN_POLICIES",
+    "--policies",
+    "users and roles with their policies: what `aws iam get-account-authorization-details` or `terraform show -json` "
+    "prints, a CloudFormation template, or a sandbox's seed; may be repeated",
+    value="FILE", is_repeatable=True, own_variable="DSOPS_EXPLAIN_POLICIES",
 )  # fmt: skip
 
 MESSAGE = Flag(
@@ -57,6 +54,7 @@ MESSAGE = Flag(
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
+    from dsops.cli.explain_files import evidence_of
     from dsops.cli.explain_text import show
 
     if arguments.text(MESSAGE.name):
@@ -232,50 +230,6 @@ def _counts(plan: Plan, step: Step, reference: SecretReference, error: DsopsErro
         return True
     of_it = [each for each in plan.variables if each.step == step.name and each.reference == reference]
     return any(each.default is None and not each.optional for each in of_it)
-
-
-# --- files --------------------------------------------------------------------------------------------------
-
-
-def evidence_of(steps: Iterable[Step], arguments: Arguments, runtime: Runtime) -> Evidence:
-    """The policies of files."""
-    from dsops.cli.policy_files import read_policy
-    from dsops.explain.library import Evidence
-    from dsops.explain.readers import read_details
-
-    given: Given = {}
-    for file in arguments.texts(POLICIES.name):
-        given = {**given, **read_details(read_policy(file, runtime), file).given}
-    trusts = dict(_trust(word, steps, runtime) for word in arguments.texts(TRUST_POLICY.name))
-    return Evidence(given, trusts)
-
-
-def _trust(word: str, steps: Iterable[Step], runtime: Runtime) -> tuple[str, Policy]:
-    """The role's ARN, and the policy of the file."""
-    from dsops.cli.policy_files import parse_policy_text, read_policy
-    from dsops.iam.policy import check_policy
-
-    role, equals, file = word.partition("=")
-    if not role or not equals or not file:
-        raise UsageError(f"--trust-policy {word} is not ROLE=FILE", hint="such as --trust-policy Deploy=trust.json")
-    arn = _role_arn(role, steps)
-    checked = check_policy(parse_policy_text(read_policy(file, runtime), file), "trust", name=file, file=file)
-    if checked.policy is None:
-        raise PolicyInvalid(f"{file} is no role trust policy that AWS accepts", problems=checked.problems)
-    return arn, checked.policy
-
-
-def _role_arn(role: str, steps: Iterable[Step]) -> str:
-    """The role that is meant by an ARN, a store that assumes it, or its name."""
-    by_word = {step.name: step.role for step in steps if step.role.startswith("arn:")}
-    by_word |= {arn.rpartition("/")[2]: arn for arn in by_word.values()}
-    if parse_arn(role) is not None:
-        return role
-    if role not in by_word:
-        meant = nearest(role, by_word)
-        hint = f"did you mean `{meant}`?" if meant else "write the role's ARN, its name, or the store that assumes it"
-        raise UsageError(f"--trust-policy {role}: nothing here assumes a role of that name", hint=hint)
-    return by_word[role]
 
 
 COMMAND = Command(

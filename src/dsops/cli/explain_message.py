@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from dsops.aws.client import make_client
 from dsops.cache import CredentialCache
-from dsops.cli.explain import MESSAGE, OPERAND, environment_of, evidence_of, plan_of_store
+from dsops.cli.explain import MESSAGE, OPERAND, environment_of, plan_of_store
+from dsops.cli.explain_files import evidence_of
 from dsops.cli.explain_text import show
 from dsops.cli.policy_files import read_policy
 from dsops.cli.project import base_identity, carry_out, load_config

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping as MappingOf
 from typing import Final, Literal, NamedTuple
 
-from dsops.cli.policy_files import parse_policy_text, read_policy
+from dsops.cli.policy_files import STDIN, parse_policy_text, read_policy
 from dsops.document import Document, Mapping, Node, Scalar, Sequence, parse_json
 from dsops.errors import PolicyInvalid, PolicyUnreadable, UsageError
 from dsops.iam.policy import KIND_WORDS, Policy, PolicyKind, check_policy, parse_policy
@@ -22,9 +22,6 @@ Levels = tuple[tuple[Policy, ...], ...]
 
 EVERYTHING: Final = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}'
 _OF_AWS: Final = "arn:aws:iam::aws:policy/AdministratorAccess"
-ANY_ACCOUNT: Final = "*"
-"""Whose a role of a template will be."""
-
 
 SecretPlace = tuple[str, str, str]
 """Account, region and name."""
@@ -73,14 +70,19 @@ class PolicyFile(NamedTuple):
 
 def read_policy_file(name: str, runtime: Runtime) -> PolicyFile:
     """What the file tells. Raises PolicyUnreadable, or PolicyInvalid for what is neither of the forms."""
-    text = read_policy(name, runtime)
-    shown = "<stdin>" if name == "-" else name
+    hint = "one policy is given with --trust-policy ROLE=FILE or --identity-policy WHO=FILE"
+    return read_policy_text(read_policy(name, runtime), name, runtime, hint)
+
+
+def read_policy_text(text: str, name: str, runtime: Runtime, hint: str) -> PolicyFile:
+    """What the text of that file tells; `hint` is for what is neither of the forms. Raises PolicyInvalid."""
+    shown = STDIN if name == "-" else name
     document = parse_policy_text(text, shown)
     root = document.root
     if document.problems:
         has_tags = any("the tag `!" in problem.message for problem in document.problems)
-        hint = "write `Ref` and `Fn::Sub` in their long form: a short tag says nothing here" if has_tags else _CORRECT
-        raise PolicyInvalid(f"{shown} can't be used", hint=hint, problems=document.problems)
+        correct = _CORRECT if not has_tags else _LONG_FORM
+        raise PolicyInvalid(f"{shown} can't be used", hint=correct, problems=document.problems)
     if isinstance(root, Mapping) and isinstance(root.get("accounts"), Mapping):
         from dsops.cli.plan_check_seed import Seed
 
@@ -101,10 +103,11 @@ def read_policy_file(name: str, runtime: Runtime) -> PolicyFile:
         f"{shown} holds no policies of users and roles",
         why="it is neither a sandbox's seed, nor what `aws iam get-account-authorization-details` or `terraform show "
         "-json` prints, nor a CloudFormation template",
-        hint="one policy is given with --trust-policy ROLE=FILE or --identity-policy WHO=FILE",
+        hint=hint,
     )
 
 
+_LONG_FORM: Final = "write `Ref` and `Fn::Sub` in their long form: a short tag says nothing here"
 _CORRECT: Final = "correct the file, and run the same again"
 
 

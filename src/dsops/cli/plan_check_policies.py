@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from dsops.arn import Arn, parse_arn
-from dsops.cli.plan_check_files import ANY_ACCOUNT, Kind, Known, Levels, PolicyFile
+from dsops.cli.plan_check_files import Kind, Known, Levels, PolicyFile
 from dsops.errors import EntityNotFound
 from dsops.explain.answer import UNKNOWN_SUFFIX
+from dsops.explain.readers import ANY_ACCOUNT
 from dsops.iam.policy import Policy
 from dsops.iam.simulate import Asked, Place, PolicySet, Unread, is_about_roles
 

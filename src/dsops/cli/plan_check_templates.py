@@ -11,7 +11,6 @@ from typing import Final
 
 from dsops.arn import parse_arn
 from dsops.cli.plan_check_files import (
-    ANY_ACCOUNT,
     Kind,
     Known,
     PolicyFile,
@@ -22,6 +21,7 @@ from dsops.cli.plan_check_files import (
     text_of,
 )
 from dsops.document import Mapping, Node, Scalar
+from dsops.explain.readers import ANY_ACCOUNT
 from dsops.iam.policy import Policy
 
 _KINDS: Final[dict[str, Kind]] = {"Role": "role", "User": "user"}

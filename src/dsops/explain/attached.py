@@ -28,6 +28,7 @@ from dsops.aws.iam import (
     list_user_policies,
 )
 from dsops.errors import AccessDenied, DsopsError
+from dsops.iam.policy import Policy
 from dsops.tasks import Once, Work, settle, spawn
 
 
@@ -42,15 +43,21 @@ class Attached(NamedTuple):
     """What IAM told of a user or role. None for what it did not tell, `unread` says why."""
 
     entity: Entity | None
-    identity: tuple[PolicyText, ...]
+    identity: tuple[PolicyText | Policy, ...]
     """Those that could be read."""
-    boundary: PolicyText | None
+    boundary: PolicyText | Policy | None
     unread_entity: str
     """Why nobody knows who it is, its tags, its trust policy; "" when that is known."""
     unread_identity: tuple[str, ...]
     """Why some of the identity-based policies are not among them, or none is."""
     unread_boundary: str
     """Why nobody knows the boundary, or whether there is one; "" when it is known."""
+    is_template: bool = False
+    """Whether a template tells it, in which nobody has an id, and others may attach more."""
+    trust: Policy | None = None
+    """A template's role's, in place of the text that IAM has."""
+    unread_trust: str = ""
+    """Why nobody knows that one."""
 
 
 class Found(NamedTuple):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from dsops.arn import parse_arn
 from dsops.aws.iam import Iam
 from dsops.aws.kms import Kms
 from dsops.aws.organizations import Organizations
@@ -18,7 +19,7 @@ from dsops.explain.chain import Chains, Keys
 from dsops.explain.keys import UNKNOWN_KEY
 from dsops.explain.organization import OrganizationReader
 from dsops.explain.questions import Completed, Completer
-from dsops.explain.readers import Given, SeveralReaders
+from dsops.explain.readers import ANY_ACCOUNT, Given, SeveralReaders
 from dsops.explain.recorded import Recorded
 from dsops.iam.policy import Policy, parse_policy
 from dsops.iam.simulate import Asked, Place, Unread
@@ -58,6 +59,10 @@ class Library:
         for keys in reversed(chain):
             by_account.setdefault(keys.identity.account, []).append(keys)
         accounts = {*by_account, *(account for account, _, _ in self._evidence.given)}
+        if ANY_ACCOUNT in accounts:
+            # Of whom a template speaks is known by the roles that are assumed.
+            roles = (parse_arn(each.role) for each in self._chains.plan.steps.values())
+            accounts = accounts - {ANY_ACCOUNT} | {role.account for role in roles if role is not None}
         readers = {
             account: SeveralReaders(
                 account, [Reader(self.iam(step, keys)) for keys in by_account.get(account, ())], self._evidence.given

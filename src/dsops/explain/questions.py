@@ -171,9 +171,12 @@ class Completer:
         reader = self._readers[account]
         read = reader.role if kind == "role" else reader.user
         attached = await self._attached_to.setdefault((account, kind, name), Once(lambda: read(name))).get()
-        if is_exact and attached.entity is not None and attached.entity.arn != arn:
-            raise EntityNotFound(f"there is no {arn}", hint=f"IAM has {attached.entity.arn}")
-        return attached
+        if not is_exact or attached.entity is None or attached.entity.arn == arn:
+            return attached
+        if attached.is_template:
+            why = f"{arn} is none of the template's: that has {attached.entity.arn}"
+            return Attached(None, (), None, why, (why,), why)
+        raise EntityNotFound(f"there is no {arn}", hint=f"IAM has {attached.entity.arn}")
 
 
 async def _policy_of_key(apis: Sequence[Kms], key: str) -> str:
@@ -211,7 +214,7 @@ class _Question:
         """Condition keys whose values nobody could read."""
         self.unread.append(Unread("context", why, keys))
 
-    def take(self, place: Place, found: Iterable[PolicyText], missing: Iterable[str]) -> None:
+    def take(self, place: Place, found: Iterable[PolicyText | Policy], missing: Iterable[str]) -> None:
         """Puts policies in their place, and says which are missing there."""
         compiled = self._compiled(place, found)
         self.policies[place] = (compiled,) if compiled else ()
@@ -219,9 +222,12 @@ class _Question:
             if why:
                 self.miss([place], why)
 
-    def _compiled(self, place: Place, found: Iterable[PolicyText]) -> tuple[Policy, ...]:
+    def _compiled(self, place: Place, found: Iterable[PolicyText | Policy]) -> tuple[Policy, ...]:
         compiled = []
         for policy in found:
+            if isinstance(policy, Policy):
+                compiled.append(policy)
+                continue
             try:
                 compiled.append(parse_policy(policy.text, place, name=policy.name))
             except PolicyInvalid as error:
@@ -267,7 +273,10 @@ class _Question:
             self.miss_keys(_TAGS_OF_ROLES, role.unread_entity)
             return
         name = f"the trust policy of {role.entity.arn}"
-        self.take("trust", [PolicyText(name, role.entity.trust_policy)], ())
+        if not role.is_template:
+            self.take("trust", [PolicyText(name, role.entity.trust_policy)], ())
+        else:
+            self.take("trust", filter(None, [role.trust]), [role.unread_trust])
         self.learn_tags(("aws:ResourceTag", "iam:ResourceTag"), role.entity.tags)
 
     def learn_tags(self, prefixes: Iterable[str], tags: Mapping[str, str]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 from dsops.arn import parse_arn
 from dsops.aws.iam import Entity
@@ -18,6 +18,8 @@ from dsops.startup import Literal
 Kind = Literal["role", "user"]
 Given = Mapping[tuple[str, Kind, str], Attached]
 """By account, kind and name: what a file says."""
+ANY_ACCOUNT: Final = "*"
+"""Whose a role of a template will be, which does not say it."""
 
 
 class SeveralReaders:
@@ -48,7 +50,7 @@ class SeveralReaders:
 
     async def _read(self, kind: Kind, name: str) -> Attached:
         given = self._given.get((self._account, kind, name))
-        if given is not None:
+        if given is not None and not given.is_template:
             return given
         why = f"no keys here are of account {self._account}"
         best = Attached(None, (), None, why, (why,), why)
@@ -62,18 +64,33 @@ class SeveralReaders:
             best = _better(best, found) if number else found
             if not (best.unread_entity or best.unread_identity or best.unread_boundary):
                 break
-        return best
+        # What is there counts more than what a template wants to be there.
+        planned = given or self._given.get((ANY_ACCOUNT, kind, name))
+        return best if planned is None else _better(best, _of_account(planned, self._account))
 
 
 def _better(first: Attached, second: Attached) -> Attached:
     """Of each part what is less incomplete."""
     entity = first if first.entity is not None else second
-    identity = second if len(second.unread_identity) < len(first.unread_identity) else first
+    identity = second if _incomplete(second) < _incomplete(first) else first
     boundary = second if first.unread_boundary and not second.unread_boundary else first
     return Attached(
         entity.entity, identity.identity, boundary.boundary, entity.unread_entity, identity.unread_identity,
-        boundary.unread_boundary,
+        boundary.unread_boundary, entity.is_template, entity.trust, entity.unread_trust,
     )  # fmt: skip
+
+
+def _incomplete(found: Attached) -> tuple[int, int]:
+    """How much is missing of the identity-based policies, then how few there are."""
+    return len(found.unread_identity), -len(found.identity)
+
+
+def _of_account(planned: Attached, account: str) -> Attached:
+    """The template's user or role, as one of that account."""
+    if planned.entity is None:
+        return planned
+    arn = planned.entity.arn.replace(f"::{ANY_ACCOUNT}:", f"::{account}:", 1)
+    return planned._replace(entity=planned.entity._replace(arn=arn))
 
 
 # --- the answer to iam:GetAccountAuthorizationDetails, as the AWS CLI prints it -----------------------------

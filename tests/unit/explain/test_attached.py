@@ -57,7 +57,9 @@ def test_a_user_has_its_own_policies_and_its_groups() -> None:
     found = read(stub(), "user", "alice")
 
     assert names(found) == [SHARED, SHARED, "groups of group dev", "own of user alice"]
-    assert json.loads(found.identity[0].text) == document("s3:a")
+    own, *_ = found.identity
+    assert isinstance(own, PolicyText)
+    assert json.loads(own.text) == document("s3:a")
     assert (found.boundary, found.unread_entity, found.unread_identity, found.unread_boundary) == (None, "", (), "")
 
 
@@ -66,7 +68,7 @@ def test_a_role_has_policies_and_a_boundary() -> None:
     found = read(stub(), "role", "App")
 
     assert names(found) == [SHARED, "own of role App"]
-    assert found.boundary is not None
+    assert isinstance(found.boundary, PolicyText)
     assert (found.boundary.name, json.loads(found.boundary.text)) == (LIMIT, document("s3:l"))
 
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from dsops.aws.iam import Entity
 from dsops.errors import EntityNotFound, PolicyInvalid, Unreachable
 from dsops.explain.attached import Attached, PolicyText
-from dsops.explain.readers import SeveralReaders, read_details
+from dsops.explain.readers import ANY_ACCOUNT, SeveralReaders, read_details
 from tests.loop import Time
 from tests.stubs.iam import ACCOUNT
+from tests.unit.iam.policies import allow, policy
 
 NOTHING = Attached(None, (), None, "denied", ("denied",), "denied")
 OWN = PolicyText("own of role App", "{}")
@@ -70,6 +72,35 @@ def test_a_role_that_is_not_there_is_told() -> None:
         read(Told(EntityNotFound("no such role")))
 
 
+def planned(account: str = ANY_ACCOUNT, **more: Any) -> dict[tuple[str, str, str], Attached]:
+    """The role App of a template, which does not say whose account it will be in."""
+    entity = Entity(f"arn:aws:iam::{account}:role/App", "", "", {}, "")
+    own = (policy("identity", allow("s3:a")),)
+    found = Attached(entity, own, None, "", ("others may attach more",), "", is_template=True, **more)
+    return {(account, "role", "App"): found}
+
+
+@pytest.mark.parametrize("account", [ANY_ACCOUNT, ACCOUNT], ids=["of no account", "of that one"])
+def test_a_template_tells_what_nobody_may_read(account: str) -> None:
+    """It is of the account that is asked about."""
+    found = read(Told(NOTHING), given=planned(account, unread_trust="left open"))
+
+    assert found.entity is not None
+    assert (f"arn:aws:iam::{ACCOUNT}:role/App", 1) == (found.entity.arn, len(found.identity))
+    assert ("", ("others may attach more",), "left open") == (
+        found.unread_entity, found.unread_identity, found.unread_trust,
+    )  # fmt: skip
+
+
+def test_what_is_there_counts_more_than_a_template() -> None:
+    """A role that IAM tells all of is read there; one that is not there is not there."""
+    whole = Attached(Entity(f"arn:aws:iam::{ACCOUNT}:role/App", "AROA", "", {}, "{}"), (OWN,), None, "", (), "")
+
+    assert whole == read(Told(whole), given=planned())
+    with pytest.raises(EntityNotFound):
+        read(Told(EntityNotFound("no such role")), given=planned())
+
+
 def test_an_account_without_keys_says_so() -> None:
     """Nothing is taken for absent there."""
     assert f"no keys here are of account {ACCOUNT}" == read().unread_entity
@@ -110,7 +141,7 @@ def test_an_accounts_details_have_all_of_a_user() -> None:
     found = given[ACCOUNT, "user", "ada"]
 
     assert ["own of user ada", SHARED, "g of group dev"] == [each.name for each in found.identity]
-    assert {json.dumps(ALLOW)} == {each.text for each in found.identity}
+    assert {json.dumps(ALLOW)} == {each.text for each in found.identity if isinstance(each, PolicyText)}
     assert found.boundary is not None
     assert found.entity is not None
     assert (SHARED, "AIDAEXAMPLE", {"team": "core"}) == (
