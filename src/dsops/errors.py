@@ -474,6 +474,8 @@ class AssumeRoleDenied(CredentialsError):
     """STS refused to let the caller assume the role."""
 
     code = "sts.access-denied"
+    speaks_of: tuple[str, str, str] | None = None
+    """Issuer, subject and audience of the token or assertion that was sent; None where none was."""
 
 
 class StsRefused(CredentialsError):

@@ -174,6 +174,28 @@ def test_a_trust_policy_can_be_given_as_a_file(
 
 
 @pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(fault, id=fault.broken.name)
+        for fault in FAULTS
+        if fault.broken.github and fault.place.policy == "trust" and fault.place.key.endswith(":sub")
+    ],
+)
+def test_what_a_token_said_is_known_by_its_refusal(
+    fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One that is had at run time too: with the trust policy the subject is proven to be another."""
+    with built(fault.broken, tmp_path / "project") as found:
+        (found.folder / "trust.json").write_text(json.dumps(trust_policy(fault)), encoding="utf-8")
+        findings = explained(found, capfd, "--trust-policy", f"{fault.place.store}=trust.json")[1]
+
+    assert ("token-subject", "proven") == (findings[0]["cause"], findings[0]["certainty"])
+    assert [] == claims(findings, fault.place)
+    (mismatch,) = findings[0]["mismatches"]
+    assert mismatch["actual"][0].startswith(f"repo:{fault.broken.github['repository']}:")
+
+
+@pytest.mark.parametrize(
     "fault", [fault for fault in FAULTS if can_be_mended(fault)], ids=lambda fault: fault.broken.name
 )
 def test_what_is_to_be_added_mends_it(fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

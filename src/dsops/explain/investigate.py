@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dsops.arn import parse_arn
 from dsops.aws.authorization_message import decode_authorization_message
 from dsops.aws.iam import get_role, list_roles
-from dsops.errors import AccessDenied, DsopsError, EntityNotFound, NoCredentials, nearest
+from dsops.errors import AccessDenied, AssumeRoleDenied, DsopsError, EntityNotFound, NoCredentials, nearest
 from dsops.explain.about import About, EditAt
 from dsops.explain.answer import findings_of
 from dsops.explain.ask import Asker, Failure, Questions
@@ -38,6 +38,7 @@ class Investigator:
 
     async def explain(self, failure: Failure) -> list[Finding]:
         """Why it failed: the first broken place, and others that would refuse as well."""
+        failure = failure._replace(step=_with_what_was_sent(failure))
         step, error = failure.step, failure.error
         # A read is no hop.
         hop = 0 if failure.secret else self._chains.hop(step)
@@ -223,6 +224,14 @@ class Investigator:
     def _about(self, asked: Asked, step: Step, hop: int) -> About:
         request = Request(asked.principal, asked.action, asked.resource, asked.resource_account, asked.context)
         return About(request, step, hop, self._edit_at)
+
+
+def _with_what_was_sent(failure: Failure) -> Step:
+    """The hop with whom its token or assertion spoke of: of one that comes at run time the refusal tells."""
+    step, error = failure.step, failure.error
+    if step.proof is None or step.proof.speaks_of is not None or not isinstance(error, AssumeRoleDenied):
+        return step
+    return step._replace(proof=step.proof._replace(speaks_of=error.speaks_of))
 
 
 def _with_fact(findings: list[Finding], record: Recorded | Fact | None) -> list[Finding]:

@@ -14,6 +14,7 @@ from dsops.iam.principals import FEDERATED_NAMES, Principal
 from dsops.iam.simulate import Asked, PolicySet, Unread
 from dsops.plan import Step
 from dsops.stores.saml import assertion_at_hand
+from dsops.stores.web_identity import MOST_SHOWN
 
 _GITHUB: Final = "token.actions.githubusercontent.com"
 _SAML: Final = (
@@ -81,10 +82,11 @@ def _by_token(step: Step, role: Arn, region: str, provider: str) -> Unsigned:
     federated = _provider(role, host) if host else provider
     host = host or provider.rpartition(":oidc-provider/")[2]
     claims: tuple[str, ...] = CLAIMS
-    if said is not None:
-        context[f"{host}:sub"], context[f"{host}:aud"] = (said[1],), (said[2],)
-    else:
-        claims = (*claims, "sub", "aud")
+    for claim, value in zip(("sub", "aud"), said[1:] if said is not None else ("", ""), strict=True):
+        if 0 < len(value) < MOST_SHOWN:
+            context[f"{host}:{claim}"] = (value,)
+        else:
+            claims = (*claims, claim)
     keys = tuple(f"{host}:{claim}".lower() for claim in claims)
     unread = Unread("context", "what else the token says is not looked at", keys)
     principal = Principal("web-identity", "", "", federated=federated)

@@ -14,10 +14,11 @@ T = TypeVar("T")
 class Told:
     """Who is behind a call, for people: `the token in ./token`, `the token`, and of whom it speaks."""
 
-    def __init__(self, source: str, noun: str, subject: str) -> None:
+    def __init__(self, source: str, noun: str, subject: str, speaks_of: tuple[str, str, str]) -> None:
         self.source = source
         self.noun = noun
         self.subject = subject
+        self.speaks_of = speaks_of
 
 
 def check_planned(step: Step, speaks_of: tuple[str, str, str], told: Told) -> None:
@@ -52,6 +53,7 @@ async def saying_whose(call: Awaitable[T], step: Step, role_arn: str, told: Told
     except AssumeRoleDenied as error:
         message = f"store `{step.name}` may not assume {role_arn} with {told.source}"
         error.retell(message, hint=f"{error.hint}; {subject}", where=step.where)
+        error.speaks_of = told.speaks_of
         raise
     except StsRefused as error:
         error.retell(error.message, hint="; ".join(filter(None, (error.hint, subject))))

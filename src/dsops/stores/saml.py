@@ -75,7 +75,7 @@ async def assume_with_assertion(step: Step, context: Context) -> Credentials:
 async def _assume(step: Step, context: Context) -> Credentials:
     settings = step.settings
     response = await _response(step, context)
-    told = Told(_source(settings), "assertion", _told(response))
+    told = Told(_source(settings), "assertion", _told(response), response.speaks_of)
     check_planned(step, response.speaks_of, told)
     offer = await _choose(step, context, response)
     call = assume_role_with_saml(

@@ -29,7 +29,8 @@ from dsops.stores.proven import Told, check_planned, of_store, saying_whose
 from dsops.tasks import blocking
 
 _MOST_CHARACTERS = 20_000  # the AssumeRoleWithWebIdentity API reference
-_MOST_SHOWN = 200
+MOST_SHOWN: Final = 200
+"""Characters of a claim; a longer one is cut."""
 AUDIENCE: Final = DEFAULT_AUDIENCE
 
 _FILE_VARIABLE = "AWS_WEB_IDENTITY_TOKEN_FILE"
@@ -78,7 +79,7 @@ async def _assume(step: Step, context: Context) -> Credentials:
     settings, source = step.settings, _source(step.settings)
     token = await _token(step, context)
     speaks_of = _speaks_of(token, source)
-    told = Told(source, "token", _told(speaks_of))
+    told = Told(source, "token", _told(speaks_of), speaks_of)
     check_planned(step, speaks_of, told)
     role_arn = str(settings["role_arn"])
     call = assume_role_with_web_identity(
@@ -193,7 +194,7 @@ def _speaks_of(token: Secret, source: str) -> tuple[str, str, str]:
 
 def _shown(claim: object) -> str:
     text = claim if isinstance(claim, str) else ""
-    return "".join(each if each.isprintable() else "?" for each in text[:_MOST_SHOWN])
+    return "".join(each if each.isprintable() else "?" for each in text[:MOST_SHOWN])
 
 
 def _told(speaks_of: tuple[str, str, str]) -> str:

@@ -42,6 +42,17 @@ def test_a_token_is_judged_by_what_it_says() -> None:
     assert ("ada",) == found[0].context["id.example.com/x:sub"]
 
 
+@pytest.mark.parametrize(("characters", "is_known"), [(199, True), (200, False)])
+def test_a_claim_that_is_cut_is_not_known(characters: int, *, is_known: bool) -> None:
+    """What a policy says of its end nobody can tell."""
+    proof = Proof("a file", "d", ("https://id.example.com", "a" * characters, "sts.amazonaws.com"))
+
+    asked, unread = unsigned_question(token_step(proof), "us-east-1")
+
+    assert ("id.example.com:sub" in asked.context) is is_known
+    assert ("id.example.com:sub" in {key for each in unread for key in each.keys}) is not is_known
+
+
 def test_of_a_token_that_comes_at_run_time_the_claims_are_not_known() -> None:
     """Whose it is may be."""
     found = unsigned_question(token_step(Proof("the token from GitHub Actions", "d", is_fetched=True)), "us-east-1")

@@ -285,6 +285,8 @@ def test_a_refusal_says_what_to_check(
     assert "sub `repo:org/app:ref:refs/heads/main`, aud `sts.amazonaws.com`, iss `https://token.example`" in error.hint
     assert "store `r`" in error.message
     assert str(error.where) == "dsops.yaml:2"
+    if isinstance(error, AssumeRoleDenied):
+        assert error.speaks_of == ("https://token.example", "repo:org/app:ref:refs/heads/main", "sts.amazonaws.com")
 
 
 def test_a_message_that_repeats_the_token_is_told_without_it(pipeline: Pipeline) -> None:
