@@ -12,7 +12,7 @@ from collections.abc import Mapping as MappingOf
 from typing import Final, Literal, NamedTuple
 
 from dsops.cli.policy_files import STDIN, parse_policy_text, read_policy
-from dsops.document import Document, Mapping, Node, Scalar, Sequence, parse_json
+from dsops.document import Document, Mapping, Node, Scalar, Sequence, parse_json, parse_yaml
 from dsops.errors import PolicyInvalid, PolicyUnreadable, UsageError
 from dsops.iam.policy import KIND_WORDS, Policy, PolicyKind, check_policy, parse_policy
 from dsops.runtime import Runtime
@@ -78,11 +78,12 @@ def read_policy_text(text: str, name: str, runtime: Runtime, hint: str) -> Polic
     """What the text of that file tells; `hint` is for what is neither of the forms. Raises PolicyInvalid."""
     shown = STDIN if name == "-" else name
     document = parse_policy_text(text, shown)
+    if document.problems and _is_template(document.root):
+        # Templates have short forms of functions, which mean nothing in other files.
+        document = parse_yaml(text, shown, has_functions=True)
     root = document.root
     if document.problems:
-        has_tags = any("the tag `!" in problem.message for problem in document.problems)
-        correct = _CORRECT if not has_tags else _LONG_FORM
-        raise PolicyInvalid(f"{shown} can't be used", hint=correct, problems=document.problems)
+        raise PolicyInvalid(f"{shown} can't be used", hint=_CORRECT, problems=document.problems)
     if isinstance(root, Mapping) and isinstance(root.get("accounts"), Mapping):
         from dsops.cli.plan_check_seed import Seed
 
@@ -91,7 +92,7 @@ def read_policy_text(text: str, name: str, runtime: Runtime, hint: str) -> Polic
         from dsops.cli.plan_check_account import Details
 
         return Details(shown, runtime).read(root)
-    if isinstance(root, Mapping) and isinstance(root.get("Resources"), Mapping):
+    if isinstance(root, Mapping) and _is_template(root):
         from dsops.cli.plan_check_templates import Template
 
         return Template(shown, runtime).read(root)
@@ -107,7 +108,10 @@ def read_policy_text(text: str, name: str, runtime: Runtime, hint: str) -> Polic
     )
 
 
-_LONG_FORM: Final = "write `Ref` and `Fn::Sub` in their long form: a short tag says nothing here"
+def _is_template(root: Node | None) -> bool:
+    return isinstance(root, Mapping) and isinstance(root.get("Resources"), Mapping)
+
+
 _CORRECT: Final = "correct the file, and run the same again"
 
 

@@ -42,7 +42,7 @@ class _Entity:
 
 
 class Template(Reader):
-    """A CloudFormation template, as JSON or YAML without short tags."""
+    """A CloudFormation template, as JSON or YAML, in which a short tag stands for its long form."""
 
     def read(self, root: Mapping) -> PolicyFile:
         """Its users and roles."""

@@ -62,16 +62,16 @@ class Document(NamedTuple):
     """Whether the text was refused for its size, depth or expansion rather than for what it says."""
 
 
-def parse_yaml(text: str, file: str) -> Document:
+def parse_yaml(text: str, file: str, *, has_functions: bool = False) -> Document:
     """The one document of a YAML text, anchors and `<<` followed.
 
     Numbers keep their text and dates are text: YAML 1.1 would read `0777` as 511 and `12:30` as 750.
     `file` is how problems name the text. Several documents, tags of an application and keys that are no
-    scalars are problems.
+    scalars are problems; with `has_functions` a tag such as `!Ref` is CloudFormation's short form of a mapping.
     """
     from dsops.document.yaml_reader import read
 
-    return read(text, file)
+    return read(text, file, has_functions=has_functions)
 
 
 def parse_json(text: str, file: str, *, comments: bool = False) -> Document:

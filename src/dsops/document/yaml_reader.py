@@ -50,12 +50,12 @@ _NUMBER = pattern(
 )
 
 
-def read(text: str, file: str) -> Document:
+def read(text: str, file: str, *, has_functions: bool = False) -> Document:
     """What `dsops.document.parse_yaml` gives."""
     if len(text) > MAX_CHARACTERS:
         message = f"the file has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read"
         return Document(None, (Problem(Where(file), "", message),), is_too_large=True)
-    reader = _Reader(file, text.removeprefix("\ufeff"))
+    reader = _Reader(file, text.removeprefix("\ufeff"), has_functions=has_functions)
     root = None
     is_too_large = False
     try:
@@ -78,7 +78,8 @@ def read(text: str, file: str) -> Document:
 class _Reader:
     """Builds the tree; every list, mapping and scalar is counted, an alias as often as it is used."""
 
-    def __init__(self, file: str, text: str) -> None:
+    def __init__(self, file: str, text: str, *, has_functions: bool = False) -> None:
+        self._has_functions = has_functions
         self.file = file
         self.text = text
         self.problems: list[Problem] = []
@@ -116,14 +117,31 @@ class _Reader:
                 raise ConfigTooLarge(f"values nest more than {MAX_DEPTH} deep", hint=hint, where=where)
             if anchor is not None:
                 self._open.add(anchor)
-            self._check_tag(event)
+            if not self._is_function(event):
+                self._check_tag(event)
             is_list = type(event) is yaml.SequenceStartEvent
             node = self._sequence(event, depth) if is_list else self._mapping(event, depth)
             if anchor is not None:
                 self._open.discard(anchor)
+        if self._is_function(event):
+            node = self._function(event, node)
         if anchor is not None:
             self._anchors[anchor] = node, self._count - before
         return node
+
+    def _is_function(self, event: _Event) -> bool:
+        tag: str | None = event.tag
+        return self._has_functions and tag is not None and tag.startswith("!") and len(tag) > 1
+
+    def _function(self, event: _Event, value: Node) -> Mapping:
+        """`!Sub text` as `{"Fn::Sub": text}` (CloudFormation User Guide, "Intrinsic function reference")."""
+        self._add(1, event)
+        name, line = str(event.tag)[1:], event.start_mark.line + 1
+        if name == "GetAtt" and isinstance(value, Scalar):
+            resource, _, attribute = value.text.partition(".")
+            value = Sequence((Scalar(resource, "text", line), Scalar(attribute, "text", line)), line)
+        key = name if name in ("Ref", "Condition") else f"Fn::{name}"
+        return Mapping(((Scalar(key, "text", line), value),), line)
 
     def _alias(self, event: _Event) -> Node:
         anchor: str = event.anchor
@@ -188,7 +206,7 @@ class _Reader:
     def _scalar(self, event: _Event) -> Scalar:
         text: str = event.value
         tag: str | None = event.tag
-        if tag is None:
+        if tag is None or self._is_function(event):
             return Scalar(text, _kind(text) if event.implicit[0] else "text", event.start_mark.line + 1)
         self._check_tag(event)
         return Scalar(text, _kind(text) if tag in _PLAIN_TAGS else "text", event.start_mark.line + 1)

@@ -75,14 +75,51 @@ def test_what_stands_in_the_role_itself_counts(tmp_path: Path) -> None:
     assert ["allowed", "allowed"] == verdicts(checked(tmp_path, content, CHAIN))
 
 
-def test_short_tags_are_refused(tmp_path: Path) -> None:
-    """`!Sub` leaves a text that is not the one to be deployed: nothing is concluded from it."""
-    (tmp_path / "t.yaml").write_text("Resources:\n  R: {Type: 'AWS::IAM::Role', Properties: {RoleName: !Ref Name}}\n")
-    with pytest.raises(PolicyInvalid) as caught:
-        read_policy_file("t.yaml", make_runtime(folder=str(tmp_path)))
-    assert [(2, "the tag `!Ref` means nothing here")] == [
-        (problem.where.line, problem.message) for problem in caught.value.problems
-    ]
+SHORT = """\
+Resources:
+  Jump:
+    Type: AWS::IAM::Role
+    Properties:
+      RoleName: R
+      AssumeRolePolicyDocument:
+        Version: "2012-10-17"
+        Statement: {Effect: Allow, Principal: {AWS: "arn:aws:iam::111111111111:user/ada"}, Action: sts:AssumeRole}
+      ManagedPolicyArns: [!Ref May, !GetAtt Limit.PolicyArn, !Sub "arn:${AWS::Partition}:iam::aws:policy/Own"]
+  Named: {Type: AWS::IAM::Role, Properties: {RoleName: !Sub "${Stage}-role", AssumeRolePolicyDocument: {}}}
+  May: {Type: AWS::IAM::ManagedPolicy, Properties: {PolicyDocument: {Version: "2012-10-17", Statement: []}}}
+"""
+
+
+def test_short_tags_are_their_long_form(tmp_path: Path) -> None:
+    """`!Ref`, `!GetAtt`, `!Sub` and the others, as people write templates; a name that is left open is nobody's."""
+    policy = '{Version: "2012-10-17", Statement: {Effect: Allow, Action: "s3:*", Resource: "*"}}'
+    text = SHORT.replace('{Version: "2012-10-17", Statement: []}', policy)
+    (tmp_path / "t.yaml").write_text(text)
+
+    (role,) = read_policy_file("t.yaml", make_runtime(folder=str(tmp_path))).people
+
+    assert role.arn == "arn:aws:iam::*:role/R"
+    assert len(role.identity) == 1
+    assert role.unread_identity == "Limit is not in t.yaml"
+
+
+def test_a_tag_is_a_problem_where_no_template_is(tmp_path: Path) -> None:
+    """A seed of the sandbox, which has no functions; and so is one that CloudFormation does not have."""
+    for text in ("accounts: {'111111111111': {users: !Ref Name}}\n", SHORT.replace("!Ref", "!!python/name")):
+        (tmp_path / "t.yaml").write_text(text)
+        with pytest.raises(PolicyInvalid) as caught:
+            read_policy_file("t.yaml", make_runtime(folder=str(tmp_path)))
+        assert "means nothing here" in caught.value.problems[0].message
+
+
+def test_a_policy_with_a_short_tag_in_it_is_open(tmp_path: Path) -> None:
+    """`!Sub` is a text that nobody knows before it is deployed: nothing is concluded from it."""
+    (tmp_path / "t.yaml").write_text(SHORT.replace('"arn:aws:iam::111111111111:user/ada"', "!Sub '${Name}'"))
+
+    (role,) = read_policy_file("t.yaml", make_runtime(folder=str(tmp_path))).people
+
+    assert role.trust is None
+    assert role.unread_trust.startswith("t.yaml:8: ")
 
 
 def test_a_trust_policy_with_a_parameter_is_open(tmp_path: Path) -> None:
