@@ -31,6 +31,8 @@ class About(NamedTuple):
     """Whether it is known which provider vouches for a token or an assertion."""
     actions: tuple[str, ...] = ()
     """All that this hop needs; () for what is no hop."""
+    is_by_files: bool = False
+    """Whether files say some of the policies, which may be others than what is there."""
     unknown_keys: tuple[str, ...] = ()
     """Condition keys of which nobody knows what the call has; one that ends in `/` stands for all beginning so."""
 

@@ -201,6 +201,8 @@ def _nothing_found(about: About, facts: tuple[Fact, ...], error: DsopsError) -> 
     request = about.request
     message = f"all that can be read allows {about.caller} to {request.action} on {request.resource}"
     text = "look up what is missing" if facts else "try once more: a change of a policy takes some seconds to arrive"
+    if about.is_by_files:
+        text = f"compare the files with what is there, which may differ; else {text}"
     place = Place(about.step.name, about.hop, "", request.resource, "", 0, "", 0)
     return Finding("not-read", "missing", message, place, remedy=Remedy(text), facts=facts, aws=error.aws)
 

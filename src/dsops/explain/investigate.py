@@ -32,6 +32,7 @@ class Investigator:
     def __init__(self, chains: Chains, evidence: Evidence, edit_at: EditAt) -> None:
         self._chains = chains
         self._library = Library(chains, evidence)
+        self._is_by_files = bool(evidence.given or evidence.trusts)
         self._asker = Asker(chains, edit_at)
         self._records = RecordReader(chains)
         self._edit_at = edit_at
@@ -223,7 +224,7 @@ class Investigator:
 
     def _about(self, asked: Asked, step: Step, hop: int) -> About:
         request = Request(asked.principal, asked.action, asked.resource, asked.resource_account, asked.context)
-        return About(request, step, hop, self._edit_at)
+        return About(request, step, hop, self._edit_at, is_by_files=self._is_by_files)
 
 
 def _with_what_was_sent(failure: Failure) -> Step:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from dsops.arn import parse_arn, role_session_arn
+from dsops.aws.authorization_message import MAX_LENGTH
 from dsops.aws.sts import Identity
 from dsops.errors import UsageError
 from dsops.explain.readers import text_of
@@ -35,12 +36,15 @@ class Refused(NamedTuple):
 
 
 def encoded_in(text: str) -> str:
-    """The encoded message in what was printed, which may be nothing else; "" where there is none."""
+    """The encoded message in what was printed, which may be nothing else; "" where there is none. Raises UsageError."""
     found = re.search(_ENCODED, text)
-    if found is not None:
-        return found[1]
-    words = "".join(text.split())
-    return words if re.fullmatch(_ALONE, words) else ""
+    words = found[1] if found is not None else "".join(text.split())
+    if found is None and not re.fullmatch(_ALONE, words):
+        return ""
+    if len(words) > MAX_LENGTH:
+        message = f"the encoded message has {len(words):,} characters, and AWS decodes {MAX_LENGTH:,} at most"
+        raise UsageError(message, hint="give what was printed of one refusal, and nothing else")
+    return words
 
 
 def read_sentence(text: str) -> Refused:

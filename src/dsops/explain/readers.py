@@ -105,15 +105,19 @@ class Details(NamedTuple):
 
 def read_details(text: str, file: str) -> Details:
     """What `aws iam get-account-authorization-details` has printed. Raises PolicyInvalid for anything else."""
+    content: object = None
+    why = "it has neither UserDetailList nor RoleDetailList"
     try:
         content = json.loads(text)
+    except json.JSONDecodeError as error:
+        why = f"it is no JSON: line {error.lineno}, column {error.colno}: {error.msg.lower()}"
     except (ValueError, RecursionError):
-        content = None
+        why = "it is no JSON that can be read"
     names = ("UserDetailList", "RoleDetailList")
     if not isinstance(content, dict) or not any(isinstance(content.get(name), list) for name in names):
         raise PolicyInvalid(
             f"{file} is not what `aws iam get-account-authorization-details` prints",
-            why="it has neither UserDetailList nor RoleDetailList",
+            why=why,
             hint=f"make it by: aws iam get-account-authorization-details > {file}",
         )
     managed = {text_of(each, "Arn"): _default_version(each) for each in _objects(content.get("Policies"))}

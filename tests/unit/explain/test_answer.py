@@ -195,6 +195,20 @@ class TestCause:
         assert [("not-read", "missing")] == [(each.cause, each.certainty) for each in found]
 
 
+    @pytest.mark.parametrize("is_by_files", [True, False])
+    def test_files_that_allow_what_aws_refuses_may_be_others_than_what_is_there(self, *, is_by_files: bool) -> None:
+        """A template that is not deployed, or details of yesterday."""
+        step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
+        asked = Asked(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {})
+        places: PolicySet = {"trust": ((trusting(ROOT),),), "identity": ((ALL,),), "scp": (), "rcp": ()}
+        outcome = simulate(asked, places, (), NOON)
+        about = About(outcome.decision.request, step, 1, edit_at, is_by_files=is_by_files)
+
+        (found,) = findings_of(outcome, Said(), about, AssumeRoleDenied("no"))
+
+        assert ("not-read", is_by_files) == (found.cause, found.remedy.text.startswith("compare the files"))
+
+
 class TestNearest:
     """Which statement is named."""
 

@@ -71,6 +71,14 @@ def test_an_encoded_message_is_found(text: str, encoded: str) -> None:
     assert encoded == encoded_in(text)
 
 
+@pytest.mark.parametrize("before", ["", "Encoded authorization failure message: "])
+def test_more_than_aws_decodes_is_not_sent(before: str) -> None:
+    """It would come back whole in AWS's own words; the longest that AWS takes is taken."""
+    assert len(encoded_in(before + "A" * 10_240)) == 10_240
+    with pytest.raises(UsageError, match=r"10,241 characters, and AWS decodes 10,240 at most"):
+        encoded_in(before + "A" * 10_241)
+
+
 @pytest.mark.parametrize("text", ["", "it did not work", "User: somebody is not authorized to perform: s3:GetObject"])
 def test_a_text_without_a_refusal_is_no_message(text: str) -> None:
     """Nothing is guessed of it."""

@@ -167,6 +167,15 @@ def test_a_file_is_asked_before_aws() -> None:
     assert reader.asked == 0
 
 
+def test_details_that_are_cut_are_told_as_that() -> None:
+    """With the place, and not as something else than what the file begins with."""
+    text = '{"UserDetailList": [\n  {"UserName": "ada", '
+    with pytest.raises(PolicyInvalid) as caught:
+        read_details(text, "iam.json")
+
+    assert caught.value.why.startswith("it is no JSON: line 2, ")
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"UserDetailList": 3}', "[" * 100_000, "Version: 2"])
 def test_what_is_something_else_is_refused(text: str) -> None:
     """With the command that prints the right thing."""
