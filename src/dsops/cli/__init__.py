@@ -229,10 +229,11 @@ def fail(error: DsopsError, words: Sequence[str], failure_code: int) -> int:
     if failure_code and not isinstance(error, CommandFailed):
         exit_code = failure_code
     own_words = words[:words.index("--")] if "--" in words else words
+    config = _named_config(own_words)
     if "--json" in own_words or is_on(os.environ.get("DSOPS_JSON", "")):
-        output.tell(output.error_json(error, exit_code))
+        output.tell(output.error_json(error, exit_code, config=config))
     else:
-        output.tell(output.error_text(error, config=_named_config(own_words)))
+        output.tell(output.error_text(error, config=config))
     if "--debug" in own_words or is_on(os.environ.get("DSOPS_DEBUG", "")):
         output.tell(f"debug: raised at\n{output.origin_text(error)}")
     return exit_code

@@ -62,7 +62,8 @@ class _Patient(NamedTuple):
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     patient = _admit(arguments, runtime)
     fixes = list(_mend(patient, runtime)) if arguments.switch("--fix") else []
-    checks = list(attributed(_examine(patient, arguments, runtime)))
+    config = arguments.text(CONFIG.name)
+    checks = [_with_next_step(check, config) for check in attributed(_examine(patient, arguments, runtime))]
     runtime.report(DONE)
     # What was skipped needs something that failed, or is used by nobody.
     is_healthy = all(check.status != "failed" for check in checks)
@@ -70,26 +71,33 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         answer_json({
             "is_healthy": is_healthy,
             "fixes": [_fix_value(fix) for fix in fixes],
-            "checks": [_check_value(check) for check in checks],
+            "checks": [_check_value(check, config) for check in checks],
         })
     else:
-        _show(checks)
+        _show(checks, config)
     return 0 if is_healthy else CheckFailed.exit_code
 
 
-def _show(checks: list[Check]) -> None:
+def _with_next_step(check: Check, config: str) -> Check:
+    """Where the hint is the command that looks for the reason, it is about the configuration that was named."""
+    if check.code != "doctor.store" or not check.errors:
+        return check
+    return check._replace(hint=next_step_of(check.errors[0], config=config) or check.hint)
+
+
+def _show(checks: list[Check], config: str) -> None:
     answer(table(("CHECK", "STATUS", "DETAIL"), [(check.name, check.status, check.detail) for check in checks]))
     for check in checks:
         if check.status == "warning" or (check.status == "failed" and not check.errors):
             answer(f"\n{_finding_text(check)}")
-    for text in dict.fromkeys(_error_text(check, error) for check in checks for error in check.errors):
+    for text in dict.fromkeys(_error_text(check, error, config) for check in checks for error in check.errors):
         answer(f"\n{text}")
 
 
-def _error_text(check: Check, error: DsopsError) -> str:
+def _error_text(check: Check, error: DsopsError, config: str) -> str:
     """The error as every command tells it, and what to type next where the check knows more."""
-    text = error_text(error)
-    is_told = check.hint in ("", next_step_of(error), *[each.hint for each in check.errors])
+    text = error_text(error, config=config)
+    is_told = check.hint in ("", next_step_of(error, config=config), *[each.hint for each in check.errors])
     return text if is_told else f"{text}\n  next: {clean(check.hint)}"
 
 
@@ -227,7 +235,7 @@ def _fix_value(fix: _Fix) -> Json:
     }
 
 
-def _check_value(check: Check) -> Json:
+def _check_value(check: Check, config: str) -> Json:
     return {
         "code": check.code,
         "name": check.name,
@@ -235,7 +243,7 @@ def _check_value(check: Check) -> Json:
         "detail": check.detail,
         "why": check.why or None,
         "hint": check.hint or None,
-        "errors": [error_value(error) for error in check.errors],
+        "errors": [error_value(error, config=config) for error in check.errors],
     }
 
 

@@ -41,6 +41,8 @@ class _Drawn(NamedTuple):
 
     graph: Graph
     errors: tuple[DsopsError, ...] = ()
+    named_config: str = ""
+    """The configuration that was named on the command line."""
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -57,7 +59,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     ambient = ambient_of(runtime.environ, os.urandom(32), runtime.folder)
     drawn = _Drawn(make_graph(_title(config, name, runtime), config, plans, StoreTypes(), unplanned, ambient))
     if arguments.switch("--check"):
-        drawn = _try(drawn.graph, plans, runtime)
+        drawn = _try(drawn.graph, plans, runtime)._replace(named_config=arguments.text(CONFIG.name))
     runtime.report(DONE)
     is_broken = bool(drawn.errors) or (arguments.switch("--check") and bool(unplanned.environments))
     text = _TEXTS[format_name](drawn)
@@ -158,10 +160,11 @@ def _on_screen(graph: Graph, runtime: Runtime) -> str:
 def _tell_what_else(drawn: _Drawn, text: str, format_name: str, *, is_shown: bool) -> None:
     """The errors in full, under the tree or on stderr; what a drawing can't say of itself, as a note."""
     for error in drawn.errors if format_name != "json" else ():
+        told = error_text(error, config=drawn.named_config)
         if format_name == "text" and is_shown:
-            answer(f"\n{error_text(error)}")
+            answer(f"\n{told}")
         else:
-            tell(error_text(error))
+            tell(told)
     if format_name == "mermaid" and (edges(drawn.graph) > MOST_EDGES or len(text) > MOST_CHARACTERS):
         note(
             f"Mermaid draws at most {MOST_EDGES} edges and {MOST_CHARACTERS} characters unless `maxEdges` and "
@@ -181,7 +184,7 @@ def graph_json(drawn: _Drawn) -> str:
         "title": graph.title,
         "nodes": [_node_value(graph, node, ids[node.key]) for node in graph.nodes],
         "edges": [{"from": ids[node.parent], "to": ids[node.key]} for node in graph.nodes if node.parent is not None],
-        "errors": [error_value(error) for error in drawn.errors],
+        "errors": [error_value(error, config=drawn.named_config) for error in drawn.errors],
     }) + "\n"  # fmt: skip
 
 

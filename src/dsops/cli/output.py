@@ -178,24 +178,25 @@ def _aws_text(aws: AwsAnswer, why: str) -> str:
     return clean(f"{', '.join(parts)} ({aws.endpoint}){words}")
 
 
-def error_json(error: DsopsError, exit_code: int) -> str:
+def error_json(error: DsopsError, exit_code: int, *, config: str = "") -> str:
     """The same as one JSON object; every key is always there."""
-    return json_text({"error": error_value(error), "exit_code": exit_code})
+    return json_text({"error": error_value(error, config=config), "exit_code": exit_code})
 
 
-def error_value(error: DsopsError) -> Json:
-    """An error for programs."""
+def error_value(error: DsopsError, *, config: str = "") -> Json:
+    """An error for programs; `config` as for people."""
+    errors = error.errors if isinstance(error, Failures) else ()
     return {
         "code": error.code,
         "message": error.message,
         "why": error.why or None,
         "hint": error.hint or None,
-        "next": next_step_of(error) or None,
+        "next": next_step_of(error, config=config) or None,
         "where": _where_value(error.where),
         "tried": _tried_value(error.tried),
         "aws": error.aws._asdict() if error.aws else None,
         "problems": [problem_value(problem) for problem in error.problems],
-        "errors": [error_value(each) for each in error.errors] if isinstance(error, Failures) else [],
+        "errors": [error_value(each, config=config) for each in errors],
     }
 
 

@@ -184,11 +184,12 @@ def test_a_denial_says_what_finds_out_why() -> None:
 
     last = output.error_text(error, config="other.yaml").splitlines()[-1]
 
-    command = "dsops explain --config other.yaml --env 'my env' target"
-    assert last == f"  next: `{command}` looks for the policy that decides"
-    assert json.loads(output.error_json(error, 3))["error"]["next"] == (
-        "`dsops explain --env 'my env' target` looks for the policy that decides"
-    )
+    next_step = "`dsops explain --config other.yaml --env 'my env' target` looks for the policy that decides"
+    assert last == f"  next: {next_step}"
+    assert json.loads(output.error_json(error, 3, config="other.yaml"))["error"]["next"] == next_step
+    assert json.loads(output.error_json(error, 3))["error"]["next"] == next_step.replace("--config other.yaml ", "")
+    several = json.loads(output.error_json(Failures((error,)), 3, config="other.yaml"))["error"]
+    assert several["errors"][0]["next"] == next_step
 
 
 def test_several_denials_are_looked_into_together() -> None:
