@@ -8,6 +8,7 @@ from typing import Final
 from dsops.explain.about import About, policy_text
 from dsops.explain.causes import Cause, sentence
 from dsops.explain.finding import Remedy
+from dsops.explain.said import ENDPOINT_POLICY
 
 _SENT: Final = {
     "session-tags": "tags",
@@ -157,6 +158,10 @@ def allow(policy_type: str, about: About) -> Remedy:
         statement = {"Effect": "Allow", "Principal": principal, "Action": _actions(about)}
         if policy_type == "resource-based policy":
             statement["Resource"] = "*"
+    if policy_type == ENDPOINT_POLICY:
+        # Such a policy has principals, and that of a gateway endpoint knows nobody but `*` (VPC User Guide).
+        condition = {"ArnEquals": {"aws:PrincipalArn": about.caller}}
+        statement |= {"Principal": "*", "Condition": condition}
     if policy_type == "no policy":
         return Remedy("call as another kind of caller")
     return Remedy(f"allow {request.action}", None, statement, policy_text(policy_type, about))

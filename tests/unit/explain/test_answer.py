@@ -424,6 +424,15 @@ class TestWhatAwsSays:
 
             assert [("endpoint-policy", "proven")] == [(each.cause, each.certainty) for each in found]
 
+    def test_a_statement_for_an_endpoints_policy_has_a_principal(self) -> None:
+        """It would not be taken without; one of a gateway endpoint names nobody but by a condition."""
+        (found,) = findings(APP, said=Said(policy_type="VPC endpoint policy"), identity=ALL, trust=trusting(ROOT))
+
+        assert found.remedy.statement is not None
+        assert ("*", {"ArnEquals": {"aws:PrincipalArn": APP.issuer_arn}}) == (
+            found.remedy.statement["Principal"], found.remedy.statement["Condition"],
+        )  # fmt: skip
+
     def test_its_word_comes_before_what_would_refuse_as_well(self) -> None:
         """Both are told."""
         said = Said(policy_type="permissions boundary")
