@@ -111,6 +111,8 @@ def _of_condition(broken: Broken, about: About, mismatches: tuple[Mismatch, ...]
         code = "external-id-different" if family == "external-id" else code
         text = sentence(policy, f"has a condition on {failure.key}, and what the call has is not known here")
         return Cause(code, text, mismatches, failure.key)
+    if not is_absent and failure.operator == "Null":
+        return Cause(code, sentence(policy, f"asks for a call without {failure.key}"), mismatches, failure.key)
     hint = f": {failure.hint}" if failure.hint and family == "external-id" else ""
     return Cause(code, sentence(policy, f"{absent if is_absent else different}{hint}"), mismatches, failure.key)
 

@@ -25,8 +25,8 @@ def remedy_for(cause: Cause, policy_type: str, *, is_deny: bool, about: About) -
     by_cause = _BY_CAUSE.get(cause.code)
     if by_cause is not None:
         return by_cause(cause, about)
-    if cause.code in _SENT:
-        return _send(cause, about, policy_type)
+    if cause.code in _SENT and (store := _sender(cause, about)) is not None:
+        return _send(cause, about, policy_type, store)
     if cause.code in _BESIDE and not is_deny:
         return _beside(cause, about, policy_type)
     if is_deny:
@@ -35,6 +35,18 @@ def remedy_for(cause: Cause, policy_type: str, *, is_deny: bool, about: About) -
         wanted = f"or change the condition on {cause.key} in {policy_text(policy_type, about)}"
         return Remedy(f"call as the condition wants it, {wanted}")
     return allow(policy_type, about)
+
+
+def _sender(cause: Cause, about: About) -> str | None:
+    """The store that can send it, "" for a call of another program's; None where no configuration can.
+
+    A read sends a region and nothing else of this, and what a session has was sent when it was issued.
+    """
+    if cause.code == "region" or not about.step.name:
+        return about.step.name
+    if cause.key.lower() == "aws:sourceidentity":
+        return about.step.credentials_from or None
+    return about.step.name if about.step.operation else None
 
 
 # --- what the configuration sends ---------------------------------------------------------------------------
@@ -63,21 +75,24 @@ def _mfa(cause: Cause, about: About) -> Remedy:
     return Remedy(f"set `serial_number` on {about.where_to_set}, such as {user}", where)
 
 
-def _send(cause: Cause, about: About, policy_type: str) -> Remedy:
+def _send(cause: Cause, about: About, policy_type: str, store: str) -> Remedy:
     if about.request.principal.kind == "saml" and cause.code in _ATTRIBUTES:
         return _have_said(cause, about, policy_type)
     key = "transitive_tag_keys" if cause.key.lower() == "sts:transitivetagkeys" else _SENT[cause.code]
     wanted = next((each for each in cause.mismatches if cause.key and cause.key in each.element), None)
     values = " or ".join(wanted.wanted[:3]) if wanted is not None else ""
-    policy = policy_text(policy_type, about)
-    if wanted is not None and wanted.is_unwanted:
-        text = f"set `{key}` on {about.where_to_set} to anything but {values}: {sentence(policy, 'refuses')} that"
+    policy, where = policy_text(policy_type, about), f"store `{store}`" if store else "the call"
+    is_null = wanted is not None and wanted.element.startswith("Null ")
+    if is_null and wanted is not None and (values == "true") is not wanted.is_unwanted:
+        text = f"leave what {cause.key} is about out of `{key}` on {where}: {sentence(policy, 'wants')} none"
+    elif wanted is not None and wanted.is_unwanted and not is_null:
+        text = f"set `{key}` on {where} to anything but {values}: {sentence(policy, 'refuses')} that"
     else:
-        shown = f" ({values})" if values else ""
-        text = f"set `{key}` on {about.where_to_set} to what {sentence(policy, 'wants')}{shown}"
+        shown = f" ({values})" if values and not is_null else ""
+        text = f"set `{key}` on {where} to what {sentence(policy, 'wants')}{shown}"
     if cause.code == "source-identity" and wanted is not None and not wanted.is_known:
         text += "; one that the session before has already stays, and that session has to be had anew"
-    return Remedy(text, about.edit(key))
+    return Remedy(text, about.edit(key, store))
 
 
 _ATTRIBUTES: Final = {

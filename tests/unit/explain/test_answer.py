@@ -465,6 +465,9 @@ class TestSecrets:
         assert ("mfa-missing", "proven") == (found[0].cause, found[0].certainty)
 
 
+WANTS_NONE = "the trust policy of role Target wants none"
+
+
 class TestRemedy:
     """What to do is an edit with its line, or a statement and where it belongs."""
 
@@ -484,6 +487,77 @@ class TestRemedy:
         (found,) = findings(identity=ALL, trust=given, context={"sts:ExternalId": "same"})
 
         assert "white space" in found.message
+
+    @pytest.mark.parametrize(
+        ("operator", "value", "context", "message", "remedy"),
+        [
+            (
+                "Null", "false", {}, "asks for session tags that were not sent",
+                "set `tags` on store `target` to what the trust policy of role Target wants",
+            ),
+            (
+                "Null", "true", {"aws:RequestTag/team": "a"}, "asks for a call without aws:RequestTag/team",
+                "leave what aws:RequestTag/team is about out of `tags` on store `target`: " + WANTS_NONE,
+            ),
+            (
+                "StringEquals", "b", {"aws:RequestTag/team": "a"}, "asks for other session tags than were sent",
+                "set `tags` on store `target` to what the trust policy of role Target wants (b)",
+            ),
+        ],
+        ids=["to be there", "not to be there", "another"],
+    )  # fmt: skip
+    def test_what_null_wants_is_no_value(
+        self, operator: str, value: str, context: dict[str, str], message: str, remedy: str
+    ) -> None:
+        """`false` is no tag's value: something has to be there, or nothing."""
+        given = trusting(ROOT, Condition={operator: {"aws:RequestTag/team": value}})
+
+        (found,) = findings(ALICE, "sts:AssumeRole", TARGET, context=context, identity=ALL, trust=given)
+
+        assert (message, remedy) == (found.message.removeprefix("the trust policy of role Target "), found.remedy.text)
+
+    @pytest.mark.parametrize(
+        ("value", "context", "remedy"),
+        [
+            ("true", {}, "set `tags` on store `target` to what the trust policy of role Target wants"),
+            (
+                "false", {"aws:RequestTag/team": "a"},
+                "leave what aws:RequestTag/team is about out of `tags` on store `target`: " + WANTS_NONE,
+            ),
+        ],
+        ids=["without one", "with one"],
+    )  # fmt: skip
+    def test_what_null_denies_is_to_be_the_other_way(self, value: str, context: dict[str, str], remedy: str) -> None:
+        """A Deny of whoever sends no tag, or of whoever does."""
+        given = trust(
+            allow("sts:AssumeRole", None, Principal=ROOT),
+            deny("*", None, Principal="*", Condition={"Null": {"aws:RequestTag/team": value}}),
+        )
+
+        (found,) = findings(ALICE, "sts:AssumeRole", TARGET, context=context, identity=ALL, trust=given)
+
+        assert remedy == found.remedy.text
+
+    @pytest.mark.parametrize(
+        ("key", "remedy"),
+        [
+            ("aws:SourceIdentity", "set `source_identity` on store `app` to what"),
+            ("aws:RequestTag/team", "call as the condition wants it, or change the condition"),
+            ("aws:RequestedRegion", "set `region` on store `secrets` to what"),
+        ],
+    )
+    def test_what_a_read_does_not_send_is_not_to_be_set_on_it(self, key: str, remedy: str) -> None:
+        """What its session has was sent when that was issued; a read has a region and nothing else."""
+        given = policy("identity", allow(READ, Condition={"StringEquals": {key: "x"}}))
+        config = CONFIG.replace("'{}'", f"'{ANY}'") + "  secrets: {type: aws.secretsmanager, credentials_from: app}\n"
+        step = plan_of(config, store="secrets").steps["secrets"]
+        places: PolicySet = {"identity": ((given,),), "scp": (), "rcp": ()}
+        outcome = simulate(Asked(APP, READ, SECRET, ACCOUNT, {}), places, (), NOON)
+        about = About(outcome.decision.request, step, 0, edit_at)
+
+        (found,) = findings_of(outcome, Said(), about, SecretAccessDenied("no"))
+
+        assert found.remedy.text.startswith(remedy)
 
     def test_an_external_id_that_is_not_wanted_is_left_out(self) -> None:
         """By policies, of which there may be many, and so the sentence is about several."""
