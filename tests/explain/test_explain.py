@@ -46,8 +46,10 @@ def test_the_broken_place_is_named_first(fault: Fault, tmp_path: Path, capfd: py
     The same where AWS's answers carry ids, and its records of the refusals are read too.
     """
     with built(fault.broken, tmp_path / "project") as found:
+        before = len(found.sandbox.decisions())
         code, findings = explained(found, capfd)
 
+        assert [] == strangers(fault.broken, {each["caller"] for each in found.sandbox.decisions()[before:]})
         assert code == 6
         assert [] == claims(findings, fault.place)
         assert names(findings[0], fault.place), findings[0]
@@ -62,6 +64,21 @@ def test_the_broken_place_is_named_first(fault: Fault, tmp_path: Path, capfd: py
         assert [] == claims(findings, fault.place)
         assert names(findings[0], fault.place), findings[0]
         assert [] == [path for path in found.asked_of_the_sandbox if not path.endswith("/github")]
+
+
+def strangers(set_up: SetUp, callers: set[str]) -> list[str]:
+    """Of those who asked for something while it was explained, whoever does not belong to the chain."""
+    name, _, account = set_up.caller.partition("@")
+    stores = yaml.safe_load(set_up.config)["secretStores"].values()
+    base = set_up.session.get("parameters", {}).get("RoleArn", "")
+    arns = [base, *(str(store.get("role_arn", "")) for store in stores)]
+    sessions = tuple(f":{arn.split(':')[4]}:assumed-role/{arn.rpartition('/')[2]}/" for arn in arns if arn)
+    return [
+        caller
+        for caller in callers
+        if caller != f"arn:aws:iam::{account}:user/{name}"
+        if "-provider/" not in caller and not any(session in caller for session in sessions)
+    ]
 
 
 def line_of(fault: Fault) -> int:
