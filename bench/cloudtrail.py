@@ -76,7 +76,8 @@ def logs(events: int, seed: int) -> Logs:
     """Made now, or when they were asked for before; those of another generator are others."""
     mark = hashlib.sha256()
     for source in sorted((HERE.parent / "tests" / "cloudtrail").glob("*.py")):
-        mark.update(source.read_bytes())
+        if not source.name.startswith(("test_", "naive")):
+            mark.update(source.read_bytes())
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dsops-bench"
     folder = cache / f"cloudtrail-{events}-{seed}-{mark.hexdigest()[:12]}"
     if not folder.is_dir():

@@ -1,7 +1,7 @@
 """Logs of CloudTrail of any size, with the answers to all questions known by construction.
 
 A month of a company is cut into shifts, which are made independently of each other, on all cores. Each adds what it
-did to a tally; the tallies are put together to the answers. What is asked exactly stands in docs/reference/.
+did to a tally, and the tallies are put together to the answers: no file is read for them.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from datetime import UTC, datetime
 from multiprocessing import get_context
 from typing import Any, Final, NamedTuple
 
+from tests.cloudtrail.answers import Answers
 from tests.cloudtrail.columns import Row, columns_of, spoken
 from tests.cloudtrail.company import Company
+from tests.cloudtrail.crew import Span
 from tests.cloudtrail.desk import Desk
 from tests.cloudtrail.files import Files
 from tests.cloudtrail.leftovers import Left, damage, own_trail
-from tests.cloudtrail.shift import WATCHED, Shift, Span
+from tests.cloudtrail.shift import WATCHED, Shift
 from tests.cloudtrail.tally import Tally
 
 START: Final = int(datetime(2026, 10, 1, tzinfo=UTC).timestamp())
@@ -80,14 +82,15 @@ def generate(
     for left in _leftovers(os.fspath(folder), seed, whole, is_dirty=is_dirty, has_own_trail=has_own_trail):
         counts = {name: count + getattr(left, name) for name, count in counts.items()}
         unreadable += left.unreadable
+    answers = Answers(whole)
     return {
         "seed": seed,
         "since": spoken(from_here) if from_here else None,
         "boundary": spoken(whole.boundary),
         "counts": {"calls": whole.calls, **counts},
         "unreadable": unreadable,
-        "answers": {name: _answer(name, rows) for name, rows in whole.answers().items()},
-        "histories": {name: _answer("history", rows) for name, rows in _histories(whole).items()},
+        "answers": {name: _answer(name, rows) for name, rows in answers.all().items()},
+        "histories": {name: _answer("history", rows) for name, rows in _histories(whole, answers).items()},
     }
 
 
@@ -139,9 +142,9 @@ def _leftovers(folder: str, seed: int, tally: Tally, *, is_dirty: bool, has_own_
         yield own_trail(folder, Company(seed), tally, START, random.Random(f"own {seed}"))  # noqa: S311 - the same each time
 
 
-def _histories(tally: Tally) -> dict[str, list[Row]]:
+def _histories(tally: Tally, answers: Answers) -> dict[str, list[Row]]:
     """By session name, key, and ARN of the session."""
-    found = tally.histories_of()
+    found = answers.histories()
     for hops in list(tally.histories.values()):
         rows = found[hops[-1].session_name]
         found |= {hops[-1].key: rows, hops[-1].arn: rows}

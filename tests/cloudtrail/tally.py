@@ -6,10 +6,9 @@ Sessions are told when they are over. Tallies of parts of the month are merged.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
-from tests.cloudtrail.columns import GROUPS, Row, spoken
 from tests.cloudtrail.facts import Issue, Session
 
 Span = list[int]
@@ -40,12 +39,6 @@ DENIED_ENDS = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 def is_denial(code: str) -> bool:
     """Whether that code says that somebody may not."""
     return code.startswith("AccessDenied") or code.endswith(DENIED_ENDS) or code in DENIED
-
-
-def median(values: Iterable[int]) -> int | None:
-    """The lower one."""
-    ordered = sorted(values)
-    return ordered[(len(ordered) - 1) // 2] if ordered else None
 
 
 class Tally:
@@ -165,174 +158,6 @@ class Tally:
         for name, hops in other.histories.items():
             self._remember(name, hops[-1])
 
-    # --- answers ------------------------------------------------------------------------------------------------
-
-    def answers(self) -> dict[str, list[Row]]:
-        """The rows of each question."""
-        rows: dict[str, Iterator[Row]] = {
-            "timeline": self._timeline(),
-            "failures": self._failures(),
-            "durations": self._durations(),
-            "principals": self._principals(),
-            "accounts": self._accounts(),
-            "throttling": _spans(self.throttled),
-            "events": ([*key, count] for key, count in sorted(self.events.items(), key=lambda one: (-one[1], one[0]))),
-            "saved": ([name, count] for name, count in sorted(self.saved.items(), key=lambda one: (-one[1], one[0]))),
-            "new-principals": self._new_principals(),
-            "new-accounts": self._new_accounts(),
-            "without-mfa": self._without_mfa(),
-            "long-use": self._long_use(),
-            "short-use": self._short_use(),
-            "denials": _spans({key: span for key, span in self.denied.items() if span[0] >= 3}),
-            "chains": self._chains(),
-            **{f"summary-{by}": self._summary(by) for by in GROUPS},
-        }
-        return {name: [list(row) for row in found] for name, found in rows.items()}
-
-    def histories_of(self) -> dict[str, list[Row]]:
-        """Of each watched session name: the hops of its latest session."""
-        return {name: history(hops[-1]) for name, hops in sorted(self.histories.items())}
-
-    def _timeline(self) -> Iterator[Row]:
-        hours: dict[int, list[int]] = {}
-        for (hour, _), (_, sessions, failures) in self.hours.items():
-            row = hours.setdefault(hour, [0, 0, 0])
-            row[:] = row[0] + sessions, row[1] + failures, row[2] + 1
-        return ([spoken(hour), *row] for hour, row in sorted(hours.items()))
-
-    def _failures(self) -> Iterator[Row]:
-        found = [_Group(key) for key in sorted({key[:2] for key in self.failed})]
-        by = {group.key: group for group in found}
-        for (role, code, principal, *_), span in self.failed.items():
-            by[role, code].add(span, principal, role)
-        for group in sorted(found, key=lambda one: (-one.count, one.key)):
-            yield [*group.key, group.count, len(group.principals), spoken(group.first), spoken(group.last)]
-
-    def _by_role(self) -> dict[str, list[Used]]:
-        found: dict[str, list[Used]] = {}
-        for session in self.used.elements():
-            found.setdefault(session[0], []).append(session)
-        return found
-
-    def _durations(self) -> Iterator[Row]:
-        for role, sessions in sorted(self._by_role().items(), key=lambda one: (-len(one[1]), one[0])):
-            asked = [session[4] for session in sessions]
-            used = [session[5] for session in sessions if session[5] >= 0]
-            unused = len(sessions) - len(used)
-            yield [role, len(sessions), unused, median(asked), max(asked), median(used), max(used, default=None)]
-
-    def _groups(self, key_of: Callable[[Key], Key]) -> list[_Group]:
-        """Issues put together: `key_of` takes role, principal and both accounts."""
-        found: dict[Key, _Group] = {}
-
-        def at(key: Key) -> _Group:
-            return found.setdefault(key_of(key), _Group(key_of(key)))
-
-        for key, span in self.issues.items():
-            at(key).add(span, key[1], key[0])
-        for (role, _, *rest), (failures, _, _) in self.failed.items():
-            at((role, *rest)).failures += failures
-        for session, count in self.used.items():
-            group = at(session[:4])
-            group.sessions += count
-            group.asked += [session[4]] * count
-            group.used += [session[5]] * count if session[5] >= 0 else []
-        return list(found.values())
-
-    def _principals(self) -> Iterator[Row]:
-        groups = self._groups(lambda key: key[:2])
-        for one in sorted(groups, key=lambda one: (one.key[0], -one.sessions, -one.failures, one.key[1])):
-            yield [*one.key, one.sessions, one.failures, spoken(one.first), spoken(one.last)]
-
-    def _accounts(self) -> Iterator[Row]:
-        groups = [one for one in self._groups(lambda key: key[2:]) if all(one.key) and one.key[0] != one.key[1]]
-        for one in sorted(groups, key=lambda one: (-one.count, one.key)):
-            counts = one.count, one.failures, len(one.principals), len(one.roles)
-            yield [*one.key, *counts, spoken(one.first), spoken(one.last)]
-
-    def _summary(self, by: str) -> Iterator[Row]:
-        of: dict[str, Callable[[Key], Key]] = {
-            "role": lambda key: key[:1],
-            "principal": lambda key: key[1:2],
-            "account": lambda key: (f"{key[2] or '-'} > {key[3] or '-'}",),
-        }
-        for one in sorted(self._groups(of[by]), key=lambda one: (-one.count, one.key)):
-            counts = one.count, one.sessions, one.failures, len(one.principals), len(one.roles)
-            yield [*one.key, *counts, median(one.asked), median(one.used), spoken(one.first), spoken(one.last)]
-
-    def _new_principals(self) -> Iterator[Row]:
-        known = {role for (role, _), (before, *_) in self.new_sessions.items() if before}
-        for (role, principal), (before, after, first) in sorted(self.new_sessions.items()):
-            if role in known and after and not before:
-                yield [role, principal, after, spoken(first)]
-
-    def _new_accounts(self) -> Iterator[Row]:
-        if any(before for before, *_ in self.new_pairs.values()):
-            for pair, (before, after, first, failures) in sorted(self.new_pairs.items()):
-                if not before:
-                    yield [*pair, after, failures, spoken(first)]
-
-    def _without_mfa(self) -> Iterator[Row]:
-        for (role, principal), (without, with_mfa) in sorted(self.mfa.items()):
-            others = sum(1 for (r, p), counts in self.mfa.items() if r == role and p != principal and counts[1])
-            if without and others:
-                yield [role, principal, without, with_mfa, others]
-
-    def _long_use(self) -> Iterator[Row]:
-        rows: list[Row] = []
-        for role, sessions in self._by_role().items():
-            used = [session for session in sessions if session[5] >= 0]
-            long = [session[4] for session in used if session[6]]
-            if long:
-                rows.append([role, len(long), len(used), max(long)])
-        return iter(sorted(rows, key=_most_first))
-
-    def _short_use(self) -> Iterator[Row]:
-        rows: list[Row] = []
-        for role, sessions in self._by_role().items():
-            used = [session for session in sessions if session[5] >= 0]
-            short = [session for session in used if session[5] < 60 and session[4] > 900]
-            if short and 2 * len(short) >= len(used):
-                asked = median(session[4] for session in short)
-                rows.append([role, len(short), len(used), asked, max(session[5] for session in short)])
-        return iter(sorted(rows, key=_most_first))
-
-    def _chains(self) -> Iterator[Row]:
-        ordered = sorted(self.chains.items(), key=lambda one: (-int(one[0][1]), -one[1][0], one[0][0]))
-        for (path, hops), (count, first, last) in ordered:
-            yield [path, int(hops), count, spoken(first), spoken(last)]
-
-
-class _Group:
-    """Issues that are one row."""
-
-    def __init__(self, key: Key) -> None:
-        self.key = key
-        self.count = self.sessions = self.failures = self.last = 0
-        self.first = 1 << 62
-        self.principals: set[str] = set()
-        self.roles: set[str] = set()
-        self.asked: list[int] = []
-        self.used: list[int] = []
-
-    def add(self, span: Span, principal: str, role: str) -> None:
-        self.count += span[0]
-        self.first = min(self.first, span[1])
-        self.last = max(self.last, span[2])
-        self.principals.add(principal)
-        self.roles.add(role)
-
-
-def history(session: Session) -> list[Row]:
-    """The hops of a session, the first one's caller on top."""
-    rows: list[Row] = []
-    for number, hop in enumerate(session.hops(), 1):
-        rows.append(
-            [number, spoken(hop.time), hop.name, hop.principal, hop.role, hop.session_name, hop.source_identity,
-             hop.address, hop.signed_by, hop.key]
-        )  # fmt: skip
-    return rows
-
 
 def _note(table: dict[Key, Span], key: Key, time: int) -> None:
     span = table.get(key)
@@ -357,12 +182,3 @@ def _old_or_new(seen: Span, time: int, boundary: int) -> None:
     else:
         seen[1] += 1
         seen[2] = min(seen[2] or time, time)
-
-
-def _spans(table: dict[Key, Span]) -> Iterator[Row]:
-    for key, (count, first, last) in sorted(table.items(), key=lambda one: (-one[1][0], one[0])):
-        yield [*key, count, spoken(first), spoken(last)]
-
-
-def _most_first(row: Row) -> tuple[int, str]:
-    return -int(row[1] or 0), str(row[0])
