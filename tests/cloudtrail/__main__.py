@@ -23,13 +23,15 @@ def main() -> None:
     parser.add_argument(
         "--dirty", action="store_true", help="with damaged files, duplicates and records of strange forms"
     )
+    parser.add_argument("--file-records", type=int, default=400, help="about how many records a file has (400)")
     parser.add_argument("--no-own", action="store_true", help="without lines of dsops' own trail")
     parser.add_argument(
         "--processes", type=int, default=os.cpu_count() or 1, help="how many at once (one for each core)"
     )
     options = parser.parse_args()
     known = generate(options.folder, events=options.events, seed=options.seed, since=options.since,
-                     is_dirty=options.dirty, has_own_trail=not options.no_own, processes=options.processes)  # fmt: skip
+                     is_dirty=options.dirty, has_own_trail=not options.no_own, file_records=options.file_records,
+                     processes=options.processes)  # fmt: skip
     answers = os.path.join(os.path.dirname(os.path.abspath(options.folder)), "answers.json")
     write(answers, known)
     print(answers)

@@ -11,6 +11,8 @@ from typing import Final
 # The default of Python (9) takes four times as long.
 _LEVEL: Final = 4
 _DAY: Final = 86400
+ODD_FOLDER: Final = "it's a [copy] of *old* logs, 100%, <b>gr\u00fc\u00df</b>"
+"""Some of a dirty folder's files lie in there, and nowhere else; a name may have all this."""
 
 
 class Files:
@@ -50,8 +52,14 @@ class Files:
         for (end, account, region), texts in sorted(self._waiting.items()):
             if is_dirty:
                 self._chance.shuffle(texts)
-            data = compressed(f'{{"Records":[{",".join(texts)}]}}')
-            self.deliver(account, region, end, data)
+            whole = f'{{"Records":[{",".join(texts)}]}}'
+            data = compressed(whole)
+            if not is_dirty or self._chance.random() < 0.94:
+                self.deliver(account, region, end, data)
+            elif self._chance.random() < 0.5:
+                self.deliver(account, region, end, whole.encode(), ending=".json")
+            else:
+                self.deliver(account, region, end, data, above=f"{ODD_FOLDER}/")
             if is_dirty and self._chance.random() < 0.03 and (end, account, region) not in self._once:
                 self.deliver(account, region, end, data)
                 garbage = sum(text in self._garbage for text in texts)
@@ -60,15 +68,15 @@ class Files:
         self._waiting.clear()
         self._once.clear()
 
-    def deliver(self, account: str, region: str, time: int, data: bytes) -> str:
-        """One file; its path below the folder."""
+    def deliver(
+        self, account: str, region: str, time: int, data: bytes, *, above: str = "", ending: str = ".json.gz"
+    ) -> None:
+        """One file."""
         moment = datetime.fromtimestamp(time, UTC)
         unique = "".join(self._chance.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", k=16))
-        name = f"{account}_CloudTrail_{region}_{moment:%Y%m%dT%H%M}Z_{unique}.json.gz"
-        path = f"AWSLogs/{account}/CloudTrail/{region}/{moment:%Y/%m/%d}/{name}"
-        put(self._folder, path, data)
+        name = f"{account}_CloudTrail_{region}_{moment:%Y%m%dT%H%M}Z_{unique}{ending}"
+        put(self._folder, f"{above}AWSLogs/{account}/CloudTrail/{region}/{moment:%Y/%m/%d}/{name}", data)
         self.count += 1
-        return path
 
 
 def compressed(text: str) -> bytes:

@@ -32,7 +32,8 @@ LEAST: Final = 2500
 """A shift must have room for its scenes."""
 _SHIFTS: Final = 31
 _SHIFT_CALLS: Final = 50_000
-_FILE_RECORDS: Final = 400 * 16  # accounts and regions have files of their own
+_PLACES: Final = 16
+"""Accounts and regions, which have files of their own."""
 
 
 class Made(NamedTuple):
@@ -52,6 +53,7 @@ class Order(NamedTuple):
     span: Span
     since: int
     is_dirty: bool
+    file_records: int
 
 
 def generate(
@@ -62,17 +64,19 @@ def generate(
     since: datetime | None = None,
     is_dirty: bool = False,
     has_own_trail: bool = False,
+    file_records: int = 400,
     processes: int = 1,
 ) -> dict[str, Any]:
     """Writes that many calls below a folder, and gives the known answers; the same files whatever `since` is.
 
     Answers are a tree for JSON: `counts`, `unreadable` paths, `boundary`, `answers` (question -> columns and rows) and
-    `histories` (session -> the same). dsops' own trail has a few calls of its own, beyond `events`.
+    `histories` (session -> the same). dsops' own trail and a dirty folder's large file have a few calls more. A file
+    has about `file_records` records: with 1 there are nearly as many files as calls.
     """
     if events < LEAST:
         raise ValueError(f"at least {LEAST} events make a month")
     from_here = 0 if since is None else int(since.timestamp())
-    orders = [Order(os.fspath(folder), seed, span, from_here, is_dirty) for span in _spans(events)]
+    orders = [Order(os.fspath(folder), seed, span, from_here, is_dirty, file_records) for span in _spans(events)]
     whole = Tally(from_here or END - 86400, from_here)
     counts = {"records": 0, "skipped": 0, "files": 0}
     for made in _work(orders, processes):
@@ -106,7 +110,7 @@ def make(order: Order) -> Made:
     span = order.span
     chance = random.Random(f"{order.seed} {span.number}")  # noqa: S311 - the same logs each time
     company = Company(order.seed)
-    files = Files(order.folder, chance, (span.start, span.end), max(1, span.calls // _FILE_RECORDS))
+    files = Files(order.folder, chance, (span.start, span.end), max(1, span.calls // (order.file_records * _PLACES)))
     tally = Tally(order.since or END - 86400, order.since, [WATCHED, f"start-{span.number}"])
     desk = Desk(company, chance, tally, files, is_dirty=order.is_dirty)
     Shift(company, desk, span, chance).run()
@@ -137,7 +141,7 @@ def _work(orders: list[Order], processes: int) -> Iterator[Made]:
 def _leftovers(folder: str, seed: int, tally: Tally, *, is_dirty: bool, has_own_trail: bool) -> Iterator[Left]:
     """What lies beside the month's files."""
     if is_dirty:
-        yield damage(folder, Company(seed))
+        yield damage(folder, Company(seed), tally, START)
     if has_own_trail:
         yield own_trail(folder, Company(seed), tally, START, random.Random(f"own {seed}"))  # noqa: S311 - the same each time
 

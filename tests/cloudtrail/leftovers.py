@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from tests.cloudtrail.columns import spoken
 from tests.cloudtrail.company import Company
 from tests.cloudtrail.facts import Issue, Json, Session
-from tests.cloudtrail.files import compressed, put
+from tests.cloudtrail.files import ODD_FOLDER, compressed, put
 from tests.cloudtrail.records import encode, record, uuid_of
 from tests.cloudtrail.tally import Tally
 
@@ -26,8 +26,11 @@ class Left(NamedTuple):
     unreadable: list[str]
 
 
-def damage(folder: str, company: Company) -> Left:
-    """Damaged and foreign files. What would be read of them, in part, would be seen: nothing else has `never`."""
+def damage(folder: str, company: Company, tally: Tally, start: int) -> Left:
+    """Damaged and foreign files, and a large one.
+
+    What would be read of the damaged ones, in part, would be seen: nothing else has `never`.
+    """
     account = company.accounts["production"]
     below = f"AWSLogs/{account}/CloudTrail/eu-west-1/{_DAY}/{account}_CloudTrail_eu-west-1_20261007T1015Z_"
     never = encode({"Records": [
@@ -36,6 +39,7 @@ def damage(folder: str, company: Company) -> Left:
     ]})  # fmt: skip
     whole = compressed(never)
     unreadable = {
+        f"{ODD_FOLDER}/AWSLogs/truncated.json.gz": whole[:-9],
         f"{below}truncated.json.gz": whole[: len(whole) // 2],
         f"{below}almost.json.gz": whole[:-4],
         f"{below}half.json.gz": compressed(never[: len(never) // 2]),
@@ -60,13 +64,23 @@ def damage(folder: str, company: Company) -> Left:
         f"AWSLogs/{account}/CloudTrail/eu-west-1/{_DAY}/.half.json.gz.tmp": whole[:99],
         f"AWSLogs/{account}/CloudTrail/eu-west-1/{_DAY}/README.txt": b"no log",
     }
-    insights = _insights(account)
-    for files in (unreadable, of_no_records, no_logs, insights):
+    more = {**_insights(account), f"{below}large.json.gz": _large(company, tally, start)}
+    for files in (unreadable, of_no_records, no_logs, more):
         for path, data in files.items():
             put(folder, path, data)
     os.makedirs(os.path.join(folder, f"AWSLogs/{account}/CloudTrail/ap-south-1/2026/10/08"), exist_ok=True)
-    count = len(unreadable) + len(of_no_records) + len(insights)
-    return Left(count, 0, 2, sorted(unreadable))
+    count = len(unreadable) + len(of_no_records) + len(more)
+    return Left(count, 3, 2, sorted(unreadable))
+
+
+def _large(company: Company, tally: Tally, time: int) -> bytes:
+    """Three calls, and more blanks between them than some programs take for one object: 16 MB."""
+    records = []
+    for number in range(3):
+        tally.call(time, "Management", "ec2")
+        identity = company.users[0].identity
+        records.append(record(time, "ec2.amazonaws.com", "RunInstances", identity, eventID=f"large-{number}"))
+    return compressed(f'{{"Records":{encode(records)}{" " * (17 << 20)}}}')
 
 
 def _digests(account: str) -> dict[str, bytes]:
