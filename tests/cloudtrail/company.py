@@ -41,6 +41,8 @@ class Company:
     """Who there is."""
 
     def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._roles_of: dict[str, list[Role]] = {}
         chance = random.Random(f"company {seed}")  # noqa: S311 - the same company each time
         self._chance = chance
         self.accounts = {name: f"{chance.randrange(10**11, 9 * 10**11)}" for name in NAMES}
@@ -51,6 +53,8 @@ class Company:
             for permissions, habit, duration in PERMISSION_SETS
         }
         self.users = [self._user(NAMES[number % 4], f"user-{number:02}") for number in range(24)]
+        self.early = [self._user("shared", f"early-{number:02}") for number in range(31)]
+        """Each comes once, in a shift of their own."""
         self.newcomers = [self._user("shared", f"newcomer-{number}") for number in range(4)]
         self.people = [f"person{number:02}@example.com" for number in range(30)]
         self.new_people = [f"starter{number}@example.com" for number in range(3)]
@@ -64,6 +68,15 @@ class Company:
     def role_of(self, account: str, name: str) -> Role:
         """By the names that the company uses."""
         return self.roles[account, name]
+
+    def roles_of(self, principal: str) -> list[Role]:
+        """Those that somebody, or whoever has a role, goes to; none in the account that nobody enters."""
+        found = self._roles_of.get(principal)
+        if found is None:
+            chance = random.Random(f"{self._seed} {principal}")  # noqa: S311 - the same habits each time
+            open_roles = [role for (account, _), role in self.roles.items() if account != NAMES[-1]]
+            found = self._roles_of[principal] = chance.sample(open_roles, 3)
+        return found
 
     def _id(self, prefix: str) -> str:
         return prefix + "".join(self._chance.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", k=17))

@@ -57,6 +57,10 @@ class Crew:
         """Of any account."""
         return self.company.role_of(self.any_account(), self.chance.choice(ROLES)[0])
 
+    def usual_role(self, actor: Actor) -> Role:
+        """One of those that they go to."""
+        return self.chance.choice(self.company.roles_of(actor.principal))
+
     def assume(
         self, actor: Actor, time: int, role: Role, *, has_serial: bool = False, source_identity: str = ""
     ) -> None:
@@ -72,7 +76,7 @@ class Crew:
             return
         hops = len(acting.session.hops()) if acting.session is not None else 0
         if hops < 5 and self.chance.random() < 0.35:
-            self.assume(acting, self.after(acting, 300), self.any_role(), source_identity=source_identity)
+            self.assume(acting, self.after(acting, 300), self.usual_role(acting), source_identity=source_identity)
         self.use(acting, role.habit)
 
     def use(self, acting: Actor, habit: str, most: int = 9) -> None:

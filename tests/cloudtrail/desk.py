@@ -90,47 +90,48 @@ class Desk:
         """
         parameters = self._parameters(name, role, session_name, asked, source_identity, has_serial=has_serial)
         if without == "parameters":
-            parameters = None
-        named = (f"arn:aws:iam::{role.account}:root" if name == "AssumeRoot" else role.arn) if role else name
-        if parameters is None:
-            named = name
-        session = None
-        if not code and without != "answer":
-            session = Session(
-                key=self.new_key(), time=time, name=name, role=named, principal=actor.principal,
-                session_name=session_name if role is not None and name != "AssumeRoot" else "",
-                source_identity=source_identity or actor.source_identity, address=actor.address,
-                parent=actor.session, asked=asked or DEFAULT_SECONDS.get(name, 3600),
-                signed_by=actor.identity.get("accessKeyId", ""),
-            )  # fmt: skip
+            parameters, role = None, None
+        named = name if role is None else f"arn:aws:iam::{role.account}:root" if name == "AssumeRoot" else role.arn
         it = Issue(
             time=time, name=name, role=named, principal=actor.principal, from_account=actor.account,
-            to_account=role.account if role is not None and parameters is not None else "", code=code,
-            has_mfa=actor.has_mfa or (has_serial and parameters is not None), is_user=actor.is_user, session=session,
+            to_account="" if role is None else role.account, code=code,
+            has_mfa=actor.has_mfa or (has_serial and parameters is not None), is_user=actor.is_user,
         )  # fmt: skip
-        acting = None
-        given: Json | None = None
-        if session is not None:
-            session.pair = it.from_account, it.to_account
+        acting = given = None
+        if not code and without != "answer":
+            it.session = session = self._session(it, actor, asked, source_identity)
+            if role is not None and name != "AssumeRoot":
+                session.session_name = session_name
             acting = self._acting(actor, session, role, session_name, has_serial=has_serial)
-            arn = acting.identity["arn"] if role is not None and name != "AssumeRoot" else ""
-            session.arn = arn
-            given = answer(
-                session.key, expiration(session.expires), arn, acting.identity["principalId"], source_identity
-            )
-            if self.is_dirty and self.chance.random() < 0.1:
-                given["credentials"]["expiration"] = spoken(session.expires)
-            elif self.is_dirty and asked is not None and self.chance.random() < 0.1:
-                del given["credentials"]["expiration"]
-            if name == "GetFederationToken":
-                given["federatedUser"] = {
-                    "federatedUserId": acting.identity["principalId"],
-                    "arn": acting.identity["arn"],
-                }
+            given = self._given(session, acting, source_identity, is_explicit=asked is not None)
             self._open.append(session)
         self._tell(it, actor)
         self._record(it, actor, role, parameters, given)
         return acting
+
+    def _session(self, it: Issue, actor: Actor, asked: int | None, source_identity: str) -> Session:
+        """What is issued; its name and ARN come later."""
+        return Session(
+            key=self.new_key(), time=it.time, name=it.name, role=it.role, principal=it.principal, session_name="",
+            source_identity=source_identity or actor.source_identity, address=actor.address, parent=actor.session,
+            asked=asked or DEFAULT_SECONDS.get(it.name, 3600), signed_by=actor.identity.get("accessKeyId", ""),
+            pair=(it.from_account, it.to_account),
+            slack=self.chance.choice((-1, 1, 2)) if asked and self.chance.random() < 0.1 else 0,
+        )  # fmt: skip
+
+    def _given(self, session: Session, acting: Actor, source_identity: str, *, is_explicit: bool) -> Json:
+        """The answer on record."""
+        unique, arn = acting.identity["principalId"], acting.identity["arn"]
+        if acting.identity["type"] == "AssumedRole":
+            session.arn = arn
+        given = answer(session.key, expiration(session.expires), session.arn, unique, source_identity)
+        if acting.identity["type"] == "FederatedUser":
+            given["federatedUser"] = {"federatedUserId": unique, "arn": arn}
+        if self.is_dirty and self.chance.random() < 0.1:
+            given["credentials"]["expiration"] = spoken(session.expires)
+        elif self.is_dirty and is_explicit and not session.slack and self.chance.random() < 0.1:
+            del given["credentials"]["expiration"]
+        return given
 
     def close(self) -> None:
         """All uses of the sessions so far are made."""

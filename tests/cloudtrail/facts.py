@@ -38,6 +38,8 @@ class Session:
     address: str
     parent: Session | None
     asked: int
+    slack: int = 0
+    """Seconds that it ends later than was asked for: AWS's clocks are not one."""
     signed_by: str = ""
     """The key that signed the call, also a long-term one."""
     arn: str = ""
@@ -48,7 +50,7 @@ class Session:
     @property
     def expires(self) -> int:
         """When it ends by itself."""
-        return self.time + self.asked
+        return self.time + self.asked + self.slack
 
     def use(self, time: int) -> None:
         """It signed a call."""

@@ -22,7 +22,8 @@ from tests.cloudtrail.crew import Span
 from tests.cloudtrail.desk import Desk
 from tests.cloudtrail.files import Files
 from tests.cloudtrail.leftovers import Left, damage, own_trail
-from tests.cloudtrail.shift import WATCHED, Shift
+from tests.cloudtrail.pieces import WATCHED
+from tests.cloudtrail.shift import Shift
 from tests.cloudtrail.tally import Tally
 
 START: Final = int(datetime(2026, 10, 1, tzinfo=UTC).timestamp())

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tests.cloudtrail.columns import spoken
 from tests.cloudtrail.desk import Desk
-from tests.cloudtrail.facts import Actor, Json
+from tests.cloudtrail.facts import Actor, Issue, Json
 from tests.cloudtrail.records import encode, record
 
 GARBAGE: Final[tuple[Any, ...]] = (
@@ -35,7 +35,7 @@ class Oddities:
         self._kinds = (
             self.garbage, self.without_source, self.without_identity, self.old_version, self.other_service,
             self.other_forms, self.texts_for_trees, self.two_times, self.without_id, self.without_issuer,
-            self.early_use, self.odd_name,
+            self.early_use, self.odd_name, self.refused_and_given, self.outside_with_arn,
         )  # fmt: skip
 
     def all(self) -> None:
@@ -139,6 +139,26 @@ class Oddities:
             actor, self.moment(), "AssumeRole", self.desk.company.role_of("data", "ReadOnly"), session_name="x"
         )
 
+    def refused_and_given(self) -> None:
+        """A refusal is no session, whatever its answer holds."""
+        actor, role = self.user(), self.desk.company.role_of("data", "Deploy")
+        asked = {"roleArn": role.arn, "roleSessionName": "both"}
+        given = {"credentials": {"accessKeyId": self.desk.new_key(), "expiration": "Oct 31, 2026, 11:00:00 PM"}}
+        time = self.put("Management", "sts", "AssumeRole", actor.identity, requestParameters=asked,
+                        responseElements=given, errorCode="AccessDenied")  # fmt: skip
+        self.desk.tally.issue(Issue(time=time, name="AssumeRole", role=role.arn, principal=actor.principal,
+                                    from_account=actor.account, to_account=role.account, code="AccessDenied",
+                                    is_user=True))  # fmt: skip
+        self.desk.tally.refuse(time, (actor.principal, "sts", "AssumeRole", role.arn), "AccessDenied")
+
+    def outside_with_arn(self) -> None:
+        """A web identity goes by what its provider calls it, whatever else is known."""
+        for kind, name in (("WebIdentityUser", "AssumeRoleWithWebIdentity"), ("SAMLUser", "AssumeRoleWithSAML")):
+            identity = {"type": kind, "principalId": f"provider:{kind}", "arn": "arn:aws:iam::1:user/x",
+                        "userName": "never"}  # fmt: skip
+            self.desk.issue(Actor(f"provider:{kind}", "", identity), self.moment(), name,
+                            self.desk.company.role_of("data", "Deploy"), session_name="outside")  # fmt: skip
+
     def early_use(self) -> None:
         """A clock that is behind: used before it was issued."""
         time = self.moment()
@@ -156,7 +176,7 @@ class Oddities:
         name = '<img src=x onerror="alert(1)">'
         actor = self.user()
         for _ in range(3):
-            time = self.put("Management", "iam", name, actor.identity, errorCode="AccessDenied\u2028<b>",
+            time = self.put("Management", "iam", name, actor.identity, errorCode="AccessDenied\n\u2028<b>",
                             userAgent='"><script>alert(1)</script>\x07\U0001f480',
                             errorMessage="\\\"'`\n\t")  # fmt: skip
-            self.desk.tally.refuse(time, (actor.principal, "iam", name, ""), "AccessDenied\u2028<b>")
+            self.desk.tally.refuse(time, (actor.principal, "iam", name, ""), "AccessDenied\n\u2028<b>")

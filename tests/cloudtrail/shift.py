@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Final
 
 from tests.cloudtrail.company import NAMES, PERMISSION_SETS
-from tests.cloudtrail.crew import Crew
 from tests.cloudtrail.oddities import Oddities
+from tests.cloudtrail.pieces import LOOK_ALIKES, REAL, Pieces
 from tests.cloudtrail.records import KINDS, WEIGHTS
 
 MOST: Final = 48
@@ -19,34 +19,16 @@ STS_CODES: Final = (
     "MalformedPolicyDocumentException", "PackedPolicyTooLargeException", "RegionDisabledException", "ValidationError",
     "IDPRejectedClaim", "InvalidClientTokenId", "Throttling", "ThrottlingException", "RequestLimitExceeded",
 )  # fmt: skip
-# Codes of denial and of throttling, and those that only look like them.
-CODES: Final = (
-    "AccessDenied", "AccessDeniedException", "Client.UnauthorizedOperation", "UnauthorizedOperation",
-    "AccessDeniedByPolicy", "KMS.AccessDenied", "AuthorizationError", "AuthorizationErrorException", "NotAuthorized",
-    "Forbidden", "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled",
-    "RequestThrottledException", "TooManyRequestsException", "RequestLimitExceeded", "Client.RequestLimitExceeded",
-    "SlowDown", "ProvisionedThroughputExceededException", "PriorRequestNotComplete", "NotAuthorizedException",
-    "ForbiddenException", "accessdenied", "Client.Throttling", "NoSuchKey", "ThrottlingExceptionX",
-    "ResourceNotFoundException", "UnauthorizedOperations", "MyAuthorizationError",
-)  # fmt: skip
-WATCHED: Final = "dsops-deploy-payments"
-"""The session name at the end of each shift's longest chain."""
+CODES: Final = (*REAL, *LOOK_ALIKES, "NoSuchKey", "ResourceNotFoundException")
 
 
-class Shift(Crew):
+class Shift(Pieces):
     """Makes exactly as many calls as it is told to."""
 
     def run(self) -> None:
         """The whole shift."""
-        self.set_piece()
-        self.edge(self.span.number)
-        if self.span.number % 5 == 0:
-            self.half()
-            self.denied()
+        self.pieces()
         self.desk.close()
-        if self.span.is_last:
-            self.newcomers()
-            self.desk.close()
         scenes: dict[Callable[[], None], int] = {
             self.user: 6, self.person: 5, self.pipeline: 5, self.subject: 3, self.service: 8, self.partner: 1,
             self.federation: 1, self.root: 1, self.refusals: 2, self.troubles: 3, self.half: 1, self.any_edge: 2,
@@ -78,41 +60,6 @@ class Shift(Crew):
 
     # --- who does what ------------------------------------------------------------------------------------------
 
-    def set_piece(self) -> None:
-        """A chain of five hops, from somebody whose name is odd."""
-        first = (self.company.subjects, self.company.pipelines)[self.span.number % 2]
-        actor = first[self.span.number % len(first)]
-        name = "AssumeRoleWithSAML" if actor.identity["type"] == "SAMLUser" else "AssumeRoleWithWebIdentity"
-        time = self.span.start + 1 + self.span.number
-        path = (("shared", "Deploy"), ("security", "Auditor"), ("staging", "Migrator"), ("data", "ReadOnly"))
-        acting = self.desk.issue(actor, time, name, self.company.role_of("development", "Deploy"),
-                                 session_name=f"start-{self.span.number}",
-                                 source_identity="ada@example.com")  # fmt: skip
-        for number, (account, role) in enumerate(path, 1):
-            if acting is None:
-                return
-            session_name = WATCHED if number == len(path) else f"hop-{number}"
-            acting = self.desk.issue(acting, time + 5 * number, "AssumeRole", self.company.role_of(account, role),
-                                     session_name=session_name, asked=1800)  # fmt: skip
-        if acting is not None:
-            self.use(acting, "mixed", most=4)
-
-    def newcomers(self) -> None:
-        """New people on roles that others had, and accounts that never spoke to each other."""
-        for number, actor in enumerate(self.company.newcomers):
-            role = self.company.role_of(("development", "vault")[number % 2], "Deploy")
-            time = self.moment()
-            self.desk.issue(actor, time, "AssumeRole", role, session_name="new", has_serial=number == 0)
-            if number == 1:
-                self.desk.issue(actor, time, "AssumeRole", role, session_name="new", code="AccessDenied")
-        for number, person in enumerate(self.company.new_people):
-            role = self.company.people_roles["development", PERMISSION_SETS[number][0]]
-            actor = self.company.subjects[-1]
-            acting = self.desk.issue(actor, self.moment(), "AssumeRoleWithSAML", role, session_name=person)
-            if acting is not None:
-                self.desk.issue(acting, self.after(acting, 9), "AssumeRole", self.company.role_of("staging", "Deploy"),
-                                session_name="first-day")  # fmt: skip
-
     def user(self) -> None:
         """Somebody with a long-term key, with MFA always, sometimes or never."""
         number = self.chance.randrange(len(self.company.users))
@@ -126,7 +73,7 @@ class Shift(Crew):
                 return
             self.use(acting, "mixed", most=2)
             actor, time, has_mfa = acting, self.after(acting, 20), False
-        self.assume(actor, time, self.any_role(), has_serial=has_mfa)
+        self.assume(actor, time, self.usual_role(actor), has_serial=has_mfa)
 
     def person(self) -> None:
         """Somebody of the directory, through Identity Center."""
@@ -148,8 +95,8 @@ class Shift(Crew):
 
     def subject(self) -> None:
         """Somebody of the old SAML directory."""
-        role = self.any_role()
         actor = self.chance.choice(self.company.subjects)
+        role = self.usual_role(actor)
         acting = self.desk.issue(
             actor, self.moment(), "AssumeRoleWithSAML", role, session_name="saml", asked=role.duration
         )
@@ -157,8 +104,8 @@ class Shift(Crew):
 
     def service(self) -> None:
         """A workload, for which its service assumes the role."""
-        role = self.any_role()
         actor = self.chance.choice(self.company.services)
+        role = self.any_role()
         acting = self.desk.issue(
             actor, self.moment(), "AssumeRole", role, session_name=f"task-{self.chance.getrandbits(32):x}"
         )
@@ -166,7 +113,8 @@ class Shift(Crew):
 
     def partner(self) -> None:
         """Another company's job: our account's copy of the call is all there is."""
-        self.assume(self.chance.choice(self.company.partners), self.moment(), self.any_role())
+        actor = self.chance.choice(self.company.partners)
+        self.assume(actor, self.moment(), self.usual_role(actor))
 
     def federation(self) -> None:
         """A broker of one's own."""
@@ -216,31 +164,3 @@ class Shift(Crew):
         kind, code, time = chance.choice(KINDS), chance.choice(CODES), self.moment()
         for number in range(chance.choice((1, 2, 2, 3, 4, 6))):
             self.desk.call(actor, kind, min(time + number, self.span.month_end), code)
-
-    def denied(self) -> None:
-        """A workload that may not read its secret, three times."""
-        actor, kind = self.company.standing[self.span.number % 5], KINDS[3]
-        for _ in range(3):
-            self.desk.call(actor, kind, self.moment(), "AccessDeniedException")
-
-    def half(self) -> None:
-        """A call that went well, but whose answer is not on record: no session."""
-        actor = self.chance.choice([*self.company.users, *self.company.standing])
-        self.desk.issue(actor, self.moment(), "AssumeRole", self.any_role(), session_name="half", without="answer",
-                        has_serial=self.chance.random() < 0.3)  # fmt: skip
-
-    def any_edge(self) -> None:
-        """One of them."""
-        self.edge(self.chance.randrange(100))
-
-    def edge(self, number: int) -> None:
-        """A session whose last use is on either side of a bound."""
-        roles = ("Administrator", "SecretsReader", "Probe", "Nightly")
-        role = self.company.role_of("security", self.chance.choice(roles))
-        asked = (900, 901, 3600)[number % 3]
-        bounds = (0, 59, 60, 61, asked - 61, asked - 60, asked - 59, asked, asked + 1, asked + 30)
-        last = bounds[number % len(bounds)]
-        actor = self.chance.choice(self.company.standing)
-        acting = self.desk.issue(actor, self.moment(), "AssumeRole", role, session_name="edge", asked=asked)
-        if acting is not None:
-            self.use_until(acting, last, most=3)

@@ -1,0 +1,139 @@
+"""What happens in certain shifts whatever chance says: on either side of each bound that a definition names."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.cloudtrail.company import PERMISSION_SETS
+from tests.cloudtrail.crew import Crew
+from tests.cloudtrail.records import KINDS
+
+WATCHED: Final = "dsops-deploy-payments"
+"""The session name at the end of each shift's longest chain."""
+HALF_PAST_FIVE: Final = 19_800
+"""Seconds of a shift after which somebody assumes a role: a moment to ask from."""
+REAL: Final = (
+    "AccessDenied", "AccessDeniedException", "Client.UnauthorizedOperation", "UnauthorizedOperation",
+    "AccessDeniedByPolicy", "KMS.AccessDenied", "Kms.AccessDeniedException", "AuthorizationError",
+    "AuthorizationErrorException", "NotAuthorized", "Forbidden", "Throttling", "ThrottlingException",
+    "ThrottledException", "RequestThrottled", "RequestThrottledException", "TooManyRequestsException",
+    "RequestLimitExceeded", "Client.RequestLimitExceeded", "SlowDown", "ProvisionedThroughputExceededException",
+    "PriorRequestNotComplete",
+)  # fmt: skip
+LOOK_ALIKES: Final = (
+    "accessdenied", "ForbiddenException", "NotAuthorizedException", "MyAuthorizationError", "UnauthorizedOperations",
+    "Client.Throttling", "ThrottlingExceptionX", "slowdown", "NotForbidden", "AuthorizationErrorX",
+)  # fmt: skip
+
+
+class Pieces(Crew):
+    """Scenes with fixed roles."""
+
+    def pieces(self) -> None:
+        """Those of this shift."""
+        self.longest_chain()
+        self.edge(self.span.number)
+        self.at_moments()
+        self.codes()
+        if self.span.number % 5 == 0:
+            self.half()
+            self.denied()
+        if self.span.is_last:
+            self.newcomers()
+            self.alone_with_mfa()
+
+    def longest_chain(self) -> None:
+        """A chain of five hops, from somebody whose name is odd."""
+        first = (self.company.subjects, self.company.pipelines)[self.span.number % 2]
+        actor = first[self.span.number % len(first)]
+        name = "AssumeRoleWithSAML" if actor.identity["type"] == "SAMLUser" else "AssumeRoleWithWebIdentity"
+        time = self.span.start + 1 + self.span.number
+        path = (("shared", "Deploy"), ("security", "Auditor"), ("staging", "Migrator"), ("data", "ReadOnly"))
+        acting = self.desk.issue(actor, time, name, self.company.role_of("development", "Deploy"),
+                                 session_name=f"start-{self.span.number}",
+                                 source_identity="ada@example.com")  # fmt: skip
+        for number, (account, role) in enumerate(path, 1):
+            if acting is None:
+                return
+            session_name = WATCHED if number == len(path) else f"hop-{number}"
+            acting = self.desk.issue(acting, time + 5 * number, "AssumeRole", self.company.role_of(account, role),
+                                     session_name=session_name, asked=1800)  # fmt: skip
+        if acting is not None:
+            self.use(acting, "mixed", most=4)
+
+    def newcomers(self) -> None:
+        """New people on roles that others had, and accounts that never spoke to each other."""
+        for number, actor in enumerate(self.company.newcomers):
+            role = self.company.role_of(("development", "vault")[number % 2], "Deploy")
+            time = self.moment()
+            self.desk.issue(actor, time, "AssumeRole", role, session_name="new", has_serial=number == 0)
+            if number == 1:
+                self.desk.issue(actor, time, "AssumeRole", role, session_name="new", code="AccessDenied")
+        for number, person in enumerate(self.company.new_people):
+            role = self.company.people_roles["development", PERMISSION_SETS[number][0]]
+            actor = self.company.subjects[-1]
+            acting = self.desk.issue(actor, self.moment(), "AssumeRoleWithSAML", role, session_name=person)
+            if acting is not None:
+                self.desk.issue(acting, self.after(acting, 9), "AssumeRole", self.company.role_of("staging", "Deploy"),
+                                session_name="first-day")  # fmt: skip
+
+    def alone_with_mfa(self) -> None:
+        """Nobody else has MFA where somebody has it now and then; and who was refused has not done without."""
+        role = self.company.role_of("vault", "Auditor")
+        for has_serial in (True, False):
+            self.desk.issue(self.company.newcomers[2], self.moment(), "AssumeRole", role, session_name="alone",
+                            has_serial=has_serial)  # fmt: skip
+        role = self.company.role_of("development", "Deploy")
+        self.desk.issue(self.company.users[2], self.moment(), "AssumeRole", role, session_name="no",
+                        code="AccessDenied")  # fmt: skip
+
+    def at_moments(self) -> None:
+        """Sessions in the very second that parts old from recent, and in one that a report may begin with."""
+        span, company = self.span, self.company
+        if span.start + HALF_PAST_FIVE < span.end:
+            actor = company.early[span.number % len(company.early)]
+            self.desk.issue(actor, span.start + HALF_PAST_FIVE, "AssumeRole", company.role_of("shared", "Deploy"),
+                            session_name="half-past-five")  # fmt: skip
+        boundary = span.month_end - 86400
+        if span.start <= boundary < span.end:
+            self.desk.issue(company.newcomers[3], boundary, "AssumeRole", company.role_of("shared", "Deploy"),
+                            session_name="boundary")  # fmt: skip
+            self.desk.issue(company.newcomers[3], boundary, "AssumeRole", company.role_of("vault", "Deploy"),
+                            session_name="boundary")  # fmt: skip
+
+    def denied(self) -> None:
+        """A workload that may not read its secret, three times; and somebody who gave up after two."""
+        actor, kind = self.company.standing[self.span.number % 5], KINDS[3]
+        for _ in range(3):
+            self.desk.call(actor, kind, self.moment(), "AccessDeniedException")
+        for _ in range(2 if self.span.number == 0 else 0):
+            self.desk.call(self.company.early[0], kind, self.moment(), "AccessDenied")
+
+    def codes(self) -> None:
+        """One that is of denial or throttling, and one that only looks like it, each as often as would count."""
+        for codes in (REAL, LOOK_ALIKES):
+            code = codes[self.span.number % len(codes)]
+            for _ in range(3):
+                self.desk.call(self.company.standing[-1], KINDS[3], self.moment(), code)
+
+    def half(self) -> None:
+        """A call that went well, but whose answer is not on record: no session."""
+        actor = self.chance.choice([*self.company.users, *self.company.standing])
+        self.desk.issue(actor, self.moment(), "AssumeRole", self.any_role(), session_name="half", without="answer",
+                        has_serial=self.chance.random() < 0.3)  # fmt: skip
+
+    def any_edge(self) -> None:
+        """One of them."""
+        self.edge(self.chance.randrange(100))
+
+    def edge(self, number: int) -> None:
+        """A session whose last use is on either side of a bound."""
+        roles = ("Administrator", "SecretsReader", "Probe", "Nightly")
+        asked = (900, 901, 3600, 3600)[number % 4]
+        bounds = (0, 59, 60, 5, asked - 61, asked - 60, asked - 59, asked, asked + 1, asked + 30)
+        last = bounds[number % len(bounds)]
+        role = self.company.role_of("security", "SecretsReader" if last < 100 else self.chance.choice(roles))
+        actor = self.chance.choice(self.company.standing)
+        acting = self.desk.issue(actor, self.moment(), "AssumeRole", role, session_name="edge", asked=asked)
+        if acting is not None:
+            self.use_until(acting, last, most=3)
