@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -60,11 +60,9 @@ class Bins(NamedTuple):
         return found
 
 
-def bins_of(times: Iterable[datetime]) -> Bins | None:
-    """The shortest even spans that are few enough; None where there is no time."""
+def bins_of(times: Iterable[datetime]) -> Bins:
+    """The shortest even spans that are few enough, for at least one time."""
     found = [seconds(time) for time in times]
-    if not found:
-        return None
     first, last = min(found), max(found)
     for step in _grown(_STEPS):
         start = _floor(first, step)
@@ -72,6 +70,21 @@ def bins_of(times: Iterable[datetime]) -> Bins | None:
         if number <= MOST_BINS:
             return Bins(start, step, number)
     raise AssertionError  # _grown never ends
+
+
+def usual_span(times: Sequence[datetime]) -> tuple[datetime, datetime] | None:
+    """The first and the last time, without the few that a wrong clock would put years away; None where there is none.
+
+    Only of more than 400 days one in a hundred is left out at each end, and only if that shortens it to a quarter:
+    one record of 1970 would make one column of a whole month.
+    """
+    if not times:
+        return None
+    found = sorted(times)
+    most = len(found) // 100 or (1 if len(found) >= 10 else 0)
+    whole, inner = found[-1] - found[0], found[-1 - most] - found[most]
+    is_far = whole > timedelta(days=400) and inner * 4 < whole
+    return (found[most], found[-1 - most]) if is_far else (found[0], found[-1])
 
 
 def time_ticks(bins: Bins) -> Mapping[int, str]:
@@ -82,6 +95,14 @@ def time_ticks(bins: Bins) -> Mapping[int, str]:
         if step >= bins.step and len(places) <= (_MOST_TICKS if bins.end - bins.start <= _LONG else _MOST_LONG_TICKS):
             return {place: _label(place, step, bins) for place in places}
     raise AssertionError  # _grown never ends
+
+
+def span_words(bins: Bins) -> str:
+    """`13 Nov 2026`, `13 Nov 2026 to 20 Nov 2026`: the days of the first and the last column."""
+    ends = [min(max(second, _YEAR_1), _YEAR_10000) for second in (bins.start, bins.end - 1)]
+    first, last = (_EPOCH + timedelta(seconds=second) for second in ends)
+    days = [f"{day.day} {day:%b} {day.year}" for day in (first, last)]
+    return days[0] if days[0] == days[1] else " to ".join(days)
 
 
 def step_words(bins: Bins) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from dsops.audit.page.markup import Markup, element, joined
 from dsops.audit.page.pairs import pairs
 from dsops.audit.page.plots import Bar, Use, bars, timeline, uses
-from dsops.audit.page.scale import bins_of, step_words
+from dsops.audit.page.scale import bins_of, span_words, step_words, usual_span
 from dsops.audit.page.table import Records, folded, table
 from dsops.audit.page.words import count, counted, duration, name, number_of, share, shortened, text_of
 from dsops.audit.report import Report
@@ -76,15 +76,22 @@ def _failures(report: Report) -> Markup:
 def _timelines(hours: Records) -> Markup:
     """Two plots over one axis of time: what was granted, and what was not."""
     times = [(each["hour"], each) for each in hours if isinstance(each["hour"], datetime)]
-    bins = bins_of(time for time, _ in times)
-    if bins is None:
+    span = usual_span([time for time, _ in times])
+    if span is None:
         return Markup()
+    drawn = [(time, each) for time, each in times if span[0] <= time <= span[1]]
+    bins = bins_of(time for time, _ in drawn)
     figures = []
     for column, title, kind in (("sessions", "Sessions granted", ""), ("failures", "Requests that failed", "bad")):
-        values = bins.sums((time, number_of(each[column])) for time, each in times)
-        heading = element("figcaption", element("b", title), f" per {step_words(bins)}")
-        figures.append(element("figure", heading, timeline(f"plot-{column}", title, bins, values, kind)))
-    return element("div", *figures, class_="figures")
+        values = bins.sums((time, number_of(each[column])) for time, each in drawn)
+        if any(values):
+            words = f" per {step_words(bins)}, {span_words(bins)}"
+            plot = timeline(f"plot-{column}", title, bins, values, kind)
+            figures.append(element("figure", element("figcaption", element("b", title), words), plot))
+    rest = len(times) - len(drawn)
+    words = f"{counted(rest, 'hour')} far from all others: not drawn."
+    under = element("p", words, class_="more") if rest else Markup()
+    return joined([element("div", *figures, class_="figures"), under])
 
 
 # --- durations ----------------------------------------------------------------------------------------------------
@@ -157,14 +164,12 @@ def _accounts(report: Report) -> Markup:
     rows = records_of(report, "accounts")
     if not rows:
         return _lead("No role was asked for from another account.")
-    sources = {each["from_account"] for each in rows}
-    targets = {each["to_account"] for each in rows}
+    sources = counted(len({each["from_account"] for each in rows}), "account")
+    targets = counted(len({each["to_account"] for each in rows}), "account")
+    crossed = counted(_total(rows, "calls"), "request")
     columns = ("from_account", "to_account", "calls", "failures", "principals", "roles", "first", "last")
     return joined([
-        _lead(
-            f"{counted(_total(rows, 'calls'), 'request')} crossed from one account to another, between "
-            f"{counted(len(rows), 'pair')}: {counted(len(sources), 'account')} asked, of {count(len(targets))}.",
-        ),
+        _lead(f"{crossed} from one account to another: {counted(len(rows), 'pair')}, from {sources} to {targets}."),
         element("h3", "Calls by pair of accounts"),
         pairs(rows),
         folded("Calls by pair of accounts", columns, rows),

@@ -5,12 +5,12 @@ from __future__ import annotations
 # Each text has a contrast of at least 7 to 1 against its ground (WCAG 2.2, 1.4.6), shapes 3 to 1; a test computes it.
 LIGHT = {
     "paper": "#ffffff", "box": "#f4f6f8", "ink": "#1b1f24", "soft": "#4b545e", "line": "#d5dae0", "edge": "#57606a",
-    "fill": "#2a6fb5", "bad": "#b3261e", "link": "#0b4a8f", "badtext": "#8f1d1d",
+    "fill": "#2a6fb5", "bad": "#b3261e", "link": "#0b4a8f",
     "shade1": "#e8f0f9", "shade2": "#cfe0f3", "shade3": "#b3cfec", "shade4": "#98bfe6", "shade5": "#7fb0e0",
 }  # fmt: skip
 DARK = {
     "paper": "#0d1117", "box": "#161d27", "ink": "#f0f3f6", "soft": "#b3bcc6", "line": "#2d3642", "edge": "#8b96a3",
-    "fill": "#6ea8e6", "bad": "#ff8a80", "link": "#9ac7ff", "badtext": "#ff9a92",
+    "fill": "#6ea8e6", "bad": "#ff8a80", "link": "#9ac7ff",
     "shade1": "#14263b", "shade2": "#18314e", "shade3": "#1c3c61", "shade4": "#204773", "shade5": "#245285",
 }  # fmt: skip
 SHADES = ("shade1", "shade2", "shade3", "shade4", "shade5")
@@ -34,12 +34,13 @@ main { max-width: 66rem; margin: 0 auto; padding: 3rem 1.5rem 4rem; }
 h1 { font-size: 2rem; line-height: 1.2; margin: 0; letter-spacing: -0.01em; }
 h2 { font-size: 1.4rem; line-height: 1.3; margin: 0 0 .75rem; letter-spacing: -0.005em; }
 h3 { font-size: 1rem; margin: 2rem 0 .5rem; }
-p { margin: 0 0 .75rem; max-width: 46rem; }
+p { margin: 0 0 .75rem; max-width: 46rem; text-wrap: pretty; }
+time span { white-space: nowrap; }
 a { color: var(--link); }
 code { font: .92em ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 small, .period, .notes, .more, .legend, .account, .none, .path li::before { color: var(--soft); }
 small { font-size: .85em; font-weight: normal; }
-.account { font-variant-numeric: tabular-nums; font-size: .9em; }
+.account { font-variant-numeric: tabular-nums; font-size: .9em; white-space: nowrap; }
 .period { margin: .25rem 0 0; font-variant-numeric: tabular-nums; }
 nav { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin: 1.25rem 0 0; font-size: .9rem; }
 nav a { text-decoration: none; }
@@ -66,6 +67,7 @@ footer { border-top: 1px solid var(--line); margin-top: 3rem; padding-top: 1rem;
 .links a:hover, .links a:focus-visible { text-decoration: underline; }
 .well { list-style: none; padding: 0; margin: 2rem 0 0; color: var(--soft); }
 .well li::before { content: "\\2713"; display: inline-block; width: 1.5rem; }
+.well .unknown::before { content: "?"; }
 
 table { border-collapse: collapse; width: 100%; font-size: .9rem; margin: .75rem 0 .5rem; }
 caption { text-align: left; color: var(--soft); font-size: .85rem; padding-bottom: .35rem; }
@@ -73,9 +75,10 @@ th { text-align: left; font-weight: 600; font-size: .85rem; vertical-align: bott
 th, td { padding: .4rem 1.25rem .4rem 0; border-bottom: 1px solid var(--line); }
 td { vertical-align: top; }
 th:last-child, td:last-child { padding-right: 0; }
-th.number, td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-td.when { white-space: nowrap; font-variant-numeric: tabular-nums; }
-td.name { overflow-wrap: anywhere; min-width: 6rem; }
+th.number, td.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.number { white-space: nowrap; }
+td.when { font-variant-numeric: tabular-nums; }
+td.name { overflow-wrap: anywhere; min-width: 9rem; }
 td small { display: block; }
 td .account { display: inline-block; }
 td > div > code { white-space: nowrap; }
@@ -85,16 +88,18 @@ details { margin: 1rem 0 0; }
 summary { cursor: pointer; color: var(--link); font-size: .9rem; }
 
 .bars { list-style: none; margin: 1rem 0 0; padding: 0; }
-.bars li { display: grid; grid-template-columns: minmax(0, 22rem) minmax(0, 1fr) 10rem; gap: 0 1.25rem;
+.bars li { display: grid; grid-template-columns: minmax(0, 18rem) minmax(0, 1fr) 11rem; gap: 0 1.25rem;
   align-items: center; padding: .35rem 0; }
 .bars .label { overflow-wrap: anywhere; line-height: 1.35; }
 .bars .label .account { display: inline-block; }
 .bars .value { font-variant-numeric: tabular-nums; line-height: 1.35; }
 .bars .under { display: block; }
-.bars .value small { display: block; }
-.uses li { grid-template-columns: minmax(0, 18rem) minmax(0, 1fr) 13rem; }
-svg.bar { display: block; width: 100%; }
-svg.axis { display: block; overflow: visible; width: calc(100% - 33.5rem); margin-left: 19.25rem; }
+.bars .value { display: grid; grid-template-columns: 4rem minmax(0, 1fr); gap: 0 .75rem; align-items: baseline; }
+.bars .value b { text-align: right; }
+.uses .value { grid-template-columns: minmax(0, 1fr); }
+.uses .value b { text-align: left; }
+svg.bar { display: block; width: 100%; overflow: visible; }
+svg.axis { display: block; overflow: visible; width: calc(100% - 31.5rem); margin-left: 19.25rem; }
 svg text { fill: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums; }
 .track { fill: var(--box); stroke: var(--line); stroke-width: 1; background: var(--box); }
 .fill { fill: var(--fill); background: var(--fill); }
@@ -125,7 +130,7 @@ svg.plot { display: block; overflow: visible; width: calc(100% - 3rem); margin-l
 """
     + "\n".join(f".matrix td.{shade} {{ background: var(--{shade}); }}" for shade in SHADES)
     + """
-.chains { margin: 1rem 0; }
+.chains { margin: 1rem 0 0; }
 .chains svg { display: block; font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 .chains text { fill: var(--ink); }
 .chains .name { font-weight: bold; }
@@ -138,11 +143,13 @@ svg.plot { display: block; overflow: visible; width: calc(100% - 3rem); margin-l
   h1 { font-size: 1.6rem; }
   .tiles { grid-template-columns: repeat(2, 1fr); }
   .item { padding-left: .9rem; }
-  .bars li, .uses li { grid-template-columns: minmax(0, 1fr); gap: .2rem; padding: .55rem 0; }
+  .bars li { grid-template-columns: minmax(0, 1fr); gap: .2rem; padding: .55rem 0; }
   svg.axis { width: 100%; margin-left: 0; }
   svg.plot { width: calc(100% - 2.5rem); margin-left: 2.5rem; }
-  .bars .value small { display: inline; }
+  .bars .value { display: block; }
   td > div > code { white-space: normal; }
+}
+@media (max-width: 60rem) {
   /* Tables become cards: a row's names in lines of their own, its numbers with their columns' names before them. */
   table:not(.matrix), table:not(.matrix) tbody, table:not(.matrix) caption { display: block; }
   table:not(.matrix) thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }

@@ -52,7 +52,7 @@ def table(
         element("tbody", body, role="rowgroup"),
         role="table",
     )
-    return joined([rows, more(len(records) - len(shown))])
+    return joined([element("div", rows, class_="scroll"), more(len(records) - len(shown))])
 
 
 def more(number: int) -> Markup:

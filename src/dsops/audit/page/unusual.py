@@ -118,7 +118,7 @@ def unusual(report: Report) -> Markup:
             links.append(element("li", element("a", _heading(kind, records), href=f"#{_identity(kind)}")))
             found.append(_item(kind, records, report))
         else:
-            well.append(element("li", _nothing(kind, report)))
+            well.append(_nothing(kind, report))
     if not found and not well:
         return element("p", "This report was not asked for it.")
     if not report.calls:
@@ -133,8 +133,9 @@ def _nothing(kind: _Kind, report: Report) -> Markup:
     """That all is well, or that it can't be known: with nothing older everything would be new."""
     if kind.is_new and report.boundary is not None and (report.first is None or report.first >= report.boundary):
         what = "principals" if kind.question == "new-principals" else "pairs of accounts"
-        return joined([f"Which {what} are new can't be told: no call before ", moment(report.boundary), " was read."])
-    return joined([kind.well])
+        words = f"Which {what} are new can't be told: no call before ", moment(report.boundary), " was read."
+        return element("li", *words, class_="unknown")
+    return element("li", kind.well)
 
 
 def _identity(kind: _Kind) -> str:

@@ -67,8 +67,9 @@ def duration(seconds: int) -> str:
 def moment(time: datetime) -> Markup:
     """`2026-11-20 11:00:00`; the page says once that times are UTC."""
     utc = time.astimezone(UTC).replace(tzinfo=None, microsecond=0)
-    # Whole once more for programs; isoformat writes years before 1000 with four digits, strftime does not.
-    return element("time", utc.isoformat(" "), datetime=f"{utc.isoformat()}Z")
+    # isoformat writes years before 1000 with four digits, strftime does not.
+    day, _, hour = utc.isoformat(" ").partition(" ")
+    return element("time", element("span", day), f" {hour}", datetime=f"{utc.isoformat()}Z")
 
 
 def name(text: str) -> Markup:

@@ -1,0 +1,143 @@
+"""The report's page in Chromium: it opens, fits wide and narrow windows, and can neither load nor run anything."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from dsops.audit.page import page_of
+from dsops.audit.page.page import POLICY
+from tests.markup import read
+from tests.reports import ROLES, answer, busy_report, many_pairs, report_of
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+SECONDS = 60
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH")
+
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+    "--hide-scrollbars",
+    # Whatever else the browser would like to look up: names have no address.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+)  # fmt: skip
+
+
+def dom(folder: Path, html: str) -> str:
+    """What the browser has made of the page, after everything on it had its chance."""
+    file = folder / "page.html"
+    file.write_text(html, encoding="utf-8")
+    done = subprocess.run(
+        [str(CHROMIUM), *FLAGS, f"--user-data-dir={folder / 'profile'}", "--dump-dom", file.as_uri()],
+        env={"HOME": str(folder), "PATH": "/usr/bin:/bin"}, stdin=subprocess.DEVNULL, capture_output=True, check=True,
+        timeout=SECONDS,
+    )  # fmt: skip
+    return done.stdout.decode().strip()
+
+
+def title(folder: Path, html: str) -> str:
+    """The page's title, which scripts write to."""
+    return dom(folder, html).partition("<title>")[2].partition("</title>")[0]
+
+
+def without_policy(html: str) -> str:
+    """The page with an empty policy."""
+    written = escape(POLICY)
+    assert html.count(written) == 1
+    return html.replace(written, "")
+
+
+@contextmanager
+def counting() -> Iterator[tuple[str, list[str]]]:
+    """An address on loopback, and the paths that were asked of it."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing on stderr."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        thread.join(timeout=SECONDS)
+        server.server_close()
+
+
+def test_everything_is_there(tmp_path: Path) -> None:
+    """The browser reads the same page as our parser: sections, plots, tables, and the policy."""
+    html = page_of(busy_report())
+    seen, made = read(dom(tmp_path, html)), read(html)
+    assert [each.text for each in seen.all("h2")] == [each.text for each in made.all("h2")]
+    assert [len(seen.all(tag)) for tag in ("svg", "table", "rect", "td")] == [
+        len(made.all(tag)) for tag in ("svg", "table", "rect", "td")
+    ]
+    assert seen.all("meta")[1]["content"] == POLICY
+
+
+def with_traps(html: str, address: str) -> str:
+    """The page as if a log had broken out of its text: a script, a picture, a style sheet, a frame."""
+    traps = (
+        f"<script>document.title = 'it ran'</script><script src='{address}/script'></script>"
+        f"<img src='{address}/picture' onerror=\"document.title = 'it ran'\">"
+        f"<link rel=stylesheet href='{address}/style'>"
+        f"<iframe src='{address}/frame'></iframe><style>body {{ background: url({address}/background) }}</style>"
+    )
+    assert html.count("</main>") == 1
+    return html.replace("</main>", f"{traps}</main>")
+
+
+def test_nothing_could_be_loaded_or_run(tmp_path: Path) -> None:
+    """Even where a text had become markup, which the property tests exclude: the policy stands behind them."""
+    html = page_of(busy_report())
+    with counting() as (address, asked):
+        assert title(tmp_path, with_traps(html, address)) == "Who assumed what: dsops audit report"
+        assert asked == []
+
+
+def test_without_the_policy_the_traps_work(tmp_path: Path) -> None:
+    """The test above would notice."""
+    html = page_of(busy_report())
+    with counting() as (address, asked):
+        assert title(tmp_path, without_policy(with_traps(html, address))) == "it ran"
+        assert {"/script", "/picture", "/style", "/frame"} <= set(asked)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_it_fits_the_window(tmp_path: Path, width: int) -> None:
+    """Names of 5,000 letters and 200 pairs of accounts scroll inside their boxes, never the page."""
+    hostile = report_of(
+        answer("accounts", *many_pairs(200)),
+        answer("durations", ("x" * 5000, 5, 0, 3600, 3600, 100, 4000), (ROLES[0], 1, 1, 900, 900, None, None)),
+        unreadable=(("y" * 5000, "z" * 5000),), sources=("s" * 5000,),
+        by="role",
+    )  # fmt: skip
+    for number, report in enumerate((busy_report(), hostile)):
+        html = page_of(report).replace("<details>", "<details open>")
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert title(folder, framed(html, width)) == f"{width} {width}"
+
+
+def framed(html: str, width: int) -> str:
+    """A page with that one in a frame of that width (no window is narrower than 500), and in its title both widths."""
+    measure = "document.title = `${it.contentWindow.innerWidth} ${it.contentDocument.documentElement.scrollWidth}`"
+    frame = f"<iframe id=it width={width} height=900 style='border: 0' srcdoc='{escape(html)}'></iframe>"
+    return f"<!DOCTYPE html><title></title>{frame}<script>onload = () => {{ {measure} }}</script>"

@@ -1,0 +1,86 @@
+"""HTML read back by Python's own parser: elements in order, with attributes and text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+
+VOID = frozenset({"link", "meta"})
+
+
+@dataclass
+class Node:
+    """An element, and what stands in it."""
+
+    tag: str
+    attributes: dict[str, str | None]
+    children: list[Node | str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """All text in it."""
+        return "".join(each if isinstance(each, str) else each.text for each in self.children)
+
+    def all(self, tag: str = "", of_class: str = "") -> list[Node]:
+        """Every element below it, in order, of that name and that class."""
+        below = [each for each in self.children if isinstance(each, Node)]
+        found = [node for each in below for node in (each, *each.all())]
+        return [each for each in found if tag in {"", each.tag} and (not of_class or of_class in each.classes)]
+
+    def one(self, tag: str = "", of_class: str = "") -> Node:
+        """The only such element."""
+        (found,) = self.all(tag, of_class)
+        return found
+
+    @property
+    def classes(self) -> list[str]:
+        """The names in its `class`."""
+        return (self.attributes.get("class") or "").split()
+
+    def __getitem__(self, name: str) -> str:
+        """An attribute that must be there and have a value."""
+        value = self.attributes[name]
+        assert value is not None
+        return value
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.root = Node("", {})
+        self._open = [self.root]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert len({name for name, _ in attrs}) == len(attrs), f"an attribute stands twice in {tag}"
+        node = Node(tag, dict(attrs))
+        self._open[-1].children.append(node)
+        if tag not in VOID:
+            self._open.append(node)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Of SVG: `<rect/>` ends where it begins."""
+        self._open[-1].children.append(Node(tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop().tag == tag
+
+    def handle_data(self, data: str) -> None:
+        self._open[-1].children.append(data)
+
+    def handle_comment(self, data: str) -> None:
+        raise AssertionError(data)
+
+    def handle_pi(self, data: str) -> None:
+        raise AssertionError(data)
+
+    def end(self) -> Node:
+        self.close()
+        assert self._open == [self.root], "an element was not closed"
+        return self.root
+
+
+def read(html: str) -> Node:
+    """The tree; fails where an element is left open, or something else than elements and text stands in it."""
+    reader = _Reader()
+    reader.feed(html)
+    return reader.end()

@@ -1,0 +1,257 @@
+"""The whole page: its parts in order, what is unusual first in words, and nothing that could be loaded or run."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from dsops.audit.page import page_of
+from dsops.audit.page.page import POLICY
+from dsops.audit.page.style import DARK, LIGHT, SHADES, STYLE
+from dsops.audit.page.unusual import command_for
+from dsops.audit.report import Report
+from dsops.errors import DsopsError
+from tests.markup import Node, read
+from tests.reports import ACCOUNTS, BOUNDARY, END, PEOPLE, ROLES, START, answer, busy_report, empty_report, report_of
+from tests.unit.graph.test_svg import contrast
+
+SECTIONS = (
+    "What was read", "What is unusual", "Failures", "Session durations", "Principals", "Cross-account access",
+    "Throttling", "Cost drivers", "Summary",
+)  # fmt: skip
+
+
+def section(report: Report, identity: str) -> Node:
+    """That part of the report's page."""
+    (found,) = [each for each in read(page_of(report)).all("section") if each.attributes.get("id") == identity]
+    return found
+
+
+def test_sections_stand_in_order() -> None:
+    """What was read, what is unusual, four metrics, throttling and costs, the summary; all named in the links."""
+    page = read(page_of(busy_report()))
+    assert tuple(each.text for each in page.all("h2")) == SECTIONS
+    assert tuple(each.text for each in page.one("nav").all("a")) == SECTIONS[1:]
+    identities = [each["id"] for each in page.all() if "id" in each.attributes]
+    assert len(set(identities)) == len(identities)
+    assert {each["href"].removeprefix("#") for each in page.all("a")} <= set(identities)
+
+
+def test_headings_are_never_skipped() -> None:
+    """One h1, and below each heading only the next level: who listens goes from heading to heading."""
+    levels = [int(each.tag[1]) for each in read(page_of(busy_report())).all() if re.fullmatch("h[1-6]", each.tag)]
+    assert levels.count(1) == 1
+    assert all(below <= above + 1 for above, below in pairwise(levels))
+
+
+class TestRead:
+    """What was read."""
+
+    def test_everything_is_counted(self) -> None:
+        """Period, calls, copies, files, what was skipped; the folders as they were named."""
+        found = section(busy_report(), "read")
+        assert [each.text for each in found.all("dd")] == [
+            "52,310 580 more records are copies", "168", "14 no records of CloudTrail", "2 named below",
+        ]  # fmt: skip
+        assert [each.text for each in found.one("p", "notes").all("code")] == ["logs/organisation", "logs/eu-central-1"]
+        assert read(page_of(busy_report())).one("p", "period").text == "2026-11-13 06:00:00 to 2026-11-20 05:59:58 UTC"
+
+    def test_files_that_could_not_be_read_are_named(self) -> None:
+        """With the reason; of very many the first ones. Where there is none nothing is said."""
+        found = section(busy_report(), "read").one("div", "warning")
+        assert found.all("li")[1].text == "logs/organisation/2026/11/17/secret.json: permission denied"
+        many = section(report_of(unreadable=(("a", "b"),) * 1000), "read").one("div", "warning")
+        assert (len(many.all("li")), many.one("p", "more").text) == (20, "980 more files: --json has all.")
+        assert not section(report_of(), "read").all("div", "warning")
+
+    def test_since_is_told_where_it_was_asked(self) -> None:
+        """It cuts what all other sections show."""
+        assert "Reported are calls since 2026-11-13 06:00:00." in section(report_of(since=START), "read").text
+        assert "since" not in section(report_of(), "read").text
+
+
+class TestUnusual:
+    """What stands out."""
+
+    def test_each_kind_says_what_it_means_and_what_is_next(self) -> None:
+        """Seven kinds, each linked from the list at the top."""
+        found = section(busy_report(), "unusual")
+        assert found.one("p", "lead").text == "7 things to look at"
+        assert [each.text for each in found.one("ul", "links").all("a")] == [
+            "2 principals new on a role", "1 pair of accounts new", "2 users without MFA where others have it",
+            "3 denials that repeat", "1 role with sessions used to the last minute",
+            "2 roles with sessions used for seconds", "3 chains of three or more hops",
+        ]  # fmt: skip
+        items = found.all("section", "item")
+        assert [each.one("h3").text for each in items] == [each.text for each in found.one("ul", "links").all("a")]
+        assert all(each.one("p", "next").text.startswith("Next: ") for each in items)
+        assert all(each.one("table").all("td") for each in items)
+        assert not found.all("ul", "well")
+
+    def test_what_is_well_is_one_line_each(self) -> None:
+        """Rather than an empty table."""
+        found = section(report_of(), "unusual")
+        assert found.one("p", "lead").text == "Nothing."
+        assert len(found.one("ul", "well").all("li")) == 7
+        assert not found.all("table")
+
+    def test_what_is_new_is_not_known_without_something_older(self) -> None:
+        """Logs that begin at the boundary do not show that nobody is new."""
+        found = section(report_of(first=BOUNDARY), "unusual")
+        (first, second) = found.all("li", "unknown")
+        assert first.text.startswith("Which principals are new can't be told: no call before 2026-11-19")
+        assert second.text.startswith("Which pairs of accounts are new can't be told")
+        assert not section(report_of(first=BOUNDARY - timedelta(seconds=1)), "unusual").all("li", "unknown")
+
+    def test_a_user_without_mfa_on_two_roles_is_one_user(self) -> None:
+        """The heading counts users, the table has a row for each role."""
+        rows = ((ROLES[0], PEOPLE[0], 1, 0, 2), (ROLES[1], PEOPLE[0], 1, 0, 2))
+        item = section(report_of(answer("without-mfa", *rows)), "unusual").one("section", "item")
+        assert (item.one("h3").text, len(item.one("tbody").all("tr"))) == ("1 user without MFA where others have it", 2)
+
+    def test_a_denial_names_the_command_that_helps(self) -> None:
+        """By service; what `dsops help` is asked for exists."""
+        assert command_for("sts") == "dsops help sts.access-denied"
+        assert command_for("ssm") == command_for("secretsmanager") == "dsops help secret.access-denied"
+        assert command_for("s3") == "dsops explain --message FILE"
+        codes = {each.code for each in _all(DsopsError)}
+        assert {command_for(service).split()[-1] for service in ("sts", "ssm")} <= codes
+
+    def test_without_a_call_there_is_nothing_to_say(self) -> None:
+        """An empty folder is not a quiet one."""
+        assert section(empty_report(), "unusual").one("p").text == "There was no call to look at."
+
+
+def _all(kind: type[DsopsError]) -> set[type[DsopsError]]:
+    return {kind}.union(*(_all(each) for each in kind.__subclasses__()))
+
+
+class TestMetrics:
+    """The page's four metrics, and what follows them."""
+
+    def test_failures_are_a_share_a_timeline_and_bars(self) -> None:
+        """Two plots over one axis, and a bar for each role and code."""
+        found = section(busy_report(), "failures")
+        assert found.one("p", "lead").text == "73 of 2,674 requests for a session failed: 2.7 %."
+        assert [each.one("figcaption").text for each in found.all("figure")] == [
+            "Sessions granted per 2 hours, 13 Nov 2026 to 20 Nov 2026",
+            "Requests that failed per 2 hours, 13 Nov 2026 to 20 Nov 2026",
+        ]
+        assert [each.text for each in found.one("ul", "bars").all("b")] == ["41", "17", "9", "4", "2"]
+
+    def test_without_a_failure_that_is_said(self) -> None:
+        """And no plot of nothing is drawn."""
+        report = report_of(answer("timeline", (START, 3, 0, 1)), answer("durations", (ROLES[0], 3, 0, 900, 900, 1, 1)))
+        found = section(report, "failures")
+        assert found.one("p", "lead").text == "Every request for a session was granted."
+        assert len(found.all("figure")) == 1
+        assert not found.all("ul")
+
+    def test_hours_far_away_are_not_drawn_and_told(self) -> None:
+        """One record of 1970 does not make one column of everything else."""
+        hours = [(START + timedelta(hours=hour), 1, 0, 1) for hour in range(20)]
+        found = section(report_of(answer("timeline", (START.replace(year=1970), 1, 0, 1), *hours)), "failures")
+        assert found.all("p", "more")[0].text == "2 hours far from all others: not drawn."
+        assert "per hour" in found.one("figcaption").text
+
+    def test_durations_are_used_against_asked(self) -> None:
+        """In one sentence, and a bar for each role."""
+        found = section(busy_report(), "durations")
+        assert found.one("p", "lead").text == (
+            "36 of 2,601 sessions were never used: 1.4 %. The busiest role asks for 1 h and uses 11 min 52 s."
+        )
+        assert [each.text for each in found.one("ul", "uses").all("b")] == [
+            "11 min 52 s of 1 h", "14 s of 1 h", "1 h 46 min of 2 h", "3 s of 1 h", "11 h 21 min of 12 h", "never used",
+        ]  # fmt: skip
+
+    def test_principals_are_counted_by_role(self) -> None:
+        """Each once, however many roles they had."""
+        found = section(busy_report(), "principals")
+        assert found.one("p", "lead").text == "6 principals asked for 6 roles."
+        assert [each.text for each in found.one("ul", "bars").all("b")] == ["6", "5", "4", "3", "2", "1"]
+
+    def test_accounts_are_pairs(self) -> None:
+        """How many calls, pairs and accounts there are."""
+        found = section(busy_report(), "accounts")
+        assert found.one("p", "lead").text == (
+            "2,495 requests from one account to another: 4 pairs, from 2 accounts to 4 accounts."
+        )
+        one = report_of(answer("accounts", (ACCOUNTS[0], ACCOUNTS[1], 1, 0, 1, 1, START, END)))
+        assert section(one, "accounts").one("p", "lead").text == (
+            "1 request from one account to another: 1 pair, from 1 account to 1 account."
+        )
+
+    def test_costs_are_events_and_what_the_cache_saved(self) -> None:
+        """By category in words, by service in bars."""
+        found = section(busy_report(), "costs")
+        assert found.one("p", "lead").text == "Events by category: 33,113 Data, 19,197 Management."
+        assert "5,431 calls did not have to be made." in found.text
+        assert "only dsops' own trail knows" in section(report_of(), "costs").text
+
+    @pytest.mark.parametrize(("by", "head"), [("role", "Role"), ("principal", "Principal"), ("account", "Accounts")])
+    def test_the_summary_is_by_what_was_asked(self, by: str, head: str) -> None:
+        """And says so in caption and column."""
+        report = report_of(answer("summary", ("x", 2, 1, 1, 1, 1, 900, None, START, END)), by=by)
+        found = section(report, "summary")
+        assert (found.one("caption").text, found.all("th")[0].text) == (f"Requests for sessions by {by}", head)
+
+    def test_what_was_not_asked_is_left_out(self) -> None:
+        """A section without its question would say that all is well."""
+        report = report_of()
+        only = Report(**{
+            name: getattr(report, name) for name in Report.__slots__ if name != "answers"
+        }, answers=(answer("failures"),))  # fmt: skip
+        page = read(page_of(only))
+        assert [each.text for each in page.all("h2")] == ["What was read", "What is unusual", "Failures"]
+        assert "not asked" in section(only, "unusual").text
+
+    def test_empty_sections_are_one_line(self) -> None:
+        """No table, no plot, and nowhere an empty paragraph."""
+        page = read(page_of(empty_report()))
+        assert not page.all("table")
+        assert not page.all("svg")
+        assert all(each.text for each in page.all("p"))
+
+
+class TestAlone:
+    """The file needs nothing and runs nothing."""
+
+    def test_the_policy_comes_before_everything_it_forbids(self) -> None:
+        """Nothing is loaded, nothing runs, no form is sent, no base is set."""
+        head = read(page_of(busy_report())).one("head")
+        first = head.all("meta")[1]
+        assert (first["http-equiv"], first["content"]) == ("Content-Security-Policy", POLICY)
+        assert head.all()[:2] == head.all("meta")[:2]
+        assert POLICY.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:")
+
+    def test_nothing_is_named_that_could_be_loaded(self) -> None:
+        """No script, no source, no address besides links within the page and an empty icon."""
+        text = page_of(busy_report())
+        page = read(text)
+        assert not page.all("script")
+        assert {name for each in page.all() for name in each.attributes} & {"src", "srcset", "style", "action"} == set()
+        assert {each["href"][:1] for each in page.all("a")} == {"#"}
+        assert [each["href"] for each in page.all("link")] == ["data:,"]
+        assert not re.search(r"https?:|//|url\(|@import|@font-face", text)
+
+    def test_it_is_small_and_the_same_each_time(self) -> None:
+        """Ten thousand rows of each kind do not make ten megabytes."""
+        assert page_of(busy_report()) == page_of(busy_report())
+        some = [each for each in busy_report().answers if each.rows]
+        large = report_of(*(answer(each.question, *(each.rows * 10_000)[:10_000]) for each in some))
+        assert len(page_of(large).encode()) < 1_000_000
+
+    def test_colours_can_be_told_apart(self) -> None:
+        """7 to 1 for every text on its ground, 3 to 1 for shapes (WCAG 2.2, 1.4.6 and 1.4.11), light and dark."""
+        for palette in (LIGHT, DARK):
+            for ground in ("paper", "box"):
+                for text in ("ink", "soft", "link"):
+                    assert contrast(palette[text], palette[ground]) >= 7, (text, ground)
+                for shape in ("fill", "bad", "edge"):
+                    assert contrast(palette[shape], palette[ground]) >= 3, (shape, ground)
+            for each in SHADES:
+                assert contrast(palette["ink"], palette[each]) >= 7, each
+        assert set(re.findall(r"var\(--(\w+)\)", STYLE)) == set(LIGHT) == set(DARK)

@@ -1,0 +1,53 @@
+"""A forest of boxes: places in columns and rows, lines between them, words that are never markup."""
+
+from __future__ import annotations
+
+from dsops.drawing import Item, broken, lay_out, plain, shapes, width
+
+ROOT = Item(0, ("root",), ("root",), kind="caller", corner=16)
+
+
+def child(name: str, parent: str, depth: int = 1, title: str = "") -> Item:
+    """A box of one line."""
+    return Item(depth, (name,), (name,), (parent,), "hop", title=title)
+
+
+def test_a_first_child_stands_beside_its_parent_and_a_second_below() -> None:
+    """Columns are steps from the root."""
+    root, first, second = lay_out([ROOT, child("one", "root"), child("two", "root")], 5).boxes
+    assert (root.y, first.y) == (5, 5)
+    assert second.y >= first.y + first.height
+    assert first.x == second.x
+    assert first.x > root.x + root.width
+
+
+def test_every_child_has_a_line_and_no_root_has() -> None:
+    """From its parent's right side to its own left one."""
+    text = "\n".join(shapes(lay_out([ROOT, child("one", "root"), child("two", "one", 2)], 0)))
+    assert text.count("<path") == 2
+    assert "<path" not in "\n".join(shapes(lay_out([ROOT], 0)))
+
+
+def test_a_title_is_shown_where_there_is_one() -> None:
+    """`dsops graph` has none, and its files stay as they are."""
+    text = "\n".join(shapes(lay_out([ROOT, child("one", "root", title="a <whole> name")], 0)))
+    assert text.count("<title>") == 1
+    assert "<title>a &lt;whole&gt; name</title>" in text
+
+
+def test_nothing_is_drawn_of_nothing() -> None:
+    """An empty forest is an empty drawing with margins."""
+    assert lay_out([], 0) == ((), (), 48, 24)
+
+
+def test_long_lines_are_broken_and_short_ones_are_not() -> None:
+    """At 38 characters; no text is one empty line."""
+    assert broken(["a" * 38, ""]) == ("a" * 38, "")
+    assert broken(["a" * 39]) == ("a" * 38, "a")
+
+
+def test_what_a_viewer_would_obey_is_written_as_its_code() -> None:
+    """Control characters, changes of direction, halves of characters; letters of any language stay."""
+    assert plain("a\x00b\u202ec\ud800d\ne") == "a\\x00b\\x202ec\\xd800d e"
+    assert plain("żółć 名前") == "żółć 名前"
+    assert width("名a") == 3
