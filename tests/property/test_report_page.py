@@ -52,12 +52,13 @@ def shape(page: Node) -> Counter[tuple[str, tuple[str, ...]]]:
     return Counter((each.tag, tuple(each.attributes)) for each in page.all() if each.tag != "text")
 
 
-@settings(max_examples=150)
+@settings(max_examples=100, deadline=None)
 @given(HOSTILE)
 def test_no_text_adds_an_element_or_an_attribute(text: str) -> None:
     """The page has the shape of one with letters in the same places."""
     text = f"x{text}"  # an empty name is shown as a dash
-    harmless = "".join("x" if each not in " >" else each for each in text)
+    # What parts a chain and makes a name empty stays where it is.
+    harmless = "".join(each if each.isspace() or each == ">" else "x" for each in text)
     role, other = (f"arn:aws:iam::111122223333:role/{each}" for each in (text, harmless))
     page = page_of(report_with(text, role))
     page.encode()
@@ -67,7 +68,7 @@ def test_no_text_adds_an_element_or_an_attribute(text: str) -> None:
     assert {each["href"][0] for each in read_back.all("a")} == {"#"}
 
 
-@settings(max_examples=100)
+@settings(max_examples=50, deadline=None)
 @given(HOSTILE)
 def test_every_text_can_be_read(text: str) -> None:
     """As letters, the whole in a title where it is shortened; what a viewer would obey is written as its code."""
@@ -82,7 +83,7 @@ _WHEN = st.datetimes(timezones=st.just(UTC), allow_imaginary=False)
 _NUMBER = st.integers(min_value=0, max_value=10**15)
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(_WHEN, _NUMBER, _NUMBER, _NUMBER), max_size=30))
 def test_every_time_and_number_can_be_drawn(hours: list[tuple[datetime, int, int, int]]) -> None:
     """Of any year; no shape leaves its plot."""

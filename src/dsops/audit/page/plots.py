@@ -26,8 +26,11 @@ class Bar(NamedTuple):
     """What else there is to say of it, in a few words."""
 
 
-def bars(rows: Sequence[Bar], noun: str, kind: str = "") -> Markup:
-    """A list of bars, as long as their numbers, against the largest one; the number itself stands at the end."""
+def bars(rows: Sequence[Bar], noun: str, kind: str = "", *, of: int = 0) -> Markup:
+    """A list of bars, as long as their numbers, against the largest one; the number itself stands at the end.
+
+    `of` is how many there are in all, where these are only the largest.
+    """
     shown = rows[:MOST_BARS]
     largest = max((row.value for row in shown), default=0)
     items = [
@@ -39,8 +42,8 @@ def bars(rows: Sequence[Bar], noun: str, kind: str = "") -> Markup:
         )
         for row in shown
     ]
-    rest = len(rows) - len(shown)
-    under = element("p", f"The {len(shown)} largest of {count(len(rows))}.", class_="more") if rest > 0 else ""
+    every = max(of, len(rows))
+    under = element("p", f"The {len(shown)} largest of {count(every)}.", class_="more") if every > len(shown) else ""
     return joined([element("ul", *items, class_=f"bars {kind}".strip()), under])
 
 
@@ -70,8 +73,12 @@ class Use(NamedTuple):
     note: str = ""
 
 
-def uses(rows: Sequence[Use]) -> Markup:
-    """For each name what was used of what was asked for: a bar for the usual session, a mark for the longest one."""
+def uses(rows: Sequence[Use], *, of: int = 0) -> Markup:
+    """For each name what was used of what was asked for: a bar for the usual session, a mark for the longest one.
+
+    `of` is how many there are in all, where these are only the first.
+    """
+    shown = rows[:MOST_BARS]
     items = [
         element(
             "li",
@@ -79,10 +86,10 @@ def uses(rows: Sequence[Use]) -> Markup:
             _use(row),
             element("span", element("b", _used_of(row)), *_note(row.note), class_="value"),
         )
-        for row in rows[:MOST_BARS]
+        for row in shown
     ]
-    rest = len(rows) - MOST_BARS
-    under = element("p", f"The first {MOST_BARS} of {count(len(rows))} roles.", class_="more") if rest > 0 else ""
+    every = max(of, len(rows))
+    under = element("p", f"The first {len(shown)} of {count(every)}.", class_="more") if every > len(shown) else ""
     return joined([element("ul", *items, class_="bars uses"), _shares(), under])
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from dsops.audit.page.markup import Markup, element, joined
 from dsops.audit.page.pairs import pairs
-from dsops.audit.page.plots import Bar, Use, bars, timeline, uses
+from dsops.audit.page.plots import MOST_BARS, Bar, Use, bars, timeline, uses
 from dsops.audit.page.scale import bins_of, span_words, step_words, usual_span
 from dsops.audit.page.table import Records, folded, table
 from dsops.audit.page.words import count, counted, duration, name, number_of, share, shortened, text_of
@@ -62,12 +62,12 @@ def _failures(report: Report) -> Markup:
                 number_of(each["failures"]),
                 counted(number_of(each["principals"]), "principal"),
             )
-            for each in rows
+            for each in rows[:MOST_BARS]
         ]
         columns = ("role", "code", "failures", "principals", "first", "last")
         parts += [
             element("h3", "By role and code"),
-            bars(found, "failures", "bad"),
+            bars(found, "failures", "bad", of=len(rows)),
             folded("Failures by role and code", columns, rows),
         ]
     return joined(parts)
@@ -117,7 +117,7 @@ def _durations(report: Report) -> Markup:
             _number_or_none(each["used_max"]),
             counted(number_of(each["sessions"]), "session"),
         )
-        for each in rows
+        for each in rows[:MOST_BARS]
     ]
     keys = (
         ("fill", "used by the usual session (median)"),
@@ -129,7 +129,7 @@ def _durations(report: Report) -> Markup:
     columns = ("role", "sessions", "unused", "asked_median", "asked_max", "used_median", "used_max")
     return joined([
         _lead(lead), element("h3", "How much of a session is used"),
-        element("p", "Use ends with the last call."), legend, uses(found),
+        element("p", "Use ends with the last call."), legend, uses(found, of=len(rows)),
         folded("Session durations by role", columns, rows),
     ])  # fmt: skip
 
@@ -147,15 +147,13 @@ def _principals(report: Report) -> Markup:
         return _lead("Nobody asked for a session.")
     by_role = Counter(text_of(each["role"]) for each in rows)
     everybody = len({text_of(each["principal"]) for each in rows})
-    found = [
-        Bar(name(role), number)
-        for role, number in sorted(by_role.items(), key=lambda each: (-each[1], each[0]))
-    ]  # fmt: skip
+    largest = sorted(by_role.items(), key=lambda each: (-each[1], each[0]))
+    found = [Bar(name(role), number) for role, number in largest[:MOST_BARS]]
     columns = ("role", "principal", "sessions", "failures", "first", "last")
     return joined([
         _lead(f"{counted(everybody, 'principal')} asked for {counted(len(by_role), 'role')}."),
         element("h3", "Principals by role"),
-        bars(found, "principals"),
+        bars(found, "principals", of=len(largest)),
         folded("Principals by role", columns, rows),
     ])  # fmt: skip
 
@@ -188,11 +186,11 @@ def _throttling(report: Report) -> Markup:
             joined([_operation(each), _under(each["code"])]),
             number_of(each["calls"]),
         )
-        for each in rows
+        for each in rows[:MOST_BARS]
     ]
     return joined([
         _lead(f"AWS throttled {counted(_total(rows, 'calls'), 'call')}. Fewer of them at a time, or a cache, helps."),
-        bars(found, "calls", "bad"),
+        bars(found, "calls", "bad", of=len(rows)),
         folded("Calls that were throttled", ("service", "name", "code", "calls", "first", "last"), rows),
     ])  # fmt: skip
 
@@ -223,11 +221,11 @@ def _costs(report: Report) -> Markup:
                 joined([name(text_of(each["service"])), _under(each["category"])]),
                 number_of(each["calls"]),
             )
-            for each in events
+            for each in events[:MOST_BARS]
         ]
         parts += [
             element("h3", "Events by service and category"),
-            bars(found, "events"),
+            bars(found, "events", of=len(events)),
             folded("Events by service and category", ("category", "service", "calls"), events),
         ]
     else:
@@ -241,9 +239,9 @@ def _costs(report: Report) -> Markup:
 def _saved(rows: Records) -> Markup:
     if not rows:
         return element("p", "None is written down: only dsops' own trail knows of calls that were not made.")
-    found = [Bar(element("code", name(text_of(each["name"]))), number_of(each["calls"])) for each in rows]
+    found = [Bar(element("code", name(text_of(each["name"]))), number_of(each["calls"])) for each in rows[:MOST_BARS]]
     words = f"{counted(_total(rows, 'calls'), 'call')} did not have to be made."
-    return joined([element("p", words), bars(found, "calls")])
+    return joined([element("p", words), bars(found, "calls", of=len(rows))])
 
 
 def _summary(report: Report) -> Markup:

@@ -30,12 +30,16 @@ def table(
     caption: str,
     columns: Sequence[str],
     records: Records,
-    most: int = MOST_ROWS,
     labels: Mapping[str, str] = MappingProxyType({}),
+    *,
+    of: int = 0,
 ) -> Markup:
-    """The first rows, and a line that says how many more there are; `labels` are other headings for columns."""
+    """The first rows, and a line that says how many more there are.
+
+    `labels` are other headings for columns; `of` is how many rows there are in all, where these are only the first.
+    """
     heads = {column: labels.get(column) or _LABELS.get(column, column) for column in columns}
-    shown = records[:most]
+    shown = records[:MOST_ROWS]
     numeric = {column for column in columns if any(isinstance(each[column], int) for each in shown)}
     head = joined(
         element("th", heads[column], scope="col", role="columnheader", class_="number" if column in numeric else None)
@@ -52,7 +56,7 @@ def table(
         element("tbody", body, role="rowgroup"),
         role="table",
     )
-    return joined([element("div", rows, class_="scroll"), more(len(records) - len(shown))])
+    return joined([element("div", rows, class_="scroll"), more(max(of, len(records)) - len(shown))])
 
 
 def more(number: int) -> Markup:

@@ -154,7 +154,7 @@ def _item(kind: _Kind, records: list[Mapping[str, object]], report: Report) -> M
         element("p", told(kind.means), before),
         element("p", element("b", "Next: "), told(kind.next), class_="next"),
         chains(records) if kind.question == "chains" else Markup(),
-        table(_heading(kind, records), kind.columns, _prepared(kind, records), MOST_ROWS, labels=kind.labels),
+        table(_heading(kind, records), kind.columns, _prepared(kind, records), kind.labels, of=len(records)),
         class_="item",
     )
 
@@ -169,7 +169,7 @@ def _heading(kind: _Kind, records: Records) -> str:
 def _prepared(kind: _Kind, records: Records) -> Records:
     """The rows as they are shown, with what the question does not answer: the command that helps, the path by hops."""
     make = {"denials": _denial, "chains": _chain}.get(kind.question)
-    return [make(each) for each in records] if make is not None else records
+    return [make(each) if make is not None else each for each in records[:MOST_ROWS]]
 
 
 def _denial(row: Mapping[str, object]) -> Mapping[str, object]:
