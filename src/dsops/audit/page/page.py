@@ -6,7 +6,7 @@ from dsops.audit.page.markup import Markup, element, joined, told
 from dsops.audit.page.sections import SECTIONS
 from dsops.audit.page.style import STYLE
 from dsops.audit.page.unusual import unusual
-from dsops.audit.page.words import count, counted, moment, name
+from dsops.audit.page.words import LONGEST_PATH, count, counted, moment, name
 from dsops.audit.report import Report
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -63,7 +63,8 @@ def _read(report: Report) -> Markup:
         ("Unreadable", joined([count(len(report.unreadable)), *_small("named below", bool(report.unreadable))])),
     ]
     tiles = [element("div", element("dt", label), element("dd", value)) for label, value in facts]
-    notes = [joined(["Read from ", joined([element("code", name(each)) for each in report.sources], ", "), "."])]
+    sources = joined([element("code", name(each, LONGEST_PATH)) for each in report.sources], ", ")
+    notes = [joined(["Read from ", sources, "."])]
     if report.since is not None:
         notes.append(joined(["Reported are calls since ", moment(report.since), "."]))
     if report.boundary is not None:
@@ -82,7 +83,10 @@ def _small(words: str, is_said: bool) -> tuple[Markup, ...]:  # noqa: FBT001 (bo
 def _unreadable(files: tuple[tuple[str, str], ...]) -> Markup:
     if not files:
         return Markup()
-    items = [element("li", element("code", name(path)), ": ", name(why)) for path, why in files[:_MOST_UNREADABLE]]
+    items = [
+        element("li", element("code", name(path, LONGEST_PATH)), ": ", name(why, LONGEST_PATH))
+        for path, why in files[:_MOST_UNREADABLE]
+    ]
     rest = len(files) - len(items)
     more = element("p", told(f"{counted(rest, 'more file')}: `--json` has all."), class_="more")
     return element(

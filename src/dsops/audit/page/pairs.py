@@ -57,9 +57,10 @@ def _matrix(rows: Records) -> Markup:
         )
         for source in sources
     ]
-    caption = element("caption", "Calls, from the account at the left to the one above. † some were refused.")
-    grid = element("table", caption, element("thead", head), element("tbody", *body), class_="matrix")
-    return element("div", grid, class_="scroll", tabindex=0, role="region", aria_label="Calls by pair of accounts")
+    words = "Calls, from the account at the left to the one above. † some were refused."
+    grid = element("table", element("thead", head), element("tbody", *body), class_="matrix", aria_describedby="matrix")
+    box = element("div", grid, class_="scroll", tabindex=0, role="region", aria_label="Calls by pair of accounts")
+    return joined([element("p", words, class_="more", id="matrix"), box])
 
 
 def _busiest(rows: Records, column: str) -> list[str]:

@@ -47,9 +47,11 @@ def _lead(*words: str) -> Markup:
 
 def _failures(report: Report) -> Markup:
     hours, rows = records_of(report, "timeline"), records_of(report, "failures")
-    failures, sessions = _total(rows, "failures"), _total(records_of(report, "durations"), "sessions")
+    # The timeline counts both, too, where the other questions were not asked.
+    failures = _total(hours if report.answer("failures") is None else rows, "failures")
+    sessions = _total(hours if report.answer("durations") is None else records_of(report, "durations"), "sessions")
     asked = failures + sessions
-    if not rows:
+    if not failures:
         lead = _lead("Every request for a session was granted." if asked else "Nobody asked for a session.")
     else:
         of = counted(asked, "request")

@@ -61,7 +61,7 @@ footer { border-top: 1px solid var(--line); margin-top: 3rem; padding-top: 1rem;
 
 .item { margin-top: 2rem; padding-left: 1.25rem; border-left: 3px solid var(--line); }
 .item h3 { margin-top: 0; font-size: 1.1rem; }
-.item caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+.item caption, details caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 .links { list-style: none; padding: 0; margin: 0 0 1rem; }
 .links a { text-decoration: none; }
 .links a:hover, .links a:focus-visible { text-decoration: underline; }
@@ -149,7 +149,7 @@ svg.plot { display: block; overflow: visible; width: calc(100% - 3rem); margin-l
   .bars .value { display: block; }
   td > div > code { white-space: normal; }
 }
-@media (max-width: 60rem) {
+@media screen and (max-width: 60rem) {
   /* Tables become cards: a row's names in lines of their own, its numbers with their columns' names before them. */
   table:not(.matrix), table:not(.matrix) tbody, table:not(.matrix) caption { display: block; }
   table:not(.matrix) thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
@@ -162,11 +162,17 @@ svg.plot { display: block; overflow: visible; width: calc(100% - 3rem); margin-l
   body { font-size: 11pt; }
   main { max-width: none; padding: 0; }
   nav { display: none; }
-  figure, .item, .bars li, tr { break-inside: avoid; }
-  h2, h3 { break-after: avoid; }
+  table { font-size: 8.5pt; }
+  th, td { padding-right: .6rem; }
+  td.name { min-width: 5rem; }
+  figure, .bars li, tr, .chains { break-inside: avoid; }
+  .scroll { overflow: visible; }
+  .chains svg { max-width: 100%; height: auto; }
+  h2, h3, .next { break-after: avoid; }
   svg .fill, svg .track, .key, .matrix td { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
   details::details-content { content-visibility: visible; height: auto; }
   summary { display: none; }
+  details caption { position: static; width: auto; height: auto; clip-path: none; }
 }
 """
 )

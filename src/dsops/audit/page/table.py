@@ -68,7 +68,7 @@ def more(number: int) -> Markup:
 
 def folded(caption: str, columns: Sequence[str], records: Records) -> Markup:
     """A table that says in full what a plot above it shows; it is opened by whoever wants it, and on paper."""
-    summary = element("summary", "Table: ", counted(len(records), "row"))
+    summary = element("summary", f"{caption}: {counted(len(records), 'row')}")
     return element("details", summary, table(caption, columns, records))
 
 

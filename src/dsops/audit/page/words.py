@@ -10,6 +10,9 @@ from dsops.audit.page.markup import Markup, element, joined
 LONGEST_NAME = 64
 """Characters that are shown of a name; the middle of a longer one is left out."""
 
+LONGEST_PATH = 200
+"""Of a file's path: CloudTrail's own below a bucket have about 140."""
+
 LONGEST_TITLE = 4096
 """Characters of a name that a pointer shows: twice the longest ARN (IAM API, 2048)."""
 
@@ -72,14 +75,14 @@ def moment(time: datetime) -> Markup:
     return element("time", element("span", day), f" {hour}", datetime=f"{utc.isoformat()}Z")
 
 
-def name(text: str) -> Markup:
+def name(text: str, most: int = LONGEST_NAME) -> Markup:
     """A name: of an ARN what it names and its account, of a very long one both ends; the whole in its title."""
     parts = short_arn(text)
     if parts is not None:
         return element("span", parts[0], " ", element("span", parts[1], class_="account"), title=title(text))
     if not text.strip():
         return element("span", NOTHING, class_="none")
-    short = shortened(text)
+    short = shortened(text, most)
     return element("span", short, title=title(text)) if short != text else joined([text])
 
 

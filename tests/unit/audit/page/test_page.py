@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -12,7 +13,7 @@ from dsops.audit.page import page_of
 from dsops.audit.page.page import POLICY
 from dsops.audit.page.style import DARK, LIGHT, SHADES, STYLE
 from dsops.audit.page.unusual import command_for
-from dsops.audit.report import Report
+from dsops.audit.report import Answer, Report
 from dsops.errors import DsopsError
 from tests.markup import Node, read
 from tests.reports import ACCOUNTS, BOUNDARY, END, PEOPLE, ROLES, START, answer, busy_report, empty_report, report_of
@@ -28,6 +29,11 @@ def section(report: Report, identity: str) -> Node:
     """That part of the report's page."""
     (found,) = [each for each in read(page_of(report)).all("section") if each.attributes.get("id") == identity]
     return found
+
+
+def only(*answers: Answer) -> Report:
+    """A report that was asked nothing else."""
+    return replace(report_of(), answers=answers)
 
 
 def test_sections_stand_in_order() -> None:
@@ -142,6 +148,14 @@ class TestMetrics:
         ]
         assert [each.text for each in found.one("ul", "bars").all("b")] == ["41", "17", "9", "4", "2"]
 
+    def test_sessions_are_counted_by_whichever_question_was_asked(self) -> None:
+        """The timeline knows them, too: of failures alone all would have failed."""
+        asked = (answer("failures", (ROLES[0], "AccessDenied", 1, 1, START, END)), answer("timeline", (START, 3, 1, 1)))
+        found = section(only(*asked), "failures")
+        assert found.one("p", "lead").text == "1 of 4 requests for a session failed: 25 %."
+        found = section(only(asked[1]), "failures")
+        assert found.one("p", "lead").text == "1 of 4 requests for a session failed: 25 %."
+
     def test_without_a_failure_that_is_said(self) -> None:
         """And no plot of nothing is drawn."""
         report = report_of(answer("timeline", (START, 3, 0, 1)), answer("durations", (ROLES[0], 3, 0, 900, 900, 1, 1)))
@@ -200,13 +214,10 @@ class TestMetrics:
 
     def test_what_was_not_asked_is_left_out(self) -> None:
         """A section without its question would say that all is well."""
-        report = report_of()
-        only = Report(**{
-            name: getattr(report, name) for name in Report.__slots__ if name != "answers"
-        }, answers=(answer("failures"),))  # fmt: skip
-        page = read(page_of(only))
+        report = only(answer("failures"))
+        page = read(page_of(report))
         assert [each.text for each in page.all("h2")] == ["What was read", "What is unusual", "Failures"]
-        assert "not asked" in section(only, "unusual").text
+        assert "not asked" in section(report, "unusual").text
 
     def test_empty_sections_are_one_line(self) -> None:
         """No table, no plot, and nowhere an empty paragraph."""

@@ -30,7 +30,7 @@ class TestTable:
         found = read(folded("Calls", ("name", "calls"), rows))
         assert len(found.all("tr")) == MOST_ROWS + 1
         assert found.one("p", "more").text == "1 more row: --json has all."
-        assert found.one("summary").text == "Table: 51 rows"
+        assert found.one("summary").text == "Calls: 51 rows"
         assert not read(table("Calls", ("name", "calls"), rows[:MOST_ROWS])).all("p")
 
 
