@@ -59,7 +59,7 @@ def _read(report: Report) -> Markup:
     facts: list[tuple[str, str]] = [
         ("Calls", joined([count(report.calls), *_small(f"{count(copies)} more records are copies", copies > 0)])),
         ("Files", count(report.files)),
-        ("Skipped", joined([count(report.skipped), *_small("no records of CloudTrail", report.skipped > 0)])),
+        ("Skipped", joined([count(report.skipped), *_small("elements that are no records", report.skipped > 0)])),
         ("Unreadable", joined([count(len(report.unreadable)), *_small("named below", bool(report.unreadable))])),
     ]
     tiles = [element("div", element("dt", label), element("dd", value)) for label, value in facts]

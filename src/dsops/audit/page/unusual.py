@@ -160,8 +160,8 @@ def _item(kind: _Kind, records: list[Mapping[str, object]], report: Report) -> M
 
 
 def _heading(kind: _Kind, records: Records) -> str:
-    """Without MFA users are counted, who may stand in several rows."""
-    if kind.question == "without-mfa":
+    """Who is new or without MFA may stand in several rows, one for each role."""
+    if kind.question in {"new-principals", "without-mfa"}:
         return kind.heading(len({text_of(each["principal"]) for each in records}))
     return kind.heading(len(records))
 

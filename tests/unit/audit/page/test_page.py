@@ -60,7 +60,7 @@ class TestRead:
         """Period, calls, copies, files, what was skipped; the folders as they were named."""
         found = section(busy_report(), "read")
         assert [each.text for each in found.all("dd")] == [
-            "52,310 580 more records are copies", "168", "14 no records of CloudTrail", "2 named below",
+            "52,310 580 more records are copies", "168", "14 elements that are no records", "2 named below",
         ]  # fmt: skip
         assert [each.text for each in found.one("p", "notes").all("code")] == ["logs/organisation", "logs/eu-central-1"]
         assert read(page_of(busy_report())).one("p", "period").text == "2026-11-13 06:00:00 to 2026-11-20 05:59:58 UTC"
@@ -112,11 +112,14 @@ class TestUnusual:
         assert second.text.startswith("Which pairs of accounts are new can't be told")
         assert not section(report_of(first=BOUNDARY - timedelta(seconds=1)), "unusual").all("li", "unknown")
 
-    def test_a_user_without_mfa_on_two_roles_is_one_user(self) -> None:
-        """The heading counts users, the table has a row for each role."""
+    def test_whoever_stands_in_two_rows_is_counted_once(self) -> None:
+        """The heading counts users and principals, the table has a row for each role."""
         rows = ((ROLES[0], PEOPLE[0], 1, 0, 2), (ROLES[1], PEOPLE[0], 1, 0, 2))
         item = section(report_of(answer("without-mfa", *rows)), "unusual").one("section", "item")
         assert (item.one("h3").text, len(item.one("tbody").all("tr"))) == ("1 user without MFA where others have it", 2)
+        rows = ((ROLES[0], PEOPLE[0], 1, END), (ROLES[1], PEOPLE[0], 1, END), (ROLES[1], PEOPLE[1], 1, END))
+        item = section(report_of(answer("new-principals", *rows)), "unusual").one("section", "item")
+        assert (item.one("h3").text, len(item.one("tbody").all("tr"))) == ("2 principals new on a role", 3)
 
     def test_a_denial_names_the_command_that_helps(self) -> None:
         """By service; what `dsops help` is asked for exists."""
