@@ -31,6 +31,7 @@ VARYING = [
     r"A(?:ROA|IDA)[A-Z0-9]{17}",
     r"(?<=:secret:)[\w/+=.@-]+-[A-Za-z0-9]{6}(?!\w)",
     r"[A-Z][a-z]{2} \d{1,2}, \d{4}, \d{1,2}:\d\d:\d\d [AP]M",
+    r"(?<=  )\d+s(?=\s)",  # for how long a session of a test was used
 ]
 """What differs from run to run; a page shows one that was real once."""
 

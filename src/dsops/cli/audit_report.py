@@ -7,18 +7,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from dsops.audit.cloudtrail.files import Form, Found, find_logs
-from dsops.audit.cloudtrail.questions import BY, HISTORY, REPORTED
+from dsops.audit.cloudtrail.questions import BY, HISTORY, REPORTED, Question
 from dsops.audit.cloudtrail.reporting import report_on
 from dsops.audit.reading import find_trail
 from dsops.audit.report import Report
 from dsops.audit.settings import load_settings
 from dsops.cli.audit_records import moment_of
-from dsops.cli.audit_report_text import history_text, report_text
+from dsops.cli.audit_report_text import answers_text, history_text, report_text
 from dsops.cli.command import Arguments, Command, Flag, Operand
 from dsops.cli.new_file import write_new
 from dsops.cli.output import Json, answer, answer_json, counted, note
 from dsops.cli.world import DONE
-from dsops.errors import UsageError
+from dsops.errors import FileNotWritten, UsageError, nearest
 from dsops.runtime import Event, Runtime
 
 _SHOWN = 10
@@ -28,8 +28,13 @@ _NAMED = 3
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     session = arguments.text("--session")
     page = arguments.text("--html")
-    if session and page:
-        raise UsageError("`--html` is a page of everything, `--session` asks of one", hint="leave one of them out")
+    questions = _questions(arguments)
+    if session and (page or arguments.texts("--question")):
+        raise UsageError("`--session` asks one thing, of one session", hint="ask the others in a run of their own")
+    if page and not os.path.isdir(os.path.join(runtime.folder, os.path.dirname(page))):
+        # Better now than after all has been read.
+        hint = f"make the folder first: `mkdir -p {os.path.dirname(page)}`"
+        raise FileNotWritten(f"{page} can't be written", why="its folder is not there", hint=hint)
     sources, found = _logs(arguments, runtime)
     if not found.files:
         raise UsageError(
@@ -43,9 +48,10 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         sources,
         since=_moment(since, runtime) if since else None,
         by=arguments.text("--by"),
-        questions=(HISTORY,) if session else REPORTED,
+        questions=(HISTORY,) if session else questions,
         session=session,
         told=_progress(found, runtime),
+        shown=_shown(sources, runtime),
     )
     runtime.report(DONE)
     if report.unreadable:
@@ -60,8 +66,29 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         answer(history_text(report, session))
     elif not page:
         most = arguments.integer("--top")
-        answer(report_text(report, most=_SHOWN if most is None else most))
+        text = report_text if questions == REPORTED else answers_text
+        answer(text(report, most=_SHOWN if most is None else most))
     return 0
+
+
+def _questions(arguments: Arguments) -> tuple[Question, ...]:
+    """Those that are asked for by name; else all that a report answers."""
+    known = {question.name: question for question in REPORTED}
+    for name in arguments.texts("--question"):
+        if name == HISTORY.name:
+            raise UsageError("`history` asks of one session", hint="name it: `--session NAME`, or its key id or ARN")
+        if name not in known:
+            meant = nearest(name, known)
+            hint = f"did you mean `{meant}`?" if meant else f"it is one of {', '.join(known)}"
+            raise UsageError(f"there is no question `{name}`", hint=hint)
+    return tuple(known[name] for name in dict.fromkeys(arguments.texts("--question"))) or REPORTED
+
+
+def _shown(sources: tuple[str, ...], runtime: Runtime) -> Callable[[str], str]:
+    """Paths as the user wrote them: from the working folder on, where none was written otherwise."""
+    if any(os.path.isabs(source) for source in sources):
+        return str
+    return lambda path: os.path.relpath(path, runtime.folder)
 
 
 def _tell_unreadable(files: tuple[tuple[str, str], ...]) -> None:
@@ -154,7 +181,9 @@ COMMAND = Command(
             "--since", "report what came from then on: `2h`, `7d`, or a time; what is older says what is new",
             value="TIME", own_variable="DSOPS_AUDIT_SINCE",
         ),
-        Flag("--by", "what the first table is grouped by", value="WHAT", choices=tuple(BY), default="role",
+        Flag("--question", "answer only that one, by its name; may be repeated; `dsops audit sql` lists them",
+             value="QUESTION", is_repeatable=True, own_variable="DSOPS_AUDIT_QUESTION"),
+        Flag("--by", "what `summary` is grouped by", value="WHAT", choices=tuple(BY), default="role",
              own_variable="DSOPS_AUDIT_BY"),
         Flag("--session", "who is behind that session: its name, key id or ARN", value="SESSION",
              own_variable="DSOPS_AUDIT_SESSION"),

@@ -61,6 +61,11 @@ def report_text(report: Report, *, most: int) -> str:
     return "\n\n".join(parts)
 
 
+def answers_text(report: Report, *, most: int) -> str:
+    """The tables alone, those without rows too."""
+    return "\n\n".join(_section(each, most) for each in report.answers)
+
+
 def history_text(report: Report, session: str) -> str:
     """One session's hops, the first person or program in front."""
     (answer,) = report.answers
@@ -76,16 +81,23 @@ def _find(report: Report) -> Callable[..., Answer | None]:
 def _head(report: Report) -> str:
     period = f" from {_text('', report.first)} to {_text('', report.last)}" if report.first is not None else ""
     calls = counted(report.calls, "call")
-    more = f"; {counted(report.skipped, 'element')} of them no records" if report.skipped else ""
+    more = f"; {_no_records(report.skipped)}" if report.skipped else ""
     since = f"\nreported: since {_text('', report.since)}" if report.since is not None else ""
     return f"{calls}{period}, in {counted(report.files, 'file')}{more}{since}"
 
 
+def _no_records(count: int) -> str:
+    return "1 element is no record" if count == 1 else f"{count} elements are no records"
+
+
 def _section(answer: Answer, most: int) -> str:
+    asked = f"{answer.question}: {QUESTIONS[answer.question].asks}"
+    if not answer.rows:
+        return f"{asked}\n  none"
     rows = answer.rows[:most] if most else answer.rows
     headings = [column.upper().replace("_", " ") for column in answer.columns]
     cells = [[_text(column, cell) for column, cell in zip(answer.columns, row, strict=True)] for row in rows]
-    lines = [f"{answer.question}: {QUESTIONS[answer.question].asks}", *_indented(table(headings, cells))]
+    lines = [asked, *_indented(table(headings, cells))]
     left = len(answer.rows) - len(rows)
     if left:
         lines.append(f"  ... and {left} more: `--top 0`, or `--json`")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from dsops.audit.cloudtrail.duck import Told, open_database
@@ -21,21 +21,23 @@ def report_on(
     questions: Sequence[Question] = REPORTED,
     session: str = "",
     told: Told = lambda _: None,
+    shown: Callable[[str], str] = str,
 ) -> Report:
-    """The answers to the questions over those files, named as the user named them.
+    """The answers to the questions over those files; `sources` and `shown` name them as the user does.
 
     Raises LogsUnreadable when no file can be read, and ExtraMissing without DuckDB.
     """
     if not found.batches and found.unreadable:
         path, why = found.unreadable[0]
-        raise LogsUnreadable(f"no log file can be read: {path}: {why}", hint="name folders or files that you may read")
+        hint = "name folders or files that you may read"
+        raise LogsUnreadable(f"no log file can be read: {shown(path)}: {why}", hint=hint)
     with open_database() as database:
         database.load(found.batches, told)
         unreadable = tuple(sorted((*found.unreadable, *database.unreadable)))
         if len(unreadable) == found.files and unreadable:
             path, why = unreadable[0]
             hint = "are they CloudTrail's? a log file is `{\"Records\": [...]}`, as a rule pressed by gzip"
-            raise LogsUnreadable(f"no log file can be read: {path}: {why}", hint=hint)
+            raise LogsUnreadable(f"no log file can be read: {shown(path)}: {why}", hint=hint)
         database.finish()
         boundary = database.boundary(since)
         asked = Asked(_sql_time(since), _sql_time(boundary), by, session)
@@ -50,7 +52,7 @@ def report_on(
             records=database.records,
             skipped=database.skipped,
             files=found.files,
-            unreadable=unreadable,
+            unreadable=tuple((shown(path), why) for path, why in unreadable),
             sources=tuple(sources),
         )
 
