@@ -36,6 +36,7 @@ class Pieces(Crew):
         self.at_moments()
         self.codes()
         if self.span.number % 5 == 0:
+            self.root(300)
             self.half()
             self.denied()
         if self.span.is_last:
@@ -121,6 +122,24 @@ class Pieces(Crew):
         actor = self.chance.choice([*self.company.users, *self.company.standing])
         self.desk.issue(actor, self.moment(), "AssumeRole", self.any_role(), session_name="half", without="answer",
                         has_serial=self.chance.random() < 0.3)  # fmt: skip
+
+    def any_root(self) -> None:
+        """For the time that is given, or for a shorter one."""
+        self.root(self.chance.choice((None, 300)))
+
+    def root(self, asked: int | None) -> None:
+        """Central administration of members' root users."""
+        role = self.company.people_roles["management", "AdministratorAccess"]
+        admin = self.desk.issue(self.company.subjects[-2], self.moment(), "AssumeRoleWithSAML", role,
+                                session_name=self.company.people[0])  # fmt: skip
+        if admin is not None:
+            target = self.any_role()
+            code = "AccessDenied" if self.chance.random() < 0.2 else ""
+            root = self.desk.issue(
+                admin, self.after(admin, 60), "AssumeRoot", target, asked=asked, code=code
+            )
+            if root is not None:
+                self.use(root, "mixed", most=3)
 
     def any_edge(self) -> None:
         """One of them."""

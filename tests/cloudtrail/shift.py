@@ -31,7 +31,7 @@ class Shift(Pieces):
         self.desk.close()
         scenes: dict[Callable[[], None], int] = {
             self.user: 6, self.person: 5, self.pipeline: 5, self.subject: 3, self.service: 8, self.partner: 1,
-            self.federation: 1, self.root: 1, self.refusals: 2, self.troubles: 3, self.half: 1, self.any_edge: 2,
+            self.federation: 1, self.any_root: 1, self.refusals: 2, self.troubles: 3, self.half: 1, self.any_edge: 2,
         }  # fmt: skip
         if self.desk.is_dirty:
             odd = Oddities(self.desk, self.chance, self.moment)
@@ -123,20 +123,6 @@ class Shift(Pieces):
         acting = self.desk.issue(actor, self.moment(), "GetFederationToken", session_name="visitor", asked=asked)
         if acting is not None:
             self.use(acting, self.chance.choice(("mixed", "seconds", "never")))
-
-    def root(self) -> None:
-        """Central administration of members' root users."""
-        role = self.company.people_roles["management", "AdministratorAccess"]
-        admin = self.desk.issue(self.company.subjects[-2], self.moment(), "AssumeRoleWithSAML", role,
-                                session_name=self.company.people[0])  # fmt: skip
-        if admin is not None:
-            target = self.any_role()
-            code = "AccessDenied" if self.chance.random() < 0.2 else ""
-            root = self.desk.issue(
-                admin, self.after(admin, 60), "AssumeRoot", target, asked=self.chance.choice((None, 300)), code=code
-            )
-            if root is not None:
-                self.use(root, "mixed", most=3)
 
     def refusals(self) -> None:
         """The same mistake a few times."""
