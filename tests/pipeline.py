@@ -42,6 +42,7 @@ class Pipeline:
         self.person = Person()
         self.environ: Mapping[str, str] = ADA
         self.folder = "/project"
+        self.reason = ""
         self.store_types: Mapping[str, StoreType] = BUILTIN_TYPES
 
     def plan(self, text: str, environment: str = "", *, store: str = "") -> Plan:
@@ -54,13 +55,15 @@ class Pipeline:
             ambient=ambient_of(self.environ, b"k" * 32, self.folder),
             proof=proof_of(self.environ, b"k" * 32, self.folder),
             store_types=self.store_types,
+            reason=self.reason,
         )
 
     def runtime(self) -> Runtime:
         """The world of a run."""
-        return make_runtime(
+        runtime = make_runtime(
             self.environ, now=self.clock, ask=self.person, report=self.reports, folder=self.folder, journal=self.journal
         )
+        return runtime._replace(reason=self.reason)
 
     def resolver(self, plan: Plan, min_ttl_seconds: float | None = None) -> Resolver:
         """A run that has not begun."""

@@ -61,6 +61,7 @@ def plan_of(
     also: str = "",
     lasts: bool = False,
     proof: Callable[[str, Settings], Proof] = no_proof,
+    reason: str = "",
 ) -> Plan:
     """The plan of an environment (the first one unless named), or of one store."""
     config = config_of(text, is_allowed=is_allowed)
@@ -77,6 +78,7 @@ def plan_of(
             store_types=store_types,
             lasts=lasts,
             proof=proof,
+            reason=reason,
         )
     return make_plan(
         config,
@@ -89,6 +91,7 @@ def plan_of(
         also=also,
         lasts=lasts,
         proof=proof,
+        reason=reason,
     )
 
 

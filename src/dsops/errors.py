@@ -383,6 +383,12 @@ class SeedRefused(UsageError):
     code = "mfa.seed-invalid"
 
 
+class ReasonMissing(UsageError):
+    """A store passes on to AWS why it is used (`reason_to`), and no `--reason` says so."""
+
+    code = "usage.reason-missing"
+
+
 class KeysRefused(UsageError):
     """What was given as a long-term key is none, or is not one that should be kept."""
 

@@ -18,10 +18,21 @@ from dsops.aws.transport import open_driver
 from dsops.cache import CredentialCache
 from dsops.config import load
 from dsops.credentials import Credentials
-from dsops.errors import AuditFailed, EnvironmentUnknown, ExtraMissing
+from dsops.errors import AuditFailed, EnvironmentUnknown, ExtraMissing, UsageError
 from dsops.plan import Plan, make_plan, plan_store
 from dsops.resolve import ambient_of, issue_credentials, proof_of, resolve
-from dsops.runtime import Act, Event, Runtime, ignore, nobody, random_fraction, user_name, utc_now
+from dsops.runtime import (
+    REASON_CHARACTERS,
+    Act,
+    Event,
+    Runtime,
+    ignore,
+    is_reason,
+    nobody,
+    random_fraction,
+    user_name,
+    utc_now,
+)
 from dsops.secret import Secret
 from dsops.stores import StoreTypes
 
@@ -38,13 +49,15 @@ def open_library(
     folder: str | os.PathLike[str] | None = None,
     report: Callable[[Event], None] | None = None,
     now: Callable[[], datetime] = utc_now,
+    reason: str = "",
 ) -> Library:
     """What `dsops.open` is: a configuration, read now and checked, from which secrets and sessions are had.
 
     `config` names the file; without, DSOPS_CONFIG or the nearest `dsops.yaml` upward of `folder` (the working folder)
     counts, and what needs `dsops allow` on the command line needs it here. `environ` stands in for the process's own
     environment, as it is now. `report` gets what `--verbose` tells, never a value. Nobody is ever asked for an MFA
-    code: a store that needs one has `mfa_process` or `token_code`. Raises a ConfigError for what is wrong.
+    code: a store that needs one has `mfa_process` or `token_code`. `reason` is what `--reason` says; without it,
+    DSOPS_REASON counts. Raises a ConfigError for what is wrong, UsageError for a reason that is no line of text.
     """
     variables = dict(os.environ if environ is None else environ)
     here, tell = os.path.abspath(folder or os.curdir), report or ignore
@@ -55,7 +68,11 @@ def open_library(
     def told(text: str) -> None:
         tell(Event("audit.begun", {"note": text}))
 
+    why = reason or variables.get("DSOPS_REASON", "")
+    if not is_reason(why):
+        raise UsageError("the reason can't be that", hint=f"it is one line of at most {REASON_CHARACTERS} characters")
     facts: dict[str, object] = {"command": "library", "program": sys.argv[0] if sys.argv else ""}
+    facts |= {"reason": why} if why else {}
     origin = origin_here(os.urandom(8).hex(), os.getpid(), here)
     runtime = Runtime(
         environ=variables,
@@ -66,6 +83,7 @@ def open_library(
         folder=here,
         timestamp=now().strftime("%Y%m%dT%H%M%SZ"),
         journal=TrailJournal(variables, origin, now, warn, told, facts),
+        reason=why,
     )
     return Library(os.fspath(config) if config is not None else variables.get("DSOPS_CONFIG", ""), runtime)
 
@@ -194,6 +212,7 @@ class Library:
                     ambient=ambient_of(self._runtime.environ, self._key, self._runtime.folder),
                     proof=proof_of(self._runtime.environ, self._key, self._runtime.folder),
                     store_types=StoreTypes(),
+                    reason=self._runtime.reason,
                 )
                 if any(step.proof and step.proof.may_change for step in plan.steps.values()):
                     return plan  # another token or login is another identity, and needs another plan

@@ -101,6 +101,17 @@ class Runtime(NamedTuple):
     """Whether whoever asked is gone, for what only a person can bring to an end: nobody waits for that then."""
     journal: Journal | None = None
     """Keeps the audit trail; None where nobody keeps one."""
+    reason: str = ""
+    """Why it is done, in the user's words; "" where nobody says."""
+
+
+REASON_CHARACTERS = 256
+"""The most of a reason: what fits a source identity and the value of a tag, if its characters do."""
+
+
+def is_reason(text: str) -> bool:
+    """Whether it is one line that can be shown, and no longer than a reason may be."""
+    return text.isprintable() and len(text) <= REASON_CHARACTERS
 
 
 def nobody(_question: str) -> Secret | None:

@@ -35,7 +35,7 @@ _DEAF = (DECLINED, b"deaf")
 
 _TRIES = 3
 PLAIN = ("--json", "--keep-existing", "--pristine")
-PLAIN_WITH_VALUE = ("--config", "--env", "--min-ttl")
+PLAIN_WITH_VALUE = ("--config", "--env", "--min-ttl", "--reason")
 """Flags of an `exec` that need nothing but a new environment."""
 ANSWERED = ("credentials", "get")
 """Commands whose whole answer can come from the agent."""

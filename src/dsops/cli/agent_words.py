@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from dsops.cache import Held
-from dsops.cli.command import CONFIG, ENVIRONMENT, Arguments, Command, Flag, Operand
+from dsops.cli.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command, Flag, Operand
 from dsops.credentials import Credentials
 from dsops.runtime import Runtime
 from dsops.secret import Secret
@@ -31,10 +31,13 @@ def _nothing(_arguments: Arguments, _runtime: Runtime) -> int:
 
 
 SECRETS = Command(
-    "", _nothing, (CONFIG, ENVIRONMENT, MIN_TTL, ALSO, LASTS, BY, RUN), (Operand("VARIABLE", "", is_required=False),)
+    "",
+    _nothing,
+    (CONFIG, ENVIRONMENT, MIN_TTL, ALSO, LASTS, BY, RUN, REASON),
+    (Operand("VARIABLE", "", is_required=False),),
 )
 """The values of an environment, or of one variable."""
-SESSION = Command("", _nothing, (CONFIG, MIN_TTL, LASTS, FOR, BY, RUN), (Operand("STORE", ""),))
+SESSION = Command("", _nothing, (CONFIG, MIN_TTL, LASTS, FOR, BY, RUN, REASON), (Operand("STORE", ""),))
 """The session of a store."""
 
 

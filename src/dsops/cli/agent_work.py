@@ -27,7 +27,7 @@ from dsops.cli.agent_words import (
 from dsops.cli.command import COMMON, Arguments, parse
 from dsops.cli.exec import COMMAND as EXEC
 from dsops.cli.exec import environment_of_child
-from dsops.cli.on_record import LazyJournal, add_failure, add_run, write_quietly
+from dsops.cli.on_record import LazyJournal, add_failure, add_run, reason_of, write_quietly
 from dsops.cli.output import clean
 from dsops.cli.progress import sentence
 from dsops.cli.project import environment_name, plan_named, plan_one_store
@@ -111,7 +111,7 @@ class Keeper:
         arguments = parse(EXEC, turn.words, turn.runtime.environ, name="exec")
         if turn.needs_client(arguments) or turn.needs_own_process():
             return DECLINE
-        with turn.on_record(arguments.name, program=arguments.command[0]):
+        with turn.on_record(arguments, arguments.name, program=arguments.command[0]):
             plan = turn.plan(arguments)
             secrets = self._resolve(plan, turn, arguments)
             environment = environment_of_child(plan, secrets, arguments, turn.runtime)
@@ -127,7 +127,7 @@ class Keeper:
         if turn.needs_client(arguments) or turn.needs_own_process():
             return DECLINE
         if name == "get":
-            with turn.on_record(name):
+            with turn.on_record(arguments, name):
                 plan = turn.plan(arguments, arguments.operand("VARIABLE"))
                 value = get.present(self._resolve(plan, turn, arguments).get(plan.variables[0].name), plan)
                 add_run(arguments, turn.runtime, variables=[plan.variables[0].name])
@@ -135,7 +135,7 @@ class Keeper:
         if not credentials.is_plain(arguments):
             return DECLINE
         store = arguments.operand("STORE")
-        with turn.on_record(name):
+        with turn.on_record(arguments, name):
             plan = credentials.planned(arguments, turn.runtime, turn.note)
             issued = self._issue(plan, store, turn, arguments)
             add_run(arguments, turn.runtime, store=store)
@@ -147,7 +147,7 @@ class Keeper:
         arguments = parse(SECRETS, turn.words, turn.runtime.environ)
         if turn.needs_client(arguments):
             return DECLINE
-        with turn.on_record(arguments.text("--by"), run=arguments.text("--run")):
+        with turn.on_record(arguments, arguments.text("--by"), run=arguments.text("--run")):
             secrets = self._resolve(turn.plan(arguments, arguments.operand("VARIABLE")), turn, arguments)
         return result(secrets_fields(secrets))
 
@@ -157,7 +157,7 @@ class Keeper:
         if turn.needs_client(arguments):
             return DECLINE
         store = arguments.operand("STORE")
-        with turn.on_record(arguments.text("--by"), run=arguments.text("--run")):
+        with turn.on_record(arguments, arguments.text("--by"), run=arguments.text("--run")):
             issued = self._issue(turn.plan_of_store(arguments, store), store, turn, arguments)
         return result(credentials_fields(issued))
 
@@ -273,7 +273,7 @@ class _Turn:
         self._watches = asked.watches
 
     @contextmanager
-    def on_record(self, command: str, *, run: str = "", program: str = "") -> Iterator[None]:
+    def on_record(self, arguments: Arguments, command: str, *, run: str = "", program: str = "") -> Iterator[None]:
         """Has everything that is done inside on the audit trail of whose home it is, before it is over.
 
         `run` is the client's own, which tells itself what came of it; without one that is told here.
@@ -283,7 +283,10 @@ class _Turn:
             warn=self._warn_unless(run), tell=self._tell_person, pid=self._caller.pid, run=run,
         )  # fmt: skip
         journal.about(command=command, **({"program": program} if program else {}))
-        self.runtime = self.runtime._replace(journal=journal)
+        reason = reason_of(arguments)
+        if reason:
+            journal.about(reason=reason)
+        self.runtime = self.runtime._replace(journal=journal, reason=reason)
         self.client = self.client._replace(runtime=self.runtime)
         try:
             yield

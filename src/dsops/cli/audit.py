@@ -46,6 +46,7 @@ def _wanted(arguments: Arguments, runtime: Runtime) -> Wanted:
         store=arguments.text("--store"),
         role=arguments.text("--role"),
         secret=arguments.text("--secret"),
+        reason=arguments.text("--reason"),
         since=moment_of(since, runtime.now()) if since else "",
         failed=arguments.switch("--failed"),
     )
@@ -119,6 +120,7 @@ LIST = Command(
         Flag("--role", "those of roles whose ARN has that in it", value="TEXT", own_variable="DSOPS_AUDIT_ROLE"),
         Flag("--secret", "those of secrets whose name has that in it", value="TEXT",
              own_variable="DSOPS_AUDIT_SECRET"),
+        Flag("--reason", "those whose reason has that in it", value="TEXT", own_variable="DSOPS_AUDIT_REASON"),
         Flag("--failed", "those that failed", "switch", own_variable="DSOPS_AUDIT_FAILED"),
     ),
     operands=(_FILES,),

@@ -13,7 +13,7 @@ from dsops.errors import UsageError
 
 Record = Mapping[str, Any]  # any JSON object: it stands in a file
 
-HEADINGS = ("TIME", "EVENT", "WHAT", "STORE", "BY", "COMMAND", "RESULT")
+HEADINGS = ("TIME", "EVENT", "WHAT", "STORE", "BY", "COMMAND", "REASON", "RESULT")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _MOST_LINES = 1 << 62
 
@@ -25,6 +25,7 @@ class Wanted(NamedTuple):
     store: str = ""
     role: str = ""
     secret: str = ""
+    reason: str = ""
     since: str = ""
     """As the records have their times."""
     failed: bool = False
@@ -37,6 +38,7 @@ class Wanted(NamedTuple):
             and (not self.store or facts.get("store") == self.store)
             and (not self.role or self.role in _role(record))
             and (not self.secret or self.secret in str(facts.get("secret", "")))
+            and (not self.reason or self.reason.lower() in str(facts.get("reason", "")).lower())
             and (not self.since or _text(record, "eventTime") >= self.since)
             and (not self.failed or "errorCode" in record)
         )
@@ -84,6 +86,7 @@ def row_of(record: Record) -> tuple[str, ...]:
         str(facts.get("store") or ""),
         _who(record),
         " ".join(str(facts[name]) for name in ("command", "program") if facts.get(name)),
+        str(facts.get("reason") or ""),
         error or ("held" if facts.get("cached") is True else "ok"),
     )
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from dsops.errors import UsageError, nearest
-from dsops.runtime import Runtime
+from dsops.runtime import REASON_CHARACTERS, Runtime, is_reason
 from dsops.startup import Literal, NamedTuple, NoReturn
 
-FlagKind = Literal["text", "switch", "seconds", "integer", "port"]
+FlagKind = Literal["text", "switch", "seconds", "integer", "port", "reason"]
 
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
@@ -27,7 +27,8 @@ class Flag(NamedTuple):
     """With its dashes: `--env`."""
     help: str
     kind: FlagKind = "text"
-    """`switch` takes no value; `seconds` a positive number, `integer` a whole one of at least 0."""
+    """`switch` takes no value; `seconds` a positive number, `integer` a whole one of at least 0;
+    `reason` a line of text."""
     value: str = ""
     """What stands for the value in the help: `NAME`."""
     choices: tuple[str, ...] = ()
@@ -160,6 +161,11 @@ SESSION_ENVIRONMENT = Flag(
 )
 """Of commands about one session: `session_policy: auto`. Not DSOPS_ENV, which is set for other reasons."""
 NO_AGENT = Flag("--no-agent", "do all the work in this process", "switch")
+
+REASON = Flag(
+    "--reason", "why, for the audit trail, and for AWS where a store has `reason_to`", "reason", value="TEXT"
+)
+"""Of every command that issues sessions or reads secrets."""
 
 # Every command takes these; `cli.main` itself acts on the last two.
 COMMON = (
@@ -306,6 +312,8 @@ def _checked(flag: Flag, value: str, name: str) -> str:
         raise UsageError(f"{name} can't be `{value}`", hint="it is a whole number")
     if flag.kind == "port" and not (value.isascii() and value.isdigit() and len(value) <= 5 and int(value) <= 65535):
         raise UsageError(f"{name} can't be `{value}`", hint="it is a number from 0 to 65535")
+    if flag.kind == "reason" and not is_reason(value):
+        raise UsageError(f"{name} can't be that", hint=f"it is one line of at most {REASON_CHARACTERS} characters")
     return value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dsops.arn import Partition, parse_arn, partition_named, partition_of_region
 from dsops.aws.client import make_client
 from dsops.aws.signin import LINK_SECONDS, console_page, federation_endpoint, signin_link
-from dsops.cli.command import CONFIG, NO_AGENT, SESSION_ENVIRONMENT, Arguments, Command, Flag, Operand
+from dsops.cli.command import CONFIG, NO_AGENT, REASON, SESSION_ENVIRONMENT, Arguments, Command, Flag, Operand
 from dsops.cli.credentials import require_session
 from dsops.cli.output import answer, answer_json, note
 from dsops.cli.project import carry_out, issue, load_config, plan_session
@@ -120,6 +120,7 @@ COMMAND = Command(
         CONFIG,
         SESSION_ENVIRONMENT,
         NO_AGENT,
+        REASON,
         Flag("--open", "open it in the browser instead of printing it", "switch"),
         Flag("--destination", "the page of the console to go to", value="URL"),
         Flag("--duration", "how long the console lasts, 900 to 43200", "integer", value="SECONDS"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from dsops.agent.client import begin_elsewhere
-from dsops.cli.command import CONFIG, NO_AGENT, SESSION_ENVIRONMENT, Arguments, Command, Flag, Operand
+from dsops.cli.command import CONFIG, NO_AGENT, REASON, SESSION_ENVIRONMENT, Arguments, Command, Flag, Operand
 from dsops.cli.output import Json, answer_bytes, json_text, note
 from dsops.cli.project import Tell, issue, load_config, plan_session
 from dsops.cli.world import DONE
@@ -174,6 +174,7 @@ COMMAND = Command(
         CONFIG,
         SESSION_ENVIRONMENT,
         NO_AGENT,
+        REASON,
         Flag(
             "--format",
             "the format",

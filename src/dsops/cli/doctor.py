@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Flag
+from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag
 from dsops.cli.doctor_stores import base_name, try_all
 from dsops.cli.output import (
     Json,
@@ -259,6 +259,7 @@ COMMAND = Command(
         CONFIG,
         ENVIRONMENT,
         NO_AGENT,
+        REASON,
         Flag(
             "--fix",
             "first mend what is safe to mend: modes of your own files and folders, what is left of old agents",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Flag
+from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag
 from dsops.cli.project import fetch, load_config, plan_environment, tell_place
 from dsops.cli.world import DONE
 from dsops.environment import Session, child_environment, encode
@@ -142,6 +142,7 @@ COMMAND = Command(
         CONFIG,
         ENVIRONMENT,
         NO_AGENT,
+        REASON,
         Flag("--credentials", "give the command the session of that store", value="STORE"),
         Flag("--serve", "renew that session while the command runs, and serve it to its AWS SDKs", "switch"),
         Flag("--listen", "serve it there, for containers that can't reach 127.0.0.1", value="ADDRESS"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from dsops.cli.command import CONFIG, ENVIRONMENT, Arguments, Command, Flag, Operand
+from dsops.cli.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command, Flag, Operand
 from dsops.cli.get import only
 from dsops.cli.project import carry_out, environment_name, load_config, plan_named, plan_one_store, show_notes
 from dsops.cli.world import DONE
@@ -241,6 +241,6 @@ COMMAND = Command(
         "it explains what another program was refused. The exit code is 6 when something was found."
     ),
     run=_run,
-    flags=(CONFIG, ENVIRONMENT, TRUST_POLICY, POLICIES, MESSAGE),
+    flags=(CONFIG, ENVIRONMENT, REASON, TRUST_POLICY, POLICIES, MESSAGE),
     operands=(Operand(OPERAND, "a variable of the environment, or a store", is_required=False),),
 )

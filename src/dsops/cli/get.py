@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from dsops import render
-from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Operand
+from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Operand
 from dsops.cli.output import answer_bytes, json_text
 from dsops.cli.project import environment_name, fetch, load_config, plan_environment
 from dsops.cli.world import DONE
@@ -91,6 +91,6 @@ COMMAND = Command(
     ),
     run=_run,
     is_audited=True,
-    flags=(CONFIG, ENVIRONMENT, NO_AGENT),
+    flags=(CONFIG, ENVIRONMENT, NO_AGENT, REASON),
     operands=(Operand("VARIABLE", "the name of a variable of the environment"),),
 )

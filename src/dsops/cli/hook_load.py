@@ -13,7 +13,7 @@ from dsops import config as configuration
 from dsops.aws.client import make_client
 from dsops.cache import CredentialCache
 from dsops.cli import agent_client
-from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Flag, Operand
+from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag, Operand
 from dsops.cli.hook_marks import set_marks, times_of
 from dsops.cli.hook_names import require_harmless
 from dsops.cli.on_record import add_run, hand_out, recorded
@@ -208,7 +208,7 @@ def one_line(error: DsopsError) -> str:
 COMMAND = Command(
     help="Prints what a shell does when it enters this folder: for the code that `dsops hook` prints.",
     run=_run,
-    flags=(CONFIG, HOOK_ENVIRONMENT, NO_AGENT),
+    flags=(CONFIG, HOOK_ENVIRONMENT, NO_AGENT, REASON),
     operands=(
         Operand("SHELL", "bash, zsh or fish", choices=("bash", "zsh", "fish")),
         Operand("PID", "the number of the shell's process"),

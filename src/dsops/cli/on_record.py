@@ -60,6 +60,11 @@ class LazyJournal:
             self._journal.write()
 
 
+def reason_of(arguments: Arguments) -> str:
+    """What `--reason` says; "" without, and for a command that takes none."""
+    return arguments.text("--reason") if arguments.has("--reason") else ""
+
+
 def event_name(command: str) -> str:
     """`keys rotate` -> `KeysRotate`."""
     return "".join(word.capitalize() for word in command.replace("-", " ").split())

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dsops.aws.ambient import OF_ENVIRONMENT, passed_over
-from dsops.cli.command import CONFIG, ENVIRONMENT, Arguments, Command
+from dsops.cli.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command
 from dsops.cli.output import Json, answer, answer_json, clean, counted, note, table
 from dsops.cli.plan_check_flags import CHECK, FLAGS, refuse_without_check
 from dsops.cli.project import load_config, plan_environment, shown_path
 from dsops.plan import Ambient, Plan, PlannedVariable, Step
 from dsops.runtime import Runtime
-from dsops.schema import Setting
+from dsops.schema import REASON_TO, Setting
 from dsops.secret import Secret
 from dsops.stores import StoreTypes
 
@@ -129,6 +129,7 @@ _TOLD = (
     ("duration_seconds", "for {} s"),
     ("external_id", "external ID {}"),
     ("serial_number", "MFA by {}"),
+    (REASON_TO, "reason to {}"),
     ("source_identity", "source identity {}"),
     ("session_policy", "session policy of {}"),
     ("policy_arns", "policies {}"),
@@ -233,5 +234,5 @@ COMMAND = Command(
         "the answer `unknown`. The exit code is 6 when a hop is denied."
     ),
     run=_run,
-    flags=(CONFIG, ENVIRONMENT, *FLAGS),
+    flags=(CONFIG, ENVIRONMENT, REASON, *FLAGS),
 )

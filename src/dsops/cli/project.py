@@ -97,6 +97,7 @@ def plan_named(config: Config, name: str, runtime: Runtime, *, also: str = "", l
         store_types=StoreTypes(),
         also=also,
         lasts=lasts,
+        reason=runtime.reason,
     )
 
 
@@ -121,6 +122,7 @@ def plan_one_store(
         store_types=StoreTypes(),
         lasts=lasts,
         is_carried_out=is_carried_out,
+        reason=runtime.reason,
     )
     if shows_notes:
         show_notes(plan.notes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Flag
+from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag
 from dsops.cli.output import answer_bytes, note
 from dsops.cli.project import fetch, load_config, plan_environment, tell_place
 from dsops.cli.world import DONE
@@ -85,6 +85,7 @@ COMMAND = Command(
         CONFIG,
         ENVIRONMENT,
         NO_AGENT,
+        REASON,
         Flag(
             "--format",
             "the format, when the file's name does not tell; dotenv on stdout",

@@ -12,7 +12,7 @@ from dsops.aws.client import Client, make_client
 from dsops.aws.clock import time_at
 from dsops.aws.iam import Iam, get_role_policy, put_role_policy
 from dsops.aws.sts import get_caller_identity
-from dsops.cli.command import CONFIG, NO_AGENT, Arguments, Command, Flag, Operand
+from dsops.cli.command import CONFIG, NO_AGENT, REASON, Arguments, Command, Flag, Operand
 from dsops.cli.credentials import require_session
 from dsops.cli.on_record import add_run, hand_out
 from dsops.cli.output import answer, answer_json, counted, note
@@ -286,6 +286,7 @@ COMMAND = Command(
     flags=(
         CONFIG,
         NO_AGENT,
+        REASON,
         Flag("--before", "sessions issued before that moment; AWS's now if left out", value="TIME"),
         Flag("--apply", "attach the policy to the role", "switch", own_variable="DSOPS_REVOKE_APPLY"),
         Flag("--with", "the store whose session attaches it", value="STORE", own_variable="DSOPS_REVOKE_WITH"),

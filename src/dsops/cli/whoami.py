@@ -8,7 +8,7 @@ from datetime import datetime
 from dsops.aws.ambient import OF_ENVIRONMENT, load_ambient, passed_over
 from dsops.aws.client import make_client
 from dsops.aws.sts import Identity, get_caller_identity
-from dsops.cli.command import CONFIG, NO_AGENT, SESSION_ENVIRONMENT, Arguments, Command, Operand
+from dsops.cli.command import CONFIG, NO_AGENT, REASON, SESSION_ENVIRONMENT, Arguments, Command, Operand
 from dsops.cli.credentials import require_session
 from dsops.cli.output import Json, answer, answer_json, clean, note
 from dsops.cli.project import base_identity, carry_out, issue, load_config, plan_session
@@ -233,6 +233,6 @@ COMMAND = Command(
         "tell; never a secret part."
     ),
     run=_run,
-    flags=(CONFIG, SESSION_ENVIRONMENT, NO_AGENT),
+    flags=(CONFIG, SESSION_ENVIRONMENT, NO_AGENT, REASON),
     operands=(Operand("STORE", "a store whose session is asked about", is_required=False),),
 )

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 
 from dsops.cli.command import Arguments
-from dsops.cli.on_record import LazyJournal
+from dsops.cli.on_record import LazyJournal, reason_of
 from dsops.errors import UsageError
 from dsops.runtime import CLOCK_CORRECTED, Event, Runtime, random_fraction, utc_now
 from dsops.secret import Secret
@@ -30,6 +30,9 @@ def real_runtime(arguments: Arguments) -> Runtime:
     journal.about(command=arguments.name)
     if arguments.command:
         journal.about(program=arguments.command[0])
+    reason = reason_of(arguments)
+    if reason:
+        journal.about(reason=reason)
     return Runtime(
         environ=os.environ,
         now=utc_now,
@@ -39,6 +42,7 @@ def real_runtime(arguments: Arguments) -> Runtime:
         folder=folder,
         timestamp=utc_now().strftime("%Y%m%dT%H%M%SZ"),
         journal=journal,
+        reason=reason,
     )
 
 

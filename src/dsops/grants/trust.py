@@ -12,6 +12,7 @@ from dsops.arn import Arn
 from dsops.plan import Step
 from dsops.plan.needs import assume_actions
 from dsops.plan.statements import Statement, one_or_more
+from dsops.schema.reason import reason_tag
 
 Conditions = dict[str, dict[str, object]]
 
@@ -89,6 +90,8 @@ def _tags(step: Step, steps: Mapping[str, Step]) -> Conditions:
             return {}
         before = steps.get(before.credentials_from)
     keys = [pair[0] for pair in tags if isinstance(pair, tuple)] if isinstance(tags, tuple) else []
+    tag = reason_tag(step.settings)
+    keys += [tag] if tag and tag not in keys else []
     if not keys:
         return {}
     return {"ForAllValues:StringEquals": {"aws:TagKeys": one_or_more(keys)}, "Null": {"aws:TagKeys": "false"}}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from dsops.arn import parse_arn
 from dsops.plan import PlannedVariable, Proof, Step
+from dsops.schema import REASON_TO
 
 NOT_PLANNED = "as written"
 """Of what could not be planned."""
@@ -19,6 +20,7 @@ _MARKS = (
     ("policy_arns", "managed session policies"),
     ("task_policy_arn", "task policy"),
     ("source_identity", "source identity"),
+    (REASON_TO, "reason"),
     ("tags", "tags"),
     ("provided_contexts", "contexts"),
 )

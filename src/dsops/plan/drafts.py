@@ -23,7 +23,17 @@ from dsops.model import Config, Field, Store
 from dsops.plan.findings import Findings
 from dsops.plan.limits import Place, check_allowed
 from dsops.plan.types import Ambient, Fingerprint, Proof, Step
-from dsops.schema import Operation, Setting, Settings, StoreType, check_setting, check_store, fitted, operation_for
+from dsops.schema import (
+    REASON_TO,
+    Operation,
+    Setting,
+    Settings,
+    StoreType,
+    check_setting,
+    check_store,
+    fitted,
+    operation_for,
+)
 
 _SYMBOL = "${TIMESTAMP}"
 _UNFIT = r"[^A-Za-z0-9_+=,.@-]"
@@ -99,6 +109,7 @@ class Drafts:
         store_types: Mapping[str, StoreType],
         findings: Findings,
         proof: Callable[[str, Settings], Proof],
+        reason: str = "",
     ) -> None:
         self.by_name: dict[str, Draft] = {}
         self.ambient: dict[str, Ambient] = {}
@@ -110,6 +121,7 @@ class Drafts:
         self._folders = {file.shown: os.path.dirname(file.path) for file in config.files}
         self._find_ambient = ambient
         self._find_proof = proof
+        self._reason = reason
         self._store_types = store_types
         self._findings = findings
         self._failed: set[str] = set()
@@ -284,6 +296,10 @@ class Drafts:
             draft.identity["role_session_name"] = self.default_session_name(self._symbolic)
         if variable and "token_code" not in draft.settings:
             draft.settings["token_code_variable"] = variable
+        if REASON_TO in draft.settings and self._reason:
+            from dsops.plan.reason import give_reason
+
+            give_reason(draft, self._reason, self._findings)
 
     @staticmethod
     def default_session_name(names: Names) -> str:

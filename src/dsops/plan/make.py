@@ -63,6 +63,7 @@ def make_plan(
     store_types: Mapping[str, StoreType],
     also: str = "",
     lasts: bool = False,
+    reason: str = "",
     proof: Callable[[str, Settings], Proof] = no_proof,
 ) -> Plan:
     """Everything that a run of that environment ("" for the default one) will do.
@@ -70,14 +71,15 @@ def make_plan(
     `also` is a store whose session is wanted besides; `lasts`: sessions will be renewed where nobody can be asked
     for an MFA code. `ambient` gives the base identity of a profile ("" for none), `proof` what stands in its
     place for a store of that type with those settings; both are only asked for what is used. `user` and `timestamp`
-    stand in for `${USER}` and `${TIMESTAMP}`. Raises EnvironmentUnknown, StoreUnknown, or one ConfigError (of a kind
-    of its own where all problems are of that) with every problem of the environment.
+    stand in for `${USER}` and `${TIMESTAMP}`; `reason` goes where stores have `reason_to`. Raises EnvironmentUnknown,
+    StoreUnknown, or one ConfigError (of a kind of its own where all problems are of that) with every problem of the
+    environment.
     """
     environment = find_environment(config, environment_name)
     if also:
         _require_store(config, also)
     names = Names(environ, timestamp, user)
-    planner = _Planner(config, names, ambient, store_types, proof, lasts=lasts)
+    planner = _Planner(config, names, ambient, store_types, proof, lasts=lasts, reason=reason)
     return planner.plan_environment(environment, also)
 
 
@@ -92,6 +94,7 @@ def plan_store(
     store_types: Mapping[str, StoreType],
     lasts: bool = False,
     is_carried_out: bool = True,
+    reason: str = "",
     proof: Callable[[str, Settings], Proof] = no_proof,
 ) -> Plan:
     """The same for one store and the chain below it: a plan without variables.
@@ -102,7 +105,7 @@ def plan_store(
     _require_store(config, store_name)
     names = Names(environ, timestamp, user)
     planner = _Planner(
-        config, names, ambient, store_types, proof, lasts=lasts, is_carried_out=is_carried_out
+        config, names, ambient, store_types, proof, lasts=lasts, is_carried_out=is_carried_out, reason=reason
     )
     return planner.plan_store(store_name)
 
@@ -141,13 +144,14 @@ class _Planner:
         *,
         lasts: bool,
         is_carried_out: bool = True,
+        reason: str,
     ) -> None:
         self._lasts = lasts
         self._is_carried_out = is_carried_out
         self._config = config
         self._names = names
         self._findings = Findings()
-        self._drafts = Drafts(config, names, ambient, store_types, self._findings, proof)
+        self._drafts = Drafts(config, names, ambient, store_types, self._findings, proof, reason)
         self._steps: dict[str, Step] = {}
 
     def plan_environment(self, environment: Environment, also: str) -> Plan:

@@ -87,7 +87,7 @@ def issue_needs(step: Step, account: str, steps: Mapping[str, Step]) -> list[Nee
         return [Need(("sts:AssumeRoot",), root, (task,))]
     if step.operation == "GetFederationToken":
         user = f"arn:{partition}:sts::{account or '*'}:federated-user/{settings['federated_user_name']}"
-        return [Need(("sts:GetFederationToken", *(["sts:TagSession"] if "tags" in settings else [])), user)]
+        return [Need(("sts:GetFederationToken", *(["sts:TagSession"] if step.sends_tags else [])), user)]
     return []
 
 
@@ -98,9 +98,9 @@ def assume_actions(step: Step, steps: Mapping[str, Step]) -> list[str]:
     while hops[-1].credentials_from in steps:
         hops.append(steps[hops[-1].credentials_from])
     # sts:TagSession is checked for inherited tags too, and only transitive ones are inherited.
-    if "tags" in step.settings or any("transitive_tag_keys" in hop.settings for hop in hops[1:]):
+    if step.sends_tags or any("transitive_tag_keys" in hop.settings for hop in hops[1:]):
         actions.append("sts:TagSession")
-    if any("source_identity" in hop.settings for hop in hops):
+    if any(hop.sends_source_identity for hop in hops):
         actions.append("sts:SetSourceIdentity")
     if "provided_contexts" in step.settings:
         actions.append("sts:SetContext")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from dsops.errors import Where
 from dsops.model import Transform
-from dsops.schema import Settings
+from dsops.schema import REASON_TO, Settings
 from dsops.secret import Secret
 from dsops.startup import NamedTuple, NewType
 
@@ -99,6 +99,25 @@ class Step(NamedTuple):
         if self.type == "aws.sso":
             return f"{self.settings['account_id']}/{self.settings['role_name']}"
         return str(self.settings.get("role_arn", ""))
+
+    @property
+    def lacks_reason(self) -> bool:
+        """Whether its session takes a reason, and nobody gave one."""
+        to = str(self.settings.get(REASON_TO, ""))
+        if not to.startswith("tag:"):
+            return bool(to) and to not in self.settings
+        tags = self.settings.get("tags", ())
+        return not isinstance(tags, tuple) or all(pair[0] != to.removeprefix("tag:") for pair in tags)
+
+    @property
+    def sends_tags(self) -> bool:
+        """Whether tags go along, be it only that of a reason which is not known yet."""
+        return "tags" in self.settings or str(self.settings.get(REASON_TO, "")).startswith("tag:")
+
+    @property
+    def sends_source_identity(self) -> bool:
+        """Whether a source identity goes along, be it a reason which is not known yet."""
+        return "source_identity" in self.settings or self.settings.get(REASON_TO) == "source_identity"
 
 
 class SecretReference(NamedTuple):

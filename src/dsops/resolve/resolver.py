@@ -21,7 +21,7 @@ from dsops.errors import (
 )
 from dsops.plan import Fingerprint, Plan, PlannedVariable, SecretReference, Step
 from dsops.resolve import acts
-from dsops.resolve.sessions import Sessions, gives_credentials
+from dsops.resolve.sessions import Sessions, gives_credentials, require_reason
 from dsops.runtime import Event, Runtime
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
@@ -124,6 +124,8 @@ class Resolver:
 
     async def secrets(self) -> Mapping[str, Secret]:
         """What `resolve` gives."""
+        for step in self._plan.steps.values():
+            require_reason(step)
         outcomes = await self._outcomes(*self._begin())
         values: dict[str, Secret] = {}
         failures = _FailureList()

@@ -15,6 +15,7 @@ from dsops.errors import (
     Hop,
     LimitExceeded,
     NoCredentials,
+    ReasonMissing,
     Tried,
 )
 from dsops.plan import (
@@ -29,6 +30,7 @@ from dsops.plan import (
 from dsops.resolve import acts
 from dsops.resolve.identity import is_as_planned
 from dsops.runtime import Act, Event, Runtime, nobody
+from dsops.schema import REASON_TO
 from dsops.startup import TypeVar
 from dsops.stores import credential_store, find_store
 from dsops.stores.interface import Context, Found
@@ -76,6 +78,7 @@ class Sessions:
     async def of_step(self, name: str) -> Obtained:
         """The session that a step issues."""
         step = self._plan.steps[name]
+        require_reason(step)
 
         async def issue(may_ask: bool) -> Credentials:  # noqa: FBT001 (the cache's own call)
             return await self._issue(step, may_ask=may_ask)
@@ -289,6 +292,18 @@ class Sessions:
 
     def _report(self, name: str, **facts: str) -> None:
         self._runtime.report(Event(name, facts))
+
+
+def require_reason(step: Step) -> None:
+    """Refuses a step that passes on why it is used, where nobody has said why. Raises ReasonMissing."""
+    if step.lacks_reason:
+        to = str(step.settings[REASON_TO])
+        raise ReasonMissing(
+            f"store `{step.name}` is only used for a reason, and none is given",
+            why=f"it goes into the {'source identity' if to == 'source_identity' else f'session {to}'}",
+            hint="write `--reason TEXT`, or set DSOPS_REASON",
+            where=step.where,
+        )
 
 
 def gives_credentials(step: Step) -> bool:

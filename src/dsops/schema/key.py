@@ -29,6 +29,13 @@ KeyKind = Literal[
 ]
 
 
+REASON_TO = "reason_to"
+"""The key that says where the reason of `--reason` goes besides the audit trail."""
+
+MOST_TAGS = 50
+"""Of one session (the AssumeRole API reference, Tags)."""
+
+
 class Key(NamedTuple):
     """One key that a store type takes."""
 

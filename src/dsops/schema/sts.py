@@ -7,7 +7,7 @@ AWS counts lengths in code points. Its `\w` is ASCII. Python's `re` has no `\p{L
 from __future__ import annotations
 
 from dsops.schema.aws import AWS_KEYS, check_source
-from dsops.schema.key import Conflict, Key, Settings, StoreType
+from dsops.schema.key import MOST_TAGS, REASON_TO, Conflict, Key, Settings, StoreType
 from dsops.schema.local import COMMON_KEYS
 from dsops.schema.operation import conflicts_of, reference_of
 from dsops.schema.sts_operations import OPERATIONS, ROOT_TASKS, SAML_SOURCES, WEB_IDENTITY_SOURCES, check_sources
@@ -47,6 +47,11 @@ def _check_sts(settings: Settings) -> list[Conflict]:
             message = f"the tags `{names[name.lower()]}` and `{name}` are one to AWS, which ignores case"
             conflicts.append(Conflict("tags", message, "remove one of them"))
         names[name.lower()] = name
+    if REASON_TO in settings:
+        from dsops.schema.reason import check_reason, reason_tag
+
+        conflicts += check_reason(settings, list(names.values()))
+        names.setdefault(reason_tag(settings).lower(), "")
     transitive = settings.get("transitive_tag_keys", ())
     for key in transitive if isinstance(transitive, tuple) else ():
         if isinstance(key, str) and key.lower() not in names:
@@ -168,7 +173,7 @@ _STS_KEYS = (
         minimum=1,
         maximum=128,
         maximum_value=256,
-        maximum_items=50,
+        maximum_items=MOST_TAGS,
         source=_ASSUME_ROLE,
     ),
     Key(
@@ -179,7 +184,7 @@ _STS_KEYS = (
         shape="letters, digits, spaces and _.:/=+-@",
         minimum=1,
         maximum=128,
-        maximum_items=50,
+        maximum_items=MOST_TAGS,
         source=_ASSUME_ROLE,
     ),
     Key(
@@ -192,6 +197,15 @@ _STS_KEYS = (
         # 64 until July 2026, when STS and its model went to 256.
         maximum=256,
         source=_ASSUME_ROLE,
+    ),
+    Key(
+        REASON_TO,
+        "text",
+        "Where the reason that `--reason` gives goes besides the audit trail: `source_identity`, or `tag:KEY` for a "
+        "session tag; the store can't be used without a reason then.",
+        pattern=rf"source_identity|tag:{_TAG_CHARACTERS}{{1,128}}",
+        shape="source_identity, or tag: and the key of a tag",
+        minimum=1,
     ),
     Key(
         "operation",

@@ -20,14 +20,15 @@ _POLICIES = frozenset({"session_policy", "policy_arns"})
 _MFA = frozenset({"serial_number", "token_code", "mfa_process"})
 _FROM_TOKEN = {
     "tags": "they come from the token", "transitive_tag_keys": "they come from the token",
-    "source_identity": "it comes from the token",
+    "source_identity": "it comes from the token", "reason_to": "tags and source identity come from the token",
 }  # fmt: skip
 _FROM_ASSERTION = {
     "tags": "they come from the assertion", "transitive_tag_keys": "they come from the assertion",
     "source_identity": "it comes from the assertion", "role_session_name": "it comes from the assertion",
+    "reason_to": "tags and source identity come from the assertion",
 }  # fmt: skip
 _USERS_OWN = dict.fromkeys(
-    ("role_session_name", "external_id", "source_identity", "tags", "session_policy", "policy_arns"),
+    ("role_session_name", "external_id", "source_identity", "tags", "session_policy", "policy_arns", "reason_to"),
     "without `role_arn` it is the user's own session",
 )
 
@@ -59,7 +60,7 @@ OPERATIONS = (
     Operation(
         "GetFederationToken",
         ("federated_user_name",),
-        _POLICIES | {"federated_user_name", "tags"},
+        _POLICIES | {"federated_user_name", "tags", "reason_to"},
         ("federated_user_name",),
         default_seconds=43200,
         most_seconds=129600,
@@ -67,10 +68,10 @@ OPERATIONS = (
     Operation(
         "AssumeRole",
         ("role_arn", "role_session_name", "external_id", "tags", "transitive_tag_keys", "source_identity",
-         "session_policy", "policy_arns", "provided_contexts", "mfa_session"),
+         "session_policy", "policy_arns", "provided_contexts", "mfa_session", "reason_to"),
         _POLICIES | _MFA | {
             "role_arn", "role_session_name", "external_id", "tags", "transitive_tag_keys", "source_identity",
-            "provided_contexts", "mfa_session",
+            "provided_contexts", "mfa_session", "reason_to",
         },
         ("role_arn",),
     ),

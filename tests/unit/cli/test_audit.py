@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import dsops as library
-from dsops.errors import AuditFailed
+from dsops.errors import AuditFailed, UsageError
 from tests.terminal import Terminal
 from tests.unit.cli.stub_aws import Agent, Dsops, StubAws
 
@@ -259,3 +259,80 @@ def test_a_session_that_is_read_is_no_secret_of_a_service(alone: Dsops, home: Ho
     records = home.records()
     assert told(records) == ["AssumeRole sts exec ok", *["ReadSecret dsops exec ok"] * 3, "Exec dsops exec ok"]
     assert os.path.basename(records[0]["additionalEventData"]["where"]) == "dsops.yaml:3"
+
+
+def reasons(records: Sequence[dict[str, Any]]) -> set[str | None]:
+    """What the lines say of why."""
+    return {record["additionalEventData"].get("reason") for record in records}
+
+
+WITH_REASON = [*[words for words, *_ in COLD], ("credentials", "target"), ("whoami", "target")]
+
+
+@pytest.mark.parametrize("way", ["on", "off"])
+@pytest.mark.parametrize("words", WITH_REASON, ids=[" ".join(words[:1] + words[3:4]) for words in WITH_REASON])
+def test_a_reason_is_in_each_line_of_its_run(agent: Agent, home: Home, words: tuple[str, ...], way: str) -> None:
+    """Given as a flag or by its variable, through the agent or without; without one there is none."""
+    flagged = (words[0], "--reason", "disk is full: INC-1", *words[1:])
+    assert agent.run(*flagged, DSOPS_AGENT=way).returncode == 0
+    assert reasons(home.records()) == {"disk is full: INC-1"}
+    assert agent.run(*words, DSOPS_AGENT=way, DSOPS_REASON="INC-2").returncode == 0
+    assert reasons(home.records()) == {"INC-2"}
+    assert agent.run(*words, DSOPS_AGENT=way).returncode == 0
+    assert reasons(home.records()) == {None}
+
+
+@pytest.mark.parametrize("way", ["on", "off"])
+def test_a_failure_has_its_reason_too(agent: Agent, home: Home, way: str) -> None:
+    """Who tried what, and why."""
+    words = ("get", "--reason=INC-3", "--env", "missing", "ABSENT")
+    assert agent.run(*words, DSOPS_AGENT=way).returncode == 4
+    assert reasons(home.records()) == {"INC-3"}
+
+
+@pytest.mark.parametrize("reason", ["two\nlines", "\x1b[2J", "x" * 257, "\udcff"])
+def test_a_reason_is_one_line_of_text(alone: Dsops, home: Home, reason: str) -> None:
+    """Nothing that moves a cursor, and no essay; also not by the variable, nor in a program."""
+    for done in (
+        alone.run("get", *TOKEN, "TOKEN", "--reason", reason), alone.run("get", *TOKEN, "TOKEN", DSOPS_REASON=reason)
+    ):  # fmt: skip
+        assert done.returncode == 2
+        assert b"it is one line of at most 256 characters" in done.stderr
+    with pytest.raises(UsageError):
+        library.open(alone.folder / "dsops.yaml", {}, reason=reason)
+    assert home.records() == []
+
+
+def test_a_program_has_a_reason_too(agent: Agent, home: Home) -> None:
+    """As an argument, or from the environment that it is given."""
+    environ = {name: value for name, value in agent.environ.items() if name != "XDG_RUNTIME_DIR"}
+    library.open(agent.folder / "dsops.yaml", environ, reason="INC-4").credentials("target")
+    assert reasons(home.records()) == {"INC-4"}
+    library.open(agent.folder / "dsops.yaml", {**environ, "DSOPS_REASON": "INC-5"}).secrets("production")
+    assert reasons(home.records()) == {"INC-5"}
+
+
+REASONED = """
+version: 1
+secretStores:
+  target: {type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::111122223333:role/Target", reason_to: tag:Reason}
+  secrets: {type: aws.secretsmanager, region: us-east-1, credentials_from: target}
+envs:
+  production:
+    TOKEN: {from: {store: secrets, key: prod/token}}
+"""
+
+
+def test_the_agent_holds_a_session_for_its_own_reason_only(agent: Agent, home: Home, aws: StubAws) -> None:
+    """The second run for the same reason is served from memory; another one is not, nor one without."""
+    named = agent.folder / "reasoned.yaml"
+    named.write_text(REASONED)
+    words = ("exec", "--config", str(named), *TOKEN)
+    for reason, expected in (("INC-1", "ok"), ("INC-1", "held"), ("INC-2", "ok"), ("INC-1", "held")):
+        assert agent.run(*words, "--reason", reason, "--", "true").returncode == 0
+        assert told(home.records())[0].endswith(expected)
+    calls = len(aws.calls)
+    done = agent.run(*words, "--", "true")
+    assert done.returncode == 125
+    assert b"error[usage.reason-missing]: store `target` is only used for a reason, and none is given" in done.stderr
+    assert len(aws.calls) == calls

@@ -1,0 +1,44 @@
+"""`reason_to`: what may not stand where the reason is to go; imported by who has such a store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dsops.schema.key import MOST_TAGS, REASON_TO, Conflict, Settings
+
+SOURCE_IDENTITY = "source_identity"
+_TAG = "tag:"
+_INSTEAD = f"write `{REASON_TO}: tag:Reason`"
+
+
+def reason_tag(settings: Settings) -> str:
+    """The key of the tag that the reason goes into; "" where it goes into none."""
+    to = settings.get(REASON_TO, "")
+    return to.removeprefix(_TAG) if isinstance(to, str) and to.startswith(_TAG) else ""
+
+
+def check_reason(settings: Settings, tags: Sequence[str]) -> list[Conflict]:
+    """Finds what stands there already, or can't; `tags` are the keys of those that are sent anyway."""
+    tag = reason_tag(settings)
+    if not tag:
+        return _check_source_identity(settings) if settings[REASON_TO] == SOURCE_IDENTITY else []
+    same = [name for name in tags if name.lower() == tag.lower()]
+    if same:
+        message = f"the reason is to become the tag `{tag}`, and `tags` has `{same[0]}`"
+        return [Conflict(REASON_TO, message, "remove one of the two")]
+    if len(tags) >= MOST_TAGS:
+        message = f"with the reason's there are {len(tags) + 1} tags, and the most is {MOST_TAGS}"
+        return [Conflict(REASON_TO, message, "remove one of `tags`")]
+    if tag.lower().startswith("aws:"):
+        message = f"the tag `{tag}` begins with `aws:`, which AWS keeps for itself"
+        return [Conflict(REASON_TO, message, _INSTEAD)]
+    return []
+
+
+def _check_source_identity(settings: Settings) -> list[Conflict]:
+    if SOURCE_IDENTITY in settings:
+        message = "the reason is to become the source identity, and `source_identity` is another one"
+        return [Conflict(REASON_TO, message, f"remove one of the two, or {_INSTEAD}")]
+    if "federated_user_name" in settings:
+        return [Conflict(REASON_TO, "GetFederationToken takes no source identity", _INSTEAD)]
+    return []
