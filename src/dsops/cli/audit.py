@@ -26,6 +26,11 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
     """The last events, oldest first."""
     wanted = _wanted(arguments, runtime)
     most = arguments.integer("--last")
+    if arguments.switch("--follow"):
+        from dsops.cli.audit_follow import follow
+
+        follow(_followed(arguments, runtime), _SHOWN if most is None else most, wanted,
+               as_json=arguments.switch("--json"))  # fmt: skip
     files = _paths(arguments, runtime) or _trail(runtime).files
     records = last_records(files, _SHOWN if most is None else most, wanted)
     if arguments.switch("--json"):
@@ -52,12 +57,25 @@ def _wanted(arguments: Arguments, runtime: Runtime) -> Wanted:
     )
 
 
-def _trail(runtime: Runtime) -> Trail:
-    """The user's own trail."""
+def _followed(arguments: Arguments, runtime: Runtime) -> str:
+    """The one trail that is followed."""
+    paths = _paths(arguments, runtime)
+    if len(paths) > 1:
+        raise UsageError("`--follow` follows one trail", hint=f"name one file: `{arguments.words('FILE')[0]}`")
+    return paths[0] if paths else _file(runtime)
+
+
+def _file(runtime: Runtime) -> str:
+    """The file of the user's own trail."""
     file = load_settings(runtime.environ).file
     if not file:
         raise UsageError("there is no place for an audit trail", why="HOME is not set", hint="name its file")
-    return find_trail(file)
+    return file
+
+
+def _trail(runtime: Runtime) -> Trail:
+    """The user's own trail."""
+    return find_trail(_file(runtime))
 
 
 def _paths(arguments: Arguments, runtime: Runtime) -> tuple[str, ...]:
@@ -106,10 +124,14 @@ LIST = Command(
         "With --json each is one line as it stands in the trail.\n"
         "\n"
         "  dsops audit --since 2h --failed\n"
-        "  dsops audit --secret prod/db --last 5"
+        "  dsops audit --secret prod/db --last 5\n"
+        "  dsops audit --follow --event AssumeRole\n"
+        "\n"
+        "With --follow it goes on with those that come, each on a line, until Ctrl-C."
     ),
     run=_list,
     flags=(
+        Flag("--follow", "go on with those that come", "switch", own_variable="DSOPS_AUDIT_FOLLOW"),
         Flag("--last", "so many events (20)", "integer", value="NUMBER", own_variable="DSOPS_AUDIT_LAST"),
         Flag(
             "--since", "those from then on: `30m`, `2h`, `7d`, or a time such as 2026-11-25T10:00:00Z",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from dsops.audit.chain import record_in
+from dsops.audit.chain import link_of, record_in
 from dsops.audit.reading import last_lines
 from dsops.errors import UsageError
 
@@ -44,16 +44,25 @@ class Wanted(NamedTuple):
         )
 
 
-def last_records(files: Sequence[str], most: int, wanted: Wanted) -> list[Record]:
-    """The last of those that are wanted, oldest first. Raises TrailUnreadable."""
+def last_records(
+    files: Sequence[str], most: int, wanted: Wanted, *, until: int | None = None
+) -> list[Record]:
+    """The last of those that are wanted, oldest first; none behind the number `until`. Raises TrailUnreadable."""
     found: list[Record] = []
-    reach = most if wanted == Wanted() else _MOST_LINES
+    reach = most if wanted == Wanted() and until is None else _MOST_LINES
     for file in reversed(files):
         if len(found) >= most:
             break
         records = [record_in(line.data) for line in last_lines(file, reach)]
-        found = [record for record in records if record is not None and wanted.has(record)] + found
+        found = [
+            record for record in records if record is not None and wanted.has(record) and _is_until(record, until)
+        ] + found
     return found[len(found) - most :] if most < len(found) else found
+
+
+def _is_until(record: dict[str, Any], number: int | None) -> bool:  # any JSON object: it stands in a file
+    place = link_of(record) if number is not None else None
+    return place is None or number is None or place.number <= number
 
 
 def moment_of(text: str, now: datetime) -> str:

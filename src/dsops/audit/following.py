@@ -1,0 +1,165 @@
+"""The trail's lines since a place in it, whatever files they stand in by now: for who follows it, or sends it on."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from dsops.audit.chain import START, hash_of, link_of, record_in
+from dsops.audit.trail import put_away
+from dsops.errors import TrailUnreadable
+from dsops.startup import NamedTuple
+
+_MOST_BYTES = 1 << 20
+_LONGEST_LINE = 1 << 22
+
+
+class Position(NamedTuple):
+    """How far somebody has read. The file's number and the offset are where to look first; the hash decides."""
+
+    number: int = 0
+    """Of the last line that was read; 0 before the first."""
+    hash: str = START
+    """Of that line."""
+    length: int = 0
+    """Of that line, without its newline."""
+    inode: int = 0
+    """Of the file that it stands in."""
+    offset: int = 0
+    """In that file, behind its newline."""
+
+
+class Look(NamedTuple):
+    """Whole lines, without their newlines, and where they end."""
+
+    lines: tuple[bytes, ...]
+    position: Position
+
+
+def look(path: str, position: Position, most_bytes: int = _MOST_BYTES) -> Look:
+    """What comes next, of one file at a time; nothing where there is nothing new. Raises TrailUnreadable.
+
+    Files that were put away since are found by their numbers. A trail that was begun anew is read from its start.
+    """
+    try:
+        # Opened before it is asked what was put away: whatever stands between is among that.
+        current = _open(path)
+        try:
+            return _look(path, current, position, most_bytes) or Look((), position)
+        finally:
+            if current is not None:
+                os.close(current)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def end_of(path: str) -> Position:
+    """Where the trail ends now. Raises TrailUnreadable."""
+    try:
+        before = Position(max((number for number, _ in _put_away(path)), default=0))
+        file = _open(path)
+        if file is None:
+            return before
+        try:
+            size = os.fstat(file).st_size
+            start = max(0, size - _LONGEST_LINE)
+            data = os.pread(file, size - start, start)
+            whole = data[: data.rfind(b"\n") + 1]
+            return _after(whole[:-1].split(b"\n"), before, os.fstat(file).st_ino, start + len(whole))
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _look(path: str, current: int | None, position: Position, most_bytes: int) -> Look | None:
+    if current is not None and os.fstat(current).st_ino == position.inode:
+        return _read(current, position, most_bytes)
+    for number, name in _put_away(path):
+        older = _open(os.path.join(os.path.dirname(path), name)) if number > position.number else None
+        if older is not None:
+            try:
+                found = _read(older, position, most_bytes)
+            finally:
+                os.close(older)
+            if found is not None:
+                return found
+    return _read(current, position, most_bytes) if current is not None else None
+
+
+def _put_away(path: str) -> list[tuple[int, str]]:
+    try:
+        return put_away(path, os.path.dirname(path))
+    except FileNotFoundError:
+        return []
+
+
+def _open(path: str) -> int | None:
+    """The file; None where there is none. Raises TrailUnreadable for what is no regular file."""
+    try:
+        # Not a pipe that nobody writes to.
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise TrailUnreadable(f"{path} can't be followed: it is not a regular file")
+    return file
+
+
+def _read(file: int, position: Position, most_bytes: int) -> Look | None:
+    """Lines of that file; None where it has none that are new."""
+    status = os.fstat(file)
+    if status.st_ino == position.inode and status.st_size == position.offset:
+        return None
+    start = position.offset if _stands_at(file, status, position) else _place_of(file, position)
+    data = os.pread(file, most_bytes, start)
+    if b"\n" not in data:
+        data = os.pread(file, _LONGEST_LINE, start)
+    whole = data[: data.rfind(b"\n") + 1]
+    if not whole:
+        return None
+    lines = whole[:-1].split(b"\n")
+    return Look(tuple(lines), _after(lines, position, status.st_ino, start + len(whole)))
+
+
+def _after(lines: list[bytes], position: Position, inode: int, offset: int) -> Position:
+    """The place behind these lines, which end there."""
+    for line in reversed(lines):
+        place = link_of(record_in(line))
+        if place is not None and line is lines[-1]:
+            return Position(place.number, hash_of(line), len(line), inode, offset)
+        if place is not None:
+            # What stands behind it is none of the chain: the offset can't be verified, and the number decides.
+            return Position(place.number, hash_of(line), -1, inode, offset)
+    return position._replace(length=-1, inode=inode, offset=offset)
+
+
+def _stands_at(file: int, status: os.stat_result, position: Position) -> bool:
+    """Whether the last line that was read still ends there: a new file may have an old one's number."""
+    if status.st_ino != position.inode or status.st_size < position.offset:
+        return False
+    if position.length < 0:
+        return position.offset == 0 or os.pread(file, 1, position.offset - 1) == b"\n"
+    line = os.pread(file, position.length, position.offset - position.length - 1)
+    return hash_of(line) == position.hash
+
+
+def _place_of(file: int, position: Position) -> int:
+    """Where to begin in a file that is not known: behind the last line that was read, or at its start."""
+    offset, rest = 0, b""
+    while True:
+        part = os.pread(file, _MOST_BYTES, offset + len(rest))
+        *lines, rest = (rest + part).split(b"\n")
+        for line in lines:
+            offset += len(line) + 1
+            place = link_of(record_in(line))
+            if place is not None and place.number >= position.number:
+                is_it = place.number == position.number and hash_of(line) == position.hash
+                return offset if is_it else 0
+        if not part or len(rest) > _LONGEST_LINE:
+            return 0
+
+
+def _unreadable(path: str, error: OSError) -> TrailUnreadable:
+    return TrailUnreadable(f"{path} can't be read: {(error.strerror or 'unknown reason').lower()}")

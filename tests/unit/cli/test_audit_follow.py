@@ -1,0 +1,145 @@
+"""`dsops audit --follow`: events as they come, through real processes; it ends when somebody ends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.terminal import PATIENCE_SECONDS
+from tests.unit.cli.stub_aws import Dsops
+
+
+@pytest.fixture
+def dsops(tmp_path: Path) -> Dsops:
+    """The program, in a home of its own."""
+    program = Dsops(tmp_path)
+    program.environ["HOME"] = str(tmp_path)
+    return program
+
+
+class Follower:
+    """A `dsops audit --follow` that runs."""
+
+    def __init__(self, dsops: Dsops, *words: str) -> None:
+        self.process = subprocess.Popen(
+            dsops.command("audit", "--follow", *words), cwd=dsops.folder, env=dsops.environ,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        self._rest = b""
+
+    def line(self) -> str:
+        """The next one."""
+        assert self.process.stdout is not None
+        while b"\n" not in self._rest:
+            ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE_SECONDS)
+            assert ready, f"waited in vain behind {self._rest!r}"
+            part = os.read(self.process.stdout.fileno(), 65536)
+            assert part, "it has ended"
+            self._rest += part
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line.decode()
+
+    def end(self, signal_number: int) -> tuple[int, bytes]:
+        """Its exit code and what is on stderr."""
+        self.process.send_signal(signal_number)
+        return self.ended()
+
+    def ended(self) -> tuple[int, bytes]:
+        """The same, without doing anything for it."""
+        _, errors = self.process.communicate(timeout=PATIENCE_SECONDS)
+        return self.process.returncode, errors
+
+
+@contextmanager
+def follower(dsops: Dsops, *words: str) -> Iterator[Follower]:
+    """One that is gone after the block."""
+    program = Follower(dsops, *words)
+    try:
+        yield program
+    finally:
+        program.process.kill()
+        program.process.communicate()
+
+
+def get(dsops: Dsops, *words: str) -> None:
+    """One more event."""
+    assert dsops.run("get", "--env", "plain", "PLAIN", *words).returncode == 0
+
+
+def test_it_begins_before_the_trail_does(dsops: Dsops) -> None:
+    """The first event comes, and the next; Ctrl-C is 130 and says nothing."""
+    with follower(dsops) as program:
+        get(dsops)
+        assert program.line().endswith("Get  plain  get  ok")
+        get(dsops, "--reason", "INC-1")
+        assert program.line().endswith("Get  plain  get  INC-1  ok")
+        assert program.end(signal.SIGINT) == (130, b"")
+
+
+def test_the_last_events_come_first_and_filters_count(dsops: Dsops) -> None:
+    """As JSON, a line each; what does not fit is not told."""
+    for reason in ("INC-1", "INC-2", "INC-3"):
+        get(dsops, "--reason", reason)
+    with follower(dsops, "--json", "--reason", "INC", "--last", "2") as program:
+        told = [json.loads(program.line())["additionalEventData"]["reason"] for _ in range(2)]
+        assert told == ["INC-2", "INC-3"]
+        get(dsops, "--reason", "another")
+        get(dsops, "--reason", "INC-4")
+        assert json.loads(program.line())["additionalEventData"]["reason"] == "INC-4"
+
+
+def test_it_goes_on_when_the_file_is_put_away(dsops: Dsops) -> None:
+    """Into as many files as there are."""
+    config = dsops.folder / ".config" / "dsops" / "config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text("audit: {max_bytes: 4096}\n")
+    with follower(dsops, "--json") as program:
+        for number in range(10):
+            get(dsops, "--reason", f"R{number}" + "x" * 240)
+        reasons = [json.loads(program.line())["additionalEventData"]["reason"][:2] for _ in range(10)]
+    assert reasons == [f"R{number}" for number in range(10)]
+    assert list((dsops.folder / ".local" / "state" / "dsops").glob("audit.0*.jsonl"))
+
+
+def test_a_reader_that_leaves_ends_it_quietly(dsops: Dsops) -> None:
+    """Though nothing comes that would not fit into the pipe."""
+    with follower(dsops) as program:
+        get(dsops)
+        program.line()
+        assert program.process.stdout is not None
+        program.process.stdout.close()
+        program.process.stdout = None
+        assert program.ended() == (141, b"")
+
+
+def test_one_trail_is_followed_and_it_has_to_be_a_file(dsops: Dsops) -> None:
+    """Two are refused, and so is a folder."""
+    for words, message in ((["a", "b"], b"`--follow` follows one trail"), (["."], b"is not a regular file")):
+        done = dsops.run("audit", "list", "--follow", *words)
+        assert done.returncode == 2
+        assert message in done.stderr
+
+
+def test_it_costs_next_to_nothing_while_nothing_comes(dsops: Dsops) -> None:
+    """It waits between two looks: while three runs come and go, it uses hardly any of the processor."""
+    with follower(dsops) as program:
+        get(dsops)
+        program.line()
+        before = _cpu_seconds(program.process.pid)
+        for _ in range(3):
+            get(dsops)
+            program.line()
+        assert _cpu_seconds(program.process.pid) - before < 0.1
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
