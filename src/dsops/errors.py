@@ -681,6 +681,22 @@ class AnswerInvalid(ServiceError):
     code = "service.answer-invalid"
 
 
+class SinkFailed(ServiceError):
+    """A receiver of the audit trail, `syslog` or `otlp`, did not take its lines: they wait in the file."""
+
+    code = "audit.not-sent"
+    seconds = 0
+    # How long it wants to be left alone.
+
+
+class LineRefused(SinkFailed):
+    """A receiver of the audit trail does not take a line as it is, now or later: it is left out, and that is told."""
+
+    code = "audit.line-refused"
+    taken: int | None = None
+    # How many lines before it were taken; None where none was, and it is not known which one it is about.
+
+
 # --- 6: a check found something -----------------------------------------------------------------------------
 
 

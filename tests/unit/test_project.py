@@ -16,7 +16,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 DISTRIBUTIONS = {
     "dateutil": "python-dateutil", "dotenv": "python-dotenv", "hcl2": "python-hcl2", "jwt": "pyjwt",
-    "prometheus_client": "prometheus-client", "promql_parser": "promql-parser", "yaml": "pyyaml",
+    "google": "protobuf", "opentelemetry": "opentelemetry-proto", "prometheus_client": "prometheus-client",
+    "promql_parser": "promql-parser", "yaml": "pyyaml",
 }  # fmt: skip
 """Import name -> package, where they differ."""
 

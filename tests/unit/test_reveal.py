@@ -15,6 +15,7 @@ ALLOWED = {
     "aws/signin.py": "the session goes into the request for a sign-in link",
     "aws/sso.py": "the login's token goes into the request",
     "aws/sso_cache.py": "the login's token in the file that the AWS CLI shares",
+    "audit/otlp.py": "headers of the collector's go into the request",
     "aws/sso_oidc.py": "codes, tokens and the client's secret go into the request",
     "aws/sts.py": "external IDs, MFA codes and tokens go into the request",
     "aws/transport.py": "libcurl signs",

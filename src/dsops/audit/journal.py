@@ -38,6 +38,7 @@ class TrailJournal:
         self._records: deque[bytes] = deque()
         self._known: Settings | None = None
         self._has_warned = False
+        self._told: set[str] = set()
 
     @property
     def run(self) -> str:
@@ -68,6 +69,10 @@ class TrailJournal:
                 raise
             self._warn_once(error)
             return
+        if settings.sinks:
+            from dsops.audit.dispatch import dispatch
+
+            dispatch(settings, written, self._environ, int(self._now().timestamp()), self._warn_of_sinks)
         if written.is_first:
             self._tell(
                 f"which roles and secrets dsops uses is written down in {settings.file}, never a value;"
@@ -92,6 +97,12 @@ class TrailJournal:
 
     def _mark(self, name: str, facts: Mapping[str, object]) -> bytes:
         return record_of(Act(name, facts=facts), self._origin, {}, self._now())
+
+    def _warn_of_sinks(self, text: str) -> None:
+        """Each once: a program may write many times."""
+        if text not in self._told:
+            self._told.add(text)
+            self._warn(text)
 
     def _warn_once(self, error: DsopsError) -> None:
         if self._has_warned:

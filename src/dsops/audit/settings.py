@@ -13,11 +13,16 @@ from collections.abc import Mapping as MappingOf
 from dsops.audit.trail import Limits
 from dsops.document import Mapping, Node, Scalar
 from dsops.errors import Problem, UserConfigInvalid, Where, nearest
-from dsops.startup import NamedTuple
+from dsops.startup import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from dsops.audit.sinks import Sink
 
 ON, OFF, REQUIRED = "on", "off", "required"
 _MODES = (ON, OFF, REQUIRED)
-_KEYS = ("mode", "file", "max_bytes", "max_days", "keep", "keep_days")
+_VALUES = ("mode", "file", "max_bytes", "max_days", "keep", "keep_days")
+_SINKS = ("syslog", "otlp")
+_KEYS = (*_VALUES, *_SINKS)
 _NUMBERS = {"max_bytes": (4096, 1 << 40), "max_days": (1, 36_500), "keep": (1, 10_000), "keep_days": (1, 36_500)}
 """The least and the most of each."""
 _MOST_BYTES = 1 << 16
@@ -30,15 +35,18 @@ class Settings(NamedTuple):
     file: str = ""
     """"" where there is no home for it."""
     limits: Limits = Limits()
+    sinks: tuple[Sink, ...] = ()
+    """Where lines go besides."""
 
 
 def load_settings(environ: MappingOf[str, str]) -> Settings:
     """What the user's configuration says, or what counts without one. Raises UserConfigInvalid."""
     settings = default_settings(environ)
     path = user_config_path(environ)
-    data = _read(path) if path else None
-    if data is None:
+    found = _read(path) if path else None
+    if found is None:
         return settings
+    data, mode = found
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -48,7 +56,7 @@ def load_settings(environ: MappingOf[str, str]) -> Settings:
     document = parse_yaml(text, path)
     if document.problems:
         raise _invalid(list(document.problems))
-    return settings if document.root is None else _Reader(path, environ).read(document.root, settings)
+    return settings if document.root is None else _Reader(path, mode, environ).read(document.root, settings)
 
 
 def default_settings(environ: MappingOf[str, str]) -> Settings:
@@ -76,8 +84,8 @@ def _xdg(environ: MappingOf[str, str], variable: str, below_home: str) -> str:
     return f"{home.rstrip('/')}/{below_home}" if home.startswith("/") else ""
 
 
-def _read(path: str) -> bytes | None:
-    """The file's bytes; None where there is no such file. Raises UserConfigInvalid for one that others may write."""
+def _read(path: str) -> tuple[bytes, int] | None:
+    """The file's bytes and mode; None where there is none. Raises UserConfigInvalid for one that others may write."""
     try:
         # A pipe's other end may never come.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
@@ -100,7 +108,7 @@ def _read(path: str) -> bytes | None:
         if why:
             hint = f"make it yours alone: `chmod 600 {path}`"
             raise UserConfigInvalid(f"{path} does not count", why=why, hint=hint)
-        return os.read(descriptor, _MOST_BYTES)
+        return os.read(descriptor, _MOST_BYTES), status.st_mode
     finally:
         os.close(descriptor)
 
@@ -116,8 +124,9 @@ def _invalid(problems: list[Problem]) -> UserConfigInvalid:
 class _Reader:
     """Checks every key, and collects what is wrong."""
 
-    def __init__(self, path: str, environ: MappingOf[str, str]) -> None:
+    def __init__(self, path: str, mode: int, environ: MappingOf[str, str]) -> None:
         self._path = path
+        self._mode = mode
         self._environ = environ
         self._problems: list[Problem] = []
 
@@ -142,11 +151,22 @@ class _Reader:
             self._add(node.line, "audit", "`audit` is on, off, required, or a mapping")
             return settings
         for key, value in node.entries:
-            if key.text in _KEYS:
+            if key.text in _SINKS:
+                settings = self._sink(settings, key.text, value)
+            elif key.text in _VALUES:
                 settings = self._set(settings, key.text, value, f"audit.{key.text}")
             else:
                 self._unknown(key, f"audit.{key.text}", _KEYS)
         return settings
+
+    def _sink(self, settings: Settings, kind: str, node: Node) -> Settings:
+        from dsops.audit.sinks import read_sink
+
+        sink = read_sink(kind, node, self._environ.get("HOME", ""), self._add)
+        if sink is not None and sink.headers and self._mode & 0o077:
+            message = "`headers` may be secret, and others may read this file"
+            self._add(node.line, f"audit.{kind}.headers", message, f"run `chmod 600 {self._path}`")
+        return settings if sink is None else settings._replace(sinks=(*settings.sinks, sink))
 
     def _set(self, settings: Settings, name: str, node: Node, path: str) -> Settings:
         if not isinstance(node, Scalar):

@@ -63,6 +63,8 @@ class Written(NamedTuple):
     head: Head
     is_first: bool
     """Whether these are the first lines of a trail."""
+    before: Head
+    """The end as it was."""
 
 
 def append(path: str, bodies: Sequence[bytes], mark: Mark, now: int, limits: Limits = Limits()) -> Written:  # noqa: B008 - a value
@@ -229,6 +231,7 @@ class _Writer:
             head, lead = self._found(file, size, known)
             if size and self._is_full(head, sum([len(body) + LINK_BYTES for body in bodies])):
                 file, head, lead, size = self._rotate(file, head, lead, size)
+            before = head
             if not size:
                 head = head._replace(size=0, began=self._now)
             lines = [lead] if lead else []
@@ -242,7 +245,7 @@ class _Writer:
         finally:
             os.close(file)
         self._put_head(head)
-        return Written(head, is_first=head.number == len(bodies))
+        return Written(head, is_first=head.number == len(bodies), before=before)
 
     def _put(self, file: int, data: bytes, size: int) -> None:
         """All of it or nothing."""

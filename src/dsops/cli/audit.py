@@ -10,6 +10,7 @@ from dsops.audit.settings import load_settings
 from dsops.audit.verify import Verdict, verify, verify_files
 from dsops.cli.audit_records import HEADINGS, Wanted, json_line, last_records, moment_of, row_of
 from dsops.cli.audit_report import COMMAND as REPORT
+from dsops.cli.audit_send import SEND
 from dsops.cli.audit_sql import COMMAND as SQL
 from dsops.cli.command import Arguments, Command, Flag, Group, Operand
 from dsops.cli.output import answer, answer_json, clean, counted, table
@@ -172,7 +173,7 @@ COMMAND = Group(
         "read and command run, in CloudTrail's shape, and never a value. `dsops audit` shows its last events.\n"
         "`audit: off` in your own ~/.config/dsops/config.yaml ends it; nothing in a repository can."
     ),
-    commands={"list": LIST, "verify": VERIFY, "report": REPORT, "sql": SQL},
+    commands={"list": LIST, "verify": VERIFY, "report": REPORT, "sql": SQL, "send": SEND},
     default="list",
 )
 """The audit trail."""

@@ -244,6 +244,12 @@ _SERVICE: Final[Mapping[str, tuple[Cause, ...]]] = {
         ("a proxy or a login page answers in AWS's place", "open the endpoint with curl and see who answers"),
     ),
     "service.failed": _causes(("AWS has a problem of its own", "try again; health.aws.amazon.com tells of outages")),
+    "audit.not-sent": _causes(
+        ("the receiver is not there, or another one", "look at `syslog` or `otlp` in your own configuration"),
+        ("it wants a token, or another one", "set `headers`, or OTEL_EXPORTER_OTLP_HEADERS"),
+        ("its certificate is signed by a company's own authority", "set `ca_file` beside it"),
+    ),
+    "audit.line-refused": _causes(("the line is too long for it", "send by tcp:// where it is udp://")),
     "exec.not-found": _causes(
         ("the program is not on the PATH that the configuration leaves", "write its whole path behind `--`"),
     ),

@@ -1,0 +1,138 @@
+"""How far each receiver of the trail has got, and what stopped it: a small file beside the trail.
+
+`audit.jsonl.sent` has a cursor for each receiver, and is replaced in one step. `audit.jsonl.sending` is held (`flock`)
+by whoever sends; one byte in it says that somebody was started to.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+
+from dsops.audit.chain import is_hash
+from dsops.audit.following import Position
+from dsops.audit.trail import open_own
+from dsops.errors import AuditFailed
+from dsops.startup import NamedTuple
+
+_MOST_BYTES = 1 << 16
+_STARTING_SECONDS = 10
+"""Within that, whoever was started to send has begun to, or never will."""
+
+
+class Cursor(NamedTuple):
+    """What a receiver has, and why it has no more."""
+
+    position: Position
+    failure: str = ""
+    """In words; "" where the last attempt went well."""
+    since: int = 0
+    """When it began to fail, in seconds since 1970."""
+    tries: int = 0
+    retry_at: int = 0
+    """Before that it is not tried again."""
+    lost: str = ""
+    """Lines that it will never have, and why; told once."""
+
+
+def load(path: str) -> dict[str, Cursor]:
+    """The cursors by their receivers' names; none where there is no such file. Raises AuditFailed for a damaged one."""
+    try:
+        folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            file = open_own(folder, _name(path), os.O_RDONLY, path)
+        finally:
+            os.close(folder)
+        try:
+            found = json.loads(os.read(file, _MOST_BYTES))
+        finally:
+            os.close(file)
+        return {name: _cursor(values) for name, values in found["receivers"].items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise AuditFailed(
+            f"{path}.sent can't be read, which says how far the receivers have got",
+            hint="remove it: they go on with what is written then",
+        ) from error
+
+
+def _cursor(values: Mapping[str, object]) -> Cursor:
+    """Raises ValueError, KeyError or TypeError for what is none."""
+    number, hash_ = values["number"], values["hash"]
+    numbers = [values[name] for name in ("length", "inode", "offset", "since", "tries", "retry_at")]
+    texts = [values["failure"], values["lost"]]
+    if not isinstance(number, int) or not isinstance(hash_, str) or not is_hash(hash_):
+        raise TypeError
+    length, inode, offset, since, tries, retry_at = [each for each in numbers if isinstance(each, int)]
+    failure, lost = [each for each in texts if isinstance(each, str)]
+    return Cursor(Position(number, hash_, length, inode, offset), failure, since, tries, retry_at, lost)
+
+
+def save(path: str, cursors: Mapping[str, Cursor]) -> None:
+    """Puts them in the place of those that were there. Raises OSError, AuditFailed."""
+    receivers = {}
+    for name, cursor in cursors.items():
+        receivers[name] = {**cursor.position._asdict(), **cursor._asdict()}
+        del receivers[name]["position"]
+    data = json.dumps({"version": 1, "receivers": receivers}, indent=1).encode("ascii")
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        new = f"{_name(path)}.new"
+        file = open_own(folder, new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, path)
+        try:
+            if os.write(file, data) < len(data):
+                raise OSError("the disk is full")
+        finally:
+            os.close(file)
+        os.rename(new, _name(path), src_dir_fd=folder, dst_dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+class Turn:
+    """Who may send: one at a time for each trail."""
+
+    def __init__(self, path: str) -> None:
+        """Raises OSError, AuditFailed where nobody can."""
+        folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._file = open_own(folder, f"{os.path.basename(path)}.sending", os.O_RDWR | os.O_CREAT, path)
+        finally:
+            os.close(folder)
+
+    def take(self) -> bool:
+        """Whether it is ours now."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def give(self) -> None:
+        """Lets others have it."""
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def announce(self, now: int) -> None:
+        """Notes that somebody was started, who will look at all that stands in the trail by then."""
+        os.ftruncate(self._file, 1)
+        os.utime(self._file, (now, now))
+
+    def begin(self) -> None:
+        """Notes that he has begun: whoever comes next sees him by his turn alone."""
+        os.ftruncate(self._file, 0)
+
+    def is_announced(self, now: int) -> bool:
+        """Whether somebody was started a moment ago, and has not begun."""
+        status = os.fstat(self._file)
+        return status.st_size > 0 and 0 <= now - int(status.st_mtime) < _STARTING_SECONDS
+
+    def close(self) -> None:
+        """Ends it."""
+        os.close(self._file)
+
+
+def _name(path: str) -> str:
+    return f"{os.path.basename(path)}.sent"

@@ -1,0 +1,114 @@
+"""After a write: has the new lines sent, by whoever does already or by a process that is started; tells how it goes.
+
+A run waits for nobody: neither for a receiver, nor for the process, which outlives it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from dsops.audit import cursors
+from dsops.audit.cursors import Cursor, Turn
+from dsops.audit.following import Position
+from dsops.audit.settings import Settings
+from dsops.audit.trail import Written
+from dsops.errors import DsopsError
+
+_START = "import sys; sys.path.append(sys.argv.pop(1)); from dsops.audit.sender import main; main(sys.argv[1:])"
+_ENVIRONMENT = (
+    "HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "DSOPS_TRANSPORT",
+    "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_LOGS_HEADERS",
+    "https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY",
+)  # fmt: skip
+"""All that the process is given of a run's environment."""
+
+
+def dispatch(
+    settings: Settings, written: Written, environ: Mapping[str, str], now: int, warn: Callable[[str], None]
+) -> None:
+    """Call when lines were written. Nothing that goes wrong here stops a run."""
+    try:
+        turn = Turn(settings.file)
+        try:
+            _dispatch(turn, settings, written, environ, now, warn)
+        finally:
+            turn.close()
+    except (OSError, DsopsError) as error:
+        why = error.message if isinstance(error, DsopsError) else (error.strerror or "unknown reason").lower()
+        warn(f"lines of the audit trail can't be sent now: {why}; they wait in {settings.file}")
+
+
+def _dispatch(
+    turn: Turn,
+    settings: Settings,
+    written: Written,
+    environ: Mapping[str, str],
+    now: int,
+    warn: Callable[[str], None],
+) -> None:
+    is_free = turn.take()
+    known = cursors.load(settings.file)
+    is_nobodys = is_free and not turn.is_announced(now)
+    _tell(settings, known, written, warn, is_nobodys=is_nobodys)
+    if not is_nobodys:
+        return
+    begin = Cursor(Position(written.before.number, written.before.hash, -1))
+    fresh = {sink.name: known.get(sink.name, begin)._replace(lost="") for sink in settings.sinks}
+    if fresh != known:
+        cursors.save(settings.file, fresh)
+    if all(cursor.retry_at > now for cursor in fresh.values()):
+        return
+    turn.announce(now)
+    turn.give()
+    _start(settings.file, environ)
+
+
+def _tell(
+    settings: Settings,
+    known: Mapping[str, Cursor],
+    written: Written,
+    warn: Callable[[str], None],
+    *,
+    is_nobodys: bool,
+) -> None:
+    """Notes about what earlier runs have left; nobody else would tell of it."""
+    for sink in settings.sinks:
+        cursor = known.get(sink.name)
+        if cursor is None:
+            continue
+        waiting = written.before.number - cursor.position.number
+        if cursor.lost and is_nobodys:
+            warn(f"{sink.name} does not have all of the audit trail: {cursor.lost}")
+        if cursor.failure and waiting > 0:
+            since = datetime.fromtimestamp(cursor.since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            warn(f"{sink.name} has taken no line of the audit trail since {since}: {cursor.failure}; {_lines(waiting)}")
+        elif is_nobodys and waiting > 0:
+            warn(f"{sink.name} does not have all of the audit trail yet: {_lines(waiting)}")
+
+
+def _lines(count: int) -> str:
+    lines = "1 line waits" if count == 1 else f"{count} lines wait"
+    return f"{lines} in the file, and `dsops audit send` sends what it can"
+
+
+def _start(path: str, environ: Mapping[str, str]) -> None:
+    """A process that sends, and is nobody's child: what this one becomes may wait for all that it has.
+
+    By a shell, which ends at once: it takes 0.7 ms, forking twice 1.2 ms, and threads would mind a fork.
+    """
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    process = [sys.executable, "-I", "-c", _START, root, path]
+    given = {name: environ[name] for name in _ENVIRONMENT if name in environ}
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        actions = [(os.POSIX_SPAWN_DUP2, null, descriptor) for descriptor in (0, 1, 2)]
+        child = os.posix_spawn("/bin/sh", ["sh", "-c", 'exec "$@" &', "sh", *process], given, file_actions=actions)
+    finally:
+        os.close(null)
+    try:
+        os.waitpid(child, 0)
+    except ChildProcessError:
+        return  # where the end of children is ignored (SIGCHLD), the system has waited for it already

@@ -1,0 +1,186 @@
+"""Lines of the trail -> logs of OpenTelemetry, by OTLP/HTTP in JSON.
+
+The rules are those of the OTLP specification, JSON Protobuf Encoding: lowerCamelCase, enums as numbers, 64-bit integers
+as texts. The body of a log is the line itself, byte for byte: its hash is what the next one names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
+from urllib.parse import unquote
+
+from dsops import __version__, tasks
+from dsops.audit.chain import link_of, record_in
+from dsops.audit.sinks import Sink, is_header_value
+from dsops.aws.network import Trust, proxy_for
+from dsops.aws.transport import open_driver
+from dsops.aws.wire import Request, Response
+from dsops.endpoint import parse_address
+from dsops.errors import DsopsError, LineRefused, SinkFailed
+
+HEADERS = ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
+"""Variables with headers, for a sink that has none of its own; the first that is set counts."""
+
+_INFO, _WARN = (9, "INFO"), (13, "WARN")
+_RETRIED = (429, 502, 503, 504)
+_REFUSED = (400, 413)
+_TIMEOUT_MS = 10_000
+_MOST_WORDS = 200
+_LONGEST_PAUSE = 3600
+
+Record = Mapping[str, Any]  # any JSON object: it stands in a file
+
+
+def body_of(lines: Sequence[bytes], now: float) -> bytes:
+    """An ExportLogsServiceRequest with a log for each line, in their order, apart by the machine they are of."""
+    resources: list[tuple[str, list[object]]] = []
+    for line in lines:
+        record: Record = record_in(line) or {}
+        host = str(_facts(record).get("host") or "")
+        if not resources or resources[-1][0] != host:
+            resources.append((host, []))
+        resources[-1][1].append(_log(line, record, now))
+    scope = {"name": "dsops.audit", "version": __version__}
+    request = {
+        "resourceLogs": [
+            {
+                "resource": {"attributes": _attributes({"service.name": "dsops", "host.name": host})},
+                "scopeLogs": [{"scope": scope, "logRecords": logs}],
+            }
+            for host, logs in resources
+        ]
+    }
+    return json.dumps(request, separators=(",", ":")).encode("ascii")
+
+
+def _log(line: bytes, record: Record, now: float) -> dict[str, object]:
+    number, text = _WARN if "errorCode" in record or str(record.get("eventName")).startswith("Trail") else _INFO
+    facts, place = _facts(record), link_of(dict(record))
+    return {
+        "timeUnixNano": str(_seconds(record.get("eventTime")) * 10**9),
+        "observedTimeUnixNano": str(int(now * 10**9)),
+        "severityNumber": number,
+        "severityText": text,
+        "eventName": str(record.get("eventName") or ""),
+        "body": {"stringValue": line.decode("ascii", "replace")},
+        "attributes": _attributes({
+            "cloud.region": record.get("awsRegion"),
+            "cloud.account.id": record.get("recipientAccountId"),
+            "aws.request_id": record.get("requestID"),
+            "error.type": record.get("errorCode"),
+            **{f"dsops.{name}": facts.get(name) for name in _OWN},
+            "dsops.number": place.number if place is not None else None,
+        }),
+    }
+
+
+_OWN = ("run", "command", "environment", "store", "secret", "reason", "cached")
+
+
+def _facts(record: Record) -> Record:
+    facts = record.get("additionalEventData")
+    return facts if isinstance(facts, dict) else {}
+
+
+def _attributes(values: Mapping[str, object]) -> list[object]:
+    """Those that are set, as OTLP has them."""
+    return [{"key": key, "value": _value(value)} for key, value in values.items() if value not in (None, "")]
+
+
+def _value(value: object) -> dict[str, object]:
+    if isinstance(value, bool):
+        return {"boolValue": value}
+    return {"intValue": str(value)} if isinstance(value, int) else {"stringValue": str(value)}
+
+
+def _seconds(time: object) -> int:
+    """Since 1970; 0, which stands for not known, for what is no time."""
+    try:
+        return int(datetime.fromisoformat(str(time)).timestamp())
+    except ValueError:
+        return 0
+
+
+def send(sink: Sink, lines: Sequence[bytes], environ: Mapping[str, str], now: float) -> str:
+    """Hands the lines over, and has the receiver's word for it; what it says of lines that it took none of, else "".
+
+    Raises SinkFailed where they have to be sent once more, LineRefused for lines that it does not take as they are.
+    """
+    response = _post(sink, body_of(lines, now), environ)
+    if response.status in _REFUSED:
+        raise LineRefused(f"it answered {response.status}{_said(response)}")
+    if not 200 <= response.status < 300:
+        failed = SinkFailed(f"it answered {response.status}{_said(response)}")
+        failed.seconds = _pause(response)
+        raise failed
+    return _partial(response)
+
+
+def _post(sink: Sink, body: bytes, environ: Mapping[str, str]) -> Response:
+    url = sink.target if sink.target.endswith("/v1/logs") else f"{sink.target}/v1/logs"
+    address = parse_address(url)
+    if address is None:
+        raise SinkFailed("its address can't be used")
+    is_encrypted = address.scheme == "https"
+    request = Request(
+        "POST",
+        url,
+        (("Content-Type", "application/json"), *_headers(sink, environ)),
+        body,
+        proxy=proxy_for(address, environ),
+        trust=Trust(sink.ca_file, "") if sink.ca_file and is_encrypted else None,
+        connect_timeout_ms=_TIMEOUT_MS // 2,
+        total_timeout_ms=_TIMEOUT_MS,
+    )
+    try:
+        return cast("Response", tasks.run(tasks.transfer(request), open_driver(environ)))
+    except DsopsError as error:
+        why = f": {error.why}" if error.why else ""
+        raise SinkFailed(f"{error.message}{why}") from error
+
+
+def _headers(sink: Sink, environ: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The sink's own, else those of the variable: `name=value,name=value`, percent-encoded (OTLP Exporter)."""
+    if sink.headers:
+        return [(name, value.reveal()) for name, value in sink.headers]
+    text = next((environ[name] for name in HEADERS if environ.get(name)), "")
+    found = []
+    for pair in text.split(","):
+        name, equals, value = (part.strip() for part in pair.partition("="))
+        if equals and name.isascii() and name.replace("-", "").isalnum() and is_header_value(unquote(value)):
+            found.append((name, unquote(value)))
+    return found
+
+
+def _said(response: Response) -> str:
+    """The words of a `Status`, on one line; they may be anybody's."""
+    message = _object(response).get("message")
+    return f": {message[:_MOST_WORDS]}" if isinstance(message, str) and message else ""
+
+
+def _pause(response: Response) -> int:
+    """How long it wants to be left alone."""
+    seconds = response.headers.get("retry-after", "") if response.status in _RETRIED else ""
+    return min(int(seconds), _LONGEST_PAUSE) if seconds.isascii() and seconds.isdigit() and len(seconds) < 10 else 0
+
+
+def _partial(response: Response) -> str:
+    """A partial success: lines that it did not take, and which must not be sent once more."""
+    partial = _object(response).get("partialSuccess")
+    rejected = str(partial.get("rejectedLogRecords", 0)) if isinstance(partial, dict) else "0"
+    if not isinstance(partial, dict) or not rejected.isascii() or not rejected.isdigit() or not int(rejected):
+        return ""
+    message = partial.get("errorMessage")
+    said = f": {message[:_MOST_WORDS]}" if isinstance(message, str) and message else ""
+    return f"it did not take {rejected} of them{said}"
+
+
+def _object(response: Response) -> Record:
+    try:
+        value = json.loads(response.body)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

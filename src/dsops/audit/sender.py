@@ -1,0 +1,202 @@
+"""The trail's file -> its receivers: a process of its own, which nobody waits for, or `dsops audit send`.
+
+The file is the queue. A line is sent at least once, in order, and the cursor moves when it was taken: what a receiver
+does not take waits, and whoever runs dsops next is told.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+from dsops.audit import cursors
+from dsops.audit.chain import link_of, record_in
+from dsops.audit.cursors import Cursor, Turn
+from dsops.audit.following import Look, Position, end_of, look
+from dsops.audit.settings import OFF, load_settings
+from dsops.audit.sinks import OTLP, Sink
+from dsops.errors import DsopsError, LineRefused, SinkFailed
+
+_PAUSES = (1, 2, 4, 8, 16)
+"""Between attempts. After the last one it is given up, until somebody runs dsops again."""
+_REST_SECONDS = 60
+"""A receiver that has failed so often is left alone for a while, whoever comes."""
+_LINGER_SECONDS = 2.0
+"""How long it looks for more before it ends: the next run may come at once, and starting anew costs more."""
+_LOOK_SECONDS = 0.1
+_LONGEST_SECONDS = 600.0
+_MOST_BYTES = 1 << 18
+_TAKING_TRIES, _TAKING_SECONDS = 20, 0.01
+
+Send = Callable[[Sink, Sequence[bytes]], str]
+"""Hands lines over; gives what is to be told of those that were not taken, else "". Raises SinkFailed, LineRefused."""
+
+
+class Clock:
+    """The time, and waiting for it to pass."""
+
+    def now(self) -> float:
+        """In seconds since 1970."""
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        """Waits."""
+        time.sleep(seconds)
+
+
+class Sender:
+    """Sends what a trail holds to its receivers. Call while it is one's turn."""
+
+    def __init__(self, path: str, sinks: Sequence[Sink], send: Send, clock: Clock) -> None:
+        """A receiver that has no cursor begins at the trail's end. Raises AuditFailed where none can be read."""
+        self._path = path
+        self._sinks = sinks
+        self._send = send
+        self._clock = clock
+        known = cursors.load(path)
+        self.cursors = {sink.name: known.get(sink.name) or Cursor(end_of(path)) for sink in sinks}
+        self.counts = dict.fromkeys(self.cursors, 0)
+        """How many lines each has got by now."""
+
+    def round(self, *, insists: bool = False) -> bool:
+        """Gives each receiver its next lines; whether any has taken some. `insists`: also those that are resting."""
+        has_moved = False
+        for sink in self._sinks:
+            cursor = self.cursors[sink.name]
+            if not insists and cursor.retry_at > self._clock.now():
+                continue
+            found = look(self._path, cursor.position, _MOST_BYTES)
+            if found.lines:
+                has_moved = self._give(sink, cursor, found) or has_moved
+        return has_moved
+
+    def is_done(self) -> bool:
+        """Whether nothing waits for a receiver that may be tried now, or soon."""
+        return all(
+            len(_PAUSES) < cursor.tries or not look(self._path, cursor.position, _MOST_BYTES).lines
+            for cursor in self.cursors.values()
+        )
+
+    def _give(self, sink: Sink, cursor: Cursor, found: Look) -> bool:
+        lost = _gap(found, cursor.position)
+        try:
+            told, count = self._hand(sink, [line for line in found.lines if record_in(line) is not None])
+        except SinkFailed as error:
+            tries = cursor.tries + 1
+            pause = max(error.seconds, _PAUSES[tries - 1] if tries <= len(_PAUSES) else _REST_SECONDS)
+            now = int(self._clock.now())
+            self._keep(sink, cursor._replace(
+                failure=error.message, since=cursor.since or now, tries=tries, retry_at=now + pause,
+            ))  # fmt: skip
+            return False
+        self.counts[sink.name] += count
+        lost = "; ".join([text for text in (cursor.lost, lost, told) if text])[:500]
+        self._keep(sink, Cursor(found.position, lost=lost))
+        return True
+
+    def _hand(self, sink: Sink, lines: Sequence[bytes]) -> tuple[str, int]:
+        """Hands them over, by halves where one of them is refused; what is to be told of those that were left out."""
+        if not lines:
+            return "", 0
+        try:
+            return self._send(sink, lines), len(lines)
+        except LineRefused as refused:
+            if len(lines) == 1:
+                place = link_of(record_in(lines[0]))
+                return f"line {place.number if place else '?'} was refused: {refused.message}", 0
+            taken = refused.taken
+            middle = len(lines) // 2 if taken is None else max(taken, 1)
+            parts = [lines[:middle], lines[middle:]] if not taken else [lines[taken : taken + 1], lines[taken + 1 :]]
+        told, count = [], taken or 0
+        for part in parts:
+            words, number = self._hand(sink, part)
+            told += [words] if words else []
+            count += number
+        return "; ".join(told), count
+
+    def _keep(self, sink: Sink, cursor: Cursor) -> None:
+        self.cursors[sink.name] = cursor
+        try:
+            # Those of receivers that are not configured any more go.
+            cursors.save(self._path, self.cursors)
+        except (OSError, DsopsError):
+            return  # a full disk: what was sent is sent once more, which is better than not at all
+
+
+def _gap(found: Look, position: Position) -> str:
+    """What is missing between what was sent and what is there now."""
+    first = next((place for place in map(link_of, map(record_in, found.lines)) if place is not None), None)
+    if first is None or not position.number or first.number <= position.number + 1:
+        return ""
+    return f"lines {position.number + 1} to {first.number - 1} were removed before they were sent"
+
+
+def run(sender: Sender, turn: Turn, clock: Clock) -> None:
+    """Sends until there is nothing more, and then for a moment looks for more."""
+    until = clock.now() + _LONGEST_SECONDS
+    quiet_since = clock.now()
+    while clock.now() < until:
+        if sender.round():
+            quiet_since = clock.now()
+            continue
+        if sender.is_done() and clock.now() - quiet_since >= _LINGER_SECONDS:
+            turn.give()
+            # Who wrote while it was our turn has started nobody.
+            if sender.is_done() or not turn.take():
+                return
+            quiet_since = clock.now()
+        clock.sleep(_LOOK_SECONDS)
+    turn.give()
+
+
+def sending(environ: Mapping[str, str], clock: Clock) -> Send:
+    """What really hands lines over; headers and proxies are those of that environment."""
+
+    def send(sink: Sink, lines: Sequence[bytes]) -> str:
+        if sink.kind == OTLP:
+            from dsops.audit import otlp
+
+            return otlp.send(sink, lines, environ, clock.now())
+        from dsops.audit import syslog
+
+        syslog.send(sink, lines)
+        return ""
+
+    return send
+
+
+def take_turn(turn: Turn, clock: Clock) -> bool:
+    """Whether it is ours; who only looks whether somebody sends holds it for a moment."""
+    for _ in range(_TAKING_TRIES):
+        if turn.take():
+            turn.begin()
+            return True
+        clock.sleep(_TAKING_SECONDS)
+    return False
+
+
+def main(words: Sequence[str]) -> None:
+    """The process: `words` are the trail's path."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)
+    os.setsid()
+    os.chdir("/")
+    os.umask(0o077)
+    _close_inherited()
+    (path,) = words
+    clock, environ = Clock(), dict(os.environ)
+    settings = load_settings(environ)
+    turn = Turn(path)
+    if settings.mode != OFF and settings.file == path and take_turn(turn, clock):
+        run(Sender(path, settings.sinks, sending(environ, clock), clock), turn, clock)
+
+
+def _close_inherited() -> None:
+    """Whoever reads a pipe that the run had open waits for its end."""
+    for name in os.listdir("/dev/fd"):
+        if int(name) > 2:
+            with suppress(OSError):
+                os.close(int(name))

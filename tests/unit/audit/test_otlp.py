@@ -1,0 +1,213 @@
+"""The trail as logs of OpenTelemetry: read back by OpenTelemetry's own messages, and what a receiver may answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf import json_format
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+from dsops.audit import otlp
+from dsops.audit.chain import hash_of, link
+from dsops.audit.sinks import OTLP, Sink
+from dsops.errors import LineRefused, SinkFailed
+from dsops.secret import Secret
+from tests.stubs.authority import make_authority
+from tests.stubs.server import Answer, Seen, StubServer
+
+NOW = 1_795_000_000.5
+RECORD = {
+    "eventTime": "2026-11-24T12:00:00Z",
+    "eventName": "GetSecretValue",
+    "awsRegion": "us-east-1",
+    "requestID": "r-1",
+    "recipientAccountId": "222222222222",
+    "additionalEventData": {
+        "run": "abc", "command": "exec", "store": "secrets", "secret": "prod/db", "reason": "INC-1", "cached": False,
+        "host": "laptop",
+    },
+}  # fmt: skip
+
+
+def line(number: int = 1, previous: str = "0" * 64, **changes: object) -> bytes:
+    """A line of the trail."""
+    return link(json.dumps({**RECORD, **changes}, separators=(",", ":")).encode(), number, previous)
+
+
+def parsed(body: bytes) -> ExportLogsServiceRequest:
+    """What OpenTelemetry reads: unknown fields are an error here, though receivers have to take them."""
+    request = ExportLogsServiceRequest()
+    json_format.Parse(body, request)
+    return request
+
+
+def attributes(pairs: Any) -> dict[str, object]:  # protobuf's own lists
+    """Names and values."""
+    return {pair.key: getattr(pair.value, str(pair.value.WhichOneof("value"))) for pair in pairs}
+
+
+def test_a_log_is_what_opentelemetry_says_it_is() -> None:
+    """Time, severity, event, attributes to look for, and the line itself as its body."""
+    request = parsed(otlp.body_of([line(7)], NOW))
+    [resource] = request.resource_logs
+    assert attributes(resource.resource.attributes) == {"service.name": "dsops", "host.name": "laptop"}
+    [scope] = resource.scope_logs
+    assert scope.scope.name == "dsops.audit"
+    [log] = scope.log_records
+    assert (log.time_unix_nano, log.observed_time_unix_nano) == (1_795_521_600 * 10**9, int(NOW * 10**9))
+    assert (log.severity_number, log.severity_text, log.event_name) == (9, "INFO", "GetSecretValue")
+    assert log.body.string_value.encode() == line(7)
+    assert attributes(log.attributes) == {
+        "cloud.region": "us-east-1", "cloud.account.id": "222222222222", "aws.request_id": "r-1",
+        "dsops.run": "abc", "dsops.command": "exec", "dsops.store": "secrets", "dsops.secret": "prod/db",
+        "dsops.reason": "INC-1", "dsops.cached": False, "dsops.number": 7,
+    }  # fmt: skip
+
+
+def test_the_json_is_otlps_own() -> None:
+    """64-bit integers are texts, and an enum is its number: not all that protobuf's parser would take."""
+    log = json.loads(otlp.body_of([line(7)], NOW))["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]
+    assert (log["timeUnixNano"], log["severityNumber"]) == ("1795521600000000000", 9)
+    assert {"key": "dsops.number", "value": {"intValue": "7"}} in log["attributes"]
+
+
+def test_bodies_hold_each_other_as_lines_do() -> None:
+    """The hash of a body is what the next one names: a receiver can verify the trail."""
+    first = line(1)
+    request = parsed(otlp.body_of([first, line(2, hash_of(first))], NOW))
+    one, two = (log.body.string_value.encode() for log in request.resource_logs[0].scope_logs[0].log_records)
+    assert json.loads(two)["chain"]["previous"] == hash_of(one)
+
+
+@pytest.mark.parametrize(
+    ("changes", "severity"), [({"errorCode": "AccessDenied"}, 13), ({"eventName": "TrailDamaged"}, 13), ({}, 9)]
+)
+def test_what_failed_is_a_warning(changes: dict[str, str], severity: int) -> None:
+    """And so is what is told of the trail itself."""
+    log = parsed(otlp.body_of([line(7, "0" * 64, **changes)], NOW)).resource_logs[0].scope_logs[0].log_records[0]
+    assert log.severity_number == severity
+
+
+def test_lines_of_several_machines_are_apart() -> None:
+    """A home may be on several; their order stays."""
+    lines = [line(number, additionalEventData={"host": host}) for number, host in enumerate("aaba", 1)]
+    hosts = [
+        (attributes(each.resource.attributes)["host.name"], len(each.scope_logs[0].log_records))
+        for each in parsed(otlp.body_of(lines, NOW)).resource_logs
+    ]
+    assert hosts == [("a", 2), ("b", 1), ("a", 1)]
+
+
+@pytest.mark.parametrize("odd", [b"[]", b"{}", b'{"eventTime":"soon","additionalEventData":[]}', b'{"a":"\\ud800"}'])
+def test_what_is_no_record_is_a_log_all_the_same(odd: bytes) -> None:
+    """Whatever the file holds, the request is whole."""
+    assert parsed(otlp.body_of([odd], NOW)).resource_logs[0].scope_logs[0].log_records[0].time_unix_nano == 0
+
+
+# --- over HTTP ----------------------------------------------------------------------------------------------
+
+
+def send(answer: Answer, environ: Mapping[str, str] | None = None, path: str = "", **sink: Any) -> tuple[str, Seen]:
+    """What comes of two lines, and the request; any of a Sink's fields."""
+    with StubServer(lambda _seen: answer) as server:
+        told = otlp.send(Sink(OTLP, f"{server.url}{path}", **sink), [line(1), line(2)], environ or {}, NOW)
+        [seen] = server.seen
+        return told, seen
+
+
+@pytest.mark.parametrize("path", ["", "/v1/logs"])
+def test_lines_are_posted_to_v1_logs(path: str) -> None:
+    """As JSON; an answer of 200 is all that is wanted."""
+    told, seen = send(Answer(body=b"{}"), path=path)
+    assert (told, seen.method, seen.target, seen.header("Content-Type")) == ("", "POST", "/v1/logs", "application/json")
+    assert len(parsed(seen.body).resource_logs[0].scope_logs[0].log_records) == 2
+
+
+def test_below_another_path_it_is_posted_there() -> None:
+    """As OTEL_EXPORTER_OTLP_ENDPOINT is understood."""
+    assert send(Answer(), path="/otlp")[1].target == "/otlp/v1/logs"
+
+
+def test_headers_are_the_configurations_or_the_variables() -> None:
+    """One's own count alone; those of the variable are percent-encoded; what is no header is left out."""
+    text = "Authorization=Bearer%20of-the-variable,bad name=x,x-odd=a%0Ab, x-scope = 1"
+    environ = {"OTEL_EXPORTER_OTLP_HEADERS": text}
+    _, seen = send(Answer(), environ)
+    assert (seen.header("Authorization"), seen.header("x-scope"), seen.header("x-odd")) == (
+        "Bearer of-the-variable", "1", ""
+    )  # fmt: skip
+    _, seen = send(Answer(), environ, headers=(("Authorization", Secret("Bearer own")),))
+    assert (seen.header("Authorization"), seen.header("x-scope")) == ("Bearer own", "")
+    _, seen = send(Answer(), {**environ, "OTEL_EXPORTER_OTLP_LOGS_HEADERS": "x-scope=logs"})
+    assert (seen.header("Authorization"), seen.header("x-scope")) == ("", "logs")
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 502, 503, 504, 302])
+def test_what_is_not_taken_is_sent_later(status: int) -> None:
+    """With the receiver's words, on one line; a token that is wrong is somebody's to mend."""
+    with pytest.raises(SinkFailed, match=f"it answered {status}: try later") as caught:
+        send(Answer(status, json.dumps({"message": "try later"}).encode()))
+    assert not isinstance(caught.value, LineRefused)
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("7", 7), ("999999", 3600), ("-1", 0), ("soon", 0), ("\u0667", 0)])
+def test_a_receiver_says_how_long_it_wants_to_be_left_alone(value: str, seconds: int) -> None:
+    """An hour is the most that is believed."""
+    headers = (("Retry-After", value),) if value.isascii() else ()
+    with pytest.raises(SinkFailed) as caught:
+        send(Answer(503, headers=headers))
+    assert caught.value.seconds == seconds
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_what_it_will_never_take_is_told_apart(status: int) -> None:
+    """The same lines must not be sent once more (OTLP specification)."""
+    with pytest.raises(LineRefused, match=f"it answered {status}"):
+        send(Answer(status, b"rubbish"))
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"partialSuccess": {"rejectedLogRecords": "1", "errorMessage": "old"}}, "it did not take 1 of them: old"),
+        ({"partialSuccess": {"rejectedLogRecords": 2}}, "it did not take 2 of them"),
+        ({"partialSuccess": {"rejectedLogRecords": 0, "errorMessage": "a warning"}}, ""),
+        ({"partialSuccess": {}}, ""),
+        ([], ""),
+    ],
+)  # fmt: skip
+def test_a_part_that_was_not_taken_is_told_and_not_sent_again(body: object, told: str) -> None:
+    """A number may be a text, as in all of OTLP's JSON."""
+    assert send(Answer(body=json.dumps(body).encode()))[0] == told
+
+
+@pytest.mark.parametrize("answer", [Answer(raw=b"rubbish\r\n\r\n"), Answer(raw=b""), Answer(body=b"x", cut_after=0)])
+def test_what_is_no_answer_is_a_failure(answer: Answer) -> None:
+    """Nobody knows whether it was taken: it is sent once more."""
+    with pytest.raises(SinkFailed):
+        send(answer)
+
+
+def test_a_receiver_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor one that nobody is behind."""
+    monkeypatch.setattr(otlp, "_TIMEOUT_MS", 300)
+    with pytest.raises(SinkFailed, match="within"):
+        send(Answer(is_silent=True))
+    with StubServer(lambda _seen: Answer()) as server:
+        url = server.url
+    with pytest.raises(SinkFailed, match="could not reach"):
+        otlp.send(Sink(OTLP, url), [line()], {}, NOW)
+
+
+def test_tls_is_verified(tmp_path: Path) -> None:
+    """By the certificates that are named; variables name none, whoever has set them."""
+    signer = make_authority(tmp_path)
+    with StubServer(lambda _seen: Answer(), tls=signer.server()) as server:
+        for name in ("SSL_CERT_FILE", "AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+            with pytest.raises(SinkFailed, match="certificate"):
+                otlp.send(Sink(OTLP, server.url), [line()], {name: str(signer.bundle)}, NOW)
+        assert otlp.send(Sink(OTLP, server.url, ca_file=str(signer.bundle)), [line()], {}, NOW) == ""

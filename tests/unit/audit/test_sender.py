@@ -1,0 +1,349 @@
+"""The file is a queue: lines go out in order, at least once; what is not taken waits, nothing is lost in silence."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from dsops.audit import cursors
+from dsops.audit.cursors import Cursor, Turn
+from dsops.audit.following import Position, end_of
+from dsops.audit.sender import Clock, Sender, run, take_turn
+from dsops.audit.sinks import Sink
+from dsops.audit.trail import Limits, append
+from dsops.errors import AuditFailed, LineRefused, SinkFailed
+
+NOW = 1_795_000_000
+ONE, OTHER = Sink("syslog", "/one"), Sink("otlp", "https://other")
+SMALL = Limits(max_bytes=4096, keep=2)
+
+
+class Hours(Clock):
+    """A clock that moves when somebody waits; `meanwhile` is what happens then."""
+
+    def __init__(self) -> None:
+        self.time = float(NOW)
+        self.waits: list[float] = []
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def now(self) -> float:
+        """The time."""
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        """Passes it."""
+        self.waits.append(seconds)
+        self.time += seconds
+        self.meanwhile()
+
+
+class Receivers:
+    """Take what they get, unless they are told otherwise."""
+
+    def __init__(self) -> None:
+        self.taken: dict[str, list[str]] = {ONE.name: [], OTHER.name: []}
+        self.attempts: list[str] = []
+        self.mood: Callable[[Sink, Sequence[str]], str] = lambda _sink, _names: ""
+
+    def __call__(self, sink: Sink, lines: Sequence[bytes]) -> str:
+        """Takes lines."""
+        self.attempts.append(sink.name)
+        names = [json.loads(line)["eventName"] for line in lines]
+        told = self.mood(sink, names)
+        self.taken[sink.name] += names
+        return told
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A trail that has begun."""
+    path = tmp_path / "audit.jsonl"
+    write(path, "before")
+    return path
+
+
+@pytest.fixture
+def clock() -> Hours:
+    """A clock of this test's own."""
+    return Hours()
+
+
+@pytest.fixture
+def receivers() -> Receivers:
+    """They are good-natured."""
+    return Receivers()
+
+
+def body(name: str, facts: Mapping[str, object] = {}) -> bytes:
+    """A line's content."""
+    return json.dumps({"eventName": name, "additionalEventData": dict(facts)}, separators=(",", ":")).encode()
+
+
+def write(path: Path, *names: str, limits: Limits = Limits()) -> None:  # noqa: B008 - a value
+    """Adds a line for each name."""
+    for name in names:
+        append(str(path), [body(name)], body, NOW, limits)
+
+
+def sender(path: Path, receivers: Receivers, clock: Hours, *sinks: Sink) -> Sender:
+    """Who sends, in a new process."""
+    return Sender(str(path), sinks or (ONE,), receivers, clock)
+
+
+def go(path: Path, receivers: Receivers, clock: Hours, *sinks: Sink) -> None:
+    """One process that sends, to its end."""
+    turn = Turn(str(path))
+    assert take_turn(turn, clock)
+    run(sender(path, receivers, clock, *sinks), turn, clock)
+    turn.close()
+
+
+def begin(path: Path, *sinks: Sink) -> None:
+    """Receivers that begin with the next line."""
+    cursors.save(str(path), {sink.name: Cursor(end_of(str(path))) for sink in sinks or (ONE,)})
+
+
+def refuse(text: str) -> Callable[[Sink, Sequence[str]], str]:
+    """A mood: nothing is taken."""
+
+    def mood(_sink: Sink, _names: Sequence[str]) -> str:
+        raise SinkFailed(text)
+
+    return mood
+
+
+def test_lines_go_out_once_and_in_order(path: Path, receivers: Receivers, clock: Hours) -> None:
+    """By whichever process; a receiver that is new begins with what comes."""
+    begin(path)
+    write(path, "A", "B")
+    go(path, receivers, clock)
+    write(path, "C")
+    go(path, receivers, clock)
+    go(path, receivers, clock)
+    assert receivers.taken[ONE.name] == ["A", "B", "C"]
+
+
+def test_lines_are_found_in_files_that_were_put_away(path: Path, receivers: Receivers, clock: Hours) -> None:
+    """As long as they are there."""
+    begin(path)
+    names = [f"E{number}" for number in range(100)]
+    write(path, *names, limits=SMALL._replace(keep=1000))
+    go(path, receivers, clock)
+    assert receivers.taken[ONE.name] == names
+
+
+def test_what_was_removed_before_it_was_sent_is_told(path: Path, receivers: Receivers, clock: Hours) -> None:
+    """By its numbers; the rest is sent."""
+    begin(path)
+    write(path, *(f"E{number}" for number in range(150)), limits=SMALL)
+    go(path, receivers, clock)
+    cursor = cursors.load(str(path))[ONE.name]
+    first = int(next(name for name in receivers.taken[ONE.name] if name.startswith("E"))[1:])
+    assert first > 0
+    assert receivers.taken[ONE.name][-1] == "E149"
+    assert cursor.lost.startswith("lines 2 to ")
+    assert cursor.lost.endswith(" were removed before they were sent")
+
+
+def test_a_receiver_that_fails_is_tried_later_and_later_and_then_left_alone(
+    path: Path, receivers: Receivers, clock: Hours
+) -> None:
+    """Half a minute in all; nothing is lost, and why and since when is noted."""
+    begin(path)
+    write(path, "A")
+    receivers.mood = refuse("connection refused")
+    go(path, receivers, clock)
+    assert len(receivers.attempts) == 6
+    assert 31 <= clock.time - NOW < 40
+    cursor = cursors.load(str(path))[ONE.name]
+    assert (cursor.failure, cursor.since, cursor.position.number) == ("connection refused", NOW, 1)
+
+    go(path, receivers, clock)
+    assert len(receivers.attempts) == 6  # it rests
+    clock.time += 100
+    receivers.mood = Receivers().mood
+    go(path, receivers, clock)
+    assert receivers.taken[ONE.name] == ["A"]
+    assert cursors.load(str(path))[ONE.name].failure == ""
+
+
+def test_a_receiver_that_comes_back_meanwhile_gets_all(path: Path, receivers: Receivers, clock: Hours) -> None:
+    """In the process that has begun."""
+    begin(path)
+    write(path, "A")
+    receivers.mood = refuse("connection refused")
+
+    def meanwhile() -> None:
+        if clock.time > NOW + 5:
+            receivers.mood = Receivers().mood
+
+    clock.meanwhile = meanwhile
+    go(path, receivers, clock)
+    assert receivers.taken[ONE.name] == ["A"]
+
+
+def test_a_receiver_that_wants_to_be_left_alone_is(path: Path, receivers: Receivers, clock: Hours) -> None:
+    """For as long as it says."""
+    begin(path)
+    write(path, "A")
+
+    def mood(_sink: Sink, _names: Sequence[str]) -> str:
+        error = SinkFailed("it answered 503")
+        error.seconds = 1000
+        raise error
+
+    receivers.mood = mood
+    go(path, receivers, clock)
+    assert len(receivers.attempts) == 1
+    assert cursors.load(str(path))[ONE.name].retry_at >= NOW + 1000
+
+
+def test_one_that_fails_holds_up_no_other(path: Path, receivers: Receivers, clock: Hours) -> None:
+    """Each has a cursor of its own."""
+    begin(path, ONE, OTHER)
+    write(path, "A", "B")
+
+    def mood(sink: Sink, _names: Sequence[str]) -> str:
+        if sink == ONE:
+            raise SinkFailed("no")
+        return ""
+
+    receivers.mood = mood
+    go(path, receivers, clock, ONE, OTHER)
+    assert receivers.taken == {ONE.name: [], OTHER.name: ["A", "B"]}
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_line_that_is_refused_is_left_out_and_told(
+    path: Path, receivers: Receivers, clock: Hours, *, taken: bool
+) -> None:
+    """The others go, whether it is known which one it was or has to be found out; none is sent twice."""
+    begin(path)
+    names = [f"E{number}" for number in range(20)]
+    write(path, *names)
+
+    def mood(_sink: Sink, asked: Sequence[str]) -> str:
+        if "E7" in asked:
+            error = LineRefused("too long")
+            if taken:
+                error.taken = asked.index("E7")
+                receivers.taken[ONE.name] += asked[: error.taken]
+            raise error
+        return ""
+
+    receivers.mood = mood
+    go(path, receivers, clock)
+    assert receivers.taken[ONE.name] == [name for name in names if name != "E7"]
+    assert cursors.load(str(path))[ONE.name].lost == "line 9 was refused: too long"
+
+
+def test_what_it_did_not_take_of_them_is_told(path: Path, receivers: Receivers, clock: Hours) -> None:
+    """A partial success of OTLP: not sent once more."""
+    begin(path)
+    write(path, "A")
+    receivers.mood = lambda _sink, _names: "it did not take 1 of them"
+    go(path, receivers, clock)
+    go(path, receivers, clock)
+    assert receivers.attempts == [ONE.name]
+    assert cursors.load(str(path))[ONE.name].lost == "it did not take 1 of them"
+
+
+def test_what_comes_while_it_lingers_is_sent_by_the_same(path: Path, receivers: Receivers, clock: Hours) -> None:
+    """And what comes between its last look and its end is sent, too: who wrote it has started nobody."""
+    begin(path)
+    write(path, "A")
+    wrote: list[float] = []
+
+    def meanwhile() -> None:
+        if clock.time > NOW + 1 and not wrote:
+            wrote.append(clock.time)
+            write(path, "B")
+
+    clock.meanwhile = meanwhile
+    go(path, receivers, clock)
+    assert receivers.taken[ONE.name] == ["A", "B"]
+
+    class Last(Turn):
+        """Something is written at the very moment in which it is given back."""
+
+        has_come = False
+
+        def give(self) -> None:
+            if not self.has_come:
+                self.has_come = True
+                write(path, "C")
+            super().give()
+
+    turn = Last(str(path))
+    assert take_turn(turn, clock)
+    run(sender(path, receivers, clock), turn, clock)
+    turn.close()
+    assert receivers.taken[ONE.name] == ["A", "B", "C"]
+
+
+def test_only_one_sends_at_a_time(path: Path, clock: Hours) -> None:
+    """Whoever comes second does not wait for long."""
+    first, second = Turn(str(path)), Turn(str(path))
+    assert take_turn(first, clock)
+    assert not take_turn(second, clock)
+    assert sum(clock.waits) < 1
+    first.give()
+    assert take_turn(second, clock)
+
+
+def test_a_full_disk_sends_twice_rather_than_not_at_all(
+    path: Path, receivers: Receivers, clock: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How far it got can't be noted; the one that sends knows it."""
+    begin(path)
+    write(path, "A")
+    real = os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(".new"):
+            raise OSError(28, "No space left on device")
+        return real(descriptor, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        go(path, receivers, clock)
+    assert receivers.taken[ONE.name] == ["A"]
+    go(path, receivers, clock)
+    assert receivers.taken[ONE.name] == ["A", "A"]
+
+
+@pytest.mark.parametrize("data", ["", "{", "[]", '{"receivers": {"x": {}}}', '{"receivers": {"x": {"number": "1"}}}'])
+def test_cursors_that_can_not_be_read_are_told(path: Path, data: str) -> None:
+    """Nobody begins anew with them unseen."""
+    path.with_name("audit.jsonl.sent").write_text(data)
+    with pytest.raises(AuditFailed, match="says how far the receivers have got"):
+        cursors.load(str(path))
+
+
+def test_cursors_are_what_they_were(path: Path) -> None:
+    """In a file for their owner alone."""
+    known = {"a": Cursor(Position(3, "ab" * 32, 10, 5, 700), "no", NOW, 4, NOW + 8, "lines"), "b": Cursor(Position())}
+    cursors.save(str(path), known)
+    assert cursors.load(str(path)) == known
+    assert path.with_name("audit.jsonl.sent").stat().st_mode & 0o777 == 0o600
+
+
+def test_while_many_write_each_line_is_sent_once(path: Path, receivers: Receivers, clock: Hours) -> None:
+    """And files are put away."""
+    begin(path)
+    limits = SMALL._replace(keep=1000)
+    writers = [threading.Thread(target=lambda: write(path, *(["E"] * 40), limits=limits)) for _ in range(4)]
+    for writer in writers:
+        writer.start()
+    source = sender(path, receivers, clock)
+    for _ in range(1_000_000):
+        is_over = not any(writer.is_alive() for writer in writers)
+        if not source.round() and is_over:
+            break
+    assert len(receivers.taken[ONE.name]) == 160
+    assert source.counts[ONE.name] == 160

@@ -1,0 +1,163 @@
+"""The trail as messages of syslog: RFC 5424 in form, RFC 6587 on streams, and what a receiver may do to them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dsops.audit import syslog
+from dsops.audit.sinks import FACILITIES, SYSLOG, Sink
+from dsops.errors import LineRefused, SinkFailed
+from tests.receivers import Datagrams, Stream, parse
+from tests.stubs.authority import Authority, make_authority
+
+RECORD = {
+    "eventTime": "2026-11-24T12:00:00Z",
+    "eventName": "AssumeRole",
+    "additionalEventData": {"host": "laptop", "pid": 4711, "run": "abc"},
+}
+
+
+def line(**changes: object) -> bytes:
+    """A line of the trail."""
+    return json.dumps({**RECORD, **changes}, separators=(",", ":")).encode()
+
+
+LINES = [line(number=number) for number in range(3)]
+
+
+def test_a_message_has_time_host_process_and_event_and_the_line_as_it_is() -> None:
+    """What verifies the trail verifies the messages."""
+    message = parse(syslog.message_of(LINES[0], FACILITIES.index("authpriv")))
+    assert message == (10, 5, "2026-11-24T12:00:00Z", "laptop", "dsops", "4711", "AssumeRole", LINES[0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "severity"),
+    [({}, 5), ({"errorCode": "AccessDenied"}, 4), ({"eventName": "TrailDamaged"}, 4), ({"eventName": "Exec"}, 5)],
+)
+def test_what_failed_is_a_warning(changes: dict[str, object], severity: int) -> None:
+    """And so is what is told of the trail itself; the rest is a notice."""
+    assert parse(syslog.message_of(line(**changes), 13)).severity == severity
+
+
+@pytest.mark.parametrize("host", ["", "two words", "caf\u00e9", "a\nb", None, "<1>"])
+def test_what_no_field_can_hold_is_left_out(host: str | None) -> None:
+    """The header stays one; the line says it all the same."""
+    message = parse(syslog.message_of(line(additionalEventData={"host": host}), 4))
+    assert message.host == ("<1>" if host == "<1>" else "-")
+    assert message.pid == "-"
+    assert json.loads(message.text)["additionalEventData"]["host"] == host
+
+
+def test_what_is_no_record_is_a_message_all_the_same() -> None:
+    """Whatever the file holds, the header is whole."""
+    assert parse(syslog.message_of(b"[]", 1)).time == "-"
+
+
+def test_a_local_socket_gets_a_datagram_each(tmp_path: Path) -> None:
+    """As /dev/log does."""
+    with Datagrams(tmp_path / "log") as receiver:
+        syslog.send(Sink(SYSLOG, receiver.target), LINES)
+        assert [parse(each).text for each in receiver.take(3)] == LINES
+
+
+def test_a_local_socket_may_be_a_stream(tmp_path: Path) -> None:
+    """Told by its kind; each message has its length then."""
+    with Stream(tmp_path / "log") as receiver:
+        syslog.send(Sink(SYSLOG, receiver.target), LINES)
+        assert [parse(each).text for each in receiver.messages()] == LINES
+
+
+def test_udp_gets_a_datagram_each() -> None:
+    """With the facility that was chosen."""
+    with Datagrams() as receiver:
+        syslog.send(Sink(SYSLOG, receiver.target, facility=16), LINES)
+        messages = [parse(each) for each in receiver.take(3)]
+    assert [(each.facility, each.text) for each in messages] == [(16, each) for each in LINES]
+
+
+def test_tcp_gets_messages_with_their_lengths() -> None:
+    """One connection for all of them, ended when they are read."""
+    with Stream() as receiver:
+        syslog.send(Sink(SYSLOG, receiver.target), LINES)
+        assert [parse(each).text for each in receiver.messages()] == LINES
+
+
+def authority(folder: Path) -> Authority:
+    """Who signs servers' certificates."""
+    return make_authority(folder)
+
+
+def test_tls_is_verified(tmp_path: Path) -> None:
+    """By the certificates that are named; by the system's, nobody knows this one."""
+    signer = authority(tmp_path)
+    with Stream(tls=signer.server()) as receiver:
+        with pytest.raises(SinkFailed, match="its certificate is not trusted"):
+            syslog.send(Sink(SYSLOG, receiver.target), LINES)
+        syslog.send(Sink(SYSLOG, receiver.target, ca_file=str(signer.bundle)), LINES)
+        assert [parse(each).text for each in receiver.messages()] == LINES
+
+
+def test_a_certificate_of_another_name_is_refused(tmp_path: Path) -> None:
+    """Though it is signed by who is trusted."""
+    signer = authority(tmp_path)
+    with (
+        Stream(tls=signer.server("logs.example.com")) as receiver,
+        pytest.raises(SinkFailed, match="its certificate is not trusted"),
+    ):
+        syslog.send(Sink(SYSLOG, receiver.target, ca_file=str(signer.bundle)), LINES)
+
+
+@pytest.mark.parametrize("kind", ["missing", "datagram", "tcp", "udp"])
+def test_where_nobody_listens_it_is_told(tmp_path: Path, kind: str) -> None:
+    """A path that is not there, a socket or port that somebody has left."""
+    target = str(tmp_path / "log")
+    if kind == "datagram":
+        with Datagrams(tmp_path / "log"):
+            pass
+    elif kind == "tcp":
+        with Stream() as stream:
+            target = stream.target
+    elif kind == "udp":
+        with Datagrams() as udp:
+            target = udp.target
+    with pytest.raises(SinkFailed) as caught:
+        syslog.send(Sink(SYSLOG, target), LINES[:1])
+    assert ("no such file" if kind == "missing" else "connection refused") in str(caught.value)
+
+
+@pytest.mark.usefixtures("_hasty")
+@pytest.mark.parametrize("kind", ["stream", "datagrams"])
+def test_a_receiver_that_takes_nothing_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+    """Its buffers are full, and then the time is up."""
+    lines = [line(text="x" * 50_000) for _ in range(100)]
+    if kind == "stream":
+        with Stream(is_deaf=True) as deaf, pytest.raises(SinkFailed, match="it takes nothing within"):
+            syslog.send(Sink(SYSLOG, deaf.target), lines * 10)
+    else:
+        with Datagrams(tmp_path / "log") as full, pytest.raises(SinkFailed, match="it takes nothing within"):
+            syslog.send(Sink(SYSLOG, full.target), lines)
+
+
+@pytest.fixture
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little time is given."""
+    monkeypatch.setattr(syslog, "_SECONDS", 0.2)
+
+
+def test_a_receiver_that_breaks_off_has_not_read_it() -> None:
+    """The messages are sent once more, then."""
+    with Stream(breaks=True) as receiver, pytest.raises(SinkFailed):
+        syslog.send(Sink(SYSLOG, receiver.target), LINES)
+
+
+def test_what_no_datagram_can_hold_is_refused_and_told_which() -> None:
+    """Those before it were sent."""
+    with Datagrams() as receiver:
+        with pytest.raises(LineRefused, match="bytes are too many for a datagram") as caught:
+            syslog.send(Sink(SYSLOG, receiver.target), [*LINES[:2], line(text="x" * 70_000)])
+        assert caught.value.taken == 2
+        assert len(receiver.take(2)) == 2
