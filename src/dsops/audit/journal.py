@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from dsops.audit.record import Origin, record_of
+from dsops.audit.record import Origin, Recorder
 from dsops.audit.settings import OFF, REQUIRED, Settings, default_settings, load_settings, user_config_path
 from dsops.audit.trail import Written, append
 from dsops.errors import AuditFailed, DsopsError, UserConfigInvalid
@@ -30,7 +30,8 @@ class TrailJournal:
     ) -> None:
         """`warn` gets what goes wrong, at most once; `tell` that a trail was begun. `facts` go into every record."""
         self._environ = environ
-        self._origin = origin
+        self._run = origin.run
+        self._recorder = Recorder(origin)
         self._now = now
         self._warn = warn
         self._tell = tell
@@ -43,7 +44,7 @@ class TrailJournal:
     @property
     def run(self) -> str:
         """What all records of this run have in common."""
-        return self._origin.run
+        return self._run
 
     def about(self, **facts: object) -> None:
         """Facts that all that follows has in common: the environment, the configuration."""
@@ -52,7 +53,7 @@ class TrailJournal:
     def add(self, act: Act) -> None:
         """Takes one more, as it is now."""
         if self._settings().mode != OFF:
-            self._records.append(record_of(act, self._origin, self._facts, self._now()))
+            self._records.append(self._recorder.record(act, self._facts, self._now()))
 
     def write(self) -> None:
         """Puts what was taken on the trail. Raises AuditFailed where it is `required` and can't be done."""
@@ -96,7 +97,7 @@ class TrailJournal:
         return self._known
 
     def _mark(self, name: str, facts: Mapping[str, object]) -> bytes:
-        return record_of(Act(name, facts=facts), self._origin, {}, self._now())
+        return self._recorder.record(Act(name, facts=facts), {}, self._now())
 
     def _warn_of_sinks(self, text: str) -> None:
         """Each once: a program may write many times."""

@@ -18,6 +18,8 @@ OWN_SOURCE = "dsops"
 """Stands for the service, where none was called."""
 EVENT_TYPE = "DsopsEvent"
 _CALL = "AwsApiCall"
+_NO_ERROR: Mapping[str, object] = {}
+_MOST_BEGINS = 64
 _READS = ("Assume", "Get", "Issue", "Read", "Trail")
 _TYPES = {
     "user": "IAMUser", "root": "Root", "assumed-role": "AssumedRole", "federated-user": "FederatedUser",
@@ -44,30 +46,78 @@ def origin_here(run: str, pid: int, folder: str) -> Origin:
     return Origin(run, pid, os.getuid(), os.uname().nodename, folder)
 
 
+class _Common(NamedTuple):
+    """What all records of a process have."""
+
+    facts: Mapping[str, object]
+    """Of the run."""
+    names: frozenset[str]
+    """Of these, and of the process's own."""
+    text: str
+    """Both in JSON, without braces."""
+
+
+class Recorder:
+    """Makes the records of one process: what they have in common is put into JSON once."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+        self._begins: dict[tuple[str, str, str], str] = {}
+        """By caller, key and time."""
+        self._common = self._in_common({})
+
+    def record(self, act: Act, facts: Mapping[str, object], now: datetime) -> bytes:
+        """One JSON object, in ASCII and on one line; `facts` are those of the run."""
+        common = self._common  # in one step: several threads may be here
+        if facts != common.facts:
+            common = self._common = self._in_common(facts)
+        own: Mapping[str, object] = act.facts if act.error is None else {**act.facts, "code": act.error.code}
+        end = common.text
+        if not common.names.isdisjoint(own):  # each once: an act's own count more than the run's, the process's most
+            own, end = {**facts, **own, **self._origin._asdict()}, ""
+        record = {
+            "eventSource": f"{act.service}.amazonaws.com" if act.service else OWN_SOURCE,
+            "eventName": act.name,
+            "awsRegion": act.region,
+            **(_error(act.error, act.service) if act.error is not None else _NO_ERROR),
+            "requestParameters": act.asked or None,
+            "responseElements": act.answer or None,
+            "requestID": act.request_id or _request_id(act) or None,
+            "eventID": _event_id(),
+            "readOnly": act.name.startswith(_READS),
+            "eventType": _CALL if act.service else EVENT_TYPE,
+            "recipientAccountId": _recipient(act) or None,
+            "additionalEventData": own,
+        }
+        text = _encode(record)
+        return f"{self._begin(act, now)}{text[1:-2]}{',' if own and end else ''}{end}}}}}".encode("ascii")
+
+    def _in_common(self, facts: Mapping[str, object]) -> _Common:
+        every = {**facts, **self._origin._asdict()}
+        return _Common(dict(facts), frozenset(every), _encode(every)[1:-1])
+
+    def _begin(self, act: Act, now: datetime) -> str:
+        """The first fields, which one caller's acts of the same second have in common."""
+        place = (act.caller, act.key, now.isoformat(timespec="seconds"))
+        begin = "" if act.identity else self._begins.get(place, "")
+        if not begin:
+            head = {
+                "eventVersion": EVENT_VERSION,
+                "userIdentity": _identity(act, self._origin),
+                "eventTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "userAgent": f"dsops/{__version__}",
+            }
+            begin = f"{_encode(head)[:-1]},"
+            if len(self._begins) >= _MOST_BEGINS:
+                self._begins.clear()
+            if not act.identity:
+                self._begins[place] = begin
+        return begin
+
+
 def record_of(act: Act, origin: Origin, facts: Mapping[str, object], now: datetime) -> bytes:
-    """One JSON object, in ASCII and on one line."""
-    time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-    record: dict[str, object] = {
-        "eventVersion": EVENT_VERSION,
-        "userIdentity": _identity(act, origin),
-        "eventTime": time,
-        "eventSource": f"{act.service}.amazonaws.com" if act.service else OWN_SOURCE,
-        "eventName": act.name,
-        "awsRegion": act.region,
-        "userAgent": f"dsops/{__version__}",
-        **(_error(act.error, act.service) if act.error is not None else {}),
-        "requestParameters": act.asked or None,
-        "responseElements": act.answer or None,
-        "requestID": act.request_id or _request_id(act) or None,
-        "eventID": _event_id(),
-        "readOnly": act.name.startswith(_READS),
-        "eventType": _CALL if act.service else EVENT_TYPE,
-        "recipientAccountId": _recipient(act) or None,
-        "additionalEventData": {**facts, **act.facts, **origin._asdict()},
-    }
-    if act.error is not None:
-        record["additionalEventData"]["code"] = act.error.code  # type: ignore[index]
-    return _encode(record).encode("ascii")
+    """A single one."""
+    return Recorder(origin).record(act, facts, now)
 
 
 def _identity(act: Act, origin: Origin) -> Mapping[str, object]:

@@ -115,18 +115,18 @@ def _stream(sender: socket.socket, messages: Sequence[bytes]) -> None:
     """Octet counting (RFC 6587, 3.4.1), then half a goodbye: a receiver that breaks off has not read it all."""
     sender.sendall(b"".join([b"%d %s" % (len(message), message) for message in messages]))
     sender.settimeout(_GOODBYE_SECONDS)
-    try:
-        if isinstance(sender, ssl.SSLSocket):
+    if isinstance(sender, ssl.SSLSocket):
+        try:
             sender.unwrap()
-            return
-        sender.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            if error.errno == errno.ECONNRESET:
+                raise
+        return  # many hang up without a word, or stay on the line
+    sender.shutdown(socket.SHUT_WR)
+    with suppress(TimeoutError):
         for _ in range(_MOST_LAST_WORDS):
             if not sender.recv(4096):
                 return
-    except ConnectionError:
-        raise
-    except OSError:
-        return  # many hang up without a word, or stay on the line
 
 
 def _words(error: Exception) -> str:

@@ -235,12 +235,14 @@ class _Writer:
             if not size:
                 head = head._replace(size=0, began=self._now)
             lines = [lead] if lead else []
+            number, previous = head.number, head.hash
             for body in (*self._marks, *bodies):
-                line = link(body, head.number + 1, head.hash)
-                head = head._replace(number=head.number + 1, hash=hash_of(line))
+                number += 1
+                line = link(body, number, previous)
+                previous = hash_of(line)
                 lines += [line, b"\n"]
             data = b"".join(lines)
-            head = head._replace(size=size + len(data))
+            head = head._replace(number=number, hash=previous, size=size + len(data))
             self._put(file, data, size)
         finally:
             os.close(file)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import threading
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dsops.audit.journal import TrailJournal
-from dsops.audit.record import origin_here, record_of
+from dsops.audit.record import Recorder, origin_here, record_of
 from dsops.errors import AuditFailed, AwsAnswer, Failures, SecretNotFound
 from dsops.runtime import Act
 from tests.fakes import NOON, FixedClock
@@ -199,6 +202,42 @@ def test_a_refusal_has_awss_code_where_aws_was_asked() -> None:
     assert call["additionalEventData"]["code"] == run["additionalEventData"]["code"] == "secret.not-found"
     many = record(Act("Exec", error=Failures((error, error))))
     assert (many["errorCode"], many["errorMessage"]) == ("several", "2 things failed: secret.not-found")
+
+
+def pairs_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object, of which no name stands twice."""
+    assert len({name for name, _ in pairs}) == len(pairs), pairs
+    return dict(pairs)
+
+
+FACTS = st.dictionaries(
+    st.sampled_from(["command", "store", "run", "pid", "folder", "code", "secret", "config"]), st.text(max_size=3)
+)
+ACTS = st.builds(
+    Act,
+    name=st.sampled_from(["Exec", "AssumeRole"]),
+    caller=st.sampled_from(["", "arn:aws:iam::111111111111:user/ada", "arn:aws:iam::222222222222:user/bob"]),
+    key=st.sampled_from(["", "AKIA1"]),
+    identity=st.sampled_from([{}, {"type": "SAMLUser"}]),
+    error=st.sampled_from([None, SecretNotFound("no")]),
+    facts=FACTS,
+)
+
+
+@given(st.lists(st.tuples(ACTS, FACTS, st.integers(0, 2)), max_size=8))
+def test_what_records_have_in_common_is_in_each_and_once(told: list[tuple[Act, dict[str, str], int]]) -> None:
+    """Whatever was recorded before: an act's own facts count more than the run's, and the process's most."""
+    origin = origin_here("run", 7, "/work")
+    recorder = Recorder(origin)
+    for act, facts, seconds in told:
+        now = NOON + timedelta(seconds=seconds)
+        found = json.loads(recorder.record(act, facts, now), object_pairs_hook=pairs_once)
+        alone = json.loads(record_of(act, origin, facts, now))
+        assert {**found, "eventID": ""} == {**alone, "eventID": ""}
+        assert found["eventTime"] == f"2026-11-24T12:00:0{seconds}Z"
+        assert found["userIdentity"].get("arn", "") == ("" if act.identity else act.caller)
+        code = {"code": "secret.not-found"} if act.error else {}
+        assert found["additionalEventData"] == {**facts, **act.facts, **code, **origin._asdict()}
 
 
 @pytest.mark.parametrize(
