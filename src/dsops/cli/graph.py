@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
-from dsops.cli.command import CONFIG, ENVIRONMENT, Arguments, Command, Flag
+from dsops.cli.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command, Flag
 from dsops.cli.new_file import write_new
 from dsops.cli.output import Json, answer, answer_bytes, error_text, error_value, json_text, note, tell
 from dsops.cli.project import load_config, plan_named, plan_one_store, show_notes, shown_path
@@ -225,6 +225,7 @@ COMMAND = Command(
     flags=(
         CONFIG,
         ENVIRONMENT,
+        REASON,
         Flag(
             "--format",
             "the format, when the file's name does not tell; text on stdout",

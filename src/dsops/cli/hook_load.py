@@ -16,7 +16,7 @@ from dsops.cli import agent_client
 from dsops.cli.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag, Operand
 from dsops.cli.hook_marks import set_marks, times_of
 from dsops.cli.hook_names import require_harmless
-from dsops.cli.on_record import add_run, hand_out, recorded
+from dsops.cli.on_record import add_failure, add_run, hand_out, recorded
 from dsops.cli.output import answer_bytes, clean, tell
 from dsops.cli.project import carry_out, environment_name, may_use_agent, plan_named, tell_place
 from dsops.cli.world import DONE
@@ -112,6 +112,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     except DsopsError as error:
         _say(path, one_line(error))
         code = error.exit_code
+        if not isinstance(error, NotAllowed):  # which tries nothing, at every prompt
+            add_failure(arguments.name, error, runtime)
     runtime.report(DONE)
     answer_bytes(_text(shell, set_marks(times, int(pid), runtime.environ), loaded))
     if loaded:

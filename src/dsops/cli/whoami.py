@@ -233,6 +233,7 @@ COMMAND = Command(
         "tell; never a secret part."
     ),
     run=_run,
+    is_audited=True,
     flags=(CONFIG, SESSION_ENVIRONMENT, NO_AGENT, REASON),
     operands=(Operand("STORE", "a store whose session is asked about", is_required=False),),
 )

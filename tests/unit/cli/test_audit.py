@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -336,3 +337,25 @@ def test_the_agent_holds_a_session_for_its_own_reason_only(agent: Agent, home: H
     assert done.returncode == 125
     assert b"error[usage.reason-missing]: store `target` is only used for a reason, and none is given" in done.stderr
     assert len(aws.calls) == calls
+
+
+@pytest.mark.parametrize("way", ["on", "off"])
+def test_what_fails_before_a_call_is_on_record_for_every_command(agent: Agent, home: Home, way: str) -> None:
+    """Also of a look at who one is; what a shell's hook may not load was not tried, and is none."""
+    named = agent.folder / "broken.yaml"
+    named.write_text(REASONED.replace("reason_to: tag:Reason", "duration_seconds: 1"))
+    assert agent.run("whoami", "target", "--config", str(named), DSOPS_AGENT=way).returncode == 2
+    assert told(home.records()) == ["Whoami dsops whoami config.limit"]
+    folder = agent.folder / "hooked"
+    folder.mkdir(exist_ok=True)
+    (folder / "dsops.yaml").write_text(named.read_text())
+    load = ["env", "-C", str(folder), *agent.command("hook-load", "bash", "1", "--env", "production")]
+    environ = {**agent.environ, "DSOPS_AGENT": way, "XDG_DATA_HOME": str(home.folder / "data")}
+    done = subprocess.run(load, env=environ, capture_output=True, check=False)
+    assert b"you have not allowed that" in done.stderr
+    assert home.records() == []
+    allow = ["env", "-C", str(folder), *agent.command("hook", "allow")]
+    assert subprocess.run(allow, env=environ, capture_output=True, check=False).returncode == 0
+    home.records()
+    assert subprocess.run(load, env=environ, capture_output=True, check=False).returncode == 2
+    assert told(home.records()) == ["HookLoad dsops hook-load config.limit"]
