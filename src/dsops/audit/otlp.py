@@ -125,18 +125,19 @@ def _post(sink: Sink, body: bytes, environ: Mapping[str, str]) -> Response:
     if address is None:
         raise SinkFailed("its address can't be used")
     is_encrypted = address.scheme == "https"
-    request = Request(
-        "POST",
-        url,
-        (("Content-Type", "application/json"), *_headers(sink, environ)),
-        body,
-        proxy=proxy_for(address, environ),
-        trust=Trust(sink.ca_file, "") if sink.ca_file and is_encrypted else None,
-        connect_timeout_ms=_TIMEOUT_MS // 2,
-        total_timeout_ms=_TIMEOUT_MS,
-    )
     try:
-        return cast("Response", tasks.run(tasks.transfer(request), open_driver(environ)))
+        request = Request(
+            "POST",
+            url,
+            (("Content-Type", "application/json"), *_headers(sink, environ)),
+            body,
+            proxy=proxy_for(address, environ),
+            trust=Trust(sink.ca_file, "") if sink.ca_file and is_encrypted else None,
+            connect_timeout_ms=_TIMEOUT_MS // 2,
+            total_timeout_ms=_TIMEOUT_MS,
+        )
+        driver = open_driver(environ)
+        return cast("Response", tasks.run(tasks.transfer(request), driver))
     except DsopsError as error:
         why = f": {error.why}" if error.why else ""
         raise SinkFailed(f"{error.message}{why}") from error

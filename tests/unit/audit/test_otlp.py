@@ -203,6 +203,27 @@ def test_a_receiver_that_says_nothing_is_not_waited_for(monkeypatch: pytest.Monk
         otlp.send(Sink(OTLP, url), [line()], {}, NOW)
 
 
+@pytest.mark.parametrize("environ", [{"HTTPS_PROXY": "rub bish"}, {"DSOPS_TRANSPORT": "smoke signals"}])
+def test_what_the_environment_says_wrongly_is_a_failure_like_others(environ: Mapping[str, str]) -> None:
+    """The lines wait until somebody has mended it."""
+    with pytest.raises(SinkFailed, match="|".join(environ)):
+        otlp.send(Sink(OTLP, "https://collector.example.com:4318"), [line()], environ, NOW)
+
+
+@pytest.mark.parametrize("transport", ["pycurl", "urllib3"])
+def test_either_transport_will_do(transport: str) -> None:
+    """Where there is no pycurl, the other one."""
+    told, seen = send(Answer(), {"DSOPS_TRANSPORT": transport}, headers=(("x-who", Secret("ada")),))
+    assert (told, seen.header("x-who"), seen.header("Content-Type")) == ("", "ada", "application/json")
+
+
+def test_a_certificate_file_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
+    """Nobody is trusted instead."""
+    tls = make_authority(tmp_path).server()
+    with StubServer(lambda _seen: Answer(), tls=tls) as server, pytest.raises(SinkFailed):
+        otlp.send(Sink(OTLP, server.url, ca_file=str(tmp_path / "no.pem")), [line()], {}, NOW)
+
+
 def test_tls_is_verified(tmp_path: Path) -> None:
     """By the certificates that are named; variables name none, whoever has set them."""
     signer = make_authority(tmp_path)
