@@ -9,7 +9,7 @@ from dsops.audit.page.table import Records
 from dsops.audit.page.words import counted, name, number_of, short_arn, shortened, text_of, title
 from dsops.drawing import Item, broken, lay_out, number, plain, shapes
 
-MOST_DRAWN = 20
+MOST_DRAWN = 10
 _BETWEEN = " > "
 
 

@@ -84,7 +84,7 @@ def uses(rows: Sequence[Use], *, of: int = 0) -> Markup:
             "li",
             element("span", row.label, class_="label"),
             _use(row),
-            element("span", element("b", _used_of(row)), *_note(row.note), class_="value"),
+            element("span", *_used_of(row), class_="value"),
         )
         for row in shown
     ]
@@ -97,7 +97,7 @@ def _use(row: Use) -> Markup:
     usual = share_of(row.used_median, row.asked_median)
     longest = share_of(row.used_max, row.asked_max)
     shapes = [
-        element("title", _use_words(row)),
+        element("title", _use_words(row) or "never used"),
         element("rect", class_="track", width="100%", height=_BAR, y=3),
         *(element("line", class_="grid", x1=f"{at}%", x2=f"{at}%", y1=3, y2=_BAR + 3) for at in (25, 50, 75)),
         element("rect", class_="fill", width=_percent(usual), height=_BAR, y=3) if usual else "",
@@ -115,18 +115,21 @@ def share_of(used: int | None, asked: int | None) -> float | None:
     return min(100.0, max(0.0, 100 * used / asked))
 
 
-def _used_of(row: Use) -> str:
-    if row.used_median is None:
-        return "never used"
-    used = duration(row.used_median)
-    return f"{used} of {duration(row.asked_median)}" if row.asked_median else used
+def _used_of(row: Use) -> tuple[str, ...]:
+    """`30 min`, and small `of 1 h, 12 sessions`."""
+    used = "never used" if row.used_median is None else duration(row.used_median)
+    of = f"of {duration(row.asked_median)}" if row.asked_median and row.used_median is not None else ""
+    return element("b", used), *_note(", ".join(each for each in (of, row.note) if each))
 
 
 def _use_words(row: Use) -> str:
-    words = f"usual session: {_used_of(row)}"
-    if row.used_max is None or row.asked_max is None:
-        return words
-    return f"{words}; longest use: {duration(row.used_max)}, longest asked for: {duration(row.asked_max)}"
+    """What a pointer over the bar shows."""
+    pairs = (("usual session", row.used_median, row.asked_median), ("longest", row.used_max, row.asked_max))
+    return "; ".join(
+        f"{name}: used {duration(used)}, asked for {duration(asked)}"
+        for name, used, asked in pairs
+        if used is not None and asked is not None
+    )
 
 
 def _shares() -> Markup:

@@ -149,6 +149,9 @@ svg.plot { display: block; overflow: visible; width: calc(100% - 3rem); margin-l
   .bars .value { display: block; }
   td > div > code { white-space: normal; }
 }
+@media screen and (min-width: 60.01rem) {
+  table:not(.many) td.when { white-space: nowrap; }
+}
 @media screen and (max-width: 60rem) {
   /* Tables become cards: a row's names in lines of their own, its numbers with their columns' names before them. */
   table:not(.matrix), table:not(.matrix) tbody, table:not(.matrix) caption { display: block; }

@@ -11,6 +11,9 @@ from dsops.audit.page.words import NOTHING, count, counted, duration, moment, na
 
 MOST_ROWS = 50
 
+_FEW = 6
+"""Columns beside which a time still has a line of its own."""
+
 Records = Sequence[Mapping[str, object]]
 
 _LABELS = {
@@ -31,12 +34,10 @@ def table(
     columns: Sequence[str],
     records: Records,
     labels: Mapping[str, str] = MappingProxyType({}),
-    *,
-    of: int = 0,
 ) -> Markup:
     """The first rows, and a line that says how many more there are.
 
-    `labels` are other headings for columns; `of` is how many rows there are in all, where these are only the first.
+    `labels` are other headings for columns.
     """
     heads = {column: labels.get(column) or _LABELS.get(column, column) for column in columns}
     shown = records[:MOST_ROWS]
@@ -55,8 +56,9 @@ def table(
         element("thead", element("tr", head, role="row"), role="rowgroup"),
         element("tbody", body, role="rowgroup"),
         role="table",
+        class_="many" if len(columns) > _FEW else None,
     )
-    return joined([element("div", rows, class_="scroll"), more(max(of, len(records)) - len(shown))])
+    return joined([element("div", rows, class_="scroll"), more(len(records) - len(shown))])
 
 
 def more(number: int) -> Markup:

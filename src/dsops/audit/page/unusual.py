@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from dsops.audit.page.chains import chains, path_markup
 from dsops.audit.page.markup import Markup, element, joined, told
-from dsops.audit.page.table import Records, table
-from dsops.audit.page.words import counted, moment, name, number_of, text_of
+from dsops.audit.page.table import MOST_ROWS, Records, more, table
+from dsops.audit.page.words import count, counted, moment, name, number_of, text_of
 from dsops.audit.report import Report
 
-MOST_ROWS = 20
-"""Of one kind: who must read more than these reads another format."""
+MOST_SHOWN = 10
+"""Of one kind at once, so that the next kind is not far; the others, as many as a table has, are folded."""
 
 
 class _Kind(NamedTuple):
@@ -96,8 +96,8 @@ _KINDS = (
         "chains",
         lambda number: f"{counted(number, 'chain')} of three or more hops",
         "Each hop hides who stands before it: what the last role does is recorded under its own name.",
-        "set `source_identity` on the first hop, so that every record names who began, and leave out hops that give "
-        "nothing.",
+        "`dsops audit report LOGS --session KEY` says who is behind a session. Set `source_identity` on the first hop, "
+        "so that every record names who began, and leave out hops that give nothing.",
         ("path", "hops", "sessions", "first", "last"),
         "No chain has three hops or more.",
     ),
@@ -154,9 +154,21 @@ def _item(kind: _Kind, records: list[Mapping[str, object]], report: Report) -> M
         element("p", told(kind.means), before),
         element("p", element("b", "Next: "), told(kind.next), class_="next"),
         chains(records) if kind.question == "chains" else Markup(),
-        table(_heading(kind, records), kind.columns, _prepared(kind, records), kind.labels, of=len(records)),
+        *_tables(kind, records),
         class_="item",
     )
+
+
+def _tables(kind: _Kind, records: Records) -> Iterator[Markup]:
+    """The first rows, those after them folded, and how many more there are."""
+    shown, folded = records[:MOST_SHOWN], records[MOST_SHOWN:MOST_ROWS]
+    yield table(_heading(kind, records), kind.columns, _prepared(kind, shown), kind.labels)
+    if folded:
+        words = f"Rows {MOST_SHOWN + 1} to {MOST_SHOWN + len(folded)} of {count(len(records))}"
+        yield element(
+            "details", element("summary", words), table(words, kind.columns, _prepared(kind, folded), kind.labels)
+        )
+    yield more(len(records) - MOST_ROWS)
 
 
 def _heading(kind: _Kind, records: Records) -> str:
@@ -169,7 +181,7 @@ def _heading(kind: _Kind, records: Records) -> str:
 def _prepared(kind: _Kind, records: Records) -> Records:
     """The rows as they are shown, with what the question does not answer: the command that helps, the path by hops."""
     make = {"denials": _denial, "chains": _chain}.get(kind.question)
-    return [make(each) if make is not None else each for each in records[:MOST_ROWS]]
+    return [make(each) if make is not None else each for each in records]
 
 
 def _denial(row: Mapping[str, object]) -> Mapping[str, object]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from dsops.arn import is_account_id, parse_arn
 from dsops.audit.page.markup import Markup, element, joined
 
-LONGEST_NAME = 64
+LONGEST_NAME = 80
 """Characters that are shown of a name; the middle of a longer one is left out."""
 
 LONGEST_PATH = 200
@@ -15,6 +15,9 @@ LONGEST_PATH = 200
 
 LONGEST_TITLE = 4096
 """Characters of a name that a pointer shows: twice the longest ARN (IAM API, 2048)."""
+
+_RESERVED = "aws-reserved/"
+"""The path of Identity Center's roles, longer than the name that tells them apart."""
 
 NOTHING = "\N{EN DASH}"
 """Stands in a cell that has no value."""
@@ -91,7 +94,11 @@ def short_arn(text: str) -> tuple[str, str] | None:
     arn = parse_arn(text)
     if arn is None or arn.service not in {"iam", "sts"} or not is_account_id(arn.account) or not arn.resource:
         return None
-    return shortened(arn.resource.removeprefix("role/")), arn.account
+    resource = arn.resource.removeprefix("role/")
+    if resource.startswith(_RESERVED):
+        # Nobody but AWS makes roles there, and no path has three dots of one character.
+        resource = f"{_RESERVED}…/{arn.resource_name}"
+    return shortened(resource), arn.account
 
 
 def shortened(text: str, most: int = LONGEST_NAME) -> str:

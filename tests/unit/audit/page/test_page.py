@@ -117,9 +117,19 @@ class TestUnusual:
         rows = ((ROLES[0], PEOPLE[0], 1, 0, 2), (ROLES[1], PEOPLE[0], 1, 0, 2))
         item = section(report_of(answer("without-mfa", *rows)), "unusual").one("section", "item")
         assert (item.one("h3").text, len(item.one("tbody").all("tr"))) == ("1 user without MFA where others have it", 2)
-        rows = ((ROLES[0], PEOPLE[0], 1, END), (ROLES[1], PEOPLE[0], 1, END), (ROLES[1], PEOPLE[1], 1, END))
-        item = section(report_of(answer("new-principals", *rows)), "unusual").one("section", "item")
+        new = ((ROLES[0], PEOPLE[0], 1, END), (ROLES[1], PEOPLE[0], 1, END), (ROLES[1], PEOPLE[1], 1, END))
+        item = section(report_of(answer("new-principals", *new)), "unusual").one("section", "item")
         assert (item.one("h3").text, len(item.one("tbody").all("tr"))) == ("2 principals new on a role", 3)
+
+    def test_many_rows_are_folded_and_then_cut(self) -> None:
+        """Ten are seen at once, so that the next kind is not far; fifty are there."""
+        rows = [(f"user {index}", "s3", "PutObject", "", "AccessDenied", 3, START, END) for index in range(60)]
+        item = section(report_of(answer("denials", *rows)), "unusual").one("section", "item")
+        assert [len(each.all("tr")) for each in item.all("tbody")] == [10, 40]
+        assert item.one("summary").text == "Rows 11 to 50 of 60"
+        assert item.one("p", "more").text == "10 more rows: --json has all."
+        few = section(report_of(answer("denials", *rows[:10])), "unusual").one("section", "item")
+        assert not few.all("details")
 
     def test_a_denial_names_the_command_that_helps(self) -> None:
         """By service; what `dsops help` is asked for exists."""
@@ -181,8 +191,9 @@ class TestMetrics:
             "36 of 2,601 sessions were never used: 1.4 %. The busiest role asks for 1 h and uses 11 min 52 s."
         )
         assert [each.text for each in found.one("ul", "uses").all("b")] == [
-            "11 min 52 s of 1 h", "14 s of 1 h", "1 h 46 min of 2 h", "3 s of 1 h", "11 h 21 min of 12 h", "never used",
+            "11 min 52 s", "14 s", "1 h 46 min", "3 s", "11 h 21 min", "never used",
         ]  # fmt: skip
+        assert found.all("span", "value")[0].one("small").text == "of 1 h, 1,411 sessions"
 
     def test_principals_are_counted_by_role(self) -> None:
         """Each once, however many roles they had."""

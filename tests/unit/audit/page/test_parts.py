@@ -101,4 +101,4 @@ class TestChains:
         rows = answer("chains", *((f"p{index} > a > b > c", 3, 1, START, END) for index in range(100))).records()
         found = read(chains(rows))
         assert len(found.all("rect")) == 4 * MOST_DRAWN
-        assert found.one("p", "more").text == "The first 20 chains are drawn."
+        assert found.one("p", "more").text == "The first 10 chains are drawn."

@@ -63,12 +63,16 @@ class TestUses:
         plot = read(uses([Use(Markup("a"), 3600, 3600, 1800, 2700)]))
         assert lengths(plot) == ["50%"]
         assert plot.one("line", "mark")["x1"] == "75%"
-        assert plot.one("b").text == "30 min of 1 h"
+        assert plot.one("span", "value").text == "30 min of 1 h"
+        assert plot.one("title").text == (
+            "usual session: used 30 min, asked for 1 h; longest: used 45 min, asked for 1 h"
+        )
 
     def test_what_was_never_used_has_neither(self) -> None:
         """And says so."""
         plot = read(uses([Use(Markup("a"), 900, 900, None, None)]))
-        assert (lengths(plot), plot.all("line", "mark"), plot.one("b").text) == ([""], [], "never used")
+        assert (lengths(plot), plot.all("line", "mark")) == ([""], [])
+        assert plot.one("span", "value").text == plot.one("title").text == "never used"
 
     def test_the_axis_is_in_percent(self) -> None:
         """From nothing to all of it."""

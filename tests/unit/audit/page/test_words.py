@@ -67,6 +67,15 @@ def test_a_role_is_named_by_its_path_and_account() -> None:
     assert shown.all("span")[0]["title"] == ROLE
 
 
+def test_a_role_of_identity_center_keeps_the_name_that_tells_it_apart() -> None:
+    """Its path is AWS's own and long; nobody's own role looks like it."""
+    reserved = "aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_AdministratorAccess_efee0f83d1c158a9"
+    shown = read(name(f"arn:aws:iam::123456789012:role/{reserved}"))
+    assert shown.text == "aws-reserved/…/AWSReservedSSO_AdministratorAccess_efee0f83d1c158a9 123456789012"
+    own = read(name("arn:aws:iam::123456789012:role/AWSReservedSSO_AdministratorAccess_efee0f83d1c158a9"))
+    assert own.text == "AWSReservedSSO_AdministratorAccess_efee0f83d1c158a9 123456789012"
+
+
 @pytest.mark.parametrize("text", [
     "arn:aws:s3::123456789012:role/Deploy", "arn:aws:iam::12345:role/Deploy", "arn:aws:iam::123456789012:", "Deploy",
 ])  # fmt: skip
@@ -77,8 +86,8 @@ def test_what_is_no_arn_of_iam_is_shown_as_it_is(text: str) -> None:
 
 def test_a_long_name_is_shortened_in_the_middle() -> None:
     """Both ends are seen, the whole is in the title, and of a very long one how much more there is."""
-    assert shortened("a" * 64) == "a" * 64
-    assert shortened("a" * 40 + "b" * 40) == "a" * 32 + "…" + "b" * 31
+    assert shortened("a" * 80) == "a" * 80
+    assert shortened("a" * 41 + "b" * 41) == "a" * 40 + "…" + "b" * 39
     whole = "a" * 100
     assert read(name(whole)).one("span")["title"] == whole
     assert read(name("a" * (LONGEST_TITLE + 1))).one("span")["title"].endswith("a… (1 more character)")
