@@ -13,6 +13,8 @@ SOURCE = Path(__file__).parents[2] / "src" / "dsops"
 
 WITHOUT = {
     "aws/ambient_child.py": "told again by the process that asked, with a hint",
+    "audit/otlp.py": "told by the one who sends, with what to do",
+    "audit/syslog.py": "told by the one who sends, with what to do",
     "cli/exec_session.py": "nobody reads it: the command has ended",
     "cli/hook_load.py": "only the hook's own code calls it",
     "cli/policy_simulate.py": "the sentence says what to write",

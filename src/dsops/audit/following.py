@@ -6,6 +6,7 @@ import os
 import stat
 
 from dsops.audit.chain import START, hash_of, link_of, record_in
+from dsops.audit.reading import unreadable
 from dsops.audit.trail import put_away
 from dsops.errors import TrailUnreadable
 from dsops.startup import NamedTuple
@@ -50,7 +51,7 @@ def look(path: str, position: Position, most_bytes: int = _MOST_BYTES) -> Look:
             if current is not None:
                 os.close(current)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def end_of(path: str) -> Position:
@@ -69,7 +70,7 @@ def end_of(path: str) -> Position:
         finally:
             os.close(file)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def _look(path: str, current: int | None, position: Position, most_bytes: int) -> Look | None:
@@ -103,7 +104,8 @@ def _open(path: str) -> int | None:
         return None
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
-        raise TrailUnreadable(f"{path} can't be followed: it is not a regular file")
+        hint = "move it away: the next line begins a new one"
+        raise TrailUnreadable(f"{path} can't be followed: it is not a regular file", hint=hint)
     return file
 
 
@@ -159,7 +161,3 @@ def _place_of(file: int, position: Position) -> int:
                 return offset if is_it else 0
         if not part or len(rest) > _LONGEST_LINE:
             return 0
-
-
-def _unreadable(path: str, error: OSError) -> TrailUnreadable:
-    return TrailUnreadable(f"{path} can't be read: {(error.strerror or 'unknown reason').lower()}")

@@ -44,7 +44,7 @@ def find_trail(path: str) -> Trail:
     except FileNotFoundError:
         return Trail((), None, has_begun=False)
     except OSError as error:
-        raise _unreadable(folder, error) from error
+        raise unreadable(folder, error) from error
     try:
         older = [os.path.join(folder, name) for _, name in put_away(path, descriptor)]
         files = [*older, path] if os.path.lexists(path) else older
@@ -52,7 +52,7 @@ def find_trail(path: str) -> Trail:
         has_head = os.path.lexists(os.path.join(folder, head_name(path)))
         return Trail(tuple(files), head, has_begun=bool(files) or has_head)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     finally:
         os.close(descriptor)
 
@@ -74,14 +74,14 @@ def lines_of(path: str) -> Iterator[Line]:
         # Not a pipe that nobody writes to.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     try:
         number, rest = 0, b""
         while True:
             try:
                 part = os.read(descriptor, _PART)
             except OSError as error:
-                raise _unreadable(path, error) from error
+                raise unreadable(path, error) from error
             *whole, rest = (rest + part).split(b"\n")
             for data in whole:
                 number += 1
@@ -99,7 +99,7 @@ def last_lines(path: str, most: int) -> list[Line]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     try:
         start = os.fstat(descriptor).st_size
         data = b""
@@ -113,11 +113,12 @@ def last_lines(path: str, most: int) -> list[Line]:
             lines.append(Line(path, 0, rest, is_whole=False))
         return lines[-most:]
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     finally:
         os.close(descriptor)
 
 
-def _unreadable(path: str, error: OSError) -> TrailUnreadable:
+def unreadable(path: str, error: OSError) -> TrailUnreadable:
+    """The error that says why a trail's file can't be read."""
     why = (error.strerror or "unknown reason").lower()
     return TrailUnreadable(f"{path} can't be read", why=why, hint="name a file of a trail that you may read")
