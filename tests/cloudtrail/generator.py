@@ -76,6 +76,10 @@ def generate(
     """
     if events < LEAST:
         raise ValueError(f"at least {LEAST} events make a month")
+    if os.path.exists(os.path.join(folder, "AWSLogs")):
+        raise ValueError("there are logs already, of which nothing is known")
+    if since is not None and since.tzinfo is None:
+        raise ValueError("`since` needs a time zone")
     from_here = 0 if since is None else int(since.timestamp())
     orders = [Order(os.fspath(folder), seed, span, from_here, is_dirty, file_records) for span in _spans(events)]
     whole = Tally(from_here or END - 86400, from_here)

@@ -232,6 +232,18 @@ def test_too_few_events_are_refused(tmp_path: Path) -> None:
         generate(tmp_path, events=LEAST - 1, seed=1)
 
 
+def test_other_logs_are_not_mixed_in(clean: tuple[Path, Known]) -> None:
+    """Answers are known of all logs in a folder, or of none."""
+    with pytest.raises(ValueError, match="there are logs already"):
+        generate(clean[0], events=EVENTS, seed=2)
+
+
+def test_since_has_a_time_zone(tmp_path: Path) -> None:
+    """Records are in UTC; a moment without a zone would be the machine's."""
+    with pytest.raises(ValueError, match="time zone"):
+        generate(tmp_path, events=EVENTS, seed=1, since=SINCE.replace(tzinfo=None))
+
+
 def test_the_plain_reading_sees_one_call_less(clean: tuple[Path, Known], tmp_path: Path) -> None:
     """A reading that could not tell would be no check: one file gone, and the answers differ."""
     folder, known = clean
