@@ -20,7 +20,13 @@ FACILITIES = (
 )  # fmt: skip
 """By their numbers (RFC 5424, 6.2.1)."""
 
+RFC5424, LOCAL = "rfc5424", "local"
+"""How messages look on a local socket of datagrams; elsewhere it is RFC 5424."""
+
 SCHEMES = ("udp", "tcp", "tls")
+_KEYS = {SYSLOG: ("to", "facility", "format", "ca_file"), OTLP: ("endpoint", "headers", "ca_file")}
+"""The first one is what a sink that is written in one word is."""
+
 _HEADER = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _RESERVED = ("content-type", "content-length", "host")
 
@@ -38,6 +44,8 @@ class Sink(NamedTuple):
     headers: tuple[tuple[str, Secret], ...] = ()
     ca_file: str = ""
     """Certificates that are trusted instead of the system's."""
+    format: str = LOCAL
+    """Of messages on a local socket of datagrams."""
 
     @property
     def name(self) -> str:
@@ -47,7 +55,7 @@ class Sink(NamedTuple):
 
 def read_sink(kind: str, node: Node, home: str, report: Report) -> Sink | None:
     """The sink that the value of `syslog` or `otlp` is; None where something about it is wrong."""
-    path, own = f"audit.{kind}", ("to", "facility", "ca_file") if kind == SYSLOG else ("endpoint", "headers", "ca_file")
+    path, own = f"audit.{kind}", _KEYS[kind]
     values: dict[str, Node] = {own[0]: node} if isinstance(node, Scalar) else {}
     if isinstance(node, Mapping):
         for key, value in node.entries:
@@ -65,6 +73,8 @@ def read_sink(kind: str, node: Node, home: str, report: Report) -> Sink | None:
     sink = Sink(kind, target, ca_file=reader.file(values.get("ca_file")), headers=reader.headers(values.get("headers")))
     if "facility" in values:
         sink = sink._replace(facility=reader.facility(values["facility"]))
+    if "format" in values:
+        sink = sink._replace(format=reader.format(values["format"]))
     return sink if target else None
 
 
@@ -117,6 +127,13 @@ class _Reader:
         hint = f"did you mean `{meant}`?" if meant else f"it is one of {', '.join(FACILITIES)}"
         self._wrong(node, "facility", "`facility` is not one of syslog's", hint)
         return Sink(SYSLOG, "").facility
+
+    def format(self, node: Node) -> str:
+        """One of the two."""
+        text = node.text.lower() if isinstance(node, Scalar) else ""
+        if text not in (RFC5424, LOCAL):
+            self._wrong(node, "format", f"`format` is {RFC5424} or {LOCAL}", "it counts for a socket on this machine")
+        return text
 
     def headers(self, node: Node | None) -> tuple[tuple[str, Secret], ...]:
         """Names and values that go along with each request; a value is never shown."""

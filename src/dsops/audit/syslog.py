@@ -1,4 +1,8 @@
-"""Lines of the trail -> messages of syslog (RFC 5424), over a local socket, UDP, TCP or TLS."""
+"""Lines of the trail -> messages of syslog, over a local socket, UDP, TCP or TLS.
+
+RFC 5424, but for a local socket of datagrams, where daemons read what syslog(3) writes: rsyslog's imuxsock takes the
+version of RFC 5424 for the program's name.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,11 @@ import socket
 import ssl
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from dsops.audit.chain import record_in
-from dsops.audit.sinks import Sink, network_of
+from dsops.audit.sinks import RFC5424, Sink, network_of
 from dsops.errors import LineRefused, SinkFailed
 
 _NOTICE, _WARNING = 5, 4
@@ -19,21 +24,36 @@ _GOODBYE_SECONDS = 2.0
 """How long a receiver may take to hang up once it has everything: TCP alone does not say that it was read."""
 _MOST_LAST_WORDS = 10
 _ABOUT_ITSELF = "Trail"
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def message_of(line: bytes, facility: int) -> bytes:
     """The message of a line, which stands in it as it is in the trail."""
+    time, host, pid, name, severity = _told(line)
+    header = [f"<{facility * 8 + severity}>1", _field(time, 32), _field(host, 255), "dsops", _field(pid, 128),
+              _field(name, 32), "-"]  # fmt: skip
+    return f"{' '.join(header)} ".encode("ascii") + line
+
+
+def local_message_of(line: bytes, facility: int) -> bytes:
+    """The same as syslog(3) writes it: local time, program and process."""
+    time, _, pid, _, severity = _told(line)
+    try:
+        moment = datetime.fromisoformat(time).astimezone()
+    except ValueError:
+        moment = datetime.now().astimezone()
+    stamp = f"{_MONTHS[moment.month - 1]} {moment.day:2} {moment:%H:%M:%S}"
+    return f"<{facility * 8 + severity}>{stamp} dsops[{_field(pid, 128)}]: ".encode("ascii") + line
+
+
+def _told(line: bytes) -> tuple[str, object, object, str, int]:
+    """Time, machine, process, event and severity."""
     record: Mapping[str, Any] = record_in(line) or {}  # any JSON object: it stands in a file
     facts = record.get("additionalEventData")
     facts = facts if isinstance(facts, dict) else {}
     name = str(record.get("eventName", ""))
     severity = _WARNING if "errorCode" in record or name.startswith(_ABOUT_ITSELF) else _NOTICE
-    time = str(record.get("eventTime", ""))
-    header = [
-        f"<{facility * 8 + severity}>1", _field(time, 32), _field(facts.get("host"), 255), "dsops",
-        _field(facts.get("pid"), 128), _field(name, 32), "-",
-    ]  # fmt: skip
-    return f"{' '.join(header)} ".encode("ascii") + line
+    return str(record.get("eventTime", "")), facts.get("host"), facts.get("pid"), name, severity
 
 
 def _field(value: object, most: int) -> str:
@@ -45,12 +65,13 @@ def _field(value: object, most: int) -> str:
 
 def send(sink: Sink, lines: Sequence[bytes]) -> None:
     """Hands the lines to the receiver. Raises SinkFailed, and LineRefused at one that it can't take."""
-    messages = [message_of(line, sink.facility) for line in lines]
     try:
         network = network_of(sink.target)
         if network is None:
-            _to_socket(sink.target, messages)
-        elif network[0] == "udp":
+            _to_socket(sink, lines)
+            return
+        messages = [message_of(line, sink.facility) for line in lines]
+        if network[0] == "udp":
             _to_udp(network[1], network[2], messages)
         else:
             _to_stream(sink, network[1], network[2], messages)
@@ -59,22 +80,23 @@ def send(sink: Sink, lines: Sequence[bytes]) -> None:
         raise SinkFailed(_words(error)) from error
 
 
-def _to_socket(path: str, messages: Sequence[bytes]) -> None:
+def _to_socket(sink: Sink, lines: Sequence[bytes]) -> None:
     """A message each where it takes datagrams, as /dev/log does; else one after the other, as in TCP."""
+    make = message_of if sink.format == RFC5424 else local_message_of
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.settimeout(_SECONDS)
         try:
-            sender.connect(path)
+            sender.connect(sink.target)
         except OSError as error:
             if error.errno != errno.EPROTOTYPE:
                 raise
         else:
-            _datagrams(sender, messages)
+            _datagrams(sender, [make(line, sink.facility) for line in lines])
             return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sender:
         sender.settimeout(_SECONDS)
-        sender.connect(path)
-        _stream(sender, messages)
+        sender.connect(sink.target)
+        _stream(sender, [message_of(line, sink.facility) for line in lines])
 
 
 def _to_udp(host: str, port: int, messages: Sequence[bytes]) -> None:

@@ -45,8 +45,8 @@ def test_syslog_goes_to_a_socket_or_over_a_network(tmp_path: Path, target: str) 
     """Written in one word, or with its facility; 10 (authpriv) without."""
     shown = target.replace("~", str(tmp_path))
     assert sinks(tmp_path, f"audit:\n  syslog: '{target}'\n") == (Sink("syslog", shown, 10),)
-    text = f"audit:\n  syslog: {{to: '{target}', facility: LOCAL3, ca_file: ~/ca.pem}}\n"
-    assert sinks(tmp_path, text) == (Sink("syslog", shown, 19, (), f"{tmp_path}/ca.pem"),)
+    text = f"audit:\n  syslog: {{to: '{target}', facility: LOCAL3, ca_file: ~/ca.pem, format: RFC5424}}\n"
+    assert sinks(tmp_path, text) == (Sink("syslog", shown, 19, (), f"{tmp_path}/ca.pem", "rfc5424"),)
 
 
 @pytest.mark.parametrize("endpoint", ["https://collector.example.com:4318/", "http://localhost:4318", "http://[::1]:1/x"])
@@ -77,6 +77,7 @@ def test_both_may_be_there(tmp_path: Path) -> None:
         ("syslog: [/dev/log]", "audit.syslog", "`syslog` has no `to`"),
         ("syslog: {facility: auth}", "audit.syslog", "`syslog` has no `to`"),
         ("syslog: {to: /dev/log, facility: authprv}", "audit.syslog.facility", "`facility` is not one of syslog's"),
+        ("syslog: {to: /dev/log, format: rfc3164}", "audit.syslog.format", "`format` is rfc5424 or local"),
         ("syslog: {to: /dev/log, headers: {}}", "audit.syslog.headers", "there is no key `headers`"),
         ("otlp: collector", "audit.otlp.endpoint", "`endpoint` is not an address"),
         ("otlp: 'http://collector:4318'", "audit.otlp.endpoint", "`endpoint` would send the trail unencrypted to"),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,10 +60,35 @@ def test_what_is_no_record_is_a_message_all_the_same() -> None:
     assert parse(syslog.message_of(b"[]", 1)).time == "-"
 
 
+@pytest.fixture
+def _in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The local time is another one than the trail's."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_in_tokyo")
 def test_a_local_socket_gets_a_datagram_each(tmp_path: Path) -> None:
-    """As /dev/log does."""
+    """As syslog(3) writes it to /dev/log: local time, program, process."""
     with Datagrams(tmp_path / "log") as receiver:
         syslog.send(Sink(SYSLOG, receiver.target), LINES)
+        assert receiver.take(3) == [b"<85>Nov 24 21:00:00 dsops[4711]: " + each for each in LINES]
+
+
+@pytest.mark.parametrize("odd", [b"[]", b'{"eventTime": "soon", "additionalEventData": {"pid": "a b"}}'])
+def test_what_is_no_record_is_a_local_message_all_the_same(odd: bytes) -> None:
+    """With the time at which it is sent."""
+    assert re.fullmatch(rb"<85>[A-Z][a-z]{2} [ 1-3]\d \d\d:\d\d:\d\d dsops\[-\]: " + re.escape(odd),
+                        syslog.local_message_of(odd, 10))  # fmt: skip
+
+
+def test_a_local_socket_may_get_rfc_5424(tmp_path: Path) -> None:
+    """For daemons that are told to expect it."""
+    with Datagrams(tmp_path / "log") as receiver:
+        syslog.send(Sink(SYSLOG, receiver.target, format="rfc5424"), LINES)
         assert [parse(each).text for each in receiver.take(3)] == LINES
 
 

@@ -112,7 +112,7 @@ def names(seen: list[Seen]) -> list[str]:
 def test_a_local_socket_gets_what_a_run_writes(dsops: Dsops, home: Path) -> None:
     """The run has become another program, and ended, by then; who sends is not its child."""
     with Datagrams(home / "log") as receiver:
-        configure(home, f"audit: {{syslog: {home}/log}}\n")
+        configure(home, f"audit: {{syslog: {{to: {home}/log, format: rfc5424}}}}\n")
         done = dsops.run("exec", *PLAIN, "--", sys.executable, "-c", CHILDREN)
         assert (done.returncode, done.stdout, done.stderr) == (3, b"no children\n", b"")
         [message] = map(parse, receiver.take(1))
