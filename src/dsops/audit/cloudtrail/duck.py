@@ -215,18 +215,20 @@ def _no_pattern(path: str) -> str:
 
 
 _REASONS: Final[Mapping[str, str]] = {
-    "end of GZIP": "its gzip stream ends too early",
-    "not a GZIP": "it is no gzip file",
-    "Malformed JSON": "it is no JSON, or ends too early",
-    "ut of memory": "it does not fit into memory",
+    "end of gzip": "its gzip stream ends too early",
+    "not a gzip": "it is no gzip file",
+    "utf-8": "it is not UTF-8",
+    "malformed json": "it is no JSON, or ends too early",
+    "out of memory": "it does not fit into memory",
     _TOO_SMALL: "it does not fit into memory",
-    "No space left": "there is no room on the disk",
+    "no space left": "there is no room on the disk",
     "gzip": "its gzip stream is damaged",
 }
 
 
 def _why(text: str) -> str:
     """DuckDB's words in ours; theirs may hold what is in the file."""
+    text = text.lower()
     return next((reason for sign, reason in _REASONS.items() if sign in text), "it can't be read")
 
 
