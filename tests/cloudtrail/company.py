@@ -70,12 +70,12 @@ class Company:
         return self.roles[account, name]
 
     def roles_of(self, principal: str) -> list[Role]:
-        """Those that somebody, or whoever has a role, goes to; none in the account that nobody enters."""
+        """Three that somebody goes to, or the one that leads on; none in the account that nobody enters."""
         found = self._roles_of.get(principal)
         if found is None:
             chance = random.Random(f"{self._seed} {principal}")  # noqa: S311 - the same habits each time
             open_roles = [role for (account, _), role in self.roles.items() if account != NAMES[-1]]
-            found = self._roles_of[principal] = chance.sample(open_roles, 3)
+            found = self._roles_of[principal] = chance.sample(open_roles, 1 if ":role/" in principal else 3)
         return found
 
     def _id(self, prefix: str) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
+from zlib import crc32
 
 from tests.cloudtrail.company import NAMES, PERMISSION_SETS
+from tests.cloudtrail.facts import Actor
 from tests.cloudtrail.oddities import Oddities
 from tests.cloudtrail.pieces import LOOK_ALIKES, REAL, Pieces
 from tests.cloudtrail.records import KINDS, WEIGHTS
@@ -53,10 +55,16 @@ class Shift(Pieces):
         actors = [*self.company.standing, *self.company.services[:3]]
         for left in range(self.left(), 0, -1):
             time = chance.randrange(self.span.start, end)
+            actor = chance.choice(actors)
             if left == 1 and self.span.is_last:
                 time = self.span.month_end
-            code = chance.choice(CODES) if chance.random() < 0.006 else ""
-            self.desk.call(chance.choice(actors), chance.choices(KINDS, WEIGHTS)[0], time, code)
+            code = self.usual_code(actor) if chance.random() < 0.006 else ""
+            self.desk.call(actor, chance.choices(KINDS, WEIGHTS)[0], time, code)
+
+    def usual_code(self, actor: Actor) -> str:
+        """One of three that somebody is refused with."""
+        first = crc32(actor.principal.encode())
+        return CODES[(first + self.chance.randrange(3)) % len(CODES)]
 
     # --- who does what ------------------------------------------------------------------------------------------
 
@@ -147,6 +155,6 @@ class Shift(Pieces):
         """An ordinary call that is refused, two times or more."""
         chance = self.chance
         actor = chance.choice([*self.company.standing, *self.company.users, *self.company.services])
-        kind, code, time = chance.choice(KINDS), chance.choice(CODES), self.moment()
+        kind, code, time = chance.choice(KINDS), self.usual_code(actor), self.moment()
         for number in range(chance.choice((1, 2, 2, 3, 4, 6))):
             self.desk.call(actor, kind, min(time + number, self.span.month_end), code)
