@@ -167,6 +167,15 @@ def test_a_long_chain_is_followed_so_far_and_no_further(tmp_path: Path) -> None:
     assert 9 == len(path.split(" > "))
 
 
+def test_an_empty_error_is_none(tmp_path: Path) -> None:
+    """What some tools make of a record that has no error."""
+    answer = {"credentials": {"accessKeyId": "ASIA1", "expiration": "2026-11-20T01:00:01Z"}}
+    log(tmp_path / "a.json", [record(1, "AssumeRole", errorCode="", responseElements=answer)])
+    report = report_of(tmp_path)
+    assert [["AssumeRole", 1, 1, 3600, 3600, None, None]] == rows_of(report, "durations")
+    assert [] == rows_of(report, "failures")
+
+
 def test_what_is_read_is_gone_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The database's folder is nobody else's while it is there, and nothing of it stays."""
     place = tmp_path / "temporary"

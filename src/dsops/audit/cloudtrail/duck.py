@@ -80,6 +80,8 @@ def open_database(folder: str | None = None) -> Iterator[Database]:
             "autoload_known_extensions": False,
         })  # fmt: skip
         try:
+            # It would go to stdout, also where that is no terminal.
+            connection.execute("SET enable_progress_bar = false")
             yield Database(connection, duckdb.Error)
         finally:
             connection.close()

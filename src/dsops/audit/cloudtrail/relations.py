@@ -53,7 +53,7 @@ def records(dialect: Dialect, source: str = "fields") -> str:
     CASE WHEN is_issue THEN coalesce(session_name, '') ELSE '' END AS session_name,
     CASE WHEN is_issue THEN coalesce(source_identity, carried_identity, '') ELSE '' END AS source_identity,
     CASE WHEN is_issue THEN coalesce(address, '') ELSE '' END AS address,
-    CASE WHEN is_issue AND error_code IS NULL THEN coalesce(issued_key, '') ELSE '' END AS issued_key,
+    CASE WHEN is_issue AND coalesce(error_code, '') = '' THEN coalesce(issued_key, '') ELSE '' END AS issued_key,
     CASE WHEN is_issue THEN coalesce(session_arn, '') ELSE '' END AS session_arn,
     CASE WHEN is_issue THEN try_cast(duration AS INTEGER) END AS duration_seconds,
     CASE WHEN is_issue THEN {dialect.spoken_time.format("expiration")} END AS expiration,
