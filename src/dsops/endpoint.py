@@ -14,12 +14,15 @@ from dsops.startup import NamedTuple, pattern
 # The service -> its id in AWS_ENDPOINT_URL_<ID>.
 SERVICE_IDS = {
     "sts": "STS", "secretsmanager": "SECRETS_MANAGER", "ssm": "SSM", "iam": "IAM", "organizations": "ORGANIZATIONS",
-    "kms": "KMS", "sso": "SSO", "sso-oidc": "SSO_OIDC", "iam-toolbox": "IAM_TOOLBOX",
+    "kms": "KMS", "sso": "SSO", "sso-oidc": "SSO_OIDC", "iam-toolbox": "IAM_TOOLBOX", "athena": "ATHENA",
+    "cloudtrail": "CLOUDTRAIL",
 }  # fmt: skip
 _SIGNED_AS = {"iam-toolbox": "iam"}
 """Services whose signatures name another one."""
 _HOST_PREFIXES = {"sso": "portal.sso", "sso-oidc": "oidc"}
 """Services whose hosts begin with another name; IAM Identity Center's two have names of their first years."""
+_WITH_FIPS_NAMES = ("secretsmanager", "kms", "athena")
+"""Services whose FIPS hosts have a name of their own in GovCloud too."""
 _OF_A_PARTITION = ("iam", "organizations")
 """Services with one address for all regions of a partition."""
 
@@ -267,7 +270,7 @@ def _is_plain_name_fips(service: str, partition: Partition, *, dual_stack: bool)
     """Whether the plain name is the FIPS one, as those of STS, SSM and Organizations in GovCloud are."""
     if service == "iam-toolbox":
         return False
-    is_one = service == "organizations" or (service not in ("secretsmanager", "kms") and not dual_stack)
+    is_one = service == "organizations" or (service not in _WITH_FIPS_NAMES and not dual_stack)
     return partition.name == "aws-us-gov" and is_one
 
 
