@@ -430,6 +430,12 @@ class LogsUnreadable(UsageError):
     code = "audit.logs-unreadable"
 
 
+class QueryRefused(UsageError):
+    """Athena or CloudTrail Lake can't answer as it was asked: workgroup, place of the result, table, or length."""
+
+    code = "audit.query-refused"
+
+
 # --- 3: credentials or access denied ------------------------------------------------------------------------
 
 
@@ -649,6 +655,24 @@ class ServiceError(DsopsError):
     how_far = "answered"
     # `unsent`: the request never left; `sent`: no byte of an answer came, so it may have been carried out;
     # `answered`: an answer had begun. It decides whether the same request may be sent again.
+
+
+class QueryFailed(ServiceError):
+    """Athena or CloudTrail Lake took a query and did not bring it to its end."""
+
+    code = "audit.query-failed"
+
+
+class QueryCancelled(ServiceError):
+    """Somebody stopped the query in AWS."""
+
+    code = "audit.query-cancelled"
+
+
+class QueryTooSlow(ServiceError):
+    """The query was not done within `--timeout`, and was stopped."""
+
+    code = "audit.query-too-slow"
 
 
 class Unreachable(ServiceError):

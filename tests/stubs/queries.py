@@ -1,0 +1,104 @@
+"""Athena and CloudTrail Lake, as much of them as a query needs: begun, looked at, read page by page, stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.stubs.aws import json_answer, json_error
+from tests.stubs.server import Answer, Seen
+
+ATHENA_ID = "11111111-2222-3333-4444-555555555555"
+LAKE_ID = "aaaaaaaa-2222-3333-4444-555555555555"
+Rows = Sequence[Sequence[str | None]]
+
+
+@dataclass
+class StubQueries:
+    """Both services; `states` are told one after another, the last of them again and again."""
+
+    columns: Sequence[str] = ()
+    rows: Rows = ()
+    states: Sequence[str] = ("QUEUED", "RUNNING", "SUCCEEDED")
+    reason: str = ""
+    page: int = 1000
+    """So many rows each page has, the headings not among them."""
+    refused: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Action -> code and message of its refusal."""
+    answer_to: Callable[[str], tuple[Sequence[str], Rows]] | None = None
+    """A statement -> columns and rows of its answer."""
+    scanned: int | None = 12_345
+    seen: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """Action and parameters, in order."""
+    looks: int = 0
+
+    @property
+    def actions(self) -> list[str]:
+        """What was called."""
+        return [action for action, _ in self.seen]
+
+    def parameters(self, action: str) -> dict[str, Any]:
+        """Those of the first call of that action."""
+        return next(parameters for each, parameters in self.seen if each == action)
+
+    def __call__(self, seen: Seen) -> Answer:
+        """The answer of whichever is asked."""
+        target, _, action = seen.header("X-Amz-Target").rpartition(".")
+        asked = json.loads(seen.body)
+        self.seen.append((action, asked))
+        if action in self.refused:
+            return json_error(*self.refused[action])
+        text = asked.get("QueryString") or asked.get("QueryStatement")
+        if text and self.answer_to is not None:
+            self.columns, self.rows = self.answer_to(text)
+        if target == "AmazonAthena":
+            return json_answer(self._athena(action, asked))
+        return json_answer(self._lake(action, asked))
+
+    def _look(self) -> str:
+        self.looks += 1
+        return self.states[min(self.looks, len(self.states)) - 1]
+
+    def _athena(self, action: str, asked: dict[str, Any]) -> dict[str, object]:
+        if action == "StartQueryExecution":
+            return {"QueryExecutionId": ATHENA_ID}
+        assert asked["QueryExecutionId"] == ATHENA_ID
+        if action == "StopQueryExecution":
+            return {}
+        if action == "GetQueryExecution":
+            status = {"State": self._look(), **({"StateChangeReason": self.reason} if self.reason else {})}
+            statistics = {} if self.scanned is None else {"DataScannedInBytes": self.scanned}
+            return {
+                "QueryExecution": {"QueryExecutionId": ATHENA_ID, "Status": status, "Statistics": statistics}
+            }
+        assert action == "GetQueryResults"
+        rows, token = self._page(asked)
+        told = [list(self.columns), *rows] if "NextToken" not in asked else rows
+        columns = [{"Name": name, "Label": name, "Type": "varchar"} for name in self.columns]
+        data = [{"Data": [{} if cell is None else {"VarCharValue": cell} for cell in row]} for row in told]
+        return {"ResultSet": {"Rows": data, "ResultSetMetadata": {"ColumnInfo": columns}}, **token}
+
+    def _lake(self, action: str, asked: dict[str, Any]) -> dict[str, object]:
+        if action == "StartQuery":
+            return {"QueryId": LAKE_ID}
+        assert asked["QueryId"] == LAKE_ID
+        if action == "CancelQuery":
+            return {"QueryId": LAKE_ID, "QueryStatus": "CANCELLED"}
+        if action == "DescribeQuery":
+            state = {"SUCCEEDED": "FINISHED"}.get(state := self._look(), state)
+            statistics = {} if self.scanned is None else {"BytesScanned": self.scanned}
+            more = {"ErrorMessage": self.reason} if self.reason else {}
+            return {"QueryId": LAKE_ID, "QueryStatus": state, "QueryStatistics": statistics, **more}
+        assert action == "GetQueryResults"
+        rows, token = self._page(asked)
+        told = [
+            [{name: cell} for name, cell in zip(self.columns, row, strict=True) if cell is not None] for row in rows
+        ]
+        return {"QueryStatus": "FINISHED", "QueryResultRows": told, **token}
+
+    def _page(self, asked: dict[str, Any]) -> tuple[list[Sequence[str | None]], dict[str, str]]:
+        begin = int(asked.get("NextToken", "0000"))
+        end = begin + self.page
+        return list(self.rows[begin:end]), ({"NextToken": f"{end:04}"} if end < len(self.rows) else {})

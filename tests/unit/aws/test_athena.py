@@ -1,0 +1,276 @@
+"""Athena: a query begun, looked at, read to the last page, stopped; and each refusal in the user's words."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.session import Session
+from botocore.validate import ParamValidator
+
+from dsops.aws import athena as api
+from dsops.aws.queries import QueryState
+from dsops.errors import AccessDenied, AnswerInvalid, CredentialsExpired, DsopsError, QueryFailed, QueryRefused
+from tests.stubs.aws import json_answer, json_error, signature_is_right
+from tests.stubs.queries import ATHENA_ID, StubQueries
+from tests.stubs.server import Seen, StubServer
+from tests.unit.aws.scene import SESSION, Scene, endpoint_at
+
+TOKEN = "0123456789abcdef" * 3
+COLUMNS = ("role", "calls")
+MODEL = Session().get_service_model("athena")
+
+
+def athena_at(server: StubServer, scene: Scene, **more: Any) -> api.Athena:
+    """The stub as Athena."""
+    return api.Athena(scene.client, SESSION, endpoint_at(server, "athena"), **more)
+
+
+def ask(stub: Any, work: Any, **more: Any) -> tuple[Any, StubServer]:
+    """What comes of the action, and the server that was asked."""
+    scene = Scene()
+    with StubServer(stub) as server:
+        return scene.run(work(athena_at(server, scene, **more))), server
+
+
+def start(asked: api.Athena) -> Any:
+    """A query that begins."""
+    return api.start_query_execution(asked, "SELECT 1", TOKEN)
+
+
+def test_a_query_begins_where_it_should() -> None:
+    """Workgroup, database, catalog, place of the result, and the token by which Athena knows it again; signed."""
+    stub = StubQueries()
+    query, server = ask(stub, start, workgroup="sec", database="logs", catalog="cat", output="s3://bucket/p/")
+
+    assert query == ATHENA_ID
+    assert stub.parameters("StartQueryExecution") == {
+        "QueryString": "SELECT 1",
+        "ClientRequestToken": TOKEN,
+        "QueryExecutionContext": {"Database": "logs", "Catalog": "cat"},
+        "ResultConfiguration": {"OutputLocation": "s3://bucket/p/"},
+        "WorkGroup": "sec",
+    }
+    assert signature_is_right(server.seen[0], server.url, "session/secret", service="athena")
+
+
+def test_what_is_not_named_is_left_to_the_workgroup() -> None:
+    """Nothing empty is sent."""
+    stub = StubQueries()
+    ask(stub, start)
+    assert set(stub.parameters("StartQueryExecution")) == {"QueryString", "ClientRequestToken"}
+
+
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [("QUEUED", "waiting"), ("RUNNING", "running"), ("SUCCEEDED", "done"), ("FAILED", "failed"),
+     ("CANCELLED", "cancelled")],
+)  # fmt: skip
+def test_how_far_it_is_comes_with_what_was_scanned(told: str, state: str) -> None:
+    """In words of our own, the reason in AWS's."""
+    stub = StubQueries(states=[told], reason="so it is")
+    seen, _ = ask(stub, lambda asked: api.get_query_execution(asked, ATHENA_ID))
+    assert (seen.state, seen.reason, seen.scanned_bytes) == (state, "so it is", 12_345)
+
+
+def test_the_states_are_all_that_botocore_knows() -> None:
+    """None is left out."""
+    shape = MODEL.operation_model("GetQueryExecution").output_shape
+    known = shape.members["QueryExecution"].members["Status"].members["State"].enum
+    assert set(known) == set(api._STATES)
+
+
+@pytest.mark.parametrize("page", [1, 2, 1000])
+def test_rows_are_read_to_the_last_page_and_null_is_told_from_nothing(page: int) -> None:
+    """The row of headings is none; a row that looks like it stays one."""
+    rows: list[list[str | None]] = [["a", "1"], ["", None], ["role", "calls"]]
+    stub = StubQueries(COLUMNS, rows, page=page)
+    found, _ = ask(stub, lambda asked: api.get_query_results(asked, ATHENA_ID, COLUMNS))
+    assert found == [("a", "1"), ("", None), ("role", "calls")]
+
+
+def test_no_rows_are_an_answer() -> None:
+    """The headings alone."""
+    found, _ = ask(StubQueries(COLUMNS), lambda asked: api.get_query_results(asked, ATHENA_ID, COLUMNS))
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"ResultSet": []},
+        {"ResultSet": {"Rows": [], "ResultSetMetadata": {"ColumnInfo": [{"Name": "role"}]}}},
+        {"ResultSet": {"Rows": {}, "ResultSetMetadata": {"ColumnInfo": [{"Name": "role"}, {"Name": "calls"}]}}},
+        {"ResultSet": {"Rows": ["x"], "ResultSetMetadata": {"ColumnInfo": [{"Name": "role"}, {"Name": "calls"}]}}},
+        {
+            "ResultSet": {
+                "Rows": [{"Data": [{"VarCharValue": "a"}]}],
+                "ResultSetMetadata": {"ColumnInfo": [{"Name": "role"}, {"Name": "calls"}]},
+            }
+        },
+    ],
+)
+def test_rows_that_are_none_are_no_answer(content: dict[str, object]) -> None:
+    """Other columns, no list, too few cells."""
+    with pytest.raises(AnswerInvalid):
+        ask(lambda _: json_answer(content), lambda asked: api.get_query_results(asked, ATHENA_ID, COLUMNS))
+
+
+@pytest.mark.parametrize("told", [None, "", "a b", "a\x1b[2J", 7])
+def test_a_query_without_an_id_has_not_begun(told: object) -> None:
+    """Nor has one whose id a terminal would obey."""
+    with pytest.raises(AnswerInvalid):
+        ask(lambda _: json_answer({"QueryExecutionId": told}), start)
+
+
+@pytest.mark.parametrize("content", [{}, {"QueryExecution": {}}, {"QueryExecution": {"Status": {"State": "ODD"}}}])
+def test_a_state_that_nobody_knows_is_none(content: dict[str, object]) -> None:
+    """Rather than waiting for ever."""
+    with pytest.raises(AnswerInvalid):
+        ask(lambda _: json_answer(content), lambda asked: api.get_query_execution(asked, ATHENA_ID))
+
+
+def test_pages_without_end_are_not_read_for_ever() -> None:
+    """A thousand, and no more."""
+    columns = [{"Name": name} for name in COLUMNS]
+    page = {"ResultSet": {"Rows": [], "ResultSetMetadata": {"ColumnInfo": columns}}, "NextToken": "more"}
+    with pytest.raises(AnswerInvalid, match="not as AWS does") as caught:
+        ask(lambda _: json_answer(page), lambda asked: api.get_query_results(asked, ATHENA_ID, COLUMNS))
+    assert caught.value.why == "the answer has no end after 1000 pages"
+
+
+REFUSALS = [
+    (
+        "No output location provided. An output location is required either through the Workgroup or as an API input.",
+        "Athena can't put the result of a query anywhere, workgroup sec",
+        "--output s3://BUCKET/PREFIX/",
+    ),
+    ("WorkGroup sec is not found.", "Athena has no workgroup sec here", "aws athena list-work-groups"),
+    ("Queries of this type are not supported", "Athena does not take the query", "look at what AWS says"),
+]
+
+
+@pytest.mark.parametrize(("said", "message", "hint"), REFUSALS, ids=["output", "workgroup", "other"])
+def test_what_athena_does_not_take_is_told_with_what_to_do(said: str, message: str, hint: str) -> None:
+    """With AWS's words, what was tried, and where."""
+    with pytest.raises(QueryRefused) as caught:
+        ask(StubQueries(refused={"StartQueryExecution": ("InvalidRequestException", said)}), start, workgroup="sec")
+    error = caught.value
+    assert (error.message, error.why) == (message, said)
+    assert hint in error.hint
+    assert error.aws is not None
+    assert error.aws.code == "InvalidRequestException"
+    assert error.tried is not None
+    assert error.tried.operation == "StartQueryExecution"
+
+
+CALLS = {
+    "StartQueryExecution": start,
+    "GetQueryExecution": lambda asked: api.get_query_execution(asked, ATHENA_ID),
+    "GetQueryResults": lambda asked: api.get_query_results(asked, ATHENA_ID, COLUMNS),
+    "StopQueryExecution": lambda asked: api.stop_query_execution(asked, ATHENA_ID),
+}
+
+
+@pytest.mark.parametrize("action", CALLS)
+def test_a_denial_names_the_action_and_who_needs_it(action: str) -> None:
+    """Whose policy has to allow what; a session that is over is something else."""
+    said = "User: arn:aws:sts::111122223333:assumed-role/Audit/ada is not authorized to perform it"
+    with pytest.raises(AccessDenied) as caught:
+        ask(StubQueries(refused={action: ("AccessDeniedException", said)}), CALLS[action])
+    assert caught.value.hint == f"allow athena:{action} to the role Audit"
+    with pytest.raises(CredentialsExpired):
+        ask(StubQueries(refused={action: ("ExpiredTokenException", "over")}), CALLS[action])
+
+
+def test_an_explicit_denial_is_not_answered_by_one_more_allow() -> None:
+    """AWS says of which kind the policy is."""
+    said = "User: x is not authorized to perform: athena:StartQueryExecution with an explicit deny in a service control"
+    with pytest.raises(AccessDenied) as caught:
+        ask(StubQueries(refused={"StartQueryExecution": ("AccessDeniedException", said)}), start)
+    assert "denies athena:StartQueryExecution explicitly" in caught.value.hint
+
+
+FAILURES: list[tuple[str, type[DsopsError], str, str]] = [
+    (
+        "TABLE_NOT_FOUND: line 37:8: Table 'awsdatacatalog.logs.cloudtrail_logs' does not exist",
+        QueryRefused, "Athena has no table cloudtrail_logs in us-east-1, database logs", "--from DATABASE.TABLE",
+    ),
+    (
+        "SCHEMA_NOT_FOUND: line 37:8: Schema 'logs' does not exist",
+        QueryRefused, "Athena has no table cloudtrail_logs in us-east-1, database logs", "docs/how-to/audit-sql.md",
+    ),
+    (
+        "COLUMN_NOT_FOUND: line 3:5: Column 'eventtime' cannot be resolved",
+        QueryRefused, "cloudtrail_logs has not the columns that are asked for", "a table of CloudTrail's logs",
+    ),
+    (
+        "Access denied when writing output to url: s3://bucket/p/x.csv",
+        AccessDenied, "not allowed to read cloudtrail_logs by Athena", "s3:PutObject",
+    ),
+    (
+        "Query exhausted resources at this scale factor",
+        QueryFailed, "Athena could not answer from cloudtrail_logs", "fewer days",
+    ),
+    ("", QueryFailed, "Athena could not answer from cloudtrail_logs", "fewer days"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "kind", "message", "hint"), FAILURES)
+def test_a_query_that_failed_says_why(reason: str, kind: type[DsopsError], message: str, hint: str) -> None:
+    """In AWS's words, and what to do about it; nothing that a terminal would obey."""
+    scene = Scene()
+    with StubServer(StubQueries()) as server:
+        asked = athena_at(server, scene, database="logs")
+        error = api.failure(asked, QueryState("failed", f"{reason}\x1b[2J", 1, "request-1"), "cloudtrail_logs")
+    assert type(error) is kind
+    assert error.message == message
+    assert hint in error.hint
+    assert "\x1b" not in error.why
+    assert reason in error.why
+    assert error.aws is not None
+    assert error.aws.code == (reason.partition(":")[0] if "_NOT_FOUND" in reason else "FAILED")
+
+
+def test_every_parameter_is_one_that_botocore_knows() -> None:
+    """Of every action that is called: names, types, lengths."""
+    stub = StubQueries(COLUMNS, [["a", "1"], ["b", "2"]], page=1)
+    seen: list[Seen] = []
+
+    def answer(request: Seen) -> Any:
+        seen.append(request)
+        return stub(request)
+
+    for work in CALLS.values():
+        ask(answer, work, workgroup="sec", database="logs", catalog="cat", output="s3://bucket/p/")
+    for request in seen:
+        prefix, _, action = request.header("X-Amz-Target").partition(".")
+        shape = MODEL.operation_model(action).input_shape
+        report = ParamValidator().validate(json.loads(request.body), shape)
+        assert prefix == MODEL.metadata["targetPrefix"]
+        assert not report.has_errors(), report.generate_report()
+    assert {request.header("X-Amz-Target").partition(".")[2] for request in seen} == set(CALLS)
+
+
+def test_the_most_that_a_query_may_have_is_botocores() -> None:
+    """QueryString."""
+    shape = MODEL.operation_model("StartQueryExecution").input_shape.members["QueryString"]
+    assert shape.metadata["max"] == api.MOST_BYTES
+
+
+def test_an_error_of_a_query_that_is_looked_at_is_athenas() -> None:
+    """Such as one that is not there."""
+    stub = StubQueries(refused={"GetQueryExecution": ("InvalidRequestException", "QueryExecution x was not found")})
+    with pytest.raises(QueryFailed, match="Athena can't look at the query"):
+        ask(stub, CALLS["GetQueryExecution"])
+
+
+def test_throttling_is_waited_for() -> None:
+    """As everywhere."""
+    stub, times = StubQueries(), iter([True, False])
+    query, server = ask(
+        lambda request: json_error("TooManyRequestsException", "slow") if next(times) else stub(request), start
+    )
+    assert (query, len(server.seen)) == (ATHENA_ID, 2)
