@@ -17,6 +17,9 @@ from botocore.session import Session
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.moto_api._internal.models import moto_api_backend
 
+from dsops.audit.cloudtrail.engines import AthenaEngine, Query
+from dsops.audit.cloudtrail.questions import SAVED
+from dsops.aws.athena import Athena, get_query_execution, start_query_execution, stop_query_execution
 from dsops.aws.client import Client, make_client
 from dsops.aws.secretsmanager import batch_get_secret_value, get_secret_value
 from dsops.aws.ssm import get_parameters
@@ -32,7 +35,7 @@ from dsops.aws.sts import (
 from dsops.aws.transport import open_driver
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
-from dsops.errors import DsopsError, SecretDeleted, SecretNotFound
+from dsops.errors import DsopsError, QueryRefused, SecretDeleted, SecretNotFound
 from dsops.secret import Secret
 from dsops.tasks import run
 from tests.fakes import make_runtime
@@ -171,6 +174,24 @@ def test_parameters(caller: Caller) -> None:
     assert found == {"/prod/host": "second", "/prod/host:1": "first", "token": "hidden"}
     assert result.invalid == ("missing",)
     assert result.found["token"].type == "SecureString"
+
+
+def test_queries(caller: Caller) -> None:
+    """Begun, looked at, read with its row of headings and its NULL; one is stopped, one has no workgroup."""
+    columns = [{"Name": name, "Label": name, "Type": "varchar"} for name in ("name", "calls")]
+    cells = [["name", "calls"], ["AssumeRole", "12"], [None, "1"]]
+    rows = [{"Data": [{} if cell is None else {"VarCharValue": cell} for cell in row]} for row in cells]
+    moto_api_backend.set_athena_result(rows, columns, "123456789012", "us-east-1")
+    api = Athena(caller.client, KEYS, caller.at("athena"), "primary", "default", "AwsDataCatalog", "s3://bucket/prefix/")
+    query = Query(AthenaEngine(api, "cloudtrail_logs", "t" * 32), SAVED, "SELECT 1", caller="ada")
+
+    answer = caller.run(query.run(timeout_seconds=30))
+    assert (answer.rows, query.scanned_bytes, query.is_under_way) == ((("AssumeRole", 12), (None, 1)), 0, False)
+    other = caller.run(start_query_execution(api, "SELECT 2", "u" * 32))
+    caller.run(stop_query_execution(api, other))
+    assert caller.run(get_query_execution(api, other)).state == "cancelled"
+    with pytest.raises(QueryRefused, match="Athena has no workgroup nowhere here"):
+        caller.run(start_query_execution(api._replace(workgroup="nowhere"), "SELECT 1", "t" * 32))
 
 
 def test_sts(caller: Caller) -> None:
