@@ -179,7 +179,7 @@ def test_parameters(caller: Caller) -> None:
 def test_queries(caller: Caller) -> None:
     """Begun, looked at, read with its row of headings and its NULL; one is stopped, one has no workgroup."""
     columns = [{"Name": name, "Label": name, "Type": "varchar"} for name in ("name", "calls")]
-    cells = [["name", "calls"], ["AssumeRole", "12"], [None, "1"]]
+    cells: list[list[str | None]] = [["name", "calls"], ["AssumeRole", "12"], [None, "1"]]
     rows = [{"Data": [{} if cell is None else {"VarCharValue": cell} for cell in row]} for row in cells]
     moto_api_backend.set_athena_result(rows, columns, "123456789012", "us-east-1")
     api = Athena(caller.client, KEYS, caller.at("athena"), "primary", "default", "AwsDataCatalog", "s3://bucket/prefix/")

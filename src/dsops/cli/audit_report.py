@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
 from dsops.audit.cloudtrail.files import Form, Found, find_logs
 from dsops.audit.cloudtrail.questions import BY, HISTORY, REPORTED, Question
 from dsops.audit.cloudtrail.reporting import report_on
 from dsops.audit.reading import find_trail
-from dsops.audit.report import Report
+from dsops.audit.report import Answer, Report
 from dsops.audit.settings import load_settings
 from dsops.cli.audit_records import moment_of
 from dsops.cli.audit_report_text import answers_text, history_text, report_text
@@ -21,8 +21,11 @@ from dsops.cli.world import DONE
 from dsops.errors import FileNotWritten, UsageError, nearest
 from dsops.runtime import Event, Runtime
 
-_SHOWN = 10
+SHOWN = 10
+"""Rows of a table, unless somebody says otherwise."""
 _NAMED = 3
+TOP = Flag("--top", f"so many rows of each table ({SHOWN}); 0 for all", "integer", value="NUMBER",
+           own_variable="DSOPS_AUDIT_TOP")  # fmt: skip
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -43,19 +46,15 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
             hint="name the folder that a trail delivers into, or a copy: `aws s3 sync s3://BUCKET/AWSLogs logs`",
         )
     since = arguments.text("--since")
-    report = report_on(
+    report = reported(
         found,
         sources,
+        runtime,
         since=_moment(since, runtime) if since else None,
         by=arguments.text("--by"),
         questions=(HISTORY,) if session else questions,
         session=session,
-        told=_progress(found, runtime),
-        shown=_shown(sources, runtime),
     )
-    runtime.report(DONE)
-    if report.unreadable:
-        _tell_unreadable(report.unreadable)
     if page:
         from dsops.audit.page import page_of
 
@@ -67,7 +66,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     elif not page:
         most = arguments.integer("--top")
         text = report_text if questions == REPORTED else answers_text
-        answer(text(report, most=_SHOWN if most is None else most))
+        answer(text(report, most=SHOWN if most is None else most))
     return 0
 
 
@@ -89,6 +88,28 @@ def _shown(sources: tuple[str, ...], runtime: Runtime) -> Callable[[str], str]:
     if any(os.path.isabs(source) for source in sources):
         return str
     return lambda path: os.path.relpath(path, runtime.folder)
+
+
+def reported(
+    found: Found,
+    sources: tuple[str, ...],
+    runtime: Runtime,
+    *,
+    since: datetime | None,
+    by: str,
+    questions: Sequence[Question],
+    session: str,
+) -> Report:
+    """The report on those files, with progress; what could not be read is a note."""
+    report = report_on(
+        found, sources,
+        since=since, by=by, questions=questions, session=session,
+        told=_progress(found, runtime), shown=_shown(sources, runtime),
+    )  # fmt: skip
+    runtime.report(DONE)
+    if report.unreadable:
+        _tell_unreadable(report.unreadable)
+    return report
 
 
 def _tell_unreadable(files: tuple[tuple[str, str], ...]) -> None:
@@ -143,19 +164,25 @@ def report_value(report: Report) -> Json:
         "records": report.records,
         "skipped": report.skipped,
         "calls": report.calls,
-        "first": _json_of(report.first),
-        "last": _json_of(report.last),
-        "since": _json_of(report.since),
-        "boundary": _json_of(report.boundary),
+        "first": json_value(report.first),
+        "last": json_value(report.last),
+        "since": json_value(report.since),
+        "boundary": json_value(report.boundary),
         "by": report.by,
-        "answers": {
-            each.question: [{name: _json_of(cell) for name, cell in row.items()} for row in each.records()]
-            for each in report.answers
-        },
+        "answers": answers_value(report.answers),
     }
 
 
-def _json_of(cell: object) -> Json:
+def answers_value(answers: Iterable[Answer]) -> Json:
+    """Every row, by question."""
+    return {
+        each.question: [{name: json_value(cell) for name, cell in row.items()} for row in each.records()]
+        for each in answers
+    }
+
+
+def json_value(cell: object) -> Json:
+    """A cell, or a time, as JSON has it."""
     if isinstance(cell, datetime):
         return f"{cell:%Y-%m-%dT%H:%M:%SZ}"
     return cell if isinstance(cell, int | str) else None
@@ -187,8 +214,7 @@ COMMAND = Command(
              own_variable="DSOPS_AUDIT_BY"),
         Flag("--session", "who is behind that session: its name, key id or ARN", value="SESSION",
              own_variable="DSOPS_AUDIT_SESSION"),
-        Flag("--top", f"so many rows of each table ({_SHOWN}); 0 for all", "integer", value="NUMBER",
-             own_variable="DSOPS_AUDIT_TOP"),
+        TOP,
         Flag("--html", "write a page with plots, which opens without a network", value="FILE",
              own_variable="DSOPS_AUDIT_HTML"),
     ),

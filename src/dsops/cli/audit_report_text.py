@@ -12,6 +12,7 @@ from dsops.audit.cloudtrail.questions import (
     DURATIONS,
     EVENTS,
     FAILURES,
+    HISTORY,
     LONG_USE,
     NEW_ACCOUNTS,
     NEW_PRINCIPALS,
@@ -69,9 +70,14 @@ def answers_text(report: Report, *, most: int) -> str:
 def history_text(report: Report, session: str) -> str:
     """One session's hops, the first person or program in front."""
     (answer,) = report.answers
-    if not answer.rows:
-        return f"no session has the name, key or ARN {clean(session)}"
-    return _section(answer, 0)
+    return answer_text(answer, most=0, session=session)
+
+
+def answer_text(answer: Answer, *, most: int, session: str = "") -> str:
+    """One question's table, with at most so many rows (0: all of them); `session` is the one that `history` asks of."""
+    if answer.question == HISTORY.name:
+        return _section(answer, 0) if answer.rows else f"no session has the name, key or ARN {clean(session)}"
+    return _section(answer, most)
 
 
 def _find(report: Report) -> Callable[..., Answer | None]:

@@ -9,6 +9,7 @@ from dsops.audit.cloudtrail.dialects import ATHENA, DIALECTS, DUCKDB, Dialect
 from dsops.audit.cloudtrail.questions import BY, HISTORY, NEW_ACCOUNTS, NEW_PRINCIPALS, QUESTIONS, Asked, Question
 from dsops.audit.cloudtrail.whole import days_of, whole
 from dsops.cli.audit_records import moment_of
+from dsops.cli.audit_run import RUN, RUN_FLAGS, Wanted, run_question
 from dsops.cli.command import Arguments, Command, Flag, Operand
 from dsops.cli.output import answer, answer_json, table
 from dsops.errors import UsageError, nearest
@@ -31,11 +32,13 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         meant = nearest(name, QUESTIONS)
         hint = f"did you mean `{meant}`?" if meant else "`dsops audit sql` lists them"
         raise UsageError(f"there is no question `{name}`", hint=hint)
-    text = sql_for(QUESTIONS[name], arguments, runtime.now())
+    wanted = wanted_by(QUESTIONS[name], arguments, runtime.now())
+    if arguments.switch(RUN.name):
+        return run_question(wanted, arguments, runtime)
     if arguments.switch("--json"):
-        answer_json({"question": name, "dialect": arguments.text("--dialect"), "sql": text})
+        answer_json({"question": name, "dialect": wanted.dialect.name, "sql": wanted.sql})
     else:
-        answer(text.rstrip("\n"))
+        answer(wanted.sql.rstrip("\n"))
     return 0
 
 
@@ -49,8 +52,8 @@ def _list(*, is_json: bool) -> int:
     return 0
 
 
-def sql_for(question: Question, arguments: Arguments, now: datetime) -> str:
-    """The one statement that the flags ask for. Raises UsageError."""
+def wanted_by(question: Question, arguments: Arguments, now: datetime) -> Wanted:
+    """What the flags ask for, with the one statement that it is. Raises UsageError."""
     dialect = DIALECTS[arguments.text("--dialect")]
     since = arguments.text("--since")
     moment = moment_of(since, now).replace("T", " ").removesuffix("Z") if since else None
@@ -63,8 +66,11 @@ def sql_for(question: Question, arguments: Arguments, now: datetime) -> str:
     if dialect == DUCKDB:
         from dsops.audit.cloudtrail.duck import standalone
 
-        return standalone(question, asked, named or _LOGS)
-    return whole(question, asked, dialect, _table(dialect, named), days_of(dialect, begin, end))
+        files = named or _LOGS
+        return Wanted(question, asked, dialect, files, standalone(question, asked, files), begin)
+    table = _table(dialect, named)
+    sql = whole(question, asked, dialect, table, days_of(dialect, begin, end))
+    return Wanted(question, asked, dialect, table, sql, begin)
 
 
 def _table(dialect: Dialect, named: str) -> str:
@@ -113,7 +119,12 @@ COMMAND = Command(
         "them where it is asked what is new. In Athena the table is one of AWS's documentation, partitioned by\n"
         "its column `timestamp`.\n"
         "\n"
+        "With --run it is asked, by Athena, by CloudTrail Lake, or here by DuckDB, and the answer shown as the\n"
+        "report shows it. AWS bills for what is scanned: how much that was is told at the end. Ctrl-C and\n"
+        "--timeout stop the query.\n"
+        "\n"
         "  dsops audit sql failures --begin 2026-11-01\n"
+        "  dsops audit sql failures --since 7d --run --store audit --workgroup security\n"
         "  dsops audit sql history --session dsops-deploy-20261127T101500Z --dialect duckdb --from 'logs/**/*.json.gz'"
     ),
     run=_run,
@@ -130,6 +141,7 @@ COMMAND = Command(
              own_variable="DSOPS_AUDIT_BY"),
         Flag("--session", "the session that `history` asks of: its name, key id or ARN", value="SESSION",
              own_variable="DSOPS_AUDIT_SESSION"),
+        *RUN_FLAGS,
     ),
     operands=(Operand("QUESTION", "what is asked", is_required=False),),
 )  # fmt: skip

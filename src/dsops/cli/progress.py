@@ -9,7 +9,7 @@ from dsops.cli.output import clean, note, tell
 from dsops.cli.world import DONE, NOTES
 from dsops.runtime import Event
 
-_REPEATED = ("keys.waiting", "mfa.waiting")
+_REPEATED = ("keys.waiting", "mfa.waiting", "query.waiting")
 _ERASE_LINE = "\r\x1b[K"
 _LONGEST = 79
 """A transient line must not wrap: one row is erased."""
@@ -76,6 +76,9 @@ _SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "keys.rotating": (("name", "key {}:"), ("step", "{}")),
     "keys.waiting": (("name", "waiting until AWS knows the new key of {}"),),
     "logs.read": (("percent", "{}"), ("files", "of {} read")),
+    "query.waiting": (
+        ("engine", "{}:"), ("state", "the query is {},"), ("seconds", "{} s,"), ("scanned", "{} scanned"),
+    ),
     "mfa.waiting": (("seconds", "waiting {} s for the next MFA code"), ("device", "of {}:"), ("why", "{}")),
 }
 """Event -> its facts in the order of a sentence, each with its words; a fact without a value takes its words along."""

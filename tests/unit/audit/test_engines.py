@@ -18,14 +18,8 @@ from dsops.aws.athena import MOST_BYTES, Athena
 from dsops.aws.client import make_client
 from dsops.aws.cloudtrail import MOST_CHARACTERS, Lake
 from dsops.aws.queries import QueryState
-from dsops.errors import (
-    AnswerInvalid,
-    DsopsError,
-    QueryCancelled,
-    QueryFailed,
-    QueryRefused,
-    QueryTooSlow,
-)
+from dsops.endpoint import resolve_endpoint
+from dsops.errors import AnswerInvalid, DsopsError, QueryCancelled, QueryFailed, QueryRefused, QueryTooSlow
 from tests.fakes import make_runtime
 from tests.stubs.queries import ATHENA_ID, LAKE_ID, StubQueries
 from tests.stubs.server import StubServer
@@ -167,14 +161,8 @@ def test_each_question_fits_into_what_the_lake_takes(question: Question) -> None
     """With room for a long session ARN."""
     asked = Asked(since="2026-11-20 10:00:00", by="account", session="x" * 128)
     text = whole(question, asked, LAKE, STORE, days_of(LAKE, "2026-11-01", "2026-11-30"))
-    engine = LakeEngine(Lake(make_client(make_runtime()), SESSION, _endpoint(), STORE))
-    engine.check(text)
-
-
-def _endpoint() -> Any:
-    from dsops.endpoint import resolve_endpoint
-
-    return resolve_endpoint("cloudtrail", "us-east-1", {})
+    endpoint = resolve_endpoint("cloudtrail", "us-east-1", {})
+    LakeEngine(Lake(make_client(make_runtime()), SESSION, endpoint, STORE)).check(text)
 
 
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda each: each.name)
@@ -182,7 +170,7 @@ def test_a_column_is_what_the_engine_says_it_is(question: Question, tmp_path: An
     """Texts, numbers and times, as DuckDB types them."""
     (tmp_path / "a.json").write_text('{"Records": []}')
     text = standalone(question, Asked(session="x"), str(tmp_path / "a.json"))
-    told = {name: str(kind) for name, kind, *_ in duckdb.sql(f"DESCRIBE {text}").fetchall()}
+    told = {name: str(kind) for name, kind, *_ in duckdb.execute(f"DESCRIBE {text}").fetchall()}
     for name in question.columns:
         kind = "time" if name in TIMES else "number" if name in NUMBERS else "text"
         assert {"TIMESTAMP": "time", "VARCHAR": "text"}.get(told[name], "number") == kind, (name, told[name])

@@ -1,0 +1,369 @@
+"""`dsops audit sql --run` as a real process: asked of AWS on loopback, or here, and answered as the report answers."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dsops.audit.cloudtrail.dialects import ATHENA
+from dsops.audit.cloudtrail.files import find_logs
+from dsops.audit.cloudtrail.questions import REPORTED
+from dsops.audit.cloudtrail.reporting import report_on
+from dsops.audit.report import Report
+from tests.cloudtrail.generator import generate
+from tests.stubs.queries import ATHENA_ID, LAKE_ID, StubQueries
+from tests.stubs.server import Answer, Seen, StubServer
+from tests.unit.cli.stub_aws import Dsops, StubAws
+
+STORE = "a0b1c2d3-0123-4567-89ab-0123456789ab"
+LAKE = ("--dialect", "lake", "--from", STORE)
+ROWS = [["arn:aws:iam::111122223333:role/Target", "AccessDenied", "3", "2", "2026-11-20 11:00:00.000", None]]
+FAILURES = ("role", "code", "failures", "principals", "first", "last")
+
+
+class World:
+    """The program, its AWS for sessions, and its Athena and CloudTrail Lake."""
+
+    def __init__(self, folder: Path, aws: StubAws, stub: StubQueries, url: str) -> None:
+        self.stub = stub
+        self.dsops = Dsops(folder, aws)
+        self.dsops.environ |= {
+            "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL_ATHENA": url, "AWS_ENDPOINT_URL_CLOUDTRAIL": url,
+        }  # fmt: skip
+
+    def run(self, *words: str, **environ: str) -> tuple[int, str, str]:
+        """Exit code, stdout, stderr."""
+        done = self.dsops.run("audit", "sql", *words, **environ)
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[StubAws]:
+    """An AWS that gives one role's session."""
+    with StubAws() as stub:
+        yield stub
+
+
+@pytest.fixture
+def world(tmp_path: Path, aws: StubAws) -> Iterator[World]:
+    """An Athena with one failure in it."""
+    stub = StubQueries(FAILURES, ROWS)
+    with StubServer(stub) as server:
+        yield World(tmp_path, aws, stub, server.url)
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `logs` in it: some thousand calls."""
+    folder = tmp_path_factory.mktemp("work")
+    generate(folder / "logs", events=2500, seed=3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(logs: Path) -> Report:
+    """What the report says of them."""
+    return report_on(find_logs([str(logs / "logs")]), ["logs"])
+
+
+ASKED = ("summary", "durations", "new-principals", "without-mfa", "chains")
+
+
+@pytest.fixture(scope="module")
+def printed(logs: Path) -> tuple[dict[str, Any], list[str]]:
+    """The same as the program prints it: as JSON, and as texts with three rows a table, for each that is asked."""
+    words = ("audit", "report", "logs", *(word for name in ASKED for word in ("--question", name)))
+    dsops = Dsops(logs)
+    told = json.loads(dsops.run(*words, "--json").stdout)
+    return told, dsops.run(*words, "--top", "3").stdout.decode().rstrip("\n").split("\n\n")
+
+
+def as_athena_has_it(rows: Sequence[Sequence[object]]) -> list[list[str | None]]:
+    """Every cell a text."""
+    return [
+        [f"{cell:%Y-%m-%d %H:%M:%S}.000" if isinstance(cell, datetime) else None if cell is None else str(cell)
+         for cell in row]
+        for row in rows
+    ]  # fmt: skip
+
+
+def test_the_answer_is_a_table_as_the_reports(world: World) -> None:
+    """On stdout nothing else; that it costs something before, how much was scanned after."""
+    code, out, err = world.run("failures", "--run", "--begin", "2026-11-01")
+
+    assert code == 0, err
+    assert out == (
+        "failures: AssumeRole failures, by role and code\n"
+        "  ROLE                                   CODE          FAILURES  PRINCIPALS  FIRST\n"
+        "  arn:aws:iam::111122223333:role/Target  AccessDenied  3         2           2026-11-20T11:00:00Z\n"
+    )
+    assert err.splitlines() == [
+        "dsops: note: Athena is asked in us-east-1: AWS bills for the bytes that are scanned",
+        f"dsops: note: 12345 bytes scanned, by which AWS bills: query {ATHENA_ID} in Athena",
+    ]
+
+
+def test_what_is_sent_is_what_is_printed(world: World) -> None:
+    """To the letter; where it should be, and what it should do with the result."""
+    words = ("failures", "--begin", "2026-11-01", "--from", "logs.cloudtrail")
+    printed = world.run(*words)[1]
+    place = ("--workgroup", "sec", "--database", "cat.logs", "--output", "s3://results/dsops/")
+    assert world.run(*words, "--run", *place)[0] == 0
+
+    sent = world.stub.parameters("StartQueryExecution")
+    assert sent.pop("QueryString").rstrip("\n") == printed.rstrip("\n")
+    assert len(sent.pop("ClientRequestToken")) >= 32
+    assert sent == {
+        "QueryExecutionContext": {"Catalog": "cat", "Database": "logs"},
+        "ResultConfiguration": {"OutputLocation": "s3://results/dsops/"},
+        "WorkGroup": "sec",
+    }
+
+
+@pytest.mark.parametrize("flags", [(), LAKE], ids=["athena", "lake"])
+@pytest.mark.parametrize("question", ASKED)
+def test_each_engine_answers_in_the_reports_own_words(
+    world: World, report: Report, printed: tuple[dict[str, Any], list[str]], question: str, flags: tuple[str, ...]
+) -> None:
+    """The same rows give the same JSON, value by value, and the same table, whoever has found them."""
+    found = report.answer(question)
+    assert found is not None
+    assert found.rows
+    world.stub.columns, world.stub.rows, world.stub.page = found.columns, as_athena_has_it(found.rows), 7
+    told, texts = printed
+    given = json.loads(world.run(question, "--run", "--everything", "--json", *flags)[1])
+
+    assert given["answers"] == {question: told["answers"][question]}
+    assert set(told) | {"query"} == set(given)
+    assert given["query"] == {
+        "engine": "lake" if flags else "athena", "id": LAKE_ID if flags else ATHENA_ID, "scanned_bytes": 12_345,
+    }  # fmt: skip
+    table = world.run(question, "--run", "--everything", "--top", "3", *flags)[1]
+    assert table.rstrip("\n") == texts[ASKED.index(question)]
+
+
+def test_here_it_is_answered_by_the_engine_of_the_report(world: World, logs: Path, report: Report) -> None:
+    """Every question; the same rows as the report's, nothing asked of AWS, nothing to pay."""
+    words = ("--run", "--dialect", "duckdb", "--from", str(logs / "logs" / "**" / "*.json*"), "--json")
+    for question in REPORTED[:4]:
+        code, out, err = world.run(question.name, *words)
+        told = json.loads(out)
+        answer = report.answer(question.name)
+        assert answer is not None
+        assert (code, err) == (0, "")
+        assert [list(row.values()) for row in told["answers"][question.name]] == [
+            [f"{cell:%Y-%m-%dT%H:%M:%SZ}" if isinstance(cell, datetime) else cell for cell in row]
+            for row in answer.rows
+        ]
+        assert told["calls"] == report.calls
+    assert world.stub.seen == []
+
+
+def test_a_folder_and_a_damaged_file_are_no_obstacle_here(world: World, tmp_path: Path) -> None:
+    """What can't be read is a note."""
+    record = {"eventTime": "2026-11-20T11:00:00Z", "eventName": "GetObject", "eventSource": "s3.amazonaws.com"}
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    (folder / "good.json.gz").write_bytes(gzip.compress(json.dumps({"Records": [record]}).encode()))
+    (folder / "bad.json.gz").write_bytes(b"\x1f\x8bnonsense")
+    code, out, err = world.run("events", "--run", "--dialect", "duckdb", "--from", "logs")
+
+    assert code == 0
+    assert "Management  s3       1" in out
+    assert "1 file could not be read: " in err
+
+
+def test_the_session_of_a_store_asks(world: World, aws: StubAws) -> None:
+    """In the store's region; not the base credentials."""
+    before = len(aws.calls)
+    code, _, err = world.run("failures", "--run", "--since", "7d", "--store", "target")
+    assert code == 0, err
+    assert aws.calls[before:] == ["AssumeRole"]
+
+    seen: list[Seen] = []
+
+    def keep(request: Seen) -> Answer:
+        seen.append(request)
+        return world.stub(request)
+
+    with StubServer(keep) as server:
+        elsewhere = {"AWS_ENDPOINT_URL_ATHENA": server.url}
+        assert world.run("failures", "--run", "--since", "7d", **elsewhere)[0] == 0
+        world.run("failures", "--run", "--since", "7d", "--store", "target", "--region", "eu-west-1", **elsewhere)
+    assert [("ASIAEXAMPLEEXAMPLE01" in each.header("Authorization")) for each in (seen[0], seen[-1])] == [False, True]
+    assert "/eu-west-1/athena/" in seen[-1].header("Authorization")
+    assert "/us-east-1/athena/" in seen[0].header("Authorization")
+
+
+def test_a_store_that_is_not_there_can_not_ask(world: World) -> None:
+    """Nothing is sent."""
+    for name in ("nobody", "target2"):
+        code, _, err = world.run("failures", "--run", "--since", "7d", "--store", name)
+        assert code == 2
+        assert name in err
+    assert world.stub.seen == []
+
+
+def test_who_reads_all_of_it_has_to_say_so(world: World) -> None:
+    """With what to type; a first day, or a time, is enough."""
+    code, out, err = world.run("failures", "--run")
+
+    assert (code, out) == (2, "")
+    assert "dsops: error[usage]: without a first day all of cloudtrail_logs is read, and AWS bills for that" in err
+    assert "or `--since 7d`; `--everything` reads all of it" in err
+    assert world.run("failures", "--run", "--end", "2026-11-01")[0] == 2
+    assert world.stub.seen == []
+    for words in (("--begin", "2026-11-01"), ("--since", "2026-11-01"), ("--everything",)):
+        assert world.run("failures", "--run", *words)[0] == 0
+
+
+WRONG: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "output": (("--output", "bucket/prefix"), "`--output bucket/prefix` is no place in S3"),
+    "output with a space": (("--output", "s3://bucket/a b"), "is no place in S3"),
+    "workgroup": (("--workgroup", "a b"), "`--workgroup a b` can't be one"),
+    "database": (("--database", "a.b.c"), "`--database a.b.c` can't be one"),
+    "region": (("--region", "eu_west_1"), "`eu_west_1` is not the name of a region"),
+    "timeout": (("--timeout", "0"), "`--timeout` can't be `0`"),
+    "the lake's workgroup": ((*LAKE, "--workgroup", "sec"), "CloudTrail Lake has no workgroups and databases"),
+    "a region here": (("--dialect", "duckdb", "--region", "eu-west-1"), "DuckDB asks nothing of AWS"),
+    "a day here": (("--dialect", "duckdb", "--begin", "2026-11-01"), "`--begin` says nothing here"),
+    "no logs here": (("--dialect", "duckdb", "--from", "nothing/*.json"), "there are no logs nothing/*.json"),
+}
+
+
+@pytest.mark.parametrize(("words", "message"), WRONG.values(), ids=list(WRONG))
+def test_what_can_not_be_asked_is_told_before_anything_is_sent(
+    world: World, words: tuple[str, ...], message: str
+) -> None:
+    """As a mistake of the command line."""
+    more = () if "duckdb" in words else ("--everything",)
+    code, out, err = world.run("failures", "--run", *more, *words)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert world.stub.seen == []
+
+
+def test_without_a_region_it_is_nowhere(world: World) -> None:
+    """It is not guessed: a table is in one."""
+    world.dsops.environ["AWS_REGION"] = ""
+    code, _, err = world.run("failures", "--run", "--since", "7d")
+    assert (code, world.stub.seen) == (2, [])
+    assert "no region is known for Athena" in err
+
+
+def test_a_table_that_is_not_there_is_told_with_what_was_tried(world: World) -> None:
+    """And in JSON; how much was scanned, too."""
+    world.stub.states = ["FAILED"]
+    world.stub.reason = "TABLE_NOT_FOUND: line 37:8: Table 'awsdatacatalog.default.cloudtrail_logs' does not exist"
+    world.stub.scanned = None
+    code, out, err = world.run("failures", "--run", "--since", "7d", "--json")
+
+    told = json.loads(err[err.index("{"):])
+    assert (code, out) == (2, "")
+    error = told["error"]
+    assert error["code"] == "audit.query-refused"
+    assert error["message"] == "Athena has no table cloudtrail_logs in us-east-1"
+    assert error["why"] == world.stub.reason
+    assert (error["tried"]["operation"], error["tried"]["caller"]) == ("StartQueryExecution", "AKIA...LE01")
+    assert error["aws"]["code"] == "TABLE_NOT_FOUND"
+
+
+def test_nothing_found_is_an_answer(world: World) -> None:
+    """In a sentence."""
+    world.stub.rows = []
+    code, out, _ = world.run("failures", "--run", "--since", "7d")
+    assert (code, out) == (0, "failures: AssumeRole failures, by role and code\n  none\n")
+
+
+class Waiting(StubQueries):
+    """Queries that run on; says when one is looked at."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(FAILURES, states=["RUNNING"], **more)
+        self.is_looked_at = threading.Event()
+
+    def __call__(self, seen: Seen) -> Answer:
+        """The answer."""
+        answer = super().__call__(seen)
+        if self.looks:
+            self.is_looked_at.set()
+        return answer
+
+
+def interrupted(world: World, stub: Waiting, *words: str) -> tuple[int, str]:
+    """Exit code and stderr of a run that somebody ends by Ctrl-C while the query goes on."""
+    with StubServer(stub) as server:
+        urls = {"AWS_ENDPOINT_URL_ATHENA": server.url, "AWS_ENDPOINT_URL_CLOUDTRAIL": server.url}
+        with subprocess.Popen(
+            world.dsops.command("audit", "sql", "failures", "--run", "--since", "7d", *words),
+            cwd=world.dsops.folder,
+            env=world.dsops.environ | urls,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as process:
+            try:
+                assert stub.is_looked_at.wait(30)
+                process.send_signal(signal.SIGINT)
+                _, err = process.communicate(timeout=30)
+            finally:
+                process.kill()
+    return process.returncode, err.decode()
+
+
+@pytest.mark.parametrize(
+    ("words", "stops", "query"), [((), "StopQueryExecution", ATHENA_ID), (LAKE, "CancelQuery", LAKE_ID)],
+    ids=[ATHENA.name, "lake"],
+)  # fmt: skip
+def test_ctrl_c_stops_the_query(world: World, words: tuple[str, ...], stops: str, query: str) -> None:
+    """Which nobody waits for any more; where it can't be, it is told how."""
+    stub = Waiting()
+    code, err = interrupted(world, stub, *words)
+    assert code == 130
+    assert stub.actions[-1] == stops
+    assert f"dsops: note: the query {query} was stopped" in err
+
+    stub = Waiting(refused={stops: ("AccessDeniedException", "no")})
+    code, err = interrupted(world, stub, *words)
+    assert code == 130
+    assert f"the query {query} may go on, and be billed: `aws " in err
+
+
+def test_a_query_that_takes_too_long_is_stopped(world: World) -> None:
+    """With its own code."""
+    world.stub.states = ["RUNNING"]
+    code, _, err = world.run("failures", "--run", "--since", "7d", "--timeout", "0.3")
+    assert code == 5
+    assert "error[audit.query-too-slow]: Athena was not done within 0.3 s" in err
+    assert world.stub.actions[-1] == "StopQueryExecution"
+
+
+def test_progress_is_told_to_who_watches(world: World) -> None:
+    """How far it is, once: not each time that it was looked at."""
+    world.stub.states = ["QUEUED", "RUNNING", "RUNNING", "SUCCEEDED"]
+    _, _, err = world.run("failures", "--run", "--since", "7d", "--verbose")
+    assert [line for line in err.splitlines() if "the query is" in line] == [
+        "dsops: Athena: the query is waiting, 0 s, 12345 bytes scanned"
+    ]
+
+
+def test_the_use_of_a_store_is_on_record_as_every_use_is(world: World, tmp_path: Path) -> None:
+    """The session, and the command that it was for; nothing secret."""
+    world.dsops.environ["HOME"] = str(tmp_path / "home")
+    assert world.run("failures", "--run", "--since", "7d", "--store", "target")[0] == 0
+    trail = tmp_path / "home" / ".local" / "state" / "dsops" / "audit.jsonl"
+    records = [json.loads(line) for line in trail.read_text().splitlines()]
+    assert [(each["eventName"], each["additionalEventData"]["command"]) for each in records] == [
+        ("AssumeRole", "audit sql"), ("AuditSql", "audit sql"),
+    ]  # fmt: skip
+    assert "hush" not in trail.read_text()
