@@ -1,0 +1,91 @@
+"""docs/how-to/audit-sql.md: the table that it has one create is the table that the questions read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+
+from dsops.audit.cloudtrail.dialects import ATHENA, FIELDS
+from dsops.audit.cloudtrail.questions import QUESTIONS, Asked, Question
+from dsops.audit.cloudtrail.whole import days_of, whole
+
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "audit-sql.md"
+
+
+def table() -> Any:
+    """The statement of the page."""
+    (block,) = re.findall(r"^```sql\n(CREATE .*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    (statement,) = sqlglot.parse(block, dialect="athena")
+    assert isinstance(statement, exp.Create)
+    return statement
+
+
+def paths(columns: Any, before: str = "") -> set[str]:
+    """The names of columns, those inside a structure with all that they are inside of; each a text."""
+    found: set[str] = set()
+    for column in columns:
+        name, kind = f"{before}{column.name}", column.args["kind"]
+        if kind.this is exp.DataType.Type.STRUCT:
+            found |= paths(kind.expressions, f"{name}.")
+        else:
+            assert kind.this is exp.DataType.Type.TEXT, name
+            found.add(name)
+    return found
+
+
+def read() -> set[str]:
+    """What the questions read of a table in Athena."""
+    texts = {ATHENA.field(path) for path in FIELDS.values()} - {"CAST(NULL AS VARCHAR)"}
+    return {re.sub(r"json_extract_scalar\((\w+), .*", r"\1", text) for text in texts}
+
+
+def test_its_columns_are_those_that_are_read() -> None:
+    """None is missing, and none is there for nothing."""
+    assert read() == paths(table().this.expressions)
+
+
+def test_it_has_the_partition_by_which_days_are_chosen() -> None:
+    """As a text, written as the questions write it; the projection has a day's form and the path has them all."""
+    statement = table()
+    partitions = [column.name for column in statement.find(exp.PartitionedByProperty).this.expressions]
+    properties = {
+        each.name: each.args["value"].name for each in statement.find_all(exp.Property) if type(each) is exp.Property
+    }
+    assert "timestamp" in partitions
+    assert "\"timestamp\" >= '2026/11/20'" == days_of(ATHENA, "2026-11-20", "")
+    assert properties["projection.timestamp.format"] == "yyyy/MM/dd"
+    assert {f"projection.{name}.type" for name in partitions} <= set(properties)
+    assert set(partitions) == set(re.findall(r"\$\{(\w+)\}", properties["storage.location.template"]))
+
+
+def test_what_it_is_called_is_what_is_asked() -> None:
+    """Without `--from`."""
+    assert table().this.this.name == "cloudtrail_logs"
+
+
+def reads(question: Question, since: str | None) -> int:
+    """How often the whole statement names the table, once each relation stands in the place of its name."""
+    text = whole(question, Asked(since=since, session="x"), ATHENA, "logs")
+    statement: Any = sqlglot.parse_one(text, dialect="athena")
+    relations = {each.alias: each.this for each in statement.find_all(exp.CTE)}
+    statement.set("with_", None)
+
+    def count(part: Any) -> int:
+        return sum(1 if each.name == "logs" else count(relations[each.name]) for each in part.find_all(exp.Table))
+
+    return count(statement)
+
+
+def test_how_often_a_question_names_the_table_is_told() -> None:
+    """Which is what it costs, at the most."""
+    rows = re.findall(r"^\| (\d+) times? \| (.*) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    told = {name: int(number) for number, names in rows for name in re.findall(r"`([\w-]+)`", names)}
+    since = {name: reads(question, "2026-11-20 00:00:00") for name, question in QUESTIONS.items()}
+    without = {name: reads(question, None) for name, question in QUESTIONS.items()}
+
+    assert since == {name: told.get(name, 1) for name in QUESTIONS}
+    assert since | {"new-principals": 4, "new-accounts": 4} == without
