@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from dsops.audit.cloudtrail.dialects import ATHENA
@@ -34,30 +34,39 @@ class _Caller(NamedTuple):
 
 
 def ask_aws(wanted: Wanted, place: Place, arguments: Arguments, runtime: Runtime) -> tuple[Answer, Query]:
-    """The answer, and the query that gave it; what it has cost is a note, Ctrl-C stops it."""
+    """The answer, and the query that gave it; what it has cost is a note, Ctrl-C stops it.
+
+    With `--json` there is no note: what was scanned is in the answer, and stderr is an error's alone.
+    """
+    tell: Callable[[str], None] = (lambda _: None) if arguments.switch("--json") else note
     caller = _caller(wanted, place, arguments, runtime)
     engine = _engine(wanted, place, caller, runtime)
     who = caller.credentials.arn or caller.credentials.masked_key_id
     query = Query(engine, wanted.question, wanted.sql, caller=who)
-    note(f"{engine.title} is asked in {caller.endpoint.region}: AWS bills for the bytes that are scanned")
+    tell(f"{engine.title} is asked in {caller.endpoint.region}: AWS bills for the bytes that are scanned")
 
     def told(seen: QueryState, seconds: float) -> None:
         scanned = "" if seen.scanned_bytes is None else counted(seen.scanned_bytes, "byte")
         facts = {"engine": engine.title, "state": seen.state, "seconds": f"{seconds:.0f}", "scanned": scanned}
         runtime.report(Event("query.waiting", facts))
 
+    def tell_scanned() -> None:
+        if query.scanned_bytes is not None:
+            scanned = counted(query.scanned_bytes, "byte")
+            tell(f"{scanned} scanned, by which AWS bills: query {query.id} in {engine.title}")
+
     try:
         given = carry_out(query.run(timeout_seconds=place.timeout_seconds, told=told), runtime)
     except DsopsError:
         runtime.report(DONE)
-        _tell_scanned(query, engine)
+        tell_scanned()
         raise
     except KeyboardInterrupt:
         runtime.report(DONE)
         _stop(query, runtime)
         raise
     runtime.report(DONE)
-    _tell_scanned(query, engine)
+    tell_scanned()
     return given, query
 
 
@@ -104,8 +113,3 @@ def _stop(query: Query, runtime: Runtime) -> None:
         note(f"the query {query.id} may go on, and be billed: `{query.stop_words}` stops it")
     else:
         note(f"the query {query.id} was stopped")
-
-
-def _tell_scanned(query: Query, engine: Engine) -> None:
-    if query.id and query.scanned_bytes is not None:
-        note(f"{counted(query.scanned_bytes, 'byte')} scanned, by which AWS bills: query {query.id} in {engine.title}")

@@ -13,7 +13,7 @@ from dsops.audit.cloudtrail.questions import Asked, Question
 from dsops.audit.report import Answer
 from dsops.cli.audit_report import SHOWN, TOP, answers_value, json_value, report_value, reported
 from dsops.cli.audit_report_text import answer_text
-from dsops.cli.command import CONFIG, NO_AGENT, SESSION_ENVIRONMENT, Arguments, Flag
+from dsops.cli.command import CONFIG, NO_AGENT, REASON, SESSION_ENVIRONMENT, Arguments, Flag
 from dsops.cli.output import answer, answer_json
 from dsops.errors import UsageError
 from dsops.runtime import Runtime
@@ -41,7 +41,7 @@ _EVERYTHING = Flag("--everything", "ask without a first day: all of the table is
                    own_variable="DSOPS_AUDIT_EVERYTHING")  # fmt: skip
 RUN_FLAGS = (
     RUN, _STORE, _REGION, _WORKGROUP_FLAG, _DATABASE_FLAG, _OUTPUT, _TIMEOUT, _EVERYTHING, TOP, CONFIG,
-    SESSION_ENVIRONMENT, NO_AGENT,
+    SESSION_ENVIRONMENT, NO_AGENT, REASON,
 )  # fmt: skip
 """What `--run` takes besides."""
 

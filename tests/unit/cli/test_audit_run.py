@@ -140,8 +140,10 @@ def test_each_engine_answers_in_the_reports_own_words(
     assert found.rows
     world.stub.columns, world.stub.rows, world.stub.page = found.columns, as_athena_has_it(found.rows), 7
     told, texts = printed
-    given = json.loads(world.run(question, "--run", "--everything", "--json", *flags)[1])
+    _, out, err = world.run(question, "--run", "--everything", "--json", *flags)
+    given = json.loads(out)
 
+    assert err == ""
     assert given["answers"] == {question: told["answers"][question]}
     assert set(told) | {"query"} == set(given)
     assert given["query"] == {
@@ -261,20 +263,21 @@ def test_without_a_region_it_is_nowhere(world: World) -> None:
 
 
 def test_a_table_that_is_not_there_is_told_with_what_was_tried(world: World) -> None:
-    """And in JSON; how much was scanned, too."""
+    """In JSON stderr has nothing else; in words how much was scanned comes first."""
     world.stub.states = ["FAILED"]
     world.stub.reason = "TABLE_NOT_FOUND: line 37:8: Table 'awsdatacatalog.default.cloudtrail_logs' does not exist"
-    world.stub.scanned = None
     code, out, err = world.run("failures", "--run", "--since", "7d", "--json")
 
-    told = json.loads(err[err.index("{"):])
+    error = json.loads(err)["error"]
     assert (code, out) == (2, "")
-    error = told["error"]
     assert error["code"] == "audit.query-refused"
     assert error["message"] == "Athena has no table cloudtrail_logs in us-east-1"
     assert error["why"] == world.stub.reason
     assert (error["tried"]["operation"], error["tried"]["caller"]) == ("StartQueryExecution", "AKIA...LE01")
     assert error["aws"]["code"] == "TABLE_NOT_FOUND"
+    words = world.run("failures", "--run", "--since", "7d")[2].splitlines()
+    assert "12345 bytes scanned" in words[1]
+    assert words[2] == "dsops: error[audit.query-refused]: Athena has no table cloudtrail_logs in us-east-1"
 
 
 def test_nothing_found_is_an_answer(world: World) -> None:
@@ -358,12 +361,12 @@ def test_progress_is_told_to_who_watches(world: World) -> None:
 
 
 def test_the_use_of_a_store_is_on_record_as_every_use_is(world: World, tmp_path: Path) -> None:
-    """The session, and the command that it was for; nothing secret."""
+    """The session, the command that it was for, and why; nothing secret."""
     world.dsops.environ["HOME"] = str(tmp_path / "home")
-    assert world.run("failures", "--run", "--since", "7d", "--store", "target")[0] == 0
+    assert world.run("failures", "--run", "--since", "7d", "--store", "target", "--reason", "INC-7")[0] == 0
     trail = tmp_path / "home" / ".local" / "state" / "dsops" / "audit.jsonl"
     records = [json.loads(line) for line in trail.read_text().splitlines()]
-    assert [(each["eventName"], each["additionalEventData"]["command"]) for each in records] == [
-        ("AssumeRole", "audit sql"), ("AuditSql", "audit sql"),
-    ]  # fmt: skip
+    facts = [each["additionalEventData"] for each in records]
+    assert [each["eventName"] for each in records] == ["AssumeRole", "AuditSql"]
+    assert {(each["command"], each["reason"]) for each in facts} == {("audit sql", "INC-7")}
     assert "hush" not in trail.read_text()
