@@ -190,13 +190,14 @@ def json_value(cell: object) -> Json:
 
 COMMAND = Command(
     help=(
-        "Says who assumed what, and what is unusual about it, out of CloudTrail's logs: files, and folders as\n"
-        "a trail delivers them. Without LOGS it is dsops' own trail that is read.\n"
+        "Says who assumed what, and what is unusual about it, out of CloudTrail's logs.\n"
+        "\n"
+        "LOGS are files, and folders as a trail delivers them. Without LOGS dsops' own trail is read.\n"
         "\n"
         "AssumeRole failures by role and code, how long sessions are used against what was asked for, who\n"
         "assumes which role, access across accounts; throttling and what is recorded; and pointed at:\n"
-        "principals and pairs of accounts never seen before, MFA missing where others have it, sessions used\n"
-        "to their last minute or for seconds, denials that repeat, long chains.\n"
+        "principals and pairs of accounts never seen before, MFA missing where others have it, sessions\n"
+        "used to their last minute or for seconds, denials that repeat, long chains.\n"
         "\n"
         "  dsops audit report logs/ --since 7d\n"
         "  dsops audit report logs/ --html report.html\n"

@@ -112,20 +112,21 @@ def _is_day(text: str) -> bool:
 
 COMMAND = Command(
     help=(
-        "Prints a question of `dsops audit report` as SQL, for a table of CloudTrail's logs in Athena, an event\n"
-        "data store of CloudTrail Lake, or DuckDB. Without QUESTION it lists the questions.\n"
+        "Prints a question of `dsops audit report` as SQL, and with --run asks it.\n"
         "\n"
-        "Only the days from --begin to --end are read; without --begin those since --since, and thirty before\n"
-        "them where it is asked what is new. In Athena the table is one of AWS's documentation, partitioned by\n"
-        "its column `timestamp`.\n"
+        "It is asked of a table of CloudTrail's logs in Athena, of an event data store of CloudTrail Lake, or\n"
+        "of files here by DuckDB. Without QUESTION the questions are listed.\n"
         "\n"
-        "With --run it is asked, by Athena, by CloudTrail Lake, or here by DuckDB, and the answer shown as the\n"
-        "report shows it. AWS bills for what is scanned: how much that was is told at the end. Ctrl-C and\n"
-        "--timeout stop the query.\n"
+        "Only the days from --begin to --end are read; without --begin those since --since, and thirty\n"
+        "before them where it is asked what is new. In Athena the table is one of AWS's documentation,\n"
+        "partitioned by its column `timestamp`.\n"
+        "\n"
+        "With --run the answer is shown as the report shows it. AWS bills for what is scanned: how much that\n"
+        "was is told at the end. Ctrl-C and --timeout stop the query.\n"
         "\n"
         "  dsops audit sql failures --begin 2026-11-01\n"
         "  dsops audit sql failures --since 7d --run --store audit --workgroup security\n"
-        "  dsops audit sql history --session dsops-deploy-20261127T101500Z --dialect duckdb --from 'logs/**/*.json.gz'"
+        "  dsops audit sql history --session deploy-7 --dialect duckdb --from 'logs/**/*.json.gz'"
     ),
     run=_run,
     flags=(
