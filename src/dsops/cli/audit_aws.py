@@ -63,7 +63,7 @@ def ask_aws(wanted: Wanted, place: Place, arguments: Arguments, runtime: Runtime
         raise
     except KeyboardInterrupt:
         runtime.report(DONE)
-        _stop(query, runtime)
+        _stop(query, engine, runtime)
         raise
     runtime.report(DONE)
     tell_scanned()
@@ -103,8 +103,10 @@ def _engine(wanted: Wanted, place: Place, caller: _Caller, runtime: Runtime) -> 
     return LakeEngine(Lake(client, caller.credentials, caller.endpoint, wanted.source, place.output))
 
 
-def _stop(query: Query, runtime: Runtime) -> None:
+def _stop(query: Query, engine: Engine, runtime: Runtime) -> None:
     """Ends what goes on in AWS, for a person who has had enough."""
+    if query.is_sent and not query.id:
+        note(f"a query may have begun in {engine.title}, and be billed: its history there has the id")
     if not query.is_under_way:
         return
     try:

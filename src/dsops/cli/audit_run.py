@@ -123,14 +123,15 @@ def _run_there(wanted: Wanted, arguments: Arguments, runtime: Runtime) -> None:
     if not arguments.switch("--json"):
         _show(given, wanted, arguments)
         return
+    since = json_value(_moment(wanted))
     answer_json({
         "sources": [wanted.source],
         # What only somebody knows who has read all of it.
         "files": None,
         "unreadable": [],
         **dict.fromkeys(("records", "skipped", "calls", "first", "last")),
-        "since": json_value(_moment(wanted)),
-        "boundary": None,
+        "since": since,
+        "boundary": since,
         "by": wanted.asked.by,
         "answers": answers_value((given,)),
         "query": {"engine": wanted.dialect.name, "id": query.id, "scanned_bytes": query.scanned_bytes},

@@ -302,6 +302,16 @@ class Waiting(StubQueries):
         return answer
 
 
+class Silent(Waiting):
+    """Takes a query and says nothing."""
+
+    def __call__(self, seen: Seen) -> Answer:
+        """None."""
+        assert seen.method == "POST"
+        self.is_looked_at.set()
+        return Answer(is_silent=True)
+
+
 def interrupted(world: World, stub: Waiting, *words: str) -> tuple[int, str]:
     """Exit code and stderr of a run that somebody ends by Ctrl-C while the query goes on."""
     with StubServer(stub) as server:
@@ -340,6 +350,24 @@ def test_ctrl_c_stops_the_query(world: World, words: tuple[str, ...], stops: str
     code, err = interrupted(world, stub, *words)
     assert code == 130
     assert f"the query {query} may go on, and be billed: `aws " in err
+
+
+def test_ctrl_c_before_there_is_an_id_leaves_nobody_in_doubt(world: World) -> None:
+    """The query may have begun: that is told."""
+    code, err = interrupted(world, Silent())
+    assert code == 130
+    assert "a query may have begun in Athena, and be billed" in err
+    assert "may have begun" not in interrupted(world, Waiting())[1]
+
+
+def test_a_moment_is_told_as_the_report_tells_it(world: World) -> None:
+    """It divides what is new, too; without one nobody here knows what does."""
+    told = [
+        json.loads(world.run("failures", "--run", "--json", *words)[1])
+        for words in (("--since", "2026-11-20"), ("--begin", "2026-11-20"))
+    ]
+    times = [(each["since"], each["boundary"]) for each in told]
+    assert times == [("2026-11-20T00:00:00Z", "2026-11-20T00:00:00Z"), (None, None)]
 
 
 def test_a_query_that_takes_too_long_is_stopped(world: World) -> None:

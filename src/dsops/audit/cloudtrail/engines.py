@@ -157,6 +157,8 @@ class Query:
         self._engine, self._question, self._sql, self._caller = engine, question, sql, caller
         self.id = ""
         """AWS's, once the engine has taken it."""
+        self.is_sent = False
+        """Whether it may have begun, though its id is not known yet."""
         self.is_under_way = False
         """Whether it goes on in AWS, and is billed, if nobody stops it."""
         self.scanned_bytes: int | None = None
@@ -170,6 +172,7 @@ class Query:
         Raises QueryRefused, QueryFailed, QueryCancelled or QueryTooSlow, besides what every call may raise.
         """
         begun = clock()
+        self.is_sent = True
         self.id = await self._engine.start(self._sql)
         self.is_under_way = True
         try:
