@@ -229,25 +229,31 @@ CHAINS = _question("chains", "sessions of three hops or more", "path hops sessio
 
 def _history() -> str:
     columns = (
-        "call_time, call_name, principal, role, session_name, source_identity, address, signed_by, issued_key"
-    )
-    hops = "\n  UNION ALL\n  ".join(f"SELECT {n} AS back, s{n}.* FROM s{n}" for n in range(1, MOST_HOPS + 1))
-    before = ",\n".join(
-        f"s{n} AS (SELECT sessions.* FROM sessions JOIN s{n - 1} ON sessions.issued_key = s{n - 1}.signed_by)"
-        for n in range(2, MOST_HOPS + 1)
-    )
+        "call_time", "call_name", "principal", "role", "session_name", "source_identity", "address", "signed_by",
+        "issued_key",
+    )  # fmt: skip
+    hops = range(1, MOST_HOPS + 1)
+    # One row with all hops side by side, told once for each of them: to name the sessions of each hop anew would have
+    # Athena read the table 36 times. CloudTrail Lake lists LEFT, RIGHT and INNER JOIN, and no CROSS JOIN.
+    before = "\n".join(f"LEFT JOIN sessions s{n} ON s{n}.issued_key = s{n - 1}.signed_by" for n in hops[1:])
+    numbers = " UNION ALL ".join(f"SELECT {n}{' AS back' if n == 1 else ''}" for n in hops)
+
+    def of_hop(column: str) -> str:
+        return f"CASE back {' '.join(f'WHEN {n} THEN s{n}.{column}' for n in hops)} END"
+
+    call_time, call_name, principal, role, session_name, source_identity, address, signed_by, key = map(of_hop, columns)
     return f"""
 WITH sessions AS (
-  SELECT {columns}, session_arn FROM issues WHERE is_session),
+  SELECT {", ".join(columns)}, session_arn FROM issues WHERE is_session),
 s1 AS (
   SELECT * FROM sessions WHERE issued_key = $session OR session_name = $session OR session_arn = $session
-  ORDER BY call_time DESC, issued_key LIMIT 1),
+  ORDER BY call_time DESC, issued_key LIMIT 1)
+SELECT max(back) OVER () - back + 1 AS "hop", {call_time} AS "time", {call_name} AS "name",
+  {principal} AS "principal", {role} AS "role", {session_name} AS "session_name",
+  {source_identity} AS "source_identity", {address} AS "address", {signed_by} AS "signed_by", {key} AS "key"
+FROM s1
 {before}
-SELECT max(back) OVER () - back + 1 AS "hop", call_time AS "time", call_name AS "name", principal AS "principal",
-  role AS "role", session_name AS "session_name", source_identity AS "source_identity", address AS "address",
-  signed_by AS "signed_by", issued_key AS "key"
-FROM (
-  {hops}) hops
+JOIN ({numbers}) numbers ON {key} IS NOT NULL
 ORDER BY 1
 """
 
