@@ -54,11 +54,14 @@ KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", Secret("secret"))
 
 @pytest.fixture(scope="module")
 def moto_url() -> Iterator[str]:
-    """A server with some secrets and parameters, put there by botocore."""
+    """A server with some secrets and parameters, put there by botocore.
+
+    One process has one moto: what other tests have left in it goes, and they find it empty.
+    """
+    moto_api_backend.reset()
     with StubServer(_Moto()) as server:
         _fill(server.url)
         yield server.url
-    # One process has one moto: other tests find it empty.
     moto_api_backend.reset()
 
 
