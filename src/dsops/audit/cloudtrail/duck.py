@@ -128,7 +128,7 @@ class Database:
             logs = source(
                 "$paths",
                 form=batch.form,
-                compression="gzip" if batch.is_gzip else "none",
+                compression="gzip" if batch.is_gzip else "uncompressed",
                 longest_object=room,
             )
             insert = f"INSERT INTO records WITH fields AS (\n  {fields(DUCKDB, logs)})\n{records(DUCKDB)}"
@@ -191,7 +191,7 @@ def standalone(question: Question, asked: Asked, files: str) -> str:
     """The whole of a question as one statement for DuckDB alone, over files that a pattern names."""
     from dsops.audit.cloudtrail.whole import whole
 
-    compression = "gzip" if files.endswith(".gz") else "none"
+    compression = "gzip" if files.endswith(".gz") else "uncompressed"
     form = Form.LINES if files.removesuffix(".gz").endswith(("jsonl", "ndjson")) else Form.OBJECT
     text = "'" + files.replace("'", "''") + "'"
     logs = source(text, form=form, compression=compression, longest_object=256 << 20)
