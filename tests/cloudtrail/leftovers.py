@@ -70,7 +70,7 @@ def damage(folder: str, company: Company, tally: Tally, start: int) -> Left:
             put(folder, path, data)
     os.makedirs(os.path.join(folder, f"AWSLogs/{account}/CloudTrail/ap-south-1/2026/10/08"), exist_ok=True)
     count = len(unreadable) + len(of_no_records) + len(more)
-    return Left(count, 3, 2, sorted(unreadable))
+    return Left(count, 3, 2 + 3, sorted(unreadable))  # of no records: null, other and list
 
 
 def _large(company: Company, tally: Tally, time: int) -> bytes:

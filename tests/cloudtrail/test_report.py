@@ -288,3 +288,63 @@ def test_empty_logs_have_empty_answers(tmp_path: Path) -> None:
     report = report_of(tmp_path)
     assert (0, None, None, None) == (report.calls, report.first, report.last, report.boundary)
     assert not any(answer.rows for answer in report.answers)
+
+
+@pytest.mark.parametrize("time", ["infinity", "-infinity", "290000-01-01", "10000-01-01T00:00:00Z", "0044-03-15 (BC)",
+                                  "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-01:00"])  # fmt: skip
+def test_a_time_that_no_calendar_here_has_makes_no_record(tmp_path: Path, time: str) -> None:
+    """It has no place in an answer, and would move what counts as recent."""
+    log(tmp_path / "a.json", [record(1), record(2, eventTime=time), record(3, "AssumeRole", eventTime=time)])
+    report = report_of(tmp_path)
+    assert (1, 2) == (report.records, report.skipped)
+    assert "2026-11-20T00:00:01Z" == f"{report.last:%Y-%m-%dT%H:%M:%SZ}"
+
+
+@pytest.mark.parametrize(("time", "told"), [
+    ("2026-11-20T10:00:00+02:00", "2026-11-20T08:00:00Z"),
+    ("2026-11-20T10:00:00.999-0530", "2026-11-20T15:30:00Z"),
+    ("2026-11-20 10:00:00+02", "2026-11-20T08:00:00Z"),
+    ("2026-11-20T10:00:00.999Z", "2026-11-20T10:00:00Z"),
+    ("2026-11-20T10:00:00", "2026-11-20T10:00:00Z"),
+    ("2026-11-20", "2026-11-20T00:00:00Z"),
+    ("1969-12-31T23:59:59.5-01:00", "1970-01-01T00:59:59Z"),
+])  # fmt: skip
+def test_an_offset_counts_and_none_is_utc(
+    tmp_path: Path, time: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever this machine is; so for the end of a session."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    times = {"expiration": time, "accessKeyId": "ASIA1"}
+    log(tmp_path / "a.json", [
+        record(1, eventTime=time),
+        record(2, "AssumeRole", eventTime="1969-12-31T00:00:00Z", responseElements={"credentials": times}),
+    ])  # fmt: skip
+    report = report_of(tmp_path)
+    assert told == f"{report.last:%Y-%m-%dT%H:%M:%SZ}"
+    asked = datetime.fromisoformat(told) - datetime(1969, 12, 31, tzinfo=UTC)
+    assert asked.total_seconds() == rows_of(report, "durations")[0][4]
+
+
+def test_the_last_second_of_all_is_a_time(tmp_path: Path) -> None:
+    """Its day before too."""
+    log(tmp_path / "a.json", [record(1, eventTime="9999-12-31T23:59:59Z")])
+    report = report_of(tmp_path)
+    assert (1, 0) == (report.records, report.skipped)
+
+
+def test_a_folder_is_no_column(tmp_path: Path) -> None:
+    """DuckDB makes columns of folders such as `day=20`, also of one that is called as what it reads."""
+    folder = tmp_path / "json=foo"
+    folder.mkdir()
+    log(folder / "a.json", [record(1)])
+    assert (1, ()) == (report_of(tmp_path).records, report_of(tmp_path).unreadable)
+
+
+@pytest.mark.parametrize("text", ["[]", '{"Events": []}', '{"Records": null}', '{"Records": {"a": 1}}', "5"])
+def test_a_file_without_records_is_told(tmp_path: Path, text: str) -> None:
+    """As one element that is none: else another tool's export would be quiet logs."""
+    (tmp_path / "a.json").write_text(text)
+    log(tmp_path / "b.json", [record(1)])
+    log(tmp_path / "c.json", [])
+    report = report_of(tmp_path)
+    assert (1, 1, ()) == (report.records, report.skipped, report.unreadable)

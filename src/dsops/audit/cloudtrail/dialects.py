@@ -97,14 +97,18 @@ _TRINO_SPOKEN = (
     "coalesce(try(date_parse({0}, '%b %e, %Y, %h:%i:%s %p')), try(CAST(from_iso8601_timestamp({0}) AS TIMESTAMP)))"
 )
 
+# A cast to TIMESTAMP passes over the offset, one to TIMESTAMPTZ takes a text without any for local time.
+_DUCKDB_TIME = """date_trunc('second', CASE
+      WHEN {0} NOT LIKE '%Z' AND regexp_matches({0}, '[T ].*[+-][0-9]{{2}}(:?[0-9]{{2}})?$')
+        THEN make_timestamp(epoch_us(try_cast({0} AS TIMESTAMPTZ)))
+      ELSE try_cast({0} AS TIMESTAMP) END)"""
+
 DUCKDB = Dialect(
     name="duckdb",
     title="DuckDB",
     field=_struct,
-    time="date_trunc('second', try_cast({} AS TIMESTAMP))",
-    spoken_time=(
-        "coalesce(try_strptime({0}, '%b %d, %Y, %I:%M:%S %p'), date_trunc('second', try_cast({0} AS TIMESTAMP)))"
-    ),
+    time=_DUCKDB_TIME,
+    spoken_time=f"coalesce(try_strptime({{0}}, '%b %d, %Y, %I:%M:%S %p'), {_DUCKDB_TIME})",
     id="coalesce(try_cast({0} AS UUID), try_cast(md5({0}) AS UUID))",
     unique="uuid()",
     later="({time} + to_seconds({seconds}))",

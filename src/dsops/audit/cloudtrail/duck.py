@@ -26,6 +26,12 @@ _MEMORY: Final = "1200MB"
 """For DuckDB's own buffers; what it reads and Python come on top."""
 _MOST_OBJECT: Final = 1 << 30
 _TOO_SMALL: Final = "maximum_object_size"
+_NO_CALL: Final = (
+    "(call_time IS NULL OR call_name IS NULL"
+    " OR call_time NOT BETWEEN TIMESTAMP '0001-01-02 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59')"
+)
+"""What is no record. DuckDB also reads times that a `datetime` does not hold: `infinity`, the year 10000; and a day
+before the first call there has to be one."""
 
 Told = Callable[[int], None]
 """Is told how many bytes of the files have been read, each time some have."""
@@ -38,10 +44,12 @@ def source(files: str, *, form: Form, compression: str, longest_object: int) -> 
     long.
     """
     wanted = structure()
-    made = f"unnest(from_json(json, '{json.dumps({'Records': [wanted]})}').Records)"
+    # What has none is one element that is no record: it is not passed over in silence.
+    made = f"unnest(coalesce(from_json(json, '{json.dumps({'Records': [wanted]})}').Records, [NULL]))"
     if form is Form.LINES:
         made = f"from_json(json, '{json.dumps(wanted)}')"
-    options = f"format = '{form.value}', compression = '{compression}'"
+    # A folder `json=1` would be a column of that name.
+    options = f"format = '{form.value}', compression = '{compression}', hive_partitioning = false"
     options += f", maximum_object_size = {longest_object}" if form is Form.OBJECT else ", ignore_errors = true"
     return f"(SELECT {made} AS r FROM read_json_objects({files}, {options})) logs"
 
@@ -152,9 +160,9 @@ class Database:
 
     def _finish(self) -> None:
         (self.records, self.skipped) = self._one(
-            "SELECT count(*), count(*) FILTER (call_time IS NULL OR call_name IS NULL) FROM records"
+            f"SELECT count(*), count(*) FILTER ({_NO_CALL}) FROM records"
         )
-        self._connection.execute("DELETE FROM records WHERE call_time IS NULL OR call_name IS NULL")
+        self._connection.execute(f"DELETE FROM records WHERE {_NO_CALL}")
         self._connection.execute(
             "CREATE TEMP TABLE several AS SELECT call_id FROM records GROUP BY call_id HAVING count(*) > 1"
         )
