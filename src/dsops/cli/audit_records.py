@@ -16,6 +16,8 @@ Record = Mapping[str, Any]  # any JSON object: it stands in a file
 HEADINGS = ("TIME", "EVENT", "WHAT", "STORE", "BY", "COMMAND", "REASON", "RESULT")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _MOST_LINES = 1 << 62
+_FIRST_YEAR = 1000
+"""Before it a year would have fewer than the four digits that a time has to have here."""
 
 
 class Wanted(NamedTuple):
@@ -72,8 +74,10 @@ def moment_of(text: str, now: datetime) -> str:
         moment = now - timedelta(seconds=int(number) * _UNITS[unit])
     else:
         try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
+            moment = datetime.fromisoformat(text).astimezone(UTC)
+            if moment.year < _FIRST_YEAR:
+                raise ValueError(text)
+        except (ValueError, OverflowError):
             hint = "write such as 30m, 2h, 7d, or 2026-11-25T10:00:00Z"
             raise UsageError(f"`--since {text}` is no time", hint=hint) from None
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

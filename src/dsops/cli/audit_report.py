@@ -29,7 +29,7 @@ TOP = Flag("--top", f"so many rows of each table ({SHOWN}); 0 for all", "integer
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    session = arguments.text("--session")
+    session = session_in(arguments)
     page = arguments.text("--html")
     questions = _questions(arguments)
     if session and (page or arguments.texts("--question")):
@@ -68,6 +68,14 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         text = report_text if questions == REPORTED else answers_text
         answer(text(report, most=SHOWN if most is None else most))
     return 0
+
+
+def session_in(arguments: Arguments) -> str:
+    """What `--session` names; "" without. Raises UsageError for bytes that are no text: no engine takes those."""
+    session = arguments.text("--session")
+    if not session.isascii() and any("\ud800" <= character <= "\udfff" for character in session):
+        raise UsageError("`--session` is no text in UTF-8", hint="names, key ids and ARNs of AWS are ASCII")
+    return session
 
 
 def _questions(arguments: Arguments) -> tuple[Question, ...]:

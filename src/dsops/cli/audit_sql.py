@@ -9,6 +9,7 @@ from dsops.audit.cloudtrail.dialects import ATHENA, DIALECTS, DUCKDB, Dialect
 from dsops.audit.cloudtrail.questions import BY, HISTORY, NEW_ACCOUNTS, NEW_PRINCIPALS, QUESTIONS, Asked, Question
 from dsops.audit.cloudtrail.whole import days_of, whole
 from dsops.cli.audit_records import moment_of
+from dsops.cli.audit_report import session_in
 from dsops.cli.audit_run import RUN, RUN_FLAGS, Wanted, run_question
 from dsops.cli.command import Arguments, Command, Flag, Operand
 from dsops.cli.output import answer, answer_json, table
@@ -57,7 +58,7 @@ def wanted_by(question: Question, arguments: Arguments, now: datetime) -> Wanted
     dialect = DIALECTS[arguments.text("--dialect")]
     since = arguments.text("--since")
     moment = moment_of(since, now).replace("T", " ").removesuffix("Z") if since else None
-    session = arguments.text("--session")
+    session = session_in(arguments)
     if question is HISTORY and not session:
         raise UsageError("`history` asks of one session", hint="name it: `--session NAME`, or its key id or ARN")
     asked = Asked(since=moment, by=arguments.text("--by"), session=session)
