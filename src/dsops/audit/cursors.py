@@ -18,6 +18,10 @@ from dsops.errors import AuditFailed
 from dsops.startup import NamedTuple
 
 _MOST_BYTES = 1 << 16
+LONGEST_REST_SECONDS = 3600
+"""The longest that a receiver is left alone."""
+_END_OF_TIME = 253_402_300_799
+"""The last second of the year 9999."""
 _STARTING_SECONDS = 10
 """Within that, whoever was started to send has begun to, or never will."""
 
@@ -35,6 +39,10 @@ class Cursor(NamedTuple):
     """Before that it is not tried again."""
     lost: str = ""
     """Lines that it will never have, and why; told once."""
+
+    def is_resting(self, now: float) -> bool:
+        """Whether it is not tried yet; a rest that ends far from here was noted by another clock."""
+        return now < self.retry_at <= now + LONGEST_REST_SECONDS
 
 
 def load(path: str) -> dict[str, Cursor]:
@@ -67,6 +75,10 @@ def _cursor(values: Mapping[str, object]) -> Cursor:
     if not isinstance(number, int) or not isinstance(hash_, str) or not is_hash(hash_):
         raise TypeError
     length, inode, offset, since, tries, retry_at = [each for each in numbers if isinstance(each, int)]
+    if min(number, length + 1, inode, offset, since, tries, retry_at) < 0 or since > _END_OF_TIME:
+        raise ValueError
+    if max(number, inode, offset, tries, retry_at) >= 1 << 64 or length >= max(offset, 1):
+        raise ValueError
     failure, lost = [each for each in texts if isinstance(each, str)]
     return Cursor(Position(number, hash_, length, inode, offset), failure, since, tries, retry_at, lost)
 

@@ -59,7 +59,7 @@ def _dispatch(
     fresh = {sink.name: known.get(sink.name, begin)._replace(lost="") for sink in settings.sinks}
     if fresh != known:
         cursors.save(settings.file, fresh)
-    if all(cursor.retry_at > now for cursor in fresh.values()):
+    if all(cursor.is_resting(now) for cursor in fresh.values()):
         return
     turn.announce(now)
     turn.give()

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from dsops import __version__, tasks
 from dsops.audit.chain import link_of, record_in
+from dsops.audit.cursors import LONGEST_REST_SECONDS
 from dsops.audit.sinks import Sink, is_header_value
 from dsops.aws.network import Trust, proxy_for
 from dsops.aws.transport import open_driver
@@ -29,7 +30,9 @@ _RETRIED = (429, 502, 503, 504)
 _REFUSED = (400, 413)
 _TIMEOUT_MS = 10_000
 _MOST_WORDS = 200
-_LONGEST_PAUSE = 3600
+_LEAST_HIDDEN = 4
+"""A shorter part of a header is no secret: hiding `of` would make words unreadable."""
+_MOST_DIGITS = 18
 
 Record = Mapping[str, Any]  # any JSON object: it stands in a file
 
@@ -109,17 +112,18 @@ def send(sink: Sink, lines: Sequence[bytes], environ: Mapping[str, str], now: fl
 
     Raises SinkFailed where they have to be sent once more, LineRefused for lines that it does not take as they are.
     """
-    response = _post(sink, body_of(lines, now), environ)
+    headers = _headers(sink, environ)
+    response = _post(sink, headers, body_of(lines, now), environ)
     if response.status in _REFUSED:
-        raise LineRefused(f"it answered {response.status}{_said(response)}")
+        raise LineRefused(f"it answered {response.status}{_said(response, headers)}")
     if not 200 <= response.status < 300:
-        failed = SinkFailed(f"it answered {response.status}{_said(response)}")
+        failed = SinkFailed(f"it answered {response.status}{_said(response, headers)}")
         failed.seconds = _pause(response)
         raise failed
-    return _partial(response)
+    return _partial(response, headers)
 
 
-def _post(sink: Sink, body: bytes, environ: Mapping[str, str]) -> Response:
+def _post(sink: Sink, headers: Sequence[tuple[str, str]], body: bytes, environ: Mapping[str, str]) -> Response:
     url = sink.target if sink.target.endswith("/v1/logs") else f"{sink.target}/v1/logs"
     address = parse_address(url)
     if address is None:
@@ -129,7 +133,7 @@ def _post(sink: Sink, body: bytes, environ: Mapping[str, str]) -> Response:
         request = Request(
             "POST",
             url,
-            (("Content-Type", "application/json"), *_headers(sink, environ)),
+            (("Content-Type", "application/json"), *headers),
             body,
             proxy=proxy_for(address, environ),
             trust=Trust(sink.ca_file, "") if sink.ca_file and is_encrypted else None,
@@ -156,27 +160,36 @@ def _headers(sink: Sink, environ: Mapping[str, str]) -> list[tuple[str, str]]:
     return found
 
 
-def _said(response: Response) -> str:
-    """The words of a `Status`, on one line; they may be anybody's."""
-    message = _object(response).get("message")
-    return f": {message[:_MOST_WORDS]}" if isinstance(message, str) and message else ""
+def _said(response: Response, headers: Sequence[tuple[str, str]]) -> str:
+    """The words of a `Status`; they may be anybody's."""
+    return _words(_object(response).get("message"), headers)
+
+
+def _words(message: object, headers: Sequence[tuple[str, str]]) -> str:
+    """They are noted and shown: without what was sent as a header, which a receiver repeats that refuses it."""
+    if not isinstance(message, str) or not message:
+        return ""
+    parts = {part for _, value in headers for part in (value, *value.split()) if len(part) >= _LEAST_HIDDEN}
+    for part in sorted(parts, key=len, reverse=True):
+        message = message.replace(part, "***")
+    return f": {message.encode('utf-8', 'replace').decode()[:_MOST_WORDS]}"
 
 
 def _pause(response: Response) -> int:
     """How long it wants to be left alone."""
     seconds = response.headers.get("retry-after", "") if response.status in _RETRIED else ""
-    return min(int(seconds), _LONGEST_PAUSE) if seconds.isascii() and seconds.isdigit() and len(seconds) < 10 else 0
+    is_number = seconds.isascii() and seconds.isdigit() and len(seconds) < 10
+    return min(int(seconds), LONGEST_REST_SECONDS) if is_number else 0
 
 
-def _partial(response: Response) -> str:
+def _partial(response: Response, headers: Sequence[tuple[str, str]]) -> str:
     """A partial success: lines that it did not take, and which must not be sent once more."""
     partial = _object(response).get("partialSuccess")
     rejected = str(partial.get("rejectedLogRecords", 0)) if isinstance(partial, dict) else "0"
-    if not isinstance(partial, dict) or not rejected.isascii() or not rejected.isdigit() or not int(rejected):
+    is_number = rejected.isascii() and rejected.isdigit() and len(rejected) <= _MOST_DIGITS
+    if not isinstance(partial, dict) or not is_number or not int(rejected):
         return ""
-    message = partial.get("errorMessage")
-    said = f": {message[:_MOST_WORDS]}" if isinstance(message, str) and message else ""
-    return f"it did not take {rejected} of them{said}"
+    return f"it did not take {rejected} of them{_words(partial.get('errorMessage'), headers)}"
 
 
 def _object(response: Response) -> Record:

@@ -42,6 +42,10 @@ class Clock:
         """In seconds since 1970."""
         return time.time()
 
+    def steady(self) -> float:
+        """Seconds since some moment, whatever the time is set to."""
+        return time.monotonic()
+
     def sleep(self, seconds: float) -> None:
         """Waits."""
         time.sleep(seconds)
@@ -66,7 +70,7 @@ class Sender:
         has_moved = False
         for sink in self._sinks:
             cursor = self.cursors[sink.name]
-            if not insists and cursor.retry_at > self._clock.now():
+            if not insists and cursor.is_resting(self._clock.now()):
                 continue
             found = look(self._path, cursor.position, _MOST_BYTES)
             if found.lines:
@@ -136,18 +140,18 @@ def _gap(found: Look, position: Position) -> str:
 
 def run(sender: Sender, turn: Turn, clock: Clock) -> None:
     """Sends until there is nothing more, and then for a moment looks for more."""
-    until = clock.now() + _LONGEST_SECONDS
-    quiet_since = clock.now()
-    while clock.now() < until:
+    until = clock.steady() + _LONGEST_SECONDS
+    quiet_since = clock.steady()
+    while clock.steady() < until:
         if sender.round():
-            quiet_since = clock.now()
+            quiet_since = clock.steady()
             continue
-        if sender.is_done() and clock.now() - quiet_since >= _LINGER_SECONDS:
+        if sender.is_done() and clock.steady() - quiet_since >= _LINGER_SECONDS:
             turn.give()
             # Who wrote while it was our turn has started nobody.
             if sender.is_done() or not turn.take():
                 return
-            quiet_since = clock.now()
+            quiet_since = clock.steady()
         clock.sleep(_LOOK_SECONDS)
     turn.give()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -70,16 +71,15 @@ def _is_until(record: dict[str, Any], number: int | None) -> bool:  # any JSON o
 def moment_of(text: str, now: datetime) -> str:
     """`2h` before now, or the time that is written, as records have it. Raises UsageError."""
     number, unit = text[:-1], text[-1:]
+    moment: datetime | None = None
     if unit in _UNITS and number.isascii() and number.isdigit() and len(number) <= len("99999"):
         moment = now - timedelta(seconds=int(number) * _UNITS[unit])
     else:
-        try:
+        with suppress(ValueError, OverflowError):
             moment = datetime.fromisoformat(text).astimezone(UTC)
-            if moment.year < _FIRST_YEAR:
-                raise ValueError(text)
-        except (ValueError, OverflowError):
-            hint = "write such as 30m, 2h, 7d, or 2026-11-25T10:00:00Z"
-            raise UsageError(f"`--since {text}` is no time", hint=hint) from None
+    if moment is None or moment.year < _FIRST_YEAR:
+        hint = "write such as 30m, 2h, 7d, or 2026-11-25T10:00:00Z"
+        raise UsageError(f"`--since {text}` is no time", hint=hint)
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -45,9 +45,9 @@ def _send(settings: Settings, runtime: Runtime, clock: Clock) -> Sender:
     """All that can be sent, each receiver tried at least once. Raises SinkFailed while somebody else sends."""
     turn = Turn(settings.file)
     try:
-        until = clock.now() + _PATIENCE_SECONDS
+        until = clock.steady() + _PATIENCE_SECONDS
         while not take_turn(turn, clock):
-            if clock.now() > until:
+            if clock.steady() > until:
                 why = f"another process has been doing that for more than {_PATIENCE_SECONDS:.0f} s"
                 raise SinkFailed("the audit trail can't be sent now", why=why, hint="look again in a moment")
             clock.sleep(_LOOK_SECONDS)

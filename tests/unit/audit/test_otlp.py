@@ -177,12 +177,34 @@ def test_what_it_will_never_take_is_told_apart(status: int) -> None:
         ({"partialSuccess": {"rejectedLogRecords": 2}}, "it did not take 2 of them"),
         ({"partialSuccess": {"rejectedLogRecords": 0, "errorMessage": "a warning"}}, ""),
         ({"partialSuccess": {}}, ""),
+        ({"partialSuccess": {"rejectedLogRecords": "9" * 5000}}, ""),
         ([], ""),
     ],
 )  # fmt: skip
 def test_a_part_that_was_not_taken_is_told_and_not_sent_again(body: object, told: str) -> None:
     """A number may be a text, as in all of OTLP's JSON."""
     assert send(Answer(body=json.dumps(body).encode()))[0] == told
+
+
+@pytest.mark.parametrize("of_variable", [True, False])
+def test_a_header_that_the_receiver_repeats_is_not_told(*, of_variable: bool) -> None:
+    """What it says is noted in a file and shown."""
+    words = "unknown token abc-0123-secret (Bearer abc-0123-secret)"
+    environ = {"OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Bearer%20abc-0123-secret"} if of_variable else {}
+    headers = () if of_variable else (("Authorization", Secret("Bearer abc-0123-secret")),)
+    for status in (400, 401):
+        with pytest.raises((SinkFailed, LineRefused)) as caught:
+            send(Answer(status, json.dumps({"message": words}).encode()), environ, headers=headers)
+        assert caught.value.message == f"it answered {status}: unknown token *** (***)"
+    partial = {"partialSuccess": {"rejectedLogRecords": 1, "errorMessage": "x" * 190 + words}}
+    told, _ = send(Answer(body=json.dumps(partial).encode()), environ, headers=headers)
+    assert "abc" not in told
+
+
+def test_what_is_no_text_in_the_answer_can_be_told() -> None:
+    """Half a character of JSON."""
+    with pytest.raises(SinkFailed, match=r"it answered 500: a\?b"):
+        send(Answer(500, rb'{"message": "a\ud800b"}'))
 
 
 @pytest.mark.parametrize("answer", [Answer(raw=b"rubbish\r\n\r\n"), Answer(raw=b""), Answer(body=b"x", cut_after=0)])

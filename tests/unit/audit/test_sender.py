@@ -35,6 +35,10 @@ class Hours(Clock):
         """The time."""
         return self.time
 
+    def steady(self) -> float:
+        """What has passed."""
+        return sum(self.waits)
+
     def sleep(self, seconds: float) -> None:
         """Passes it."""
         self.waits.append(seconds)
@@ -315,6 +319,43 @@ def test_a_full_disk_sends_twice_rather_than_not_at_all(
     assert receivers.taken[ONE.name] == ["A"]
     go(path, receivers, clock)
     assert receivers.taken[ONE.name] == ["A", "A"]
+
+
+@pytest.mark.parametrize("days", [-400, 400])
+def test_a_clock_that_is_set_keeps_no_process_and_no_line_back(
+    path: Path, receivers: Receivers, clock: Hours, days: int
+) -> None:
+    """In the middle of it; and what was noted by a clock that went wrong is no reason to wait for that year."""
+    begin(path)
+    write(path, "A")
+
+    def meanwhile() -> None:
+        if len(clock.waits) == 5:
+            clock.time += days * 86_400
+
+    clock.meanwhile = meanwhile
+    receivers.mood = refuse("connection refused")
+    go(path, receivers, clock)
+    assert sum(clock.waits) < 60
+    clock.time = NOW + 200.0
+    receivers.mood = Receivers().mood
+    go(path, receivers, clock)
+    assert receivers.taken[ONE.name] == ["A"]
+
+
+@pytest.mark.parametrize("changes", [
+    {"since": 10**30}, {"since": -1}, {"tries": -10}, {"number": -1}, {"length": 10**30}, {"length": -2},
+    {"length": 700}, {"offset": -5}, {"inode": 10**30}, {"retry_at": 10**30},
+])  # fmt: skip
+def test_cursors_with_numbers_that_no_run_writes_are_told(path: Path, changes: Mapping[str, int]) -> None:
+    """They would end a run, or the one that sends."""
+    cursors.save(str(path), {"x": Cursor(Position(3, "ab" * 32, 10, 5, 700), "no", NOW, 4, NOW + 8, "lines")})
+    sent = path.with_name("audit.jsonl.sent")
+    known = json.loads(sent.read_text())
+    known["receivers"]["x"].update(changes)
+    sent.write_text(json.dumps(known))
+    with pytest.raises(AuditFailed, match="says how far the receivers have got"):
+        cursors.load(str(path))
 
 
 @pytest.mark.parametrize("data", ["", "{", "[]", '{"receivers": {"x": {}}}', '{"receivers": {"x": {"number": "1"}}}'])
