@@ -90,7 +90,8 @@ class Recorder:
             "additionalEventData": own,
         }
         text = _encode(record)
-        return f"{self._begin(act, now)}{text[1:-2]}{',' if own and end else ''}{end}}}}}".encode("ascii")
+        line = f"{self._begin(act, now)}{text[1:-2]}{',' if own and end else ''}{end}}}}}"
+        return (_whole_characters(line) if "\\ud" in line else line).encode("ascii")
 
     def _in_common(self, facts: Mapping[str, object]) -> _Common:
         every = {**facts, **self._origin._asdict()}
@@ -113,6 +114,15 @@ class Recorder:
             if not act.identity:
                 self._begins[place] = begin
         return begin
+
+
+def _whole_characters(line: str) -> str:
+    """The record without half characters, which stand for bytes of a name or a folder that are no UTF-8.
+
+    As escapes of their own they are JSON for Python alone: DuckDB, and with it the report, passes over such a line.
+    """
+    record = json.dumps(json.loads(line), ensure_ascii=False)
+    return _encode(json.loads(record.encode("utf-16", "surrogatepass").decode("utf-16", "replace")))
 
 
 def record_of(act: Act, origin: Origin, facts: Mapping[str, object], now: datetime) -> bytes:

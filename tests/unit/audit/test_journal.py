@@ -241,9 +241,23 @@ def test_what_records_have_in_common_is_in_each_and_once(told: list[tuple[Act, d
 
 
 @pytest.mark.parametrize(
-    "name", ["a\nb", "\u2028", "<script>alert(1)</script>", "\udcff", "\x1b[2J", '"}\\', "\u00e4" * 500]
+    "name", ["a\nb", "\u2028", "<script>alert(1)</script>", "\U0001f600", "\x1b[2J", '"}\\', "\\udcff", "\u00e4" * 500]
 )
 def test_odd_names_stay_in_their_line(name: str) -> None:
-    """Newlines, half a character, what a terminal obeys, markup: as JSON has them, and the same when it is read."""
+    """Newlines, what a terminal obeys, markup: as JSON has them, and the same when it is read."""
     found = record(READ._replace(facts={"secret": name}, asked={"secretId": name}))
     assert found["additionalEventData"]["secret"] == found["requestParameters"]["secretId"] == name
+
+
+def test_bytes_that_are_no_text_leave_a_line_that_everybody_reads() -> None:
+    """Half a character is JSON for Python alone; wherever it is, something stands for it."""
+    act = READ._replace(facts={"secret": "a\udcffb\U0001f600"}, caller="\ud800")
+    line = record_of(act, origin_here("run", 7, "/work/\udcff"), {"program": "\udcfe"}, NOON)
+    found = json.loads(line)
+    json.dumps(found, ensure_ascii=False).encode()
+    facts = found["additionalEventData"]
+    assert (facts["secret"], facts["folder"], facts["program"]) == (
+        "a\ufffdb\U0001f600", "/work/\ufffd", "\ufffd"
+    )  # fmt: skip
+    assert b"\n" not in line
+    assert line.isascii()
