@@ -6,6 +6,8 @@ import gzip
 import json
 import os
 import shutil
+import subprocess
+import sys
 import zlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -338,6 +340,30 @@ def test_a_folder_is_no_column(tmp_path: Path) -> None:
     folder.mkdir()
     log(folder / "a.json", [record(1)])
     assert (1, ()) == (report_of(tmp_path).records, report_of(tmp_path).unreadable)
+
+
+WITHOUT_ROOM = """
+import resource, sys
+from dsops.audit.cloudtrail.files import find_logs
+from dsops.audit.cloudtrail.reporting import report_on
+from dsops.errors import LogsUnreadable
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
+try:
+    report_on(find_logs([sys.argv[1]]), ["logs"])
+except LogsUnreadable as error:
+    print(error.message, error.why, sep="; ")
+"""
+
+
+@pytest.mark.parametrize("room", [1000, 500_000])
+def test_where_there_is_no_room_it_says_so(tmp_path: Path, room: int) -> None:
+    """From the start or in the middle: no file is blamed, and nothing is answered from some of them."""
+    for number in range(3):
+        log(tmp_path / f"{number}.json", [record(each % 3000, eventID=os.urandom(16).hex()) for each in range(20_000)])
+    words = [sys.executable, "-c", WITHOUT_ROOM, str(tmp_path), str(room)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "the logs can't be put in order; its files can't be written\n"
 
 
 @pytest.mark.parametrize("text", ["[]", '{"Events": []}', '{"Records": null}', '{"Records": {"a": 1}}', "5"])

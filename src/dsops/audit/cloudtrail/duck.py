@@ -77,7 +77,10 @@ def open_database(folder: str | None = None) -> Iterator[Database]:
     except ModuleNotFoundError as error:
         hint = "install it: pip install 'dsops[audit]'"
         raise ExtraMissing("DuckDB is not installed", why=f"{error.name} is missing", hint=hint) from error
-    place = tempfile.mkdtemp(prefix="dsops-audit-", dir=folder)
+    try:
+        place = tempfile.mkdtemp(prefix="dsops-audit-", dir=folder)
+    except OSError as error:
+        raise _no_room((error.strerror or "unknown reason").lower()) from error
     try:
         connection = duckdb.connect(os.path.join(place, "calls.duckdb"), config={
             "memory_limit": _MEMORY,
@@ -90,9 +93,11 @@ def open_database(folder: str | None = None) -> Iterator[Database]:
         try:
             # It would go to stdout, also where that is no terminal.
             connection.execute("SET enable_progress_bar = false")
-            yield Database(connection, duckdb.Error)
+            yield Database(connection, duckdb.Error, duckdb.FatalException)
         finally:
             connection.close()
+    except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException) as error:
+        raise _no_room(_why(str(error), "its files can't be written")) from error
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -100,9 +105,10 @@ def open_database(folder: str | None = None) -> Iterator[Database]:
 class Database:
     """The calls of the files that it was given. Any: DuckDB's connection."""
 
-    def __init__(self, connection: Any, error: type[Exception]) -> None:
+    def __init__(self, connection: Any, error: type[Exception], end: type[Exception]) -> None:
+        """`error` is DuckDB's, `end` the one after which nothing goes any more."""
         self._connection = connection
-        self._error = error
+        self._error, self._end = error, end
         self.records = 0
         self.skipped = 0
         self.calls = 0
@@ -123,6 +129,8 @@ class Database:
         try:
             self._insert(batch)
         except self._error as error:
+            if isinstance(error, self._end):
+                raise  # no file's fault: the database can't be written
             if len(batch.files) == 1:
                 self.unreadable.append((batch.files[0].path, _why(str(error))))
                 return
@@ -151,14 +159,7 @@ class Database:
                 return
 
     def finish(self) -> None:
-        """Counts each call once, and makes of the calls what questions are asked of. Raises LogsUnreadable."""
-        try:
-            self._finish()
-        except self._error as error:
-            hint = "ask of fewer files, or give it room: TMPDIR names the folder that is used"
-            raise LogsUnreadable("the logs can't be put in order", why=_why(str(error)), hint=hint) from error
-
-    def _finish(self) -> None:
+        """Counts each call once, and makes of the calls what questions are asked of."""
         (self.records, self.skipped) = self._one(
             f"SELECT count(*), count(*) FILTER ({_NO_CALL}) FROM records"
         )
@@ -236,10 +237,15 @@ _REASONS: Final[Mapping[str, str]] = {
 }
 
 
-def _why(text: str) -> str:
+def _no_room(why: str) -> LogsUnreadable:
+    hint = "ask of fewer files, or give it room: TMPDIR names the folder that is used"
+    return LogsUnreadable("the logs can't be put in order", why=why, hint=hint)
+
+
+def _why(text: str, other: str = "it can't be read") -> str:
     """DuckDB's words in ours; theirs may hold what is in the file."""
     text = text.lower()
-    return next((reason for sign, reason in _REASONS.items() if sign in text), "it can't be read")
+    return next((reason for sign, reason in _REASONS.items() if sign in text), other)
 
 
 def _aware(moment: datetime | None) -> datetime | None:
