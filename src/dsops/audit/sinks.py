@@ -140,7 +140,11 @@ class _Reader:
         found = []
         for name, value in node.entries if isinstance(node, Mapping) else ():
             text = value.text if isinstance(value, Scalar) else ""
-            if not re.fullmatch(_HEADER, name.text) or name.text.lower() in _RESERVED:
+            if not re.fullmatch(_HEADER, name.text):
+                # Not shown: a whole line in quotes has the value in it.
+                hint = "write `Name: value`, with the value in quotes of its own"
+                self._wrong(name, "headers", "a name under `headers` is none that a header can have", hint)
+            elif name.text.lower() in _RESERVED:
                 self._wrong(name, "headers", f"`{name.text}` is no header that can be set")
             elif not is_header_value(text):
                 message = f"the value of `{name.text}` is no text that a header can hold"
