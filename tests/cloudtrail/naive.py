@@ -107,7 +107,7 @@ class Naive:
         """By role."""
         rows: list[Row] = []
         for role, calls in grouped(self.reported, lambda call: call.role).items():
-            asked = [call.asked for call in calls]
+            asked = [call.asked for call in calls if call.asked is not None]
             used = [call.used for call in calls if call.last_use]
             rows.append(
                 [
@@ -115,7 +115,7 @@ class Naive:
                     len(calls),
                     len(calls) - len(used),
                     middle(asked),
-                    max(asked),
+                    max(asked, default=None),
                     middle(used),
                     max(used, default=None),
                 ]
@@ -208,7 +208,7 @@ class Naive:
         """By role."""
         rows: list[Row] = []
         for role, calls in self.used_by_role().items():
-            short = [call for call in calls if call.used < 60 and call.asked > 900]
+            short = [call for call in calls if call.used < 60 and (call.asked or 0) > 900]
             if short and len(short) * 2 >= len(calls):
                 rows.append(
                     [role, len(short), len(calls), middle([c.asked for c in short]), max(c.used for c in short)]
@@ -264,7 +264,8 @@ class Naive:
         rows: list[Row] = []
         for name, calls in grouped(self.issues, key).items():
             sessions = [call for call in calls if call.key]
-            medians = middle([c.asked for c in sessions]), middle([c.used for c in sessions if c.last_use])
+            asked = [call.asked for call in sessions if call.asked is not None]
+            medians = middle(asked), middle([call.used for call in sessions if call.last_use])
             failed = sum(bool(call.code) for call in calls)
             counts = len(calls), len(sessions), failed, distinct(calls, "principal"), distinct(calls, "role")
             rows.append([name, *counts, *medians, *span(calls)])
