@@ -284,18 +284,20 @@ class _Writer:
         """After lines that whoever wrote them did not live to enter in the head; a part of a line is marked."""
         data = os.pread(file, min(size - known.size, _MOST_ADOPTED), known.size)
         head = known
-        rest = data
-        while rest:
-            line, end, after = rest.partition(b"\n")
+        start = 0
+        while start < len(data):
+            end = data.find(b"\n", start)
+            line = data[start : end if end >= 0 else len(data)]
             place = link_of(record_in(line))
             if place is None or place.number != head.number + 1 or place.previous != head.hash:
-                if end:
+                rest = data[start:]
+                if end >= 0:
                     self._note(FOREIGN, bytes=len(rest))
                 else:
                     self._note(TORN, bytes=len(rest), sha256=hash_of(rest))
                 break
             head = Head(place.number, hash_of(line), head.size + len(line) + 1, head.began or self._now)
-            rest = after
+            start += len(line) + 1
         return head, b"" if data.endswith(b"\n") else b"\n"
 
     def _without_head(self, file: int, size: int) -> Head:

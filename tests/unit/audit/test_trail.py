@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -214,6 +215,20 @@ def test_a_line_that_was_not_entered_in_the_head_is_taken_as_it_is(path: Path, e
     write(path, "c")
     assert names(path) == ["a", "b", "c"]
     assert findings(path) == findings(path, is_harmless=True) == []
+
+
+def test_an_old_head_holds_nobody_up(path: Path) -> None:
+    """As out of a backup: all that was written since is taken within the second that others wait for the lock."""
+    large = Limits(max_bytes=1 << 40)
+    write(path, "first", limits=large)
+    head = path.with_name("audit.jsonl.head")
+    old = head.read_bytes()
+    write(path, *[f"{number} {'x' * 400}" for number in range(25_000)], limits=large)
+    head.write_bytes(old)
+    begun = process_time()
+    write(path, "last", limits=large)
+    assert process_time() - begun < 1
+    assert records(path)[-1]["chain"]["number"] == 25_002
 
 
 def test_a_file_put_away_and_not_entered_in_the_head_is_no_gap(path: Path) -> None:
