@@ -40,7 +40,7 @@ def local_message_of(line: bytes, facility: int) -> bytes:
     time, _, pid, _, severity = _told(line)
     try:
         moment = datetime.fromisoformat(time).astimezone()
-    except ValueError:
+    except (ValueError, OverflowError):
         moment = datetime.now().astimezone()
     stamp = f"{_MONTHS[moment.month - 1]} {moment.day:2} {moment:%H:%M:%S}"
     return f"<{facility * 8 + severity}>{stamp} dsops[{_field(pid, 128)}]: ".encode("ascii") + line

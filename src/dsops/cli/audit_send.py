@@ -10,7 +10,8 @@ from dsops.cli.output import answer, answer_json, clean, counted
 from dsops.errors import Failures, SinkFailed, UsageError
 from dsops.runtime import Runtime
 
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 60.0
+"""Longer than whoever sends goes on with a receiver that refuses (`sender`), half a minute."""
 _LOOK_SECONDS = 0.2
 _MOST_ROUNDS = 100_000
 """Of a quarter of a megabyte each: somebody may write as fast as it is sent."""

@@ -78,7 +78,15 @@ def test_a_local_socket_gets_a_datagram_each(tmp_path: Path) -> None:
         assert receiver.take(3) == [b"<85>Nov 24 21:00:00 dsops[4711]: " + each for each in LINES]
 
 
-@pytest.mark.parametrize("odd", [b"[]", b'{"eventTime": "soon", "additionalEventData": {"pid": "a b"}}'])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"[]",
+        b'{"eventTime": "soon", "additionalEventData": {"pid": "a b"}}',
+        b'{"eventTime": "9999-12-31T23:59:59-01:00"}',
+        b'{"eventTime": "0001-01-01T00:00:00+05:00"}',
+    ],
+)
 def test_what_is_no_record_is_a_local_message_all_the_same(odd: bytes) -> None:
     """With the time at which it is sent."""
     assert re.fullmatch(rb"<85>[A-Z][a-z]{2} [ 1-3]\d \d\d:\d\d:\d\d dsops\[-\]: " + re.escape(odd),
