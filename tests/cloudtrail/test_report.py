@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import duckdb
 import pytest
 
 from dsops.audit.cloudtrail.dialects import DUCKDB
-from dsops.audit.cloudtrail.duck import standalone
+from dsops.audit.cloudtrail.duck import Database, open_database, standalone
 from dsops.audit.cloudtrail.files import Form, find_logs
 from dsops.audit.cloudtrail.questions import BY, HISTORY, REPORTED, SUMMARY, Asked
 from dsops.audit.cloudtrail.relations import MOST_HOPS
@@ -374,3 +375,33 @@ def test_a_file_without_records_is_told(tmp_path: Path, text: str) -> None:
     log(tmp_path / "c.json", [])
     report = report_of(tmp_path)
     assert (1, 1, ()) == (report.records, report.skipped, report.unreadable)
+class Full:
+    """A connection whose disk is full as soon as something is written."""
+
+    def execute(self, sql: str, _values: object) -> Full:
+        """Nothing, or DuckDB's error."""
+        if sql.startswith("INSERT"):
+            raise duckdb.IOException('IO Error: Could not write file "calls.duckdb": No space left on device')
+        return self
+
+    def fetchall(self) -> list[object]:
+        """No rows."""
+        return []
+
+
+def test_a_full_disk_is_no_files_fault(dirty: tuple[Path, Known]) -> None:
+    """All of it ends with the first file: otherwise a report would lack what came after it."""
+    found = find_logs([str(dirty[0])])
+    with pytest.raises(LogsUnreadable) as raised, open_database(), ThreadPoolExecutor(1) as apart:
+        Database(Full(), apart, duckdb.Error, duckdb.FatalException).load(found.batches)
+    assert str(raised.value) == "the logs can't be put in order"
+    assert raised.value.why == "there is no room on the disk"
+    assert "TMPDIR" in raised.value.hint
+
+
+def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path) -> None:
+    """As on a machine whose disks may only be read."""
+    with pytest.raises(LogsUnreadable, match="the logs can.t be put in order") as raised, open_database(str(tmp_path / "absent")):
+        pass
+    assert raised.value.why == "no such file or directory"
+    assert "TMPDIR" in raised.value.hint

@@ -17,6 +17,7 @@ from dsops.cli.audit_report_text import answers_text, history_text, report_text
 from dsops.cli.command import Arguments, Command, Flag, Operand
 from dsops.cli.new_file import write_new
 from dsops.cli.output import Json, answer, answer_json, counted, note
+from dsops.cli.tidy_end import ends_tidily
 from dsops.cli.world import DONE
 from dsops.errors import FileNotWritten, UsageError, nearest
 from dsops.runtime import Event, Runtime
@@ -109,11 +110,12 @@ def reported(
     session: str,
 ) -> Report:
     """The report on those files, with progress; what could not be read is a note."""
-    report = report_on(
-        found, sources,
-        since=since, by=by, questions=questions, session=session,
-        told=_progress(found, runtime), shown=_shown(sources, runtime),
-    )  # fmt: skip
+    with ends_tidily():
+        report = report_on(
+            found, sources,
+            since=since, by=by, questions=questions, session=session,
+            told=_progress(found, runtime), shown=_shown(sources, runtime),
+        )  # fmt: skip
     runtime.report(DONE)
     if report.unreadable:
         _tell_unreadable(report.unreadable)

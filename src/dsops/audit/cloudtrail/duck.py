@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -25,6 +26,8 @@ from dsops.errors import ExtraMissing, LogsUnreadable
 _MEMORY: Final = "1200MB"
 """For DuckDB's own buffers; what it reads and Python come on top."""
 _MOST_OBJECT: Final = 1 << 30
+_AGAIN_SECONDS: Final = 0.05
+_FULL: Final = "there is no room on the disk"
 _TOO_SMALL: Final = "maximum_object_size"
 _NO_CALL: Final = (
     "(call_time IS NULL OR call_name IS NULL"
@@ -70,7 +73,7 @@ def structure() -> dict[str, Any]:
 def open_database(folder: str | None = None) -> Iterator[Database]:
     """An empty database in a new folder below `folder` (or the system's own for such things), which is gone afterwards.
 
-    Raises ExtraMissing where DuckDB is not installed, and LogsUnreadable where there is no room.
+    Raises ExtraMissing where DuckDB is not installed, and LogsUnreadable where there is no room, also later on.
     """
     try:
         import duckdb
@@ -93,7 +96,8 @@ def open_database(folder: str | None = None) -> Iterator[Database]:
         try:
             # It would go to stdout, also where that is no terminal.
             connection.execute("SET enable_progress_bar = false")
-            yield Database(connection, duckdb.Error, duckdb.FatalException)
+            with ThreadPoolExecutor(1) as apart:
+                yield Database(connection, apart, duckdb.Error, duckdb.FatalException)
         finally:
             connection.close()
     except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException) as error:
@@ -105,9 +109,12 @@ def open_database(folder: str | None = None) -> Iterator[Database]:
 class Database:
     """The calls of the files that it was given. Any: DuckDB's connection."""
 
-    def __init__(self, connection: Any, error: type[Exception], end: type[Exception]) -> None:
+    def __init__(
+        self, connection: Any, apart: ThreadPoolExecutor, error: type[Exception], end: type[Exception]
+    ) -> None:
         """`error` is DuckDB's, `end` the one after which nothing goes any more."""
         self._connection = connection
+        self._apart = apart
         self._error, self._end = error, end
         self.records = 0
         self.skipped = 0
@@ -117,10 +124,13 @@ class Database:
         self.unreadable: list[tuple[str, str]] = []
         # An empty table of the right types: those of the query itself.
         nothing = ", ".join(f"NULL::VARCHAR AS {name}" for name in FIELDS)
-        self._connection.execute(f"CREATE TABLE records AS {records(DUCKDB, f'(SELECT {nothing}) nothing')} LIMIT 0")
+        self._rows(f"CREATE TABLE records AS {records(DUCKDB, f'(SELECT {nothing}) nothing')} LIMIT 0")
 
     def load(self, batches: Sequence[Batch], told: Told = lambda _: None) -> None:
-        """Reads the files. What can't be read is put among the unreadable, and the others are read all the same."""
+        """Reads the files. What can't be read is put among the unreadable, and the others are read all the same.
+
+        Where it is the disk that is full all of it ends: no file is to blame, and what was left out would not be told.
+        """
         for batch in batches:
             self._load(batch)
             told(batch.size)
@@ -129,7 +139,7 @@ class Database:
         try:
             self._insert(batch)
         except self._error as error:
-            if isinstance(error, self._end):
+            if isinstance(error, self._end) or _why(str(error)) == _FULL:
                 raise  # no file's fault: the database can't be written
             if len(batch.files) == 1:
                 self.unreadable.append((batch.files[0].path, _why(str(error))))
@@ -149,7 +159,7 @@ class Database:
             )
             insert = f"INSERT INTO records WITH fields AS (\n  {fields(DUCKDB, logs)})\n{records(DUCKDB)}"
             try:
-                self._connection.execute(insert, {"paths": paths})
+                self._rows(insert, {"paths": paths})
             except self._error as error:
                 # A file of several gzip members says only of the last one how long it is.
                 if _TOO_SMALL not in str(error) or room >= _MOST_OBJECT:
@@ -163,20 +173,18 @@ class Database:
         (self.records, self.skipped) = self._one(
             f"SELECT count(*), count(*) FILTER ({_NO_CALL}) FROM records"
         )
-        self._connection.execute(f"DELETE FROM records WHERE {_NO_CALL}")
-        self._connection.execute(
-            "CREATE TEMP TABLE several AS SELECT call_id FROM records GROUP BY call_id HAVING count(*) > 1"
-        )
+        self._rows(f"DELETE FROM records WHERE {_NO_CALL}")
+        self._rows("CREATE TEMP TABLE several AS SELECT call_id FROM records GROUP BY call_id HAVING count(*) > 1")
         if self._one("SELECT count(*) FROM several")[0]:
             # `calls` for those alone: to number all of them takes a sort of all.
-            self._connection.execute(f"""DELETE FROM records WHERE rowid IN (
+            self._rows(f"""DELETE FROM records WHERE rowid IN (
                 SELECT id FROM (
                     SELECT rowid AS id, {COPIES} FROM records WHERE call_id IN (SELECT call_id FROM several))
                 WHERE copy > 1)""")
-        self._connection.execute("DROP TABLE several")
-        self._connection.execute("ALTER TABLE records RENAME TO calls")
-        self._connection.execute(f"CREATE TABLE issues AS {issues()}")
-        self._connection.execute(f"CREATE TABLE uses AS {uses(DUCKDB)}")
+        self._rows("DROP TABLE several")
+        self._rows("ALTER TABLE records RENAME TO calls")
+        self._rows(f"CREATE TABLE issues AS {issues()}")
+        self._rows(f"CREATE TABLE uses AS {uses(DUCKDB)}")
         self.calls, first, last = self._one("SELECT count(*), min(call_time), max(call_time) FROM calls")
         self.first, self.last = _aware(first), _aware(last)
         self.records -= self.skipped
@@ -189,11 +197,31 @@ class Database:
 
     def answer(self, question: Question, asked: Asked) -> Answer:
         """The rows of one question."""
-        rows = self._connection.execute(sql_of(question, asked, DUCKDB)).fetchall()
+        rows = self._rows(sql_of(question, asked, DUCKDB))
         return Answer(question.name, question.columns, tuple(tuple(map(_cell, row)) for row in rows))
 
     def _one(self, sql: str) -> Any:
-        return self._connection.execute(sql).fetchone()
+        return self._rows(sql)[0]
+
+    def _rows(self, sql: str, values: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
+        """What a statement gives. Ctrl-C ends it at once.
+
+        DuckDB asks for signals between its tasks only: reading went on for seconds, and ended with a RuntimeError. So
+        it works in a thread of its own, which is told.
+        """
+        told = self._apart.submit(self._told, sql, values)
+        try:
+            return told.result()
+        except KeyboardInterrupt:
+            # One that has not begun forgets that it was told.
+            while not told.done():
+                self._connection.interrupt()
+                wait([told], timeout=_AGAIN_SECONDS)
+            raise
+
+    def _told(self, sql: str, values: Mapping[str, object] | None) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = self._connection.execute(sql, values).fetchall()
+        return rows
 
 
 def standalone(question: Question, asked: Asked, files: str) -> str:
@@ -232,7 +260,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "malformed json": "it is no JSON, or ends too early",
     "out of memory": "it does not fit into memory",
     _TOO_SMALL: "it does not fit into memory",
-    "no space left": "there is no room on the disk",
+    "no space left": _FULL,
     "gzip": "its gzip stream is damaged",
 }
 

@@ -1,0 +1,69 @@
+"""A report that is ended while it reads: at once, and nothing of the logs stays behind."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+FILES = 4000
+RECORDS = 1000
+"""So many in a file: reading all of them would take longer than anybody is patient here."""
+PATIENCE_SECONDS = 30
+RECORD = {
+    "eventTime": "2026-11-20T10:00:00Z",
+    "eventName": "GetSecretValue",
+    "eventSource": "secretsmanager.amazonaws.com",
+    "userIdentity": {"arn": "arn:aws:iam::111111111111:user/ada"},
+}
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that takes long to read: one file by many names."""
+    folder = tmp_path_factory.mktemp("logs")
+    first = folder / "0.json.gz"
+    first.write_bytes(gzip.compress(json.dumps({"Records": [RECORD] * RECORDS}).encode(), 1))
+    for number in range(1, FILES):
+        os.link(first, folder / f"{number}.json.gz")
+    return folder
+
+
+def is_reading(folder: Path) -> bool:
+    """Whether the first records are on the disk."""
+    return any(file.stat().st_size > 1 << 17 for file in folder.glob("dsops-audit-*/calls.duckdb"))
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGHUP, -signal.SIGHUP)],
+    ids=["Ctrl-C", "CI cancels the job", "the terminal is closed"],
+)
+def test_it_ends_at_once_and_leaves_nothing(logs: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
+    """While a file is read, too: with the signal's own code, no word, and an empty TMPDIR."""
+    began = time.monotonic()
+    with subprocess.Popen(
+        [sys.executable, "-m", "dsops", "audit", "report", str(logs)],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            while not is_reading(tmp_path) and process.poll() is None:
+                assert time.monotonic() < began + PATIENCE_SECONDS
+                time.sleep(0.02)
+            process.send_signal(number)
+            told = process.communicate(timeout=PATIENCE_SECONDS)
+        finally:
+            process.kill()
+
+    assert told == (b"", b"")
+    assert process.returncode == code
+    assert list(tmp_path.iterdir()) == []
