@@ -161,7 +161,7 @@ VERIFY = Command(
     ),
     run=_verify,
     flags=(
-        Flag("--head", "the hash of a line, noted earlier, which has to be there still", value="HASH",
+        Flag("--head", "the hash of a line, noted earlier, which has to be there still", "filled", value="HASH",
              own_variable="DSOPS_AUDIT_HEAD"),
     ),
     operands=(_FILES,),

@@ -33,7 +33,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     session = session_in(arguments)
     page = arguments.text("--html")
     questions = _questions(arguments)
-    if session and (page or arguments.texts("--question")):
+    if session and page:
+        raise UsageError("`--session` makes no page", hint="leave out `--html`; `--json` has its hops for programs")
+    if session and arguments.texts("--question"):
         raise UsageError("`--session` asks one thing, of one session", hint="ask the others in a run of their own")
     if page and not os.path.isdir(os.path.join(runtime.folder, os.path.dirname(page))):
         # Better now than after all has been read.
@@ -124,7 +126,7 @@ def reported(
 
 def _tell_unreadable(files: tuple[tuple[str, str], ...]) -> None:
     few = ", ".join(f"{path} ({why})" for path, why in files[:_NAMED])
-    more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+    more = f" and {len(files) - _NAMED} more: `--json` names them all" if len(files) > _NAMED else ""
     note(f"{counted(len(files), 'file')} could not be read: {few}{more}")
 
 
@@ -223,7 +225,7 @@ COMMAND = Command(
              value="QUESTION", is_repeatable=True, own_variable="DSOPS_AUDIT_QUESTION"),
         Flag("--by", "what `summary` is grouped by", value="WHAT", choices=tuple(BY), default="role",
              own_variable="DSOPS_AUDIT_BY"),
-        Flag("--session", "who is behind that session: its name, key id or ARN", value="SESSION",
+        Flag("--session", "who is behind that session: its name, key id or ARN", "filled", value="SESSION",
              own_variable="DSOPS_AUDIT_SESSION"),
         TOP,
         Flag("--html", "write a page with plots, which opens without a network", value="FILE",

@@ -58,7 +58,8 @@ def report_text(report: Report, *, most: int) -> str:
     if not report.calls:
         return f"{parts[0]}\nno call of AWS is in it"
     if not any(each.rows for each in report.answers if QUESTIONS[each.question].needs != "calls"):
-        parts.append("No session was asked for.")
+        is_later = report.since and report.last and report.since > report.last
+        parts.append("No call is later than that." if is_later else "No session was asked for.")
     return "\n\n".join(parts)
 
 

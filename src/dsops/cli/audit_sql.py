@@ -141,7 +141,7 @@ COMMAND = Command(
              own_variable="DSOPS_AUDIT_SINCE"),
         Flag("--by", "what `summary` is grouped by", value="WHAT", choices=tuple(BY), default="role",
              own_variable="DSOPS_AUDIT_BY"),
-        Flag("--session", "the session that `history` asks of: its name, key id or ARN", value="SESSION",
+        Flag("--session", "the session that `history` asks of: its name, key id or ARN", "filled", value="SESSION",
              own_variable="DSOPS_AUDIT_SESSION"),
         *RUN_FLAGS,
     ),

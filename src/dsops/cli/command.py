@@ -12,7 +12,7 @@ from dsops.errors import UsageError, nearest
 from dsops.runtime import REASON_CHARACTERS, Runtime, is_reason
 from dsops.startup import Literal, NamedTuple, NoReturn
 
-FlagKind = Literal["text", "switch", "seconds", "integer", "port", "reason"]
+FlagKind = Literal["text", "switch", "seconds", "integer", "port", "reason", "filled"]
 
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
@@ -28,7 +28,7 @@ class Flag(NamedTuple):
     help: str
     kind: FlagKind = "text"
     """`switch` takes no value; `seconds` a positive number, `integer` a whole one of at least 0;
-    `reason` a line of text."""
+    `reason` a line of text, `filled` any text but none."""
     value: str = ""
     """What stands for the value in the help: `NAME`."""
     choices: tuple[str, ...] = ()
@@ -309,9 +309,11 @@ def _checked(flag: Flag, value: str, name: str) -> str:
     if flag.kind == "seconds" and not _is_seconds(value):
         raise UsageError(f"{name} can't be `{value}`", hint="it is a number of seconds above 0, such as 30")
     if flag.kind == "integer" and not (value.isascii() and value.isdigit()):
-        raise UsageError(f"{name} can't be `{value}`", hint="it is a whole number")
+        raise UsageError(f"{name} can't be `{value}`", hint="it is a whole number, 0 or more")
     if flag.kind == "port" and not (value.isascii() and value.isdigit() and len(value) <= 5 and int(value) <= 65535):
         raise UsageError(f"{name} can't be `{value}`", hint="it is a number from 0 to 65535")
+    if flag.kind == "filled" and not value:
+        raise UsageError(f"{name} is empty", hint="if it comes from a variable: is that one set?")
     if flag.kind == "reason" and not is_reason(value):
         raise UsageError(f"{name} can't be that", hint=f"it is one line of at most {REASON_CHARACTERS} characters")
     return value
