@@ -173,7 +173,8 @@ class Call:
             return str(who["arn"])
         if kind == "AWSAccount":
             return f"{at(who, 'accountId') or ''}/{(name or '').split(':')[0]}"
-        return str(at(who, "invokedBy") or name or "unknown")
+        key = at(who, "accessKeyId") or ""
+        return str(at(who, "invokedBy") or name or (key if key.startswith("AKIA") else "unknown"))
 
     @property
     def used(self) -> int:

@@ -170,6 +170,18 @@ def test_a_long_chain_is_followed_so_far_and_no_further(tmp_path: Path) -> None:
     assert 9 == len(path.split(" > "))
 
 
+def test_a_user_who_is_known_by_the_key_alone_is_that_key(tmp_path: Path) -> None:
+    """dsops' own trail has no more of them. A session's key is new each time, and nobody's name."""
+    issue = {"eventName": "AssumeRole", "eventSource": "sts.amazonaws.com", "eventTime": "2026-10-12T05:30:00Z"}
+    keys = ("AKIAADA", "AKIABOB", "ASIAONE", "ASIATWO")
+    lines = [json.dumps({**issue, "userIdentity": {"type": "Unknown", "accessKeyId": key}}) for key in keys]
+    (tmp_path / "audit.jsonl").write_text("\n".join(lines))
+
+    rows = rows_of(report_of(tmp_path), "principals")
+
+    assert [row[1] for row in rows] == ["AKIAADA", "AKIABOB", "unknown"]
+
+
 def test_an_empty_error_is_none(tmp_path: Path) -> None:
     """What some tools make of a record that has no error."""
     answer = {"credentials": {"accessKeyId": "ASIA1", "expiration": "2026-11-20T01:00:01Z"}}
