@@ -231,6 +231,8 @@ class _Writer:
             head, lead = self._found(file, size, known)
             if size and self._is_full(head, sum([len(body) + LINK_BYTES for body in bodies])):
                 file, head, lead, size = self._rotate(file, head, lead, size)
+                if not size:
+                    self._prune()
             before = head
             if not size:
                 head = head._replace(size=0, began=self._now)
@@ -340,7 +342,7 @@ class _Writer:
         return head.size + more > self._limits.max_bytes or age > self._limits.max_days * 86_400
 
     def _rotate(self, file: int, head: Head, lead: bytes, size: int) -> tuple[int, Head, bytes, int]:
-        """Puts the file away under its last line's number, and removes what is too old or too much."""
+        """Puts the file away under its last line's number: a new one, and the old one is closed. Or the same one."""
         name = put_away_name(self._path, head.number)
         try:
             os.stat(name, dir_fd=self._folder, follow_symlinks=False)
@@ -353,7 +355,6 @@ class _Writer:
         os.rename(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
         new = open_own(self._folder, self._name, os.O_RDWR | os.O_CREAT | os.O_APPEND, self._path)
         os.close(file)
-        self._prune()
         return new, head, b"", 0
 
     def _prune(self) -> None:

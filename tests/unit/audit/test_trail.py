@@ -185,6 +185,23 @@ append({str(path)!r}, [b'{{"eventName":"' + b"x" * 500 + b'"}}'], None, {NOW})
     assert findings(path) == findings(path, is_harmless=True) == []
 
 
+def test_what_stops_a_file_from_being_removed_is_told(path: Path) -> None:
+    """In its own words, and no file is closed twice: the second time it could be another thread's."""
+    write(path, "a" * 100)
+    obstacle = path.with_name("audit.000000000000.jsonl")
+    obstacle.mkdir()
+    open_before = len(os.listdir("/dev/fd"))
+
+    with pytest.raises(AuditFailed) as raised:
+        write(path, "b", limits=Limits(max_bytes=100, keep=0))
+
+    assert raised.value.why == "is a directory"
+    assert open_before == len(os.listdir("/dev/fd"))
+    obstacle.rmdir()
+    write(path, "c")
+    assert findings(path) == findings(path, is_harmless=True) == []
+
+
 def test_a_line_that_a_crash_left_in_part_is_marked_by_the_next_one(path: Path) -> None:
     """The mark holds what was torn, so that nothing else passes for it; what follows begins a line of its own."""
     write(path, "a")
@@ -312,8 +329,9 @@ WRITER = """
 import sys
 from dsops.audit.trail import append, Limits
 path, who, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+limits = Limits(max_bytes=4000, keep=100_000)
 for number in range(count):
-    append(path, [b'{"eventName":"%s-%d"}' % (who.encode(), number)], None, 1795000000, Limits(max_bytes=4000))
+    append(path, [b'{"eventName":"%s-%d"}' % (who.encode(), number)], None, 1795000000, limits)
 """
 
 
