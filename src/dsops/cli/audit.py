@@ -6,14 +6,14 @@ import os
 
 from dsops.audit.chain import is_hash
 from dsops.audit.reading import Trail, find_trail
-from dsops.audit.settings import load_settings
+from dsops.audit.settings import OFF, load_settings
 from dsops.audit.verify import Verdict, verify, verify_files
 from dsops.cli.audit_records import HEADINGS, Wanted, json_line, last_records, moment_of, row_of
 from dsops.cli.audit_report import COMMAND as REPORT
 from dsops.cli.audit_send import SEND
 from dsops.cli.audit_sql import COMMAND as SQL
 from dsops.cli.command import Arguments, Command, Flag, Group, Operand
-from dsops.cli.output import answer, answer_json, clean, counted, table
+from dsops.cli.output import answer, answer_json, clean, counted, note, table
 from dsops.errors import CheckFailed, UsageError
 from dsops.runtime import Runtime
 
@@ -67,8 +67,11 @@ def _followed(arguments: Arguments, runtime: Runtime) -> str:
 
 
 def _file(runtime: Runtime) -> str:
-    """The file of the user's own trail."""
-    file = load_settings(runtime.environ).file
+    """The file of the user's own trail; that nothing is added to it is a note."""
+    settings = load_settings(runtime.environ)
+    file = settings.file
+    if settings.mode == OFF:
+        note("`audit: off` in your own configuration: nothing is added to the trail")
     if not file:
         raise UsageError("there is no place for an audit trail", why="HOME is not set", hint="name its file")
     return file
