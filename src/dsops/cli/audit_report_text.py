@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Final
 
 from dsops.audit.cloudtrail.questions import (
     ACCOUNTS,
@@ -38,8 +39,9 @@ _ADVICE: Mapping[str, str] = {
     DENIALS.name: "`dsops explain` names the policy that decides",
     LONG_USE.name: "a longer `duration_seconds` would do, or `dsops exec --credentials STORE --serve`",
     SHORT_USE.name: "a shorter `duration_seconds` would do: 900 is the least",
-    CHAINS.name: "each hop is limited to an hour; `--session` shows who is behind one",
+    CHAINS.name: "a hop after the first lasts an hour at most; `--session` shows who is behind one",
 }
+_EARLIER: Final = "what began before the logs that are read is not known here: is there an older folder, or day?"
 _SECONDS = frozenset({"asked_median", "asked_max", "used_median", "used_max"})
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "m"))
 
@@ -77,7 +79,8 @@ def history_text(report: Report, session: str) -> str:
 def answer_text(answer: Answer, *, most: int, session: str = "") -> str:
     """One question's table, with at most so many rows (0: all of them); `session` is the one that `history` asks of."""
     if answer.question == HISTORY.name:
-        return _section(answer, 0) if answer.rows else f"no session has the name, key or ARN {clean(session)}"
+        nothing = f"no session has the name, key or ARN {clean(session)}\n  hint: {_EARLIER}"
+        return _section(answer, 0) if answer.rows else nothing
     return _section(answer, most)
 
 
