@@ -166,6 +166,9 @@ class Call:
         if kind == "AssumedRole" and issuer:
             is_person = issuer.split("/")[-1].startswith("AWSReservedSSO_") and at(who, "arn")
             return str(at(who, "arn") if is_person else issuer)
+        begin, is_session, session = (at(who, "arn") or "").partition(":assumed-role/")
+        if kind == "AssumedRole" and is_session and not session.startswith("AWSReservedSSO_"):
+            return f"{begin.replace(':sts:', ':iam:')}:role/{session.split('/')[0]}"
         name = at(who, "principalId")
         if kind in {"WebIdentityUser", "SAMLUser"} and name:
             return str(name)

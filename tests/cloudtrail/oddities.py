@@ -130,11 +130,12 @@ class Oddities:
             self.desk.files.add(self.account, "eu-west-1", time, encode(made), is_single=True)
 
     def without_issuer(self) -> None:
-        """A session of which nobody says who issued it goes by its own name."""
+        """A session of which nobody says who issued it goes by its role all the same, without the path."""
         standing = self.chance.choice(self.desk.company.standing)
         identity = copy.deepcopy(standing.identity)
         del identity["sessionContext"]
-        actor = Actor(identity["arn"], standing.account, identity, standing.twin)
+        role = identity["arn"].split("/")[1]
+        actor = Actor(f"arn:aws:iam::{standing.account}:role/{role}", standing.account, identity, standing.twin)
         self.desk.issue(
             actor, self.moment(), "AssumeRole", self.desk.company.role_of("data", "ReadOnly"), session_name="x"
         )

@@ -182,6 +182,21 @@ def test_a_user_who_is_known_by_the_key_alone_is_that_key(tmp_path: Path) -> Non
     assert [row[1] for row in rows] == ["AKIAADA", "AKIABOB", "unknown"]
 
 
+def test_a_session_whose_issuer_is_not_told_is_its_role(tmp_path: Path) -> None:
+    """dsops' own trail tells none. Session names are new in each run; that of a person stays."""
+    issue = {"eventName": "AssumeRole", "eventSource": "sts.amazonaws.com", "eventTime": "2026-10-12T05:30:00Z"}
+    session = "arn:aws-cn:sts::111111111111:assumed-role/"
+    people = {f"{session}AWSReservedSSO_Dev_1a2b/{name}" for name in ("ada", "bob")}
+    arns = [f"{session}{name}" for name in ("Jump/run-1", "Jump/run-2", "AWSReservedSSOx/a")]
+    users = [{"type": "AssumedRole", "arn": arn} for arn in (*arns, *people)]
+    (tmp_path / "audit.jsonl").write_text("\n".join(json.dumps({**issue, "userIdentity": user}) for user in users))
+
+    rows = rows_of(report_of(tmp_path), "principals")
+
+    role = "arn:aws-cn:iam::111111111111:role/"
+    assert {role + "Jump", role + "AWSReservedSSOx", *people} == {row[1] for row in rows}
+
+
 def test_an_empty_error_is_none(tmp_path: Path) -> None:
     """What some tools make of a record that has no error."""
     answer = {"credentials": {"accessKeyId": "ASIA1", "expiration": "2026-11-20T01:00:01Z"}}

@@ -38,6 +38,10 @@ def records(dialect: Dialect, source: str = "fields") -> str:
       CASE WHEN identity_type = 'AssumedRole' THEN
         CASE WHEN {_ROLE_NAME} LIKE 'AWSReservedSSO|_%' ESCAPE '|'
           THEN arn ELSE issuer END END,
+      CASE WHEN identity_type = 'AssumedRole' AND arn LIKE '%:assumed-role/%'
+        AND arn NOT LIKE '%:assumed-role/AWSReservedSSO|_%' ESCAPE '|'
+        THEN replace(replace(split_part(arn, '/', 1), ':sts:', ':iam:'), ':assumed-role', ':role')
+          || '/' || split_part(arn, '/', 2) END,
       CASE WHEN identity_type IN ('WebIdentityUser', 'SAMLUser') THEN principal_id END,
       arn,
       CASE WHEN identity_type = 'AWSAccount' THEN account_id || '/' || split_part(principal_id, ':', 1) END,
