@@ -12,8 +12,9 @@ from dsops.audit.page import page_of
 from dsops.audit.page.words import shortened
 from dsops.audit.report import Report
 from dsops.drawing import plain
+from tests.cloudtrail.columns import COLUMNS
 from tests.markup import Node, read
-from tests.reports import COLUMNS, END, START, answer, report_of
+from tests.reports import END, START, answer, report_of
 
 _MARKUP = st.sampled_from([
     "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "' onload='x", "</title>", "</style>", "<!--", "]]>",
