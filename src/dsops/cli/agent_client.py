@@ -57,8 +57,8 @@ def _ask(
     if min_ttl_seconds is not None:
         words += ["--min-ttl", f"{min_ttl_seconds:f}"]
     words += ["--by", arguments.name]
-    if runtime.reason:
-        words.append(f"--reason={runtime.reason}")
+    # Also where there is none: else DSOPS_REASON would count there, which `--reason ""` has set aside here.
+    words.append(f"--reason={runtime.reason}")
     if runtime.journal is not None:
         words += ["--run", runtime.journal.run]
     person = Person(runtime.ask, runtime.report)

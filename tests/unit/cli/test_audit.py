@@ -340,6 +340,22 @@ def test_the_agent_holds_a_session_for_its_own_reason_only(agent: Agent, home: H
 
 
 @pytest.mark.parametrize("way", ["on", "off"])
+@pytest.mark.parametrize("mask", [("--mask",), ()])
+def test_a_reason_that_is_set_aside_counts_nowhere(
+    agent: Agent, aws: StubAws, mask: tuple[str, ...], way: str
+) -> None:
+    """Whether all of the work is the agent's or a part: `--reason ""` is none, whatever the variable says."""
+    named = agent.folder / "reasoned.yaml"
+    named.write_text(REASONED)
+    words = ("exec", "--config", str(named), *TOKEN, *mask, "--reason", "", "--", "true")
+    calls = len(aws.calls)
+    done = agent.run(*words, DSOPS_REASON="INC-6", DSOPS_AGENT=way)
+    assert done.returncode == 125
+    assert b"error[usage.reason-missing]" in done.stderr
+    assert len(aws.calls) == calls
+
+
+@pytest.mark.parametrize("way", ["on", "off"])
 def test_what_fails_before_a_call_is_on_record_for_every_command(agent: Agent, home: Home, way: str) -> None:
     """Also of a look at who one is; what a shell's hook may not load was not tried, and is none."""
     named = agent.folder / "broken.yaml"
