@@ -115,14 +115,27 @@ def _read(file: int, position: Position, most_bytes: int) -> Look | None:
     if status.st_ino == position.inode and status.st_size == position.offset:
         return None
     start = position.offset if _stands_at(file, status, position) else _place_of(file, position)
-    data = os.pread(file, most_bytes, start)
-    if b"\n" not in data:
-        data = os.pread(file, _LONGEST_LINE, start)
+    start, data = _next_data(file, start, most_bytes)
     whole = data[: data.rfind(b"\n") + 1]
     if not whole:
         return None
     lines = whole[:-1].split(b"\n")
     return Look(tuple(lines), _after(lines, position, status.st_ino, start + len(whole)))
+
+
+def _next_data(file: int, start: int, most_bytes: int) -> tuple[int, bytes]:
+    """What stands there, and from where on: a line that is longer than any of dsops' is passed over."""
+    while True:
+        for most in (most_bytes, _LONGEST_LINE):
+            data = os.pread(file, most, start)
+            if b"\n" in data or len(data) < most:
+                return start, data
+        while data and b"\n" not in data:
+            start += len(data)
+            data = os.pread(file, _MOST_BYTES, start)
+        if not data:
+            return start, data  # it has no end yet
+        start += data.index(b"\n") + 1
 
 
 def _after(lines: list[bytes], position: Position, inode: int, offset: int) -> Position:

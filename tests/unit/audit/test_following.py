@@ -186,3 +186,19 @@ def test_while_many_write_and_files_are_put_away_each_line_comes_once(path: Path
         if is_over and not seen.lines:
             break
     assert numbers == list(range(1, 241))
+
+
+@pytest.mark.parametrize("most_bytes", [100, 1 << 20])
+def test_a_line_longer_than_any_of_dsops_is_passed_over(path: Path, most_bytes: int) -> None:
+    """Somebody else's, which would be looked at for ever: what stands behind it is told, once it has ended."""
+    write(path, "A")
+    place = end_of(str(path))
+    with path.open("ab") as file:
+        file.write(b"x" * (9 << 20))
+    assert events(path, place, most_bytes) == ([], place)
+    with path.open("ab") as file:
+        file.write(b"\n")
+    write(path, "B", "C")
+    found, place = events(path, place, most_bytes)
+    assert found == ["TrailDamaged", "B", "C"]
+    assert events(path, place, most_bytes) == ([], place)
