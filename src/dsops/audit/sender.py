@@ -22,6 +22,8 @@ from dsops.errors import DsopsError, LineRefused, SinkFailed
 
 _PAUSES = (1, 2, 4, 8, 16)
 """Between attempts. After the last one it is given up, until somebody runs dsops again."""
+GIVEN_UP_SECONDS = sum(_PAUSES)
+"""So long a receiver that is gone is tried."""
 _REST_SECONDS = 60
 """A receiver that has failed so often is left alone for a while, whoever comes."""
 _LINGER_SECONDS = 2.0

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dsops.audit.cursors import Turn
-from dsops.audit.sender import Clock, Sender, sending, take_turn
+from dsops.audit.sender import GIVEN_UP_SECONDS, Clock, Sender, sending, take_turn
 from dsops.audit.settings import Settings, load_settings
 from dsops.cli.command import Arguments, Command
 from dsops.cli.output import answer, answer_json, clean, counted
 from dsops.errors import Failures, SinkFailed, UsageError
 from dsops.runtime import Runtime
 
-_PATIENCE_SECONDS = 60.0
-"""Longer than whoever sends goes on with a receiver that refuses (`sender`), half a minute."""
+_PATIENCE_SECONDS = GIVEN_UP_SECONDS + 10.0
+"""Longer than whoever sends goes on with a receiver that is gone: then it is told what is wrong with that."""
 _LOOK_SECONDS = 0.2
 _MOST_ROUNDS = 100_000
 """Of a quarter of a megabyte each: somebody may write as fast as it is sent."""
@@ -26,7 +28,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         )
     clock = Clock()
     try:
-        sender = _send(settings, runtime, clock)
+        sender = send_all(settings, runtime.environ, clock)
     except FileNotFoundError:
         raise UsageError("nothing is on record yet", hint="the first run that uses a role or secret begins") from None
     _tell(sender, as_json=arguments.switch("--json"))
@@ -42,7 +44,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     return 0
 
 
-def _send(settings: Settings, runtime: Runtime, clock: Clock) -> Sender:
+def send_all(settings: Settings, environ: Mapping[str, str], clock: Clock) -> Sender:
     """All that can be sent, each receiver tried at least once. Raises SinkFailed while somebody else sends."""
     turn = Turn(settings.file)
     try:
@@ -52,7 +54,7 @@ def _send(settings: Settings, runtime: Runtime, clock: Clock) -> Sender:
                 why = f"another process has been doing that for more than {_PATIENCE_SECONDS:.0f} s"
                 raise SinkFailed("the audit trail can't be sent now", why=why, hint="look again in a moment")
             clock.sleep(_LOOK_SECONDS)
-        sender = Sender(settings.file, settings.sinks, sending(runtime.environ, clock), clock)
+        sender = Sender(settings.file, settings.sinks, sending(environ, clock), clock)
         for number in range(_MOST_ROUNDS):
             if not sender.round(insists=number == 0):
                 break

@@ -13,9 +13,11 @@ import pytest
 from dsops.audit import cursors
 from dsops.audit.cursors import Cursor, Turn
 from dsops.audit.following import Position, end_of
-from dsops.audit.sender import Clock, Sender, run, take_turn
+from dsops.audit.sender import Clock, Sender, run, sending, take_turn
+from dsops.audit.settings import Settings
 from dsops.audit.sinks import Sink
 from dsops.audit.trail import Limits, append
+from dsops.cli.audit_send import send_all
 from dsops.errors import AuditFailed, LineRefused, SinkFailed
 
 NOW = 1_795_000_000
@@ -298,6 +300,22 @@ def test_only_one_sends_at_a_time(path: Path, clock: Hours) -> None:
     assert sum(clock.waits) < 1
     first.give()
     assert take_turn(second, clock)
+
+
+def test_who_asks_waits_until_another_has_given_up(path: Path, clock: Hours) -> None:
+    """What a receiver is wrong with is told then, and not only that somebody else was sending."""
+    gone = Sink("syslog", str(path.with_name("no-socket")))
+    begin(path, gone)
+    write(path, "a")
+    holder = Turn(str(path))
+    assert take_turn(holder, clock)
+    another = Sender(str(path), [gone], sending({}, clock), clock)
+    # The turn of another process: it looks whenever the one who asks waits, and gives up as `run` does.
+    clock.meanwhile = lambda: holder.give() if not another.round() and another.is_done() else None
+
+    asked = send_all(Settings(file=str(path), sinks=(gone,)), {}, clock)
+
+    assert asked.cursors[gone.name].failure == "no such file or directory"
 
 
 def test_a_full_disk_sends_twice_rather_than_not_at_all(
