@@ -126,10 +126,11 @@ def _read(file: int, position: Position, most_bytes: int) -> Look | None:
 def _next_data(file: int, start: int, most_bytes: int) -> tuple[int, bytes]:
     """What stands there, and from where on: a line that is longer than any of dsops' is passed over."""
     while True:
-        for most in (most_bytes, _LONGEST_LINE):
-            data = os.pread(file, most, start)
-            if b"\n" in data or len(data) < most:
-                return start, data
+        data = os.pread(file, most_bytes, start)
+        if b"\n" not in data:
+            data = os.pread(file, _LONGEST_LINE, start)
+        if b"\n" in data or len(data) < _LONGEST_LINE:
+            return start, data
         while data and b"\n" not in data:
             start += len(data)
             data = os.pread(file, _MOST_BYTES, start)
