@@ -8,7 +8,7 @@ from dsops.audit.chain import is_hash
 from dsops.audit.reading import Trail, find_trail
 from dsops.audit.settings import OFF, load_settings
 from dsops.audit.verify import Verdict, verify, verify_files
-from dsops.cli.audit_records import HEADINGS, Wanted, json_line, last_records, moment_of, row_of
+from dsops.cli.audit_records import HEADINGS, Wanted, json_line, last_records, row_of, time_of
 from dsops.cli.audit_report import COMMAND as REPORT
 from dsops.cli.audit_send import SEND
 from dsops.cli.audit_sql import COMMAND as SQL
@@ -53,7 +53,7 @@ def _wanted(arguments: Arguments, runtime: Runtime) -> Wanted:
         role=arguments.text("--role"),
         secret=arguments.text("--secret"),
         reason=arguments.text("--reason"),
-        since=moment_of(since, runtime.now()) if since else "",
+        since=f"{time_of(since, runtime.now()):%Y-%m-%dT%H:%M:%SZ}" if since else "",
         failed=arguments.switch("--failed"),
     )
 

@@ -68,8 +68,8 @@ def _is_until(record: dict[str, Any], number: int | None) -> bool:  # any JSON o
     return place is None or number is None or place.number <= number
 
 
-def moment_of(text: str, now: datetime) -> str:
-    """`2h` before now, or the time that is written, as records have it. Raises UsageError."""
+def time_of(text: str, now: datetime) -> datetime:
+    """`2h` before now, or the time that is written, in whole seconds of UTC. Raises UsageError."""
     number, unit = text[:-1], text[-1:]
     moment: datetime | None = None
     if unit in _UNITS and number.isascii() and number.isdigit() and len(number) <= len("99999"):
@@ -80,7 +80,7 @@ def moment_of(text: str, now: datetime) -> str:
     if moment is None or moment.year < _FIRST_YEAR:
         hint = "write such as 30m, 2h, 7d, or 2026-11-25T10:00:00Z"
         raise UsageError(f"`--since {text}` is no time", hint=hint)
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).replace(microsecond=0)
 
 
 def json_line(record: Record) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from dsops.audit.cloudtrail.files import Form, Found, find_logs
 from dsops.audit.cloudtrail.questions import BY, HISTORY, REPORTED, Question
@@ -12,7 +12,7 @@ from dsops.audit.cloudtrail.reporting import report_on
 from dsops.audit.reading import find_trail
 from dsops.audit.report import Answer, Report
 from dsops.audit.settings import load_settings
-from dsops.cli.audit_records import moment_of
+from dsops.cli.audit_records import time_of
 from dsops.cli.audit_report_text import answers_text, history_text, report_text
 from dsops.cli.command import Arguments, Command, Flag, Operand
 from dsops.cli.new_file import write_new
@@ -53,7 +53,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         found,
         sources,
         runtime,
-        since=_moment(since, runtime) if since else None,
+        since=time_of(since, runtime.now()) if since else None,
         by=arguments.text("--by"),
         questions=(HISTORY,) if session else questions,
         session=session,
@@ -86,12 +86,21 @@ def _questions(arguments: Arguments) -> tuple[Question, ...]:
     known = {question.name: question for question in REPORTED}
     for name in arguments.texts("--question"):
         if name == HISTORY.name:
-            raise UsageError("`history` asks of one session", hint="name it: `--session NAME`, or its key id or ARN")
+            raise no_session()
         if name not in known:
-            meant = nearest(name, known)
-            hint = f"did you mean `{meant}`?" if meant else f"it is one of {', '.join(known)}"
-            raise UsageError(f"there is no question `{name}`", hint=hint)
+            raise no_question(name, known, f"it is one of {', '.join(known)}")
     return tuple(known[name] for name in dict.fromkeys(arguments.texts("--question"))) or REPORTED
+
+
+def no_session() -> UsageError:
+    """The error for `history` without the session that it asks of."""
+    return UsageError("`history` asks of one session", hint="name it: `--session NAME`, or its key id or ARN")
+
+
+def no_question(name: str, known: Iterable[str], otherwise: str) -> UsageError:
+    """The error for a question that there is not; `otherwise` is the hint where nothing known is like it."""
+    meant = nearest(name, known)
+    return UsageError(f"there is no question `{name}`", hint=f"did you mean `{meant}`?" if meant else otherwise)
 
 
 def _shown(sources: tuple[str, ...], runtime: Runtime) -> Callable[[str], str]:
@@ -147,10 +156,6 @@ def _logs(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], Foun
         hint = "name CloudTrail's logs: `dsops audit report FOLDER`"
         raise UsageError("dsops' own trail has nothing yet", hint=hint)
     return (file,), find_logs(files, form=Form.LINES)
-
-
-def _moment(text: str, runtime: Runtime) -> datetime:
-    return datetime.strptime(moment_of(text, runtime.now()), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 
 def _progress(found: Found, runtime: Runtime) -> Callable[[int], None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -24,6 +24,7 @@ from dsops.audit.cloudtrail.questions import (
     SUMMARY,
     THROTTLING,
     WITHOUT_MFA,
+    Question,
 )  # fmt: skip
 from dsops.audit.report import Answer, Report
 from dsops.cli.output import clean, counted, table
@@ -49,14 +50,11 @@ _UNITS = ((86_400, "d"), (3600, "h"), (60, "m"))
 def report_text(report: Report, *, most: int) -> str:
     """Tables, each with at most so many rows (0: all of them)."""
     parts = [_head(report)]
-    unusual = [each for each in map(_find(report), _UNUSUAL) if each is not None and each.rows]
+    unusual = _with_rows(report, _UNUSUAL)
     parts.append("What is unusual" if unusual else "Nothing is unusual.")
     parts += [_section(each, most) for each in unusual]
     parts.append("What there is")
-    for question in (*_METRICS, *_REST):
-        found = _find(report)(question)
-        if found is not None and found.rows:
-            parts.append(_section(found, most))
+    parts += [_section(each, most) for each in _with_rows(report, (*_METRICS, *_REST))]
     if not report.calls:
         return f"{parts[0]}\nno call of AWS is in it"
     if not any(each.rows for each in report.answers if QUESTIONS[each.question].needs != "calls"):
@@ -84,8 +82,9 @@ def answer_text(answer: Answer, *, most: int, session: str = "") -> str:
     return _section(answer, most)
 
 
-def _find(report: Report) -> Callable[..., Answer | None]:
-    return lambda question: report.answer(question.name)
+def _with_rows(report: Report, questions: Sequence[Question]) -> list[Answer]:
+    found = [report.answer(question.name) for question in questions]
+    return [answer for answer in found if answer is not None and answer.rows]
 
 
 def _head(report: Report) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 from dsops.audit.cloudtrail.dialects import ATHENA, DUCKDB, Dialect
@@ -98,7 +98,7 @@ def _run_here(wanted: Wanted, arguments: Arguments, runtime: Runtime) -> None:
         raise UsageError(f"there are no logs {wanted.source}", hint=hint)
     report = reported(
         found, (wanted.source,), runtime,
-        since=_moment(wanted), by=wanted.asked.by, questions=(wanted.question,), session=wanted.asked.session,
+        since=wanted.asked.since, by=wanted.asked.by, questions=(wanted.question,), session=wanted.asked.session,
     )  # fmt: skip
     if arguments.switch("--json"):
         answer_json(report_value(report))
@@ -123,7 +123,7 @@ def _run_there(wanted: Wanted, arguments: Arguments, runtime: Runtime) -> None:
     if not arguments.switch("--json"):
         _show(given, wanted, arguments)
         return
-    since = json_value(_moment(wanted))
+    since = json_value(wanted.asked.since)
     answer_json({
         "sources": [wanted.source],
         # What only somebody knows who has read all of it.
@@ -171,8 +171,3 @@ def _refuse(arguments: Arguments, why: str, names: tuple[str, ...], instead: str
 def _show(given: Answer, wanted: Wanted, arguments: Arguments) -> None:
     most = arguments.integer(TOP.name)
     answer(answer_text(given, most=SHOWN if most is None else most, session=wanted.asked.session))
-
-
-def _moment(wanted: Wanted) -> datetime | None:
-    since = wanted.asked.since
-    return datetime.strptime(since, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC) if since else None

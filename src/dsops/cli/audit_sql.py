@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from dsops.audit.cloudtrail.dialects import ATHENA, DIALECTS, DUCKDB, Dialect
 from dsops.audit.cloudtrail.questions import BY, HISTORY, NEW_ACCOUNTS, NEW_PRINCIPALS, QUESTIONS, Asked, Question
 from dsops.audit.cloudtrail.whole import days_of, whole
-from dsops.cli.audit_records import moment_of
-from dsops.cli.audit_report import session_in
+from dsops.cli.audit_records import time_of
+from dsops.cli.audit_report import no_question, no_session, session_in
 from dsops.cli.audit_run import RUN, RUN_FLAGS, Wanted, run_question
 from dsops.cli.command import Arguments, Command, Flag, Operand
 from dsops.cli.output import answer, answer_json, table
-from dsops.errors import UsageError, nearest
+from dsops.errors import UsageError
 from dsops.runtime import Runtime
 
 _TABLE = "cloudtrail_logs"
@@ -30,9 +30,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if not name:
         return _list(is_json=arguments.switch("--json"))
     if name not in QUESTIONS:
-        meant = nearest(name, QUESTIONS)
-        hint = f"did you mean `{meant}`?" if meant else "`dsops audit sql` lists them"
-        raise UsageError(f"there is no question `{name}`", hint=hint)
+        raise no_question(name, QUESTIONS, "`dsops audit sql` lists them")
     wanted = wanted_by(QUESTIONS[name], arguments, runtime.now())
     if arguments.switch(RUN.name):
         return run_question(wanted, arguments, runtime)
@@ -57,10 +55,10 @@ def wanted_by(question: Question, arguments: Arguments, now: datetime) -> Wanted
     """What the flags ask for, with the one statement that it is. Raises UsageError."""
     dialect = DIALECTS[arguments.text("--dialect")]
     since = arguments.text("--since")
-    moment = moment_of(since, now).replace("T", " ").removesuffix("Z") if since else None
+    moment = time_of(since, now) if since else None
     session = session_in(arguments)
     if question is HISTORY and not session:
-        raise UsageError("`history` asks of one session", hint="name it: `--session NAME`, or its key id or ARN")
+        raise no_session()
     asked = Asked(since=moment, by=arguments.text("--by"), session=session)
     begin, end = _days(arguments, question, moment)
     named = arguments.text("--from")
@@ -86,7 +84,7 @@ def _table(dialect: Dialect, named: str) -> str:
     return named
 
 
-def _days(arguments: Arguments, question: Question, since: str | None) -> tuple[str, str]:
+def _days(arguments: Arguments, question: Question, since: datetime | None) -> tuple[str, str]:
     """The first and the last day that is read, "" for open."""
     found = []
     for flag in ("--begin", "--end"):
@@ -96,8 +94,7 @@ def _days(arguments: Arguments, question: Question, since: str | None) -> tuple[
         found.append(day)
     begin, end = found
     if since and not begin:
-        first = datetime.strptime(since, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
-        begin = f"{first - _BEFORE if question in {NEW_PRINCIPALS, NEW_ACCOUNTS} else first:%Y-%m-%d}"
+        begin = f"{since - _BEFORE if question in {NEW_PRINCIPALS, NEW_ACCOUNTS} else since:%Y-%m-%d}"
     if begin and end and begin > end:
         raise UsageError(f"nothing is between `--begin {begin}` and `--end {end}`", hint="the earlier day begins")
     return begin, end

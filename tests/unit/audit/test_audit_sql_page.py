@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def test_what_it_is_called_is_what_is_asked() -> None:
     assert table().this.this.name == "cloudtrail_logs"
 
 
-def reads(question: Question, since: str | None) -> int:
+def reads(question: Question, since: datetime | None) -> int:
     """How often the whole statement names the table, once each relation stands in the place of its name."""
     text = whole(question, Asked(since=since, session="x"), ATHENA, "logs")
     statement: Any = sqlglot.parse_one(text, dialect="athena")
@@ -84,7 +85,7 @@ def test_how_often_a_question_names_the_table_is_told() -> None:
     """Which is what it costs, at the most."""
     rows = re.findall(r"^\| (\d+) times? \| (.*) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     told = {name: int(number) for number, names in rows for name in re.findall(r"`([\w-]+)`", names)}
-    since = {name: reads(question, "2026-11-20 00:00:00") for name, question in QUESTIONS.items()}
+    since = {name: reads(question, datetime(2026, 11, 20, tzinfo=UTC)) for name, question in QUESTIONS.items()}
     without = {name: reads(question, None) for name, question in QUESTIONS.items()}
 
     assert since == {name: told.get(name, 1) for name in QUESTIONS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from dsops.audit.cloudtrail.whole import days_of, whole
 
 READERS = [(ATHENA, "athena"), (ATHENA, "trino"), (LAKE, "trino"), (LAKE, "presto"), (DUCKDB, "duckdb")]
 STORE = "a0b1c2d3-0123-4567-89ab-0123456789ab"
-ASKED = Asked(since="2026-11-20 10:00:00", session="dsops-deploy")
+ASKED = Asked(since=datetime(2026, 11, 20, 10, tzinfo=UTC), session="dsops-deploy")
 
 
 def text_of(question: Question, dialect: Dialect, asked: Asked = ASKED) -> str:

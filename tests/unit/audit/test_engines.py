@@ -159,7 +159,7 @@ def test_a_statement_that_is_too_long_is_not_sent(make: Maker) -> None:
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda each: each.name)
 def test_each_question_fits_into_what_the_lake_takes(question: Question) -> None:
     """With room for a long session ARN."""
-    asked = Asked(since="2026-11-20 10:00:00", by="account", session="x" * 128)
+    asked = Asked(since=datetime(2026, 11, 20, 10, tzinfo=UTC), by="account", session="x" * 128)
     text = whole(question, asked, LAKE, STORE, days_of(LAKE, "2026-11-01", "2026-11-30"))
     endpoint = resolve_endpoint("cloudtrail", "us-east-1", {})
     LakeEngine(Lake(make_client(make_runtime()), SESSION, endpoint, STORE)).check(text)

@@ -18,8 +18,9 @@ from typing import Any, Final
 
 from dsops.audit.cloudtrail.dialects import DUCKDB, FIELDS
 from dsops.audit.cloudtrail.files import Batch, Form
-from dsops.audit.cloudtrail.questions import Asked, Question, sql_of
+from dsops.audit.cloudtrail.questions import Asked, Question, sql_of, text_literal
 from dsops.audit.cloudtrail.relations import COPIES, fields, issues, records, uses
+from dsops.audit.cloudtrail.whole import whole
 from dsops.audit.report import Answer
 from dsops.errors import ExtraMissing, LogsUnreadable
 
@@ -226,12 +227,9 @@ class Database:
 
 def standalone(question: Question, asked: Asked, files: str) -> str:
     """The whole of a question as one statement for DuckDB alone, over files that a pattern names."""
-    from dsops.audit.cloudtrail.whole import whole
-
     compression = "gzip" if files.endswith(".gz") else "uncompressed"
     form = Form.LINES if files.removesuffix(".gz").endswith(("jsonl", "ndjson")) else Form.OBJECT
-    text = "'" + files.replace("'", "''") + "'"
-    logs = source(text, form=form, compression=compression, longest_object=256 << 20)
+    logs = source(text_literal(files), form=form, compression=compression, longest_object=256 << 20)
     return whole(question, asked, DUCKDB, logs)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import NamedTuple
 
 from dsops.audit.cloudtrail.dialects import Dialect
@@ -52,9 +53,9 @@ class Question(NamedTuple):
 class Asked(NamedTuple):
     """What the user said."""
 
-    since: str | None = None
-    """As SQL has a timestamp: `2026-11-20 10:00:00`."""
-    boundary: str | None = None
+    since: datetime | None = None
+    """In UTC, as all times here."""
+    boundary: datetime | None = None
     """Where what is recent begins; else `since`, else a day before the latest call."""
     by: str = "role"
     session: str = ""
@@ -286,11 +287,10 @@ _PLACE = re.compile(r"\$(?:median\((?P<of>[^()]*)\)|(?P<word>[a-z]+))")
 
 def sql_of(question: Question, asked: Asked, dialect: Dialect) -> str:
     """The question's SQL for an engine, over the relations that it needs."""
-    since = _timestamp(asked.since or "0001-01-01 00:00:00")
     day_before = dialect.later.format(time="max(call_time)", seconds="-86400")
     boundary = asked.boundary or asked.since
     words = {
-        "since": since,
+        "since": _timestamp(asked.since or datetime.min),  # noqa: DTZ901 - UTC is what timestamps are in
         "boundary": _timestamp(boundary) if boundary else f"(SELECT {day_before} FROM calls)",
         "by": BY[asked.by],
         "session": text_literal(asked.session),
@@ -307,5 +307,5 @@ def text_literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _timestamp(text: str) -> str:
-    return f"TIMESTAMP '{text}'"
+def _timestamp(moment: datetime) -> str:
+    return f"TIMESTAMP '{moment.replace(tzinfo=None).isoformat(' ', 'seconds')}'"

@@ -40,7 +40,7 @@ def report_on(
             raise LogsUnreadable(f"no log file can be read: {shown(path)}: {why}", hint=hint)
         database.finish()
         boundary = database.boundary(since)
-        asked = Asked(_sql_time(since), _sql_time(boundary), by, session)
+        asked = Asked(since, boundary, by, session)
         return Report(
             answers=tuple(database.answer(question, asked) for question in questions),
             by=by,
@@ -55,8 +55,3 @@ def report_on(
             unreadable=tuple((shown(path), why) for path, why in unreadable),
             sources=tuple(sources),
         )
-
-
-def _sql_time(moment: datetime | None) -> str | None:
-    """As `Asked` has it. What has no calls has no boundary either."""
-    return None if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
