@@ -20,7 +20,7 @@ CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV PIP_REQUIRE_VIRTUALENV PIP_USER
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test lint types contracts check bench lock clean
+.PHONY: help demo example test fuzz lint types contracts check bench lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,9 @@ example: $(DEMO) ## one of the folders of examples/: make example NAME=break-gla
 # the number of tests in a file, as pytest-xdist would have it, the long ones come last and leave the other core idle.
 test: $(DEV) ## every test (ARGS='-k plan -x' is passed on to pytest)
 	@$(PY) -m pytest $(if $(ARGS),$(ARGS),--numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder)
+
+fuzz: $(DEV) ## the parsers, for an hour (SECONDS=600 TARGET=policy: ten minutes of one)
+	@$(PY) -m tests.fuzz $(TARGET) --seconds $(or $(SECONDS),3600)
 
 lint: $(DEV) ## ruff
 	@$(PY) -m ruff check .
