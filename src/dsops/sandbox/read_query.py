@@ -11,7 +11,8 @@ from dsops.sandbox.scalars import scalar
 
 # botocore ships no types: its shapes are Any in here.
 _INDEX = re.compile(r"\d{1,9}", re.ASCII)
-_DEEPEST_NAME = 20
+_DEEPEST_NAME = 21
+"""Parts of a name between dots."""
 
 
 def structure_from_query(shape: Any, fields: Mapping[str, str], *, is_ec2: bool = False) -> dict[str, object]:
@@ -84,10 +85,11 @@ def _tree(fields: Mapping[str, str]) -> dict[str, Any]:
     """Dotted names as nested dicts; a node's own value stands under ""."""
     root: dict[str, Any] = {}
     for name, value in fields.items():
-        if name.count(".") > _DEEPEST_NAME:
-            continue
+        parts = name.split(".")
+        if len(parts) > _DEEPEST_NAME or "" in parts:
+            continue  # no parameter is called that; an empty part would stand where a value is expected
         node = root
-        for part in name.split("."):
+        for part in parts:
             node = node.setdefault(part, {})
         node.setdefault("", value)
     return root
