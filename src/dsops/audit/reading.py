@@ -6,7 +6,9 @@ import os
 from collections.abc import Iterator
 
 from dsops.audit.chain import HEAD_BYTES, Head, parse_head
-from dsops.audit.trail import head_name, open_own, put_away
+from dsops.audit.lock import head_name, open_own
+from dsops.audit.lost import Loss, read_lost
+from dsops.audit.trail import put_away
 from dsops.errors import AuditFailed, TrailUnreadable
 from dsops.startup import NamedTuple
 
@@ -34,6 +36,8 @@ class Trail(NamedTuple):
     """None where there is none, or none that can be read."""
     has_begun: bool
     """Whether there is anything."""
+    lost: Loss | None = None
+    """Lines that were lost since the last one."""
 
 
 def find_trail(path: str) -> Trail:
@@ -50,7 +54,11 @@ def find_trail(path: str) -> Trail:
         files = [*older, path] if os.path.lexists(path) else older
         head = _head(path, descriptor)
         has_head = os.path.lexists(os.path.join(folder, head_name(path)))
-        return Trail(tuple(files), head, has_begun=bool(files) or has_head)
+        try:
+            lost = read_lost(path, descriptor)
+        except AuditFailed:
+            lost = None  # another user's file counts nothing here
+        return Trail(tuple(files), head, has_begun=bool(files) or has_head, lost=lost)
     except OSError as error:
         raise unreadable(path, error) from error
     finally:

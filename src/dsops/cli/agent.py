@@ -18,6 +18,9 @@ from dsops.cli.whoami import duration_text
 from dsops.errors import AgentUnavailable, UsageError
 from dsops.runtime import Runtime
 
+_WRITING_SECONDS = 60.0
+"""How long an agent that ends waits for lines that are being written: longer than the trail's lock is waited for."""
+
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     """Serves in this process: on the socket that its parent bound, or on one of its own."""
@@ -42,7 +45,10 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     port = arguments.integer("--metrics-port")
     if port is not None:
         tell(f"metrics: {_metrics_url(keeper.metrics.serve(port))}")
-    server.run()
+    try:
+        server.run()
+    finally:
+        keeper.writer.finish(_WRITING_SECONDS)
     return 0
 
 

@@ -13,6 +13,8 @@ from dsops.agent.client import PLAIN, PLAIN_WITH_VALUE
 from dsops.agent.metrics import AgentMetrics
 from dsops.agent.request import DECLINE, Answer, Asked, Caller, failed, result
 from dsops.arn import is_session_of, parse_arn
+from dsops.audit.shared_writer import SharedWriter
+from dsops.audit.trail import Append
 from dsops.aws.client import Client, make_client
 from dsops.cache import CredentialCache
 from dsops.cli import credentials, get
@@ -66,6 +68,8 @@ class Keeper:
         """Ends the server."""
         self._cache = CredentialCache(now, is_of_many=True)
         self._drivers = Drivers()
+        self.writer = SharedWriter()
+        """Of the clients' audit trails."""
         self.metrics = AgentMetrics(
             self._started.timestamp(), lambda: len(self._cache.held()), lambda: len(self._cache.values)
         )
@@ -107,7 +111,7 @@ class Keeper:
     # --- what clients ask for ---------------------------------------------------------------------------------
 
     def _exec(self, asked: Asked, caller: Caller) -> Answer:
-        turn = _Turn(asked, caller, self._now, self.metrics, tells_notes=True)
+        turn = _Turn(asked, caller, self._now, self.metrics, self.writer.append, tells_notes=True)
         arguments = parse(EXEC, turn.words, turn.runtime.environ, name="exec")
         if turn.needs_client(arguments) or turn.needs_own_process():
             return DECLINE
@@ -120,7 +124,7 @@ class Keeper:
 
     def _answer(self, asked: Asked, caller: Caller) -> Answer:
         """All that a `credentials` or a `get` puts on stdout."""
-        turn = _Turn(asked, caller, self._now, self.metrics, tells_notes=True)
+        turn = _Turn(asked, caller, self._now, self.metrics, self.writer.append, tells_notes=True)
         name, *words = turn.words
         command = _ANSWERED[name]
         arguments = parse(command, words, turn.runtime.environ, name=name)
@@ -143,7 +147,7 @@ class Keeper:
 
     def _secrets(self, asked: Asked, caller: Caller) -> Answer:
         """For a client that does more with the values than becoming a command: its names and values in turn."""
-        turn = _Turn(asked, caller, self._now, self.metrics)
+        turn = _Turn(asked, caller, self._now, self.metrics, self.writer.append)
         arguments = parse(SECRETS, turn.words, turn.runtime.environ)
         if turn.needs_client(arguments):
             return DECLINE
@@ -152,7 +156,7 @@ class Keeper:
         return result(secrets_fields(secrets))
 
     def _credentials(self, asked: Asked, caller: Caller) -> Answer:
-        turn = _Turn(asked, caller, self._now, self.metrics)
+        turn = _Turn(asked, caller, self._now, self.metrics, self.writer.append)
         arguments = parse(SESSION, turn.words, turn.runtime.environ)
         if turn.needs_client(arguments):
             return DECLINE
@@ -231,11 +235,13 @@ class _Turn:
         caller: Caller,
         now: Callable[[], datetime],
         metrics: AgentMetrics,
+        append: Append,
         *,
         tells_notes: bool = False,
     ) -> None:
         """`tells_notes` where the client makes no plan of its own, and so has told none."""
         self._tells_notes = tells_notes
+        self._append = append
         self.words = [os.fsdecode(word) for word in asked.words[1:]]
         self._caller = caller
         pairs = [os.fsdecode(variable).partition("=") for variable in asked.environ]
@@ -281,6 +287,7 @@ class _Turn:
         journal = LazyJournal(
             self.runtime.environ, self.runtime.folder, self.runtime.now,
             warn=self._warn_unless(run), tell=self._tell_person, pid=self._caller.pid, run=run,
+            append=self._append,
         )  # fmt: skip
         journal.about(command=command, **({"program": program} if program else {}))
         reason = reason_of(arguments)

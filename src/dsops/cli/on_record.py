@@ -13,6 +13,7 @@ from dsops.startup import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from dsops.audit.trail import Append
     from dsops.tasks import T, Work
 
 
@@ -29,8 +30,12 @@ class LazyJournal:
         *,
         pid: int | None = None,
         run: str = "",
+        append: Append | None = None,
     ) -> None:
-        """`warn` gets what goes wrong, `tell` what a person should know; `run` and `pid` are those of a client."""
+        """`warn` gets what goes wrong, `tell` what a person should know.
+
+        `run` and `pid` are those of a client; `append` is that of the writer that all clients share.
+        """
         self.run = run or os.urandom(8).hex()
         self._facts: dict[str, object] = {}
         self._journal: Journal | None = None
@@ -38,9 +43,10 @@ class LazyJournal:
         def make() -> Journal:
             from dsops.audit.journal import TrailJournal
             from dsops.audit.record import origin_here
+            from dsops.audit.trail import append as append_alone
 
             origin = origin_here(self.run, os.getpid() if pid is None else pid, folder)
-            return TrailJournal(environ, origin, now, warn, tell, self._facts)
+            return TrailJournal(environ, origin, now, warn, tell, self._facts, append or append_alone)
 
         self._make = make
 
@@ -55,7 +61,7 @@ class LazyJournal:
         self._journal.add(act)
 
     def write(self) -> None:
-        """Keeps what was taken. Raises AuditFailed."""
+        """Writes what was taken to the audit trail. Raises AuditFailed."""
         if self._journal is not None:
             self._journal.write()
 
