@@ -14,7 +14,7 @@ from dsops.audit.record import Origin, Recorder
 from dsops.audit.settings import OFF, REQUIRED, Settings, default_settings, load_settings, user_config_path
 from dsops.audit.trail import Append, Written, append
 from dsops.errors import AuditFailed, DsopsError, UserConfigInvalid
-from dsops.runtime import Act
+from dsops.runtime import SANDBOX, Act, note_who_answered
 
 _COUNTED = "which the next line says, and `dsops audit verify`"
 
@@ -61,10 +61,21 @@ class TrailJournal:
         """Facts that all that follows has in common: the environment, the configuration."""
         self._facts.update(facts)
 
+    def answered_by(self, *, is_sandbox: bool) -> None:
+        """Notes who answered a call."""
+        note_who_answered(self._facts, is_sandbox=is_sandbox)
+
     def add(self, act: Act) -> None:
         """Takes one more, as it is now."""
-        if self._settings().mode != OFF:
-            self._records.append(self._recorder.record(act, self._facts, self._now()))
+        if act.is_of_sandbox is not None:
+            self.answered_by(is_sandbox=act.is_of_sandbox)
+        if self._settings().mode == OFF:
+            return
+        is_of_sandbox = self._facts.get(SANDBOX) if act.is_of_sandbox is None else act.is_of_sandbox
+        facts = {name: value for name, value in self._facts.items() if name != SANDBOX}
+        if is_of_sandbox:
+            facts[SANDBOX] = True
+        self._records.append(self._recorder.record(act, facts, self._now()))
 
     def write(self) -> None:
         """Puts what was taken on the trail. Raises AuditFailed where it is `required` and can't be done."""

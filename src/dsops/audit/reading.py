@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from dsops.audit.chain import HEAD_BYTES, Head, parse_head
 from dsops.audit.lock import head_name, open_own
 from dsops.audit.lost import Loss, read_lost
 from dsops.audit.trail import put_away
 from dsops.errors import AuditFailed, TrailUnreadable
+from dsops.runtime import SANDBOX
 from dsops.startup import NamedTuple
 
 _PART = 1 << 20
@@ -38,6 +39,12 @@ class Trail(NamedTuple):
     """Whether there is anything."""
     lost: Loss | None = None
     """Lines that were lost since the last one."""
+
+
+def is_of_sandbox(record: Mapping[str, object]) -> bool:
+    """Whether the record is of something that was done in a sandbox on this machine."""
+    facts = record.get("additionalEventData")
+    return isinstance(facts, dict) and facts.get(SANDBOX) is True
 
 
 def find_trail(path: str) -> Trail:

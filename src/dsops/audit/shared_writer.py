@@ -82,9 +82,9 @@ class SharedWriter:
             outcome = error
         finally:
             with self._changed:
-                for position, entry in enumerate(batch):
-                    # That the trail was begun is told once.
-                    is_told = position > 0 and isinstance(outcome, Written)
-                    entry.outcome = outcome._replace(is_first=False) if is_told else outcome
+                for entry in batch:
+                    entry.outcome = outcome
+                    if isinstance(outcome, Written):
+                        outcome = outcome._replace(is_first=False)  # that the trail was begun is told once
                 self._writing.discard(path)
                 self._changed.notify_all()

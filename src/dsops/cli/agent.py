@@ -13,7 +13,7 @@ from dsops.agent.client import FAILED, RESULT, unpack
 from dsops.agent.failure import unpack_error
 from dsops.agent.start import listen, locked, make_folder, start
 from dsops.cli.command import Arguments, Command, Flag, Group
-from dsops.cli.output import Json, answer, answer_json, counted, table, tell
+from dsops.cli.output import Json, answer, answer_json, counted, note, table, tell
 from dsops.cli.whoami import duration_text
 from dsops.errors import AgentUnavailable, UsageError
 from dsops.runtime import Runtime
@@ -113,9 +113,9 @@ def _metrics_url(port: int) -> str:
     return f"http://127.0.0.1:{port}/metrics"
 
 
-def _metrics(_arguments: Arguments, _runtime: Runtime) -> int:
+def _metrics(arguments: Arguments, _runtime: Runtime) -> int:
     """Prints what it has counted."""
-    fields = _tell("metrics")
+    fields = _tell("metrics", *(["sandbox"] if arguments.switch(SANDBOX.name) else []))
     if not fields:
         raise AgentUnavailable("no agent is running, so nothing was counted", hint="`dsops agent start` starts one")
     sys.stdout.write(fields[0].decode())
@@ -137,8 +137,9 @@ def _clear(_arguments: Arguments, _runtime: Runtime) -> int:
 def _status(arguments: Arguments, runtime: Runtime) -> int:
     """Shows what it holds."""
     fields = _tell("status")
+    every = [json.loads(field) for field in fields[3:]]
+    sessions = [each for each in every if arguments.switch(SANDBOX.name) or not each["is_of_sandbox"]]
     if arguments.switch("--json"):
-        sessions = [json.loads(field) for field in fields[3:]]
         answer_json({
             "is_running": bool(fields),
             "pid": int(fields[0]) if fields else None,
@@ -150,11 +151,13 @@ def _status(arguments: Arguments, runtime: Runtime) -> int:
     elif not fields:
         answer("no agent is running")
     else:
-        held = counted(len(fields) - 3, "session")
+        held = counted(len(sessions), "session")
         values = f" and {counted(int(fields[1]), 'value')} of secrets" if int(fields[1]) else ""
         answer(f"agent {fields[0].decode()} holds {held}{values}")
-        if len(fields) > 3:
-            answer(table(_HEADINGS, [_row(json.loads(field)) for field in fields[3:]]))
+        if sessions:
+            answer(table(_HEADINGS, [_row(each) for each in sessions]))
+    if len(sessions) < len(every):
+        note(f"{counted(len(every) - len(sessions), 'session')} of a sandbox not shown: `--sandbox` shows them")
     return 0
 
 
@@ -195,6 +198,9 @@ METRICS_PORT = Flag(
     "port", value="N", own_variable="DSOPS_AGENT_METRICS_PORT",
 )  # fmt: skip
 
+SANDBOX = Flag("--sandbox", "also what was done in a sandbox on this machine", "switch",
+               own_variable="DSOPS_AGENT_SANDBOX")  # fmt: skip
+
 COMMAND = Group(
     help=(
         "The agent keeps the sessions of stores in memory, so that the next run needs no new ones: as ssh-agent does\n"
@@ -209,11 +215,14 @@ COMMAND = Group(
         ),
         "stop": Command("Ends the agent, and with it every session that it holds.", _stop),
         "status": Command(
-            "Shows whether the agent runs, and each session that it holds: never a secret part of one.", _status
+            "Shows whether the agent runs, and each session that it holds: never a secret part of one.",
+            _status,
+            (SANDBOX,),
         ),
         "metrics": Command(
-            "Prints what the agent has counted, as OpenMetrics text.",
+            "Prints what the agent has counted, as OpenMetrics text. With --sandbox: of requests to a sandbox alone.",
             _metrics,
+            (SANDBOX,),
         ),
         "clear": Command("Has the agent forget all sessions; it goes on running.", _clear),
         "run": Command(

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from dsops.audit.chain import link_of, record_in
-from dsops.audit.reading import last_lines
+from dsops.audit.reading import is_of_sandbox, last_lines
 from dsops.errors import UsageError
 
 Record = Mapping[str, Any]  # any JSON object: it stands in a file
@@ -17,6 +17,7 @@ Record = Mapping[str, Any]  # any JSON object: it stands in a file
 HEADINGS = ("TIME", "EVENT", "WHAT", "STORE", "BY", "COMMAND", "REASON", "RESULT")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _MOST_LINES = 1 << 62
+_MORE = 8
 _FIRST_YEAR = 1000
 """Before it a year would have fewer than the four digits that a time has to have here."""
 
@@ -32,9 +33,15 @@ class Wanted(NamedTuple):
     since: str = ""
     """As the records have their times."""
     failed: bool = False
+    sandbox: bool = False
+    """Whether what was done in a sandbox is among them."""
 
     def has(self, record: Record) -> bool:
         """Whether the record is one of these."""
+        return self.matches(record) and (self.sandbox or not is_of_sandbox(record))
+
+    def matches(self, record: Record) -> bool:
+        """Whether it would be one of these if sandboxes were."""
         facts = _object(record, "additionalEventData")
         return (
             (not self.event or _text(record, "eventName").lower() == self.event.lower())
@@ -47,20 +54,39 @@ class Wanted(NamedTuple):
         )
 
 
-def last_records(
-    files: Sequence[str], most: int, wanted: Wanted, *, until: int | None = None
-) -> list[Record]:
-    """The last of those that are wanted, oldest first; none behind the number `until`. Raises TrailUnreadable."""
+class Last(NamedTuple):
+    """The last records that are wanted."""
+
+    records: list[Record]
+    """Oldest first."""
+    hidden: int
+    """How many of a sandbox were left out between them, and after them."""
+
+
+def last_records(files: Sequence[str], most: int, wanted: Wanted, *, until: int | None = None) -> Last:
+    """The last of those that are wanted; none behind the number `until`. Raises TrailUnreadable."""
     found: list[Record] = []
-    reach = most if wanted == Wanted() and until is None else _MOST_LINES
+    hidden = 0
     for file in reversed(files):
-        if len(found) >= most:
-            break
-        records = [record_in(line.data) for line in last_lines(file, reach)]
-        found = [
-            record for record in records if record is not None and wanted.has(record) and _is_until(record, until)
-        ] + found
-    return found[len(found) - most :] if most < len(found) else found
+        reach = most if wanted._replace(sandbox=False) == Wanted() and until is None else _MOST_LINES
+        while len(found) < most:
+            lines = last_lines(file, reach)
+            records = [record for record in (record_in(line.data) for line in lines) if record is not None]
+            matching = [record for record in records if wanted.matches(record) and _is_until(record, until)]
+            shown = [record for record in matching if wanted.has(record)]
+            if len(lines) < reach or len(found) + len(shown) >= most:
+                missing = most - len(found)
+                hidden += _hidden(matching, shown[-missing:], wanted)
+                found = shown[-missing:] + found
+                break
+            reach *= _MORE  # lines of a sandbox are in the way
+    return Last(found, hidden)
+
+
+def _hidden(matching: Sequence[Record], shown: Sequence[Record], wanted: Wanted) -> int:
+    """How many are left out from the first one that is shown on, or of all where none is."""
+    begin = next((place for place, record in enumerate(matching) if shown and record is shown[0]), 0)
+    return sum(not wanted.has(record) for record in matching[begin:])
 
 
 def _is_until(record: dict[str, Any], number: int | None) -> bool:  # any JSON object: it stands in a file

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from dsops.cli.command import Arguments
 from dsops.errors import AuditFailed, DsopsError, UsageError
-from dsops.runtime import Act, Journal, Runtime
+from dsops.runtime import SANDBOX, Act, Journal, Runtime, note_who_answered
 from dsops.startup import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -53,6 +53,16 @@ class LazyJournal:
     def about(self, **facts: object) -> None:
         """Facts that all that follows has in common."""
         self._facts.update(facts)
+
+    def answered_by(self, *, is_sandbox: bool) -> None:
+        """Notes who answered a call."""
+        note_who_answered(self._facts, is_sandbox=is_sandbox)
+
+    @property
+    def is_of_sandbox(self) -> bool | None:
+        """Whether only sandboxes have answered this run's calls; None where nothing has."""
+        known = self._facts.get(SANDBOX)
+        return None if known is None else known is True
 
     def add(self, act: Act) -> None:
         """Takes one more."""
