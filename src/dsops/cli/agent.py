@@ -220,7 +220,7 @@ COMMAND = Group(
             (SANDBOX,),
         ),
         "metrics": Command(
-            "Prints what the agent has counted, as OpenMetrics text. With --sandbox: of requests to a sandbox alone.",
+            "Prints what the agent has counted, as OpenMetrics text; with --sandbox, of requests to a sandbox.",
             _metrics,
             (SANDBOX,),
         ),
