@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from dsops.audit.chain import link_of, record_in
-from dsops.audit.reading import is_of_sandbox, last_lines
+from dsops.audit.reading import Line, is_of_sandbox, last_lines
 from dsops.errors import UsageError
 
 Record = Mapping[str, Any]  # any JSON object: it stands in a file
@@ -60,7 +60,7 @@ class Last(NamedTuple):
     records: list[Record]
     """Oldest first."""
     hidden: int
-    """How many of a sandbox were left out between them, and after them."""
+    """How many of a sandbox were passed over to find them."""
 
 
 def last_records(files: Sequence[str], most: int, wanted: Wanted, *, until: int | None = None) -> Last:
@@ -71,22 +71,29 @@ def last_records(files: Sequence[str], most: int, wanted: Wanted, *, until: int 
         reach = most if wanted._replace(sandbox=False) == Wanted() and until is None else _MOST_LINES
         while len(found) < most:
             lines = last_lines(file, reach)
-            records = [record for record in (record_in(line.data) for line in lines) if record is not None]
-            matching = [record for record in records if wanted.matches(record) and _is_until(record, until)]
-            shown = [record for record in matching if wanted.has(record)]
-            if len(lines) < reach or len(found) + len(shown) >= most:
-                missing = most - len(found)
-                hidden += _hidden(matching, shown[-missing:], wanted)
-                found = shown[-missing:] + found
+            of_file, passed = _last(lines, most - len(found), wanted, until)
+            if len(lines) < reach or len(found) + len(of_file) >= most:
+                found, hidden = of_file + found, hidden + passed
                 break
             reach *= _MORE  # lines of a sandbox are in the way
     return Last(found, hidden)
 
 
-def _hidden(matching: Sequence[Record], shown: Sequence[Record], wanted: Wanted) -> int:
-    """How many are left out from the first one that is shown on, or of all where none is."""
-    begin = next((place for place, record in enumerate(matching) if shown and record is shown[0]), 0)
-    return sum(not wanted.has(record) for record in matching[begin:])
+def _last(lines: Sequence[Line], most: int, wanted: Wanted, until: int | None) -> Last:
+    """The last of these lines that are wanted."""
+    found: list[Record] = []
+    hidden = 0
+    for line in reversed(lines):
+        record = record_in(line.data)
+        if record is None or not wanted.matches(record) or not _is_until(record, until):
+            continue
+        if not wanted.has(record):
+            hidden += 1
+            continue
+        found.append(record)
+        if len(found) == most:
+            break
+    return Last(found[::-1], hidden)
 
 
 def _is_until(record: dict[str, Any], number: int | None) -> bool:  # any JSON object: it stands in a file

@@ -102,7 +102,8 @@ def test_a_stand_in_that_does_not_say_so_is_shown(dsops: Agent, aws: StubAws) ->
 def test_a_run_that_also_called_another_place_is_shown(dsops: Agent, aws: StubAws) -> None:
     """Its calls to the sandbox are a sandbox's; the run itself is not."""
     with StubAws() as other:
-        config = CONFIG.replace("type: aws.secretsmanager", f"type: aws.secretsmanager\n    endpoint_url: {other.server.url}")
+        kind = "type: aws.secretsmanager"
+        config = CONFIG.replace(kind, f"{kind}\n    endpoint_url: {other.server.url}")
         (dsops.folder / "dsops.yaml").write_text(config)
         assert dsops.run(*PLAIN).returncode == 0
     assert marks(dsops) == {"AssumeRole": True, "GetSecretValue": False, "Exec": False}

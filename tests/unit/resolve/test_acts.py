@@ -217,7 +217,7 @@ def test_where_a_call_went_is_told_when_that_is_not_aws(pipeline: Pipeline) -> N
 
 @pytest.mark.parametrize(
     ("store_type", "expected"),
-    [("aws.sts", True), ("aws.ssm", True), ("literal", None), ("env", None), ("aws.keys", False), ("acme.vault", False)],
+    [("aws.sts", True), ("aws.ssm", True), ("literal", None), ("env", None), ("aws.keys", False), ("acme.it", False)],
 )
 def test_only_calls_of_aws_can_be_a_sandboxs(store_type: str, expected: bool | None) -> None:  # noqa: FBT001
     """A key of the keyring and a plugin's secret are real, whatever else the run calls; a literal counts as the run."""
