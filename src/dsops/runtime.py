@@ -56,7 +56,10 @@ SANDBOX = "sandbox"
 
 def note_who_answered(facts: dict[str, object], *, is_sandbox: bool) -> None:
     """Keeps among a run's facts whether only sandboxes have answered its calls."""
-    facts[SANDBOX] = is_sandbox and facts.get(SANDBOX) is not False
+    if is_sandbox:
+        facts.setdefault(SANDBOX, True)  # in one step: another thread may be noting the opposite, which counts more
+    else:
+        facts[SANDBOX] = False
 
 
 class Journal(Protocol):

@@ -232,6 +232,8 @@ def test_a_full_disk_is_counted_and_told_by_the_next_process(home: Home) -> None
     assert facts["lines"] == 30 - written
     assert facts["why"] == "no space left on device"
     assert sum(each["lines"] for each in facts["processes"]) == facts["lines"]
+    listed = home.agent.run("audit", "--event", "TrailLost").stdout.decode().splitlines()
+    assert f"  TrailLost  {30 - written} lines  " in listed[1]
     code, [found] = home.verify()
     assert (code, found.partition(",")[0]) == (6, f"{30 - written} lines were lost before this line")
 

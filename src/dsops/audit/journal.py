@@ -71,9 +71,9 @@ class TrailJournal:
             self.answered_by(is_sandbox=act.is_of_sandbox)
         if self._settings().mode == OFF:
             return
-        is_of_sandbox = self._facts.get(SANDBOX) if act.is_of_sandbox is None else act.is_of_sandbox
-        facts = {name: value for name, value in self._facts.items() if name != SANDBOX}
-        if is_of_sandbox:
+        facts = self._facts.copy()
+        is_of_run = facts.pop(SANDBOX, False)
+        if is_of_run if act.is_of_sandbox is None else act.is_of_sandbox:
             facts[SANDBOX] = True
         self._records.append(self._recorder.record(act, facts, self._now()))
 

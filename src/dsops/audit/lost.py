@@ -114,6 +114,7 @@ class Counted:
         """Begins anew: a line on the trail tells of it."""
         if self.loss is not None:
             os.pwrite(self._file, _BLANK, 0)
+            os.ftruncate(self._file, _BYTES)
 
     def close(self) -> None:
         """Lets others count."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from dsops.audit.chain import link_of, record_in
+from dsops.audit.lost import LOST
 from dsops.audit.reading import Line, is_of_sandbox, last_lines
 from dsops.errors import UsageError
 
@@ -138,8 +139,10 @@ def row_of(record: Record) -> tuple[str, ...]:
 
 
 def _about(record: Record) -> str:
-    """The role or secret; of a run, its environment; of what was found wrong, its kind."""
+    """The role or secret; of a run, its environment; of what was found wrong, its kind; of lost lines, how many."""
     facts = _object(record, "additionalEventData")
+    if record.get("eventName") == LOST:
+        return f"{facts.get('lines')} lines"
     return _role(record) or str(
         facts.get("secret") or facts.get("kind") or facts.get("file") or facts.get("environment") or ""
     )
