@@ -71,7 +71,7 @@ def count_lost(path: str, author: Author, lines: int, why: str, now: int) -> boo
     try:
         folder = open_folder(path)
         try:
-            file = _open(folder, path)
+            file = open_own(folder, lost_name(path), os.O_RDWR | os.O_CREAT, path)
         finally:
             os.close(folder)
     except (OSError, AuditFailed):
@@ -79,7 +79,7 @@ def count_lost(path: str, author: Author, lines: int, why: str, now: int) -> boo
     try:
         for _ in range(_TRIES):
             if take(file):
-                _put(file, _sum(_loss_in(os.pread(file, _BYTES + 1, 0)), author, lines, why, now))
+                _put(file, _sum(_loss_in(_content(file)), author, lines, why, now))
                 return True
             sleep(_PAUSE_SECONDS)
     except OSError:
@@ -106,9 +106,14 @@ class Counted:
 
     def __init__(self, path: str, folder: int) -> None:
         """Reads the count, and has it stay as it is until `close`. Raises OSError, AuditFailed."""
-        self._file = _open(folder, path)
-        # A process that is counting now is told of by the next line.
-        self.loss = _loss_in(os.pread(self._file, _BYTES + 1, 0)) if take(self._file) else None
+        self._file = open_own(folder, lost_name(path), os.O_RDWR | os.O_CREAT, path)
+        try:
+            # What a process is counting just now is told by the next line.
+            is_something = _content(self._file).strip() and take(self._file)
+            self.loss = _loss_in(_content(self._file)) if is_something else None
+        except OSError:
+            os.close(self._file)
+            raise
 
     def clear(self) -> None:
         """Begins anew: a line on the trail tells of it."""
@@ -121,16 +126,12 @@ class Counted:
         os.close(self._file)
 
 
-def _open(folder: int, path: str) -> int:
-    """The file, which takes all of its room when it is made: a full disk must not keep a loss from being counted."""
-    file = open_own(folder, lost_name(path), os.O_RDWR | os.O_CREAT, path)
-    try:
-        if os.fstat(file).st_size < _BYTES:
-            os.pwrite(file, _BLANK, 0)
-    except OSError:
-        os.close(file)
-        raise
-    return file
+def _content(file: int) -> bytes:
+    """What the file says. A new one takes all of its room: a full disk must not keep a loss from being counted."""
+    data = os.pread(file, _BYTES + 1, 0)
+    if len(data) < _BYTES and not data.strip():
+        os.pwrite(file, _BLANK, 0)
+    return data
 
 
 def _put(file: int, loss: Loss) -> None:

@@ -109,6 +109,15 @@ def test_a_damaged_count_is_a_loss_of_unknown_size(path: Path, text: str) -> Non
     assert [each["lines"] for each in told(path)] == [0, 1]
 
 
+def test_a_count_that_was_cut_off_is_told(path: Path) -> None:
+    """Its room is given back with it."""
+    file = path.with_name("audit.jsonl.lost")
+    count(path, 7, 1)
+    os.truncate(file, 20)
+    write(path)
+    assert (told(path)[0]["lines"], file.read_bytes().strip(), file.stat().st_size) == (0, b"", 4096)
+
+
 def test_a_file_that_others_may_write_counts_nothing(path: Path) -> None:
     """Neither is it written nor believed."""
     file = path.with_name("audit.jsonl.lost")
