@@ -100,7 +100,11 @@ def append(
     except AuditFailed as error:
         lose(error.why)
         raise
+    except Exception as error:
+        lose(f"a bug: {type(error).__name__}")
+        raise
     except BaseException:
+        # Later on it comes within the 0.1 ms of the write itself, and the lines may be there.
         if not is_alone:
             lose("it was interrupted while it waited for the lock")
         raise

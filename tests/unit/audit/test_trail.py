@@ -366,6 +366,20 @@ def test_a_busy_trail_is_waited_for_longer_than_one_that_stands_still(
     assert len(looked) > 3
 
 
+def test_a_bug_while_a_line_is_written_is_a_loss(path: Path) -> None:
+    """Whatever it is: the line is not there."""
+    write(path, "a")
+    path.unlink()
+    reasons: list[str] = []
+
+    def fails(_name: str, _facts: Mapping[str, object]) -> bytes:
+        raise ValueError("spoilt")
+
+    with pytest.raises(ValueError, match="spoilt"):
+        append(str(path), [body("b")], fails, NOW, LIMITS, reasons.append)
+    assert reasons == ["a bug: ValueError"]
+
+
 def test_a_trail_of_a_newer_dsops_is_left_alone(path: Path) -> None:
     """Its head has another form: to write on would spoil it."""
     write(path, "a")
