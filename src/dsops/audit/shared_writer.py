@@ -74,7 +74,9 @@ class SharedWriter:
             for entry in batch:
                 entry.lose(why)
 
-        outcome: Written | AuditFailed = AuditFailed(f"the audit trail {path} was not written", why="unknown")
+        outcome: Written | AuditFailed = AuditFailed(
+            f"the audit trail {path} was not written", why="the writer of all clients failed", hint="run it again"
+        )
         try:
             bodies = [body for entry in batch for body in entry.bodies]
             outcome = append(path, bodies, mark, now, limits, lose)
