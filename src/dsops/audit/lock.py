@@ -64,11 +64,12 @@ class Locked:
                 return
             # The file was removed meanwhile: the next process makes a new one, and would lock that.
             os.close(self.lock)
+            self.lock = -1
 
     def _wait(self, until: float) -> None:
         """Waits for its turn. Raises AuditFailed when no line is added meanwhile, or it is too late."""
-        place = _place_for(self._path, self.lock)
-        self.lock = -1  # the place's own, until it is reached
+        descriptor, self.lock = self.lock, -1  # the place's own, until it is reached
+        place = _place_for(self._path, descriptor)
         try:
             why = _why_not_reached(place, until)
         except BaseException:

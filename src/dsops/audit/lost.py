@@ -28,6 +28,7 @@ _MOST_WHY = 200
 _MOST_COMMAND = 40
 _TRIES, _PAUSE_SECONDS = 200, 0.005
 
+
 class Author(NamedTuple):
     """The process that a line is about."""
 

@@ -342,6 +342,23 @@ def _wait_for_descriptors(most: int) -> None:
     raise AssertionError("a descriptor stayed open")
 
 
+def test_without_a_thread_nothing_waits(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that may have no more of them says so at once, and nothing stays open."""
+    write(path, "a")
+    before = len(os.listdir("/dev/fd"))
+
+    def none_left(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(lock, "start_new_thread", none_left)
+    with path.with_name("audit.jsonl.head").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(AuditFailed) as caught:
+            write(path, "b")
+    assert caught.value.why == "no thread is left to wait for the lock"
+    assert len(os.listdir("/dev/fd")) == before
+
+
 def test_a_busy_trail_is_waited_for_longer_than_one_that_stands_still(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -174,10 +174,10 @@ class Database:
             )
             insert = f"INSERT INTO records WITH fields AS (\n  {fields(DUCKDB, logs, where)})\n{records(DUCKDB)}"
             try:
-                self._rows(insert, {"paths": paths})
                 if is_filtered:
                     count = f"SELECT count(*) FILTER ({_SANDBOX} = 'true') FROM {logs}"
                     self.left_out += self._rows(count, {"paths": paths})[0][0]
+                self._rows(insert, {"paths": paths})
             except self._error as error:
                 # A file of several gzip members says only of the last one how long it is.
                 if _TOO_SMALL not in str(error) or room >= _MOST_OBJECT:
