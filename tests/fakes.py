@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from dsops.runtime import Act, Event, Journal, Runtime
+from dsops.runtime import Act, Event, Journal, Runtime, note_who_answered
 from dsops.secret import Secret
 
 if TYPE_CHECKING:
@@ -75,6 +75,10 @@ class Acts:
     def about(self, **facts: object) -> None:
         """Keeps what all that follows has in common."""
         self.facts |= facts
+
+    def answered_by(self, *, is_sandbox: bool) -> None:
+        """Keeps whether only sandboxes have answered."""
+        note_who_answered(self.facts, is_sandbox=is_sandbox)
 
     def add(self, act: Act) -> None:
         """Keeps one more."""

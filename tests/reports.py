@@ -34,7 +34,7 @@ def report_of(*answers: Answer, **facts: object) -> Report:
     values: dict[str, object] = {
         "answers": tuple(given.get(question, answer(question)) for question in COLUMNS if question != "history"),
         "by": "role", "since": None, "boundary": BOUNDARY, "first": START, "last": END, "calls": 52_310,
-        "records": 52_890, "skipped": 0, "files": 168, "unreadable": (), "sources": ("logs",),
+        "records": 52_890, "skipped": 0, "left_out": 0, "files": 168, "unreadable": (), "sources": ("logs",),
     }  # fmt: skip
     return Report(**(values | facts))  # type: ignore[arg-type]  # fields by name, as the tests say them
 

@@ -15,7 +15,7 @@ allowed 'dsops exec --env production -- printenv DATABASE_URL'
 allowed 'dsops sandbox events | grep -c AssumeRole'
 
 say "what the agent holds, never a secret part of it"
-allowed 'dsops agent status'
+allowed 'dsops agent status --sandbox'
 
 say "somebody else's session is another one"
 allowed 'eval "$(dsops sandbox env --as bob)"'

@@ -25,12 +25,13 @@ class Credentials:
     `expiration` and `issued_at` are aware UTC datetimes, None for long-term keys and for keys from the environment
     whose expiry nobody told us. `arn` is the caller that these credentials make (an assumed-role ARN), "" when not
     known. `source` says for people where it all began: of a session, where the base credentials below it came from.
+    `is_of_sandbox` says that a sandbox on this machine issued them.
     `request_id` is that of the call that issued them, `source_identity` what AWS says the session has; "" elsewhere.
     """
 
     __slots__ = (
-        "access_key_id", "arn", "expiration", "issued_at", "request_id", "secret_access_key", "session_token", "source",
-        "source_identity",
+        "access_key_id", "arn", "expiration", "is_of_sandbox", "issued_at", "request_id", "secret_access_key",
+        "session_token", "source", "source_identity",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +46,7 @@ class Credentials:
         source: str = "",
         request_id: str = "",
         source_identity: str = "",
+        is_of_sandbox: bool = False,
     ) -> None:
         self.access_key_id = access_key_id
         self.secret_access_key = secret_access_key
@@ -55,13 +57,14 @@ class Credentials:
         self.source = source
         self.request_id = request_id
         self.source_identity = source_identity
+        self.is_of_sandbox = is_of_sandbox
 
-    def from_source(self, source: str) -> Credentials:
-        """The same, with the words for where it all began."""
+    def from_source(self, source: str, *, is_of_sandbox: bool = False) -> Credentials:
+        """The same, with the words for where it all began, and whether a sandbox issued it."""
         return Credentials(
             self.access_key_id, self.secret_access_key, self.session_token, self.expiration,
             issued_at=self.issued_at, arn=self.arn, source=source, request_id=self.request_id,
-            source_identity=self.source_identity,
+            source_identity=self.source_identity, is_of_sandbox=is_of_sandbox,
         )  # fmt: skip
 
     @property

@@ -46,6 +46,20 @@ class Act(NamedTuple):
     error: DsopsError | None = None
     facts: Mapping[str, object] = {}
     """What only dsops knows: the store, the hop, whether it was held already."""
+    is_of_sandbox: bool | None = None
+    """Whether it was done in a sandbox; None for what has no endpoint, which counts as the run does."""
+
+
+SANDBOX = "sandbox"
+"""The fact of the audit trail that marks what was done in a sandbox."""
+
+
+def note_who_answered(facts: dict[str, object], *, is_sandbox: bool) -> None:
+    """Keeps among a run's facts whether only sandboxes have answered its calls."""
+    if is_sandbox:
+        facts.setdefault(SANDBOX, True)  # in one step: another thread may be noting the opposite, which counts more
+    else:
+        facts[SANDBOX] = False
 
 
 class Journal(Protocol):
@@ -63,6 +77,9 @@ class Journal(Protocol):
 
     def about(self, **facts: object) -> None:
         """Facts that all that follows has in common: the environment, the configuration."""
+
+    def answered_by(self, *, is_sandbox: bool) -> None:
+        """Notes who answered a call: a run is a sandbox's when only sandboxes have."""
 
 
 Measure = Callable[[str, tuple[str, ...], float], None]

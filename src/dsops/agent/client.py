@@ -330,6 +330,8 @@ def _listen(connection: "_socket.socket", person: "Person") -> "tuple[int, bytes
             if kind == HELLO:
                 connection.settimeout(None)
             elif kind == NOTE:
+                if is_shown:  # a transient line may stand there
+                    person(EVENT, pack([b"done"]))
                 _tell(data)
             else:
                 is_shown = True

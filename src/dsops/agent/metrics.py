@@ -30,7 +30,7 @@ _RESULTS: Final = {RESULT: "ok", FAILED: "failed", DECLINED: "declined"}
 
 
 class AgentMetrics:
-    """Everything that an agent counts; `measure` is the Runtime's."""
+    """Everything that an agent counts."""
 
     def __init__(self, started: float, sessions: Callable[[], float], values: Callable[[], float]) -> None:
         """`started` in seconds since 1970; `sessions` and `values` are how many are held now."""
@@ -141,6 +141,27 @@ class AgentMetrics:
     def _issued(self, labels: tuple[str, ...], seconds: float) -> None:
         operation, role, caller, key_id = labels
         self._roles.count_issued(operation, role, caller, key_id, seconds)
+
+
+class Tally:
+    """What one request did, counted when it is answered: whether it was a sandbox's is known then."""
+
+    def __init__(self) -> None:
+        self.is_of_sandbox: Callable[[], bool] = lambda: False
+        self._counted: list[Callable[[AgentMetrics], None]] = []
+
+    def add(self, count: Callable[[AgentMetrics], None]) -> None:
+        """Takes one more."""
+        self._counted.append(count)
+
+    def measure(self, name: str, labels: tuple[str, ...], value: float) -> None:
+        """Takes what the pipeline did: it is the Runtime's."""
+        self.add(lambda metrics: metrics.measure(name, labels, value))
+
+    def count(self, metrics: AgentMetrics) -> None:
+        """Counts all of it there."""
+        for count in self._counted:
+            count(metrics)
 
 
 class MetricsPort(Loopback):

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from dsops.audit.chain import is_hash
 from dsops.audit.following import Position
-from dsops.audit.trail import open_own
+from dsops.audit.lock import open_own
 from dsops.errors import AuditFailed
 from dsops.startup import NamedTuple
 

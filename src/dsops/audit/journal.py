@@ -9,11 +9,14 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from dsops.audit.lost import Author, count_lost
 from dsops.audit.record import Origin, Recorder
 from dsops.audit.settings import OFF, REQUIRED, Settings, default_settings, load_settings, user_config_path
-from dsops.audit.trail import Written, append
+from dsops.audit.trail import Append, Written, append
 from dsops.errors import AuditFailed, DsopsError, UserConfigInvalid
-from dsops.runtime import Act
+from dsops.runtime import SANDBOX, Act, note_who_answered
+
+_COUNTED = "which the next line says, and `dsops audit verify`"
 
 
 class TrailJournal:
@@ -27,8 +30,14 @@ class TrailJournal:
         warn: Callable[[str], None],
         tell: Callable[[str], None],
         facts: dict[str, object],
+        append: Append = append,
     ) -> None:
-        """`warn` gets what goes wrong, at most once; `tell` that a trail was begun. `facts` go into every record."""
+        """`warn` gets what goes wrong, at most once; `tell` that a trail was begun. `facts` go into every record.
+
+        `append` puts lines on a trail: `trail.append`, or that of a writer that several journals share.
+        """
+        self._append = append
+        self._pid = origin.pid
         self._environ = environ
         self._run = origin.run
         self._recorder = Recorder(origin)
@@ -39,6 +48,8 @@ class TrailJournal:
         self._records: deque[bytes] = deque()
         self._known: Settings | None = None
         self._has_warned = False
+        self._lost = ""
+        """What became of the lines that could not be written, in words."""
         self._told: set[str] = set()
 
     @property
@@ -50,10 +61,21 @@ class TrailJournal:
         """Facts that all that follows has in common: the environment, the configuration."""
         self._facts.update(facts)
 
+    def answered_by(self, *, is_sandbox: bool) -> None:
+        """Notes who answered a call."""
+        note_who_answered(self._facts, is_sandbox=is_sandbox)
+
     def add(self, act: Act) -> None:
         """Takes one more, as it is now."""
-        if self._settings().mode != OFF:
-            self._records.append(self._recorder.record(act, self._facts, self._now()))
+        if act.is_of_sandbox is not None:
+            self.answered_by(is_sandbox=act.is_of_sandbox)
+        if self._settings().mode == OFF:
+            return
+        facts = self._facts.copy()
+        is_of_run = facts.pop(SANDBOX, False)
+        if is_of_run if act.is_of_sandbox is None else act.is_of_sandbox:
+            facts[SANDBOX] = True
+        self._records.append(self._recorder.record(act, facts, self._now()))
 
     def write(self) -> None:
         """Puts what was taken on the trail. Raises AuditFailed where it is `required` and can't be done."""
@@ -64,11 +86,11 @@ class TrailJournal:
             return
         settings = self._settings()
         try:
-            written = self._append(settings, records)
+            written = self._put(settings, records)
         except AuditFailed as error:
             if settings.mode == REQUIRED:
                 raise
-            self._warn_once(error)
+            self._warn_once(error, self._lost)
             return
         if settings.sinks:
             from dsops.audit.dispatch import dispatch
@@ -80,11 +102,19 @@ class TrailJournal:
                 f" `audit: off` in {user_config_path(self._environ)} ends that"
             )
 
-    def _append(self, settings: Settings, records: list[bytes]) -> Written:
+    def _put(self, settings: Settings, records: list[bytes]) -> Written:
         if not settings.file:
             hint = "set HOME, or XDG_STATE_HOME"
             raise AuditFailed("there is no place for the audit trail", why="HOME is not set", hint=hint)
-        return append(settings.file, records, self._mark, int(self._now().timestamp()), settings.limits)
+        now = int(self._now().timestamp())
+
+        def lose(why: str) -> None:
+            author, count = Author(self._pid, str(self._facts.get("command", ""))), len(records)
+            is_counted = count_lost(settings.file, author, count, why, now)
+            lost = "1 line is lost" if count == 1 else f"{count} lines are lost"
+            self._lost = f"{lost}, {_COUNTED if is_counted else 'and that could not be put down either'}"
+
+        return self._append(settings.file, records, self._mark, now, settings.limits, lose)
 
     def _settings(self) -> Settings:
         """What the user wants. Where that can't be told, a trail is kept: nothing broken switches it off."""
@@ -105,11 +135,11 @@ class TrailJournal:
             self._told.add(text)
             self._warn(text)
 
-    def _warn_once(self, error: DsopsError) -> None:
+    def _warn_once(self, error: DsopsError, more: str = "") -> None:
         if self._has_warned:
             return
         self._has_warned = True
         details = [f"{problem.where}: {problem.message}" for problem in error.problems]
         why = f": {error.why}" if error.why else ""
         hint = f" ({error.hint})" if error.hint else ""
-        self._warn("; ".join([f"{error.message}{why}{hint}", *details]))
+        self._warn("; ".join([f"{error.message}{why}{hint}", *details, *([more] if more else [])]))

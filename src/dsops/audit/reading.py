@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from dsops.audit.chain import HEAD_BYTES, Head, parse_head
-from dsops.audit.trail import head_name, open_own, put_away
+from dsops.audit.lock import head_name, open_own
+from dsops.audit.lost import Loss, read_lost
+from dsops.audit.trail import put_away
 from dsops.errors import AuditFailed, TrailUnreadable
+from dsops.runtime import SANDBOX
 from dsops.startup import NamedTuple
 
 _PART = 1 << 20
@@ -34,6 +37,14 @@ class Trail(NamedTuple):
     """None where there is none, or none that can be read."""
     has_begun: bool
     """Whether there is anything."""
+    lost: Loss | None = None
+    """Lines that were lost since the last one."""
+
+
+def is_of_sandbox(record: Mapping[str, object]) -> bool:
+    """Whether the record is of something that was done in a sandbox on this machine."""
+    facts = record.get("additionalEventData")
+    return isinstance(facts, dict) and facts.get(SANDBOX) is True
 
 
 def find_trail(path: str) -> Trail:
@@ -50,7 +61,11 @@ def find_trail(path: str) -> Trail:
         files = [*older, path] if os.path.lexists(path) else older
         head = _head(path, descriptor)
         has_head = os.path.lexists(os.path.join(folder, head_name(path)))
-        return Trail(tuple(files), head, has_begun=bool(files) or has_head)
+        try:
+            lost = read_lost(path, descriptor)
+        except AuditFailed:
+            lost = None  # another user's file counts nothing here
+        return Trail(tuple(files), head, has_begun=bool(files) or has_head, lost=lost)
     except OSError as error:
         raise unreadable(path, error) from error
     finally:

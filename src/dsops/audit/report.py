@@ -40,6 +40,8 @@ class Report:
     """Read; copies of a call are records of their own."""
     skipped: int
     """Elements that are no records."""
+    left_out: int
+    """Lines of dsops' own trail that are a sandbox's."""
     files: int
     unreadable: tuple[tuple[str, str], ...]
     """Path, and why."""

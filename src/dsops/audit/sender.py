@@ -16,7 +16,8 @@ from dsops.audit import cursors
 from dsops.audit.chain import link_of, record_in
 from dsops.audit.cursors import Cursor, Turn
 from dsops.audit.following import Look, Position, end_of, look
-from dsops.audit.settings import OFF, load_settings
+from dsops.audit.reading import is_of_sandbox
+from dsops.audit.settings import OFF, Settings, load_settings
 from dsops.audit.sinks import OTLP, Sink
 from dsops.errors import DsopsError, LineRefused, SinkFailed
 
@@ -56,10 +57,11 @@ class Clock:
 class Sender:
     """Sends what a trail holds to its receivers. Call while it is one's turn."""
 
-    def __init__(self, path: str, sinks: Sequence[Sink], send: Send, clock: Clock) -> None:
+    def __init__(self, settings: Settings, send: Send, clock: Clock) -> None:
         """A receiver that has no cursor begins at the trail's end. Raises AuditFailed where none can be read."""
-        self._path = path
-        self._sinks = sinks
+        self._path = path = settings.file
+        self._sinks = sinks = settings.sinks
+        self._sends_sandbox = settings.sends_sandbox
         self._send = send
         self._clock = clock
         known = cursors.load(path)
@@ -89,7 +91,7 @@ class Sender:
     def _give(self, sink: Sink, cursor: Cursor, found: Look) -> bool:
         lost = _gap(found, cursor.position)
         try:
-            told, count = self._hand(sink, [line for line in found.lines if record_in(line) is not None])
+            told, count = self._hand(sink, [line for line in found.lines if self._is_sent(line)])
         except SinkFailed as error:
             tries = cursor.tries + 1
             pause = max(error.seconds, _PAUSES[tries - 1] if tries <= len(_PAUSES) else _REST_SECONDS)
@@ -102,6 +104,11 @@ class Sender:
         lost = "; ".join([text for text in (cursor.lost, lost, told) if text])[:500]
         self._keep(sink, Cursor(found.position, lost=lost))
         return True
+
+    def _is_sent(self, line: bytes) -> bool:
+        """Whether it is a record, and not one of a sandbox, which is no business of a receiver's."""
+        record = record_in(line)
+        return record is not None and (self._sends_sandbox or not is_of_sandbox(record))
 
     def _hand(self, sink: Sink, lines: Sequence[bytes]) -> tuple[str, int]:
         """Hands them over, by halves where one of them is refused; what is to be told of those that were left out."""
@@ -197,7 +204,7 @@ def main(words: Sequence[str]) -> None:
     settings = load_settings(environ)
     turn = Turn(path)
     if settings.mode != OFF and settings.file == path and take_turn(turn, clock):
-        run(Sender(path, settings.sinks, sending(environ, clock), clock), turn, clock)
+        run(Sender(settings, sending(environ, clock), clock), turn, clock)
 
 
 def _close_inherited() -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ON, OFF, REQUIRED = "on", "off", "required"
 _MODES = (ON, OFF, REQUIRED)
-_VALUES = ("mode", "file", "max_bytes", "max_days", "keep", "keep_days")
+_VALUES = ("mode", "file", "max_bytes", "max_days", "keep", "keep_days", "send_sandbox")
 _SINKS = ("syslog", "otlp")
 _KEYS = (*_VALUES, *_SINKS)
 _NUMBERS = {"max_bytes": (4096, 1 << 40), "max_days": (1, 36_500), "keep": (1, 10_000), "keep_days": (1, 36_500)}
@@ -37,6 +37,8 @@ class Settings(NamedTuple):
     limits: Limits = Limits()
     sinks: tuple[Sink, ...] = ()
     """Where lines go besides."""
+    sends_sandbox: bool = False
+    """Whether lines of a sandbox go there, too."""
 
 
 def load_settings(environ: MappingOf[str, str]) -> Settings:
@@ -177,6 +179,10 @@ class _Reader:
             if text.lower() in _MODES:
                 return settings._replace(mode=text.lower())
             self._add(node.line, path, f"`{text}` is none of {', '.join(_MODES)}", _meant(text, _MODES))
+        elif name == "send_sandbox":
+            if text.lower() in (ON, OFF):
+                return settings._replace(sends_sandbox=text.lower() == ON)
+            self._add(node.line, path, f"`{text}` is none of {ON}, {OFF}")
         elif name == "file":
             file = self._file(node, path)
             return settings._replace(file=file) if file else settings

@@ -3,6 +3,7 @@
     audit.jsonl                 the lines of now
     audit.000000001234.jsonl    those up to number 1234, put away when the file had grown enough
     audit.jsonl.head            the last line's number and hash, and how long the file is; its lock is the trail's
+    audit.jsonl.lost            how many lines could not be written since the last one that could
 
 Nothing is flushed to the disk (fsync): that costs more than the run. What a crash of the whole machine takes with it
 shows afterwards as a gap. A line that was written in part, or lines that are gone, are marked by whoever writes next.
@@ -11,11 +12,8 @@ shows afterwards as a gap. A line that was written in part, or lines that are go
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
-import stat
 from collections.abc import Callable, Mapping, Sequence
-from time import monotonic, sleep
 
 from dsops.audit.chain import (
     HEAD_BYTES,
@@ -29,12 +27,11 @@ from dsops.audit.chain import (
     parse_head,
     record_in,
 )
+from dsops.audit.lock import Locked, open_own
+from dsops.audit.lost import LOST, Counted
 from dsops.errors import AuditFailed
-from dsops.startup import NamedTuple
+from dsops.startup import NamedTuple, Protocol
 
-_LOCK_SECONDS = 1.0
-"""How long a line waits for others who write; more would hold up a run for somebody who sits on the lock."""
-_FIRST_LOOK_SECONDS, _LONGEST_LOOK_SECONDS = 0.0005, 0.01
 _MOST_ADOPTED = 1 << 24
 _DIGITS = 12
 
@@ -46,6 +43,9 @@ TORN, CUT, MISSING, HEADLESS, FOREIGN = "torn", "cut", "missing", "headless", "f
 
 Mark = Callable[[str, Mapping[str, object]], bytes]
 """(event's name, its facts) -> the body of a line about the trail itself."""
+
+Lose = Callable[[str], None]
+"""Takes the reason why lines are not on the trail."""
 
 
 class Limits(NamedTuple):
@@ -67,16 +67,47 @@ class Written(NamedTuple):
     """The end as it was."""
 
 
-def append(path: str, bodies: Sequence[bytes], mark: Mark, now: int, limits: Limits = Limits()) -> Written:  # noqa: B008 - a value
+class Append(Protocol):
+    """How lines get on a trail: `append`, or that of a writer that threads share."""
+
+    def __call__(
+        self, path: str, bodies: Sequence[bytes], mark: Mark, now: int, limits: Limits, lose: Lose, /
+    ) -> Written:
+        """Adds them. Raises AuditFailed."""
+
+
+def append(
+    path: str,
+    bodies: Sequence[bytes],
+    mark: Mark,
+    now: int,
+    limits: Limits = Limits(),  # noqa: B008 - a value
+    lose: Lose = lambda _why: None,
+) -> Written:
     """Adds lines with these JSON objects, all of them together; `now` is in seconds since 1970.
 
-    Raises AuditFailed, and then the trail is as it was before.
+    Raises AuditFailed, and then the trail is as it was before. `lose` is told why whenever the lines are not on it.
     """
+    is_alone = False
     try:
-        with _Locked(path) as locked:
+        with Locked(path) as locked:
+            is_alone = True
             return _Writer(path, locked.folder, locked.lock, mark, now, limits).add(bodies)
     except OSError as error:
-        raise _failed(path, error) from error
+        failed = _failed(path, error)
+        lose(failed.why)
+        raise failed from error
+    except AuditFailed as error:
+        lose(error.why)
+        raise
+    except Exception as error:
+        lose(f"a bug: {type(error).__name__}")
+        raise
+    except BaseException:
+        # Later on it comes within the 0.1 ms of the write itself, and the lines may be there.
+        if not is_alone:
+            lose("it was interrupted while it waited for the lock")
+        raise
 
 
 def put_away_name(path: str, number: int) -> str:
@@ -96,101 +127,6 @@ def put_away(path: str, folder: int | str) -> list[tuple[int, str]]:
         if is_number and name.startswith(begin) and name.endswith(end):
             found.append((int(number), name))
     return sorted(found)
-
-
-def head_name(path: str) -> str:
-    """The file that says where the trail ends."""
-    return f"{os.path.basename(path)}.head"
-
-
-class _Locked:
-    """The folder and the head's file, alone among all who write.
-
-    `contextlib` would cost a cold run a millisecond.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self.folder = self.lock = -1
-
-    def __enter__(self) -> _Locked:  # noqa: PYI034 - Self is of typing
-        name = os.path.dirname(self._path)
-        os.makedirs(name, mode=0o700, exist_ok=True)
-        self.folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        try:
-            _check(os.fstat(self.folder), name, is_folder=True)
-            self._enter()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for descriptor in (self.lock, self.folder):
-            if descriptor >= 0:
-                os.close(descriptor)
-
-    def _enter(self) -> None:
-        name = head_name(self._path)
-        until, wait = monotonic() + _LOCK_SECONDS, _FIRST_LOOK_SECONDS
-        while True:
-            if self.lock < 0:
-                self.lock = open_own(self.folder, name, os.O_RDWR | os.O_CREAT, self._path)
-            try:
-                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if monotonic() > until:
-                    raise AuditFailed(
-                        f"the audit trail {self._path} was not written",
-                        why=f"somebody has held its lock for more than {_LOCK_SECONDS:.0f} s",
-                        hint=f"`fuser {self._path}.head` shows who",
-                    ) from None
-                sleep(wait)
-                wait = min(2 * wait, _LONGEST_LOOK_SECONDS)
-                continue
-            if _is_there(self.folder, name, self.lock):
-                return
-            # Somebody removed it meanwhile: who comes next makes a new one, and would be alone with that.
-            os.close(self.lock)
-            self.lock = -1
-
-
-def open_own(folder: int, name: str, flags: int, path: str) -> int:
-    """A regular file of this user's that nobody else may write. Raises OSError, and AuditFailed for another's."""
-    # A pipe's other end may never come.
-    flags |= os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
-    descriptor = os.open(name, flags, 0o600, dir_fd=folder)
-    try:
-        status = os.fstat(descriptor)
-        _check(status, os.path.join(os.path.dirname(path), name))
-        if flags & os.O_CREAT and status.st_mode & 0o077:
-            os.fchmod(descriptor, 0o600)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _check(status: os.stat_result, shown: str, *, is_folder: bool = False) -> None:
-    why = ""
-    if not is_folder and not stat.S_ISREG(status.st_mode):
-        why = "it is not a regular file"
-    elif status.st_uid != os.geteuid():
-        why = "it belongs to another user"
-    elif status.st_mode & 0o022:
-        why = "others may write it"
-    elif not is_folder and status.st_nlink != 1:
-        why = "it has another name besides"
-    if why:
-        hint = f"look at it with `ls -ld {shown}`, and move it away or make it yours alone"
-        raise AuditFailed(f"the audit trail was not written: {shown} can't be relied on", why=why, hint=hint)
-
-
-def _is_there(folder: int, name: str, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(name, dir_fd=folder, follow_symlinks=False))
-    except OSError:
-        return False
 
 
 def _failed(path: str, error: OSError) -> AuditFailed:
@@ -217,6 +153,16 @@ class _Writer:
         """Lines about the trail itself, which go before those that are to be added."""
 
     def add(self, bodies: Sequence[bytes]) -> Written:
+        """The lines, behind one that tells how many were lost before them."""
+        counted = Counted(self._path, self._folder)
+        try:
+            written = self._add(bodies, [] if counted.loss is None else [self._mark(LOST, counted.loss.facts())])
+            counted.clear()
+        finally:
+            counted.close()
+        return written
+
+    def _add(self, bodies: Sequence[bytes], lost: Sequence[bytes]) -> Written:
         data = os.pread(self._lock, HEAD_BYTES + 1, 0)
         known = parse_head(data)
         if known is None and data.startswith(b"dsops-audit ") and not data.startswith(b"dsops-audit 1 "):
@@ -238,7 +184,7 @@ class _Writer:
                 head = head._replace(size=0, began=self._now)
             lines = [lead] if lead else []
             number, previous = head.number, head.hash
-            for body in (*self._marks, *bodies):
+            for body in (*self._marks, *lost, *bodies):
                 number += 1
                 line = link(body, number, previous)
                 previous = hash_of(line)
@@ -249,7 +195,7 @@ class _Writer:
         finally:
             os.close(file)
         self._put_head(head)
-        return Written(head, is_first=head.number == len(bodies), before=before)
+        return Written(head, is_first=not before.number, before=before)
 
     def _put(self, file: int, data: bytes, size: int) -> None:
         """All of it or nothing."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dsops.audit.chain import START, Link, hash_of, link_of, record_in
+from dsops.audit.lost import LOST, Loss, loss_of
 from dsops.audit.reading import Line, Trail, lines_of
 from dsops.audit.trail import DAMAGED, PRUNED, TORN
 from dsops.startup import NamedTuple
@@ -50,6 +51,7 @@ def verify(trail: Trail, *, noted: str = "") -> Verdict:
     check.go_through(trail.files)
     check.compare_begin()
     check.compare_head(trail)
+    check.add_lost(trail)
     return check.verdict(noted)
 
 
@@ -58,6 +60,18 @@ def verify_files(files: Iterable[str], *, noted: str = "") -> Verdict:
     check = _Check()
     check.go_through(files)
     return check.verdict(noted)
+
+
+def _lost_text(loss: Loss | None, where: str) -> str:
+    """`3 lines were lost before this line: from ... to ..., by exec (process 17: 3): no space left on device`."""
+    if loss is None or not loss.lines:
+        return f"lines were lost {where}, and it is not known how many"
+    count = "1 line was" if loss.lines == 1 else f"{loss.lines} lines were"
+    when = f"at {loss.first}" if loss.first == loss.last else f"from {loss.first} to {loss.last}"
+    shares = [f"{share.command or 'dsops'} (process {share.pid}: {share.lines})" for share in loss.processes]
+    more = loss.lines - sum(share.lines for share in loss.processes)
+    shares += [f"other processes ({more})"] if more > 0 else []
+    return f"{count} lost {where}, {when}, by {', '.join(shares)}: {loss.why}"
 
 
 class _Check:
@@ -102,6 +116,8 @@ class _Check:
         self._strange = []
         if name == DAMAGED and kind != TORN:
             self._find(line, _KINDS.get(kind, f"`{kind}` was noticed here"))
+        if name == LOST:
+            self._find(line, _lost_text(loss_of(told), "before this line"))
         if name == PRUNED and isinstance(told.get("last"), int):
             self._pruned = max(self._pruned, int(told["last"]))
         self._compare(line, place)
@@ -151,6 +167,12 @@ class _Check:
         elif trail.head.number < number:
             text = f"a run was broken off before its lines were entered in the head, which names {trail.head.number}"
             self._findings.append(Finding(file, 0, text, is_harmless=True))
+
+    def add_lost(self, trail: Trail) -> None:
+        """What was lost since the last line."""
+        if trail.lost is not None:
+            file = trail.files[-1] if trail.files else ""
+            self._findings.append(Finding(file, 0, _lost_text(trail.lost, "after the last line")))
 
     def verdict(self, noted: str) -> Verdict:
         """What all that comes to."""

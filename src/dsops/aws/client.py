@@ -21,7 +21,7 @@ from dsops.aws.refusal import (
 )
 from dsops.aws.wire import Request, Response, Signing
 from dsops.credentials import Credentials
-from dsops.endpoint import Endpoint, parse_address
+from dsops.endpoint import Endpoint, is_loopback, parse_address
 from dsops.errors import (
     AnswerInvalid,
     AwsAnswer,
@@ -49,6 +49,9 @@ _SKEW_SECONDS = 4 * 60
 _MOST_PREPARED = 6
 """Connections opened ahead: 100 secrets in batches of 20 need five at a time."""
 
+_SANDBOX = "dsops-sandbox"
+"""The `Server` header of dsops' sandbox."""
+
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")
 
 
@@ -62,6 +65,8 @@ class Client(NamedTuple):
     total_timeout_ms: int
     """For the whole call, repetitions and pauses included."""
     attempts: int
+    sandboxes: set[str]
+    """URLs of endpoints whose last answer was that of dsops' sandbox on this machine; shared like `skews`."""
 
     def skew_seconds(self, endpoint: Endpoint) -> float:
         """How far that endpoint's clock is ahead of ours, as far as we know."""
@@ -69,10 +74,16 @@ class Client(NamedTuple):
 
 
 def make_client(
-    runtime: Runtime, *, connect_timeout_ms: int = 5_000, total_timeout_ms: int = 30_000, attempts: int = 4
+    runtime: Runtime,
+    *,
+    connect_timeout_ms: int = 5_000,
+    total_timeout_ms: int = 30_000,
+    attempts: int = 4,
+    sandboxes: set[str] | None = None,
 ) -> Client:
-    """A client of this world."""
-    return Client(runtime, {}, connect_timeout_ms, total_timeout_ms, attempts)
+    """A client of this world; `sandboxes` are those that are known already, and learns of others."""
+    known = set() if sandboxes is None else sandboxes
+    return Client(runtime, {}, connect_timeout_ms, total_timeout_ms, attempts, known)
 
 
 Refusal = Callable[[AwsAnswer, str], DsopsError | None]
@@ -198,6 +209,7 @@ async def _send(
             may_help = error.how_far == "unsent" or (error.how_far == "sent" and not call.is_once)
             asked_to_wait = 0.0
         else:
+            _note_who_answered(client, call.endpoint, response)
             if response.status == 200:
                 _measure(client, call, "ok", begun)
                 return response
@@ -216,6 +228,18 @@ async def _send(
             failure.add_tried(_tried(call, failure.aws))
             raise failure
         await pause(wait)
+
+
+def _note_who_answered(client: Client, endpoint: Endpoint, response: Response) -> None:
+    """Tells a sandbox from AWS. Its name alone proves nothing: it has to answer on this machine, too."""
+    address = parse_address(endpoint.url)
+    is_sandbox = address is not None and is_loopback(address.host) and response.headers.get("server") == _SANDBOX
+    if is_sandbox:
+        client.sandboxes.add(endpoint.url)
+    else:
+        client.sandboxes.discard(endpoint.url)
+    if client.runtime.journal is not None:
+        client.runtime.journal.answered_by(is_sandbox=is_sandbox)
 
 
 def _measure(client: Client, call: Call, result: str, begun: float) -> None:

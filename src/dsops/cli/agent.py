@@ -13,10 +13,13 @@ from dsops.agent.client import FAILED, RESULT, unpack
 from dsops.agent.failure import unpack_error
 from dsops.agent.start import listen, locked, make_folder, start
 from dsops.cli.command import Arguments, Command, Flag, Group
-from dsops.cli.output import Json, answer, answer_json, counted, table, tell
+from dsops.cli.output import Json, answer, answer_json, counted, note, table, tell
 from dsops.cli.whoami import duration_text
 from dsops.errors import AgentUnavailable, UsageError
 from dsops.runtime import Runtime
+
+_WRITING_SECONDS = 60.0
+"""How long an agent that ends waits for lines that are being written: longer than the trail's lock is waited for."""
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -42,7 +45,10 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     port = arguments.integer("--metrics-port")
     if port is not None:
         tell(f"metrics: {_metrics_url(keeper.metrics.serve(port))}")
-    server.run()
+    try:
+        server.run()
+    finally:
+        keeper.writer.finish(_WRITING_SECONDS)
     return 0
 
 
@@ -107,9 +113,9 @@ def _metrics_url(port: int) -> str:
     return f"http://127.0.0.1:{port}/metrics"
 
 
-def _metrics(_arguments: Arguments, _runtime: Runtime) -> int:
+def _metrics(arguments: Arguments, _runtime: Runtime) -> int:
     """Prints what it has counted."""
-    fields = _tell("metrics")
+    fields = _tell("metrics", *(["sandbox"] if arguments.switch(SANDBOX.name) else []))
     if not fields:
         raise AgentUnavailable("no agent is running, so nothing was counted", hint="`dsops agent start` starts one")
     sys.stdout.write(fields[0].decode())
@@ -131,8 +137,9 @@ def _clear(_arguments: Arguments, _runtime: Runtime) -> int:
 def _status(arguments: Arguments, runtime: Runtime) -> int:
     """Shows what it holds."""
     fields = _tell("status")
+    every = [json.loads(field) for field in fields[3:]]
+    sessions = [each for each in every if arguments.switch(SANDBOX.name) or not each["is_of_sandbox"]]
     if arguments.switch("--json"):
-        sessions = [json.loads(field) for field in fields[3:]]
         answer_json({
             "is_running": bool(fields),
             "pid": int(fields[0]) if fields else None,
@@ -144,11 +151,13 @@ def _status(arguments: Arguments, runtime: Runtime) -> int:
     elif not fields:
         answer("no agent is running")
     else:
-        held = counted(len(fields) - 3, "session")
+        held = counted(len(sessions), "session")
         values = f" and {counted(int(fields[1]), 'value')} of secrets" if int(fields[1]) else ""
         answer(f"agent {fields[0].decode()} holds {held}{values}")
-        if len(fields) > 3:
-            answer(table(_HEADINGS, [_row(json.loads(field)) for field in fields[3:]]))
+        if sessions:
+            answer(table(_HEADINGS, [_row(each) for each in sessions]))
+    if len(sessions) < len(every):
+        note(f"{counted(len(every) - len(sessions), 'session')} of a sandbox not shown: `--sandbox` shows them")
     return 0
 
 
@@ -189,6 +198,9 @@ METRICS_PORT = Flag(
     "port", value="N", own_variable="DSOPS_AGENT_METRICS_PORT",
 )  # fmt: skip
 
+SANDBOX = Flag("--sandbox", "also what was done in a sandbox on this machine", "switch",
+               own_variable="DSOPS_AGENT_SANDBOX")  # fmt: skip
+
 COMMAND = Group(
     help=(
         "The agent keeps the sessions of stores in memory, so that the next run needs no new ones: as ssh-agent does\n"
@@ -203,11 +215,14 @@ COMMAND = Group(
         ),
         "stop": Command("Ends the agent, and with it every session that it holds.", _stop),
         "status": Command(
-            "Shows whether the agent runs, and each session that it holds: never a secret part of one.", _status
+            "Shows whether the agent runs, and each session that it holds: never a secret part of one.",
+            _status,
+            (SANDBOX,),
         ),
         "metrics": Command(
-            "Prints what the agent has counted, as OpenMetrics text.",
+            "Prints what the agent has counted, as OpenMetrics text; with --sandbox, of requests to a sandbox.",
             _metrics,
+            (SANDBOX,),
         ),
         "clear": Command("Has the agent forget all sessions; it goes on running.", _clear),
         "run": Command(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dsops.agent import client
 from dsops.agent.client import ASK, DECLINED, EVENT, FAILED, unpack
 from dsops.agent.failure import unpack_error
-from dsops.cli.agent_words import credentials_of, secrets_of
+from dsops.cli.agent_words import credentials_of, secrets_of, take_who_answered
 from dsops.cli.command import Arguments
 from dsops.cli.world import asker, is_terminal, reporter
 from dsops.credentials import Credentials
@@ -68,7 +68,7 @@ def _ask(
         return None
     if answer[0] == FAILED:
         raise unpack_error(answer[1])
-    return unpack(answer[1])
+    return take_who_answered(runtime.journal, unpack(answer[1]))
 
 
 class Person:

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 
 from dsops.cache import Held
 from dsops.cli.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command, Flag, Operand
+from dsops.cli.on_record import LazyJournal
 from dsops.credentials import Credentials
-from dsops.runtime import Runtime
+from dsops.runtime import Journal, Runtime
 from dsops.secret import Secret
 
 MIN_TTL = Flag("--min-ttl", "", "seconds")
@@ -39,6 +40,21 @@ SECRETS = Command(
 """The values of an environment, or of one variable."""
 SESSION = Command("", _nothing, (CONFIG, MIN_TTL, LASTS, FOR, BY, RUN, REASON), (Operand("STORE", ""),))
 """The session of a store."""
+
+
+_ANSWERED = {None: b"", False: b"aws", True: b"sandbox"}
+
+
+def with_who_answered(journal: LazyJournal, fields: list[bytes]) -> list[bytes]:
+    """The fields of an answer, behind one that says who answered the run's calls: its own line is the client's."""
+    return [_ANSWERED[journal.is_of_sandbox], *fields]
+
+
+def take_who_answered(journal: Journal | None, fields: Sequence[bytes]) -> Sequence[bytes]:
+    """The fields again, without that one, which the journal notes."""
+    if journal is not None and fields[0]:
+        journal.answered_by(is_sandbox=fields[0] == _ANSWERED[True])
+    return fields[1:]
 
 
 def credentials_fields(credentials: Credentials) -> list[bytes]:
@@ -92,6 +108,7 @@ def session_fields(held: Held, now: datetime) -> bytes:
         "expiration": credentials.expiration_text or None,
         "seconds_left": int(credentials.seconds_left(now)) if credentials.expiration else None,
         "uses": held.uses,
+        "is_of_sandbox": credentials.is_of_sandbox,
     }).encode()
 
 

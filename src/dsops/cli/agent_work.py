@@ -10,9 +10,10 @@ from datetime import datetime
 from time import monotonic
 
 from dsops.agent.client import PLAIN, PLAIN_WITH_VALUE
-from dsops.agent.metrics import AgentMetrics
+from dsops.agent.metrics import AgentMetrics, Tally
 from dsops.agent.request import DECLINE, Answer, Asked, Caller, failed, result
 from dsops.arn import is_session_of, parse_arn
+from dsops.audit.shared_writer import SharedWriter
 from dsops.aws.client import Client, make_client
 from dsops.cache import CredentialCache
 from dsops.cli import credentials, get
@@ -23,6 +24,7 @@ from dsops.cli.agent_words import (
     credentials_fields,
     secrets_fields,
     session_fields,
+    with_who_answered,
 )
 from dsops.cli.command import COMMON, Arguments, parse
 from dsops.cli.exec import COMMAND as EXEC
@@ -53,22 +55,27 @@ NEEDS_OWN_PROCESS = (
 """Variables that ask of an `exec` what only a process of the client's own can do; as flags they never get here."""
 
 
-Operation = Callable[[Asked, Caller], Answer]
+Operation = Callable[[Asked, Caller, Tally], Answer]
 
 
 class Keeper:
     """Sessions and connections, and what may be asked of whoever has them."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
-        self._now = now
+        self.now = now
         self._started = now()
         self.end: Callable[[], None] = lambda: None
         """Ends the server."""
         self._cache = CredentialCache(now, is_of_many=True)
         self._drivers = Drivers()
-        self.metrics = AgentMetrics(
-            self._started.timestamp(), lambda: len(self._cache.held()), lambda: len(self._cache.values)
-        )
+        self.writer = SharedWriter()
+        """Of the clients' audit trails."""
+        self.sandboxes: set[str] = set()
+        """Endpoints that a sandbox answers at: what was held from there is known by that."""
+        started = self._started.timestamp()
+        self.metrics = AgentMetrics(started, lambda: self._count(is_of_sandbox=False), lambda: len(self._cache.values))
+        self.sandbox_metrics = AgentMetrics(started, lambda: self._count(is_of_sandbox=True), lambda: 0)
+        """Of requests whose calls only sandboxes have answered."""
 
     def work(self, asked: Asked, caller: Caller) -> Answer:
         """The answer to one request; an error is an answer as well."""
@@ -81,17 +88,25 @@ class Keeper:
         if operation is None:
             return DECLINE
         begun = monotonic()
-        answer = self._carried_out(operation, asked, caller)
-        self.metrics.answered(asked.words, answer.kind, monotonic() - begun)
+        tally = Tally()
+        answer = self._carried_out(operation, asked, caller, tally)
+        seconds = monotonic() - begun
+        tally.add(lambda metrics: metrics.answered(asked.words, answer.kind, seconds))
+        tally.count(self.sandbox_metrics if tally.is_of_sandbox() else self.metrics)
         return answer
 
-    def _carried_out(self, operation: Operation, asked: Asked, caller: Caller) -> Answer:
+    def _count(self, *, is_of_sandbox: bool) -> int:
+        """How many sessions are held."""
+        return sum(held.credentials.is_of_sandbox is is_of_sandbox for held in self._cache.held())
+
+    def _carried_out(self, operation: Operation, asked: Asked, caller: Caller, tally: Tally) -> Answer:
         try:
-            return operation(asked, caller)
+            return operation(asked, caller, tally)
         except DsopsError as error:
             if _is_of_this_process(error):
                 return DECLINE
-            self.metrics.fail(error)
+            told = error
+            tally.add(lambda metrics: metrics.fail(told))
             return failed(error)
         except OSError:
             raise
@@ -101,13 +116,13 @@ class Keeper:
             from dsops.cli import as_bug
 
             bug = as_bug(error)
-            self.metrics.fail(bug)
+            tally.add(lambda metrics: metrics.fail(bug))
             return failed(bug)
 
     # --- what clients ask for ---------------------------------------------------------------------------------
 
-    def _exec(self, asked: Asked, caller: Caller) -> Answer:
-        turn = _Turn(asked, caller, self._now, self.metrics, tells_notes=True)
+    def _exec(self, asked: Asked, caller: Caller, tally: Tally) -> Answer:
+        turn = _Turn(asked, caller, self, tally, tells_notes=True)
         arguments = parse(EXEC, turn.words, turn.runtime.environ, name="exec")
         if turn.needs_client(arguments) or turn.needs_own_process():
             return DECLINE
@@ -118,9 +133,9 @@ class Keeper:
             add_run(arguments, turn.runtime, variables=list(secrets))
         return result([name + b"=" + value for name, value in environment.items()])
 
-    def _answer(self, asked: Asked, caller: Caller) -> Answer:
+    def _answer(self, asked: Asked, caller: Caller, tally: Tally) -> Answer:
         """All that a `credentials` or a `get` puts on stdout."""
-        turn = _Turn(asked, caller, self._now, self.metrics, tells_notes=True)
+        turn = _Turn(asked, caller, self, tally, tells_notes=True)
         name, *words = turn.words
         command = _ANSWERED[name]
         arguments = parse(command, words, turn.runtime.environ, name=name)
@@ -141,56 +156,57 @@ class Keeper:
             add_run(arguments, turn.runtime, store=store)
         return result([credentials.text_of(store, arguments.text("--format"), issued)])
 
-    def _secrets(self, asked: Asked, caller: Caller) -> Answer:
+    def _secrets(self, asked: Asked, caller: Caller, tally: Tally) -> Answer:
         """For a client that does more with the values than becoming a command: its names and values in turn."""
-        turn = _Turn(asked, caller, self._now, self.metrics)
+        turn = _Turn(asked, caller, self, tally)
         arguments = parse(SECRETS, turn.words, turn.runtime.environ)
         if turn.needs_client(arguments):
             return DECLINE
         with turn.on_record(arguments, arguments.text("--by"), run=arguments.text("--run")):
             secrets = self._resolve(turn.plan(arguments, arguments.operand("VARIABLE")), turn, arguments)
-        return result(secrets_fields(secrets))
+        return result(with_who_answered(turn.journal, secrets_fields(secrets)))
 
-    def _credentials(self, asked: Asked, caller: Caller) -> Answer:
-        turn = _Turn(asked, caller, self._now, self.metrics)
+    def _credentials(self, asked: Asked, caller: Caller, tally: Tally) -> Answer:
+        turn = _Turn(asked, caller, self, tally)
         arguments = parse(SESSION, turn.words, turn.runtime.environ)
         if turn.needs_client(arguments):
             return DECLINE
         store = arguments.operand("STORE")
         with turn.on_record(arguments, arguments.text("--by"), run=arguments.text("--run")):
             issued = self._issue(turn.plan_of_store(arguments, store), store, turn, arguments)
-        return result(credentials_fields(issued))
+        return result(with_who_answered(turn.journal, credentials_fields(issued)))
 
-    def _status(self, _asked: Asked, _caller: Caller) -> Answer:
-        now = self._now()
+    def _status(self, _asked: Asked, _caller: Caller, _tally: Tally) -> Answer:
+        now = self.now()
         started = self._started.strftime("%Y-%m-%dT%H:%M:%SZ")
         numbers = [str(os.getpid()).encode(), str(len(self._cache.values)).encode(), started.encode()]
         return result([*numbers, *[session_fields(held, now) for held in self._cache.held()]])
 
-    def _clear(self, _asked: Asked, _caller: Caller) -> Answer:
+    def _clear(self, _asked: Asked, _caller: Caller, _tally: Tally) -> Answer:
         self._cache.clear()
         return result([])
 
-    def _forget(self, asked: Asked, _caller: Caller) -> Answer:
+    def _forget(self, asked: Asked, _caller: Caller, _tally: Tally) -> Answer:
         """Forgets the sessions of one role, which have been revoked; answers how many it held."""
         role = parse_arn(asked.words[1].decode())
         if role is None:
             return DECLINE
         return result([b"%d" % self._cache.forget(lambda held: is_session_of(held.arn, role))])
 
-    def _forget_login(self, asked: Asked, _caller: Caller) -> Answer:
+    def _forget_login(self, asked: Asked, _caller: Caller, _tally: Tally) -> Answer:
         """Forgets the sessions that came of a login which has ended, hop by hop; answers how many it held."""
         source = asked.words[1].decode()
         return result([b"%d" % self._cache.forget(lambda held: held.source == source)])
 
-    def _metrics(self, _asked: Asked, _caller: Caller) -> Answer:
-        return result([self.metrics.registry.text().encode()])
+    def _metrics(self, asked: Asked, _caller: Caller, _tally: Tally) -> Answer:
+        metrics = self.sandbox_metrics if asked.words[1:] == [b"sandbox"] else self.metrics
+        return result([metrics.registry.text().encode()])
 
-    def _metrics_port(self, asked: Asked, _caller: Caller) -> Answer:
+    def _metrics_port(self, asked: Asked, _caller: Caller, _tally: Tally) -> Answer:
         """Serves them at a port from now on; answers at which."""
         return result([b"%d" % self.metrics.serve(int(asked.words[1]))])
 
-    def _stop(self, _asked: Asked, _caller: Caller) -> Answer:
+    def _stop(self, _asked: Asked, _caller: Caller, _tally: Tally) -> Answer:
         self._cache.clear()
         self.end()
         return result([])
@@ -229,13 +245,16 @@ class _Turn:
         self,
         asked: Asked,
         caller: Caller,
-        now: Callable[[], datetime],
-        metrics: AgentMetrics,
+        keeper: Keeper,
+        tally: Tally,
         *,
         tells_notes: bool = False,
     ) -> None:
         """`tells_notes` where the client makes no plan of its own, and so has told none."""
         self._tells_notes = tells_notes
+        self._append = keeper.writer.append
+        self._tally = tally
+        now = keeper.now
         self.words = [os.fsdecode(word) for word in asked.words[1:]]
         self._caller = caller
         pairs = [os.fsdecode(variable).partition("=") for variable in asked.environ]
@@ -244,11 +263,11 @@ class _Turn:
             try:
                 typed = caller.ask(question)
             except TimeoutError as error:
-                metrics.prompts.add(("timeout",))
+                tally.add(lambda metrics: metrics.prompts.add(("timeout",)))
                 raise MfaRequired(
                     "nobody typed an answer in time", why="others wait for the same", hint="run it again"
                 ) from error
-            metrics.prompts.add(("nobody" if typed is None else "answered",))
+            tally.add(lambda metrics: metrics.prompts.add(("nobody" if typed is None else "answered",)))
             return None if typed is None else Secret.from_bytes(typed)
 
         def report(event: Event) -> None:
@@ -266,10 +285,10 @@ class _Turn:
             folder=os.fsdecode(asked.folder),
             timestamp=now().strftime("%Y%m%dT%H%M%SZ"),
             tell=caller.tell,
-            measure=metrics.measure,
+            measure=tally.measure,
             has_left=caller.has_left,
         )
-        self.client: Client = make_client(self.runtime)
+        self.client: Client = make_client(self.runtime, sandboxes=keeper.sandboxes)
         self._watches = asked.watches
 
     @contextmanager
@@ -281,11 +300,14 @@ class _Turn:
         journal = LazyJournal(
             self.runtime.environ, self.runtime.folder, self.runtime.now,
             warn=self._warn_unless(run), tell=self._tell_person, pid=self._caller.pid, run=run,
+            append=self._append,
         )  # fmt: skip
         journal.about(command=command, **({"program": program} if program else {}))
         reason = reason_of(arguments)
         if reason:
             journal.about(reason=reason)
+        self.journal = journal
+        self._tally.is_of_sandbox = lambda: journal.is_of_sandbox is True
         self.runtime = self.runtime._replace(journal=journal, reason=reason)
         self.client = self.client._replace(runtime=self.runtime)
         try:

@@ -10,6 +10,7 @@ from dsops.audit.settings import OFF, load_settings
 from dsops.audit.verify import Verdict, verify, verify_files
 from dsops.cli.audit_records import HEADINGS, Wanted, json_line, last_records, row_of, time_of
 from dsops.cli.audit_report import COMMAND as REPORT
+from dsops.cli.audit_report import SANDBOX
 from dsops.cli.audit_send import SEND
 from dsops.cli.audit_sql import COMMAND as SQL
 from dsops.cli.command import Arguments, Command, Flag, Group, Operand
@@ -33,7 +34,7 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
         follow(_followed(arguments, runtime), _SHOWN if most is None else most, wanted,
                as_json=arguments.switch("--json"))  # fmt: skip
     files = _paths(arguments, runtime) or _trail(runtime).files
-    records = last_records(files, _SHOWN if most is None else most, wanted)
+    records, hidden = last_records(files, _SHOWN if most is None else most, wanted)
     if arguments.switch("--json"):
         for record in records:
             answer(json_line(record))
@@ -41,6 +42,8 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
         answer(table(HEADINGS, [row_of(record) for record in records]))
     else:
         answer("nothing like that is on record" if files else "nothing is on record yet")
+    if hidden:
+        note(f"{counted(hidden, 'line')} of a sandbox not shown: `--sandbox` shows them")
     return 0
 
 
@@ -55,6 +58,7 @@ def _wanted(arguments: Arguments, runtime: Runtime) -> Wanted:
         reason=arguments.text("--reason"),
         since=f"{time_of(since, runtime.now()):%Y-%m-%dT%H:%M:%SZ}" if since else "",
         failed=arguments.switch("--failed"),
+        sandbox=arguments.switch(SANDBOX.name),
     )
 
 
@@ -148,6 +152,7 @@ LIST = Command(
              own_variable="DSOPS_AUDIT_SECRET"),
         Flag("--reason", "those whose reason has that in it", value="TEXT", own_variable="DSOPS_AUDIT_REASON"),
         Flag("--failed", "those that failed", "switch", own_variable="DSOPS_AUDIT_FAILED"),
+        SANDBOX,
     ),
     operands=(_FILES,),
 )  # fmt: skip

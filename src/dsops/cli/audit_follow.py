@@ -21,7 +21,7 @@ _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
 def follow(path: str, most: int, wanted: Wanted, *, as_json: bool) -> NoReturn:
     """The last events, then what comes. Raises BrokenPipeError once nobody reads."""
     position = end_of(path)
-    for record in last_records(find_trail(path).files, most, wanted, until=position.number):
+    for record in last_records(find_trail(path).files, most, wanted, until=position.number).records:
         tell(record, as_json=as_json)
     for record in records_after(path, position, _wait):
         if wanted.has(record):

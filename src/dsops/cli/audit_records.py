@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from dsops.audit.chain import link_of, record_in
-from dsops.audit.reading import last_lines
+from dsops.audit.lost import LOST
+from dsops.audit.reading import Line, is_of_sandbox, last_lines
 from dsops.errors import UsageError
 
 Record = Mapping[str, Any]  # any JSON object: it stands in a file
@@ -17,6 +18,7 @@ Record = Mapping[str, Any]  # any JSON object: it stands in a file
 HEADINGS = ("TIME", "EVENT", "WHAT", "STORE", "BY", "COMMAND", "REASON", "RESULT")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _MOST_LINES = 1 << 62
+_MORE = 8
 _FIRST_YEAR = 1000
 """Before it a year would have fewer than the four digits that a time has to have here."""
 
@@ -32,9 +34,15 @@ class Wanted(NamedTuple):
     since: str = ""
     """As the records have their times."""
     failed: bool = False
+    sandbox: bool = False
+    """Whether what was done in a sandbox is among them."""
 
     def has(self, record: Record) -> bool:
         """Whether the record is one of these."""
+        return self.matches(record) and (self.sandbox or not is_of_sandbox(record))
+
+    def matches(self, record: Record) -> bool:
+        """Whether it would be one of these if sandboxes were."""
         facts = _object(record, "additionalEventData")
         return (
             (not self.event or _text(record, "eventName").lower() == self.event.lower())
@@ -47,20 +55,46 @@ class Wanted(NamedTuple):
         )
 
 
-def last_records(
-    files: Sequence[str], most: int, wanted: Wanted, *, until: int | None = None
-) -> list[Record]:
-    """The last of those that are wanted, oldest first; none behind the number `until`. Raises TrailUnreadable."""
+class Last(NamedTuple):
+    """The last records that are wanted."""
+
+    records: list[Record]
+    """Oldest first."""
+    hidden: int
+    """How many of a sandbox were passed over to find them."""
+
+
+def last_records(files: Sequence[str], most: int, wanted: Wanted, *, until: int | None = None) -> Last:
+    """The last of those that are wanted; none behind the number `until`. Raises TrailUnreadable."""
     found: list[Record] = []
-    reach = most if wanted == Wanted() and until is None else _MOST_LINES
+    hidden = 0
     for file in reversed(files):
-        if len(found) >= most:
+        reach = most if wanted._replace(sandbox=False) == Wanted() and until is None else _MOST_LINES
+        while len(found) < most:
+            lines = last_lines(file, reach)
+            of_file, passed = _last(lines, most - len(found), wanted, until)
+            if len(lines) < reach or len(found) + len(of_file) >= most:
+                found, hidden = of_file + found, hidden + passed
+                break
+            reach *= _MORE  # lines of a sandbox are in the way
+    return Last(found, hidden)
+
+
+def _last(lines: Sequence[Line], most: int, wanted: Wanted, until: int | None) -> Last:
+    """The last of these lines that are wanted."""
+    found: list[Record] = []
+    hidden = 0
+    for line in reversed(lines):
+        record = record_in(line.data)
+        if record is None or not wanted.matches(record) or not _is_until(record, until):
+            continue
+        if not wanted.has(record):
+            hidden += 1
+            continue
+        found.append(record)
+        if len(found) == most:
             break
-        records = [record_in(line.data) for line in last_lines(file, reach)]
-        found = [
-            record for record in records if record is not None and wanted.has(record) and _is_until(record, until)
-        ] + found
-    return found[len(found) - most :] if most < len(found) else found
+    return Last(found[::-1], hidden)
 
 
 def _is_until(record: dict[str, Any], number: int | None) -> bool:  # any JSON object: it stands in a file
@@ -105,8 +139,10 @@ def row_of(record: Record) -> tuple[str, ...]:
 
 
 def _about(record: Record) -> str:
-    """The role or secret; of a run, its environment; of what was found wrong, its kind."""
+    """The role or secret; of a run, its environment; of what was found wrong, its kind; of lost lines, how many."""
     facts = _object(record, "additionalEventData")
+    if record.get("eventName") == LOST:
+        return f"{facts.get('lines')} lines"
     return _role(record) or str(
         facts.get("secret") or facts.get("kind") or facts.get("file") or facts.get("environment") or ""
     )

@@ -27,6 +27,8 @@ SHOWN = 10
 _NAMED = 3
 TOP = Flag("--top", f"so many rows of each table ({SHOWN}); 0 for all", "integer", value="NUMBER",
            own_variable="DSOPS_AUDIT_TOP")  # fmt: skip
+SANDBOX = Flag("--sandbox", "also what was done in a sandbox on this machine", "switch",
+               own_variable="DSOPS_AUDIT_SANDBOX")  # fmt: skip
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -57,6 +59,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         by=arguments.text("--by"),
         questions=(HISTORY,) if session else questions,
         session=session,
+        sandbox=arguments.switch(SANDBOX.name),
     )
     if page:
         from dsops.audit.page import page_of
@@ -119,15 +122,18 @@ def reported(
     by: str,
     questions: Sequence[Question],
     session: str,
+    sandbox: bool = True,
 ) -> Report:
-    """The report on those files, with progress; what could not be read is a note."""
+    """The report on those files, with progress; notes tell what could not be read, and what is left out."""
     with ends_tidily():
         report = report_on(
             found, sources,
-            since=since, by=by, questions=questions, session=session,
+            since=since, by=by, questions=questions, session=session, sandbox=sandbox,
             told=_progress(found, runtime), shown=_shown(sources, runtime),
         )  # fmt: skip
     runtime.report(DONE)
+    if report.left_out:
+        note(f"{counted(report.left_out, 'line')} of a sandbox left out: `--sandbox` counts them")
     if report.unreadable:
         _tell_unreadable(report.unreadable)
     return report
@@ -235,6 +241,7 @@ COMMAND = Command(
         TOP,
         Flag("--html", "write a page with plots, which opens without a network", value="FILE",
              own_variable="DSOPS_AUDIT_HTML"),
+        SANDBOX,
     ),
     operands=(
         Operand("LOGS", "a log file or a folder of them", is_required=False, is_repeatable=True),

@@ -34,7 +34,10 @@ _METRICS = (FAILURES, DURATIONS, PRINCIPALS, ACCOUNTS)
 _REST = (THROTTLING, SAVED, EVENTS, SUMMARY)
 
 _ADVICE: Mapping[str, str] = {
-    NEW_PRINCIPALS.name: "is it known who they are? the trust policy decides: `dsops policy check`",
+    NEW_PRINCIPALS.name: (
+        "is it known who they are? the trust policy decides: `dsops policy check`;"
+        " `dsops revoke ROLE_ARN --apply` denies all older sessions of the role"
+    ),
     NEW_ACCOUNTS.name: "is the other account one of yours, or a customer's with an external ID?",
     WITHOUT_MFA.name: "let the trust policy ask for it: Bool aws:MultiFactorAuthPresent",
     DENIALS.name: "`dsops explain` names the policy that decides",

@@ -54,7 +54,7 @@ def send_all(settings: Settings, environ: Mapping[str, str], clock: Clock) -> Se
                 why = f"another process has been doing that for more than {_PATIENCE_SECONDS:.0f} s"
                 raise SinkFailed("the audit trail can't be sent now", why=why, hint="look again in a moment")
             clock.sleep(_LOOK_SECONDS)
-        sender = Sender(settings.file, settings.sinks, sending(environ, clock), clock)
+        sender = Sender(settings, sending(environ, clock), clock)
         for number in range(_MOST_ROUNDS):
             if not sender.round(insists=number == 0):
                 break

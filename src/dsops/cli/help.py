@@ -27,6 +27,9 @@ def show_group(name: str, group: Group, *, is_asked: bool) -> int:
     member = "[COMMAND]" if group.default else "COMMAND"
     lines = [f"usage: dsops {name} {member} [FLAGS] ...", "", group.help, "", "commands:"]
     lines.extend(_entry(each, summary_of(command)) for each, command in group.commands.items())
+    if group.default:
+        lines.extend(["", f"`dsops {name}` is `dsops {name} {group.default}`:"])
+        lines.extend(_details(group.commands[group.default]))
     return _show("\n".join(lines), is_asked=is_asked)
 
 
@@ -37,12 +40,17 @@ def show_command(name: str, command: Command) -> int:
 
 def command_text(name: str, command: Command) -> str:
     """Usage, help, operands and flags with their variables."""
-    lines = [f"usage: {usage(name, command)}", "", command.help]
+    return "\n".join([f"usage: {usage(name, command)}", "", command.help, *_details(command)])
+
+
+def _details(command: Command) -> list[str]:
+    """The lines of its operands and flags."""
+    lines = []
     if command.operands:
         lines.extend(["", "operands:", *(_entry(operand.name, operand.help) for operand in command.operands)])
     lines.extend(["", "flags (each also by the variable named after it):"])
     lines.extend(_entry(_spelling(flag), flag_help(flag)) for flag in command.flags + COMMON)
-    return "\n".join(lines)
+    return lines
 
 
 def summary_of(command: Command) -> str:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 
 from dsops.cli.command import Arguments
 from dsops.errors import AuditFailed, DsopsError, UsageError
-from dsops.runtime import Act, Journal, Runtime
+from dsops.runtime import SANDBOX, Act, Journal, Runtime, note_who_answered
 from dsops.startup import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from dsops.audit.trail import Append
     from dsops.tasks import T, Work
 
 
@@ -29,8 +30,12 @@ class LazyJournal:
         *,
         pid: int | None = None,
         run: str = "",
+        append: Append | None = None,
     ) -> None:
-        """`warn` gets what goes wrong, `tell` what a person should know; `run` and `pid` are those of a client."""
+        """`warn` gets what goes wrong, `tell` what a person should know.
+
+        `run` and `pid` are those of a client; `append` is that of the writer that all clients share.
+        """
         self.run = run or os.urandom(8).hex()
         self._facts: dict[str, object] = {}
         self._journal: Journal | None = None
@@ -38,15 +43,26 @@ class LazyJournal:
         def make() -> Journal:
             from dsops.audit.journal import TrailJournal
             from dsops.audit.record import origin_here
+            from dsops.audit.trail import append as append_alone
 
             origin = origin_here(self.run, os.getpid() if pid is None else pid, folder)
-            return TrailJournal(environ, origin, now, warn, tell, self._facts)
+            return TrailJournal(environ, origin, now, warn, tell, self._facts, append or append_alone)
 
         self._make = make
 
     def about(self, **facts: object) -> None:
         """Facts that all that follows has in common."""
         self._facts.update(facts)
+
+    def answered_by(self, *, is_sandbox: bool) -> None:
+        """Notes who answered a call."""
+        note_who_answered(self._facts, is_sandbox=is_sandbox)
+
+    @property
+    def is_of_sandbox(self) -> bool | None:
+        """Whether only sandboxes have answered this run's calls; None where nothing has."""
+        known = self._facts.get(SANDBOX)
+        return None if known is None else known is True
 
     def add(self, act: Act) -> None:
         """Takes one more."""
@@ -55,7 +71,7 @@ class LazyJournal:
         self._journal.add(act)
 
     def write(self) -> None:
-        """Keeps what was taken. Raises AuditFailed."""
+        """Writes what was taken to the audit trail. Raises AuditFailed."""
         if self._journal is not None:
             self._journal.write()
 

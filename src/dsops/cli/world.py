@@ -26,7 +26,7 @@ def real_runtime(arguments: Arguments) -> Runtime:
     except OSError as error:
         raise UsageError("the working folder is gone", hint="change into another one") from error
     report = reporter(is_verbose=arguments.switch("--verbose"))
-    journal = LazyJournal(os.environ, folder, utc_now, warn, tell_person)
+    journal = LazyJournal(os.environ, folder, utc_now, _after_done(report, warn), _after_done(report, tell_person))
     journal.about(command=arguments.name)
     if arguments.command:
         journal.about(program=arguments.command[0])
@@ -44,6 +44,16 @@ def real_runtime(arguments: Arguments) -> Runtime:
         journal=journal,
         reason=reason,
     )
+
+
+def _after_done(report: Callable[[Event], None], write: Callable[[str], None]) -> Callable[[str], None]:
+    """Writes a text when a transient line has gone away: it would begin behind that."""
+
+    def write_after(text: str) -> None:
+        report(DONE)
+        write(text)
+
+    return write_after
 
 
 def warn(text: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from dsops.credentials import Credentials
 from dsops.endpoint import is_aws_host, parse_address
@@ -17,6 +17,8 @@ HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 """What CloudTrail writes for what it does not record."""
 
 _SERVICES = {"aws.sts": "sts", "aws.sso": "sso", "aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm"}
+
+_NO_PLACE = ("literal", "env")
 
 # As CloudTrail names what AssumeRole and its like are asked for. What is not here is not recorded.
 _ASKED = {
@@ -135,22 +137,30 @@ def _of_step(step: Step, runtime: Runtime) -> dict[str, object]:
         facts["credentialsFrom"] = step.credentials_from
     if step.profile:
         facts["profile"] = step.profile
-    endpoint = _endpoint(step, runtime)
-    if endpoint:
+    address = parse_address(_url(step, runtime))
+    endpoint = "" if address is None or is_aws_host(address.host) else f"{address.scheme}://{address.authority}"
+    if endpoint:  # a sandbox, a VPC endpoint
         facts["endpoint"] = endpoint
     return facts
 
 
-def _endpoint(step: Step, runtime: Runtime) -> str:
-    """Where the store's calls go, when that is not AWS itself: a sandbox, a VPC endpoint of one's own."""
+def is_of_sandbox(step: Step, runtime: Runtime, sandboxes: Container[str]) -> bool | None:
+    """Whether the step's calls go to one of these sandboxes; None for literals and variables, which count as the run.
+
+    Another store's credentials or secrets are never a sandbox's: a key of the keyring, a plugin's.
+    """
+    if step.type in _NO_PLACE:
+        return None
+    return _url(step, runtime) in sandboxes
+
+
+def _url(step: Step, runtime: Runtime) -> str:
+    """Where the store's calls go; "" for a store that calls no service of AWS."""
     service = _SERVICES.get(step.type)
-    if service is None:
-        return ""
     try:
-        address = parse_address(endpoint_of(step, service, runtime).url)
+        return "" if service is None else endpoint_of(step, service, runtime).url
     except DsopsError:
         return ""
-    return "" if address is None or is_aws_host(address.host) else f"{address.scheme}://{address.authority}"
 
 
 def _begun_by(step: Step, source: Credentials | None) -> Mapping[str, object]:

@@ -229,9 +229,10 @@ class Resolver:
         """Puts what was read on the audit trail, where one is kept."""
         journal = self._runtime.journal
         if journal is not None:
+            is_of_sandbox = acts.is_of_sandbox(step, self._runtime, self._client.sandboxes)
             read = acts.reads(self._plan, step, outcomes, found, reader, self._runtime, is_cached=is_cached)
             for act in read:
-                journal.add(act)
+                journal.add(act._replace(is_of_sandbox=is_of_sandbox))
 
 
 def _name_reads(outcomes: _Outcomes, sessions: Sessions, step: Step, credentials: Credentials | None) -> None:

@@ -180,7 +180,7 @@ class Sessions:
             held = obtained.credentials
             self._report("credentials.held", session=held.arn, key=held.masked_key_id, expires=held.expiration_text)
             if step is not None:
-                self.add_act(lambda: acts.held(step, held, hop, self._runtime))
+                self.add_act(step, lambda: acts.held(step, held, hop, self._runtime), held.is_of_sandbox)
         return obtained
 
     async def _issue(self, step: Step, *, may_ask: bool) -> Credentials:
@@ -195,12 +195,13 @@ class Sessions:
                 self._runtime.measure("session.failed", (error.code, step.role), 1)
                 self._add_hop(error, step, source)
                 refused = error
-                self.add_act(lambda: acts.issued(step, source, refused, self.hop(step), self._runtime))
+                self.add_act(step, lambda: acts.issued(step, source, refused, self.hop(step), self._runtime))
                 raise
             self._measure_issued(step, source, issued)
-            self.add_act(lambda: acts.issued(step, source, issued, self.hop(step), self._runtime))
+            self.add_act(step, lambda: acts.issued(step, source, issued, self.hop(step), self._runtime))
             self._tell_issued(step, source, issued)
-            return issued.from_source(source.source if source else step.proof.source if step.proof else "")
+            begun = source.source if source else step.proof.source if step.proof else ""
+            return issued.from_source(begun, is_of_sandbox=self.is_of_sandbox(step) is True)
 
         if not store.store_type.takes_credentials or step.proof is not None:
             return await use(None)
@@ -246,10 +247,15 @@ class Sessions:
         environment = self._plan.environment
         return (*(("--env", environment) if environment else ()), step.name)
 
-    def add_act(self, act: Callable[[], Act]) -> None:
-        """Puts it on the audit trail, where one is kept."""
+    def add_act(self, step: Step, act: Callable[[], Act], is_of_sandbox: bool | None = None) -> None:  # noqa: FBT001
+        """Puts it on the audit trail, where one is kept; a session that was held knows where it came from."""
         if self._runtime.journal is not None:
-            self._runtime.journal.add(act())
+            known = self.is_of_sandbox(step) if is_of_sandbox is None else is_of_sandbox
+            self._runtime.journal.add(act()._replace(is_of_sandbox=known))
+
+    def is_of_sandbox(self, step: Step) -> bool | None:
+        """Whether the step's calls were answered by a sandbox; None for a step that makes none."""
+        return acts.is_of_sandbox(step, self._runtime, self._client.sandboxes)
 
     def _is_below(self, step: Step, other: Step) -> bool:
         """Whether the other one is that step, or comes by it to its session."""

@@ -98,7 +98,7 @@ def write(path: Path, *names: str, limits: Limits = Limits()) -> None:  # noqa: 
 
 def sender(path: Path, receivers: Receivers, clock: Hours, *sinks: Sink) -> Sender:
     """Who sends, in a new process."""
-    return Sender(str(path), sinks or (ONE,), receivers, clock)
+    return Sender(Settings(file=str(path), sinks=sinks or (ONE,)), receivers, clock)
 
 
 def go(path: Path, receivers: Receivers, clock: Hours, *sinks: Sink) -> None:
@@ -121,6 +121,21 @@ def refuse(text: str) -> Callable[[Sink, Sequence[str]], str]:
         raise SinkFailed(text)
 
     return mood
+
+
+@pytest.mark.parametrize(("sends", "taken"), [(False, ["A", "C"]), (True, ["A", "B", "C"])])
+def test_lines_of_a_sandbox_are_sent_when_that_is_configured(
+    path: Path, receivers: Receivers, clock: Hours, *, sends: bool, taken: list[str]
+) -> None:
+    """Else the receiver passes over them, and nothing waits."""
+    begin(path)
+    for name, facts in (("A", {}), ("B", {"sandbox": True}), ("C", {"sandbox": "yes"})):
+        append(str(path), [body(name, facts)], body, NOW, Limits())
+    settings = Settings(file=str(path), sinks=(ONE,), sends_sandbox=sends)
+    one = Sender(settings, receivers, clock)
+    while one.round():
+        pass
+    assert (receivers.taken[ONE.name], one.is_done()) == (taken, True)
 
 
 def test_lines_go_out_once_and_in_order(path: Path, receivers: Receivers, clock: Hours) -> None:
@@ -309,7 +324,7 @@ def test_who_asks_waits_until_another_has_given_up(path: Path, clock: Hours) -> 
     write(path, "a")
     holder = Turn(str(path))
     assert take_turn(holder, clock)
-    another = Sender(str(path), [gone], sending({}, clock), clock)
+    another = Sender(Settings(file=str(path), sinks=(gone,)), sending({}, clock), clock)
     # The turn of another process: it looks whenever the one who asks waits, and gives up as `run` does.
     clock.meanwhile = lambda: holder.give() if not another.round() and another.is_done() else None
 

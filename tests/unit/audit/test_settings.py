@@ -59,9 +59,12 @@ def test_it_is_switched(home: Path, text: str, mode: str) -> None:
 
 
 def test_every_key_counts(home: Path) -> None:
-    """Place, size, age and number."""
-    write(home, "audit: {file: ~/a/../t.jsonl, max_bytes: 4096, max_days: 2, keep: 3, keep_days: 40}\n")
-    assert load(home) == Settings("on", f"{home}/t.jsonl", Limits(4096, 2, 3, 40))
+    """Place, size, age, number, and whether receivers get lines of a sandbox."""
+    more = "max_days: 2, keep: 3, keep_days: 40, send_sandbox: on"
+    write(home, f"audit: {{file: ~/a/../t.jsonl, max_bytes: 4096, {more}}}\n")
+    assert load(home) == Settings("on", f"{home}/t.jsonl", Limits(4096, 2, 3, 40), sends_sandbox=True)
+    write(home, "audit: {send_sandbox: sometimes}\n")
+    assert [problem.message for problem in refused(home).problems] == ["`sometimes` is none of on, off"]
 
 
 def test_the_base_directories_count_where_they_are_absolute(home: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from dsops.audit import lock
 from dsops.audit.chain import START, hash_of, parse_head
 from dsops.audit.reading import find_trail
 from dsops.audit.trail import Limits, append
@@ -300,18 +301,100 @@ def test_what_belongs_to_another_user_is_not_written(path: Path, name: str) -> N
 
 
 def test_a_lock_that_is_held_is_not_waited_for_for_long(path: Path) -> None:
-    """A second, then the run goes on; a lock held for a moment is waited for."""
+    """Three seconds, then the run goes on; a lock held for a moment is waited for."""
     write(path, "a")
     with path.with_name("audit.jsonl.head").open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(AuditFailed) as caught:
             write(path, "b")
-        assert caught.value.why == "somebody has held its lock for more than 1 s"
+        assert caught.value.why == "another process has held its lock for more than 3 s"
         timer = threading.Timer(0.05, fcntl.flock, (file, fcntl.LOCK_UN))
         timer.start()
         write(path, "c")
         timer.join()
     assert names(path) == ["a", "c"]
+
+
+def test_a_lock_that_stays_held_costs_one_thread(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller that gives up leaves its place in the queue to the next one; when the lock is free, all is as before."""
+    monkeypatch.setattr(lock, "_STUCK_SECONDS", 0.02)
+    write(path, "a")
+    before = len(os.listdir("/dev/fd"))
+    with path.with_name("audit.jsonl.head").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        for _ in range(5):
+            with pytest.raises(AuditFailed):
+                write(path, "lost")
+        held = len(os.listdir("/dev/fd"))
+    monkeypatch.undo()
+    write(path, "b")
+    assert held - before == 2  # the test's own, and that of the place
+    assert names(path) == ["a", "b"]
+    _wait_for_descriptors(before)
+
+
+def _wait_for_descriptors(most: int) -> None:
+    """Until a place that nobody has taken over has ended."""
+    for _ in range(30_000):
+        if len(os.listdir("/dev/fd")) <= most:
+            return
+        os.sched_yield()
+    raise AssertionError("a descriptor stayed open")
+
+
+def test_without_a_thread_nothing_waits(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that may have no more of them says so at once, and nothing stays open."""
+    write(path, "a")
+    before = len(os.listdir("/dev/fd"))
+
+    def none_left(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(lock, "start_new_thread", none_left)
+    with path.with_name("audit.jsonl.head").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(AuditFailed) as caught:
+            write(path, "b")
+    assert caught.value.why == "no thread is left to wait for the lock"
+    assert len(os.listdir("/dev/fd")) == before
+
+
+def test_a_busy_trail_is_waited_for_longer_than_one_that_stands_still(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While others add lines, the holder is not stopped; but that, too, has an end."""
+    write(path, "a")
+    head = path.with_name("audit.jsonl.head")
+    looked: list[float] = []
+    monkeypatch.setattr(lock, "_STUCK_SECONDS", 0.02)
+
+    def moves() -> float:
+        looked.append(0.02)
+        head.write_bytes(head.read_bytes()[:-2] + b"%d\n" % (len(looked) % 10))
+        return sum(looked)
+
+    monkeypatch.setattr(lock, "_LONGEST_SECONDS", 0.1)
+    monkeypatch.setattr(lock, "monotonic", moves)
+    with head.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(AuditFailed) as caught:
+            write(path, "b")
+    assert caught.value.why == "other processes have written to it for more than 0 s"
+    assert len(looked) > 3
+
+
+def test_a_bug_while_a_line_is_written_is_a_loss(path: Path) -> None:
+    """Whatever it is: the line is not there."""
+    write(path, "a")
+    path.unlink()
+    reasons: list[str] = []
+
+    def fails(_name: str, _facts: Mapping[str, object]) -> bytes:
+        raise ValueError("spoilt")
+
+    with pytest.raises(ValueError, match="spoilt"):
+        append(str(path), [body("b")], fails, NOW, LIMITS, reasons.append)
+    assert reasons == ["a bug: ValueError"]
 
 
 def test_a_trail_of_a_newer_dsops_is_left_alone(path: Path) -> None:

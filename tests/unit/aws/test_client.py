@@ -6,8 +6,9 @@ import threading
 
 import pytest
 
-from dsops.aws.client import Call, Client, call_json, call_query, preconnect, quote
+from dsops.aws.client import Call, Client, _note_who_answered, call_json, call_query, preconnect, quote
 from dsops.aws.sts import get_caller_identity
+from dsops.aws.wire import Response
 from dsops.credentials import Credentials
 from dsops.endpoint import resolve_endpoint
 from dsops.errors import (
@@ -28,6 +29,7 @@ from dsops.errors import (
 )
 from dsops.secret import Secret
 from dsops.tasks import gather
+from tests.fakes import Acts
 from tests.stubs.authority import Authority
 from tests.stubs.aws import json_answer, json_error, parameters_of, signature_is_right, sts_error
 from tests.stubs.proxy import StubProxy
@@ -88,6 +90,27 @@ def test_a_refusal_is_told_with_the_region_that_was_asked(region: str, *, is_tol
 
 
 # --- what is sent -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "server", "expected"),
+    [
+        ("http://127.0.0.1:4566", "dsops-sandbox", True),
+        ("https://localhost:4566", "dsops-sandbox", True),
+        ("http://127.0.0.1:4566", "Server", False),
+        ("http://127.0.0.1:4566", "", False),
+        ("https://sts.us-east-1.amazonaws.com", "dsops-sandbox", False),
+        ("https://127.0.0.1.example.com", "dsops-sandbox", False),
+    ],
+)
+def test_a_sandbox_is_on_this_machine_and_says_so(url: str, server: str, *, expected: bool) -> None:
+    """An answer from elsewhere hides nothing by what it calls itself; the last answer of an address counts."""
+    client, acts = Scene().client, Acts()
+    client = client._replace(runtime=client.runtime._replace(journal=acts))
+    client.sandboxes.add("http://127.0.0.1:4566")
+    endpoint = resolve_endpoint("sts", "us-east-1", {}, endpoint_url=url)
+    _note_who_answered(client, endpoint, Response(200, {"server": server} if server else {}, b""))
+    assert (endpoint.url in client.sandboxes, acts.facts) == (expected, {"sandbox": expected})
 
 
 def test_a_query_call_is_a_signed_form() -> None:

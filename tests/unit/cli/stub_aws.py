@@ -72,7 +72,9 @@ class StubAws:
     def __init__(self, *, denies: bool = False, tls: ssl.SSLContext | None = None) -> None:
         self.denies = denies
         self.wrong_codes: set[str] = set()
-        self.server = StubServer(self._answer, tls=tls)
+        self.server_name = ""
+        """What it calls itself in the header `Server`."""
+        self.server = StubServer(self._named_answer, tls=tls)
 
     def __enter__(self) -> Self:
         self.server.__enter__()
@@ -85,6 +87,11 @@ class StubAws:
     def calls(self) -> list[str]:
         """The actions that were called, in order."""
         return [_action(seen) for seen in self.server.seen if seen.method != "GET"]
+
+    def _named_answer(self, seen: Seen) -> Answer:
+        answer = self._answer(seen)
+        named = (("Server", self.server_name),) if self.server_name else ()
+        return answer._replace(headers=(*answer.headers, *named))
 
     def _answer(self, seen: Seen) -> Answer:
         if seen.method == "GET":

@@ -226,7 +226,10 @@ def test_that_a_trail_was_begun_is_said_once_on_a_terminal(agent: Agent, home: H
     environ = {**agent.environ, "DSOPS_AGENT": way}
     words = ["env", "-i", "-C", str(agent.folder), *[f"{name}={value}" for name, value in environ.items()], *command]
     with Terminal(words) as terminal:
-        assert str(home.trail) in terminal.expect("ends that")
+        text = terminal.expect("ends that")
+        assert str(home.trail) in text
+        # Not behind the transient line that tells of the session: that has gone away.
+        assert text.partition("dsops: note: ")[0].endswith("\r\x1b[K")
         assert terminal.code() == 0
     with Terminal(words) as terminal:
         assert terminal.code() == 0

@@ -21,7 +21,8 @@ sys.exit(main())
 
 OURS = """
 dsops dsops.__main__ dsops.agent dsops.agent.client dsops.arn dsops.aws dsops.aws.ambient dsops.aws.ambient_files
-dsops.audit dsops.audit.chain dsops.audit.journal dsops.audit.record dsops.audit.settings dsops.audit.trail
+dsops.audit dsops.audit.chain dsops.audit.journal dsops.audit.lock dsops.audit.lost dsops.audit.record
+dsops.audit.settings dsops.audit.trail
 dsops.aws.answer dsops.aws.client dsops.aws.network dsops.aws.refusal
 dsops.aws.secretsmanager dsops.aws.sts dsops.aws.transport dsops.aws.wire dsops.cache dsops.cli
 dsops.cli.command dsops.cli.exec dsops.cli.on_record dsops.cli.project dsops.cli.world

@@ -117,3 +117,13 @@ def test_help_fits_a_terminal_of_a_hundred_columns() -> None:
     """Every line of it."""
     texts = [command_text(name, command) for name, command in every_command()]
     assert [] == [line for text in texts for line in text.splitlines() if len(line) > 100]
+
+
+def test_a_family_with_a_default_command_shows_its_flags(capfd: pytest.CaptureFixture[str]) -> None:
+    """`dsops audit --since 2h` is written without `list`; a family that has none shows no flags."""
+    assert main(["audit", "--help"]) == 0
+    shown = capfd.readouterr().out
+    assert "`dsops audit` is `dsops audit list`:" in shown
+    assert all(f"  {flag}" in shown for flag in ("--since TIME", "--failed", "--follow", "--sandbox"))
+    assert main(["agent", "--help"]) == 0
+    assert "flags (each" not in capfd.readouterr().out

@@ -8,10 +8,12 @@ import pytest
 
 from dsops.audit.record import origin_here, record_of
 from dsops.errors import DsopsError
+from dsops.resolve.acts import is_of_sandbox
 from dsops.runtime import Act
 from tests.aws_in_memory import DENIED, Call, Refusal
-from tests.fakes import NOON
+from tests.fakes import NOON, make_runtime
 from tests.pipeline import ADA, Pipeline
+from tests.plans import plan_of
 
 CHAIN = """
 secretStores:
@@ -211,6 +213,19 @@ def test_where_a_call_went_is_told_when_that_is_not_aws(pipeline: Pipeline) -> N
     pipeline.environ = {**ADA, "AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}
     pipeline.resolve(KEPT)
     assert of(pipeline, "db").facts["endpoint"] == "http://127.0.0.1:4566"
+
+
+@pytest.mark.parametrize(
+    ("store_type", "expected"),
+    [("aws.sts", True), ("aws.ssm", True), ("literal", None), ("env", None), ("aws.keys", False), ("acme.it", False)],
+)
+def test_only_calls_of_aws_can_be_a_sandboxs(store_type: str, expected: bool | None) -> None:  # noqa: FBT001
+    """A key of the keyring and a plugin's secret are real, whatever else the run calls; a literal counts as the run."""
+    step = plan_of("secretStores: {a: {type: aws.sts, role_arn: 'arn:aws:iam::111111111111:role/R'}}\n"
+                "envs: {e: {A: {from: {store: a, key: access_key_id}}}}").steps["a"]  # fmt: skip
+    runtime = make_runtime({"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"})
+    found = is_of_sandbox(step._replace(type=store_type), runtime, {"http://127.0.0.1:4566"})
+    assert (found, is_of_sandbox(step, runtime, {"http://127.0.0.1:4567"})) == (expected, False)
 
 
 def test_nothing_secret_is_told(pipeline: Pipeline) -> None:

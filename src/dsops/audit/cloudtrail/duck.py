@@ -30,6 +30,8 @@ _MOST_OBJECT: Final = 1 << 30
 _AGAIN_SECONDS: Final = 0.05
 _FULL: Final = "there is no room on the disk"
 _TOO_SMALL: Final = "maximum_object_size"
+_SANDBOX_PATH: Final = "additionalEventData.sandbox"
+_SANDBOX: Final = f"r.{_SANDBOX_PATH}"
 _NO_CALL: Final = (
     "(call_time IS NULL OR call_name IS NULL"
     " OR call_time NOT BETWEEN TIMESTAMP '0001-01-02 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59')"
@@ -41,13 +43,17 @@ Told = Callable[[int], None]
 """Is told how many bytes of the files have been read, each time some have."""
 
 
-def source(files: str, *, form: Form, compression: str, longest_object: int) -> str:
+def source(
+    files: str, *, form: Form, compression: str, longest_object: int, also: Sequence[str] = ()
+) -> str:
     """What gives the records of some files as `r`, for `relations.fields`; `files` is SQL for a path or a list of them.
+
+    `also` are paths that are wanted besides FIELDS.
 
     Each file is read as one text, and only the fields that are wanted are made of it; `read_json` takes ten times as
     long.
     """
-    wanted = structure()
+    wanted = _structure((*FIELDS.values(), *also))
     # What has none is one element that is no record: it is not passed over in silence.
     made = f"unnest(coalesce(from_json(json, '{json.dumps({'Records': [wanted]})}').Records, [NULL]))"
     if form is Form.LINES:
@@ -58,10 +64,10 @@ def source(files: str, *, form: Form, compression: str, longest_object: int) -> 
     return f"(SELECT {made} AS r FROM read_json_objects({files}, {options})) logs"
 
 
-def structure() -> dict[str, Any]:
+def _structure(paths: Sequence[str]) -> dict[str, Any]:
     """The part of a record that is read, as DuckDB's `from_json` has it. Any: it is a tree of texts."""
     root: dict[str, Any] = {}
-    for path in FIELDS.values():
+    for path in paths:
         inner = root
         *outer, last = path.split(".")
         for name in outer:
@@ -119,19 +125,24 @@ class Database:
         self._error, self._end = error, end
         self.records = 0
         self.skipped = 0
+        self.left_out = 0
         self.calls = 0
         self.first: datetime | None = None
         self.last: datetime | None = None
         self.unreadable: list[tuple[str, str]] = []
+        self._has_sandbox = True
         # An empty table of the right types: those of the query itself.
         nothing = ", ".join(f"NULL::VARCHAR AS {name}" for name in FIELDS)
         self._rows(f"CREATE TABLE records AS {records(DUCKDB, f'(SELECT {nothing}) nothing')} LIMIT 0")
 
-    def load(self, batches: Sequence[Batch], told: Told = lambda _: None) -> None:
+    def load(self, batches: Sequence[Batch], told: Told = lambda _: None, *, sandbox: bool = True) -> None:
         """Reads the files. What can't be read is put among the unreadable, and the others are read all the same.
 
         Where it is the disk that is full all of it ends: no file is to blame, and what was left out would not be told.
+        Without `sandbox`, lines of dsops' own trail that are marked as a sandbox's are counted, and not read; in AWS's
+        logs no mark counts.
         """
+        self._has_sandbox = sandbox
         for batch in batches:
             self._load(batch)
             told(batch.size)
@@ -151,15 +162,21 @@ class Database:
     def _insert(self, batch: Batch) -> None:
         paths = [_no_pattern(file.path) for file in batch.files]
         room = batch.longest_object
+        is_filtered = not self._has_sandbox and batch.form is Form.LINES
+        where = f"{_SANDBOX} IS DISTINCT FROM 'true'" if is_filtered else ""
         while True:
             logs = source(
                 "$paths",
                 form=batch.form,
                 compression="gzip" if batch.is_gzip else "uncompressed",
                 longest_object=room,
+                also=[_SANDBOX_PATH] if is_filtered else (),
             )
-            insert = f"INSERT INTO records WITH fields AS (\n  {fields(DUCKDB, logs)})\n{records(DUCKDB)}"
+            insert = f"INSERT INTO records WITH fields AS (\n  {fields(DUCKDB, logs, where)})\n{records(DUCKDB)}"
             try:
+                if is_filtered:
+                    count = f"SELECT count(*) FILTER ({_SANDBOX} = 'true') FROM {logs}"
+                    self.left_out += self._rows(count, {"paths": paths})[0][0]
                 self._rows(insert, {"paths": paths})
             except self._error as error:
                 # A file of several gzip members says only of the last one how long it is.

@@ -20,10 +20,13 @@ def report_on(
     by: str = "role",
     questions: Sequence[Question] = REPORTED,
     session: str = "",
+    sandbox: bool = True,
     told: Told = lambda _: None,
     shown: Callable[[str], str] = str,
 ) -> Report:
     """The answers to the questions over those files; `sources` and `shown` name them as the user does.
+
+    Without `sandbox`, lines of dsops' own trail that are marked as a sandbox's are left out.
 
     Raises LogsUnreadable when no file can be read, and ExtraMissing without DuckDB.
     """
@@ -32,7 +35,7 @@ def report_on(
         hint = "name folders or files that you may read"
         raise LogsUnreadable(f"no log file can be read: {shown(path)}: {why}", hint=hint)
     with open_database() as database:
-        database.load(found.batches, told)
+        database.load(found.batches, told, sandbox=sandbox)
         unreadable = tuple(sorted((*found.unreadable, *database.unreadable)))
         if len(unreadable) == found.files and unreadable:
             path, why = unreadable[0]
@@ -51,6 +54,7 @@ def report_on(
             calls=database.calls,
             records=database.records,
             skipped=database.skipped,
+            left_out=database.left_out,
             files=found.files,
             unreadable=tuple((shown(path), why) for path, why in unreadable),
             sources=tuple(sources),

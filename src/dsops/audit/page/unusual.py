@@ -37,8 +37,9 @@ _KINDS = (
         "new-principals",
         lambda number: f"{counted(number, 'principal')} new on a role",
         "Others had sessions of that role before, and they had none.",
-        "ask the role's owner whether they were meant to come. If not, take them out of its trust policy, and end "
-        "their sessions with `dsops revoke ROLE_ARN`.",
+        "ask the role's owner whether they were meant to come. If not, take them out of its trust policy. For the "
+        "sessions that they have, `dsops revoke ROLE_ARN` prints a policy. With `--apply` it attaches that, which "
+        "denies all older sessions of that role, those of other principals too.",
         ("role", "principal", "sessions", "first"),
         "No principal is new on a role.",
         is_new=True,

@@ -1,0 +1,177 @@
+"""Lines that could not be written: counted beside the trail until the next line tells of them.
+
+`audit.jsonl.lost` always has the same size, so that counting takes no room on a full disk. It has a lock of its own,
+held for a moment: a process that can't get the trail's lock still gets this one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from time import sleep
+
+from dsops.audit.lock import open_folder, open_own, take
+from dsops.errors import AuditFailed
+from dsops.startup import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Any
+
+LOST = "TrailLost"
+"""The line that tells how many lines were lost before it, when, in which processes, and why."""
+
+_BYTES = 4096
+_BLANK = b" " * (_BYTES - 1) + b"\n"
+_MOST_PROCESSES = 20
+_MOST_WHY = 200
+_MOST_COMMAND = 40
+_TRIES, _PAUSE_SECONDS = 200, 0.005
+
+
+class Author(NamedTuple):
+    """The process that a line is about."""
+
+    pid: int = 0
+    command: str = ""
+
+
+class Share(NamedTuple):
+    """The lost lines of one process."""
+
+    pid: int
+    command: str
+    lines: int
+
+
+class Loss(NamedTuple):
+    """Lines that are not on the trail."""
+
+    lines: int
+    """0 where the number is not known."""
+    first: str
+    """The time of the first one, as records have it."""
+    last: str
+    processes: tuple[Share, ...]
+    """The first twenty of them."""
+    why: str
+    """Of the last one."""
+
+    def facts(self) -> dict[str, object]:
+        """The loss as a record has it."""
+        return {**self._asdict(), "processes": [share._asdict() for share in self.processes]}
+
+
+def lost_name(path: str) -> str:
+    """The file that counts them."""
+    return f"{os.path.basename(path)}.lost"
+
+
+def count_lost(path: str, author: Author, lines: int, why: str, now: int) -> bool:
+    """Adds lines that are not on the trail; says whether that could be counted."""
+    try:
+        folder = open_folder(path)
+        try:
+            file = open_own(folder, lost_name(path), os.O_RDWR | os.O_CREAT, path)
+        finally:
+            os.close(folder)
+    except (OSError, AuditFailed):
+        return False
+    try:
+        for _ in range(_TRIES):
+            if take(file):
+                _put(file, _sum(_loss_in(_content(file)), author, lines, why, now))
+                return True
+            sleep(_PAUSE_SECONDS)
+    except OSError:
+        return False
+    finally:
+        os.close(file)
+    return False
+
+
+def read_lost(path: str, folder: int) -> Loss | None:
+    """What is counted and not told by any line; None for nothing. Raises OSError, AuditFailed."""
+    try:
+        file = open_own(folder, lost_name(path), os.O_RDONLY, path)
+    except FileNotFoundError:
+        return None
+    try:
+        return _loss_in(os.pread(file, _BYTES + 1, 0))
+    finally:
+        os.close(file)
+
+
+class Counted:
+    """What was lost, while a line that tells of it is written. Used under the trail's lock."""
+
+    def __init__(self, path: str, folder: int) -> None:
+        """Reads the count, and has it stay as it is until `close`. Raises OSError, AuditFailed."""
+        self._file = open_own(folder, lost_name(path), os.O_RDWR | os.O_CREAT, path)
+        try:
+            # What a process is counting just now is told by the next line.
+            is_something = _content(self._file).strip() and take(self._file)
+            self.loss = _loss_in(_content(self._file)) if is_something else None
+        except OSError:
+            os.close(self._file)
+            raise
+
+    def clear(self) -> None:
+        """Begins anew: a line on the trail tells of it."""
+        if self.loss is not None:
+            os.pwrite(self._file, _BLANK, 0)
+            os.ftruncate(self._file, _BYTES)
+
+    def close(self) -> None:
+        """Lets others count."""
+        os.close(self._file)
+
+
+def _content(file: int) -> bytes:
+    """What the file says. A new one takes all of its room: a full disk must not keep a loss from being counted."""
+    data = os.pread(file, _BYTES + 1, 0)
+    if len(data) < _BYTES and not data.strip():
+        os.pwrite(file, _BLANK, 0)
+    return data
+
+
+def _put(file: int, loss: Loss) -> None:
+    text = json.dumps(loss.facts(), separators=(",", ":"))
+    os.pwrite(file, text.encode("ascii").ljust(_BYTES - 1) + b"\n", 0)
+
+
+def _loss_in(data: bytes) -> Loss | None:
+    """What the file says; None for nothing. A file that can't be read is a loss of which no more is known."""
+    if not data.strip(b" \n\0"):
+        return None
+    try:
+        return loss_of(json.loads(data)) or _DAMAGED
+    except (ValueError, RecursionError):
+        return _DAMAGED
+
+
+def loss_of(facts: Any) -> Loss | None:  # any JSON: it stands in a file
+    """The loss that a record or the file tells of; None for what is none."""
+    try:
+        shares = [Share(**each) for each in facts["processes"]]
+        loss = Loss(facts["lines"], facts["first"], facts["last"], tuple(shares), facts["why"])
+    except (KeyError, TypeError):
+        return None
+    numbers = [loss.lines, *[number for share in shares for number in (share.pid, share.lines)]]
+    texts = [loss.first, loss.last, loss.why, *[share.command for share in shares]]
+    is_one = all(isinstance(each, int) for each in numbers) and all(isinstance(each, str) for each in texts)
+    return loss if is_one else None
+
+
+_DAMAGED = Loss(0, "", "", (), "the count of lost lines is damaged")
+
+
+def _sum(before: Loss | None, author: Author, lines: int, why: str, now: int) -> Loss:
+    moment = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    loss = before or Loss(0, moment, moment, (), "")
+    shares = {(share.pid, share.command): share.lines for share in loss.processes}
+    place = (author.pid, author.command[:_MOST_COMMAND])
+    if place in shares or len(shares) < _MOST_PROCESSES:
+        shares[place] = shares.get(place, 0) + lines
+    processes = tuple([Share(pid, command, count) for (pid, command), count in shares.items()])
+    return Loss(loss.lines + lines, loss.first, moment, processes, why[:_MOST_WHY])

@@ -1,0 +1,92 @@
+"""One writer for each trail of a process: the lines of all threads that wait meanwhile go into its next write.
+
+Two hundred clients of an agent would each wait for the trail's lock otherwise, against each other and all processes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from threading import Condition
+
+from dsops.audit.trail import Limits, Lose, Mark, Written, append
+from dsops.errors import AuditFailed
+
+_MOST_BYTES = 1 << 20
+"""Of one write."""
+
+
+class _Entry:
+    """The lines of one thread, and what came of them."""
+
+    def __init__(self, bodies: Sequence[bytes], lose: Lose) -> None:
+        self.bodies = bodies
+        self.lose = lose
+        self.outcome: Written | AuditFailed | None = None
+
+
+class SharedWriter:
+    """Writes for threads. The first one that comes writes for all that wait, and they wait for it."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._queues: dict[str, deque[_Entry]] = {}
+        self._writing: set[str] = set()
+
+    def append(
+        self, path: str, bodies: Sequence[bytes], mark: Mark, now: int, limits: Limits, lose: Lose, /
+    ) -> Written:
+        """Returns when the lines are on the trail. Raises AuditFailed. What the writer waits for is bounded."""
+        entry = _Entry(bodies, lose)
+        with self._changed:
+            self._queues.setdefault(path, deque()).append(entry)
+        while True:
+            with self._changed:
+                while entry.outcome is None and path in self._writing:
+                    self._changed.wait()
+                if entry.outcome is not None:
+                    break
+                self._writing.add(path)
+                batch = self._next(path)
+            self._write(path, batch, mark, now, limits)
+        if isinstance(entry.outcome, AuditFailed):
+            failed = entry.outcome  # each thread raises an error of its own: a traceback belongs to one
+            raise AuditFailed(failed.message, why=failed.why, hint=failed.hint) from failed
+        return entry.outcome
+
+    def finish(self, seconds: float) -> bool:
+        """Waits until nothing waits to be written; says whether that is so."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._queues and not self._writing, seconds)
+
+    def _next(self, path: str) -> list[_Entry]:
+        """The entries that have waited longest, as many as go into one write."""
+        queue, batch, size = self._queues[path], [], 0
+        while queue and size < _MOST_BYTES:
+            batch.append(queue.popleft())
+            size += sum(map(len, batch[-1].bodies))
+        if not queue:
+            del self._queues[path]
+        return batch
+
+    def _write(self, path: str, batch: list[_Entry], mark: Mark, now: int, limits: Limits) -> None:
+        def lose(why: str) -> None:
+            for entry in batch:
+                entry.lose(why)
+
+        outcome: Written | AuditFailed = AuditFailed(
+            f"the audit trail {path} was not written", why="the writer of all clients failed", hint="run it again"
+        )
+        try:
+            bodies = [body for entry in batch for body in entry.bodies]
+            outcome = append(path, bodies, mark, now, limits, lose)
+        except AuditFailed as error:
+            outcome = error
+        finally:
+            with self._changed:
+                for entry in batch:
+                    entry.outcome = outcome
+                    if isinstance(outcome, Written):
+                        outcome = outcome._replace(is_first=False)  # that the trail was begun is told once
+                self._writing.discard(path)
+                self._changed.notify_all()

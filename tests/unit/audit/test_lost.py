@@ -1,0 +1,162 @@
+"""Lines that could not be written: counted in a file that never grows, told once by the next line."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dsops.audit import lost
+from dsops.audit.lost import Author, Loss, Share, count_lost, loss_of
+from dsops.audit.reading import find_trail
+from dsops.audit.trail import Limits, append
+from dsops.audit.verify import verify
+
+NOW = 1_795_000_000
+THEN, LATER = "2026-11-18T11:06:40Z", "2026-11-18T11:07:10Z"
+
+
+def mark(name: str, facts: Mapping[str, object]) -> bytes:
+    """A line about the trail."""
+    return json.dumps({"eventName": name, "additionalEventData": facts}).encode()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A trail of one line."""
+    path = tmp_path / "state" / "audit.jsonl"
+    write(path)
+    return path
+
+
+def write(path: Path) -> None:
+    """Adds a line."""
+    append(str(path), [b'{"eventName":"Exec"}'], mark, NOW, Limits())
+
+
+def count(path: Path, pid: int, lines: int, why: str = "held", now: int = NOW) -> bool:
+    """Lines that one process has lost."""
+    return count_lost(str(path), Author(pid, "get"), lines, why, now)
+
+
+def told(path: Path) -> list[dict[str, Any]]:
+    """What the lines say that tell of losses."""
+    records = [json.loads(line) for line in path.read_bytes().splitlines()]
+    return [record["additionalEventData"] for record in records if record["eventName"] == "TrailLost"]
+
+
+def findings(path: Path) -> list[str]:
+    """What verifying finds; all of it means that the trail is not whole."""
+    found = verify(find_trail(str(path))).findings
+    assert not any(each.is_harmless for each in found)
+    return [each.message for each in found]
+
+
+def test_a_loss_is_told_once_by_the_next_line(path: Path) -> None:
+    """Before that by the count itself; with its times, its processes and the last reason."""
+    assert findings(path) == []
+    assert count(path, 7, 2)
+    assert count(path, 8, 1, "full", NOW + 60)
+    assert count(path, 7, 3, "full", NOW + 30)
+    text = "from {} to {}, by get (process 7: 5), get (process 8: 1): full"
+    assert findings(path) == [f"6 lines were lost after the last line, {text.format(THEN, LATER)}"]
+
+    write(path)
+    write(path)
+    [loss] = told(path)
+    assert loss_of(loss) == Loss(6, THEN, LATER, (Share(7, "get", 5), Share(8, "get", 1)), "full")
+    assert findings(path) == [f"6 lines were lost before this line, {text.format(THEN, LATER)}"]
+    assert count(path, 9, 1)
+    write(path)
+    assert [each["lines"] for each in told(path)] == [6, 1]
+
+
+def test_one_line_is_told_as_one(path: Path) -> None:
+    """At its time."""
+    count(path, 7, 1)
+    assert findings(path) == [f"1 line was lost after the last line, at {THEN}, by get (process 7: 1): held"]
+
+
+def test_the_count_never_grows(path: Path) -> None:
+    """Of a hundred processes twenty are named, the rest is a number; the longest words are cut."""
+    file = path.with_name("audit.jsonl.lost")
+    size = file.stat().st_size
+    for number in range(100):
+        assert count_lost(str(path), Author(4_194_304 + number, "c" * 300), 1 << 40, "\u00e9" * 900, NOW)
+    assert file.stat().st_size == size == 4096
+    write(path)
+    [loss] = told(path)
+    assert (loss["lines"], len(loss["processes"])) == (100 << 40, 20)
+    [found] = findings(path)
+    assert f"other processes ({80 << 40})" in found
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"lines": "2"}', '{"lines": 1, "processes": [{}]}', "\0x", "9" * 5000])
+def test_a_damaged_count_is_a_loss_of_unknown_size(path: Path, text: str) -> None:
+    """It is told, and the next one counts as before."""
+    path.with_name("audit.jsonl.lost").write_text(text.ljust(4096))
+    assert findings(path) == ["lines were lost after the last line, and it is not known how many"]
+    write(path)
+    assert told(path)[0]["lines"] == 0
+    assert findings(path) == ["lines were lost before this line, and it is not known how many"]
+    count(path, 7, 1)
+    write(path)
+    assert [each["lines"] for each in told(path)] == [0, 1]
+
+
+def test_a_count_that_was_cut_off_is_told(path: Path) -> None:
+    """Its room is given back with it."""
+    file = path.with_name("audit.jsonl.lost")
+    count(path, 7, 1)
+    os.truncate(file, 20)
+    write(path)
+    assert (told(path)[0]["lines"], file.read_bytes().strip(), file.stat().st_size) == (0, b"", 4096)
+
+
+def test_a_file_that_others_may_write_counts_nothing(path: Path) -> None:
+    """Neither is it written nor believed."""
+    file = path.with_name("audit.jsonl.lost")
+    file.chmod(0o666)
+    assert not count(path, 7, 1)
+    assert findings(path) == []
+    file.unlink()
+    file.symlink_to(path)
+    assert not count(path, 7, 1)
+
+
+def test_a_count_that_another_process_holds_is_told_later(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trail is written all the same; who can't count says so."""
+    count(path, 7, 1)
+    monkeypatch.setattr(lost, "_TRIES", 2)
+    with path.with_name("audit.jsonl.lost").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        write(path)
+        assert told(path) == []
+        assert not count(path, 7, 1)
+    write(path)
+    assert [each["lines"] for each in told(path)] == [1]
+
+
+def test_many_processes_count_at_once(path: Path) -> None:
+    """None of their lines is forgotten, also while others write and tell of them."""
+    children = []
+    for _ in range(8):
+        child = os.fork()
+        if not child:
+            is_done = False
+            try:
+                is_done = all(count(path, os.getpid(), 1) for _ in range(25))
+            finally:
+                os._exit(not is_done)
+        children.append(child)
+    for _ in range(50):
+        write(path)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 8
+    write(path)
+    assert sum(each["lines"] for each in told(path)) == 200
+    assert verify(find_trail(str(path))).lines == 52 + len(told(path))

@@ -1,0 +1,119 @@
+"""Threads that share a writer: what waits goes into one write, and each learns what came of its own lines."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+
+from dsops.audit import lock
+from dsops.audit.reading import find_trail
+from dsops.audit.shared_writer import SharedWriter
+from dsops.audit.trail import Limits, Written
+from dsops.audit.verify import verify
+from dsops.errors import AuditFailed
+
+NOW = 1_795_000_000
+THREADS = 20
+
+
+class Scene:
+    """A trail, and threads that write to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "state" / "audit.jsonl"
+        self.writer = SharedWriter()
+        self.lost: list[str] = []
+
+    def write(self, *names: str) -> Written | AuditFailed:
+        """What came of it."""
+        bodies = [json.dumps({"eventName": name}).encode() for name in names]
+        try:
+            return self.writer.append(
+                str(self.path), bodies, lambda name, _: b'{"eventName":"%s"}' % name.encode(), NOW, Limits(),
+                lambda why: self.lost.extend([why] * len(names)),
+            )  # fmt: skip
+        except AuditFailed as error:
+            return error
+
+    def names(self) -> list[str]:
+        """The events of the trail."""
+        return [json.loads(line)["eventName"] for line in self.path.read_bytes().splitlines()]
+
+    def wait_for(self, count: int) -> None:
+        """Until so many threads wait for the one that writes."""
+        until = monotonic() + 30
+        while sum(map(len, self.writer._queues.values())) < count:
+            assert monotonic() < until
+            sleep(0.001)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    """A trail that has not begun."""
+    return Scene(tmp_path)
+
+
+def run_behind_a_lock(scene: Scene, work: Sequence[tuple[str, ...]], *, is_released: bool) -> list[object]:
+    """What each thread gets whose lines come while another process has the trail."""
+    head = scene.path.with_name("audit.jsonl.head")
+    with head.open("rb") as file, ThreadPoolExecutor(len(work)) as pool:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        outcomes = [pool.submit(scene.write, *names) for names in work]
+        scene.wait_for(len(work) - 1)
+        if is_released:
+            fcntl.flock(file, fcntl.LOCK_UN)
+        return [outcome.result() for outcome in outcomes]
+
+
+def test_lines_that_wait_go_into_one_write(scene: Scene) -> None:
+    """One for the thread that came first, one for all others; lines of one thread stay together and in order."""
+    scene.write("first")
+    work = [(f"a{number}", f"b{number}") for number in range(THREADS)]
+    outcomes = run_behind_a_lock(scene, work, is_released=True)
+
+    assert len({outcome.head.number for outcome in outcomes if isinstance(outcome, Written)}) == 2
+    names = scene.names()[1:]
+    assert sorted(zip(names[::2], names[1::2], strict=True)) == sorted(work)
+    assert verify(find_trail(str(scene.path))).findings == ()
+    assert scene.writer.finish(0)
+
+
+def test_that_a_trail_was_begun_is_told_to_one_thread(scene: Scene) -> None:
+    """The others' lines are in the same trail, but not its first ones."""
+    scene.write("made")
+    scene.path.unlink()
+    scene.path.with_name("audit.jsonl.head").write_bytes(b"")
+    outcomes = run_behind_a_lock(scene, [(f"{number}",) for number in range(THREADS)], is_released=True)
+    assert [outcome.is_first for outcome in outcomes if isinstance(outcome, Written)].count(True) == 1
+
+
+def test_each_thread_learns_that_its_lines_are_lost(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of its own for each, and each line is counted; the next write is as before."""
+    monkeypatch.setattr(lock, "_STUCK_SECONDS", 0.05)
+    scene.write("first")
+    outcomes = run_behind_a_lock(scene, [(f"{number}",) for number in range(THREADS)], is_released=False)
+    assert len({id(outcome) for outcome in outcomes}) == THREADS
+    assert all(isinstance(outcome, AuditFailed) for outcome in outcomes)
+    assert len(scene.lost) == THREADS
+    assert isinstance(scene.write("last"), Written)
+    assert scene.names() == ["first", "last"]
+
+
+def test_trails_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    """A client whose trail is locked holds up no client that has another one."""
+    stuck, other = Scene(tmp_path / "stuck"), Scene(tmp_path / "other")
+    other.writer = stuck.writer
+    stuck.write("first")
+    with stuck.path.with_name("audit.jsonl.head").open("rb") as file, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        waiting = pool.submit(stuck.write, "waits")
+        assert isinstance(other.write("goes on"), Written)
+        assert not waiting.done()
+        fcntl.flock(file, fcntl.LOCK_UN)
+        assert isinstance(waiting.result(), Written)
