@@ -19,6 +19,9 @@ def main() -> int:
             return INTERRUPTED
         if code is not None:
             return code
+    from dsops.startup import own_process
+
+    own_process()
     from dsops.cli import main as run_here
 
     return run_here(words)
