@@ -177,6 +177,7 @@ OWN = {
     "sandbox/handlers.py": "the sandbox's server",
     "sandbox/loop.py": "the sandbox's server",
     "startup.py": "the command: nothing before own_process() was called, which only __main__ does",
+    "testing/child.py": "the process of a test suite's sandbox",
 }
 """Files that change something process-wide, and whose process that is."""
 
