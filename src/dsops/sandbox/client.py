@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
+
+from dsops.runtime import empty_file
 
 LOOPBACK = "127.0.0.1"
 _KEPT = frozenset(
@@ -27,8 +28,8 @@ def client_variables(url: str, region: str, key_id: str, secret: str) -> dict[st
         "AWS_DEFAULT_REGION": region,
         "AWS_ACCESS_KEY_ID": key_id,
         "AWS_SECRET_ACCESS_KEY": secret,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": empty_file(),
+        "AWS_CONFIG_FILE": empty_file(),
         "AWS_EC2_METADATA_DISABLED": "true",
         # The user's own keys and MFA seeds are none of a sandbox's: it has devices of the same name with other seeds.
         "DSOPS_KEYRING": "off",
