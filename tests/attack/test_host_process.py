@@ -158,6 +158,7 @@ def test_a_host_without_threads_is_as_it_was(sandbox: LocalAws, tmp_path: Path) 
 
 
 OWN = {
+    "__main__.py": "the command",
     "agent/client.py": "the command: its own environment as the agent gets it, signals before it becomes the child",
     "agent/start.py": "the command, and the child that becomes the agent",
     "audit/sender.py": "the sender, a process of its own",
@@ -176,8 +177,8 @@ OWN = {
     "sandbox/fence.py": "the sandbox's server",
     "sandbox/handlers.py": "the sandbox's server",
     "sandbox/loop.py": "the sandbox's server",
-    "startup.py": "the command: nothing before own_process() was called, which only __main__ does",
     "testing/child.py": "the process of a test suite's sandbox",
+    "startup.py": "the command: nothing before own_process() was called, which only __main__ does",
 }
 """Files that change something process-wide, and whose process that is."""
 

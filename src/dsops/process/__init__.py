@@ -52,6 +52,10 @@ def replace(command: str, arguments: Sequence[str], environment: Mapping[bytes, 
     # `dsops exec -- yes | head` would not end.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    interrupt = signal.getsignal(signal.SIGINT)
+    if interrupt != signal.SIG_IGN:
+        # A handler of Python's would take one that comes now, and the new program would know nothing of it.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         try:
             os.execve(command, tuple(arguments), environment)  # noqa: S606 - no shell is the point
@@ -60,6 +64,7 @@ def replace(command: str, arguments: Sequence[str], environment: Mapping[bytes, 
                 raise
             os.execve(SHELL, (SHELL, command, *arguments[1:]), environment)  # noqa: S606 - the same
     except OSError as error:
+        signal.signal(signal.SIGINT, interrupt)
         raise start_failure(command, environment, error) from error
 
 

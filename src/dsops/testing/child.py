@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import os
 import pickle
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -177,7 +176,6 @@ class Acts:
 
 def main() -> None:
     """Does what comes by standard input, until that ends: with the suite, also when that was killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is pytest's; fixtures end after it
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
     # All that is imported first stays for good: looking through it for garbage took a quarter of the start.
