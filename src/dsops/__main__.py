@@ -62,9 +62,11 @@ def _run(words: "list[str]", *, is_agent_wanted: bool) -> int:
         code = _warm(name, words)
         if code is not None:
             return code
+    from dsops.dumps import leave_no_core_dump
     from dsops.startup import own_process
 
     own_process()
+    leave_no_core_dump()
     from dsops.cli import main as run_here
 
     return run_here(words)

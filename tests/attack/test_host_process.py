@@ -161,6 +161,7 @@ OWN = {
     "__main__.py": "the command",
     "agent/client.py": "the command: its own environment as the agent gets it, signals before it becomes the child",
     "agent/start.py": "the command, and the child that becomes the agent",
+    "aws/ambient_child.py": "the child that looks for base credentials",
     "audit/sender.py": "the sender, a process of its own",
     "cli/agent_guard.py": "the agent",
     "cli/output.py": "the command, whose standard error is gone",
@@ -168,7 +169,7 @@ OWN = {
     "cli/sandbox.py": "the sandbox's server",
     "cli/sandbox_approve.py": "the child that opens a browser",
     "cli/tidy_end.py": "the command",
-    "keyring/dumps.py": "the command and the keyring's child",
+    "dumps.py": "the command, and children of ours: only their entry points call it",
     "process/__init__.py": "the command, before it becomes the child",
     "process/private.py": "the command",
     "process/signals.py": "the command, while it watches a child",
@@ -192,7 +193,6 @@ CHANGES = (
     "sys.setswitchinterval", "sys.addaudithook", "threading.settrace", "warnings.filterwarnings",
     "warnings.simplefilter",
 )  # fmt: skip
-STANDARD = ("builtins", "gc", "io", "os", "re", "signal", "socket", "sys", "threading", "time", "warnings")
 
 
 def what_it_changes(path: Path) -> list[str]:
@@ -206,7 +206,7 @@ def what_it_changes(path: Path) -> list[str]:
             targets = node.targets
         elif isinstance(node, ast.AugAssign | ast.AnnAssign):
             targets = [node.target]
-        found += [text for text in map(ast.unparse, targets) if text.partition(".")[0] in STANDARD and "." in text]
+        found += [text for text in map(ast.unparse, targets) if text.partition(".")[0] in sys.stdlib_module_names and "." in text]
     return found
 
 

@@ -17,6 +17,7 @@ from dsops.audit.chain import link_of, record_in
 from dsops.audit.cursors import Cursor, Turn
 from dsops.audit.following import Look, Position, end_of, look
 from dsops.audit.settings import OFF, load_settings
+from dsops.dumps import leave_no_core_dump
 from dsops.audit.sinks import OTLP, Sink
 from dsops.errors import DsopsError, LineRefused, SinkFailed
 
@@ -186,6 +187,7 @@ def take_turn(turn: Turn, clock: Clock) -> bool:
 
 def main(words: Sequence[str]) -> None:
     """The process: `words` are the trail's path."""
+    leave_no_core_dump()  # a sink may need a token
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
     os.setsid()
