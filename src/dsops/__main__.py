@@ -38,7 +38,8 @@ def main() -> int:
 def _on_interrupt(_number: int, _frame: "FrameType | None") -> None:
     """End with 130, at once while nothing has begun and after all has ended.
 
-    In between (`_raises`) a Ctrl-C is a KeyboardInterrupt, for what was begun to be cleared away; a second one ends that.
+    In between (`_raises`) a Ctrl-C is a KeyboardInterrupt, so that what was begun is cleared away. A second one ends
+    that.
     """
     global _raises  # noqa: PLW0603 - the same
     if not _raises:

@@ -77,7 +77,7 @@ class LazyPatterns:
     __slots__ = ()
 
     def __enter__(self) -> None:
-        if _is_own and _thread._count() == 0:  # threads besides the main one
+        if _is_own and _thread._count() == 0:  # noqa: SLF001 - threads besides the main one; threading has it, and costs 2 ms
             re.compile = pattern  # type: ignore[assignment]  # narrower: the modules in question pass text
 
     def __exit__(self, *_: object) -> None:

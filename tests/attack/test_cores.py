@@ -25,8 +25,8 @@ SOFT = 4096
 TELL = "awk '/core file/ {print \"limit\", $5}' /proc/$PPID/limits"
 """A line of shell that tells the limit of the process that started it; `ulimit` would tell the shell's."""
 BESIDE = (
-    "n=0; until [ \"$limit\" = 0 ] || [ $n = 1000 ]; do n=$((n + 1)); "
-    "limit=$(awk '/core file/ {print $5}' /proc/$PPID/limits); done; echo \"limit $limit\""
+    'n=0; until [ "$limit" = 0 ] || [ $n = 1000 ]; do n=$((n + 1)); '
+    "limit=$(awk '/core file/ {print $5}' /proc/$PPID/limits); done; echo limit $limit"
 )
 """The same for the command itself, which may begin before the limit of what started it is lowered again."""
 OWN = "awk '/core file/ {print \"own\", $5}' /proc/$$/limits"

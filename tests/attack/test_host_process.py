@@ -206,7 +206,9 @@ def what_it_changes(path: Path) -> list[str]:
             targets = node.targets
         elif isinstance(node, ast.AugAssign | ast.AnnAssign):
             targets = [node.target]
-        found += [text for text in map(ast.unparse, targets) if text.partition(".")[0] in sys.stdlib_module_names and "." in text]
+        for text in map(ast.unparse, targets):
+            module, dot, _ = text.partition(".")
+            found += [text] if dot and module in sys.stdlib_module_names else []
     return found
 
 

@@ -17,8 +17,8 @@ from dsops.audit.chain import link_of, record_in
 from dsops.audit.cursors import Cursor, Turn
 from dsops.audit.following import Look, Position, end_of, look
 from dsops.audit.settings import OFF, load_settings
-from dsops.dumps import leave_no_core_dump
 from dsops.audit.sinks import OTLP, Sink
+from dsops.dumps import leave_no_core_dump
 from dsops.errors import DsopsError, LineRefused, SinkFailed
 
 _PAUSES = (1, 2, 4, 8, 16)

@@ -17,6 +17,7 @@ from dsops.sandbox.server import Server
 from dsops.sandbox.service import Sandbox
 from dsops.sandbox.trail import Trail
 
+
 def read_seed_file(path: str) -> Seed:
     """The seed in a file. Raises SeedInvalid."""
     try:

@@ -14,7 +14,10 @@ from dsops.errors import SandboxUnavailable
 from dsops.testing.child import ANSWER, FAILURE
 
 # Its own folders first: in a test's folder there may be a `queue.py`.
-_START = "import sys; sys.path += [e for e in sys.argv[1:] if e not in sys.path]; from dsops.testing.child import main; main()"
+_START = (
+    "import sys; sys.path += [entry for entry in sys.argv[1:] if entry not in sys.path]; "
+    "from dsops.testing.child import main; main()"
+)
 _ENDING_SECONDS = 5
 
 
