@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 
-_users: tuple[int, int] | None = None
+_users_soft: int | None = None
 
 
 def leave_no_core_dump() -> None:
     """Lower the soft limit of this process's core dumps to nothing, and remember what it was."""
-    global _users  # noqa: PLW0603 - a process has one limit
+    global _users_soft  # noqa: PLW0603 - a process has one limit
     if sys.platform != "win32":
         import resource
 
-        before = resource.getrlimit(resource.RLIMIT_CORE)
-        _users = _users or before
-        resource.setrlimit(resource.RLIMIT_CORE, (0, before[1]))
+        soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+        _users_soft = soft if _users_soft is None else _users_soft
+        resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
 class UsersLimit:
@@ -24,14 +24,17 @@ class UsersLimit:
     __slots__ = ()
 
     def __enter__(self) -> None:
-        _set(_users)
+        _set(_users_soft)
 
     def __exit__(self, *_: object) -> None:
-        _set(_users and (0, _users[1]))
+        _set(None if _users_soft is None else 0)
 
 
-def _set(limits: tuple[int, int] | None) -> None:
-    if limits is not None and sys.platform != "win32":
+def _set(soft: int | None) -> None:
+    """Sets the soft limit, as far as the hard one allows: an agent has given that up."""
+    if soft is not None and sys.platform != "win32":
         import resource
 
-        resource.setrlimit(resource.RLIMIT_CORE, limits)
+        hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        is_too_much = hard != resource.RLIM_INFINITY and not 0 <= soft <= hard
+        resource.setrlimit(resource.RLIMIT_CORE, (hard if is_too_much else soft, hard))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,3 +122,18 @@ def test_the_process_that_looks_for_base_credentials(dsops: Dsops) -> None:
     dsops.environ |= {"AWS_PROFILE": "ada", "AWS_CONFIG_FILE": str(dsops.folder / "config")}
     told(dsops, *PRODUCTION, "--", "true")
     assert (dsops.folder / "told").read_text() == "limit 0\n"
+
+
+def test_a_limit_that_was_given_up_is_not_asked_for() -> None:
+    """An agent starts programs too, and its hard limit is nothing."""
+    program = (
+        "import resource; from dsops import dumps; dumps.leave_no_core_dump(); core = resource.RLIMIT_CORE\n"
+        "with dumps.UsersLimit(): print(resource.getrlimit(core)[0])\n"
+        "resource.setrlimit(core, (0, 0))\n"
+        "with dumps.UsersLimit(): print(resource.getrlimit(core))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (SOFT, SOFT * 2)),
+    )  # fmt: skip
+    assert done.stdout.splitlines() == [str(SOFT), "(0, 0)"]
