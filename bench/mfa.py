@@ -22,8 +22,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent)]
 
 from bench.run import DSOPS, machine  # noqa: E402
-from dsops.sandbox.launch import open_server  # noqa: E402
-from dsops.sandbox.seedfile import read_seed  # noqa: E402
+from dsops.testing.child import Keeper  # noqa: E402
 from dsops.testing.local_aws import LocalAws  # noqa: E402
 
 DEVICE = "arn:aws:iam::111111111111:mfa/ada"
@@ -68,7 +67,7 @@ def run(roles: int) -> tuple[dict[str, int], int, list[float]]:
     folder = Path(tempfile.mkdtemp(prefix="dsops-"))
     (folder / "dsops.yaml").write_text(config)
     codes, times = 0, []
-    with LocalAws(open_server(read_seed(seed, "seed"))) as sandbox:
+    with LocalAws(Keeper().do, seed) as sandbox:
         environ = {
             **sandbox.environment("ada@111111111111", {}), "PATH": os.environ["PATH"], "HOME": str(folder),
             "XDG_RUNTIME_DIR": str(folder), "AWS_EC2_METADATA_DISABLED": "true",

@@ -1,24 +1,73 @@
 """Where `dsops` begins: a plain `exec` goes to the agent; everything else, and what it can't do, is done here."""
 
+import _signal  # type: ignore[import-not-found]
 import os
 import sys
 
-from dsops.agent import client
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from dsops.agent import client
 
 INTERRUPTED = 128 + 2
 
 
+_raises = False
+
+
 def main() -> int:
     """The exit code of this process's command line."""
+    global _raises  # noqa: PLW0603 - one process, one command line
+    # Unless it is ignored (`nohup`, a shell's background job). What Python prints before this line is Python's.
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _on_interrupt)
+        sys.unraisablehook = _on_unraisable
     words = sys.argv[1:]
+    from dsops.agent import client
+
+    try:
+        _raises = True
+        code = _run(words, is_agent_wanted=client.is_wanted(os.environ))
+        _raises = False
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    return code
+
+
+def _on_interrupt(_number: int, _frame: "FrameType | None") -> None:
+    """End with 130, at once while nothing has begun and after all has ended.
+
+    In between (`_raises`) a Ctrl-C is a KeyboardInterrupt, so that what was begun is cleared away. A second one ends
+    that.
+    """
+    global _raises  # noqa: PLW0603 - the same
+    if not _raises:
+        os._exit(INTERRUPTED)
+    _raises = False
+    raise KeyboardInterrupt
+
+
+def _on_unraisable(told: "sys.UnraisableHookArgs") -> None:
+    """End with 130 where a Ctrl-C came within a callback, such as a weak reference's, which can't pass it on."""
+    if issubclass(told.exc_type, KeyboardInterrupt):
+        os._exit(INTERRUPTED)
+    sys.__unraisablehook__(told)
+
+
+def _run(words: "list[str]", *, is_agent_wanted: bool) -> int:
+    from dsops.agent import client
+
     name = _command(words)
-    if (name == "exec" or name in client.ANSWERED) and client.is_wanted(os.environ):
-        try:
-            code = _warm(name, words)
-        except KeyboardInterrupt:
-            return INTERRUPTED
+    if is_agent_wanted and (name == "exec" or name in client.ANSWERED):
+        code = _warm(name, words)
         if code is not None:
             return code
+    from dsops.dumps import leave_no_core_dump
+    from dsops.startup import own_process
+
+    own_process()
+    leave_no_core_dump()
     from dsops.cli import main as run_here
 
     return run_here(words)
@@ -31,6 +80,8 @@ def _command(words: "list[str]") -> str:
 
 def _warm(name: str, words: "list[str]") -> "int | None":
     """The exit code, where the agent has done the work; None where it is to be done here."""
+    from dsops.agent import client
+
     if name != "exec":
         return _answer([words[2], *words[:2], *words[3:]] if words[0] == "--config" else words)
     if words[0] != name or "--" not in words:
@@ -44,6 +95,8 @@ def _warm(name: str, words: "list[str]") -> "int | None":
 
 
 def _answer(words: "list[str]") -> "int | None":
+    from dsops.agent import client
+
     answer = client.answer(words, _Person())
     if answer is None:
         return None

@@ -43,9 +43,6 @@ _BEARER_TOKEN = "AWS_BEARER_TOKEN_"  # noqa: S105 - how such a variable's name b
 REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
 """The newer name, and the one that boto3 and older SDKs read."""
 
-_NOTHING = os.devnull
-"""A file in which no profile is: AWS's SDKs take it for an empty one."""
-
 _PRISTINE = frozenset((
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "PWD", "TMPDIR", "TMP", "TEMP", "TZ",
     "TERM", "TERMINFO", "COLORTERM", "NO_COLOR", "LANG", "LANGUAGE",
@@ -122,16 +119,17 @@ def session_variables(credentials: Credentials) -> dict[str, Secret]:
     return variables
 
 
-def endpoint_variables(address: str, token: Secret) -> dict[str, Secret]:
+def endpoint_variables(address: str, token: Secret, empty_file: str) -> dict[str, Secret]:
     """What makes an AWS SDK fetch its credentials from an endpoint, as in a container, and from nowhere else.
 
-    The SDKs look into the files first: with keys under `[default]` in one, the command would be somebody else.
+    The SDKs look into the files first: with keys under `[default]` in one, the command would have another identity.
+    `empty_file` is the path of one that holds nothing.
     """
     return {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": Secret(address),
         "AWS_CONTAINER_AUTHORIZATION_TOKEN": token,
-        "AWS_SHARED_CREDENTIALS_FILE": Secret(_NOTHING),
-        "AWS_CONFIG_FILE": Secret(_NOTHING),
+        "AWS_SHARED_CREDENTIALS_FILE": Secret(empty_file),
+        "AWS_CONFIG_FILE": Secret(empty_file),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from stat import S_ISREG
 
 from dsops.errors import DsopsError
 from dsops.secret import Secret
@@ -144,6 +145,24 @@ def random_fraction() -> float:
     """A number in [0, 1)."""
     # `random` costs a cold run 3 ms of imports, and jitter is all that is wanted.
     return int.from_bytes(os.urandom(6), "big") / 2**48
+
+
+def empty_file() -> str:
+    """The path of an empty regular file, for variables such as AWS_CONFIG_FILE; some programs refuse `/dev/null`.
+
+    It is part of the installed package, so it lasts as long as any child. It is closed to writing, since
+    `aws configure` in one child would change who all the others are. Where a program of root's has written to it all
+    the same, the null device stands in.
+    """
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "empty_file")
+    try:
+        status = os.lstat(path)
+        is_good = S_ISREG(status.st_mode) and status.st_size == 0
+        if is_good and os.access(path, os.W_OK):
+            os.chmod(path, 0o444)
+    except OSError:
+        return os.devnull
+    return path if is_good else os.devnull
 
 
 def user_name() -> str:

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 
+from dsops.sandbox.running import ask
 from dsops.testing.local_aws import LocalAws
 from tests.github_runner import Expression, Runner, assignments
 
@@ -86,7 +87,7 @@ def job(sandbox: LocalAws, tmp_path: Path) -> Runner:
     runner.environ |= {
         "AWS_ENDPOINT_URL": sandbox.url,
         "ACTIONS_ID_TOKEN_REQUEST_URL": f"{sandbox.url}/_sandbox/github?repository=org/app",
-        "ACTIONS_ID_TOKEN_REQUEST_TOKEN": sandbox.server.control.tokens.github_token,
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN": str(ask(sandbox.url, "identity")["GitHubToken"]),
     }
     number = subprocess.run(
         ["sh", "-c", 'printf %s "$0" | cksum', str(ROOT)], capture_output=True, text=True, check=True

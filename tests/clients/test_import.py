@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dsops.sandbox.launch import open_server
-from dsops.sandbox.seedfile import read_seed
 from dsops.testing import LocalAws
+from dsops.testing.child import Keeper
 from tests.unit.cli.stub_aws import Dsops
 
 HOME, AWAY = "111111111111", "222222222222"
@@ -86,7 +85,7 @@ SAME = {"jump": "jump", "the target": "the-target", "through-process": "through-
 @pytest.fixture(scope="module")
 def aws() -> Iterator[LocalAws]:
     """Two accounts, their roles, and ada, who may assume those of hers."""
-    with LocalAws(open_server(read_seed(SEED, "seed.yaml"))) as aws:
+    with LocalAws(Keeper().do, SEED) as aws:
         home, away = aws.account(HOME), aws.account(AWAY)
         assume = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
         home.add_user("ada", policies=[{"Version": "2012-10-17", "Statement": assume}])

@@ -20,6 +20,7 @@ from typing import Self
 
 import pytest
 
+from dsops.runtime import empty_file
 from dsops.sandbox.launch import identity_variables, open_server
 from dsops.sandbox.seedfile import read_seed
 from dsops.sandbox.server import Server
@@ -357,7 +358,7 @@ def test_default_keys_in_home_do_not_make_the_command_somebody_else(world: World
     rivals = {"AWS_PROFILE": "default", "AWS_ROLE_ARN": "arn:aws:iam::1:role/x", "AWS_WEB_IDENTITY_TOKEN_FILE": "/x"}
     # The base identity is alice's all the same: keys in the environment win over a profile.
     variables = shown(world, "--credentials", "target", "--serve", **rivals)
-    assert variables["AWS_CONFIG_FILE"] == variables["AWS_SHARED_CREDENTIALS_FILE"] == "/dev/null"
+    assert variables["AWS_CONFIG_FILE"] == variables["AWS_SHARED_CREDENTIALS_FILE"] == empty_file()
     assert not {*rivals, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} & variables.keys()
     assert variables["AWS_REGION"] == "eu-west-1"
     with world.start("--credentials", "target", "--serve", **rivals) as talk:

@@ -16,7 +16,8 @@ import yaml
 import dsops
 from dsops.errors import AccessDenied, AssumeRoleDenied, DsopsError, Failures, SecretAccessDenied
 from dsops.sandbox.running import tell
-from dsops.testing.fixtures import open_sandbox
+from dsops.testing.child import Keeper
+from dsops.testing.local_aws import LocalAws
 
 BIN = Path(sys.executable).parent
 ADA = "arn:aws:iam::111111111111:user/ada"
@@ -91,7 +92,8 @@ def run(generated: Generated, folder: Path, *, subject: str = "pod:a") -> Mappin
     for session in generated["sessions"]:
         config["secretStores"][session["store"]]["session_policy"] = session["policy"]
     (folder / "run.json").write_text(json.dumps(config))
-    with open_sandbox({"accounts": {"111111111111": {**SEED, "users": users, "roles": roles}}}, folder) as sandbox:
+    seed = {"accounts": {"111111111111": {**SEED, "users": users, "roles": roles}}}
+    with LocalAws(Keeper().do, seed, folder) as sandbox:
         if "Staff" in roles:
             provider = {"role": "arn:aws:iam::111111111111:role/Staff", "provider": "Company", "subject": "alice"}
             (folder / "response").write_text(str(tell(sandbox.url, "saml", provider)["assertion"]))

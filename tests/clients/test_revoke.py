@@ -12,9 +12,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from dsops.sandbox.launch import open_server
-from dsops.sandbox.seedfile import read_seed
 from dsops.testing import Identity, LocalAws
+from dsops.testing.child import Keeper
 from tests.terminal import Terminal
 from tests.unit.cli.stub_aws import Agent, Dsops
 
@@ -46,7 +45,7 @@ envs:
 @pytest.fixture
 def aws() -> Iterator[LocalAws]:
     """Two accounts, each with a role Worker; ada may do everything in the first, assume the roles of the second."""
-    with LocalAws(open_server(read_seed(SEED, "seed.yaml"))) as aws:
+    with LocalAws(Keeper().do, SEED) as aws:
         home, away = aws.account(HOME), aws.account(AWAY)
         home.add_user("ada", policies=[POLICY])
         home.add_user("bob")
@@ -229,7 +228,7 @@ def test_a_roles_arn_needs_no_configuration(dsops: Dsops, aws: LocalAws) -> None
 def test_a_role_of_another_partition_and_with_a_path(tmp_path: Path) -> None:
     """IAM is asked where that partition has it, by the role's name alone."""
     seed = f'region: cn-north-1\naccounts: {{"{HOME}": {{partition: aws-cn}}}}'
-    with LocalAws(open_server(read_seed(seed, "seed.yaml"))) as aws:
+    with LocalAws(Keeper().do, seed) as aws:
         home = aws.account(HOME)
         ada = home.add_user("ada", policies=[POLICY])
         trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": home.root_arn}}

@@ -12,7 +12,8 @@ from pathlib import Path
 import boto3
 import pytest
 
-from dsops.sandbox.launch import client_environment, open_server
+from dsops.sandbox.client import client_environment
+from dsops.sandbox.launch import open_server
 from dsops.sandbox.running import ask, tell
 from dsops.sandbox.seedfile import read_seed
 from dsops.sandbox.server import Server

@@ -21,7 +21,8 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from dsops.sandbox.launch import client_variables, open_server
+from dsops.sandbox.client import client_variables
+from dsops.sandbox.launch import open_server
 from dsops.sandbox.seedfile import read_seed
 from dsops.sandbox.server import Server
 from tests.clients.sdks import SDKS, aws_cli_2, version_of

@@ -15,7 +15,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from dsops.sandbox.launch import client_environment, open_server
+from dsops.sandbox.client import client_environment
+from dsops.sandbox.launch import open_server
 from dsops.sandbox.seedfile import read_seed
 from dsops.sandbox.server import Server
 

@@ -10,6 +10,7 @@ import pytest
 
 import dsops
 from dsops.errors import NoCredentials
+from dsops.sandbox.running import ask
 from dsops.testing.local_aws import LocalAws
 from tests.desk import Desk
 
@@ -149,7 +150,7 @@ def test_a_session_behind_a_token_is_as_long_as_the_role_allows(pod: Pod) -> Non
 @pytest.mark.parametrize("transport", ["pycurl", "urllib3"])
 def test_a_job_of_a_trusted_repository_is_let_in(pod: Pod, transport: str) -> None:
     """By GitHub's own variables, over either transport; not another repository's, and not for another audience."""
-    token = pod.sandbox.server.control.tokens.github_token
+    token = str(ask(pod.sandbox.url, "identity")["GitHubToken"])
     answers = {}
     for repository, audience in (("org/app", ""), ("evil/app", ""), ("org/app", "sts.amazonaws.com")):
         job = {

@@ -11,15 +11,16 @@ import dsops
 from dsops.errors import DsopsError, Failures
 from dsops.sandbox.models import EVERY_SERVICE
 from dsops.sandbox.running import ask, tell
-from dsops.testing.fixtures import open_sandbox
+from dsops.testing.child import Keeper
+from dsops.testing.local_aws import LocalAws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from dsops.sandbox.server import Server
     from dsops.sandbox.service import Answered
     from dsops.sandbox.wire import HttpAnswer, HttpRequest
-    from dsops.testing.local_aws import LocalAws
     from tests.explain.set_up import SetUp
 
 _MESSAGE = re.compile(rb"""(<Message>|"[Mm]essage": ?")[^<"]*(</Message>|")""")
@@ -29,20 +30,21 @@ _OF_A_CALLER = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN
 class Built:
     """A set-up that can be run."""
 
-    def __init__(self, set_up: SetUp, sandbox: LocalAws, folder: Path) -> None:
+    def __init__(self, set_up: SetUp, sandbox: LocalAws, server: Server, folder: Path) -> None:
         self.set_up = set_up
         self.sandbox = sandbox
+        self._server = server
         self.folder = folder
         self._environ = self._callers() | dict(set_up.environ)
         self.asked_of_the_sandbox: list[str] = []
         """Paths below `/_sandbox/` that were asked for since, which AWS does not have."""
-        answer = sandbox.server.control.handle
+        answer = server.control.handle
 
         def handle(request: HttpRequest) -> HttpAnswer:
             self.asked_of_the_sandbox.append(request.path)
             return answer(request)
 
-        sandbox.server.control.handle = handle  # type: ignore[method-assign]  # to see who asks
+        server.control.handle = handle  # type: ignore[method-assign]  # to see who asks
 
     def environ(self) -> dict[str, str]:
         """A whole environment, with MFA codes that nobody has used yet."""
@@ -64,7 +66,7 @@ class Built:
 
     def with_ids(self) -> None:
         """From now on refusals have authorization ids, as in AWS's preview."""
-        self.sandbox.server.sandbox.authorization_records.services = frozenset({EVERY_SERVICE})
+        self._server.sandbox.authorization_records.services = frozenset({EVERY_SERVICE})
 
     def _callers(self) -> dict[str, str]:
         """The variables of whoever runs it."""
@@ -91,15 +93,16 @@ def built(set_up: SetUp, folder: Path, *, denial: str = "") -> Iterator[Built]:
     """The set-up, for as long as the block lasts. With `denial` AWS says no in these words, whatever the reason."""
     folder.mkdir()
     (folder / "dsops.yaml").write_text(set_up.config, encoding="utf-8")
-    with open_sandbox(set_up.seed, folder) as sandbox:
-        found = Built(set_up, sandbox, folder)
+    keeper = Keeper()  # in this process: what AWS answers is looked at, and changed
+    with LocalAws(keeper.do, set_up.seed, folder) as sandbox:
+        found = Built(set_up, sandbox, keeper.server, folder)
         if denial:
-            _reword(sandbox, denial)
+            _reword(keeper.server, denial)
         yield found
 
 
-def _reword(sandbox: LocalAws, denial: str) -> None:
-    handle = sandbox.server.sandbox.handle
+def _reword(server: Server, denial: str) -> None:
+    handle = server.sandbox.handle
 
     def reworded(request: HttpRequest) -> Answered:
         found = handle(request)
@@ -108,7 +111,7 @@ def _reword(sandbox: LocalAws, denial: str) -> None:
         body = _MESSAGE.sub(lambda match: match[1] + denial.encode() + match[2], found.answer.body)
         return found._replace(answer=found.answer._replace(body=body))
 
-    sandbox.server.sandbox.handle = reworded  # type: ignore[method-assign]  # AWS in another language
+    server.sandbox.handle = reworded  # type: ignore[method-assign]  # AWS in another language
 
 
 def _session(sandbox: LocalAws, set_up: SetUp) -> dict[str, str]:

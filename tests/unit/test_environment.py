@@ -152,11 +152,11 @@ def test_an_endpoint_leaves_no_other_place_to_look() -> None:
         "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_PROFILE": "c", "AWS_CONFIG_FILE": "/d",
         "AWS_WEB_IDENTITY_TOKEN_FILE": "/e", "AWS_ROLE_ARN": "f", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "/g",
     }  # fmt: skip
-    session = Session(endpoint_variables("http://127.0.0.1:1/credentials", Secret("t")), "")
+    session = Session(endpoint_variables("http://127.0.0.1:1/credentials", Secret("t"), "/empty"), "")
     assert dict(child_environment(parent, {}, session=session).variables) == {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": Secret("http://127.0.0.1:1/credentials"),
         "AWS_CONTAINER_AUTHORIZATION_TOKEN": Secret("t"),
-        "AWS_CONFIG_FILE": Secret("/dev/null"), "AWS_SHARED_CREDENTIALS_FILE": Secret("/dev/null"),
+        "AWS_CONFIG_FILE": Secret("/empty"), "AWS_SHARED_CREDENTIALS_FILE": Secret("/empty"),
     }  # fmt: skip
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 import re
+import subprocess
+import sys
 import typing
 
 import pytest
 
-from dsops.startup import LazyPatterns, NamedTuple, pattern
+from dsops.startup import NamedTuple, pattern
 
 
 class Point(NamedTuple):
@@ -94,18 +97,32 @@ def test_a_pattern_is_compiled_when_it_is_used() -> None:
         wrong.match("")
 
 
-def test_compile_is_what_it_was_after_an_import() -> None:
-    """`re.compile` is another function only inside, also when the import fails."""
-    before = re.compile
-    inside = []
+INSIDE = """
+import json, re, sys, threading
+from dsops.startup import LazyPatterns, own_process
+real, inside = re.compile, []
 
-    def fail() -> None:
+def look():
+    try:
         with LazyPatterns():
-            inside.append(re.compile)
+            inside.append(re.compile is real)
             raise ImportError
+    except ImportError:
+        inside.append(re.compile is real)
 
-    with pytest.raises(ImportError):
-        fail()
+look()
+own_process()
+look()
+is_over = threading.Event()
+threading.Thread(target=is_over.wait).start()
+look()
+is_over.set()
+print(json.dumps(inside))
+"""
 
-    assert inside != [before]
-    assert re.compile is before
+
+def test_compile_is_swapped_in_our_own_process_alone() -> None:
+    """Not before the command says that the process is its own, not beside a thread, and put back after an error."""
+    done = subprocess.run([sys.executable, "-c", INSIDE], capture_output=True, text=True, timeout=30, check=True)
+
+    assert json.loads(done.stdout) == [True, True, False, True, True, True]

@@ -358,9 +358,14 @@ def _become(program: str, command: "list[str]", environment: "dict[bytes, bytes]
     # Python ignores both from its start, and what is ignored stays so in the new program.
     _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
     _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
+    interrupt = _signal.getsignal(_signal.SIGINT)
+    if interrupt != _signal.SIG_IGN:
+        # A handler of Python's would take one that comes now, and the new program would know nothing of it.
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     try:
         os.execve(program, command, environment)  # noqa: S606 - no shell is the point
     except OSError:
         # A script without `#!`, or one that can't be started: `dsops.process` knows what to do and to say.
         _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
         _signal.signal(_signal.SIGXFSZ, _signal.SIG_IGN)
+        _signal.signal(_signal.SIGINT, interrupt)

@@ -144,8 +144,11 @@ def _launch(listener: socket.socket, words: Sequence[str]) -> None:
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     path = agent_path(sys.path, os.environ, root, is_first_the_scripts=not sys.flags.safe_path)
     command = [sys.executable, "-I", "-c", _START, str(len(path)), *path, *words]
+    # A Ctrl-C is this process's, not its copy's, which has a terminal until setsid().
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     child = os.fork()
     if child:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         # Where the end of children is ignored (SIGCHLD), the system has waited for it already.
         with suppress(ChildProcessError):
             os.waitpid(child, 0)

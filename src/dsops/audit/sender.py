@@ -19,6 +19,7 @@ from dsops.audit.following import Look, Position, end_of, look
 from dsops.audit.reading import is_of_sandbox
 from dsops.audit.settings import OFF, Settings, load_settings
 from dsops.audit.sinks import OTLP, Sink
+from dsops.dumps import leave_no_core_dump
 from dsops.errors import DsopsError, LineRefused, SinkFailed
 
 _PAUSES = (1, 2, 4, 8, 16)
@@ -193,6 +194,7 @@ def take_turn(turn: Turn, clock: Clock) -> bool:
 
 def main(words: Sequence[str]) -> None:
     """The process: `words` are the trail's path."""
+    leave_no_core_dump()  # a sink may need a token
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
     os.setsid()

@@ -12,7 +12,10 @@ import os
 import sys
 from typing import Any, NoReturn
 
+from dsops.dumps import leave_no_core_dump
 from dsops.errors import MfaRequired
+
+leave_no_core_dump()  # the environment alone may hold keys
 
 
 def _refuse_to_ask(prompt: str = "", _stream: object = None) -> NoReturn:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +11,6 @@ from dsops.cli.world import DONE, real_runtime
 from dsops.errors import CommandFailed, DsopsError, UsageError, nearest
 from dsops.runtime import Event, Runtime, ignore
 from dsops.startup import NamedTuple
-
-# The collector, looking through all that the imports below and the config create, took 4 ms of a cold run (6 %).
-gc.set_threshold(100_000, 10, 10)
 
 INTERRUPTED = 128 + 2
 BROKEN_PIPE = 128 + 13

@@ -31,7 +31,7 @@ from dsops.model import Config
 from dsops.plan import Plan, ambient_fingerprint
 from dsops.process.watch import Attendant
 from dsops.resolve import issue_credentials, resolve
-from dsops.runtime import Event, Runtime, ignore, nobody
+from dsops.runtime import Event, Runtime, empty_file, ignore, nobody
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
@@ -110,7 +110,7 @@ def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Ru
     issue = _issuer(plan, store, arguments, runtime, None if found else cache)
     renewal = Renewal(credentials, issue, now=runtime.now, random=runtime.random, report=report)
     endpoint = _open(renewal, arguments.text("--listen"))
-    session = Session(endpoint_variables(endpoint.address, endpoint.token), region)
+    session = Session(endpoint_variables(endpoint.address, endpoint.token, empty_file()), region)
     return Given(secrets, session, (renewal, endpoint), credentials, listeners)
 
 

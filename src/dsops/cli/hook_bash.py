@@ -1,28 +1,30 @@
 """The hook for bash, from 3.2 on, which macOS has: no `declare -g`, no `local -`, an empty array is unset for `set -u`.
 
-What an environment did is in the shell: DSOPS_HOOK_VARS names its variables, DSOPS_HOOK_WAS_* holds what they were
-(exported like them, so that a shell that is started from here can put them back as well), __dsops_new_* what they
-became.
+What an environment did is in arrays of the shell, which no environment can bring in: the names of its variables, what
+they were and what they became, one after the other behind an empty first element. DSOPS_HOOK_VARS tells programs which
+are loaded; nothing is put back because of it.
 """
 
 CODE = r"""
 __dsops_hook() {
-    local __dsops_code=$? __dsops_trace=
-    # `set -x` would show the values.
-    case $- in *x*) __dsops_trace=1; { set +x; } 2>/dev/null ;; esac
+    local code=$? flags=$-
+    # `set -x` would show the values, and `set -a` export what is this shell's own.
+    case $- in *x*) { set +x; } 2>/dev/null ;; esac
+    set +a
     # Behind `||` a command that fails is no reason for `set -e` to end the shell.
     __dsops_step || :
-    [ -z "$__dsops_trace" ] || set -x
+    case $flags in *a*) set -a ;; esac
+    case $flags in *x*) set -x ;; esac
     # What follows in PROMPT_COMMAND may want to show the code.
     case $- in *e*) return 0 ;; esac
-    return "$__dsops_code"
+    return "$code"
 }
 
 __dsops_step() {
     local key
     __dsops_find
     key=$__dsops_found${__dsops_found:+|${DSOPS_HOOK_ENV-}}
-    if [ "$key" = "${__dsops_key-}" ]; then
+    if [ "$key" = "$__dsops_key" ]; then
         __dsops_is_stale || return 0
         __dsops_unload
     else
@@ -85,68 +87,77 @@ __dsops_until() {
 __dsops_put() {
     __dsops_keep "$1" || return 0
     export "$1=$2"
-    printf -v "__dsops_new_$1" %s "$2"
+    __dsops_new[${#__dsops_new[@]}]=x$2
 }
 
 __dsops_drop() {
     __dsops_keep "$1" || return 0
-    unset -v "$1" "__dsops_new_$1"
+    unset -v "$1"
+    __dsops_new[${#__dsops_new[@]}]=
 }
 
 # Remembers what a variable is; fails for one that is not ours to set.
 __dsops_keep() {
-    local attributes
+    local attributes kind=unset was=
     # Changed by the user while this environment was loaded.
-    case ${__dsops_own-} in *" $1 "*) return 1 ;; esac
+    case $__dsops_own in *" $1 "*) return 1 ;; esac
     attributes=$(declare -p "$1" 2>/dev/null) || :
-    unset -v "DSOPS_HOOK_WAS_$1"
     case $attributes in
-        "declare -x $1="*) export "DSOPS_HOOK_WAS_$1=${!1}" ;;
-        "declare -- $1="*) printf -v "DSOPS_HOOK_WAS_$1" %s "${!1}" ;;
+        "declare -x $1="*) kind=exported was=${!1} ;;
+        "declare -- $1="*) kind=plain was=${!1} ;;
         '' | "declare -x $1" | "declare -- $1") ;;
         *)
             printf '%s\n' "dsops: hook: $1 is left alone: in this shell it is not a plain variable" >&2
             return 1 ;;
     esac
+    # Loaded by the shell that started this one: only that one knows what was there before.
+    case $__dsops_inherited in *" $1 "*)
+        kind=unset was= __dsops_inherited=${__dsops_inherited/" $1 "/ } ;;
+    esac
+    __dsops_was[${#__dsops_was[@]}]=$kind:$was
+    __dsops_names[${#__dsops_names[@]}]=$1
     export DSOPS_HOOK_VARS="${DSOPS_HOOK_VARS-} $1"
 }
 
 # Puts back what was there before, but for variables that somebody has changed since.
 __dsops_unload() {
-    local name new was text IFS=' '
-    for name in ${DSOPS_HOOK_VARS-}; do
-        case $name in *[!A-Z0-9_]* | [0-9]*) continue ;; esac
-        new=__dsops_new_$name was=DSOPS_HOOK_WAS_$name
-        if [ "${!name+x}${!name-}" != "${!new+x}${!new-}" ]; then
-            __dsops_own="${__dsops_own- }$name "
-        elif [ -z "${!was+x}" ]; then
-            unset -v "$name"
-        else
-            text=${!was}
-            case $(declare -p "$was") in
-                "declare -x"*) export "$name=$text" ;;
-                *) unset -v "$name"; printf -v "$name" %s "$text" ;;
-            esac
+    local i name was
+    __dsops_is_own || __dsops_begin
+    for ((i = 1; i < ${#__dsops_names[@]}; i++)); do
+        name=${__dsops_names[i]} was=${__dsops_was[i]}
+        if [ "${!name+x}${!name-}" != "${__dsops_new[i]-}" ]; then
+            __dsops_own="$__dsops_own$name "
+            continue
         fi
-        unset -v "$new" "$was"
+        case $was in
+            exported:*) export "$name=${was#*:}" ;;
+            plain:*) unset -v "$name"; printf -v "$name" %s "${was#*:}" ;;
+            *) unset -v "$name" ;;
+        esac
     done
+    __dsops_names=('') __dsops_was=('') __dsops_new=('')
     unset -v DSOPS_HOOK_VARS
 }
 
-# A shell that was started from a loaded one has its variables: they are put back here, too.
-__dsops_adopt() {
-    local name IFS=' '
-    for name in ${DSOPS_HOOK_VARS-}; do
-        case $name in *[!A-Z0-9_]* | [0-9]*) continue ;; esac
-        [ -z "${!name+x}" ] || printf -v "__dsops_new_$name" %s "${!name}"
+# Whether this shell's state is its own: an array can't be inherited, and what was exported since was not by us.
+__dsops_is_own() {
+    local each
+    for each in names was new; do
+        case $(declare -p "__dsops_$each" 2>/dev/null) in "declare -a "*) ;; *) return 1 ;; esac
     done
 }
 
+# Begins with nothing, whatever the environment says.
+__dsops_begin() {
+    local inherited=${DSOPS_HOOK_VARS-} found=${__dsops_found-}
+    unset -v DSOPS_HOOK_VARS "${!__dsops_@}" "${!DSOPS_HOOK_WAS_@}"
+    __dsops_names=('') __dsops_was=('') __dsops_new=('')
+    __dsops_inherited=" $inherited " __dsops_own=' ' __dsops_key=none __dsops_count=0 __dsops_deadline=
+    __dsops_found=$found
+}
+
 case $- in *i*)
-    if [ -z "${__dsops_is_there-}" ]; then
-        __dsops_is_there=1 __dsops_own=' ' __dsops_key=none __dsops_count=0 __dsops_deadline=
-        __dsops_adopt
-    fi
+    __dsops_is_own || __dsops_begin
     if [[ $(declare -p PROMPT_COMMAND 2>/dev/null) == "declare -a"* ]]; then
         # bash 5.1 runs each element, an older one only the first.
         case " ${PROMPT_COMMAND[*]-} " in

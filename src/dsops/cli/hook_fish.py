@@ -1,4 +1,6 @@
-"""The hook for fish, from 3.6 on. Its variables are those of the hook for bash; a list stays a list.
+"""The hook for fish, from 3.6 on. A list stays a list.
+
+Its state is in global variables that are not exported; what comes from an environment is.
 
 A universal variable stays what it is behind the global one that stands before it, so it is there again by itself.
 """
@@ -29,6 +31,16 @@ function __dsops_hook --on-event fish_prompt
         eval (DSOPS_CONFIG= DSOPS_ENV= DSOPS_JSON= @DSOPS@ hook-load fish $fish_pid </dev/null | string collect)
     end
     return $code
+end
+
+# After `cd`, before the next command of the same line: what was left behind is taken away, and nothing started.
+function __dsops_leave --on-variable PWD
+    __dsops_find
+    string match -q -- "$__dsops_found|*" "$__dsops_key|"; and return
+    set -l fish_trace
+    __dsops_unload
+    set -g __dsops_own
+    set -g __dsops_key none
 end
 
 # The nearest dsops.yaml, no higher than a git repository's top or the home folder; nothing is started for that.
@@ -79,7 +91,7 @@ end
 function __dsops_put
     __dsops_keep $argv[1]; or return 0
     set -gx $argv[1] $argv[2]
-    set -g __dsops_new_$argv[1] $argv[2]
+    set -gu __dsops_new_$argv[1] $argv[2]
 end
 
 # An empty global variable that is not exported hides an exported universal one.
@@ -94,20 +106,27 @@ end
 function __dsops_keep
     # Changed by the user while this environment was loaded.
     contains -- $argv[1] $__dsops_own; and return 1
-    set -e -g DSOPS_HOOK_WAS_$argv[1]
-    if set -qgx $argv[1]
-        set -gx DSOPS_HOOK_WAS_$argv[1] $$argv[1]
+    set -e -g __dsops_was_$argv[1]
+    set -e -g __dsops_plain_$argv[1]
+    # Loaded by the shell that started this one: only that one knows what was there before.
+    if set -l index (contains -i -- $argv[1] $__dsops_inherited)
+        set -e __dsops_inherited[$index]
+    else if set -qgx $argv[1]
+        set -gu __dsops_was_$argv[1] $$argv[1]
     else if set -qg $argv[1]
-        set -gu DSOPS_HOOK_WAS_$argv[1] $$argv[1]
+        set -gu __dsops_plain_$argv[1] $$argv[1]
     end
+    set -gu -a __dsops_names $argv[1]
     set -gx DSOPS_HOOK_VARS "$DSOPS_HOOK_VARS $argv[1]"
 end
 
 # Puts back what was there before, but for variables that somebody has changed since.
 function __dsops_unload
-    for name in (string split -n ' ' -- "$DSOPS_HOOK_VARS" | string match -r '^[A-Z_][A-Z0-9_]*$')
+    __dsops_is_own; or __dsops_begin
+    for name in $__dsops_names
         set -l new __dsops_new_$name
-        set -l was DSOPS_HOOK_WAS_$name
+        set -l was __dsops_was_$name
+        set -l plain __dsops_plain_$name
         set -l is_ours 0
         if set -qg $new
             set -qgx $name; and test (count $$name) -eq 1; and test "$$name" = "$$new"; and set is_ours 1
@@ -116,39 +135,48 @@ function __dsops_unload
         end
         if test $is_ours = 0
             set -ga __dsops_own $name
-        else if set -qgx $was
-            set -gx $name $$was
         else if set -qg $was
+            set -gx $name $$was
+        else if set -qg $plain
             set -e -g $name
-            set -gu $name $$was
+            set -gu $name $$plain
         else
             set -e -g $name
         end
         set -e -g $new
         set -e -g $was
+        set -e -g $plain
     end
+    set -gu __dsops_names
     set -e -g DSOPS_HOOK_VARS
 end
 
-# A shell that was started from a loaded one has its variables: they are put back here, too.
-function __dsops_adopt
-    for name in (string split -n ' ' -- "$DSOPS_HOOK_VARS" | string match -r '^[A-Z_][A-Z0-9_]*$')
-        set -qg $name; and set -g __dsops_new_$name $$name
+# Whether this shell's state is its own: what comes from an environment is exported.
+function __dsops_is_own
+    set -qg __dsops_names; and not set -gx --names | string match -q -r '^(__dsops_|DSOPS_HOOK_WAS_)'
+end
+
+# Begins with nothing, whatever the environment says.
+function __dsops_begin
+    set -l found $__dsops_found
+    set -l inherited (string split -n ' ' -- "$DSOPS_HOOK_VARS")
+    set -e -g DSOPS_HOOK_VARS
+    for name in (set -g --names | string match -r '^(?:__dsops_|DSOPS_HOOK_WAS_).*')
+        set -e -g $name
     end
+    set -gu __dsops_names
+    set -gu __dsops_inherited $inherited
+    set -gu __dsops_own
+    set -gu __dsops_key none
+    set -gu __dsops_found $found
+    set -gu __dsops_deadline
+    set -gu __dsops_files
+    set -gu __dsops_marks
 end
 
 if status is-interactive
-    if not set -qg __dsops_is_there
-        set -g __dsops_is_there 1
-        set -g __dsops_own
-        set -g __dsops_key none
-        set -g __dsops_found
-        set -g __dsops_deadline
-        set -g __dsops_files
-        set -g __dsops_marks
-        __dsops_adopt
-    end
+    __dsops_is_own; or __dsops_begin
 else
-    functions -e __dsops_hook
+    functions -e __dsops_hook __dsops_leave
 end
 """

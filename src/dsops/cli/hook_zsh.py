@@ -1,10 +1,20 @@
-"""The hook for zsh. Its variables are those of the hook for bash: either shell puts back what the other loaded."""
+"""The hook for zsh. Its state is in arrays, which no environment can bring in, as in the hook for bash."""
 
 CODE = r"""
 __dsops_hook() {
     # `set -x` would show the values.
     emulate -L zsh -o no_xtrace -o no_err_exit -o no_err_return -o unset -o typeset_silent 2>/dev/null
     __dsops_step
+    return 0
+}
+
+# After `cd`, before the next command of the same line: what was left behind is taken away, and nothing started.
+__dsops_leave() {
+    emulate -L zsh -o no_xtrace -o no_err_exit -o no_err_return -o unset -o typeset_silent 2>/dev/null
+    __dsops_find
+    [[ $__dsops_key == "$__dsops_found"(|\|*) ]] && return 0
+    __dsops_unload
+    __dsops_own=' ' __dsops_key=none
     return 0
 }
 
@@ -69,74 +79,80 @@ __dsops_until() {
 __dsops_put() {
     __dsops_keep "$1" || return 0
     export "$1=$2"
-    typeset -g "__dsops_new_$1=$2"
+    __dsops_new[$1]=x$2
 }
 
 __dsops_drop() {
     __dsops_keep "$1" || return 0
-    unset "$1" "__dsops_new_$1"
+    unset "$1"
+    __dsops_new[$1]=
 }
 
 # Remembers what a variable is; fails for one that is not ours to set.
 __dsops_keep() {
+    local was
     # Changed by the user while this environment was loaded.
     [[ $__dsops_own == *" $1 "* ]] && return 1
-    unset "DSOPS_HOOK_WAS_$1"
     case ${parameters[$1]-} in
-        (scalar-export) export "DSOPS_HOOK_WAS_$1=${(P)1}" ;;
-        (scalar) typeset -g "DSOPS_HOOK_WAS_$1=${(P)1}" ;;
-        ('') ;;
+        (scalar-export) was=exported:${(P)1} ;;
+        (scalar) was=plain:${(P)1} ;;
+        ('') was=unset: ;;
         (*)
             print -ru2 -- "dsops: hook: $1 is left alone: in this shell it is not a plain variable"
             return 1 ;;
     esac
+    # Loaded by the shell that started this one: only that one knows what was there before.
+    if [[ $__dsops_inherited == *" $1 "* ]]; then
+        was=unset: __dsops_inherited=${__dsops_inherited/" $1 "/ }
+    fi
+    __dsops_was[$1]=$was
     export DSOPS_HOOK_VARS="$DSOPS_HOOK_VARS $1"
 }
 
 # Puts back what was there before, but for variables that somebody has changed since.
 __dsops_unload() {
-    local name new was text IFS=' '
-    for name in ${=DSOPS_HOOK_VARS}; do
-        [[ $name == [A-Z_]* && $name != *[^A-Z0-9_]* ]] || continue
-        new=__dsops_new_$name was=DSOPS_HOOK_WAS_$name
-        if [[ ${(P)+name}${(P)name} != "${(P)+new}${(P)new}" ]]; then
-            __dsops_own="${__dsops_own:- }$name "
-        elif (( ! ${(P)+was} )); then
-            unset "$name"
-        else
-            text=${(P)was}
-            if [[ ${parameters[$was]} == *export* ]]; then
-                export "$name=$text"
-            else
-                unset "$name"
-                typeset -g "$name=$text"
-            fi
+    local name was
+    __dsops_is_own || __dsops_begin
+    for name in "${(@k)__dsops_was}"; do
+        was=$__dsops_was[$name]
+        if [[ ${(P)+name}${(P)name} != "${${__dsops_new[$name]:+1${__dsops_new[$name]#x}}:-0}" ]]; then
+            __dsops_own="$__dsops_own$name "
+            continue
         fi
-        unset "$new" "$was"
+        case $was in
+            (exported:*) export "$name=${was#*:}" ;;
+            (plain:*) unset "$name"; typeset -g "$name=${was#*:}" ;;
+            (*) unset "$name" ;;
+        esac
     done
+    __dsops_was=() __dsops_new=()
     unset DSOPS_HOOK_VARS
 }
 
-# A shell that was started from a loaded one has its variables: they are put back here, too.
-__dsops_adopt() {
-    emulate -L zsh
-    local name IFS=' '
-    for name in ${=DSOPS_HOOK_VARS}; do
-        [[ $name == [A-Z_]* && $name != *[^A-Z0-9_]* ]] || continue
-        (( ${(P)+name} )) && typeset -g "__dsops_new_$name=${(P)name}"
-    done
+# Whether this shell's state is its own: an array can't be inherited, and what was exported since was not by us.
+__dsops_is_own() {
+    [[ ${parameters[__dsops_was]-} == association && ${parameters[__dsops_new]-} == association ]]
+}
+
+# Begins with nothing, whatever the environment says.
+__dsops_begin() {
+    local inherited=${DSOPS_HOOK_VARS-} found=${__dsops_found-}
+    unset DSOPS_HOOK_VARS
+    unset -m '__dsops_*' 'DSOPS_HOOK_WAS_*'
+    typeset -gA __dsops_was __dsops_new
+    typeset -ga __dsops_files __dsops_marks
+    typeset -g __dsops_inherited=" $inherited " __dsops_own=' ' __dsops_key=none __dsops_deadline= __dsops_found=$found
 }
 
 if [[ -o interactive ]]; then
     zmodload zsh/parameter
-    if [[ -z ${__dsops_is_there-} ]]; then
-        typeset -g __dsops_is_there=1 __dsops_own=' ' __dsops_key=none __dsops_deadline= __dsops_found=
-        typeset -ga __dsops_files __dsops_marks
-        __dsops_adopt
-    fi
-    typeset -ga precmd_functions
+    __dsops_is_own || __dsops_begin
+    typeset -ga precmd_functions chpwd_functions
     if (( ! ${precmd_functions[(Ie)__dsops_hook]} )); then
         precmd_functions=(__dsops_hook "${precmd_functions[@]}")
+    fi
+    if (( ! ${chpwd_functions[(Ie)__dsops_leave]} )); then
+        chpwd_functions=(__dsops_leave "${chpwd_functions[@]}")
     fi
 fi
 """

@@ -35,7 +35,6 @@ from dsops.errors import (
     ServiceError,
 )
 from dsops.keyring import index
-from dsops.keyring.dumps import leave_no_core_dump
 from dsops.keyring.index import Contents, KeysEntry
 from dsops.keyring.items import Keyring
 from dsops.keyring.keys import credentials_of, entry_named, get_secrets, put_secrets
@@ -58,7 +57,6 @@ _PERMISSIONS = (
 def rotate(arguments: Arguments, runtime: Runtime) -> int:
     """Rotates the key of that name, or goes on with a rotation that was interrupted."""
     name = arguments.operand("KEY")
-    leave_no_core_dump()
     with index.changing(runtime.environ) as before:
         rotation = Rotation(entry_named(before, name), before, arguments, runtime)
         rotation.run()

@@ -11,7 +11,6 @@ from dsops.cli.secret_input import FROM_FILE, ask_for, piped_or_in_file
 from dsops.cli.world import DONE
 from dsops.errors import KeyringEntryMissing, SeedRefused, UsageError, nearest
 from dsops.keyring import index
-from dsops.keyring.dumps import leave_no_core_dump
 from dsops.keyring.items import Keyring
 from dsops.keyring.seeds import add_seed, code_at, get_seed, refuse_known, remove_seed
 from dsops.runtime import Runtime
@@ -79,7 +78,6 @@ def _code(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _keyring(runtime: Runtime) -> Keyring:
-    leave_no_core_dump()
     return Keyring(runtime.environ, runtime.folder)
 
 

@@ -75,7 +75,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
     command = find_command(arguments.command[0], runtime.environ.get("PATH"))
     with open_sandbox(arguments, runtime) as server:
-        from dsops.sandbox.launch import client_environment, identity_variables
+        from dsops.sandbox.client import client_environment
+        from dsops.sandbox.launch import identity_variables
 
         variables = identity_variables(server, arguments.text("--as"))
         child = client_environment(runtime.environ, variables)

@@ -52,7 +52,7 @@ Variables = dict[str, str]
 
 
 def _env(arguments: Arguments, runtime: Runtime) -> int:
-    from dsops.sandbox.launch import client_variables, rivals
+    from dsops.sandbox.client import client_variables, rivals
     from dsops.sandbox.running import ask, find_running
 
     _check_who(arguments)

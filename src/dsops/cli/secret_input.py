@@ -9,7 +9,6 @@ import sys
 from dsops.cli.command import Flag
 from dsops.cli.output import note
 from dsops.errors import UsageError
-from dsops.keyring.dumps import leave_no_core_dump
 from dsops.runtime import Runtime
 from dsops.secret import Secret
 
@@ -19,11 +18,7 @@ _MOST_BYTES = 16384
 
 
 def piped_or_in_file(path: str) -> Secret | None:
-    """What the file holds, or what was piped in where none is named; None when somebody has to be asked.
-
-    From then on this process leaves no core dump.
-    """
-    leave_no_core_dump()
+    """What the file holds, or what was piped in where none is named; None when somebody has to be asked."""
     if path not in {"", "-"}:
         return _in_file(path)
     if sys.stdin is None or (not path and sys.stdin.isatty()):

@@ -15,6 +15,7 @@ from dsops.doctor.check import Check
 from dsops.errors import ConfigUnreadable
 from dsops.keyring import index
 from dsops.plan import Step
+from dsops.runtime import empty_file
 
 CODE = "doctor.file-mode"
 READ = 0o077
@@ -71,7 +72,8 @@ def watched_files(
         found += [Watched(path, READ) for path in _files_in(located(cache, environ, folder))]
     lists = [permissions_path(environ, RUNNING), permissions_path(environ, HOOKED), index.path_of(environ)]
     found += [Watched(path, WRITTEN) for path in lists if path]
-    return list({each.path: each for each in found}.values())
+    ours = empty_file()  # in the place of the user's own: a sandbox, or `exec --serve`
+    return list({each.path: each for each in found if each.path != ours}.values())
 
 
 def loose_files(watched: Iterable[Watched]) -> Iterator[Loose]:

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from dsops.dumps import leave_no_core_dump
 from dsops.errors import DsopsError
-from dsops.keyring.dumps import leave_no_core_dump
 
 _LONGEST_WHY = 300
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from stat import S_ISDIR
 
+from dsops.dumps import UsersLimit
 from dsops.errors import CommandFailed, CommandNotExecutable, CommandNotFound
 from dsops.startup import NoReturn
 
@@ -52,14 +53,20 @@ def replace(command: str, arguments: Sequence[str], environment: Mapping[bytes, 
     # `dsops exec -- yes | head` would not end.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    interrupt = signal.getsignal(signal.SIGINT)
+    if interrupt != signal.SIG_IGN:
+        # A handler of Python's would take one that comes now, and the new program would know nothing of it.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        try:
-            os.execve(command, tuple(arguments), environment)  # noqa: S606 - no shell is the point
-        except OSError as error:
-            if error.errno != errno.ENOEXEC:
-                raise
-            os.execve(SHELL, (SHELL, command, *arguments[1:]), environment)  # noqa: S606 - the same
+        with UsersLimit():
+            try:
+                os.execve(command, tuple(arguments), environment)  # noqa: S606 - no shell is the point
+            except OSError as error:
+                if error.errno != errno.ENOEXEC:
+                    raise
+                os.execve(SHELL, (SHELL, command, *arguments[1:]), environment)  # noqa: S606 - the same
     except OSError as error:
+        signal.signal(signal.SIGINT, interrupt)
         raise start_failure(command, environment, error) from error
 
 

@@ -12,12 +12,14 @@ import os
 import sys
 import termios
 
+from dsops.dumps import leave_no_core_dump
 from dsops.errors import CommandFailed
 from dsops.process.watch import watch
 
 
 def main() -> None:
     """Ends with the command's exit code; what went wrong before or besides is told through the second pipe."""
+    leave_no_core_dump()
     job, told = int(sys.argv[2]), int(sys.argv[3])
     os.set_inheritable(told, False)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)

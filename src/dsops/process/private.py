@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from dsops.dumps import UsersLimit
 from dsops.errors import CommandNotExecutable, CommandTimedOut
 from dsops.process.terminal import Terminal
 
@@ -150,10 +151,11 @@ class PrivateStart:
         words = [sys.executable, "-I", "-S", "-c", _PROGRAM, folder, str(job), str(told_end)]
         moves = [(os.POSIX_SPAWN_DUP2, self._slave, number) for number in (0, 1, 2)]
         # The leader is ours, and may need our own environment to find its interpreter; the command's comes by pipe.
-        pid = os.posix_spawn(
-            sys.executable, words, os.environ, setsid=True, file_actions=moves,
-            setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
-        )  # fmt: skip
+        with UsersLimit():
+            pid = os.posix_spawn(
+                sys.executable, words, os.environ, setsid=True, file_actions=moves,
+                setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
+            )  # fmt: skip
         for descriptor in (job, told_end, self._slave):
             os.close(descriptor)
         with suppress(BrokenPipeError), open(job_end, "wb") as file:

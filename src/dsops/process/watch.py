@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import Protocol, Self
 
+from dsops.dumps import UsersLimit
 from dsops.errors import CommandTimedOut
 from dsops.process import SHELL, start_failure
 from dsops.process.signals import Signals
@@ -108,15 +109,16 @@ def spawn(
     defaults = [signal.SIGPIPE, signal.SIGXFSZ]
     moves = [(os.POSIX_SPAWN_DUP2, ours, its) for its, ours in (streams or {}).items()]
     try:
-        try:
-            return os.posix_spawn(
-                command, words, environment, setpgroup=0, setsigdef=defaults, file_actions=moves
-            )
-        except OSError as error:
-            if error.errno != errno.ENOEXEC:
-                raise
-            words = (SHELL, command, *arguments[1:])
-            return os.posix_spawn(SHELL, words, environment, setpgroup=0, setsigdef=defaults, file_actions=moves)
+        with UsersLimit():
+            try:
+                return os.posix_spawn(
+                    command, words, environment, setpgroup=0, setsigdef=defaults, file_actions=moves
+                )
+            except OSError as error:
+                if error.errno != errno.ENOEXEC:
+                    raise
+                words = (SHELL, command, *arguments[1:])
+                return os.posix_spawn(SHELL, words, environment, setpgroup=0, setsigdef=defaults, file_actions=moves)
     except OSError as error:
         raise start_failure(command, environment, error) from error
 

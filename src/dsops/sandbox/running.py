@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from dsops.errors import SandboxUnavailable
-from dsops.sandbox.server import LOOPBACK
+from dsops.sandbox.client import LOOPBACK
 
 _PREFIX = "sandbox-"
 _TIMEOUT_SECONDS = 5

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from dsops.errors import SandboxUnavailable
+from dsops.sandbox.client import LOOPBACK
 from dsops.sandbox.control import PREFIX, Control
 from dsops.sandbox.identity_center_pages import Pages
 from dsops.sandbox.refusal_answers import answer_refusal
@@ -22,7 +23,6 @@ from dsops.sandbox.route import MAX_OBJECT
 from dsops.sandbox.service import Answered, Sandbox, new_request_id
 from dsops.sandbox.wire import HttpAnswer, HttpRequest, is_loopback
 
-LOOPBACK = "127.0.0.1"
 _BACKLOG = 1024
 _CLOSING_SECONDS = 5
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from threading import Thread
 
+from dsops.dumps import UsersLimit
 from dsops.runtime import Runtime
 
 # Not `-m webbrowser`: it does not tell whether a browser was found.
@@ -37,15 +38,16 @@ def open_page(url: str, runtime: Runtime) -> Opening:
     """
     environ = {name: value for name, value in runtime.environ.items() if name != "TERM"}
     try:
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _OPEN, url],
-            env=environ,
-            cwd=runtime.folder,
-            stdin=subprocess.DEVNULL,
-            # What it prints is no part of our answer.
-            stdout=sys.stderr.fileno() if sys.stderr is not None else subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with UsersLimit():
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-c", _OPEN, url],
+                env=environ,
+                cwd=runtime.folder,
+                stdin=subprocess.DEVNULL,
+                # What it prints is no part of our answer.
+                stdout=sys.stderr.fileno() if sys.stderr is not None else subprocess.DEVNULL,
+                start_new_session=True,
+            )
     except (OSError, ValueError):
         return Opening(None)
     # Whoever asked may not wait for its end; in the agent it would stay in the table of processes.

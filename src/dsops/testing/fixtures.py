@@ -3,52 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from dsops.errors import AssumeRoleDenied, ExtraMissing
-
-try:
-    from dsops.sandbox.launch import open_server, read_seed_file
-    from dsops.sandbox.seed_model import Seed
-    from dsops.sandbox.seedfile import read_seed
-except ModuleNotFoundError as error:
-    raise ExtraMissing(
-        "the sandbox is not installed",
-        why=f"{error.name} is missing",
-        hint="install it: pip install 'dsops[sandbox]'",
-    ) from error
-from dsops.testing.local_aws import LocalAws
+from dsops.errors import AssumeRoleDenied
 from dsops.testing.session import assume_role
 
 if TYPE_CHECKING:
     from dsops.secret import Secret
-    from dsops.testing.local_aws import Identity
+    from dsops.testing.local_aws import Identity, LocalAws
     from dsops.testing.policies import Document
-
-SeedLike = str | Mapping[str, object] | os.PathLike[str] | Seed | None
-
-
-def open_sandbox(seed: SeedLike, folder: os.PathLike[str]) -> LocalAws:
-    """A sandbox with that seed; it serves in the `with` block. There is one at a time in a process.
-
-    Raises SeedInvalid with every line that is wrong.
-    """
-    return LocalAws(open_server(_read(seed, folder)))
-
-
-def _read(seed: SeedLike, folder: os.PathLike[str]) -> Seed:
-    if seed is None:
-        return Seed()
-    if isinstance(seed, Seed):
-        return seed
-    if isinstance(seed, str):
-        return read_seed(seed, "the test's seed", os.fspath(folder))
-    if isinstance(seed, Mapping):
-        # JSON is YAML, and the lines of its problems can be counted.
-        return read_seed(json.dumps(seed, indent=2), "the test's seed", os.fspath(folder))
-    return read_seed_file(os.path.join(folder, seed))
 
 
 class Assume:

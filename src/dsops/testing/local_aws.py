@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from dsops.arn import is_account_id
 from dsops.credentials import Credentials
-from dsops.errors import ExtraMissing, SandboxUnavailable
+from dsops.errors import ExtraMissing
 from dsops.iam.policy import PolicyKind, parse_policy
-from dsops.sandbox import totp
-from dsops.sandbox.backends import PolicyText
-from dsops.sandbox.control import find_user
-from dsops.sandbox.decisions import decision_record
-from dsops.sandbox.launch import client_environment, client_variables
-from dsops.sandbox.planter import Planter
-from dsops.sandbox.region_planter import open_key
-from dsops.sandbox.vault import Place
+from dsops.sandbox.client import client_environment, client_variables
 from dsops.secret import Secret
 
 if TYPE_CHECKING:
-    from dsops.sandbox.server import Server
-    from dsops.sandbox.service import Sandbox
+    from dsops.sandbox.seed_model import Seed
     from dsops.testing.policies import Document
+
+    Do = Callable[..., Any]  # an act and its parameters: SandboxProcess.do, or Keeper.do in this process
+    SeedLike = str | Mapping[str, object] | os.PathLike[str] | Seed | None
 
 
 class Identity:
@@ -78,17 +73,17 @@ class Identity:
 class SandboxClock:
     """The sandbox's time: sessions end and MFA codes change by it. Signatures are checked by the machine's."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
+    def __init__(self, do: Do) -> None:
+        self._do = do
 
     def now(self) -> datetime:
         """The sandbox's time, in UTC."""
-        return datetime.fromtimestamp(self._sandbox.clock.now(), UTC)
+        return datetime.fromtimestamp(self._do("clock")[0], UTC)
 
     def advance(self, step: float | timedelta) -> datetime:
         """Moves on, by seconds or a timedelta, and gives the time that it is then."""
         seconds = step.total_seconds() if isinstance(step, timedelta) else step
-        return self._move(self._sandbox.clock.now() + seconds)
+        return self._move(self._do("clock")[0] + seconds)
 
     def move_to(self, moment: datetime) -> datetime:
         """Goes to a moment; one without a zone is in UTC."""
@@ -96,39 +91,31 @@ class SandboxClock:
 
     def freeze(self) -> None:
         """Stands still from now on; it can still be moved."""
-        self._freeze(is_frozen=True)
+        self._do("freeze_clock", is_frozen=True)
 
     def resume(self) -> None:
         """Runs on from the time that it shows."""
-        self._freeze(is_frozen=False)
+        self._do("freeze_clock", is_frozen=False)
 
     @property
     def is_frozen(self) -> bool:
         """Whether it stands still."""
-        return self._sandbox.clock.is_frozen
+        return bool(self._do("clock")[1])
 
     def _move(self, seconds: float) -> datetime:
-        with self._sandbox.world.lock:
-            self._sandbox.move_clock(seconds)
+        self._do("move_clock", seconds=seconds)
         return self.now()
-
-    def _freeze(self, *, is_frozen: bool) -> None:
-        with self._sandbox.world.lock:
-            self._sandbox.clock.freeze(is_frozen=is_frozen)
 
 
 class SandboxAccount:
     """One account: what is added to it counts from the next request on."""
 
-    def __init__(self, aws: LocalAws, account_id: str) -> None:
+    def __init__(self, aws: LocalAws, account_id: str, partition: str, do: Do) -> None:
         self._aws = aws
-        self._sandbox = aws.server.sandbox
+        self._do = do
         self.id = account_id
-
-    @property
-    def partition(self) -> str:
+        self.partition = partition
         """`aws` for most."""
-        return self._sandbox.world.partitions[self.id]
 
     @property
     def root_arn(self) -> str:
@@ -143,22 +130,13 @@ class SandboxAccount:
         self, name: str, *, policies: Iterable[Document | str] = (), tags: Mapping[str, str] | None = None
     ) -> Identity:
         """A new user with a key. A policy is a document or the ARN of a managed one."""
-        texts = [_policy_text(policy, number) for number, policy in enumerate(policies, 1)]
-        with self._sandbox.world.lock:
-            planter = Planter(self._sandbox.world)
-            user = planter.add_user(self.id, name, tags=tuple((tags or {}).items()))
-            planter.add_key(user, "", "")
-            for text in texts:
-                planter.put_policy(self.id, "user", name, text)
+        self._do("add_user", account=self.id, name=name, policies=_policy_texts(policies), tags=_pairs(tags))
         return self.user(name)
 
     def add_mfa_device(self, user: str, name: str = "") -> str:
         """The serial number of a new device of that user; `sandbox.totp(serial)` is what it shows."""
-        with self._sandbox.world.lock:
-            owner = self._sandbox.world.user_named(self.id, user)
-            if owner is None:
-                raise SandboxUnavailable(f"account {self.id} of the sandbox has no user `{user}`")
-            return Planter(self._sandbox.world).add_mfa_device(owner, "/", name or user, "")
+        serial: str = self._do("add_mfa_device", account=self.id, user=user, name=name or user)
+        return serial
 
     def add_role(
         self,
@@ -171,21 +149,17 @@ class SandboxAccount:
     ) -> str:
         """The ARN of a new role. Raises PolicyInvalid for a document that AWS would not take."""
         document = _checked(trust, "trust", f"the trust policy of role {name}")
-        texts = [_policy_text(policy, number) for number, policy in enumerate(policies, 1)]
-        with self._sandbox.world.lock:
-            planter = Planter(self._sandbox.world)
-            role = planter.add_role(
-                self.id, name, document, tags=tuple((tags or {}).items()), max_seconds=max_session_duration
-            )
-            for text in texts:
-                planter.put_policy(self.id, "role", name, text)
-        return role.arn
+        arn: str = self._do(
+            "add_role", account=self.id, name=name, trust=document, policies=_policy_texts(policies),
+            tags=_pairs(tags), max_seconds=max_session_duration,
+        )  # fmt: skip
+        return arn
 
     def add_key(self, name: str, *, policy: Document | str = "") -> str:
         """The ARN of a new KMS key in the sandbox's region, `alias/NAME`; without a policy its account decides."""
         document = _checked(policy, "resource", f"the policy of key {name}") if policy else None
-        with self._sandbox.world.lock:
-            return self._sandbox.keys.add(self._place, "", document, f"alias/{name}")
+        arn: str = self._do("add_key", account=self.id, name=name, policy=document)
+        return arn
 
     def add_secret(
         self, name: str, value: str | Mapping[str, object], *, policy: Document | str = "", kms_key: str = ""
@@ -196,60 +170,40 @@ class SandboxAccount:
         """
         text = value if isinstance(value, str) else json.dumps(value)
         document = _checked(policy, "resource", f"the policy of secret {name}") if policy else None
-        with self._sandbox.world.lock:
-            if document is not None and not kms_key:
-                kms_key = open_key(self._sandbox.keys, self._sandbox.world.partitions[self.id], self._place)
-            return self._sandbox.vault.put_secret(self._place, name, text, None, document, kms_key)
+        arn: str = self._do(
+            "add_secret", account=self.id, name=name, value=text, policy=document, kms_key=kms_key
+        )
+        return arn
 
     def add_parameter(self, name: str, value: str, *, kms_key: str = "") -> None:
         """A new SecureString of Parameter Store in the sandbox's region; `kms_key` is a key's ARN."""
-        with self._sandbox.world.lock:
-            self._sandbox.vault.open_parameters()
-            self._sandbox.vault.put_parameter(self._place, name, value, "SecureString", kms_key)
-
-    @property
-    def _place(self) -> Place:
-        return Place(self.id, self._sandbox.region)
+        self._do("add_parameter", account=self.id, name=name, value=value, kms_key=kms_key)
 
 
 class LocalAws:
-    """A sandbox that serves in the `with` block."""
+    """A sandbox that serves in the `with` block, in a process of its own."""
 
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.clock = SandboxClock(server.sandbox)
-
-    @property
-    def url(self) -> str:
+    def __init__(self, do: Do, seed: SeedLike = None, folder: str | os.PathLike[str] = ".") -> None:
+        """`do` carries out the acts of `dsops.testing.child`; the files that a seed names are in `folder`."""
+        self._do = do
+        self._seed = seed
+        self._folder = os.path.abspath(folder)
+        self.clock = SandboxClock(do)
+        self.url = ""
         """What AWS_ENDPOINT_URL is set to."""
-        return self.server.url
-
-    @property
-    def region(self) -> str:
+        self.region = ""
         """What clients are told to use, and where secrets without a region are."""
-        return self.server.sandbox.region
 
     def account(self, account_id: str = "") -> SandboxAccount:
         """An account; the default one if none is named. One that is not there yet is made, empty."""
-        sandbox = self.server.sandbox
-        account_id = account_id or sandbox.default_account
-        if not is_account_id(account_id):
+        if account_id and not is_account_id(account_id):
             raise ValueError(f"`{account_id}` is not an account id: that is a text of 12 digits")
-        with sandbox.world.lock:
-            if account_id not in sandbox.world.partitions:
-                sandbox.world.add_account(account_id)
-        return SandboxAccount(self, account_id)
+        account_id, partition = self._do("account", account_id=account_id)
+        return SandboxAccount(self, account_id, partition, self._do)
 
     def user(self, name: str = "") -> Identity:
         """A user by NAME or NAME@ACCOUNT; the default one (`admin`, unless the seed says another) if none is named."""
-        sandbox = self.server.sandbox
-        name = name or sandbox.default_identity
-        with sandbox.world.lock:
-            found = find_user(sandbox, name)
-            keys = [] if found is None else sandbox.world.keys_of(found)
-        if not keys:
-            raise SandboxUnavailable(f"the sandbox has no user `{name}` with an access key")
-        key_id, secret = keys[0]
+        key_id, secret = self._do("keys", name=name)
         return Identity(self.url, self.region, Credentials(key_id, Secret(secret)))
 
     def environment(self, name: str = "", environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -258,39 +212,57 @@ class LocalAws:
 
     def totp(self, serial: str) -> str:
         """The code that an MFA device shows now."""
-        sandbox = self.server.sandbox
-        with sandbox.world.lock:
-            device = sandbox.world.virtual_mfa_device(serial)
-            if device is None:
-                raise SandboxUnavailable(f"the sandbox has no MFA device {serial}")
-            return totp.code_at(device.seed, sandbox.clock.now())
+        code: str = self._do("totp", serial=serial)
+        return code
 
     def decisions(self) -> list[dict[str, Any]]:
         """Why requests were allowed or refused, oldest first, as `/_sandbox/decisions` tells it."""
-        sandbox = self.server.sandbox
-        with sandbox.world.lock:
-            return [decision_record(kept) for kept in sandbox.judge.decisions]
+        decisions: list[dict[str, Any]] = self._do("decisions")
+        return decisions
 
     def events(self) -> list[dict[str, Any]]:
         """The calls so far as CloudTrail records them, oldest first."""
-        with self.server.sandbox.world.lock:
-            return list(self.server.sandbox.events.records())
+        events: list[dict[str, Any]] = self._do("events")
+        return events
 
     def __enter__(self) -> Self:
-        self.server.start()
+        """Starts it. Raises SeedInvalid with every line of the seed that is wrong."""
+        kind, seed = _told(self._seed)
+        self.url, self.region = self._do("open", kind=kind, seed=seed, folder=self._folder)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        self.server.close()
+        self._do("close")
 
 
-def _policy_text(policy: Document | str, number: int) -> PolicyText:
+def _told(seed: SeedLike) -> tuple[str, object]:
+    """The seed as `child.Keeper` takes it."""
+    if isinstance(seed, str):
+        return "text", seed
+    if isinstance(seed, Mapping):
+        # JSON is YAML, and the lines of its problems can be counted.
+        return "text", json.dumps(seed, indent=2)
+    if isinstance(seed, os.PathLike):
+        return "file", os.fspath(seed)
+    return "seed", seed
+
+
+def _pairs(tags: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    return tuple((tags or {}).items())
+
+
+def _policy_texts(policies: Iterable[Document | str]) -> list[tuple[str, str]]:
+    return [_policy_text(policy, number) for number, policy in enumerate(policies, 1)]
+
+
+def _policy_text(policy: Document | str, number: int) -> tuple[str, str]:
+    """A name and the document, or the ARN of a managed policy and ""."""
     if isinstance(policy, str) and policy.startswith("arn:"):
-        return PolicyText(policy, "")
+        return policy, ""
     name = f"policy-{number}"
-    return PolicyText(name, _checked(policy, "identity", name))
+    return name, _checked(policy, "identity", name)
 
 
 def _checked(policy: Document | str, kind: PolicyKind, name: str) -> str:

@@ -12,8 +12,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dsops.testing.fixtures import Assume, SeedLike
-    from dsops.testing.local_aws import LocalAws, SandboxAccount, SandboxClock
+    from dsops.testing.fixtures import Assume
+    from dsops.testing.local_aws import LocalAws, SandboxAccount, SandboxClock, SeedLike
+    from dsops.testing.process import SandboxProcess
 
 # A test of a plugin's store is made of the contract's assertions: they explain themselves as its own do.
 pytest.register_assert_rewrite("dsops.testing.contracts")
@@ -37,14 +38,25 @@ def sandbox_seed() -> SeedLike:
     return None
 
 
+@pytest.fixture(scope="session")
+def _sandbox_process() -> Iterator[SandboxProcess]:
+    """The process of all sandboxes of this run (of this worker, with pytest-xdist); the first sandbox starts it."""
+    from dsops.testing.process import SandboxProcess
+
+    with SandboxProcess() as process:
+        yield process
+
+
 @pytest.fixture
-def sandbox(request: pytest.FixtureRequest, sandbox_seed: SeedLike) -> Iterator[LocalAws]:
+def sandbox(
+    request: pytest.FixtureRequest, sandbox_seed: SeedLike, _sandbox_process: SandboxProcess
+) -> Iterator[LocalAws]:
     """A local AWS on a free port of 127.0.0.1, this test's own and gone with it."""
-    from dsops.testing.fixtures import open_sandbox
+    from dsops.testing.local_aws import LocalAws
 
     marker = request.node.get_closest_marker("sandbox_seed")
     seed = marker.args[0] if marker is not None and marker.args else sandbox_seed
-    with open_sandbox(seed, request.path.parent) as running:
+    with LocalAws(_sandbox_process.do, seed, request.path.parent) as running:
         yield running
 
 

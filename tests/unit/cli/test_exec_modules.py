@@ -28,7 +28,8 @@ dsops.aws.secretsmanager dsops.aws.sts dsops.aws.transport dsops.aws.wire dsops.
 dsops.cli.command dsops.cli.exec dsops.cli.on_record dsops.cli.project dsops.cli.world
 dsops.config dsops.config.allow dsops.config.environments
 dsops.config.files dsops.config.find dsops.config.problems dsops.config.references dsops.config.sections
-dsops.config.stores dsops.credentials dsops.document dsops.document.yaml_reader dsops.endpoint dsops.environment
+dsops.config.stores dsops.credentials dsops.document dsops.document.yaml_reader dsops.dumps dsops.endpoint
+dsops.environment
 dsops.errors dsops.interpolate dsops.model dsops.plan dsops.plan.drafts dsops.plan.findings dsops.plan.fingerprint
 dsops.plan.limits dsops.plan.make dsops.plan.mfa dsops.plan.references dsops.plan.types dsops.process dsops.resolve
 dsops.resolve.acts
@@ -49,7 +50,7 @@ yaml.tokens
 # `importlib` is a name for what every interpreter has loaded already. `math` and `warnings` go with newer versions.
 STANDARD = """
 base64 binascii collections copyreg datetime enum errno fcntl functools gc heapq importlib itertools json keyword
-operator pwd pyexpat re reprlib select signal struct types
+operator pwd pyexpat re reprlib resource select signal struct types
 """
 STANDARD_IN_SOME = "math warnings"
 

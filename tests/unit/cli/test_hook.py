@@ -271,8 +271,8 @@ class TestLoading:
         ]  # fmt: skip
         assert signers == ["AKIAEXAMPLEEXAMPLE01"] * 2
 
-    def test_a_shell_in_the_shell_puts_back_the_same(self, house: House, shell: str) -> None:
-        """Of whatever kind, it has inherited what was loaded, and knows what was there before that."""
+    def test_a_shell_in_the_shell_takes_away_what_it_loads(self, house: House, shell: str) -> None:
+        """Of whatever kind, it keeps what it inherited like any program; loaded in the folder, it is gone behind it."""
         inner = {"bash": "bash", "zsh": "fish", "fish": "zsh"}[shell]
         if not shutil.which(inner):
             pytest.skip(f"{inner} is not installed")
@@ -281,9 +281,14 @@ class TestLoading:
         environ = dict(line.split("=", 1) for line in (house.home / "seen").read_text().splitlines() if "=" in line)
         assert environ["GREETING"] == "hello"
         printed = house.shell(inner, show("GREETING", "NUMBER"), **environ)
-        assert printed == ["GREETING=before", "NUMBER=unset"]
-        printed = house.shell(inner, "cd project", show("GREETING", "NUMBER"), "cd ..", show("GREETING"), **environ)
-        assert printed == ["GREETING=hello", "NUMBER=1", "GREETING=before"]
+        assert printed == ["GREETING=hello", "NUMBER=1"]
+        once = ["cd project", show("GREETING", "NUMBER"), "cd ..", show("GREETING", "NUMBER")]
+        mine = "set -gx NUMBER mine" if inner == "fish" else "export NUMBER=mine"
+        printed = house.shell(inner, *once, mine, *once, **environ)
+        assert printed == [
+            "GREETING=hello", "NUMBER=1", "GREETING=unset", "NUMBER=unset",
+            "GREETING=hello", "NUMBER=1", "GREETING=unset", "NUMBER=mine",
+        ]  # fmt: skip
 
 
 class TestPermission:

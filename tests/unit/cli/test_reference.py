@@ -47,6 +47,9 @@ This page is made from the program (`tests/unit/cli/test_reference.py`).
 `--timeout`, 126 for a command that can't be executed, 127 for one that was not found, and 125 for every other failure
 of dsops itself; the error's code says which. `dsops help CODE` explains an error's code.
 
+A Ctrl-C before the first line of dsops runs, while Python or the installer's start script is being loaded,
+ends the process by the signal, with a traceback of Python's own.
+
 ## Variables
 
 | variable | flag | of |

@@ -10,6 +10,7 @@ import pytest
 from dsops.doctor.files import READ, WRITTEN, Loose, Watched, check_files, loose_files, watched_files
 from dsops.doctor.mend import file_repairs, mend
 from dsops.plan import Proof
+from dsops.runtime import empty_file
 from tests.plans import plan_of
 
 STORES = """
@@ -78,6 +79,12 @@ def test_every_file_that_counts_is_looked_at(tmp_path: Path) -> None:
         Watched(f"{home}/.local/share/dsops/hooked", WRITTEN),
         Watched(f"{home}/.local/share/dsops/keyring.json", WRITTEN),
     ]
+
+
+def test_our_own_empty_file_is_not_looked_at(tmp_path: Path) -> None:
+    """It stands in for the user's own files in a sandbox, and every user may read it."""
+    environ = {"HOME": str(tmp_path), "AWS_SHARED_CREDENTIALS_FILE": empty_file(), "AWS_CONFIG_FILE": empty_file()}
+    assert [each.path for each in watched_files([], [], environ, "/") if each.path == empty_file()] == []
 
 
 @pytest.mark.parametrize(("text", "forbidden"), [("aws_secret_access_key = hush", READ), ("region = x", WRITTEN)])

@@ -14,7 +14,9 @@ from typing import NamedTuple
 import pytest
 
 from dsops.errors import SandboxUnavailable
-from dsops.sandbox.launch import client_environment, identity_variables, open_server
+from dsops.runtime import empty_file
+from dsops.sandbox.client import client_environment
+from dsops.sandbox.launch import identity_variables, open_server
 from dsops.sandbox.plant import plant
 from dsops.sandbox.running import Announcement, ask, find_running, tell
 from dsops.sandbox.seed_model import Seed, SeedAccount, SeedUser
@@ -235,8 +237,8 @@ def test_a_clients_environment_leads_to_the_sandbox_and_nowhere_else(server: Ser
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": keys.access_key_id,
         "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": empty_file(),
+        "AWS_CONFIG_FILE": empty_file(),
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_PAGER": "less",
         "AWS_MAX_ATTEMPTS": "3",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import time
+
 import pytest
 
 pytest_plugins = ["pytester"]
@@ -270,6 +273,121 @@ CLIENTS = """
 def test_programs_and_boto3_talk_to_it(suite: pytest.Pytester) -> None:
     """By an environment for a child, a session of boto3's, or this process's own environment."""
     passes(suite, CLIENTS, 4)
+
+
+MOTO = """
+    import os
+    import sys
+
+    import boto3
+    import pytest
+
+    def test_without_moto_of_its_own_the_suite_has_none(sandbox, sandbox_account):
+        sandbox_account.add_user("alice")
+        assert sandbox.user("alice").arn and sandbox.events()
+        assert not {"moto", "waitress", "dsops.sandbox.server"} & set(sys.modules)
+
+    @pytest.fixture
+    def own_moto(monkeypatch):
+        monkeypatch.setenv("MOTO_ACCOUNT_ID", "999999999999")
+        from moto import mock_aws
+        with mock_aws():
+            yield boto3.client("iam", region_name="us-east-1")
+
+    def test_a_suites_own_moto_is_untouched(own_moto, request):
+        import moto.iam.models
+        user = moto.iam.models.User
+        own_moto.create_user(UserName="mine")
+
+        sandbox = request.getfixturevalue("sandbox")
+        sandbox.account().add_user("ours")
+
+        assert sandbox.user("ours").arn == "arn:aws:iam::123456789012:user/ours"
+        theirs = sandbox.user().boto3_session().client("iam").list_users()["Users"]
+        assert sorted(one["UserName"] for one in theirs) == ["admin", "ours"]
+        mine = own_moto.list_users()["Users"]
+        assert [one["Arn"] for one in mine] == ["arn:aws:iam::999999999999:user/mine"]
+        assert moto.iam.models.User is user
+        assert os.environ["MOTO_ACCOUNT_ID"] == "999999999999"
+"""
+
+
+def test_a_suite_may_use_moto_itself(suite: pytest.Pytester) -> None:
+    """In the same test: its users, its variables and its classes are what they were, and dsops imports no moto."""
+    passes(suite, MOTO, 2)
+
+
+WORKERS = """
+    import os
+    import pytest
+
+    @pytest.mark.parametrize("number", range(6))
+    def test_each(sandbox, sandbox_account, number):
+        name = f"user-{number}"
+        sandbox_account.add_user(name)
+        users = sandbox.user().boto3_session().client("iam").list_users()["Users"]
+        assert sorted(one["UserName"] for one in users) == ["admin", name]
+"""
+
+
+def test_each_worker_of_xdist_has_its_own(suite: pytest.Pytester) -> None:
+    """Tests that run side by side don't see each other's worlds."""
+    pytest.importorskip("xdist", reason="pytest-xdist is not installed")
+    suite.makepyfile(WORKERS)
+    suite.runpytest_subprocess("-n", "2").assert_outcomes(passed=6)
+
+
+KILLED = """
+    import os
+    import signal
+
+    def test_it_is_killed(sandbox, _sandbox_process):
+        with open("pid", "w") as file:
+            file.write(str(_sandbox_process._child.pid))
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_sandbox_ends_with_a_suite_that_is_killed(suite: pytest.Pytester) -> None:
+    """It reads from a pipe whose other end the suite holds."""
+    suite.makepyfile(KILLED)
+
+    assert suite.runpytest_subprocess().ret == -signal.SIGKILL
+
+    pid, end = int((suite.path / "pid").read_text()), time.monotonic() + 20
+    while is_running(pid):
+        assert time.monotonic() < end, "the sandbox outlives its suite"
+        time.sleep(0.01)
+
+
+GONE = """
+    import os
+    import signal
+    import pytest
+    from dsops.errors import SandboxUnavailable
+
+    def test_its_process_is_gone(sandbox, _sandbox_process):
+        os.kill(_sandbox_process._child.pid, signal.SIGKILL)
+        with pytest.raises(SandboxUnavailable, match="has ended"):
+            sandbox.user()
+
+    def test_the_next_one_has_another(sandbox):
+        assert sandbox.user().arn
+"""
+
+
+def test_a_sandbox_whose_process_is_gone_says_so(suite: pytest.Pytester) -> None:
+    """The test that loses it fails with the reason, and the next one starts another."""
+    passes(suite, GONE, 2)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process exists that has not ended (one that nobody has waited for yet has)."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rpartition(") ")[2][0] not in "ZX"
+    except FileNotFoundError:
+        return False
 
 
 CONTRACT = """

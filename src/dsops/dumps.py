@@ -1,0 +1,40 @@
+"""No core dump of a process of ours, which may hold secrets; the user's command has the limit that the user set."""
+
+from __future__ import annotations
+
+import sys
+
+_users_soft: int | None = None
+
+
+def leave_no_core_dump() -> None:
+    """Lower the soft limit of this process's core dumps to nothing, and remember what it was."""
+    global _users_soft  # noqa: PLW0603 - a process has one limit
+    if sys.platform != "win32":
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+        _users_soft = soft if _users_soft is None else _users_soft
+        resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+
+
+class UsersLimit:
+    """The limit as the user set it, within the block: a process that is started there inherits it."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        _set(_users_soft)
+
+    def __exit__(self, *_: object) -> None:
+        _set(None if _users_soft is None else 0)
+
+
+def _set(soft: int | None) -> None:
+    """Sets the soft limit, as far as the hard one allows: an agent has given that up."""
+    if soft is not None and sys.platform != "win32":
+        import resource
+
+        hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        is_too_much = hard != resource.RLIM_INFINITY and not 0 <= soft <= hard
+        resource.setrlimit(resource.RLIMIT_CORE, (hard if is_too_much else soft, hard))

@@ -1,0 +1,231 @@
+"""The process that keeps a test suite's sandbox: `process.py` starts it, and it ends when that end of the pipe closes.
+
+moto's state, and what its import does to a process, stay in here: a test may use moto itself.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Any
+
+from dsops.agent.failure import pack_error
+from dsops.errors import DsopsError, ExtraMissing, SandboxUnavailable
+
+if TYPE_CHECKING:
+    from dsops.sandbox.seed_model import Seed
+    from dsops.sandbox.server import Server
+    from dsops.sandbox.service import Sandbox
+    from dsops.sandbox.vault import Place
+
+ANSWER, FAILURE, BUG = "answer", "failure", "bug"
+"""What the second of a pair sent back is: the result, a packed error of ours, or a traceback."""
+
+
+class Keeper:
+    """One sandbox at a time, and what a test asks of it by `do`."""
+
+    def __init__(self) -> None:
+        self._server: Server | None = None
+
+    @property
+    def server(self) -> Server:
+        """The one that serves. Raises SandboxUnavailable without."""
+        if self._server is None:
+            raise SandboxUnavailable("the sandbox of this test has ended")
+        return self._server
+
+    def do(self, act: str, **parameters: Any) -> Any:  # pickled: whatever the act takes and gives
+        """Carries out one act: the name of a public method of `Acts`, or `open` and `close`."""
+        if act == "open":
+            return self._open(**parameters)
+        if act == "close":
+            return self._close()
+        with self.server.sandbox.world.lock:
+            method: Callable[..., Any] = getattr(Acts(self.server.sandbox), act)
+            return method(**parameters)
+
+    def _open(self, kind: str, seed: Any, folder: str) -> tuple[str, str]:
+        """Starts a sandbox with that seed, and gives its address and region. Raises SeedInvalid."""
+        self._close()
+        launch = _launch()
+        self._server = launch.open_server(_read(kind, seed, folder)).start()
+        return self._server.url, self._server.sandbox.region
+
+    def _close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+
+class Acts:
+    """What a test does to its sandbox."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        from dsops.sandbox.planter import Planter
+
+        self._sandbox = sandbox
+        self._planter = Planter(sandbox.world)
+
+    def account(self, account_id: str) -> tuple[str, str]:
+        """An account ("": the default one) and its partition; a new one is empty."""
+        account_id = account_id or self._sandbox.default_account
+        if account_id not in self._sandbox.world.partitions:
+            self._sandbox.world.add_account(account_id)
+        return account_id, self._sandbox.world.partitions[account_id]
+
+    def keys(self, name: str) -> tuple[str, str]:
+        """An access key of a user, NAME or NAME@ACCOUNT ("": the default one), with its secret."""
+        from dsops.sandbox.control import find_user
+
+        name = name or self._sandbox.default_identity
+        found = find_user(self._sandbox, name)
+        keys = [] if found is None else self._sandbox.world.keys_of(found)
+        if not keys:
+            raise SandboxUnavailable(f"the sandbox has no user `{name}` with an access key")
+        return keys[0]
+
+    def add_user(
+        self, account: str, name: str, policies: Sequence[tuple[str, str]], tags: Sequence[tuple[str, str]]
+    ) -> None:
+        """A user with a key; policies are names and texts, or ARNs and ""."""
+        user = self._planter.add_user(account, name, tags=tuple(tags))
+        self._planter.add_key(user, "", "")
+        self._put(account, "user", name, policies)
+
+    def add_role(
+        self, account: str, name: str, trust: str, policies: Sequence[tuple[str, str]],
+        tags: Sequence[tuple[str, str]], max_seconds: int,
+    ) -> str:
+        """The ARN of a new role."""
+        role = self._planter.add_role(account, name, trust, tags=tuple(tags), max_seconds=max_seconds)
+        self._put(account, "role", name, policies)
+        return role.arn
+
+    def _put(self, account: str, kind: str, name: str, policies: Sequence[tuple[str, str]]) -> None:
+        from dsops.sandbox.backends import PolicyText
+
+        for policy in policies:
+            self._planter.put_policy(account, kind, name, PolicyText(*policy))
+
+    def add_mfa_device(self, account: str, user: str, name: str) -> str:
+        """The serial number of a user's new device."""
+        owner = self._sandbox.world.user_named(account, user)
+        if owner is None:
+            raise SandboxUnavailable(f"account {account} of the sandbox has no user `{user}`")
+        return self._planter.add_mfa_device(owner, "/", name, "")
+
+    def add_key(self, account: str, name: str, policy: str | None) -> str:
+        """The ARN of a new KMS key."""
+        return self._sandbox.keys.add(self._place(account), "", policy, f"alias/{name}")
+
+    def add_secret(self, account: str, name: str, value: str, policy: str | None, kms_key: str) -> str:
+        """The ARN of a new secret; with a policy and no key it has one that every account may use."""
+        from dsops.sandbox.region_planter import open_key
+
+        place = self._place(account)
+        if policy is not None and not kms_key:
+            kms_key = open_key(self._sandbox.keys, self._sandbox.world.partitions[account], place)
+        return self._sandbox.vault.put_secret(place, name, value, None, policy, kms_key)
+
+    def add_parameter(self, account: str, name: str, value: str, kms_key: str) -> None:
+        """A new SecureString of Parameter Store."""
+        self._sandbox.vault.open_parameters()
+        self._sandbox.vault.put_parameter(self._place(account), name, value, "SecureString", kms_key)
+
+    def _place(self, account: str) -> Place:
+        from dsops.sandbox.vault import Place
+
+        return Place(account, self._sandbox.region)
+
+    def totp(self, serial: str) -> str:
+        """The code that an MFA device shows now."""
+        from dsops.sandbox import totp
+
+        device = self._sandbox.world.virtual_mfa_device(serial)
+        if device is None:
+            raise SandboxUnavailable(f"the sandbox has no MFA device {serial}")
+        return totp.code_at(device.seed, self._sandbox.clock.now())
+
+    def clock(self) -> tuple[float, bool]:
+        """Seconds since 1970, and whether time stands still."""
+        return self._sandbox.clock.now(), self._sandbox.clock.is_frozen
+
+    def move_clock(self, seconds: float) -> None:
+        """Goes to a moment."""
+        self._sandbox.move_clock(seconds)
+
+    def freeze_clock(self, *, is_frozen: bool) -> None:
+        """Stands still, or runs on."""
+        self._sandbox.clock.freeze(is_frozen=is_frozen)
+
+    def decisions(self) -> list[dict[str, Any]]:
+        """Why requests were allowed or refused, oldest first."""
+        from dsops.sandbox.decisions import decision_record
+
+        return [decision_record(kept) for kept in self._sandbox.judge.decisions]
+
+    def events(self) -> list[Mapping[str, Any]]:
+        """The calls so far as CloudTrail records them, oldest first."""
+        return list(self._sandbox.events.records())
+
+
+def main() -> None:
+    """Does what comes by standard input, until that ends: with the suite, also when that was killed."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no answer
+    # All that is imported first stays for good: looking through it for garbage took a quarter of the start.
+    gc.disable()
+    keeper = Keeper()
+    while True:
+        try:
+            act, parameters = pickle.load(sys.stdin.buffer)  # noqa: S301 - the suite's own process wrote it
+        except (EOFError, OSError, pickle.UnpicklingError):
+            os._exit(0)  # the server's thread and connections end with it
+        _send(answers, _outcome(keeper, act, parameters))
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()
+
+
+def _outcome(keeper: Keeper, act: str, parameters: Mapping[str, Any]) -> tuple[str, Any]:
+    try:
+        return ANSWER, keeper.do(act, **parameters)
+    except DsopsError as error:
+        return FAILURE, pack_error(error)
+    except Exception:  # noqa: BLE001 - the suite shows it
+        return BUG, traceback.format_exc()
+
+
+def _send(answers: IO[bytes], outcome: tuple[str, Any]) -> None:
+    try:
+        answers.write(pickle.dumps(outcome))
+        answers.flush()
+    except OSError:
+        os._exit(0)
+
+
+def _launch() -> Any:  # the module, imported with moto
+    try:
+        from dsops.sandbox import launch
+    except ModuleNotFoundError as error:
+        hint = "install it: pip install 'dsops[sandbox]'"
+        raise ExtraMissing("the sandbox is not installed", why=f"{error.name} is missing", hint=hint) from error
+    return launch
+
+
+def _read(kind: str, seed: Any, folder: str) -> Seed:
+    """The seed: `text` and the folder of its files, the path of a `file`, or a Seed as it is."""
+    from dsops.sandbox.launch import read_seed_file
+    from dsops.sandbox.seed_model import Seed
+    from dsops.sandbox.seedfile import read_seed
+
+    if kind == "text":
+        return read_seed(seed, "the test's seed", folder)
+    if kind == "file":
+        return read_seed_file(os.path.join(folder, seed))
+    return seed or Seed()

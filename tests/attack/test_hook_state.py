@@ -1,0 +1,102 @@
+"""The hook puts back what it saved itself in this shell; nothing that comes with an environment is taken for that."""
+
+from __future__ import annotations
+
+from shutil import which
+
+import pytest
+
+from dsops.cli.hook_names import require_harmless
+from dsops.errors import NotAllowed
+from tests.unit.cli.test_hook import House, aws, house, shell, show
+
+__all__ = ["aws", "house", "shell"]  # fixtures
+
+STATE = ("names", "was", "plain", "new", "own", "key", "found", "files", "marks", "inherited", "count", "is_there")
+
+
+def forged(path: str) -> dict[str, str]:
+    """An environment that says that a hook has loaded PATH, LD_PRELOAD and EDITOR, in every form that ours ever had."""
+    values = {"PATH": "/evil", "LD_PRELOAD": "/evil.so", "EDITOR": "/evil.sh"}
+    loaded = {"PATH": path, "EDITOR": "vi"}
+    environ = {
+        "EDITOR": "vi", "DSOPS_HOOK_VARS": " PATH LD_PRELOAD EDITOR", "__dsops_is_there": "1", "__dsops_key": "none",
+        "__dsops_names": "PATH", "__dsops_was": "exported:/evil", "__dsops_new": f"x{path}", "__dsops_loaded": "1",
+        "__dsops_own": " ", "__dsops_found": "/evil/dsops.yaml", "__dsops_count": "1", "__dsops_inherited": " PATH ",
+    }  # fmt: skip
+    for name, value in values.items():
+        environ |= {f"DSOPS_HOOK_WAS_{name}": value, f"__dsops_was_{name}": value, f"__dsops_plain_{name}": value}
+    return environ | {f"__dsops_new_{name}": value for name, value in loaded.items()}
+
+
+def as_before(path: str) -> list[str]:
+    """What `show` prints of the three variables in a shell to which nothing was done."""
+    return [f"PATH={path}", "LD_PRELOAD=unset", "EDITOR=vi"]
+
+
+SHOWN = show("PATH", "LD_PRELOAD", "EDITOR")
+LEFT = "env | grep -c -E '^(__dsops_|DSOPS_HOOK_WAS_)'"
+
+
+def test_a_hostile_environment_puts_nothing_back(house: House, shell: str) -> None:
+    """From a parent process or a `.env`: neither at the first prompt, nor in a loaded folder, nor behind it."""
+    house.allow()
+    path = house.dsops.environ["PATH"]
+    printed = house.shell(
+        shell, SHOWN, "cd project", SHOWN, show("GREETING"), "cd ..", SHOWN, show("GREETING"), LEFT, **forged(path)
+    )
+    assert printed == [*as_before(path) * 2, "GREETING=hello", *as_before(path), "GREETING=unset", "0"]
+
+
+def test_what_is_exported_into_a_running_shell_puts_nothing_back(house: House, shell: str) -> None:
+    """By a tool that loads a `.env` there and knows nothing of ours to refuse."""
+    house.allow()
+    path = house.dsops.environ["PATH"]
+    word = "set -gx {} '{}'" if shell == "fish" else "export {}='{}' 2>/dev/null"
+    lines = [word.format(name, value) for name, value in forged(path).items()]
+    printed = house.shell(shell, "cd project", show("GREETING"), *lines, SHOWN, "cd ..", SHOWN)
+    assert printed == ["GREETING=hello", *as_before(path) * 2]
+
+
+@pytest.mark.parametrize("name", ["DSOPS_HOOK_VARS", "DSOPS_HOOK_WAS_PATH", *(f"__dsops_{each}" for each in STATE)])
+def test_a_configuration_may_not_set_the_state(name: str) -> None:
+    """Allowed or not."""
+    with pytest.raises(NotAllowed):
+        require_harmless([name])
+
+
+def test_no_program_sees_what_was_there_before(house: House, shell: str) -> None:
+    """The state is the shell's own, also where it exports all that is assigned; DSOPS_HOOK_VARS has names alone."""
+    house.allow()
+    everything = [] if shell == "fish" else ["set -a"]
+    printed = house.shell(
+        shell, *everything, "cd project", "env | grep -c before", LEFT, show("DSOPS_HOOK_VARS"), "cd ..",
+        show("GREETING", "DSOPS_HOOK_VARS"), LEFT, GREETING="before",
+    )  # fmt: skip
+    assert printed == [
+        "0", "0", "DSOPS_HOOK_VARS= GREETING NUMBER", "GREETING=before", "DSOPS_HOOK_VARS=unset", "0",
+    ]  # fmt: skip
+
+
+def test_the_next_command_of_the_line_has_nothing_of_the_folder(house: House, shell: str) -> None:
+    """`cd .. && cmd`: zsh and fish say when the folder changes; bash does not, and takes it away at the prompt."""
+    if shell == "bash":
+        pytest.skip("bash has no hook for a change of folder: docs/how-to/shell-hook.md says so")
+    house.allow()
+    printed = house.shell(
+        shell, "cd project", show("GREETING"), f"cd ..; {show('GREETING')}", f"cd project; {show('GREETING')}",
+        show("GREETING"), f"cd below; {show('GREETING')}", GREETING="before",
+    )  # fmt: skip
+    assert printed == [
+        "GREETING=hello", "GREETING=before", "GREETING=before", "GREETING=hello", "GREETING=hello",
+    ]  # fmt: skip
+    assert house.loads() == 2
+
+
+def test_a_subshell_that_leaves_has_nothing_of_the_folder(house: House) -> None:
+    """And the shell itself keeps it."""
+    house.allow()
+    if not which("zsh"):
+        pytest.skip("zsh is not installed")
+    printed = house.shell("zsh", "cd project", f"(cd ..; {show('GREETING')})", show("GREETING"))
+    assert printed == ["GREETING=unset", "GREETING=hello"]

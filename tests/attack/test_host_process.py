@@ -1,0 +1,221 @@
+"""A library does not damage its host: what belongs to the whole process is the program's, not ours."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dsops
+from dsops.startup import NamedTuple
+
+if TYPE_CHECKING:
+    from dsops.testing import LocalAws
+
+ROOT = Path(dsops.__file__).parent
+
+CONFIG = """
+version: 1
+secretStores:
+  reader: {type: aws.sts, region: us-east-1, role_arn: "ROLE", role_session_name: host}
+  secrets: {type: aws.secretsmanager, region: us-east-1, credentials_from: reader}
+envs:
+  production:
+    TOKEN: {from: {store: secrets, key: prod/token}}
+"""
+
+HOST = '''
+import atexit, ctypes, faulthandler, gc, json, locale, logging, os, re, resource, signal, socket, sys, threading
+import warnings
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)   # a host has settings of its own
+gc.set_threshold(801, 11, 12)
+atexit.register(print, end="")
+umask = os.umask(0o027)
+functions = {(module, name): getattr(module, name) for module in (re, os, socket, threading) for name in dir(module)}
+
+
+def snapshot():
+    mask = os.umask(0o027)
+    os.umask(mask)
+    return {
+        "functions": [f"{module.__name__}.{name}" for module in (re, os, socket, threading) for name in dir(module)
+                      if getattr(module, name) is not functions.get((module, name))],
+        "garbage collector": [gc.get_threshold(), gc.isenabled(), gc.get_freeze_count(), len(gc.callbacks)],
+        "signal handlers": {str(number): str(signal.getsignal(number)) for number in signal.valid_signals()},
+        "signal mask": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+        "wake-up descriptor": wakeup(),
+        "environment": dict(os.environ),
+        "working folder": os.getcwd(),
+        "umask": mask,
+        "limits": {name: resource.getrlimit(getattr(resource, name)) for name in dir(resource)
+                   if name.startswith("RLIMIT_")},
+        "warnings": [str(each) for each in warnings.filters],
+        "logging": [logging.root.level, len(logging.root.handlers), logging.raiseExceptions, logging.root.disabled,
+                    str(logging.getLoggerClass())],
+        "locale": locale.setlocale(locale.LC_ALL),
+        "import path": [sys.path[:], [str(each) for each in sys.meta_path], [str(each) for each in sys.path_hooks]],
+        "exit functions": atexit._ncallbacks(),
+        "interpreter": [sys.getrecursionlimit(), sys.getswitchinterval(), str(sys.excepthook),
+                        str(sys.unraisablehook), str(threading.excepthook), str(sys.gettrace()), str(sys.displayhook),
+                        sys.dont_write_bytecode, faulthandler.is_enabled(), str(socket.getdefaulttimeout())],
+        "streams": [str(sys.stdin), str(sys.stdout), str(sys.stderr)],
+        "process": [os.getpgrp(), os.getsid(0), os.nice(0)],
+        "dumpable": ctypes.CDLL(None).prctl(3, 0, 0, 0, 0) if sys.platform == "linux" else 1,  # PR_GET_DUMPABLE
+    }
+
+
+def wakeup():
+    descriptor = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(descriptor)
+    return descriptor
+
+
+errors, is_over, rounds = [], threading.Event(), [0]
+
+
+def compile_for_ever():
+    while not is_over.is_set():
+        try:
+            found = re.compile(b"(a+)%d" % (rounds[0] % 40))
+            re.compile(found)
+            assert isinstance(found, re.Pattern), type(found)
+        except BaseException as error:
+            errors.append(repr(error))
+        rounds[0] += 1
+
+
+def use(threads):
+    """Imports the library while other threads run (or none), and uses it."""
+    workers = [threading.Thread(target=compile_for_ever, daemon=True) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    import dsops
+    secrets = dsops.open().secrets("production")
+    assert secrets["TOKEN"].reveal() == "invented-value"
+    callers = [threading.Thread(target=dsops.open().credentials, args=("reader",)) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    is_over.set()
+    for worker in workers:
+        worker.join()
+
+
+before = snapshot()
+use(int(sys.argv[1]))
+after = snapshot()
+changed = {name: [before[name], after[name]] for name in before if before[name] != after[name]}
+ours = sorted(name for name in sys.modules if name.partition(".")[0] == "dsops")
+print(json.dumps({"changed": changed, "errors": errors[:3], "rounds": rounds[0], "modules": ours}, default=str))
+'''
+
+
+class Told(NamedTuple):
+    """What a host says of itself after it used the library."""
+
+    changed: dict[str, object]
+    errors: list[str]
+    rounds: int
+    modules: list[str]
+
+
+def used_in_a_host(sandbox: LocalAws, folder: Path, threads: int) -> Told:
+    """Runs a program that uses the library beside that many threads which compile patterns."""
+    account = sandbox.account()
+    from dsops.testing import allow, trust
+
+    role = account.add_role("Reader", trust=trust(account.root_arn), policies=[allow("secretsmanager:*")])
+    account.add_secret("prod/token", "invented-value")
+    (folder / "dsops.yaml").write_text(CONFIG.replace("ROLE", role))
+    (folder / "host.py").write_text(HOST)
+    environ = sandbox.environment(environ={"PATH": os.environ["PATH"], "HOME": str(folder), "DSOPS_AUDIT": "off"})
+    environ["DSOPS_CONFIG"] = str(folder / "dsops.yaml")
+    done = subprocess.run(
+        [sys.executable, "host.py", str(threads)], cwd=folder, env=environ, capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert (done.stderr, done.returncode) == ("", 0)
+    return Told(**json.loads(done.stdout))
+
+
+def test_a_host_with_threads_is_as_it_was(sandbox: LocalAws, tmp_path: Path) -> None:
+    """Other threads compile patterns all the while and get real ones, and nothing process-wide is another."""
+    told = used_in_a_host(sandbox, tmp_path, threads=2)
+    assert told.rounds > 100
+    assert (told.errors, told.changed) == ([], {})
+
+
+def test_a_host_without_threads_is_as_it_was(sandbox: LocalAws, tmp_path: Path) -> None:
+    """One thread alone could not see a swapped function, but a library has no reason to swap one."""
+    told = used_in_a_host(sandbox, tmp_path, threads=0)
+    assert (told.errors, told.changed) == ([], {})
+
+
+OWN = {
+    "__main__.py": "the command",
+    "agent/client.py": "the command: its own environment as the agent gets it, signals before it becomes the child",
+    "agent/start.py": "the command, and the child that becomes the agent",
+    "aws/ambient_child.py": "the child that looks for base credentials",
+    "audit/sender.py": "the sender, a process of its own",
+    "cli/agent_guard.py": "the agent",
+    "cli/output.py": "the command, whose standard error is gone",
+    "cli/prompt.py": "the command, while it asks on the terminal",
+    "cli/sandbox.py": "the sandbox's server",
+    "cli/sandbox_approve.py": "the child that opens a browser",
+    "cli/tidy_end.py": "the command",
+    "dumps.py": "the command, and children of ours: only their entry points call it",
+    "process/__init__.py": "the command, before it becomes the child",
+    "process/private.py": "the command",
+    "process/signals.py": "the command, while it watches a child",
+    "process/terminal.py": "the command, while it watches a child",
+    "process/watch.py": "the command, while it watches a child",
+    "sandbox/fence.py": "the sandbox's server",
+    "sandbox/handlers.py": "the sandbox's server",
+    "sandbox/loop.py": "the sandbox's server",
+    "testing/child.py": "the process of a test suite's sandbox",
+    "startup.py": "the command: nothing before own_process() was called, which only __main__ does",
+}
+"""Files that change something process-wide, and whose process that is."""
+
+CHANGES = (
+    "atexit.register", "gc.disable", "gc.enable", "gc.freeze", "gc.set_threshold", "locale.setlocale",
+    "logging.basicConfig", "logging.disable", "logging.setLoggerClass", "os.chdir", "os.environ.clear",
+    "os.environ.pop", "os.environ.setdefault", "os.environ.update", "os.fchdir", "os.nice", "os.putenv", "os.setpgid",
+    "os.setpgrp", "os.setsid", "os.umask", "os.unsetenv", "resource.setrlimit", "signal.pthread_sigmask",
+    "signal.set_wakeup_fd", "signal.signal", "_signal.signal", "signal.siginterrupt", "socket.setdefaulttimeout",
+    "sys.meta_path.insert", "sys.path.append", "sys.path.insert", "sys.path_hooks.append", "sys.setrecursionlimit",
+    "sys.setswitchinterval", "sys.addaudithook", "threading.settrace", "warnings.filterwarnings",
+    "warnings.simplefilter",
+)  # fmt: skip
+
+
+def what_it_changes(path: Path) -> list[str]:
+    """What a file changes of its process: calls of functions that do, and anything assigned to a standard module."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in CHANGES:
+            found.append(ast.unparse(node.func))
+        targets: list[ast.expr] = []
+        if isinstance(node, ast.Assign | ast.Delete):
+            targets = node.targets
+        elif isinstance(node, ast.AugAssign | ast.AnnAssign):
+            targets = [node.target]
+        for text in map(ast.unparse, targets):
+            module, dot, _ = text.partition(".")
+            found += [text] if dot and module in sys.stdlib_module_names else []
+    return found
+
+
+def test_only_processes_of_our_own_are_changed(sandbox: LocalAws, tmp_path: Path) -> None:
+    """Each file that changes something process-wide runs in a process of ours, and no program imports it by dsops."""
+    changing = {str(path.relative_to(ROOT)) for path in ROOT.rglob("*.py") if what_it_changes(path)}
+    assert sorted(changing) == sorted(OWN)
+    names = {f"dsops.{name.removesuffix('.py').removesuffix('/__init__').replace('/', '.')}" for name in OWN}
+    in_a_program = set(used_in_a_host(sandbox, tmp_path, threads=0).modules)
+    assert in_a_program & names == {"dsops.startup"}

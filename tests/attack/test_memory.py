@@ -1,0 +1,49 @@
+"""A server that runs for long gives memory back."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.request import urlopen
+
+import boto3
+import pytest
+
+DSOPS = str(Path(sys.executable).parent / "dsops")
+BODY = b"x" * 1_600_000
+REQUESTS = 100
+
+
+def memory(pid: int) -> int:
+    """The bytes of a process's resident memory."""
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_sandbox_keeps_no_bodies_of_requests(tmp_path: Path) -> None:
+    """Each leaves a cycle behind that holds its body, until the collector runs: after 2,700 there were 4.4 GB."""
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DSOPS_AUDIT": "off"}
+    command = [DSOPS, "sandbox", "serve", "--port", "0", "--events", "1"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            url = server.stdout.readline().strip()
+            with urlopen(f"{url}/_sandbox/identity", timeout=30) as answer:
+                admin = json.load(answer)
+            client = boto3.Session(admin["AccessKeyId"], admin["SecretAccessKey"], region_name="us-east-1").client(
+                "s3", endpoint_url=url
+            )
+            client.create_bucket(Bucket="uploads")
+            client.put_object(Bucket="uploads", Key="one", Body=BODY)
+            before = memory(server.pid)
+            for _ in range(REQUESTS):
+                client.put_object(Bucket="uploads", Key="one", Body=BODY)
+            assert memory(server.pid) - before < REQUESTS * len(BODY) // 2
+        finally:
+            server.terminate()
