@@ -40,7 +40,11 @@ from dsops.plan import Plan
 from dsops.resolve import issue_credentials, resolve
 from dsops.runtime import Event, Runtime, random_fraction
 from dsops.secret import Secret
+from dsops.startup import TYPE_CHECKING
 from dsops.stores import StoreTypes
+
+if TYPE_CHECKING:
+    from dsops.aws.retries import KnownServices
 
 _ANSWERED = {"credentials": credentials.COMMAND, "get": get.COMMAND}
 _OF_A_PROCESS = ("/dev/", "/proc/")
@@ -66,6 +70,7 @@ class Keeper:
         """Ends the server."""
         self._cache = CredentialCache(now, is_of_many=True)
         self._drivers = Drivers()
+        self._known_services: KnownServices = {}
         self.metrics = AgentMetrics(
             self._started.timestamp(), lambda: len(self._cache.held()), lambda: len(self._cache.values)
         )
@@ -107,7 +112,7 @@ class Keeper:
     # --- what clients ask for ---------------------------------------------------------------------------------
 
     def _exec(self, asked: Asked, caller: Caller) -> Answer:
-        turn = _Turn(asked, caller, self._now, self.metrics, tells_notes=True)
+        turn = _Turn(asked, caller, self._now, self.metrics, self._known_services, tells_notes=True)
         arguments = parse(EXEC, turn.words, turn.runtime.environ, name="exec")
         if turn.needs_client(arguments) or turn.needs_own_process():
             return DECLINE
@@ -120,7 +125,7 @@ class Keeper:
 
     def _answer(self, asked: Asked, caller: Caller) -> Answer:
         """All that a `credentials` or a `get` puts on stdout."""
-        turn = _Turn(asked, caller, self._now, self.metrics, tells_notes=True)
+        turn = _Turn(asked, caller, self._now, self.metrics, self._known_services, tells_notes=True)
         name, *words = turn.words
         command = _ANSWERED[name]
         arguments = parse(command, words, turn.runtime.environ, name=name)
@@ -143,7 +148,7 @@ class Keeper:
 
     def _secrets(self, asked: Asked, caller: Caller) -> Answer:
         """For a client that does more with the values than becoming a command: its names and values in turn."""
-        turn = _Turn(asked, caller, self._now, self.metrics)
+        turn = _Turn(asked, caller, self._now, self.metrics, self._known_services)
         arguments = parse(SECRETS, turn.words, turn.runtime.environ)
         if turn.needs_client(arguments):
             return DECLINE
@@ -152,7 +157,7 @@ class Keeper:
         return result(secrets_fields(secrets))
 
     def _credentials(self, asked: Asked, caller: Caller) -> Answer:
-        turn = _Turn(asked, caller, self._now, self.metrics)
+        turn = _Turn(asked, caller, self._now, self.metrics, self._known_services)
         arguments = parse(SESSION, turn.words, turn.runtime.environ)
         if turn.needs_client(arguments):
             return DECLINE
@@ -231,10 +236,14 @@ class _Turn:
         caller: Caller,
         now: Callable[[], datetime],
         metrics: AgentMetrics,
+        known_services: KnownServices,
         *,
         tells_notes: bool = False,
     ) -> None:
-        """`tells_notes` where the client makes no plan of its own, and so has told none."""
+        """`known_services`: the rate limits that all clients of the agent share.
+
+        `tells_notes` where the client makes no plan of its own, and so has told none.
+        """
         self._tells_notes = tells_notes
         self.words = [os.fsdecode(word) for word in asked.words[1:]]
         self._caller = caller
@@ -269,7 +278,7 @@ class _Turn:
             measure=metrics.measure,
             has_left=caller.has_left,
         )
-        self.client: Client = make_client(self.runtime)
+        self.client: Client = make_client(self.runtime, known_services=known_services)
         self._watches = asked.watches
 
     @contextmanager
