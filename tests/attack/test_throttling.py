@@ -182,6 +182,17 @@ def test_whatever_the_limit_the_calls_that_fit_get_through(rate: float, seconds:
     assert scene.time.seconds <= 1.3 * seconds + 1 / rate
 
 
+def test_a_refused_call_keeps_its_turn() -> None:
+    """Calls that come all the time are served after those that came before, however often these were refused."""
+    scene = Scene(limited(2))
+    client = scene.client()
+    begun = [number / 2.2 for number in range(80)]
+    outcomes = scene.run(*[later(seconds, scene.call(client)) for seconds in begun])
+    assert failures(outcomes) == []
+    waited = [cast("float", done) - start for done, start in zip(outcomes, begun, strict=True)]
+    assert max(waited) < 12
+
+
 def test_more_calls_than_fit_fail_in_time_and_the_others_succeed() -> None:
     """A hundred at two a second: 30 s are enough for 50 or more, and none waits longer."""
     scene = Scene(limited(2))
@@ -277,7 +288,7 @@ def test_services_are_not_remembered_without_end() -> None:
 def test_what_is_taken_is_never_more_than_the_rate_brings(events: list[tuple[str, float, int]]) -> None:
     """Over any time, not more than a second's worth at once and what the rate brings; and the rate never ends."""
     limiter, now, taken, allowed = RateLimiter(0.0), 0.0, 0, 1.5
-    places = [limiter.enter() for _ in range(10)]
+    places = [limiter.enter(60.0) for _ in range(10)]
     for name, seconds, index in events:
         allowed += seconds * limiter.rate(now + seconds)
         now += seconds

@@ -1,12 +1,13 @@
 """How fast one service takes requests, learnt from what it refuses: AWS's adaptive retry mode, shared by many calls.
 
-Nothing is limited until the first refusal (`Throttling`). From then on each attempt takes a token, in the order in
-which calls came. A refusal cuts the rate to a part of what was accepted; without another one it grows back by a cubic
-curve: fast, slow near the rate of the last refusal, fast again. The limiter neither sleeps nor reads a clock.
+Nothing is limited until the first refusal (`Throttling`). From then on each attempt takes a token, the calls whose time
+ends first before the others. A refusal cuts the rate to a part of what was accepted; without another one it grows back
+by a cubic curve: fast, slow near the rate of the last refusal, fast again. It neither sleeps nor reads a clock.
 """
 
 from __future__ import annotations
 
+from bisect import insort_right
 from math import exp
 from threading import Lock
 
@@ -27,9 +28,12 @@ _LOOK_SECONDS = 0.25
 
 
 class Place:
-    """One caller's place in the queue."""
+    """One call's place in the queue."""
 
-    __slots__ = ()
+    __slots__ = ("until",)
+
+    def __init__(self, until: float) -> None:
+        self.until = until
 
 
 class RateLimiter:
@@ -56,11 +60,14 @@ class RateLimiter:
         grown = self._peak + _GROWTH * (now - self._refused_at - back_after) ** 3
         return max(_LEAST_RATE, grown)
 
-    def enter(self, *, is_first: bool = False) -> Place:
-        """A place at the end of the queue, or at its head; `leave` has to give it back."""
-        place = Place()
+    def enter(self, until: float) -> Place:
+        """A place in the queue, before those whose time ends later; `leave` has to give it back.
+
+        So a call that was refused does not begin at the end again.
+        """
+        place = Place(until)
         with self._lock:
-            self._queue.insert(0 if is_first else len(self._queue), place)
+            insort_right(self._queue, place, key=lambda each: each.until)
         return place
 
     def leave(self, place: Place) -> None:

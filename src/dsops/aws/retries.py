@@ -29,8 +29,8 @@ use what others leave. With pauses of up to 20 s, 50 processes of 2 requests a s
 _QUOTA = 500
 _COST = 5
 _COST_OF_SILENCE = 10
-"""AWS SDKs and Tools Reference Guide, "Retry behavior": a retry costs 5, after a timeout or lost connection 10; one that
-succeeds gives its cost back, a call without a retry gives 1. Throttling costs nothing: the rate limiter bounds it."""
+"""AWS SDKs and Tools Reference Guide, "Retry behavior": a retry costs 5, after a timeout or lost connection 10. A retry
+that succeeds gives its cost back, a call without one gives 1. Throttling costs nothing: the rate limiter bounds it."""
 
 _MOST_RETRIES = 200
 _SHORTEST_PAUSE_SECONDS = 0.001
@@ -38,6 +38,7 @@ _TOLD_SECONDS = 0.5
 """A shorter wait for a turn is not worth a line."""
 
 _MOST_SERVICES = 256
+_FIRST = 0.0
 _NO_TURN = "too many calls wait for it already: there was no turn for this one in time"
 
 
@@ -111,7 +112,7 @@ class Retrying:
         limiter = self._limits.limiter
         if limiter is None:
             return None
-        place = limiter.enter(is_first=self._bounds.is_once)
+        place = limiter.enter(_FIRST if self._bounds.is_once else self._bounds.until)
         try:
             self._tell_turn(limiter)
             now = self._runtime.monotonic()
