@@ -186,11 +186,11 @@ def test_a_refused_call_keeps_its_turn() -> None:
     """Calls that come all the time are served after those that came before, however often these were refused."""
     scene = Scene(limited(2))
     client = scene.client()
-    begun = [number / 2.2 for number in range(80)]
+    begun = [number / 3 for number in range(60)]
     outcomes = scene.run(*[later(seconds, scene.call(client)) for seconds in begun])
     assert failures(outcomes) == []
     waited = [cast("float", done) - start for done, start in zip(outcomes, begun, strict=True)]
-    assert max(waited) < 12
+    assert max(waited) < 13  # by the order of coming 15 to 24
 
 
 def test_more_calls_than_fit_fail_in_time_and_the_others_succeed() -> None:
