@@ -21,8 +21,7 @@ from dsops.aws.retries import ServiceLimits, limits_of
 from dsops.aws.wire import Request, Response
 from dsops.credentials import Credentials
 from dsops.endpoint import resolve_endpoint
-from dsops.errors import AwsAnswer, DsopsError, ServiceError, Throttled
-from dsops.sandbox.refusals import SandboxRefusal
+from dsops.errors import AwsAnswer, DsopsError, SandboxRefusal, ServiceError, Throttled
 from dsops.sandbox.throttle import Throttle
 from dsops.secret import Secret
 from dsops.tasks import Work, pause, settle

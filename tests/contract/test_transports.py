@@ -101,9 +101,11 @@ def test_every_framing_of_an_answer_is_read(driver: Driver, raw: bytes, body: by
 @pytest.mark.parametrize("chunks", [b"4\r\nfi", b"4\r\nfine\r\n", b"zz\r\nfine\r\n0\r\n\r\n"])
 def test_chunks_that_break_off_are_no_answer(driver: Driver, chunks: bytes) -> None:
     """Half of a session would be worse than none."""
-    with StubServer(lambda _: Answer(raw=CHUNKED + chunks)) as server:
-        with pytest.raises((Unreachable, AnswerInvalid)) as caught:
-            send(driver, Request("POST", server.url, (), b"x", is_once=True))
+    with (
+        StubServer(lambda _: Answer(raw=CHUNKED + chunks)) as server,
+        pytest.raises((Unreachable, AnswerInvalid)) as caught,
+    ):
+        send(driver, Request("POST", server.url, (), b"x", is_once=True))
     assert caught.value.how_far == "answered"
 
 

@@ -240,11 +240,11 @@ async def _attempt(
         return response
     said = _what_aws_said(call, response, read_refusal)
     _measure(client, call, _result(response, said), begun)
-    error = _failure(call, response, said)
+    failure = _failure(call, response, said)
     # AWS looks at nothing else before the signature: an MFA code is not used up by a corrected attempt.
     is_corrected = said is not None and may_correct and _is_corrected(client, call, response, said, skew)
     may_help = _passes(response, said) and not call.is_once
-    return _Failed(error, may_help, _retry_after(response), is_corrected)
+    return _Failed(failure, may_help, _retry_after(response), is_corrected)
 
 
 def _retrying(client: Client, call: Call, until: float) -> Retrying:

@@ -7,8 +7,8 @@ by a cubic curve: fast, slow near the rate of the last refusal, fast again. It n
 
 from __future__ import annotations
 
+import math
 from bisect import insort_right
-from math import exp
 from threading import Lock
 
 _LEAST_RATE = 0.5
@@ -56,9 +56,8 @@ class RateLimiter:
 
     def rate(self, now: float) -> float:
         """Attempts a second that may be made at that time."""
-        back_after = (self._peak * (1 - _KEPT_RATE) / _GROWTH) ** (1 / 3)
-        grown = self._peak + _GROWTH * (now - self._refused_at - back_after) ** 3
-        return max(_LEAST_RATE, grown)
+        back_after = math.pow(self._peak * (1 - _KEPT_RATE) / _GROWTH, 1 / 3)
+        return max(_LEAST_RATE, self._peak + _GROWTH * math.pow(now - self._refused_at - back_after, 3))
 
     def enter(self, until: float) -> Place:
         """A place in the queue, before those whose time ends later; `leave` has to give it back.
@@ -111,7 +110,7 @@ class RateLimiter:
             self._tokens = _TOKENS_AFTER_REFUSAL
 
     def _accepted_rate(self, now: float) -> float:
-        return self._accepted * exp((self._accepted_at - now) / _SMOOTHING_SECONDS)
+        return self._accepted * math.exp((self._accepted_at - now) / _SMOOTHING_SECONDS)
 
     def _seconds(self, places_before: int, now: float) -> float:
         """Until there are tokens for all these and one more."""
