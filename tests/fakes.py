@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from time import monotonic as system_monotonic
 from typing import TYPE_CHECKING
 
 from dsops.runtime import Act, Event, Journal, Runtime, note_who_answered
@@ -114,6 +115,7 @@ def make_runtime(
     folder: str = "/project",
     timestamp: str = "20261124T120000Z",
     journal: Journal | None = None,
+    monotonic: Callable[[], float] = system_monotonic,
 ) -> Runtime:
     """A world in which nothing happens by itself: empty environment, noon, nobody to ask, no chance."""
     return Runtime(
@@ -125,4 +127,5 @@ def make_runtime(
         folder=folder,
         timestamp=timestamp,
         journal=journal,
+        monotonic=monotonic,
     )

@@ -61,8 +61,9 @@ class Pipeline:
     def runtime(self) -> Runtime:
         """The world of a run."""
         runtime = make_runtime(
-            self.environ, now=self.clock, ask=self.person, report=self.reports, folder=self.folder, journal=self.journal
-        )
+            self.environ, now=self.clock, ask=self.person, report=self.reports, folder=self.folder,
+            journal=self.journal, monotonic=lambda: self.time.seconds,
+        )  # fmt: skip
         return runtime._replace(reason=self.reason)
 
     def resolver(self, plan: Plan, min_ttl_seconds: float | None = None) -> Resolver:

@@ -694,7 +694,7 @@ class TlsRefused(ServiceError):
 
 
 class Throttled(ServiceError):
-    """AWS asked to slow down, also after the retries."""
+    """AWS asked to slow down until the call's time was up, retries included."""
 
     code = "service.throttled"
 

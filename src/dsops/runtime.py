@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from stat import S_ISREG
+from time import monotonic as system_monotonic
 
 from dsops.errors import DsopsError
 from dsops.secret import Secret
@@ -119,6 +120,8 @@ class Runtime(NamedTuple):
     """Whether whoever asked is gone, for what only a person can bring to an end: nobody waits for that then."""
     journal: Journal | None = None
     """Keeps the audit trail; None where nobody keeps one."""
+    monotonic: Callable[[], float] = system_monotonic
+    """Seconds of a clock that is never set, for time limits and pauses."""
     reason: str = ""
     """Why it is done, in the user's words; "" where nobody says."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import shutil
+import subprocess
 
 import pytest
 
@@ -35,6 +37,56 @@ VALUE = "pa ss/wörd<1>\n".encode()
 def test_a_value_is_looked_for_as(form: bytes) -> None:
     """What libraries of several languages write for it."""
     assert form in forms_of(VALUE)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        rb"""it\'s "\\\x01\xf6\U0001f511\x7f""",
+        rb"it's \"\\\x01\u00f6\U0001f511\x7f",
+        "it's \\\"\\\\\\x01ö🔑\\x7f".encode(),
+        "it&#39;s &quot;\\\x01ö🔑\x7f".encode(),
+        b"it&apos;s &quot;\\\x01&ouml;&#128273;\x7f",
+        "it's \\\"\\\\\\u0001ö🔑\x7f".encode(),
+        b"69 74 27 73 20 22 5c 01 c3 b6 f0 9f 94 91 7f",
+        b"69:74:27:73:20:22:5C:01:C3:B6:F0:9F:94:91:7F",
+        b"6974 2773 2022 5c01 c3b6 f09f 9491 7f",
+        b"69 7427 7320 225c 01c3 b6f0 9f94 917f",
+        "it's \"\\\x01ö🔑\x7f".encode("utf-16-le"),
+        "it's \"\\\x01ö🔑\x7f".encode("utf-16-be"),
+        "it'\\''s \"\\\x01ö🔑\x7f".encode(),
+        rb"it\'s \"\\\001\303\266\360\237\224\221\177".replace(rb" \"", b' "'),
+    ],
+)
+def test_quoting_of_several_languages_is_known(form: bytes) -> None:
+    """Python, Go (`%q`, `%+q`), Go's html and a browser's, JSON, od, xxd at both alignments, UTF-16, a shell."""
+    assert form in forms_of("it's \"\\\x01ö🔑\x7f".encode())
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash says how bash quotes")
+@pytest.mark.parametrize("value", ["it's", 'a b$c`d"e\\f', "one,two=~{}[]", "line\nbreak\ttab\x1b", "wörd key🔑"])
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_what_bash_writes_for_a_value_is_known(value: str, locale: str) -> None:
+    """By `printf %q`, by `${x@Q}`, and by `declare -p` and `set -x`."""
+    forms = [form for form in forms_of(value.encode()) if len(form) >= len(value.encode())]
+    for script in ('printf %q "$1"', 'echo "${1@Q}"', 'exec 2>&1; set -x; : "$1"', "x=$1; declare -p x"):
+        environ = {"LC_ALL": locale, "PATH": "/usr/bin:/bin"}
+        done = subprocess.run(["bash", "-c", script, "bash", value], capture_output=True, check=True, env=environ)
+        assert [form for form in forms if form in done.stdout], done.stdout
+
+
+def test_the_fields_of_a_json_secret_are_looked_for() -> None:
+    """A password is hidden where it is printed alone; so is a number as it is written, and JSON in a text of JSON."""
+    inner = rb'"{\"pin\": 0.12340}"'
+    forms = forms_of(b'{"user": "administrator", "deep": [{"port": 54321, "on": true, "no": null}, %s]}' % inner)
+    assert {b"administrator", b"54321", b"0.12340"} <= forms
+    assert not {b"user", b"port", b"true", b"null", b"deep"} & forms
+
+
+@pytest.mark.parametrize("value", [b"[" * 100_000, b'{"a": ', b"{1: 2}", b"[\xff, 12345]", b'["\\ud800abcd"]'])
+def test_what_is_no_json_is_looked_for_as_it_is(value: bytes) -> None:
+    """Whatever it begins with, and however deep."""
+    assert value in forms_of(value)
 
 
 @pytest.mark.parametrize("value", [b"abcd", b"abcde", b"abcdef", bytes(range(1, 200)), b"\xff\xfe\xfd\xfc"])

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from time import monotonic
 
 from dsops.aws import answer as answers
 from dsops.aws.answer import Content, Element
@@ -18,6 +17,7 @@ from dsops.aws.refusal import (
     is_skew,
     is_throttling,
     is_transient,
+    throttled,
 )
 from dsops.aws.wire import Request, Response, Signing
 from dsops.credentials import Credentials
@@ -27,21 +27,17 @@ from dsops.errors import (
     AwsAnswer,
     DsopsError,
     ServiceError,
-    Throttled,
     TimedOut,
     Tried,
     Unreachable,
 )
 from dsops.runtime import CLOCK_CORRECTED, Event, Runtime
 from dsops.secret import Secret
-from dsops.startup import NamedTuple, cast
+from dsops.startup import TYPE_CHECKING, NamedTuple, cast
 from dsops.tasks import pause, prepare, transfer
 
-_SLOW_SECONDS = 0.5
-_QUICK_SECONDS = 0.1
-_MOST_SECONDS = 20.0
-"""Pauses: a random part of a base that doubles with each attempt, up to the last number. The slow base is for
-throttling; after a connection that failed, or a 5xx, the next attempt comes sooner."""
+if TYPE_CHECKING:
+    from dsops.aws.retries import KnownServices, Retrying
 
 _SKEW_SECONDS = 4 * 60
 """Less than that is no reason for a refusal: Secrets Manager takes 5 minutes, STS 15."""
@@ -61,10 +57,13 @@ class Client(NamedTuple):
     runtime: Runtime
     skews: dict[str, float]
     """Host -> seconds that its clock is ahead of ours, once a refusal told; shared by the copies of a client."""
+    known_services: KnownServices
+    """The rate limits of services that have refused or failed; shared by the copies of a client, and by an agent's."""
     connect_timeout_ms: int
     total_timeout_ms: int
-    """For the whole call, repetitions and pauses included."""
+    """For the whole call, retries and pauses included."""
     attempts: int
+    """The most where the service fails; throttling is retried until the total time is up."""
     sandboxes: set[str]
     """URLs of endpoints whose last answer was that of dsops' sandbox on this machine; shared like `skews`."""
 
@@ -79,11 +78,13 @@ def make_client(
     connect_timeout_ms: int = 5_000,
     total_timeout_ms: int = 30_000,
     attempts: int = 4,
+    known_services: KnownServices | None = None,
     sandboxes: set[str] | None = None,
 ) -> Client:
-    """A client of this world; `sandboxes` are those that are known already, and learns of others."""
+    """A client of this world; `known_services` and `sandboxes` are what several clients share, and learn."""
+    services = {} if known_services is None else known_services
     known = set() if sandboxes is None else sandboxes
-    return Client(runtime, {}, connect_timeout_ms, total_timeout_ms, attempts, known)
+    return Client(runtime, {}, services, connect_timeout_ms, total_timeout_ms, attempts, known)
 
 
 Refusal = Callable[[AwsAnswer, str], DsopsError | None]
@@ -193,41 +194,76 @@ _ReadRefusal = Callable[[Response], "tuple[str, str, str] | None"]
 async def _send(
     client: Client, call: Call, headers: tuple[tuple[str, str], ...], body: bytes, read_refusal: _ReadRefusal
 ) -> Response:
-    """The answer with status 200, after as many attempts as may help and the time allows."""
-    until = monotonic() + client.total_timeout_ms / 1000
+    """Send the request; retry failures until the attempts run out, and throttling until the deadline."""
+    until = client.runtime.monotonic() + client.total_timeout_ms / 1000
     is_skew_corrected = False
-    attempt = 0
+    retrying = _retrying(client, call, until) if client.known_services else None
     while True:
-        attempt += 1
-        skew = client.skew_seconds(call.endpoint)
-        begun = monotonic()
-        try:
-            response = cast("Response", await transfer(_request(client, call, headers, body, until)))
-        except (Unreachable, TimedOut) as error:
-            _measure(client, call, "unreachable", begun)
-            failure: DsopsError = error
-            may_help = error.how_far == "unsent" or (error.how_far == "sent" and not call.is_once)
-            asked_to_wait = 0.0
-        else:
-            _note_who_answered(client, call.endpoint, response)
-            if response.status == 200:
-                _measure(client, call, "ok", begun)
-                return response
-            said = _what_aws_said(call, response, read_refusal)
-            _measure(client, call, _result(response, said), begun)
-            if said is not None and not is_skew_corrected and _is_corrected(client, call, response, said, skew):
-                # AWS looks at nothing else before the signature: an MFA code was not used up by this.
+        error = await retrying.turn() if retrying is not None else None
+        if error is None:
+            begun = client.runtime.monotonic()
+            request = _request(client, call, headers, body, until)
+            outcome = await _attempt(client, call, request, read_refusal, may_correct=not is_skew_corrected)
+            if isinstance(outcome, Response):
+                if retrying is not None:
+                    retrying.succeed()
+                return outcome
+            if outcome.is_corrected:
                 is_skew_corrected = True
                 continue
-            failure = _failure(call, response, said)
-            may_help = _passes(response, said) and not call.is_once
-            asked_to_wait = _retry_after(response)
-        wait = max(asked_to_wait, _backoff(client, failure, attempt))
-        is_last = attempt >= client.attempts or wait > _MOST_SECONDS or monotonic() + wait >= until
-        if is_last or not may_help:
-            failure.add_tried(_tried(call, failure.aws))
-            raise failure
-        await pause(wait)
+            retrying = retrying or _retrying(client, call, until)
+            wait = retrying.wait_after(outcome.error, begun, outcome.asked_to_wait, may_help=outcome.may_help)
+            if wait is not None:
+                await pause(wait)
+                continue
+            error = outcome.error
+        error.add_tried(_tried(call, error.aws))
+        raise error
+
+
+class _Failed(NamedTuple):
+    """An attempt without success."""
+
+    error: DsopsError
+    may_help: bool
+    """Whether the same request may succeed in a moment, and may be sent twice."""
+    asked_to_wait: float = 0.0
+    is_corrected: bool = False
+    """The next attempt will be signed for the server's time."""
+
+
+async def _attempt(
+    client: Client, call: Call, request: Request, read_refusal: _ReadRefusal, *, may_correct: bool
+) -> Response | _Failed:
+    """The answer with status 200, or how the attempt failed."""
+    begun, skew = client.runtime.monotonic(), client.skew_seconds(call.endpoint)
+    try:
+        response = cast("Response", await transfer(request))
+    except (Unreachable, TimedOut) as error:
+        _measure(client, call, "unreachable", begun)
+        return _Failed(error, error.how_far == "unsent" or (error.how_far == "sent" and not call.is_once))
+    _note_who_answered(client, call.endpoint, response)
+    if response.status == 200:
+        _measure(client, call, "ok", begun)
+        return response
+    said = _what_aws_said(call, response, read_refusal)
+    _measure(client, call, _result(response, said), begun)
+    failure = _failure(call, response, said)
+    # AWS looks at nothing else before the signature: an MFA code is not used up by a corrected attempt.
+    is_corrected = said is not None and may_correct and _is_corrected(client, call, response, said, skew)
+    may_help = _passes(response, said) and not call.is_once
+    return _Failed(failure, may_help, _retry_after(response), is_corrected)
+
+
+def _retrying(client: Client, call: Call, until: float) -> Retrying:
+    """The call's attempts, at the limits of its service: AWS counts requests by account and region."""
+    from dsops.arn import account_of_key_id
+    from dsops.aws.retries import Bounds, Retrying, limits_of
+
+    endpoint = call.endpoint
+    account = account_of_key_id(call.credentials.access_key_id) if call.credentials is not None else ""
+    limits = limits_of(client.known_services, (endpoint.url, endpoint.service, endpoint.signing_region, account))
+    return Retrying(limits, client.runtime, endpoint.short, Bounds(until, client.attempts, call.is_once))
 
 
 def _note_who_answered(client: Client, endpoint: Endpoint, response: Response) -> None:
@@ -244,7 +280,7 @@ def _note_who_answered(client: Client, endpoint: Endpoint, response: Response) -
 
 def _measure(client: Client, call: Call, result: str, begun: float) -> None:
     """Counts one attempt; of a URL that has parameters in it nothing is told."""
-    client.runtime.measure("aws.call", (call.endpoint.service, call.action, result), monotonic() - begun)
+    client.runtime.measure("aws.call", (call.endpoint.service, call.action, result), client.runtime.monotonic() - begun)
 
 
 def _result(response: Response, said: AwsAnswer | None) -> str:
@@ -294,7 +330,7 @@ def _request(
         proxy,
         trust,
         client.connect_timeout_ms,
-        max(1, int((until - monotonic()) * 1000)),
+        max(1, int((until - client.runtime.monotonic()) * 1000)),
         call.is_once,
     )
 
@@ -325,8 +361,7 @@ def _failure(call: Call, response: Response, said: AwsAnswer | None) -> DsopsErr
     """The error for an answer that is not 200."""
     endpoint = call.endpoint
     if said is not None and is_throttling(said):
-        hint = "try again in a while, or ask AWS for a higher limit"
-        return Throttled(f"{endpoint.short} asks to slow down", why=said.message, hint=hint, aws=said)
+        return throttled(endpoint.short, said.message, said)
     if said is not None and is_transient(said):
         message = f"{endpoint.short} failed to {call.doing}"
         return ServiceError(message, why=said.message, hint="try again", aws=said)
@@ -341,7 +376,7 @@ def _unreadable(call: Call, response: Response) -> DsopsError:
     """The error for an answer in which AWS says nothing: a load balancer's, a proxy's, somebody else's."""
     endpoint, status = call.endpoint, response.status
     if status == 429:
-        return Throttled(f"{endpoint.short} asks to slow down", hint="try again in a while")
+        return throttled(endpoint.short)
     if status >= 500:
         return ServiceError(f"{endpoint.short} failed to {call.doing}: it answered {status}", hint="try again")
     if 300 <= status < 400:
@@ -362,12 +397,6 @@ def _passes(response: Response, said: AwsAnswer | None) -> bool:
     if said is not None:
         return is_throttling(said) or is_transient(said)
     return response.status == 429 or response.status in TRANSIENT_STATUSES
-
-
-def _backoff(client: Client, failure: DsopsError, attempt: int) -> float:
-    """Full jitter, so that many that failed together don't come back together."""
-    base = _SLOW_SECONDS if isinstance(failure, Throttled) else _QUICK_SECONDS
-    return client.runtime.random() * min(_MOST_SECONDS, base * 2.0 ** (attempt - 1))
 
 
 def _retry_after(response: Response) -> float:

@@ -14,6 +14,7 @@ from dsops.errors import (
     CredentialsInvalid,
     DsopsError,
     ServiceError,
+    Throttled,
 )
 
 # The codes for which AWS's SDKs slow down (botocore/retries/standard.py), less LimitExceededException: in Secrets
@@ -68,6 +69,12 @@ def is_bad_signature(said: AwsAnswer) -> bool:
 def is_denied(said: AwsAnswer) -> bool:
     """Whether a policy, or the lack of one, was the reason."""
     return said.code in _DENIED
+
+
+def throttled(service: str, why: str = "", said: AwsAnswer | None = None) -> Throttled:
+    """The error for a service that asks to slow down, once there is no time left for another attempt."""
+    hint = "try again in a while, raise the store's `timeout_ms`, or ask AWS for a higher limit"
+    return Throttled(f"{service} asks to slow down", why=why, hint=hint, aws=said)
 
 
 def clock_skewed(said: AwsAnswer) -> ClockSkewed:

@@ -6,8 +6,10 @@ The only file that knows pycurl. Where that can't be had, `open_driver` gives th
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from collections.abc import Iterable, Mapping
+from importlib.machinery import PathFinder
 from io import BytesIO
 from select import select
 from time import monotonic, sleep
@@ -21,16 +23,40 @@ from dsops.startup import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from dsops.aws.transport_urllib3 import ThreadDriver
 
-try:
-    import pycurl
-except ImportError:  # no wheel for this platform: the README's table says where
-    pycurl = None
+
+def _load_pycurl() -> Any:
+    """Import pycurl's C extension without the asyncio layer of its package; None where pycurl is not installed.
+
+    The layer takes 25 ms (docs/decisions/0001-pycurl.md). `sys.modules` stays as it was, so that a program that uses
+    this one as a library can import the whole package, before or after.
+    """
+    if "pycurl" not in sys.modules:
+        package = PathFinder.find_spec("pycurl")
+        folders = package.submodule_search_locations if package is not None else None
+        spec = PathFinder.find_spec("pycurl._pycurl", folders) if folders else None
+        if spec is not None and spec.loader is not None:
+            module = spec.loader.create_module(spec)
+            if module is not None:
+                spec.loader.exec_module(module)
+                sys.modules.pop(spec.name, None)
+                return module
+    try:
+        import pycurl as whole
+    except ImportError:  # no wheel for this platform: the README's table says where
+        return None
+    return whole
+
+
+pycurl = _load_pycurl()
 
 # Older ones sign some requests wrongly and don't bound an answer of unknown length (MAXFILESIZE, 8.4).
 _OLDEST_LIBCURL = 0x080A00
 
 # libcurl's numbers for answers that are no HTTP/1: wrong protocol, weird reply, bad encoding, too large head.
 _RUBBISH = (1, 8, 61, 100)
+
+# From this one on, `fdset` has a socket of libcurl's own besides those of its transfers.
+_OWN_SOCKET_SINCE = 0x081500
 
 _HIGH_DESCRIPTOR = 900
 _BLIND_SECONDS = 0.01
@@ -80,6 +106,7 @@ class CurlDriver:
         self._multi.setopt(pycurl.M_MAXCONNECTS, MAX_CONNECTIONS)
         self._transfers: dict[Any, _Transfer] = {}
         self._waiting: deque[_Transfer] = deque()
+        self._own_sockets = int(pycurl.version_info()[2] >= _OWN_SOCKET_SINCE)
         self._system_trust: Trust | None = None
         self._current = CurrentTrust()
 
@@ -161,9 +188,9 @@ class CurlDriver:
         if timer >= 0:
             seconds = min(seconds, timer / 1000)
         readers, writers, others = self._multi.fdset()
-        sockets = [*readers, *writers, *others]
+        sockets = {*readers, *writers, *others}
         # None while a name is looked up, and none above 1023, where `fd_set` ends: many files may be open.
-        if max(sockets, default=1023) > _HIGH_DESCRIPTOR:
+        if len(sockets) < len(self._transfers) + self._own_sockets or max(sockets, default=0) > _HIGH_DESCRIPTOR:
             seconds = min(seconds, _BLIND_SECONDS)
         if sockets:
             select(readers, writers, others, seconds)
@@ -304,10 +331,11 @@ def _why(transfer: _Transfer, number: int, text: str) -> str:
 def _failed(transfer: _Transfer, number: int, text: str) -> ServiceError:
     """What a libcurl error number means for the one who asked."""
     request, curl = transfer.request, transfer.curl
-    is_connected = curl.getinfo(pycurl.PRETRANSFER_TIME) > 0
+    # Bytes of the request, not of a CONNECT. PRETRANSFER_TIME is set without a connection, too, from libcurl 8.21 on.
+    is_sent = curl.getinfo(pycurl.REQUEST_SIZE) > 0
     why = _why(transfer, number, text)
     if number == pycurl.E_OPERATION_TIMEDOUT:
-        return wire.timed_out(request, connecting=not is_connected)
+        return wire.timed_out(request, connecting=not is_sent)
     if number in (pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CACERT_BADFILE):
         is_peer = number == pycurl.E_PEER_FAILED_VERIFICATION
         return wire.tls_refused(request, why) if is_peer else wire.trust_unusable(request)
@@ -315,10 +343,10 @@ def _failed(transfer: _Transfer, number: int, text: str) -> ServiceError:
         return wire.too_large(request)
     if number in _RUBBISH:
         return wire.answer_invalid(request, why)
-    if request.proxy is not None and not is_connected and curl.getinfo(pycurl.HTTP_CONNECTCODE):
+    if request.proxy is not None and not is_sent and curl.getinfo(pycurl.HTTP_CONNECTCODE):
         return wire.unreachable(request, f"the proxy answered {curl.getinfo(pycurl.HTTP_CONNECTCODE)}")
     how_far = "unsent"
-    if is_connected:
+    if is_sent:
         how_far = "answered" if transfer.headers else "sent"
     return wire.unreachable(request, why, how_far=how_far)
 

@@ -109,7 +109,7 @@ def checked_headers(request: Request) -> list[tuple[str, str]]:
         if token:
             headers.append(("X-Amz-Security-Token", token))
     for name, value in request.headers:
-        if _UNSAFE.search(name + value):
+        if _UNSAFE.search(name) or _UNSAFE.search(value):
             raise ValueError(f"the header {name!r} can't be sent")
     return headers
 

@@ -42,7 +42,11 @@ from dsops.plan import Plan
 from dsops.resolve import issue_credentials, resolve
 from dsops.runtime import Event, Runtime, random_fraction
 from dsops.secret import Secret
+from dsops.startup import TYPE_CHECKING
 from dsops.stores import StoreTypes
+
+if TYPE_CHECKING:
+    from dsops.aws.retries import KnownServices
 
 _ANSWERED = {"credentials": credentials.COMMAND, "get": get.COMMAND}
 _OF_A_PROCESS = ("/dev/", "/proc/")
@@ -70,6 +74,8 @@ class Keeper:
         self._drivers = Drivers()
         self.writer = SharedWriter()
         """Of the clients' audit trails."""
+        self.known_services: KnownServices = {}
+        """The rate limits that all clients share."""
         self.sandboxes: set[str] = set()
         """Endpoints that a sandbox answers at: what was held from there is known by that."""
         started = self._started.timestamp()
@@ -288,7 +294,9 @@ class _Turn:
             measure=tally.measure,
             has_left=caller.has_left,
         )
-        self.client: Client = make_client(self.runtime, sandboxes=keeper.sandboxes)
+        self.client: Client = make_client(
+            self.runtime, known_services=keeper.known_services, sandboxes=keeper.sandboxes
+        )
         self._watches = asked.watches
 
     @contextmanager

@@ -239,7 +239,16 @@ _SERVICE: Final[Mapping[str, tuple[Cause, ...]]] = {
         ("a company's proxy signs with its own authority", "set AWS_CA_BUNDLE to its certificate"),
         ("this machine's certificates are too old", "install your system's `ca-certificates`"),
     ),
-    "service.throttled": _causes(("many ask at the same time", "try again in a while; the agent asks once for all")),
+    "service.throttled": _causes(
+        (
+            "many ask at the same time",
+            "let them share an agent, which asks once for all and keeps to the rate that AWS takes",
+        ),
+        (
+            "there is less time than the limit needs for all",
+            "raise `timeout_ms` on the store, or ask AWS for a higher limit",
+        ),
+    ),
     "service.answer-invalid": _causes(
         ("a proxy or a login page answers in AWS's place", "open the endpoint with curl and see who answers"),
     ),

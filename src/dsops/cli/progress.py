@@ -52,6 +52,7 @@ class Progress:
 
 _SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "endpoint.answered": (("endpoint", "{} answers"),),
+    "call.delayed": (("why", "{}:"), ("attempt", "{}"), ("seconds", "in {} s")),
     "ambient.loaded": (("source", "base credentials from {},"), ("key", "key {}")),
     "credentials.issued": (
         ("store", "store {},"),

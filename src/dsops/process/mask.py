@@ -3,12 +3,43 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from dsops.process.forms import SHORTEST
 
 MASK = b"***"
+
+
+_LONGEST_KEY = 64
+
+
+class _Bucket:
+    """The patterns that begin with the same SHORTEST bytes, by as many bytes as all of them have."""
+
+    __slots__ = ("by_key", "length", "patterns")
+
+    def __init__(self, patterns: list[bytes]) -> None:
+        self.patterns = patterns
+        self.length = min(_LONGEST_KEY, *map(len, patterns))
+        self.by_key: dict[bytes, list[bytes]] = {}
+        for pattern in patterns:
+            self.by_key.setdefault(pattern[:self.length], []).append(pattern)
+
+    def candidates(self, buffer: bytes, start: int) -> Iterable[bytes]:
+        """Those that may stand there: a few, however many begin alike, but for the end of what has come."""
+        if start + self.length > len(buffer):
+            return self.patterns
+        return self.by_key.get(buffer[start:start + self.length], ())
+
+
+class Code(NamedTuple):
+    """Bytes that are passed on, though they are no part of what is searched."""
+
+    position: int
+    """How many bytes of what is searched come before it."""
+    code: bytes
 
 
 class _Open(NamedTuple):
@@ -28,7 +59,7 @@ class Masker:
     def __init__(self, patterns: Iterable[bytes]) -> None:
         """Patterns shorter than SHORTEST are a ValueError: who calls has to say that they are not masked."""
         self._patterns: set[bytes] = set()
-        self._by_start: dict[bytes, list[bytes]] = {}
+        self._by_start: dict[bytes, _Bucket] = {}
         self._shorter_starts: set[bytes] = set()
         """With which the last one to three bytes could begin one."""
         self._find: Callable[[bytes, int], re.Match[bytes] | None] | None = None
@@ -37,6 +68,7 @@ class Masker:
         """No occurrence that begins before is still unknown, but for the open ones."""
         self._open: list[_Open] = []
         self._covers: list[tuple[int, int]] = []
+        self._codes: deque[Code] = deque()
         self._done = 0
         """Everything before is output, or lies under a mask that is."""
         self._ends_masked = False
@@ -46,25 +78,30 @@ class Masker:
     def learn(self, patterns: Iterable[bytes]) -> None:
         """Masks these too, in what comes from now on."""
         self._patterns.update(patterns)
-        self._by_start = {}
+        starts: dict[bytes, list[bytes]] = {}
         for pattern in sorted(self._patterns):
             if len(pattern) < SHORTEST:
                 raise ValueError("a pattern is too short")
-            self._by_start.setdefault(pattern[:SHORTEST], []).append(pattern)
-        self._shorter_starts = {start[:length] for start in self._by_start for length in range(1, SHORTEST)}
-        if self._by_start:
-            self._find = re.compile(_any_of(self._by_start), re.DOTALL).search
+            starts.setdefault(pattern[:SHORTEST], []).append(pattern)
+        self._by_start = {start: _Bucket(found) for start, found in starts.items()}
+        self._shorter_starts = {start[:length] for start in starts for length in range(1, SHORTEST)}
+        if starts:
+            self._find = re.compile(_any_of(starts), re.DOTALL).search
 
     @property
     def held(self) -> int:
         """How many bytes are held back."""
         return len(self._buffer) - self._done
 
-    def feed(self, data: bytes) -> bytes:
-        """What can be output now that this has come."""
-        if self._find is None:
-            return data
+    @property
+    def is_pending(self) -> bool:
+        """Whether what has come, output or not, may be the beginning of an occurrence."""
+        return bool(self._buffer)
+
+    def feed(self, data: bytes, codes: Iterable[Code] = ()) -> bytes:
+        """What can be output now that this has come; `codes` are passed on where they stood, behind a mask's stars."""
         known = len(self._buffer)
+        self._codes.extend(Code(known + each.position, each.code) for each in codes)
         self._buffer += data
         self._go_on(known)
         self._scan()
@@ -101,7 +138,7 @@ class Masker:
         buffer, position = self._buffer, self._scanned
         while self._find is not None and (match := self._find(buffer, position)):
             start = match.start()
-            for pattern in self._by_start[match[0]]:
+            for pattern in self._by_start[match[0]].candidates(buffer, start):
                 if start + len(pattern) <= len(buffer):
                     if buffer.startswith(pattern, start):
                         self._cover(start, start + len(pattern))
@@ -139,20 +176,39 @@ class Masker:
                 left.append((start, end))
                 continue
             if start >= self._done:
-                pieces += [self._buffer[self._done:start], MASK]
+                pieces += [*self._shown(self._done, start), MASK]
             elif end > self._done and not self._ends_masked:
                 pieces.append(MASK)
+            if self._codes:
+                pieces += self._codes_before(end)
             if end > self._done or start >= self._done:
                 self._done, self._ends_masked = max(self._done, end), True
         if until > self._done:
-            pieces.append(self._buffer[self._done:until])
+            pieces += self._shown(self._done, until)
             self._done, self._ends_masked = until, False
+        if self._codes:
+            pieces += self._codes_before(until + (until == len(self._buffer)))
+            self._codes = deque(each._replace(position=each.position - safe) for each in self._codes)
         self._covers = [(start - safe, end - safe) for start, end in left]
         self._buffer = self._buffer[safe:]
         self._done -= safe
         self._scanned = max(0, self._scanned - safe)
         self._open = [_Open(each.start - safe, each.pattern) for each in self._open]
         return b"".join(pieces)
+
+
+    def _shown(self, start: int, end: int) -> Iterator[bytes]:
+        """These bytes, with the codes that stand before and between them."""
+        while self._codes and self._codes[0].position < end:
+            position, code = self._codes.popleft()
+            yield self._buffer[start:max(start, position)]
+            yield code
+            start = max(start, position)
+        yield self._buffer[start:end]
+
+    def _codes_before(self, end: int) -> Iterator[bytes]:
+        while self._codes and self._codes[0].position < end:
+            yield self._codes.popleft().code
 
 
 def _any_of(starts: Iterable[bytes]) -> bytes:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 
-from dsops.process.mask import Masker
 from dsops.process.private import PrivateStart, copy_size, make_raw
 from dsops.process.pump import Channel, Pump
 from dsops.process.terminal import SharedTerminal, Terminal
+from dsops.process.terminal_codes import TerminalMasker
 from dsops.process.watch import GRACE_SECONDS, Attendant, spawn, watch
 
 
@@ -62,7 +62,7 @@ class Masking:
 def _pump(private: PrivateStart | None, patterns: Collection[bytes]) -> Pump:
     assert private is not None  # noqa: S101 (its caller asked)
     # A descriptor of its own: it is closed as soon as nothing can come any more, and the keyboard's is not.
-    channel = Channel(os.dup(private.master), 1, Masker(patterns))
+    channel = Channel(os.dup(private.master), 1, TerminalMasker(patterns))
     pump = Pump([channel], is_terminal=True, look=private.own.resize)
     private.catch_up = pump.catch_up
     return pump
@@ -89,7 +89,7 @@ class _Streams:
         is_one = os.fstat(1)[:3] == os.fstat(2)[:3]
         for number in (1,) if is_one else (1, 2):
             source, theirs = self._open(number)
-            channels.append(Channel(source, number, Masker(patterns)))
+            channels.append(Channel(source, number, TerminalMasker(patterns)))
             self._theirs[number] = theirs
         if is_one:
             # `2>&1`, or one terminal: what is written to both keeps its order.

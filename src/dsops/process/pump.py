@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from stat import S_ISREG
 from time import monotonic
 
-from dsops.process.mask import Masker
+from dsops.process.terminal_codes import TerminalMasker
 
 _PIECE = 65536
 _WRITE = 4096
@@ -31,7 +31,7 @@ _SILENCE_SECONDS = 0.05
 class Channel:
     """One way: a descriptor that is read, one that is written to, and what is masked between them."""
 
-    def __init__(self, source: int, sink: int, masker: Masker | None = None) -> None:
+    def __init__(self, source: int, sink: int, masker: TerminalMasker | None = None) -> None:
         """`source` is closed at the end; without a masker, bytes pass as they are."""
         os.set_blocking(source, False)
         self.source = source

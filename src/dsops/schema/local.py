@@ -8,7 +8,7 @@ COMMON_KEYS = (
     Key(
         "timeout_ms",
         "integer",
-        "How long one request of this store may take, in milliseconds; 30000 if it isn't set.",
+        "How long one call of this store may take with its retries, in milliseconds; 30000 if it isn't set.",
         is_identity=False,
         minimum=1,
         maximum=600_000,

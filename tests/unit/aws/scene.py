@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from time import monotonic
 from typing import Any, TypeVar
 
 from dsops.aws.client import Client, make_client
@@ -27,16 +28,22 @@ class Scene:
         self, environ: dict[str, str] | None = None, *, total_timeout_ms: int = 30_000, chance: float = 0.5
     ) -> None:
         self.clock = FixedClock()
+        self._time = 0.0
         self.paused: list[float] = []
         self.reports = Reports()
-        runtime = make_runtime(environ, now=self.clock, random=lambda: chance, report=self.reports)
+        runtime = make_runtime(
+            environ, now=self.clock, random=lambda: chance, report=self.reports, monotonic=self._passed
+        )
         self.client: Client = make_client(runtime, total_timeout_ms=total_timeout_ms)
         self.driver = open_driver(environ or {})
-        self._time = 0.0
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """The coroutine's result; its pauses take no time."""
         return run(work, self.driver, sleep=self._sleep, clock=lambda: self._time)
+
+    def _passed(self) -> float:
+        """A server's silence takes its time; pauses take theirs, too, without anyone waiting."""
+        return monotonic() + self._time
 
     def _sleep(self, seconds: float) -> None:
         self.paused.append(seconds)

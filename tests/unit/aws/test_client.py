@@ -167,7 +167,8 @@ DROPPED = Answer(raw=b"")
 
 
 IDP = sts_error("IDPCommunicationError", "could not reach the identity provider", 400)
-PASSING = [THROTTLED, BROKEN, IDP, BAD_GATEWAY, DROPPED, Answer(status=429), Answer(status=504)]
+FAILING = [BROKEN, IDP, BAD_GATEWAY, DROPPED, Answer(status=504)]
+PASSING = [THROTTLED, Answer(status=429), *FAILING]
 
 
 @pytest.mark.parametrize("trouble", PASSING)
@@ -177,10 +178,10 @@ def test_what_passes_is_tried_again(trouble: Answer) -> None:
     with StubServer(Answers(trouble, trouble, IDENTITY)) as server:
         assert whoami(scene, server).endswith("user/ada")
     assert len(server.seen) == 3
-    assert len(scene.paused) == 2
+    assert len(scene.paused) >= 2
 
 
-@pytest.mark.parametrize("trouble", PASSING)
+@pytest.mark.parametrize("trouble", FAILING)
 def test_four_attempts_are_made_and_no_more(trouble: Answer) -> None:
     """Then the last failure is told."""
     scene = Scene()
@@ -214,15 +215,25 @@ def test_what_stays_is_not_tried_again(trouble: Answer) -> None:
     assert scene.paused == []
 
 
+@pytest.mark.parametrize("trouble", [THROTTLED, Answer(status=429)])
+def test_throttling_is_retried_until_the_total_time_is_up(trouble: Answer) -> None:
+    """However many attempts that takes; then the refusal is told."""
+    scene = Scene(total_timeout_ms=60_000)
+    with StubServer(lambda _: trouble) as server, pytest.raises(Throttled) as caught:
+        whoami(scene, server)
+    assert 10 < len(server.seen) < 60
+    assert 50 < sum(scene.paused) <= 60
+    assert "`timeout_ms`" in caught.value.hint
+
+
 def test_pauses_are_random_and_grow() -> None:
-    """Full jitter: a random part of a limit that doubles; throttling waits longer than a broken connection."""
-    for trouble, base in ((THROTTLED, 0.5), (BROKEN, 0.1)):
-        scene = Scene(chance=0.5)
-        with StubServer(lambda _, trouble=trouble: trouble) as server, pytest.raises(ServiceError):  # type: ignore[misc]
-            whoami(scene, server)
-        assert scene.paused == pytest.approx([base / 2, base, base * 2])
+    """Full jitter: a random part of a limit that doubles with each retry."""
+    scene = Scene(chance=0.5)
+    with StubServer(lambda _: BROKEN) as server, pytest.raises(ServiceError):
+        whoami(scene, server)
+    assert scene.paused == pytest.approx([0.05, 0.1, 0.2])
     scene = Scene(chance=0.0)
-    with StubServer(Answers(THROTTLED, IDENTITY)) as server:
+    with StubServer(Answers(BROKEN, IDENTITY)) as server:
         whoami(scene, server)
     assert scene.paused == [0.0]
 
@@ -233,17 +244,27 @@ def test_a_server_that_says_how_long_to_wait_is_heard() -> None:
     asking = sts_error("Throttling", "Rate exceeded", 400, headers=(("Retry-After", "3"),))
     with StubServer(Answers(asking, IDENTITY)) as server:
         whoami(scene, server)
-    assert sum(scene.paused) == pytest.approx(3.0)
+    assert sum(scene.paused) == pytest.approx(3.0, abs=0.05)
 
 
-@pytest.mark.parametrize("seconds", ["21", "3600", "999999"])
-def test_a_long_wait_is_not_waited(seconds: str) -> None:
-    """More than 20 s is for the user to decide: the call fails at once rather than coming back too early."""
-    scene = Scene(total_timeout_ms=10_000_000)
+def test_a_long_wait_is_waited_where_the_total_time_allows_it() -> None:
+    """The store's `timeout_ms` is the user's bound, and there is no other."""
+    scene = Scene(total_timeout_ms=60_000)
+    asking = sts_error("Throttling", "Rate exceeded", 400, headers=(("Retry-After", "50"),))
+    with StubServer(Answers(asking, IDENTITY)) as server:
+        whoami(scene, server)
+    assert sum(scene.paused) == pytest.approx(50.0, abs=0.05)
+
+
+@pytest.mark.parametrize("seconds", ["30", "3600", "999999"])
+def test_a_wait_beyond_the_total_time_is_not_begun(seconds: str) -> None:
+    """The call fails at once rather than coming back too early."""
+    scene = Scene()
     asking = sts_error("Throttling", "Rate exceeded", 400, headers=(("Retry-After", seconds),))
     with StubServer(lambda _: asking) as server, pytest.raises(Throttled):
         whoami(scene, server)
     assert len(server.seen) == 1
+    assert scene.paused == []
 
 
 @pytest.mark.parametrize("value", ["-1", "soon", "1e3", "Tue, 24 Nov 2026 12:00:10 GMT", "\u0663", "9" * 50])
@@ -253,7 +274,7 @@ def test_a_retry_after_that_is_no_number_is_ignored(value: str) -> None:
     asking = sts_error("Throttling", "Rate exceeded", 400, headers=(("Retry-After", value.encode().decode("latin-1")),))
     with StubServer(Answers(asking, IDENTITY)) as server:
         whoami(scene, server)
-    assert scene.paused == [0.25]
+    assert sum(scene.paused) < 2
 
 
 def test_no_attempt_begins_after_the_total_time() -> None:

@@ -65,6 +65,12 @@ def test_a_countdown_is_one_line_of_a_log(capfd: pytest.CaptureFixture[str]) -> 
     assert capfd.readouterr().err == f"{told}dsops: waiting 9 s for the next MFA code of D\n"
 
 
+def test_a_retry_is_told_in_a_line() -> None:
+    """What failed, which retry it is, and when."""
+    facts = {"why": "sts.us-east-1 asks to slow down", "attempt": "retry 2", "seconds": "1.4"}
+    assert sentence(Event("call.delayed", facts)) == "sts.us-east-1 asks to slow down: retry 2 in 1.4 s"
+
+
 CORRECTED = Event(
     "clock.corrected", {"minutes": "20 minutes", "side": "behind", "endpoint": "sts.us-east-1"}
 )

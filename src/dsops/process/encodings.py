@@ -1,0 +1,176 @@
+"""How programs write a value: percent-encoded, in JSON, quoted for a language or a shell, in HTML, as base64 or hex.
+
+Each function gives every spelling that it knows, often the same twice.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator
+from html.entities import codepoint2name
+from urllib.parse import quote_from_bytes
+
+_LEFT_AS_THEY_ARE = ("", "/", "!'()*", "/!'()*;,?:@&=+$#", "&=+$:@")
+"""What is not percent-encoded besides letters, digits and `_.-~`: by quote(safe=""), by quote(), by JavaScript's
+encodeURIComponent and encodeURI, by Go's PathEscape."""
+
+_WRAPPED = (76, 64)
+"""Letters in a line of base64: MIME's and `base64`'s, PEM's."""
+
+_BETWEEN_BYTES = ("", ":", " ", "-", r"\x", ", 0x", ",0x")
+"""In hexadecimal: plain, fingerprints, `od` and `hexdump -C`, Windows, C and Python, arrays in C, Go or JavaScript."""
+
+_APOSTROPHES = ("'", "&#39;", "&#039;", "&#x27;", "&apos;")
+_QUOTATION_MARKS = ('"', "&quot;", "&#34;", "&#x22;")
+"""Of HTML: as they are, and as Go, PHP, Python, JavaScript's libraries and XML write them."""
+
+_C_ESCAPES = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v", "\\": r"\\"}
+
+
+def percent(value: bytes) -> Iterator[bytes]:
+    """Percent-encoded once and twice, by several rules, and with every byte encoded."""
+    once = {way for text in _percent_once(value) for way in _in_both_cases(text)}
+    for way in once:
+        yield way
+        yield way.replace(b"%", b"%25")
+        for safe in ("", "/"):
+            yield from _in_both_cases(quote_from_bytes(way, safe))
+
+
+def _percent_once(value: bytes) -> Iterator[str]:
+    for safe in _LEFT_AS_THEY_ARE:
+        yield quote_from_bytes(value, safe)
+    # As in a form (HTML 5): a space is a plus; Java leaves the star as it is, and not the tilde.
+    yield quote_from_bytes(value, " ").replace(" ", "+")
+    yield quote_from_bytes(value, " *").replace(" ", "+").replace("~", "%7E")
+    yield "".join(f"%{byte:02X}" for byte in value)
+
+
+def _in_both_cases(encoded: str) -> Iterator[bytes]:
+    yield encoded.encode("ascii")
+    yield re.sub("%..", lambda match: match[0].lower(), encoded).encode("ascii")
+
+
+def in_json(text: str) -> Iterator[str]:
+    r"""Without quotes: in ASCII or not, with a backslash before a slash (PHP) or not, with `<>&'` escaped (Go) or not.
+
+    Also JSON in a string of JSON, and every letter as `\uXXXX`.
+    """
+    for ensures_ascii in (True, False):
+        encoded = json.dumps(text, ensure_ascii=ensures_ascii)[1:-1]
+        html = re.sub("[<>&'\u2028\u2029]", lambda match: f"\\u{ord(match[0]):04x}", encoded)
+        go = re.sub("[<>&\u2028\u2029]", lambda match: f"\\u{ord(match[0]):04x}", encoded)
+        twice = json.dumps(encoded, ensure_ascii=ensures_ascii)[1:-1]
+        for written in (encoded, encoded.replace("/", "\\/"), html, go, twice):
+            yield written
+            yield re.sub(r"\\u[0-9a-f]{4}", lambda match: f"\\u{match[0][2:].upper()}", written)
+    units = text.encode("utf-16-be")
+    pairs = [units[start:start + 2].hex() for start in range(0, len(units), 2)]
+    yield "".join(f"\\u{pair}" for pair in pairs)
+    yield "".join(f"\\u{pair.upper()}" for pair in pairs)
+
+
+def in_languages(text: str) -> Iterator[str]:
+    """Inside of quotes as Python (`repr`, `ascii`) and Go (`%q`, `%+q`) write them."""
+    yield repr(text)[1:-1]
+    yield ascii(text)[1:-1]
+    yield repr(text.encode("utf-8"))[2:-1]
+    yield "".join(_go(each, is_ascii=False) for each in text)
+    yield "".join(_go(each, is_ascii=True) for each in text)
+
+
+def _go(character: str, *, is_ascii: bool) -> str:
+    """Go's `strconv.Quote`, or `QuoteToASCII`."""
+    if character == '"' or character in _C_ESCAPES:
+        return _C_ESCAPES.get(character, r"\"")
+    number = ord(character)
+    if number < 0x80:
+        return character if character.isprintable() else f"\\x{number:02x}"
+    if character.isprintable() and not is_ascii:
+        return character
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def in_shells(text: str) -> Iterator[str]:
+    """Quoted for a shell: in single quotes, double quotes, with backslashes (bash's `%q`), in `$'...'`."""
+    yield text.replace("'", "'\"'\"'")
+    yield text.replace("'", r"'\''")
+    yield re.sub(r'(["$`\\])', r"\\\1", text)
+    for left in ("@%+=:,./", "@%+=:./"):
+        yield re.sub(f"([^A-Za-z0-9_{left}\x80-\U0010ffff-])", r"\\\1", text)
+    escapes = {**_C_ESCAPES, "'": r"\'", "\x1b": r"\E"}
+    yield "".join(escapes.get(each, each if each.isprintable() else _octal(each)) for each in text)
+    yield "".join(escapes.get(each, each if " " <= each <= "~" else _octal(each)) for each in text)
+
+
+def _octal(character: str) -> str:
+    return "".join(f"\\{byte:03o}" for byte in character.encode("utf-8"))
+
+
+def in_html(text: str) -> Iterator[str]:
+    """With what HTML and XML need to escape, letters beyond ASCII in four ways; and every letter by its number."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;")
+    for beyond in (_as_it_is, _named, _decimal, _hexadecimal):
+        written = "".join(each if each.isascii() else beyond(each) for each in escaped)
+        for apostrophe in _APOSTROPHES:
+            for mark in _QUOTATION_MARKS:
+                whole = written.replace("'", apostrophe).replace('"', mark)
+                yield whole
+                yield whole.replace(">", "&gt;")
+                # In an attribute of XML, where a line break would become a space.
+                yield re.sub(r"[\t\n\r]", lambda match: f"&#{ord(match[0])};", whole.replace(">", "&gt;"))
+    yield "".join(map(_decimal, text))
+    yield "".join(map(_hexadecimal, text))
+    yield "".join(f"&#x{ord(each):X};" for each in text)
+
+
+def _as_it_is(character: str) -> str:
+    return character
+
+
+def _named(character: str) -> str:
+    name = codepoint2name.get(ord(character))
+    return f"&{name};" if name else _decimal(character)
+
+
+def _decimal(character: str) -> str:
+    return f"&#{ord(character)};"
+
+
+def _hexadecimal(character: str) -> str:
+    return f"&#x{ord(character):x};"
+
+
+def in_hexadecimal(value: bytes) -> Iterator[bytes]:
+    """In lower and upper case, with what stands between bytes, and in pairs of bytes (`xxd`) at both alignments."""
+    digits = [f"{byte:02x}" for byte in value]
+    spellings = [between.join(digits) for between in _BETWEEN_BYTES]
+    for start in (0, 1):
+        pairs = [digits[0]] if start else []
+        pairs += ["".join(digits[at:at + 2]) for at in range(start, len(digits), 2)]
+        spellings.append(" ".join(pairs))
+    for spelling in spellings:
+        yield spelling.encode("ascii")
+        # Not the x of what stands between them.
+        yield re.sub("[a-f]", lambda match: match[0].upper(), spelling).encode("ascii")
+
+
+def in_base64(value: bytes) -> Iterator[bytes]:
+    """By itself, with its padding or without, in lines; and what is certain of it in the middle of something longer."""
+    for whole in _in_both_alphabets(base64.b64encode(value)):
+        yield whole
+        yield whole.rstrip(b"=")
+        for length in _WRAPPED:
+            if len(whole) > length:
+                yield from (whole[start:start + length] for start in range(0, len(whole), length))
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + value + bytes(2))
+        # A letter holds six bits: those that also hold bits of a neighbour differ from place to place.
+        first, last = -(-8 * before // 6), 8 * (before + len(value)) // 6
+        yield from _in_both_alphabets(encoded[first:last])
+
+
+def _in_both_alphabets(encoded: bytes) -> Iterable[bytes]:
+    return (encoded, encoded.translate(bytes.maketrans(b"+/", b"-_")))
