@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from dsops.iam.letters import lower_case
 from dsops.iam.match import (
     ArnPredicate,
     Predicate,
@@ -78,7 +79,7 @@ def compile_actions(written: Sequence[str], *, is_negated: bool) -> Actions:
     exact: set[str] = set()
     tests: list[Predicate] = []
     for text in written:
-        lower = text.lower()
+        lower = lower_case(text)
         if "*" in lower or "?" in lower:
             # A literal action never holds `${...}` as a variable: those work in Resource and Condition only.
             tests.append(compile_glob(_wildcards_only(lower)))

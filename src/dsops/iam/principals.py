@@ -175,7 +175,8 @@ def check_principal(kind: Type, text: str) -> None:
         "Service": _is_service,
         "CanonicalUser": str.isalnum,
     }[kind]
-    if not is_valid(text):
+    # Names in ARNs, services and canonical ids are ASCII on AWS; to `str.isalnum` more is a letter or a digit.
+    if not text.isascii() or not is_valid(text):
         raise ValueError(f"`{text}` is not a principal of type {kind}")
 
 

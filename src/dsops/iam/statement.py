@@ -7,6 +7,7 @@ from typing import Final, get_args
 from dsops.document import Mapping, Node, Scalar, Sequence
 from dsops.iam.conditions import SECRET_KEYS, Condition, compile_condition
 from dsops.iam.elements import Actions, Resources, check_action, compile_actions, compile_resources
+from dsops.iam.letters import lower_case
 from dsops.iam.notes import Notes
 from dsops.iam.operators import nearest_operator, parse_operator
 from dsops.iam.policy import KIND_WORDS, Effect, PolicyKind, Statement
@@ -85,7 +86,7 @@ class StatementReader(Notes):
         from difflib import get_close_matches
 
         near = get_close_matches(key.text.capitalize(), known, n=1) or [
-            element for element in known if element.lower() == key.text.lower()
+            element for element in known if lower_case(element) == lower_case(key.text)
         ]
         self.note(
             key.line, f"{path}.{key.text}".lstrip("."), f"`{key.text}` is not an element of a policy",
@@ -264,7 +265,7 @@ class StatementReader(Notes):
             return [compile_condition(operator, key.text, texts, key.line, has_variables=self.has_variables)]
         except ValueError as error:
             # The value of a secret key is nobody's business, not even when it is malformed.
-            is_secret = key.text.lower() in SECRET_KEYS
+            is_secret = lower_case(key.text) in SECRET_KEYS
             message = f"the value of `{key.text}` can't be used with {operator}" if is_secret else str(error)
             self.note(values.line, path, message)
             return []
@@ -304,5 +305,5 @@ def _resource_words(text: str) -> str:
 
 def _check_trusted_action(text: str) -> None:
     service, colon, _ = text.partition(":")
-    if colon and service.lower() != "sts":
+    if colon and lower_case(service) != "sts":
         raise ValueError(f"`{text}` is no action of STS: a trust policy says who may assume the role")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+from dsops.iam.letters import lower_case
 from dsops.sandbox.principals import Carrier
 from dsops.sandbox.world import Role, User, World
 
@@ -37,7 +38,7 @@ class Upkeep:
         """Whether a `User` or `Role` has this name in another case; the same case is moto's to refuse."""
         backend = self._world.backend(account)
         names = backend.users if kind == "User" else [role.name for role in backend.roles.values()]
-        return name not in names and name.lower() in {other.lower() for other in names}
+        return name not in names and lower_case(name) in {lower_case(other) for other in names}
 
     def description_of(self, role: Role) -> str:
         """The role's description."""
