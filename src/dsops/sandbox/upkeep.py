@@ -52,6 +52,14 @@ class Upkeep:
         holders = [*owners, *backend.groups.values()]
         return arn in boundaries or any(arn in holder.managed_policies for holder in holders)
 
+    def attached(self, account: str, kind: str, name: str) -> frozenset[str]:
+        """The managed policies of a `User`, `Role` or `Group`; none for one that does not exist."""
+        backend = self._world.backend(account)
+        owners: list[moto_iam.User | moto_iam.Role | moto_iam.Group] = {
+            "User": [*backend.users.values()], "Role": [*backend.roles.values()], "Group": [*backend.groups.values()],
+        }[kind]  # fmt: skip
+        return frozenset(arn for owner in owners if owner.name == name for arn in owner.managed_policies)
+
     def belongings(self, user: User) -> Mapping[str, bool]:
         """What keeps a user from being deleted, as IAM words it -> whether it is so."""
         backend = self._world.backend(user.account)
