@@ -27,6 +27,7 @@ class IamResources:
         context: Context = dict(request_tags(listed_tags(parameters.get("Tags"))))
         if "PolicyArn" in parameters and operation.startswith(("Attach", "Detach")):
             context["iam:PolicyARN"] = (str(parameters["PolicyArn"]),)
+        context |= {key: (str(parameters[name]),) for name, key in _KEYS.items() if name in parameters}
         boundary, tags = self._iam_state(operation, parameters, caller)
         if boundary:
             context["iam:PermissionsBoundary"] = (boundary,)
@@ -110,6 +111,12 @@ _LINKED: Mapping[str, Callable[[Parameters], str]] = {
     "CreateServiceLinkedRole": _new_linked_role,
     "GetServiceLinkedRoleDeletionStatus": _deleted_linked_role,
 }
+_KEYS = {
+    "AWSServiceName": "iam:AWSServiceName", "OrganizationsPolicyId": "iam:OrganizationsPolicyId",
+    "ServiceName": "iam:ServiceSpecificCredentialServiceName",
+    "CredentialAgeDays": "iam:ServiceSpecificCredentialAgeDays",
+}  # fmt: skip
+"""Parameter -> the condition key that has its value."""
 # Of several the first one is what the operation is about: AddUserToGroup the group, AttachRolePolicy the role.
 _IAM_OWNERS = {"InstanceProfileName": "instance-profile", "GroupName": "group", "RoleName": "role", "UserName": "user"}
 """Parameter -> kind of resource, in order."""
