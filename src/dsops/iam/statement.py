@@ -31,6 +31,8 @@ class Rules(NamedTuple):
     prohibited: tuple[str, ...]
     has_id: bool = False
     is_resource_optional: bool = False
+    completes_arns: bool = False
+    """Whether an ARN without its last parts stands for all that it could be."""
     has_strict_sids: bool = True
     """Letters and digits only, each once: a rule of the IAM service, not of the language."""
     needs_2012: bool = False
@@ -38,9 +40,10 @@ class Rules(NamedTuple):
 
 _WITHOUT_PRINCIPAL: Final = Rules(prohibited=("Principal", "NotPrincipal"))
 RULES: Final[dict[PolicyKind, Rules]] = {
-    "identity": _WITHOUT_PRINCIPAL,
+    "identity": _WITHOUT_PRINCIPAL._replace(completes_arns=True),
     "session": _WITHOUT_PRINCIPAL,
-    "boundary": _WITHOUT_PRINCIPAL,
+    # The same managed policies.
+    "boundary": _WITHOUT_PRINCIPAL._replace(completes_arns=True),
     "trust": Rules(
         prohibited=("Resource", "NotResource", "NotPrincipal"), has_id=True, is_resource_optional=True
     ),
@@ -187,7 +190,7 @@ class StatementReader(Notes):
         texts = self.texts(values, path)
         for scalar in texts:
             self.attempt(
-                scalar, path, lambda text: check_principal(kind, text),
+                scalar, path, lambda text: check_principal(kind, text, takes_cloudfront=self._kind == "resource"),
                 aws=f'Invalid principal in policy: "{kind}":"{scalar.text}"',
             )  # fmt: skip
         return [(kind, scalar.text) for scalar in texts]
@@ -215,16 +218,20 @@ class StatementReader(Notes):
 
         written = [scalar.text for scalar in texts]
         try:
-            return compile_resources(
-                written, is_negated=is_negated, is_deny=is_deny, has_variables=self.has_variables
-            )
+            return self._compiled(written, is_negated=is_negated, is_deny=is_deny)
         except ValueError:
             for scalar in texts:
                 self.attempt(scalar, path, self._check_resource, aws=_resource_words(scalar.text))
             return None
 
     def _check_resource(self, text: str) -> None:
-        compile_resources([text], is_negated=False, is_deny=False, has_variables=self.has_variables)
+        self._compiled([text], is_negated=False, is_deny=False)
+
+    def _compiled(self, written: list[str], *, is_negated: bool, is_deny: bool) -> Resources:
+        return compile_resources(
+            written, is_negated=is_negated, is_deny=is_deny, has_variables=self.has_variables,
+            completes=self.rules.completes_arns,
+        )  # fmt: skip
 
     # --- conditions ---
 

@@ -51,6 +51,7 @@ def iam_models() -> Any:  # a module has no type that could be named; `world` gi
         "CreateRoleResponse.Role.MaxSessionDuration": never_return,
         "CreateRoleResponse.Role.RoleLastUsed": never_return,
         "ListRolesResponse.Roles.Role.AssumeRolePolicyDocument": url_encode,
+        "GetAccountAuthorizationDetailsResponse.RoleDetailList.RoleDetail.AssumeRolePolicyDocument": url_encode,
         # botocore's model, PolicyVersion.Document: in GetPolicyVersion and GetAccountAuthorizationDetails alone.
         "GetPolicyVersionResponse.PolicyVersion.Document": url_encode,
         "CreatePolicyVersionResponse.PolicyVersion.Document": never_return,

@@ -24,6 +24,7 @@ from dsops.sandbox.iam_api.protected import (
     check_policy_change,
     check_role_change,
 )
+from dsops.sandbox.iam_api.service_principals import is_service_principal
 from dsops.sandbox.planter import Planter
 from dsops.sandbox.principals import Carrier, principals_of, replace_principal
 from dsops.sandbox.refusals import malformed_policy, refusal, validation
@@ -66,7 +67,7 @@ _ABOUT_ONESELF = frozenset(
     {"GetUser", "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey", "ListMFADevices",
      "DeactivateMFADevice"}
 )  # fmt: skip
-_TAKES_AWS_POLICY = frozenset({"GetPolicy", "GetPolicyVersion", "ListPolicyVersions", "ListEntitiesForPolicy"})
+_READS_POLICY = frozenset({"GetPolicy", "GetPolicyVersion", "ListPolicyVersions", "ListEntitiesForPolicy"})
 _ATTACHES = {
     "AttachGroupPolicy": ("GroupName", "Group"), "AttachRolePolicy": ("RoleName", "Role"),
     "AttachUserPolicy": ("UserName", "User"),
@@ -85,7 +86,7 @@ class IamRules:
         self._upkeep = Upkeep(world)
         self._planter = Planter(world)
         self._checks: dict[str, Callable[[dict[str, object], str], None]] = {
-            **dict.fromkeys(_TAKES_AWS_POLICY, self._bring_in),
+            **dict.fromkeys(_READS_POLICY | CHANGES_OF_POLICIES, self._check_policy_exists),
             **{name: partial(self._check_attached, *owner) for name, owner in _ATTACHES.items()},
             **dict.fromkeys(("PutUserPermissionsBoundary", "PutRolePermissionsBoundary"), self._check_boundary),
             "ListPolicies": self._bring_in_all,
@@ -176,6 +177,10 @@ class IamRules:
             for arn in principals_of(text):
                 if not self._exists(arn):
                     raise malformed_policy(f'Invalid principal in policy: "AWS":"{arn}"')
+            for service in principals_of(text, "Service"):
+                if not is_service_principal(service):
+                    # hashicorp/terraform#35086
+                    raise malformed_policy(f'Invalid principal in policy: "SERVICE":"{service}"')
 
     def _exists(self, principal: str) -> bool:
         """A user or role of this sandbox that is named must exist; of accounts elsewhere nothing is known."""
@@ -191,8 +196,11 @@ class IamRules:
             return user is not None and user.arn == principal
         return True
 
-    def _bring_in(self, parameters: Parameters, account: str) -> None:
-        self._world.bring_in(account, str(parameters["PolicyArn"]))
+    def _check_policy_exists(self, parameters: Parameters, account: str) -> None:
+        arn = str(parameters["PolicyArn"])
+        self._world.bring_in(account, arn)
+        if self._world.managed_policy(account, arn) is None:
+            raise _no_such_entity(f"Policy {arn} was not found.")
 
     def _check_attached(self, parameter: str, kind: str, parameters: Parameters, account: str) -> None:
         arn = str(parameters["PolicyArn"])
@@ -256,6 +264,7 @@ class IamRules:
             raise _no_such_entity(f"The Access Key with id {key_id} cannot be found")
 
     def _check_policy_is_detached(self, parameters: Parameters, account: str) -> None:
+        self._check_policy_exists(parameters, account)
         if self._upkeep.is_attached(account, str(parameters["PolicyArn"])):
             raise _conflict("Cannot delete a policy attached to entities.")
 
