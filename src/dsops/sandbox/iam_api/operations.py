@@ -8,6 +8,7 @@ from dsops.sandbox.answers import Moment, Value, query_answer
 from dsops.sandbox.iam_api.features import IamFeatures
 from dsops.sandbox.iam_api.linked_roles import LinkedRoles
 from dsops.sandbox.iam_api.rules import IamRules
+from dsops.sandbox.iam_api.simulation import Simulation
 from dsops.sandbox.moto_answers import with_request_id
 from dsops.sandbox.outbound import Outbound
 from dsops.sandbox.resources.given import listed_tags
@@ -29,6 +30,7 @@ class IamOperations:
         self._rules = IamRules(world, vault)
         self._features = IamFeatures(world, outbound)
         self._linked_roles = LinkedRoles(world, self._rules.forget)
+        self._simulation = Simulation(world)
 
     def perform(self, turn: Turn, moto: Moto) -> HttpAnswer:
         """The answer. Raises SandboxRefusal."""
@@ -54,6 +56,8 @@ class IamOperations:
         result = self._features.perform(operation, account)
         if result is None:
             result = self._linked_roles.perform(operation, turn.parameters, account)
+        if result is None:
+            result = self._simulation.perform(operation, turn.parameters, account)
         if result is None and is_about_root(operation, turn.parameters, turn.caller):
             result = perform_for_root(self._world, operation, turn.parameters, account)
         return result

@@ -138,4 +138,4 @@ _ABOUT_ONESELF = frozenset(
      "ListMFADevices"}
 )  # fmt: skip
 # Where these are given they are the resource, unless a user, group or role is named too.
-_IAM_ARNS = ("SAMLProviderArn", "OpenIDConnectProviderArn", "PolicyArn", "SerialNumber")
+_IAM_ARNS = ("SAMLProviderArn", "OpenIDConnectProviderArn", "PolicyArn", "PolicySourceArn", "SerialNumber")
