@@ -57,7 +57,7 @@ def iam_models() -> Any:  # a module has no type that could be named; `world` gi
         "CreatePolicyVersionResponse.PolicyVersion.Document": never_return,
         "ListPolicyVersionsResponse.Versions.PolicyVersion.Document": never_return,
     }
-    models.random_policy_id = lambda: identifiers.unique_id("ANPA", "000000000000")
+    vars(models)["random_policy_id"] = lambda: identifiers.unique_id("ANPA", "000000000000")
     models.ManagedPolicy.permissions_boundary_usage_count = property(_boundary_uses)  # type: ignore[attr-defined]
 
     class SandboxUser(models.User):

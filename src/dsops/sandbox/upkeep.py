@@ -55,9 +55,9 @@ class Upkeep:
     def attached(self, account: str, kind: str, name: str) -> frozenset[str]:
         """The managed policies of a `User`, `Role` or `Group`; none for one that does not exist."""
         backend = self._world.backend(account)
-        owners: list[moto_iam.User | moto_iam.Role | moto_iam.Group] = {
-            "User": [*backend.users.values()], "Role": [*backend.roles.values()], "Group": [*backend.groups.values()],
-        }[kind]  # fmt: skip
+        owners: list[moto_iam.User | moto_iam.Role | moto_iam.Group] = [*backend.groups.values()]
+        if kind != "Group":
+            owners = [*backend.users.values()] if kind == "User" else [*backend.roles.values()]
         return frozenset(arn for owner in owners if owner.name == name for arn in owner.managed_policies)
 
     def belongings(self, user: User) -> Mapping[str, bool]:

@@ -337,10 +337,10 @@ def test_a_policy_written_as_yaml_is_checked_by_the_same_rules() -> None:
 @pytest.mark.parametrize("resource", ["arn:aws:sqs", "arn:aws:sqs:us-east-1", "arn:aws:sqs:us-east-1:111122223333"])
 def test_an_arn_without_its_last_parts_is_for_identity_policies(resource: str) -> None:
     """AWS completes it there, and refuses it in every other kind of policy."""
-    for kind in ("identity", "boundary"):
-        assert parse_policy(text(allow("sqs:*", resource)), kind).statements
-    for kind in ("session", "scp"):
-        assert "of six parts" in refusal(kind, allow("sqs:*", resource))
+    assert parse_policy(text(allow("sqs:*", resource)), "identity").statements
+    assert parse_policy(text(allow("sqs:*", resource)), "boundary").statements
+    for refusing in (refusal("session", allow("sqs:*", resource)), refusal("scp", allow("sqs:*", resource))):
+        assert "of six parts" in refusing
     assert "of six parts" in refusal("resource", allow("sqs:*", resource, Principal="*"))
     assert "of six parts" in refusal("rcp", RCP | {"Resource": resource})
 

@@ -8,8 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dsops.errors import PolicyInvalid, SandboxRefusal
-from dsops.iam.policy import Policy, PolicyKind, parse_policy
-from dsops.iam.statement import Statement
+from dsops.iam.policy import Policy, PolicyKind, Statement, parse_policy
 from dsops.iam.tokens import Variable, tokenize
 from dsops.sandbox.backends import policies_of
 from dsops.sandbox.refusals import refusal

@@ -39,7 +39,8 @@ class _Entity(NamedTuple):
     principal: Principal
     sources: tuple[Source, ...] = ()
     boundary: Policy | None = None
-    context: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    keys: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    """Condition keys that say who it is."""
 
 
 class Simulation:
@@ -90,8 +91,8 @@ class Simulation:
             service_control=self._service_control(parameters, account, has_source=has_source),
         )  # fmt: skip
         texts = {source.name: source.text for source in (*sources, *boundaries)} | {RESOURCE_POLICY: written}
-        context = fold_context(caller.context) | fold_context(_entries(parameters))
-        return Case(caller.principal, policies, texts, dict(context), _owner(parameters) or caller.principal.account)
+        context = {**fold_context(caller.keys), **fold_context(_entries(parameters))}
+        return Case(caller.principal, policies, texts, context, _owner(parameters) or caller.principal.account)
 
     def _service_control(
         self, parameters: Parameters, account: str, *, has_source: bool
@@ -132,7 +133,7 @@ class Simulation:
             return found
         issuer = arn if parts.resource_type == "role" else ""
         principal = Principal("role-session" if issuer else "user", parts.account, arn, issuer)
-        return _Entity(principal, context={"aws:PrincipalArn": (arn,), "aws:PrincipalAccount": (parts.account,)})
+        return _Entity(principal, keys={"aws:PrincipalArn": (arn,), "aws:PrincipalAccount": (parts.account,)})
 
     def _user(self, account: str, arn: str) -> _Entity | None:
         user = self._world.user_at(arn)
