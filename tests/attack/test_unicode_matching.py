@@ -15,6 +15,7 @@ from dsops.iam.operators import parse_operator
 from dsops.iam.principals import check_principal
 from dsops.iam.values import read_address, read_moment, read_network, read_number
 from dsops.sandbox.constraints import _matcher
+from dsops.sandbox.models import service_model
 from tests.unit.iam.policies import allow, ask, identity
 
 ROOT = Path(__file__).parent.parent.parent
@@ -29,6 +30,15 @@ LOOKALIKES = sorted(
 )
 """A character outside of ASCII and the ASCII letter that one of Python's case mappings makes of it."""
 ONE_FOR_ONE = [pair for pair in LOOKALIKES if pair[0] in "\u017f\u0130\u0131\u212a"]
+PATTERNS = sorted(
+    {
+        pattern
+        for service in ("sts", "iam")
+        for name in service_model(service).shape_names
+        if (pattern := service_model(service).shape_for(name).metadata.get("pattern"))
+    }
+)
+"""Every pattern of the two services' models."""
 DIGITS = [chr(code) for code in range(128, sys.maxunicode + 1) if chr(code).isdigit()]
 
 
@@ -149,6 +159,13 @@ def test_a_pattern_of_a_model_is_javas() -> None:
     for pattern, good, bad in ((r"[\w+=,.@-]*", "role_1", "rôle"), (r"[\d]*", "123456", "\u0661\u0662\u0663456")):
         assert _matcher(pattern)(good)
         assert not _matcher(pattern)(bad)
+
+
+@pytest.mark.parametrize("text", ["\U0001f600", "\U00020000", "k\U00010400", "\U000e0041"])
+def test_a_character_beyond_u_ffff_is_in_no_pattern(text: str) -> None:
+    """AWS's patterns see two surrogates there, of which no class has one (measured, July 2026); letters included."""
+    assert [] == [pattern for pattern in PATTERNS if _matcher(pattern)(text)]
+    assert [] != [pattern for pattern in PATTERNS if _matcher(pattern)("k")]
 
 
 def test_the_engine_folds_case_in_one_place() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, cast
+from typing import Final
 
 from dsops.arn import parse_arn
 from dsops.errors import SandboxRefusal
@@ -126,7 +126,7 @@ class DevicesAndProviders:
         provider = self._world.backend(account).open_id_providers.get(arn) if parts is not None else None
         if provider is None:
             raise _no_such_entity(f"OpenIDConnect Provider not found for arn {arn}")
-        return cast("list[str]", provider.client_id_list)
+        return provider.client_id_list
 
     def _add_client(self, parameters: Parameters, account: str, _now: float) -> dict[str, Value]:
         clients, client = self._clients(parameters, account), str(parameters["ClientID"])
