@@ -206,7 +206,7 @@ class Estate:
         return () if profile is None else tuple(role.arn for role in profile.roles)
 
     def vpc_of(self, place: Place, identifier: str) -> str:
-        """The VPC that a subnet, group, interface, table, list, instance, or the VPC itself is in; "" for none."""
+        """The VPC that a subnet, group, interface, table or list is in, or the VPC itself; "" for none."""
         from moto.ec2.models import ec2_backends
 
         backend = self._backend(ec2_backends, place)
@@ -218,7 +218,6 @@ class Estate:
             *(subnet for zone in backend.subnets.values() for subnet in zone.values()),
             *(group for vpc in backend.groups.values() for group in vpc.values()),
             *backend.enis.values(), *backend.route_tables.values(), *backend.network_acls.values(),
-            *backend.all_instances(),
         ]  # fmt: skip
         return next((each.vpc_id or "" for each in held if each.id == identifier), "")
 

@@ -137,6 +137,19 @@ def test_a_vpc_is_known_by_what_is_in_it(lab: Lab) -> None:
     assert [True, False] == answers
 
 
+def test_a_new_interface_is_in_its_subnets_vpc(lab: Lab) -> None:
+    """RunInstances names the subnet alone; the instance itself has no ec2:Vpc by AWS's list."""
+    admin, desk = lab.user("admin"), Desk(lab)
+    vpc = admin.call("ec2", "CreateVpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = admin.call("ec2", "CreateSubnet", VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
+
+    asked = desk.questions(desk.caller("admin"), "ec2", "RunInstances", **RUN, SubnetId=subnet)
+
+    known = {each.resource.rpartition(":")[2].partition("/")[0]: each.context.get("ec2:Vpc") for each in asked}
+    assert (f"arn:aws:ec2:{HERE}:vpc/{vpc}",) == known["subnet"] == known["network-interface"]
+    assert known["instance"] is None
+
+
 def test_a_database_that_is_there_tells_its_engine(lab: Lab) -> None:
     """The request to delete it names neither engine nor class; RDS has names of its own for tags."""
     admin, desk = lab.user("admin"), Desk(lab)

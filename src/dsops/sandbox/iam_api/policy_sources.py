@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dsops.errors import PolicyInvalid, SandboxRefusal
+from dsops.iam.letters import lower_case
 from dsops.iam.policy import Policy, PolicyKind, Statement, parse_policy
 from dsops.iam.tokens import Variable, tokenize
 from dsops.sandbox.backends import policies_of
@@ -59,7 +60,7 @@ def context_keys(policies: Iterable[Policy]) -> list[str]:
     for policy in policies:
         for statement in policy.statements:
             for key in keys_of(statement):
-                found.setdefault(key.lower(), key)
+                found.setdefault(lower_case(key), key)
     return list(found.values())
 
 

@@ -41,10 +41,8 @@ _PATHS: Final[Mapping[str, tuple[str, ...]]] = {
     "rds:StorageSize": ("AllocatedStorage",),
 }
 """Key -> where in the parameters its value stands; the first that is there."""
-_IN_VPC: Final = frozenset(
-    {"instance", "network-acl", "network-interface", "route-table", "security-group", "subnet", "vpc-endpoint"}
-)
-"""Kinds of EC2's resources that AWS lists ec2:Vpc for."""
+_IN_VPC: Final = frozenset({"network-acl", "network-interface", "route-table", "security-group", "subnet"})
+"""Kinds of EC2's resources that AWS lists ec2:Vpc for, and moto has a VPC of."""
 _PATTERN_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "events:source": ("source",),
     "events:detail-type": ("detail-type",),
