@@ -9,6 +9,7 @@ from dsops.iam.evaluate import Principal
 from dsops.sandbox.caller import Caller, user_caller
 from dsops.sandbox.context import request_context, unsigned_context
 from dsops.sandbox.resources import Resources
+from dsops.sandbox.wire import HttpRequest
 from tests.sandboxes import ACCOUNT, PEER, Lab
 
 if TYPE_CHECKING:
@@ -43,9 +44,10 @@ class Desk:
         """The first action that is not allowed; "" when all are."""
         sandbox = self.lab.sandbox
         now = sandbox.clock.now()
-        common = unsigned_context(REGION, PEER, "tests", now)
+        request = HttpRequest("POST", "/", "", {"user-agent": "tests"}, b"", PEER)
+        common = unsigned_context(REGION, request, now)
         if caller.account:
-            common = request_context(sandbox.world, caller, PEER, "tests", now)
+            common = request_context(sandbox.world, caller, request, now)
         # One by one: what comes after a question is seen only by who may.
         for question in self._resources().questions(service, operation, parameters, caller):
             context = {**common, "aws:ResourceAccount": (question.account,), **question.context}

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from dsops.arn import parse_arn
 from dsops.errors import Where
 from dsops.explain.said import ENDPOINT_POLICY
+from dsops.iam.letters import lower_case
 from dsops.iam.principals import Principal
 from dsops.iam.question import Request
 from dsops.iam.simulate import is_kms_key
@@ -38,8 +39,8 @@ class About(NamedTuple):
 
     def is_known(self, key: str) -> bool:
         """Whether it is known what the call has of that condition key, be it nothing."""
-        key = key.lower()
-        if key in {each.lower() for each in self.request.context}:
+        key = lower_case(key)
+        if key in {lower_case(each) for each in self.request.context}:
             return True
         return not any(key == each or (each.endswith("/") and key.startswith(each)) for each in self.unknown_keys)
 

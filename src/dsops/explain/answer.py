@@ -15,6 +15,7 @@ from dsops.explain.finding import Certainty, Fact, Finding, Mismatch, Place, Rem
 from dsops.explain.keys import ON_BOTH_SIDES, UNKNOWN_KEY, describe_command
 from dsops.explain.remedies import allow, remedy_for
 from dsops.explain.said import Said
+from dsops.iam.letters import lower_case
 from dsops.iam.simulate import POLICY_TYPES, Outcome, Unread, is_kms_key, variable_keys
 
 UNKNOWN_SUFFIX: Final = "-??????"
@@ -48,7 +49,7 @@ def _asked_first(unread: Sequence[Unread], named: Iterable[Broken]) -> list[Unre
     """The same, first of all the condition keys that the named statements hang on."""
     wanted: list[str] = []
     for failure in (failure for broken in named for failure in failures_of(broken)):
-        wanted += [failure.key.lower(), *variable_keys(failure.wanted)]
+        wanted += [lower_case(failure.key), *variable_keys(failure.wanted)]
     asked = [(each, tuple(key for key in each.keys if _is_among(key, wanted))) for each in unread]
     first = [each._replace(keys=keys) for each, keys in asked if keys]
     return first + [each for each, keys in asked if not keys]

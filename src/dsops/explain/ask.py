@@ -17,6 +17,7 @@ from dsops.explain.refused import finding_of
 from dsops.explain.request import Caller, context_of_call, questions
 from dsops.explain.said import Said, read_refusal
 from dsops.explain.unsigned import unsigned_questions
+from dsops.iam.letters import lower_case
 from dsops.iam.simulate import Asked, Unread
 from dsops.plan import Step
 from dsops.plan.needs import parameter_resource
@@ -61,7 +62,7 @@ class Asker:
         if step.operation == "AssumeRole" and not failure.secret:
             asked = questions(step, caller, region, said.action)
             # The one that AWS names is the one that it refused.
-            asked.sort(key=lambda each: each[0].action.lower() != said.action.lower())
+            asked.sort(key=lambda each: lower_case(each[0].action) != lower_case(said.action))
             return asked[:1] if said.action else asked
         return await self._question_of_read(failure, said, caller, chain)
 

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from dsops.explain.finding import Certainty
 from dsops.explain.said import Said
 from dsops.iam.evaluate import Decision, Effect, Policies
+from dsops.iam.letters import lower_case
 from dsops.iam.policy import Policy
 from dsops.iam.reasons import Failure, Reason, StatementReason
 from dsops.iam.simulate import POLICY_TYPES, Outcome
@@ -88,8 +89,8 @@ def _is_elsewhere(found: StatementReason) -> bool:
     """It is about another service's actions, which is no near miss."""
     for failure in found.failures:
         if failure.element == "Action" and failure.actual:
-            service = failure.actual[0].partition(":")[0].lower()
-            if not any(each.partition(":")[0].lower() == service for each in failure.wanted):
+            service = lower_case(failure.actual[0].partition(":")[0])
+            if not any(lower_case(each.partition(":")[0]) == service for each in failure.wanted):
                 return True
     return False
 

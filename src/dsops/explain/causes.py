@@ -12,6 +12,7 @@ from dsops.explain.families import ORDER, WORDS, family_of
 from dsops.explain.finding import Mismatch
 from dsops.explain.said import ENDPOINT_POLICY
 from dsops.iam.conditions import Condition
+from dsops.iam.letters import lower_case
 from dsops.iam.policy import Statement
 from dsops.iam.principals import is_unique_id
 from dsops.iam.reasons import Failure, is_negated
@@ -69,8 +70,8 @@ def _cause_of(broken: Broken, about: About) -> Cause:
     if broken.found is not None and elements == {"Condition"}:
         return _of_condition(broken, about, mismatches)
     is_trust = broken.policy_type == "role trust policy"
-    if is_trust and action.lower() in _BESIDE and "Principal" not in elements:
-        code = _BESIDE[action.lower()]
+    if is_trust and lower_case(action) in _BESIDE and "Principal" not in elements:
+        code = _BESIDE[lower_case(action)]
         return Cause(code, f"{policy} does not allow {action}, and this hop needs it", mismatches)
     if broken.found is not None and "Principal" in elements:
         return _of_principal(broken, broken.found.statement, about, mismatches)
@@ -79,8 +80,8 @@ def _cause_of(broken: Broken, about: About) -> Cause:
     if not is_trust and resource != "*":
         lacks += f" on {resource}"
     code = _OF_PLACES[broken.policy_type]
-    if code == "identity-policy" and action.lower() in _BESIDE:
-        code = _BESIDE[action.lower()]
+    if code == "identity-policy" and lower_case(action) in _BESIDE:
+        code = _BESIDE[lower_case(action)]
     return Cause(code, lacks, mismatches, conditions[0].key if conditions else "")
 
 
@@ -94,7 +95,7 @@ def _of_condition(broken: Broken, about: About, mismatches: tuple[Mismatch, ...]
     # What the configuration can send is named before what only somebody else can change.
     first = min(range(len(failures)), key=lambda index: ORDER.get(families[index], len(ORDER)))
     failure, family = failures[first], families[first]
-    if family == "mfa" and [value.lower() for value in failure.wanted] == ["false"]:
+    if family == "mfa" and [lower_case(value) for value in failure.wanted] == ["false"]:
         family = "condition"  # of the few that want none
     policy = policy_text(broken.policy_type, about)
     is_absent = failure.actual is None
@@ -136,7 +137,7 @@ def _of_deny(broken: Broken, about: About) -> Cause:
     first = min(range(len(families)), key=lambda index: (families[index] == "condition", index))
     family = families[first]
     if family == "external-id":
-        has_one = any(key.lower() == "sts:externalid" for key in about.request.context)
+        has_one = any(lower_case(key) == "sts:externalid" for key in about.request.context)
         family = "external-id-different" if has_one else "external-id-missing"
     elif family == "mfa":
         family = "mfa-missing"
@@ -165,7 +166,7 @@ def _is_many(policy: str) -> bool:
 def _met(condition: Condition, about: About) -> Mismatch:
     """A condition of a Deny that is met: what it refuses, and what the call has."""
     context = about.request.context
-    actual = next((values for key, values in context.items() if key.lower() == condition.key.lower()), None)
+    actual = next((values for key, values in context.items() if lower_case(key) == lower_case(condition.key)), None)
     if condition.is_secret and actual:
         actual = ("***",) * len(actual)
     # `Deny unless 203.0.113.0/24` reads as: wants that.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from dsops.iam.letters import lower_case
+
 # Beginnings and ends of condition keys -> the cause that a condition on them is.
 _KEYS: Final = (
     ("sts:externalid", "external-id"),
@@ -37,7 +39,7 @@ _CLAIMS: Final = ((":aud", "token-audience"), (":sub", "token-subject"))
 
 def family_of(key: str) -> str:
     """The cause that a condition on that key is; `condition` for others."""
-    key = key.lower()
+    key = lower_case(key)
     known = next((cause for beginning, cause in _KEYS if key.startswith(beginning)), "")
     return known or next((cause for end, cause in _CLAIMS if key.endswith(end)), "condition")
 

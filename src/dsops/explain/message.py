@@ -20,6 +20,7 @@ from dsops.explain.recorded import Recorded
 from dsops.explain.request import Caller, base_caller
 from dsops.explain.said import Said, read_refusal
 from dsops.iam.conditions import SECRET_KEYS
+from dsops.iam.letters import lower_case
 from dsops.iam.simulate import Asked, Unread
 
 _ENCODED: Final = r"[Ee]ncoded authorization failure message: ?([A-Za-z0-9_=+/-]+)"
@@ -81,7 +82,7 @@ def read_decoded(text: str) -> Refused:
 
 def read_recorded(recorded: Recorded) -> Refused:
     """The call that AWS's record tells of, whatever language its message has. Raises UsageError."""
-    told = {key.lower(): values[0] for key, values in recorded.context.items() if values}
+    told = {lower_case(key): values[0] for key, values in recorded.context.items() if values}
     user_id, said = told.get("aws:userid", ""), recorded.said
     caller = _caller(said.caller or _caller_arn(told.get("aws:principalarn", ""), user_id), user_id.partition(":")[0])
     if caller is None or not said.action:

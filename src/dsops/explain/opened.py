@@ -13,6 +13,7 @@ from dsops.aws.sts import Identity
 from dsops.explain.assertion import read_told
 from dsops.explain.request import OF_AN_ISSUER, PASSED_ON, Caller, Context, session_caller
 from dsops.explain.unsigned import CLAIMS, unsigned_questions
+from dsops.iam.letters import lower_case
 from dsops.iam.simulate import Unread
 from dsops.plan import Step
 from dsops.stores.saml import assertion_at_hand
@@ -54,12 +55,12 @@ def _by_assertion(step: Step) -> tuple[Context, Unread]:
         return {}, Unread("context", _OF_THE_ASSERTION, (*OF_AN_ISSUER, *_OF_SAML))
     sent = read_told(response, role, str(step.settings.get("principal_arn", ""))).context
     told: Context = {key: sent[key] for key in _KEPT if key in sent}
-    transitive = {key.lower() for key in sent.get("sts:TransitiveTagKeys", ())}
+    transitive = {lower_case(key) for key in sent.get("sts:TransitiveTagKeys", ())}
     for key, values in sent.items():
         name = key.removeprefix(_REQUEST_TAG)
         if name != key:
             told[f"aws:PrincipalTag/{name}"] = values
-            if name.lower() in transitive:
+            if lower_case(name) in transitive:
                 told[f"{PASSED_ON}{name}"] = values
     if "sts:SourceIdentity" in sent:
         told["aws:SourceIdentity"] = sent["sts:SourceIdentity"]
@@ -76,6 +77,6 @@ def _by_token(step: Step) -> tuple[Context, Unread]:
         host = provider.rpartition(":oidc-provider/")[2]
         said = {key: asked.context[key] for key in (f"{host}:sub", f"{host}:aud") if key in asked.context}
         told = {**({"aws:FederatedProvider": (provider,)} if provider else {}), **said}
-    claims = tuple(f"{host}:{claim}".lower() for claim in ("sub", "aud", *CLAIMS))
-    known = {key.lower() for key in told}
+    claims = tuple(lower_case(f"{host}:{claim}") for claim in ("sub", "aud", *CLAIMS))
+    known = {lower_case(key) for key in told}
     return told, Unread("context", _OF_THE_PROOF, tuple(key for key in (*OF_AN_ISSUER, *claims) if key not in known))

@@ -16,6 +16,7 @@ from dsops.errors import AccessDenied, DsopsError, EntityNotFound, PolicyInvalid
 from dsops.explain.attached import Attached, PolicyText, ReadsAttached
 from dsops.explain.organization import Membership, OrganizationReader
 from dsops.explain.secret import KnownSecret, read_with_any
+from dsops.iam.letters import lower_case
 from dsops.iam.policy import Policy, parse_policy
 from dsops.iam.simulate import Asked, Place, PolicySet, Unread, is_about_roles, is_kms_key
 from dsops.tasks import Once, settle
@@ -111,7 +112,7 @@ class Completer:
                 f"policies of {asked.action.partition(':')[0]} are not read: give it with --resource-policy, "
                 "or say that there is `none`",
             )
-            service = asked.action.partition(":")[0].lower()
+            service = lower_case(asked.action.partition(":")[0])
             question.miss_keys(("aws:resourcetag/", f"{service}:resourcetag/"), "a resource's tags are not read")
         elif asked.resource_account not in self._readers:
             why = self._foreign(asked.resource, asked.resource_account)
@@ -133,7 +134,7 @@ class Completer:
         else:
             question.take("resource", filter(None, [secret.policy]), ())
         if secret.unread_tags:
-            question.miss_keys(tuple(f"{prefix}/".lower() for prefix in _TAGS_OF_SECRETS), secret.unread_tags)
+            question.miss_keys(tuple(lower_case(f"{prefix}/") for prefix in _TAGS_OF_SECRETS), secret.unread_tags)
         question.learn_tags(_TAGS_OF_SECRETS, dict(secret.tags))
 
     async def _add_keys_policy(self, question: _Question, arn: Arn) -> None:
@@ -242,9 +243,9 @@ class _Question:
         if path:
             self._learn({f"{prefix}Paths": (path,)})
         if organization_id is None:
-            self.miss_keys((f"{prefix}ID".lower(), f"{prefix}Paths".lower()), membership.unread)
+            self.miss_keys((lower_case(f"{prefix}ID"), lower_case(f"{prefix}Paths")), membership.unread)
         elif organization_id and not path:
-            self.miss_keys((f"{prefix}Paths".lower(),), membership.unread)
+            self.miss_keys((lower_case(f"{prefix}Paths"),), membership.unread)
         if place in self.policies:
             return
         if membership.levels is None:
@@ -285,6 +286,6 @@ class _Question:
 
     def _learn(self, keys: Mapping[str, tuple[str, ...]]) -> None:
         """Keys of the context under those that the author says, in whatever case those are written."""
-        said = {key.lower() for key in self.asked.context}
-        kept = {key: values for key, values in keys.items() if key.lower() not in said}
+        said = {lower_case(key) for key in self.asked.context}
+        kept = {key: values for key, values in keys.items() if lower_case(key) not in said}
         self.asked = self.asked._replace(context=kept | dict(self.asked.context))

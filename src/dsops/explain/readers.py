@@ -13,6 +13,7 @@ from dsops.arn import parse_arn
 from dsops.aws.iam import Entity
 from dsops.errors import DsopsError, EntityNotFound, PolicyInvalid
 from dsops.explain.attached import Attached, PolicyText, Reader
+from dsops.iam.letters import lower_case
 from dsops.startup import Literal
 
 Kind = Literal["role", "user"]
@@ -110,7 +111,7 @@ def read_details(text: str, file: str) -> Details:
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
-        why = f"it is no JSON: line {error.lineno}, column {error.colno}: {error.msg.lower()}"
+        why = f"it is no JSON: line {error.lineno}, column {error.colno}: {lower_case(error.msg)}"
     except (ValueError, RecursionError):
         why = "it is no JSON that can be read"
     names = ("UserDetailList", "RoleDetailList")
@@ -145,7 +146,7 @@ def _attached(
         owner_name = text_of(owner, f"{name}Name")
         for policy in _objects(owner.get(f"{name}PolicyList")):
             text = _document(policy.get("PolicyDocument"))
-            found.append(PolicyText(f"{text_of(policy, 'PolicyName')} of {name.lower()} {owner_name}", text))
+            found.append(PolicyText(f"{text_of(policy, 'PolicyName')} of {lower_case(name)} {owner_name}", text))
         for attached in _objects(owner.get("AttachedManagedPolicies")):
             arn = text_of(attached, "PolicyArn")
             if arn in managed:

@@ -17,6 +17,7 @@ from dsops.explain.about import owner_text
 from dsops.explain.recorded_context import condition_keys
 from dsops.explain.said import ENDPOINT_POLICY, Said
 from dsops.iam.conditions import SECRET_KEYS
+from dsops.iam.letters import lower_case
 from dsops.iam.policy import Policy, parse_policy
 from dsops.iam.simulate import POLICY_TYPES, Asked, Place, PolicySet, Unread, is_about_roles
 
@@ -59,8 +60,8 @@ class Recorded(NamedTuple):
 
     def complete(self, asked: Asked) -> Asked:
         """The question with all that the record tells of caller and context."""
-        told = {key.lower() for key in self.context}
-        kept = {key: values for key, values in asked.context.items() if key.lower() not in told}
+        told = {lower_case(key) for key in self.context}
+        kept = {key: values for key, values in asked.context.items() if lower_case(key) not in told}
         principal = asked.principal
         role = parse_arn(_first(self.context, "aws:principalarn"))
         if principal.kind == "role-session" and role is not None and role.account == principal.account:
@@ -86,13 +87,13 @@ class Recorded(NamedTuple):
 
 
 def _first(context: Mapping[str, tuple[str, ...]], key: str) -> str:
-    return next((values[0] for each, values in context.items() if each.lower() == key and values), "")
+    return next((values[0] for each, values in context.items() if lower_case(each) == key and values), "")
 
 
 def refused_evaluation(details: AuthorizationDetails, action: str) -> Evaluation | None:
     """The question that was answered with no: the one of that action, where there are several."""
     refused = [each for each in details.evaluations if each.effect in (_DENIES, _NOT_ALLOWED)]
-    named = [each for each in refused if each.action.lower() == action.lower()]
+    named = [each for each in refused if lower_case(each.action) == lower_case(action)]
     return next(iter(named or refused), None)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from dsops.iam.letters import lower_case
 from dsops.iam.lint.keys import global_key_type, is_multi_valued
 from dsops.iam.values import read_moment
 
@@ -20,7 +21,7 @@ def condition_keys(context: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
     """Values by key; what has another form than texts, numbers and lists of them is left out."""
     found = {}
     for key, value in context.items():
-        values = _values(key.lower(), value)
+        values = _values(lower_case(key), value)
         if values is not None:
             found[key] = values
     return found

@@ -9,6 +9,7 @@ from dsops.explain.about import About, policy_text
 from dsops.explain.causes import Cause, sentence
 from dsops.explain.finding import Remedy
 from dsops.explain.said import ENDPOINT_POLICY
+from dsops.iam.letters import lower_case
 
 _SENT: Final = {
     "session-tags": "tags",
@@ -44,7 +45,7 @@ def _sender(cause: Cause, about: About) -> str | None:
     """
     if cause.code == "region" or not about.step.name:
         return about.step.name
-    if cause.key.lower() == "aws:sourceidentity":
+    if lower_case(cause.key) == "aws:sourceidentity":
         return about.step.credentials_from or None
     return about.step.name if about.step.operation else None
 
@@ -63,7 +64,7 @@ def _external_id(cause: Cause, about: About) -> Remedy:
 
 
 def _mfa(cause: Cause, about: About) -> Remedy:
-    if cause.key.lower().endswith("age"):
+    if lower_case(cause.key).endswith("age"):
         text = f"give a fresh code: `mfa_session: false` on {about.where_to_set} asks for one of its own"
         return Remedy(text, about.edit("mfa_session"))
     where = about.edit("serial_number")
@@ -78,7 +79,7 @@ def _mfa(cause: Cause, about: About) -> Remedy:
 def _send(cause: Cause, about: About, policy_type: str, store: str) -> Remedy:
     if about.request.principal.kind == "saml" and cause.code in _ATTRIBUTES:
         return _have_said(cause, about, policy_type)
-    key = "transitive_tag_keys" if cause.key.lower() == "sts:transitivetagkeys" else _SENT[cause.code]
+    key = "transitive_tag_keys" if lower_case(cause.key) == "sts:transitivetagkeys" else _SENT[cause.code]
     wanted = next((each for each in cause.mismatches if cause.key and cause.key in each.element), None)
     values = " or ".join(wanted.wanted[:3]) if wanted is not None else ""
     policy, where = policy_text(policy_type, about), f"store `{store}`" if store else "the call"

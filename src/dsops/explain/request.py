@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from dsops.arn import parse_arn
 from dsops.aws.sts import Identity
+from dsops.iam.letters import lower_case
 from dsops.iam.principals import Principal, is_unique_id
 from dsops.iam.simulate import Asked, Unread, read_caller
 from dsops.plan import Step
@@ -117,8 +118,8 @@ def _source_identity(step: Step, inherited: Mapping[str, tuple[str, ...]]) -> st
 
 def _transitive(step: Step, inherited: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     keys = step.settings.get("transitive_tag_keys", ())
-    names = {key.lower() for key in keys if isinstance(key, str)} if isinstance(keys, tuple) else set()
-    return _passed_on(inherited) | {key: value for key, value in _tags(step).items() if key.lower() in names}
+    names = {lower_case(key) for key in keys if isinstance(key, str)} if isinstance(keys, tuple) else set()
+    return _passed_on(inherited) | {key: value for key, value in _tags(step).items() if lower_case(key) in names}
 
 
 def _tags(step: Step) -> dict[str, str]:
@@ -160,8 +161,8 @@ def questions(
         actions.append("sts:TagSession")
     if "provided_contexts" in step.settings:
         actions.append("sts:SetContext")
-    actions += [each for each in _BROUGHT_ALONG if each.lower() == refused.lower() and each not in actions]
-    said = {key.lower() for key in context}
+    actions += [each for each in _BROUGHT_ALONG if lower_case(each) == lower_case(refused) and each not in actions]
+    said = {lower_case(key) for key in context}
     unread = tuple(
         each._replace(keys=tuple(key for key in (*each.keys, *_of_hop(each)) if key not in said))
         for each in caller.unread

@@ -10,6 +10,7 @@ from typing import Final
 from dsops.arn import Arn, parse_arn
 from dsops.explain.assertion import read_told
 from dsops.explain.request import NETWORK, OF_THE_NETWORK, Context
+from dsops.iam.letters import lower_case
 from dsops.iam.principals import FEDERATED_NAMES, Principal
 from dsops.iam.simulate import Asked, PolicySet, Unread
 from dsops.plan import Step
@@ -87,7 +88,7 @@ def _by_token(step: Step, role: Arn, region: str, provider: str) -> Unsigned:
             context[f"{host}:{claim}"] = (value,)
         else:
             claims = (*claims, claim)
-    keys = tuple(f"{host}:{claim}".lower() for claim in claims)
+    keys = tuple(lower_case(f"{host}:{claim}") for claim in claims)
     unread = Unread("context", "what else the token says is not looked at", keys)
     principal = Principal("web-identity", "", "", federated=federated)
     asked = Asked(principal, "sts:AssumeRoleWithWebIdentity", str(role), role.account, context)

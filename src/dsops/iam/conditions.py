@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
+from dsops.iam.letters import fold, lower_case
 from dsops.iam.match import compile_arn, compile_glob, split_arn
 from dsops.iam.operators import WITH_VARIABLES, Operator, parse_operator
 from dsops.iam.tokens import (
@@ -17,7 +18,6 @@ from dsops.iam.tokens import (
     Resolved,
     Token,
     Variable,
-    fold,
     is_static,
     literal_text,
     resolve,
@@ -61,7 +61,7 @@ class Condition(NamedTuple):
     @property
     def is_secret(self) -> bool:
         """Its values must not be shown."""
-        return self.key.lower() in SECRET_KEYS
+        return lower_case(self.key) in SECRET_KEYS
 
     @property
     def shown_values(self) -> tuple[str, ...]:
@@ -71,11 +71,11 @@ class Condition(NamedTuple):
 
 def fold_context(context: Mapping[str, tuple[str, ...]]) -> Context:
     """The context with keys in lower case: case counts neither in condition keys nor in tag keys in them."""
-    folded = {key.lower(): values for key, values in context.items()}
+    folded = {lower_case(key): values for key, values in context.items()}
     if len(folded) != len(context):  # two spellings of one key: all their values count
         folded = {}
         for key, values in context.items():
-            folded[key.lower()] = folded.get(key.lower(), ()) + tuple(values)
+            folded[lower_case(key)] = folded.get(lower_case(key), ()) + tuple(values)
     return folded
 
 
@@ -93,7 +93,7 @@ def compile_condition(
 
 
 def _compile(parsed: Operator, key: str, values: Sequence[str], *, has_variables: bool) -> Test:
-    lower = key.lower()
+    lower = lower_case(key)
     if parsed.family == "Null":
         return _null_test(lower, values)
     if not parsed.family.startswith(WITH_VARIABLES):
@@ -120,7 +120,7 @@ def _compile(parsed: Operator, key: str, values: Sequence[str], *, has_variables
 
 def _check_booleans(values: Sequence[Sequence[Resolved]]) -> None:
     for tokens in values:
-        if literal_text(tokens).lower() not in ("true", "false"):
+        if lower_case(literal_text(tokens)) not in ("true", "false"):
             raise ValueError(f"`{literal_text(tokens)}` is neither `true` nor `false`")
 
 
@@ -129,7 +129,7 @@ def _null_test(key: str, values: Sequence[str]) -> Test:
 
     AWS IAM User Guide, set operators: Null is what tells "context keys with empty values" apart.
     """
-    wanted = {value.lower() for value in values}
+    wanted = {lower_case(value) for value in values}
     if not wanted <= {"true", "false"}:
         raise ValueError("Null takes `true` (the key is absent) or `false` (it is present)")
     when_absent, when_present = "true" in wanted, "false" in wanted

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from dsops.iam.letters import lower_case
+
 # AWS Organizations User Guide, "Services that support RCPs" (September 2026).
 _SERVICES: Final = frozenset(
     {"aoss", "appconfig", "appstream", "autoscaling", "autoscaling-plans", "budgets", "clouddirectory",
@@ -21,5 +23,5 @@ _EXEMPT: Final = frozenset({"kms:retiregrant"})
 
 def has_resource_control(action: str) -> bool:
     """Whether resource control policies have a say in that action, such as `sts:AssumeRole`."""
-    lower = action.lower()
+    lower = lower_case(action)
     return lower.partition(":")[0] in _SERVICES and lower not in _EXEMPT

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from dsops.iam.letters import lower_case
 from dsops.iam.match import (
     ArnPredicate,
     Predicate,
@@ -78,7 +79,7 @@ def compile_actions(written: Sequence[str], *, is_negated: bool) -> Actions:
     exact: set[str] = set()
     tests: list[Predicate] = []
     for text in written:
-        lower = text.lower()
+        lower = lower_case(text)
         if "*" in lower or "?" in lower:
             # A literal action never holds `${...}` as a variable: those work in Resource and Condition only.
             tests.append(compile_glob(_wildcards_only(lower)))
@@ -139,24 +140,27 @@ class _Dynamic(NamedTuple):
 
 
 def compile_resources(
-    written: Sequence[str], *, is_negated: bool, is_deny: bool, has_variables: bool
+    written: Sequence[str], *, is_negated: bool, is_deny: bool, has_variables: bool, completes: bool = False
 ) -> Resources:
     """The element; ValueError says which text is no ARN pattern and why.
+
+    `completes`: an ARN with fewer than six parts has `*` in those that are missing.
 
     A pattern with a variable that has no value in the request matches nothing (AWS IAM User Guide, "Variables
     and tags": it can make the whole statement invalid). In NotResource that leaves the resource out of an
     Allow and in a Deny.
     """
-    patterns = [_compile_resource(text, has_variables=has_variables) for text in written]
+    patterns = [_compile_resource(text, has_variables=has_variables, completes=completes) for text in written]
     test = _any_resource(patterns, is_negated=is_negated, when_unset=is_negated and is_deny)
     return Resources(tuple(written), is_negated, test)
 
 
-def _compile_resource(text: str, *, has_variables: bool) -> _Pattern:
+def _compile_resource(text: str, *, has_variables: bool, completes: bool) -> _Pattern:
     """The pattern, part by part.
 
     A wildcard stays within its part, except one at the very end: `arn:aws:ec2:*` covers the parts that are
     not written (AWS IAM User Guide, "Resource": a `*` at the end of a segment can expand beyond the colon).
+    Without that `*` AWS completes an ARN in an identity policy alone (AWS IAM User Guide, "Incomplete ARNs").
     The partition may be a wildcard, as in 145 resources of AWS's own managed policies; the service may not.
     """
     if text == "*":
@@ -170,7 +174,7 @@ def _compile_resource(text: str, *, has_variables: bool) -> _Pattern:
         tokens = tokenize(text, has_variables=has_variables, has_wildcards=True)
     except ValueError as cause:
         raise ValueError(f"in `{text}` {cause}") from cause
-    sections = split_sections(tokens)
+    sections = _completed(split_sections(tokens)) if completes else split_sections(tokens)
     if sections[0] != ["arn"]:
         raise ValueError(f"`{text}` is neither an ARN nor `*`")
     if len(sections) < 6 and (len(sections) < 4 or sections[-1][-1:] != [ANY_RUN]):
@@ -188,6 +192,13 @@ def _compile_resource(text: str, *, has_variables: bool) -> _Pattern:
         # Nothing in the first five parts can stretch, so comparing the whole text is comparing part by part.
         return _Pattern(whole=compile_glob(_only_resolved(_joined(resolved))))
     return _Pattern(parts=compile_arn(_only_resolved(_joined(resolved))))
+
+
+def _completed(sections: list[list[Token]]) -> list[list[Token]]:
+    """The sections with `*` for those that are missing, where a service is named and the last does not end in `*`."""
+    if sections[2:] in ([], [[]]) or sections[-1][-1:] == [ANY_RUN]:
+        return sections
+    return sections + [[ANY_RUN]] * (6 - len(sections))
 
 
 def _as_literal(token: Token) -> Resolved:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
+from dsops.iam.letters import lower_case
 from dsops.iam.policy import Policy, Statement
 from dsops.iam.principals import ACCOUNT, DIRECT, UNNAMED, Principal, PrincipalKind, Reach
 from dsops.iam.question import Match, Question, Request
@@ -99,7 +100,7 @@ class _Answers(NamedTuple):
 
 def evaluate(request: Request, policies: Policies) -> Decision:
     """Whether AWS would let that request through, and which policy decides."""
-    if request.action.lower() in _OPEN_ACTIONS:
+    if lower_case(request.action) in _OPEN_ACTIONS:
         return Decision(True, "Allow", "no policy", None, None, request, policies)
     answers = _ask_all(request, policies)
     if isinstance(answers, _Denial):
@@ -228,7 +229,7 @@ def must_resource_allow(request: Request, policies: Policies) -> bool:
         or request.is_cross_account
         or request.principal.kind not in HAS_IDENTITY
         or (policies.resource is not None and policies.resource.kind == "trust")
-        or request.action.lower().startswith("sts:assumerole")
+        or lower_case(request.action).startswith("sts:assumerole")
     )
 
 

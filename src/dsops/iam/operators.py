@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
+from dsops.iam.letters import lower_case
 from dsops.startup import NamedTuple
 
 Quantifier = Literal["", "ForAllValues:", "ForAnyValue:"]
@@ -67,8 +68,8 @@ def nearest_operator(text: str) -> str:
     quantifier = text.partition(":")[0] + ":" if ":" in text else ""
     suffix = "IfExists" if text.endswith("IfExists") else ""
     name = text.removeprefix(quantifier).removesuffix(suffix)
-    names = {operator.lower(): operator for operator in OPERATORS}
-    found = get_close_matches(name.lower(), names, n=1)
+    names = {lower_case(operator): operator for operator in OPERATORS}
+    found = get_close_matches(lower_case(name), names, n=1)
     prefixes = {"forallvalues:": "ForAllValues:", "foranyvalue:": "ForAnyValue:"}
-    prefix = prefixes.get(quantifier.lower(), "")
+    prefix = prefixes.get(lower_case(quantifier), "")
     return prefix + names[found[0]] + suffix if found else ""

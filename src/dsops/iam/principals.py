@@ -157,8 +157,8 @@ def compile_principals(written: Sequence[Written], *, is_negated: bool, is_deny:
 # --- what may be written ------------------------------------------------------------------------------------
 
 
-def check_principal(kind: Type, text: str) -> None:
-    """ValueError when that text can't be a principal of that type."""
+def check_principal(kind: Type, text: str, *, takes_cloudfront: bool = False) -> None:
+    """ValueError when that text can't be a principal of that type; buckets take CloudFront's identities as well."""
     if text == "*":
         if kind != "AWS":
             raise ValueError(f"`*` is no {kind} principal: name the one you mean")
@@ -175,7 +175,10 @@ def check_principal(kind: Type, text: str) -> None:
         "Service": _is_service,
         "CanonicalUser": str.isalnum,
     }[kind]
-    if not is_valid(text):
+    # Names in ARNs, services and canonical ids are ASCII on AWS; to `str.isalnum` more is a letter or a digit.
+    if kind == "AWS" and takes_cloudfront and _is_access_identity(text):
+        return
+    if not text.isascii() or not is_valid(text):
         raise ValueError(f"`{text}` is not a principal of type {kind}")
 
 
@@ -195,6 +198,15 @@ def _is_aws_principal(text: str) -> bool:
         role, _, session = name.partition("/")
         return bool(role) and bool(session) and "/" not in session
     return kind == "federated-user" and bool(slash) and bool(name)
+
+
+def _is_access_identity(text: str) -> bool:
+    """A CloudFront origin access identity (Amazon S3 User Guide, "Bucket policy examples"); no caller has that ARN."""
+    arn = parse_arn(text)
+    if arn is None or (arn.service, arn.region, arn.account) != ("iam", "", "cloudfront"):
+        return False
+    identifier = arn.resource.removeprefix("user/CloudFront Origin Access Identity ")
+    return identifier.isascii() and identifier.isalnum() and identifier.startswith("E")
 
 
 def is_unique_id(text: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dsops.iam.conditions import fold_context
+from dsops.iam.letters import lower_case
 from dsops.iam.match import split_arn
 from dsops.iam.policy import Policy, Statement
 from dsops.iam.principals import DIRECT, UNNAMED, Principal, Reach
@@ -47,7 +48,7 @@ class Question:
 
     def __init__(self, request: Request, *, has_boundary: bool) -> None:
         self.has_boundary = has_boundary
-        self.action = request.action.lower()
+        self.action = lower_case(request.action)
         self.written_action = request.action
         self.resource = request.resource
         self.parts = split_arn(request.resource)

@@ -23,11 +23,12 @@ from dsops.iam.evaluate import (
     organization_levels,
     resource_type,
 )
+from dsops.iam.letters import fold, lower_case
 from dsops.iam.match import compile_glob
 from dsops.iam.policy import Policy, Statement
 from dsops.iam.principals import ACCOUNT, DIRECT, ISSUER, UNNAMED, Principal, Reach
 from dsops.iam.question import Question, Request
-from dsops.iam.tokens import ANY_ONE, ANY_RUN, Variable, fold, resolve, tokenize
+from dsops.iam.tokens import ANY_ONE, ANY_RUN, Variable, resolve, tokenize
 from dsops.startup import NamedTuple
 
 
@@ -187,7 +188,7 @@ def _failed_conditions(question: Question, policy: Policy, statement: Statement)
         answer = condition.test(question.context())
         if answer or (answer is None and statement.effect == "Deny"):
             continue
-        actual = question.context().get(condition.key.lower()) or None
+        actual = question.context().get(lower_case(condition.key)) or None
         hint = "the request's value can't be read as what the operator compares" if answer is None else ""
         if not hint and actual is not None:
             hint = "" if condition.is_secret else _unset(question, policy, condition.values)

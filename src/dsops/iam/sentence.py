@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from dsops.iam.evaluate import Decision, PolicyType
+from dsops.iam.letters import lower_case
 from dsops.iam.question import Request
 
 # Every refusal of these has the same words, whatever the reason (measured on live AWS, July 2026).
@@ -34,7 +35,7 @@ def denial_sentence(request: Request, decision: Decision) -> str:
     if is_denied:
         policy = f"{_with_article(decision.decided_by)}{_policy_arn(decision)}"
         return f"{sentence} with an explicit deny in {policy}"
-    if request.action.lower() in _BARE:
+    if lower_case(request.action) in _BARE:
         return sentence
     return f"{sentence} because no {decision.decided_by} allows the {request.action} action"
 

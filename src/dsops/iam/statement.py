@@ -7,6 +7,7 @@ from typing import Final, get_args
 from dsops.document import Mapping, Node, Scalar, Sequence
 from dsops.iam.conditions import SECRET_KEYS, Condition, compile_condition
 from dsops.iam.elements import Actions, Resources, check_action, compile_actions, compile_resources
+from dsops.iam.letters import lower_case
 from dsops.iam.notes import Notes
 from dsops.iam.operators import nearest_operator, parse_operator
 from dsops.iam.policy import KIND_WORDS, Effect, PolicyKind, Statement
@@ -30,6 +31,8 @@ class Rules(NamedTuple):
     prohibited: tuple[str, ...]
     has_id: bool = False
     is_resource_optional: bool = False
+    completes_arns: bool = False
+    """Whether an ARN without its last parts stands for all that it could be."""
     has_strict_sids: bool = True
     """Letters and digits only, each once: a rule of the IAM service, not of the language."""
     needs_2012: bool = False
@@ -37,9 +40,10 @@ class Rules(NamedTuple):
 
 _WITHOUT_PRINCIPAL: Final = Rules(prohibited=("Principal", "NotPrincipal"))
 RULES: Final[dict[PolicyKind, Rules]] = {
-    "identity": _WITHOUT_PRINCIPAL,
+    "identity": _WITHOUT_PRINCIPAL._replace(completes_arns=True),
     "session": _WITHOUT_PRINCIPAL,
-    "boundary": _WITHOUT_PRINCIPAL,
+    # The same managed policies.
+    "boundary": _WITHOUT_PRINCIPAL._replace(completes_arns=True),
     "trust": Rules(
         prohibited=("Resource", "NotResource", "NotPrincipal"), has_id=True, is_resource_optional=True
     ),
@@ -85,7 +89,7 @@ class StatementReader(Notes):
         from difflib import get_close_matches
 
         near = get_close_matches(key.text.capitalize(), known, n=1) or [
-            element for element in known if element.lower() == key.text.lower()
+            element for element in known if lower_case(element) == lower_case(key.text)
         ]
         self.note(
             key.line, f"{path}.{key.text}".lstrip("."), f"`{key.text}` is not an element of a policy",
@@ -186,7 +190,7 @@ class StatementReader(Notes):
         texts = self.texts(values, path)
         for scalar in texts:
             self.attempt(
-                scalar, path, lambda text: check_principal(kind, text),
+                scalar, path, lambda text: check_principal(kind, text, takes_cloudfront=self._kind == "resource"),
                 aws=f'Invalid principal in policy: "{kind}":"{scalar.text}"',
             )  # fmt: skip
         return [(kind, scalar.text) for scalar in texts]
@@ -214,16 +218,20 @@ class StatementReader(Notes):
 
         written = [scalar.text for scalar in texts]
         try:
-            return compile_resources(
-                written, is_negated=is_negated, is_deny=is_deny, has_variables=self.has_variables
-            )
+            return self._compiled(written, is_negated=is_negated, is_deny=is_deny)
         except ValueError:
             for scalar in texts:
                 self.attempt(scalar, path, self._check_resource, aws=_resource_words(scalar.text))
             return None
 
     def _check_resource(self, text: str) -> None:
-        compile_resources([text], is_negated=False, is_deny=False, has_variables=self.has_variables)
+        self._compiled([text], is_negated=False, is_deny=False)
+
+    def _compiled(self, written: list[str], *, is_negated: bool, is_deny: bool) -> Resources:
+        return compile_resources(
+            written, is_negated=is_negated, is_deny=is_deny, has_variables=self.has_variables,
+            completes=self.rules.completes_arns,
+        )  # fmt: skip
 
     # --- conditions ---
 
@@ -264,7 +272,7 @@ class StatementReader(Notes):
             return [compile_condition(operator, key.text, texts, key.line, has_variables=self.has_variables)]
         except ValueError as error:
             # The value of a secret key is nobody's business, not even when it is malformed.
-            is_secret = key.text.lower() in SECRET_KEYS
+            is_secret = lower_case(key.text) in SECRET_KEYS
             message = f"the value of `{key.text}` can't be used with {operator}" if is_secret else str(error)
             self.note(values.line, path, message)
             return []
@@ -304,5 +312,5 @@ def _resource_words(text: str) -> str:
 
 def _check_trusted_action(text: str) -> None:
     service, colon, _ = text.partition(":")
-    if colon and service.lower() != "sts":
+    if colon and lower_case(service) != "sts":
         raise ValueError(f"`{text}` is no action of STS: a trust policy says who may assume the role")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from dsops.iam.letters import lower_case
 from dsops.startup import NamedTuple, pattern
 
 Context = Mapping[str, tuple[str, ...]]
@@ -111,7 +112,7 @@ def _read_variable(text: str, start: int) -> tuple[str | Variable, int]:
         raise ValueError("a variable has no name: `${}`")
     if key != key.strip() or "$" in key or "{" in key:
         raise ValueError(f"`${{{key}}}` is not the name of a variable")
-    return Variable(key.lower(), default, text[start:end]), end
+    return Variable(lower_case(key), default, text[start:end]), end
 
 
 def is_static(tokens: Iterable[Token]) -> bool:
@@ -145,16 +146,3 @@ def resolve(tokens: Sequence[Token], context: Context) -> list[Resolved] | None:
 def literal_text(tokens: Iterable[Resolved]) -> str:
     """The tokens as one text; wildcards as they are written."""
     return "".join(token if isinstance(token, str) else token.written for token in tokens)
-
-
-def fold(text: str) -> str:
-    """The text with case put aside, one character for one: `ß` is not `ss`."""
-    if text.isascii():
-        return text.lower()
-    return "".join(_fold_character(character) for character in text)
-
-
-def _fold_character(character: str) -> str:
-    upper = character.upper()
-    lower = (upper if len(upper) == 1 else character).lower()
-    return lower if len(lower) == 1 else character

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dsops.arn import parse_arn
+from dsops.iam.letters import lower_case
 from dsops.sandbox.answers import Value
 from dsops.sandbox.authorize import Question
 from dsops.sandbox.backends import PolicyText
@@ -148,8 +149,8 @@ def assume_context(
         # Within this very call; the role's session carries no MFA.
         context["aws:MultiFactorAuthPresent"] = ("true",)
         context["aws:MultiFactorAuthAge"] = ("0",)
-    passed_keys = {key.lower() for key, _ in tags.passed}
-    transitive = tuple(key for key in tags.transitive_keys if key.lower() in passed_keys)
+    passed_keys = {lower_case(key) for key, _ in tags.passed}
+    transitive = tuple(key for key in tags.transitive_keys if lower_case(key) in passed_keys)
     if transitive:
         context["sts:TransitiveTagKeys"] = transitive
     context |= request_tags(tags.passed)

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from dsops.iam.conditions import SECRET_KEYS
 from dsops.iam.evaluate import Decision, Effect, PolicyType
+from dsops.iam.letters import lower_case
 from dsops.iam.lint.keys import global_key_type, is_multi_valued
 from dsops.iam.reasons import Reason, StatementReason
 from dsops.sandbox.assume_role import NO_ROLE
@@ -268,11 +269,11 @@ def _sid(found: StatementReason) -> str:
 
 
 def _context(reader: Reader, decision: Decision) -> dict[str, str]:
-    service = decision.request.action.partition(":")[0].lower()
+    service = lower_case(decision.request.action.partition(":")[0])
     sees_resource = reader.sees_resource(decision)
     shown = {}
     for key, values in decision.request.context.items():
-        lower = key.lower()
+        lower = lower_case(key)
         is_resources = lower.startswith(("aws:resource", "iam:resourcetag/", f"{service}:resourcetag/"))
         if lower not in SECRET_KEYS and (sees_resource if is_resources else reader.sees_caller):
             shown[_SPELT.get(lower, key)] = _shown(lower, values)

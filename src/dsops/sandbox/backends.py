@@ -34,7 +34,7 @@ class PolicyText(NamedTuple):
 def iam_models() -> Any:  # a module has no type that could be named; `world` gives its backends theirs
     """moto's IAM, taught what it lacks: users with boundaries, unique ids of AWS's form, policies about a root user."""
     pattern = _know_every_partition()
-    from moto.core.serialize import never_return
+    from moto.core.serialize import never_return, url_encode
     from moto.iam import models, policy_validation
     from moto.iam.responses import IamResponse
 
@@ -44,8 +44,21 @@ def iam_models() -> Any:  # a module has no type that could be named; `world` gi
         # The resource of sts:AssumeRoot (Service Authorization Reference); moto calls it malformed.
         kinds.append("root")
     _accept_numbers(policy_validation.IAMPolicyDocumentValidator)
-    # "IAM resource-listing operations return a subset of the available attributes" (API reference, ListUsers).
-    IamResponse.RESPONSE_KEY_PATH_TO_TRANSFORMER["ListUsersResponse.Users.User.PermissionsBoundary"] = never_return
+    # "IAM resource-listing operations return a subset of the available attributes" (API reference, ListUsers), and so
+    # does CreateRole (AWS's answers to LocalStack's tests).
+    IamResponse.RESPONSE_KEY_PATH_TO_TRANSFORMER |= {
+        "ListUsersResponse.Users.User.PermissionsBoundary": never_return,
+        "CreateRoleResponse.Role.MaxSessionDuration": never_return,
+        "CreateRoleResponse.Role.RoleLastUsed": never_return,
+        "ListRolesResponse.Roles.Role.AssumeRolePolicyDocument": url_encode,
+        "GetAccountAuthorizationDetailsResponse.RoleDetailList.RoleDetail.AssumeRolePolicyDocument": url_encode,
+        # botocore's model, PolicyVersion.Document: in GetPolicyVersion and GetAccountAuthorizationDetails alone.
+        "GetPolicyVersionResponse.PolicyVersion.Document": url_encode,
+        "CreatePolicyVersionResponse.PolicyVersion.Document": never_return,
+        "ListPolicyVersionsResponse.Versions.PolicyVersion.Document": never_return,
+    }
+    vars(models)["random_policy_id"] = lambda: identifiers.unique_id("ANPA", "000000000000")
+    models.ManagedPolicy.permissions_boundary_usage_count = property(_boundary_uses)  # type: ignore[attr-defined]
 
     class SandboxUser(models.User):
         """A user with an AIDA id, which can have a permissions boundary."""
@@ -75,6 +88,13 @@ def iam_models() -> Any:  # a module has no type that could be named; `world` gi
     models.User = SandboxUser  # type: ignore[misc]
     models.Group = SandboxGroup  # type: ignore[misc]
     return models
+
+
+def _boundary_uses(policy: moto_iam.ManagedPolicy) -> int:
+    """How many users and roles of the account have the policy as their boundary."""
+    backend = policy.backend
+    owners: list[Any] = [*backend.users.values(), *backend.roles.values()]
+    return sum(owner.permissions_boundary_arn == policy.arn for owner in owners)
 
 
 def _know_every_partition() -> str:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from dsops.arn import partition_of_region
 from dsops.iam.evaluate import Principal
+from dsops.iam.letters import lower_case
 from dsops.sandbox.refusals import expired_token, invalid_token
 from dsops.sandbox.sessions import Session, Sessions
 from dsops.sandbox.signature import Claim, check_scope, check_signature, read_claim
@@ -163,5 +164,5 @@ def _federated_caller(world: World, user: User | None, session: Session, key_id:
 
 def overlay(below: Mapping[str, str], above: Mapping[str, str]) -> dict[str, str]:
     """Tags of both; those above win, and keys are equal whatever their case."""
-    hidden = {key.lower() for key in above}
-    return {key: value for key, value in below.items() if key.lower() not in hidden} | dict(above)
+    hidden = {lower_case(key) for key in above}
+    return {key: value for key, value in below.items() if lower_case(key) not in hidden} | dict(above)

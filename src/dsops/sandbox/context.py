@@ -7,11 +7,14 @@ else than an empty one, so keys that AWS leaves out are left out here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Literal
+from urllib.parse import parse_qsl
 
 from dsops.sandbox.caller import Caller
 from dsops.sandbox.clock import iso_time
 from dsops.sandbox.organizations import Membership
+from dsops.sandbox.wire import HttpRequest
 from dsops.sandbox.world import World
 
 Context = dict[str, tuple[str, ...]]
@@ -24,10 +27,13 @@ _TYPES: Mapping[str, Literal["Account", "User", "FederatedUser", "AssumedRole"]]
 }
 
 
-def request_context(world: World, caller: Caller, peer: str, user_agent: str, now: float) -> Context:
+def request_context(world: World, caller: Caller, request: HttpRequest, now: float) -> Context:
     """The keys that don't depend on the operation; `now` is the sandbox's time."""
     principal = caller.principal
-    context = unsigned_context(caller.region, source_ip(world, caller) or peer, user_agent, now)
+    context = unsigned_context(caller.region, request, now)
+    own_address = source_ip(world, caller)
+    if own_address:
+        context["aws:SourceIp"] = (own_address,)
     context["aws:PrincipalArn"] = (_principal_arn(caller),)
     context["aws:PrincipalAccount"] = (caller.account,)
     context["aws:PrincipalType"] = (_TYPES[principal.kind],)
@@ -43,10 +49,10 @@ def request_context(world: World, caller: Caller, peer: str, user_agent: str, no
     return context
 
 
-def unsigned_context(region: str, peer: str, user_agent: str, now: float) -> Context:
+def unsigned_context(region: str, request: HttpRequest, now: float) -> Context:
     """The keys that a request has whoever sends it."""
     context: Context = {
-        "aws:SourceIp": (peer,),
+        "aws:SourceIp": (request.peer,),
         "aws:CurrentTime": (iso_time(now),),
         "aws:EpochTime": (str(int(now)),),
         # The sandbox stands in for an https endpoint; that it is reached without TLS on loopback is not the client's.
@@ -54,9 +60,37 @@ def unsigned_context(region: str, peer: str, user_agent: str, now: float) -> Con
         "aws:RequestedRegion": (region,),
         "aws:ViaAWSService": ("false",),
     }
-    if user_agent:
-        context["aws:UserAgent"] = (user_agent,)
+    for header, key in (("user-agent", "aws:UserAgent"), ("referer", "aws:Referer")):
+        if request.headers.get(header):
+            context[key] = (request.headers[header],)
     return context
+
+
+def s3_context(request: HttpRequest, now: float) -> Context:
+    """How a request to S3 is signed (Amazon S3 API Reference, "Amazon S3 Signature Version 4 ... policy keys")."""
+    # As for aws:SecureTransport: the endpoint that the sandbox stands in for speaks it.
+    context: Context = {"s3:TlsVersion": ("1.3",)}
+    query = dict(parse_qsl(request.query))
+    if "authorization" in request.headers:
+        is_v4 = request.headers["authorization"].startswith("AWS4-")
+        context |= {"s3:authType": ("REST-HEADER",), "s3:signatureversion": ("AWS4-HMAC-SHA256" if is_v4 else "AWS",)}
+    elif "X-Amz-Signature" in query or "Signature" in query:
+        is_v4 = "X-Amz-Signature" in query
+        context |= {
+            "s3:authType": ("REST-QUERY-STRING",), "s3:signatureversion": ("AWS4-HMAC-SHA256" if is_v4 else "AWS",)
+        }  # fmt: skip
+    signed_at = _signed_at(request.headers.get("x-amz-date", "") or query.get("X-Amz-Date", ""))
+    if signed_at is not None:
+        context["s3:signatureAge"] = (str(max(0, int((now - signed_at) * 1000))),)
+    return context
+
+
+def _signed_at(stamp: str) -> float | None:
+    """`20261128T120000Z` as seconds since 1970."""
+    try:
+        return datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
 
 
 def source_ip(world: World, caller: Caller) -> str:
@@ -65,8 +99,8 @@ def source_ip(world: World, caller: Caller) -> str:
     return own or ("" if caller.session is None else caller.session.source_ip)
 
 
-def membership_keys(membership: Membership | None, whose: Literal["Principal", "Resource"]) -> Context:
-    """`aws:PrincipalOrgID` and `aws:PrincipalOrgPaths`, or the resource's; none outside of an organization."""
+def membership_keys(membership: Membership | None, whose: Literal["Principal", "Resource", "Source"]) -> Context:
+    """`aws:PrincipalOrgID` and `aws:PrincipalOrgPaths`, or another's; none outside of an organization."""
     if membership is None:
         return {}
     return {f"aws:{whose}OrgID": (membership.organization_id,), f"aws:{whose}OrgPaths": (membership.path,)}

@@ -57,6 +57,13 @@ class Table(NamedTuple):
     tags: Tags
 
 
+class Database(NamedTuple):
+    """A database instance of RDS."""
+
+    engine: str
+    instance_class: str
+
+
 class Estate:
     """Everything that has an owner outside IAM, Secrets Manager and Parameter Store. Whoever calls holds the lock."""
 
@@ -197,6 +204,30 @@ class Estate:
             return ()
         profile = self._world.backend(account).instance_profiles.get(name)
         return () if profile is None else tuple(role.arn for role in profile.roles)
+
+    def vpc_of(self, place: Place, identifier: str) -> str:
+        """The VPC that a subnet, group, interface, table or list is in, or the VPC itself; "" for none."""
+        from moto.ec2.models import ec2_backends
+
+        backend = self._backend(ec2_backends, place)
+        if backend is None:
+            return ""
+        if identifier in backend.vpcs:
+            return identifier
+        held = [
+            *(subnet for zone in backend.subnets.values() for subnet in zone.values()),
+            *(group for vpc in backend.groups.values() for group in vpc.values()),
+            *backend.enis.values(), *backend.route_tables.values(), *backend.network_acls.values(),
+        ]  # fmt: skip
+        return next((each.vpc_id or "" for each in held if each.id == identifier), "")
+
+    def database(self, place: Place, name: str) -> Database | None:
+        """A database instance."""
+        from moto.rds.models import rds_backends
+
+        backend = self._backend(rds_backends, place)
+        found = None if backend is None else backend.databases.get(name)
+        return None if found is None else Database(found.engine, found.db_instance_class)
 
     def policy_of(self, arn: str) -> PolicyText | None:
         """The policy of a function, repository or event bus by its ARN; None for everything else."""

@@ -18,6 +18,7 @@ from uuid import NAMESPACE_URL
 
 from dsops.arn import parse_arn
 from dsops.errors import SandboxRefusal
+from dsops.iam.letters import lower_case
 from dsops.sandbox.answers import Moment, Value
 from dsops.sandbox.cbor import decode
 from dsops.sandbox.clock import iso_time
@@ -137,7 +138,7 @@ def _error(service: str, refused: SandboxRefusal | None, answer: HttpAnswer | No
         return {"errorCode": _exception_names(service).get(aws.code, aws.code), "errorMessage": aws.message}
     if answer is None or answer.status < 400:
         return {}
-    headers = {name.lower(): value for name, value in answer.headers}
+    headers = {lower_case(name): value for name, value in answer.headers}
     text = answer.body.decode("utf-8", "replace")
     if text.startswith("{") or "cbor" in headers.get("content-type", ""):
         said = _said(answer.body)
@@ -178,8 +179,8 @@ def _asked(service: str, turn: Turn) -> dict[str, object]:
         asked["principalTags"] = turn.parameters["PrincipalTags"]
     session = turn.caller.session
     if turn.operation == "AssumeRole" and session is not None and session.transitive_keys:
-        transitive = {key.lower() for key in session.transitive_keys}
-        asked["incomingTransitiveTags"] = {key: value for key, value in session.tags if key.lower() in transitive}
+        transitive = {lower_case(key) for key in session.transitive_keys}
+        asked["incomingTransitiveTags"] = {key: value for key, value in session.tags if lower_case(key) in transitive}
     return asked
 
 
@@ -223,4 +224,4 @@ def _spoken_time(seconds: float) -> str:
 
 
 def _lower(name: str) -> str:
-    return name[:1].lower() + name[1:]
+    return lower_case(name[:1]) + name[1:]

@@ -101,9 +101,8 @@ class CenterEvents:
         }  # fmt: skip
         if instance.users[login.user].attributes:
             parameters["PrincipalTags"] = dict(instance.users[login.user].attributes)
-        agent = request.headers.get("user-agent", "")
         turn = Turn(
-            caller, "AssumeRoleWithSAML", parameters, unsigned_context(instance.region, request.peer, agent, now), now,
+            caller, "AssumeRoleWithSAML", parameters, unsigned_context(instance.region, request, now), now,
             str(uuid4()),
         )  # fmt: skip
         user_arn = f"arn:{instance.partition}:sts::{role.account}:assumed-role/{role.name}/{login.user}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from dsops.iam.conditions import SECRET_KEYS
 from dsops.iam.evaluate import Decision
+from dsops.iam.letters import lower_case
 from dsops.iam.policy import Statement
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _context(decision: Decision) -> dict[str, object]:
 
 def _conditions(context: Mapping[str, tuple[str, ...]]) -> Iterator[dict[str, object]]:
     for key, values in context.items():
-        if key.lower() not in SECRET_KEYS:
+        if lower_case(key) not in SECRET_KEYS:
             yield {"key": key, "values": _values(values)}
 
 

@@ -15,6 +15,8 @@ from dsops.sandbox.read_json import value_from_json
 from dsops.sandbox.wire import HttpAnswer
 
 _REQUEST_ID = re.compile(r"(?<=<(?:RequestId|requestId|RequestID)>)[^<]*(?=</(?:RequestId|requestId|RequestID)>)")
+# moto writes an error's message under both names.
+_SECOND_MESSAGE = re.compile(rb"(?<=</Message>)<message>[^<]*</message>")
 _KEPT = frozenset(
     {"accept-ranges", "cache-control", "content-disposition", "content-encoding", "content-language", "content-range",
      "content-type", "etag", "expires", "last-modified", "location"}
@@ -32,6 +34,7 @@ def read_answer(
     """`spoken` is what moto was spoken to in, `protocol` what the client speaks."""
     body = content.encode() if isinstance(content, str) else bytes(content)
     if spoken in _XML:
+        body = _SECOND_MESSAGE.sub(b"", body) if status >= 400 else body
         return HttpAnswer(status, (("Content-Type", _XML[spoken]),), body)
     if spoken == "json":
         # moto's JSON services say 404 where AWS says 400.

@@ -112,7 +112,7 @@ class Nodes:
     def region(self, node: Node, path: str) -> str:
         """The name of a region."""
         region = self.text(node, path)
-        if not re.fullmatch(r"[a-z]{2,4}(-[a-z]+){1,2}-\d", region):
+        if not re.fullmatch(r"[a-z]{2,4}(-[a-z]+){1,2}-[0-9]", region):
             self.note(node.line, path, f"`{region}` is not a region", "such as eu-west-1")
         return region
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from dsops.arn import parse_arn
 from dsops.sandbox import fence, queues, s3_requests
-from dsops.sandbox.answers import json_answer, query_answer
+from dsops.sandbox.answers import json_answer
 from dsops.sandbox.authorize import Question
 from dsops.sandbox.buckets import check_owners, check_upload
 from dsops.sandbox.closed import check_open, check_own
-from dsops.sandbox.iam_features import IamFeatures
-from dsops.sandbox.iam_rules import IamRules
+from dsops.sandbox.iam_api.operations import IamOperations
 from dsops.sandbox.key_refusals import key_denied, key_unusable
 from dsops.sandbox.models import signing_name
 from dsops.sandbox.moto_answers import with_request_id
@@ -20,7 +19,6 @@ from dsops.sandbox.organization_planter import organization_models
 from dsops.sandbox.organization_rules import check_organization_call
 from dsops.sandbox.refusals import invalid_token, refusal
 from dsops.sandbox.resources import Resources
-from dsops.sandbox.root_user import is_about_root, perform_for_root
 from dsops.sandbox.secret_rules import check_secret_call
 from dsops.sandbox.secrets import read_batch, read_secret
 from dsops.sandbox.vault import Place, StoredSecret, Vault
@@ -48,8 +46,7 @@ class Operations:
         self._vault = vault
         self._judge = judge
         self._resources = Resources(world, vault)
-        self._iam = IamRules(world, vault)
-        self._iam_features = IamFeatures(world, outbound)
+        self._iam = IamOperations(world, vault, outbound)
         self._special: Mapping[str, Callable[[Turn, str, str], HttpAnswer]] = {
             "iam": self._perform_iam,
             "organizations": self._perform_organizations,
@@ -142,20 +139,8 @@ class Operations:
         return self._moto("secretsmanager", turn, parameters, account, "json", region)
 
     def _perform_iam(self, turn: Turn, _account: str, _resource: str) -> HttpAnswer:
-        caller, operation = turn.caller, turn.operation
-        result = self._iam_features.perform(operation, caller.account)
-        if result is None and is_about_root(operation, turn.parameters, caller):
-            result = perform_for_root(self._world, operation, turn.parameters, caller.account)
-        if result is not None:
-            return query_answer("iam", operation, result, turn.request_id)
-        parameters = self._iam.before(operation, turn.parameters, caller, turn.now)
-        if self._iam.instead(operation, parameters, caller):
-            return query_answer("iam", operation, {}, turn.request_id)
-        memory = self._iam.memory(operation, parameters, caller)
-        answer = self._moto("iam", turn, parameters, caller.account, "query")
-        if answer.status == 200:
-            self._iam.after(operation, parameters, caller, memory)
-        return answer._replace(body=with_request_id(answer.body, turn.request_id))
+        account = turn.caller.account
+        return self._iam.perform(turn, lambda parameters: self._moto("iam", turn, parameters, account, "query"))
 
     def _perform_s3(self, turn: Turn, account: str, _: str) -> HttpAnswer:
         check_owners(turn.parameters)

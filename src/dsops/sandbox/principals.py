@@ -18,10 +18,10 @@ class Carrier(NamedTuple):
     write: Callable[[str], None]
 
 
-def principals_of(text: str) -> list[str]:
-    """Every AWS principal that a well-formed document names."""
+def principals_of(text: str, kind: str = "AWS") -> list[str]:
+    """Every principal of that type that a well-formed document names."""
     found: list[str] = []
-    for holder, key in _places(json.loads(text)):
+    for holder, key in _places(json.loads(text), kind):
         values = holder[key]
         found += [values] if isinstance(values, str) else values
     return found
@@ -33,7 +33,7 @@ def replace_principal(carriers: Iterable[Carrier], old: str, new: str) -> None:
         if old not in carrier.text:
             continue
         document = json.loads(carrier.text)
-        for holder, key in _places(document):
+        for holder, key in _places(document, "AWS"):
             values = holder[key]
             if isinstance(values, str):
                 holder[key] = new if values == old else values
@@ -42,11 +42,11 @@ def replace_principal(carriers: Iterable[Carrier], old: str, new: str) -> None:
         carrier.write(json.dumps(document))
 
 
-def _places(document: Any) -> Iterator[tuple[dict[str, Any], str]]:  # any JSON: what is no statement is passed over
-    """Where `"AWS": ...` stands in it."""
+def _places(document: Any, kind: str) -> Iterator[tuple[dict[str, Any], str]]:  # any JSON: others are passed over
+    """Where `"AWS": ...`, or principals of another type, stand in its statements."""
     statements = document.get("Statement", []) if isinstance(document, dict) else []
     for statement in [statements] if isinstance(statements, dict) else statements:
         for element in ("Principal", "NotPrincipal"):
             principal = statement.get(element)
-            if isinstance(principal, dict) and "AWS" in principal:
-                yield principal, "AWS"
+            if isinstance(principal, dict) and kind in principal:
+                yield principal, kind

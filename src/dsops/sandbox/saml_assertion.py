@@ -29,7 +29,7 @@ _HOSTS: Final[Mapping[str, str]] = {
 }  # fmt: skip
 _DEFAULT_HOST: Final = "signin.aws.amazon.com"
 # Since 2022 each region has a sign-in of its own.
-_REGION: Final = re.compile(r"https://(?:[a-z]{2}(?:-[a-z]+){1,2}-\d\.)?")
+_REGION: Final = re.compile(r"https://(?:[a-z]{2}(?:-[a-z]+){1,2}-[0-9]\.)?")
 _AUDIENCES: Final[Mapping[str, str]] = {"aws-cn": f"{AUDIENCE}:cn-north-1", "aws-us-gov": f"{AUDIENCE}:govcloud"}
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,12})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 

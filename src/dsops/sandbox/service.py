@@ -14,7 +14,7 @@ from dsops.sandbox.authorization_records import AuthorizationRecords, with_id
 from dsops.sandbox.authorize import Judge
 from dsops.sandbox.caller import authenticate
 from dsops.sandbox.clock import Clock
-from dsops.sandbox.context import request_context, unsigned_context
+from dsops.sandbox.context import membership_keys, request_context, s3_context, unsigned_context
 from dsops.sandbox.events import Events, owner_of_role
 from dsops.sandbox.federation import UNSIGNED, Federation, unsigned_caller
 from dsops.sandbox.identity_center_answers import CENTER_SERVICES
@@ -139,17 +139,19 @@ class Sandbox:
             message = f"The dsops sandbox does not serve sts:{route.operation}."
             raise refusal("NotImplemented", message, 501)
         now = self.clock.now()
-        user_agent = request.headers.get("user-agent", "")
+        sent = request
         if route.service == "s3" and is_anonymous(request):
             # A bucket's policy may let anybody in.
             caller = unsigned_caller(self.region, partition_of_region(self.region).name)
             request = anonymous_body(request)
-            context = unsigned_context(self.region, request.peer, user_agent, now)
+            context = unsigned_context(self.region, request, now)
         else:
             caller, request = authenticate(
                 request, signing_name(route.service), self.world, self.sessions, now=now, wall=self.clock.wall()
             )
-            context = request_context(self.world, caller, request.peer, user_agent, now)
+            context = request_context(self.world, caller, request, now)
+        if route.service == "s3":
+            context |= s3_context(sent, self.clock.wall())
         if route.request is not None:
             route = route._replace(request=with_hoisted_headers(request) if route.service == "s3" else request)
         host = request.headers.get("host", "")
@@ -197,10 +199,9 @@ class Sandbox:
     def _serve_unsigned(self, request: HttpRequest, route: Route, request_id: str) -> HttpAnswer:
         """Whatever signature such a request has is not looked at: the proof in it says who asks."""
         now, region = self.clock.now(), self.region
-        user_agent = request.headers.get("user-agent", "")
         turn = Turn(
             unsigned_caller(region, partition_of_region(region).name), route.operation, read_parameters(route),
-            unsigned_context(region, request.peer, user_agent, now), now, request_id,
+            unsigned_context(region, request, now), now, request_id,
         )  # fmt: skip
         try:
             owner = owner_of_role(turn)
@@ -223,12 +224,17 @@ class Sandbox:
         if use.tags:
             parameters["Tags"] = [{"Key": key, "Value": value} for key, value in use.tags]
             parameters["TransitiveTagKeys"] = [key for key, _ in use.tags]
-        context = {"aws:PrincipalIsAWSService": ("true",), "aws:PrincipalServiceName": (use.service,), **use.source}
+        context = {
+            "aws:PrincipalIsAWSService": ("true",), "aws:PrincipalServiceName": (use.service,),
+            "aws:PrincipalServiceNamesList": (use.service,), **use.source,
+        }  # fmt: skip
+        if self.world.organizations.are_used:
+            context |= membership_keys(self.world.organizations.membership(role.account), "Source")
         caller = self.sts.service_caller(role, use.service, region)
         turn = Turn(caller, "AssumeRole", parameters, context, now, request_id)
         route = Route("sts", turn.operation, "query", wants_json=False, fields={}, document={})
         try:
-            issued, result = self.sts.issue_to_service(turn, role)
+            issued, result = self.sts.issue_to_service(turn, role, use.session_keys)
         except SandboxRefusal as refused:
             self.events.add(request, route, turn, {}, refused)
             raise

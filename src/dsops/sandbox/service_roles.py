@@ -61,7 +61,9 @@ class ServiceRoles:
             return 400, {"error": 'send {"role": "arn:aws:iam::...:role/...", "function": "orders"}'}
         if not _FUNCTION.fullmatch(function):
             return 400, {"error": f"`{function}` is no function's name"}
-        status, said = self._issue(name, request, lambda role, *_: of_function(role, function))
+        status, said = self._issue(
+            name, request, lambda role, partition, region: of_function(role, partition, region, function)
+        )
         return status, said if status == 200 else {"error": said["message"]}
 
     def _to_container(

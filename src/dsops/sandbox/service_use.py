@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from dsops.sandbox.world import Role, Tags
@@ -22,6 +23,8 @@ class ServiceUse(NamedTuple):
     """Condition keys that say on whose behalf, as the guides of these services have them in trust policies."""
     tags: Tags = ()
     """Session tags, all of them transitive."""
+    session_keys: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    """Condition keys that every request of the session has."""
 
 
 def of_task(role: Role, partition: str, region: str) -> ServiceUse:
@@ -49,6 +52,10 @@ def of_pod(role: Role, partition: str, region: str, namespace: str, service_acco
     return ServiceUse("pods.eks.amazonaws.com", name, {"aws:SourceAccount": (role.account,)}, tags)
 
 
-def of_function(role: Role, function: str) -> ServiceUse:
-    """A Lambda function, after which its sessions are named."""
-    return ServiceUse("lambda.amazonaws.com", function[:_MAX_NAME], {"aws:SourceAccount": (role.account,)})
+def of_function(role: Role, partition: str, region: str, function: str) -> ServiceUse:
+    """A Lambda function, after which its sessions are named; its requests say which (Lambda Developer Guide)."""
+    arn = f"arn:{partition}:lambda:{region}:{role.account}:function:{function}"
+    return ServiceUse(
+        "lambda.amazonaws.com", function[:_MAX_NAME], {"aws:SourceAccount": (role.account,)},
+        session_keys={"lambda:SourceFunctionArn": (arn,)},
+    )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import NamedTuple, cast
 from dsops.arn import parse_arn
 from dsops.document import parse_json
 from dsops.errors import SandboxRefusal
+from dsops.iam.letters import lower_case
 from dsops.iam.policy import check_policy
 from dsops.sandbox.refusals import invalid_parameter, malformed_policy, refusal, validation
 from dsops.sandbox.sessions import MAX_TOKEN, PolicyLayer, Session, session_token_size
@@ -66,15 +67,15 @@ def read_tags(turn: Turn) -> PassedTags:
     entries = cast("Sequence[Mapping[str, str]]", turn.parameters.get("Tags", ()))
     passed = tuple((entry.get("Key", ""), entry.get("Value", "")) for entry in entries)
     wanted = cast("Sequence[str]", turn.parameters.get("TransitiveTagKeys", ()))
-    keys = [key.lower() for key, _ in passed]
+    keys = [lower_case(key) for key, _ in passed]
     if len(set(keys)) < len(keys):
         raise invalid_parameter("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
     if any(key.startswith("aws:") for key in keys):
         raise invalid_parameter("Tag keys that begin with aws: are reserved.")
-    if not {key.lower() for key in wanted} <= set(keys):
+    if not {lower_case(key) for key in wanted} <= set(keys):
         raise invalid_parameter("The specified transitive tag key must be included in the requested tags.")
     inherited = _inherited(turn.caller.session)
-    if {key.lower() for key, _ in inherited} & set(keys):
+    if {lower_case(key) for key, _ in inherited} & set(keys):
         raise invalid_parameter(
             "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key "
             "from the calling session."
@@ -117,5 +118,5 @@ def _too_large(characters: int) -> SandboxRefusal:
 def _inherited(session: Session | None) -> Tags:
     if session is None or not session.transitive_keys:
         return ()
-    carried = {key.lower() for key in session.transitive_keys}
-    return tuple((key, value) for key, value in session.tags if key.lower() in carried)
+    carried = {lower_case(key) for key in session.transitive_keys}
+    return tuple((key, value) for key, value in session.tags if lower_case(key) in carried)

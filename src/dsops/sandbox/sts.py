@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/STS/latest/APIReference/. The unsigned ones are in `
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from dsops.iam.evaluate import Principal
@@ -93,7 +93,9 @@ class Sts:
         principal = Principal("service", "", "", federated=service)
         return Caller(principal, self._issuing.world.partitions[role.account], "", "", region, None, None, None, {})
 
-    def issue_to_service(self, turn: Turn, role: Role) -> tuple[Issued, dict[str, Value]]:
+    def issue_to_service(
+        self, turn: Turn, role: Role, session_keys: Mapping[str, tuple[str, ...]]
+    ) -> tuple[Issued, dict[str, Value]]:
         """A session of a role whose trust policy lets the calling AWS service assume it. Raises SandboxRefusal."""
         trust = PolicyText(f"the trust policy of role {role.name}", role.trust)
         tags = read_tags(turn)
@@ -106,7 +108,7 @@ class Sts:
         now, name = int(turn.now), turn.text("RoleSessionName")
         session = Session(
             "role", role.account, role.unique_id, name, now, now + turn.number("DurationSeconds", HOUR), None,
-            tags.all, tags.transitive_keys,
+            tags.all, tags.transitive_keys, federation=tuple(session_keys.items()),
         )  # fmt: skip
         issued = self._issuing.issue(turn, session)
         return issued, role_answer(self._issuing.world, role, session, issued)

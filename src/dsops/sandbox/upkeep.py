@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+from dsops.iam.letters import lower_case
 from dsops.sandbox.principals import Carrier
 from dsops.sandbox.world import Role, User, World
 
@@ -37,7 +38,7 @@ class Upkeep:
         """Whether a `User` or `Role` has this name in another case; the same case is moto's to refuse."""
         backend = self._world.backend(account)
         names = backend.users if kind == "User" else [role.name for role in backend.roles.values()]
-        return name not in names and name.lower() in {other.lower() for other in names}
+        return name not in names and lower_case(name) in {lower_case(other) for other in names}
 
     def description_of(self, role: Role) -> str:
         """The role's description."""
@@ -50,6 +51,14 @@ class Upkeep:
         boundaries = {cast("SandboxUser | moto_iam.Role", owner).permissions_boundary_arn for owner in owners}
         holders = [*owners, *backend.groups.values()]
         return arn in boundaries or any(arn in holder.managed_policies for holder in holders)
+
+    def attached(self, account: str, kind: str, name: str) -> frozenset[str]:
+        """The managed policies of a `User`, `Role` or `Group`; none for one that does not exist."""
+        backend = self._world.backend(account)
+        owners: list[moto_iam.User | moto_iam.Role | moto_iam.Group] = [*backend.groups.values()]
+        if kind != "Group":
+            owners = [*backend.users.values()] if kind == "User" else [*backend.roles.values()]
+        return frozenset(arn for owner in owners if owner.name == name for arn in owner.managed_policies)
 
     def belongings(self, user: User) -> Mapping[str, bool]:
         """What keeps a user from being deleted, as IAM words it -> whether it is so."""

@@ -160,3 +160,20 @@ def test_a_session_has_no_user_name_of_its_own_accord() -> None:
     document = identity(allow("*", "arn:aws:s3:::bucket/home/${aws:username}/*"))
     for caller in (ALICE, APP):
         assert not ask(Policies(identity=(document,)), caller, resource=BUCKET).is_allowed
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hits"),
+    [
+        ("arn:aws:sqs", (True, True, False)), ("arn:aws:sqs:us-east-1", (True, False, False)),
+        ("arn:aws:sqs:us-east-1:111122223333", (True, False, False)),
+        ("arn:aws:sqs:us-east-1:444455556666", (False,) * 3),
+        ("arn:aws:sq", (False,) * 3), ("arn:aws-cn:sqs", (False,) * 3),
+    ],
+)  # fmt: skip
+def test_an_arn_without_its_last_parts_has_wildcards_there(pattern: str, hits: tuple[bool, ...]) -> None:
+    """AWS IAM User Guide, "Incomplete ARNs"; in NotResource and in a Deny as well."""
+    queues = [f"arn:aws:sqs:{region}:111122223333:q" for region in ("us-east-1", "eu-west-1")]
+    for resource, is_hit in zip((*queues, "arn:aws:sns:us-east-1:111122223333:q"), hits, strict=True):
+        assert is_hit is allows(pattern, resource)
+        assert is_hit is not allows(pattern, resource, key="NotResource")

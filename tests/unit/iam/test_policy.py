@@ -184,7 +184,8 @@ def test_sids_are_letters_and_digits_and_stand_once() -> None:
         ({"NotResource": "*"}, "either `Resource` or `NotResource`"),
         ({"Resource": "bucket"}, "neither an ARN nor"),
         ({"Resource": ""}, "neither an ARN nor"),
-        ({"Resource": "arn:aws:s3:bucket"}, "four|4 of six parts"),
+        ({"Resource": "arn:aws"}, "2 of six parts"),
+        ({"Resource": "arn:aws:"}, "3 of six parts"),
         ({"Resource": "arn:aws:s*:::bucket"}, "in the place of the service"),
         ({"Resource": "arn:aws:s3*"}, "of six parts"),
         ({"Resource": "arn:aws:s3:::b/${aws:username"}, "no closing"),
@@ -331,3 +332,23 @@ def test_a_policy_written_as_yaml_is_checked_by_the_same_rules() -> None:
     assert bad.policy is None
     assert [("p.yaml", 3)] == [(problem.where.file, problem.where.line) for problem in bad.problems]
     assert "Syntax errors in policy." == bad.aws_message
+
+
+@pytest.mark.parametrize("resource", ["arn:aws:sqs", "arn:aws:sqs:us-east-1", "arn:aws:sqs:us-east-1:111122223333"])
+def test_an_arn_without_its_last_parts_is_for_identity_policies(resource: str) -> None:
+    """AWS completes it there, and refuses it in every other kind of policy."""
+    assert parse_policy(text(allow("sqs:*", resource)), "identity").statements
+    assert parse_policy(text(allow("sqs:*", resource)), "boundary").statements
+    for refusing in (refusal("session", allow("sqs:*", resource)), refusal("scp", allow("sqs:*", resource))):
+        assert "of six parts" in refusing
+    assert "of six parts" in refusal("resource", allow("sqs:*", resource, Principal="*"))
+    assert "of six parts" in refusal("rcp", RCP | {"Resource": resource})
+
+
+def test_an_origin_access_identity_is_a_principal_of_resource_policies() -> None:
+    """A bucket policy may name CloudFront's; a trust policy may not, and no other user of that account."""
+    name = "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity E127EXAMPLE51Z"
+    assert parse_policy(text(allow("s3:GetObject", Principal={"AWS": name})), "resource").statements
+    for wrong in (name.replace(" E1", " 1"), name.replace("E127", "E12*"), "arn:aws:iam::cloudfront:user/Bob"):
+        assert "principal" in refusal("resource", allow("s3:GetObject", Principal={"AWS": wrong}))
+    assert "is not a principal" in refusal("trust", allow("sts:AssumeRole", None, Principal={"AWS": name}))

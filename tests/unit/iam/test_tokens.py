@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dsops.iam.tokens import ANY_ONE, ANY_RUN, Variable, fold, resolve, tokenize
+from dsops.iam.tokens import ANY_ONE, ANY_RUN, Variable, resolve, tokenize
 
 
 def parse(text: str) -> tuple[object, ...]:
@@ -70,10 +70,3 @@ def test_a_missing_value_takes_the_default_or_nothing_at_all() -> None:
 def test_a_key_with_several_values_is_no_variable() -> None:
     """Only single-valued keys can be variables; the default does not step in."""
     assert resolve([Variable("k", "d", "")], {"k": ("a", "b")}) is None
-
-
-def test_folding_goes_character_by_character() -> None:
-    """Case is put aside without changing the text's length."""
-    assert fold("StraßE") == fold("STRAßE")
-    assert fold("ß") != fold("ss")
-    assert fold("ÀÉ") == fold("àé")

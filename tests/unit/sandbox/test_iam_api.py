@@ -436,7 +436,7 @@ def test_ids_look_like_awss(admin: Person) -> None:
 
 def test_an_operation_that_moto_lacks_is_not_pretended(admin: Person) -> None:
     """501, and nothing is done."""
-    refused = admin.refused("iam", "SimulatePrincipalPolicy", PolicySourceArn=ALICE_ARN, ActionNames=["s3:*"])
+    refused = admin.refused("iam", "GenerateServiceLastAccessedDetails", Arn=ALICE_ARN)
 
     assert (refused.code, refused.status) == ("NotImplemented", 501)
 

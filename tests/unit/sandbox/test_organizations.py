@@ -10,6 +10,7 @@ from dsops.errors import SandboxUnavailable, SeedInvalid
 from dsops.iam.control import has_resource_control
 from dsops.sandbox.control import Control
 from dsops.sandbox.organization_planter import _taught_models, organization_models
+from dsops.sandbox.planter import Planter
 from dsops.sandbox.seedfile import read_seed
 from dsops.sandbox.service import Sandbox
 from tests.sandboxes import ACCOUNT, OTHER, Lab
@@ -113,8 +114,9 @@ def test_service_linked_roles_are_not_bound(make_lab: LabFactory) -> None:
     admin = lab.user("admin")
     for path in ("/aws-service-role/x.amazonaws.com/", "/"):
         name = f"Linked{len(path)}"
-        admin.call("iam", "CreateRole", RoleName=name, Path=path, AssumeRolePolicyDocument=trust % ACCOUNT)
-        admin.call("iam", "PutRolePolicy", RoleName=name, PolicyName="p", PolicyDocument=allow)
+        # AWS's own roles are made by no account, so they are planted.
+        role = Planter(lab.sandbox.world).add_role(ACCOUNT, name, trust % ACCOUNT, path)
+        lab.sandbox.world.backend(ACCOUNT).roles[role.unique_id].put_policy("p", allow)
         session = admin.assume(f"arn:aws:iam::{ACCOUNT}:role{path}{name}")
         answer = session.answer("secretsmanager", "GetSecretValue", SecretId="db")
         assert answer.status == (400 if path == "/" else 200)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from dsops.document import Scalar
+from dsops.iam.letters import lower_case
 from dsops.iam.lint.finding import Findings, Rule
 from dsops.iam.lint.lookup import Lookup, meant
 from dsops.iam.lint.patterns import has_wildcard
@@ -48,12 +49,12 @@ def _check_action(scalar: Scalar, view: View, lookup: Lookup, findings: Findings
     path = view.element("Action")
     prefix, colon, name = scalar.text.partition(":")
     # As an exception from a Deny, AWS's own guide has it.
-    if scalar.text.lower() in _UNDECIDED and not view.are_actions_negated:
+    if lower_case(scalar.text) in _UNDECIDED and not view.are_actions_negated:
         message = f"`{scalar.text}` needs no permission, and can't be refused"
         findings.add(NO_EFFECT, scalar.line, path, message)
     if not colon or not name or has_wildcard(prefix) or not lookup.has_services:
         return
-    service = lookup.service(prefix.lower())
+    service = lookup.service(lower_case(prefix))
     if service is None:
         message = f"AWS has no service with the prefix `{prefix}`"
         hint = meant(prefix, lookup.services(), f":{name}")

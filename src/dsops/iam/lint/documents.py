@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from dsops.document import to_json
+from dsops.iam.letters import lower_case
 from dsops.iam.lint.finding import Findings, Rule
 from dsops.iam.lint.view import DocumentView, View
 from dsops.iam.operators import WITH_VARIABLES
@@ -185,7 +186,7 @@ def _limit(document: DocumentView) -> _Limit | None:
     """The limit of the policy's kind; other services than Secrets Manager have limits of their own."""
     if document.kind != "resource":
         return _LIMITS[document.kind]
-    actions = [scalar.text.lower() for view in document.statements for scalar in view.actions]
+    actions = [lower_case(scalar.text) for view in document.statements for scalar in view.actions]
     if actions and all(action.startswith("secretsmanager:") for action in actions):
         return _SECRETS_MANAGER
     return None

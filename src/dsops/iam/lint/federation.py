@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from dsops.arn import parse_arn
+from dsops.iam.letters import lower_case
 from dsops.iam.lint.finding import Findings, Rule
 from dsops.iam.lint.guards import is_pattern, narrows
 from dsops.iam.lint.view import Clause, DocumentView, Named, View
@@ -128,31 +129,31 @@ def check_federation(document: DocumentView, findings: Findings) -> None:
 
 
 def _check_provider(view: View, host: str, named: Named, findings: Findings) -> None:
-    shared = SHARED.get(host.lower())
+    shared = SHARED.get(lower_case(host))
     if shared is None:
         _check_own_provider(view, host, named, findings)
         return
     key = shared.claim if ":" in shared.claim else f"{host}:{shared.claim}"
-    clauses = [clause for clause in view.clauses if clause.lower == key.lower() and not clause.parsed.is_negated]
-    if not narrows(view, key.lower().__eq__):
+    clauses = [clause for clause in view.clauses if clause.lower == lower_case(key) and not clause.parsed.is_negated]
+    if not narrows(view, lower_case(key).__eq__):
         message = f"anybody who uses {shared.name} may assume the role: nothing is asked of `{key}`"
         hint = f"add a condition on `{key}`" + (
-            ", such as repo:octo-org/octo-repo:ref:refs/heads/main" if host.lower() in _GITHUB else ""
+            ", such as repo:octo-org/octo-repo:ref:refs/heads/main" if lower_case(host) in _GITHUB else ""
         )
         # With a condition there that lets everything through, that is what has to change.
         rule = ANY_TENANT if any(is_pattern(clause) for clause in clauses) else NO_TENANT
         place = clauses[0] if rule is ANY_TENANT else named
         findings.add(rule, place.line, place.path, message, hint=hint)
-    elif host.lower() in _GITHUB:
+    elif lower_case(host) in _GITHUB:
         for clause in clauses:
             _check_github(clause, findings)
-    if shared.claim == "sub" and not narrows(view, f"{host}:aud".lower().__eq__):
+    if shared.claim == "sub" and not narrows(view, lower_case(f"{host}:aud").__eq__):
         findings.add(NO_AUDIENCE, named.line, named.path, f"nothing is asked of `{host}:aud`")
 
 
 def _check_own_provider(view: View, host: str, named: Named, findings: Findings) -> None:
     """A provider of one's own: its `sub`, or another of its claims, has to be looked at."""
-    start = f"{host}:".lower()
+    start = lower_case(f"{host}:")
     if not narrows(view, lambda key: key.startswith(start) and key != f"{start}aud"):
         message = f"everyone with a token of {host} may assume the role: nothing is asked of `{host}:sub`"
         findings.add(NO_SUBJECT, named.line, named.path, message, hint=f"add a condition on `{host}:sub`")
@@ -184,7 +185,7 @@ def _check_github(clause: Clause, findings: Findings) -> None:
 
 def _check_hosts(view: View, hosts: list[str], findings: Findings) -> None:
     """A key that looks like a claim, of a host that is none of the statement's providers."""
-    starts = tuple(f"{host}:".lower() for host in hosts)
+    starts = tuple(lower_case(f"{host}:") for host in hosts)
     for clause in view.clauses:
         host, colon, claim = clause.lower.rpartition(":")
         if colon and "." in host and ":" not in host and "/" not in claim and not clause.lower.startswith(starts):

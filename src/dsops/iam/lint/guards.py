@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from dsops.iam.letters import lower_case
 from dsops.iam.lint.view import Clause, View
 
 ALWAYS_PRESENT: Final = frozenset({
@@ -37,7 +38,7 @@ def passes_without_key(clause: Clause) -> bool:
     """Whether the clause holds for a request that has not got its key."""
     parsed = clause.parsed
     if parsed.family == "Null":
-        return any(value.text.lower() == "true" for value in clause.values)
+        return any(lower_case(value.text) == "true" for value in clause.values)
     if parsed.quantifier == "ForAnyValue:":
         return parsed.is_if_exists
     return parsed.is_if_exists or parsed.is_negated or parsed.quantifier == "ForAllValues:"

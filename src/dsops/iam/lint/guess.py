@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dsops.document import Node, Scalar, Sequence
+from dsops.iam.letters import lower_case
 from dsops.iam.lint.view import statement_nodes
 from dsops.iam.policy import PolicyKind
 
@@ -24,7 +25,7 @@ def guess_kind(root: Node | None) -> Guess:
         elements = {key.text: value for key, value in statement.entries}
         has_principal = has_principal or "Principal" in elements or "NotPrincipal" in elements
         actions = _texts(elements.get("Action", elements.get("NotAction")))
-        is_of_sts = is_of_sts and bool(actions) and all(text.lower().startswith("sts:") for text in actions)
+        is_of_sts = is_of_sts and bool(actions) and all(lower_case(text).startswith("sts:") for text in actions)
     if has_principal and is_of_sts:
         return Guess("trust", "it names principals, and its actions are of STS")
     if has_principal:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final, Literal, get_args
 
+from dsops.iam.letters import lower_case
+
 KeyType = Literal[
     "String", "ARN", "Bool", "Numeric", "Date", "IPAddress", "Binary",
     "ArrayOfString", "ArrayOfARN", "ArrayOfBool", "ArrayOfNumeric",
@@ -52,8 +54,8 @@ GLOBAL_KEYS: Final = _typed(
 TAG_KEYS: Final = ("aws:PrincipalTag/", "aws:RequestTag/", "aws:ResourceTag/")
 """What comes before a tag's own name."""
 
-_BY_LOWER: Final = {key.lower(): kind for key, kind in GLOBAL_KEYS.items()}
-_TAGS_BY_LOWER: Final = tuple(prefix.lower() for prefix in TAG_KEYS)
+_BY_LOWER: Final = {lower_case(key): kind for key, kind in GLOBAL_KEYS.items()}
+_TAGS_BY_LOWER: Final = tuple(lower_case(prefix) for prefix in TAG_KEYS)
 
 
 def global_key_type(lower: str) -> KeyType | None:

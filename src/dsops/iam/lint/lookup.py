@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 
+from dsops.iam.letters import lower_case
 from dsops.iam.lint.keys import global_key_type
 from dsops.iam.lint.patterns import filled, glob, has_wildcard, is_template
 from dsops.iam.lint.reference import ActionFacts, Reference, ServiceFacts
@@ -33,7 +34,7 @@ class Lookup:
 
     def actions(self, text: str) -> tuple[ActionFacts, ...] | None:
         """The actions that an Action element's text matches; None when nobody knows them (`*`, no such service)."""
-        lower = text.lower()
+        lower = lower_case(text)
         if lower not in self._actions:
             self._actions[lower] = self._find_actions(lower)
         return self._actions[lower]
@@ -89,9 +90,9 @@ def meant(word: str, names: Iterable[str], after: str = "", *, before: str = "")
     def hint() -> str:
         from difflib import get_close_matches
 
-        plain = {name.lower(): name for name in names}
+        plain = {lower_case(name): name for name in names}
         # Thousands of names are near to each other; only a slip of the finger is worth a guess.
-        found = get_close_matches(word.lower(), plain, n=1, cutoff=0.8)
+        found = get_close_matches(lower_case(word), plain, n=1, cutoff=0.8)
         return f"did you mean `{before}{plain[found[0]]}{after}`?" if found else ""
 
     return hint

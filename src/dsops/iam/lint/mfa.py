@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from dsops.iam.letters import lower_case
 from dsops.iam.lint.finding import Findings, Rule
 from dsops.iam.lint.guards import is_required
 from dsops.iam.lint.view import Clause, DocumentView, View
@@ -48,7 +49,7 @@ def check_mfa(document: DocumentView, findings: Findings) -> None:
 
 
 def _check_operator(view: View, clause: Clause, findings: Findings) -> None:
-    wanted = {value.text.lower() for value in clause.values}
+    wanted = {lower_case(value.text) for value in clause.values}
     parsed = clause.parsed
     if view.effect == "Deny" and not parsed.is_if_exists and not parsed.is_negated:
         is_without_mfa = (clause.lower == _PRESENT and wanted == {"false"}) or parsed.family in _ABOVE
@@ -68,7 +69,7 @@ def _check_operator(view: View, clause: Clause, findings: Findings) -> None:
 def _check_null(view: View, clause: Clause, findings: Findings) -> None:
     if clause.lower != _PRESENT:
         return
-    wanted = {value.text.lower() for value in clause.values}
+    wanted = {lower_case(value.text) for value in clause.values}
     if view.effect == "Deny" and wanted == {"true"}:
         message = "this denies long-term keys only: a temporary session without MFA has the key, with `false`"
         findings.add(NULL_TEST, clause.line, clause.path, message)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from dsops.arn import Arn, is_account_id, parse_arn
+from dsops.iam.letters import lower_case
 from dsops.iam.lint.finding import Findings, Rule
 from dsops.iam.lint.guards import CALLER_KEYS, NETWORK_KEYS, SOURCE_KEYS, narrows
 from dsops.iam.lint.patterns import glob
@@ -166,14 +167,14 @@ def _fence(view: View) -> _Fence | None:
     clauses = tuple(clause for clause in view.clauses if clause.parsed.is_negated)
     if view.effect != "Deny" or not view.is_for_everyone or view.are_actions_negated or not clauses:
         return None
-    return _Fence(clauses, tuple(glob(scalar.text.lower()) for scalar in view.actions))
+    return _Fence(clauses, tuple(glob(lower_case(scalar.text)) for scalar in view.actions))
 
 
 def _is_fenced(view: View, fences: Sequence[_Fence], is_wanted: Callable[[str], bool]) -> bool:
     """Whether a fence denies all that the statement allows, to all but those who are known by a wanted key."""
     if view.are_actions_negated:
         return False
-    actions = [scalar.text.lower() for scalar in view.actions]
+    actions = [lower_case(scalar.text) for scalar in view.actions]
     return any(
         any(is_wanted(clause.lower) for clause in fence.clauses)
         and all(any(test(action) for test in fence.tests) for action in actions)
@@ -270,5 +271,5 @@ def _allows(view: View, action: str) -> bool:
     """Whether the statement's actions have that one among them, in lower case."""
     return any(
         text == action or text.strip("*") == "" or (text.endswith("*") and action.startswith(text[:-1]))
-        for text in (scalar.text.lower() for scalar in view.actions)
+        for text in (lower_case(scalar.text) for scalar in view.actions)
     )

@@ -64,7 +64,7 @@ class Reach:
             message = f"AWS does not list `{scalar.text}` among the resources of {actions}"
             findings.add(OTHER_SERVICE, scalar.line, view.element("Resource"), message)
         gone = {scalar.text for scalar in foreign}
-        resources = [scalar.text for scalar in view.resources if scalar.text not in gone]
+        resources = [_completed(scalar.text) for scalar in view.resources if scalar.text not in gone]
         for scalar, found in named:
             if found is None or len(found) != 1 or has_wildcard(scalar.text):
                 continue
@@ -115,6 +115,13 @@ def _service(text: str) -> str:
     parts = text.split(":", 3)
     service = parts[2] if len(parts) > 2 and parts[0] == "arn" and not set(parts[2]) & set("*?$") else ""
     return _RENAMED.get(service, service)
+
+
+def _completed(text: str) -> str:
+    """An ARN without its last parts as AWS reads it in an identity policy: with `*` there."""
+    parts = text.split(":")
+    is_short = 2 < len(parts) < 6 and parts[0] == "arn" and not text.endswith("*")
+    return text + ":*" * (6 - len(parts)) if is_short else text
 
 
 def _is_everything(text: str) -> bool:

@@ -99,8 +99,8 @@ _BY_ELEMENT: Final = {
     ),
     "Resource": _grammar(
         "resource", "a resource that is no ARN, or one where none belongs",
-        "A resource is an ARN of six parts, with wildcards but for its service, or `*`. A trust policy has none: its "
-        "resource is the role.",
+        "A resource is an ARN of six parts, with wildcards but for its service, or `*`. In an identity policy AWS "
+        "takes parts that are missing at the end for `*`. A trust policy has no resource: it is the role.",
         "write an ARN of six parts or `*`; in a trust policy, remove it",
         f"{_ELEMENTS}: Resource; NotResource",
     ),

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
 
 from dsops.document import Mapping, Node, Scalar, Sequence
+from dsops.iam.letters import lower_case
 from dsops.iam.operators import Operator, parse_operator
 from dsops.iam.policy import PolicyKind
 
@@ -171,7 +172,7 @@ def _nulls(clauses: tuple[Clause, ...]) -> dict[str, frozenset[str]]:
     nulls: dict[str, frozenset[str]] = {}
     for clause in clauses:
         if clause.parsed.family == "Null":
-            said = frozenset(value.text.lower() for value in clause.values)
+            said = frozenset(lower_case(value.text) for value in clause.values)
             nulls[clause.lower] = nulls.get(clause.lower, frozenset()) | said
     return nulls
 
@@ -187,6 +188,6 @@ def _clauses(node: Node | None, path: str) -> Iterator[Clause]:
         if isinstance(keys, Mapping):
             for key, values in keys.entries:
                 yield Clause(
-                    operator.text, parsed, key.text, key.text.lower(), _texts(values), key.line,
+                    operator.text, parsed, key.text, lower_case(key.text), _texts(values), key.line,
                     f"{path}.{operator.text}.{key.text}",
                 )  # fmt: skip

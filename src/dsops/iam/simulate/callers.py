@@ -8,6 +8,7 @@ from typing import Final
 
 from dsops.arn import Arn, is_account_id, parse_arn, role_session_arn
 from dsops.iam.conditions import fold_context
+from dsops.iam.letters import lower_case
 from dsops.iam.principals import FEDERATED_NAMES, Principal
 from dsops.iam.simulate.case import Asked
 from dsops.iam.values import read_moment
@@ -86,8 +87,8 @@ def known_context(asked: Asked, now: datetime) -> Context:
     context["aws:ViaAWSService"] = ("false",)
     if asked.resource_account:
         context["aws:ResourceAccount"] = (asked.resource_account,)
-    said = {key.lower() for key in asked.context}
-    kept = {key: values for key, values in context.items() if key.lower() not in said}
+    said = {lower_case(key) for key in asked.context}
+    kept = {key: values for key, values in context.items() if lower_case(key) not in said}
     return kept | {key: values for key, values in asked.context.items() if values}
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from dsops.arn import is_account_id, parse_arn
 from dsops.iam.elements import check_action
+from dsops.iam.letters import lower_case
 from dsops.iam.principals import Principal
 from dsops.iam.simulate.case import Asked
 
@@ -40,12 +41,12 @@ def check_exact_action(text: str) -> None:
 
 def is_about_roles(action: str) -> bool:
     """The resource of that action is a role, and its policy a trust policy."""
-    return action.lower().startswith(_OF_ROLES) and action.lower() != "sts:assumeroot"
+    return lower_case(action).startswith(_OF_ROLES) and lower_case(action) != "sts:assumeroot"
 
 
 def question_problems(asked: Asked, *, has_trust: bool, has_resource: bool) -> Iterator[tuple[str, str]]:
     """What can't be asked like that: the key of the table that says it, and what is wrong."""
-    action, kind = asked.action.lower(), asked.principal.kind
+    action, kind = lower_case(asked.action), asked.principal.kind
     for provider, (own_action, words) in _PROVIDERS.items():
         if action == own_action and kind != provider:
             yield "principal", f"{asked.action} is called by no principal of AWS: name {words}"
@@ -63,7 +64,7 @@ def question_problems(asked: Asked, *, has_trust: bool, has_resource: bool) -> I
 
 def refusal_of_aws(principal: Principal, action: str) -> str:
     """Why AWS refuses that action to that kind of caller whatever policies say; "" when it doesn't."""
-    action = action.lower()
+    action = lower_case(action)
     if principal.kind == "root" and action == "sts:assumerole":
         return "a root user may assume no role"
     if principal.kind == "role-session" and action in _NOT_FOR_ROLE_SESSIONS:

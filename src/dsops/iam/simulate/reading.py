@@ -25,6 +25,7 @@ from dsops.arn import is_account_id, parse_arn
 from dsops.document import Document, Mapping, Node, Scalar, Sequence
 from dsops.errors import Problem, nearest
 from dsops.iam.evaluate import PolicyType
+from dsops.iam.letters import lower_case
 from dsops.iam.principals import Principal
 from dsops.iam.simulate.callers import read_caller
 from dsops.iam.simulate.case import EXPECTATIONS, POLICY_TYPES, Asked, Case, Expected, Groups, Place, Verdict
@@ -158,7 +159,7 @@ class _Reader(SourceReader):
         context: dict[str, tuple[str, ...]] = {}
         for node, path in both.layers("context"):
             for key, value in self.entries(node, path):
-                for known in [known for known in context if known.lower() == key.text.lower()]:
+                for known in [known for known in context if lower_case(known) == lower_case(key.text)]:
                     del context[known]
                 context[key.text] = self._values(value, f"{path}.{key.text}")
         return context

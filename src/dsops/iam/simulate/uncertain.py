@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from dsops.iam.evaluate import Decision, Effect, Policies, Request, evaluate
+from dsops.iam.letters import lower_case
 from dsops.iam.policy import Policy, Statement, parse_policy
 from dsops.iam.simulate.case import POLICY_TYPES, Place
 from dsops.iam.simulate.compiled import full_access
@@ -42,7 +43,7 @@ class Answers(NamedTuple):
 
 def possible_answers(request: Request, policies: Policies, unread: Sequence[Unread]) -> Answers:
     """What AWS may answer, whatever stands in what is unread."""
-    said = {key.lower() for key in request.context}
+    said = {lower_case(key) for key in request.context}
     keys = {key for each in unread for key in each.keys} - said
     missing = [each for each in unread if _bears(each, request, policies, said)]
     known = _filled(policies, missing, "nothing")
@@ -62,7 +63,7 @@ def _bears(each: Unread, request: Request, policies: Policies, said: set[str]) -
     """It is consulted for that request."""
     if each.place == "context":
         is_unknown = _test_of(set(each.keys) - said, said)
-        action = request.action.lower()
+        action = lower_case(request.action)
         statements = (found for policy in _all(policies) for found in policy.statements)
         return any(_depends(found, is_unknown) and found.actions.matches(action) for found in statements)
     # A boundary that allows everything is as good as none, and so it is filled in.
@@ -130,7 +131,7 @@ def _depends(statement: Statement, is_unknown: _IsUnknown) -> bool:
 def _keys(statement: Statement) -> Iterator[str]:
     """The condition keys that a statement looks at, in lower case."""
     for condition in statement.conditions:
-        yield condition.key.lower()
+        yield lower_case(condition.key)
         yield from variable_keys(condition.values)
     if statement.resources is not None:
         yield from variable_keys(statement.resources.written)
@@ -175,7 +176,7 @@ def _without_unknown(statement: Statement, is_unknown: _IsUnknown) -> Statement:
     kept = tuple(
         condition
         for condition in statement.conditions
-        if not is_unknown(condition.key.lower()) and not any(map(is_unknown, variable_keys(condition.values)))
+        if not is_unknown(lower_case(condition.key)) and not any(map(is_unknown, variable_keys(condition.values)))
     )
     resources = statement.resources
     if resources is not None and any(map(is_unknown, variable_keys(resources.written))):

@@ -65,19 +65,24 @@ class Resources:
 
         The account of that first one is where it is done.
         """
-        known = self._known.get(service)
-        if known is None:
-            yield from self._listed.questions(service, operation, parameters, caller)
-        else:
-            yield from self._of_known(known, service, operation, parameters, caller)
+        associated = ""
+        for question in self._of_service(service, operation, parameters, caller):
+            associated = associated or question.resource
+            yield question
         if service == "ec2":
             yield from tags_at_creation(operation, parameters, caller)
         if service in {"autoscaling", "ec2"}:
             yield from roles_in_profiles(parameters, caller, self._estate)
         if service != "iam":
-            yield from passed_roles(service, operation, parameters, caller)
+            yield from passed_roles(service, operation, parameters, caller, associated)
         # Only who may write one learns what is wrong with it.
         check_written_policy(service, operation, parameters)
+
+    def _of_service(self, service: str, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+        known = self._known.get(service)
+        if known is None:
+            return self._listed.questions(service, operation, parameters, caller)
+        return self._of_known(known, service, operation, parameters, caller)
 
     def _of_known(
         self, known: Asks, service: str, operation: str, parameters: Parameters, caller: Caller

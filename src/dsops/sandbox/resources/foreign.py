@@ -8,10 +8,12 @@ from dsops.arn import is_account_id, parse_arn
 from dsops.sandbox.resources.given import Parameters
 
 _READ_BEFORE = {
+    # The policy simulator looks at nothing there.
+    "iam": frozenset({"CallerArn", "ResourceArns", "ResourceOwner"}),
     "kms": frozenset({"KeyId", "SourceKeyId", "DestinationKeyId", "TargetKeyId"}),
     "secretsmanager": frozenset({"SecretId"}),
 }
-"""What the service's module has turned into the ARN that is meant."""
+"""What the service's module has turned into the ARN that is meant, or what is only spoken of."""
 
 
 def foreign_arns(

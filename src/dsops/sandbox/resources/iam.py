@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from dsops.arn import parse_arn
 from dsops.sandbox.authorize import Question
 from dsops.sandbox.caller import Caller
 from dsops.sandbox.context import Context, request_tags, tag_keys
+from dsops.sandbox.iam_api.linked_role_names import linked_roles
+from dsops.sandbox.iam_api.linked_roles import linked_name
+from dsops.sandbox.iam_api.protected import LINKED_PATH
 from dsops.sandbox.resources.given import Parameters, listed_tags
 from dsops.sandbox.root_user import is_about_root
 from dsops.sandbox.world import World
@@ -24,11 +27,16 @@ class IamResources:
         context: Context = dict(request_tags(listed_tags(parameters.get("Tags"))))
         if "PolicyArn" in parameters and operation.startswith(("Attach", "Detach")):
             context["iam:PolicyARN"] = (str(parameters["PolicyArn"]),)
+        context |= {key: (str(parameters[name]),) for name, key in _KEYS.items() if name in parameters}
         boundary, tags = self._iam_state(operation, parameters, caller)
         if boundary:
             context["iam:PermissionsBoundary"] = (boundary,)
         context |= tag_keys(("aws:ResourceTag", "iam:ResourceTag"), tags)
-        resource = self._iam_arn(operation, parameters, caller)
+        linked = _LINKED.get(operation)
+        if linked is None:
+            resource = self._iam_arn(operation, parameters, caller)
+        else:
+            resource = f"arn:{caller.partition}:iam::{caller.account}:{linked(parameters)}"
         yield Question(f"iam:{operation}", resource, caller.account, context)
         role = self._world.role_named(caller.account, str(parameters.get("RoleName", "")))
         if operation == "AddRoleToInstanceProfile" and role is not None:
@@ -86,6 +94,29 @@ class IamResources:
         return ""
 
 
+def _new_linked_role(parameters: Parameters) -> str:
+    """The role that will be made; AWS asks about it with its name."""
+    service = str(parameters["AWSServiceName"])
+    linked = linked_roles().get(service)
+    name = "*" if linked is None else linked_name(linked, str(parameters.get("CustomSuffix", "")))
+    return f"role{LINKED_PATH}{service}/{name}"
+
+
+def _deleted_linked_role(parameters: Parameters) -> str:
+    """The role in `task/aws-service-role/SERVICE/ROLE/ID`."""
+    return str(parameters["DeletionTaskId"]).rpartition("/")[0].replace("task/", "role/", 1)
+
+
+_LINKED: Mapping[str, Callable[[Parameters], str]] = {
+    "CreateServiceLinkedRole": _new_linked_role,
+    "GetServiceLinkedRoleDeletionStatus": _deleted_linked_role,
+}
+_KEYS = {
+    "AWSServiceName": "iam:AWSServiceName", "OrganizationsPolicyId": "iam:OrganizationsPolicyId",
+    "ServiceName": "iam:ServiceSpecificCredentialServiceName",
+    "CredentialAgeDays": "iam:ServiceSpecificCredentialAgeDays",
+}  # fmt: skip
+"""Parameter -> the condition key that has its value."""
 # Of several the first one is what the operation is about: AddUserToGroup the group, AttachRolePolicy the role.
 _IAM_OWNERS = {"InstanceProfileName": "instance-profile", "GroupName": "group", "RoleName": "role", "UserName": "user"}
 """Parameter -> kind of resource, in order."""
@@ -94,7 +125,6 @@ _IAM_NEW = {
     "CreateVirtualMFADevice": ("VirtualMFADeviceName", "mfa"),
     "CreateSAMLProvider": ("Name", "saml-provider"),
     "CreateOpenIDConnectProvider": ("Url", "oidc-provider"),
-    "CreateServiceLinkedRole": ("AWSServiceName", "role/aws-service-role"),
 }
 """Operation -> the parameter that names what it makes, and its kind."""
 _IAM_TAGGED = {
@@ -105,7 +135,8 @@ _IAM_TAGGED = {
 """Operation -> the action that must be allowed as well when it passes tags."""
 _ABOUT_ONESELF = frozenset(
     {"GetUser", "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey", "ChangePassword",
-     "ListMFADevices"}
+     "ListMFADevices", "CreateServiceSpecificCredential", "DeleteServiceSpecificCredential",
+     "ListServiceSpecificCredentials", "ResetServiceSpecificCredential", "UpdateServiceSpecificCredential"}
 )  # fmt: skip
 # Where these are given they are the resource, unless a user, group or role is named too.
-_IAM_ARNS = ("SAMLProviderArn", "OpenIDConnectProviderArn", "PolicyArn", "SerialNumber")
+_IAM_ARNS = ("SAMLProviderArn", "OpenIDConnectProviderArn", "PolicyArn", "PolicySourceArn", "SerialNumber")

@@ -18,6 +18,7 @@ from dsops.sandbox.estate import Estate
 from dsops.sandbox.models import operation_model, service_model
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.resources.actions import ACTIONS, PREFIXES
+from dsops.sandbox.resources.condition_keys import keys_of_entries, keys_of_request, keys_of_resource
 from dsops.sandbox.resources.foreign import foreign_arns
 from dsops.sandbox.resources.given import Parameters, listed_tags, many, shown, texts
 from dsops.sandbox.resources.special import ANY_KIND, KIND_NAMES, read_special, tagged_as
@@ -57,21 +58,27 @@ class ListedResources:
             yield from _unknown(prefix, operation, parameters, caller)
             return
         given = _Given(service, operation, parameters, caller)
-        context = given.context(use)
+        context = given.context(use) | keys_of_request(parameters, use.keys, caller)
         asked = dict.fromkeys(_arns(use, given))
         asked |= dict.fromkeys(arn for arn, _ in foreign_arns(prefix, given.parameters, given.owner, asked))
         if any(_is_elsewhere(arn, caller) for arn in asked):
             # It is done in the region that was asked, whatever region the ARN says.
             asked["*"] = None
         for arn in asked:
-            yield self._about(f"{prefix}:{use.name}", arn, caller, given.owner, context)
+            entries = keys_of_entries(parameters, arn, caller) if operation == "PutEvents" else ()
+            for entry in tuple(entries) or ({},):
+                yield self._about(f"{prefix}:{use.name}", arn, caller, given, context | entry)
 
-    def _about(self, action: str, arn: str, caller: Caller, owner: str, context: Context) -> Question:
+    def _about(self, action: str, arn: str, caller: Caller, given: _Given, context: Context) -> Question:
+        owner = given.owner
         parts = parse_arn(arn)
         if parts is None:
             return Question(action, "*", owner, context)
         account = parts.account or owner
-        tags = self._estate.tags_of(tagged_as(arn), account, parts.region or caller.region)
+        region = parts.region or caller.region
+        tags = self._estate.tags_of(tagged_as(arn), account, region)
+        own = parts._replace(account=account, region=region)
+        context = keys_of_resource(own, given.parameters, tags, self._estate) | context
         policy: PolicyText | None = self._estate.policy_of(arn)
         return Question(action, arn, account, context | tag_keys(("aws:ResourceTag",), tags), policy)
 

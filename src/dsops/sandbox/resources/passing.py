@@ -12,6 +12,7 @@ from typing import Final
 from dsops.arn import parse_arn
 from dsops.sandbox.authorize import Question
 from dsops.sandbox.caller import Caller
+from dsops.sandbox.context import Context
 from dsops.sandbox.estate import Estate
 from dsops.sandbox.resources.given import Parameters, inside
 
@@ -29,8 +30,10 @@ _SERVICES: Final[Mapping[str, str]] = {
 _DEEPEST = 8
 
 
-def passed_roles(service: str, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
-    """A question for each role that the call passes."""
+def passed_roles(
+    service: str, operation: str, parameters: Parameters, caller: Caller, associated: str
+) -> Iterator[Question]:
+    """A question for each role that the call passes; `associated` is the ARN of what will use it, "" for none."""
     if service in _PASSES_NONE or operation.startswith(_READING):
         return
     principal = _SERVICES.get(service, f"{service}.amazonaws.com")
@@ -38,14 +41,20 @@ def passed_roles(service: str, operation: str, parameters: Parameters, caller: C
         parts = parse_arn(arn)
         if parts is None or parts.service != "iam" or not parts.resource.startswith("role/"):
             continue
-        yield Question("iam:PassRole", arn, parts.account or caller.account, {"iam:PassedToService": (principal,)})
+        yield Question("iam:PassRole", arn, parts.account or caller.account, _passed_to(principal, associated))
 
 
 def roles_in_profiles(parameters: Parameters, caller: Caller, estate: Estate) -> Iterator[Question]:
     """A question for the role of each instance profile that a call of EC2 hands to an instance."""
     for name in dict.fromkeys(_profiles(parameters)):
         for arn in estate.roles_of_profile(caller.account, name):
-            yield Question("iam:PassRole", arn, caller.account, {"iam:PassedToService": ("ec2.amazonaws.com",)})
+            instance = f"arn:{caller.partition}:ec2:{caller.region}:{caller.account}:instance/*"
+            yield Question("iam:PassRole", arn, caller.account, _passed_to("ec2.amazonaws.com", instance))
+
+
+def _passed_to(principal: str, associated: str) -> Context:
+    context: Context = {"iam:PassedToService": (principal,)}
+    return context | ({"iam:AssociatedResourceArn": (associated,)} if associated not in {"", "*"} else {})
 
 
 def _profiles(parameters: Parameters) -> Iterator[str]:

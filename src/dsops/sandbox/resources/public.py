@@ -9,6 +9,7 @@ from ipaddress import ip_network
 from typing import Final
 
 from dsops.iam.conditions import Condition
+from dsops.iam.letters import lower_case
 from dsops.iam.policy import Statement
 from dsops.sandbox.authorize import compiled
 
@@ -41,7 +42,7 @@ def _is_open(statement: Statement) -> bool:
 def _is_fixed(condition: Condition) -> bool:
     """Whether a request must have one of a few values for the condition to be met."""
     # With a modifier (ForAllValues:, IfExists) it is met without any value too.
-    if condition.key.lower() not in _FIXING_KEYS or condition.operator.lower() not in _FIXING_OPERATORS:
+    if lower_case(condition.key) not in _FIXING_KEYS or lower_case(condition.operator) not in _FIXING_OPERATORS:
         return False
     return all(_is_narrow(value) for value in condition.values)
 

@@ -93,7 +93,7 @@ def _rule_or_bus(operation: str, parameters: Parameters, caller: Caller) -> Read
     """Rules of the default bus have its name nowhere; a bus of another account is named by ARN."""
     if operation == "PutEvents":
         buses = [text(entry, "EventBusName") or "default" for entry in many(parameters, "Entries")]
-        return Read(parameters, {"eventbus": tuple(dict.fromkeys(_bus_arn(bus, caller) for bus in buses))})
+        return Read(parameters, {"eventbus": tuple(dict.fromkeys(bus_arn(bus, caller) for bus in buses))})
     written = text(parameters, "EventBusName")
     arn = parse_arn(written)
     found = None if arn is None else _BUS.fullmatch(arn.resource)
@@ -104,7 +104,8 @@ def _rule_or_bus(operation: str, parameters: Parameters, caller: Caller) -> Read
     return Read(parameters, {})
 
 
-def _bus_arn(bus: str, caller: Caller) -> str:
+def bus_arn(bus: str, caller: Caller) -> str:
+    """The ARN of an event bus that is named, or already an ARN."""
     if bus.startswith("arn:"):
         return bus
     return f"arn:{caller.partition}:events:{caller.region}:{caller.account}:event-bus/{bus}"

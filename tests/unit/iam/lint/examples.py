@@ -572,6 +572,7 @@ no(
 )  # fmt: skip
 no("resource.other-kind", "a wildcard that may be an object", "identity", allow("s3:GetObject", "arn:aws:s3:::*"))
 no("resource.other-kind", "objects by a variable", "identity", allow("s3:GetObject", "arn:aws:s3:::b${aws:username}"))
+no("resource.other-kind", "an ARN that AWS completes", "identity", allow("sqs:SendMessage", "arn:aws:sqs:us-east-1"))
 yes("resource.needs-star", "a list of all buckets", "identity", allow("s3:ListAllMyBuckets", BUCKET))
 no("resource.needs-star", "a list of all buckets of everything", "identity", allow("s3:ListAllMyBuckets", "*"))
 no("resource.needs-star", "a list of all buckets of S3", "identity", allow("s3:ListAllMyBuckets", "arn:aws:s3:::*"))

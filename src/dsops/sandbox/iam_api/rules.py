@@ -6,6 +6,7 @@ An operation goes: `before` (refuses, or completes the parameters), then moto or
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from dsops.arn import parse_arn
@@ -15,9 +16,17 @@ from dsops.iam.policy import PolicyKind, check_policy
 from dsops.sandbox import totp
 from dsops.sandbox.backends import words_for_malformed
 from dsops.sandbox.caller import Caller
+from dsops.sandbox.iam_api.protected import (
+    CHANGES_OF_POLICIES,
+    CHANGES_OF_ROLES,
+    check_attachable,
+    check_new_path,
+    check_policy_change,
+    check_role_change,
+)
+from dsops.sandbox.iam_api.service_principals import is_service_principal
 from dsops.sandbox.planter import Planter
 from dsops.sandbox.principals import Carrier, principals_of, replace_principal
-from dsops.sandbox.protected_roles import CHANGES_OF_ROLES, check_role_is_free
 from dsops.sandbox.refusals import malformed_policy, refusal, validation
 from dsops.sandbox.saml_rules import check_new_saml_provider, check_saml_provider
 from dsops.sandbox.upkeep import Upkeep
@@ -58,10 +67,14 @@ _ABOUT_ONESELF = frozenset(
     {"GetUser", "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey", "ListMFADevices",
      "DeactivateMFADevice"}
 )  # fmt: skip
-_TAKES_AWS_POLICY = frozenset(
-    {"AttachUserPolicy", "AttachRolePolicy", "AttachGroupPolicy", "GetPolicy", "GetPolicyVersion",
-     "ListPolicyVersions", "ListEntitiesForPolicy"}
-)  # fmt: skip
+_READS_POLICY = frozenset({"GetPolicy", "GetPolicyVersion", "ListPolicyVersions", "ListEntitiesForPolicy"})
+_ATTACHES = {
+    "AttachGroupPolicy": ("GroupName", "Group"), "AttachRolePolicy": ("RoleName", "Role"),
+    "AttachUserPolicy": ("UserName", "User"),
+}  # fmt: skip
+"""Operation -> the parameter that names the owner, and the owner's kind."""
+_MOST_ATTACHED = 10
+"""Managed policies of a user, role or group (IAM quotas, before any is raised)."""
 
 
 class IamRules:
@@ -73,7 +86,8 @@ class IamRules:
         self._upkeep = Upkeep(world)
         self._planter = Planter(world)
         self._checks: dict[str, Callable[[dict[str, object], str], None]] = {
-            **dict.fromkeys(_TAKES_AWS_POLICY, self._bring_in),
+            **dict.fromkeys(_READS_POLICY | CHANGES_OF_POLICIES, self._check_policy_exists),
+            **{name: partial(self._check_attached, *owner) for name, owner in _ATTACHES.items()},
             **dict.fromkeys(("PutUserPermissionsBoundary", "PutRolePermissionsBoundary"), self._check_boundary),
             "ListPolicies": self._bring_in_all,
             "CreateUser": self._check_new_user,
@@ -90,7 +104,9 @@ class IamRules:
         """The parameters as moto is to get them. Raises SandboxRefusal."""
         completed = dict(parameters)
         if operation in CHANGES_OF_ROLES:
-            check_role_is_free(self._world.role_named(caller.account, str(completed["RoleName"])))
+            check_role_change(operation, completed, self._world.role_named(caller.account, str(completed["RoleName"])))
+        if operation in CHANGES_OF_POLICIES:
+            check_policy_change(str(completed["PolicyArn"]), caller.account)
         if operation in _ABOUT_ONESELF and "UserName" not in completed:
             if caller.principal.kind != "user" or caller.user is None:
                 raise validation("Must specify userName when calling with non-User credentials")
@@ -130,13 +146,16 @@ class IamRules:
         if before is None:
             return
         if operation in {"DeleteUser", "DeleteRole"}:
-            # What trusted the one that was deleted shows its id from now on, and does not trust a namesake.
-            replace_principal(self._carriers(), before.arn, before.unique_id)
+            self.forget(before)
         elif isinstance(before, User):
             renamed = self._world.user_with_id(before.account, before.unique_id)
             if renamed is not None and renamed.arn != before.arn:
                 self._upkeep.move_tags(before, renamed)
                 replace_principal(self._carriers(), before.arn, renamed.arn)
+
+    def forget(self, deleted: User | Role) -> None:
+        """What trusted the one that was deleted shows its id from now on, and does not trust a namesake."""
+        replace_principal(self._carriers(), deleted.arn, deleted.unique_id)
 
     def _carriers(self) -> Iterator[Carrier]:
         yield from self._upkeep.trust_policies()
@@ -158,6 +177,10 @@ class IamRules:
             for arn in principals_of(text):
                 if not self._exists(arn):
                     raise malformed_policy(f'Invalid principal in policy: "AWS":"{arn}"')
+            for service in principals_of(text, "Service"):
+                if not is_service_principal(service):
+                    # hashicorp/terraform#35086
+                    raise malformed_policy(f'Invalid principal in policy: "SERVICE":"{service}"')
 
     def _exists(self, principal: str) -> bool:
         """A user or role of this sandbox that is named must exist; of accounts elsewhere nothing is known."""
@@ -173,8 +196,22 @@ class IamRules:
             return user is not None and user.arn == principal
         return True
 
-    def _bring_in(self, parameters: Parameters, account: str) -> None:
-        self._world.bring_in(account, str(parameters["PolicyArn"]))
+    def _check_policy_exists(self, parameters: Parameters, account: str) -> None:
+        arn = str(parameters["PolicyArn"])
+        self._world.bring_in(account, arn)
+        if self._world.managed_policy(account, arn) is None:
+            raise _no_such_entity(f"Policy {arn} was not found.")
+
+    def _check_attached(self, parameter: str, kind: str, parameters: Parameters, account: str) -> None:
+        arn = str(parameters["PolicyArn"])
+        if parse_arn(arn) is None:
+            raise validation("Invalid ARN:  Could not be parsed!")
+        if kind == "Role":
+            check_attachable(arn)
+        self._world.bring_in(account, arn)
+        attached = self._upkeep.attached(account, kind, str(parameters[parameter]))
+        if arn not in attached and len(attached) >= _MOST_ATTACHED:
+            raise refusal("LimitExceeded", f"Cannot exceed quota for PoliciesPer{kind}: {_MOST_ATTACHED}", 409)
 
     def _bring_in_all(self, parameters: Parameters, account: str) -> None:
         if parameters.get("Scope", "All") != "Local":
@@ -193,6 +230,7 @@ class IamRules:
         self._check_boundary(parameters, account)
 
     def _check_new_role(self, parameters: Parameters, account: str) -> None:
+        check_new_path(str(parameters.get("Path", "/")))
         self._check_name_is_free("Role", str(parameters["RoleName"]), account)
         self._check_boundary(parameters, account)
 
@@ -226,6 +264,7 @@ class IamRules:
             raise _no_such_entity(f"The Access Key with id {key_id} cannot be found")
 
     def _check_policy_is_detached(self, parameters: Parameters, account: str) -> None:
+        self._check_policy_exists(parameters, account)
         if self._upkeep.is_attached(account, str(parameters["PolicyArn"])):
             raise _conflict("Cannot delete a policy attached to entities.")
 

@@ -1,0 +1,36 @@
+"""Upper and lower case, as far as AWS puts it aside.
+
+Names (actions, condition keys, tag keys, operators, regions) are ASCII on AWS's side, so only A to Z have another case:
+with Python's `str.lower` the KELVIN SIGN (U+212A) would be a `k`, and `Deny sec\u212aretsmanager:*` would look like one
+that works.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
+def lower_case(text: str) -> str:
+    """The text with A to Z in lower case; every other character stays as it is."""
+    return text.lower() if text.isascii() else text.translate(_LOWER)
+
+
+def fold(text: str) -> str:
+    """The text as `StringEqualsIgnoreCase` compares it: one character for one, so `ß` is not `ss`.
+
+    AWS's guide says "ignoring case" and no more. Letters of other alphabets have a case (`É` is `é`), and a character
+    outside of ASCII never equals one within: U+017F is no `s`, U+212A no `k`, U+0130 and U+0131 are no `i`.
+    """
+    if text.isascii():
+        return text.lower()
+    return "".join(map(_fold_character, text))
+
+
+def _fold_character(character: str) -> str:
+    if character.isascii():
+        return character.lower()
+    upper = character.upper()
+    lower = (upper if len(upper) == 1 else character).lower()
+    return lower if len(lower) == 1 and not lower.isascii() else character

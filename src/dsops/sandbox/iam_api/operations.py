@@ -1,0 +1,95 @@
+"""One allowed operation of IAM -> its answer: done here where moto lacks it, else by moto between IAM's own rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from dsops.sandbox.answers import Moment, Value, query_answer
+from dsops.sandbox.iam_api.devices_and_providers import DevicesAndProviders
+from dsops.sandbox.iam_api.features import IamFeatures
+from dsops.sandbox.iam_api.linked_roles import LinkedRoles
+from dsops.sandbox.iam_api.rules import IamRules
+from dsops.sandbox.iam_api.service_credentials import ServiceCredentials
+from dsops.sandbox.iam_api.simulation import Simulation
+from dsops.sandbox.moto_answers import with_request_id
+from dsops.sandbox.outbound import Outbound
+from dsops.sandbox.refusals import refusal
+from dsops.sandbox.resources.given import listed_tags
+from dsops.sandbox.root_user import is_about_root, perform_for_root
+from dsops.sandbox.turn import Turn
+from dsops.sandbox.vault import Vault
+from dsops.sandbox.wire import HttpAnswer
+from dsops.sandbox.world import World
+
+Moto = Callable[[Mapping[str, object]], HttpAnswer]
+"""Has moto do the operation with these parameters."""
+
+
+class IamOperations:
+    """IAM of one world."""
+
+    def __init__(self, world: World, vault: Vault, outbound: Outbound) -> None:
+        self._world = world
+        self._rules = IamRules(world, vault)
+        self._features = IamFeatures(world, outbound)
+        self._linked_roles = LinkedRoles(world, self._rules.forget)
+        self._simulation = Simulation(world)
+        self._service_credentials = ServiceCredentials(world)
+        self._devices_and_providers = DevicesAndProviders(world)
+
+    def perform(self, turn: Turn, moto: Moto) -> HttpAnswer:
+        """The answer. Raises SandboxRefusal."""
+        result = self._own_result(turn)
+        if result is not None:
+            return query_answer("iam", turn.operation, result, turn.request_id)
+        caller, operation = turn.caller, turn.operation
+        if operation == "DeleteUser":
+            self._check_has_no_service_credentials(turn)
+        parameters = self._rules.before(operation, turn.parameters, caller, turn.now)
+        if self._rules.instead(operation, parameters, caller):
+            return query_answer("iam", operation, {}, turn.request_id)
+        memory = self._rules.memory(operation, parameters, caller)
+        answer = moto(parameters)
+        if answer.status == 200:
+            self._rules.after(operation, parameters, caller, memory)
+            self._devices_and_providers.keep_tags(operation, parameters, caller.account)
+        if answer.status == 200 and operation == "CreateUser":
+            made = new_user(self._world, caller.account, parameters)
+            return query_answer("iam", operation, made, turn.request_id)
+        return answer._replace(body=with_request_id(answer.body, turn.request_id))
+
+    def _check_has_no_service_credentials(self, turn: Turn) -> None:
+        user = self._world.user_named(turn.caller.account, turn.text("UserName"))
+        if user is not None and self._service_credentials.are_held_by(user):
+            message = "Cannot delete entity, must remove referenced objects first."
+            raise refusal("DeleteConflict", message, 409)
+
+    def _own_result(self, turn: Turn) -> dict[str, Value] | None:
+        """The result of an operation that moto has no part in; None for all others."""
+        account, operation, parameters = turn.caller.account, turn.operation, turn.parameters
+        if is_about_root(operation, parameters, turn.caller):
+            return perform_for_root(self._world, operation, parameters, account)
+        for result in (
+            self._features.perform(operation, account),
+            self._linked_roles.perform(operation, parameters, account),
+            self._simulation.perform(operation, parameters, account),
+            self._service_credentials.perform(operation, parameters, turn.caller, turn.now),
+            self._devices_and_providers.perform(operation, parameters, account, turn.now),
+        ):
+            if result is not None:
+                return result
+        return None
+
+
+def new_user(world: World, account: str, parameters: Mapping[str, object]) -> dict[str, Value]:
+    """What CreateUser says; moto has no user with a boundary at that moment."""
+    user = world.backend(account).users[str(parameters["UserName"])]
+    made: dict[str, Value] = {
+        "Path": user.path, "UserName": user.name, "UserId": user.id, "Arn": user.arn,
+        "CreateDate": Moment(user.create_date.timestamp()),
+    }  # fmt: skip
+    boundary = str(parameters.get("PermissionsBoundary", ""))
+    if boundary:
+        made["PermissionsBoundary"] = {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": boundary}
+    tags = [{"Key": key, "Value": value} for key, value in listed_tags(parameters.get("Tags"))]
+    return {"User": made | ({"Tags": tags} if tags else {})}

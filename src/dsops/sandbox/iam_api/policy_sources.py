@@ -1,0 +1,113 @@
+"""The policies that the policy simulator weighs: under AWS's names for them, and where their statements stand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from dsops.errors import PolicyInvalid, SandboxRefusal
+from dsops.iam.letters import lower_case
+from dsops.iam.policy import Policy, PolicyKind, Statement, parse_policy
+from dsops.iam.tokens import Variable, tokenize
+from dsops.sandbox.backends import policies_of
+from dsops.sandbox.refusals import refusal
+
+if TYPE_CHECKING:
+    from moto.iam import models as moto_iam
+
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
+
+
+class Source(NamedTuple):
+    """A policy under the name that the simulator gives it."""
+
+    name: str
+    text: str
+
+    def policy(self, kind: PolicyKind) -> Policy:
+        """The policy, read. Raises InvalidInput."""
+        try:
+            return parse_policy(self.text, kind, name=self.name)
+        except PolicyInvalid as cause:
+            why = cause.problems[0].message if cause.problems else cause.message
+            raise invalid_input(f"The policy {self.name} is malformed: {why}") from cause
+
+
+def invalid_input(message: str) -> SandboxRefusal:
+    """400 InvalidInput."""
+    return refusal("InvalidInput", message)
+
+
+def of_owner(kind: str, owner: moto_iam.User | moto_iam.Group | moto_iam.Role) -> Iterator[Source]:
+    """A `user`'s, `group`'s or `role`'s: inline ones as `role_Deploy_read`, managed ones by their own name."""
+    for policy in policies_of(owner):
+        is_managed = policy.name.startswith("arn:")
+        name = policy.name.rpartition("/")[2] if is_managed else f"{kind}_{owner.name}_{policy.name}"
+        yield Source(name, policy.text)
+
+
+def of_list(name: str, texts: object) -> list[Source]:
+    """Documents of a parameter: `PolicyInputList.1` and so on."""
+    listed = texts if isinstance(texts, list) else []
+    return [Source(f"{name}.{number}", str(text)) for number, text in enumerate(listed, 1)]
+
+
+def context_keys(policies: Iterable[Policy]) -> list[str]:
+    """Every condition key that the policies look at or have as a variable, once, as first written."""
+    found: dict[str, str] = {}
+    for policy in policies:
+        for statement in policy.statements:
+            for key in keys_of(statement):
+                found.setdefault(lower_case(key), key)
+    return list(found.values())
+
+
+def keys_of(statement: Statement) -> Iterator[str]:
+    """The condition keys of a statement, as written; those of its policy variables as well."""
+    texts = list(statement.resources.written) if statement.resources is not None else []
+    for condition in statement.conditions:
+        yield condition.key
+        texts += condition.values
+    for text in texts:
+        try:
+            tokens = tokenize(text, has_variables=True, has_wildcards=False)
+        except ValueError:  # plain text in version 2008-10-17
+            continue
+        for token in tokens:
+            if isinstance(token, Variable):
+                yield token.written[2:-1].partition(",")[0].strip()
+
+
+# --- where statements stand ------------------------------------------------------------------------------------
+
+Position = tuple[int, int]
+"""Line and column, both from 1; the column behind the brace (AWS's answers to LocalStack's tests)."""
+
+
+@lru_cache(maxsize=256)
+def statement_spans(text: str) -> tuple[tuple[Position, Position], ...]:
+    """Start and end of each statement of a well-formed policy."""
+    spans = []
+    opened: list[tuple[str, int, bool]] = []  # bracket, where, and whether it opens a statement
+    last_key = ""
+    for found in _TOKEN.finditer(text):
+        token = found[0]
+        if token in "{[":
+            above = opened[-1] if opened else ("", 0, False)
+            in_list = len(opened) == 2 and above[0] == "[" and above[2]
+            is_value = len(opened) == 1 and last_key == '"Statement"'
+            # The list of statements is marked as well: what opens right below it is one.
+            opened.append((token, found.start(), is_value or (in_list and token == "{")))
+        elif token in "}]":
+            bracket, start, is_statement = opened.pop()
+            if bracket == "{" and is_statement:
+                spans.append((_position(text, start), _position(text, found.start())))
+        elif len(opened) == 1:
+            last_key = token
+    return tuple(spans)
+
+
+def _position(text: str, index: int) -> Position:
+    return text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index) + 1

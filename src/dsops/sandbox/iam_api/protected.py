@@ -1,0 +1,75 @@
+"""What belongs to AWS and IAM changes for no account: its managed policies, roles of services and of Identity Center.
+
+IAM User Guide, "Managed policies and inline policies", "Create a service-linked role"; IAM Identity Center User Guide,
+"Troubleshooting". The words are those that people have published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from dsops.arn import parse_arn
+from dsops.sandbox.refusals import access_denied, refusal
+from dsops.sandbox.world import Role
+
+CHANGES_OF_ROLES: Final = frozenset(
+    {"AttachRolePolicy", "DeleteRole", "DeleteRolePermissionsBoundary", "DeleteRolePolicy", "DetachRolePolicy",
+     "PutRolePermissionsBoundary", "PutRolePolicy", "TagRole", "UntagRole", "UpdateAssumeRolePolicy", "UpdateRole",
+     "UpdateRoleDescription"}
+)  # fmt: skip
+"""The operations of IAM that change a role that there is."""
+CHANGES_OF_POLICIES: Final = frozenset(
+    {"CreatePolicyVersion", "DeletePolicy", "DeletePolicyVersion", "SetDefaultPolicyVersion", "TagPolicy",
+     "UntagPolicy"}
+)  # fmt: skip
+"""The operations of IAM that change a managed policy that there is."""
+LINKED_PATH: Final = "/aws-service-role/"
+_RESERVED_PATH: Final = "/aws-reserved/"
+_LINKED_POLICIES: Final = f":policy{LINKED_PATH}"
+
+
+def is_linked(role: Role) -> bool:
+    """Whether a service has made the role for itself."""
+    return f":role{LINKED_PATH}" in role.arn
+
+
+def check_role_change(operation: str, parameters: Mapping[str, object], role: Role | None) -> None:
+    """Raises UnmodifiableEntity for a role of AWS's own; one that does not exist is refused by the operation itself.
+
+    Of a service-linked role the description may be changed ("Edit a service-linked role").
+    """
+    if role is None or not (is_linked(role) or f":role{_RESERVED_PATH}" in role.arn):
+        return
+    is_description = operation == "UpdateRoleDescription" or (
+        operation == "UpdateRole" and "MaxSessionDuration" not in parameters
+    )
+    if is_linked(role) and is_description:
+        return
+    named = f"the protected role '{role.name}'"
+    raise refusal(
+        "UnmodifiableEntity", f"Cannot perform the operation on {named} - this role is only modifiable by AWS"
+    )
+
+
+def check_policy_change(arn: str, account: str) -> None:
+    """Raises AccessDenied for a managed policy of AWS or of another account."""
+    parts = parse_arn(arn)
+    if parts is not None and parts.account != account:
+        raise access_denied("Policy is outside your own account.")
+
+
+def check_new_path(path: str) -> None:
+    """Raises InvalidInput for the path of a new role that only AWS may use."""
+    if path.startswith(LINKED_PATH):
+        # tilfin/aws-iam-policy-tool#9
+        raise refusal("InvalidInput", f"Path prefix '{LINKED_PATH}' can only be used for AWS Service linked Roles")
+    if path.startswith(_RESERVED_PATH):
+        # No published answer was found: the words follow those above.
+        raise refusal("InvalidInput", f"Path prefix '{_RESERVED_PATH}' can only be used by AWS")
+
+
+def check_attachable(arn: str) -> None:
+    """Raises PolicyNotAttachable for the policies of service-linked roles."""
+    if _LINKED_POLICIES in arn and parse_arn(arn) is not None:
+        raise refusal("PolicyNotAttachable", "Cannot attach a Service Role Policy to a Customer Role.")

@@ -1,0 +1,128 @@
+"""Service-specific credentials: user names and passwords for CodeCommit and Keyspaces, which moto lacks.
+
+IAM User Guide, "Service-specific credentials"; the words are AWS's to LocalStack's tests. No endpoint of the sandbox
+takes them.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from dsops.errors import SandboxRefusal
+from dsops.sandbox.answers import Moment, Value
+from dsops.sandbox.caller import Caller
+from dsops.sandbox.identifiers import unique_id
+from dsops.sandbox.refusals import refusal
+from dsops.sandbox.world import User, World
+
+Parameters = Mapping[str, object]
+
+_SERVICES: Final = frozenset({"cassandra.amazonaws.com", "codecommit.amazonaws.com"})
+_MOST: Final = 2
+"""Of a user for a service."""
+
+
+class _Credential(NamedTuple):
+    """A credential without its password, which is shown once."""
+
+    identifier: str
+    user_id: str
+    """AIDA of the user: a namesake has none of them."""
+    service: str
+    name: str
+    created_at: float
+    status: str = "Active"
+
+
+class ServiceCredentials:
+    """The operations, over one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._held: dict[str, _Credential] = {}
+        self._operations: dict[str, Callable[[Parameters, User, float], dict[str, Value]]] = {
+            "CreateServiceSpecificCredential": self._create,
+            "DeleteServiceSpecificCredential": self._delete,
+            "ListServiceSpecificCredentials": self._list,
+            "ResetServiceSpecificCredential": self._reset,
+            "UpdateServiceSpecificCredential": self._update,
+        }
+
+    def perform(
+        self, operation: str, parameters: Parameters, caller: Caller, now: float
+    ) -> dict[str, Value] | None:
+        """The result; None for all other operations. Without a user's name they are about the caller."""
+        work = self._operations.get(operation)
+        if work is None:
+            return None
+        name = str(parameters.get("UserName", "" if caller.user is None else caller.user.name))
+        user = self._world.user_named(caller.account, name)
+        if user is None:
+            raise _no_such_entity(f"The user with name {name} cannot be found.")
+        return work(parameters, user, now)
+
+    def are_held_by(self, user: User) -> bool:
+        """Whether the user has some, which keeps it from being deleted."""
+        return any(held.user_id == user.unique_id for held in self._held.values())
+
+    def _create(self, parameters: Parameters, user: User, now: float) -> dict[str, Value]:
+        service = _service(parameters)
+        count = sum((held.user_id, held.service) == (user.unique_id, service) for held in self._held.values())
+        if count >= _MOST:
+            raise refusal("LimitExceeded", f"Cannot exceed quota for ServiceSpecificCredentialsPerUser: {_MOST}", 409)
+        suffix = f"+{count}" if count else ""
+        made = _Credential(
+            unique_id("ACCA", user.account), user.unique_id, service, f"{user.name}{suffix}-at-{user.account}", now
+        )
+        self._held[made.identifier] = made
+        return {"ServiceSpecificCredential": {**_shown(made, user), "ServicePassword": _password()}}
+
+    def _list(self, parameters: Parameters, user: User, _now: float) -> dict[str, Value]:
+        service = _service(parameters) if "ServiceName" in parameters else ""
+        found = [held for held in self._held.values() if held.user_id == user.unique_id]
+        return {"ServiceSpecificCredentials": [_shown(held, user) for held in found if service in {"", held.service}]}
+
+    def _update(self, parameters: Parameters, user: User, _now: float) -> dict[str, Value]:
+        held = self._of_user(parameters, user)
+        self._held[held.identifier] = held._replace(status=str(parameters["Status"]))
+        return {}
+
+    def _reset(self, parameters: Parameters, user: User, _now: float) -> dict[str, Value]:
+        held = self._of_user(parameters, user)
+        return {"ServiceSpecificCredential": {**_shown(held, user), "ServicePassword": _password()}}
+
+    def _delete(self, parameters: Parameters, user: User, _now: float) -> dict[str, Value]:
+        del self._held[self._of_user(parameters, user).identifier]
+        return {}
+
+    def _of_user(self, parameters: Parameters, user: User) -> _Credential:
+        identifier = str(parameters["ServiceSpecificCredentialId"])
+        held = self._held.get(identifier)
+        if held is None or held.user_id != user.unique_id:
+            raise _no_such_entity(f"No such credential {identifier} exists")
+        return held
+
+
+def _service(parameters: Parameters) -> str:
+    service = str(parameters["ServiceName"])
+    if service not in _SERVICES:
+        raise _no_such_entity(f"No such service {service} is supported for Service Specific Credentials")
+    return service
+
+
+def _shown(held: _Credential, user: User) -> dict[str, Value]:
+    return {
+        "CreateDate": Moment(held.created_at), "ServiceName": held.service, "ServiceUserName": held.name,
+        "ServiceSpecificCredentialId": held.identifier, "UserName": user.name, "Status": held.status,
+    }  # fmt: skip
+
+
+def _password() -> str:
+    return base64.b64encode(os.urandom(33)).decode()
+
+
+def _no_such_entity(message: str) -> SandboxRefusal:
+    return refusal("NoSuchEntity", message, 404)

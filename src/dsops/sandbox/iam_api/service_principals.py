@@ -1,0 +1,46 @@
+"""Service principals that a trust policy may name: IAM refuses to write one that AWS does not have.
+
+AWS publishes no list. A name counts when it is built on the name of one of AWS's services (`ecs-tasks`, `pods.eks`,
+`states.us-east-1`), so that no real one is refused; a few more than AWS has are accepted, which nobody can sign in as.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Final
+
+from dsops.arn import PARTITIONS
+from dsops.sandbox.iam_api.linked_role_names import linked_roles
+from dsops.service_reference import open_reference
+
+_DOMAINS: Final = tuple(
+    sorted({f".{partition.dns_suffix}" for partition in PARTITIONS} | {".amazon.com", ".aws.internal"})
+)
+_REGION: Final = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-[0-9]")
+_MORE: Final = frozenset(
+    {"alexa-appkit", "alexa-connectedhome", "aws-artifact-account-sync", "billingreports", "codestar", "deepracer",
+     "ec2scheduled", "ec2sqlha", "edgelambda", "evidently", "iotevents", "jellyfish", "location", "migrationhub",
+     "neptune", "pinpoint", "securityhubv2", "vmie", "vpc-flow-logs"}
+)  # fmt: skip
+"""Principals of AWS's guides and policies that are called otherwise than their service, or whose service is no more."""
+
+
+def is_service_principal(name: str) -> bool:
+    """Whether the name can be that of a service."""
+    domain = next((domain for domain in _DOMAINS if name.endswith(domain)), "")
+    labels = name.removesuffix(domain).split(".") if domain else []
+    return any(_is_built_on_service(label) for label in labels if not _REGION.fullmatch(label))
+
+
+def _is_built_on_service(label: str) -> bool:
+    parts = label.split("-")
+    return any("-".join(parts[:count]) in _names() for count in range(len(parts), 0, -1))
+
+
+@cache
+def _names() -> frozenset[str]:
+    """Prefixes of actions, and what the principals of service-linked roles are made of; 4 ms, on first use."""
+    reference = open_reference()
+    labels = {label for service in linked_roles() for label in service.removesuffix(".amazonaws.com").split(".")}
+    return frozenset(labels | _MORE | set(() if reference is None else reference.services()))

@@ -1,0 +1,226 @@
+"""IAM's policy simulator: SimulatePrincipalPolicy, SimulateCustomPolicy and GetContextKeysFor..., on the engine.
+
+IAM API Reference, and AWS's answers to LocalStack's tests. As on AWS a role's trust policy has no part in it, and the
+policies of other resources only where the request has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple, cast
+
+from dsops.arn import is_account_id, parse_arn
+from dsops.iam.conditions import fold_context
+from dsops.iam.evaluate import Policies
+from dsops.iam.policy import Policy
+from dsops.iam.principals import Principal
+from dsops.sandbox.answers import Value
+from dsops.sandbox.authorize import compiled
+from dsops.sandbox.context import Context, tag_keys
+from dsops.sandbox.iam_api.policy_sources import (
+    Source,
+    context_keys,
+    invalid_input,
+    of_list,
+    of_owner,
+)
+from dsops.sandbox.iam_api.simulation_results import RESOURCE_POLICY, Case, flag, result_of
+from dsops.sandbox.refusals import refusal
+from dsops.sandbox.world import World
+
+Parameters = Mapping[str, object]
+_PAGE: Final = 100
+
+
+class _Entity(NamedTuple):
+    """A user, group or role of the account, as the simulator has it act."""
+
+    principal: Principal
+    sources: tuple[Source, ...] = ()
+    boundary: Policy | None = None
+    keys: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    """Condition keys that say who it is."""
+
+
+class Simulation:
+    """The operations, over one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def perform(self, operation: str, parameters: Parameters, account: str) -> dict[str, Value] | None:
+        """The result; None for all other operations. Raises SandboxRefusal."""
+        if operation in {"SimulateCustomPolicy", "SimulatePrincipalPolicy"}:
+            return _page(self._simulate(parameters, account), parameters)
+        if operation in {"GetContextKeysForCustomPolicy", "GetContextKeysForPrincipalPolicy"}:
+            sources = self._sources(parameters, account)
+            return {"ContextKeyNames": context_keys(source.policy("identity") for source in sources)}
+        return None
+
+    def _sources(self, parameters: Parameters, account: str) -> tuple[Source, ...]:
+        listed = tuple(of_list("PolicyInputList", parameters.get("PolicyInputList")))
+        if "PolicySourceArn" not in parameters:
+            return listed
+        return (*self._entity(str(parameters["PolicySourceArn"]), account).sources, *listed)
+
+    def _simulate(self, parameters: Parameters, account: str) -> Iterator[dict[str, Value]]:
+        if "PolicyExclusionList" in parameters:
+            message = "The dsops sandbox does not serve PolicyExclusionList. Nothing was done."
+            raise refusal("NotImplemented", message, 501)
+        case = self._case(parameters, account)
+        resources = [str(each) for each in cast("list[object]", parameters.get("ResourceArns") or ["*"])]
+        for action in cast("list[object]", parameters["ActionNames"]):
+            yield result_of(case, _checked_action(str(action)), resources)
+
+    def _case(self, parameters: Parameters, account: str) -> Case:
+        has_source = "PolicySourceArn" in parameters
+        holder = self._entity(str(parameters["PolicySourceArn"]), account) if has_source else _nobody(account)
+        caller = holder
+        if "CallerArn" in parameters:
+            caller = self._caller(str(parameters["CallerArn"]), account)
+        elif "ResourcePolicy" in parameters and not has_source:
+            raise invalid_input("CallerArn is required when a resource policy is given.")
+        sources = self._sources(parameters, account)
+        boundaries = of_list("PermissionsBoundaryPolicyInputList", parameters.get("PermissionsBoundaryPolicyInputList"))
+        boundary = boundaries[0].policy("boundary") if boundaries else holder.boundary
+        written = str(parameters["ResourcePolicy"]) if "ResourcePolicy" in parameters else ""
+        resource = Source(RESOURCE_POLICY, written).policy("resource") if written else None
+        policies = Policies(
+            tuple(source.policy("identity") for source in sources), boundary, resource=resource,
+            service_control=self._service_control(parameters, account, has_source=has_source),
+        )  # fmt: skip
+        texts = {source.name: source.text for source in (*sources, *boundaries)} | {RESOURCE_POLICY: written}
+        context = {**fold_context(caller.keys), **fold_context(_entries(parameters))}
+        return Case(caller.principal, policies, texts, context, _owner(parameters) or caller.principal.account)
+
+    def _service_control(
+        self, parameters: Parameters, account: str, *, has_source: bool
+    ) -> tuple[tuple[Policy, ...], ...]:
+        """The levels that the request has, or those of the principal's account in its organization."""
+        levels = cast("list[Parameters]", parameters.get("OrderedOrganizationPolicyInputList") or [])
+        name = "ServiceControlPolicyInputList"
+        given = tuple(tuple(source.policy("scp") for source in of_list(name, level.get(name))) for level in levels)
+        organizations = self._world.organizations
+        if given or not has_source or not organizations.are_used:
+            return given
+        held = organizations.service_control(account)
+        return tuple(tuple(compiled(each.text, "scp", each.name) for each in level) for level in held)
+
+    # --- who -----------------------------------------------------------------------------------------------------
+
+    def _entity(self, arn: str, account: str) -> _Entity:
+        """The user, group or role with that ARN. Raises NoSuchEntity, or InvalidInput for what is none."""
+        parts = parse_arn(arn)
+        kind = "" if parts is None else parts.resource_type
+        if parts is None or parts.service != "iam" or kind not in {"user", "group", "role"}:
+            raise invalid_input(f"Invalid Entity Arn: {arn} does not clearly define entity type and name.")
+        found = None
+        if parts.account == account:
+            found = {"user": self._user, "group": self._group, "role": self._role}[kind](account, arn)
+        if found is None:
+            name = parts.resource_name
+            raise refusal("NoSuchEntity", f"The {kind} with name {name} cannot be found.", 404)
+        return found
+
+    def _caller(self, arn: str, account: str) -> _Entity:
+        """The simulated caller, who need not exist."""
+        parts = parse_arn(arn)
+        if parts is None or parts.service != "iam" or parts.resource_type not in {"user", "group", "role"}:
+            raise invalid_input(f"Invalid Entity Arn: {arn} does not clearly define entity type and name.")
+        found = {"user": self._user, "group": self._group, "role": self._role}[parts.resource_type](parts.account, arn)
+        if found is not None and parts.account == account:
+            return found
+        issuer = arn if parts.resource_type == "role" else ""
+        principal = Principal("role-session" if issuer else "user", parts.account, arn, issuer)
+        return _Entity(principal, keys={"aws:PrincipalArn": (arn,), "aws:PrincipalAccount": (parts.account,)})
+
+    def _user(self, account: str, arn: str) -> _Entity | None:
+        user = self._world.user_at(arn)
+        if user is None:
+            return None
+        backend = self._world.backend(account)
+        held = backend.users[user.name]
+        sources = list(of_owner("user", held))
+        for group in backend.groups.values():
+            sources += of_owner("group", group) if held in group.users else ()
+        context = _identity_keys(arn, account, "User", user.unique_id, user.tags)
+        boundary = self._world.grants_of_user(user).boundary
+        return _Entity(
+            Principal("user", account, arn, unique_id=user.unique_id), tuple(sources),
+            None if boundary is None else compiled(boundary.text, "boundary", boundary.name),
+            context | {"aws:username": (user.name,)},
+        )  # fmt: skip
+
+    def _group(self, account: str, arn: str) -> _Entity | None:
+        if account not in self._world.partitions:
+            return None
+        groups = self._world.backend(account).groups.values()
+        found = next((group for group in groups if group.arn == arn), None)
+        # A member of it: no policy names a group.
+        return None if found is None else _nobody(account)._replace(sources=tuple(of_owner("group", found)))
+
+    def _role(self, account: str, arn: str) -> _Entity | None:
+        role = self._world.role_at(arn)
+        if role is None:
+            return None
+        boundary = self._world.grants_of_role(role).boundary
+        return _Entity(
+            Principal("role-session", account, arn, arn, role.unique_id),
+            tuple(of_owner("role", self._world.backend(account).roles[role.unique_id])),
+            None if boundary is None else compiled(boundary.text, "boundary", boundary.name),
+            _identity_keys(arn, account, "AssumedRole", role.unique_id, role.tags),
+        )  # fmt: skip
+
+
+def _nobody(account: str) -> _Entity:
+    """A principal of the account of which nothing more is known."""
+    return _Entity(Principal("user", account, ""))
+
+
+def _identity_keys(arn: str, account: str, kind: str, unique_id: str, tags: tuple[tuple[str, str], ...]) -> Context:
+    return {
+        "aws:PrincipalArn": (arn,), "aws:PrincipalAccount": (account,), "aws:PrincipalType": (kind,),
+        "aws:userid": (unique_id,), **tag_keys(("aws:PrincipalTag",), tags),
+    }  # fmt: skip
+
+
+def _entries(parameters: Parameters) -> Context:
+    """ContextEntries as condition keys."""
+    entries = cast("list[Mapping[str, object]]", parameters.get("ContextEntries") or [])
+    return {
+        str(entry["ContextKeyName"]): tuple(map(str, cast("list[object]", entry.get("ContextKeyValues") or [])))
+        for entry in entries
+        if "ContextKeyName" in entry
+    }
+
+
+def _owner(parameters: Parameters) -> str:
+    """The account in ResourceOwner, `arn:aws:iam::ACCOUNT:root`; "" when it is not given."""
+    if "ResourceOwner" not in parameters:
+        return ""
+    written = str(parameters["ResourceOwner"])
+    parts = parse_arn(written)
+    account = written if parts is None else parts.account
+    if not is_account_id(account):
+        raise invalid_input(f"Invalid resource owner: {written}")
+    return account
+
+
+def _checked_action(action: str) -> str:
+    service, colon, name = action.partition(":")
+    if not (service and colon and name) or set("*?") & set(action):
+        raise invalid_input(f"Invalid Entity Action: {action}")
+    return action
+
+
+def _page(results: Iterator[dict[str, Value]], parameters: Parameters) -> dict[str, Value]:
+    marker = str(parameters.get("Marker", "0"))
+    if not (marker.isascii() and marker.isdigit() and len(marker) < 10):
+        raise invalid_input(f"Invalid Marker: {marker}")
+    start, size = int(marker), int(str(parameters.get("MaxItems", _PAGE)))
+    found = list(results)
+    page: dict[str, Value] = {
+        "EvaluationResults": found[start : start + size], "IsTruncated": flag(start + size < len(found)),
+    }  # fmt: skip
+    return page | ({"Marker": str(start + size)} if start + size < len(found) else {})

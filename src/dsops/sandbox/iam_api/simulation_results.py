@@ -1,0 +1,175 @@
+"""One simulated action on its resources: the engine's decision as IAM's EvaluationResult."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, Literal, NamedTuple
+
+from dsops.arn import is_account_id, parse_arn
+from dsops.iam.evaluate import Decision, Policies, Request, evaluate
+from dsops.iam.letters import lower_case
+from dsops.iam.match import split_arn
+from dsops.iam.policy import Statement, parse_policy
+from dsops.iam.principals import Principal
+from dsops.iam.reasons import StatementReason
+from dsops.sandbox.answers import Value
+from dsops.sandbox.context import Context
+from dsops.sandbox.iam_api.policy_sources import keys_of, statement_spans
+
+_Decision = Literal["explicitDeny", "implicitDeny", "allowed"]
+_RESTRICTIVE_FIRST: Final[tuple[_Decision, ...]] = ("explicitDeny", "implicitDeny", "allowed")
+RESOURCE_POLICY: Final = "ResourcePolicy"
+"""How the simulator names the resource's policy."""
+_TRUSTING: Final = (
+    '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": "%s"}, "Action": "sts:*"}}'
+)
+"""The simulator asks no trust policy: as if the role's trusted the whole account."""
+
+
+class Case(NamedTuple):
+    """Everything but action and resource."""
+
+    principal: Principal
+    policies: Policies
+    texts: Mapping[str, str]
+    """Policy -> its document."""
+    context: Context
+    """Keys in lower case."""
+    owner: str
+    """The account of resources that name none."""
+
+
+class _Outcome(NamedTuple):
+    """One action on one resource."""
+
+    resource: str
+    decision: _Decision
+    matched: tuple[StatementReason, ...]
+    missing: tuple[str, ...]
+    decided: Decision
+
+
+def result_of(case: Case, action: str, resources: list[str]) -> dict[str, Value]:
+    """The EvaluationResult of an action on all resources; the most restrictive decision stands for it."""
+    outcomes = [_weigh(case, action, resource) for resource in resources]
+    worst = min((outcome.decision for outcome in outcomes), key=_RESTRICTIVE_FIRST.index)
+    decisive = [outcome for outcome in outcomes if outcome.decision == worst]
+    is_all = resources == ["*"]
+    result: dict[str, Value] = {
+        "EvalActionName": action,
+        "EvalResourceName": resources[0] if len(resources) == 1 else "*",
+        "EvalDecision": worst,
+        "MatchedStatements": _statements(case, _all_matched(decisive)),
+        "MissingContextValues": list(outcomes[0].missing) if is_all else [],
+    }
+    if case.policies.service_control:
+        is_allowed = not any(_is_refused_by(outcome, "service control policy") for outcome in outcomes)
+        result["OrganizationsDecisionDetail"] = {"AllowedByOrganizations": flag(is_allowed)}
+    result |= _boundary_detail(case, outcomes)
+    if not is_all:
+        result["EvalDecisionDetails"] = {}
+        result["ResourceSpecificResults"] = [_specific(case, outcome) for outcome in outcomes]
+    return result
+
+
+def _all_matched(outcomes: Iterable[_Outcome]) -> Iterator[StatementReason]:
+    for outcome in outcomes:
+        yield from outcome.matched
+
+
+def _specific(case: Case, outcome: _Outcome) -> dict[str, Value]:
+    return {
+        "EvalResourceName": outcome.resource,
+        "EvalResourceDecision": outcome.decision,
+        "MatchedStatements": _statements(case, outcome.matched),
+        "MissingContextValues": list(outcome.missing),
+        **_boundary_detail(case, [outcome]),
+    }
+
+
+def _boundary_detail(case: Case, outcomes: list[_Outcome]) -> dict[str, Value]:
+    if case.policies.boundary is None:
+        return {}
+    is_allowed = not any(_is_refused_by(outcome, "permissions boundary") for outcome in outcomes)
+    return {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": flag(is_allowed)}}
+
+
+def _is_refused_by(outcome: _Outcome, kind: str) -> bool:
+    return any(reason.policy_type == kind and reason.effect != "Allow" for reason in outcome.decided.reasons)
+
+
+def flag(is_so: bool) -> str:  # noqa: FBT001 - it is all that it takes
+    """A boolean as XML has it."""
+    return "true" if is_so else "false"
+
+
+def _weigh(case: Case, action: str, resource: str) -> _Outcome:
+    policies, owner = case.policies, case.owner
+    arn = parse_arn(resource)
+    if arn is not None and is_account_id(arn.account):
+        owner = arn.account
+    principal = case.principal
+    if lower_case(action).startswith("sts:") and policies.resource is None:
+        trusting = parse_policy(_TRUSTING % principal.account, "trust", name="")
+        policies, owner = policies._replace(resource=trusting), principal.account
+    if policies.resource is None:
+        # Without a policy of the resource nothing says that another account's would refuse.
+        owner = principal.account
+    decided = evaluate(Request(principal, action, resource, owner, case.context), policies)
+    if decided.is_allowed:
+        decision: _Decision = "allowed"
+    else:
+        decision = "explicitDeny" if decided.effect == "ExplicitDeny" else "implicitDeny"
+    return _Outcome(resource, decision, _matched(case, decision, decided), _missing(case, decided.request), decided)
+
+
+def _matched(case: Case, decision: _Decision, decided: Decision) -> tuple[StatementReason, ...]:
+    """The statements that decide, of identity, boundary and resource policies; none for an implicit denial."""
+    if decision == "implicitDeny":
+        return ()
+    effect = "Allow" if decision == "allowed" else "Deny"
+    return tuple(
+        found
+        for reason in decided.reasons
+        for found in reason.matched
+        if found.statement.effect == effect
+        and found.policy.name in case.texts
+        and (effect == "Deny" or found.policy.kind != "boundary")
+    )
+
+
+def _missing(case: Case, request: Request) -> tuple[str, ...]:
+    """Keys without a value in statements of identity and resource policies about this action and resource."""
+    found: dict[str, str] = {}
+    policies = [*case.policies.identity, *((case.policies.resource,) if case.policies.resource is not None else ())]
+    for policy in policies:
+        for statement in policy.statements:
+            unset = [key for key in keys_of(statement) if lower_case(key) not in case.context]
+            if unset and _is_about(statement, request, case.context):
+                found |= {lower_case(key): key for key in unset if lower_case(key) not in found}
+    return tuple(found.values())
+
+
+def _is_about(statement: Statement, request: Request, context: Context) -> bool:
+    """Whether action and resource fit; a resource with a variable may."""
+    if not statement.actions.matches(lower_case(request.action)):
+        return False
+    resources = statement.resources
+    if resources is None or any("${" in text for text in resources.written):
+        return True
+    return resources.matches(request.resource, split_arn(request.resource), lambda: context)
+
+
+def _statements(case: Case, matched: Iterable[StatementReason]) -> list[Value]:
+    shown: dict[tuple[str, int], Value] = {}
+    for found in matched:
+        number = next(index for index, one in enumerate(found.policy.statements) if one is found.statement)
+        start, end = statement_spans(case.texts[found.policy.name])[number]
+        is_resources = found.policy.name == RESOURCE_POLICY
+        shown[found.policy.name, number] = {
+            "SourcePolicyId": found.policy.name,
+            "SourcePolicyType": "Resource Policy" if is_resources else "IAM Policy",
+            "StartPosition": {"Line": start[0], "Column": start[1]},
+            "EndPosition": {"Line": end[0], "Column": end[1]},
+        }
+    return list(shown.values())

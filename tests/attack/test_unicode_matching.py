@@ -1,0 +1,180 @@
+"""Characters that look to Python like an ASCII letter or digit match none in a policy."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from dsops.iam import Policies
+from dsops.iam.conditions import compile_condition, fold_context
+from dsops.iam.elements import compile_actions
+from dsops.iam.letters import fold, lower_case
+from dsops.iam.operators import parse_operator
+from dsops.iam.principals import check_principal
+from dsops.iam.values import read_address, read_moment, read_network, read_number
+from dsops.sandbox.constraints import _matcher
+from dsops.sandbox.models import service_model
+from tests.unit.iam.policies import allow, ask, identity
+
+ROOT = Path(__file__).parent.parent.parent
+LOOKALIKES = sorted(
+    {
+        (chr(code), letter)
+        for code in range(128, sys.maxunicode + 1)
+        for made in (chr(code).lower(), chr(code).upper().lower(), chr(code).casefold())
+        for letter in made
+        if letter.isascii() and letter.isalpha()
+    }
+)
+"""A character outside of ASCII and the ASCII letter that one of Python's case mappings makes of it."""
+ONE_FOR_ONE = [pair for pair in LOOKALIKES if pair[0] in "\u017f\u0130\u0131\u212a"]
+PATTERNS = sorted(
+    {
+        pattern
+        for service in ("sts", "iam")
+        for name in service_model(service).shape_names
+        if (pattern := service_model(service).shape_for(name).metadata.get("pattern"))
+    }
+)
+"""Every pattern of the two services' models."""
+DIGITS = [chr(code) for code in range(128, sys.maxunicode + 1) if chr(code).isdigit()]
+
+
+def test_python_has_such_characters() -> None:
+    """The KELVIN SIGN, the long s and the Turkish i's are among them, so the tests below test something."""
+    assert {("\u212a", "k"), ("\u017f", "s"), ("\u0130", "i"), ("\u0131", "i")} <= set(ONE_FOR_ONE)
+    assert len(DIGITS) > 500
+
+
+@pytest.mark.parametrize(("character", "letter"), LOOKALIKES)
+def test_no_character_becomes_an_ascii_letter(character: str, letter: str) -> None:
+    """Neither for names nor for StringEqualsIgnoreCase, which still knows `É` for `é`."""
+    for case in (lower_case, fold):
+        assert not any(each.isascii() for each in case(character))
+        assert case(character) != letter
+
+
+@pytest.mark.parametrize(("character", "letter"), ONE_FOR_ONE)
+@pytest.mark.parametrize("action", ["kms:Sign", "k*:si*", "kms:?ign"])
+def test_an_action_is_met_by_its_own_letters_only(action: str, character: str, letter: str) -> None:
+    """In the policy and in the request, with wildcards and without."""
+    request = "kms:Sign"
+    assert compile_actions([action], is_negated=False).matches(lower_case(request))
+    wrong = action.replace(letter, character)
+    assert wrong == action or not compile_actions([wrong], is_negated=False).matches(lower_case(request))
+    asked = lower_case(request.replace(letter, character))
+    literal = compile_actions([request], is_negated=False)
+    assert asked == lower_case(request) or not literal.matches(asked)
+
+
+@pytest.mark.parametrize("action", ["\u212ams:*", "kms:\u0130nvoke", "k\u017f:*"])
+def test_an_allow_in_other_letters_allows_nothing(action: str) -> None:
+    """The engine's own decision; the same in ASCII and any case allows."""
+    assert not ask(Policies(identity=(identity(allow(action)),)), action="kms:Invoke", resource="*").is_allowed
+    assert ask(Policies(identity=(identity(allow("KMS:inv*")),)), action="kms:Invoke", resource="*").is_allowed
+
+
+@pytest.mark.parametrize("key", ["aws:PrincipalTag/task", "kms:ViaService", "aws:RequestTag/sink"])
+@pytest.mark.parametrize(("character", "letter"), ONE_FOR_ONE)
+def test_a_condition_key_is_met_by_its_own_letters_only(key: str, character: str, letter: str) -> None:
+    """Also a tag's key in it; an ASCII letter's case counts in neither."""
+    condition = compile_condition("StringEquals", key, ["v"], 1, has_variables=True)
+    assert condition.test(fold_context({key.upper(): ("v",)}))
+    if letter in key:
+        assert not condition.test(fold_context({key.replace(letter, character): ("v",)}))
+
+
+@pytest.mark.parametrize(("character", "letter"), ONE_FOR_ONE)
+def test_a_variable_is_met_by_its_own_letters_only(character: str, letter: str) -> None:
+    """`${aws:PrincipalTag/...}` in another spelling has no value."""
+    key = f"aws:PrincipalTag/{letter}"
+    condition = compile_condition("StringEquals", "x", [f"${{{key}}}"], 1, has_variables=True)
+    assert condition.test(fold_context({"x": ("v",), key: ("v",)}))
+    assert not condition.test(fold_context({"x": ("v",), f"aws:PrincipalTag/{character}": ("v",)}))
+
+
+@pytest.mark.parametrize(("character", "letter"), ONE_FOR_ONE)
+def test_ignoring_case_ignores_no_more_than_case(character: str, letter: str) -> None:
+    """StringEqualsIgnoreCase takes `K` for `k`, and the KELVIN SIGN for neither."""
+    condition = compile_condition("StringEqualsIgnoreCase", "x", [letter], 1, has_variables=True)
+    assert condition.test({"x": (letter.upper(),)})
+    assert not condition.test({"x": (character,)})
+
+
+def test_true_and_false_are_ascii() -> None:
+    """A Bool or Null with a long s in `false` is refused in a policy and met by no request."""
+    condition = compile_condition("Bool", "x", ["false"], 1, has_variables=True)
+    assert condition.test({"x": ("FALSE",)})
+    assert not condition.test({"x": ("fal\u017fe",)})
+    for operator in ("Bool", "Null"):
+        with pytest.raises(ValueError, match="true"):
+            compile_condition(operator, "x", ["fal\u017fe"], 1, has_variables=True)
+
+
+@pytest.mark.parametrize("operator", ["\u017ftringEquals", "StringLi\u212ae", "Nu\u0130l", "ForAnyValue:L\u0131ke"])
+def test_an_operator_is_ascii(operator: str) -> None:
+    """One in other letters is no operator."""
+    with pytest.raises(ValueError, match="condition operator"):
+        parse_operator(operator)
+
+
+@pytest.mark.parametrize("digit", ["\u0663", "\u0967", "\uff13", "\u00b3"])
+def test_a_digit_is_ascii(digit: str) -> None:
+    """Arabic, Devanagari, fullwidth and superscript digits are none: in accounts, numbers, dates and addresses."""
+    assert digit.isdigit()
+    assert read_number(f"1{digit}") is None
+    assert read_moment(f"202{digit}-01-01T00:00:00Z") is None
+    assert read_moment(f"1{digit}00000") is None
+    assert read_address(f"192.0.2.{digit}") is None
+    assert read_network(f"192.0.2.0/2{digit}") is None
+    for written in (f"{digit}" * 12, f"arn:aws:iam::{digit * 12}:root"):
+        with pytest.raises(ValueError, match="not a principal"):
+            check_principal("AWS", written)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("AWS", "arn:aws:iam::111122223333:role/\u212aey"), ("Service", "\u212ams.amazonaws.com"),
+        ("CanonicalUser", "\u0663" * 64), ("Federated", "arn:aws:iam::111122223333:saml-provider/\u212aey"),
+    ],
+)  # fmt: skip
+def test_a_principal_is_ascii(kind: str, name: str) -> None:
+    """AWS has no name outside of ASCII for a user, role, provider or service."""
+    with pytest.raises(ValueError, match="not a principal"):
+        check_principal(kind, name)  # type: ignore[arg-type]
+
+
+def test_a_deny_of_everything_else_denies_a_lookalike() -> None:
+    """NotAction leaves out what it names, and a KELVIN SIGN is not named."""
+    policies = Policies(identity=(identity(allow(), {"Effect": "Deny", "NotAction": "kms:*", "Resource": "*"}),))
+    assert ask(policies, action="kms:Decrypt", resource="*").is_allowed
+    assert not ask(policies, action="\u212ams:Decrypt", resource="*").is_allowed
+
+
+def test_a_pattern_of_a_model_is_javas() -> None:
+    """Word characters and digits of a parameter's pattern are ASCII."""
+    for pattern, good, bad in ((r"[\w+=,.@-]*", "role_1", "rôle"), (r"[\d]*", "123456", "\u0661\u0662\u0663456")):
+        assert _matcher(pattern)(good)
+        assert not _matcher(pattern)(bad)
+
+
+@pytest.mark.parametrize("text", ["\U0001f600", "\U00020000", "k\U00010400", "\U000e0041"])
+def test_a_character_beyond_u_ffff_is_in_no_pattern(text: str) -> None:
+    """AWS's patterns see two surrogates there, of which no class has one (measured, July 2026); letters included."""
+    assert [] == [pattern for pattern in PATTERNS if _matcher(pattern)(text)]
+    assert [] != [pattern for pattern in PATTERNS if _matcher(pattern)("k")]
+
+
+def test_the_engine_folds_case_in_one_place() -> None:
+    """`str.lower`, `upper` and `casefold` stand in letters.py alone, in the engine and in what explains it."""
+    found = [
+        f"{file.name}: {word}"
+        for folder in ("iam", "explain")
+        for file in (ROOT / "src/dsops" / folder).rglob("*.py")
+        for word in (".lower()", ".casefold()", ".upper()", "str.lower", "re.IGNORECASE")
+        if file.name != "letters.py" and word in file.read_text(encoding="utf-8")
+    ]
+    assert [] == found

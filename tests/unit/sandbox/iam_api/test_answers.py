@@ -1,0 +1,132 @@
+"""What IAM's answers have in them, and what they leave out, as AWS's do."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import unquote
+
+import pytest
+
+from dsops.sandbox.clock import Clock
+from tests.sandboxes import ACCOUNT, Lab, Person
+
+POLICY = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::a%3Ab"}]}
+)
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole",
+                "Condition": {"StringEquals": {"aws:SourceArn": "arn%3Aaws%3Aapigateway"}},
+            }
+        ],
+    }
+)  # fmt: skip
+BOUNDARY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+
+
+@pytest.fixture
+def admin() -> Person:
+    """Who may do anything."""
+    return Lab.of(f'accounts: {{"{ACCOUNT}": {{}}}}', Clock()).user("admin")
+
+
+def test_a_new_role_says_less_than_one_that_is_read(admin: Person) -> None:
+    """MaxSessionDuration and RoleLastUsed come with GetRole (AWS's answers to LocalStack's tests)."""
+    made = admin.call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST)["Role"]
+    read = admin.call("iam", "GetRole", RoleName="r")["Role"]
+
+    plain = {"Arn", "AssumeRolePolicyDocument", "CreateDate", "Path", "RoleId", "RoleName"}
+    assert plain == set(made)
+    assert plain | {"MaxSessionDuration", "RoleLastUsed"} == set(read)
+
+
+def test_every_document_is_encoded_once(admin: Person) -> None:
+    """One with percent signs comes back as it was written, from each operation that gives documents."""
+    admin.call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST)
+    admin.call("iam", "PutRolePolicy", RoleName="r", PolicyName="p", PolicyDocument=POLICY)
+    arn = admin.call("iam", "CreatePolicy", PolicyName="m", PolicyDocument=POLICY)["Policy"]["Arn"]
+    details = admin.call("iam", "GetAccountAuthorizationDetails", Filter=["Role", "LocalManagedPolicy"])
+
+    trusts = [
+        admin.call("iam", "GetRole", RoleName="r")["Role"]["AssumeRolePolicyDocument"],
+        admin.call("iam", "ListRoles")["Roles"][0]["AssumeRolePolicyDocument"],
+        details["RoleDetailList"][0]["AssumeRolePolicyDocument"],
+    ]
+    policies = [
+        admin.call("iam", "GetRolePolicy", RoleName="r", PolicyName="p")["PolicyDocument"],
+        admin.call("iam", "GetPolicyVersion", PolicyArn=arn, VersionId="v1")["PolicyVersion"]["Document"],
+        details["RoleDetailList"][0]["RolePolicyList"][0]["PolicyDocument"],
+        details["Policies"][0]["PolicyVersionList"][0]["Document"],
+    ]
+    assert [TRUST] * 3 == [unquote(text) for text in trusts]
+    assert [POLICY] * 4 == [unquote(text) for text in policies]
+
+
+def test_versions_are_listed_without_their_documents(admin: Person) -> None:
+    """botocore's model: GetPolicyVersion gives them."""
+    arn = admin.call("iam", "CreatePolicy", PolicyName="m", PolicyDocument=POLICY)["Policy"]["Arn"]
+    made = admin.call("iam", "CreatePolicyVersion", PolicyArn=arn, PolicyDocument=POLICY)["PolicyVersion"]
+    listed = admin.call("iam", "ListPolicyVersions", PolicyArn=arn)["Versions"]
+
+    assert [{"VersionId", "IsDefaultVersion", "CreateDate"}] * 3 == [set(each) for each in (made, *listed)]
+
+
+def test_an_error_has_one_message(admin: Person) -> None:
+    """moto writes it under two names."""
+    body = admin.answer("iam", "GetUser", UserName="nobody").body
+
+    assert 1 == body.count(b"The user with name nobody cannot be found.")
+
+
+def test_a_new_user_shows_its_boundary_and_tags(admin: Person) -> None:
+    """And one without either shows neither."""
+    tags = [{"Key": "k", "Value": "v"}]
+    bounded = admin.call("iam", "CreateUser", UserName="u", PermissionsBoundary=BOUNDARY, Tags=tags)["User"]
+    plain = admin.call("iam", "CreateUser", UserName="v", Path="/team/")["User"]
+
+    boundary = {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": BOUNDARY}
+    assert (boundary, tags) == (bounded["PermissionsBoundary"], bounded["Tags"])
+    assert {"Path", "UserName", "UserId", "Arn", "CreateDate"} == set(plain)
+    assert f"arn:aws:iam::{ACCOUNT}:user/team/v" == plain["Arn"]
+
+
+def test_a_policy_says_how_often_it_is_a_boundary(admin: Person) -> None:
+    """Of users and of roles; a new one of none. Its id is one of AWS's form."""
+    made = admin.call("iam", "CreatePolicy", PolicyName="m", PolicyDocument=POLICY)["Policy"]
+    admin.call("iam", "CreateUser", UserName="u", PermissionsBoundary=made["Arn"])
+    admin.call(
+        "iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST, PermissionsBoundary=made["Arn"]
+    )
+
+    read = admin.call("iam", "GetPolicy", PolicyArn=made["Arn"])["Policy"]
+    assert (0, 2) == (made["PermissionsBoundaryUsageCount"], read["PermissionsBoundaryUsageCount"])
+    assert ("ANPA", 21) == (made["PolicyId"][:4], len(made["PolicyId"]))
+
+
+@pytest.mark.parametrize("kind", ["User", "Role", "Group"])
+def test_an_eleventh_managed_policy_is_too_many(admin: Person, kind: str) -> None:
+    """LimitExceeded; attaching one of the ten again is none more."""
+    trust = {"AssumeRolePolicyDocument": TRUST} if kind == "Role" else {}
+    admin.call("iam", f"Create{kind}", **{f"{kind}Name": "x"}, **trust)
+    names = ["m" + str(number) for number in range(11)]
+    arns = [admin.call("iam", "CreatePolicy", PolicyName=n, PolicyDocument=POLICY)["Policy"]["Arn"] for n in names]
+    for arn in (*arns[:10], arns[0]):
+        admin.call("iam", f"Attach{kind}Policy", **{f"{kind}Name": "x"}, PolicyArn=arn)
+
+    refused = admin.refused("iam", f"Attach{kind}Policy", **{f"{kind}Name": "x"}, PolicyArn=arns[10])
+
+    message = f"Cannot exceed quota for PoliciesPer{kind}: 10"
+    assert ("LimitExceeded", message, 409) == (refused.code, refused.message, refused.status)
+
+
+def test_what_is_no_arn_is_not_attached(admin: Person) -> None:
+    """ValidationError in AWS's words; an ARN of no policy is NoSuchEntity."""
+    admin.call("iam", "CreateUser", UserName="u")
+    malformed = admin.refused("iam", "AttachUserPolicy", UserName="u", PolicyArn="a-name-that-is-no-arn-at-all")
+    unknown = admin.refused("iam", "AttachUserPolicy", UserName="u", PolicyArn=f"arn:aws:iam::{ACCOUNT}:policy/none")
+
+    assert ("ValidationError", "Invalid ARN:  Could not be parsed!") == (malformed.code, malformed.message)
+    assert "NoSuchEntity" == unknown.code
