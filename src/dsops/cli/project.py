@@ -11,7 +11,7 @@ from dsops.aws.client import make_client
 from dsops.cache import CredentialCache
 from dsops.cli.command import ENVIRONMENT, Arguments
 from dsops.cli.on_record import add_run, hand_out, recorded, write_quietly
-from dsops.config import load
+from dsops.config import Examined, examine, load
 from dsops.credentials import Credentials
 from dsops.errors import EnvironmentUnknown, ValueUnusable
 from dsops.model import Config
@@ -48,6 +48,17 @@ def load_config(
         runtime.journal.about(config=config.files[0].path)
     (tell or show_notes)(config.notes)
     return config
+
+
+def examine_config(arguments: Arguments, runtime: Runtime) -> Examined:
+    """The same configuration with every problem instead of an error."""
+    found = examine(
+        folder=runtime.folder, environ=runtime.environ, named=arguments.text("--config"), types=StoreTypes()
+    )
+    if runtime.journal is not None:
+        runtime.journal.about(config=found.config.files[0].path)
+    show_notes(found.config.notes)
+    return found
 
 
 def environment_name(config: Config, arguments: Arguments) -> str:

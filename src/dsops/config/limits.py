@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
+from dsops.config import Examined
 from dsops.document import Document, Scalar, parse_json
 from dsops.errors import Problem, Where
 from dsops.interpolate import Names, expand_node, has_names
@@ -12,28 +13,41 @@ from dsops.schema import OWN_POLICY, StoreType, check_store, fitted
 from dsops.startup import NamedTuple
 
 
-def check_limits(config: Config, types: Mapping[str, StoreType]) -> tuple[Problem, ...]:
-    """One problem for each limit that a store breaks, in the order of the stores; an inherited field counts once."""
+def every_problem(found: Examined, types: Mapping[str, StoreType]) -> tuple[Problem, ...]:
+    """All that is wrong with a configuration and can be seen without the environment variables, in the files' order."""
+    problems = found.problems
+    problems.extend(check_limits(found.config, types, parts=found.parts, bases=found.bases))
+    return problems.in_order([file.shown for file in found.config.files])
+
+
+def check_limits(
+    config: Config, types: Mapping[str, StoreType], *, parts: Iterable[Store] = (), bases: Collection[str] = ()
+) -> tuple[Problem, ...]:
+    """One problem for each limit that a store breaks, in the order of the stores; an inherited field counts once.
+
+    `parts` are stores that lack what they inherit, `bases` the names of those that are only there to be inherited:
+    neither is judged for what it does not say.
+    """
     found: dict[tuple[Where, str], Problem] = {}
-    for store in config.stores.values():
-        for problem in _check(store, types[store.type]) if store.type in types else ():
-            found.setdefault((problem.where, problem.message), problem)
+    whole = [(store, store.name not in bases) for store in config.stores.values()]
+    for store, is_whole in (*whole, *[(part, False) for part in parts]):
+        if store.type in types:
+            for problem in _check(store, types[store.type], is_whole=is_whole):
+                found.setdefault((problem.where, problem.message), problem)
     return tuple(found.values())
 
 
-def _check(store: Store, store_type: StoreType) -> tuple[Problem, ...]:
+def _check(store: Store, store_type: StoreType, *, is_whole: bool) -> tuple[Problem, ...]:
     path = f"secretStores.{store.name}"
     store_type = fitted(store_type, store.fields)
-    fields = {name: field for name, field in store.fields.items() if not has_names(field.node)}
-    if len(fields) != len(store.fields):
-        # A key whose value isn't known yet may be what another one needs.
-        store_type = store_type._replace(check_together=None)
+    unknown = {name: field for name, field in store.fields.items() if has_names(field.node)}
     names = Names({})
     expanded = {
         name: Field(expand_node(field.node, names, field.where.file, f"{path}.{name}"), field.where)
-        for name, field in fields.items()
+        for name, field in store.fields.items()
+        if name not in unknown
     }
-    checked = check_store(store_type, expanded, store.where, path)
+    checked = check_store(store_type, expanded, store.where, path, unknown=unknown, is_whole=is_whole)
     is_written = checked.settings.get("session_policy", OWN_POLICY) != OWN_POLICY
     policy = expanded.get("session_policy") if is_written else None
     is_readable = policy is not None and not any(one.path == f"{path}.session_policy" for one in checked.limits)

@@ -116,7 +116,6 @@ def _add_parts(file: str, section: Scalar, node: Node, into: dict[str, list[Part
         if section.text != "defaults" and not is_name:
             hint = "leave out white space and `/ : # ? $`, and `-` as its first character"
             problems.add(where, path, f"`{name.text}` can't be a name", hint)
-            continue
         entries: dict[str, Field] = {}
         if isinstance(value, Mapping):
             entries = {key.text: Field(node, Where(file, key.line)) for key, node in value.entries}

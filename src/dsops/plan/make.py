@@ -342,9 +342,10 @@ class _Planner:
         service, endpoint_url = _SERVICES.get(draft.type.name), draft.settings.get("endpoint_url", "")
         if service is None or not draft.region:
             return str(endpoint_url)
+        source = self._drafts.by_name.get(draft.credentials_from)
         own = any(draft.place.field(name) is not None for name in ("region", "sso_region"))
-        if own and not is_region_name(draft.region):
-            return ""  # as was told of the key itself
+        if (own or source is not None) and not is_region_name(draft.region):
+            return ""  # as was told of the key itself, or of the store that it is from
         try:
             endpoints = self._endpoints(draft)
             environ = {**self._names.environ, **dict(endpoints)} if endpoints else self._names.environ

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dsops.schema.aws import AWS_KEYS, AWS_TYPES
 from dsops.schema.check import Checked, check_setting, check_shape, check_store, missing_keys, unknown_key
-from dsops.schema.key import REASON_TO, Conflict, Key, KeyKind, Operation, Setting, Settings, StoreType
+from dsops.schema.key import REASON_TO, Conflict, Key, KeyKind, Operation, Rule, Setting, Settings, StoreType
 from dsops.schema.keys import KEYS_TYPE
 from dsops.schema.local import COMMON_KEYS, LOCAL_TYPES
 from dsops.schema.operation import fitted, of_operation, operation_for
@@ -29,6 +29,7 @@ __all__ = [
     "Key",
     "KeyKind",
     "Operation",
+    "Rule",
     "Setting",
     "Settings",
     "StoreType",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from dsops.document import Scalar
+from dsops.errors import nearest
 from dsops.model import Field
 from dsops.schema.key import Conflict, Key, Operation, Settings, StoreType
 
@@ -20,6 +21,11 @@ def operation_of(store_type: StoreType, names: Collection[str], written: object 
     return meant[0] if meant else None
 
 
+def keys_taken(operation: Operation) -> frozenset[str]:
+    """The keys that go with the operation."""
+    return _ALWAYS | operation.takes | (_SIGNING if operation.is_signed else frozenset())
+
+
 def conflicts_of(store_type: StoreType, settings: Settings) -> list[Conflict]:
     """The keys that the operation does not take."""
     operation = operation_of(store_type, settings)
@@ -28,7 +34,7 @@ def conflicts_of(store_type: StoreType, settings: Settings) -> list[Conflict]:
         operation = operation_of(store_type, settings, settings.get("operation"))
     if operation is None:
         return []
-    taken = _ALWAYS | operation.takes | (_SIGNING if operation.is_signed else frozenset())
+    taken = keys_taken(operation)
     by = next((name for name in operation.told_by if name in settings), "")
     with_what = f"`{by}`" if by and not operation.is_signed else operation.name
     return [
@@ -46,7 +52,17 @@ def operation_for(store_type: StoreType, fields: Mapping[str, Field]) -> Operati
     """The operation of a store with these fields."""
     field = fields.get("operation")
     written = field.node.text if field is not None and isinstance(field.node, Scalar) else ""
-    return operation_of(store_type, fields, written)
+    return operation_of(store_type, given_names(store_type, fields), written)
+
+
+def given_names(store_type: StoreType, names: Collection[str]) -> dict[str, str]:
+    """The keys that are written, also those that a misspelled name stands for -> the name that was written."""
+    known = [key.name for key in store_type.keys]
+    given = {name: name for name in names if name in known}
+    for name in names:
+        if name not in given and name not in store_type.refused_keys and (meant := nearest(name, known)):
+            given.setdefault(meant, name)
+    return given
 
 
 def fitted(store_type: StoreType, fields: Mapping[str, Field]) -> StoreType:
