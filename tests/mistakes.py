@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,6 +50,18 @@ def configurations() -> dict[str, Content]:
         content = to_plain(document.root) if document.root else None
         assert isinstance(content, dict)
         found[f"{path.parent.name}/{path.name}"] = content
+    return found
+
+
+def documented() -> dict[str, Content]:
+    """Each configuration in the documentation that stands by itself, by its page and position there."""
+    found = {}
+    for path in sorted((ROOT / "docs").rglob("*.md")):
+        for index, text in enumerate(re.findall(r"(?ms)^```yaml\n(.*?)^```", path.read_text(encoding="utf-8"))):
+            document = parse_yaml(text, path.name)
+            content = to_plain(document.root) if document.root and not document.problems else None
+            if isinstance(content, dict) and "secretStores" in content and "include" not in content:
+                found[f"{path.name} {index}"] = content
     return found
 
 

@@ -39,7 +39,10 @@ def _with_plan(found: Examined, arguments: Arguments, runtime: Runtime) -> tuple
         # Without problems there was nothing to look at: no such environment.
         if not error.problems and problems.is_empty:
             raise
-        problems.extend(error.problems or [Problem(Where(shown[0]), "--env", error.message, error.hint)])
+        # A plan names an inherited field by the store that it plans.
+        told = {(problem.where, problem.message) for problem in problems.in_order(shown)}
+        news = error.problems or [Problem(Where(shown[0]), "--env", error.message, error.hint)]
+        problems.extend([problem for problem in news if (problem.where, problem.message) not in told])
     return problems.in_order(shown)
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
+from collections.abc import Mapping as MappingOf
 
 from dsops.config import Examined
-from dsops.document import Document, Scalar, parse_json
+from dsops.document import Document, Mapping, Node, Scalar, Sequence, parse_json
 from dsops.errors import Problem, Where
 from dsops.interpolate import Names, expand_node, has_names
 from dsops.model import Config, Field, Store
-from dsops.schema import OWN_POLICY, StoreType, check_store, fitted
+from dsops.schema import OWN_POLICY, Key, StoreType, check_setting, check_shape, check_store, fitted
 from dsops.startup import NamedTuple
 
 
-def every_problem(found: Examined, types: Mapping[str, StoreType]) -> tuple[Problem, ...]:
+def every_problem(found: Examined, types: MappingOf[str, StoreType]) -> tuple[Problem, ...]:
     """All that is wrong with a configuration and can be seen without the environment variables, in the files' order."""
     problems = found.problems
     problems.extend(check_limits(found.config, types, parts=found.parts, bases=found.bases))
@@ -21,19 +22,20 @@ def every_problem(found: Examined, types: Mapping[str, StoreType]) -> tuple[Prob
 
 
 def check_limits(
-    config: Config, types: Mapping[str, StoreType], *, parts: Iterable[Store] = (), bases: Collection[str] = ()
+    config: Config, types: MappingOf[str, StoreType], *, parts: Iterable[Store] = (), bases: Collection[str] = ()
 ) -> tuple[Problem, ...]:
     """One problem for each limit that a store breaks, in the order of the stores; an inherited field counts once.
 
     `parts` are stores that lack what they inherit, `bases` the names of those that are only there to be inherited:
     neither is judged for what it does not say.
     """
-    found: dict[tuple[Where, str], Problem] = {}
+    found: dict[tuple[int, str], Problem] = {}
     whole = [(store, store.name not in bases) for store in config.stores.values()]
     for store, is_whole in (*whole, *[(part, False) for part in parts]):
         if store.type in types:
             for problem in _check(store, types[store.type], is_whole=is_whole):
-                found.setdefault((problem.where, problem.message), problem)
+                field = store.fields.get(problem.path.removeprefix(f"secretStores.{store.name}."))
+                found.setdefault((id(field), problem.message), problem)
     return tuple(found.values())
 
 
@@ -48,11 +50,29 @@ def _check(store: Store, store_type: StoreType, *, is_whole: bool) -> tuple[Prob
         if name not in unknown
     }
     checked = check_store(store_type, expanded, store.where, path, unknown=unknown, is_whole=is_whole)
+    keys = {key.name: key for key in store_type.keys}
+    partly = [
+        check_setting(keys[name], Field(part, field.where), f"{path}.{name}").limits
+        for name, field in unknown.items()
+        if name in keys and (part := _known_part(keys[name], field.node)) is not None
+    ]
     is_written = checked.settings.get("session_policy", OWN_POLICY) != OWN_POLICY
     policy = expanded.get("session_policy") if is_written else None
     is_readable = policy is not None and not any(one.path == f"{path}.session_policy" for one in checked.limits)
     found = check_session_policy(policy, f"{path}.session_policy").problems if policy and is_readable else ()
-    return (*checked.limits, *found)
+    return (*checked.limits, *[limit for limits in partly for limit in limits], *found)
+
+
+def _known_part(key: Key, node: Node) -> Node | None:
+    """The entries of a map or list that no variable decides; None for anything else, or of another shape."""
+    if check_shape(key, Field(node, Where("")), ""):
+        return None
+    if key.kind == "map" and isinstance(node, Mapping):
+        known = [entry for entry in node.entries if not has_names(entry[0]) and not has_names(entry[1])]
+        return Mapping(tuple(known), node.line)
+    if key.kind == "texts" and isinstance(node, Sequence):
+        return Sequence(tuple([item for item in node.items if not has_names(item)]), node.line)
+    return None
 
 
 class SessionPolicy(NamedTuple):

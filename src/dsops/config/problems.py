@@ -22,7 +22,7 @@ class Problems:
         self.has_bad_syntax = False
         self._found: list[Problem] = []
         self._more = 0
-        self._seen: set[tuple[Where, str]] = set()
+        self._seen: set[tuple[Where, str, str]] = set()
 
     @property
     def is_empty(self) -> bool:
@@ -36,9 +36,9 @@ class Problems:
 
         Where `word` is near one of the `known` names, that becomes the hint, else all of them.
         """
-        if (where, message) in self._seen:
+        if (where, path, message) in self._seen:
             return
-        self._seen.add((where, message))
+        self._seen.add((where, path, message))
         if len(self._found) >= _MOST:
             self._more += 1
             return

@@ -86,7 +86,7 @@ class References:
             return None
         if store.text.startswith(_SCHEME):
             return self._with_url(store, texts, path)
-        if "key" not in texts:
+        if "key" not in texts or not texts["key"].text:
             self._problems.add(where, path, "`from` names no key", f"add `key:`, what to read from `{store.text}`")
             self._check_store(store.text, where, path)
             return None

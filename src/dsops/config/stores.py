@@ -282,7 +282,7 @@ class _Checker:
         self._types = types
         self._problems = problems
         self._keys: dict[str, dict[str, Key]] = {}
-        self._seen: set[tuple[Where, str, str]] = set()
+        self._seen: set[tuple[int, str]] = set()
 
     def check(self, merged: _Merged, path: str) -> None:
         """Adds what is wrong with a store's fields; those of an unknown type are not known."""
@@ -293,10 +293,10 @@ class _Checker:
         if keys is None:
             keys = self._keys[merged.type] = {key.name: key for key in store_type.keys}
         for name, field in merged.fields.items():
-            place = (field.where, name, merged.type)
-            if place in self._seen:
+            # By itself and not by its line, on which other stores may stand as well; the sections keep it alive.
+            if (id(field), merged.type) in self._seen:
                 continue
-            self._seen.add(place)
+            self._seen.add((id(field), merged.type))
             if name not in keys:
                 self._problems.extend([unknown_key(store_type, name, field.where, path)])
             elif not is_null(field.node):

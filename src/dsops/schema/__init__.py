@@ -10,7 +10,7 @@ from dsops.schema.check import Checked, check_setting, check_shape, check_store,
 from dsops.schema.key import REASON_TO, Conflict, Key, KeyKind, Operation, Rule, Setting, Settings, StoreType
 from dsops.schema.keys import KEYS_TYPE
 from dsops.schema.local import COMMON_KEYS, LOCAL_TYPES
-from dsops.schema.operation import fitted, of_operation, operation_for
+from dsops.schema.operation import fitted, keys_taken, of_operation, operation_for
 from dsops.schema.sso import SSO_TYPE
 from dsops.schema.sts import DEFAULT_AUDIENCE, OWN_POLICY, STS_TYPE
 from dsops.schema.sts_operations import SAML_SOURCES, WEB_IDENTITY_SOURCES
@@ -37,6 +37,7 @@ __all__ = [
     "check_shape",
     "check_store",
     "fitted",
+    "keys_taken",
     "missing_keys",
     "of_operation",
     "operation_for",

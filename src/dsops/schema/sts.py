@@ -59,12 +59,20 @@ def _check_tag_names(settings: Settings) -> list[Conflict]:
     return conflicts
 
 
-def _check_reason(settings: Settings) -> list[Conflict]:
+def _check_reason_tag(settings: Settings) -> list[Conflict]:
     if REASON_TO not in settings:
         return []
-    from dsops.schema.reason import check_reason
+    from dsops.schema.reason import check_reason_tag
 
-    return check_reason(settings, list({name.lower(): name for name in _tag_names(settings)}.values()))
+    return check_reason_tag(settings, list({name.lower(): name for name in _tag_names(settings)}.values()))
+
+
+def _check_reason_identity(settings: Settings) -> list[Conflict]:
+    if REASON_TO not in settings:
+        return []
+    from dsops.schema.reason import check_reason_identity
+
+    return check_reason_identity(settings)
 
 
 def _check_transitive(settings: Settings) -> list[Conflict]:
@@ -103,9 +111,10 @@ _RULES = (
         _check_own_policy, frozenset({"session_policy"}), apart=((f"session_policy={OWN_POLICY}", "policy_arns"),)
     ),
     Rule(_check_tag_names, frozenset({"tags"})),
+    Rule(_check_reason_tag, frozenset({REASON_TO, "tags"})),
     Rule(
-        _check_reason,
-        frozenset({REASON_TO, "tags"}),
+        _check_reason_identity,
+        frozenset({REASON_TO}),
         apart=tuple((f"{REASON_TO}=source_identity", name) for name in ("source_identity", "federated_user_name")),
     ),
     Rule(

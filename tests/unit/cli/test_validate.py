@@ -88,7 +88,7 @@ def test_an_unknown_type_is_a_problem_whether_it_is_needed_or_not(validated: Val
 
 
 def test_what_a_plan_tells_comes_with_the_rest(validated: Validated, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable that is not set, a limit, a type error and a missing base: one run, and nothing that follows from it."""
+    """A conflict beside an unset variable, a limit, a type error, a missing base, and nothing that they lead to."""
     monkeypatch.delenv("ROLE", raising=False)
     role = "arn:aws:iam::123456789012:role/App"
     stores: Content = {
