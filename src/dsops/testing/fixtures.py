@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dsops.errors import AssumeRoleDenied, ExtraMissing
+from dsops.extras import install_command
 
 try:
     from dsops.sandbox.launch import open_server, read_seed_file
@@ -17,7 +18,7 @@ except ModuleNotFoundError as error:
     raise ExtraMissing(
         "the sandbox is not installed",
         why=f"{error.name} is missing",
-        hint="install it: pip install 'dsops[sandbox]'",
+        hint=f"install it: {install_command('sandbox')}",
     ) from error
 from dsops.testing.local_aws import LocalAws
 from dsops.testing.session import assume_role
