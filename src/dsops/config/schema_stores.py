@@ -119,7 +119,7 @@ def _rule(store_type: StoreType, rule: Rule) -> list[Schema]:
 def _apart(store_type: StoreType, group: tuple[str, ...]) -> Schema:
     """At most one of them."""
     pairs = [(first, second) for index, first in enumerate(group) for second in group[index + 1 :]]
-    both = [{"allOf": [_has(store_type, first), _has(store_type, second)]} for first, second in pairs]
+    both: list[Schema] = [{"allOf": [_has(store_type, first), _has(store_type, second)]} for first, second in pairs]
     return {"not": _any(both), "errorMessage": f"only one of {', '.join(group)}"}
 
 

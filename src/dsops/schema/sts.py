@@ -6,6 +6,7 @@ AWS counts lengths in code points. Its `\w` is ASCII. Python's `re` has no `\p{L
 
 from __future__ import annotations
 
+from dsops.arn import parse_arn
 from dsops.schema.aws import AWS_KEYS, ONE_SOURCE
 from dsops.schema.key import MOST_TAGS, REASON_TO, Conflict, Key, Rule, Settings, StoreType
 from dsops.schema.local import COMMON_KEYS
@@ -56,7 +57,37 @@ def _check_tag_names(settings: Settings) -> list[Conflict]:
             message = f"the tags `{names[name.lower()]}` and `{name}` are one to AWS, which ignores case"
             conflicts.append(Conflict("tags", message, "remove one of them"))
         names[name.lower()] = name
+        if name.lower().startswith("aws:"):
+            conflicts.append(Conflict("tags", f"the tag `{name}` begins with `aws:`, which AWS keeps for itself"))
     return conflicts
+
+
+def _check_policy_size(settings: Settings) -> list[Conflict]:
+    inline, arns = str(settings.get("session_policy", "")), _texts(settings, "policy_arns")
+    size = len(inline) + sum(map(len, arns))
+    if not inline or not arns or size <= _SESSION_POLICY_CHARACTERS:
+        return []
+    message = (
+        f"`session_policy` and `policy_arns` have {size} characters together, "
+        f"and the most is {_SESSION_POLICY_CHARACTERS} ({_ASSUME_ROLE})"
+    )
+    return [Conflict("session_policy", message)]
+
+
+def _check_policy_accounts(settings: Settings) -> list[Conflict]:
+    """Finds managed policies of another account than the session's."""
+    named = (parse_arn(str(settings.get(name, ""))) for name in _NAMING_ACCOUNTS)
+    account = next((arn.account for arn in named if arn is not None and arn.account), "")
+    return [
+        Conflict("policy_arns", f"`{text}` is of another account than the role, {account} ({_ASSUME_ROLE})")
+        for text in _texts(settings, "policy_arns")
+        if account and (arn := parse_arn(text)) is not None and arn.account not in ("aws", account)
+    ]
+
+
+def _texts(settings: Settings, key: str) -> list[str]:
+    texts = settings.get(key, ())
+    return [text for text in texts if isinstance(text, str)] if isinstance(texts, tuple) else []
 
 
 def _check_reason_tag(settings: Settings) -> list[Conflict]:
@@ -101,6 +132,8 @@ def _tag_names(settings: Settings) -> list[str]:
 
 
 _CODES = ("token_code", "mfa_process")
+_NAMING_ACCOUNTS = ("role_arn", "principal_arn", "target_principal", "task_policy_arn")
+_SESSION_POLICY_CHARACTERS = 2048
 
 _RULES = (
     ONE_SOURCE,
@@ -110,6 +143,8 @@ _RULES = (
     Rule(
         _check_own_policy, frozenset({"session_policy"}), apart=((f"session_policy={OWN_POLICY}", "policy_arns"),)
     ),
+    Rule(_check_policy_size, frozenset({"session_policy", "policy_arns"})),
+    Rule(_check_policy_accounts, frozenset({*_NAMING_ACCOUNTS, "policy_arns"})),
     Rule(_check_tag_names, frozenset({"tags"})),
     Rule(_check_reason_tag, frozenset({REASON_TO, "tags"})),
     Rule(
