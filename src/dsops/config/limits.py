@@ -10,7 +10,19 @@ from dsops.document import Document, Mapping, Node, Scalar, Sequence, parse_json
 from dsops.errors import Problem, Where
 from dsops.interpolate import Names, expand_node, has_names
 from dsops.model import Config, Field, Store
-from dsops.schema import OWN_POLICY, Key, StoreType, check_setting, check_shape, check_store, fitted
+from dsops.schema import (
+    OF_A_USER,
+    OWN_POLICY,
+    Key,
+    StoreType,
+    chained_seconds,
+    check_setting,
+    check_shape,
+    check_store,
+    fitted,
+    operation_for,
+    user_session_of_session,
+)
 from dsops.startup import NamedTuple
 
 
@@ -33,7 +45,8 @@ def check_limits(
     whole = [(store, store.name not in bases) for store in config.stores.values()]
     for store, is_whole in (*whole, *[(part, False) for part in parts]):
         if store.type in types:
-            for problem in _check(store, types[store.type], is_whole=is_whole):
+            chain = _check_chain(store, config, types) if is_whole else ()
+            for problem in (*_check(store, types[store.type], is_whole=is_whole), *chain):
                 field = store.fields.get(problem.path.removeprefix(f"secretStores.{store.name}."))
                 found.setdefault((id(field), problem.message), problem)
     return tuple(found.values())
@@ -61,6 +74,30 @@ def _check(store: Store, store_type: StoreType, *, is_whole: bool) -> tuple[Prob
     is_readable = policy is not None and not any(one.path == f"{path}.session_policy" for one in checked.limits)
     found = check_session_policy(policy, f"{path}.session_policy").problems if policy and is_readable else ()
     return (*checked.limits, *[limit for limits in partly for limit in limits], *found)
+
+
+def _check_chain(store: Store, config: Config, types: MappingOf[str, StoreType]) -> tuple[Problem, ...]:
+    """What AWS refuses of a store since another store's session signs its call."""
+    operation = operation_for(types[store.type], store.fields)
+    source = config.stores.get(_text(store, "credentials_from"))
+    source_type = types.get(source.type) if source is not None else None
+    # A plugin's credentials may be long-term ones, whether it says so or not.
+    is_session = source_type is not None and source_type.name.startswith("aws.") and not source_type.gives_long_term
+    if operation is None or not operation.is_signed or source is None or not is_session:
+        return ()
+    path, why = f"secretStores.{store.name}", f"its credentials come from `{source.name}`"
+    if operation.name in OF_A_USER:
+        return (Problem(store.where, path, *user_session_of_session(operation.name, why)),)
+    seconds = _text(store, "duration_seconds")
+    told = chained_seconds(int(seconds), why) if operation.name == "AssumeRole" and seconds.isdecimal() else None
+    if told is None:
+        return ()
+    return (Problem(store.fields["duration_seconds"].where, f"{path}.duration_seconds", *told),)
+
+
+def _text(store: Store, key: str) -> str:
+    field = store.fields.get(key)
+    return field.node.text if field is not None and isinstance(field.node, Scalar) else ""
 
 
 def _known_part(key: Key, node: Node) -> Node | None:

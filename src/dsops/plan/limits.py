@@ -12,12 +12,7 @@ from dsops.errors import LimitExceeded, NotAllowed, PolicyInvalid, Where
 from dsops.model import Field
 from dsops.plan.findings import Findings
 from dsops.plan.types import Step
-from dsops.schema import OWN_POLICY, Setting, Settings, StoreType
-
-CHAINED_SECONDS = 3600
-"""The most that AssumeRole gives to a caller with temporary credentials (its reference, DurationSeconds)."""
-
-_ASSUME_ROLE = "the AssumeRole API reference"
+from dsops.schema import OWN_POLICY, Setting, Settings, StoreType, chained_seconds, user_session_of_session
 
 
 class Place:
@@ -95,13 +90,7 @@ def check_session(step: Step, place: Place, findings: Findings) -> None:
 
 def check_user_session(step: Step, place: Place, why: str, findings: Findings) -> None:
     """A user's own session is had with a long-term key only; `why` says that temporary credentials sign."""
-    findings.add(
-        LimitExceeded,
-        step.where,
-        place.path,
-        f"{step.operation} takes a user's long-term key and no session (the {step.operation} API reference); {why}",
-        "use the user's own key, or assume a role: `role_arn`",
-    )
+    findings.add(LimitExceeded, step.where, place.path, *user_session_of_session(step.operation, why))
 
 
 def check_chain(step: Step, place: Place, why: str, findings: Findings) -> None:
@@ -113,14 +102,7 @@ def check_chain(step: Step, place: Place, why: str, findings: Findings) -> None:
 
 def chained_too_long(step: Step, why: str) -> tuple[str, str] | None:
     """Message and hint when a chained step asks for more than an hour, else None."""
-    seconds = step.settings.get("duration_seconds")
-    if not isinstance(seconds, int) or seconds <= CHAINED_SECONDS:
-        return None
-    message = (
-        f"{seconds} is over 3600 seconds (1 hour), the most that a chained role gets, "
-        f"whatever the role itself allows ({_ASSUME_ROLE}); {why}"
-    )
-    return message, "set `duration_seconds: 3600` or less, or start from long-term credentials"
+    return chained_seconds(step.settings.get("duration_seconds"), why)
 
 
 def _check_policies(settings: Settings, place: Place, findings: Findings) -> None:

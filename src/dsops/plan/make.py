@@ -31,15 +31,11 @@ from dsops.plan.types import (
     Step,
     no_proof,
 )
-from dsops.schema import OWN_POLICY, Settings, StoreType
+from dsops.schema import OF_A_USER, OWN_POLICY, Settings, StoreType
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
 _SERVICES = {"aws.sts": "sts", "aws.sso": "sso", "aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm"}
-
-
-_OF_A_USER = ("GetSessionToken", "GetFederationToken")
-"""What only a long-term key may ask for."""
 
 
 class _Read(NamedTuple):
@@ -291,7 +287,7 @@ class _Planner:
             step = step._replace(is_chained=is_session)
             if is_session:
                 check_chain(step, draft.place, why, self._findings)
-        elif is_session and draft.operation in _OF_A_USER:
+        elif is_session and draft.operation in OF_A_USER:
             check_user_session(step, draft.place, why, self._findings)
         return step
 

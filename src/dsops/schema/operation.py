@@ -9,6 +9,12 @@ from dsops.errors import nearest
 from dsops.model import Field
 from dsops.schema.key import Conflict, Key, Operation, Settings, StoreType
 
+OF_A_USER = ("GetSessionToken", "GetFederationToken")
+"""What only a long-term key may ask for."""
+
+CHAINED_SECONDS = 3600
+"""The most that AssumeRole gives to a caller with temporary credentials (its reference, DurationSeconds)."""
+
 _ALWAYS = frozenset({"operation", "duration_seconds", "region", "endpoint_url", "timeout_ms"})
 _SIGNING = frozenset({"credentials_from", "profile"})
 
@@ -82,6 +88,23 @@ def of_operation(key: Key, operation: Operation) -> Key:
             minimum=operation.least_seconds, maximum=operation.most_seconds, source=reference_of(operation.name)
         )
     return key
+
+
+def chained_seconds(seconds: object, why: str) -> tuple[str, str] | None:
+    """Message and hint where a chained role is to last over an hour; `why` says what makes it a chained one."""
+    if not isinstance(seconds, int) or seconds <= CHAINED_SECONDS:
+        return None
+    message = (
+        f"{seconds} is over {CHAINED_SECONDS} seconds (1 hour), the most that a chained role gets, "
+        f"whatever the role itself allows ({reference_of('AssumeRole')}); {why}"
+    )
+    return message, f"set `duration_seconds: {CHAINED_SECONDS}` or less, or start from long-term credentials"
+
+
+def user_session_of_session(operation: str, why: str) -> tuple[str, str]:
+    """Message and hint for a user's own session that temporary credentials would sign."""
+    message = f"{operation} takes a user's long-term key and no session ({reference_of(operation)}); {why}"
+    return message, "use the user's own key, or assume a role: `role_arn`"
 
 
 def _reason(name: str, operation: Operation) -> str:
