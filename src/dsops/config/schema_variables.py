@@ -107,7 +107,7 @@ def _transform() -> Schema:
     # In a text, an argument in quotes may hold anything, and right after the `:` a separator is the argument.
     step = "|".join((
         rf"{plain}\s*:?", rf"{path}\s*:\s*{_PATH}",
-        rf"{separator}\s*:\s*(?:{_QUOTED}|[^\s\"'][^|]*|\s[^|]*)(?<!\"\")(?<!'')",
+        rf"""{separator}\s*:\s*(?:{_QUOTED}|[^\s"'][^|]*|\s[^|]*)(?<!"")(?<!'')""",
         rf"{replacement}\s*:\s*(?:{_QUOTED}|[^:][^:|]*):(?:\s*{_QUOTED}|[^|]*)",
     ))  # fmt: skip
     text = {"pattern": rf"^\s*(?:(?:{step})\s*(?:[|,]\s*(?:{step})\s*)*)?$", "patternErrorMessage": _forms()}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from dsops.document import parse_yaml, to_plain
 from dsops.errors import Problem
 from dsops.schema import BUILTIN_TYPES
 from tests.founding_page import Block, blocks
-from tests.mistakes import configurations, documented
+from tests.mistakes import Content, configurations, documented
 from tests.mutants import Mutant, mutants
 
 SCHEMA: Any = json_schema()
@@ -140,13 +142,18 @@ BAD = [
 NOT_IN_A_SCHEMA = {
     r"there is no (store|environment) ": "whether a name that stands in one place is defined in another",
     r"(from|extend) each other|from itself": "whether references go round in a circle",
-    r"is of type .*, which gives no ": "what the store is that a reference names",
+    r"is of type .*, which gives no |its credentials come from": "what the store is that a reference names",
     r"is none of the `tags`": "whether an item of one list is a key of another mapping",
     r"session_policy": "the grammar of policies, which also stand in a text as JSON",
-    r"`(duration_seconds|timeout_ms|cache_seconds)` is \d+, and": "how large the number is that a text holds",
-    r"takes (six|twelve) digits|takes an account's id": "leading zeros, which a number has lost in an editor",
+    r"is of another account": "whether a part of one text is a part of another",
 }
 """What the message and path of a problem match -> what of it JSON Schema can't say."""
+
+OF_A_TYPE = {
+    str: r"`(duration_seconds|timeout_ms|cache_seconds)` is \d+, and",  # how large the number is that a text holds
+    int: r"takes (six|twelve) digits|takes an account's id",  # leading zeros, which a number has lost in an editor
+}
+"""The same of a mutant whose value is of that type."""
 
 INHERITED = r"is missing|does not go with|goes with|needs|without|nothing says|takes no |could do more"
 """Problems of keys that may come from elsewhere, in a file with `defaults`, `include` or `extends`."""
@@ -164,7 +171,7 @@ def is_left_to_validate(mutant: Mutant, problems: tuple[Problem, ...]) -> bool:
     for key in mutant.place if mutant.name not in ("dropped", "renamed") else ():
         value = value[key]
     told = [f"{problem.path} {problem.message}" for problem in problems]
-    known = [pattern for pattern in NOT_IN_A_SCHEMA if "is \\d+" not in pattern or isinstance(value, str)]
+    known = [*NOT_IN_A_SCHEMA, *[pattern for kind, pattern in OF_A_TYPE.items() if type(value) is kind]]
     stores = mutant.content.get("secretStores")
     entries = stores.values() if isinstance(stores, dict) else ()
     is_extending = any("extends" in one for one in entries if isinstance(one, dict))
@@ -180,11 +187,13 @@ def problems_of(content: object, folder: Path) -> tuple[Problem, ...]:
     return every_problem(examine(folder=str(folder), environ={"HOME": str(folder)}, named=str(path)), BUILTIN_TYPES)
 
 
-# Some in the documentation are a part of a file, and the rest stands elsewhere.
-CONFIGURATIONS = {
-    **configurations(),
-    **{name: one for name, one in documented().items() if not problems_of(one, Path(tempfile.mkdtemp()))},
-}
+def whole() -> dict[str, Content]:
+    """The documentation's configurations but for parts of a file, of which the rest stands elsewhere."""
+    with tempfile.TemporaryDirectory() as folder:
+        return {name: one for name, one in documented().items() if not problems_of(one, Path(folder))}
+
+
+CONFIGURATIONS = {**configurations(), **whole()}
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
@@ -244,3 +253,17 @@ def test_a_message_names_the_limit_or_the_expected_type_first(key: str, value: o
 def test_no_title_stands_beside_a_description() -> None:
     """The language server puts a title before each hover, and behind it again."""
     assert '"title"' not in json.dumps(SCHEMA)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node here")
+def test_editors_can_read_every_pattern(tmp_path: Path) -> None:
+    """They are regular expressions of ECMA-262 as well, with its flag for Unicode, by which editors read them."""
+    (tmp_path / "schema.json").write_text(json.dumps(SCHEMA), encoding="utf-8")
+    script = """
+        const walk = (node) => { if (node && typeof node === "object") for (const [key, value] of Object.entries(node))
+            key === "pattern" && typeof value === "string" ? new RegExp(value, "u") : walk(value) };
+        walk(JSON.parse(require("fs").readFileSync(process.argv[1])));
+    """
+    command = [str(shutil.which("node")), "-e", script, str(tmp_path / "schema.json")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
