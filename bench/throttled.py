@@ -22,8 +22,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent)]
 
 from bench.run import DSOPS, machine  # noqa: E402
-from dsops.sandbox.launch import open_server  # noqa: E402
-from dsops.sandbox.seedfile import read_seed  # noqa: E402
+from dsops.testing.child import Keeper  # noqa: E402
 from dsops.testing.local_aws import LocalAws  # noqa: E402
 
 SEED = """
@@ -63,13 +62,12 @@ def run(roles: int, rate: float, *, with_agent: bool) -> Measured:
     folder = Path(tempfile.mkdtemp(prefix="dsops-"))
     (folder / "dsops.yaml").write_text(config)
     try:
-        with open_server(read_seed(seed, "seed.yaml")) as server:
-            aws = LocalAws(server)
+        with LocalAws(Keeper().do, seed) as aws:
             environ = aws.user("ada").environment()
             environ |= {"XDG_RUNTIME_DIR": str(folder), "HOME": str(folder), "DSOPS_AUDIT": "off"}
             environ |= {} if with_agent else {"DSOPS_AGENT": "off"}
             begun = perf_counter()
-            command = [DSOPS, "exec", "--credentials"]
+            command = [DSOPS, "exec", "--config", "dsops.yaml", "--credentials"]
             children = [
                 subprocess.Popen([*command, f"r{number}", "--", "true"], cwd=folder, env=environ)
                 for number in range(roles)

@@ -4,7 +4,7 @@ set -eu
 export DSOPS_AGENT=off
 # dash, unlike bash, runs what `trap ... EXIT` says only where the shell ends by itself; so Ctrl-C makes it do that.
 trap 'exit 130' INT HUP TERM
-command -v dsops > /dev/null || { echo "dsops is not on the PATH: pip install 'dsops[sandbox]'" >&2; exit 127; }
+command -v dsops > /dev/null || { echo "dsops is not on the PATH: in its clone, pip install '.[sandbox]'" >&2; exit 127; }
 
 say() {
     printf '\n# %s\n' "$1"

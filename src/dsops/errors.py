@@ -230,6 +230,10 @@ class UsageError(DsopsError):
 
     code = "usage"
     exit_code = 2
+    missing = ""
+    """The operand that was left out, or the flag whose value was."""
+    stray = ""
+    """The word that stands before `--`, where only flags may."""
 
 
 class ConfigError(DsopsError):

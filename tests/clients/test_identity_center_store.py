@@ -133,7 +133,9 @@ def test_one_login_serves_every_store_of_its_session(desk: Login) -> None:
     assert "hint: dsops login dev" in before
     done = desk.dsops("login", "secrets", BROWSER="dsops sandbox approve --user alice %s")
     assert done.returncode == 0, done.stderr
-    assert f"your browser opens to log in at {START_URL}" in done.stderr.splitlines()[0]
+    first, second, *_ = done.stderr.splitlines()
+    assert first.startswith("dsops: your browser opens for the login")
+    assert re.fullmatch(r"  https?://\S+", second)
     assert f"{desk.sandbox.url}/authorize?response_type=code" in done.stderr.splitlines()[1]
     assert "stores: dev, ops" in done.stdout
     assert [arn(), arn(account=OPS, name="ReadOnly")] == [desk.caller(), desk.caller("ops")]
@@ -150,7 +152,8 @@ def test_a_code_is_approved_on_any_device(desk: Login) -> None:
     approved = desk.dsops("sandbox", "approve", "--user", "alice", "--wait", "30")
     output, said = waiting.communicate(timeout=30)
     assert approved.returncode == 0, approved.stderr
-    assert re.search(r"open \S+/_sandbox/device in any browser, and type the code [A-Z]{4}-[A-Z]{4}\n", said)
+    typed = r"open this address in any browser, and type the code [A-Z]{4}-[A-Z]{4}:\n  \S+/_sandbox/device\n"
+    assert re.search(typed, said)
     answer = json.loads(output)
     assert ("corp", ["dev", "ops"], True) == (answer["session"], answer["stores"], answer["is_renewed"])
     assert arn() == desk.caller()

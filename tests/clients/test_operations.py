@@ -272,7 +272,8 @@ def test_a_login_in_the_browser_brings_the_assertion(desk: Adas) -> None:
     words = [f"{name}={value}" for name, value in {**desk.environ, "BROWSER": str(browser)}.items()]
     with Terminal(["/usr/bin/env", "-i", *words, "dsops", "whoami", "login", "--no-agent"]) as terminal:
         said = terminal.expect("Enter opens it")
-        assert f"store `login` needs a login. The page http://127.0.0.1:{desk.port}/login will open" in said
+        assert "store `login` needs a login. This page will open in your browser:" in said
+        assert f"  http://127.0.0.1:{desk.port}/login" in said.splitlines()
         assert f"http://127.0.0.1:{desk.port}/saml" in said
         terminal.type("\r")
         terminal.expect("assumed-role/Deploy/alice")

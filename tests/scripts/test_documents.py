@@ -21,6 +21,7 @@ from tests.scripts.test_scripts import UPDATE
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PLAYED = [ROOT / "README.md", *(page for page in PAGES if page.parent.name in {"tutorial", "how-to"})]
+SCRIPTS = sorted((ROOT / "examples").rglob("*.sh"))
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# ([\w./-]+\.(?:yaml|yml|sh|py))\n")
 SETTING = re.compile(r"export (\w+)=(.*)")
@@ -34,6 +35,18 @@ VARYING = [
     r"(?<=  )\d+s(?=\s)",  # for how long a session of a test was used
 ]
 """What differs from run to run; a page shows one that was real once."""
+
+
+DSOPS_KEEPS = (".local/state/dsops", ".local/share/dsops", ".config/dsops", ".cache/dsops")
+"""What dsops keeps for itself in a home folder, whatever the page is about."""
+
+SCRATCH_HOME = re.compile(r"""^\s*(?:\$ )?export HOME=["']?(?:\$PWD/|\$\(mktemp -d)|\bHOME=\$\(mktemp -d""")
+_OUTSIDE = r"(?P<place>~|\$\{?HOME\b|/(?!dev/(?:null|stderr|stdout)))"
+WRITES = re.compile(
+    rf"""(?:>>?\s*|\b(?:rm|mkdir|rmdir|mv|tee|touch|chmod|truncate|sed\s+-i)\b[^|;&<>\n]*?\s)["']?{_OUTSIDE}"""
+    rf"""|\b(?:cp|ln|install)\b[^|;&<>\n]*\s["']?{_OUTSIDE.replace("place", "last")}[^\s|;&<>]*\s*(?=$|[|;&<>)])"""
+)
+"""A redirection, or a command that writes, with a place outside of the working folder; of a copy, where it goes."""
 
 
 class Shown(NamedTuple):
@@ -93,9 +106,12 @@ def test_a_page_shows_what_happens(page: Path, tmp_path: Path) -> None:
             path.write_text(block, encoding="utf-8")
         for entry in shown(page, block) if kind == "console" else ():
             if setting := SETTING.fullmatch(entry.command):
-                environ[setting[1]] = setting[2]
+                value = play(f"printf %s {setting[2]}", folder, environ)
+                environ[setting[1]] = value.replace("<folder>", str(folder)).replace("<home>", str(folder.parent))
                 continue
+            before = outside(folder)
             printed = play(entry.command, folder, environ)
+            wrong += [f"$ {entry.command}\nwrites {path}" for path in outside(folder) ^ before]
             if settled(printed) == settled(entry.output):
                 continue
             if UPDATE:
@@ -108,6 +124,28 @@ def test_a_page_shows_what_happens(page: Path, tmp_path: Path) -> None:
     assert [] == wrong
 
 
+def outside(folder: Path) -> set[str]:
+    """The reader's files beside the page's folder, each with its content's age: a page leaves them as they are.
+
+    What dsops itself keeps in its own folders is not among them.
+    """
+    home = folder.parent
+    paths = {path.relative_to(home): path for path in home.rglob("*") if path.is_file()}
+    own = {name for name in paths if name.parts[0] == folder.name or any(map(name.is_relative_to, DSOPS_KEEPS))}
+    return {f"~/{name} ({path.stat().st_mtime_ns})" for name, path in paths.items() if name not in own}
+
+
+def written_outside(text: str) -> list[str]:
+    """The commands of a text that write to the reader's home or to an absolute path, before HOME is another folder."""
+    found = []
+    has_own_home = False
+    for line in text.splitlines():
+        has_own_home = has_own_home or SCRATCH_HOME.search(line) is not None
+        written = [one for one in WRITES.finditer(line) if not has_own_home or "/" in (one["place"], one["last"])]
+        found += [one[0] for one in written]
+    return found
+
+
 def play(command: str, folder: Path, environ: dict[str, str]) -> str:
     """What a person sees of a command in that folder: both streams, in one."""
     if command == "make demo":
@@ -115,6 +153,47 @@ def play(command: str, folder: Path, environ: dict[str, str]) -> str:
         command = f"cd {ROOT} && {sys.executable} examples/demo/run.py"
     step = Step(line=0, command=f"exec 2>&1\n{command}", environ=environ)
     return run(step, folder.parent, folder).stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_writes_to_no_place_outside_of_its_folder(page: Path) -> None:
+    """Neither to the reader's home nor to an absolute path, unless the page has made a folder of its own the home."""
+    lines = []
+    for kind, block in BLOCK.findall(page.read_text(encoding="utf-8")):
+        if kind == "sh":
+            lines.append(block)
+        elif kind == "console":
+            lines += [entry.command for entry in shown(page, block)]
+
+    assert written_outside("\n".join(lines)) == []
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_an_example_writes_to_no_place_outside_of_its_folder(script: Path) -> None:
+    """The same of the scripts that a reader is told to run."""
+    assert written_outside(script.read_text(encoding="utf-8")) == []
+
+
+def test_a_page_that_would_write_outside_is_found() -> None:
+    """What is removed, overwritten or made at home; with a home of the page's own, only absolute paths."""
+    bad = ["rm -r ~/.aws; x", "cp a ~/b; x", "mv ~/a b", "cat > ~/.aws/config <<EOF", 'x >> "$HOME/b"', "cp a /etc/x"]
+    good = ["rm -r .aws", "cat ~/.aws/config", "dsops plan > /dev/null 2>/dev/stderr", "ls $HOME; echo > x", "cp ~/a b"]
+    for command in bad:
+        assert len(written_outside(f"$ {command}\n")) == 1, command
+        own = written_outside(f'$ export HOME="$PWD/home"\n$ {command}\n')
+        assert len(own) == ("/etc" in command), command
+    assert [command for command in good if written_outside(command)] == []
+
+
+def test_a_page_that_wrote_outside_is_found(tmp_path: Path) -> None:
+    """Also where the words of the command don't tell; dsops' own folders are its own."""
+    folder = tmp_path / "home" / "project"
+    folder.mkdir(parents=True)
+    before = outside(folder)
+    play("touch here; mkdir -p ../.local/state/dsops; touch ../.local/state/dsops/audit.jsonl", folder, {})
+    assert outside(folder) == before
+    play("touch ../there", folder, {})
+    assert [path.partition(" ")[0] for path in outside(folder) - before] == ["~/there"]
 
 
 @pytest.mark.parametrize("entry", HELP, ids=lambda entry: f"{entry.page.name}: {entry.command}")

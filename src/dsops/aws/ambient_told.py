@@ -175,7 +175,9 @@ def _hint(lookup: Lookup, error: str) -> str:
     if error.startswith("Login"):
         return f"run `aws login --profile {name}`"
     if error == "MissingDependencyException":
-        return "install what botocore names there beside dsops: `pip install 'botocore[crt]'`"
+        from dsops.extras import pip_install
+
+        return f"install what botocore needs for it beside dsops: `{pip_install('botocore[crt]')}`"
     return f"see what `aws sts get-caller-identity --profile {name}` says"
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from dsops.cli.command import COMMON, CONFIG, ENVIRONMENT, NO_AGENT, Command, Group, is_on, parse
+from dsops.cli.command import COMMON, CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Group, is_on, parse
 from dsops.cli.world import DONE, real_runtime
 from dsops.errors import CommandFailed, DsopsError, UsageError, nearest
 from dsops.runtime import Event, Runtime, ignore
@@ -63,7 +63,7 @@ COMMANDS: Mapping[str, Entry] = {
 
 _MEANT = {
     "run": "exec", "check": "validate", "lint": "validate", "env": "render", "list": "stores",
-    "providers": "stores", "show": "plan", "trust": "allow", "whoiam": "whoami", "version": "--version",
+    "providers": "stores", "show": "plan", "trust": "allow", "whoiam": "whoami",
 }  # fmt: skip
 """What other tools call it."""
 
@@ -97,7 +97,7 @@ def _dispatch(words: list[str]) -> int:
     """Finds the command that is meant; flags before its name are for it."""
     position = 0
     while position < len(words) and words[position].startswith("-"):
-        if words[position] in {"--version", "-V"}:
+        if words[position] in {"--version", "-V"} or words == ["-v"]:
             return _print_version()
         if words[position] in {"--help", "-h"}:
             break
@@ -109,6 +109,8 @@ def _dispatch(words: list[str]) -> int:
         if not is_asked:
             _refuse_flags(words)
         return show_overview(is_asked=is_asked)
+    if words[position] == "version":
+        return _print_version()
     if words[position] not in COMMANDS:
         _refuse_flags(words[:position])
     return _run(words[position], words[:position] + words[position + 1:])
@@ -145,7 +147,7 @@ def _run(name: str, words: list[str]) -> int:
                 return show_group(name, command, is_asked=bool(words))
             name, command = f"{name} {member}", command.commands[member]
         failure_code = command.own_failure_code
-        arguments = parse(command, words, os.environ, name=name)
+        arguments = _parsed(command, words, name)
         if arguments.is_help:
             from dsops.cli.help import show_command
 
@@ -174,6 +176,17 @@ def _run(name: str, words: list[str]) -> int:
         report(DONE)
         return fail(as_bug(error), words, failure_code)
     return code
+
+
+def _parsed(command: Command, words: list[str], name: str) -> Arguments:
+    """What the words ask of the command; where they leave a name out, the error lists those that there are."""
+    try:
+        return parse(command, words, os.environ, name=name)
+    except UsageError as error:
+        from dsops.cli.names import add_names
+
+        add_names(error, name, words)
+        raise
 
 
 def _member(name: str, group: Group, words: list[str]) -> tuple[str, list[str]]:

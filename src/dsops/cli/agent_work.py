@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from time import monotonic
@@ -26,7 +26,7 @@ from dsops.cli.agent_words import (
     session_fields,
     with_who_answered,
 )
-from dsops.cli.command import COMMON, Arguments, parse
+from dsops.cli.command import COMMON, Arguments, Command, parse
 from dsops.cli.exec import COMMAND as EXEC
 from dsops.cli.exec import environment_of_child
 from dsops.cli.on_record import LazyJournal, add_failure, add_run, reason_of, write_quietly
@@ -36,7 +36,7 @@ from dsops.cli.project import environment_name, plan_named, plan_one_store
 from dsops.cli.world import NOTES
 from dsops.config import load
 from dsops.credentials import Credentials
-from dsops.errors import DsopsError, MfaRequired
+from dsops.errors import DsopsError, MfaRequired, UsageError
 from dsops.model import Config
 from dsops.plan import Plan
 from dsops.resolve import issue_credentials, resolve
@@ -129,7 +129,9 @@ class Keeper:
 
     def _exec(self, asked: Asked, caller: Caller, tally: Tally) -> Answer:
         turn = _Turn(asked, caller, self, tally, tells_notes=True)
-        arguments = parse(EXEC, turn.words, turn.runtime.environ, name="exec")
+        arguments = _parsed(EXEC, turn.words, turn, "exec")
+        if arguments is None:
+            return DECLINE
         if turn.needs_client(arguments) or turn.needs_own_process():
             return DECLINE
         with turn.on_record(arguments, arguments.name, program=arguments.command[0]):
@@ -144,7 +146,9 @@ class Keeper:
         turn = _Turn(asked, caller, self, tally, tells_notes=True)
         name, *words = turn.words
         command = _ANSWERED[name]
-        arguments = parse(command, words, turn.runtime.environ, name=name)
+        arguments = _parsed(command, words, turn, name)
+        if arguments is None:
+            return DECLINE
         if turn.needs_client(arguments) or turn.needs_own_process():
             return DECLINE
         if name == "get":
@@ -238,6 +242,14 @@ def _is_of_this_process(error: BaseException) -> bool:
             return True
         seen = seen.__cause__
     return False
+
+
+def _parsed(command: Command, words: Sequence[str], turn: _Turn, name: str) -> Arguments | None:
+    """What the words ask for; None where they are wrong: the client's own process lists what there is to name."""
+    try:
+        return parse(command, words, turn.runtime.environ, name=name)
+    except UsageError:
+        return None
 
 
 def _say_nothing(_text: str) -> None:

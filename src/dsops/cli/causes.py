@@ -159,7 +159,7 @@ _CREDENTIALS: Final[Mapping[str, tuple[Cause, ...]]] = {
     "keyring.failed": _causes(("the keyring's own program reported an error", "open it once by hand, and try again")),
     "keyring.unavailable": _causes(
         ("there is no desktop session, as over SSH or in CI", "use a profile, or `mfa_process`, in its place"),
-        ("the extra is not installed", "pip install 'dsops[keyring]'"),
+        ("the extra is not installed", "the error's hint has the command that installs it"),
     ),
     "keyring.locked": _causes(("its window was closed, or nobody answered", "unlock it, and run the same again")),
     "keyring.entry-missing": _causes(
@@ -193,7 +193,7 @@ _CONFIGURATION: Final[Mapping[str, tuple[Cause, ...]]] = {
         ("nothing is read through the store in this environment", "name an environment that does, with `--env`"),
     ),
     "sandbox.unavailable": _causes(
-        ("the extra is not installed", "pip install 'dsops[sandbox]'"),
+        ("the extra is not installed", "the error's hint has the command that installs it"),
         ("another one has the port", "end that one, or leave out `--port`"),
     ),
     "agent.unavailable": _causes(

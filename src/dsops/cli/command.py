@@ -234,8 +234,9 @@ def _refuse_flag(written: str, by_name: Mapping[str, Flag], called: str) -> NoRe
 def _next_word(argv: Sequence[str], position: int, flag: Flag) -> str:
     """The value of a flag that stands in a word of its own."""
     if position == len(argv) or argv[position].startswith("--"):
-        hint = f"write `{flag.name}={flag.value or 'VALUE'}`"
-        raise UsageError(f"`{flag.name}` needs a value", hint=hint)
+        error = UsageError(f"`{flag.name}` needs a value", hint=f"write `{flag.name}={flag.value or 'VALUE'}`")
+        error.missing = flag.name
+        raise error
     return argv[position]
 
 
@@ -243,13 +244,15 @@ def _refuse_words_before_dashes(argv: Sequence[str], position: int, *, may_be_en
     """Without `--` the first word begins the command; with one further on nobody knows what was meant."""
     if "--" in argv[position:]:
         word = argv[position]
-        raise UsageError(
+        error = UsageError(
             f"`{word}` stands before `--`",
             why="what follows `--` is the command, and only flags may stand before it",
             hint=f"an environment is named by `--env {word}`; a command begins after the first `--`"
             if may_be_environment
             else f"write `--` in front of `{word}` if the command begins there",
         )
+        error.stray = word if may_be_environment else ""
+        raise error
 
 
 def _operands(command: Command, words: Sequence[str], called: str) -> dict[str, tuple[str, ...]]:
@@ -257,7 +260,9 @@ def _operands(command: Command, words: Sequence[str], called: str) -> dict[str, 
     left = list(words)
     for operand in command.operands:
         if operand.is_required and not left:
-            raise UsageError(f"{operand.name} is missing", hint=f"write `{called} {operand.name}`: {operand.help}")
+            error = UsageError(f"{operand.name} is missing", hint=f"write `{called} {operand.name}`: {operand.help}")
+            error.missing = operand.name
+            raise error
         taken = left if operand.is_repeatable else left[:1]
         left = left[len(taken):]
         for word in taken:

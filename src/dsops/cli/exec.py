@@ -10,6 +10,7 @@ from dsops.cli.project import fetch, load_config, plan_environment, tell_place
 from dsops.cli.world import DONE
 from dsops.environment import Session, child_environment, encode
 from dsops.errors import CommandNotFound, UsageError, ValueUnusable
+from dsops.model import Config
 from dsops.plan import Plan
 from dsops.process import find_command, replace
 from dsops.runtime import Runtime
@@ -33,12 +34,12 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         from dsops.cli import exec_session
 
         plan = exec_session.plan_with_session(config, store, arguments, runtime)
-        _find_early(arguments, plan, runtime)
+        _find_early(arguments, plan, config, runtime)
         given = exec_session.fetch_with_session(plan, store, arguments, runtime)
         secrets = given.secrets
     else:
         plan = plan_environment(config, arguments, runtime)
-        _find_early(arguments, plan, runtime)
+        _find_early(arguments, plan, config, runtime)
         secrets = fetch(plan, arguments, runtime)
     environment = environment_of_child(plan, secrets, arguments, runtime, given.session if given else None)
     path = environment.get(b"PATH")
@@ -109,14 +110,18 @@ def _session_store(arguments: Arguments) -> str:
     return store
 
 
-def _find_early(arguments: Arguments, plan: Plan, runtime: Runtime) -> None:
+def _find_early(arguments: Arguments, plan: Plan, config: Config, runtime: Runtime) -> None:
     """Refuses a command that does not exist before any call is made, unless the plan itself decides where to look."""
     if all(variable.name != "PATH" for variable in plan.variables):
         try:
             find_command(arguments.command[0], runtime.environ.get("PATH"))
         except CommandNotFound as error:
-            if arguments.command[0] == plan.environment:
-                error.retell(error.message, hint=f"an environment is named by `--env {plan.environment}`")
+            word = arguments.command[0]
+            if word in config.environments:
+                error.retell(error.message, hint=f"an environment is named by `--env {word}`")
+            elif word in config.stores:
+                hint = f"a store's session is given to a command by `--credentials {word}`"
+                error.retell(error.message, hint=hint)
             raise
 
 

@@ -217,7 +217,7 @@ COMMAND = Group(
     help=(
         "Keeps long-term keys of users in the keyring of the system, so that nothing starts from a plain\n"
         "file. A store with `type: aws.keys` gives one to the stores that name it in `credentials_from`.\n"
-        "Needs the extra: pip install 'dsops[keyring]'"
+        "Needs the extra `keyring`: without it, the error says how to install it."
     ),
     commands={
         "add": Command(

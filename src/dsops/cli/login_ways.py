@@ -8,7 +8,7 @@ from threading import Thread
 from dsops.aws.sso_cache import Token
 from dsops.aws.sso_login import Place, by_browser, by_device, log_in
 from dsops.aws.sso_oidc import REDIRECT_URI, Device
-from dsops.cli.output import clean, note, tell
+from dsops.cli.output import note, tell, tell_address
 from dsops.cli.project import carry_out
 from dsops.cli.whoami import duration_text
 from dsops.cli.world import DONE
@@ -35,9 +35,10 @@ def by_code(place: Place, runtime: Runtime) -> Token:
 
     def show(device: Device) -> None:
         runtime.report(DONE)
-        tell(clean(f"dsops: open {device.verification_uri} in any browser, and type the code {device.user_code}"))
+        typed = f"dsops: open this address in any browser, and type the code {device.user_code}"
+        tell_address(typed, device.verification_uri)
         if device.verification_uri_complete != device.verification_uri:
-            tell(clean(f"dsops: or open {device.verification_uri_complete}, and compare the code"))
+            tell_address("dsops: or open this one, and compare the code", device.verification_uri_complete)
         tell(f"dsops: waiting for {duration_text(device.seconds)}; Ctrl-C ends it")
 
     return carry_out(log_in(place, by_device(show), has_redirect=False), runtime)
@@ -61,11 +62,9 @@ def by_browser_or_device(
     def catch(page: str, state: str) -> Mapping[str, str]:
         runtime.report(DONE)
         if not opens:
-            tell(clean(f"dsops: open this address in a browser of this machine:\n  {page}"))
+            tell_address("dsops: open this address in a browser of this machine", page)
         else:
-            where = place.session.start_url
-            tell(clean(f"dsops: your browser opens to log in at {where}; if it does not, open this address there:"))
-            tell(clean(f"  {page}"))
+            tell_address("dsops: your browser opens for the login; if it does not, open this address there", page)
             _open(page, runtime)
         try:
             return loopback.wait(has_state(state), seconds).query

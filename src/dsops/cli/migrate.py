@@ -10,10 +10,10 @@ from difflib import unified_diff
 from dsops.cli.command import Arguments, Command, Flag, Operand
 from dsops.cli.output import Json, answer, answer_bytes, answer_json, clean, counted, note
 from dsops.cli.replace_file import replace_file
-from dsops.config import find, load
-from dsops.config.limits import check_limits
+from dsops.config import examine, find
+from dsops.config.limits import every_problem
 from dsops.document import MAX_CHARACTERS, Mapping, Node, Scalar, parse_yaml
-from dsops.errors import ConfigError, ConfigNotFound, ConfigTooLarge, ConfigUnreadable, Problem, SyntaxInvalid, Where
+from dsops.errors import ConfigError, ConfigNotFound, ConfigTooLarge, ConfigUnreadable, SyntaxInvalid, Where
 from dsops.migrate.rewrite import Rewritten, rewrite
 from dsops.runtime import Runtime
 from dsops.schema import BUILTIN_TYPES
@@ -89,20 +89,15 @@ def _root(text: str, shown: str) -> Mapping:
 
 def _refuse_problems(rewritten: Rewritten, path: str, shown: str, runtime: Runtime) -> None:
     """Raises everything that would still be wrong, with the lines of the file as it is now."""
-    problems: list[Problem] = list(rewritten.problems)
-    try:
-        config = load(
-            folder=runtime.folder,
-            environ=runtime.environ,
-            named=path,
-            types=StoreTypes(),
-            drafts={path: rewritten.text.encode()},
-        )
-        problems += check_limits(config, StoreTypes())
-    except ConfigError as error:
-        if not error.problems:
-            raise
-        problems += error.problems
+    found = examine(
+        folder=runtime.folder,
+        environ=runtime.environ,
+        named=path,
+        types=StoreTypes(),
+        drafts={path: rewritten.text.encode()},
+        knows_all=False,
+    )
+    problems = [*rewritten.problems, *every_problem(found, StoreTypes())]
     # What can't be edited is wrong to the configuration's own check as well.
     told = {problem.where.line for problem in rewritten.problems}
     problems = [each for each in problems if each in rewritten.problems or each.where.line not in told]

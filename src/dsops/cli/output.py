@@ -86,6 +86,11 @@ def tell(text: str) -> None:
         sys.stderr = None  # as where there is none from the beginning
 
 
+def tell_address(text: str, address: str) -> None:
+    """The same of a sentence and the address that it is about, which has a line to itself: it can be clicked."""
+    tell(f"{clean(text)}:\n  {clean(address)}")
+
+
 def clean(text: str) -> str:
     """One line that moves no cursor and rings no bell: what a server answered may be in it."""
     return "".join(

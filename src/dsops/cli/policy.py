@@ -12,6 +12,7 @@ from dsops.cli.policy_files import STDIN, parse_policy_text, read_policy
 from dsops.cli.policy_generate import GENERATE
 from dsops.cli.policy_simulate import SIMULATE
 from dsops.errors import CheckFailed, DsopsError, Failures, PolicyUnreadable
+from dsops.extras import install_command
 from dsops.iam.lint import SEVERITIES, Finding, Reference, Report, lint
 from dsops.iam.policy import KIND_WORDS, PolicyKind
 from dsops.runtime import Runtime
@@ -93,7 +94,8 @@ def _notes(checked: Sequence[Checked], reference: ServiceReference | None) -> li
             found.append(f"{file} is read as {_article(kind)}: {report.reason}; --type says otherwise")
     if reference is None and checked:
         found.append(
-            "names of services, actions and their condition keys are not checked: pip install 'dsops[policy]' adds that"
+            "names of services, actions and their condition keys are not checked: "
+            f"`{install_command('policy')}` adds that"
         )
     return found
 

@@ -31,6 +31,7 @@ from dsops.errors import (
 from dsops.explain.attached import Reader
 from dsops.explain.organization import OrganizationReader
 from dsops.explain.questions import Completed, Completer
+from dsops.extras import install_command
 from dsops.iam.simulate import Case, PolicySet
 from dsops.runtime import Runtime
 from dsops.secret import Secret
@@ -122,7 +123,7 @@ def _admin_finder(url: str) -> Callable[[str], tuple[Credentials, str] | None]:
     try:
         from dsops.sandbox.running import ask
     except ModuleNotFoundError as error:
-        hint = "install it: pip install 'dsops[sandbox]'"
+        hint = f"install it: {install_command('sandbox')}"
         raise ExtraMissing("the sandbox is not installed", why=f"{error.name} is missing", hint=hint) from error
     ask(url, "health")
 

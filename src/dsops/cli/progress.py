@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 
@@ -11,8 +12,8 @@ from dsops.runtime import Event
 
 _REPEATED = ("keys.waiting", "mfa.waiting", "query.waiting")
 _ERASE_LINE = "\r\x1b[K"
-_LONGEST = 79
-"""A transient line must not wrap: one row is erased."""
+_COLUMNS = 80
+"""Of a terminal that does not tell."""
 
 
 class Progress:
@@ -39,7 +40,7 @@ class Progress:
                 tell(text)
             self._last = event.name
             return
-        sys.stderr.write(f"{_ERASE_LINE}{text[:_LONGEST]}")
+        sys.stderr.write(f"{_ERASE_LINE}{_fitted(text, _columns() - 1)}")
         sys.stderr.flush()
         self._is_shown = True
 
@@ -48,6 +49,31 @@ class Progress:
             sys.stderr.write(_ERASE_LINE)
             sys.stderr.flush()
             self._is_shown = False
+
+
+def _columns() -> int:
+    """The width of the terminal, as it is now."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS
+    except (OSError, ValueError):
+        return _COLUMNS
+
+
+def _fitted(text: str, columns: int) -> str:
+    """As much of the text as stands in one row: it must not wrap, since one row is erased.
+
+    Characters whose width depends on the terminal's language count as wide (UAX 11, East Asian Ambiguous).
+    """
+    if text.isascii():
+        return text[: max(columns, 0)]
+    from unicodedata import combining, east_asian_width
+
+    used = 0
+    for index, character in enumerate(text):
+        used += 0 if combining(character) else 2 if east_asian_width(character) in "WFA" else 1
+        if used > columns:
+            return text[:index]
+    return text
 
 
 _SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {

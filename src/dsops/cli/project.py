@@ -11,7 +11,7 @@ from dsops.aws.client import make_client
 from dsops.cache import CredentialCache
 from dsops.cli.command import ENVIRONMENT, Arguments
 from dsops.cli.on_record import add_run, hand_out, recorded, write_quietly
-from dsops.config import load
+from dsops.config import Examined, examine, load
 from dsops.credentials import Credentials
 from dsops.errors import EnvironmentUnknown, ValueUnusable
 from dsops.model import Config
@@ -50,6 +50,17 @@ def load_config(
     return config
 
 
+def examine_config(arguments: Arguments, runtime: Runtime) -> Examined:
+    """The same configuration with every problem instead of an error."""
+    found = examine(
+        folder=runtime.folder, environ=runtime.environ, named=arguments.text("--config"), types=StoreTypes()
+    )
+    if runtime.journal is not None:
+        runtime.journal.about(config=found.config.files[0].path)
+    show_notes(found.config.notes)
+    return found
+
+
 def environment_name(config: Config, arguments: Arguments) -> str:
     """The environment that is meant: the one named, the default one, the only one. Raises EnvironmentUnknown."""
     name = arguments.text("--env") or config.default_environment
@@ -62,14 +73,16 @@ def environment_name(config: Config, arguments: Arguments) -> str:
     raise EnvironmentUnknown(
         "no environment is named",
         why=f"{file} has {', '.join(names)}" if names else f"{file} has none",
-        hint=_how_to_name(names, arguments.command) if names else f"add one under `envs:` in {file}",
+        hint=_how_to_name(names, config, arguments.command) if names else f"add one under `envs:` in {file}",
     )
 
 
-def _how_to_name(names: list[str], command: tuple[str, ...]) -> str:
+def _how_to_name(names: list[str], config: Config, command: tuple[str, ...]) -> str:
     """The flag to write; where it was written in the wrong place, that one."""
     if command and command[0] in names:
         return f"write `--env {command[0]}`, and the command after `--`"
+    if command and command[0] in config.stores:
+        return f"write `--credentials {command[0]}` for the session of that store, and the command after `--`"
     if any(word == ENVIRONMENT.name or word.startswith(f"{ENVIRONMENT.name}=") for word in command):
         return "write `--env` before the command: behind it, it belongs to the command"
     return f"write `--env {names[0]}`, or `default_env: {names[0]}` into the file"

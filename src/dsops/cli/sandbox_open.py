@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dsops.cli.command import Arguments, Flag
 from dsops.cli.output import note
 from dsops.errors import ConfigNotFound, ExtraMissing, UsageError
+from dsops.extras import install_command
 from dsops.runtime import Runtime, user_name
 from dsops.startup import serve_long
 
@@ -61,7 +62,7 @@ def open_sandbox(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0
         from dsops.sandbox.launch import TrailWish, open_server, read_seed_file
         from dsops.sandbox.seed_model import Seed
     except ModuleNotFoundError as error:
-        hint = "install it: pip install 'dsops[sandbox]'"
+        hint = f"install it: {install_command('sandbox')}"
         raise ExtraMissing("the sandbox is not installed", why=f"{error.name} is missing", hint=hint) from error
     seed = Seed()
     if seed_file:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dsops.cli.command import CONFIG, ENVIRONMENT, Arguments, Command
 from dsops.cli.output import Json, answer, answer_json, counted, problem_text, problem_value
-from dsops.cli.project import load_config, plan_environment, show_notes, shown_path
-from dsops.config.limits import check_limits
+from dsops.cli.project import examine_config, plan_environment, show_notes, shown_path
+from dsops.config import Examined
+from dsops.config.limits import every_problem
 from dsops.document import Scalar, to_plain
-from dsops.errors import CheckFailed, ConfigError, Problem, nearest
+from dsops.errors import CheckFailed, ConfigError, Problem, Where
 from dsops.interpolate import names_in
 from dsops.model import Config, Store
 from dsops.plan.limits import SAME_CALLER, same_caller_note
@@ -16,37 +19,56 @@ from dsops.stores import StoreTypes
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    config: Config | None = None
-    try:
-        config = load_config(arguments, runtime)
-        problems = check_limits(config, StoreTypes())
-        if not problems and arguments.text("--env"):
-            plan_environment(config, arguments, runtime)
-    except ConfigError as error:
-        # Without problems there was nothing to look at: no file, no such environment.
-        if not error.problems:
-            raise
-        problems = error.problems
-    if config is not None:
-        show_notes(_unknown_types(config))
-    if config is not None and not problems and not arguments.text("--env"):
-        # A plan has told it of its own stores, with the values that they have.
-        show_notes(_same_callers(config))
-    _show(arguments, runtime, config, problems)
+    found = examine_config(arguments, runtime)
+    problems = every_problem(found, StoreTypes())
+    if arguments.text("--env"):
+        problems = _with_plan(found, arguments, runtime)
+    elif not problems:
+        # A plan tells it of its own stores, with the values that they have.
+        show_notes(_same_callers(found.config))
+    _show(arguments, runtime, found.config, problems)
     return CheckFailed.exit_code if problems else 0
 
 
-def _unknown_types(config: Config) -> list[str]:
-    """A note for each store of a type that nothing provides: whoever doesn't need it has no error."""
-    types = StoreTypes()
-    notes = []
-    for store in config.stores.values():
-        if store.type not in types:
-            meant = nearest(store.type, types)
-            hint = f"did you mean `{meant}`?" if meant else "environments that need it can't be used"
-            what = f"nothing installed provides the type `{store.type}` of store `{store.name}`"
-            notes.append(f"{what} ({store.where}): {hint}")
-    return notes
+def _with_plan(found: Examined, arguments: Arguments, runtime: Runtime) -> tuple[Problem, ...]:
+    """The problems, with those of the named environment's plan. Raises EnvironmentUnknown where it is the only one."""
+    problems, shown = found.problems, [file.shown for file in found.config.files]
+    try:
+        plan_environment(_plannable(found), arguments, runtime)
+    except ConfigError as error:
+        # Without problems there was nothing to look at: no such environment.
+        if not error.problems and problems.is_empty:
+            raise
+        # A plan names an inherited field by the store that it plans.
+        told = {(problem.where, problem.message) for problem in problems.in_order(shown)}
+        news = error.problems or [Problem(Where(shown[0]), "--env", error.message, error.hint)]
+        problems.extend([problem for problem in news if (problem.where, problem.message) not in told])
+    return problems.in_order(shown)
+
+
+def _plannable(found: Examined) -> Config:
+    """The configuration without the variables of which a plan would only tell again what is wrong."""
+    stores = found.config.stores
+    environments = {
+        name: environment._replace(
+            variables={
+                key: variable
+                for key, variable in environment.variables.items()
+                if variable.reference is None or found.unusable.isdisjoint(_chain(variable.reference.store, stores))
+            }
+        )
+        for name, environment in found.config.environments.items()
+    }
+    return found.config._replace(environments=environments)
+
+
+def _chain(name: str, stores: Mapping[str, Store]) -> set[str]:
+    """The store and those that its credentials come from; a name that no store has ends it."""
+    chain: set[str] = set()
+    while name and name not in chain:
+        chain.add(name)
+        name = _written(stores[name], "credentials_from") if name in stores else ""
+    return chain
 
 
 def _same_callers(config: Config) -> list[str]:
@@ -78,14 +100,14 @@ def _plain(store: Store, key: str) -> object:
     return None if field is None else to_plain(field.node)
 
 
-def _show(arguments: Arguments, runtime: Runtime, config: Config | None, problems: tuple[Problem, ...]) -> None:
+def _show(arguments: Arguments, runtime: Runtime, config: Config, problems: tuple[Problem, ...]) -> None:
     if arguments.switch("--json"):
         found: list[Json] = [problem_value(problem) for problem in problems]
         answer_json({"is_valid": not problems, "problems": found})
         return
     for problem in problems:
         answer(problem_text(problem))
-    if config and not problems:
+    if not problems:
         stores, environments = len(config.stores), len(config.environments)
         name = shown_path(config, runtime)
         answer(f"{name} is valid: {counted(stores, 'store')}, {counted(environments, 'environment')}")

@@ -119,40 +119,39 @@ class _Reader:
     def read(self, name: str, field: Field, path: str) -> Variable | None:
         """The variable; None when something is wrong with it."""
         node, where = field.node, field.where
-        if not _VARIABLE_NAME.fullmatch(name):
+        is_name = _VARIABLE_NAME.fullmatch(name) is not None
+        if not is_name:
             self._problems.add(where, path, f"`{name}` can't be the name of an environment variable", _name_hint(name))
-            return None
         if not isinstance(node, Mapping):
-            # Not shown: what stands here may be the value itself.
-            hint = f"write `{name}: {{literal: ...}}`, or `{name}: {{from: ...}}` for a store's secret"
-            self._problems.add(where, path, f"`{name}` takes `from` or `literal`", hint)
+            if is_name:
+                # Not shown: what stands here may be the value itself.
+                hint = f"write `{name}: {{literal: ...}}`, or `{name}: {{from: ...}}` for a store's secret"
+                self._problems.add(where, path, f"`{name}` takes `from` or `literal`", hint)
             return None
-        return self._variable(name, node, where, path)
+        variable = self._variable(name, node, where, path)
+        return variable if is_name else None
 
     def _variable(self, name: str, node: Mapping, where: Where, path: str) -> Variable | None:
-        if not self._check_keys(name, node, where, path):
-            return None
-        reference, source = None, node.get("from")
+        """Every key is read, whatever is wrong with another: all of it is told at once."""
+        says_what = self._check_keys(name, node, where, path)
+        source = node.get("from")
         literal = self._text(node, "literal", where.file, path)
+        reference = None if source is None else self._references.read(source, where.file, f"{path}.from")
+        default = self._text(node, "default", where.file, path)
+        transforms = self._transforms(node.get("transform"), where.file, f"{path}.transform")
+        is_optional = self._boolean(node.get("optional"), where.file, f"{path}.optional")
         if source is not None and literal is not None:
             message = "`from` and `literal` both say what the value is"
             self._problems.add(where, path, message, "keep one; `default` is what counts when `from` gives nothing")
             return None
-        if source is not None:
-            reference = self._references.read(source, where.file, f"{path}.from")
-        elif literal is None:
-            if node.get("literal") is None:
-                self._problems.add(where, path, f"`{name}` has neither `from` nor `literal`", "add one of them")
-            return None
-        default = self._text(node, "default", where.file, path)
+        if says_what and source is None and node.get("literal") is None:
+            self._problems.add(where, path, f"`{name}` has neither `from` nor `literal`", "add one of them")
         if reference is None and literal is None:
             return None
-        transforms = self._transforms(node.get("transform"), where.file, f"{path}.transform")
-        is_optional = self._boolean(node.get("optional"), where.file, f"{path}.optional")
         return Variable(name, reference, literal, default, is_optional, transforms, where)
 
     def _check_keys(self, name: str, node: Mapping, where: Where, path: str) -> bool:
-        """Adds the keys that a variable doesn't take; whether what it says can be looked at all the same."""
+        """Adds the keys that a variable doesn't take; False where that tells also why it has no value."""
         unknown = [key for key, _ in node.entries if key.text not in _KEYS]
         names = {key.text for key, _ in node.entries}
         if unknown and "from" not in names and names & _OF_FROM and names <= {*_OF_FROM, *_KEYS}:
@@ -173,8 +172,7 @@ class _Reader:
             else:
                 hint = f"it takes {', '.join(_KEYS[:-1])}"
                 self._problems.add(place, f"{path}.{key.text}", message, hint, word=key.text, known=_KEYS)
-        # That nothing says what the value is was told by then.
-        return not unknown or "from" in names or "literal" in names
+        return not unknown
 
     def _text(self, node: Mapping, key: str, file: str, path: str) -> Text | None:
         value = node.get(key)

@@ -2,43 +2,114 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable
+from collections.abc import Mapping as MappingOf
 
-from dsops.document import Document, Scalar, parse_json
+from dsops.config import Examined
+from dsops.document import Document, Mapping, Node, Scalar, Sequence, parse_json
 from dsops.errors import Problem, Where
 from dsops.interpolate import Names, expand_node, has_names
 from dsops.model import Config, Field, Store
-from dsops.schema import OWN_POLICY, StoreType, check_store, fitted
+from dsops.schema import (
+    OF_A_USER,
+    OWN_POLICY,
+    Key,
+    StoreType,
+    chained_seconds,
+    check_setting,
+    check_shape,
+    check_store,
+    fitted,
+    operation_for,
+    user_session_of_session,
+)
 from dsops.startup import NamedTuple
 
 
-def check_limits(config: Config, types: Mapping[str, StoreType]) -> tuple[Problem, ...]:
-    """One problem for each limit that a store breaks, in the order of the stores; an inherited field counts once."""
-    found: dict[tuple[Where, str], Problem] = {}
-    for store in config.stores.values():
-        for problem in _check(store, types[store.type]) if store.type in types else ():
-            found.setdefault((problem.where, problem.message), problem)
+def every_problem(found: Examined, types: MappingOf[str, StoreType]) -> tuple[Problem, ...]:
+    """All that is wrong with a configuration and can be seen without the environment variables, in the files' order."""
+    problems = found.problems
+    problems.extend(check_limits(found.config, types, parts=found.parts, bases=found.bases))
+    return problems.in_order([file.shown for file in found.config.files])
+
+
+def check_limits(
+    config: Config, types: MappingOf[str, StoreType], *, parts: Iterable[Store] = (), bases: Collection[str] = ()
+) -> tuple[Problem, ...]:
+    """One problem for each limit that a store breaks, in the order of the stores; an inherited field counts once.
+
+    `parts` are stores that lack what they inherit, `bases` the names of those that are only there to be inherited:
+    neither is judged for what it does not say.
+    """
+    found: dict[tuple[int, str], Problem] = {}
+    whole = [(store, store.name not in bases) for store in config.stores.values()]
+    for store, is_whole in (*whole, *[(part, False) for part in parts]):
+        if store.type in types:
+            chain = _check_chain(store, config, types) if is_whole else ()
+            for problem in (*_check(store, types[store.type], is_whole=is_whole), *chain):
+                field = store.fields.get(problem.path.removeprefix(f"secretStores.{store.name}."))
+                found.setdefault((id(field), problem.message), problem)
     return tuple(found.values())
 
 
-def _check(store: Store, store_type: StoreType) -> tuple[Problem, ...]:
+def _check(store: Store, store_type: StoreType, *, is_whole: bool) -> tuple[Problem, ...]:
     path = f"secretStores.{store.name}"
     store_type = fitted(store_type, store.fields)
-    fields = {name: field for name, field in store.fields.items() if not has_names(field.node)}
-    if len(fields) != len(store.fields):
-        # A key whose value isn't known yet may be what another one needs.
-        store_type = store_type._replace(check_together=None)
+    unknown = {name: field for name, field in store.fields.items() if has_names(field.node)}
     names = Names({})
     expanded = {
         name: Field(expand_node(field.node, names, field.where.file, f"{path}.{name}"), field.where)
-        for name, field in fields.items()
+        for name, field in store.fields.items()
+        if name not in unknown
     }
-    checked = check_store(store_type, expanded, store.where, path)
+    checked = check_store(store_type, expanded, store.where, path, unknown=unknown, is_whole=is_whole)
+    keys = {key.name: key for key in store_type.keys}
+    partly = [
+        check_setting(keys[name], Field(part, field.where), f"{path}.{name}").limits
+        for name, field in unknown.items()
+        if name in keys and (part := _known_part(keys[name], field.node)) is not None
+    ]
     is_written = checked.settings.get("session_policy", OWN_POLICY) != OWN_POLICY
     policy = expanded.get("session_policy") if is_written else None
     is_readable = policy is not None and not any(one.path == f"{path}.session_policy" for one in checked.limits)
     found = check_session_policy(policy, f"{path}.session_policy").problems if policy and is_readable else ()
-    return (*checked.limits, *found)
+    return (*checked.limits, *[limit for limits in partly for limit in limits], *found)
+
+
+def _check_chain(store: Store, config: Config, types: MappingOf[str, StoreType]) -> tuple[Problem, ...]:
+    """What AWS refuses of a store since another store's session signs its call."""
+    operation = operation_for(types[store.type], store.fields)
+    source = config.stores.get(_text(store, "credentials_from"))
+    source_type = types.get(source.type) if source is not None else None
+    # A plugin's credentials may be long-term ones, whether it says so or not.
+    is_session = source_type is not None and source_type.name.startswith("aws.") and not source_type.gives_long_term
+    if operation is None or not operation.is_signed or source is None or not is_session:
+        return ()
+    path, why = f"secretStores.{store.name}", f"its credentials come from `{source.name}`"
+    if operation.name in OF_A_USER:
+        return (Problem(store.where, path, *user_session_of_session(operation.name, why)),)
+    seconds = _text(store, "duration_seconds")
+    told = chained_seconds(int(seconds), why) if operation.name == "AssumeRole" and seconds.isdecimal() else None
+    if told is None:
+        return ()
+    return (Problem(store.fields["duration_seconds"].where, f"{path}.duration_seconds", *told),)
+
+
+def _text(store: Store, key: str) -> str:
+    field = store.fields.get(key)
+    return field.node.text if field is not None and isinstance(field.node, Scalar) else ""
+
+
+def _known_part(key: Key, node: Node) -> Node | None:
+    """The entries of a map or list that no variable decides; None for anything else, or of another shape."""
+    if check_shape(key, Field(node, Where("")), ""):
+        return None
+    if key.kind == "map" and isinstance(node, Mapping):
+        known = [entry for entry in node.entries if not has_names(entry[0]) and not has_names(entry[1])]
+        return Mapping(tuple(known), node.line)
+    if key.kind == "texts" and isinstance(node, Sequence):
+        return Sequence(tuple([item for item in node.items if not has_names(item)]), node.line)
+    return None
 
 
 class SessionPolicy(NamedTuple):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from dsops.errors import ConfigError, ConfigTooLarge, Problem, SyntaxInvalid, Where, nearest
 
 _MOST = 100
-"""A file that was mistaken for a configuration has thousands; nobody reads on after these."""
+"""A file that was mistaken for a configuration has thousands."""
 
 _MOST_NAMES = 20
 """A hint lists no more names than that."""
@@ -22,6 +22,7 @@ class Problems:
         self.has_bad_syntax = False
         self._found: list[Problem] = []
         self._more = 0
+        self._seen: set[tuple[Where, str, str]] = set()
 
     @property
     def is_empty(self) -> bool:
@@ -31,7 +32,13 @@ class Problems:
     def add(
         self, where: Where, path: str, message: str, hint: str = "", *, word: str = "", known: Iterable[str] = ()
     ) -> None:
-        """One more problem. Where `word` is near one of the `known` names, that becomes the hint, else all of them."""
+        """One more problem, unless that place has it already.
+
+        Where `word` is near one of the `known` names, that becomes the hint, else all of them.
+        """
+        if (where, path, message) in self._seen:
+            return
+        self._seen.add((where, path, message))
         if len(self._found) >= _MOST:
             self._more += 1
             return
@@ -45,20 +52,24 @@ class Problems:
         self._found.append(Problem(where, path, message, hint))
 
     def extend(self, problems: Iterable[Problem]) -> None:
-        """Problems that somebody else has put into words."""
+        """Problems that have been put into words elsewhere."""
         for problem in problems:
             self.add(*problem)
 
-    def raise_any(self, shown: str, files: Iterable[str]) -> None:
-        """Raises one error with every problem, in the order of `files` and lines; nothing when there is none."""
-        if not self._found:
-            return
+    def in_order(self, files: Sequence[str]) -> tuple[Problem, ...]:
+        """Every problem, in the order of `files` and lines."""
         order = {file: index for index, file in enumerate(files)}
         found = sorted(self._found, key=lambda problem: (order.get(problem.where.file, -1), problem.where.line))
-        count = len(found) + self._more
+        return tuple(found)
+
+    def raise_any(self, files: Sequence[str]) -> None:
+        """Raises one error with every problem; nothing when there is none. `files` are in order, the main one first."""
+        if not self._found:
+            return
+        count = len(self._found) + self._more
         kind = ConfigTooLarge if self.is_too_large else SyntaxInvalid if self.has_bad_syntax else ConfigError
         raise kind(
-            f"{shown} can't be used: it has {count} problem{'s' if count > 1 else ''}",
+            f"{files[0]} can't be used: it has {count} problem{'s' if count > 1 else ''}",
             why=f"the first {_MOST} are shown" if self._more else "",
-            problems=tuple(found),
+            problems=self.in_order(files),
         )

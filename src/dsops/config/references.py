@@ -50,7 +50,7 @@ class References:
             self._problems.add(where, path, f"`from` {what}", _FORM)
             return None
         if reference is not None:
-            self._check(reference, path)
+            self._check_store(reference.store, reference.where, path)
         return reference
 
     def _mapping(self, node: Mapping, file: str, path: str) -> Reference | None:
@@ -68,21 +68,27 @@ class References:
                 is_good = False
             elif value.kind != "null":
                 texts[key.text] = Text(value.text, Where(file, value.line))
-        return self._of_texts(texts, Where(file, node.line), path) if is_good else None
+        store = texts.get("store") or texts.get("provider")
+        if not is_good:
+            # What the misspelled key would say is not missing besides.
+            if store is not None and not store.text.startswith(_SCHEME):
+                self._check_store(store.text, Where(file, node.line), path)
+            return None
+        return self._of_texts(texts, Where(file, node.line), path)
 
     def _of_texts(self, texts: dict[str, Text], where: Where, path: str) -> Reference | None:
         if "store" in texts and "provider" in texts:
             message = "`store` and `provider` are two words for the same"
             self._problems.add(texts["provider"].where, f"{path}.provider", message, "remove one")
-            return None
         store = texts.get("store") or texts.get("provider")
         if store is None:
             self._problems.add(where, path, "`from` names no store", _FORM)
             return None
         if store.text.startswith(_SCHEME):
             return self._with_url(store, texts, path)
-        if "key" not in texts:
+        if "key" not in texts or not texts["key"].text:
             self._problems.add(where, path, "`from` names no key", f"add `key:`, what to read from `{store.text}`")
+            self._check_store(store.text, where, path)
             return None
         return Reference(store.text, texts["key"], texts.get("version"), texts.get("field"), where)
 
@@ -147,8 +153,7 @@ class References:
         end = min(ends, default=len(text))
         return Reference(text[len(_SCHEME) : slash], Text(text[slash + 1 : end], where), version, field, where)
 
-    def _check(self, reference: Reference, path: str) -> None:
-        name, where = reference.store, reference.where
+    def _check_store(self, name: str, where: Where, path: str) -> None:
         if "${" in name:
             message = "`from` names a store as it is written: `${...}` is not replaced in its name"
             self._problems.add(where, path, message)

@@ -116,7 +116,6 @@ def _add_parts(file: str, section: Scalar, node: Node, into: dict[str, list[Part
         if section.text != "defaults" and not is_name:
             hint = "leave out white space and `/ : # ? $`, and `-` as its first character"
             problems.add(where, path, f"`{name.text}` can't be a name", hint)
-            continue
         entries: dict[str, Field] = {}
         if isinstance(value, Mapping):
             entries = {key.text: Field(node, Where(file, key.line)) for key, node in value.entries}
@@ -128,7 +127,7 @@ def _add_parts(file: str, section: Scalar, node: Node, into: dict[str, list[Part
 
 
 def _check_version(node: Node, where: Where, problems: Problems) -> None:
-    if not isinstance(node, Scalar) or node.text not in (*VERSIONS, "") or (not node.text and node.kind != "null"):
+    if not isinstance(node, Scalar) or (node.kind != "null" and node.text not in VERSIONS):
         shown = f"`{node.text}` " if isinstance(node, Scalar) else ""
         problems.add(where, "version", f"the version {shown}is not one that this dsops reads", "write `version: 1`")
 

@@ -49,7 +49,9 @@ class Stores(NamedTuple):
     paths: dict[str, str]
     """Name -> `secretStores.NAME`, also of the stores that are only a base for others or have a problem."""
     bases: frozenset[str]
-    """Names that others extend: such a store may be incomplete as long as nobody uses it."""
+    """Names that others extend: such a store may be incomplete as long as nothing uses it."""
+    parts: tuple[Store, ...]
+    """Stores that lack what they inherit: what they extend can't be followed."""
 
 
 class _Merged(NamedTuple):
@@ -57,30 +59,37 @@ class _Merged(NamedTuple):
 
     type: str
     fields: dict[str, Field]
+    is_whole: bool = True
+    """Whether all that it extends was found."""
 
 
-def make_stores(sections: Sections, types: Mapping[str, StoreType], problems: Problems) -> Stores:
-    """Every store, its fields under their canonical names."""
-    merger = _Merger(sections, types, problems)
+def make_stores(
+    sections: Sections, types: Mapping[str, StoreType], problems: Problems, *, knows_all: bool = False
+) -> Stores:
+    """Every store, its fields under their canonical names; `knows_all` is that of `examine`."""
+    merger = _Merger(sections, types, problems, knows_all=knows_all)
     checker = _Checker(types, problems)
     by_name: dict[str, Store] = {}
     paths: dict[str, str] = {}
+    broken: list[Store] = []
     bases = frozenset(base.text for parts in sections.stores.values() for base in extends_of(_unreplaced(parts)))
     for name, parts in sections.stores.items():
         where, path = parts[-1].where, parts[-1].path
         paths[name] = path
         merged = merger.merge(name)
-        if merged is None:
-            continue
         if not merged.type:
-            if name not in bases and not any(_has_type(part) for part in parts):
+            if name not in bases and merged.is_whole and not any(_has_type(part) for part in parts):
                 _add_without_type(name, parts[-1], types, problems)
             continue
         fields = {key: field for key, field in merged.fields.items() if not is_null(field.node)}
         checker.check(merged, path)
-        by_name[name] = Store(name, merged.type, fields, where)
-    checker.check_defaults(sections, {store.type for store in by_name.values()})
-    return Stores(by_name, paths, bases)
+        store = Store(name, merged.type, fields, where)
+        if merged.is_whole:
+            by_name[name] = store
+        else:
+            broken.append(store)
+    checker.check_defaults(sections, {store.type for store in (*by_name.values(), *broken)})
+    return Stores(by_name, paths, bases, tuple(broken))
 
 
 def _add_without_type(name: str, part: Part, types: Mapping[str, StoreType], problems: Problems) -> None:
@@ -151,55 +160,60 @@ def _add_cycles(links: dict[str, str], stores: Stores, problems: Problems) -> No
             if len(loop) == 1:
                 message = f"`{name}` takes its credentials from itself"
             problems.add(
-                field.where, path, message, "the first hop takes them from nobody: remove its `credentials_from`"
+                field.where, path, message, "the first hop takes none from a store: remove its `credentials_from`"
             )
 
 
 class _Merger:
     """Follows `extends`; each store is merged once."""
 
-    def __init__(self, sections: Sections, types: Mapping[str, StoreType], problems: Problems) -> None:
+    def __init__(
+        self, sections: Sections, types: Mapping[str, StoreType], problems: Problems, *, knows_all: bool
+    ) -> None:
         self._sections = sections
         self._types = types
         self._problems = problems
-        self._merged: dict[str, _Merged | None] = {}
+        self._knows_all = knows_all
+        self._merged: dict[str, _Merged] = {}
         self._open: list[str] = []
         self._noted: set[str] = set()
         self._aliases: dict[str, dict[str, str]] = {}
 
-    def merge(self, name: str) -> _Merged | None:
-        """The store with its bases; None when a cycle or a base that can't be found makes it unusable."""
+    def merge(self, name: str) -> _Merged:
+        """The store with its bases, without those that a cycle or a missing name makes unusable."""
         if name not in self._merged:
             self._open.append(name)
             self._merged[name] = self._merge(name)
             self._open.pop()
         return self._merged[name]
 
-    def _merge(self, name: str) -> _Merged | None:
+    def _merge(self, name: str) -> _Merged:
         parts = _unreplaced(self._sections.stores[name])
         where, path = place_of(parts, "extends")
-        self._problems.extend(check_extends(parts))
+        shape = check_extends(parts)
+        self._problems.extend(shape)
+        found: list[_Merged | None] = []
         if len(self._open) > MAX_EXTENDS:
             self._problems.add(where, f"{path}.extends", f"`extends` goes more than {MAX_EXTENDS} deep")
-            return None
-        bases = [self._base(base, parts) for base in extends_of(parts)]
-        good_bases = [base for base in bases if base is not None]
-        if len(good_bases) != len(bases):
-            return None
+            found = [None]
+        else:
+            found = [self._base(base, parts) for base in extends_of(parts)]
+        bases = [base for base in found if base is not None]
         own_type = self._own_type(parts)
-        type_name = own_type or next((base.type for base in reversed(good_bases) if base.type), "")
-        if any(base.type not in ("", type_name) for base in good_bases):
+        type_name = own_type or next((base.type for base in reversed(bases) if base.type), "")
+        if any(base.type not in ("", type_name) for base in bases):
             message = f"a store of type {type_name} can't extend one of another type"
             self._problems.add(where, f"{path}.extends", message)
-            return None
+            found, bases = [None], []
         fields: dict[str, Field] = {}
         for part in self._sections.defaults.get(type_name, ()):
             fields |= self._canonical(part, type_name)
-        for base in good_bases:
+        for base in bases:
             fields |= self._canonical(Part(parts[-1].where, parts[-1].path, base.fields), type_name)
         for part in parts:
             fields |= self._canonical(part, type_name)
-        return _Merged(type_name, fields)
+        is_whole = None not in found and not shape and all(base.is_whole for base in bases)
+        return _Merged(type_name, fields, is_whole)
 
     def _base(self, base: Scalar, parts: list[Part]) -> _Merged | None:
         where, path = place_of(parts, "extends")
@@ -224,9 +238,18 @@ class _Merger:
             if field is None or is_null(field.node):
                 continue
             if isinstance(field.node, Scalar) and "${" not in field.node.text:
-                return field.node.text
+                return self._known_type(field.node.text, field.where, f"{part.path}.type")
             self._problems.add(field.where, f"{part.path}.type", "`type` takes the name of a store type, as it is")
         return ""
+
+    def _known_type(self, name: str, where: Where, path: str) -> str:
+        """The type; where all types have to be known, the one that a misspelled name stands for."""
+        if not self._knows_all or name in self._types:
+            return name
+        meant = nearest(name, self._types)
+        hint = f"did you mean `{meant}`?" if meant else "install the package that provides it"
+        self._problems.add(where, path, f"nothing installed provides the store type `{name}`", hint)
+        return meant or name
 
     def _canonical(self, part: Part, type_name: str) -> dict[str, Field]:
         """The entries under the names that dsops uses; an old name is noted once."""
@@ -259,10 +282,10 @@ class _Checker:
         self._types = types
         self._problems = problems
         self._keys: dict[str, dict[str, Key]] = {}
-        self._seen: set[tuple[Where, str, str]] = set()
+        self._seen: set[tuple[int, str]] = set()
 
     def check(self, merged: _Merged, path: str) -> None:
-        """Adds what is wrong with a store's fields; those of an unknown type are nobody's business."""
+        """Adds what is wrong with a store's fields; those of an unknown type are not known."""
         store_type = self._types.get(merged.type)
         if store_type is None:
             return
@@ -270,10 +293,10 @@ class _Checker:
         if keys is None:
             keys = self._keys[merged.type] = {key.name: key for key in store_type.keys}
         for name, field in merged.fields.items():
-            place = (field.where, name, merged.type)
-            if place in self._seen:
+            # By itself and not by its line, on which other stores may stand as well; the sections keep it alive.
+            if (id(field), merged.type) in self._seen:
                 continue
-            self._seen.add(place)
+            self._seen.add((id(field), merged.type))
             if name not in keys:
                 self._problems.extend([unknown_key(store_type, name, field.where, path)])
             elif not is_null(field.node):

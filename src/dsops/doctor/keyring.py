@@ -7,10 +7,9 @@ from importlib.util import find_spec
 
 from dsops.doctor.check import Check
 from dsops.errors import KeyringFailed
+from dsops.extras import install_command
 from dsops.keyring import index
 from dsops.plan import Step
-
-_INSTALL = "pip install 'dsops[keyring]'"
 
 
 def check_keyring(steps: Sequence[Step], environ: Mapping[str, str], *, is_installed: bool | None = None) -> Check:
@@ -28,7 +27,7 @@ def check_keyring(steps: Sequence[Step], environ: Mapping[str, str], *, is_insta
     if (devices or names) and not is_installed:
         wanted = ", ".join(sorted(devices | names))
         return Check("doctor.keyring", "keyring", "warning", f"the extra is not installed, and {wanted} needs it",
-                     "the package `keyring` asks the system's keyring", _INSTALL)  # fmt: skip
+                     "the package `keyring` asks the system's keyring", install_command("keyring"))  # fmt: skip
     if not held.seeds and not held.keys:
         return Check("doctor.keyring", "keyring", "skipped", "nothing of dsops is in it")
     extra = "" if is_installed else "; the extra is not installed, and no store here needs it"

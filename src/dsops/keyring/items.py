@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping
 
 from dsops.errors import DsopsError, ExtraMissing, KeyringFailed, KeyringLocked, KeyringUnavailable
+from dsops.extras import install_command
 from dsops.keyring.index import VARIABLE, is_off
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
@@ -108,7 +109,7 @@ def _failure(error: str, why: str, backend: str) -> DsopsError:
     if error == "NotInstalled":
         return ExtraMissing(
             "the package `keyring` is not installed",
-            hint="install the extra: `pip install 'dsops[keyring]'`",
+            hint=f"install the extra: `{install_command('keyring')}`",
         )
     if error == "SwitchedOff":
         return KeyringUnavailable(

@@ -182,10 +182,9 @@ class Drafts:
         operation, store_type = operation_for(store_type, written), fitted(store_type, written)
         draft.operation = operation.name if operation else ""
         draft.has_proof = any(name in store.fields for name in store_type.proof_keys)
-        # A key whose text can't be expanded was told already; it counts neither as given nor as missing.
-        keys = tuple([key for key in store_type.keys if key.name not in failed])
-        together = None if failed else store_type.check_together
-        checked = check_store(store_type._replace(keys=keys, check_together=together), fields, store.where, path)
+        # A key whose text can't be expanded was told already.
+        unknown = {name: store.fields[name] for name in failed}
+        checked = check_store(store_type, fields, store.where, path, unknown=unknown)
         for problem in checked.problems:
             self._findings.add_problem(_with_origin(problem, store, path))
         for limit in checked.limits:

@@ -12,13 +12,7 @@ from dsops.errors import LimitExceeded, NotAllowed, PolicyInvalid, Where
 from dsops.model import Field
 from dsops.plan.findings import Findings
 from dsops.plan.types import Step
-from dsops.schema import OWN_POLICY, Setting, Settings, StoreType
-
-CHAINED_SECONDS = 3600
-"""The most that AssumeRole gives to a caller with temporary credentials (its reference, DurationSeconds)."""
-
-_SESSION_POLICY_CHARACTERS = 2048
-_ASSUME_ROLE = "the AssumeRole API reference"
+from dsops.schema import OWN_POLICY, Setting, Settings, StoreType, chained_seconds, user_session_of_session
 
 
 class Place:
@@ -76,20 +70,17 @@ def _add_not_allowed(what: str, where: Where, path: str, findings: Findings) -> 
 def check_session(step: Step, place: Place, findings: Findings) -> None:
     """Checks of one aws.sts step between its keys and its region."""
     partition = partition_of_region(step.region).name
-    account = ""
     for name in ("role_arn", "principal_arn", "target_principal", "task_policy_arn"):
         arn = parse_arn(str(step.settings.get(name, "")))
         if arn is None:
             continue
-        account = account or arn.account
         if arn.partition != partition:
             what = "the role" if name == "role_arn" else f"`{name}`"
             message = f"{what} is in the partition {arn.partition}, and the region {step.region} in {partition}"
             own = partition_named(arn.partition)
             hint = f"set `region` to one of {arn.partition}" + (f", such as {own.global_region}" if own else "")
             findings.add(LimitExceeded, place.where(name), place.path_of(name), message, hint)
-    _check_policies(step.settings, account, place, findings)
-    _check_tags(step.settings, place, findings)
+    _check_policies(step.settings, place, findings)
     if step.operation == "GetFederationToken" and not {"session_policy", "policy_arns"} & set(step.settings):
         findings.notes.append(
             f"store `{step.name}` has no `session_policy`: such a session may do nothing but what a resource's own "
@@ -99,13 +90,7 @@ def check_session(step: Step, place: Place, findings: Findings) -> None:
 
 def check_user_session(step: Step, place: Place, why: str, findings: Findings) -> None:
     """A user's own session is had with a long-term key only; `why` says that temporary credentials sign."""
-    findings.add(
-        LimitExceeded,
-        step.where,
-        place.path,
-        f"{step.operation} takes a user's long-term key and no session (the {step.operation} API reference); {why}",
-        "use the user's own key, or assume a role: `role_arn`",
-    )
+    findings.add(LimitExceeded, step.where, place.path, *user_session_of_session(step.operation, why))
 
 
 def check_chain(step: Step, place: Place, why: str, findings: Findings) -> None:
@@ -117,33 +102,12 @@ def check_chain(step: Step, place: Place, why: str, findings: Findings) -> None:
 
 def chained_too_long(step: Step, why: str) -> tuple[str, str] | None:
     """Message and hint when a chained step asks for more than an hour, else None."""
-    seconds = step.settings.get("duration_seconds")
-    if not isinstance(seconds, int) or seconds <= CHAINED_SECONDS:
-        return None
-    message = (
-        f"{seconds} is over 3600 seconds (1 hour), the most that a chained role gets, "
-        f"whatever the role itself allows ({_ASSUME_ROLE}); {why}"
-    )
-    return message, "set `duration_seconds: 3600` or less, or start from long-term credentials"
+    return chained_seconds(step.settings.get("duration_seconds"), why)
 
 
-def _check_policies(settings: Settings, account: str, place: Place, findings: Findings) -> None:
-    """The size of inline and managed session policies together, their account, the inline one's grammar."""
-    inline, arns = settings.get("session_policy", ""), settings.get("policy_arns", ())
-    texts = [arn for arn in arns if isinstance(arn, str)] if isinstance(arns, tuple) else []
-    size = len(str(inline)) + sum(map(len, texts))
-    if inline and texts and size > _SESSION_POLICY_CHARACTERS:
-        message = (
-            f"`session_policy` and `policy_arns` have {size} characters together, "
-            f"and the most is {_SESSION_POLICY_CHARACTERS} ({_ASSUME_ROLE})"
-        )
-        findings.add(LimitExceeded, place.where("session_policy"), place.path_of("session_policy"), message)
-    for text in texts:
-        arn = parse_arn(text)
-        if arn is not None and account and arn.account not in ("aws", account):
-            message = f"`{text}` is of another account than the role, {account} ({_ASSUME_ROLE})"
-            findings.add(LimitExceeded, place.where("policy_arns"), place.path_of("policy_arns"), message)
-    field = place.field("session_policy")
+def _check_policies(settings: Settings, place: Place, findings: Findings) -> None:
+    """The inline policy's grammar; one that the plan writes itself has none to check."""
+    inline, field = settings.get("session_policy", ""), place.field("session_policy")
     if inline and field is not None and not (isinstance(field.node, Scalar) and field.node.text == OWN_POLICY):
         _check_policy_grammar(field, place.path_of("session_policy"), findings)
 
@@ -159,14 +123,6 @@ def _check_policy_grammar(field: Field, path: str, findings: Findings) -> None:
         )
     for problem in checked.problems:
         findings.add_problem(problem, PolicyInvalid)
-
-
-def _check_tags(settings: Settings, place: Place, findings: Findings) -> None:
-    tags = settings.get("tags", ())
-    for tag in tags if isinstance(tags, tuple) else ():
-        if isinstance(tag, tuple) and tag[0].lower().startswith("aws:"):
-            message = f"the tag `{tag[0]}` begins with `aws:`, which AWS keeps for itself"
-            findings.add(LimitExceeded, place.where("tags"), place.path_of("tags"), message)
 
 
 SAME_CALLER = ("session_policy", "policy_arns", "tags", "transitive_tag_keys")

@@ -31,15 +31,11 @@ from dsops.plan.types import (
     Step,
     no_proof,
 )
-from dsops.schema import OWN_POLICY, Settings, StoreType
+from dsops.schema import OF_A_USER, OWN_POLICY, Settings, StoreType
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
 _SERVICES = {"aws.sts": "sts", "aws.sso": "sso", "aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm"}
-
-
-_OF_A_USER = ("GetSessionToken", "GetFederationToken")
-"""What only a long-term key may ask for."""
 
 
 class _Read(NamedTuple):
@@ -291,7 +287,7 @@ class _Planner:
             step = step._replace(is_chained=is_session)
             if is_session:
                 check_chain(step, draft.place, why, self._findings)
-        elif is_session and draft.operation in _OF_A_USER:
+        elif is_session and draft.operation in OF_A_USER:
             check_user_session(step, draft.place, why, self._findings)
         return step
 
@@ -342,9 +338,10 @@ class _Planner:
         service, endpoint_url = _SERVICES.get(draft.type.name), draft.settings.get("endpoint_url", "")
         if service is None or not draft.region:
             return str(endpoint_url)
+        source = self._drafts.by_name.get(draft.credentials_from)
         own = any(draft.place.field(name) is not None for name in ("region", "sso_region"))
-        if own and not is_region_name(draft.region):
-            return ""  # as was told of the key itself
+        if (own or source is not None) and not is_region_name(draft.region):
+            return ""  # as was told of the key itself, or of the store that it is from
         try:
             endpoints = self._endpoints(draft)
             environ = {**self._names.environ, **dict(endpoints)} if endpoints else self._names.environ

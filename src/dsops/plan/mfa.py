@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dsops.errors import LimitExceeded
 from dsops.plan.drafts import Draft, Drafts
 from dsops.plan.findings import Findings
-from dsops.plan.limits import CHAINED_SECONDS
+from dsops.schema import CHAINED_SECONDS
 from dsops.secret import Secret
 
 _CODE_KEYS = ("token_code", "mfa_process", "mfa_process_folder", "token_code_variable", "is_only_found")

@@ -25,6 +25,9 @@ _CLOSED: Mapping[tuple[str, str], str] = {
     ("servicecatalog", "TerminateProvisionedProduct"): _MAKES_OTHERS,
     ("servicecatalog", "UpdateProvisionedProduct"): _MAKES_OTHERS,
 }
+SHUT: Mapping[str, str] = {"cloudformation": _MAKES_OTHERS}
+"""Services of which nothing but reading is open, and why."""
+
 _READING = ("Describe", "Estimate", "Get", "List", "Validate")
 
 # moto's S3 goes by a few names in the query, and lists or reads for whatever it doesn't know.
@@ -56,8 +59,8 @@ def check_open(service: str, operation: str, parameters: Mapping[str, object]) -
     why = _CLOSED.get((service, operation), "")
     if service == "s3" and operation not in _S3:
         why = "moto has no such operation"
-    elif service == "cloudformation" and not operation.startswith(_READING):
-        why = _MAKES_OTHERS
+    elif service in SHUT and not operation.startswith(_READING):
+        why = SHUT[service]
     elif _would_send(service, operation, parameters):
         why = _SENDS_NOTHING
     if why:

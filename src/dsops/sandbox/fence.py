@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from dsops.errors import SandboxRefusal, SandboxUnavailable
+from dsops.extras import install_command
 from dsops.sandbox.buckets import reach
 from dsops.sandbox.closed import check_open, not_served
 from dsops.sandbox.handlers import OPERATION, find_gate, lacking, load, quiet_surroundings
@@ -60,12 +61,12 @@ def prepare() -> None:
                 load(service)
     except ImportError as error:
         raise SandboxUnavailable(
-            "the sandbox is not installed here", hint="install it: pip install 'dsops[sandbox]'"
+            "the sandbox is not installed here", hint=f"install it: {install_command('sandbox')}"
         ) from error
     if tuple(int(part) for part in version.split(".")[:2]) != _MOTO_VERSION:
         raise SandboxUnavailable(
             f"moto {version} is installed, and the sandbox holds its state in moto 5.2",
-            hint="install the version that dsops names: pip install 'dsops[sandbox]'",
+            hint=f"install the version that dsops names: {install_command('sandbox')}",
         )
 
 

@@ -12,6 +12,8 @@ from importlib.metadata import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsops.errors import SandboxRefusal
+from dsops.extras import pip_install
+from dsops.sandbox.closed import SHUT, not_served
 from dsops.sandbox.models import service_model
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.served import SERVED
@@ -93,11 +95,13 @@ def load(service: str) -> tuple[tuple[re.Pattern[str], Handler], ...]:
 
 def lacking(service: str, error: ModuleNotFoundError) -> SandboxRefusal:
     """501: what has to be installed."""
+    if shut := SHUT.get(service):
+        return not_served(service, "*", f"{shut}, and an installed {error.name} would only read what can't be made")
     extra = SERVED[service].module
     named = f"moto[{extra}]" if extra in (metadata("moto").get_all("Provides-Extra") or ()) else str(error.name)
     return refusal(
         "NotImplemented",
-        f"The dsops sandbox serves {service} when {error.name} is installed: pip install '{named}'. Nothing was done.",
+        f"The dsops sandbox serves {service} when {error.name} is installed: {pip_install(named)}. Nothing was done.",
         501,
     )
 

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from dsops.errors import SandboxUnavailable
+from dsops.extras import install_command
 from dsops.sandbox.backends import NOTHING_ALLOWED, PolicyText
 from dsops.sandbox.organizations import IAM, MODULE, Organizations, PolicyType
 from dsops.sandbox.seed_model import SeedNode, SeedOrganization
@@ -42,7 +43,7 @@ def organization_models() -> Any:  # a module has no type that could be named
         raise SandboxUnavailable(
             "this moto is not one that the sandbox can hold an organization in",
             why=problem,
-            hint="install the version that dsops names: pip install 'dsops[sandbox]'",
+            hint=f"install the version that dsops names: {install_command('sandbox')}",
         )
     return models
 

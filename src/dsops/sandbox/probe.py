@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dsops.errors import SandboxUnavailable
+from dsops.extras import install_command
 from dsops.sandbox.backends import NOTHING_ALLOWED, PolicyText, reset
 from dsops.sandbox.planter import Planter
 from dsops.sandbox.world import Grants, LongTermKey, MfaDevice, OidcProvider, SamlProvider, User, World, user_arn
@@ -26,7 +27,7 @@ def probe(world: World) -> None:
         raise SandboxUnavailable(
             "this moto is not one that the sandbox can hold its state in",
             why=problem,
-            hint="install the version that dsops names: pip install 'dsops[sandbox]'",
+            hint=f"install the version that dsops names: {install_command('sandbox')}",
         )
 
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Final
 
+from dsops.extras import pip_install
 from dsops.sandbox.authorization_details import Json, Reader, document_of, policies, request_details
 from dsops.sandbox.authorization_records import AuthorizationRecords
 from dsops.sandbox.authorize import Judge, Question
@@ -34,7 +35,7 @@ def find_toolbox_route(request: HttpRequest) -> Route | None:
     if not request.path.startswith(_PATH) or signed_for(request) != signing_name(TOOLBOX):
         return None
     if not operation_names(TOOLBOX):
-        message = "The dsops sandbox serves iam-toolbox when botocore knows it: pip install -U botocore."
+        message = f"The dsops sandbox serves iam-toolbox when botocore knows it: {pip_install('-U', 'botocore')}"
         raise refusal("NotImplemented", message, 501)
     try:
         found = find_operation(TOOLBOX, request.method, request.path, query_pairs(request.query), request.headers)

@@ -7,10 +7,19 @@ from __future__ import annotations
 
 from dsops.schema.aws import AWS_KEYS, AWS_TYPES
 from dsops.schema.check import Checked, check_setting, check_shape, check_store, missing_keys, unknown_key
-from dsops.schema.key import REASON_TO, Conflict, Key, KeyKind, Operation, Setting, Settings, StoreType
+from dsops.schema.key import REASON_TO, Conflict, Key, KeyKind, Operation, Rule, Setting, Settings, StoreType
 from dsops.schema.keys import KEYS_TYPE
 from dsops.schema.local import COMMON_KEYS, LOCAL_TYPES
-from dsops.schema.operation import fitted, of_operation, operation_for
+from dsops.schema.operation import (
+    CHAINED_SECONDS,
+    OF_A_USER,
+    chained_seconds,
+    fitted,
+    keys_taken,
+    of_operation,
+    operation_for,
+    user_session_of_session,
+)
 from dsops.schema.sso import SSO_TYPE
 from dsops.schema.sts import DEFAULT_AUDIENCE, OWN_POLICY, STS_TYPE
 from dsops.schema.sts_operations import SAML_SOURCES, WEB_IDENTITY_SOURCES
@@ -18,8 +27,10 @@ from dsops.schema.sts_operations import SAML_SOURCES, WEB_IDENTITY_SOURCES
 __all__ = [
     "AWS_KEYS",
     "BUILTIN_TYPES",
+    "CHAINED_SECONDS",
     "COMMON_KEYS",
     "DEFAULT_AUDIENCE",
+    "OF_A_USER",
     "OWN_POLICY",
     "REASON_TO",
     "SAML_SOURCES",
@@ -29,17 +40,21 @@ __all__ = [
     "Key",
     "KeyKind",
     "Operation",
+    "Rule",
     "Setting",
     "Settings",
     "StoreType",
+    "chained_seconds",
     "check_setting",
     "check_shape",
     "check_store",
     "fitted",
+    "keys_taken",
     "missing_keys",
     "of_operation",
     "operation_for",
     "unknown_key",
+    "user_session_of_session",
 ]
 
 BUILTIN_TYPES = {

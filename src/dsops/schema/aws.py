@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dsops.schema.key import Conflict, Key, Settings, StoreType
+from dsops.schema.key import Conflict, Key, Rule, Settings, StoreType
 from dsops.schema.local import COMMON_KEYS
 
-# A region goes into a host name: the same rule as in `endpoint`.
-_REGION = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+# A region goes into a host name: the same rule as in `endpoint`, and as in botocore's `validate_region_name`.
+_REGION = r"(?![0-9]+$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
 AWS_KEYS = (
     Key(
@@ -51,12 +51,15 @@ _CACHE_SECONDS = Key(
 )
 
 
-def check_source(settings: Settings) -> list[Conflict]:
-    """Finds two sources of credentials."""
+def _check_source(settings: Settings) -> list[Conflict]:
     if "profile" in settings and "credentials_from" in settings:
         message = "`profile` and `credentials_from` name two sources of credentials"
         return [Conflict("profile", message, "remove one (an inherited one with `profile: null`)")]
     return []
+
+
+ONE_SOURCE = Rule(_check_source, apart=(("profile", "credentials_from"),))
+"""Credentials come from one place."""
 
 
 AWS_TYPES = (
@@ -76,7 +79,7 @@ AWS_TYPES = (
             _CACHE_SECONDS,
         ),
         takes_credentials=True,
-        check_together=check_source,
+        rules=(ONE_SOURCE,),
     ),
     StoreType(
         "aws.ssm",
@@ -103,6 +106,6 @@ AWS_TYPES = (
             _CACHE_SECONDS,
         ),
         takes_credentials=True,
-        check_together=check_source,
+        rules=(ONE_SOURCE,),
     ),
 )

@@ -14,7 +14,8 @@ from dsops.document import Mapping, Node, Scalar, Sequence, parse_json, to_json
 from dsops.endpoint import better_address, is_loopback, parse_address
 from dsops.errors import Problem, Where, nearest
 from dsops.model import Field
-from dsops.schema.key import Key, Setting, Settings, StoreType
+from dsops.schema.key import Conflict, Key, Setting, Settings, StoreType
+from dsops.schema.operation import given_names
 from dsops.secret import Secret
 from dsops.startup import NamedTuple, pattern
 
@@ -25,6 +26,7 @@ _INTEGER = pattern(r"[-+]?[0-9]{1,15}")
 _WANTED = {"integer": "a whole number", "boolean": "true or false", "store": "the name of a store"}
 
 _CREDENTIAL_KEYS = frozenset({"role_arn", "assume_role", "external_id", "role_session_name", "serial_number"})
+_NONE: MappingOf[str, Field] = {}
 _KEY_PAIR = frozenset({"access_key_id", "secret_access_key", "session_token"})
 
 
@@ -45,12 +47,22 @@ class CheckedStore(NamedTuple):
 
 
 def check_store(
-    store_type: StoreType, fields: MappingOf[str, Field], where: Where, path: str
+    store_type: StoreType,
+    fields: MappingOf[str, Field],
+    where: Where,
+    path: str,
+    *,
+    unknown: MappingOf[str, Field] = _NONE,
+    is_whole: bool = True,
 ) -> CheckedStore:
-    """Every field of a store, its texts expanded; missing keys are problems, conflicts of keys are limits."""
+    """Every field of a store, its texts expanded; missing keys are problems, conflicts of keys are limits.
+
+    `unknown` are fields whose texts can't be expanded: they count as given. Of a store that is not whole, because
+    what it inherits is missing or it is only there to be inherited, no key is missing.
+    """
     keys = {key.name: key for key in store_type.keys}
     settings: dict[str, Setting] = {}
-    problems = list(missing_keys(store_type, fields, where, path))
+    problems = list(missing_keys(store_type, {**unknown, **fields}, where, path)) if is_whole else []
     limits: list[Problem] = []
     for name, field in fields.items():
         key = keys.get(name)
@@ -62,10 +74,26 @@ def check_store(
         limits += checked.limits
         if checked.setting is not None:
             settings[name] = checked.setting
-    for conflict in store_type.check_together(settings) if store_type.check_together else ():
-        field = fields[conflict.key]
+    given = given_names(store_type, [*unknown, *fields])
+    for conflict in _conflicts(store_type, settings, given, is_whole=is_whole):
+        field = fields.get(given[conflict.key]) or unknown[given[conflict.key]]
         limits.append(Problem(field.where, f"{path}.{conflict.key}", conflict.message, conflict.hint))
     return CheckedStore(settings, tuple(problems), tuple(limits))
+
+
+def _conflicts(
+    store_type: StoreType, settings: Settings, given: MappingOf[str, str], *, is_whole: bool
+) -> list[Conflict]:
+    """What is wrong between keys, as far as it follows from the values that are known."""
+    not_known = given.keys() - settings.keys()
+    written = {**dict.fromkeys(not_known, ""), **settings}
+    found: list[Conflict] = []
+    for rule in store_type.rules:
+        if (is_whole or rule.holds_in_part) and not rule.reads & not_known:
+            found += rule.check(written)
+    if store_type.check_together and is_whole and not not_known:
+        found += store_type.check_together(settings)
+    return found
 
 
 def check_setting(key: Key, field: Field, path: str) -> Checked:
@@ -108,9 +136,8 @@ def missing_keys(
     missing = [key for key in store_type.keys if key.is_required and key.name not in fields]
     if not missing:
         return []
-    names = [key.name for key in store_type.keys]
     # A misspelled key is told with the one that was meant: that one is not missing besides.
-    meant = {nearest(name, names) for name in fields if name not in names}
+    meant = given_names(store_type, fields)
     return [
         Problem(where, path, f"`{key.name}` is missing", f"add `{key.name}: ...`{_explained(key)}")
         for key in missing

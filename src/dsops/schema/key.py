@@ -79,6 +79,27 @@ class Conflict(NamedTuple):
     hint: str = ""
 
 
+class Rule(NamedTuple):
+    """What has to hold between the keys of a store: the check, and as data what of it the JSON Schema can say.
+
+    In `apart` and `needs` a key stands as its name, or as `name=value` where only that value is meant.
+    """
+
+    check: Callable[[Settings], list[Conflict]]
+    """Gets every key that is written; a key whose value is not known or wrong is "" there, unless it is in `reads`."""
+    reads: frozenset[str] = frozenset()
+    """The keys whose values it looks at: it is left out where one of them is not known."""
+    apart: tuple[tuple[str, ...], ...] = ()
+    """Groups of keys of which at most one may be written."""
+    needs: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """A key, and those of which it needs at least one."""
+
+    @property
+    def holds_in_part(self) -> bool:
+        """Whether what it finds stays wrong whatever else the store inherits."""
+        return bool(self.apart) and not self.needs
+
+
 class Operation(NamedTuple):
     """An API action by which a store gets its session."""
 
@@ -117,5 +138,7 @@ class StoreType(NamedTuple):
     """Keys that others of its kind take and this one does not, each with what to do instead."""
     operations: tuple[Operation, ...] = ()
     """By which actions it gets sessions, where there is a choice."""
+    rules: tuple[Rule, ...] = ()
+    """What has to hold between keys that are right by themselves."""
     check_together: Callable[[Settings], list[Conflict]] | None = None
-    """Finds what is wrong between keys that are right by themselves."""
+    """The same as one function, for plugins: called once the value of every key is known and right."""

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from dsops.document import Scalar
+from dsops.errors import nearest
 from dsops.model import Field
 from dsops.schema.key import Conflict, Key, Operation, Settings, StoreType
+
+OF_A_USER = ("GetSessionToken", "GetFederationToken")
+"""What only a long-term key may ask for."""
+
+CHAINED_SECONDS = 3600
+"""The most that AssumeRole gives to a caller with temporary credentials (its reference, DurationSeconds)."""
 
 _ALWAYS = frozenset({"operation", "duration_seconds", "region", "endpoint_url", "timeout_ms"})
 _SIGNING = frozenset({"credentials_from", "profile"})
@@ -20,6 +27,11 @@ def operation_of(store_type: StoreType, names: Collection[str], written: object 
     return meant[0] if meant else None
 
 
+def keys_taken(operation: Operation) -> frozenset[str]:
+    """The keys that go with the operation."""
+    return _ALWAYS | operation.takes | (_SIGNING if operation.is_signed else frozenset())
+
+
 def conflicts_of(store_type: StoreType, settings: Settings) -> list[Conflict]:
     """The keys that the operation does not take."""
     operation = operation_of(store_type, settings)
@@ -28,7 +40,7 @@ def conflicts_of(store_type: StoreType, settings: Settings) -> list[Conflict]:
         operation = operation_of(store_type, settings, settings.get("operation"))
     if operation is None:
         return []
-    taken = _ALWAYS | operation.takes | (_SIGNING if operation.is_signed else frozenset())
+    taken = keys_taken(operation)
     by = next((name for name in operation.told_by if name in settings), "")
     with_what = f"`{by}`" if by and not operation.is_signed else operation.name
     return [
@@ -46,7 +58,17 @@ def operation_for(store_type: StoreType, fields: Mapping[str, Field]) -> Operati
     """The operation of a store with these fields."""
     field = fields.get("operation")
     written = field.node.text if field is not None and isinstance(field.node, Scalar) else ""
-    return operation_of(store_type, fields, written)
+    return operation_of(store_type, given_names(store_type, fields), written)
+
+
+def given_names(store_type: StoreType, names: Collection[str]) -> dict[str, str]:
+    """The keys that are written, also those that a misspelled name stands for -> the name that was written."""
+    known = [key.name for key in store_type.keys]
+    given = {name: name for name in names if name in known}
+    for name in names:
+        if name not in given and name not in store_type.refused_keys and (meant := nearest(name, known)):
+            given.setdefault(meant, name)
+    return given
 
 
 def fitted(store_type: StoreType, fields: Mapping[str, Field]) -> StoreType:
@@ -66,6 +88,23 @@ def of_operation(key: Key, operation: Operation) -> Key:
             minimum=operation.least_seconds, maximum=operation.most_seconds, source=reference_of(operation.name)
         )
     return key
+
+
+def chained_seconds(seconds: object, why: str) -> tuple[str, str] | None:
+    """Message and hint where a chained role is to last over an hour; `why` says what makes it a chained one."""
+    if not isinstance(seconds, int) or seconds <= CHAINED_SECONDS:
+        return None
+    message = (
+        f"{seconds} is over {CHAINED_SECONDS} seconds (1 hour), the most that a chained role gets, "
+        f"whatever the role itself allows ({reference_of('AssumeRole')}); {why}"
+    )
+    return message, f"set `duration_seconds: {CHAINED_SECONDS}` or less, or start from long-term credentials"
+
+
+def user_session_of_session(operation: str, why: str) -> tuple[str, str]:
+    """Message and hint for a user's own session that temporary credentials would sign."""
+    message = f"{operation} takes a user's long-term key and no session ({reference_of(operation)}); {why}"
+    return message, "use the user's own key, or assume a role: `role_arn`"
 
 
 def _reason(name: str, operation: Operation) -> str:

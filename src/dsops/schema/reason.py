@@ -17,11 +17,11 @@ def reason_tag(settings: Settings) -> str:
     return to.removeprefix(_TAG) if isinstance(to, str) and to.startswith(_TAG) else ""
 
 
-def check_reason(settings: Settings, tags: Sequence[str]) -> list[Conflict]:
-    """Finds what stands there already, or can't; `tags` are the keys of those that are sent anyway."""
+def check_reason_tag(settings: Settings, tags: Sequence[str]) -> list[Conflict]:
+    """Finds a tag that stands there already, or can't; `tags` are the keys of those that are sent anyway."""
     tag = reason_tag(settings)
     if not tag:
-        return _check_source_identity(settings) if settings[REASON_TO] == SOURCE_IDENTITY else []
+        return []
     same = [name for name in tags if name.lower() == tag.lower()]
     if same:
         message = f"the reason is to become the tag `{tag}`, and `tags` has `{same[0]}`"
@@ -35,7 +35,10 @@ def check_reason(settings: Settings, tags: Sequence[str]) -> list[Conflict]:
     return []
 
 
-def _check_source_identity(settings: Settings) -> list[Conflict]:
+def check_reason_identity(settings: Settings) -> list[Conflict]:
+    """Finds a source identity that stands there already, or can't."""
+    if settings[REASON_TO] != SOURCE_IDENTITY:
+        return []
     if SOURCE_IDENTITY in settings:
         message = "the reason is to become the source identity, and `source_identity` is another one"
         return [Conflict(REASON_TO, message, f"remove one of the two, or {_INSTEAD}")]

@@ -3,31 +3,45 @@
 from __future__ import annotations
 
 from dsops.schema.aws import AWS_KEYS
-from dsops.schema.key import Conflict, Key, Settings, StoreType
+from dsops.schema.key import Conflict, Key, Rule, Settings, StoreType
 from dsops.schema.local import COMMON_KEYS
 
 _REGION, _ENDPOINT = AWS_KEYS[0], AWS_KEYS[3]
 _PERMISSION_SETS = "the CreatePermissionSet API reference"
 _WHERE = ("sso_session", "start_url")
+_OF_A_LOGIN = ("sso_region", "account_id", "role_name")
 
 
-def _check_sso(settings: Settings) -> list[Conflict]:
-    """Finds a login that is named twice, by half, or not at all."""
+def _check_named_twice(settings: Settings) -> list[Conflict]:
+    why = "the section of the AWS config file that `sso_session` names has it"
+    return [
+        Conflict(name, f"`{name}` does not go with `sso_session`: {why}", "remove one of the two")
+        for name in ("start_url", "sso_region")
+        if name in settings and "sso_session" in settings
+    ]
+
+
+def _check_named(settings: Settings) -> list[Conflict]:
+    """Finds a login that is named by half, or not at all."""
     if "sso_session" in settings:
-        why = "the section of the AWS config file that `sso_session` names has it"
-        return [
-            Conflict(name, f"`{name}` does not go with `sso_session`: {why}", "remove one of the two")
-            for name in ("start_url", "sso_region")
-            if name in settings
-        ]
+        return []
     if "start_url" not in settings:
         hint = "set `sso_session`, or `start_url` and `sso_region`"
-        named = next((name for name in ("sso_region", "account_id", "role_name") if name in settings), "")
+        named = next((name for name in _OF_A_LOGIN if name in settings), "")
         return [Conflict(named, "nothing says where to log in", hint)] if named else []
     if "sso_region" not in settings:
         hint = "set `sso_region`: the region of the Identity Center instance, as its settings page shows it"
         return [Conflict("start_url", "`start_url` without `sso_region`", hint)]
     return []
+
+
+_RULES = (
+    Rule(_check_named_twice, apart=(("sso_session", "start_url"), ("sso_session", "sso_region"))),
+    Rule(
+        _check_named,
+        needs=(*[(name, _WHERE) for name in _OF_A_LOGIN], ("start_url", ("sso_region", "sso_session"))),
+    ),
+)
 
 
 SSO_TYPE = StoreType(
@@ -89,5 +103,5 @@ SSO_TYPE = StoreType(
         "sso_role_name": "here it is called `role_name`",
         "sso_start_url": "here it is called `start_url`",
     },
-    check_together=_check_sso,
+    rules=_RULES,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dsops.schema.key import Conflict, Operation, Settings
+from dsops.schema.key import Conflict, Operation, Rule, Settings
 
 WEB_IDENTITY_SOURCES = ("web_identity_token", "web_identity_token_file", "web_identity_process", "web_identity")
 """The keys that say where a web identity token comes from; a store has one of them, or signs with credentials."""
@@ -82,36 +82,70 @@ OPERATIONS = (
 _WITH_AUDIENCE = ("github", "buildkite")
 
 
-def check_sources(settings: Settings) -> list[Conflict]:
-    """Finds two tokens or assertions, none where the operation wants one, and what only goes with some of them."""
-    written, conflicts = settings.get("operation"), list[Conflict]()
-    tokens = [name for name in WEB_IDENTITY_SOURCES if name in settings]
-    assertions = [name for name in SAML_SOURCES if name in settings]
-    for operation, given, all_of_them, what in (
-        ("AssumeRoleWithWebIdentity", tokens, WEB_IDENTITY_SOURCES, "token"),
-        ("AssumeRoleWithSAML", assertions, SAML_SOURCES, "assertion"),
-    ):
-        if written == operation and not given:
-            article = "an" if what == "assertion" else "a"
-            hint = f"set one of {', '.join(f'`{name}`' for name in all_of_them)}"
-            conflicts.append(Conflict("operation", f"{operation} needs {article} {what}", hint))
-        elif given and written not in (None, operation):
-            message = f"{written} takes no {what}, and `{given[0]}` is one"
-            conflicts.append(Conflict("operation", message, "remove one of the two"))
-        conflicts += [
-            Conflict(name, f"`{given[0]}` and `{name}` name two {what}s", "remove one") for name in given[1:]
-        ]
+def _check_sources(settings: Settings) -> list[Conflict]:
+    """Finds two tokens or assertions, and one of each."""
+    tokens, assertions = _given(WEB_IDENTITY_SOURCES, settings), _given(SAML_SOURCES, settings)
+    conflicts = [
+        Conflict(name, f"`{given[0]}` and `{name}` name two {what}s", "remove one")
+        for given, what in ((tokens, "token"), (assertions, "assertion"))
+        for name in given[1:]
+    ]
     if tokens and assertions:
         message = f"`{tokens[0]}` is a token and `{assertions[0]}` an assertion, and a role is assumed with one"
         conflicts.append(Conflict(assertions[0], message, "remove one"))
-    if "web_identity_audience" in settings and settings.get("web_identity") not in _WITH_AUDIENCE:
-        message = "`web_identity_audience` goes with `web_identity: github` or `buildkite`"
-        conflicts.append(Conflict("web_identity_audience", message, "whoever makes another token sets its audience"))
-    if "saml_login_url" in settings and not {"role_arn", "principal_arn"} & set(settings):
-        # Any page can post to a port of this machine: somebody else's response must not choose the account.
+    return conflicts
+
+
+def _check_written_operation(settings: Settings) -> list[Conflict]:
+    """Finds no token or assertion where the operation wants one, and one where it wants none."""
+    written, conflicts = settings.get("operation"), list[Conflict]()
+    for operation, sources, what in (
+        ("AssumeRoleWithWebIdentity", WEB_IDENTITY_SOURCES, "a token"),
+        ("AssumeRoleWithSAML", SAML_SOURCES, "an assertion"),
+    ):
+        given = _given(sources, settings)
+        if written == operation and not given:
+            hint = f"set one of {', '.join(f'`{name}`' for name in sources)}"
+            conflicts.append(Conflict("operation", f"{operation} needs {what}", hint))
+        elif given and written not in (None, operation):
+            message = f"{written} takes no {what.partition(' ')[2]}, and `{given[0]}` is one"
+            conflicts.append(Conflict("operation", message, "remove one of the two"))
+    return conflicts
+
+
+def _check_audience(settings: Settings) -> list[Conflict]:
+    if "web_identity_audience" not in settings or settings.get("web_identity") in _WITH_AUDIENCE:
+        return []
+    message = "`web_identity_audience` goes with `web_identity: github` or `buildkite`"
+    return [Conflict("web_identity_audience", message, "elsewhere the token's maker sets its audience")]
+
+
+def _check_login(settings: Settings) -> list[Conflict]:
+    conflicts: list[Conflict] = []
+    if "saml_login_url" in settings and not set(_OF_A_LOGIN) & set(settings):
+        # Any page can post to a port of this machine: a foreign response must not choose the account.
         message = "`saml_login_url` needs `role_arn`, or `principal_arn` where the response says which role"
         conflicts.append(Conflict("saml_login_url", message, "name the account's SAML provider: `principal_arn: ...`"))
     if "saml_login_port" in settings and "saml_login_url" not in settings:
         message = "`saml_login_port` goes with `saml_login_url`"
         conflicts.append(Conflict("saml_login_port", message, "it is where the browser brings the assertion"))
     return conflicts
+
+
+def _given(names: tuple[str, ...], settings: Settings) -> list[str]:
+    return [name for name in names if name in settings]
+
+
+_OF_A_LOGIN = ("role_arn", "principal_arn")
+
+SOURCE_RULES = (
+    Rule(_check_sources, apart=((*WEB_IDENTITY_SOURCES, *SAML_SOURCES),)),
+    Rule(_check_written_operation, frozenset({"operation"})),
+    Rule(
+        _check_audience,
+        frozenset({"web_identity"}),
+        needs=(("web_identity_audience", tuple(f"web_identity={name}" for name in _WITH_AUDIENCE)),),
+    ),
+    Rule(_check_login, needs=(("saml_login_url", _OF_A_LOGIN), ("saml_login_port", ("saml_login_url",)))),
+)
+"""What has to hold between tokens, assertions and the operation that is written out."""

@@ -33,8 +33,9 @@ def log_in(url: str, port: int, store: str, runtime: Runtime, *, seconds: float 
     """
     here = f"http://127.0.0.1:{port}{PATH}"
     question = (
-        f"store `{store}` needs a login. The page {url.partition('?')[0]} will open in your browser; after the login "
-        f"it has to post its response to {here}, which the identity provider must allow.\nEnter opens it, Ctrl-C ends: "
+        f"store `{store}` needs a login. This page will open in your browser:\n  {url.partition('?')[0]}\n"
+        f"After the login it has to post its response here, which the identity provider must allow:\n  {here}\n"
+        "Enter opens it, Ctrl-C ends: "
     )
     with _open_port(port) as loopback:
         if runtime.ask(question) is None:

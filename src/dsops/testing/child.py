@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from dsops.agent.failure import pack_error
 from dsops.errors import DsopsError, ExtraMissing, SandboxUnavailable
+from dsops.extras import install_command
 
 if TYPE_CHECKING:
     from dsops.sandbox.seed_model import Seed
@@ -213,7 +214,7 @@ def _launch() -> Any:  # the module, imported with moto
     try:
         from dsops.sandbox import launch
     except ModuleNotFoundError as error:
-        hint = "install it: pip install 'dsops[sandbox]'"
+        hint = f"install it: {install_command('sandbox')}"
         raise ExtraMissing("the sandbox is not installed", why=f"{error.name} is missing", hint=hint) from error
     return launch
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dsops.arn import is_account_id
 from dsops.credentials import Credentials
 from dsops.errors import ExtraMissing
+from dsops.extras import pip_install
 from dsops.iam.policy import PolicyKind, parse_policy
 from dsops.sandbox.client import client_environment, client_variables
 from dsops.secret import Secret
@@ -62,7 +63,7 @@ class Identity:
             from dsops.testing.boto import session_of
         except ModuleNotFoundError as error:
             raise ExtraMissing(
-                "boto3 is not installed", why=f"{error.name} is missing", hint="install it: pip install boto3"
+                "boto3 is not installed", why=f"{error.name} is missing", hint=f"install it: {pip_install('boto3')}"
             ) from error
         return session_of(self)
 

@@ -11,6 +11,7 @@ import pytest
 from dsops.aws.ambient import passed_over
 from dsops.aws.ambient_told import Lookup, source_text
 from dsops.errors import AmbientFailed, NoCredentials
+from dsops.extras import pip_install
 from tests.stubs.aws import assume_role_answer, parameters_of, sts_error
 from tests.stubs.server import Answer, Seen, StubServer
 from tests.unit.aws.profiles import World
@@ -173,7 +174,7 @@ def test_aws_login_that_is_not_there(world: World) -> None:
 @pytest.mark.skipif(find_spec("awscrt") is not None, reason="awscrt is installed")
 def test_aws_login_without_what_it_needs(world: World) -> None:
     """The package to install."""
-    assert "pip install 'botocore[crt]'" in world.failure("ada", **_aws_login(world)).hint
+    assert pip_install("botocore[crt]") in world.failure("ada", **_aws_login(world)).hint
 
 
 def test_a_web_identity_of_a_profile(world: World) -> None:

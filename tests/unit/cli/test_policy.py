@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dsops import cli
+from dsops.extras import install_command
 
 STATEMENT = '{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"}'
 GOOD = f'{{"Version": "2012-10-17", "Statement": {STATEMENT}}}'
@@ -136,7 +137,7 @@ class TestText:
         code, _, err = check(capfd, "warned.json")
 
         assert code == 0
-        assert "pip install 'dsops[policy]' adds that" in err
+        assert f"`{install_command('policy')}` adds that" in err
 
 
 @pytest.mark.usefixtures("folder")

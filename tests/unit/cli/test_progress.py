@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from unicodedata import east_asian_width
+
 import pytest
 
 from dsops.cli.progress import Progress, sentence
 from dsops.cli.world import DONE, reporter
 from dsops.runtime import Event
+from tests.terminal import Terminal, python
 
 
 @pytest.mark.parametrize(
@@ -41,7 +44,10 @@ def test_kept_progress_is_a_line_each(capfd: pytest.CaptureFixture[str]) -> None
 
 
 def test_progress_that_is_not_kept_takes_itself_away(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each line in the place of the one before, and cut before it wraps; at the end nothing is left."""
+    """Each line in the place of the one before, and cut before it wraps; at the end nothing is left.
+
+    Of no terminal, as here, the width is 80.
+    """
     progress = Progress(is_kept=False)
     progress.report(DONE)
     progress.report(Event("one", {"x": "y" * 100}))
@@ -97,3 +103,31 @@ def test_where_nobody_watches_only_notes_are_told(capsys: pytest.CaptureFixture[
     report(CORRECTED)
     report(DONE)
     assert capsys.readouterr().err == NOTE
+
+
+SHOWN_TWICE = """
+    import sys
+    from dsops.cli.progress import Progress
+    from dsops.runtime import Event
+    progress = Progress(is_kept=False)
+    for _ in range(2):
+        input()
+        progress.report(Event("x", {"y": sys.argv[1] * 200}))
+        print("<", end="", file=sys.stderr, flush=True)
+    progress.report(Event("done", {}))
+"""
+"""Shows one event at each line that is typed."""
+
+
+@pytest.mark.parametrize(("first", "second"), [(60, 20), (20, 60), (200, 7), (1, 2)])
+@pytest.mark.parametrize("character", ["a", "\u6f22", "\U0001f511", "e\u0301", "\u00e9"])
+def test_a_transient_line_stands_in_one_row_of_any_terminal(first: int, second: int, character: str) -> None:
+    """At its width, after a change of it, and with characters of two columns: the cursor is still in that row."""
+    with Terminal(python(SHOWN_TWICE, character)) as terminal:
+        for columns in (first, second):
+            terminal.resize(columns)
+            terminal.type("\n")
+            shown = terminal.expect("<").rpartition("\x1b[K")[2].removesuffix("<")
+            width = sum(2 if east_asian_width(one) in "WF" else one != "\u0301" for one in shown)
+            assert width < columns
+            assert width >= min(columns - 3, columns // 2 - 1, len("dsops: x: y "))

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import re
+import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from dsops.config import load
+from dsops.config import examine
 from dsops.config.json_schema import json_schema
+from dsops.config.limits import every_problem
 from dsops.document import parse_yaml, to_plain
-from dsops.errors import ConfigError
+from dsops.errors import Problem
+from dsops.schema import BUILTIN_TYPES
 from tests.founding_page import Block, blocks
+from tests.mistakes import Content, configurations, documented
+from tests.mutants import Mutant, mutants
 
 SCHEMA: Any = json_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -26,14 +36,12 @@ def accepted_by_schema(text: str) -> bool:
     return bool(VALIDATOR.is_valid(to_plain(document.root)))
 
 
-def accepted_by_loader(text: str, folder: Path) -> bool:
-    """Whether `load` does."""
-    (folder / "dsops.yaml").write_text(text, encoding="utf-8")
-    try:
-        load(folder=str(folder), environ={"HOME": str(folder)})
-    except ConfigError:
-        return False
-    return True
+def accepted_by_validate(text: str, folder: Path) -> bool:
+    """Whether `dsops validate` does."""
+    path = folder / "dsops.yaml"
+    path.write_text(text, encoding="utf-8")
+    found = examine(folder=str(folder), environ={"HOME": str(folder)}, named=str(path))
+    return not every_problem(found, BUILTIN_TYPES)
 
 
 def test_it_is_a_json_schema() -> None:
@@ -57,7 +65,9 @@ def test_it_knows_the_limits() -> None:
     for rest in ("duration_seconds: 129600", "duration_seconds: 0"):
         assert not accepted_by_schema(store.format(role=role, rest=rest)), rest
     own = "secretStores: {{a: {{type: aws.sts, {0}duration_seconds: {1}}}}}"
-    federated, task = "federated_user_name: ada, tags: {a: b}, ", "target_principal: '111111111111', "
+    policy = "arn:aws:iam::aws:policy/root-task/IAMAuditRootUserCredentials"
+    federated = "federated_user_name: ada, tags: {a: b}, "
+    task = f"target_principal: '111111111111', task_policy_arn: '{policy}', "
     limits = ("", 129600, 899), (federated, 129600, 129601), (task, 0, 901), ("saml_process: p, ", 43200, 43201)
     for fields, good, bad in limits:
         assert accepted_by_schema(own.format(fields, good)), fields
@@ -72,7 +82,6 @@ GOOD = [
     "version:\nsecretStores:\nproviders:\nenvs:\ndefaults:",
     "x-any: [1]\ninclude: []\ndefault_env: p\nenvs: {p: }",
     "policies: {a: 1}",
-    "secretStores: {a: {type: vault, anything: [1]}}",
     "secretStores: {a: {type: aws.ssm, with_decryption: yes, region: ~}, b: {extends: a}, c: {extends: [a, b]}}",
     "providers: {a: {type: aws.sts, assume_role: 'arn:aws:iam::123456789012:role/App', duration: 900}}",
     "defaults: {aws.sts: {region: us-east-1}}",
@@ -82,10 +91,13 @@ GOOD = [
     "secretStores: {a: {type: env}}\nenvs: {p: {A: {from: 'a:k'}, B: {from: {store: a, key: 1, version: 2}}}}",
     "secretStores: {a: {type: env}}\nenvs: {p: {A: {from: 'store://a/k#f'}, B: {from: {provider: a, key: k}}}}",
     "envs: {p: {A: {literal: x, transform: 'trim | join:,'}, B: {literal: x, transform: {type: trim}}}}",
-    "secretStores: {a: {type: aws.sts, role_arn: '${R}', policy_arns: ['${P}'], session_policy: {Statement: []}}}",
+    "secretStores: {a: {type: aws.sts, role_arn: '${R}', policy_arns: ['${P}'], session_policy: '${POLICY}'}}",
 ]
 
 BAD = [
+    "secretStores: {a: {type: vault, anything: [1]}}",
+    "secretStores: {a: {type: aws.stss}}",
+    "defaults: {aws.stss: {region: us-east-1}}",
     "version: 2",
     "secretStore: {}",
     "secretStores: [a]",
@@ -127,17 +139,89 @@ BAD = [
 ]
 
 
+NOT_IN_A_SCHEMA = {
+    r"there is no (store|environment) ": "whether a name that stands in one place is defined in another",
+    r"(from|extend) each other|from itself": "whether references go round in a circle",
+    r"is of type .*, which gives no |its credentials come from": "what the store is that a reference names",
+    r"is none of the `tags`": "whether an item of one list is a key of another mapping",
+    r"session_policy": "the grammar of policies, which also stand in a text as JSON",
+    r"is of another account": "whether a part of one text is a part of another",
+}
+"""What the message and path of a problem match -> what of it JSON Schema can't say."""
+
+OF_A_TYPE = {
+    str: r"`(duration_seconds|timeout_ms|cache_seconds)` is \d+, and",  # how large the number is that a text holds
+    int: r"takes (six|twelve) digits|takes an account's id",  # leading zeros, which a number has lost in an editor
+}
+"""The same of a mutant whose value is of that type."""
+
+INHERITED = r"is missing|does not go with|goes with|needs|without|nothing says|takes no |could do more"
+"""Problems of keys that may come from elsewhere, in a file with `defaults`, `include` or `extends`."""
+
+ONLY_IN_AN_EDITOR = {-1: "a number below zero as a name: an editor may say that a name is longer than one digit"}
+"""Values that the schema refuses, and the loader takes as the texts that they are."""
+
+STRIDE = 31
+"""Every so many mutants of a configuration are tried, beginning with another one in each: all of them take minutes."""
+
+
+def is_left_to_validate(mutant: Mutant, problems: tuple[Problem, ...]) -> bool:
+    """Whether each problem is one that a schema can't know."""
+    value: Any = mutant.content
+    for key in mutant.place if mutant.name not in ("dropped", "renamed") else ():
+        value = value[key]
+    told = [f"{problem.path} {problem.message}" for problem in problems]
+    known = [*NOT_IN_A_SCHEMA, *[pattern for kind, pattern in OF_A_TYPE.items() if type(value) is kind]]
+    stores = mutant.content.get("secretStores")
+    entries = stores.values() if isinstance(stores, dict) else ()
+    is_extending = any("extends" in one for one in entries if isinstance(one, dict))
+    if is_extending or not {"defaults", "include"}.isdisjoint(mutant.content):
+        known.append(INHERITED)
+    return all(any(re.search(pattern, text) for pattern in known) for text in told)
+
+
+def problems_of(content: object, folder: Path) -> tuple[Problem, ...]:
+    """What `validate` tells of a configuration."""
+    path = folder / "dsops.yaml"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return every_problem(examine(folder=str(folder), environ={"HOME": str(folder)}, named=str(path)), BUILTIN_TYPES)
+
+
+def whole() -> dict[str, Content]:
+    """The documentation's configurations but for parts of a file, of which the rest stands elsewhere."""
+    with tempfile.TemporaryDirectory() as folder:
+        return {name: one for name, one in documented().items() if not problems_of(one, Path(folder))}
+
+
+CONFIGURATIONS = {**configurations(), **whole()}
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_it_takes_what_validate_takes_and_no_more(name: str, tmp_path: Path) -> None:
+    """Of mutants of every example and of every configuration in the documentation, both ways."""
+    content, first = CONFIGURATIONS[name], list(CONFIGURATIONS).index(name) % STRIDE
+    assert VALIDATOR.is_valid(content)
+    wrong = []
+    for mutant in itertools.islice(mutants(content), first, None, STRIDE):
+        problems, is_accepted = problems_of(mutant.content, tmp_path), VALIDATOR.is_valid(mutant.content)
+        if is_accepted and problems and not is_left_to_validate(mutant, problems):
+            wrong.append(("accepted", mutant.name, mutant.place, problems[0].message))
+        elif not is_accepted and not problems and not any(mutant.name == f"becomes {one}" for one in ONLY_IN_AN_EDITOR):
+            wrong.append(("refused", mutant.name, mutant.place, ""))
+    assert wrong == []
+
+
 @pytest.mark.parametrize("text", GOOD)
-def test_it_accepts_what_the_loader_accepts(text: str, tmp_path: Path) -> None:
+def test_it_accepts_what_validate_accepts(text: str, tmp_path: Path) -> None:
     """Every section and form."""
-    assert accepted_by_loader(text, tmp_path)
+    assert accepted_by_validate(text, tmp_path)
     assert accepted_by_schema(text)
 
 
 @pytest.mark.parametrize("text", BAD)
-def test_it_refuses_what_the_loader_refuses_for_its_shape(text: str, tmp_path: Path) -> None:
+def test_it_refuses_what_validate_refuses_for_its_shape(text: str, tmp_path: Path) -> None:
     """Every section and form, one mistake each."""
-    assert not accepted_by_loader(text, tmp_path)
+    assert not accepted_by_validate(text, tmp_path)
     assert not accepted_by_schema(text)
 
 
@@ -147,3 +231,39 @@ def test_every_key_is_described_for_the_editor() -> None:
         if name.startswith("keys of "):
             described = {key for key, value in keys["properties"].items() if value is True or "description" in value}
             assert set(keys["properties"]) - {"type"} <= described
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("duration_seconds", 20, "20 is less than the minimum of 900"),
+        ("region", 7, "7 is not of type 'string', 'boolean', 'null'"),
+        ("role_arn", ["x"], "['x'] is not of type 'string', 'null'"),
+        ("mfa_session", 1, "1 is not of type 'boolean', 'string', 'null'"),
+        ("credentials_from", {}, "{} is not of type 'string', 'null'"),
+    ],
+)
+def test_a_message_names_the_limit_or_the_expected_type_first(key: str, value: object, message: str) -> None:
+    """One message for one mistake, of the key itself and not of an alternative to it; null comes last."""
+    store = {"type": "aws.sts", "role_arn": "arn:aws:iam::123456789012:role/App", key: value}
+    errors = list(VALIDATOR.iter_errors({"secretStores": {"a": store}}))
+    assert {error.message for error in errors} == {message}
+
+
+def test_no_title_stands_beside_a_description() -> None:
+    """The language server puts a title before each hover, and behind it again."""
+    assert '"title"' not in json.dumps(SCHEMA)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node here")
+def test_editors_can_read_every_pattern(tmp_path: Path) -> None:
+    """They are regular expressions of ECMA-262 as well, with its flag for Unicode, by which editors read them."""
+    (tmp_path / "schema.json").write_text(json.dumps(SCHEMA), encoding="utf-8")
+    script = """
+        const walk = (node) => { if (node && typeof node === "object") for (const [key, value] of Object.entries(node))
+            key === "pattern" && typeof value === "string" ? new RegExp(value, "u") : walk(value) };
+        walk(JSON.parse(require("fs").readFileSync(process.argv[1])));
+    """
+    command = [str(shutil.which("node")), "-e", script, str(tmp_path / "schema.json")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

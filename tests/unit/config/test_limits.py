@@ -58,3 +58,26 @@ def test_a_session_policy_is_read_as_a_policy(configured: Configured) -> None:
     (missing,) = check_limits(configured(head + text), BUILTIN_TYPES)
     assert (missing.where.line, missing.message) == (5, "`Statement` is missing (line 1 of the policy)")
     assert told(configured, head + text.replace("2012-10-17", "${VERSION}")) == []
+
+
+def test_a_chain_is_judged_as_far_as_it_is_written(configured: Configured) -> None:
+    """The hour of a chained role, a user's own session by a role's; not where a long-term key of the keyring signs."""
+    jump = f"secretStores:\n  jump: {{type: aws.sts, role_arn: '{ROLE}'}}\n  key: {{type: aws.keys, key_name: k}}\n"
+    role = f"  t: {{type: aws.sts, role_arn: '{ROLE}', credentials_from: {{}}, duration_seconds: {{}}}}\n"
+    assert told(configured, jump + role.replace("{}", "jump", 1).replace("{}", "3601")) == [
+        (4, "secretStores.t.duration_seconds")
+    ]
+    own = "  t: {type: aws.sts, credentials_from: jump, duration_seconds: 900}\n"
+    assert told(configured, jump + own) == [(4, "secretStores.t")]
+    for source, seconds in (("jump", "3600"), ("jump", "${SECONDS}"), ("key", "43200")):
+        text = role.replace("{}", source, 1).replace("{}", f"'{seconds}'")
+        assert told(configured, jump + text) == [], source
+
+
+def test_tags_and_policies_are_judged_together(configured: Configured) -> None:
+    """`aws:`, another account's policy: each without a plan."""
+    store = f"secretStores:\n  a: {{type: aws.sts, role_arn: '{ROLE}', "
+    other = "arn:aws:iam::111111111111:policy/P"
+    assert told(configured, store + "tags: {'AWS:x': y}}\n") == [(2, "secretStores.a.tags")]
+    assert told(configured, store + f"policy_arns: ['{other}']}}\n") == [(2, "secretStores.a.policy_arns")]
+    assert told(configured, store + f"policy_arns: ['{other.replace('111111111111', 'aws')}']}}\n") == []

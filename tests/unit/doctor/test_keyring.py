@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dsops.doctor.keyring import check_keyring
+from dsops.extras import install_command
 from dsops.keyring import index
 from dsops.keyring.index import Contents, SeedEntry
 from dsops.plan import Step
@@ -51,7 +52,7 @@ def test_a_seed_that_is_needed_wants_the_extra(tmp_path: Path) -> None:
     """The hint installs it."""
     environ = environ_with(tmp_path, SERIAL)
     check = check_keyring(steps(), environ, is_installed=False)
-    assert (check.status, check.hint) == ("warning", "pip install 'dsops[keyring]'")
+    assert (check.status, check.hint) == ("warning", install_command("keyring"))
     assert SERIAL in check.detail
     assert check_keyring(steps(), environ, is_installed=True).detail == "seeds of MFA devices: 1, keys: 0"
 

@@ -11,6 +11,7 @@ import pytest
 
 import dsops
 from dsops.errors import DsopsError, ExtraMissing, KeyringFailed, KeyringLocked, KeyringUnavailable
+from dsops.extras import install_command
 from dsops.keyring.items import Keyring
 from dsops.secret import Secret
 from tests.pipeline import words
@@ -133,7 +134,7 @@ def test_the_extra_is_asked_for(stub: StubKeyring, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("sys.path", [*others, str(Path(dsops.__file__).parents[1])])
     error = failure(keyring(stub))
     assert isinstance(error, ExtraMissing)
-    assert error.hint == "install the extra: `pip install 'dsops[keyring]'`"
+    assert error.hint == f"install the extra: `{install_command('keyring')}`"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no core dumps")

@@ -9,7 +9,9 @@ from urllib.parse import urlencode
 import pytest
 
 from dsops.errors import SandboxUnavailable
+from dsops.extras import install_command, pip_install
 from dsops.sandbox import fence
+from dsops.sandbox.handlers import lacking
 from tests.sandboxes import OTHER, Lab, Person, sign
 from tests.unit.sandbox.conftest import LabFactory
 
@@ -176,7 +178,7 @@ def test_another_moto_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SandboxUnavailable) as caught:
         fence.prepare()
     assert "moto 5.3.0" in caught.value.message
-    assert "dsops[sandbox]" in caught.value.hint
+    assert install_command("sandbox") in caught.value.hint
 
 
 def test_errors_of_moto_have_awss_status(lab: Lab) -> None:
@@ -202,3 +204,12 @@ def test_a_form_of_many_fields_is_refused(lab: Lab) -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
 
     assert "MalformedInput" in raw(lab.user("writer"), "iam", headers, form.encode())[1]
+
+
+def test_what_stays_shut_is_not_said_to_be_a_package_away() -> None:
+    """CloudFormation with its package would only read what can't be made; another service is served with one."""
+    missing = ModuleNotFoundError(name="cfnlint")
+    shut = lacking("cloudformation", missing).message
+    assert "moto would make things of other services without asking who may" in shut
+    assert "pip" not in shut
+    assert pip_install("moto[apigateway]") in lacking("apigateway", missing).message

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dsops.errors import SandboxUnavailable
+from dsops.extras import install_command
 from dsops.sandbox.backends import iam_models
 from dsops.sandbox.service import Sandbox
 
@@ -41,7 +42,7 @@ def test_a_moto_that_drops_a_policy_is_refused(monkeypatch: pytest.MonkeyPatch, 
     with pytest.raises(SandboxUnavailable) as caught:
         Sandbox()
     assert "polic" in caught.value.why
-    assert "dsops[sandbox]" in caught.value.hint
+    assert install_command("sandbox") in caught.value.hint
 
 
 def test_a_moto_that_renamed_an_attribute_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import dsops
 from dsops import totp
 from dsops.aws.wire import Response
 from dsops.errors import DsopsError, ExtraMissing, KeyringEntryMissing, KeyringLocked, MfaRefused, MfaRequired
+from dsops.extras import install_command
 from dsops.keyring import seeds
 from dsops.keyring.items import Keyring
 from dsops.resolve import ambient_of
@@ -253,7 +254,7 @@ def test_without_the_extra_the_person_is_asked(pipeline: Pipeline, monkeypatch: 
     pipeline.cache.clear()
     with pytest.raises(ExtraMissing) as caught:
         pipeline.credentials(CONFIG, "r")
-    assert "dsops[keyring]" in caught.value.hint
+    assert install_command("keyring") in caught.value.hint
 
 
 def test_a_list_that_is_broken_asks_the_person(pipeline: Pipeline, stub: StubKeyring) -> None:

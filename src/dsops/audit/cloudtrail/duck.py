@@ -23,6 +23,7 @@ from dsops.audit.cloudtrail.relations import COPIES, fields, issues, records, us
 from dsops.audit.cloudtrail.whole import whole
 from dsops.audit.report import Answer
 from dsops.errors import ExtraMissing, LogsUnreadable
+from dsops.extras import install_command
 
 _MEMORY: Final = "1200MB"
 """For DuckDB's own buffers; what it reads and Python come on top."""
@@ -85,7 +86,7 @@ def open_database(folder: str | None = None) -> Iterator[Database]:
     try:
         import duckdb
     except ModuleNotFoundError as error:
-        hint = "install it: pip install 'dsops[audit]'"
+        hint = f"install it: {install_command('audit')}"
         raise ExtraMissing("DuckDB is not installed", why=f"{error.name} is missing", hint=hint) from error
     try:
         place = tempfile.mkdtemp(prefix="dsops-audit-", dir=folder)

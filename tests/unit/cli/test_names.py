@@ -1,0 +1,152 @@
+"""A command line that leaves a name out is told which there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dsops.cli import COMMANDS, load, main
+from dsops.cli.command import Command, Group
+from dsops.keyring import index
+
+CONFIG = """\
+secretStores:
+  deploy: {type: aws.sts, role_arn: 'arn:aws:iam::123456789012:role/Deploy'}
+  both: {type: env}
+envs:
+  production: {TOKEN: {from: 'both:k'}, OTHER: {literal: x}}
+  both: {TOKEN: {literal: y}}
+"""
+LISTED = {"STORE": "deploy, both", "VARIABLE": "TOKEN, OTHER", "KEY": "ada, bob", "SHELL": "bash, zsh, fish"}
+"""Operand -> the names there are, as a hint has them."""
+
+NOT_LISTED = {
+    "mfa add SERIAL": "a device that is not there yet",
+    "keys add NAME": "a key that is not there yet",
+    "policy check FILE": "a file: a shell completes it",
+    "sandbox totp SERIAL": "a device of a sandbox, which is asked only by who says which",
+}
+"""Required operands for which no list is made, and why."""
+
+
+def commands() -> dict[str, Command]:
+    """Every command by its whole name."""
+    found: dict[str, Command] = {}
+    for name in COMMANDS:
+        command = load(name)
+        if isinstance(command, Group):
+            found |= {f"{name} {member}": one for member, one in command.commands.items()}
+        else:
+            found[name] = command
+    return found
+
+
+REQUIRED = {
+    f"{name} {command.operands[0].name}": name.split(" ")
+    for name, command in commands().items()
+    if command.operands and command.operands[0].is_required and COMMANDS[name.partition(" ")[0]].summary
+}
+WITH_STORE = [
+    [*name.split(" "), flag.name] for name, command in commands().items() for flag in command.flags
+    if flag.value == "STORE"
+]  # fmt: skip
+WITH_ENVIRONMENT = [
+    name.split(" ") for name, command in commands().items() for flag in command.flags
+    if flag.name == "--env" and COMMANDS[name.partition(" ")[0]].summary
+]  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with a configuration; two keys in the keyring's list."""
+    environ = {"XDG_DATA_HOME": str(tmp_path / "share"), "HOME": str(tmp_path)}
+    (tmp_path / "share" / "dsops").mkdir(parents=True, mode=0o700)
+    arn = "arn:aws:iam::123456789012:user/ada"
+    keys = {name: index.KeysEntry(name, "AKIAIOSFODNN7EXAMPLE", arn, "2026-11-24T12:00:00Z") for name in ("ada", "bob")}
+    index.write(environ, index.Contents({}, keys))
+    (tmp_path / "dsops.yaml").write_text(CONFIG)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    monkeypatch.setenv("DSOPS_AGENT", "off")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def told(capfd: pytest.CaptureFixture[str], *words: str) -> str:
+    """What stands on stderr of a command line that is wrong."""
+    assert main(list(words)) in {2, 125, 127}
+    return capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("name", [name for name in REQUIRED if name not in NOT_LISTED])
+def test_without_its_name_a_command_lists_those_that_there_are(capfd: pytest.CaptureFixture[str], name: str) -> None:
+    """Stores, variables, keys, shells: of each command that has to have one."""
+    operand = name.rpartition(" ")[2]
+    assert LISTED[operand] in told(capfd, *REQUIRED[name])
+
+
+def test_what_is_not_listed_is_a_command_s() -> None:
+    """No exception outlives its command."""
+    assert set(NOT_LISTED) <= set(REQUIRED)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("words", WITH_STORE, ids=" ".join)
+def test_a_flag_without_its_store_lists_them(capfd: pytest.CaptureFixture[str], words: list[str]) -> None:
+    """As the operand does."""
+    assert "there are deploy, both" in told(capfd, *words)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("words", WITH_ENVIRONMENT, ids=" ".join)
+def test_env_without_its_name_lists_the_environments(capfd: pytest.CaptureFixture[str], words: list[str]) -> None:
+    """Of every command that takes one."""
+    assert "there are production, both" in told(capfd, *words, "--env")
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_flag_before_another_lists_them_too(capfd: pytest.CaptureFixture[str]) -> None:
+    """`--env` with `--` right behind it."""
+    assert "there are production, both" in told(capfd, "exec", "--env", "--", "true")
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_word_before_the_dashes_is_told_by_what_it_is(capfd: pytest.CaptureFixture[str]) -> None:
+    """A store, an environment, both, or neither."""
+    environment, store = "`--env {}`", "`--credentials {}`"
+    for word, is_environment, is_store in (
+        ("deploy", False, True), ("production", True, False), ("both", True, True), ("nothing", False, False),
+    ):  # fmt: skip
+        text = told(capfd, "exec", word, "--", "true")
+        assert (environment.format(word) in text, store.format(word) in text) == (is_environment, is_store), word
+    assert "the environments are: production, both" in told(capfd, "exec", "nothing", "--", "true")
+    assert store.format("deploy") in told(capfd, "exec", "deploy")
+    assert store.format("deploy") in told(capfd, "exec", "--env", "production", "deploy")
+
+
+def test_without_a_configuration_the_hint_stays(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is missing is still told, and nothing about a file that nobody asked for."""
+    (tmp_path / ".git").mkdir()
+    monkeypatch.chdir(tmp_path)
+    text = told(capfd, "credentials")
+    assert "STORE is missing" in text
+    assert "dsops.yaml" not in text
+
+
+@pytest.mark.parametrize("words", [["--version"], ["-V"], ["-v"], ["version"]])
+def test_the_version_is_printed_however_it_is_asked_for(capfd: pytest.CaptureFixture[str], words: list[str]) -> None:
+    """On stdout, with exit code 0."""
+    assert main(words) == 0
+    out, err = capfd.readouterr()
+    assert (out.split(), err) == (["dsops", out.split()[1]], "")
+    assert out.split()[1][0].isdigit()
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_short_flag_before_a_command_is_still_its_own(capfd: pytest.CaptureFixture[str]) -> None:
+    """`-v` means --verbose there."""
+    assert main(["-v", "stores"]) == 0
+    assert "deploy" in capfd.readouterr().out

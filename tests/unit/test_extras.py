@@ -1,0 +1,95 @@
+"""What installs an extra: this interpreter, and what this dsops was installed from."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+
+from dsops.extras import install_command, pip_install
+
+ROOT = Path(__file__).parents[2]
+REQUIRES = distribution("dsops").requires
+
+
+class Distribution:
+    """One that pip has installed, with what it wrote down of it."""
+
+    def __init__(self, direct_url: object) -> None:
+        self.requires = REQUIRES
+        self._text = direct_url if isinstance(direct_url, str | None) else json.dumps(direct_url)
+
+    def read_text(self, name: str) -> str | None:
+        """The content of a file of its metadata; None where there is none."""
+        assert name == "direct_url.json"
+        return self._text
+
+
+def words_with(monkeypatch: pytest.MonkeyPatch, direct_url: object, extra: str = "sandbox") -> list[str]:
+    """What a shell makes of the command, after `pip install`."""
+    monkeypatch.setattr("importlib.metadata.distribution", lambda _name: Distribution(direct_url))
+    words = shlex.split(install_command(extra))
+    assert words[:4] == [sys.executable, "-m", "pip", "install"]
+    return words[4:]
+
+
+@pytest.mark.parametrize("name", ["clone", "a clone's folder", "café"])
+def test_a_folder_is_installed_from_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    """As it was: editable or not; whatever is in its path."""
+    folder = tmp_path / name
+    folder.mkdir()
+    url = {"url": folder.as_uri(), "dir_info": {}}
+    assert words_with(monkeypatch, url) == [f"{folder}[sandbox]"]
+    assert words_with(monkeypatch, {**url, "dir_info": {"editable": True}}) == ["-e", f"{folder}[sandbox]"]
+
+
+def test_so_is_a_wheel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """While it is there."""
+    wheel = tmp_path / "dsops-1-py3-none-any.whl"
+    url = {"url": wheel.as_uri(), "archive_info": {}}
+    wheel.touch()
+    assert words_with(monkeypatch, url, "audit") == [f"{wheel}[audit]"]
+
+
+def test_an_address_is_named_with_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a repository; a file's address by itself."""
+    url = {"url": "https://git.example/dsops.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}}
+    assert words_with(monkeypatch, url) == ["dsops[sandbox] @ git+https://git.example/dsops.git@abc"]
+    archive = {"url": "https://files.example/dsops.whl", "archive_info": {}}
+    assert words_with(monkeypatch, archive) == ["dsops[sandbox] @ https://files.example/dsops.whl"]
+
+
+@pytest.mark.parametrize("direct_url", [None, "{", [], {"url": 7}, {"url": "file:///gone/dsops", "dir_info": {}}])
+@pytest.mark.parametrize(("extra", "package"), [("sandbox", "moto"), ("audit", "duckdb"), ("keyring", "keyring")])
+def test_where_nothing_is_known_the_packages_are_named(
+    monkeypatch: pytest.MonkeyPatch, direct_url: object, extra: str, package: str
+) -> None:
+    """And not dsops, which an index may have from others."""
+    words = words_with(monkeypatch, direct_url, extra)
+    assert any(re.match(rf"{package}\b", word) for word in words)
+    assert not any("dsops" in word or ";" in word for word in words)
+
+
+def test_this_one_says_where_it_is() -> None:
+    """In a virtual environment of the clone: the clone."""
+    assert "dsops" in install_command("policy") or str(ROOT) in install_command("policy")
+
+
+def test_words_are_quoted() -> None:
+    """A bracket is a pattern to zsh."""
+    assert shlex.quote("moto[glacier]") in pip_install("moto[glacier]")
+
+
+def test_nowhere_else_is_dsops_installed_by_its_name() -> None:
+    """Neither in code nor on a page: `pip install dsops` would be another project's, or none."""
+    named = re.compile(r"pip\s+install\s+(?:-\S+\s+(?:\.\s+)?)*['\"]?dsops(?!\S*/|\[\w+\] @ )\b")
+    texts = [ROOT / "README.md", ROOT / "action.yml", *(ROOT / "changes").glob("*.md")]
+    for folder, pattern in (("src", "*.py"), ("docs", "*.md"), ("examples", "*"), ("ci", "*"), ("templates", "*")):
+        texts += [path for path in (ROOT / folder).rglob(pattern) if path.is_file()]
+    found = [str(path.relative_to(ROOT)) for path in texts if named.search(path.read_text("utf-8", "replace"))]
+    assert found == []
