@@ -21,7 +21,7 @@ from dsops.sandbox.models import SIGNED_AS, TARGETS, VERSIONS, Protocol, operati
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.rest_routes import find_operation
 from dsops.sandbox.s3_requests import bucket_in_host, with_hoisted_headers
-from dsops.sandbox.served import SERVED
+from dsops.sandbox.served import ALSO_SIGNED_AS, SERVED
 from dsops.sandbox.wire import HttpAnswer, HttpRequest
 
 MAX_BODY = 10_000_000
@@ -83,6 +83,9 @@ def _rpc_route(request: HttpRequest) -> Route | HttpAnswer:
     if "smithy-protocol" in request.headers:
         return _cbor_route(request)
     if request.path not in {"/", ""} and not _is_for_a_queue(request):
+        name = signed_for(request)
+        if _may_be_of_no_backend(name):
+            raise _not_served(request, name)
         return HttpAnswer(404, (("Content-Type", "text/xml"),), b"<UnknownOperationException/>\n")
     target = request.headers.get("x-amz-target")
     return _query_route(request) if target is None else _json_route(request, target)
@@ -113,7 +116,19 @@ def guess_protocol(request: HttpRequest) -> Protocol:
         return "ec2"
     if not name and is_for_a_bucket(request):
         return "rest-xml"
+    return _guess_by_body(request, name)
+
+
+def _guess_by_body(request: HttpRequest, name: str) -> Protocol:
+    if _may_be_of_no_backend(name) and not _is_form(request):
+        # Nothing is known of the service, and nearly all without a target or a form are of this protocol.
+        return "rest-json"
     return "json" if "json" in request.headers.get("content-type", "") else "query"
+
+
+def _may_be_of_no_backend(name: str) -> bool:
+    """Whether some service that moto lacks is signed for by that name."""
+    return bool(name) and (name not in SIGNED_AS or name in ALSO_SIGNED_AS)
 
 
 def signed_for(request: HttpRequest) -> str:
@@ -185,6 +200,9 @@ def _rest_route(request: HttpRequest, services: tuple[str, ...]) -> Route:
             message = "The dsops sandbox does not serve uploads from forms. Nothing was done."
             raise refusal("NotImplemented", message, 501)
         raise refusal("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
+    name = signed_for(request)
+    if _may_be_of_no_backend(name):
+        raise _not_served(request, name)
     raise refusal("UnknownOperationException", "", 404)
 
 
@@ -290,7 +308,7 @@ def _no_operation(action: str, version: str) -> SandboxRefusal:
 def _not_served(request: HttpRequest, service: str) -> SandboxRefusal:
     name = signed_for(request) or service
     if name in SIGNED_AS:
-        why = "in the protocol of this request"
+        why = "in the protocol of this request, or at its path"
     else:
         why = "as moto, which keeps its state, has no such service"
     return refusal("NotImplemented", f"The dsops sandbox does not serve {name} {why}. Nothing was done.", 501)
