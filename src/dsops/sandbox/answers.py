@@ -28,6 +28,7 @@ _JSON_CODES = {
     "IncompleteSignature": "IncompleteSignatureException",
     "InvalidClientTokenId": "UnrecognizedClientException",
     "MalformedInput": "SerializationException",
+    "MissingParameter": "MissingRequiredParameterException",
     "MissingAuthenticationToken": "MissingAuthenticationTokenException",
     "RequestExpired": "InvalidSignatureException",
     "SignatureDoesNotMatch": "InvalidSignatureException",

@@ -88,7 +88,9 @@ def perform(call: Call, protocol: Protocol) -> HttpAnswer:
     """moto's answer to exactly this operation, written in the client's protocol."""
     check_open(call.service, call.operation, call.parameters)
     os.environ.pop("MOTO_ACCOUNT_ID", None)  # moto would prefer it to the header, and it may have been set since
-    spoken = protocols(call.service)[0] if protocol == "cbor" else protocol
+    spoken = protocols(call.service)[0]
+    if protocol != "cbor" and protocol in protocols(call.service):
+        spoken = protocol
     serialized = _serialized(call, spoken)
     path, query = _address(serialized)
     gate = find_gate(call.service, call.operation, path, call.region, call.account)

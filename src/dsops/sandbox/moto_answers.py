@@ -10,7 +10,8 @@ from typing import Any
 
 from dsops.sandbox.answers import amz_json
 from dsops.sandbox.cbor import encode
-from dsops.sandbox.models import Protocol, operation_model
+from dsops.sandbox.models import Protocol, operation_model, service_model
+from dsops.sandbox.query_protocol.queue_answers import queue_answer
 from dsops.sandbox.read_json import value_from_json
 from dsops.sandbox.wire import HttpAnswer
 
@@ -34,8 +35,11 @@ def read_answer(
     if spoken in _XML:
         return HttpAnswer(status, (("Content-Type", _XML[spoken]),), body)
     if spoken == "json":
-        # moto's JSON services say 404 where AWS says 400.
-        status = 400 if 400 < status < 500 else status
+        if 400 < status < 500 and "awsQueryCompatible" not in service_model(service).metadata:
+            # moto's JSON services say 404 where AWS says 400, but those that kept the query protocol's statuses.
+            status = 400
+        if protocol == "query":
+            return queue_answer(operation, status, headers, body)
         kept = _kept(headers, without={"content-type"})
         if protocol == "cbor":
             return _as_cbor(service, operation, status, kept, body)

@@ -55,7 +55,6 @@ class Operations:
             "organizations": self._perform_organizations,
             "s3": self._perform_s3,
             "secretsmanager": self._perform_secrets,
-            "sqs": self._perform_sqs,
         }
         """What moto alone can't do as AWS does it: by turn, account and resource."""
 
@@ -78,7 +77,10 @@ class Operations:
         special = self._special.get(service)
         if special is not None:
             return special(turn, account, resource)
-        answer = self._moto(service, turn, turn.parameters, account, route.protocol)
+        parameters = queues.ready(turn.parameters, resource) if service == "sqs" else turn.parameters
+        answer = self._moto(service, turn, parameters, account, route.protocol)
+        if service == "sqs":
+            answer = queues.with_host(answer, turn.operation, caller.region, turn.host)
         if route.protocol in {"query", "ec2"}:
             return answer._replace(body=with_request_id(answer.body, turn.request_id))
         return answer
@@ -163,10 +165,6 @@ class Operations:
             names = (turn.text(name) for name in ("Bucket", "Key", "UploadId"))
             check_upload(account, turn.caller.partition, *names)
         return self._moto("s3", turn, turn.parameters, account, "rest-xml")
-
-    def _perform_sqs(self, turn: Turn, account: str, resource: str) -> HttpAnswer:
-        answer = self._moto("sqs", turn, queues.ready(turn.parameters, resource), account, "json")
-        return queues.with_host(answer, turn.operation, turn.caller.region, turn.host)
 
     def _perform_organizations(self, turn: Turn, account: str, _: str) -> HttpAnswer:
         organization_models()

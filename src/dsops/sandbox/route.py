@@ -155,7 +155,8 @@ def is_for_a_bucket(request: HttpRequest) -> bool:
 
 def _is_for_a_queue(request: HttpRequest) -> bool:
     """Whether a client sends a queue's request to the queue's URL; the queue in its parameters is what counts."""
-    return request.headers.get("x-amz-target", "").startswith("AmazonSQS.") and bool(_QUEUE.fullmatch(request.path))
+    is_of_sqs = request.headers.get("x-amz-target", "").startswith("AmazonSQS.") or signed_for(request) == "sqs"
+    return is_of_sqs and bool(_QUEUE.fullmatch(request.path))
 
 
 def _is_rpc_of(request: HttpRequest, name: str) -> bool:
@@ -275,6 +276,9 @@ def _query_route(request: HttpRequest) -> Route | HttpAnswer:
     service = next((service for service in services if signing_name(service) == signed_name), services[0])
     if action not in operation_names(service):
         raise _no_operation(action, version or "")
+    if service == "sqs" and _QUEUE.fullmatch(request.path):
+        # The query protocol may name the queue by the address alone.
+        fields.setdefault("QueueUrl", f"https://sqs.amazonaws.com{request.path}")
     wants_json = service == "sts" and "application/json" in request.headers.get("accept", "")
     protocol: Protocol = "ec2" if service == "ec2" else "query"
     return Route(service, action, protocol, wants_json, fields, {})
