@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
@@ -109,9 +110,19 @@ def json_refusal(refused: SandboxRefusal, service: str = "") -> HttpAnswer:
         # STS leaves this dot away, the JSON services leave both away.
         if code == "ExpiredTokenException":
             message = message.rstrip(".")
-        content["message" if code in _SMALL_LETTER else "Message"] = message
+        content[_message_name(service, code)] = message
     status = aws.status if aws.status >= 500 else 400
     return HttpAnswer(status, (amz_json(service),), json.dumps(content).encode())
+
+
+@cache
+def _message_name(service: str, code: str) -> str:
+    """What the member with the message is called: an error of the service's own model says so itself."""
+    if code in _SMALL_LETTER:
+        return "message"
+    shapes = service_model(service).error_shapes if service else ()
+    members = next((shape.members for shape in shapes if shape.name == code), {})
+    return next((str(name) for name in members if name.lower() == "message"), "Message")
 
 
 def amz_json(service: str) -> tuple[str, str]:

@@ -10,10 +10,14 @@ from dsops.sandbox import fence, queues, s3_requests
 from dsops.sandbox.answers import json_answer, query_answer
 from dsops.sandbox.authorize import Question
 from dsops.sandbox.buckets import check_owners, check_upload
+from dsops.sandbox.checks.keys import check_key_call
+from dsops.sandbox.checks.parameters import check_parameter_names, with_asked_names
+from dsops.sandbox.checks.subscriptions import no_half_subscription
 from dsops.sandbox.closed import check_open, check_own
 from dsops.sandbox.iam_features import IamFeatures
 from dsops.sandbox.iam_rules import IamRules
 from dsops.sandbox.key_refusals import key_denied, key_unusable
+from dsops.sandbox.key_store import KeyStore
 from dsops.sandbox.models import signing_name
 from dsops.sandbox.moto_answers import with_request_id
 from dsops.sandbox.organization_planter import organization_models
@@ -48,13 +52,17 @@ class Operations:
         self._vault = vault
         self._judge = judge
         self._resources = Resources(world, vault)
+        self._keys = KeyStore(world)
         self._iam = IamRules(world, vault)
         self._iam_features = IamFeatures(world, outbound)
         self._special: Mapping[str, Callable[[Turn, str, str], HttpAnswer]] = {
             "iam": self._perform_iam,
+            "kms": self._perform_keys,
             "organizations": self._perform_organizations,
             "s3": self._perform_s3,
             "secretsmanager": self._perform_secrets,
+            "sns": self._perform_topics,
+            "ssm": self._perform_parameters,
         }
         """What moto alone can't do as AWS does it: by turn, account and resource."""
 
@@ -71,9 +79,6 @@ class Operations:
         if service == "s3" and route.request is not None:
             turn = turn._replace(parameters=s3_requests.ready(turn.operation, turn.parameters, route.request))
         account, resource = self._ask(service, turn)
-        if service == "ssm":
-            for use in self._resources.encryption.of_parameters(turn.operation, turn.parameters, caller):
-                self._use_key(turn, use, "ssm")
         special = self._special.get(service)
         if special is not None:
             return special(turn, account, resource)
@@ -165,6 +170,26 @@ class Operations:
             names = (turn.text(name) for name in ("Bucket", "Key", "UploadId"))
             check_upload(account, turn.caller.partition, *names)
         return self._moto("s3", turn, turn.parameters, account, "rest-xml")
+
+    def _perform_keys(self, turn: Turn, account: str, _: str) -> HttpAnswer:
+        check_key_call(turn.operation, turn.parameters, turn.caller, self._keys)
+        return self._moto("kms", turn, turn.parameters, account, "json")
+
+    def _perform_topics(self, turn: Turn, account: str, _: str) -> HttpAnswer:
+        with no_half_subscription(Place(account, turn.caller.region)) as answers:
+            answers.append(self._moto("sns", turn, turn.parameters, account, "query"))
+        return answers[0]._replace(body=with_request_id(answers[0].body, turn.request_id))
+
+    def _perform_parameters(self, turn: Turn, account: str, _: str) -> HttpAnswer:
+        operation, parameters = turn.operation, turn.parameters
+        check_parameter_names(operation, parameters)
+        for use in self._resources.encryption.of_parameters(operation, parameters, turn.caller):
+            self._use_key(turn, use, "ssm")
+        try:
+            answer = self._moto("ssm", turn, parameters, account, "json")
+        finally:
+            self._vault.drop_leftovers(Place(account, turn.caller.region))
+        return with_asked_names(operation, parameters, answer)
 
     def _perform_organizations(self, turn: Turn, account: str, _: str) -> HttpAnswer:
         organization_models()

@@ -16,7 +16,7 @@ from dsops.sandbox.refusals import refusal
 from dsops.sandbox.route import Route
 
 # Their constraints were measured, and their messages are AWS's. Elsewhere a model may be stricter than the service is.
-_CHECKED = frozenset({"sts", "iam", TOOLBOX, "secretsmanager", "ssm"})
+_CHECKED = frozenset({"sts", "iam", TOOLBOX, "secretsmanager", "ssm", "kms"})
 
 
 def read_parameters(route: Route) -> dict[str, object]:

@@ -163,6 +163,19 @@ class Vault:
         tags: Mapping[str, str] = self._parameters(place).list_tags_for_resource("Parameter", name)
         return tuple(tags.items())
 
+    def drop_leftovers(self, place: Place) -> None:
+        """Removes what moto keeps of missing parameters: a name that was looked up, the tags of a deleted one.
+
+        moto fails at a name without any version in every later list.
+        """
+        backend = self._parameters(place)
+        known = backend._parameters  # noqa: SLF001 - moto has no other way to it
+        for name in [name for name, versions in known.items() if not versions]:
+            del known[name]
+        tags = backend._resource_tags.get("Parameter", {})  # noqa: SLF001 - as above
+        for name in [name for name in tags if known.normalize_name(name) not in known.keys()]:  # noqa: SIM118 - moto's
+            del tags[name]
+
     def open_parameters(self) -> None:
         """Puts the planned parameters into moto; called before any request for Parameter Store goes there."""
         handlers.load("ssm")
