@@ -172,7 +172,7 @@ class Operations:
         return self._moto("s3", turn, turn.parameters, account, "rest-xml")
 
     def _perform_keys(self, turn: Turn, account: str, _: str) -> HttpAnswer:
-        check_key_call(turn.operation, turn.parameters, turn.caller, self._keys)
+        check_key_call(turn.operation, turn.parameters, turn.caller, self._keys, self._world.has_principal)
         return self._moto("kms", turn, turn.parameters, account, "json")
 
     def _perform_topics(self, turn: Turn, account: str, _: str) -> HttpAnswer:

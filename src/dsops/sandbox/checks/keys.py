@@ -6,6 +6,7 @@ The words were recorded on live AWS (LocalStack's snapshots of KMS, 2023 to 2025
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from dsops.arn import parse_arn
@@ -22,8 +23,10 @@ _NAMES_OF_KEYS: Final = ("KeyId", "TargetKeyId", "SourceKeyId", "DestinationKeyI
 _OF_AWS: Final = "alias/aws/"
 
 
-def check_key_call(operation: str, parameters: Parameters, caller: Caller, keys: KeyStore) -> None:
-    """Raises NotAuthorizedException, ValidationException, NotFoundException."""
+def check_key_call(
+    operation: str, parameters: Parameters, caller: Caller, keys: KeyStore, has_principal: Callable[[str], bool]
+) -> None:
+    """Raises NotAuthorizedException, ValidationException, NotFoundException, InvalidArnException."""
     if text(parameters, "AliasName").startswith(_OF_AWS):
         raise refusal("NotAuthorizedException", None)
     if operation == "GenerateRandom" and "NumberOfBytes" not in parameters:
@@ -33,6 +36,9 @@ def check_key_call(operation: str, parameters: Parameters, caller: Caller, keys:
     for name in _NAMES_OF_KEYS:
         if name in parameters:
             _check_exists(text(parameters, name), caller, keys)
+    for name in ("GranteePrincipal", "RetiringPrincipal"):
+        if operation == "CreateGrant" and not has_principal(text(parameters, name)):
+            raise refusal("InvalidArnException", f"ARN does not refer to a valid principal: {text(parameters, name)}")
 
 
 def _check_exists(key_id: str, caller: Caller, keys: KeyStore) -> None:
