@@ -121,8 +121,8 @@ def _message_name(service: str, code: str) -> str:
     if code in _SMALL_LETTER:
         return "message"
     shapes = service_model(service).error_shapes if service else ()
-    members = next((shape.members for shape in shapes if shape.name == code), {})
-    return next((str(name) for name in members if name.lower() == "message"), "Message")
+    names = (str(name) for shape in shapes if shape.name == code for name in shape.members)
+    return next((name for name in names if name.lower() == "message"), "Message")
 
 
 def amz_json(service: str) -> tuple[str, str]:

@@ -25,8 +25,8 @@ from dsops.sandbox.organization_rules import check_organization_call
 from dsops.sandbox.refusals import invalid_token, refusal
 from dsops.sandbox.resources import Resources
 from dsops.sandbox.root_user import is_about_root, perform_for_root
-from dsops.sandbox.secret_rules import check_secret_call
-from dsops.sandbox.secrets import read_batch, read_secret
+from dsops.sandbox.secret_rules import check_secret_call, check_secret_name
+from dsops.sandbox.secrets import list_versions, read_batch, read_secret
 from dsops.sandbox.vault import Place, StoredSecret, Vault
 
 if TYPE_CHECKING:
@@ -124,7 +124,9 @@ class Operations:
 
     def _perform_secrets(self, turn: Turn, account: str, _: str) -> HttpAnswer:
         caller, parameters = turn.caller, dict(turn.parameters)
-
+        check_secret_name(parameters)
+        if turn.operation == "ListSecretVersionIds":
+            return json_answer(list_versions(self._vault, caller, parameters))
 
         def decrypt(secret: StoredSecret, version_id: str) -> None:
             self._use_key(turn, self._resources.encryption.of_secret(secret, version_id, caller), "secretsmanager")
@@ -140,7 +142,7 @@ class Operations:
             return json_answer(read_batch(self._vault, caller, parameters, check, decrypt))
         region = caller.region
         secret = self._vault.find_secret(turn.text("SecretId") or turn.text("Name"), Place(account, region))
-        check_secret_call(turn.operation, parameters, secret)
+        check_secret_call(turn.operation, parameters, secret, self._world.has_principal)
         for use in self._resources.encryption.of_new_value(turn.operation, parameters, secret, caller):
             self._use_key(turn, use, "secretsmanager")
         if secret is not None and "SecretId" in parameters:

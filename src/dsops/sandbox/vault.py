@@ -46,6 +46,8 @@ class StoredSecret(NamedTuple):
     kms_key: str
     """As it was written: an id, ARN or alias; "" for the account's default key."""
     is_deleted: bool
+    rotation_function: str
+    """The ARN of the function that rotates it; "" for none."""
     versions: tuple[Version, ...]
 
     def version(self, version_id: str, stage: str) -> Version | None:
@@ -172,7 +174,7 @@ class Vault:
         known = backend._parameters  # noqa: SLF001 - moto has no other way to it
         for name in [name for name, versions in known.items() if not versions]:
             del known[name]
-        tags = backend._resource_tags.get("Parameter", {})  # noqa: SLF001 - as above
+        tags = backend._resource_tags["Parameter"]  # noqa: SLF001 - as above
         for name in [name for name in tags if known.normalize_name(name) not in known.keys()]:  # noqa: SIM118 - moto's
             del tags[name]
 
@@ -238,5 +240,5 @@ def _stored(secret: moto_secrets.FakeSecret | moto_secrets.ReplicaSecret) -> Sto
     )
     return StoredSecret(
         secret.arn, secret.name, source.account_id, secret.region, tags, policy,
-        key, source.is_deleted(), versions,
+        key, source.is_deleted(), source.rotation_lambda_arn or "", versions,
     )

@@ -116,3 +116,55 @@ def test_a_refused_subscription_is_none(admin: Person) -> None:
     admin.call("sns", "Subscribe", **asked)
     admin.refused("sns", "Subscribe", **asked, Attributes={"NoSuch": "x"})
     assert 1 == len(admin.call("sns", "ListSubscriptions")["Subscriptions"])
+
+
+def test_versions_are_listed_with_their_keys(admin: Person) -> None:
+    """Those without a label only on request; in pages, and with the secret's ARN and name."""
+    key = admin.call("kms", "CreateKey")["KeyMetadata"]["KeyId"]
+    made = [admin.call("secretsmanager", "CreateSecret", Name="s", SecretString="1")]
+    made += [admin.call("secretsmanager", "PutSecretValue", SecretId="s", SecretString=text) for text in ("2", "3")]
+    admin.call("secretsmanager", "CreateSecret", Name="own", SecretString="1", KmsKeyId=key)
+
+    shown = admin.call("secretsmanager", "ListSecretVersionIds", SecretId="s")
+    every = admin.call("secretsmanager", "ListSecretVersionIds", SecretId=made[0]["ARN"], IncludeDeprecated=True)
+    page = admin.call("secretsmanager", "ListSecretVersionIds", SecretId="s", MaxResults=1)
+    after = admin.call(
+        "secretsmanager", "ListSecretVersionIds", SecretId="s", MaxResults=1, NextToken=page["NextToken"]
+    )
+
+    assert (made[0]["ARN"], "s", False) == (shown["ARN"], shown["Name"], "NextToken" in shown)
+    assert [["AWSPREVIOUS"], ["AWSCURRENT"]] == [each["VersionStages"] for each in shown["Versions"]]
+    assert [each["VersionId"] for each in made] == [each["VersionId"] for each in every["Versions"]]
+    assert [["DefaultEncryptionKey"]] * 3 == [each["KmsKeyIds"] for each in every["Versions"]]
+    assert shown["Versions"] == page["Versions"] + after["Versions"]
+    assert "NextToken" not in after
+    own = admin.call("secretsmanager", "ListSecretVersionIds", SecretId="own")
+    assert [[key]] == [each["KmsKeyIds"] for each in own["Versions"]]
+    missing = admin.refused("secretsmanager", "ListSecretVersionIds", SecretId="missing")
+    assert ("ResourceNotFoundException", "Secrets Manager can't find the specified secret.") == (
+        missing.code, missing.message
+    )  # fmt: skip
+
+
+def test_a_name_that_no_secret_can_have_is_invalid_everywhere(admin: Person) -> None:
+    """Not only where a secret is made."""
+    for operation, parameters in (
+        ("CreateSecret", {"Name": "a b"}), ("DescribeSecret", {"SecretId": "a b"}),
+        ("GetSecretValue", {"SecretId": "a*"}), ("ListSecretVersionIds", {"SecretId": "a?"}),
+        ("DeleteSecret", {"SecretId": " a"}),
+    ):  # fmt: skip
+        refused = admin.refused("secretsmanager", operation, **parameters)
+        assert ("ValidationException", True) == (refused.code, refused.message.startswith("Invalid name."))
+
+
+def test_a_secret_without_a_function_is_not_rotated(admin: Person) -> None:
+    """The first time neither; it has no pending version then."""
+    admin.call("secretsmanager", "CreateSecret", Name="s", SecretString="1")
+
+    for _ in range(2):
+        refused = admin.refused("secretsmanager", "RotateSecret", SecretId="s")
+        assert ("InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.") == (
+            refused.code, refused.message
+        )  # fmt: skip
+    stages = admin.call("secretsmanager", "DescribeSecret", SecretId="s")["VersionIdsToStages"].values()
+    assert [["AWSCURRENT"]] == list(stages)

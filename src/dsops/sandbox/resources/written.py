@@ -34,9 +34,6 @@ _WRITES: Final[Mapping[tuple[str, str], _Written]] = {
     ("events", "PutPermission"): _Written("Policy", "ValidationException", "Policy is not valid: {}"),
     ("kms", "CreateKey"): _Written("Policy", "MalformedPolicyDocumentException", "{}"),
     ("kms", "PutKeyPolicy"): _Written("Policy", "MalformedPolicyDocumentException", "{}"),
-    ("secretsmanager", "PutResourcePolicy"): _Written(
-        "ResourcePolicy", "MalformedPolicyDocumentException", "This resource policy is not valid: {}"
-    ),
     ("s3", "PutBucketPolicy"): _Written("Policy", "MalformedPolicy", "{}"),
     ("sns", "CreateTopic"): _Written("Attributes.Policy", "InvalidParameter", "Invalid parameter: Policy Error: {}"),
     ("sns", "SetTopicAttributes"): _Written(
@@ -52,7 +49,6 @@ _WRITES: Final[Mapping[tuple[str, str], _Written]] = {
 """Service and operation -> what is written."""
 _NO_PRINCIPAL: Final[Mapping[str, str]] = {
     "kms": "Policy contains a statement with one or more invalid principals.",
-    "secretsmanager": "This resource policy contains an unsupported principal.",
     "sns": "Invalid parameter: Policy Error: PrincipalNotFound",
     "sqs": "Invalid value for the parameter Policy.",
 }
