@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from dsops.errors import SandboxRefusal
 from dsops.sandbox.constraints import check_parameters, check_presence, check_value
 from dsops.sandbox.models import TOOLBOX, Protocol, operation_model
 from dsops.sandbox.read_json import structure_from_json
 from dsops.sandbox.read_query import structure_from_query
 from dsops.sandbox.read_rest import structure_from_request
+from dsops.sandbox.read_xml import malformed_xml
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.route import Route
 
@@ -33,6 +35,8 @@ def read_parameters(route: Route) -> dict[str, object]:
     if route.service in _CHECKED:
         check_parameters(shape, parameters)
     else:
+        if route.service == "s3":
+            _check_payload(shape, parameters)
         check_presence(shape, parameters)
     return parameters
 
@@ -44,6 +48,16 @@ def _complete_for_sqs(shape: Any, parameters: dict[str, object], protocol: Proto
             parameters.setdefault(name, [])
         if name not in parameters:
             raise refusal("MissingParameter", f"The request must contain the parameter {name}.")
+
+
+def _check_payload(shape: Any, parameters: dict[str, object]) -> None:  # botocore has no types
+    """Raises MalformedXML for a body that lacks an element: S3 holds it to its schema."""
+    payload = shape.serialization.get("payload")
+    if payload in parameters:
+        try:
+            check_presence(shape.members[payload], parameters[payload])
+        except SandboxRefusal as error:
+            raise malformed_xml() from error
 
 
 def check_member(service: str, operation: str, name: str, value: object) -> None:

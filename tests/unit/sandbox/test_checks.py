@@ -168,3 +168,40 @@ def test_a_secret_without_a_function_is_not_rotated(admin: Person) -> None:
         )  # fmt: skip
     stages = admin.call("secretsmanager", "DescribeSecret", SecretId="s")["VersionIdsToStages"].values()
     assert [["AWSCURRENT"]] == list(stages)
+
+
+def test_a_secret_behind_parameter_store_goes_by_its_path(admin: Person) -> None:
+    """Not by the secret's own name (recorded)."""
+    admin.call("secretsmanager", "CreateSecret", Name="s", SecretString="1")
+    path = "/aws/reference/secretsmanager/s"
+
+    found = admin.call("ssm", "GetParameter", Name=path, WithDecryption=True)["Parameter"]
+
+    assert (path, "1") == (found["Name"], found["Value"])
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters", "status", "code"),
+    [
+        ("GetObject", {"Key": "k", "PartNumber": 2}, 416, "InvalidPartNumber"),
+        ("UploadPart", {"Key": "k", "UploadId": "none", "PartNumber": 1, "Body": b"x"}, 404, "NoSuchUpload"),
+        ("UploadPartCopy", {"Key": "k", "UploadId": "none", "PartNumber": 1, "CopySource": "bucket/k"}, 404,
+         "NoSuchUpload"),
+        ("CompleteMultipartUpload", {"Key": "k", "UploadId": "none", "MultipartUpload": {
+            "Parts": [{"PartNumber": 1, "ETag": "x"}]}}, 404, "NoSuchUpload"),
+        ("ListObjectsV2", {"ContinuationToken": "none"}, 400, "InvalidArgument"),
+        ("PutBucketCors", {"CORSConfiguration": {"CORSRules": []}}, 400, "MalformedXML"),
+        ("PutBucketEncryption", {"ServerSideEncryptionConfiguration": {"Rules": []}}, 400, "MalformedXML"),
+    ],
+)  # fmt: skip
+def test_what_a_bucket_lacks_is_s3s_own_error(
+    admin: Person, operation: str, parameters: dict[str, object], status: int, code: str
+) -> None:
+    """A part, an upload, a page, or an element of the body."""
+    admin.call("s3", "CreateBucket", Bucket="bucket")
+    admin.call("s3", "PutObject", Bucket="bucket", Key="k", Body=b"x")
+
+    refused = admin.refused("s3", operation, Bucket="bucket", **parameters)
+
+    assert (status, code) == (refused.status, refused.code)
+    assert b"x" == admin.answer("s3", "GetObject", Bucket="bucket", Key="k").body

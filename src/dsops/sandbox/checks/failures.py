@@ -39,6 +39,11 @@ def failure(
     if kind == "ExpatError":
         # A body that is not there: AWS's models let it be left out, S3 does not.
         return malformed_xml()
+    if kind == "RangeNotSatisfiable":
+        # A part of an object that has fewer; moto answers a range itself.
+        return refusal("InvalidPartNumber", "The requested partnumber is not satisfiable", 416)
+    if isinstance(error, TypeError | ValueError) and "ContinuationToken" in parameters and service == "s3":
+        return refusal("InvalidArgument", "The continuation token provided is incorrect")
     sys.stderr.write(f"dsops sandbox: moto failed at {service}:{operation}: {kind} at {_place(error)}\n")
     return _modelled(service, operation, parameters, error) or refusal(
         "InternalFailure",

@@ -12,6 +12,7 @@ from typing import Any, Final
 from dsops.arn import parse_arn
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.resources.given import Parameters, text, texts
+from dsops.sandbox.resources.parameters import SECRETS_BEHIND_SSM
 from dsops.sandbox.wire import HttpAnswer
 
 _NAMING: Final = frozenset(
@@ -25,7 +26,7 @@ _SUB_PATHS: Final = (
     "symbols .-_"
 )
 _PATH: Final = (
-    'The parameter doesn\'t meet the parameter name requirements. The parameter name must begin with a forward slash '
+    "The parameter doesn't meet the parameter name requirements. The parameter name must begin with a forward slash "
     '"/". It can\'t be prefixed with \\"aws\\" or \\"ssm\\" (case-insensitive). It must use only letters, numbers, or '
     "the following symbols: . (period), - (hyphen), _ (underscore). Special characters are not allowed. All sub-paths, "
     'if specified, must use the forward slash symbol "/". Valid example: /get/parameters2-/by1./path0_.'
@@ -46,15 +47,18 @@ def check_parameter_names(operation: str, parameters: Parameters) -> None:
 
 
 def with_asked_names(operation: str, parameters: Parameters, answer: HttpAnswer) -> HttpAnswer:
-    """The answer whose parameters go by the names that were asked for: `/x` for what was stored as `x` (recorded)."""
+    """The answer whose parameters go by the names that were asked for: `/x` for what was stored as `x` (recorded).
+
+    A secret goes by the path that stands for it.
+    """
     if operation not in _READING or answer.status != 200:
         return answer
     asked = {name.partition(":")[0] for name in _names(parameters) if parse_arn(name) is None}
     said: dict[str, Any] = json.loads(answer.body)
     for found in said.get("Parameters", [said.get("Parameter", {})]):
-        other = _other_form(found.get("Name", ""))
-        if other in asked and found["Name"] not in asked:
-            found["Name"] = other
+        name = str(found.get("Name", ""))
+        others = () if name in asked else (_other_form(name), SECRETS_BEHIND_SSM + name)
+        found["Name"] = next((other for other in others if other in asked), name)
     return answer._replace(body=json.dumps(said).encode())
 
 
