@@ -11,7 +11,7 @@ from dsops.sandbox.answers import json_answer, query_answer
 from dsops.sandbox.authorize import Question
 from dsops.sandbox.buckets import check_owners, check_upload
 from dsops.sandbox.checks.keys import check_key_call
-from dsops.sandbox.checks.parameters import check_parameter_names, with_asked_names
+from dsops.sandbox.checks.parameters import check_parameter_names, split_names, with_asked_names, with_invalid
 from dsops.sandbox.checks.subscriptions import no_half_subscription
 from dsops.sandbox.closed import check_open, check_own
 from dsops.sandbox.iam_features import IamFeatures
@@ -187,11 +187,17 @@ class Operations:
         check_parameter_names(operation, parameters)
         for use in self._resources.encryption.of_parameters(operation, parameters, turn.caller):
             self._use_key(turn, use, "ssm")
+        place = Place(account, turn.caller.region)
+        missing: list[str] = []
+        if operation == "GetParameters":
+            names, missing = split_names(parameters, lambda name: self._vault.find_secret(name, place) is not None)
+            parameters = {**parameters, "Names": names}
         try:
             answer = self._moto("ssm", turn, parameters, account, "json")
         finally:
-            self._vault.drop_leftovers(Place(account, turn.caller.region))
-        return with_asked_names(operation, parameters, answer)
+            self._vault.drop_leftovers(place)
+        answer = with_asked_names(operation, parameters, answer)
+        return with_invalid(answer, missing) if missing and answer.status == 200 else answer
 
     def _perform_organizations(self, turn: Turn, account: str, _: str) -> HttpAnswer:
         organization_models()

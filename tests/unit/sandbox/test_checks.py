@@ -171,13 +171,21 @@ def test_a_secret_without_a_function_is_not_rotated(admin: Person) -> None:
 
 
 def test_a_secret_behind_parameter_store_goes_by_its_path(admin: Person) -> None:
-    """Not by the secret's own name (recorded)."""
+    """Not by the secret's own name; a missing one is invalid beside others that are there (both recorded)."""
     admin.call("secretsmanager", "CreateSecret", Name="s", SecretString="1")
     path = "/aws/reference/secretsmanager/s"
 
     found = admin.call("ssm", "GetParameter", Name=path, WithDecryption=True)["Parameter"]
 
     assert (path, "1") == (found["Name"], found["Value"])
+    admin.call("ssm", "PutParameter", Name="x", Value="v", Type="String")
+    for others in ([], ["x", path]):
+        names = [*others, f"{path}-missing", "missing"]
+        several = admin.call("ssm", "GetParameters", Names=names, WithDecryption=True)
+        assert sorted(others) == sorted(each["Name"] for each in several["Parameters"])
+        assert sorted(names[-2:]) == sorted(several["InvalidParameters"])
+    alone = admin.call("ssm", "GetParameters", Names=[f"{path}-missing"], WithDecryption=True)
+    assert ([], [f"{path}-missing"]) == (alone["Parameters"], alone["InvalidParameters"])
 
 
 @pytest.mark.parametrize(

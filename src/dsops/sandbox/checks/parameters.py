@@ -6,7 +6,7 @@ Systems Manager User Guide, "Understanding requirements and constraints for para
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from dsops.arn import parse_arn
@@ -44,6 +44,22 @@ def check_parameter_names(operation: str, parameters: Parameters) -> None:
             is_path = "/" in name.removeprefix("/")
             if parse_arn(name) is None and is_path and (not name.startswith("/") or "//" in name):
                 raise refusal("ValidationException", _SUB_PATHS)
+
+
+def split_names(parameters: Parameters, is_secret: Callable[[str], bool]) -> tuple[list[str], list[str]]:
+    """The names for moto, and those of missing secrets, for which it would refuse the whole GetParameters."""
+    found: tuple[list[str], list[str]] = ([], [])
+    for name in texts(parameters, "Names"):
+        is_missing = name.startswith(SECRETS_BEHIND_SSM) and not is_secret(name.removeprefix(SECRETS_BEHIND_SSM))
+        found[is_missing].append(name)
+    return found
+
+
+def with_invalid(answer: HttpAnswer, names: list[str]) -> HttpAnswer:
+    """The answer of GetParameters with more names among those that are invalid."""
+    said: dict[str, Any] = json.loads(answer.body)
+    said["InvalidParameters"] += names
+    return answer._replace(body=json.dumps(said).encode())
 
 
 def with_asked_names(operation: str, parameters: Parameters, answer: HttpAnswer) -> HttpAnswer:
