@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 _MOTO_VERSION = (5, 2)
 _ANY_ACCOUNT = "000000000000"
-_BOTOCORES_NAME: Mapping[Protocol, str] = {"cbor": "smithy-rpc-v2-cbor"}
 
 
 class Call(NamedTuple):
@@ -85,12 +84,10 @@ def knows_region(region: str) -> bool:
 
 
 def perform(call: Call, protocol: Protocol) -> HttpAnswer:
-    """moto's answer to exactly this operation, written in the client's protocol."""
+    """moto's answer to exactly this operation, in the client's protocol; of a client that speaks CBOR in JSON."""
     check_open(call.service, call.operation, call.parameters)
     os.environ.pop("MOTO_ACCOUNT_ID", None)  # moto would prefer it to the header, and it may have been set since
-    spoken = protocols(call.service)[0]
-    if protocol != "cbor" and protocol in protocols(call.service):
-        spoken = protocol
+    spoken = protocol if protocol in protocols(call.service) else protocols(call.service)[0]
     serialized = _serialized(call, spoken)
     path, query = _address(serialized)
     gate = find_gate(call.service, call.operation, path, call.region, call.account)
@@ -174,7 +171,7 @@ def _request_class(*, is_form: bool) -> type[Request]:
 def _serializer(protocol: Protocol) -> Any:  # botocore ships no types
     from botocore.serialize import create_serializer
 
-    return create_serializer(_BOTOCORES_NAME.get(protocol, protocol), include_validation=False)
+    return create_serializer(protocol, include_validation=False)
 
 
 def _unknown_to_moto(call: Call) -> SandboxRefusal:

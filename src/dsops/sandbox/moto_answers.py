@@ -40,10 +40,7 @@ def read_answer(
             status = 400
         if protocol == "query":
             return queue_answer(operation, status, headers, body)
-        kept = _kept(headers, without={"content-type"})
-        if protocol == "cbor":
-            return _as_cbor(service, operation, status, kept, body)
-        return HttpAnswer(status, (amz_json(service), *kept), body)
+        return HttpAnswer(status, (amz_json(service), *_kept(headers, without={"content-type"})), body)
     kept = _kept(headers, without=set())
     if operation == "HeadObject":
         kept += tuple((name, str(value)) for name, value in headers.items() if name.lower() == "content-length")
@@ -51,6 +48,17 @@ def read_answer(
     if body and not any(name.lower() == "content-type" for name, _ in kept):
         kept += (("Content-Type", "application/json" if spoken == "rest-json" else "application/xml"),)
     return HttpAnswer(status, kept, body)
+
+
+def in_cbor(service: str, operation: str, answer: HttpAnswer) -> HttpAnswer:
+    """An answer in JSON for a client that speaks CBOR."""
+    said = json.loads(answer.body or b"{}") or {}
+    shape = operation_model(service, operation).output_shape
+    if answer.status < 400 and shape is not None:
+        said = _plain(value_from_json(shape, said))
+    kept = (each for each in answer.headers if each[0].lower() != "content-type")
+    headers = (("Content-Type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor"), *kept)
+    return answer._replace(headers=headers, body=encode(said))
 
 
 def with_request_id(body: bytes, request_id: str) -> bytes:
@@ -70,17 +78,6 @@ def _kept(headers: Mapping[str, Any], without: set[str]) -> tuple[tuple[str, str
             name = lower if lower.startswith("x-amz-meta-") else name  # noqa: PLW2901
             kept.append((name, re.sub(r"[\r\n\0]", " ", str(value))))
     return tuple(kept)
-
-
-def _as_cbor(
-    service: str, operation: str, status: int, headers: tuple[tuple[str, str], ...], body: bytes
-) -> HttpAnswer:
-    said = json.loads(body or b"{}")
-    shape = operation_model(service, operation).output_shape
-    if status < 400 and shape is not None:
-        said = _plain(value_from_json(shape, said))
-    kept = (("Content-Type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor"), *headers)
-    return HttpAnswer(status, kept, encode(said))
 
 
 def _plain(value: object) -> object:

@@ -19,7 +19,7 @@ from dsops.sandbox.iam_rules import IamRules
 from dsops.sandbox.key_refusals import key_denied, key_unusable
 from dsops.sandbox.key_store import KeyStore
 from dsops.sandbox.models import signing_name
-from dsops.sandbox.moto_answers import with_request_id
+from dsops.sandbox.moto_answers import in_cbor, with_request_id
 from dsops.sandbox.organization_planter import organization_models
 from dsops.sandbox.organization_rules import check_organization_call
 from dsops.sandbox.refusals import invalid_token, refusal
@@ -79,14 +79,19 @@ class Operations:
         if service == "s3" and route.request is not None:
             turn = turn._replace(parameters=s3_requests.ready(turn.operation, turn.parameters, route.request))
         account, resource = self._ask(service, turn)
+        # CBOR comes last: what is changed in an answer is changed in its JSON.
+        protocol: Protocol = "json" if route.protocol == "cbor" else route.protocol
         special = self._special.get(service)
         if special is not None:
-            return special(turn, account, resource)
-        parameters = queues.ready(turn.parameters, resource) if service == "sqs" else turn.parameters
-        answer = self._moto(service, turn, parameters, account, route.protocol)
-        if service == "sqs":
+            answer = special(turn, account, resource)
+        elif service == "sqs":
+            answer = self._moto(service, turn, queues.ready(turn.parameters, resource), account, protocol)
             answer = queues.with_host(answer, turn.operation, caller.region, turn.host)
-        if route.protocol in {"query", "ec2"}:
+        else:
+            answer = self._moto(service, turn, turn.parameters, account, protocol)
+        if route.protocol == "cbor":
+            return in_cbor(service, turn.operation, answer)
+        if special is None and protocol in {"query", "ec2"}:
             return answer._replace(body=with_request_id(answer.body, turn.request_id))
         return answer
 

@@ -17,13 +17,14 @@ from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.cbor import encode
+from dsops.sandbox.cbor import decode, encode
 from dsops.sandbox.models import TARGETS
 from dsops.sandbox.refusal_answers import answer_refusal
 from dsops.sandbox.refusals import answer_of
 from dsops.sandbox.route import Route, find_route
 from dsops.sandbox.served import SERVED
 from dsops.sandbox.wire import HttpRequest
+from tests.sandboxes import ACCOUNT, Lab, sign
 
 LOADER = Loader(include_default_search_paths=False, extra_search_paths=[Loader.BUILTIN_DATA_PATH])
 EVERY_SERVICE = LOADER.list_available_services("service-2")
@@ -144,3 +145,30 @@ def written(service: str, model: Any, protocol: str) -> HttpRequest:  # botocore
     if isinstance(made["body"], dict):
         query, body = "", "&".join(f"{name}={value}" for name, value in made["body"].items()).encode()
     return HttpRequest(made["method"], path, query, {**headers, **signature(service)}, body, "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "name", "expected"),
+    [
+        ("kms", "ListKeys", "TrentService", {"Keys": [], "Truncated": False}),
+        ("secretsmanager", "ListSecretVersionIds", "secretsmanager", "ResourceNotFoundException"),
+        ("sqs", "ListQueues", "AmazonSQS", {}),
+        ("ssm", "GetParameter", "AmazonSSM", "ParameterNotFound"),
+    ],
+)
+def test_a_client_that_speaks_cbor_is_answered_in_cbor(
+    service: str, operation: str, name: str, expected: object
+) -> None:
+    """Whichever service it is, and whether it is moto that answers or the sandbox itself."""
+    lab = Lab.of(f'accounts: {{"{ACCOUNT}": {{}}}}')
+    body = encode({"SecretId": "missing", "Name": "missing"})
+    headers = {"smithy-protocol": "rpc-v2-cbor", "content-type": "application/cbor"}
+    path = f"/service/{name}/operation/{operation}"
+    request = sign(lab.user("admin").keys, service, "us-east-1", "POST", path, headers, body)
+
+    answer = lab.sandbox.handle(request).answer
+
+    assert "application/cbor" == dict(answer.headers)["Content-Type"]
+    said = decode(answer.body)
+    assert isinstance(said, dict)
+    assert expected == said if isinstance(expected, dict) else str(said["__type"]).endswith(str(expected))
