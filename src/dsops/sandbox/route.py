@@ -30,6 +30,7 @@ MAX_OBJECT = 256 * 1024 * 1024
 """Bytes that the services take that are sent files. AWS takes 5 GiB; here all of it is in memory, more than once."""
 
 _FORM = "application/x-www-form-urlencoded"
+_UNKNOWN = HttpAnswer(404, (("Content-Type", "text/xml"),), b"<UnknownOperationException/>\n")
 _MAX_FIELDS = 10_000
 _SMALL_BODIES = frozenset({"", "sts", "iam", "secretsmanager", "ssm"})
 """By what they are signed for; "" is no signature."""
@@ -86,7 +87,7 @@ def _rpc_route(request: HttpRequest) -> Route | HttpAnswer:
         name = signed_for(request)
         if _may_be_of_no_backend(name):
             raise _not_served(request, name)
-        return HttpAnswer(404, (("Content-Type", "text/xml"),), b"<UnknownOperationException/>\n")
+        return _UNKNOWN
     target = request.headers.get("x-amz-target")
     return _query_route(request) if target is None else _json_route(request, target)
 
@@ -269,6 +270,8 @@ def _query_route(request: HttpRequest) -> Route | HttpAnswer:
     version = fields.get("Version")
     services = VERSIONS.get(version or "")
     signed_name = signed_for(request)
+    if signed_name == "sqs" and (version is None or services == ("sqs",)):
+        return _queue_route(request, action, fields)
     if services is None:
         if signed_name not in _SMALL_BODIES:
             raise _not_served(request, signed_name)
@@ -276,12 +279,20 @@ def _query_route(request: HttpRequest) -> Route | HttpAnswer:
     service = next((service for service in services if signing_name(service) == signed_name), services[0])
     if action not in operation_names(service):
         raise _no_operation(action, version or "")
-    if service == "sqs" and _QUEUE.fullmatch(request.path):
-        # The query protocol may name the queue by the address alone.
-        fields.setdefault("QueueUrl", f"https://sqs.amazonaws.com{request.path}")
     wants_json = service == "sts" and "application/json" in request.headers.get("accept", "")
     protocol: Protocol = "ec2" if service == "ec2" else "query"
     return Route(service, action, protocol, wants_json, fields, {})
+
+
+def _queue_route(request: HttpRequest, action: str, fields: dict[str, str]) -> Route:
+    """SQS takes a form without a version; at a queue's address, which names the queue, only what is about one queue."""
+    names = operation_names("sqs")
+    if _QUEUE.fullmatch(request.path):
+        fields.setdefault("QueueUrl", f"https://sqs.amazonaws.com{request.path}")
+        names -= {"CreateQueue", "ListQueues"}
+    if action not in names:
+        raise refusal("InvalidAction", f"The action {action} is not valid for this endpoint.")
+    return Route("sqs", action, "query", wants_json=False, fields=fields, document={})
 
 
 def _fields(request: HttpRequest) -> dict[str, str]:
@@ -299,6 +310,8 @@ def _fields(request: HttpRequest) -> dict[str, str]:
 def _homepage(request: HttpRequest) -> HttpAnswer:
     """STS sends whoever asks for nothing to a page about IAM. Another service's request is told so instead."""
     service = signed_for(request)
+    if service == "sqs":
+        return _UNKNOWN
     if service not in _SMALL_BODIES:
         raise _not_served(request, service)
     query = f"?{request.query}" if request.method == "GET" and request.query else ""

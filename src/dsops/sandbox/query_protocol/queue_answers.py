@@ -31,7 +31,8 @@ def queue_answer(operation: str, status: int, headers: Mapping[str, Any], body: 
         return queue_error(status, code, said.get("message") or said.get("Message") or "", kind or "Sender")
     shape = operation_model("sqs", operation).output_shape
     inner = "" if shape is None else "".join(_members(shape, said))
-    result = f"<{operation}Result>{inner}</{operation}Result>" if shape is not None else ""
+    name = f"{operation}Result"
+    result = f"<{name}>{inner}</{name}>" if inner else f"<{name}/>" if shape is not None else ""
     text = (
         f'<?xml version="1.0"?><{operation}Response xmlns="{NAMESPACE}">{result}'
         f"<ResponseMetadata>{_REQUEST_ID}</ResponseMetadata></{operation}Response>"
