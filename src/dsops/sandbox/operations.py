@@ -86,6 +86,7 @@ class Operations:
             answer = special(turn, account, resource)
         elif service == "sqs":
             answer = self._moto(service, turn, queues.ready(turn.parameters, resource), account, protocol)
+            answer = queues.with_compact_redrive(answer, turn.operation)
             answer = queues.with_host(answer, turn.operation, caller.region, turn.host)
         else:
             answer = self._moto(service, turn, turn.parameters, account, protocol)

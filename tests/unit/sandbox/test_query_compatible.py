@@ -219,6 +219,21 @@ def test_lists_and_maps_are_flat(queues: Lab) -> None:
     assert [URL] == texts(listed, "QueueUrl")
 
 
+def test_a_redrive_policy_has_no_spaces_in_either_protocol(queues: Lab) -> None:
+    """Terraform compares the text, in the order in which it wrote the keys."""
+    admin = queues.user("admin")
+    arn = f"arn:aws:sqs:us-east-1:{ACCOUNT}:jobs"
+    for text in (f'{{"deadLetterTargetArn":"{arn}","maxReceiveCount":3}}',
+                 f'{{"maxReceiveCount":3,"deadLetterTargetArn":"{arn}"}}'):  # fmt: skip
+        admin.call("sqs", "CreateQueue", QueueName="q")
+        url = f"http://127.0.0.1:4566/{ACCOUNT}/q"
+        admin.call("sqs", "SetQueueAttributes", QueueUrl=url, Attributes={"RedrivePolicy": text})
+
+        in_json = admin.call("sqs", "GetQueueAttributes", QueueUrl=url, AttributeNames=["RedrivePolicy"])
+        in_xml = ask(queues, {"Action": "GetQueueAttributes", "QueueUrl": url, "AttributeName.1": "RedrivePolicy"})
+        assert (text, [text]) == (in_json["Attributes"]["RedrivePolicy"], texts(in_xml, "Value"))
+
+
 @pytest.mark.parametrize(
     ("fields", "status", "code", "message"),
     [
