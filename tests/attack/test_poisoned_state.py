@@ -104,7 +104,7 @@ class Missing:
             return ARNS[self._service]
         known = {
             ("sqs", "queueurl"): f"http://127.0.0.1:4566/{ACCOUNT}/missing",
-            ("dynamodb", "statement"): "SELECT * FROM \"missing\" WHERE \"k\" = 'v'",
+            ("dynamodb", "statement"): 'SELECT * FROM "missing" WHERE "k" = \'v\'',
             ("kms", "aliasname"): "alias/missing",
         }
         if self._service == "kms" and lower.endswith("keyid"):
@@ -163,9 +163,7 @@ def test_a_label_on_a_missing_parameter_leaves_no_parameter_behind(admin: Person
 def test_a_new_parameter_has_no_tags_of_a_deleted_namesake(admin: Person) -> None:
     """Tags decide who may read; with the first slash or without it is one name."""
     for first, second in (("x", "/x"), ("/x", "x"), ("/a/x", "/a/x")):
-        admin.call(
-            "ssm", "PutParameter", Name=first, Value="v", Type="String", Tags=[{"Key": "team", "Value": "blue"}]
-        )
+        admin.call("ssm", "PutParameter", Name=first, Value="v", Type="String", Tags=[{"Key": "team", "Value": "blue"}])
         admin.call("ssm", "DeleteParameter", Name=second)
         admin.call("ssm", "PutParameter", Name=second, Value="v", Type="String")
 

@@ -38,7 +38,7 @@ def admin() -> Person:
 
 
 def policy(action: str, resource: str = "*", principal: str = READER) -> str:
-    """One that lets a principal do one thing, and nobody else anything."""
+    """One that allows one principal one action, and nothing else."""
     statement = {"Sid": "s", "Effect": "Allow", "Principal": {"AWS": principal}, "Action": action, "Resource": resource}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
@@ -251,7 +251,7 @@ def test_a_principal_that_is_missing_is_refused(admin: Person, kind: str, code: 
 
 
 def test_a_queues_policy_may_name_any_resource(admin: Person) -> None:
-    """AWS takes `$sqs_queue_arn`, which is no queue's ARN: nobody is let in by it, and other statements count."""
+    """AWS takes `$sqs_queue_arn`, which is no ARN: that statement allows nothing, and other statements count."""
     text = json.loads(policy("sqs:SendMessage", "$sqs_queue_arn"))
     admin.call("sqs", "CreateQueue", QueueName="q", Attributes={"Policy": json.dumps(text)})
     sent = ("sqs", "SendMessage", {"QueueUrl": QUEUE_URL, "MessageBody": "m"})

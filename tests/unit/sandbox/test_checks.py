@@ -14,7 +14,7 @@ SUB_PATHS = "it can consist of sub-paths divided by slash symbol"
 @pytest.fixture
 def admin() -> Person:
     """The administrator of an empty account."""
-    return Lab.of(f'accounts: {{"{ACCOUNT}": {{users: {{nobody: {{}}}}}}}}').user("admin")
+    return Lab.of(f'accounts: {{"{ACCOUNT}": {{users: {{stranger: {{}}}}}}}}').user("admin")
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_key_that_is_missing_is_not_found(admin: Person, operation: str, param
 
 def test_a_caller_without_permission_does_not_hear_which_keys_exist(admin: Person) -> None:
     """The policies come before the look."""
-    refused = admin.lab.user("nobody").refused("kms", "ListGrants", KeyId=KEY)
+    refused = admin.lab.user("stranger").refused("kms", "ListGrants", KeyId=KEY)
 
     assert "AccessDeniedException" == refused.code
 

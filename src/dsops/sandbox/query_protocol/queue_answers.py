@@ -14,7 +14,7 @@ from dsops.sandbox.wire import HttpAnswer
 # botocore ships no types: its shapes are Any in here.
 _XML: Final = ("Content-Type", "text/xml")
 _REQUEST_ID: Final = "<RequestId></RequestId>"
-"""Whoever knows the id writes it in there."""
+"""`with_request_id` fills it in."""
 _WORDS: Final = {
     "AWS.SimpleQueueService.NonExistentQueue": "The specified queue does not exist for this wsdl version.",
 }
