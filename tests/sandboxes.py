@@ -98,7 +98,7 @@ class Person:
     peer: str = PEER
     headers: dict[str, str] = field(default_factory=dict)
 
-    def request(self, service: str, operation: str, **parameters: object) -> HttpRequest:
+    def request(self, service: str, operation: str, /, **parameters: object) -> HttpRequest:
         """The signed request for an operation."""
         made = written_request(service, operation, parameters, protocols(service)[0], self.region)
         headers = {name: value for name, value in made.headers.items() if name not in {"authorization", "host"}}
@@ -108,16 +108,16 @@ class Person:
             peer=self.peer,
         )  # fmt: skip
 
-    def answer(self, service: str, operation: str, **parameters: object) -> HttpAnswer:
+    def answer(self, service: str, operation: str, /, **parameters: object) -> HttpAnswer:
         """The answer as it stands on the wire."""
         return self.lab.sandbox.handle(self.request(service, operation, **parameters)).answer
 
-    def call(self, service: str, operation: str, **parameters: object) -> dict[str, Any]:
+    def call(self, service: str, operation: str, /, **parameters: object) -> dict[str, Any]:
         """The parsed answer; RefusedError for an error."""
         answer = self.answer(service, operation, **parameters)
         return parse(service, operation, answer)
 
-    def refused(self, service: str, operation: str, **parameters: object) -> RefusedError:
+    def refused(self, service: str, operation: str, /, **parameters: object) -> RefusedError:
         """The error that this call is answered with; fails the test when there is none."""
         try:
             answer = self.call(service, operation, **parameters)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
@@ -28,6 +29,7 @@ _JSON_CODES = {
     "IncompleteSignature": "IncompleteSignatureException",
     "InvalidClientTokenId": "UnrecognizedClientException",
     "MalformedInput": "SerializationException",
+    "MissingParameter": "MissingRequiredParameterException",
     "MissingAuthenticationToken": "MissingAuthenticationTokenException",
     "RequestExpired": "InvalidSignatureException",
     "SignatureDoesNotMatch": "InvalidSignatureException",
@@ -108,9 +110,19 @@ def json_refusal(refused: SandboxRefusal, service: str = "") -> HttpAnswer:
         # STS leaves this dot away, the JSON services leave both away.
         if code == "ExpiredTokenException":
             message = message.rstrip(".")
-        content["message" if code in _SMALL_LETTER else "Message"] = message
+        content[_message_name(service, code)] = message
     status = aws.status if aws.status >= 500 else 400
     return HttpAnswer(status, (amz_json(service),), json.dumps(content).encode())
+
+
+@cache
+def _message_name(service: str, code: str) -> str:
+    """What the member with the message is called: an error of the service's own model says so itself."""
+    if code in _SMALL_LETTER:
+        return "message"
+    shapes = service_model(service).error_shapes if service else ()
+    names = (str(name) for shape in shapes if shape.name == code for name in shape.members)
+    return next((name for name in names if name.lower() == "message"), "Message")
 
 
 def amz_json(service: str) -> tuple[str, str]:

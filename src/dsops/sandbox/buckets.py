@@ -35,10 +35,10 @@ def check_owners(parameters: Mapping[str, object]) -> None:
 
 
 def check_upload(account: str, partition: str, bucket: str, key: str, upload_id: str) -> None:
-    """Refuses an upload id that belongs to another key: moto looks at the id alone. Raises NoSuchUpload."""
+    """Refuses an upload id that is missing or another key's: moto looks at the id alone. Raises NoSuchUpload."""
     held = _models().s3_backends[account][partition].buckets.get(bucket)
     upload = None if held is None else held.multiparts.get(upload_id)
-    if upload is not None and upload.key_name != key:
+    if held is not None and (upload is None or upload.key_name != key):
         raise refusal(
             "NoSuchUpload",
             "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted "

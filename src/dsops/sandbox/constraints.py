@@ -22,7 +22,7 @@ def check_parameters(shape: Any, parameters: Mapping[str, object]) -> None:
         raise validation_errors(clauses)
 
 
-def check_presence(shape: Any, parameters: Mapping[str, object]) -> None:
+def check_presence(shape: Any, parameters: object) -> None:
     """Refuses what lacks a member that the model requires, and nothing else. Raises ValidationError."""
     clauses = list(_absent(shape, parameters, ""))
     if clauses:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsops.arn import parse_arn
 from dsops.sandbox.backends import PolicyText
+from dsops.sandbox.checks.queue_policies import readable_queue_policy
 from dsops.sandbox.function_policy import function_policy
 from dsops.sandbox.vault import Place
 from dsops.sandbox.world import Tags, World
@@ -120,7 +121,8 @@ class Estate:
         queue = None if backend is None else backend.queues.get(name)
         if queue is None:
             return None
-        return Held(_policy(f"the policy of queue {name}", queue.policy), tuple(queue.tags.items()))
+        text = readable_queue_policy(queue.policy or "")
+        return Held(_policy(f"the policy of queue {name}", text), tuple(queue.tags.items()))
 
     def topic(self, arn: str) -> Held | None:
         """A topic."""

@@ -18,12 +18,12 @@ from urllib.parse import quote, urlencode
 from dsops.errors import SandboxRefusal, SandboxUnavailable
 from dsops.extras import install_command
 from dsops.sandbox.buckets import reach
+from dsops.sandbox.checks.failures import failure
 from dsops.sandbox.closed import check_open, not_served
 from dsops.sandbox.handlers import OPERATION, find_gate, lacking, load, quiet_surroundings
-from dsops.sandbox.models import Protocol, operation_model, protocols, service_model, signing_name
+from dsops.sandbox.models import Protocol, operation_model, protocols, signing_name
 from dsops.sandbox.moto_answers import read_answer
-from dsops.sandbox.read_xml import malformed_xml
-from dsops.sandbox.refusals import access_denied, refusal
+from dsops.sandbox.refusals import refusal
 from dsops.sandbox.wire import HttpAnswer
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 _MOTO_VERSION = (5, 2)
 _ANY_ACCOUNT = "000000000000"
-_BOTOCORES_NAME: Mapping[Protocol, str] = {"cbor": "smithy-rpc-v2-cbor"}
 
 
 class Call(NamedTuple):
@@ -86,10 +85,10 @@ def knows_region(region: str) -> bool:
 
 
 def perform(call: Call, protocol: Protocol) -> HttpAnswer:
-    """moto's answer to exactly this operation, written in the client's protocol."""
+    """moto's answer to exactly this operation, in the client's protocol; of a client that speaks CBOR in JSON."""
     check_open(call.service, call.operation, call.parameters)
     os.environ.pop("MOTO_ACCOUNT_ID", None)  # moto would prefer it to the header, and it may have been set since
-    spoken = protocols(call.service)[0] if protocol == "cbor" else protocol
+    spoken = protocol if protocol in protocols(call.service) else protocols(call.service)[0]
     serialized = _serialized(call, spoken)
     path, query = _address(serialized)
     gate = find_gate(call.service, call.operation, path, call.region, call.account)
@@ -116,7 +115,7 @@ def perform(call: Call, protocol: Protocol) -> HttpAnswer:
     except ModuleNotFoundError as error:
         raise lacking(call.service, error) from error
     except Exception as error:  # whatever escapes moto
-        raise _failed(call, error) from error
+        raise failure(call.service, call.operation, call.parameters, call.region, error) from error
     return read_answer(call.service, call.operation, spoken, protocol, int(status), given, content)
 
 
@@ -173,22 +172,8 @@ def _request_class(*, is_form: bool) -> type[Request]:
 def _serializer(protocol: Protocol) -> Any:  # botocore ships no types
     from botocore.serialize import create_serializer
 
-    return create_serializer(_BOTOCORES_NAME.get(protocol, protocol), include_validation=False)
+    return create_serializer(protocol, include_validation=False)
 
 
 def _unknown_to_moto(call: Call) -> SandboxRefusal:
     return not_served(call.service, call.operation, "moto has no such operation")
-
-
-def _failed(call: Call, error: Exception) -> SandboxRefusal:
-    if isinstance(error, KeyError) and error.args == (call.region,):
-        name = service_model(call.service).metadata.get("serviceAbbreviation", call.service)
-        return refusal("InvalidRegion", f"The dsops sandbox has no {name} in {call.region}.")
-    if type(error).__name__ == "AccessDeniedByLock":
-        # What moto says of another account's bucket.
-        return access_denied("Access Denied")
-    if type(error).__name__ == "ExpatError":
-        # A body that is not there: AWS's models let it be left out, S3 does not.
-        return malformed_xml()
-    message = f"The dsops sandbox keeps its state in moto, which failed at {call.service}:{call.operation}: "
-    return refusal("InternalFailure", f"{message}{type(error).__name__}.", 500)

@@ -40,8 +40,15 @@ def _gathered(name: str) -> dict[str, tuple[str, ...]]:
 SIGNED_AS: Mapping[str, tuple[str, ...]] = _gathered("signing_name")
 """Service of a credential scope -> the services that it may be."""
 
-TARGETS: Mapping[str, tuple[str, ...]] = _gathered("target")
-"""Prefix of X-Amz-Target -> the services that it may be."""
+TARGETS: Mapping[str, tuple[str, ...]] = {
+    name: services
+    for prefix, services in _gathered("target").items()
+    for name in (prefix, prefix.rpartition(".")[2])
+}
+"""What X-Amz-Target begins with -> the services that it may be: botocore's prefix, or what stands after its last dot.
+
+That is the name of the service's shape in AWS's Smithy models, which the SDKs for Go, Rust, Kotlin and Swift send.
+"""
 
 VERSIONS: Mapping[str, tuple[str, ...]] = _gathered("version")
 """`Version` of the query protocol -> the services that it may be."""

@@ -10,7 +10,8 @@ from typing import Any
 
 from dsops.sandbox.answers import amz_json
 from dsops.sandbox.cbor import encode
-from dsops.sandbox.models import Protocol, operation_model
+from dsops.sandbox.models import Protocol, operation_model, service_model
+from dsops.sandbox.query_protocol.queue_answers import queue_answer
 from dsops.sandbox.read_json import value_from_json
 from dsops.sandbox.wire import HttpAnswer
 
@@ -37,12 +38,12 @@ def read_answer(
         body = _SECOND_MESSAGE.sub(b"", body) if status >= 400 else body
         return HttpAnswer(status, (("Content-Type", _XML[spoken]),), body)
     if spoken == "json":
-        # moto's JSON services say 404 where AWS says 400.
-        status = 400 if 400 < status < 500 else status
-        kept = _kept(headers, without={"content-type"})
-        if protocol == "cbor":
-            return _as_cbor(service, operation, status, kept, body)
-        return HttpAnswer(status, (amz_json(service), *kept), body)
+        if 400 < status < 500 and "awsQueryCompatible" not in service_model(service).metadata:
+            # moto's JSON services say 404 where AWS says 400, but those that kept the query protocol's statuses.
+            status = 400
+        if protocol == "query":
+            return queue_answer(operation, status, headers, body)
+        return HttpAnswer(status, (amz_json(service), *_kept(headers, without={"content-type"})), body)
     kept = _kept(headers, without=set())
     if operation == "HeadObject":
         kept += tuple((name, str(value)) for name, value in headers.items() if name.lower() == "content-length")
@@ -50,6 +51,17 @@ def read_answer(
     if body and not any(name.lower() == "content-type" for name, _ in kept):
         kept += (("Content-Type", "application/json" if spoken == "rest-json" else "application/xml"),)
     return HttpAnswer(status, kept, body)
+
+
+def in_cbor(service: str, operation: str, answer: HttpAnswer) -> HttpAnswer:
+    """An answer in JSON for a client that speaks CBOR."""
+    said = json.loads(answer.body or b"{}") or {}
+    shape = operation_model(service, operation).output_shape
+    if answer.status < 400 and shape is not None:
+        said = _plain(value_from_json(shape, said))
+    kept = (each for each in answer.headers if each[0].lower() != "content-type")
+    headers = (("Content-Type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor"), *kept)
+    return answer._replace(headers=headers, body=encode(said))
 
 
 def with_request_id(body: bytes, request_id: str) -> bytes:
@@ -69,17 +81,6 @@ def _kept(headers: Mapping[str, Any], without: set[str]) -> tuple[tuple[str, str
             name = lower if lower.startswith("x-amz-meta-") else name  # noqa: PLW2901
             kept.append((name, re.sub(r"[\r\n\0]", " ", str(value))))
     return tuple(kept)
-
-
-def _as_cbor(
-    service: str, operation: str, status: int, headers: tuple[tuple[str, str], ...], body: bytes
-) -> HttpAnswer:
-    said = json.loads(body or b"{}")
-    shape = operation_model(service, operation).output_shape
-    if status < 400 and shape is not None:
-        said = _plain(value_from_json(shape, said))
-    kept = (("Content-Type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor"), *headers)
-    return HttpAnswer(status, kept, encode(said))
 
 
 def _plain(value: object) -> object:

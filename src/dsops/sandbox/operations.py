@@ -10,17 +10,21 @@ from dsops.sandbox import fence, queues, s3_requests
 from dsops.sandbox.answers import json_answer
 from dsops.sandbox.authorize import Question
 from dsops.sandbox.buckets import check_owners, check_upload
+from dsops.sandbox.checks.keys import check_key_call
+from dsops.sandbox.checks.parameters import check_parameter_names, split_names, with_asked_names, with_invalid
+from dsops.sandbox.checks.subscriptions import no_half_subscription
 from dsops.sandbox.closed import check_open, check_own
 from dsops.sandbox.iam_api.operations import IamOperations
 from dsops.sandbox.key_refusals import key_denied, key_unusable
+from dsops.sandbox.key_store import KeyStore
 from dsops.sandbox.models import signing_name
-from dsops.sandbox.moto_answers import with_request_id
+from dsops.sandbox.moto_answers import in_cbor, with_request_id
 from dsops.sandbox.organization_planter import organization_models
 from dsops.sandbox.organization_rules import check_organization_call
 from dsops.sandbox.refusals import invalid_token, refusal
 from dsops.sandbox.resources import Resources
-from dsops.sandbox.secret_rules import check_secret_call
-from dsops.sandbox.secrets import read_batch, read_secret
+from dsops.sandbox.secret_rules import check_secret_call, check_secret_name
+from dsops.sandbox.secrets import list_versions, read_batch, read_secret
 from dsops.sandbox.vault import Place, StoredSecret, Vault
 
 if TYPE_CHECKING:
@@ -46,13 +50,16 @@ class Operations:
         self._vault = vault
         self._judge = judge
         self._resources = Resources(world, vault)
+        self._keys = KeyStore(world)
         self._iam = IamOperations(world, vault, outbound)
         self._special: Mapping[str, Callable[[Turn, str, str], HttpAnswer]] = {
             "iam": self._perform_iam,
+            "kms": self._perform_keys,
             "organizations": self._perform_organizations,
             "s3": self._perform_s3,
             "secretsmanager": self._perform_secrets,
-            "sqs": self._perform_sqs,
+            "sns": self._perform_topics,
+            "ssm": self._perform_parameters,
         }
         """What moto alone can't do as AWS does it: by turn, account and resource."""
 
@@ -69,14 +76,20 @@ class Operations:
         if service == "s3" and route.request is not None:
             turn = turn._replace(parameters=s3_requests.ready(turn.operation, turn.parameters, route.request))
         account, resource = self._ask(service, turn)
-        if service == "ssm":
-            for use in self._resources.encryption.of_parameters(turn.operation, turn.parameters, caller):
-                self._use_key(turn, use, "ssm")
+        # CBOR comes last: what is changed in an answer is changed in its JSON.
+        protocol: Protocol = "json" if route.protocol == "cbor" else route.protocol
         special = self._special.get(service)
         if special is not None:
-            return special(turn, account, resource)
-        answer = self._moto(service, turn, turn.parameters, account, route.protocol)
-        if route.protocol in {"query", "ec2"}:
+            answer = special(turn, account, resource)
+        elif service == "sqs":
+            answer = self._moto(service, turn, queues.ready(turn.parameters, resource), account, protocol)
+            answer = queues.with_compact_redrive(answer, turn.operation)
+            answer = queues.with_host(answer, turn.operation, caller.region, turn.host)
+        else:
+            answer = self._moto(service, turn, turn.parameters, account, protocol)
+        if route.protocol == "cbor":
+            return in_cbor(service, turn.operation, answer)
+        if special is None and protocol in {"query", "ec2"}:
             return answer._replace(body=with_request_id(answer.body, turn.request_id))
         return answer
 
@@ -114,7 +127,9 @@ class Operations:
 
     def _perform_secrets(self, turn: Turn, account: str, _: str) -> HttpAnswer:
         caller, parameters = turn.caller, dict(turn.parameters)
-
+        check_secret_name(parameters)
+        if turn.operation == "ListSecretVersionIds":
+            return json_answer(list_versions(self._vault, caller, parameters))
 
         def decrypt(secret: StoredSecret, version_id: str) -> None:
             self._use_key(turn, self._resources.encryption.of_secret(secret, version_id, caller), "secretsmanager")
@@ -130,7 +145,7 @@ class Operations:
             return json_answer(read_batch(self._vault, caller, parameters, check, decrypt))
         region = caller.region
         secret = self._vault.find_secret(turn.text("SecretId") or turn.text("Name"), Place(account, region))
-        check_secret_call(turn.operation, parameters, secret)
+        check_secret_call(turn.operation, parameters, secret, self._world.has_principal)
         for use in self._resources.encryption.of_new_value(turn.operation, parameters, secret, caller):
             self._use_key(turn, use, "secretsmanager")
         if secret is not None and "SecretId" in parameters:
@@ -149,9 +164,31 @@ class Operations:
             check_upload(account, turn.caller.partition, *names)
         return self._moto("s3", turn, turn.parameters, account, "rest-xml")
 
-    def _perform_sqs(self, turn: Turn, account: str, resource: str) -> HttpAnswer:
-        answer = self._moto("sqs", turn, queues.ready(turn.parameters, resource), account, "json")
-        return queues.with_host(answer, turn.operation, turn.caller.region, turn.host)
+    def _perform_keys(self, turn: Turn, account: str, _: str) -> HttpAnswer:
+        check_key_call(turn.operation, turn.parameters, turn.caller, self._keys, self._world.has_principal)
+        return self._moto("kms", turn, turn.parameters, account, "json")
+
+    def _perform_topics(self, turn: Turn, account: str, _: str) -> HttpAnswer:
+        with no_half_subscription(Place(account, turn.caller.region)) as answers:
+            answers.append(self._moto("sns", turn, turn.parameters, account, "query"))
+        return answers[0]._replace(body=with_request_id(answers[0].body, turn.request_id))
+
+    def _perform_parameters(self, turn: Turn, account: str, _: str) -> HttpAnswer:
+        operation, parameters = turn.operation, turn.parameters
+        check_parameter_names(operation, parameters)
+        for use in self._resources.encryption.of_parameters(operation, parameters, turn.caller):
+            self._use_key(turn, use, "ssm")
+        place = Place(account, turn.caller.region)
+        missing: list[str] = []
+        if operation == "GetParameters":
+            names, missing = split_names(parameters, lambda name: self._vault.find_secret(name, place) is not None)
+            parameters = {**parameters, "Names": names}
+        try:
+            answer = self._moto("ssm", turn, parameters, account, "json")
+        finally:
+            self._vault.drop_leftovers(place)
+        answer = with_asked_names(operation, parameters, answer)
+        return with_invalid(answer, missing) if missing and answer.status == 200 else answer
 
     def _perform_organizations(self, turn: Turn, account: str, _: str) -> HttpAnswer:
         organization_models()

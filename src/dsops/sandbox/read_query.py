@@ -1,4 +1,7 @@
-"""Fields of the query protocols -> parameters: `Tags.member.1.Key=k`, in EC2's dialect `Filter.1.Value.1=v`."""
+"""Fields of the query protocols -> parameters: `Tags.member.1.Key=k`, in EC2's dialect `Filter.1.Value.1=v`.
+
+SQS's names (`Attribute.1.Name=k`) are not those of its model.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from dsops.sandbox.query_protocol.queue_names import entry_names, written_name
 from dsops.sandbox.scalars import scalar
 
 # botocore ships no types: its shapes are Any in here.
@@ -15,9 +19,9 @@ _DEEPEST_NAME = 21
 """Parts of a name between dots."""
 
 
-def structure_from_query(shape: Any, fields: Mapping[str, str], *, is_ec2: bool = False) -> dict[str, object]:
+def structure_from_query(shape: Any, fields: Mapping[str, str], service: str = "") -> dict[str, object]:
     """What the model knows of the fields. Raises MalformedInput."""
-    return (_Ec2() if is_ec2 else _Query()).structure(shape, _tree(fields))
+    return _DIALECTS.get(service, _Query)().structure(shape, _tree(fields))
 
 
 class _Query:
@@ -50,14 +54,18 @@ class _Query:
             return [self.value(shape.member, items[index]) for index in _indices(items)]
         if kind == "map":
             entries = node if shape.serialization.get("flattened") else node.get("entry", {})
-            key, value = (part.serialization.get("name", name) for part, name in
-                          ((shape.key, "key"), (shape.value, "value")))  # fmt: skip
+            key, value = self.entry(shape)
             pairs = (entries[index] for index in _indices(entries))
             return {
                 str(self.value(shape.key, pair.get(key, {}))): self.value(shape.value, pair.get(value, {}))
                 for pair in pairs
             }
         return scalar(kind, node.get("", ""))
+
+    @staticmethod
+    def entry(shape: Any) -> tuple[str, str]:
+        """What key and value of a map's entry are called."""
+        return shape.key.serialization.get("name", "key"), shape.value.serialization.get("name", "value")
 
     def items(self, shape: Any, node: dict[str, Any]) -> dict[str, Any]:
         if shape.serialization.get("flattened"):
@@ -79,6 +87,25 @@ class _Ec2(_Query):
 
     def items(self, shape: Any, node: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - EC2 asks no shape
         return node
+
+
+class _Sqs(_Query):
+    """SQS's: every list and map is flat; of a list with one value the number may be left out."""
+
+    @staticmethod
+    def written(name: str, member: Any) -> str:
+        return written_name(name, member)
+
+    @staticmethod
+    def entry(shape: Any) -> tuple[str, str]:
+        return entry_names(shape)
+
+    def items(self, shape: Any, node: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - SQS asks no shape
+        return {"1": {"": node[""]}, **node} if "" in node else node
+
+
+_DIALECTS = {"ec2": _Ec2, "sqs": _Sqs}
+"""Services that write the query protocol otherwise than others do."""
 
 
 def _tree(fields: Mapping[str, str]) -> dict[str, Any]:

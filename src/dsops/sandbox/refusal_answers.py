@@ -10,6 +10,8 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.answers import escaped, json_code, json_refusal, query_refusal
 from dsops.sandbox.cbor import encode
 from dsops.sandbox.models import Protocol, service_model
+from dsops.sandbox.moto_answers import with_request_id
+from dsops.sandbox.query_protocol.queue_answers import queue_error
 from dsops.sandbox.refusals import answer_of, refusal
 from dsops.sandbox.route import Route, guess_protocol, signed_for
 from dsops.sandbox.wire import HttpAnswer, HttpRequest
@@ -83,7 +85,15 @@ def _answer(
         return _ec2(refused, request_id)
     if protocol == "rest-xml" and (service == "s3" or (not service and signed_for(request) in {"s3", ""})):
         return _s3(request, refused, request_id)
-    return query_refusal(service, refused, request_id, as_json=wants_json)
+    return _query(service, refused, request_id, wants_json=wants_json)
+
+
+def _query(service: str, refused: SandboxRefusal, request_id: str, *, wants_json: bool) -> HttpAnswer:
+    if service != "sqs":
+        return query_refusal(service, refused, request_id, as_json=wants_json)
+    aws = answer_of(refused)
+    answer = queue_error(aws.status, aws.code, aws.message, "Sender" if aws.status < 500 else "Receiver")
+    return answer._replace(body=with_request_id(answer.body, request_id))
 
 
 def s3_words(request: HttpRequest, refused: SandboxRefusal) -> SandboxRefusal:

@@ -21,7 +21,7 @@ from dsops.sandbox.models import SIGNED_AS, TARGETS, VERSIONS, Protocol, operati
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.rest_routes import find_operation
 from dsops.sandbox.s3_requests import bucket_in_host, with_hoisted_headers
-from dsops.sandbox.served import SERVED
+from dsops.sandbox.served import ALSO_SIGNED_AS, SERVED
 from dsops.sandbox.wire import HttpAnswer, HttpRequest
 
 MAX_BODY = 10_000_000
@@ -30,6 +30,7 @@ MAX_OBJECT = 256 * 1024 * 1024
 """Bytes that the services take that are sent files. AWS takes 5 GiB; here all of it is in memory, more than once."""
 
 _FORM = "application/x-www-form-urlencoded"
+_UNKNOWN = HttpAnswer(404, (("Content-Type", "text/xml"),), b"<UnknownOperationException/>\n")
 _MAX_FIELDS = 10_000
 _SMALL_BODIES = frozenset({"", "sts", "iam", "secretsmanager", "ssm"})
 """By what they are signed for; "" is no signature."""
@@ -83,7 +84,10 @@ def _rpc_route(request: HttpRequest) -> Route | HttpAnswer:
     if "smithy-protocol" in request.headers:
         return _cbor_route(request)
     if request.path not in {"/", ""} and not _is_for_a_queue(request):
-        return HttpAnswer(404, (("Content-Type", "text/xml"),), b"<UnknownOperationException/>\n")
+        name = signed_for(request)
+        if _may_be_of_no_backend(name):
+            raise _not_served(request, name)
+        return _UNKNOWN
     target = request.headers.get("x-amz-target")
     return _query_route(request) if target is None else _json_route(request, target)
 
@@ -113,7 +117,19 @@ def guess_protocol(request: HttpRequest) -> Protocol:
         return "ec2"
     if not name and is_for_a_bucket(request):
         return "rest-xml"
+    return _guess_by_body(request, name)
+
+
+def _guess_by_body(request: HttpRequest, name: str) -> Protocol:
+    if _may_be_of_no_backend(name) and not _is_form(request):
+        # Nothing is known of the service, and nearly all without a target or a form are of this protocol.
+        return "rest-json"
     return "json" if "json" in request.headers.get("content-type", "") else "query"
+
+
+def _may_be_of_no_backend(name: str) -> bool:
+    """Whether some service that moto lacks is signed for by that name."""
+    return bool(name) and (name not in SIGNED_AS or name in ALSO_SIGNED_AS)
 
 
 def signed_for(request: HttpRequest) -> str:
@@ -140,7 +156,8 @@ def is_for_a_bucket(request: HttpRequest) -> bool:
 
 def _is_for_a_queue(request: HttpRequest) -> bool:
     """Whether a client sends a queue's request to the queue's URL; the queue in its parameters is what counts."""
-    return request.headers.get("x-amz-target", "").startswith("AmazonSQS.") and bool(_QUEUE.fullmatch(request.path))
+    is_of_sqs = request.headers.get("x-amz-target", "").startswith("AmazonSQS.") or signed_for(request) == "sqs"
+    return is_of_sqs and bool(_QUEUE.fullmatch(request.path))
 
 
 def _is_rpc_of(request: HttpRequest, name: str) -> bool:
@@ -185,6 +202,9 @@ def _rest_route(request: HttpRequest, services: tuple[str, ...]) -> Route:
             message = "The dsops sandbox does not serve uploads from forms. Nothing was done."
             raise refusal("NotImplemented", message, 501)
         raise refusal("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
+    name = signed_for(request)
+    if _may_be_of_no_backend(name):
+        raise _not_served(request, name)
     raise refusal("UnknownOperationException", "", 404)
 
 
@@ -250,6 +270,8 @@ def _query_route(request: HttpRequest) -> Route | HttpAnswer:
     version = fields.get("Version")
     services = VERSIONS.get(version or "")
     signed_name = signed_for(request)
+    if signed_name == "sqs" and (version is None or services == ("sqs",)):
+        return _queue_route(request, action, fields)
     if services is None:
         if signed_name not in _SMALL_BODIES:
             raise _not_served(request, signed_name)
@@ -260,6 +282,17 @@ def _query_route(request: HttpRequest) -> Route | HttpAnswer:
     wants_json = service == "sts" and "application/json" in request.headers.get("accept", "")
     protocol: Protocol = "ec2" if service == "ec2" else "query"
     return Route(service, action, protocol, wants_json, fields, {})
+
+
+def _queue_route(request: HttpRequest, action: str, fields: dict[str, str]) -> Route:
+    """SQS takes a form without a version; at a queue's address, which names the queue, only what is about one queue."""
+    names = operation_names("sqs")
+    if _QUEUE.fullmatch(request.path):
+        fields.setdefault("QueueUrl", f"https://sqs.amazonaws.com{request.path}")
+        names -= {"CreateQueue", "ListQueues"}
+    if action not in names:
+        raise refusal("InvalidAction", f"The action {action} is not valid for this endpoint.")
+    return Route("sqs", action, "query", wants_json=False, fields=fields, document={})
 
 
 def _fields(request: HttpRequest) -> dict[str, str]:
@@ -277,6 +310,8 @@ def _fields(request: HttpRequest) -> dict[str, str]:
 def _homepage(request: HttpRequest) -> HttpAnswer:
     """STS sends whoever asks for nothing to a page about IAM. Another service's request is told so instead."""
     service = signed_for(request)
+    if service == "sqs":
+        return _UNKNOWN
     if service not in _SMALL_BODIES:
         raise _not_served(request, service)
     query = f"?{request.query}" if request.method == "GET" and request.query else ""
@@ -290,7 +325,7 @@ def _no_operation(action: str, version: str) -> SandboxRefusal:
 def _not_served(request: HttpRequest, service: str) -> SandboxRefusal:
     name = signed_for(request) or service
     if name in SIGNED_AS:
-        why = "in the protocol of this request"
+        why = "in the protocol of this request, or at its path"
     else:
         why = "as moto, which keeps its state, has no such service"
     return refusal("NotImplemented", f"The dsops sandbox does not serve {name} {why}. Nothing was done.", 501)

@@ -1,6 +1,7 @@
-"""Reading secrets: GetSecretValue and BatchGetSecretValue, from the versions that moto holds.
+"""Reading secrets: GetSecretValue, BatchGetSecretValue and ListSecretVersionIds, from the versions that moto holds.
 
-Everything else of Secrets Manager is moto's; these two are not, because a batch is allowed or refused secret by secret.
+Everything else of Secrets Manager is moto's; these are not, because a batch is allowed or refused secret by secret, and
+moto lists versions without their keys and pages.
 """
 
 from __future__ import annotations
@@ -61,6 +62,24 @@ def read_batch(
     return answer | {"NextToken": following} if following else answer
 
 
+def list_versions(vault: Vault, caller: Caller, parameters: Parameters) -> dict[str, Value]:
+    """The answer to ListSecretVersionIds; versions without a label only where the caller asks for those too."""
+    secret = vault.find_secret(str(parameters["SecretId"]), Place(caller.account, caller.region))
+    if secret is None:
+        raise _not_found("Secrets Manager can't find the specified secret.")
+    shown = [version for version in secret.versions if version.stages or parameters.get("IncludeDeprecated")]
+    start, size = _page(parameters, largest=100)
+    answer: dict[str, Value] = {"ARN": secret.arn, "Name": secret.name}
+    answer["Versions"] = [_listed(secret, version) for version in shown[start : start + size]]
+    return answer | {"NextToken": str(start + size)} if len(shown) > start + size else answer
+
+
+def _listed(secret: StoredSecret, version: Version) -> dict[str, Value]:
+    found: dict[str, Value] = {"VersionId": version.version_id, "CreatedDate": Moment(version.created)}
+    found["KmsKeyIds"] = [secret.kms_key or "DefaultEncryptionKey"]
+    return found | {"VersionStages": list(version.stages)} if version.stages else found
+
+
 def _version(secret: StoredSecret, caller: Caller, version_id: str, stage: str) -> Version:
     """The version that is meant, of a secret that can be read."""
     if secret.is_deleted:
@@ -90,11 +109,11 @@ def _value(secret: StoredSecret, version: Version) -> dict[str, Value]:
     return answer | {"VersionStages": list(version.stages), "CreatedDate": Moment(version.created)}
 
 
-def _page(parameters: Parameters) -> tuple[int, int]:
+def _page(parameters: Parameters, largest: int = 20) -> tuple[int, int]:
     token = str(parameters.get("NextToken", "0"))
     if not (token.isascii() and token.isdigit()):
         raise refusal("InvalidNextTokenException", "You entered an invalid NextToken.")
-    return int(token), int(str(parameters.get("MaxResults", 20)))
+    return int(token), int(str(parameters.get("MaxResults", largest)))
 
 
 def _matches_all(secret: StoredSecret, filters: Sequence[Mapping[str, object]]) -> bool:

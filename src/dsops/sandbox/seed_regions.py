@@ -41,12 +41,7 @@ def read_region(nodes: PolicyNodes, keys: MappingOf[str, Node], path: str) -> Se
                 content if is_text else None, None if is_text else content,
                 policies.get(key.text), secret_keys.get(key.text, ""),
             )  # fmt: skip
-    parameters = {
-        key.text: tuple(nodes.texts(value, f"{path}.parameters.{key.text}"))
-        if isinstance(value, Sequence)
-        else nodes.value(value, f"{path}.parameters.{key.text}")
-        for key, value in nodes.entries(keys.get("parameters"), f"{path}.parameters")
-    }
+    parameters = _parameters(nodes, keys.get("parameters"), f"{path}.parameters")
     parameter_keys = _named_keys(nodes, keys, "parameter_keys", path, kms_keys)
     for section, named, held, what in (
         ("secret_policies", policies, secrets, "secret"),
@@ -71,6 +66,17 @@ def _kms_key(nodes: PolicyNodes, name: str, node: Node, path: str, line: int) ->
         nodes.matching(keys, "id", path, _KEY_ID.fullmatch, "like 1234abcd-12ab-34cd-56ef-1234567890ab"),
         nodes.policy(keys["policy"], f"{path}.policy", "resource") if "policy" in keys else None,
     )
+
+
+def _parameters(nodes: PolicyNodes, node: Node | None, path: str) -> dict[str, str | tuple[str, ...]]:
+    """Name -> value; of several the parameter is a StringList."""
+    found: dict[str, str | tuple[str, ...]] = {}
+    for key, value in nodes.entries(node, path):
+        inner = f"{path}.{key.text}"
+        if "/" in key.text and not key.text.startswith("/"):
+            nodes.note(key.line, inner, f"`{key.text}` is a path without its first slash", f"write /{key.text}")
+        found[key.text] = tuple(nodes.texts(value, inner)) if isinstance(value, Sequence) else nodes.value(value, inner)
+    return found
 
 
 def _named_keys(

@@ -169,7 +169,7 @@ SERVED: Mapping[str, Served] = {
     "shield": Served("shield", "shield", "AWSShield_20160616"),
     "signer": Served("signer", "signer"),
     "sns": Served("sns", "sns", "", "2010-03-31"),
-    "sqs": Served("sqs", "sqs", "AmazonSQS"),
+    "sqs": Served("sqs", "sqs", "AmazonSQS", "2012-11-05"),
     "ssm": Served("ssm", "ssm", "AmazonSSM"),
     "sso-admin": Served("ssoadmin", "sso", "SWBExternalService"),
     "stepfunctions": Served("stepfunctions", "states", "AWSStepFunctions"),
@@ -190,3 +190,10 @@ SERVED: Mapping[str, Served] = {
     "xray": Served("xray", "xray"),
 }
 """botocore's name of the service -> what is known without its model."""
+
+ALSO_SIGNED_AS = frozenset(
+    {"appconfig", "aws-marketplace", "bedrock", "cloudhsm", "connect", "connect-campaigns", "events",
+     "execute-api", "forecast", "greengrass", "ivs", "kinesisanalytics", "kinesisvideo", "lambda", "lex",
+     "payment-cryptography", "personalize", "resiliencehub", "sagemaker", "sdb", "ses", "signer"}
+)  # fmt: skip
+"""Signing names of served services that services without a backend have, too."""

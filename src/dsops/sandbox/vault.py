@@ -46,6 +46,8 @@ class StoredSecret(NamedTuple):
     kms_key: str
     """As it was written: an id, ARN or alias; "" for the account's default key."""
     is_deleted: bool
+    rotation_function: str
+    """The ARN of the function that rotates it; "" for none."""
     versions: tuple[Version, ...]
 
     def version(self, version_id: str, stage: str) -> Version | None:
@@ -163,6 +165,19 @@ class Vault:
         tags: Mapping[str, str] = self._parameters(place).list_tags_for_resource("Parameter", name)
         return tuple(tags.items())
 
+    def drop_leftovers(self, place: Place) -> None:
+        """Removes what moto keeps of missing parameters: a name that was looked up, the tags of a deleted one.
+
+        moto fails at a name without any version in every later list.
+        """
+        backend = self._parameters(place)
+        known = backend._parameters  # noqa: SLF001 - moto has no other way to it
+        for name in [name for name, versions in known.items() if not versions]:
+            del known[name]
+        tags = backend._resource_tags["Parameter"]  # noqa: SLF001 - as above
+        for name in [name for name in tags if known.normalize_name(name) not in known.keys()]:  # noqa: SIM118 - moto's
+            del tags[name]
+
     def open_parameters(self) -> None:
         """Puts the planned parameters into moto; called before any request for Parameter Store goes there."""
         handlers.load("ssm")
@@ -225,5 +240,5 @@ def _stored(secret: moto_secrets.FakeSecret | moto_secrets.ReplicaSecret) -> Sto
     )
     return StoredSecret(
         secret.arn, secret.name, source.account_id, secret.region, tags, policy,
-        key, source.is_deleted(), versions,
+        key, source.is_deleted(), source.rotation_lambda_arn or "", versions,
     )

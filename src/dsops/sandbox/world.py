@@ -198,6 +198,17 @@ class World:
             self._role_ids[arn] = known.id
         return view_role(known)
 
+    def has_principal(self, principal: str) -> bool:
+        """Whether a principal of a policy exists, as far as this sandbox knows: of accounts elsewhere all do."""
+        arn = parse_arn(principal)
+        if arn is None or arn.service != "iam" or arn.account not in self.partitions:
+            return True
+        if arn.partition != self.partitions[arn.account]:
+            return False
+        if arn.resource_type == "role":
+            return self.role_at(principal) is not None
+        return arn.resource_type != "user" or self.user_at(principal) is not None
+
     def grants_of_user(self, user: User) -> Grants:
         """The policies that bind a user."""
         backend = self.backend(user.account)

@@ -142,7 +142,7 @@ def test_other_services_are_refused_and_said_to_be(lab: Lab) -> None:
 
     for service, headers, body in (
         ("globalnothing", target, b"{}"),
-        ("sqs", form, b"Action=ListQueues&Version=2012-11-05"),
+        ("sqs", form, b"Action=ListQueues&Version=2009-02-01"),
     ):
         status, text = raw(lab.user("admin"), service, headers, body)
         assert status == 501

@@ -95,6 +95,8 @@ accounts:
          "1 accounts.111111111111.secrets: say in which region: put it under `regions`"),
         ('accounts: {"111111111111": {secrets: {a: b}, regions: {us-east-1: {secrets: {c: d}}}}}',
          "1 accounts.111111111111.secrets: put these under `regions.us-east-1` with the others"),
+        ('accounts: {"111111111111": {parameters: {/a/b: x, plain: x, a/b: x}}}',
+         "1 accounts.111111111111.parameters.a/b: `a/b` is a path without its first slash (write /a/b)"),
         ('accounts: {"111111111111": {root: {}}}',
          "1 accounts.111111111111.root.access_key_id: `access_key_id` is missing"),
     ],

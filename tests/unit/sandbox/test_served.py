@@ -7,36 +7,65 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cache
 from pathlib import Path
+from textwrap import fill
+from typing import Any
 
 import moto
 from botocore.loaders import Loader
 from moto.backends import ALT_SERVICE_NAMES
 
 from dsops.sandbox import served
-from dsops.sandbox.served import SERVED, Served
+from dsops.sandbox.served import ALSO_SIGNED_AS, SERVED, Served
 
 PAGE = Path(served.__file__)
 UPDATE = os.environ.get("DSOPS_UPDATE_GOLDEN") == "1"
-# Its requests are RDS's, which moto answers them as.
-SAME_AS_ANOTHER = {"neptune"}
+# Their requests are RDS's, which moto answers them as; the toolbox is the sandbox's own.
+SAME_AS_ANOTHER = {"docdb", "iam-toolbox", "neptune"}
 
 
 def found() -> dict[str, Served]:
     """The table, made from what is installed."""
-    loader = Loader(include_default_search_paths=False, extra_search_paths=[Loader.BUILTIN_DATA_PATH])
     table = {}
-    for service in loader.list_available_services("service-2"):
-        plain = service.replace("-", "")
-        module = ALT_SERVICE_NAMES.get(plain, plain)
-        if service in SAME_AS_ANOTHER or not (Path(moto.__file__).parent / module / "urls.py").exists():
+    for service, metadata in every_metadata().items():
+        module = module_of(service)
+        if module is None:
             continue
-        metadata = loader.load_service_model(service, "service-2")["metadata"]
         spoken = metadata.get("protocols", [metadata["protocol"]])
-        version = metadata["apiVersion"] if {"query", "ec2"} & set(spoken) else ""
-        signing_name = metadata.get("signingName") or metadata["endpointPrefix"]
-        table[service] = Served(module, signing_name, metadata.get("targetPrefix", ""), version)
+        speaks_query = {"query", "ec2"} & set(spoken) or "awsQueryCompatible" in metadata
+        version = metadata["apiVersion"] if speaks_query else ""
+        table[service] = Served(module, signing_name(metadata), metadata.get("targetPrefix", ""), version)
     return table
+
+
+@cache
+def every_metadata() -> dict[str, Any]:
+    """What botocore says of every service but of those whose requests are another's."""
+    loader = Loader(include_default_search_paths=False, extra_search_paths=[Loader.BUILTIN_DATA_PATH])
+    return {
+        service: loader.load_service_model(service, "service-2")["metadata"]
+        for service in loader.list_available_services("service-2")
+        if service not in SAME_AS_ANOTHER
+    }
+
+
+def module_of(service: str) -> str | None:
+    """moto's folder for a service; None where it has none."""
+    plain = service.replace("-", "")
+    module = ALT_SERVICE_NAMES.get(plain, plain)
+    return module if (Path(moto.__file__).parent / module / "urls.py").exists() else None
+
+
+def signing_name(metadata: dict[str, Any]) -> str:
+    """The service in the scope of a signature."""
+    return str(metadata.get("signingName") or metadata["endpointPrefix"])
+
+
+def shared_names() -> frozenset[str]:
+    """The signing names that served services and others have."""
+    others = {signing_name(metadata) for service, metadata in every_metadata().items() if module_of(service) is None}
+    return frozenset(others & {entry.signing_name for entry in found().values()})
 
 
 def row(service: str, entry: Served) -> str:
@@ -55,10 +84,15 @@ def test_the_table_is_that_of_the_models() -> None:
         rows = "\n".join(row(service, entry) for service, entry in table.items())
         text = re.sub(r"(SERVED: .*?= \{\n).*?(\n\}\n)", lambda match: match[1] + rows + match[2],
                       PAGE.read_text(), flags=re.DOTALL)  # fmt: skip
+        names = ", ".join(f'"{name}"' for name in sorted(shared_names()))
+        lines = fill(f"{{{names}}}", 112, initial_indent="    ", subsequent_indent="     ", break_on_hyphens=False)
+        text = re.sub(r"(ALSO_SIGNED_AS = frozenset\(\n).*?(\n\))", lambda match: match[1] + lines + match[2], text,
+                      flags=re.DOTALL)  # fmt: skip
         PAGE.write_text(text)
         return
 
     assert table == SERVED
+    assert shared_names() == ALSO_SIGNED_AS
 
 
 def test_no_service_is_told_from_another_by_nothing() -> None:

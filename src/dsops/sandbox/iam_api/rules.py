@@ -28,6 +28,7 @@ from dsops.sandbox.iam_api.service_principals import is_service_principal
 from dsops.sandbox.planter import Planter
 from dsops.sandbox.principals import Carrier, principals_of, replace_principal
 from dsops.sandbox.refusals import malformed_policy, refusal, validation
+from dsops.sandbox.resources.carriers import resource_policies
 from dsops.sandbox.saml_rules import check_new_saml_provider, check_saml_provider
 from dsops.sandbox.upkeep import Upkeep
 from dsops.sandbox.vault import Vault
@@ -160,6 +161,7 @@ class IamRules:
     def _carriers(self) -> Iterator[Carrier]:
         yield from self._upkeep.trust_policies()
         yield from self._vault.resource_policies()
+        yield from resource_policies(self._world)
 
     # --- checks -----------------------------------------------------------------------------------------------
 
@@ -175,26 +177,12 @@ class IamRules:
             raise refusal("LimitExceeded", words, 409)
         if document.kind == "trust":
             for arn in principals_of(text):
-                if not self._exists(arn):
+                if not self._world.has_principal(arn):
                     raise malformed_policy(f'Invalid principal in policy: "AWS":"{arn}"')
             for service in principals_of(text, "Service"):
                 if not is_service_principal(service):
                     # hashicorp/terraform#35086
                     raise malformed_policy(f'Invalid principal in policy: "SERVICE":"{service}"')
-
-    def _exists(self, principal: str) -> bool:
-        """A user or role of this sandbox that is named must exist; of accounts elsewhere nothing is known."""
-        arn = parse_arn(principal)
-        if arn is None or arn.service != "iam" or arn.account not in self._world.partitions:
-            return True
-        if arn.partition != self._world.partitions[arn.account]:
-            return False
-        if arn.resource_type == "role":
-            return self._world.role_at(principal) is not None
-        if arn.resource_type == "user":
-            user = self._world.user_named(arn.account, arn.resource_name)
-            return user is not None and user.arn == principal
-        return True
 
     def _check_policy_exists(self, parameters: Parameters, account: str) -> None:
         arn = str(parameters["PolicyArn"])

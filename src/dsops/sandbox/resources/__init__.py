@@ -41,6 +41,7 @@ class Resources:
     """What each operation is about, in one world."""
 
     def __init__(self, world: World, vault: Vault) -> None:
+        self._world = world
         self._estate = estate = Estate(world)
         self._secrets = SecretResources(vault)
         keys = KeyStore(world)
@@ -76,7 +77,7 @@ class Resources:
         if service != "iam":
             yield from passed_roles(service, operation, parameters, caller, associated)
         # Only who may write one learns what is wrong with it.
-        check_written_policy(service, operation, parameters)
+        check_written_policy(service, operation, parameters, self._world.has_principal)
 
     def _of_service(self, service: str, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
         known = self._known.get(service)

@@ -5,11 +5,13 @@ The codes are those of the services' API references; the words after them are ou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from dsops.document import parse_json
 from dsops.iam.policy import Policy, check_policy
+from dsops.sandbox.checks.queue_policies import readable_queue_policy
+from dsops.sandbox.principals import principals_of
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.resources.given import Parameters, inside, text
 
@@ -45,10 +47,24 @@ _WRITES: Final[Mapping[tuple[str, str], _Written]] = {
     ),
 }  # fmt: skip
 """Service and operation -> what is written."""
+_NO_PRINCIPAL: Final[Mapping[str, str]] = {
+    "kms": "Policy contains a statement with one or more invalid principals.",
+    "sns": "Invalid parameter: Policy Error: PrincipalNotFound",
+    "sqs": "Invalid value for the parameter Policy.",
+}
+"""Services that say it in words of their own; others as IAM does."""
 
 
-def check_written_policy(service: str, operation: str, parameters: Parameters) -> None:
-    """Raises SandboxRefusal when the operation writes a text that is no resource policy."""
+def check_written_policy(
+    service: str, operation: str, parameters: Parameters, has_principal: Callable[[str], bool]
+) -> None:
+    """Raises SandboxRefusal when the operation writes a text that is no resource policy, or names a missing principal.
+
+    AWS keeps the unique id of each user and role that a policy names, so it looks them up.
+    """
+    if (service, operation) == ("lambda", "AddPermission") and not has_principal(text(parameters, "Principal")):
+        message = "The provided principal was invalid. Please check the principal and try again."
+        raise refusal("InvalidParameterValueException", message)
     written = _WRITES.get((service, operation))
     if written is None or (operation == "SetTopicAttributes" and text(parameters, "AttributeName") != "Policy"):
         return
@@ -57,9 +73,14 @@ def check_written_policy(service: str, operation: str, parameters: Parameters) -
     if not document:
         # Absent, or taken away: a queue's policy is removed by an empty one.
         return
+    if service == "sqs":
+        document = readable_queue_policy(document)
     checked = check_policy(parse_json(document, "policy"), "resource", name="policy")
     if checked.policy is None:
         raise refusal(written.code, written.message.format(checked.aws_message))
+    if not all(has_principal(arn) for arn in principals_of(document)):
+        words = _NO_PRINCIPAL.get(service) or written.message.format("Invalid principal in policy")
+        raise refusal(written.code, words)
     if operation == "PutBucketPolicy":
         _check_bucket(checked.policy, text(parameters, "Bucket"))
 

@@ -1,0 +1,215 @@
+"""What services check before they act that moto does not: KMS's keys and aliases, Parameter Store's names."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sandboxes import ACCOUNT, Lab, Person
+
+KEY = "12345678-1234-1234-1234-123456789012"
+KEYS = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/"
+SUB_PATHS = "it can consist of sub-paths divided by slash symbol"
+
+
+@pytest.fixture
+def admin() -> Person:
+    """The administrator of an empty account."""
+    return Lab.of(f'accounts: {{"{ACCOUNT}": {{users: {{stranger: {{}}}}}}}}').user("admin")
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters"),
+    [
+        ("DescribeKey", {}), ("ListGrants", {}), ("RevokeGrant", {"GrantId": "g" * 64}),
+        ("CreateGrant", {"GranteePrincipal": f"arn:aws:iam::{ACCOUNT}:root", "Operations": ["Decrypt"]}),
+        ("RetireGrant", {"GrantId": "g" * 64}), ("Encrypt", {"Plaintext": b"x"}),
+        ("TagResource", {"Tags": [{"TagKey": "a", "TagValue": "b"}]}),
+    ],
+)  # fmt: skip
+def test_a_key_that_is_missing_is_not_found(admin: Person, operation: str, parameters: dict[str, object]) -> None:
+    """By its id, its ARN, an alias, or by what can be no id; a mistake in words of AWS's, not a 500."""
+    for key_id, message in (
+        (KEY, f"Key '{KEYS}{KEY}' does not exist"),
+        (f"{KEYS}{KEY}", f"Key '{KEYS}{KEY}' does not exist"),
+        ("not-a-key", "Invalid keyId 'not-a-key'"),
+        ("alias/missing", f"Alias arn:aws:kms:us-east-1:{ACCOUNT}:alias/missing is not found."),
+    ):
+        refused = admin.refused("kms", operation, KeyId=key_id, **parameters)
+        assert ("NotFoundException", message, 400) == (refused.code, refused.message, refused.status)
+
+
+def test_a_caller_without_permission_does_not_hear_which_keys_exist(admin: Person) -> None:
+    """The policies come before the look."""
+    refused = admin.lab.user("stranger").refused("kms", "ListGrants", KeyId=KEY)
+
+    assert "AccessDeniedException" == refused.code
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ({}, "NumberOfBytes is required."),
+        ({"NumberOfBytes": 0}, ("1 validation error detected: Value '0' at 'numberOfBytes' failed to satisfy "
+         "constraint: Member must have value greater than or equal to 1")),
+        ({"NumberOfBytes": 1025}, ("1 validation error detected: Value '1025' at 'numberOfBytes' failed to satisfy "
+         "constraint: Member must have value less than or equal to 1024")),
+    ],
+)  # fmt: skip
+def test_random_bytes_need_a_size(admin: Person, size: dict[str, object], message: str) -> None:
+    """From 1 to 1024, in AWS's recorded words."""
+    refused = admin.refused("kms", "GenerateRandom", **size)
+
+    assert ("ValidationException", message) == (refused.code, refused.message)
+    assert 1024 == len(admin.call("kms", "GenerateRandom", NumberOfBytes=1024)["Plaintext"])
+
+
+def test_aliases_of_aws_are_awss(admin: Person) -> None:
+    """`alias/aws/...` can't be made, moved or deleted; one that only looks alike can."""
+    key = admin.call("kms", "CreateKey")["KeyMetadata"]["KeyId"]
+
+    for operation, more in (("CreateAlias", {"TargetKeyId": key}), ("UpdateAlias", {"TargetKeyId": key}),
+                            ("DeleteAlias", {})):  # fmt: skip
+        for name in ("alias/aws/x", "alias/aws/s3"):
+            assert "NotAuthorizedException" == admin.refused("kms", operation, AliasName=name, **more).code
+    assert admin.answer("kms", "CreateAlias", AliasName="alias/awsome", TargetKeyId=key).status == 200
+
+
+def test_a_path_begins_with_a_slash(admin: Person) -> None:
+    """A name without any slash needs none."""
+    put = {"Value": "v", "Type": "String"}
+    admin.call("ssm", "PutParameter", Name="/a/b/c", **put)
+    admin.call("ssm", "PutParameter", Name="plain", **put)
+
+    refused = admin.refused("ssm", "PutParameter", Name="a/b/c", **put)
+    assert ("ValidationException", "Parameter name must be a fully qualified name.") == (refused.code, refused.message)
+    for operation, parameters in (
+        ("GetParameter", {"Name": "a/b/c"}), ("GetParameter", {"Name": "/a//b/c"}),
+        ("GetParameters", {"Names": ["a/b"]}), ("DeleteParameter", {"Name": "a/b/c"}),
+    ):  # fmt: skip
+        refused = admin.refused("ssm", operation, **parameters)
+        assert ("ValidationException", True) == (refused.code, SUB_PATHS in refused.message)
+    refused = admin.refused("ssm", "GetParametersByPath", Path="a")
+    assert "must begin with a forward slash" in refused.message
+    assert "v" == admin.call("ssm", "GetParameter", Name="/a/b/c")["Parameter"]["Value"]
+
+
+def test_a_name_is_the_same_with_its_first_slash_and_is_shown_as_it_was_asked_for(admin: Person) -> None:
+    """`/x` and `x` are not two parameters, and each reading has the name that was asked for (both recorded)."""
+    admin.call("ssm", "PutParameter", Name="x", Value="v", Type="String")
+
+    assert "ParameterAlreadyExists" == admin.refused(
+        "ssm", "PutParameter", Name="/x", Value="w", Type="String"
+    ).code  # fmt: skip
+    for name in ("x", "/x"):
+        found = admin.call("ssm", "GetParameter", Name=name)["Parameter"]
+        assert (name, f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/x") == (found["Name"], found["ARN"])
+        assert [name] == [each["Name"] for each in admin.call("ssm", "GetParameters", Names=[name])["Parameters"]]
+
+
+def test_a_refused_subscription_is_none(admin: Person) -> None:
+    """Its attributes are wrong: nothing is delivered to it."""
+    topic = admin.call("sns", "CreateTopic", Name="t")["TopicArn"]
+    asked = {"TopicArn": topic, "Protocol": "sqs", "Endpoint": f"arn:aws:sqs:us-east-1:{ACCOUNT}:q"}
+
+    admin.refused("sns", "Subscribe", **asked, Attributes={"NoSuch": "x"})
+    assert [] == admin.call("sns", "ListSubscriptions")["Subscriptions"]
+    admin.call("sns", "Subscribe", **asked)
+    admin.refused("sns", "Subscribe", **asked, Attributes={"NoSuch": "x"})
+    assert 1 == len(admin.call("sns", "ListSubscriptions")["Subscriptions"])
+
+
+def test_versions_are_listed_with_their_keys(admin: Person) -> None:
+    """Those without a label only on request; in pages, and with the secret's ARN and name."""
+    key = admin.call("kms", "CreateKey")["KeyMetadata"]["KeyId"]
+    made = [admin.call("secretsmanager", "CreateSecret", Name="s", SecretString="1")]
+    made += [admin.call("secretsmanager", "PutSecretValue", SecretId="s", SecretString=text) for text in ("2", "3")]
+    admin.call("secretsmanager", "CreateSecret", Name="own", SecretString="1", KmsKeyId=key)
+
+    shown = admin.call("secretsmanager", "ListSecretVersionIds", SecretId="s")
+    every = admin.call("secretsmanager", "ListSecretVersionIds", SecretId=made[0]["ARN"], IncludeDeprecated=True)
+    page = admin.call("secretsmanager", "ListSecretVersionIds", SecretId="s", MaxResults=1)
+    after = admin.call(
+        "secretsmanager", "ListSecretVersionIds", SecretId="s", MaxResults=1, NextToken=page["NextToken"]
+    )
+
+    assert (made[0]["ARN"], "s", False) == (shown["ARN"], shown["Name"], "NextToken" in shown)
+    assert [["AWSPREVIOUS"], ["AWSCURRENT"]] == [each["VersionStages"] for each in shown["Versions"]]
+    assert [each["VersionId"] for each in made] == [each["VersionId"] for each in every["Versions"]]
+    assert [["DefaultEncryptionKey"]] * 3 == [each["KmsKeyIds"] for each in every["Versions"]]
+    assert shown["Versions"] == page["Versions"] + after["Versions"]
+    assert "NextToken" not in after
+    own = admin.call("secretsmanager", "ListSecretVersionIds", SecretId="own")
+    assert [[key]] == [each["KmsKeyIds"] for each in own["Versions"]]
+    missing = admin.refused("secretsmanager", "ListSecretVersionIds", SecretId="missing")
+    assert ("ResourceNotFoundException", "Secrets Manager can't find the specified secret.") == (
+        missing.code, missing.message
+    )  # fmt: skip
+
+
+def test_a_name_that_no_secret_can_have_is_invalid_everywhere(admin: Person) -> None:
+    """Not only where a secret is made."""
+    for operation, parameters in (
+        ("CreateSecret", {"Name": "a b"}), ("DescribeSecret", {"SecretId": "a b"}),
+        ("GetSecretValue", {"SecretId": "a*"}), ("ListSecretVersionIds", {"SecretId": "a?"}),
+        ("DeleteSecret", {"SecretId": " a"}),
+    ):  # fmt: skip
+        refused = admin.refused("secretsmanager", operation, **parameters)
+        assert ("ValidationException", True) == (refused.code, refused.message.startswith("Invalid name."))
+
+
+def test_a_secret_without_a_function_is_not_rotated(admin: Person) -> None:
+    """The first time neither; it has no pending version then."""
+    admin.call("secretsmanager", "CreateSecret", Name="s", SecretString="1")
+
+    for _ in range(2):
+        refused = admin.refused("secretsmanager", "RotateSecret", SecretId="s")
+        assert ("InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.") == (
+            refused.code, refused.message
+        )  # fmt: skip
+    stages = admin.call("secretsmanager", "DescribeSecret", SecretId="s")["VersionIdsToStages"].values()
+    assert [["AWSCURRENT"]] == list(stages)
+
+
+def test_a_secret_behind_parameter_store_goes_by_its_path(admin: Person) -> None:
+    """Not by the secret's own name; a missing one is invalid beside others that are there (both recorded)."""
+    admin.call("secretsmanager", "CreateSecret", Name="s", SecretString="1")
+    path = "/aws/reference/secretsmanager/s"
+
+    found = admin.call("ssm", "GetParameter", Name=path, WithDecryption=True)["Parameter"]
+
+    assert (path, "1") == (found["Name"], found["Value"])
+    admin.call("ssm", "PutParameter", Name="x", Value="v", Type="String")
+    for others in ([], ["x", path]):
+        names = [*others, f"{path}-missing", "missing"]
+        several = admin.call("ssm", "GetParameters", Names=names, WithDecryption=True)
+        assert sorted(others) == sorted(each["Name"] for each in several["Parameters"])
+        assert sorted(names[-2:]) == sorted(several["InvalidParameters"])
+    alone = admin.call("ssm", "GetParameters", Names=[f"{path}-missing"], WithDecryption=True)
+    assert ([], [f"{path}-missing"]) == (alone["Parameters"], alone["InvalidParameters"])
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters", "status", "code"),
+    [
+        ("GetObject", {"Key": "k", "PartNumber": 2}, 416, "InvalidPartNumber"),
+        ("UploadPart", {"Key": "k", "UploadId": "none", "PartNumber": 1, "Body": b"x"}, 404, "NoSuchUpload"),
+        ("UploadPartCopy", {"Key": "k", "UploadId": "none", "PartNumber": 1, "CopySource": "bucket/k"}, 404,
+         "NoSuchUpload"),
+        ("CompleteMultipartUpload", {"Key": "k", "UploadId": "none", "MultipartUpload": {
+            "Parts": [{"PartNumber": 1, "ETag": "x"}]}}, 404, "NoSuchUpload"),
+        ("ListObjectsV2", {"ContinuationToken": "none"}, 400, "InvalidArgument"),
+        ("PutBucketCors", {"CORSConfiguration": {"CORSRules": []}}, 400, "MalformedXML"),
+        ("PutBucketEncryption", {"ServerSideEncryptionConfiguration": {"Rules": []}}, 400, "MalformedXML"),
+    ],
+)  # fmt: skip
+def test_what_a_bucket_lacks_is_s3s_own_error(
+    admin: Person, operation: str, parameters: dict[str, object], status: int, code: str
+) -> None:
+    """A part, an upload, a page, or an element of the body."""
+    admin.call("s3", "CreateBucket", Bucket="bucket")
+    admin.call("s3", "PutObject", Bucket="bucket", Key="k", Body=b"x")
+
+    refused = admin.refused("s3", operation, Bucket="bucket", **parameters)
+
+    assert (status, code) == (refused.status, refused.code)
+    assert b"x" == admin.answer("s3", "GetObject", Bucket="bucket", Key="k").body
