@@ -84,10 +84,22 @@ class Exchange(Task):  # type: ignore[misc]  # waitress ships no types
 
 
 class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress ships no types
-    """waitress's, which drops every header with `_` in its name: of AWS's there is one (IAM Identity Center's token).
+    """waitress's parser with two changes.
 
-    Whoever sends the name both ways has two tokens in one header then, which is none.
+    It drops every header with `_` in its name, and of AWS's there is one (IAM Identity Center's token). A client that
+    sends the name both ways has two tokens in one header, which is no token.
+    It also sends `100 Continue` to a request that is complete or refused already, and then waits for more of it.
     """
+
+    def received(self, data: bytes) -> int:
+        """Takes what came, and returns how much of it was this request's.
+
+        A request without content has nothing to wait for: RFC 9110, 10.1.1 has the server ignore the expectation.
+        """
+        taken: int = super().received(data)
+        if self.completed:
+            self.expect_continue = False
+        return taken
 
     def parse_header(self, header_plus: bytes) -> None:
         """Reads the first line and the headers."""
