@@ -366,7 +366,7 @@ class SandboxUnavailable(ConfigError):
 
 
 class AgentUnavailable(ConfigError):
-    """The agent can't be started here, or not a second time; commands do without it, only `dsops agent` needs it."""
+    """The agent can't be started here, or fell silent when it may have used an MFA code already."""
 
     code = "agent.unavailable"
 
