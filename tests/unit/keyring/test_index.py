@@ -84,7 +84,7 @@ def test_one_that_others_may_write_is_not_believed(environ: dict[str, str], mode
 def test_what_is_no_list_of_ours_is_told(environ: dict[str, str], text: str) -> None:
     """Half written, changed by hand, or of a later dsops: never taken for an empty one, which would be written over."""
     written(environ).write_text(text)
-    with pytest.raises(KeyringFailed, match="it is not a regular file"):
+    with pytest.raises(KeyringFailed, match="is not the list"):
         index.contents(environ)
     with pytest.raises(KeyringFailed), index.changing(environ):
         pass
