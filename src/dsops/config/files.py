@@ -31,6 +31,8 @@ def digest(data: bytes) -> str:
 _MAX_BYTES = MAX_CHARACTERS
 _MAX_DEPTH = 10
 _MAX_FILES = 100
+_MAX_INCLUDES = 200
+"""How many includes are followed: a file that several others include counts each time."""
 
 
 class Source(NamedTuple):
@@ -61,6 +63,7 @@ class Reader:
         self._problems = problems
         self._drafts = drafts or {}
         self._read: dict[str, Source | None] = {}
+        self._followed = 0
 
     def read(self, path: str) -> None:
         """Reads the main file, the local one beside it where there is one, and all that they include."""
@@ -92,7 +95,12 @@ class Reader:
             elif len(chain) > _MAX_DEPTH or len(self.files) >= _MAX_FILES:
                 message = f"includes go more than {_MAX_DEPTH} deep, or to more than {_MAX_FILES} files"
                 self._problems.add(where, "include", message)
+            elif self._followed >= _MAX_INCLUDES:
+                message = f"more than {_MAX_INCLUDES} includes: a file counts each time that it is included"
+                self._problems.add(where, "include", message, "include what is common once")
+                break
             else:
+                self._followed += 1
                 included = self._source(wanted)
                 if included is not None:
                     self._add(wanted, included, (*chain, real))
