@@ -66,6 +66,16 @@ def read_whole(path: str, most_bytes: int, *, takes_pipes: bool = False) -> byte
     return data
 
 
+def read_at(descriptor: int, size: int, offset: int) -> bytes:
+    """So many bytes from there, fewer only at the file's end: one call of pread(2) may give fewer anywhere."""
+    parts: list[bytes] = []
+    while size > 0 and (part := os.pread(descriptor, size, offset)):
+        parts.append(part)
+        size -= len(part)
+        offset += len(part)
+    return b"".join(parts)
+
+
 def reason(error: OSError) -> str:
     """Why it can't be read, for an error's text."""
     return (error.strerror or "unknown reason").lower()

@@ -30,6 +30,7 @@ from dsops.audit.chain import (
     record_in,
 )
 from dsops.errors import AuditFailed
+from dsops.input_file import read_at
 from dsops.startup import NamedTuple
 
 _LOCK_SECONDS = 1.0
@@ -217,7 +218,7 @@ class _Writer:
         """Lines about the trail itself, which go before those that are to be added."""
 
     def add(self, bodies: Sequence[bytes]) -> Written:
-        data = os.pread(self._lock, HEAD_BYTES + 1, 0)
+        data = read_at(self._lock, HEAD_BYTES + 1, 0)
         known = parse_head(data)
         if known is None and data.startswith(b"dsops-audit ") and not data.startswith(b"dsops-audit 1 "):
             raise AuditFailed(
@@ -284,7 +285,7 @@ class _Writer:
 
     def _adopted(self, file: int, size: int, known: Head) -> tuple[Head, bytes]:
         """After lines that whoever wrote them did not live to enter in the head; a part of a line is marked."""
-        data = os.pread(file, min(size - known.size, _MOST_ADOPTED), known.size)
+        data = read_at(file, min(size - known.size, _MOST_ADOPTED), known.size)
         head = known
         start = 0
         while start < len(data):
@@ -322,7 +323,7 @@ class _Writer:
     def _last_in(self, file: int, size: int) -> Head:
         """The last whole line of a file."""
         start = max(0, size - _MOST_ADOPTED)
-        data = os.pread(file, size - start, start)
+        data = read_at(file, size - start, start)
         whole = data[: data.rfind(b"\n") + 1]
         line = whole[:-1].rpartition(b"\n")[2]
         place = link_of(record_in(line))
