@@ -159,6 +159,7 @@ def _evaluate(parts: _Parts, names: Names, where: Where, path: str) -> str:
             raise ConfigTooLarge(
                 f"`{path}` gets too long once its variables are replaced",
                 why=f"a value has at most {MAX_VALUE_CHARACTERS:,} characters, and all together {MAX_RUN_CHARACTERS:,}",
+                hint="name long variables less often",
                 where=where,
             )
         texts.append(text)
