@@ -129,7 +129,7 @@ def test_the_client_does_the_work_itself(
 
 @pytest.mark.usefixtures("_quick")
 def test_an_agent_that_is_stopped_before_it_accepts_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel accepts connections and a request for it, and nobody reads them."""
+    """The kernel accepts connections and a request for it, and no process reads them."""
     with agent(monkeypatch, sending(), accepts=False):
         assert ask() is None
 
@@ -180,7 +180,7 @@ def test_an_agent_that_is_at_work_for_ever_is_given_up(monkeypatch: pytest.Monke
 
 @pytest.mark.usefixtures("_quick")
 def test_a_person_may_take_longer_than_an_agent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While somebody types, the client itself is busy, and the agent's silence means nothing."""
+    """While a person types, the client itself is busy, and the agent's silence means nothing."""
 
     def says(connection: socket.socket) -> None:
         connection.sendall(frame(HELLO) + frame(ASK, b"code: "))

@@ -28,7 +28,7 @@ def replace_file(path: str, old: bytes | None, new: bytes, backup: str) -> str:
         if not stat.S_ISREG(status.st_mode):
             raise FileNotWritten(f"`{path}` was not written: it is not a plain file", hint="name another file")
         if read_file(path, len(old) + 1).data != old:
-            raise FileNotWritten(f"`{path}` was not written: somebody else has changed it", hint="try again")
+            raise FileNotWritten(f"`{path}` was not written: another program has changed it", hint="try again")
         _put(f"{path}{backup}", old, status)
         _put(path, new, status)
     except OSError as error:

@@ -1,6 +1,6 @@
 """The operations that wait for something to come: moto is asked without waiting, and the server does the waiting.
 
-moto sleeps inside of the call, under the sandbox's lock: nobody else was served meanwhile, and nothing could come.
+moto sleeps inside the call, under the sandbox's lock: no other client is served, and nothing can come then.
 """
 
 from __future__ import annotations

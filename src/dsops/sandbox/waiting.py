@@ -14,7 +14,7 @@ Client = TypeVar("Client")
 _PAUSE_SECONDS = 0.05
 _LOOK_SECONDS = 0.02
 _SHARE = 3
-"""A pause is at least so many times as long as the look before it took."""
+"""A pause is at least so many times as long as the questions took that found nothing."""
 
 
 class _Poll(NamedTuple, Generic[Client]):
@@ -72,22 +72,32 @@ class Waiting(Generic[Client]):
             elif poll.until <= begun:
                 self._remove(poll)
                 self._deliver(poll.client, poll.wait.ask() or poll.answer)
+        until, in_vain, pause = begun + _LOOK_SECONDS, 0.0, _PAUSE_SECONDS
         for source in list(self._polls):
-            if self._clock() - begun >= _LOOK_SECONDS:
+            seconds = self._ask_for(source, until)
+            if seconds is None:
+                pause = 0.0
                 break
-            self._ask_for(source)
-        self._look_at = self._clock() + max(_PAUSE_SECONDS, _SHARE * (self._clock() - begun))
+            in_vain += seconds
+        self._look_at = self._clock() + max(pause, _SHARE * in_vain)
 
-    def _ask_for(self, source: str) -> None:
-        """Serves the clients of a source until there is nothing more for them; its next turn is the last one."""
+    def _ask_for(self, source: str, until: float) -> float | None:
+        """Serves the clients of a source until there is nothing more for them; its next turn is the last one then.
+
+        Returns how many seconds the question took that found nothing, None where the time was over before.
+        """
         while (polls := self._polls.get(source)) is not None:
+            begun = self._clock()
+            if begun >= until:
+                return None
             answer = polls[0].wait.ask()
             if answer is None:
                 self._polls[source] = self._polls.pop(source)
-                return
+                return self._clock() - begun
             poll = polls[0]
             self._remove(poll)
             self._deliver(poll.client, answer)
+        return 0.0
 
     def _remove(self, poll: _Poll[Client]) -> None:
         polls = self._polls[poll.wait.source]
