@@ -8,6 +8,7 @@ Nothing in here is ever the value of a secret.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 from dsops.startup import NamedTuple
 
@@ -40,8 +41,10 @@ def nearest(word: str, names: Iterable[str]) -> str:
     """
     from difflib import get_close_matches
 
-    plain = {_plain(name): name for name in names}
+    plain = {_plain(name): name for name in islice(names, _MOST_NAMES) if len(name) <= _LONGEST_NAME}
     word = _plain(word)
+    if len(word) > _LONGEST_NAME:
+        return ""
     letters = sorted(word)
     close = [text for text in plain if sorted(text) == letters] or get_close_matches(word, plain, n=1)
     if close:
@@ -55,6 +58,8 @@ def nearest(word: str, names: Iterable[str]) -> str:
 
 
 _SHORTEST_BEGINNING = 3
+_LONGEST_NAME, _MOST_NAMES = 200, 1000
+"""Comparing takes the product of the lengths, for each name."""
 
 
 def _plain(word: str) -> str:
@@ -370,7 +375,7 @@ class SandboxUnavailable(ConfigError):
 
 
 class AgentUnavailable(ConfigError):
-    """The agent can't be started here, or not a second time; commands do without it, only `dsops agent` needs it."""
+    """The agent can't be started here, or fell silent when it may have used an MFA code already."""
 
     code = "agent.unavailable"
 

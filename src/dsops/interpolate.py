@@ -18,7 +18,8 @@ from collections.abc import Iterator, Mapping
 
 from dsops.document import Mapping as MappingNode
 from dsops.document import Node, Scalar, Sequence
-from dsops.errors import VariableUnset, Where
+from dsops.errors import ConfigTooLarge, VariableUnset, Where
+from dsops.model import MAX_RUN_CHARACTERS, MAX_VALUE_CHARACTERS, Budget
 from dsops.startup import NamedTuple, pattern
 
 _TOKEN = pattern(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(\}|:-|:\?))?|\}")
@@ -51,6 +52,8 @@ class Names(NamedTuple):
     user: str = ""
     symbolic_timestamp: bool = False
     """Whether a generated timestamp stays `${TIMESTAMP}`: else fingerprints would differ at every run."""
+    budget: Budget | None = None
+    """What all texts together may grow to; None where they are not kept."""
 
     def get(self, name: str) -> str | None:
         """The value, None where the variable is not set."""
@@ -95,10 +98,12 @@ def expand(
     With `symbolic_timestamp`, a timestamp that would be generated stays `${TIMESTAMP}`.
     Raises VariableUnset for the first name in the text that has no value.
     """
-    if "${" not in text:
-        return text
-    names = Names(environ, timestamp, user, symbolic_timestamp)
-    return _evaluate(_parse(text)[0], names, where, path)
+    return expand_text(text, Names(environ, timestamp, user, symbolic_timestamp), where, path)
+
+
+def expand_text(text: str, names: Names, where: Where, path: str) -> str:
+    """The text with its names replaced, as `expand` does it."""
+    return _evaluate(_parse(text)[0], names, where, path) if "${" in text else text
 
 
 def expand_node(node: Node, names: Names, file: str, path: str) -> Node:
@@ -145,7 +150,20 @@ def _walk_names(parts: _Parts) -> Iterator[str]:
 
 
 def _evaluate(parts: _Parts, names: Names, where: Where, path: str) -> str:
-    return "".join([part if isinstance(part, str) else _value(part, names, where, path) for part in parts])
+    texts: list[str] = []
+    length = 0
+    for part in parts:
+        text = part if isinstance(part, str) else _value(part, names, where, path)
+        length += len(text)
+        if length > MAX_VALUE_CHARACTERS or (names.budget is not None and not names.budget.take(len(text))):
+            raise ConfigTooLarge(
+                f"`{path}` gets too long once its variables are replaced",
+                why=f"a value has at most {MAX_VALUE_CHARACTERS:,} characters, and all together {MAX_RUN_CHARACTERS:,}",
+                hint="name long variables less often",
+                where=where,
+            )
+        texts.append(text)
+    return "".join(texts)
 
 
 def _value(use: _Use, names: Names, where: Where, path: str) -> str:

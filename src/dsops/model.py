@@ -13,6 +13,26 @@ from dsops.document import Node
 from dsops.errors import Where
 from dsops.startup import NamedTuple
 
+MAX_VALUE_CHARACTERS = 1 << 20
+"""The longest value that is made of what a configuration says: a variable of Linux has 128 KiB, a secret of AWS 64."""
+
+MAX_RUN_CHARACTERS = 1 << 26
+"""How much a run may make of it altogether, what stands between two transforms included."""
+
+
+class Budget:
+    """What a run may still make of a configuration: a line of it can name the same long value a hundred times."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, characters: int = MAX_RUN_CHARACTERS) -> None:
+        self._left = characters
+
+    def take(self, characters: int) -> bool:
+        """Whether so many more may be made; they count from then on."""
+        self._left -= characters
+        return self._left >= 0
+
 
 class Field(NamedTuple):
     """One key of a store as written: its value, and where that stands (the file of an included or local part)."""

@@ -1,13 +1,15 @@
 """The warm path: hands a command line to the agent, and becomes the command with the environment that comes back.
 
-This file is all that a warm `dsops exec` loads besides `os`, `sys`, `_socket` and `_signal`, which a starting Python
-has anyway or links in: every further module would be a part of every run. Whatever is not plain is left to `dsops.cli`.
+This file is all that a warm `dsops exec` loads besides `os`, `sys`, `time`, `_socket` and `_signal`, which a starting
+Python has anyway or links in: every further module would be a part of every run. Whatever is not plain is left to
+`dsops.cli`.
 """
 
 import _signal  # type: ignore[import-not-found]
 import _socket
 import os
 import sys
+from time import monotonic
 
 from dsops import __version__
 
@@ -17,10 +19,11 @@ if TYPE_CHECKING:
 
     Person = Callable[[int, bytes], bytes | None]
 
-REQUEST, HELLO, NOTE, EVENT, ASK, TYPED, NOBODY, RESULT, FAILED, DECLINED = b"RHNEQTUXFD"
+REQUEST, HELLO, NOTE, EVENT, ASK, TYPED, NOBODY, RESULT, FAILED, DECLINED, ALIVE, CODE = b"RHNEQTUXFDAC"
 """Kinds of frames. From the client: a request, what a person typed, that nobody did. From the agent: it was heard;
-a text for stderr, an event, a question to a person; and one of the three that end a request: the result, an error (see
-`failure`), or that the client has to do the work itself."""
+a text for stderr, an event, a question to a person; that it is still at work; that a code of an MFA device may be used
+for this request; and one of the three that end a request: the result, an error (see `failure`), or that the client has
+to do the work itself."""
 
 LONGEST = 1 << 23
 """Bytes of one frame: an environment has at most 6 MiB on Linux (three quarters of the stack's limit)."""
@@ -28,10 +31,19 @@ LONGEST = 1 << 23
 _HEARD_SECONDS = 5.0
 """How long an agent may take to say that it heard: one that is stopped, or the kernel's queue of it, says nothing."""
 
+SILENT_SECONDS = 10.0
+"""How long an agent at work may send nothing, and how long a frame may take to arrive whole: it says ALIVE every two
+seconds, so one that is silent is stopped."""
+
+_PATIENCE_SECONDS = 900.0
+"""How long an agent may say nothing but ALIVE: clients that wait for one person to type have two minutes each."""
+
 AGAIN = b"again"
 """With DECLINED: this agent is of another dsops or just ending, and the next one will do it."""
 
 _DEAF = (DECLINED, b"deaf")
+_STUCK = (DECLINED, b"stuck")
+"""It is silent, and may have sent a code that AWS takes once."""
 
 _TRIES = 3
 PLAIN = ("--json", "--keep-existing", "--pristine")
@@ -68,21 +80,29 @@ def send(connection: "_socket.socket", kind: int, data: bytes = b"") -> None:
     connection.sendall(bytes((kind,)) + len(data).to_bytes(4, "big") + data)
 
 
-def receive(connection: "_socket.socket") -> "tuple[int, bytes] | None":
-    """The next frame; None at the end. Raises OSError, ValueError for one that is too long."""
-    head = _read(connection, 5)
+def receive(connection: "_socket.socket", seconds: float = SILENT_SECONDS) -> "tuple[int, bytes] | None":
+    """The next frame; None at the end.
+
+    Raises OSError, TimeoutError for one that is not whole within `seconds`, ValueError for one that is too long.
+    """
+    until = monotonic() + seconds
+    head = _read(connection, 5, until)
     if head is None:
         return None
     length = int.from_bytes(head[1:], "big")
     if length > LONGEST:
         raise ValueError("a frame is too long")
-    data = _read(connection, length)
+    data = _read(connection, length, until)
     return None if data is None else (head[0], data)
 
 
-def _read(connection: "_socket.socket", length: int) -> "bytes | None":
+def _read(connection: "_socket.socket", length: int, until: float) -> "bytes | None":
     parts = []
     while length:
+        left = until - monotonic()
+        if left <= 0:
+            raise TimeoutError
+        connection.settimeout(left)
         part = connection.recv(min(length, 1 << 18))
         if not part:
             return None
@@ -288,6 +308,10 @@ def ask(words: "list[bytes]", person: "Person", *, watches: bool, starts: bool =
         answer = _exchange(connection, request, person)
         if answer == _DEAF:
             return None
+        if answer == _STUCK:
+            from dsops.agent.failure import silent
+
+            return FAILED, silent()
         if answer is not None and answer != (DECLINED, AGAIN):
             return answer
     return None
@@ -304,8 +328,8 @@ def _exchange(connection: "_socket.socket", request: bytes, person: "Person") ->
     try:
         send(connection, REQUEST, request)
         return _listen(connection, person)
-    except (TimeoutError, ValueError):
-        return _DEAF  # it is there, and does not hear or talks nonsense: another one can't take its place
+    except TimeoutError:
+        return _DEAF
     except OSError:
         return None
     finally:
@@ -319,28 +343,48 @@ def _start(place: str, address: str) -> "_socket.socket | None":
 
 
 def _listen(connection: "_socket.socket", person: "Person") -> "tuple[int, bytes] | None":
-    """The frame that ends the request; None when the agent ended first."""
-    is_shown = False
+    """The frame that ends the request; None when the agent ended first.
+
+    _DEAF or _STUCK for an agent that is silent or talks nonsense: it is there, and another one can't take its place.
+    """
+    is_shown, silent = False, _DEAF
+    seconds, until = _HEARD_SECONDS, monotonic() + _PATIENCE_SECONDS
     try:
-        while True:
-            frame = receive(connection)
+        while monotonic() < until:
+            frame = receive(connection, seconds)
             if frame is None or frame[0] in (RESULT, FAILED, DECLINED):
                 return frame
+            seconds = SILENT_SECONDS
             kind, data = frame
-            if kind == HELLO:
-                connection.settimeout(None)
+            if kind == ALIVE:
+                continue
+            if kind == CODE:
+                silent = _STUCK
             elif kind == NOTE:
                 if is_shown:  # a transient line may stand there
                     person(EVENT, pack([b"done"]))
                 _tell(data)
-            else:
+                until = monotonic() + _PATIENCE_SECONDS
+            elif kind != HELLO:
                 is_shown = True
-                typed = person(kind, data)
-                if kind == ASK:
-                    send(connection, NOBODY if typed is None else TYPED, typed or b"")
+                _show(connection, person, kind, data)
+                until = monotonic() + _PATIENCE_SECONDS
+    except (TimeoutError, ValueError):
+        pass
     finally:
         if is_shown:
             person(EVENT, pack([b"done"]))
+    return silent
+
+
+def _show(connection: "_socket.socket", person: "Person", kind: int, data: bytes) -> None:
+    """Shows an event, or asks the person; what was typed goes back to the agent."""
+    if kind not in (EVENT, ASK):
+        raise ValueError("a frame of no kind")
+    typed = person(kind, data)
+    if kind == ASK:
+        connection.settimeout(_HEARD_SECONDS)
+        send(connection, NOBODY if typed is None else TYPED, typed or b"")
 
 
 def _tell(text: bytes) -> None:

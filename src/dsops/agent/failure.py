@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dsops import errors
-from dsops.errors import AwsAnswer, DsopsError, Failures, Hop, Problem, Tried, Where
+from dsops.agent.client import SILENT_SECONDS
+from dsops.errors import AgentUnavailable, AwsAnswer, DsopsError, Failures, Hop, Problem, Tried, Where
 
 
 def pack_error(error: DsopsError) -> bytes:
@@ -18,6 +19,17 @@ def pack_error(error: DsopsError) -> bytes:
 def unpack_error(data: bytes) -> DsopsError:
     """An error of the same class that says the same. Raises ValueError for what is none."""
     return _error(json.loads(data))
+
+
+def silent() -> bytes:
+    """The error of a client whose agent has stopped answering after it may have used an MFA code."""
+    return pack_error(
+        AgentUnavailable(
+            f"the agent has sent nothing for {SILENT_SECONDS:.0f} seconds, in the middle of this request",
+            why="it may have used an MFA code, and AWS takes a code once: the work is not done a second time here",
+            hint="let its process go on (`dsops doctor` tells how to find it); `DSOPS_AGENT=off` does without it",
+        )
+    )
 
 
 def _value(error: DsopsError) -> Mapping[str, object]:

@@ -11,8 +11,13 @@ from time import monotonic
 
 from dsops.errors import UsageError
 
-_MOST_CLIENTS = 32
-"""At once; one more, and the one that has been there for longest has to go: it is slow, or asks for nothing."""
+_MOST_SILENT = 256
+"""At once that have not asked yet; one more, and the one that has been there for longest has to go."""
+
+_MOST_CLIENTS = 512
+"""At once with those that have asked properly and wait; the next ones wait to be let in."""
+
+_MOST_A_TURN = 32
 
 _MOST_BYTES = 8192
 """Of a request. botocore's has 200."""
@@ -52,7 +57,7 @@ class Loopback:
         """Raises UsageError for an address that is not this machine's, or a port that is taken."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         try:
-            self._listener = socket.create_server((address, port), family=family, backlog=64)
+            self._listener = socket.create_server((address, port), family=family, backlog=1024)
         except OSError as error:
             where = f"{address} port {port}" if port else address
             why = (error.strerror or "unknown reason").lower()
@@ -97,7 +102,8 @@ class Loopback:
 
     def readers(self) -> Iterable[int]:
         """The listener, and who has something to say."""
-        listener = () if self.clock() < self._deaf_until else (self._listener.fileno(),)
+        is_closed = self.clock() < self._deaf_until or len(self._clients) >= _MOST_CLIENTS
+        listener = () if is_closed else (self._listener.fileno(),)
         return (*listener, *[number for number, each in self._clients.items() if not each.outbox])
 
     def writers(self) -> Iterable[int]:
@@ -133,7 +139,7 @@ class Loopback:
 
     def _accept(self) -> None:
         # Bounded: somebody who connects without end must not keep the loop from the command's signals.
-        for _ in range(_MOST_CLIENTS):
+        for _ in range(min(_MOST_A_TURN, _MOST_CLIENTS - len(self._clients))):
             try:
                 connection, _peer = self._listener.accept()
             except (BlockingIOError, ConnectionError):
@@ -142,8 +148,9 @@ class Loopback:
                 self._deaf_until = self.clock() + _DEAF_SECONDS
                 return
             connection.setblocking(False)
-            if len(self._clients) >= _MOST_CLIENTS:
-                self._drop(next(iter(self._clients.values())))
+            silent = [each for each in self._clients.values() if not each.is_waiting]
+            if len(silent) >= _MOST_SILENT:
+                self._drop(silent[0])
             client = Client(connection, self.clock() + CLIENT_SECONDS)
             self._clients[connection.fileno()] = client
 

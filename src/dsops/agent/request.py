@@ -6,11 +6,12 @@ import select
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from threading import Lock
 from time import monotonic
 from typing import NamedTuple
 
 from dsops.agent import failure
-from dsops.agent.client import ASK, DECLINED, EVENT, FAILED, NOTE, RESULT, TYPED, pack, send
+from dsops.agent.client import ALIVE, ASK, CODE, DECLINED, EVENT, FAILED, NOTE, RESULT, TYPED, pack, send
 from dsops.errors import DsopsError
 
 _LOOK_AT_PEER_SECONDS = 1.0
@@ -64,6 +65,7 @@ class Caller:
     def __init__(self, connection: socket.socket, limits: Limits) -> None:
         self._connection = connection
         self._limits = limits
+        self._sending = Lock()
         self.pid = peer_pid(connection)
         self.is_gone = False
         """It takes nothing any more: after half a frame the next one would be nonsense."""
@@ -79,6 +81,32 @@ class Caller:
     def event(self, name: str, facts: Sequence[str]) -> None:
         """Tells it what goes on: key, value, key, value."""
         self._tell(EVENT, pack([text.encode("utf-8", "surrogateescape") for text in (name, *facts)]))
+
+    def expect_code(self) -> None:
+        """Tells it that an MFA code may be used from now on: without an answer it must not do the work once more."""
+        self._tell(CODE)
+
+    def pulse(self) -> None:
+        """Tells it that the work goes on, unless that would have to wait. For another thread than the one at work."""
+        if self._sending.acquire(blocking=False):
+            try:
+                poll = select.poll()
+                poll.register(self._connection, select.POLLOUT)
+                if not self.is_gone and poll.poll(0):
+                    send(self._connection, ALIVE)
+            except (OSError, ValueError):
+                self.is_gone = True
+            finally:
+                self._sending.release()
+
+    def answer(self, answer: Answer) -> None:
+        """Ends the request."""
+        self._tell(answer.kind, answer.data)
+
+    def leave(self) -> None:
+        """The connection is closed next: its number may be another file's then."""
+        with self._sending:
+            self.is_gone = True
 
     def has_left(self) -> bool:
         """Whether its end of the connection is closed; what it may have sent stays there."""
@@ -108,14 +136,15 @@ class Caller:
             self._connection.settimeout(self._limits.writing_seconds)
         return typed if kind == TYPED else None
 
-    def _tell(self, kind: int, data: bytes) -> None:
+    def _tell(self, kind: int, data: bytes = b"") -> None:
         """Sends it, unless the client is gone: a session that is just being issued for it serves others."""
-        if self.is_gone:
-            return
-        try:
-            send(self._connection, kind, data)
-        except OSError:
-            self.is_gone = True
+        with self._sending:
+            if self.is_gone:
+                return
+            try:
+                send(self._connection, kind, data)
+            except OSError:
+                self.is_gone = True
 
     def _heard(self) -> tuple[int, bytes]:
         """One short frame, however slowly it comes. Raises OSError, ValueError for nonsense or the end."""

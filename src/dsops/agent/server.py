@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import selectors
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Lock
 from time import monotonic
 
 from dsops.agent import client
@@ -25,6 +26,9 @@ _LONGEST_WAIT_SECONDS = 3600.0
 _UNLIMITED = 1 << 31
 SPARE_DESCRIPTORS = 64
 """Kept for files, programs and connections to AWS."""
+
+_PULSE_SECONDS = 2.0
+"""How often clients whose work is being done are told so; they wait five times as long for it."""
 
 _LOOK_SECONDS = 0.1
 """How soon it is looked again whether there is room for more clients."""
@@ -61,6 +65,9 @@ class Server:
         self._is_ending = False
         self._is_listening = False
         self._look_at = 0.0
+        self._served: set[Caller] = set()
+        self._served_changed = Lock()
+        self._pulse_at = 0.0
         self._last_asked = monotonic()
         self._wake, self._woken = os.pipe()
 
@@ -99,6 +106,8 @@ class Server:
         waits.append(self._last_asked + self._limits.idle_seconds - now)
         if not self._is_listening:
             waits.append(_LOOK_SECONDS)
+        if self._crew.load:
+            waits.append(max(0.0, self._pulse_at - now))
         for key, _ in self._selector.select(min(_LONGEST_WAIT_SECONDS, max(0.0, min(waits))) + 0.001):
             if key.fileobj is self._listener:
                 self._accept()
@@ -106,6 +115,7 @@ class Server:
                 os.read(self._wake, 4096)
             elif isinstance(key.fileobj, socket.socket):
                 self._read(key.fileobj)
+        self._pulse()
         now = monotonic()
         if not self._is_listening and not self._is_ending and now >= self._look_at:
             self._listen(True)
@@ -167,6 +177,16 @@ class Server:
         self._forget(connection)
         connection.close()
 
+    def _pulse(self) -> None:
+        """Tells the clients that wait, now and then, that their work goes on."""
+        if monotonic() < self._pulse_at:
+            return
+        self._pulse_at = monotonic() + _PULSE_SECONDS
+        with self._served_changed:
+            callers = list(self._served)
+        for caller in callers:
+            caller.pulse()
+
     # --- one request, in its thread ---------------------------------------------------------------------------
 
     def _serve(self, connection: socket.socket, data: bytes) -> None:
@@ -180,15 +200,24 @@ class Server:
                     send(connection, asked.kind, asked.data)
                     return
                 send(connection, HELLO)
-                caller = Caller(connection, self._limits)
-                answer = self._work(asked, caller)
-                if not caller.is_gone:
-                    send(connection, answer.kind, answer.data)
+                with self._serving(Caller(connection, self._limits)) as caller:
+                    caller.answer(self._work(asked, caller))
             except Exception:  # noqa: BLE001 - whatever it is, the thread goes on, and the client does it by itself
                 # Mostly a client that is gone or takes nothing; what was issued for it is kept for the next one.
                 return
             finally:
                 self._last_asked = monotonic()
+
+    @contextmanager
+    def _serving(self, caller: Caller) -> Iterator[Caller]:
+        with self._served_changed:
+            self._served.add(caller)
+        try:
+            yield caller
+        finally:
+            with self._served_changed:
+                self._served.discard(caller)
+            caller.leave()
 
     def _parse(self, data: bytes) -> Asked | Answer | None:
         """The request; the answer to one of another dsops; None for what is none."""

@@ -15,6 +15,7 @@ from dsops.audit.chain import is_hash
 from dsops.audit.following import Position
 from dsops.audit.lock import open_own
 from dsops.errors import AuditFailed
+from dsops.input_file import read_at
 from dsops.startup import NamedTuple
 
 _MOST_BYTES = 1 << 16
@@ -54,7 +55,7 @@ def load(path: str) -> dict[str, Cursor]:
         finally:
             os.close(folder)
         try:
-            found = json.loads(os.read(file, _MOST_BYTES))
+            found = json.loads(read_at(file, _MOST_BYTES, 0))
         finally:
             os.close(file)
         return {name: _cursor(values) for name, values in found["receivers"].items()}

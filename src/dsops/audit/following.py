@@ -9,6 +9,7 @@ from dsops.audit.chain import START, hash_of, link_of, record_in
 from dsops.audit.reading import unreadable
 from dsops.audit.trail import put_away
 from dsops.errors import TrailUnreadable
+from dsops.input_file import read_at
 from dsops.startup import NamedTuple
 
 _MOST_BYTES = 1 << 20
@@ -64,7 +65,7 @@ def end_of(path: str) -> Position:
         try:
             size = os.fstat(file).st_size
             start = max(0, size - _LONGEST_LINE)
-            data = os.pread(file, size - start, start)
+            data = read_at(file, size - start, start)
             whole = data[: data.rfind(b"\n") + 1]
             return _after(whole[:-1].split(b"\n"), before, os.fstat(file).st_ino, start + len(whole))
         finally:
@@ -126,14 +127,14 @@ def _read(file: int, position: Position, most_bytes: int) -> Look | None:
 def _next_data(file: int, start: int, most_bytes: int) -> tuple[int, bytes]:
     """What stands there, and from where on: a line that is longer than any of dsops' is passed over."""
     while True:
-        data = os.pread(file, most_bytes, start)
+        data = read_at(file, most_bytes, start)
         if b"\n" not in data:
-            data = os.pread(file, _LONGEST_LINE, start)
+            data = read_at(file, _LONGEST_LINE, start)
         if b"\n" in data or len(data) < _LONGEST_LINE:
             return start, data
         while data and b"\n" not in data:
             start += len(data)
-            data = os.pread(file, _MOST_BYTES, start)
+            data = read_at(file, _MOST_BYTES, start)
         if not data:
             return start, data  # it has no end yet
         start += data.index(b"\n") + 1
@@ -157,7 +158,7 @@ def _stands_at(file: int, status: os.stat_result, position: Position) -> bool:
         return False
     if position.length < 0:
         return position.offset == 0 or os.pread(file, 1, position.offset - 1) == b"\n"
-    line = os.pread(file, position.length, position.offset - position.length - 1)
+    line = read_at(file, position.length, position.offset - position.length - 1)
     return hash_of(line) == position.hash
 
 
@@ -165,7 +166,7 @@ def _place_of(file: int, position: Position) -> int:
     """Where to begin in a file that is not known: behind the last line that was read, or at its start."""
     offset, rest = 0, b""
     while True:
-        part = os.pread(file, _MOST_BYTES, offset + len(rest))
+        part = read_at(file, _MOST_BYTES, offset + len(rest))
         *lines, rest = (rest + part).split(b"\n")
         for line in lines:
             offset += len(line) + 1

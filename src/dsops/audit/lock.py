@@ -11,6 +11,7 @@ from time import monotonic
 
 from dsops.audit.chain import HEAD_BYTES
 from dsops.errors import AuditFailed
+from dsops.input_file import read_at
 
 _STUCK_SECONDS = 3.0
 """How long a process waits while no line is added: the holder of the lock is stopped, or hangs."""
@@ -84,9 +85,9 @@ class Locked:
 
 def _why_not_reached(place: _Place, until: float) -> str:
     """Waits for the place's turn; "" when it has come."""
-    seen = os.pread(place.descriptor, HEAD_BYTES, 0)
+    seen = read_at(place.descriptor, HEAD_BYTES, 0)
     while not place.is_reached(_STUCK_SECONDS):
-        is_late, head = monotonic() > until, os.pread(place.descriptor, HEAD_BYTES, 0)
+        is_late, head = monotonic() > until, read_at(place.descriptor, HEAD_BYTES, 0)
         if head == seen:
             return f"another process has held its lock for more than {_STUCK_SECONDS:.0f} s"
         if is_late:

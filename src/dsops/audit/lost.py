@@ -13,6 +13,7 @@ from time import sleep
 
 from dsops.audit.lock import open_folder, open_own, take
 from dsops.errors import AuditFailed
+from dsops.input_file import read_at
 from dsops.startup import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def read_lost(path: str, folder: int) -> Loss | None:
     except FileNotFoundError:
         return None
     try:
-        return _loss_in(os.pread(file, _BYTES + 1, 0))
+        return _loss_in(read_at(file, _BYTES + 1, 0))
     finally:
         os.close(file)
 
@@ -129,7 +130,7 @@ class Counted:
 
 def _content(file: int) -> bytes:
     """What the file says. A new one takes all of its room: a full disk must not keep a loss from being counted."""
-    data = os.pread(file, _BYTES + 1, 0)
+    data = read_at(file, _BYTES + 1, 0)
     if len(data) < _BYTES and not data.strip():
         os.pwrite(file, _BLANK, 0)
     return data

@@ -10,6 +10,7 @@ from dsops.audit.lock import head_name, open_own
 from dsops.audit.lost import Loss, read_lost
 from dsops.audit.trail import put_away
 from dsops.errors import AuditFailed, TrailUnreadable
+from dsops.input_file import read_at
 from dsops.runtime import SANDBOX
 from dsops.startup import NamedTuple
 
@@ -78,7 +79,7 @@ def _head(path: str, folder: int) -> Head | None:
     except (OSError, AuditFailed):
         return None
     try:
-        return parse_head(os.pread(descriptor, HEAD_BYTES + 1, 0))
+        return parse_head(read_at(descriptor, HEAD_BYTES + 1, 0))
     finally:
         os.close(descriptor)
 
@@ -120,7 +121,7 @@ def last_lines(path: str, most: int) -> list[Line]:
         data = b""
         while start and data.count(b"\n") <= most:
             begin = max(0, start - _PART)
-            data = os.pread(descriptor, start - begin, begin) + data
+            data = read_at(descriptor, start - begin, begin) + data
             start = begin
         *whole, rest = data.split(b"\n")
         lines = [Line(path, 0, each, is_whole=True) for each in (whole if not start else whole[1:])]

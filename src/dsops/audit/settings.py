@@ -13,6 +13,7 @@ from collections.abc import Mapping as MappingOf
 from dsops.audit.trail import Limits
 from dsops.document import Mapping, Node, Scalar
 from dsops.errors import Problem, UserConfigInvalid, Where, nearest
+from dsops.input_file import read_file, reason
 from dsops.startup import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -88,16 +89,8 @@ def _xdg(environ: MappingOf[str, str], variable: str, below_home: str) -> str:
 
 def _read(path: str) -> tuple[bytes, int] | None:
     """The file's bytes and mode; None where there is none. Raises UserConfigInvalid for one that others may write."""
-    try:
-        # A pipe's other end may never come.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        why = (error.strerror or "unknown reason").lower()
-        raise UserConfigInvalid(f"{path} can't be read", why=why, hint="let yourself read it") from error
-    try:
-        status = os.fstat(descriptor)
+
+    def check(status: os.stat_result) -> None:
         why = ""
         if not stat.S_ISREG(status.st_mode):
             why = "it is not a regular file"
@@ -110,9 +103,15 @@ def _read(path: str) -> tuple[bytes, int] | None:
         if why:
             hint = f"make it yours alone: `chmod 600 {path}`"
             raise UserConfigInvalid(f"{path} does not count", why=why, hint=hint)
-        return os.read(descriptor, _MOST_BYTES), status.st_mode
-    finally:
-        os.close(descriptor)
+
+    try:
+        data, status = read_file(path, _MOST_BYTES, check=check)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UserConfigInvalid(f"{path} can't be read", why=reason(error), hint="let yourself read it") from error
+    return data, status.st_mode
+
 
 
 def _invalid(problems: list[Problem]) -> UserConfigInvalid:

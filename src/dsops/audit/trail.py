@@ -30,6 +30,7 @@ from dsops.audit.chain import (
 from dsops.audit.lock import Locked, open_own
 from dsops.audit.lost import LOST, Counted
 from dsops.errors import AuditFailed
+from dsops.input_file import read_at
 from dsops.startup import NamedTuple, Protocol
 
 _MOST_ADOPTED = 1 << 24
@@ -163,7 +164,7 @@ class _Writer:
         return written
 
     def _add(self, bodies: Sequence[bytes], lost: Sequence[bytes]) -> Written:
-        data = os.pread(self._lock, HEAD_BYTES + 1, 0)
+        data = read_at(self._lock, HEAD_BYTES + 1, 0)
         known = parse_head(data)
         if known is None and data.startswith(b"dsops-audit ") and not data.startswith(b"dsops-audit 1 "):
             raise AuditFailed(
@@ -230,7 +231,7 @@ class _Writer:
 
     def _adopted(self, file: int, size: int, known: Head) -> tuple[Head, bytes]:
         """After lines that whoever wrote them did not live to enter in the head; a part of a line is marked."""
-        data = os.pread(file, min(size - known.size, _MOST_ADOPTED), known.size)
+        data = read_at(file, min(size - known.size, _MOST_ADOPTED), known.size)
         head = known
         start = 0
         while start < len(data):
@@ -268,7 +269,7 @@ class _Writer:
     def _last_in(self, file: int, size: int) -> Head:
         """The last whole line of a file."""
         start = max(0, size - _MOST_ADOPTED)
-        data = os.pread(file, size - start, start)
+        data = read_at(file, size - start, start)
         whole = data[: data.rfind(b"\n") + 1]
         line = whole[:-1].rpartition(b"\n")[2]
         place = link_of(record_in(line))

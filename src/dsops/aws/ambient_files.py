@@ -8,13 +8,16 @@ from __future__ import annotations
 import errno
 import os
 import re
-import stat
 from collections.abc import Mapping
 
 from dsops.errors import ConfigUnreadable, Where
+from dsops.input_file import read_file, read_whole, reason
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG,
-           errno.ENXIO)  # fmt: skip
+           errno.ENXIO, errno.EINVAL)  # fmt: skip
+
+_MOST_BYTES = 1 << 24
+"""Of a file of profiles: a thousand of them take a quarter of a megabyte."""
 
 _VARIABLE = r"(?a)\$(\w+|\{[^}]*\})"
 
@@ -41,29 +44,24 @@ def located(path: str, environ: Mapping[str, str], folder: str, *, has_variables
     return os.path.join(folder, path)
 
 
-def content(path: str, most_bytes: int = -1) -> bytes:
+def content(path: str, most_bytes: int = 0) -> bytes:
     """The file's bytes; nothing where there is none, it may not be read, or is a pipe, whose other end may never come.
 
     With `most_bytes` no more than those are read: who named the file may be a stranger. Raises ConfigUnreadable for a
-    failure that may pass: what is there then is not nothing.
+    failure that may pass, since what is there then is not nothing, and for a file without `most_bytes` that is huge.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)  # for a folder `fdopen` would fail, and leave it open
-            return b""
-        with os.fdopen(descriptor, "rb") as file:
-            return file.read(most_bytes)
-    except (OSError, ValueError) as error:
+        return read_file(path, most_bytes).data if most_bytes else read_whole(path, _MOST_BYTES)
+    except OSError as error:
         check_absent(path, error)
         return b""
 
 
-def check_absent(path: str, error: OSError | ValueError) -> None:
+def check_absent(path: str, error: OSError) -> None:
     """Raises ConfigUnreadable where that error says that this process can't look, not that nothing is there."""
-    if isinstance(error, OSError) and error.errno not in _ABSENT:
-        reason = (error.strerror or "unknown reason").lower()
-        raise ConfigUnreadable(f"{path} can't be read: {reason}", hint="try again") from error
+    if error.errno not in _ABSENT:
+        hint = "try again; if it stays so, look at the file and its disk"
+        raise ConfigUnreadable(f"{path} can't be read: {reason(error)}", hint=hint) from error
 
 
 def profile_region(environ: Mapping[str, str], profile: str, folder: str = "") -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -16,6 +17,7 @@ from dsops.aws.answer import parse_json, text_in
 from dsops.aws.sso_session import Session
 from dsops.config.files import digest
 from dsops.errors import FileNotWritten
+from dsops.input_file import read_file
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
@@ -188,17 +190,13 @@ def _written(moment: datetime) -> str:
 def _read(path: str) -> tuple[bytes, str, str]:
     """The file's bytes, why they can't be taken, and what is to be seen to. Another one's file decides nothing here."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
-    except (OSError, ValueError) as error:
+        data, status = read_file(path, _MOST_BYTES + 1)
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.EISDIR):
+            return b"", f"{path} is not a plain file", ""
         check_absent(path, error)
         is_there = isinstance(error, PermissionError)
         return b"", f"{path} can't be read: permission denied" if is_there else "", ""
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        return b"", f"{path} is not a plain file", ""
-    with os.fdopen(descriptor, "rb") as file:
-        data = file.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
         return b"", f"{path} is not a token file", ""
     if os.name == "nt":

@@ -161,7 +161,7 @@ class Keeper:
             return DECLINE
         store = arguments.operand("STORE")
         with turn.on_record(arguments, name):
-            plan = credentials.planned(arguments, turn.runtime, turn.note)
+            plan = turn.announced(credentials.planned(arguments, turn.runtime, turn.note))
             issued = self._issue(plan, store, turn, arguments)
             add_run(arguments, turn.runtime, store=store)
         return result([credentials.text_of(store, arguments.text("--format"), issued)])
@@ -372,7 +372,7 @@ class _Turn:
         also = arguments.text("--also") if arguments.has("--also") else ""
         plan = plan_named(config, name, self.runtime, also=also, lasts=bool(also) and arguments.switch("--lasts"))
         self.note(plan.notes)
-        return plan
+        return self.announced(plan)
 
     def plan_of_store(self, arguments: Arguments, store: str) -> Plan:
         """What it takes to get that store's session, as the environment that is named has it."""
@@ -382,6 +382,12 @@ class _Turn:
         else:
             plan = plan_one_store(config, store, self.runtime, shows_notes=False, lasts=lasts)
         self.note(plan.notes)
+        return self.announced(plan)
+
+    def announced(self, plan: Plan) -> Plan:
+        """The plan, once the client knows whether it may use up a code of an MFA device."""
+        if any("serial_number" in step.settings for step in plan.steps.values()):
+            self._caller.expect_code()
         return plan
 
     def _config(self, arguments: Arguments) -> Config:

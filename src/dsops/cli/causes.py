@@ -198,6 +198,10 @@ _CONFIGURATION: Final[Mapping[str, tuple[Cause, ...]]] = {
     ),
     "agent.unavailable": _causes(
         ("there is no folder for its socket, or `DSOPS_AGENT` is off", "commands do without it: nothing is lost"),
+        (
+            "its process was stopped in the middle of a request that may have used an MFA code",
+            "let it go on (`kill -CONT`); `dsops doctor` tells how to find it",
+        ),
     ),
     "usage.extra-missing": _causes(("dsops was installed without it", "the hint says what to install")),
     "output.not-written": _causes(("the disk is full, or the folder is not yours", "name another with `--out`")),

@@ -11,6 +11,7 @@ from dsops.cli.project import Tell, issue, load_config, plan_session
 from dsops.cli.world import DONE
 from dsops.credentials import Credentials
 from dsops.errors import FileNotWritten, NotAllowed, UsageError
+from dsops.input_file import read_whole, reason
 from dsops.plan import Plan
 from dsops.render import renderer
 from dsops.runtime import Runtime
@@ -18,6 +19,7 @@ from dsops.secret import Secret
 from dsops.stores import StoreTypes
 
 STDOUT = "-"
+_MOST_BYTES = 1 << 24
 
 FORMATS = {
     "json": "one object, with the caller's ARN",
@@ -108,8 +110,7 @@ def _write(name: str, format_name: str, credentials: Credentials, path: str) -> 
 def old_text(path: str) -> str:
     """What a file of profiles holds; "" where there is none. One that can't be read is not replaced either."""
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return file.read()
+        return read_whole(path, _MOST_BYTES).decode()
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError:
@@ -117,8 +118,7 @@ def old_text(path: str) -> str:
         why, hint = "what it holds now is not UTF-8", "save it as UTF-8, or name another"
         raise FileNotWritten(f"`{path}` was not written", why=why, hint=hint) from None
     except OSError as error:
-        why = (error.strerror or "").lower()
-        raise FileNotWritten(f"`{path}` was not written", why=why, hint="is the file yours?") from error
+        raise FileNotWritten(f"`{path}` was not written", why=reason(error), hint="is the file yours?") from error
 
 
 def require_session(plan: Plan, name: str) -> None:

@@ -14,6 +14,7 @@ from dsops.config import examine, find
 from dsops.config.limits import every_problem
 from dsops.document import MAX_CHARACTERS, Mapping, Node, Scalar, parse_yaml
 from dsops.errors import ConfigError, ConfigNotFound, ConfigTooLarge, ConfigUnreadable, SyntaxInvalid, Where
+from dsops.input_file import read_file, reason
 from dsops.migrate.rewrite import Rewritten, rewrite
 from dsops.runtime import Runtime
 from dsops.schema import BUILTIN_TYPES
@@ -59,11 +60,9 @@ def _path(named: str, runtime: Runtime) -> str:
 
 def _bytes(path: str, shown: str) -> bytes:
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_CHARACTERS + 1)
+        data = read_file(path, MAX_CHARACTERS + 1).data
     except OSError as error:
-        why, hint = (error.strerror or "").lower(), "name the file to migrate"
-        raise ConfigUnreadable(f"{shown} can't be read", why=why, hint=hint) from error
+        raise ConfigUnreadable(f"{shown} can't be read", why=reason(error), hint="name the file to migrate") from error
     if len(data) > MAX_CHARACTERS:
         raise ConfigTooLarge(f"{shown} is too large to be a configuration", hint="check that it is the right file")
     return data

@@ -6,6 +6,7 @@ import os
 
 from dsops.document import Document, parse_json, parse_yaml
 from dsops.errors import PolicyUnreadable
+from dsops.input_file import read_file, reason
 from dsops.runtime import Runtime
 
 _MAX_BYTES = 1 << 25
@@ -27,11 +28,14 @@ def read_policy(name: str, runtime: Runtime) -> str:
     """The text of a file, or of stdin for `-`. Raises PolicyUnreadable."""
     shown = STDIN if name == "-" else name
     try:
-        with open(0 if name == "-" else os.path.join(runtime.folder, name), "rb", closefd=name != "-") as file:
-            data = file.read(_MAX_BYTES + 1)
+        if name == "-":
+            with open(0, "rb", closefd=False) as file:
+                data = file.read(_MAX_BYTES + 1)
+        else:
+            data = read_file(os.path.join(runtime.folder, name), _MAX_BYTES + 1, takes_pipes=True).data
     except OSError as error:
         hint = "name a file with the policy in it, or `-` for stdin"
-        raise PolicyUnreadable(f"{shown} can't be read", why=(error.strerror or "").lower(), hint=hint) from error
+        raise PolicyUnreadable(f"{shown} can't be read", why=reason(error), hint=hint) from error
     if len(data) > _MAX_BYTES:
         why, hint = f"it has more than {_MAX_BYTES:,} bytes", "is it the right file? IAM takes 128 KiB at most"
         raise PolicyUnreadable(f"{shown} can't be checked", why=why, hint=hint)

@@ -7,6 +7,7 @@ import stat
 from contextlib import suppress
 
 from dsops.errors import FileNotWritten
+from dsops.input_file import read_file
 
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 
@@ -26,9 +27,8 @@ def replace_file(path: str, old: bytes | None, new: bytes, backup: str) -> str:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             raise FileNotWritten(f"`{path}` was not written: it is not a plain file", hint="name another file")
-        with open(path, "rb") as file:
-            if file.read() != old:
-                raise FileNotWritten(f"`{path}` was not written: somebody else has changed it", hint="try again")
+        if read_file(path, len(old) + 1).data != old:
+            raise FileNotWritten(f"`{path}` was not written: another program has changed it", hint="try again")
         _put(f"{path}{backup}", old, status)
         _put(path, new, status)
     except OSError as error:

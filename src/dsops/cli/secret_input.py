@@ -9,6 +9,7 @@ import sys
 from dsops.cli.command import Flag
 from dsops.cli.output import note
 from dsops.errors import UsageError
+from dsops.input_file import read_file, reason
 from dsops.runtime import Runtime
 from dsops.secret import Secret
 
@@ -46,17 +47,14 @@ def ask_for(what: str, runtime: Runtime, command: str) -> Secret:
 
 def _in_file(path: str) -> Secret:
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        try:
-            mode = os.fstat(descriptor).st_mode
-            data = _all_of(descriptor)
-        finally:
-            os.close(descriptor)
+        data, status = read_file(path, _MOST_BYTES + 1, takes_pipes=True)
     except OSError as error:
-        why, hint = (error.strerror or "").lower(), "name a file of yours, or `-` for standard input"
-        raise UsageError(f"`{path}` can't be read", why=why, hint=hint) from error
-    if os.name == "posix" and stat.S_ISREG(mode):
-        others = " and others can read it: `chmod 600` it, or" if mode & (stat.S_IRGRP | stat.S_IROTH) else ":"
+        hint = "name a file of yours, or `-` for standard input"
+        raise UsageError(f"`{path}` can't be read", why=reason(error), hint=hint) from error
+    _check_length(data)
+    if os.name == "posix" and stat.S_ISREG(status.st_mode):
+        is_open = status.st_mode & (stat.S_IRGRP | stat.S_IROTH)
+        others = " and others can read it: `chmod 600` it, or" if is_open else ":"
         note(f"`{path}` still has it{others} delete it when you are done")
     return Secret.from_bytes(data)
 
@@ -65,6 +63,10 @@ def _all_of(descriptor: int) -> bytes:
     data = b""
     while piece := os.read(descriptor, _MOST_BYTES):
         data += piece
-        if len(data) > _MOST_BYTES:
-            raise UsageError(f"that is longer than {_MOST_BYTES} bytes", hint="give nothing but what is asked for")
+        _check_length(data)
     return data
+
+
+def _check_length(data: bytes) -> None:
+    if len(data) > _MOST_BYTES:
+        raise UsageError(f"that is longer than {_MOST_BYTES} bytes", hint="give nothing but what is asked for")

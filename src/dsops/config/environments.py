@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dsops.config.problems import Problems
 from dsops.config.references import References
 from dsops.config.sections import Part, Sections
-from dsops.config.stores import MAX_EXTENDS, check_extends, extends_of, is_null, place_of
-from dsops.document import Mapping, Node, Scalar
+from dsops.config.stores import MAX_EXTENDS, check_extends, extends_of, is_null, place_of, too_much_inherited
+from dsops.document import MAX_NODES, Mapping, Node, Scalar
 from dsops.errors import Where, nearest
 from dsops.model import Environment, Field, Text, Transform, Variable
 from dsops.startup import pattern
@@ -62,6 +62,7 @@ class _Merger:
         self._problems = problems
         self._merged: dict[str, _Entries] = {}
         self._open: list[str] = []
+        self._inherited = 0
 
     def merge(self, name: str) -> _Entries:
         """The variables of an environment with those that it inherits; what can't be followed is left out."""
@@ -89,7 +90,11 @@ class _Merger:
             elif len(self._open) > MAX_EXTENDS:
                 self._problems.add(here, f"{path}.extends", f"`extends` goes more than {MAX_EXTENDS} deep")
             else:
-                entries |= self.merge(base.text)
+                inherited = self.merge(base.text)
+                self._inherited += len(inherited) + 1
+                if self._inherited > MAX_NODES:
+                    raise too_much_inherited(here)
+                entries |= inherited
         for part in parts:
             self._add(part, entries)
         return entries
@@ -160,8 +165,8 @@ class _Reader:
             self._problems.add(Where(where.file, unknown[0].line), path, message, hint)
             return False
         holds_others = all(isinstance(value, Mapping) for _, value in node.entries)
-        is_misspelled = any(key.text in _MEANT or nearest(key.text, _KEYS) for key in unknown)
-        if len(unknown) == len(node.entries) and holds_others and unknown and not is_misspelled:
+        is_foreign = bool(unknown) and len(unknown) == len(node.entries) and holds_others
+        if is_foreign and not any(key.text in _MEANT or nearest(key.text, _KEYS) for key in unknown):
             hint = f"variables stand right below the environment's name: leave out `{name}:`"
             self._problems.add(where, path, f"`{name}` is no variable: it holds others", hint)
             return False

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import stat
 from collections.abc import Mapping as MappingOf
 
 from dsops.config.find import local_path
 from dsops.config.problems import Problems
 from dsops.document import MAX_CHARACTERS, Mapping, Scalar, Sequence, parse_yaml
 from dsops.errors import ConfigTooLarge, ConfigUnreadable, Where
+from dsops.input_file import read_file, reason
 from dsops.model import SourceFile
 from dsops.startup import NamedTuple
 
@@ -30,6 +31,8 @@ def digest(data: bytes) -> str:
 _MAX_BYTES = MAX_CHARACTERS
 _MAX_DEPTH = 10
 _MAX_FILES = 100
+_MAX_INCLUDES = 200
+"""How many includes are followed: a file that several others include counts each time."""
 
 
 class Source(NamedTuple):
@@ -60,10 +63,11 @@ class Reader:
         self._problems = problems
         self._drafts = drafts or {}
         self._read: dict[str, Source | None] = {}
+        self._followed = 0
 
     def read(self, path: str) -> None:
         """Reads the main file, the local one beside it where there is one, and all that they include."""
-        main = self._source(path)
+        main = self._source(path, is_main=True)
         has_local = os.path.lexists(local_path(path))
         local = self._source(local_path(path)) if has_local else None
         if main is None and self._problems.is_empty:
@@ -91,41 +95,41 @@ class Reader:
             elif len(chain) > _MAX_DEPTH or len(self.files) >= _MAX_FILES:
                 message = f"includes go more than {_MAX_DEPTH} deep, or to more than {_MAX_FILES} files"
                 self._problems.add(where, "include", message)
+            elif self._followed >= _MAX_INCLUDES:
+                message = f"more than {_MAX_INCLUDES} includes: a file counts each time that it is included"
+                self._problems.add(where, "include", message, "include what is common once")
+                break
             else:
+                self._followed += 1
                 included = self._source(wanted)
                 if included is not None:
                     self._add(wanted, included, (*chain, real))
         self.sources.append(source)
 
-    def _source(self, path: str) -> Source | None:
+    def _source(self, path: str, *, is_main: bool = False) -> Source | None:
         """The content of a file; None when it is empty or can't be parsed, which is then among the problems."""
         real = os.path.realpath(path)
         if real in self._read:
             return self._read[real]
         shown = self._shown(path)
-        data = self._drafts[real] if real in self._drafts else self._bytes(path, shown)
+        data = self._drafts[real] if real in self._drafts else self._bytes(path, shown, is_main=is_main)
         self.files.append(SourceFile(real, digest(data), shown))
         self.shown.append(shown)
         self._read[real] = source = self._parse(data, shown)
         return source
 
-    def _bytes(self, path: str, shown: str) -> bytes:
+    def _bytes(self, path: str, shown: str, *, is_main: bool) -> bytes:
         """The file's bytes. Raises at once for what can't be read, or is somebody else's."""
         try:
-            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
+            data = read_file(
+                path,
+                _MAX_BYTES + 1,
+                takes_pipes=is_main and self._owners is None,  # `--config <(make-one)`
+                check=lambda status: self._check_owner(status, shown),
+            ).data
         except OSError as error:
             raise _unreadable(path, shown, error) from error
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            os.close(descriptor)  # `fdopen` would fail, and leave it open
-            raise ConfigUnreadable(f"{shown} can't be read: it is a folder", hint="move it away, or put a file there")
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            self._check_owner(status, shown)
-            if not stat.S_ISREG(status.st_mode) and self._owners is not None:
-                raise ConfigUnreadable(f"{shown} is not a regular file", hint="name one that is with `--config`")
-            os.set_blocking(descriptor, True)
-            data = file.read(_MAX_BYTES + 1) if status.st_size <= _MAX_BYTES else b""
-        if len(data) > _MAX_BYTES or status.st_size > _MAX_BYTES:
+        if len(data) > _MAX_BYTES:
             raise ConfigTooLarge(
                 f"{shown} is too large to be a configuration",
                 why=f"more than {_MAX_BYTES // 1024} KiB are not read",
@@ -174,10 +178,13 @@ def _unreadable(path: str, shown: str, error: OSError) -> ConfigUnreadable:
         hint = f"let yourself read it: `chmod u+r {shown}`, or ask its owner"
     elif isinstance(error, FileNotFoundError):
         hint = f"it is a link to {os.path.realpath(path)}: make that file, or remove the link"
+    elif error.errno == errno.EINVAL:
+        hint = "name a regular file with `--config`"
+    elif error.errno == errno.EISDIR:
+        hint = "move it away, or put a file there"
     else:
-        hint = ""
-    reason = (error.strerror or "unknown reason").lower()
-    return ConfigUnreadable(f"{shown} can't be read: {reason}", hint=hint)
+        hint = "look at the file and its disk: `cat` should fail, too"
+    return ConfigUnreadable(f"{shown} can't be read: {reason(error)}", hint=hint)
 
 
 def _includes(source: Source, problems: Problems) -> list[Scalar]:

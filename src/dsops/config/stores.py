@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from dsops.config.problems import Problems
 from dsops.config.sections import TOP_LEVEL_KEYS, Part, Sections
-from dsops.document import Node, Scalar, Sequence
-from dsops.errors import Problem, Where, nearest
+from dsops.document import MAX_NODES, Node, Scalar, Sequence
+from dsops.errors import ConfigTooLarge, Problem, Where, nearest
 from dsops.interpolate import Names, expand_node, has_names
 from dsops.model import Field, Store
 from dsops.schema import Key, StoreType, check_setting, check_shape, fitted, missing_keys, unknown_key
@@ -164,6 +164,16 @@ def _add_cycles(links: dict[str, str], stores: Stores, problems: Problems) -> No
             )
 
 
+def too_much_inherited(where: Where) -> ConfigTooLarge:
+    """The error for a configuration in which everything extends everything."""
+    return ConfigTooLarge(
+        f"with all that they inherit by `extends`, there are more than {MAX_NODES:,} entries",
+        why="each base counts with everything that it has, as often as it is extended",
+        hint="extend one base that has what is common",
+        where=where,
+    )
+
+
 class _Merger:
     """Follows `extends`; each store is merged once."""
 
@@ -176,6 +186,7 @@ class _Merger:
         self._knows_all = knows_all
         self._merged: dict[str, _Merged] = {}
         self._open: list[str] = []
+        self._inherited = 0
         self._noted: set[str] = set()
         self._aliases: dict[str, dict[str, str]] = {}
 
@@ -209,6 +220,9 @@ class _Merger:
         for part in self._sections.defaults.get(type_name, ()):
             fields |= self._canonical(part, type_name)
         for base in bases:
+            self._inherited += len(base.fields) + 1
+            if self._inherited > MAX_NODES:
+                raise too_much_inherited(where)
             fields |= self._canonical(Part(parts[-1].where, parts[-1].path, base.fields), type_name)
         for part in parts:
             fields |= self._canonical(part, type_name)

@@ -17,6 +17,10 @@ MAX_NODES = 250_000
 """How many values a document may have once every alias is followed: what stops an alias bomb."""
 
 
+MAX_EXPANDED_CHARACTERS = 4 * MAX_CHARACTERS
+"""How many characters its texts may have then: an alias of one long text would be a bomb as well."""
+
+
 class Scalar(NamedTuple):
     """One value: `text` is just what was written (`007`), `kind` what plain YAML or JSON would read it as."""
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dsops.document import (
     MAX_CHARACTERS,
     MAX_DEPTH,
+    MAX_EXPANDED_CHARACTERS,
     MAX_NODES,
     Document,
     Kind,
@@ -84,9 +85,10 @@ class _Reader:
         self.text = text
         self.problems: list[Problem] = []
         self._events: Iterator[_Event] = yaml.parse(text, Loader=_LOADER)
-        self._anchors: dict[str, tuple[Node, int]] = {}
+        self._anchors: dict[str, tuple[Node, int, int]] = {}
         self._open: set[str] = set()
         self._count = 0
+        self._characters = 0
 
     def document(self) -> Node | None:
         """The only document; None when there is nothing in it."""
@@ -107,10 +109,11 @@ class _Reader:
         if type(event) is yaml.AliasEvent:
             return self._alias(event)
         anchor: str | None = event.anchor
-        before = self._count
+        before, characters = self._count, self._characters
         self._add(1, event)
         if type(event) is yaml.ScalarEvent:
             node: Node = self._scalar(event)
+            self._add(0, event, len(event.value))
         else:
             if depth > MAX_DEPTH:
                 hint, where = "is it the right file?", self._where(event)
@@ -126,7 +129,7 @@ class _Reader:
         if self._is_function(event):
             node = self._function(event, node)
         if anchor is not None:
-            self._anchors[anchor] = node, self._count - before
+            self._anchors[anchor] = node, self._count - before, self._characters - characters
         return node
 
     def _is_function(self, event: _Event) -> bool:
@@ -150,8 +153,8 @@ class _Reader:
         if anchor not in self._anchors:
             message = f"`*{anchor}` refers to an anchor that doesn't stand above it"
             raise self._wrong(event, message, f"write `&{anchor}` before the value it stands for")
-        node, size = self._anchors[anchor]
-        self._add(size, event)
+        node, size, characters = self._anchors[anchor]
+        self._add(size, event, characters)
         return node
 
     def _sequence(self, start: _Event, depth: int) -> Sequence:
@@ -217,11 +220,14 @@ class _Reader:
             shown = tag.replace(_STANDARD, "!!")
             self._note(event.start_mark.line + 1, f"the tag `{shown}` means nothing here", "leave it out")
 
-    def _add(self, count: int, event: _Event | None) -> None:
+    def _add(self, count: int, event: _Event | None, characters: int = 0) -> None:
         self._count += count
-        if self._count > MAX_NODES:
+        self._characters += characters
+        if self._count > MAX_NODES or self._characters > MAX_EXPANDED_CHARACTERS:
             where = Where(self.file) if event is None else self._where(event)
-            message = f"the file expands to more than {MAX_NODES:,} values: an alias counts as often as it is used"
+            is_long = self._count <= MAX_NODES
+            limit = f"{MAX_EXPANDED_CHARACTERS:,} characters" if is_long else f"{MAX_NODES:,} values"
+            message = f"the file expands to more than {limit}: an alias counts as often as it is used"
             raise ConfigTooLarge(message, hint="is it the right file? write fewer aliases", where=where)
 
     def _where(self, event: _Event) -> Where:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from time import monotonic, sleep
 
 from dsops.errors import FileNotWritten, KeyringFailed
+from dsops.input_file import read_file, reason
 from dsops.startup import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -64,6 +65,7 @@ class Contents(NamedTuple):
 
 
 EMPTY = Contents({}, {})
+_MOST_BYTES = 1 << 24
 
 
 def is_off(environ: Mapping[str, str]) -> bool:
@@ -75,18 +77,11 @@ def contents(environ: Mapping[str, str]) -> Contents:
     """What the keyring has. Raises KeyringFailed for a file that can't be read for what it is."""
     path = path_of(environ)
     try:
-        # A pipe's other end may never come.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
-        status, text = os.fstat(descriptor), b""
-        if stat.S_ISREG(status.st_mode):
-            with os.fdopen(descriptor, "rb") as file:
-                text = file.read()
-        else:
-            os.close(descriptor)
+        text, status = read_file(path, _MOST_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         return EMPTY
     except OSError as error:
-        raise KeyringFailed(f"{path} can't be read: {(error.strerror or 'unknown reason').lower()}") from error
+        raise KeyringFailed(f"{path} can't be read: {reason(error)}") from error
     is_ours = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
     if not is_ours or (os.name == "posix" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
         raise KeyringFailed(

@@ -18,7 +18,7 @@ from dsops.errors import (
     Where,
     nearest,
 )
-from dsops.interpolate import TIMESTAMP, USER, Names, expand, expand_node, names_in
+from dsops.interpolate import TIMESTAMP, USER, Names, expand_node, expand_text, names_in
 from dsops.model import Config, Field, Store
 from dsops.plan.findings import Findings
 from dsops.plan.limits import Place, check_allowed
@@ -172,8 +172,7 @@ class Drafts:
             yield texts
 
     def _text(self, node: Scalar, where: Where) -> str:
-        names = self._names
-        return expand(node.text, names.environ, where, "", timestamp=names.timestamp, user=names.user)
+        return expand_text(node.text, self._names, where, "")
 
     def _draft(self, store: Store, store_type: StoreType, path: str) -> Draft | None:
         fields, failed, variable = self._expand(store, store_type, path)

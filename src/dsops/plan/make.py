@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dsops.arn import parse_arn, partition_of_region
 from dsops.endpoint import is_aws_host, is_region_name, parse_address, resolve_endpoint
 from dsops.errors import ConfigError, EnvironmentUnknown, StoreUnknown, VariableInvalid, VariableUnset, nearest
-from dsops.interpolate import Names, expand
-from dsops.model import Config, Environment, Text, Variable
+from dsops.interpolate import Names, expand_text
+from dsops.model import Budget, Config, Environment, Text, Variable
 from dsops.plan.drafts import Draft, Drafts, region_missing
 from dsops.plan.findings import Findings
 from dsops.plan.fingerprint import ambient_fingerprint, proof_fingerprint, session_fingerprint
@@ -74,7 +74,7 @@ def make_plan(
     environment = find_environment(config, environment_name)
     if also:
         _require_store(config, also)
-    names = Names(environ, timestamp, user)
+    names = Names(environ, timestamp, user, budget=Budget())
     planner = _Planner(config, names, ambient, store_types, proof, lasts=lasts, reason=reason)
     return planner.plan_environment(environment, also)
 
@@ -99,7 +99,7 @@ def plan_store(
     may do (`session_policy: auto`) does not matter.
     """
     _require_store(config, store_name)
-    names = Names(environ, timestamp, user)
+    names = Names(environ, timestamp, user, budget=Budget())
     planner = _Planner(
         config, names, ambient, store_types, proof, lasts=lasts, is_carried_out=is_carried_out, reason=reason
     )
@@ -245,9 +245,8 @@ class _Planner:
         """The text expanded; "" where there is none, or where it can't be, which is a problem then."""
         if text is None:
             return ""
-        names = self._names
         try:
-            return expand(text.text, names.environ, text.where, path, timestamp=names.timestamp, user=names.user)
+            return expand_text(text.text, self._names, text.where, path)
         except VariableUnset as error:
             self._findings.add_error(error, text.where, path)
             return ""

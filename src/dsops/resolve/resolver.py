@@ -19,6 +19,7 @@ from dsops.errors import (
     SecretNotFound,
     ServiceError,
 )
+from dsops.model import Budget
 from dsops.plan import Fingerprint, Plan, PlannedVariable, SecretReference, Step
 from dsops.resolve import acts
 from dsops.resolve.sessions import Sessions, gives_credentials, require_reason
@@ -129,8 +130,9 @@ class Resolver:
         outcomes = await self._outcomes(*self._begin())
         values: dict[str, Secret] = {}
         failures = _FailureList()
+        budget = Budget()
         for variable in self._plan.variables:
-            value = _value(variable, outcomes)
+            value = _value(variable, outcomes, budget)
             if isinstance(value, DsopsError):
                 failures.add(value, variable)
             elif value is not None:
@@ -260,7 +262,9 @@ def _refused(outcomes: _Outcomes) -> list[SecretReference]:
     ]
 
 
-def _value(variable: PlannedVariable, outcomes: Mapping[str, _Outcomes | DsopsError]) -> Secret | DsopsError | None:
+def _value(
+    variable: PlannedVariable, outcomes: Mapping[str, _Outcomes | DsopsError], budget: Budget
+) -> Secret | DsopsError | None:
     """The variable's value, its error, or None where it is to be left out."""
     value: Secret | DsopsError | None = variable.literal
     if variable.reference is not None:
@@ -272,7 +276,7 @@ def _value(variable: PlannedVariable, outcomes: Mapping[str, _Outcomes | DsopsEr
             return None
     if isinstance(value, Secret) and variable.transforms:
         try:
-            return apply(value, variable.transforms)
+            return apply(value, variable.transforms, budget)
         except DsopsError as error:
             return error
     return value

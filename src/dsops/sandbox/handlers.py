@@ -83,6 +83,7 @@ def load(service: str) -> tuple[tuple[re.Pattern[str], Handler], ...]:
             if service in _CHOSEN:
                 where, name = _CHOSEN[service]
                 chosen = getattr(import_module(where), name).dispatch
+        _keep_from_waiting(service)
     except ModuleNotFoundError as error:
         raise lacking(service, error) from error
     return tuple(
@@ -91,6 +92,24 @@ def load(service: str) -> tuple[tuple[re.Pattern[str], Handler], ...]:
         if "{0}" in path
         for base in urls.url_bases
     )
+
+
+def _keep_from_waiting(service: str) -> None:
+    """Takes out of moto what would wait under the sandbox's lock.
+
+    SWF sleeps for a second when a poll finds nothing. A function that another service calls (SNS, SQS, S3, DynamoDB
+    streams) runs in Docker for up to five minutes, although moto is told to run none.
+    """
+    if service == "swf":
+        vars(import_module("moto.swf.models"))["sleep"] = lambda _: None
+    elif service == "lambda":
+        function = import_module("moto.awslambda.models").LambdaFunction
+        setattr(function, "_invoke_lambda", _run_no_function)  # noqa: B010 - private to moto
+
+
+def _run_no_function(_: object, event: str | None = None) -> tuple[str, bool, str]:  # noqa: ARG001 - moto's names
+    """What moto takes from a function: its result, whether it failed, its log."""
+    return "", False, ""
 
 
 def lacking(service: str, error: ModuleNotFoundError) -> SandboxRefusal:

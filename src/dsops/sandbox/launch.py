@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from dsops.errors import SandboxUnavailable, SeedInvalid
+from dsops.input_file import read_whole, reason
 from dsops.sandbox.client import LOOPBACK, client_variables
 from dsops.sandbox.clock import Clock
 from dsops.sandbox.control import find_user
@@ -17,14 +18,16 @@ from dsops.sandbox.server import Server
 from dsops.sandbox.service import Sandbox
 from dsops.sandbox.trail import Trail
 
+_MOST_BYTES = 1 << 22
+"""Of a seed: four for each character that is parsed."""
+
 
 def read_seed_file(path: str) -> Seed:
     """The seed in a file. Raises SeedInvalid."""
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        text = read_whole(path, _MOST_BYTES, takes_pipes=True).decode()
     except (OSError, UnicodeDecodeError) as error:
-        why = (error.strerror or "").lower() if isinstance(error, OSError) else "it is not UTF-8"
+        why = reason(error) if isinstance(error, OSError) else "it is not UTF-8"
         raise SeedInvalid(f"the seed {path} can't be read", why=why or str(error), hint="check `--seed`") from error
     return read_seed(text, path, os.path.dirname(path))
 

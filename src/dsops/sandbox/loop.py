@@ -2,7 +2,8 @@
 
 One lock is around the world, so that waitress's threads did nothing but wait for each other and for the interpreter:
 AssumeRole took 775 us of CPU with eight of them, 521 with one, and takes 250 with none. Connections are waitress's own,
-with its parsing and its limits; what is added is a limit on how long a request may take to arrive.
+with its parsing and its limits; what is added is a limit on how long a request may take to arrive, and that a long poll
+is put aside until there is something for it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from contextlib import suppress
 from http import HTTPStatus
 from socket import socket
 from time import time
-from typing import Any
 
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
@@ -24,6 +24,7 @@ from waitress.server import TcpWSGIServer
 from waitress.task import Task
 from waitress.utilities import build_http_date
 
+from dsops.sandbox.waiting import Waiting
 from dsops.sandbox.wire import HttpAnswer, HttpRequest
 
 _IDLE_SECONDS = 120
@@ -50,11 +51,7 @@ class Exchange(Task):  # type: ignore[misc]  # waitress ships no types
     def execute(self) -> None:
         """Answers."""
         asked = self.request
-        path, _, query = asked.request_uri.partition("?")
-        headers = {name.replace("_", "-").lower(): value for name, value in asked.headers.items()}
-        body: bytes = asked.get_body_stream().read()
-        peer: str = self.channel.addr[0]
-        answer = self.channel.server.respond(HttpRequest(asked.command.upper(), path, query, headers, body, peer))
+        answer: HttpAnswer = self.channel.answer
         status = HTTPStatus(answer.status)
         self.status = f"{status.value} {status.phrase}"
         length = next(value for name, value in answer.headers if name.lower() == "content-length")
@@ -84,10 +81,22 @@ class Exchange(Task):  # type: ignore[misc]  # waitress ships no types
 
 
 class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress ships no types
-    """waitress's, which drops every header with `_` in its name: of AWS's there is one (IAM Identity Center's token).
+    """waitress's parser with two changes.
 
-    Whoever sends the name both ways has two tokens in one header then, which is none.
+    It drops every header with `_` in its name, and of AWS's there is one (IAM Identity Center's token). A client that
+    sends the name both ways has two tokens in one header, which is no token.
+    It also sends `100 Continue` to a request that is complete or refused already, and then waits for more of it.
     """
+
+    def received(self, data: bytes) -> int:
+        """Takes what came, and returns how much of it was this request's.
+
+        A request without content has nothing to wait for: RFC 9110, 10.1.1 has the server ignore the expectation.
+        """
+        taken: int = super().received(data)
+        if self.completed:
+            self.expect_continue = False
+        return taken
 
     def parse_header(self, header_plus: bytes) -> None:
         """Reads the first line and the headers."""
@@ -101,6 +110,8 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
     parser_class = Parser
     arriving_since: float = 0.0
     """When the first byte of a request came whose last one has not come yet."""
+    answer: HttpAnswer | None = None
+    """To the first of its requests."""
 
     def handle_read(self) -> None:
         """Reads what came, carries it out, and sends at once what can be sent."""
@@ -108,8 +119,22 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
             self.arriving_since = time()
         super().handle_read()
         self.server.carry_out()
+        self.send_what_is_there()
+
+    def send_what_is_there(self) -> None:
+        """Sends at once what can be sent."""
         if self.total_outbufs_len or self.close_when_flushed:
             self.handle_write()
+
+    def first_request(self) -> HttpRequest | None:
+        """The request whose turn it is; None for what waitress answers itself."""
+        asked = self.requests[0]
+        if asked.error or not self.connected:
+            return None
+        path, _, query = asked.request_uri.partition("?")
+        headers = {name.replace("_", "-").lower(): value for name, value in asked.headers.items()}
+        body: bytes = asked.get_body_stream().read()
+        return HttpRequest(asked.command.upper(), path, query, headers, body, self.addr[0])
 
     def received(self, data: bytes) -> bool:
         """Takes what came.
@@ -140,19 +165,22 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         """
         self.respond = respond
         self._maintain = maintain
-        self._tasks: deque[HTTPChannel] = deque()
+        self._tasks: deque[Connection] = deque()
+        connections = most_connections()
+        self._waiting: Waiting[Connection] = Waiting(self._deliver, lambda one: not one.connected, connections // 2)
         adjustments = Adjustments(
             ident=_NAME, max_request_body_size=max_body, clear_untrusted_proxy_headers=False, backlog=backlog,
-            connection_limit=most_connections(), channel_timeout=_IDLE_SECONDS, cleanup_interval=_CLEANUP_SECONDS,
-            outbuf_high_watermark=_NEVER_TOO_MUCH, asyncore_use_poll=True,
+            connection_limit=connections, channel_timeout=_IDLE_SECONDS, cleanup_interval=_CLEANUP_SECONDS,
+            outbuf_high_watermark=_NEVER_TOO_MUCH,
+            channel_request_lookahead=1,  # else a client that hangs up during its long poll would not be noticed
         )  # fmt: skip
         adjustments.send_bytes = _SEND_AT_ONCE  # as an argument it is deprecated: a later waitress may go without
         where = (listener.family, listener.type, listener.proto, listener.getsockname())
         super().__init__(
-            None, {}, _sock=listener, dispatcher=_NoThreads(), adj=adjustments, sockinfo=where, bind_socket=False
+            None, {}, _sock=listener, dispatcher=object(), adj=adjustments, sockinfo=where, bind_socket=False
         )
 
-    def add_task(self, task: HTTPChannel) -> None:
+    def add_task(self, task: Connection) -> None:
         """A connection has a request that is complete. It holds a lock of its own here: not yet."""
         self._tasks.append(task)
 
@@ -160,9 +188,34 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         """Nobody but the loop itself has anything to tell it."""
 
     def carry_out(self) -> None:
-        """Answers all requests that are complete, those that came behind them on the same connection included."""
+        """Answers all requests that are complete, those that came behind them on the same connection included.
+
+        A long poll for which nothing is there yet waits, and with it what came behind it.
+        """
         while self._tasks:
-            self._tasks.popleft().service()
+            connection = self._tasks.popleft()
+            request = connection.first_request()
+            answer = None if request is None else self.respond(request)
+            if answer is not None and answer.wait is not None:
+                self._waiting.add(connection, answer, answer.wait)
+            else:
+                connection.answer = answer
+                connection.service()
+
+    def _deliver(self, connection: Connection, answer: HttpAnswer) -> None:
+        """Ends a long poll, and goes on with what came behind it."""
+        connection.answer = answer
+        connection.service()
+        self.carry_out()
+        connection.send_what_is_there()
+
+    def run(self) -> None:
+        """Serves until it is ended, or the process interrupted."""
+        with suppress(SystemExit, KeyboardInterrupt):
+            while self._map:
+                # One look at all connections; waitress waits at most a second for them, too.
+                self.asyncore.loop(timeout=self._waiting.pause(1.0), use_poll=True, map=self._map, count=1)
+                self._waiting.look()
 
     def maintenance(self, now: float) -> None:
         """Ends connections that are idle, and those whose request does not come to its end: a byte now and then."""
@@ -188,13 +241,6 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         for connection in list(self.active_channels.values()):
             connection.handle_close()
         self._map.clear()  # the loop ends when there is nothing to listen to
-
-
-class _NoThreads:
-    """In place of waitress's dispatcher, of which only the end is asked for."""
-
-    def shutdown(self, **_: Any) -> None:
-        """There is none to shut down."""
 
 
 def most_connections() -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from dsops.arn import parse_arn
-from dsops.sandbox import fence, queues, s3_requests
+from dsops.sandbox import fence, long_poll, queues, s3_requests
 from dsops.sandbox.answers import json_answer
 from dsops.sandbox.authorize import Question
 from dsops.sandbox.buckets import check_owners, check_upload
@@ -203,7 +203,7 @@ class Operations:
     ) -> HttpAnswer:  # fmt: skip
         caller = turn.caller
         call = fence.Call(service, turn.operation, parameters, account, region or caller.region, caller.key_id)
-        return fence.perform(call, protocol)
+        return long_poll.perform(call, lambda one: fence.perform(one, protocol), self._world.lock)
 
     def _require(self, turn: Turn, question: Question) -> None:
         self._judge.require(turn.caller, _in_context(turn, question), turn.request_id, turn.now)

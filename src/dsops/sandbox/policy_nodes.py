@@ -9,11 +9,14 @@ from dsops.arn import parse_arn
 from dsops.document import Document, Mapping, Node, Scalar, Sequence, parse_json, parse_yaml, to_json
 from dsops.errors import Where
 from dsops.iam.policy import Checked, PolicyKind, check_policy
+from dsops.input_file import read_whole, reason
 from dsops.sandbox.backends import PolicyText
 from dsops.sandbox.nodes import Nodes
 
 _FILES: Final = (".json", ".yaml", ".yml")
 """Endings of what is the name of a file; a policy's own text ends in a brace."""
+
+_MOST_BYTES = 1 << 22
 
 
 class PolicyNodes(Nodes):
@@ -67,10 +70,9 @@ class PolicyNodes(Nodes):
         """The document in a file as JSON text, so that the very file that is deployed is the one that is tried."""
         name = os.path.join(self._folder, node.text)
         try:
-            with open(name, encoding="utf-8") as file:
-                text = file.read()
+            text = read_whole(name, _MOST_BYTES).decode()
         except (OSError, UnicodeDecodeError) as error:
-            why = (error.strerror or "").lower() if isinstance(error, OSError) else "it is not UTF-8"
+            why = reason(error) if isinstance(error, OSError) else "it is not UTF-8"
             self.note(node.line, path, f"the policy {name} can't be read: {why}")
             return ""
         is_yaml = not name.endswith(".json")

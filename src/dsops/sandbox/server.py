@@ -35,7 +35,7 @@ def responder(sandbox: Sandbox, control: Control) -> Callable[[HttpRequest], Htt
             answered = _guarded(lambda: Answered(control.handle(request), ""), request)
         else:
             answered = _guarded(lambda: sandbox.handle(request), request)
-        return answered.answer._replace(headers=_headers(answered))
+        return _finished(answered, request)
 
     return respond
 
@@ -127,6 +127,20 @@ def _guarded(work: Callable[[], Answered], request: HttpRequest) -> Answered:
         request_id = new_request_id()
         failed = refusal("InternalFailure", "The sandbox failed; its standard error says where.", 500)
         return Answered(answer_refusal(request, None, failed, request_id), request_id)
+
+
+def _finished(answered: Answered, request: HttpRequest) -> HttpAnswer:
+    """The answer with all its headers; that to a long poll finds later ones with theirs."""
+    answer = answered.answer._replace(headers=_headers(answered))
+    if answer.wait is None:
+        return answer
+    ask_moto = answer.wait.ask
+
+    def ask() -> HttpAnswer | None:
+        later = _guarded(lambda: answered._replace(answer=ask_moto() or answered.answer), request)
+        return None if later.answer is answered.answer else _finished(later, request)
+
+    return answer._replace(wait=answer.wait._replace(ask=ask))
 
 
 def _headers(answered: Answered) -> tuple[tuple[str, str], ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 
@@ -28,6 +28,18 @@ class HttpAnswer(NamedTuple):
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    wait: Wait | None = None
+    """Set on the empty answer to a long poll: whether to send it is decided when the time is over."""
+
+
+class Wait(NamedTuple):
+    """How long a long poll goes on, and how to find out whether there is something for it."""
+
+    seconds: float
+    source: str
+    """What is polled: of several polls of one source only the first needs to be asked about."""
+    ask: Callable[[], HttpAnswer | None]
+    """The answer once there is one. Does not block."""
 
 
 def is_loopback(address: str) -> bool:

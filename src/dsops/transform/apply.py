@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from dsops.document import parse_yaml
 from dsops.errors import FieldMissing, TransformFailed, ValueUnusable
-from dsops.model import Transform
+from dsops.model import MAX_RUN_CHARACTERS, MAX_VALUE_CHARACTERS, Budget, Transform
 from dsops.secret import Secret
 from dsops.transform.extract import extract, extract_from_yaml, items_of
 from dsops.transform.parse import describe
@@ -17,11 +17,36 @@ _WHITE_SPACE = str.maketrans("", "", " \t\r\n")
 _LIST_SEPARATORS = ("\n", ",", ";", "|", " ")
 
 
-def apply(value: Secret, transforms: tuple[Transform, ...]) -> Secret:
-    """The value after each transform in turn. TransformFailed names the step, never the value."""
+def apply(value: Secret, transforms: tuple[Transform, ...], budget: Budget | None = None) -> Secret:
+    """The value after each transform in turn. TransformFailed names the step, never the value.
+
+    How long a step's result will be is known before it is made; `budget` is what all values of a run may take.
+    """
+    budget = budget or Budget()
     for transform in transforms:
+        before = value.reveal()
+        length = _length_after(before, transform)
+        if not budget.take(length) or length > max(len(before), MAX_VALUE_CHARACTERS):
+            why = f"it would make more than {MAX_VALUE_CHARACTERS:,} characters, or all values {MAX_RUN_CHARACTERS:,}"
+            raise _failed(transform, why, "shorten the chain, or what it puts in")
         value = _FUNCTIONS[transform.name](value, transform)
     return value
+
+
+def _length_after(text: str, transform: Transform) -> int:
+    """At most how many characters a step makes of a text."""
+    if transform.name == "replace":
+        growth = len(transform.replacement) - len(transform.argument)
+        return len(text) + growth * text.count(transform.argument) if growth > 0 else len(text)
+    if transform.name == "join":
+        # Each item but the first stands behind something in the text; a number or an empty text is an item, too.
+        separators = max(text.count(separator) for separator in _LIST_SEPARATORS)
+        return len(text) + len(transform.argument) * separators
+    if transform.name == "multiline_to_single":
+        return len(text) + text.count("\n")
+    if transform.name == "base64_encode":
+        return 4 * ((len(text.encode("utf-8", "surrogateescape")) + 2) // 3)
+    return len(text)
 
 
 def _trim(value: Secret, _: Transform) -> Secret:

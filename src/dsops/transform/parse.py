@@ -24,6 +24,9 @@ STEPS: dict[str, _Argument] = {
 }
 """Each transform, and what its argument is."""
 
+MAX_STEPS = 32
+"""Of one chain."""
+
 _KEYS: dict[_Argument, tuple[str, ...]] = {
     "none": (),
     "path": ("path",),
@@ -64,6 +67,9 @@ def parse_transforms(node: Node, file: str, path: str) -> tuple[tuple[Transform,
     for item in node.items if isinstance(node, Sequence) else (node,):
         where = Where(file, item.line)
         for step in _steps(item, is_item=isinstance(node, Sequence)):
+            if len(transforms) + len(problems) == MAX_STEPS:
+                problems.append(Problem(where, path, f"a chain has at most {MAX_STEPS} steps", "shorten it"))
+                return tuple(transforms), tuple(problems)
             wrong = step if isinstance(step, _Wrong) else _check(step)
             if wrong:
                 problems.append(Problem(where, path, wrong.message, wrong.hint))

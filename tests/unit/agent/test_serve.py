@@ -192,8 +192,8 @@ def test_a_request_may_come_byte_by_byte(server: Server) -> None:
 
 
 def test_silent_clients_keep_nobody_out(server: Server) -> None:
-    """A hundred connections that say nothing, or half of something: the oldest have to go."""
-    silent = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(100)]
+    """Three hundred connections that say nothing, or half of something: the oldest have to go."""
+    silent = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(300)]
     for number, connection in enumerate(silent):
         if number % 2:
             with contextlib.suppress(OSError):
@@ -201,7 +201,7 @@ def test_silent_clients_keep_nobody_out(server: Server) -> None:
     began = monotonic()
     assert [server.ask()[0] for _ in range(20)] == [200] * 20
     assert monotonic() - began < 5
-    assert len(server.endpoint._clients) <= 32
+    assert len(server.endpoint._clients) <= 256
     for connection in silent:
         connection.close()
 
@@ -258,6 +258,28 @@ def test_who_asks_while_it_is_renewed_waits_for_that(server: Server) -> None:
     status, content = server.ask()
     assert (status, content["AccessKeyId"]) == (200, "ASIAEXAMPLE")
     assert server.source.hurried
+
+
+def test_two_hundred_who_ask_while_it_is_renewed_all_wait_for_that() -> None:
+    """None is refused for the others, also not for those that connect and say nothing."""
+    source = Source()
+    source.current, source.is_under_way = None, True
+    server = Server(Endpoint(source, clock=lambda: 0.0), source)  # however slow this machine is
+    asking = (
+        f"GET /credentials HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+        f"Authorization: {server.endpoint.token.reveal()}\r\n\r\n"
+    ).encode()
+    with contextlib.ExitStack() as stack:
+        clients = []
+        for _ in range(200):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
+            one.sendall(asking)
+            clients.append(one)
+        for _ in range(100):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
+        source.current = SESSION
+        assert [one.recv(12) for one in clients] == [b"HTTP/1.1 200"] * 200
+    server.stop()
 
 
 def test_but_not_for_longer_than_an_sdk_does(server: Server) -> None:

@@ -96,7 +96,7 @@ def test_a_pipe_is_not_waited_for(environ: dict[str, str]) -> None:
     path = written(environ)
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(KeyringFailed, match="is not the list"):
+    with pytest.raises(KeyringFailed, match="it is not a regular file"):
         index.contents(environ)
 
 

@@ -1,0 +1,92 @@
+"""Reads a file that a configuration or a person named, bounded in size, and without waiting for what may never come.
+
+A path can name anything: a pipe without a writer, a terminal, a device without an end, a file of /proc that says it is
+regular and blocks. Every failure is an OSError that is about this file.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+
+from dsops.startup import NamedTuple
+
+_FLAGS = os.O_RDONLY
+for _name in ("O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"):
+    _FLAGS |= getattr(os, _name, 0)
+_PART_BYTES = 1 << 20
+
+
+class InputFile(NamedTuple):
+    """What was read, and the status of the very file that it was read from."""
+
+    data: bytes
+    status: os.stat_result
+
+
+def read_file(
+    path: str,
+    most_bytes: int,
+    *,
+    takes_pipes: bool = False,
+    check: Callable[[os.stat_result], None] | None = None,
+) -> InputFile:
+    """The first bytes of the file, at most so many; a caller that has a limit asks for one more than that.
+
+    `takes_pipes` is for paths of a command line, where a shell's `<(...)` is a pipe that is worth waiting for. `check`
+    sees the status of the open file before anything is read, and may raise. Raises OSError for what can't be read, and
+    for what is no regular file.
+    """
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except ValueError as error:  # a NUL in it
+        raise OSError(errno.EINVAL, str(error)) from error
+    try:
+        status = os.fstat(descriptor)
+        if check is not None:
+            check(status)
+        if takes_pipes and stat.S_ISFIFO(status.st_mode):
+            os.set_blocking(descriptor, True)
+        elif stat.S_ISDIR(status.st_mode):
+            raise OSError(errno.EISDIR, "it is a folder")
+        elif not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        return InputFile(_read(descriptor, most_bytes), status)
+    finally:
+        os.close(descriptor)
+
+
+def read_whole(path: str, most_bytes: int, *, takes_pipes: bool = False) -> bytes:
+    """All of the file. Raises OSError as `read_file` does, and for one that has more than so many bytes."""
+    data = read_file(path, most_bytes + 1, takes_pipes=takes_pipes).data
+    if len(data) > most_bytes:
+        raise OSError(errno.EFBIG, f"it has more than {most_bytes:,} bytes")
+    return data
+
+
+def read_at(descriptor: int, size: int, offset: int) -> bytes:
+    """So many bytes from there, fewer only at the file's end: one call of pread(2) may give fewer anywhere."""
+    parts: list[bytes] = []
+    while size > 0 and (part := os.pread(descriptor, size, offset)):
+        parts.append(part)
+        size -= len(part)
+        offset += len(part)
+    return b"".join(parts)
+
+
+def reason(error: OSError) -> str:
+    """Why it can't be read, for an error's text."""
+    return (error.strerror or "unknown reason").lower()
+
+
+def _read(descriptor: int, most_bytes: int) -> bytes:
+    parts, left = [], most_bytes
+    while left:
+        part = os.read(descriptor, min(left, _PART_BYTES))
+        if not part:
+            break
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)

@@ -1,0 +1,317 @@
+"""Small configurations that would grow without measure: the work stays bounded, and the error says what is too much."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tracemalloc
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from dsops.config import load
+from dsops.document import MAX_NODES, Scalar, parse_json, parse_yaml
+from dsops.errors import ConfigError, ConfigTooLarge, DsopsError, TransformFailed, Where, nearest
+from dsops.interpolate import Names, expand_text
+from dsops.model import MAX_RUN_CHARACTERS, MAX_VALUE_CHARACTERS, Budget, Config, Transform
+from dsops.plan import Plan
+from dsops.render import FORMATS, renderer
+from dsops.secret import Secret
+from dsops.transform import apply, parse_transforms
+from dsops.transform.parse import MAX_STEPS
+from tests.plans import plan_of
+
+HERE = Where("dsops.yaml", 1)
+MOST_MEMORY = 64 << 20
+"""Bytes; a configuration of the largest size takes less."""
+
+
+def peak(work: Callable[[], object]) -> tuple[object, int]:
+    """What the work gives, or its DsopsError, and how many bytes it took at most."""
+    tracemalloc.start()
+    try:
+        try:
+            ended = work()
+        except DsopsError as error:
+            ended = error
+        return ended, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def steps(work: Callable[[], object]) -> int:
+    """How many calls of functions the work takes, those into C included."""
+    count = 0
+
+    def see(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    sys.setprofile(see)
+    try:
+        work()
+    except DsopsError:
+        pass
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def loaded(folder: Path, text: str, environ: Mapping[str, str] | None = None) -> Config:
+    """The configuration that says this."""
+    (folder / "dsops.yaml").write_text(text)
+    return load(folder=str(folder), environ=environ or {}, named="dsops.yaml")
+
+
+def refusal(folder: Path, text: str) -> ConfigError:
+    """Why it can't be used; fails the test where that takes much memory."""
+    ended, most = peak(lambda: loaded(folder, text))
+    assert isinstance(ended, ConfigError), ended
+    assert most < MOST_MEMORY
+    return ended
+
+
+def said(error: DsopsError) -> str:
+    """Everything that an error says."""
+    return " ".join([error.message, error.why, *(problem.message for problem in error.problems)])
+
+
+# --- transforms ----------------------------------------------------------------------------------------------------
+
+
+def chain(yaml: str) -> tuple[Transform, ...]:
+    """The transforms of a `transform:` written so."""
+    root = parse_yaml(yaml, "dsops.yaml").root
+    assert root is not None
+    transforms, problems = parse_transforms(root, "dsops.yaml", "")
+    assert problems == ()
+    return transforms
+
+
+GROWING = {
+    "replace": "[" + ", ".join(f'"replace:{"x" if number else "a"}:{"x" * 60}"' for number in range(5)) + "]",
+    "join": "[" + ", ".join('"join:' + "1,2,3,4,5,6,7,8,9,0" * 3 + '"' for _ in range(12)) + "]",
+    "base64_encode": "[" + ", ".join(["base64_encode"] * 32) + "]",
+    "lines": "[" + ", ".join(f'"replace:n:{"nn" * 4}", multiline_to_single' for _ in range(10)) + "]",
+}
+
+
+@pytest.mark.parametrize("written", GROWING.values(), ids=GROWING.keys())
+def test_a_chain_of_transforms_makes_no_huge_value(written: str) -> None:
+    """1.2 kB of configuration made 1 GB: now the step that would is refused before it is made."""
+    transforms = chain(written)
+    ended, most = peak(lambda: apply(Secret("a,n\nb,c\n" * 500), transforms))
+    assert isinstance(ended, TransformFailed), ended
+    assert f"more than {MAX_VALUE_CHARACTERS:,} characters" in ended.why
+    assert most < MOST_MEMORY
+
+
+def test_a_long_value_may_still_be_made_shorter() -> None:
+    """The counter-example: only growth is bounded, and up to the bound anything goes."""
+    value = json.dumps({"a": "x" * (2 * MAX_VALUE_CHARACTERS), "b": "y"})
+    assert apply(Secret(value), chain("json_extract:.b")).reveal() == "y"
+    grown = apply(Secret("x" * (MAX_VALUE_CHARACTERS // 8)), chain('["replace:x:12345678"]')).reveal()
+    assert len(grown) == MAX_VALUE_CHARACTERS
+
+
+def test_all_values_of_a_run_have_a_bound_together() -> None:
+    """A thousand variables, each made as long as one may be."""
+    budget, transforms = Budget(), chain('["replace:x:12345678"]')
+    value = Secret("x" * (MAX_VALUE_CHARACTERS // 8))
+    for _ in range(MAX_RUN_CHARACTERS // MAX_VALUE_CHARACTERS):
+        apply(value, transforms, budget)
+    with pytest.raises(TransformFailed):
+        apply(value, transforms, budget)
+
+
+@pytest.mark.parametrize("written", ["|".join(["trim"] * 33), ["trim"] * 100_000])
+def test_a_chain_has_a_bound(tmp_path: Path, written: str | list[str]) -> None:
+    """Of 32 steps, in one text or as a list."""
+    text = json.dumps({"envs": {"p": {"A": {"literal": "x", "transform": written}}}})
+    assert f"at most {MAX_STEPS} steps" in said(refusal(tmp_path, text))
+    assert len(chain(json.dumps(["trim"] * MAX_STEPS))) == MAX_STEPS
+
+
+def test_a_yaml_value_with_aliases_is_no_bomb() -> None:
+    """A secret of 64 KiB whose field repeats one long text."""
+    value = f"a: &a {'x' * 32000}\nb: [{', '.join(['*a'] * 8000)}]\n"
+    ended, most = peak(lambda: apply(Secret(value), chain("yaml_extract:.b")))
+    assert isinstance(ended, TransformFailed), ended
+    assert most < MOST_MEMORY
+
+
+def test_splitting_a_chain_takes_no_more_than_its_length() -> None:
+    """Quotes, separators and escapes that begin and never end."""
+
+    def work(text: str) -> Callable[[], object]:
+        return lambda: parse_transforms(Scalar(text, "text", 1), "dsops.yaml", "")
+
+    for piece in (",", ':"', ':"\\', ":'", "| ", ", trim", "\\"):
+        for prefix in ("trim", "json_extract:.a", "replace:a"):
+            once, twice = (steps(work(prefix + piece * count)) for count in (500, 1000))
+            assert twice <= 2.3 * once, (prefix, piece)
+
+
+# --- YAML and JSON -------------------------------------------------------------------------------------------------
+
+
+def test_aliases_of_aliases_are_counted(tmp_path: Path) -> None:
+    """Ten lists of ten of the list before."""
+    lines = ["x-0: &a0 [1,1,1,1,1,1,1,1,1,1]"]
+    lines += [f"x-{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+    assert f"{MAX_NODES:,} values" in said(refusal(tmp_path, "\n".join(lines)))
+
+
+@pytest.mark.parametrize("use", ["A{}: {{literal: *a}}", "A{}: {{<<: *m}}"])
+def test_an_alias_of_a_long_text_is_counted_by_its_length(tmp_path: Path, use: str) -> None:
+    """One text of half a megabyte in thousands of variables."""
+    text = f"x-a: &a {'x' * 500_000}\nx-m: &m {{literal: *a}}\nenvs:\n  p:\n"
+    text += "".join(f"    {use.format(number)}\n" for number in range(5000))
+    assert "characters: an alias counts" in said(refusal(tmp_path, text))
+
+
+def test_anchors_as_people_use_them_are_none(tmp_path: Path) -> None:
+    """The counter-example: a common block in a hundred stores."""
+    text = "x-s: &s {type: aws.sts, region: us-east-1, role_session_name: me}\nsecretStores:\n"
+    text += "".join(f"  s{n}: {{<<: *s, role_arn: 'arn:aws:iam::111122223333:role/R{n}'}}\n" for n in range(100))
+    assert len(loaded(tmp_path, text).stores) == 100
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 100_000, "[" * 200_000 + "]" * 200_000])
+def test_depth_is_bounded(tmp_path: Path, text: str) -> None:
+    """In YAML, in JSON policies and in values."""
+    assert isinstance(refusal(tmp_path, text), ConfigError)
+    assert parse_json(text, "policy.json").problems
+    with pytest.raises(TransformFailed):
+        apply(Secret(text), chain("json_extract:.a"))
+    with pytest.raises(TransformFailed):
+        apply(Secret(text), chain("yaml_extract:.a"))
+    assert apply(Secret(text), chain('join:"x"')).reveal()
+
+
+@pytest.mark.parametrize("number", ["9" * 100_000, "0x" + "f" * 100_000, "1e999999999", "-" + "9" * 5000])
+def test_numbers_without_measure_are_no_numbers(tmp_path: Path, number: str) -> None:
+    """Python itself refuses to read an integer of more than 4,300 digits."""
+    store = "{{type: aws.sts, region: us-east-1, role_arn: 'arn:aws:iam::111122223333:role/R', {}: {}}}"
+    for key in ("duration_seconds", "timeout_ms"):
+        assert "whole number" in said(refusal(tmp_path, f"secretStores:\n  s: {store.format(key, number)}\n"))
+    assert "version" in said(refusal(tmp_path, f"version: {number}\n"))
+    value = Secret(f'{{"a": {number}}}')
+    if "x" not in number:
+        assert apply(value, chain("json_extract:.a")).reveal() == number
+
+
+# --- ${...} --------------------------------------------------------------------------------------------------------
+
+
+def planned(text: str, environ: Mapping[str, str]) -> Plan:
+    """What a run of the environment `p` would do."""
+    return plan_of(text, environment="p", environ=environ)
+
+
+def test_a_text_full_of_variables_has_a_bound() -> None:
+    """100,000 times a variable of 100 kB."""
+    names = Names({"A": "x" * 100_000})
+    ended, most = peak(lambda: expand_text("${A}" * 100_000, names, HERE, "envs.p.A.literal"))
+    assert isinstance(ended, ConfigTooLarge)
+    assert "envs.p.A.literal" in ended.message
+    assert most < MOST_MEMORY
+    assert len(expand_text("${A}" * 10, names, HERE, "")) == 1_000_000
+
+
+def test_all_texts_together_have_a_bound() -> None:
+    """Thousands of variables that each grow up to what one may have."""
+    text = "envs:\n  p:\n" + "".join(f"    A{n}: {{literal: '{'${A}' * 8}'}}\n" for n in range(2000))
+    ended, most = peak(lambda: planned(text, {"A": "x" * 130_000}))
+    assert isinstance(ended, ConfigTooLarge)
+    assert most < MAX_RUN_CHARACTERS + MOST_MEMORY
+
+
+@pytest.mark.parametrize("piece", ["${A:-", "$${", "${", "}", "${A:?", "${A:-}", "${A:-${A}"])
+def test_defaults_in_defaults_take_no_more_than_their_length(piece: str) -> None:
+    """Closed or not."""
+
+    def work(text: str) -> Callable[[], object]:
+        return lambda: expand_text(text, Names({"A": "x"}), HERE, "")
+
+    for closing in ("", "}"):
+        once, twice = (steps(work(piece * count + closing * count)) for count in (500, 1000))
+        assert twice <= 2.3 * once + 100
+
+
+# --- include and extends -------------------------------------------------------------------------------------------
+
+
+def test_files_that_include_each_other_in_layers_are_bounded(tmp_path: Path) -> None:
+    """Ten layers, each including the next one ten times: ten thousand million includes."""
+    for layer in range(9):
+        below = f"[{', '.join([f'{layer + 1}.yaml'] * 10)}]"
+        (tmp_path / f"{layer}.yaml").write_text(f"include: {below}\n")
+    (tmp_path / "9.yaml").write_text("envs: {p: {A: {literal: x}}}\n")
+    assert "more than 200 includes" in said(refusal(tmp_path, "include: 0.yaml\n"))
+
+
+def test_a_common_file_may_be_included_by_many(tmp_path: Path) -> None:
+    """The counter-example: fifty files that each include one."""
+    (tmp_path / "common.yaml").write_text("secretStores: {s: {type: env}}\n")
+    for number in range(50):
+        text = f"include: common.yaml\nenvs: {{e{number}: {{A: {{from: 's:X'}}}}}}\n"
+        (tmp_path / f"{number}.yaml").write_text(text)
+    config = loaded(tmp_path, f"include: [{', '.join(f'{number}.yaml' for number in range(50))}]\n")
+    assert len(config.environments) == 50
+
+
+BASES = {
+    "each extends all before": "envs:\n"
+    + "".join(f"  e{n}: {{extends: [{','.join(f'e{m}' for m in range(n))}], V: {{literal: x}}}}\n" for n in range(550)),
+    "one base a thousand times": "envs:\n  b: {" + ", ".join(f"V{n}: {{literal: x}}" for n in range(1000)) + "}\n"
+    + f"  e: {{extends: [{','.join('b' * 1000)}]}}\n",
+    "stores": "secretStores:\n  b: {type: env, " + ", ".join(f"k{n}: x" for n in range(1000)) + "}\n"
+    + f"  e: {{extends: [{','.join('b' * 1000)}]}}\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", BASES.values(), ids=BASES.keys())
+def test_what_is_inherited_is_counted(tmp_path: Path, text: str) -> None:
+    """As often as it is inherited."""
+    assert f"more than {MAX_NODES:,} entries" in said(refusal(tmp_path, text))
+
+
+def test_many_environments_may_extend_one(tmp_path: Path) -> None:
+    """The counter-example: two hundred with a hundred common variables."""
+    text = "envs:\n  b: {" + ", ".join(f"V{n}: {{literal: x}}" for n in range(100)) + "}\n"
+    text += "".join(f"  e{n}: {{extends: b, A: {{literal: x}}}}\n" for n in range(200))
+    assert len(loaded(tmp_path, text).environments["e199"].variables) == 101
+
+
+def test_hints_of_a_wrong_file_take_no_more_than_the_file(tmp_path: Path) -> None:
+    """Thousands of unknown names among thousands of known ones: only the first problems are compared at all."""
+
+    def work(count: int) -> Callable[[], object]:
+        text = "secretStores:\n" + "".join(f"  s{n}: {{type: env}}\n" for n in range(count))
+        text += "envs:\n  p:\n" + "".join(f"    V{n}: {{from: 'zz{n}:k'}}\n" for n in range(count))
+        return lambda: loaded(tmp_path, text)
+
+    once, twice = steps(work(2000)), steps(work(4000))
+    assert twice <= 2.3 * once
+
+
+def test_a_name_without_measure_is_compared_with_nothing() -> None:
+    """Comparing takes the product of the lengths."""
+    assert nearest("a" * 100_000, ["b" * 100_000, "ab"]) == ""
+    assert nearest("prodution", ["production", "b" * 100_000]) == "production"
+
+
+# --- what is written out -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("character", ["x", "'", "\\", "é", "\x01"])
+def test_no_format_grows_by_more_than_quoting(name: str, character: str) -> None:
+    """At most sixteen times, for what has to be escaped in each format."""
+    try:
+        text = renderer(name)({"A": Secret(character * 10_000)})
+    except DsopsError:
+        return  # not every format can hold every character
+    assert len(text) <= 16 * 10_000

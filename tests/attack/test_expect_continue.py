@@ -1,0 +1,160 @@
+"""`Expect: 100-continue` in every combination with a body: each request gets its final answer, and so does the next."""
+
+from __future__ import annotations
+
+import re
+import socket
+from typing import TYPE_CHECKING, Self
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from dsops.sandbox.launch import open_server
+from dsops.sandbox.running import ask
+from dsops.sandbox.seedfile import read_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dsops.sandbox.server import Server
+
+SEED = """
+accounts:
+  "111111111111":
+    users:
+      alice:
+        policies: [{Version: "2012-10-17", Statement: {Effect: Allow, Action: "*", Resource: "*"}}]
+"""
+HEALTH = b"GET /_sandbox/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+METHODS = ("PUT", "POST", "GET", "HEAD", "DELETE")
+NO_CONTENT = {
+    "length 0": b"Content-Length: 0\r\n",
+    "no length": b"",
+    "aws-chunked, length 0": b"Content-Encoding: aws-chunked\r\nContent-Length: 0\r\n",
+}
+REFUSED = {
+    "two lengths": (b"Content-Length: 5\r\nContent-Length: 6\r\n", 400),
+    "no number": (b"Content-Length: five\r\n", 400),
+    "too large": (b"Content-Length: 999999999999\r\n", 413),
+    "other coding": (b"Transfer-Encoding: gzip\r\n", 501),
+}
+WITH_CONTENT = {
+    "length 5": (b"Content-Length: 5\r\n", b"hello"),
+    "chunks": (b"Transfer-Encoding: chunked\r\n", b"5\r\nhello\r\n0\r\n\r\n"),
+    "no chunks": (b"Transfer-Encoding: chunked\r\n", b"0\r\n\r\n"),
+    "aws-chunked": (b"Content-Encoding: aws-chunked\r\nContent-Length: 15\r\n", b"5\r\nhello\r\n0\r\n\r\n"),
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A sandbox on a free port of loopback."""
+    with open_server(read_seed(SEED, "seed.yaml")) as running:
+        yield running
+
+
+class Client:
+    """A connection that reads one answer at a time."""
+
+    def __init__(self, server: Server) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+        self._came = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def send(self, data: bytes) -> None:
+        """Sends the bytes."""
+        self.socket.sendall(data)
+
+    def status(self, *, is_head: bool = False) -> int:
+        """The status of the next answer; 0 when the server closed the connection. TimeoutError when none comes."""
+        while b"\r\n\r\n" not in self._came:
+            part = self.socket.recv(65536)
+            if not part:
+                return 0
+            self._came += part
+        head, _, rest = self._came.partition(b"\r\n\r\n")
+        found = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+        length = int(found[1]) if found and not is_head else 0
+        while len(rest) < length:
+            rest += self.socket.recv(65536)
+        self._came = rest[length:]
+        return int(head.split()[1])
+
+
+def head(method: str, framing: bytes) -> bytes:
+    """A request's head that asks for `100 Continue`."""
+    return f"{method} /b/k HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n".encode() + framing + b"\r\n"
+
+
+@pytest.mark.parametrize("framing", NO_CONTENT.values(), ids=NO_CONTENT.keys())
+@pytest.mark.parametrize("method", METHODS)
+def test_a_request_without_content_is_answered_at_once(server: Server, method: str, framing: bytes) -> None:
+    """There is nothing to continue with: the first answer is the final one, and the connection stays in use."""
+    with Client(server) as client:
+        client.send(head(method, framing))
+        assert client.status(is_head=method == "HEAD") // 100 == 4
+        client.send(HEALTH)
+        assert client.status() == 200
+
+
+@pytest.mark.parametrize(("framing", "body"), WITH_CONTENT.values(), ids=WITH_CONTENT.keys())
+@pytest.mark.parametrize("method", METHODS)
+def test_a_request_with_content_is_asked_for_it_once(server: Server, method: str, framing: bytes, body: bytes) -> None:
+    """The counter-example: the content is waited for, then comes the final answer."""
+    with Client(server) as client:
+        client.send(head(method, framing))
+        assert client.status() == 100
+        client.send(body)
+        assert client.status(is_head=method == "HEAD") // 100 == 4
+        client.send(HEALTH)
+        assert client.status() == 200
+
+
+@pytest.mark.parametrize(("framing", "status"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_refused_head_is_refused_at_once(server: Server, framing: bytes, status: int) -> None:
+    """The client hears the refusal instead of `100 Continue`, and the connection ends."""
+    with Client(server) as client:
+        client.send(head("PUT", framing))
+        assert client.status() == status
+        assert client.status() == 0
+
+
+@pytest.mark.parametrize("framing", NO_CONTENT.values(), ids=NO_CONTENT.keys())
+def test_pipelined_requests_are_all_answered(server: Server, framing: bytes) -> None:
+    """In one piece: without content, with content that came along, and one whose content is still to come."""
+    with Client(server) as client:
+        whole = head("PUT", b"Content-Length: 5\r\n") + b"hello"
+        begun = head("PUT", b"Content-Length: 5\r\n")
+        client.send(HEALTH + head("PUT", framing) + whole + head("PUT", framing) + begun)
+        found = [client.status() for _ in range(5)]
+        assert [status for status in found if status != 100] == [200, 403, 403, 403]
+        client.send(b"hello")
+        assert client.status() == 403
+
+
+@pytest.mark.parametrize("expectation", ["100-Continue", "100-continue, 100-continue", "200-ok", ""])
+def test_any_expectation_is_answered(server: Server, expectation: str) -> None:
+    """What is not understood is ignored: the request is complete without it."""
+    with Client(server) as client:
+        client.send(head("PUT", b"Content-Length: 0\r\n").replace(b"100-continue", expectation.encode()))
+        assert client.status() == 403
+
+
+def test_boto3_puts_and_gets_an_empty_object(server: Server) -> None:
+    """As `aws s3 cp empty s3://bucket/` does: botocore sends the header with length 0."""
+    user = ask(server.url, "identity?as=alice")
+    s3 = boto3.client(
+        "s3", endpoint_url=server.url, region_name="us-east-1", aws_access_key_id=user["AccessKeyId"],
+        aws_secret_access_key=user["SecretAccessKey"],
+        config=Config(read_timeout=10, retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
+    )  # fmt: skip
+    s3.create_bucket(Bucket="bucket")
+    s3.put_object(Bucket="bucket", Key="empty", Body=b"")
+    assert s3.get_object(Bucket="bucket", Key="empty")["ContentLength"] == 0
+    s3.close()

@@ -1,0 +1,404 @@
+"""Long polls: while some clients wait, all others are served, and what comes meanwhile is delivered."""
+
+from __future__ import annotations
+
+import ast
+import json
+import socket
+from collections import deque
+from contextlib import ExitStack
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dsops.sandbox import handlers
+from dsops.sandbox.launch import open_server
+from dsops.sandbox.running import ask
+from dsops.sandbox.seedfile import read_seed
+from dsops.sandbox.served import SERVED
+from dsops.sandbox.waiting import Waiting
+from dsops.sandbox.wire import HttpAnswer, HttpRequest, Wait
+from tests.sandboxes import Keys, Lab, Person, sign
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dsops.sandbox.server import Server
+
+SEED = """
+accounts:
+  "111111111111":
+    users:
+      alice:
+        policies: [{Version: "2012-10-17", Statement: {Effect: Allow, Action: "*", Resource: "*"}}]
+"""
+CLIENTS = 200
+EMPTY = HttpAnswer(200, (), b"{}")
+
+
+class Wire:
+    """Alice's clients of a server, each on a connection of its own."""
+
+    def __init__(self, server: Server) -> None:
+        user = ask(server.url, "identity?as=alice")
+        self._keys = Keys(access_key_id=user["AccessKeyId"], secret_access_key=user["SecretAccessKey"])
+        self._person = Person(Lab(server.sandbox), self._keys)
+        self._port = server.port
+
+    def send(self, service: str, operation: str, **parameters: object) -> socket.socket:
+        """A connection on which the operation has been asked for."""
+        return self.send_all(1, service, operation, **parameters)[0]
+
+    def send_all(self, count: int, service: str, operation: str, **parameters: object) -> list[socket.socket]:
+        """So many such connections, with one signed request: signing takes longer than all else."""
+        request = written(self._person.request(service, operation, **parameters))
+        connections = [socket.create_connection(("127.0.0.1", self._port), timeout=30) for _ in range(count)]
+        for connection in connections:
+            connection.sendall(request)
+        return connections
+
+    def call(self, service: str, operation: str, **parameters: object) -> Any:
+        """The answer's body, parsed where it is JSON."""
+        with self.send(service, operation, **parameters) as connection:
+            return answer_on(connection)
+
+
+def written(request: HttpRequest) -> bytes:
+    """A request as it goes over the wire."""
+    target = request.path + (f"?{request.query}" if request.query else "")
+    headers = {**request.headers, "content-length": str(len(request.body))}
+    lines = [f"{request.method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + request.body
+
+
+def answer_on(connection: socket.socket) -> Any:
+    """The next answer's body, parsed where it is JSON."""
+    came = b""
+    while b"\r\n\r\n" not in came:
+        came += received(connection)
+    head, _, body = came.partition(b"\r\n\r\n")
+    length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    while len(body) < length:
+        body += received(connection)
+    return json.loads(body) if body.startswith(b"{") else body
+
+
+def received(connection: socket.socket) -> bytes:
+    """What comes next; fails the test when the server closed the connection."""
+    part = connection.recv(65536)
+    assert part, "the server closed the connection"
+    return part
+
+
+def is_silent(connection: socket.socket) -> bool:
+    """Whether no answer has come so far."""
+    connection.setblocking(False)
+    try:
+        return not connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    finally:
+        connection.settimeout(30)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A sandbox on a free port of loopback."""
+    with open_server(read_seed(SEED, "seed.yaml")) as running:
+        yield running
+
+
+@pytest.fixture
+def wire(server: Server) -> Wire:
+    """Alice's clients."""
+    return Wire(server)
+
+
+def queue(wire: Wire, name: str, **attributes: str) -> str:
+    """The URL of a new queue."""
+    url: str = wire.call("sqs", "CreateQueue", QueueName=name, Attributes=attributes)["QueueUrl"]
+    return url
+
+
+def test_two_hundred_long_polls_stop_no_other_client(wire: Wire) -> None:
+    """GetCallerIdentity is answered while all of them still wait; each message goes to one of them, oldest first."""
+    url = queue(wire, "many")
+    with ExitStack() as stack:
+        polls = wire.send_all(CLIENTS, "sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=20)
+        for poll in polls:
+            stack.enter_context(poll)
+        assert b"user/alice" in wire.call("sts", "GetCallerIdentity")
+        assert all(is_silent(poll) for poll in polls)
+
+        for first in range(0, CLIENTS, 10):
+            entries = [{"Id": str(number), "MessageBody": str(number)} for number in range(first, first + 10)]
+            wire.call("sqs", "SendMessageBatch", QueueUrl=url, Entries=entries)
+
+        bodies = [answer_on(poll)["Messages"][0]["Body"] for poll in polls]
+        assert sorted(bodies, key=int) == [str(number) for number in range(CLIENTS)]
+
+
+def test_polls_of_different_queues_are_served_as_well(wire: Wire) -> None:
+    """A message for the last of twenty queues is delivered while the polls of the others wait."""
+    urls = [queue(wire, f"one-of-{number}") for number in range(20)]
+    with ExitStack() as stack:
+        polls = [
+            stack.enter_context(wire.send("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=20)) for url in urls
+        ]
+        wire.call("sqs", "SendMessage", QueueUrl=urls[-1], MessageBody="hello")
+        assert answer_on(polls[-1])["Messages"][0]["Body"] == "hello"
+        assert all(is_silent(poll) for poll in polls[:-1])
+
+
+def test_a_poll_whose_time_is_over_is_told_that_nothing_came(wire: Wire) -> None:
+    """By its own WaitTimeSeconds or the queue's, and on a connection that can be used again."""
+    url = queue(wire, "patient", ReceiveMessageWaitTimeSeconds="1")
+    with wire.send("sqs", "ReceiveMessage", QueueUrl=url) as connection:
+        assert b"user/alice" in wire.call("sts", "GetCallerIdentity")
+        assert is_silent(connection)
+        assert "Messages" not in answer_on(connection)
+        connection.sendall(b"GET /_sandbox/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert answer_on(connection)["status"] == "ok"
+
+
+def test_what_is_there_is_not_waited_for(wire: Wire) -> None:
+    """The counter-examples: a message that is there, a queue without patience, and a wait of 0."""
+    url = queue(wire, "quick")
+    assert "Messages" not in wire.call("sqs", "ReceiveMessage", QueueUrl=url)
+    assert "Messages" not in wire.call("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=0)
+    wire.call("sqs", "SendMessage", QueueUrl=url, MessageBody="there")
+    assert wire.call("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=20)["Messages"][0]["Body"] == "there"
+
+
+@pytest.mark.parametrize("seconds", [21, -1])
+def test_a_wait_that_sqs_does_not_have_is_refused(wire: Wire, seconds: int) -> None:
+    """At once, with SQS's error."""
+    url = queue(wire, "strict")
+    answer = wire.call("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=seconds)
+    assert "InvalidParameterValue" in answer["__type"]
+
+
+def test_a_queue_that_is_deleted_ends_its_polls(wire: Wire) -> None:
+    """With the error that a new poll would get."""
+    url = queue(wire, "gone")
+    with wire.send("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=20) as connection:
+        wire.call("sqs", "DeleteQueue", QueueUrl=url)
+        ended = answer_on(connection)
+    assert ended["__type"] == wire.call("sqs", "ReceiveMessage", QueueUrl=url)["__type"]
+
+
+def test_a_client_that_left_takes_no_message(wire: Wire) -> None:
+    """The message goes to the one who waits behind it."""
+    url = queue(wire, "left")
+    wire.send("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=20).close()
+    with wire.send("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=20) as second:
+        wire.call("sqs", "SendMessage", QueueUrl=url, MessageBody="hello")
+        assert answer_on(second)["Messages"][0]["Body"] == "hello"
+
+
+def test_a_request_behind_a_long_poll_is_answered_behind_it(wire: Wire) -> None:
+    """Pipelining: answers keep the order of their requests."""
+    url = queue(wire, "ordered")
+    with wire.send("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=1) as connection:
+        connection.sendall(b"GET /_sandbox/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        came = b""
+        while part := connection.recv(65536):
+            came += part
+        assert came.count(b"HTTP/1.1 200 OK") == 2
+        assert came.rstrip().endswith(b"}")
+        assert came.index(b"x-amzn-RequestId") < came.index(b'"status"')
+
+
+def test_a_workflow_poll_does_not_stop_the_others_either(wire: Wire) -> None:
+    """moto sleeps for a second in each poll of SWF that finds nothing."""
+    wire.call("swf", "RegisterDomain", name="d", workflowExecutionRetentionPeriodInDays="1")
+    task_list = {"name": "l"}
+    with wire.send("swf", "PollForDecisionTask", domain="d", taskList=task_list) as poll:
+        wire.call(
+            "swf", "RegisterWorkflowType", domain="d", name="w", version="1", defaultTaskList=task_list,
+            defaultChildPolicy="TERMINATE", defaultTaskStartToCloseTimeout="10",
+            defaultExecutionStartToCloseTimeout="100",
+        )  # fmt: skip
+        assert is_silent(poll)
+        kind = {"name": "w", "version": "1"}
+        wire.call("swf", "StartWorkflowExecution", domain="d", workflowId="1", workflowType=kind)
+        assert answer_on(poll)["taskToken"]
+
+
+@pytest.mark.parametrize("seconds", ["8", "8.5", '"8"', "true", "null", "[8]", '"x"', "1e1", "1e400"])
+def test_moto_is_never_asked_to_wait(wire: Wire, server: Server, seconds: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the number is written."""
+    waits: list[int] = []
+
+    def wait(_: object, timeout: int) -> None:
+        waits.append(timeout)
+        raise RuntimeError
+
+    url = queue(wire, "written")
+    models = pytest.importorskip("moto.sqs.models")
+    monkeypatch.setattr(models.Queue, "wait_for_messages", wait)
+    body = json.dumps({"QueueUrl": url})[:-1] + f', "WaitTimeSeconds": {seconds}}}'
+    headers = {"X-Amz-Target": "AmazonSQS.ReceiveMessage", "Content-Type": "application/x-amz-json-1.0"}
+    request = sign(wire._keys, "sqs", "us-east-1", "POST", "/", headers, body.encode())
+    assert server.sandbox.handle(request).answer.status in {200, 400}
+    assert waits == []
+
+
+# --- what else could wait ------------------------------------------------------------------------------------------
+
+WAITING = {
+    "awslambda": "functions are never run: `handlers` replaces the method",
+    "batch": "SubmitJob is closed, and without jobs there is nothing to wait for",
+    "batch_simple": "waits only for MOTO_SIMPLE_BATCH_FAIL_AFTER, which is removed from the environment",
+    "sqs": "asked with WaitTimeSeconds 0 only",
+    "stepfunctions": "in `parser` alone, which runs state machines and is switched off",
+    "swf": "`handlers` replaces the sleep",
+}
+
+
+def _waits(path: Path) -> bool:
+    """Whether code in the file calls something named as what waits is."""
+    text = path.read_text()
+    for node in ast.walk(ast.parse(text)) if "sleep(" in text or "wait" in text else ():
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if name in {"sleep", "wait", "wait_for", "wait_for_messages"}:
+                return True
+    return False
+
+
+def test_it_is_known_what_in_moto_waits() -> None:
+    """Of the services that the sandbox serves; a new one in a later moto fails here until it has been looked at."""
+    spec = find_spec("moto")
+    assert spec is not None
+    assert spec.origin is not None
+    folder = Path(spec.origin).parent
+    served = {entry.module for entry in SERVED.values()} | {"core", "batch_simple", "awslambda_simple", "utilities"}
+    found = {name for name in served if any(_waits(path) for path in (folder / name).rglob("*.py"))}
+    assert sorted(WAITING) == sorted(found)
+
+
+def test_a_function_of_lambda_is_run_by_no_other_service_either() -> None:
+    """moto runs those that SNS, SQS, S3 and streams call in Docker, whatever it is told."""
+    handlers.load("lambda")
+    models = pytest.importorskip("moto.awslambda.models")
+    assert models.LambdaFunction._invoke_lambda(None, event="{}") == ("", False, "")
+
+
+# --- the queue of those that wait -----------------------------------------------------------------------------------
+
+
+class Bench:
+    """Waiting clients, by name, with a clock that is moved by hand."""
+
+    def __init__(self, most: int = 100) -> None:
+        self.now = 0.0
+        self.asked: list[str] = []
+        self.delivered: list[tuple[str, bytes]] = []
+        self.gone: set[str] = set()
+        self.found: dict[str, deque[bytes]] = {}
+        self.cost = 0.0
+        self.waiting: Waiting[str] = Waiting(
+            lambda client, answer: self.delivered.append((client, answer.body)), self.gone.__contains__, most,
+            lambda: self.now,
+        )  # fmt: skip
+
+    def wait(self, client: str, source: str, seconds: float = 10) -> None:
+        """Has a client wait."""
+        self.waiting.add(client, EMPTY, Wait(seconds, source, lambda: self._ask(source)))
+
+    def _ask(self, source: str) -> HttpAnswer | None:
+        self.asked.append(source)
+        self.now += self.cost
+        found = self.found.get(source)
+        return EMPTY._replace(body=found.popleft()) if found else None
+
+    def look(self) -> None:
+        """After the pause."""
+        self.now += self.waiting.pause(3600)
+        self.waiting.look()
+
+
+def test_of_one_source_only_the_first_is_asked_about() -> None:
+    """Two hundred polls of one queue cost one question."""
+    bench = Bench(1000)
+    for number in range(200):
+        bench.wait(str(number), "queue")
+    bench.look()
+    assert bench.asked == ["queue"]
+    assert bench.delivered == []
+
+
+def test_the_oldest_is_served_first() -> None:
+    """And as many as there are messages."""
+    bench = Bench()
+    for client in ("a", "b", "c"):
+        bench.wait(client, "queue")
+    bench.found["queue"] = deque([b"1", b"2"])
+    bench.look()
+    assert bench.delivered == [("a", b"1"), ("b", b"2")]
+    assert len(bench.waiting) == 1
+
+
+def test_a_look_is_short_and_the_next_one_goes_on() -> None:
+    """However many sources there are, each has its turn, and most of the time is for other requests."""
+    bench = Bench(1000)
+    bench.cost = 0.005
+    for number in range(40):
+        bench.wait(f"client {number}", str(number), seconds=1000)
+    bench.look()
+    assert bench.asked == ["0", "1", "2", "3"]
+    assert bench.waiting.pause(3600) >= 3 * 0.02
+    for _ in range(9):
+        bench.look()
+    assert sorted(set(bench.asked), key=int) == [str(number) for number in range(40)]
+
+
+def test_what_is_delivered_is_not_paused_for() -> None:
+    """A look that has found something goes on at the next turn of the loop, with other requests before it."""
+    bench = Bench()
+    bench.cost = 0.015
+    for number in range(4):
+        bench.wait(str(number), "queue")
+    bench.found["queue"] = deque([b"1", b"2", b"3", b"4"])
+    bench.waiting.look()
+    assert [client for client, _ in bench.delivered] == ["0", "1"]
+    bench.wait("other", "other")
+    assert bench.waiting.pause(3600) == 0
+    for _ in range(2):
+        bench.look()
+    assert [client for client, _ in bench.delivered] == ["0", "1", "2", "3"]
+
+
+def test_between_looks_there_is_a_pause() -> None:
+    """A loop that turns for other reasons asks nothing."""
+    bench = Bench()
+    bench.wait("a", "queue")
+    bench.look()
+    bench.waiting.look()
+    assert bench.asked == ["queue"]
+
+
+def test_who_is_gone_is_forgotten_and_who_waited_long_enough_is_answered() -> None:
+    """The one before anything is asked for it; the other after a last question."""
+    bench = Bench()
+    bench.wait("gone", "queue", seconds=1)
+    bench.wait("late", "other", seconds=1)
+    bench.gone.add("gone")
+    bench.now = 2
+    bench.look()
+    assert bench.delivered == [("late", b"{}")]
+    assert bench.asked == ["other"]
+    assert len(bench.waiting) == 0
+
+
+def test_too_many_end_the_oldest() -> None:
+    """With the answer that nothing has come, which is true."""
+    bench = Bench(2)
+    for client in ("a", "b", "c"):
+        bench.now += 1
+        bench.wait(client, client)
+    assert bench.delivered == [("a", b"{}")]
+    assert len(bench.waiting) == 2
