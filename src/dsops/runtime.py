@@ -65,6 +65,11 @@ class Journal(Protocol):
         """Facts that all that follows has in common: the environment, the configuration."""
 
 
+def no_terminal(_question: str) -> bool | None:
+    """There is nobody to agree."""
+    return None
+
+
 Measure = Callable[[str, tuple[str, ...], float], None]
 
 
@@ -101,6 +106,8 @@ class Runtime(NamedTuple):
     """Whether whoever asked is gone, for what only a person can bring to an end: nobody waits for that then."""
     journal: Journal | None = None
     """Keeps the audit trail; None where nobody keeps one."""
+    confirm: Callable[[str], bool | None] = no_terminal
+    """Shows a text on the terminal and asks for a yes, which is seen; None when there is no terminal."""
     reason: str = ""
     """Why it is done, in the user's words; "" where nobody says."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
-from dsops import config as configuration
 from dsops.cli.command import Arguments, Command, Group
 from dsops.cli.hook_load import HOOK_ENVIRONMENT, load_found, one_line, planned, variables_of
 from dsops.cli.output import Json, answer, answer_bytes, answer_json, clean
 from dsops.cli.project import shown_path
 from dsops.config import HOOKED
+from dsops.config.allow import allow, disallow
 from dsops.errors import ConfigError, DsopsError
 from dsops.model import Config
 from dsops.render.fish import quote_bytes
@@ -60,9 +60,7 @@ def _print_code(shell: str) -> Command:
 def _allow(arguments: Arguments, runtime: Runtime) -> int:
     config = load_found(runtime)
     environment, names = variables_of(config, arguments)
-    configuration.allow(config.files, runtime.environ, HOOKED)
-    # Every shell with the hook looks again at its next prompt.
-    os.utime(configuration.permissions_path(runtime.environ, HOOKED))
+    allow(config.files, runtime.environ, HOOKED)
     file = shown_path(config, runtime)
     if arguments.switch("--json"):
         answer_json({"is_allowed": True, "environment": environment, "variables": list[Json](names)})
@@ -74,7 +72,7 @@ def _allow(arguments: Arguments, runtime: Runtime) -> int:
 
 def _deny(arguments: Arguments, runtime: Runtime) -> int:
     config = load_found(runtime)
-    was_allowed = configuration.disallow(config.files, runtime.environ, HOOKED)
+    was_allowed = disallow(config.files[0].written, runtime.environ, HOOKED)
     if arguments.switch("--json"):
         answer_json({"is_allowed": False, "environment": None, "variables": []})
         return 0
@@ -89,7 +87,7 @@ def _status(arguments: Arguments, runtime: Runtime) -> int:
     names: list[str] = []
     if config is not None:
         file = shown_path(config, runtime)
-        is_allowed = configuration.is_allowed(config.files, runtime.environ, HOOKED)
+        is_allowed = config.is_allowed
         try:
             environment, names = variables_of(config, arguments)
             planned(config, arguments, runtime)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dsops.cli.command import CONFIG, ENVIRONMENT, Arguments, Command
 from dsops.cli.output import Json, answer, answer_json, counted, problem_text, problem_value
-from dsops.cli.project import load_config, plan_environment, show_notes, shown_path
+from dsops.cli.project import plan_environment, read_config, show_notes, shown_path
 from dsops.config.limits import check_limits
 from dsops.document import Scalar, to_plain
 from dsops.errors import CheckFailed, ConfigError, Problem, nearest
@@ -18,7 +18,7 @@ from dsops.stores import StoreTypes
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     config: Config | None = None
     try:
-        config = load_config(arguments, runtime)
+        config = read_config(arguments, runtime)
         problems = check_limits(config, StoreTypes())
         if not problems and arguments.text("--env"):
             plan_environment(config, arguments, runtime)

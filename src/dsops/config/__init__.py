@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dsops.config.allow import HOOKED, allow, disallow, is_allowed, needs_permission, permissions_path, steering
+from dsops.config.allow import HOOKED, RUNNING, is_allowed
 from dsops.config.environments import make_environments, pick_default
 from dsops.config.files import Reader
 from dsops.config.find import find, local_path, named_path
@@ -20,10 +20,7 @@ from dsops.config.stores import KnownTypes, check_complete, check_graph, make_st
 from dsops.model import Config
 from dsops.schema import BUILTIN_TYPES, StoreType
 
-__all__ = [
-    "HOOKED", "allow", "disallow", "find", "is_allowed", "load", "local_path", "needs_permission", "permissions_path",
-    "steering",
-]  # fmt: skip
+__all__ = ["HOOKED", "RUNNING", "find", "load", "local_path"]
 
 
 def load(
@@ -34,6 +31,7 @@ def load(
     types: Mapping[str, StoreType] = BUILTIN_TYPES,
     drafts: Mapping[str, bytes] | None = None,
     is_chosen: bool = True,
+    permission: str = RUNNING,
 ) -> Config:
     """The configuration that counts in `folder`.
 
@@ -41,8 +39,8 @@ def load(
     nearest `dsops.yaml` upward is taken, no higher than the git root or the home folder (`find`), and refused when it
     or a file that it includes belongs to neither the user nor root. `dsops.local.yaml` beside it overrides it, store by
     store and field by field, environment by environment and variable by variable.
-    A file that was named by something written down earlier (`is_chosen` False) needs the leave of one that was found:
-    it may have changed since.
+    A file that was named by something written down earlier (`is_chosen` False) needs permission as one that was found:
+    it may have changed since. `permission` is the list that decides (`is_allowed`) for what was not named now.
     `drafts` are contents that files are about to have, by their real paths: they count instead.
     Raises ConfigError or one of its kinds.
     """
@@ -67,6 +65,6 @@ def load(
         default_environment=default,
         files=files,
         is_named=bool(named) and is_chosen,
-        is_allowed=(bool(named) and is_chosen) or is_allowed(files, environ),
+        is_allowed=(bool(named) and is_chosen) or is_allowed(files, environ, permission),
         notes=tuple(problems.notes),
     )

@@ -122,6 +122,11 @@ class _Reader:
         if not _VARIABLE_NAME.fullmatch(name):
             self._problems.add(where, path, f"`{name}` can't be the name of an environment variable", _name_hint(name))
             return None
+        if name.upper().startswith("DSOPS_"):
+            # Else a dsops that the command runs would take another configuration for one that the user has named.
+            message = f"`{name}` can't be set by an environment: dsops itself takes orders from DSOPS_*"
+            self._problems.add(where, path, message, "give it another name; flags and your own environment set those")
+            return None
         if not isinstance(node, Mapping):
             # Not shown: what stands here may be the value itself.
             hint = f"write `{name}: {{literal: ...}}`, or `{name}: {{from: ...}}` for a store's secret"

@@ -27,6 +27,7 @@ def digest(data: bytes) -> str:
     return str(sha256(data).hexdigest())
 
 
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _MAX_BYTES = MAX_CHARACTERS
 _MAX_DEPTH = 10
 _MAX_FILES = 100
@@ -57,6 +58,8 @@ class Reader:
         self.shown: list[str] = []
         self._folder = folder
         self._owners = None if is_named else _trusted_owners(environ)
+        # GitLab's runner checks out with the umask 0, and nobody but the job is on such a machine.
+        self._refuses_writers = self._owners is not None and not is_pipeline(environ)
         self._problems = problems
         self._drafts = drafts or {}
         self._read: dict[str, Source | None] = {}
@@ -103,16 +106,27 @@ class Reader:
         if real in self._read:
             return self._read[real]
         shown = self._shown(path)
-        data = self._drafts[real] if real in self._drafts else self._bytes(path, shown)
-        self.files.append(SourceFile(real, digest(data), shown))
+        written = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+        owners = (0, 0)
+        if real in self._drafts:
+            data = self._drafts[real]
+        else:
+            data, owners = self._bytes(path, real, shown)
+        self.files.append(SourceFile(real, digest(data), shown, written, owners))
         self.shown.append(shown)
         self._read[real] = source = self._parse(data, shown)
         return source
 
-    def _bytes(self, path: str, shown: str) -> bytes:
-        """The file's bytes. Raises at once for what can't be read, or is somebody else's."""
+    def _bytes(self, path: str, real: str, shown: str) -> tuple[bytes, tuple[int, int]]:
+        """The file's bytes and the owners of link and target. Raises at once for what can't be read, or isn't ours.
+
+        Of a file that was found, the very file behind the link is opened: one that was swapped since is not followed.
+        """
+        flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+        is_found = self._owners is not None
         try:
-            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
+            link = os.lstat(path)
+            descriptor = os.open(real, flags | _NO_FOLLOW) if is_found else os.open(path, flags)
         except OSError as error:
             raise _unreadable(path, shown, error) from error
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
@@ -120,7 +134,10 @@ class Reader:
             raise ConfigUnreadable(f"{shown} can't be read: it is a folder", hint="move it away, or put a file there")
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(descriptor)
+            self._check_owner(link, shown)
             self._check_owner(status, shown)
+            if self._refuses_writers:
+                _check_writers(status, shown)
             if not stat.S_ISREG(status.st_mode) and self._owners is not None:
                 raise ConfigUnreadable(f"{shown} is not a regular file", hint="name one that is with `--config`")
             os.set_blocking(descriptor, True)
@@ -131,7 +148,7 @@ class Reader:
                 why=f"more than {_MAX_BYTES // 1024} KiB are not read",
                 hint="check that it is the right file; parts of a large configuration can be kept apart by `include`",
             )
-        return data
+        return data, (link.st_uid, status.st_uid)
 
     def _check_owner(self, status: os.stat_result, shown: str) -> None:
         if self._owners is not None and status.st_uid not in self._owners:
@@ -166,6 +183,46 @@ class Reader:
         """The path as it is shortest to name from the working folder."""
         relative = os.path.relpath(path, self._folder)
         return relative if len(relative) < len(path) else path
+
+
+def is_pipeline(environ: MappingOf[str, str]) -> bool:
+    """Whether a pipeline runs this, whose checkout counts as its own: `CI=true`, unless DSOPS_TRUST says otherwise."""
+    return environ.get("CI", "").lower() in ("true", "1") and not environ.get("DSOPS_TRUST", "")
+
+
+def is_own_group(gid: int) -> bool:
+    """Whether it is the user's primary group, which a umask of 002 lets write."""
+    from pwd import getpwuid
+
+    try:
+        return gid == getpwuid(os.geteuid()).pw_gid
+    except KeyError:
+        return False
+
+
+def read_regular(path: str) -> bytes | None:
+    """The bytes of a regular file that is no link and no larger than a configuration may be; None for all else."""
+    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | _NO_FOLLOW
+    try:
+        with open(os.open(path, flags), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
+                return None
+            data = file.read(_MAX_BYTES + 1)
+    except OSError:
+        return None
+    return data if len(data) <= _MAX_BYTES else None
+
+
+def _check_writers(status: os.stat_result, shown: str) -> None:
+    """Refuses a file that another user may write."""
+    by_group = status.st_mode & stat.S_IWGRP and not is_own_group(status.st_gid)
+    if status.st_mode & stat.S_IWOTH or by_group:
+        raise ConfigUnreadable(
+            f"other users may write {shown}",
+            why="it was found, not named, and its writers decide which variables a command gets",
+            hint=f"take that away: `chmod {'go' if by_group else 'o'}-w {shown}`",
+        )
 
 
 def _unreadable(path: str, shown: str, error: OSError) -> ConfigUnreadable:
