@@ -21,7 +21,7 @@ _USED = {
     "profile": "your AWS profile {}",
     "sso_session": "your login {}",
     "key_name": "your key {} of the keyring",
-    "serial_number": "codes of your MFA device {}, without asking where the keyring has its seed",
+    "serial_number": "a code of your MFA device {}, the keyring's where it has the seed",
     "prefix": "your environment variables {}*",
     "web_identity": "the platform's identity token: {}",
 }
