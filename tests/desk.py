@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from dsops.testing.local_aws import LocalAws
+from tests.permission import allow_found
 
 BIN = Path(sys.executable).parent
 
@@ -37,7 +38,8 @@ class Desk:
         )  # fmt: skip
 
     def dsops(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        """One run of dsops."""
+        """One run of dsops; the user has allowed the file as it is now."""
+        allow_found(self.folder, self.environ)
         return self.run("dsops", *words, **environ)
 
     def __enter__(self) -> Self:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def allow_found(folder: Path, environ: Mapping[str, str] = os.environ) -> None:
-    """Allows the configuration that is found in that folder as it is now; one that is not valid is not allowed."""
+    """Allows the configuration that is found in that folder as it is now; what is not valid, or has no home, is not."""
     try:
         config = load(folder=str(folder), environ=environ, types=StoreTypes())
+        allow(config.files, environ, powers=[power.line for power in powers_of(config, StoreTypes())])
     except DsopsError:
         return
-    allow(config.files, environ, powers=[power.line for power in powers_of(config, StoreTypes())])

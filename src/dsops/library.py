@@ -100,7 +100,8 @@ class Library:
         self._runtime = runtime
         self._config = load(folder=runtime.folder, environ=runtime.environ, named=named, types=StoreTypes())
         if not self._config.is_allowed:
-            raise not_allowed(self._config.files[0].shown)
+            file = self._config.files[0].shown
+            raise not_allowed(file, or_else=f'; or name it: `dsops.open("{file}")`')
         if runtime.journal is not None:
             runtime.journal.about(config=self._config.files[0].path)
         self._client = make_client(runtime)

@@ -3,8 +3,8 @@
 README.md, the tutorial and the how-to pages are played from top to bottom: a ``` block whose first line is
 `# NAME.yaml` (or .sh, .yml, .py) is a file, and each `$ command` of a ```console block runs among those files and must
 print what the page says. A page that does not show `dsops allow` itself is played by a user who has allowed the files
-before, as README.md shows it. `$ export NAME=VALUE` is for those that follow. Elsewhere `$ dsops ... --help` is compared.
-DSOPS_UPDATE_GOLDEN=1 writes outputs anew.
+before, as README.md shows it. `$ export NAME=VALUE` is for those that follow. Elsewhere `$ dsops ... --help` is
+compared. DSOPS_UPDATE_GOLDEN=1 writes outputs anew.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dsops.cli.command import CONFIG, Arguments, Command, Flag
 from dsops.cli.output import Json, answer, answer_json, clean
 from dsops.cli.project import read_config, shown_path
-from dsops.config import load
+from dsops.config import RUNNING, load
 from dsops.config.allow import allow, disallow, not_allowed, permissions
 from dsops.config.find import find
 from dsops.config.powers import Power, powers_of
@@ -25,13 +25,13 @@ def ask_permission(config: Config, runtime: Runtime) -> Config:
     powers, file = powers_of(config, StoreTypes()), config.files[0].shown
     question = [
         f"dsops: you have not allowed {file} as it is now.",
-        *_shown(config, powers, runtime),
+        *shown(config, powers, runtime),
         f"Allow {config.files[0].written}? [y/N] ",
     ]
     answered = runtime.confirm("\n".join(question))
     if not answered:
         flags = "" if _is_found(config, runtime) else f" --config {file}"
-        raise not_allowed(file, "" if answered is None else "you were asked, and did not say yes", flags)
+        raise not_allowed(file, "" if answered is None else "you were asked, and did not say yes", flags=flags)
     allow(config.files, runtime.environ, powers=[power.line for power in powers])
     return config._replace(is_allowed=True)
 
@@ -54,12 +54,12 @@ def _is_found(config: Config, runtime: Runtime) -> bool:
         return False
 
 
-def _shown(config: Config, powers: list[Power], runtime: Runtime) -> Iterator[str]:
+def shown(config: Config, powers: list[Power], runtime: Runtime, what: str = RUNNING) -> Iterator[str]:
     """What the configuration can do; where it was allowed before, what is new since then and what is gone."""
     lines = [power.line for power in powers]
     yield "It can do this:" if lines else "It can do nothing."
     yield from (f"  {line}" for line in lines)
-    before = permissions(config.files[0].written, runtime.environ)
+    before = permissions(config.files[0].written, runtime.environ, what)
     if not before:
         return
     old = before[0].powers
@@ -74,12 +74,12 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         return _revoke(arguments, runtime)
     config = read_config(arguments, runtime)
     powers = powers_of(config, StoreTypes())
-    shown = list(_shown(config, powers, runtime))
+    lines = list(shown(config, powers, runtime))
     allow(config.files, runtime.environ, powers=[power.line for power in powers])
     if arguments.switch("--json"):
         _answer_json(config, powers, is_allowed=True)
         return 0
-    for line in shown:
+    for line in lines:
         answer(clean(line))
     answer(clean(f"{shown_path(config, runtime)} is allowed as it is now"))
     return 0

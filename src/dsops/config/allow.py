@@ -49,12 +49,12 @@ def is_allowed(files: tuple[SourceFile, ...], environ: Mapping[str, str], what: 
     return bool(folder) and _read(os.path.join(folder, name), name) is not None
 
 
-def not_allowed(file: str, why: str = "", flags: str = "") -> NotAllowed:
-    """The error for a found configuration that may not be carried out; `flags` are those that `dsops allow` needs."""
+def not_allowed(file: str, why: str = "", *, flags: str = "", or_else: str = "") -> NotAllowed:
+    """The error for a configuration that may not be carried out; `flags` are those that `dsops allow` needs."""
     return NotAllowed(
         f"you have not allowed {file} as it is now",
         why=why or "a configuration that is found does nothing before you have seen what it can do",
-        hint=f"`dsops allow{flags}` shows what it can do and allows it",
+        hint=f"`dsops allow{flags}` shows what it can do and allows it{or_else}",
     )
 
 

@@ -78,7 +78,7 @@ _PATTERNS = {
         "REGISTRY_AUTH_FILE SKOPEO_* COSIGN_* TRIVY_* NERDCTL_*"
     ),
     "databases": (
-        "PG* PSQL* MYSQL_* MARIADB_* REDISCLI_* SQLITE_* MONGO* ORACLE_* TNS_ADMIN SQLPLUS* ODBC* LIBPQ_* "
+        "PG* PSQL* MYSQL_* MARIADB_* REDISCLI_* SQLITE_* MONGO* ORACLE_* TNS_ADMIN SQLPATH ODBC* LIBPQ_* "
         "DBT_* SNOWFLAKE_* SNOWSQL_* FLYWAY_* LIQUIBASE_* ALEMBIC_*"
     ),
     "package managers": "HOMEBREW_* APT_* DEBIAN_* DEB_* DPKG_* RPM_* NIX_* PACMAN* PACKAGE_* SNAP_* FLATPAK_*",
@@ -87,10 +87,17 @@ _PATTERNS = {
 }
 
 _EXACT: dict[str, str] = {}
-_PARTS: dict[str, str] = {}
+_BEGINNINGS: dict[str, str] = {}
+_ENDS: dict[str, str] = {}
 for _program, _patterns in _PATTERNS.items():
     for _pattern in _patterns.split():
-        (_PARTS if "*" in _pattern else _EXACT)[_pattern] = f"{_program} ({_pattern})"
+        _family = f"{_program} ({_pattern})"
+        if _pattern.endswith("*"):
+            _BEGINNINGS[_pattern[:-1]] = _family
+        elif _pattern.startswith("*"):
+            _ENDS[_pattern[1:]] = _family
+        else:
+            _EXACT[_pattern] = _family
 
 
 def steering(variable: str) -> str:
@@ -98,10 +105,11 @@ def steering(variable: str) -> str:
     name = variable.upper()
     if name in _EXACT:
         return _EXACT[name]
-    for part, family in _PARTS.items():
-        if name.startswith(part[:-1]) if part.endswith("*") else name.endswith(part[1:]):
-            return family
-    return ""
+    # Of two that fit the longer one says more: `GOOGLE_*` before `GO*`.
+    found = [beginning for beginning in _BEGINNINGS if name.startswith(beginning)]
+    if found:
+        return _BEGINNINGS[max(found, key=len)]
+    return next((family for end, family in _ENDS.items() if name.endswith(end)), "")
 
 
 # `AWS_SESSION_TOKEN`, `PGPASSWORD`, `TF_VAR_size`; not what names a place to get a credential from.

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from tests.permission import allow_found
 from tests.stubs.aws import STS_NAMESPACE, assume_role_answer, json_answer, json_error, parameters_of, sts_error
 from tests.stubs.server import Answer, Seen, StubServer
 
@@ -139,7 +140,8 @@ class Dsops:
             self.environ["AWS_ENDPOINT_URL"] = aws.server.url
 
     def command(self, *words: str) -> list[str]:
-        """The command line that starts it."""
+        """The command line that starts it; the user has allowed the file as it is now."""
+        allow_found(self.folder, self.environ)
         return [sys.executable, "-c", "import sys; from dsops.__main__ import main; sys.exit(main())", *words]
 
     def run(self, *words: str, **environ: str) -> subprocess.CompletedProcess[bytes]:
