@@ -98,8 +98,6 @@ class Config(NamedTuple):
     default_environment: str
     files: tuple[SourceFile, ...]
     """The main file first, then the local one and the included ones."""
-    is_named: bool
-    """Whether the user named the file (`--config`, `DSOPS_CONFIG`) rather than it being found by walking up."""
     is_allowed: bool
     """Whether it may be carried out: the user named it, or has allowed these files as they were read."""
     notes: tuple[str, ...]

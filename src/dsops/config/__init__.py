@@ -64,7 +64,6 @@ def load(
         environments=environments,
         default_environment=default,
         files=files,
-        is_named=bool(named) and is_chosen,
         is_allowed=(bool(named) and is_chosen) or is_allowed(files, environ, permission),
         notes=tuple(problems.notes),
     )
