@@ -17,7 +17,7 @@ from dsops.aws.client import make_client
 from dsops.aws.transport import open_driver
 from dsops.cache import CredentialCache
 from dsops.config import load
-from dsops.config.allow import not_allowed
+from dsops.config.allow import not_allowed, refuse_shared
 from dsops.credentials import Credentials
 from dsops.errors import AuditFailed, EnvironmentUnknown, ExtraMissing, UsageError
 from dsops.plan import Plan, make_plan, plan_store
@@ -100,6 +100,7 @@ class Library:
         self._runtime = runtime
         self._config = load(folder=runtime.folder, environ=runtime.environ, named=named, types=StoreTypes())
         if not self._config.is_allowed:
+            refuse_shared(self._config.files)
             file = self._config.files[0].shown
             raise not_allowed(file, or_else=f'; or name it: `dsops.open("{file}")`')
         if runtime.journal is not None:

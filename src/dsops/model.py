@@ -88,6 +88,8 @@ class SourceFile(NamedTuple):
     """Where it stands by its own name: the folder's links are followed, its own is not."""
     owners: tuple[int, int] = (0, 0)
     """The user ids of what has that name (a link, perhaps) and of the file that was read."""
+    is_shared: bool = False
+    """Whether another user may write it."""
 
 
 class Config(NamedTuple):

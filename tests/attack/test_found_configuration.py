@@ -364,7 +364,7 @@ class TestLinksAndSwaps:
                 path.symlink_to(evil)
             return real_open(name, flags, mode)
 
-        monkeypatch.setattr(config_files.os, "open", swapping)
+        monkeypatch.setattr(os, "open", swapping)
         with pytest.raises(ConfigUnreadable):
             self.is_allowed(folder, "real")
 
@@ -384,6 +384,16 @@ class TestLinksAndSwaps:
         literal = config.environments["dev"].variables["A"].literal
         assert literal is not None
         assert (True, "real") == (config.is_allowed, literal.text)
+
+    def test_a_file_that_others_may_write_is_refused_by_name(self, dsops: Dsops) -> None:
+        """`dsops allow` allows it no more than a command carries it out; `doctor --fix` closes it."""
+        path = dsops.folder / "dsops.yaml"
+        run(dsops, "allow")
+        path.chmod(0o666)
+        for line in ("get --env plain PLAIN", "allow"):
+            assert "other users may write dsops.yaml" in run(dsops, *line.split()).stderr
+        run(dsops, "doctor", "--fix")
+        assert "info" == run(dsops, "get", "--env", "plain", "PLAIN").stdout
 
     @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
     def test_another_owner_asks_again_or_is_refused(self, folder: Path) -> None:

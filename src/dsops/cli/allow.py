@@ -8,7 +8,7 @@ from dsops.cli.command import CONFIG, Arguments, Command, Flag
 from dsops.cli.output import Json, answer, answer_json, clean
 from dsops.cli.project import read_config, shown_path
 from dsops.config import RUNNING, load
-from dsops.config.allow import allow, disallow, not_allowed, permissions
+from dsops.config.allow import allow, disallow, not_allowed, permissions, refuse_shared
 from dsops.config.find import find
 from dsops.config.powers import Power, powers_of
 from dsops.errors import ConfigNotFound, DsopsError
@@ -22,6 +22,7 @@ def ask_permission(config: Config, runtime: Runtime) -> Config:
 
     What was read is what is shown, remembered and carried out: the file is not read a second time.
     """
+    refuse_shared(config.files)
     powers, file = powers_of(config, StoreTypes()), config.files[0].shown
     question = [
         f"dsops: you have not allowed {file} as it is now.",

@@ -21,7 +21,7 @@ from dsops.cli.output import answer_bytes, clean, tell
 from dsops.cli.project import carry_out, environment_name, may_use_agent, plan_named, tell_place
 from dsops.cli.world import DONE
 from dsops.config import HOOKED
-from dsops.config.allow import is_as_allowed, permission_folder, permissions
+from dsops.config.allow import is_as_allowed, permission_folder, permissions, refuse_shared
 from dsops.credentials import FRESH_SECONDS, USABLE_SECONDS, Credentials
 from dsops.environment import child_environment
 from dsops.errors import (
@@ -132,6 +132,8 @@ def _load(path: str, arguments: Arguments, runtime: Runtime, times: dict[str, in
         times.update(times_of(file.path for file in allowed[0].files if file.path not in times))
     # Before anything is parsed: a stranger's files may take minutes. What counts is what `load_found` has read.
     config = load_found(runtime) if is_as_allowed(path, allowed) else None
+    if config is not None:
+        refuse_shared(config.files)
     if config is None or not config.is_allowed:
         raise NotAllowed(
             "you have not allowed that, as the file is now" if allowed else "you have not allowed that",

@@ -37,7 +37,11 @@ def load_config(
 
     `is_chosen`: it is the user who names it, now, and nothing that was written down earlier. Raises NotAllowed.
     """
-    config = read_config(arguments, runtime, is_chosen=is_chosen, tell=tell)
+    return permitted(read_config(arguments, runtime, is_chosen=is_chosen, tell=tell), runtime)
+
+
+def permitted(config: Config, runtime: Runtime) -> Config:
+    """The configuration, which the user has allowed or allows now. Raises NotAllowed."""
     if config.is_allowed:
         return config
     from dsops.cli.allow import ask_permission

@@ -43,10 +43,23 @@ class Permission(NamedTuple):
 def is_allowed(files: tuple[SourceFile, ...], environ: Mapping[str, str], what: str = RUNNING) -> bool:
     """Whether the user has allowed these files as they were read; in a pipeline the checkout is its own."""
     if what == RUNNING and is_pipeline(environ):
-        return True
+        return True  # shared files too: GitLab's runner checks out with the umask 0
+    if any(file.is_shared for file in files):
+        return False
     folder = permission_folder(files[0].written, environ, what)
     name = _name(files)
     return bool(folder) and _read(os.path.join(folder, name), name) is not None
+
+
+def refuse_shared(files: tuple[SourceFile, ...]) -> None:
+    """Raises NotAllowed for a file that another user may write: it would change behind the permission."""
+    for file in files:
+        if file.is_shared:
+            raise NotAllowed(
+                f"other users may write {file.shown}",
+                why="it was found, not named, and its writers decide which variables a command gets",
+                hint=f"take that away: `chmod go-w {file.shown}`",
+            )
 
 
 def not_allowed(file: str, why: str = "", *, flags: str = "", or_else: str = "") -> NotAllowed:
@@ -63,8 +76,10 @@ def allow(
 ) -> None:
     """Remembers these files as they are; what was allowed before stays, for those who switch branches.
 
-    Raises ConfigError where there is no home folder to remember it in, FileNotWritten where it can't be remembered.
+    Raises NotAllowed for a file that another user may write, ConfigError where there is no home folder to remember it
+    in, FileNotWritten where it can't be remembered.
     """
+    refuse_shared(files)
     folder, name = permission_folder(files[0].written, environ, what), _name(files)
     if not folder:
         raise ConfigError(

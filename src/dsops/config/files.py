@@ -58,8 +58,6 @@ class Reader:
         self.shown: list[str] = []
         self._folder = folder
         self._owners = None if is_named else _trusted_owners(environ)
-        # GitLab's runner checks out with the umask 0, and nobody but the job is on such a machine.
-        self._refuses_writers = self._owners is not None and not is_pipeline(environ)
         self._problems = problems
         self._drafts = drafts or {}
         self._read: dict[str, Source | None] = {}
@@ -107,48 +105,47 @@ class Reader:
             return self._read[real]
         shown = self._shown(path)
         written = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
-        owners = (0, 0)
+        file = SourceFile(real, "", shown, written)
         if real in self._drafts:
             data = self._drafts[real]
         else:
-            data, owners = self._bytes(path, real, shown)
-        self.files.append(SourceFile(real, digest(data), shown, written, owners))
+            data, file = self._bytes(path, file)
+        self.files.append(file._replace(sha256=digest(data)))
         self.shown.append(shown)
         self._read[real] = source = self._parse(data, shown)
         return source
 
-    def _bytes(self, path: str, real: str, shown: str) -> tuple[bytes, tuple[int, int]]:
-        """The file's bytes and the owners of link and target. Raises at once for what can't be read, or isn't ours.
+    def _bytes(self, path: str, file: SourceFile) -> tuple[bytes, SourceFile]:
+        """The bytes, and who may change them. Raises at once for what can't be read, or belongs to another user.
 
         Of a file that was found, the very file behind the link is opened: one that was swapped since is not followed.
         """
+        shown = file.shown
         flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
         is_found = self._owners is not None
         try:
             link = os.lstat(path)
-            descriptor = os.open(real, flags | _NO_FOLLOW) if is_found else os.open(path, flags)
+            descriptor = os.open(file.path, flags | _NO_FOLLOW) if is_found else os.open(path, flags)
         except OSError as error:
             raise _unreadable(path, shown, error) from error
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             os.close(descriptor)  # `fdopen` would fail, and leave it open
             raise ConfigUnreadable(f"{shown} can't be read: it is a folder", hint="move it away, or put a file there")
-        with os.fdopen(descriptor, "rb") as file:
+        with os.fdopen(descriptor, "rb") as stream:
             status = os.fstat(descriptor)
             self._check_owner(link, shown)
             self._check_owner(status, shown)
-            if self._refuses_writers:
-                _check_writers(status, shown)
             if not stat.S_ISREG(status.st_mode) and self._owners is not None:
                 raise ConfigUnreadable(f"{shown} is not a regular file", hint="name one that is with `--config`")
             os.set_blocking(descriptor, True)
-            data = file.read(_MAX_BYTES + 1) if status.st_size <= _MAX_BYTES else b""
+            data = stream.read(_MAX_BYTES + 1) if status.st_size <= _MAX_BYTES else b""
         if len(data) > _MAX_BYTES or status.st_size > _MAX_BYTES:
             raise ConfigTooLarge(
                 f"{shown} is too large to be a configuration",
                 why=f"more than {_MAX_BYTES // 1024} KiB are not read",
                 hint="check that it is the right file; parts of a large configuration can be kept apart by `include`",
             )
-        return data, (link.st_uid, status.st_uid)
+        return data, file._replace(owners=(link.st_uid, status.st_uid), is_shared=is_shared(status))
 
     def _check_owner(self, status: os.stat_result, shown: str) -> None:
         if self._owners is not None and status.st_uid not in self._owners:
@@ -214,15 +211,10 @@ def read_regular(path: str) -> bytes | None:
     return data if len(data) <= _MAX_BYTES else None
 
 
-def _check_writers(status: os.stat_result, shown: str) -> None:
-    """Refuses a file that another user may write."""
+def is_shared(status: os.stat_result) -> bool:
+    """Whether another user may write the file."""
     by_group = status.st_mode & stat.S_IWGRP and not is_own_group(status.st_gid)
-    if status.st_mode & stat.S_IWOTH or by_group:
-        raise ConfigUnreadable(
-            f"other users may write {shown}",
-            why="it was found, not named, and its writers decide which variables a command gets",
-            hint=f"take that away: `chmod {'go' if by_group else 'o'}-w {shown}`",
-        )
+    return os.name == "posix" and bool(status.st_mode & stat.S_IWOTH or by_group)
 
 
 def _unreadable(path: str, shown: str, error: OSError) -> ConfigUnreadable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from dsops.config.allow import (
     permissions,
     permissions_path,
 )
-from dsops.errors import ConfigError, ConfigUnreadable, FileNotWritten
+from dsops.errors import ConfigError, ConfigUnreadable, FileNotWritten, NotAllowed
 from dsops.model import SourceFile
 
 MAIN = "/repo/dsops.yaml"
@@ -259,45 +260,54 @@ def test_files_are_compared_without_being_parsed(tmp_path: Path, environ: dict[s
 
 
 class TestWhoMayWrite:
-    """A found file that another user may write is refused, also where its content was allowed."""
+    """A found file that another user may write is not carried out, also where its content was allowed."""
 
-    def refusal(self, folder: Path, environ: dict[str, str], **named: str) -> str:
-        """Why it can't be read; "" where it can."""
-        try:
-            load(folder=str(folder), environ=environ, **named)
-        except ConfigUnreadable as error:
-            return error.message
-        return ""
+    def is_carried_out(self, folder: Path, environ: dict[str, str], *, named: str = "") -> bool:
+        """Whether it would be, after an attempt to allow it."""
+        config = load(folder=str(folder), environ=environ, named=named)
+        with suppress(NotAllowed):
+            allow(config.files, environ)
+        return load(folder=str(folder), environ=environ, named=named).is_allowed
 
     @needs_posix
     def test_by_others(self, tmp_path: Path, environ: dict[str, str]) -> None:
-        """But not where it is named, nor in a pipeline: GitLab's runner checks out with umask 0."""
+        """But where it is named, and in a pipeline: GitLab's runner checks out with umask 0."""
         folder = folder_with(tmp_path, dsops__yaml="version: 1\n")
+        assert self.is_carried_out(folder, environ)
         (folder / "dsops.yaml").chmod(0o646)
-        assert "other users may write dsops.yaml" in self.refusal(folder, environ)
-        assert "" == self.refusal(folder, environ, named="dsops.yaml")
-        assert "" == self.refusal(folder, environ | {"CI": "true"})
-        (folder / "dsops.yaml").chmod(0o644)
-        assert "" == self.refusal(folder, environ)
+        assert not self.is_carried_out(folder, environ)
+        assert self.is_carried_out(folder, environ, named="dsops.yaml")
+        assert self.is_carried_out(folder, environ | {"CI": "true"})
+        assert not self.is_carried_out(folder, environ | {"CI": "true", "DSOPS_TRUST": "ask"})
 
     @needs_posix
     def test_by_the_group(self, tmp_path: Path, environ: dict[str, str]) -> None:
         """Unless it is the user's own primary group, as with a umask of 002."""
         folder = folder_with(tmp_path, dsops__yaml="include: part.yaml\n", part__yaml="version: 1\n")
         (folder / "part.yaml").chmod(0o664)
-        assert "" == self.refusal(folder, environ)
+        assert self.is_carried_out(folder, environ)
         if os.geteuid() == 0:
             os.chown(folder / "part.yaml", -1, 12345)
-            assert "other users may write part.yaml" in self.refusal(folder, environ)
+            assert not self.is_carried_out(folder, environ)
+
+    @needs_posix
+    def test_the_error_says_what_to_type(self, tmp_path: Path, environ: dict[str, str]) -> None:
+        """It names the file among all that take part."""
+        folder = folder_with(tmp_path, dsops__yaml="include: part.yaml\n", part__yaml="version: 1\n")
+        (folder / "part.yaml").chmod(0o666)
+        with pytest.raises(NotAllowed, match=r"other users may write part\.yaml") as raised:
+            allow(load(folder=str(folder), environ=environ).files, environ)
+        assert "`chmod go-w part.yaml`" in raised.value.hint
 
     @needs_root
     def test_a_link_that_another_user_made(self, tmp_path: Path, environ: dict[str, str]) -> None:
         """Its target is ours, and where it points next is not."""
         folder = folder_with(tmp_path, real__yaml="version: 1\n")
         (folder / "dsops.yaml").symlink_to("real.yaml")
-        assert "" == self.refusal(folder, environ)
+        assert self.is_carried_out(folder, environ)
         os.chown(folder / "dsops.yaml", 12345, 12345, follow_symlinks=False)
-        assert "belongs to another user" in self.refusal(folder, environ)
+        with pytest.raises(ConfigUnreadable, match="belongs to another user"):
+            load(folder=str(folder), environ=environ)
 
 
 @pytest.mark.parametrize("fitting", [1, 5])
