@@ -114,11 +114,11 @@ def _answer_json(config: Config, powers: list[Power], *, is_allowed: bool) -> No
 
 COMMAND = Command(
     help=(
-        "Shows what the configuration found here can do, and allows it: which roles it assumes, which of your\n"
-        "files, profiles and variables it uses, which commands it runs, which addresses it calls, and every\n"
-        "variable that it sets, those marked that a program takes orders from (LD_PRELOAD, PIP_INDEX_URL).\n"
-        "Before that, dsops carries out nothing of it; on a terminal, it asks. Any change asks again, and shows\n"
-        "the difference. A configuration that is named (--config, DSOPS_CONFIG) needs no permission."
+        "Shows what the configuration found here can do, and allows it: which roles it assumes, which of\n"
+        "your files, profiles and variables it uses, which commands it runs, which addresses it calls, and\n"
+        "every variable that it sets, those marked that programs take orders from (LD_PRELOAD, PIP_*).\n"
+        "Before that, dsops carries out nothing of it; on a terminal, it asks. Any change asks again, and\n"
+        "shows the difference. A configuration that is named (--config, DSOPS_CONFIG) is not asked about."
     ),
     run=_run,
     flags=(CONFIG, Flag("--revoke", "take it back", "switch")),

@@ -12,6 +12,7 @@ from dsops.cli.output import clean
 from dsops.secret import Secret
 
 _LONGEST_ANSWER = 1024
+_AGREED = tuple(Secret(word) for word in ("y", "Y", "yes", "Yes", "YES"))
 _ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP")
 
 
@@ -27,7 +28,7 @@ def ask(question: str, *, terminal: str = "/dev/tty") -> Secret | None:
 def confirm(question: str, *, terminal: str = "/dev/tty") -> bool | None:
     """Whether the person types `y` or `yes`, in sight; None without a terminal: a window shows too little."""
     typed = _ask(question, terminal, _no_window, is_hidden=False)
-    return None if typed is None else typed.reveal().strip().lower() in ("y", "yes")
+    return None if typed is None else typed in _AGREED
 
 
 def _ask(

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.permission import allow_found
 from tests.unit.cli.stub_aws import Agent, Dsops, StubAws
 
 PROGRAM = """
@@ -55,6 +56,7 @@ STANDARD_IN_SOME = "math warnings"
 
 def imported(dsops: Dsops, *words: str) -> set[str]:
     """The modules that are loaded when the command takes over, besides those of a bare interpreter."""
+    allow_found(dsops.folder, dsops.environ)
     done = subprocess.run(
         [sys.executable, "-I", "-c", PROGRAM, *words],
         cwd=dsops.folder, env=dsops.environ, capture_output=True, text=True, check=True,
