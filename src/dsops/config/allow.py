@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 
 from dsops.config.files import digest, is_pipeline, read_regular
 from dsops.config.find import local_path
@@ -98,8 +97,7 @@ def allow(
         os.replace(part, path)
         os.utime(folder)  # every shell with the hook looks again at its next prompt
     except OSError as error:
-        with suppress(OSError):
-            os.unlink(part)
+        _remove(part)
         raise _not_written(path, error) from error
     if _read(path, name) is None:
         raise FileNotWritten(
@@ -234,6 +232,13 @@ def _read(path: str, name: str) -> list[bytes] | None:
     except OSError:
         return None
     return lines[1:-1] if lines[0] == _HEAD + name.encode() else None
+
+
+def _remove(path: str) -> None:
+    try:  # noqa: SIM105 - contextlib is one more module of a cold run
+        os.unlink(path)
+    except OSError:
+        pass
 
 
 def _not_written(path: str, error: OSError) -> FileNotWritten:
