@@ -23,6 +23,7 @@ from dsops.resolve import Resolver
 from dsops.stores import StoreTypes
 from tests.fakes import make_runtime
 from tests.permission import allow_found
+from tests.terminal import Terminal
 from tests.unit.cli.stub_aws import Agent, Dsops, StubAws
 
 if TYPE_CHECKING:
@@ -259,6 +260,21 @@ class TestTheQuestion:
         assert "sets     A (dev)" in question
         assert expected is allowed
         assert expected is load(folder=str(tmp_path), environ={"HOME": str(tmp_path)}).is_allowed
+
+    def test_it_is_asked_on_the_terminal_and_never_on_stdout(self, dsops: Dsops) -> None:
+        """A pipe gets the value alone; a no is an error, and the next run asks again."""
+        (dsops.folder / "ask").write_text(
+            "cd " + str(dsops.folder) + "\n"
+            + "".join(f"export {name}='{value}'\n" for name, value in dsops.environ.items())
+            + " ".join(f"'{word}'" for word in (*PROGRAM, "get", "--env", "plain", "PLAIN")) + " > out\n"
+        )
+        for typed, expected, code in (("\n", "", 2), ("y\n", "info", 0)):
+            with Terminal(["sh", str(dsops.folder / "ask")]) as terminal:
+                shown = terminal.expect("? [y/N] ")
+                terminal.type(typed)
+                assert code == terminal.code()
+            assert f"assumes  {ROLE} (target)\r\n" in shown
+            assert expected == (dsops.folder / "out").read_text()
 
     def test_what_leaves_in_a_request_is_shown(self, tmp_path: Path) -> None:
         """A session name sends a token of the user's to the trail of somebody else's account."""
