@@ -128,8 +128,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 def _load(path: str, arguments: Arguments, runtime: Runtime, times: dict[str, int | None]) -> Loaded:
     """Everything that the environment does to the shell. The files that it is made of are added to `times`."""
     allowed = permissions(path, runtime.environ, HOOKED)
-    if allowed:
-        times.update(times_of(file.path for file in allowed[0].files if file.path not in times))
+    files = {file.written for permission in allowed for file in permission.files}
+    times.update(times_of(sorted(files - times.keys())))
     # Before anything is parsed: a stranger's files may take minutes. What counts is what `load_found` has read.
     config = load_found(runtime) if is_as_allowed(path, allowed) else None
     if config is not None:

@@ -28,6 +28,8 @@ HOOKED = "hook-allow"
 _HEAD = b"dsops permission 1 "
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _MOST_BYTES = 1 << 24
+_MOST_KEPT = 50
+"""Permissions of one configuration: its branches, not its history."""
 
 
 class Permission(NamedTuple):
@@ -95,6 +97,8 @@ def allow(
         with os.fdopen(descriptor, "wb") as file:
             file.write(b"".join([line + b"\n" for line in lines]))
         os.replace(part, path)
+        for old in _newest_first(folder)[_MOST_KEPT:]:
+            _remove(old)
         os.utime(folder)  # every shell with the hook looks again at its next prompt
     except OSError as error:
         _remove(part)
@@ -125,17 +129,9 @@ def disallow(path: str, environ: Mapping[str, str], what: str = RUNNING) -> bool
 
 def permissions(path: str, environ: Mapping[str, str], what: str = RUNNING) -> list[Permission]:
     """What was allowed for the main file at that path, as written: the latest first."""
-    folder, found = permission_folder(path, environ, what), []
-    try:
-        entries = list(os.scandir(folder)) if folder else []
-        entries.sort(key=lambda entry: entry.stat(follow_symlinks=False).st_mtime_ns, reverse=True)
-    except OSError:
-        return []
-    for entry in entries:
-        lines = _read(entry.path, entry.name)
-        if lines is not None:
-            found.append(_parse(lines))
-    return found
+    folder = permission_folder(path, environ, what)
+    read = [_read(each, os.path.basename(each)) for each in (_newest_first(folder) if folder else [])]
+    return [_parse(lines) for lines in read if lines is not None]
 
 
 def is_as_allowed(path: str, allowed: Iterable[Permission]) -> bool:
@@ -232,6 +228,15 @@ def _read(path: str, name: str) -> list[bytes] | None:
     except OSError:
         return None
     return lines[1:-1] if lines[0] == _HEAD + name.encode() else None
+
+
+def _newest_first(folder: str) -> list[str]:
+    try:
+        entries = list(os.scandir(folder))
+        entries.sort(key=lambda entry: entry.stat(follow_symlinks=False).st_mtime_ns, reverse=True)
+    except OSError:
+        return []
+    return [entry.path for entry in entries]
 
 
 def _remove(path: str) -> None:

@@ -94,6 +94,14 @@ class TestRemembering:
         allow(changed, environ)
         assert [True, True] == [is_allowed(FILES, environ), is_allowed(changed, environ)]
 
+    def test_the_oldest_are_forgotten(self, environ: dict[str, str]) -> None:
+        """A configuration that is edited for years has not thousands of permissions; the latest is kept."""
+        for number in range(60):
+            last = (FILES[0]._replace(sha256=f"{number:064}"),)
+            allow(last, environ)
+        assert 50 == len(permissions(MAIN, environ))
+        assert is_allowed(last, environ)
+
     def test_disallow_forgets_all_of_a_file(self, environ: dict[str, str]) -> None:
         """Every content, and no other file's."""
         changed = (FILES[0]._replace(sha256="c" * 64), FILES[1])
