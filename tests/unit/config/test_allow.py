@@ -96,11 +96,11 @@ class TestRemembering:
 
     def test_the_oldest_are_forgotten(self, environ: dict[str, str]) -> None:
         """A configuration that is edited for years has not thousands of permissions; the latest is kept."""
-        for number in range(60):
-            last = (FILES[0]._replace(sha256=f"{number:064}"),)
-            allow(last, environ)
+        contents = [(FILES[0]._replace(sha256=f"{number:064}"),) for number in range(60)]
+        for files in contents:
+            allow(files, environ)
         assert 50 == len(permissions(MAIN, environ))
-        assert is_allowed(last, environ)
+        assert is_allowed(contents[-1], environ)
 
     def test_disallow_forgets_all_of_a_file(self, environ: dict[str, str]) -> None:
         """Every content, and no other file's."""
