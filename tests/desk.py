@@ -29,6 +29,7 @@ class Desk:
             "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(folder), "AWS_ENDPOINT_URL": sandbox.url,
             "XDG_RUNTIME_DIR": tempfile.mkdtemp(prefix="dsops-"), "AWS_EC2_METADATA_DISABLED": "true", **environ,
         }  # fmt: skip
+        allow_found(folder, self.environ)
 
     def run(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """One command, to its end."""
@@ -39,7 +40,7 @@ class Desk:
 
     def dsops(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """One run of dsops; the user has allowed the file as it is now."""
-        allow_found(self.folder, self.environ)
+        allow_found(self.folder, {**self.environ, **environ})
         return self.run("dsops", *words, **environ)
 
     def __enter__(self) -> Self:

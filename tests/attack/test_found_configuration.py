@@ -463,7 +463,26 @@ class TestTheHook:
         assert not config.is_allowed
 
 
-def test_what_init_import_and_migrate_write_is_allowed(dsops: Dsops) -> None:
+@pytest.mark.parametrize("line", ["import aws-config --out dsops.yaml", "migrate --write"])
+def test_what_import_and_migrate_write_is_allowed(dsops: Dsops, line: str) -> None:
+    """As it was written, and no longer once it is edited."""
+    path, home = dsops.folder / "dsops.yaml", {"HOME": str(dsops.folder)}
+    if line.startswith("import"):
+        path.unlink()
+        (dsops.folder / ".aws").mkdir()
+        (dsops.folder / ".aws" / "config").write_text(
+            "[profile p]\nrole_arn = arn:aws:iam::111111111111:role/R\nsource_profile = q\n[profile q]\nregion = us-east-1\n"
+        )
+    else:
+        path.write_text(path.read_text().replace("secretStores:", "providers:"))
+    done = run(dsops, *line.split(), **home)
+    assert 0 == done.returncode, done.stderr
+    assert load(folder=str(dsops.folder), environ=home).is_allowed
+    path.write_bytes(path.read_bytes() + b"# edited\n")
+    assert not load(folder=str(dsops.folder), environ=home).is_allowed
+
+
+def test_what_init_writes_is_allowed(dsops: Dsops) -> None:
     """The user has just asked for it; but not what another file adds to it."""
     run(dsops, "init", "--force")
     line = ["get", "--env", "development", "LOG_LEVEL"]

@@ -9,6 +9,7 @@ from dsops.cli.output import Json, answer, answer_json, clean
 from dsops.cli.project import read_config, shown_path
 from dsops.config import RUNNING, load
 from dsops.config.allow import allow, disallow, not_allowed, permissions, refuse_shared
+from dsops.config.files import digest
 from dsops.config.find import find
 from dsops.config.powers import Power, powers_of
 from dsops.errors import ConfigNotFound, DsopsError
@@ -37,11 +38,11 @@ def ask_permission(config: Config, runtime: Runtime) -> Config:
     return config._replace(is_allowed=True)
 
 
-def remember_written(path: str, runtime: Runtime) -> None:
-    """Allows a configuration that a command has just written, unless files of another origin take part in it."""
+def remember_written(path: str, data: bytes, runtime: Runtime) -> None:
+    """Allows a configuration that a command has just written, unless there is more in it than these bytes."""
     try:
         config = load(folder=runtime.folder, environ=runtime.environ, named=path, types=StoreTypes())
-        if len(config.files) == 1:
+        if [file.sha256 for file in config.files] == [digest(data)]:
             allow(config.files, runtime.environ, powers=[each.line for each in powers_of(config, StoreTypes())])
     except DsopsError:
         return  # then the first command that uses it asks

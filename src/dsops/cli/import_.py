@@ -45,7 +45,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         answer_bytes(text.encode())
     else:
         write_new(runtime.folder, out, text, replaces=False, how="name another file, or remove this one")
-        remember_written(os.path.join(runtime.folder, out), runtime)
+        remember_written(os.path.join(runtime.folder, out), text.encode(), runtime)
         answer(f"wrote {out}: {counted(len(made.stores), 'store')}; try `dsops validate --config {out}`")
     return 0
 

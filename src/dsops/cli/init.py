@@ -72,7 +72,7 @@ envs:
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     name = arguments.text("--config") or NAME
     write_new(runtime.folder, name, TEMPLATE, replaces=arguments.switch("--force"), how="`--force` writes over it")
-    remember_written(os.path.join(runtime.folder, name), runtime)
+    remember_written(os.path.join(runtime.folder, name), TEMPLATE.encode(), runtime)
     answer(f"wrote {name}; edit it, then try `dsops validate` and `dsops plan`")
     return 0
 

@@ -45,7 +45,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     new = rewritten.whole.encode()
     if arguments.switch("--write") and new != data:
         replace_file(path, data, new, _BACKUP)
-        remember_written(_path(named, runtime), runtime)
+        remember_written(_path(named, runtime), new, runtime)
     _show(arguments, rewritten, root, text, shown)
     return 0
 

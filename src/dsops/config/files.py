@@ -213,8 +213,10 @@ def read_regular(path: str) -> bytes | None:
 
 def is_shared(status: os.stat_result) -> bool:
     """Whether another user may write the file."""
+    if os.name != "posix":
+        return False
     by_group = status.st_mode & stat.S_IWGRP and not is_own_group(status.st_gid)
-    return os.name == "posix" and bool(status.st_mode & stat.S_IWOTH or by_group)
+    return bool(status.st_mode & stat.S_IWOTH or by_group)
 
 
 def _unreadable(path: str, shown: str, error: OSError) -> ConfigUnreadable:
