@@ -471,7 +471,8 @@ def test_what_import_and_migrate_write_is_allowed(dsops: Dsops, line: str) -> No
         path.unlink()
         (dsops.folder / ".aws").mkdir()
         (dsops.folder / ".aws" / "config").write_text(
-            "[profile p]\nrole_arn = arn:aws:iam::111111111111:role/R\nsource_profile = q\n[profile q]\nregion = us-east-1\n"
+            "[profile p]\nrole_arn = arn:aws:iam::111111111111:role/R\nsource_profile = q\nregion = us-east-1\n"
+            "[profile q]\n"
         )
     else:
         path.write_text(path.read_text().replace("secretStores:", "providers:"))
