@@ -27,7 +27,7 @@ from typing import IO, NamedTuple, cast
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent)]
 
-from bench.run import DSOPS, MANY, Case, Run, environment, machine, measure, wall, write_config  # noqa: E402
+from bench.run import DSOPS, MANY, Case, Run, allow, environment, machine, measure, wall, write_config  # noqa: E402
 from dsops.agent import client  # noqa: E402
 from tests.stubs.authority import make_authority  # noqa: E402
 
@@ -58,7 +58,8 @@ def far(folder: Path, batch: str = "allowed") -> Iterator[str]:
 
 
 def case(name: str, folder: Path, environ: Mapping[str, str], *flags: str) -> Case:
-    """`dsops exec` by pip's console script."""
+    """`dsops exec` by pip's console script, in a folder that is allowed."""
+    allow(folder, environ)
     return Case(name, [DSOPS, "exec", *flags, "--env", "production", "--", "true"], folder, environ)
 
 

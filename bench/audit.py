@@ -24,13 +24,14 @@ from statistics import median
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent)]
 
-from bench.run import DSOPS, MANY, Case, Run, environment, machine, measure, stub, write_config  # noqa: E402
+from bench.run import DSOPS, MANY, Case, Run, allow, environment, machine, measure, stub, write_config  # noqa: E402
 
 LIMIT_MS = 2
 
 
 def cases(folder: Path, environ: Mapping[str, str], configurations: Path, *flags: str) -> list[Case]:
     """The command with a trail, without, and with a receiver."""
+    allow(folder, environ)
     command = [DSOPS, "exec", *flags, "--env", "production", "--", "true"]
     return [
         Case("on", command, folder, environ),

@@ -17,7 +17,7 @@ from urllib.request import urlopen
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent)]
 
-from bench.run import DSOPS, Case, dsops_exec, environment, machine, measure, stub, wall  # noqa: E402
+from bench.run import DSOPS, Case, allow, dsops_exec, environment, machine, measure, stub, wall  # noqa: E402
 
 BOUND = 1.5
 STORE = """\
@@ -64,6 +64,8 @@ def main() -> None:
         many = write_config(Path(base) / "many", [slow, *[quick] * (options.stores - 1)])
         one = write_config(Path(base) / "one", [slow])
         environ = environment(home, quick)
+        for folder in (many, one):
+            allow(folder, environ)
         doctor = [DSOPS, "doctor", "--env", "production"]
         runs = measure(
             [

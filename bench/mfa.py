@@ -21,7 +21,7 @@ from time import perf_counter
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent)]
 
-from bench.run import DSOPS, machine  # noqa: E402
+from bench.run import DSOPS, allow, machine  # noqa: E402
 from dsops.testing.child import Keeper  # noqa: E402
 from dsops.testing.local_aws import LocalAws  # noqa: E402
 
@@ -73,6 +73,7 @@ def run(roles: int) -> tuple[dict[str, int], int, list[float]]:
             "XDG_RUNTIME_DIR": str(folder), "AWS_EC2_METADATA_DISABLED": "true",
         }  # fmt: skip
         try:
+            allow(folder, environ)
             for number in numbers:
                 given = {} if codes else {"MFA_TOKEN": sandbox.totp(DEVICE)}
                 codes += len(given)

@@ -101,8 +101,14 @@ def environment(home: Path, address: str) -> dict[str, str]:
     }
 
 
+def allow(folder: Path, environ: Mapping[str, str]) -> None:
+    """What a user does once for a configuration: what is measured is an allowed folder."""
+    subprocess.run([DSOPS, "allow"], cwd=folder, env=environ, check=True, capture_output=True)
+
+
 def dsops_exec(name: str, folder: Path, environ: Mapping[str, str]) -> Case:
     """`dsops exec` with pip's console script, without an agent, as a cold run."""
+    allow(folder, environ)
     return Case(name, [DSOPS, "exec", "--no-agent", "--env", "production", "--", "true"], folder, environ)
 
 
@@ -143,6 +149,7 @@ def measure(cases: Sequence[Case], rounds: int) -> dict[str, list[Run]]:
 def check(folder: Path, environ: Mapping[str, str], secrets: int) -> None:
     """Makes sure that what is timed is what was meant: every variable arrives."""
     command = [DSOPS, "exec", "--no-agent", "--env", "production", "--", "env"]
+    allow(folder, environ)
     done = subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True, text=True)
     arrived = {line for line in done.stdout.splitlines() if line.startswith("SECRET_")}
     expected = {f"SECRET_{number:03}=value of bench/{number:03}" for number in range(secrets)}

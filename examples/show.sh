@@ -2,6 +2,8 @@
 # to end as the example says. An example leaves nothing behind, no agent either.
 set -eu
 export DSOPS_AGENT=off
+# Who runs an example has named its file. One that dsops only finds has to be allowed first: `dsops allow`.
+[ ! -e dsops.yaml ] || export DSOPS_CONFIG=dsops.yaml
 # dash, unlike bash, runs what `trap ... EXIT` says only where the shell ends by itself; so Ctrl-C makes it do that.
 trap 'exit 130' INT HUP TERM
 command -v dsops > /dev/null || { echo "dsops is not on the PATH: in its clone, pip install '.[sandbox]'" >&2; exit 127; }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from dsops.testing.local_aws import LocalAws
+from tests.permission import allow_found
 
 BIN = Path(sys.executable).parent
 
@@ -28,6 +29,7 @@ class Desk:
             "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(folder), "AWS_ENDPOINT_URL": sandbox.url,
             "XDG_RUNTIME_DIR": tempfile.mkdtemp(prefix="dsops-"), "AWS_EC2_METADATA_DISABLED": "true", **environ,
         }  # fmt: skip
+        allow_found(folder, self.environ)
 
     def run(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """One command, to its end."""
@@ -37,7 +39,8 @@ class Desk:
         )  # fmt: skip
 
     def dsops(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        """One run of dsops."""
+        """One run of dsops; the user has allowed the file as it is now."""
+        allow_found(self.folder, {**self.environ, **environ})
         return self.run("dsops", *words, **environ)
 
     def __enter__(self) -> Self:

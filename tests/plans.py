@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dsops.document import Mapping, Node, Scalar, parse_yaml
 from dsops.errors import Where
-from dsops.model import Config, Environment, Field, Reference, Store, Text, Variable
+from dsops.model import Config, Environment, Field, Reference, SourceFile, Store, Text, Variable
 from dsops.plan import Ambient, Plan, Proof, make_plan, plan_store
 from dsops.plan.types import no_proof
 from dsops.schema import BUILTIN_TYPES
@@ -44,7 +44,7 @@ def config_of(text: str, *, is_allowed: bool = True) -> Config:
         for name, node in _entries(document.root, "envs")
     }
     default = next(iter(environments), "")
-    return Config(stores, environments, default, (), is_named=is_allowed, is_allowed=is_allowed, notes=())
+    return Config(stores, environments, default, (SourceFile(FILE, "", FILE),), is_allowed=is_allowed, notes=())
 
 
 def plan_of(

@@ -273,7 +273,7 @@ class SyntaxInvalid(ConfigError):
 
 
 class NotAllowed(ConfigError):
-    """The configuration was found, not named, and would run a command or send credentials to a foreign address."""
+    """The configuration was found, not named, and the user has not allowed it as it is now."""
 
     code = "config.not-allowed"
 

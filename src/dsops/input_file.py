@@ -16,6 +16,7 @@ from dsops.startup import NamedTuple
 _FLAGS = os.O_RDONLY
 for _name in ("O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"):
     _FLAGS |= getattr(os, _name, 0)
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _PART_BYTES = 1 << 20
 
 
@@ -31,6 +32,7 @@ def read_file(
     most_bytes: int,
     *,
     takes_pipes: bool = False,
+    follows_links: bool = True,
     check: Callable[[os.stat_result], None] | None = None,
 ) -> InputFile:
     """The first bytes of the file, at most so many; a caller that has a limit asks for one more than that.
@@ -40,7 +42,7 @@ def read_file(
     for what is no regular file.
     """
     try:
-        descriptor = os.open(path, _FLAGS)
+        descriptor = os.open(path, _FLAGS if follows_links else _FLAGS | _NO_FOLLOW)
     except ValueError as error:  # a NUL in it
         raise OSError(errno.EINVAL, str(error)) from error
     try:
@@ -58,9 +60,9 @@ def read_file(
         os.close(descriptor)
 
 
-def read_whole(path: str, most_bytes: int, *, takes_pipes: bool = False) -> bytes:
+def read_whole(path: str, most_bytes: int, *, takes_pipes: bool = False, follows_links: bool = True) -> bytes:
     """All of the file. Raises OSError as `read_file` does, and for one that has more than so many bytes."""
-    data = read_file(path, most_bytes + 1, takes_pipes=takes_pipes).data
+    data = read_file(path, most_bytes + 1, takes_pipes=takes_pipes, follows_links=follows_links).data
     if len(data) > most_bytes:
         raise OSError(errno.EFBIG, f"it has more than {most_bytes:,} bytes")
     return data

@@ -17,6 +17,7 @@ from dsops.aws.client import make_client
 from dsops.aws.transport import open_driver
 from dsops.cache import CredentialCache
 from dsops.config import load
+from dsops.config.allow import not_allowed, refuse_shared
 from dsops.credentials import Credentials
 from dsops.errors import AuditFailed, EnvironmentUnknown, ExtraMissing, UsageError
 from dsops.plan import Plan, make_plan, plan_store
@@ -54,7 +55,7 @@ def open_library(
     """What `dsops.open` is: a configuration, read now and checked, from which secrets and sessions are had.
 
     `config` names the file; without, DSOPS_CONFIG or the nearest `dsops.yaml` upward of `folder` (the working folder)
-    counts, and what needs `dsops allow` on the command line needs it here. `environ` stands in for the process's own
+    counts, which has to be allowed (`dsops allow`). `environ` stands in for the process's own
     environment, as it is now. `report` gets what `--verbose` tells, never a value. Nobody is ever asked for an MFA
     code: a store that needs one has `mfa_process` or `token_code`. `reason` is what `--reason` says; without it,
     DSOPS_REASON counts. Raises a ConfigError for what is wrong, UsageError for a reason that is no line of text.
@@ -98,6 +99,10 @@ class Library:
     def __init__(self, named: str, runtime: Runtime) -> None:
         self._runtime = runtime
         self._config = load(folder=runtime.folder, environ=runtime.environ, named=named, types=StoreTypes())
+        if not self._config.is_allowed:
+            refuse_shared(self._config.files)
+            file = self._config.files[0].shown
+            raise not_allowed(file, or_else=f'; or name it: `dsops.open("{file}")`')
         if runtime.journal is not None:
             runtime.journal.about(config=self._config.files[0].path)
         self._client = make_client(runtime)

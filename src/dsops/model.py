@@ -104,6 +104,12 @@ class SourceFile(NamedTuple):
     sha256: str
     shown: str = ""
     """How `Where` names it: from the working folder, by the way that led there."""
+    written: str = ""
+    """Where it stands by its own name: the folder's links are followed, its own is not."""
+    owners: tuple[int, int] = (0, 0)
+    """The user ids of what has that name (a link, perhaps) and of the file that was read."""
+    is_shared: bool = False
+    """Whether another user may write it."""
 
 
 class Config(NamedTuple):
@@ -114,9 +120,7 @@ class Config(NamedTuple):
     default_environment: str
     files: tuple[SourceFile, ...]
     """The main file first, then the local one and the included ones."""
-    is_named: bool
-    """Whether the user named the file (`--config`, `DSOPS_CONFIG`) rather than it being found by walking up."""
     is_allowed: bool
-    """Whether its commands and foreign endpoints may be used: named, or allowed by content hash."""
+    """Whether it may be carried out: the user named it, or has allowed these files as they were read."""
     notes: tuple[str, ...]
     """One line each, for stderr: old key names accepted, and the like."""

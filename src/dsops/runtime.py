@@ -84,6 +84,11 @@ class Journal(Protocol):
         """Notes who answered a call: a run is a sandbox's when only sandboxes have."""
 
 
+def no_terminal(_question: str) -> bool | None:
+    """There is nobody to agree."""
+    return None
+
+
 Measure = Callable[[str, tuple[str, ...], float], None]
 
 
@@ -122,6 +127,8 @@ class Runtime(NamedTuple):
     """Keeps the audit trail; None where nobody keeps one."""
     monotonic: Callable[[], float] = system_monotonic
     """Seconds of a clock that is never set, for time limits and pauses."""
+    confirm: Callable[[str], bool | None] = no_terminal
+    """Shows a text on the terminal and asks for a yes, which is seen; None when there is no terminal."""
     reason: str = ""
     """Why it is done, in the user's words; "" where nobody says."""
 

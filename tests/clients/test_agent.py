@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from dsops.testing.local_aws import LocalAws
+from tests.permission import allow_found
 
 BIN = Path(sys.executable).parent
 PATIENCE_SECONDS = 30
@@ -62,6 +63,7 @@ class Ada:
 
     def dsops(self, *words: str) -> subprocess.CompletedProcess[str]:
         """One run, to its end."""
+        allow_found(self.folder, self.environ)
         return subprocess.run(
             [str(BIN / "dsops"), *words], cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False
         )

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from dsops.testing.local_aws import LocalAws
+from tests.permission import allow_found
 from tests.stubs.authority import make_authority
 from tests.stubs.server import Answer, StubServer
 
@@ -81,6 +82,7 @@ class Machine:
 
     def dsops(self, *words: str) -> subprocess.CompletedProcess[str]:
         """One run, to its end."""
+        allow_found(self.folder, self.environ)
         return subprocess.run(
             [DSOPS, *words], cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False, timeout=60
         )

@@ -15,6 +15,7 @@ import pytest
 from dsops.cli.export import own_program
 from tests.clients.sdks import aws_cli_2
 from tests.installed import OUTSIDE, ToolMissingError
+from tests.permission import allow_found
 from tests.unit.cli.stub_aws import StubAws
 
 DSOPS = str(Path(sys.executable).with_name("dsops"))
@@ -56,6 +57,7 @@ class Place:
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_ENDPOINT_URL": aws.server.url,
         }
+        allow_found(self.project, self.environ)
 
     def dsops(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """What the program does in the project."""
@@ -170,6 +172,7 @@ def test_a_session_for_what_is_read_needs_its_environment(place: Place, aws: Stu
         "development: {}", "development: {KEY: {from: {store: secrets, key: prod/key}}}"
     )
     (place.project / "dsops.yaml").write_text(config)
+    allow_found(place.project, place.environ)
     done = place.dsops("export", "aws-config")
     assert "[profile next]" in done.stdout
     assert "[profile target]" not in done.stdout
@@ -233,8 +236,8 @@ def test_a_profile_of_ones_own_is_never_replaced(place: Place) -> None:
     assert text == place.config.read_text()
 
 
-def test_what_was_found_and_runs_commands_is_not_exported_unread(place: Place) -> None:
-    """A profile names the file, which would let it run them; `dsops allow` is the leave that it needs."""
+def test_what_is_not_allowed_is_not_exported(place: Place) -> None:
+    """A profile names the file for as long as it stands there: it has to be allowed, also when it is named here."""
     path = place.project / "dsops.yaml"
     mfa = "serial_number: arn:aws:iam::111122223333:mfa/me\n    mfa_process: ./code"
     path.write_text(CONFIG.replace("role_session_name: test", mfa))
@@ -244,12 +247,12 @@ def test_what_was_found_and_runs_commands_is_not_exported_unread(place: Place) -
     assert "dsops allow" in done.stderr
     assert not place.config.exists()
     named = place.dsops("export", "aws-config", "--config", "dsops.yaml", "--write")
-    assert (2, True) == (named.returncode, "dsops allow --config dsops.yaml" in named.stderr)
+    assert (2, True) == (named.returncode, "`dsops allow`" in named.stderr)
     assert 0 == place.dsops("allow").returncode
     assert 0 == place.dsops("export", "aws-config", "--write").returncode
 
 
-def test_a_profile_gives_a_changed_file_no_leave(place: Place) -> None:
+def test_a_profile_is_no_permission_for_a_changed_file(place: Place) -> None:
     """What a repository adds after the export runs nothing before it is allowed."""
     assert 0 == place.dsops("export", "aws-config", "--write").returncode
     path = place.project / "dsops.yaml"

@@ -20,6 +20,7 @@ from dsops.keyring.items import Keyring
 from dsops.keyring.keys import get_secrets, put_secrets
 from dsops.secret import Secret
 from dsops.testing.local_aws import LocalAws
+from tests.permission import allow_found
 from tests.stubs.keyrings import StubKeyring
 from tests.terminal import Terminal
 
@@ -81,6 +82,7 @@ class Desk:
 
     def dsops(self, *words: str, given: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
         """One run, to its end."""
+        allow_found(self.folder, self.environ)
         done = subprocess.run(
             ["dsops", *words], cwd=self.folder, env={**self.environ, **environ}, capture_output=True, text=True,
             check=False, timeout=100, input=given, start_new_session=True,

@@ -27,6 +27,7 @@ from dsops.sandbox.server import Server
 from tests.clients.conversation import Conversation
 from tests.clients.sdks import SDKS
 from tests.installed import OUTSIDE, ToolMissingError
+from tests.permission import allow_found
 from tests.stubs.server import Answer, Seen, StubServer
 
 BIN = Path(sys.executable).parent
@@ -162,6 +163,7 @@ class World:
 
     def run(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """`dsops exec` to its end."""
+        allow_found(self.folder, self.environ)
         return subprocess.run(
             [sys.executable, "-c", CLOCKED, *words], cwd=self.folder, env={**self.environ, **environ},
             capture_output=True, text=True, timeout=60, check=False, start_new_session=True,
@@ -177,6 +179,7 @@ class Talk:
     """A command that answers one line for each that it gets."""
 
     def __init__(self, command: list[str], folder: Path, environ: Mapping[str, str]) -> None:
+        allow_found(folder, environ)
         self.process = subprocess.Popen(
             command, cwd=folder, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True, start_new_session=True,

@@ -12,6 +12,7 @@ from dsops.keyring.items import Keyring
 from dsops.keyring.seeds import add_seed
 from dsops.secret import Secret
 from dsops.testing.local_aws import LocalAws
+from tests.permission import allow_found
 from tests.stubs.keyrings import StubKeyring
 
 DEVICE = "arn:aws:iam::111122223333:mfa/ada"
@@ -71,6 +72,7 @@ class Desk:
 
     def start(self, seconds: int = 0) -> subprocess.Popen[str]:
         """A run on this machine, whose clock is that many seconds off."""
+        allow_found(self.folder, self.environ)
         return subprocess.Popen(
             [sys.executable, PROGRAM, str(seconds), *RUN], cwd=self.folder, env=self.environ, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,

@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 import dsops
 from dsops.errors import ConfigError
 from dsops.testing.local_aws import LocalAws
+from tests.permission import allow_found
 
 BIN = Path(sys.executable).parent
 TRUST = """
@@ -105,6 +106,7 @@ class Ada:
 
     def dsops(self, *words: str) -> subprocess.CompletedProcess[str]:
         """One run, to its end."""
+        allow_found(self.folder, self.environ)
         return subprocess.run(
             [str(BIN / "dsops"), *words], cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False
         )
@@ -304,6 +306,7 @@ def test_a_sandbox_that_is_made_from_the_configuration_satisfies_it(tmp_path: Pa
     """Roles, trust and secrets are derived from it, `auto` or not."""
     (tmp_path / "dsops.yaml").write_text(CONFIG)
     command = ["sandbox", "run", "--from", "dsops.yaml", "--", str(BIN / "dsops"), "get", "--env", "many", "V3"]
+    allow_found(tmp_path, {"HOME": str(tmp_path)})
     done = subprocess.run(
         [str(BIN / "dsops"), *command], cwd=tmp_path, capture_output=True, text=True, check=False,
         env={"PATH": str(BIN), "HOME": str(tmp_path), "DSOPS_AGENT": "off"},

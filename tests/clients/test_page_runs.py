@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from tests.founding_page import Block, blocks
+from tests.permission import allow_found
 
 BIN = Path(sys.executable).parent
 ENVIRONMENT = {
@@ -54,6 +55,7 @@ def in_sandbox(
     folder: Path, script: str, *options: str, check: bool = True, **environ: str
 ) -> subprocess.CompletedProcess[str]:
     """What a bash script in this folder does while a sandbox runs for it."""
+    allow_found(folder)
     done = subprocess.run(
         [BIN / "dsops", "sandbox", "run", *options, "--", "bash", "-euo", "pipefail", "-c", script],
         cwd=folder,

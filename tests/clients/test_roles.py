@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.permission import allow_found
+
 BIN = Path(sys.executable).parent
 
 TASK_SEED = """
@@ -77,6 +79,7 @@ def in_sandbox(
     """What a shell script does in a folder with that configuration, while a sandbox of that seed runs for it."""
     (folder / "dsops.yaml").write_text(config)
     (folder / "seed.yaml").write_text(seed)
+    allow_found(folder)
     return subprocess.run(
         [BIN / "dsops", "sandbox", "run", "--seed", "seed.yaml", *options, "--", "sh", "-e", "-c", script],
         cwd=folder,

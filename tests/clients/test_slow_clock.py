@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dsops.testing.local_aws import LocalAws
+from tests.permission import allow_found
 
 SEED = """
 accounts:
@@ -75,6 +76,7 @@ def run(sandbox: LocalAws, folder: Path, seconds: int, *words: str, **environ: s
     (folder / "dsops.yaml").write_text(CONFIG)
     known = {**sandbox.user("ada").environment(), "HOME": str(folder), "DSOPS_AGENT": "off", **environ}
     command = [sys.executable, PROGRAM, str(seconds), *words]
+    allow_found(folder, known)
     return subprocess.run(
         command, cwd=folder, env=known, capture_output=True, text=True, check=False, timeout=60,
         stdin=subprocess.DEVNULL,

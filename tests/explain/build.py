@@ -13,6 +13,7 @@ from dsops.sandbox.models import EVERY_SERVICE
 from dsops.sandbox.running import ask, tell
 from dsops.testing.child import Keeper
 from dsops.testing.local_aws import LocalAws
+from tests.permission import allow_found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,7 +48,8 @@ class Built:
         server.control.handle = handle  # type: ignore[method-assign]  # to see who asks
 
     def environ(self) -> dict[str, str]:
-        """A whole environment, with MFA codes that nobody has used yet."""
+        """A whole environment, with MFA codes that nobody has used yet; the user has allowed the file as it is."""
+        allow_found(self.folder, self._environ)
         if self.set_up.codes:
             # A code works once, and one of the step before is accepted still.
             self.sandbox.clock.advance(60)

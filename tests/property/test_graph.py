@@ -63,7 +63,7 @@ def plans(draw: st.DrawFn) -> Plan:
 def graphs(draw: st.DrawFn) -> Graph:
     """Their graphs, some of whose nodes were tried."""
     plan = draw(plans())
-    config = Config({}, {}, "", (), is_named=True, is_allowed=True, notes=())
+    config = Config({}, {}, "", (), is_allowed=True, notes=())
     graph = make_graph(draw(texts), config, [plan], BUILTIN_TYPES)
     statuses: st.SearchStrategy[Status] = st.sampled_from(["ok", "denied", "failed", "skipped"])
     tried = {node.key: Outcome(draw(statuses), draw(texts)) for node in graph.nodes if draw(st.booleans())}
@@ -79,7 +79,7 @@ def things(graph: Graph) -> list[Node]:
 @given(plans())
 def test_every_variable_store_and_hop_is_drawn_exactly_once(plan: Plan) -> None:
     """None is lost, whatever it is called, in the graph and in the order of the outline."""
-    config = Config({}, {}, "", (), is_named=True, is_allowed=True, notes=())
+    config = Config({}, {}, "", (), is_allowed=True, notes=())
     graph = make_graph("all", config, [plan], BUILTIN_TYPES)
     variables = [("variable", "production", variable.name) for variable in plan.variables]
     assert sorted(node.key for node in things(graph)) == sorted([*[("step", name) for name in plan.steps], *variables])

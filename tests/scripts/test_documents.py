@@ -2,8 +2,9 @@
 
 README.md, the tutorial and the how-to pages are played from top to bottom: a ``` block whose first line is
 `# NAME.yaml` (or .sh, .yml, .py) is a file, and each `$ command` of a ```console block runs among those files and must
-print what the page says; `$ export NAME=VALUE` is for those that follow. Elsewhere `$ dsops ... --help` is compared.
-DSOPS_UPDATE_GOLDEN=1 writes outputs anew.
+print what the page says. A page that does not show `dsops allow` itself is played by a user who has allowed the files
+before, as README.md shows it. `$ export NAME=VALUE` is for those that follow. Elsewhere `$ dsops ... --help` is
+compared. DSOPS_UPDATE_GOLDEN=1 writes outputs anew.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.permission import allow_found
 from tests.scripts.script import PLACEHOLDERS, Step, run
 from tests.scripts.test_scripts import UPDATE
 
@@ -98,12 +100,15 @@ def test_a_page_shows_what_happens(page: Path, tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     text = page.read_text(encoding="utf-8")
     wrong = []
+    shows_allow = "\n$ dsops allow" in text
     environ: dict[str, str] = {}
     for kind, block in BLOCK.findall(text):
         if file := FILE.match(block):
             path = folder / file[1]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(block, encoding="utf-8")
+            if not shows_allow:
+                allow_found(path.parent, {"HOME": str(folder.parent)})
         for entry in shown(page, block) if kind == "console" else ():
             if setting := SETTING.fullmatch(entry.command):
                 value = play(f"printf %s {setting[2]}", folder, environ)

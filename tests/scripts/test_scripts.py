@@ -1,5 +1,6 @@
 """The golden scripts beside this file, run with the real program.
 
+A script that does not show `dsops allow` itself begins with its files allowed, as by a user who did that before.
 DSOPS_UPDATE_GOLDEN=1 writes into them what it does now.
 """
 
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.permission import allow_found
 from tests.scripts.script import adopt, difference, parse, run
 
 SCRIPTS = sorted(Path(__file__).parent.glob("*.txt"))
@@ -29,6 +31,9 @@ def play(path: Path, outside: Path, *, update: bool) -> list[str]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     folder.mkdir(parents=True, exist_ok=True)
+    if not any(step.command.startswith("dsops allow") for step in script.steps):
+        for name in script.files:
+            allow_found((folder / name).parent, {"HOME": str(home)})
     differences = []
     for index, part in enumerate(script.parts):
         if isinstance(part, str):

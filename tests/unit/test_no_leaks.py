@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.permission import allow_found
 from tests.stubs.aws import assume_role_answer, json_answer, json_error, parameters_of, sts_error
 from tests.stubs.server import Answer, Seen, StubServer
 
@@ -274,6 +275,7 @@ class World:
             "WATCH_FILE": str(watch),
             **environ,
         }
+        allow_found(self.folder, variables)
         before = self._contents()
         done = subprocess.run(
             [sys.executable, "-c", WATCHED, *words],

@@ -1,7 +1,7 @@
 """The user's own configuration, ~/.config/dsops/config.yaml: whether an audit trail is kept, where, and for how long.
 
 Nothing of a repository counts here: no key of a dsops.yaml, and no variable but those that say where a user's files
-are, which a configuration that was found may not set without leave (`steering` in config/allow.py).
+are, which `dsops allow` marks where a configuration sets them.
 """
 
 from __future__ import annotations

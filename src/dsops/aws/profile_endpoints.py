@@ -2,7 +2,7 @@
 
 The AWS SDKs and Tools Reference Guide, "Service-specific endpoints", has the order: a service's variable, the general
 variable, the profile's `services` section, the profile's `endpoint_url`. These files are the user's own, as the
-environment is: unlike an `endpoint_url` in a configuration that was only found, theirs need no `dsops allow`.
+environment is: unlike a configuration that was only found, they need no `dsops allow`.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ COMMANDS: Mapping[str, Entry] = {
     "import": Entry("dsops.cli.import_", "make a dsops.yaml of the profiles in ~/.aws/config"),
     "migrate": Entry("dsops.cli.migrate", "rewrite a configuration of the original dsops"),
     "validate": Entry("dsops.cli.validate", "check a configuration, and say all that is wrong with it"),
-    "allow": Entry("dsops.cli.allow", "let the configuration found here run commands and name endpoints"),
+    "allow": Entry("dsops.cli.allow", "show what the configuration found here can do, and allow it"),
     "plan": Entry("dsops.cli.plan", "show what a run would do, without doing it"),
     "graph": Entry("dsops.cli.graph", "show the credential graph: callers, hops, stores, variables"),
     "exec": Entry("dsops.cli.exec", "run a command with an environment's secrets"),

@@ -52,6 +52,8 @@ def _ask(
 ) -> Sequence[bytes] | None:
     if arguments.text("--config"):
         words += ["--config", arguments.text("--config")]
+    if arguments.has("--for-profile") and arguments.text("--for-profile"):
+        words += ["--for-profile", arguments.text("--for-profile")]
     if min_ttl_seconds is None and arguments.has("--min-ttl"):
         min_ttl_seconds = arguments.seconds("--min-ttl")
     if min_ttl_seconds is not None:

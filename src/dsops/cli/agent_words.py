@@ -23,6 +23,10 @@ LASTS = Flag("--lasts", "", "switch")
 """The session will be renewed, without a person."""
 BY = Flag("--by", "")
 """The command that asks, for the audit trail: `get`."""
+FOR_PROFILE = Flag("--for-profile", "")
+"""The profile that names the file, which may have changed since: then it has to be allowed."""
+HOOK = "hook-load"
+"""The command of a shell's hook, whose permission is one of its own."""
 RUN = Flag("--run", "")
 """The run that it is, as the trail has it."""
 
@@ -38,7 +42,7 @@ SECRETS = Command(
     (Operand("VARIABLE", "", is_required=False),),
 )
 """The values of an environment, or of one variable."""
-SESSION = Command("", _nothing, (CONFIG, MIN_TTL, LASTS, FOR, BY, RUN, REASON), (Operand("STORE", ""),))
+SESSION = Command("", _nothing, (CONFIG, MIN_TTL, LASTS, FOR, FOR_PROFILE, BY, RUN, REASON), (Operand("STORE", ""),))
 """The session of a store."""
 
 

@@ -19,6 +19,7 @@ from dsops.cache import CredentialCache
 from dsops.cli import credentials, get
 from dsops.cli.agent_drivers import Drivers
 from dsops.cli.agent_words import (
+    HOOK,
     SECRETS,
     SESSION,
     credentials_fields,
@@ -34,9 +35,10 @@ from dsops.cli.output import clean
 from dsops.cli.progress import sentence
 from dsops.cli.project import environment_name, plan_named, plan_one_store
 from dsops.cli.world import NOTES
-from dsops.config import load
+from dsops.config import HOOKED, RUNNING, load
+from dsops.config.allow import not_allowed
 from dsops.credentials import Credentials
-from dsops.errors import DsopsError, MfaRequired, UsageError
+from dsops.errors import DsopsError, MfaRequired, NotAllowed, UsageError
 from dsops.model import Config
 from dsops.plan import Plan
 from dsops.resolve import issue_credentials, resolve
@@ -109,7 +111,7 @@ class Keeper:
         try:
             return operation(asked, caller, tally)
         except DsopsError as error:
-            if _is_of_this_process(error):
+            if _is_for_client(error):
                 return DECLINE
             told = error
             tally.add(lambda metrics: metrics.fail(told))
@@ -234,6 +236,11 @@ class Keeper:
         )
 
 
+def _is_for_client(error: BaseException) -> bool:
+    """Whether the client may do better: it has a terminal to ask for permission at, and resources of its own."""
+    return isinstance(error, NotAllowed) or _is_of_this_process(error)
+
+
 def _is_of_this_process(error: BaseException) -> bool:
     """Whether the agent has run out of descriptors, processes or memory, of which its client may have some."""
     seen: BaseException | None = error
@@ -333,7 +340,7 @@ class _Turn:
         try:
             yield
         except DsopsError as error:
-            if not run and not _is_of_this_process(error):
+            if not run and not _is_for_client(error):
                 add_failure(command, error, self.runtime)
             write_quietly(self.runtime)
             raise
@@ -392,7 +399,17 @@ class _Turn:
 
     def _config(self, arguments: Arguments) -> Config:
         environ = self.runtime.environ
-        config = load(folder=self.runtime.folder, environ=environ, named=arguments.text("--config"), types=StoreTypes())
+        is_hook = arguments.has("--by") and arguments.text("--by") == HOOK
+        config = load(
+            folder=self.runtime.folder,
+            environ=environ,
+            named=arguments.text("--config"),
+            types=StoreTypes(),
+            is_chosen=not (arguments.has("--for-profile") and arguments.text("--for-profile")),
+            permission=HOOKED if is_hook else RUNNING,
+        )
+        if not config.is_allowed:
+            raise not_allowed(config.files[0].shown)
         if self.runtime.journal is not None:
             self.runtime.journal.about(config=config.files[0].path)
         self.note(config.notes)

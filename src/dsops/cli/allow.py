@@ -1,111 +1,125 @@
-"""`dsops allow`: lets a configuration that was found, not named, run commands and name endpoints."""
+"""`dsops allow`, and the same as a question: a configuration that was found does nothing before the user says so."""
 
 from __future__ import annotations
 
-from dsops import config as configuration
+from collections.abc import Iterator
+
 from dsops.cli.command import CONFIG, Arguments, Command, Flag
 from dsops.cli.output import Json, answer, answer_json, clean
-from dsops.cli.project import load_config, shown_path
-from dsops.document import Node, Scalar, Sequence
-from dsops.errors import Where
-from dsops.keyring.index import contents
+from dsops.cli.project import read_config, shown_path
+from dsops.config import RUNNING, load
+from dsops.config.allow import allow, disallow, not_allowed, permissions, refuse_shared
+from dsops.config.files import digest
+from dsops.config.find import find
+from dsops.config.powers import Power, powers_of
+from dsops.errors import ConfigNotFound, DsopsError
 from dsops.model import Config
 from dsops.runtime import Runtime
-from dsops.startup import NamedTuple
 from dsops.stores import StoreTypes
 
 
-class Power(NamedTuple):
-    """One thing that only an allowed configuration may do."""
+def ask_permission(config: Config, runtime: Runtime) -> Config:
+    """The same configuration, allowed by the person at the terminal. Raises NotAllowed where nobody agrees.
 
-    path: str
-    """`secretStores.prod.mfa_process`, `envs.production.LD_PRELOAD`."""
-    text: str
-    """As written; a variable's value is not shown."""
-    does: str
-    where: Where
-
-
-def powers(config: Config) -> list[Power]:
-    """Every command, foreign address and steering variable of the configuration, in its order."""
-    types = StoreTypes()
-    found: list[Power] = []
-    for store in config.stores.values():
-        store_type = types.get(store.type)
-        if store_type is None:
-            continue
-        written = {name: _text(field.node) for name, field in store.fields.items()}
-        found.extend(
-            Power(
-                f"secretStores.{store.name}.{key}",
-                written[key],
-                "sends credentials to" if key == "endpoint_url" else "runs",
-                store.fields[key].where,
-            )
-            for key in configuration.needs_permission(store_type, written)
-        )
-    for environment in config.environments.values():
-        found.extend(
-            Power(f"envs.{environment.name}.{variable.name}", variable.name, f"decides {what}", variable.where)
-            for variable in environment.variables.values()
-            if (what := configuration.steering(variable.name))
-        )
-    return found
-
-
-def _codes(config: Config, runtime: Runtime) -> list[Power]:
-    """The MFA devices of which the configuration would be given codes: those whose seed the keyring has."""
-    seeds = contents(runtime.environ).seeds
-    devices = [(store, field) for store in config.stores.values() if (field := store.fields.get("serial_number"))]
-    return [
-        Power(f"secretStores.{store.name}.serial_number", text, "gets codes of the keyring for", field.where)
-        for store, field in devices
-        if (text := _text(field.node)) in seeds
+    What was read is what is shown, remembered and carried out: the file is not read a second time.
+    """
+    refuse_shared(config.files)
+    powers, file = powers_of(config, StoreTypes()), config.files[0].shown
+    question = [
+        f"dsops: you have not allowed {file} as it is now.",
+        *shown(config, powers, runtime),
+        f"Allow {config.files[0].written}? [y/N] ",
     ]
+    answered = runtime.confirm("\n".join(question))
+    if not answered:
+        flags = "" if _is_found(config, runtime) else f" --config {file}"
+        raise not_allowed(file, "" if answered is None else "you were asked, and did not say yes", flags=flags)
+    allow(config.files, runtime.environ, powers=[power.line for power in powers])
+    return config._replace(is_allowed=True)
 
 
-def _text(node: Node) -> str:
-    if isinstance(node, Scalar):
-        return node.text
-    return " ".join(_text(item) for item in node.items) if isinstance(node, Sequence) else ""
+def remember_written(path: str, data: bytes, runtime: Runtime) -> None:
+    """Allows a configuration that a command has just written, unless there is more in it than these bytes."""
+    try:
+        config = load(folder=runtime.folder, environ=runtime.environ, named=path, types=StoreTypes())
+        if [file.sha256 for file in config.files] == [digest(data)]:
+            allow(config.files, runtime.environ, powers=[each.line for each in powers_of(config, StoreTypes())])
+    except DsopsError:
+        return  # then the first command that uses it asks
+
+
+def _is_found(config: Config, runtime: Runtime) -> bool:
+    """Whether `dsops allow` finds the file by itself."""
+    try:
+        return find(runtime.folder, runtime.environ) == config.files[0].written
+    except ConfigNotFound:
+        return False
+
+
+def shown(config: Config, powers: list[Power], runtime: Runtime, what: str = RUNNING) -> Iterator[str]:
+    """What the configuration can do; where it was allowed before, what is new since then and what is gone."""
+    lines = [power.line for power in powers]
+    yield "It can do this:" if lines else "It can do nothing."
+    yield from (f"  {line}" for line in lines)
+    before = permissions(config.files[0].written, runtime.environ, what)
+    if not before:
+        return
+    old = before[0].powers
+    gone = [f"- {line}" for line in old if line not in lines]
+    new = [f"+ {line}" for line in lines if line not in old]
+    yield "Since you allowed it, this has changed:" if gone or new else "It could do the same when you allowed it."
+    yield from (f"  {line}" for line in (*gone, *new))
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    config = load_config(arguments, runtime)
-    main = shown_path(config, runtime)
     if arguments.switch("--revoke"):
-        was_allowed = configuration.disallow(config.files, runtime.environ)
-        text = "is not allowed any more" if was_allowed else "was not allowed"
-        return _show(arguments, config, runtime, f"{main} {text}")
-    found = [*powers(config), *_codes(config, runtime)]
-    if not arguments.switch("--json"):
-        for power in found:
-            answer(clean(f"{power.where}: {power.path} {power.does}: {power.text}"))
-    configuration.allow(config.files, runtime.environ)
-    told = f"{main} is allowed as it is now" + ("" if found else ", though it needs no leave")
-    return _show(arguments, config, runtime, told)
-
-
-def _show(arguments: Arguments, config: Config, runtime: Runtime, text: str) -> int:
-    if not arguments.switch("--json"):
-        answer(text)
+        return _revoke(arguments, runtime)
+    config = read_config(arguments, runtime)
+    powers = powers_of(config, StoreTypes())
+    lines = list(shown(config, powers, runtime))
+    allow(config.files, runtime.environ, powers=[power.line for power in powers])
+    if arguments.switch("--json"):
+        _answer_json(config, powers, is_allowed=True)
         return 0
-    is_allowed = not arguments.switch("--revoke")
-    files: list[Json] = [{"path": file.path, "sha256": file.sha256} for file in config.files]
-    needs: list[Json] = [
-        {"path": each.path, "does": each.does, "text": each.text, "where": each.where._asdict()}
-        for each in (*powers(config), *_codes(config, runtime))
-    ]
-    answer_json({"is_allowed": is_allowed, "files": files, "needs": needs})
+    for line in lines:
+        answer(clean(line))
+    answer(clean(f"{shown_path(config, runtime)} is allowed as it is now"))
     return 0
+
+
+def _revoke(arguments: Arguments, runtime: Runtime) -> int:
+    config = read_config(arguments, runtime)
+    was_allowed = disallow(config.files[0].written, runtime.environ)
+    if arguments.switch("--json"):
+        _answer_json(config, powers_of(config, StoreTypes()), is_allowed=False)
+        return 0
+    text = "is not allowed any more" if was_allowed else "was not allowed"
+    answer(clean(f"{shown_path(config, runtime)} {text}"))
+    return 0
+
+
+def _answer_json(config: Config, powers: list[Power], *, is_allowed: bool) -> None:
+    files: list[Json] = [{"path": file.written, "target": file.path, "sha256": file.sha256} for file in config.files]
+    told: list[Json] = [
+        {
+            "does": power.does,
+            "text": power.text,
+            "path": power.path,
+            "family": power.family or None,
+            "where": power.where._asdict(),
+        }
+        for power in powers
+    ]
+    answer_json({"is_allowed": is_allowed, "files": files, "powers": told})
 
 
 COMMAND = Command(
     help=(
-        "Shows which commands the configuration found here would run, to which addresses besides AWS's it\n"
-        "would send credentials, which variables it sets that decide what code runs (LD_PRELOAD, PATH), and\n"
-        "of which MFA devices it would get codes of the keyring, and allows that. Any change of the file\n"
-        "asks anew. A configuration that is named (--config, DSOPS_CONFIG) needs no leave."
+        "Shows what the configuration found here can do, and allows it: which roles it assumes, which of\n"
+        "your files, profiles and variables it uses, which commands it runs, which addresses it calls, and\n"
+        "every variable that it sets, those marked that programs take orders from (LD_PRELOAD, PIP_*).\n"
+        "Before that, dsops carries out nothing of it; on a terminal, it asks. Any change asks again, and\n"
+        "shows the difference. A configuration that is named (--config, DSOPS_CONFIG) is not asked about."
     ),
     run=_run,
     flags=(CONFIG, Flag("--revoke", "take it back", "switch")),

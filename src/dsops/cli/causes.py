@@ -187,7 +187,9 @@ _CONFIGURATION: Final[Mapping[str, tuple[Cause, ...]]] = {
     ),
     "config.limit": _causes(("AWS has a limit that the value exceeds", f"lower it; {_SHOW_PLAN}")),
     "config.not-allowed": _causes(
-        ("the file was found here, and nobody has said that it may do that", "read it, then run `dsops allow`"),
+        ("the file was found here, and you have not allowed it", "`dsops allow` shows what it can do and allows it"),
+        ("one of its files has changed, or its owner or a link has", "`dsops allow` shows the difference"),
+        ("no terminal is there to ask at", "run `dsops allow` where there is one, or name the file: `--config`"),
     ),
     "config.session-for-nothing": _causes(
         ("nothing is read through the store in this environment", "name an environment that does, with `--env`"),

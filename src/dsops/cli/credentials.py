@@ -66,13 +66,13 @@ def planned(arguments: Arguments, runtime: Runtime, tell: Tell | None = None) ->
     """What it takes to get the session that is asked for; `tell` as in `load_config`."""
     name, profile = arguments.operand("STORE"), arguments.text("--for-profile")
     try:
-        # A profile names the file for as long as it stands there: what it may run is what was allowed.
+        # A profile names the file for as long as it stands there: what it may do is what was allowed.
         config = load_config(arguments, runtime, is_chosen=not profile, tell=tell)
-        plan = plan_session(config, name, arguments, runtime, tell=tell)
     except NotAllowed as error:
-        why = f"profile `{profile}` names this file, which may have changed since" if profile else ""
-        error.retell(error.message, why=why)
+        if profile:
+            error.retell(error.message, why=f"profile `{profile}` names this file, which may have changed since")
         raise
+    plan = plan_session(config, name, arguments, runtime, tell=tell)
     require_session(plan, name)
     return plan
 

@@ -19,7 +19,7 @@ from dsops.cli.output import (
     note,
     table,
 )
-from dsops.cli.project import base_identity, carry_out, load_config, plan_named, plan_one_store, shown_path
+from dsops.cli.project import base_identity, carry_out, permitted, plan_named, plan_one_store, read_config, shown_path
 from dsops.cli.whoami import base_endpoint
 from dsops.cli.world import DONE
 from dsops.doctor.agent import check_agent
@@ -116,9 +116,13 @@ def _admit(arguments: Arguments, runtime: Runtime) -> _Patient:
     """The configuration and its plans, in the order in which a run would come to them."""
     plans: list[Plan] = []
     try:
-        config = load_config(arguments, runtime)
+        config = read_config(arguments, runtime)
     except ConfigError as error:
         return _Patient(None, plans, [failed("doctor.configuration", "configuration", error)])
+    try:
+        config = permitted(config, runtime)
+    except ConfigError as error:  # its files are looked at, and nothing of it is tried
+        return _Patient(config, plans, [failed("doctor.configuration", "configuration", error)])
     sizes = f"{counted(len(config.stores), 'store')}, {counted(len(config.environments), 'environment')}"
     checks = [Check("doctor.configuration", "configuration", "ok", f"{shown_path(config, runtime)}: {sizes}")]
     named = arguments.text("--env")

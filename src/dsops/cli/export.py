@@ -11,14 +11,12 @@ from subprocess import list2cmdline
 from dsops.aws.ambient_files import config_file, content, credentials_file
 from dsops.aws_config.processes import Block, ProcessProfile, merge, profile_lines
 from dsops.aws_config.profiles import SourceText
-from dsops.cli.allow import powers
 from dsops.cli.command import CONFIG, SESSION_ENVIRONMENT, Arguments, Command, Flag, Group
 from dsops.cli.output import answer, answer_bytes, counted, note
 from dsops.cli.project import load_config
 from dsops.cli.replace_file import replace_file
-from dsops.config import is_allowed
 from dsops.document import Scalar
-from dsops.errors import ConfigError, NotAllowed, StoreUnknown, UsageError, nearest
+from dsops.errors import ConfigError, StoreUnknown, UsageError, nearest
 from dsops.model import Config, Store
 from dsops.plan import find_environment
 from dsops.runtime import Runtime
@@ -29,8 +27,8 @@ _BACKUP = ".before-dsops"
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    config = load_config(arguments, runtime)
-    _refuse_powers(config, runtime)
+    # A profile works in every folder, for as long as it stands there: the file is allowed as one that was found.
+    config = load_config(arguments, runtime, is_chosen=False)
     path, prefix, environment = config.files[0].path, arguments.text("--prefix"), arguments.text("--env")
     if environment:
         find_environment(config, environment)
@@ -54,19 +52,6 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         return 0
     _write(block, runtime)
     return 0
-
-
-def _refuse_powers(config: Config, runtime: Runtime) -> None:
-    """A profile works in every folder, for as long as it stands there: it gives a file no leave that it has not got."""
-    found = [] if is_allowed(config.files, runtime.environ) else powers(config)
-    if found:
-        file = config.files[0].shown
-        raise NotAllowed(
-            f"{file} is not allowed to do what it says: {found[0].path} {found[0].does}",
-            why="a profile would let it do so for every program that uses the profile, whatever it says by then",
-            hint=f"read it, then `dsops allow{f' --config {file}' if config.is_named else ''}`",
-            where=found[0].where,
-        )
 
 
 def _stores(config: Config, wanted: tuple[str, ...]) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dsops.cli.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command, Flag
 from dsops.cli.new_file import write_new
 from dsops.cli.output import Json, answer, answer_bytes, error_text, error_value, json_text, note, tell
-from dsops.cli.project import load_config, plan_named, plan_one_store, show_notes, shown_path
+from dsops.cli.project import load_config, plan_named, plan_one_store, read_config, show_notes, shown_path
 from dsops.cli.world import DONE
 from dsops.document import Scalar
 from dsops.errors import CheckFailed, ConfigError, DsopsError, UsageError
@@ -49,7 +49,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     out = arguments.text("--out")
     # First of all: a format that can't be had must not cost a call.
     format_name = _format(arguments)
-    config, name = load_config(arguments, runtime), arguments.text("--env")
+    load = load_config if arguments.switch("--check") else read_config
+    config, name = load(arguments, runtime), arguments.text("--env")
     if name:
         plans, unplanned = [plan_named(config, name, runtime)], Unplanned()
         show_notes(plans[0].notes)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import sys
 
-from dsops import config as configuration
+from dsops.cli.allow import shown
 from dsops.cli.command import Arguments, Command, Group
 from dsops.cli.hook_load import HOOK_ENVIRONMENT, load_found, one_line, planned, variables_of
 from dsops.cli.output import Json, answer, answer_bytes, answer_json, clean
 from dsops.cli.project import shown_path
 from dsops.config import HOOKED
+from dsops.config.allow import allow, disallow
+from dsops.config.powers import powers_of
 from dsops.errors import ConfigError, DsopsError
 from dsops.model import Config
 from dsops.render.fish import quote_bytes
 from dsops.render.shell import quote
 from dsops.runtime import Runtime
+from dsops.stores import StoreTypes
 
 _ABOUT = "Prints the hook for {shell}.\n\nTo have it in every shell, put this into {file}:\n\n  {line}\n\n"
 _WHAT = (
@@ -60,13 +63,15 @@ def _print_code(shell: str) -> Command:
 def _allow(arguments: Arguments, runtime: Runtime) -> int:
     config = load_found(runtime)
     environment, names = variables_of(config, arguments)
-    configuration.allow(config.files, runtime.environ, HOOKED)
-    # Every shell with the hook looks again at its next prompt.
-    os.utime(configuration.permissions_path(runtime.environ, HOOKED))
+    powers = powers_of(config, StoreTypes())
+    lines = list(shown(config, powers, runtime, HOOKED))
+    allow(config.files, runtime.environ, HOOKED, [power.line for power in powers])
     file = shown_path(config, runtime)
     if arguments.switch("--json"):
         answer_json({"is_allowed": True, "environment": environment, "variables": list[Json](names)})
         return 0
+    for line in lines:
+        answer(clean(line))
     answer(clean(f"environment {environment} sets {', '.join(names) or 'nothing'}"))
     answer(clean(f"{file} may load it into a shell, as the file is now"))
     return 0
@@ -74,7 +79,7 @@ def _allow(arguments: Arguments, runtime: Runtime) -> int:
 
 def _deny(arguments: Arguments, runtime: Runtime) -> int:
     config = load_found(runtime)
-    was_allowed = configuration.disallow(config.files, runtime.environ, HOOKED)
+    was_allowed = disallow(config.files[0].written, runtime.environ, HOOKED)
     if arguments.switch("--json"):
         answer_json({"is_allowed": False, "environment": None, "variables": []})
         return 0
@@ -89,7 +94,7 @@ def _status(arguments: Arguments, runtime: Runtime) -> int:
     names: list[str] = []
     if config is not None:
         file = shown_path(config, runtime)
-        is_allowed = configuration.is_allowed(config.files, runtime.environ, HOOKED)
+        is_allowed = config.is_allowed
         try:
             environment, names = variables_of(config, arguments)
             planned(config, arguments, runtime)
@@ -137,7 +142,8 @@ COMMAND = Group(
         "allow": Command(
             help=(
                 "Lets the hook load the environment of the dsops.yaml found here.\n\n"
-                "Any change of the file asks anew. It is another permission than that of `dsops allow`."
+                "It shows what the file can do. Any change asks again. It is another permission than that of\n"
+                "`dsops allow`."
             ),
             run=_allow,
             flags=(HOOK_ENVIRONMENT,),

@@ -21,6 +21,7 @@ from dsops.cli.output import answer_bytes, clean, tell
 from dsops.cli.project import carry_out, environment_name, may_use_agent, plan_named, tell_place
 from dsops.cli.world import DONE
 from dsops.config import HOOKED
+from dsops.config.allow import is_as_allowed, permission_folder, permissions, refuse_shared
 from dsops.credentials import FRESH_SECONDS, USABLE_SECONDS, Credentials
 from dsops.environment import child_environment
 from dsops.errors import (
@@ -63,7 +64,9 @@ class Loaded(NamedTuple):
 def load_found(runtime: Runtime) -> Config:
     """The configuration that was found from the working folder upward, whatever DSOPS_CONFIG names."""
     try:
-        return configuration.load(folder=runtime.folder, environ=runtime.environ, types=StoreTypes())
+        return configuration.load(
+            folder=runtime.folder, environ=runtime.environ, types=StoreTypes(), permission=HOOKED
+        )
     except ConfigNotFound as error:
         error.retell(error.message, hint="`dsops init` writes one; the hook takes no other name, and no DSOPS_CONFIG")
         raise
@@ -101,11 +104,11 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         path = configuration.find(runtime.folder, runtime.environ)
     except ConfigNotFound:
         return 0
-    permissions = configuration.permissions_path(runtime.environ, HOOKED)
+    permissions = permission_folder(path, runtime.environ, HOOKED)
     times = times_of([path, configuration.local_path(path), *([permissions] if permissions else [])])
     loaded, code = None, 0
     try:
-        loaded = _load(arguments, runtime, times)
+        loaded = _load(path, arguments, runtime, times)
     except KeyboardInterrupt:
         _say(path, "interrupted; `dsops hook allow` tries again")
         code = INTERRUPTED
@@ -122,20 +125,22 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     return code
 
 
-def _load(arguments: Arguments, runtime: Runtime, times: dict[str, int | None]) -> Loaded:
+def _load(path: str, arguments: Arguments, runtime: Runtime, times: dict[str, int | None]) -> Loaded:
     """Everything that the environment does to the shell. The files that it is made of are added to `times`."""
-    config = load_found(runtime)
-    times.update(times_of(file.path for file in config.files if file.path not in times))
-    if not configuration.is_allowed(config.files, runtime.environ, HOOKED):
+    allowed = permissions(path, runtime.environ, HOOKED)
+    files = {file.written for permission in allowed for file in permission.files}
+    times.update(times_of(sorted(files - times.keys())))
+    # Before anything is parsed: a stranger's files may take minutes. What counts is what `load_found` has read.
+    config = load_found(runtime) if is_as_allowed(path, allowed) else None
+    if config is not None:
+        refuse_shared(config.files)
+    if config is None or not config.is_allowed:
         raise NotAllowed(
-            "you have not allowed that, as the file is now",
+            "you have not allowed that, as the file is now" if allowed else "you have not allowed that",
             hint="`dsops hook status` shows what it would do, `dsops hook allow` allows it",
         )
     plan = planned(config, arguments, runtime)
     values, sessions = _fetch(plan, arguments, runtime)
-    if load_found(runtime).files != config.files:
-        # The agent reads the file by itself: it may have been given another one than was looked at here.
-        raise NotAllowed("the file has changed while it was read", hint="it is tried again at the next prompt")
     try:
         data = {name: shell_bytes(name, value) for name, value in values.items()}
     except ValueUnusable as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from dsops.config import steering
+from dsops.config.steering import is_credential, steering
 from dsops.errors import NotAllowed
 
 _NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
@@ -42,8 +42,8 @@ def require_harmless(names: Iterable[str]) -> None:
 
 def _harm(name: str) -> str:
     """Why a shell's hook sets no such variable; "" when it may."""
-    if decides := steering(name):
-        return f"it decides {decides}, for every command of the shell"
+    if (family := steering(name)) and not is_credential(name):
+        return f"it steers {family}, in every command of the shell"
     if not _NAME.fullmatch(name):
         return "only names in capital letters, digits and `_` are: others mean something to one shell or another"
     if name in _OF_SHELLS or name.startswith(_BEGINNINGS):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from dsops.aws.ambient_files import config_file, content, credentials_file
 from dsops.aws_config.as_yaml import to_yaml
 from dsops.aws_config.profiles import Profiles, SourceText, read_profiles
 from dsops.aws_config.stores import make_stores
+from dsops.cli.allow import remember_written
 from dsops.cli.command import Arguments, Command, Flag, Group
 from dsops.cli.new_file import write_new
 from dsops.cli.output import answer, answer_bytes, counted, note
@@ -42,6 +45,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         answer_bytes(text.encode())
     else:
         write_new(runtime.folder, out, text, replaces=False, how="name another file, or remove this one")
+        remember_written(os.path.join(runtime.folder, out), text.encode(), runtime)
         answer(f"wrote {out}: {counted(len(made.stores), 'store')}; try `dsops validate --config {out}`")
     return 0
 

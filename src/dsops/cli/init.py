@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+
+from dsops.cli.allow import remember_written
 from dsops.cli.command import CONFIG, Arguments, Command, Flag
 from dsops.cli.new_file import write_new
 from dsops.cli.output import answer
@@ -69,6 +72,7 @@ envs:
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     name = arguments.text("--config") or NAME
     write_new(runtime.folder, name, TEMPLATE, replaces=arguments.switch("--force"), how="`--force` writes over it")
+    remember_written(os.path.join(runtime.folder, name), TEMPLATE.encode(), runtime)
     answer(f"wrote {name}; edit it, then try `dsops validate` and `dsops plan`")
     return 0
 

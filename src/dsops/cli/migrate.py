@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from difflib import unified_diff
 
+from dsops.cli.allow import remember_written
 from dsops.cli.command import Arguments, Command, Flag, Operand
 from dsops.cli.output import Json, answer, answer_bytes, answer_json, clean, counted, note
 from dsops.cli.replace_file import replace_file
@@ -45,6 +46,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     new = rewritten.whole.encode()
     if arguments.switch("--write") and new != data:
         replace_file(path, data, new, _BACKUP)
+        remember_written(_path(named, runtime), new, runtime)
     _show(arguments, rewritten, root, text, shown)
     return 0
 

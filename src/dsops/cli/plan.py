@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dsops.aws.ambient import OF_ENVIRONMENT, passed_over
 from dsops.cli.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command
 from dsops.cli.output import Json, answer, answer_json, clean, counted, note, table
-from dsops.cli.plan_check_flags import CHECK, FLAGS, refuse_without_check
-from dsops.cli.project import load_config, plan_environment, shown_path
+from dsops.cli.plan_check_flags import CHECK, FLAGS, SANDBOX, refuse_without_check
+from dsops.cli.project import load_config, plan_environment, read_config, shown_path
 from dsops.plan import Ambient, Plan, PlannedVariable, Step
 from dsops.runtime import Runtime
 from dsops.schema import REASON_TO, Setting
@@ -19,7 +19,8 @@ HIDDEN = "***"
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    config = load_config(arguments, runtime)
+    load = load_config if arguments.text(SANDBOX.name) else read_config
+    config = load(arguments, runtime)
     if not arguments.switch(CHECK.name):
         refuse_without_check(arguments)
     plan = plan_environment(config, arguments, runtime)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dsops import __version__
 from dsops.cli.command import CONFIG, ENVIRONMENT, Arguments, Command, Flag
 from dsops.cli.output import Json, answer, answer_json, clean, counted, json_text, note
-from dsops.cli.project import environment_name, load_config, plan_named, show_notes
+from dsops.cli.project import environment_name, plan_named, read_config, show_notes
 from dsops.document import Scalar
 from dsops.errors import FileNotWritten, UsageError, nearest
 from dsops.grants import Blank, Grants, Written, blanks_in, filled, grants_of
@@ -27,7 +27,7 @@ _FILES = {"terraform": "main.tf", "cloudformation": "template.json"}
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    config = _without_external_ids(load_config(arguments, runtime))
+    config = _without_external_ids(read_config(arguments, runtime))
     plan = plan_named(config, environment_name(config, arguments), runtime)
     show_notes(plan.notes)
     written = Written(arguments.text("--caller"), arguments.text("--issuer"), _source_identities(config, plan))

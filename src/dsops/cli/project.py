@@ -33,9 +33,28 @@ Tell = Callable[[Iterable[str]], None]
 def load_config(
     arguments: Arguments, runtime: Runtime, *, is_chosen: bool = True, tell: Tell | None = None
 ) -> Config:
+    """The configuration to carry out: one that was found is allowed, or the person at the terminal is asked to.
+
+    `is_chosen`: it is the user who names it, now, and nothing that was written down earlier. Raises NotAllowed.
+    """
+    return permitted(read_config(arguments, runtime, is_chosen=is_chosen, tell=tell), runtime)
+
+
+def permitted(config: Config, runtime: Runtime) -> Config:
+    """The configuration, which the user has allowed or allows now. Raises NotAllowed."""
+    if config.is_allowed:
+        return config
+    from dsops.cli.allow import ask_permission
+
+    return ask_permission(config, runtime)
+
+
+def read_config(
+    arguments: Arguments, runtime: Runtime, *, is_chosen: bool = True, tell: Tell | None = None
+) -> Config:
     """The configuration that was named, or found from the working folder upward; its notes go to stderr, or `tell`.
 
-    `is_chosen`: it is the user who names it, now, and nothing that was written down earlier.
+    For commands that only compute: what is planned with it may be shown, and is not carried out unless it is allowed.
     """
     config = load(
         folder=runtime.folder,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 from dsops.cli.output import clean
 from dsops.secret import Secret
 
 _LONGEST_ANSWER = 1024
+_AGREED = tuple(Secret(word) for word in ("y", "Y", "yes", "Yes", "YES"))
 _ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP")
 
 
@@ -20,6 +22,18 @@ def ask(question: str, *, terminal: str = "/dev/tty") -> Secret | None:
     Without a terminal, and in the background of one, where reading would stop us, a window is opened if there is a
     desktop.
     """
+    return _ask(question, terminal, _ask_in_window, is_hidden=True)
+
+
+def confirm(question: str, *, terminal: str = "/dev/tty") -> bool | None:
+    """Whether the person types `y` or `yes`, in sight; None without a terminal: a window shows too little."""
+    typed = _ask(question, terminal, _no_window, is_hidden=False)
+    return None if typed is None else typed in _AGREED
+
+
+def _ask(
+    question: str, terminal: str, elsewhere: Callable[[str], Secret | None], *, is_hidden: bool
+) -> Secret | None:
     if sys.platform == "win32":
         return None
     # Names and addresses of a configuration are in it, which may be a stranger's.
@@ -27,16 +41,20 @@ def ask(question: str, *, terminal: str = "/dev/tty") -> Secret | None:
     try:
         descriptor = os.open(terminal, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
-        return _ask_in_window(question)
+        return elsewhere(question)
     try:
         if os.tcgetpgrp(descriptor) != os.getpgrp():
-            return _ask_in_window(question)
-        return _ask_on(descriptor, question)
+            return elsewhere(question)
+        return _ask_on(descriptor, question, is_hidden=is_hidden)
     except OSError:
         # The terminal went away: hung up, or never the controlling one.
         return None
     finally:
         os.close(descriptor)
+
+
+def _no_window(_question: str) -> Secret | None:
+    return None
 
 
 def _ask_in_window(question: str) -> Secret | None:
@@ -45,7 +63,7 @@ def _ask_in_window(question: str) -> Secret | None:
     return dialog.ask(question, os.environ)
 
 
-def _ask_on(descriptor: int, question: str) -> Secret | None:
+def _ask_on(descriptor: int, question: str, *, is_hidden: bool) -> Secret | None:
     """Echo is off only while the answer is awaited, also when Ctrl-C, Ctrl-Z or a signal comes in between."""
     import termios
 
@@ -54,6 +72,8 @@ def _ask_on(descriptor: int, question: str) -> Secret | None:
     # A whole line, ended by Enter, with Ctrl-C in force: fish has its terminal otherwise while it draws a prompt.
     hidden[0] |= termios.ICRNL
     hidden[3] = (hidden[3] | termios.ICANON | termios.ISIG) & ~termios.ECHO
+    if not is_hidden:
+        hidden[3] |= termios.ECHO
 
     def show() -> None:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
@@ -81,7 +101,8 @@ def _ask_on(descriptor: int, question: str) -> Secret | None:
         answer = os.read(descriptor, _LONGEST_ANSWER)
     finally:
         show()
-        os.write(descriptor, b"\n")
+        if is_hidden:
+            os.write(descriptor, b"\n")
         for number, handler in handlers.items():
             signal.signal(number, handler)
     return Secret.from_bytes(answer.removesuffix(b"\n")) if answer.endswith(b"\n") else None

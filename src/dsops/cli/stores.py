@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dsops.cli.command import CONFIG, Arguments, Command
 from dsops.cli.output import Json, answer, answer_json, table
-from dsops.cli.project import load_config
+from dsops.cli.project import read_config
 from dsops.document import Scalar
 from dsops.errors import ConfigNotFound
 from dsops.model import Config, Store
@@ -16,7 +16,7 @@ from dsops.stores import StoreTypes
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     types = StoreTypes()
     try:
-        config: Config | None = load_config(arguments, runtime)
+        config: Config | None = read_config(arguments, runtime)
     except ConfigNotFound:
         if arguments.text("--config"):
             raise

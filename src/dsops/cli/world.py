@@ -37,6 +37,7 @@ def real_runtime(arguments: Arguments) -> Runtime:
         environ=os.environ,
         now=utc_now,
         ask=asker(report),
+        confirm=confirmer(report),
         report=report,
         random=random_fraction,
         folder=folder,
@@ -79,6 +80,18 @@ def asker(report: Callable[[Event], None]) -> Callable[[str], Secret | None]:
         return prompt.ask(question)
 
     return ask
+
+
+def confirmer(report: Callable[[Event], None]) -> Callable[[str], bool | None]:
+    """Asks the person at this process's terminal to agree; takes a transient line away first."""
+
+    def confirm(question: str) -> bool | None:
+        from dsops.cli import prompt
+
+        report(DONE)
+        return prompt.confirm(question)
+
+    return confirm
 
 
 def reporter(*, is_verbose: bool) -> Callable[[Event], None]:

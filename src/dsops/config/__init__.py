@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dsops.config.allow import HOOKED, allow, disallow, is_allowed, needs_permission, permissions_path, steering
+from dsops.config.allow import HOOKED, RUNNING, is_allowed
 from dsops.config.environments import make_environments, pick_default
 from dsops.config.files import Reader
 from dsops.config.find import find, local_path, named_path
@@ -21,10 +21,7 @@ from dsops.model import Config, Store
 from dsops.schema import BUILTIN_TYPES, StoreType
 from dsops.startup import NamedTuple
 
-__all__ = [
-    "HOOKED", "Examined", "allow", "disallow", "examine", "find", "is_allowed", "load", "local_path",
-    "needs_permission", "permissions_path", "steering",
-]  # fmt: skip
+__all__ = ["HOOKED", "RUNNING", "Examined", "examine", "find", "load", "local_path"]
 
 
 class Examined(NamedTuple):
@@ -49,6 +46,7 @@ def load(
     types: Mapping[str, StoreType] = BUILTIN_TYPES,
     drafts: Mapping[str, bytes] | None = None,
     is_chosen: bool = True,
+    permission: str = RUNNING,
 ) -> Config:
     """The configuration that counts in `folder`.
 
@@ -56,14 +54,15 @@ def load(
     nearest `dsops.yaml` upward is taken, no higher than the git root or the home folder (`find`), and refused when it
     or a file that it includes belongs to neither the user nor root. `dsops.local.yaml` beside it overrides it, store by
     store and field by field, environment by environment and variable by variable.
-    A file that was named by something written down earlier (`is_chosen` False) needs the leave of one that was found:
-    it may have changed since.
+    A file that was named by something written down earlier (`is_chosen` False) needs permission as one that was found:
+    it may have changed since. `permission` is the list that decides (`is_allowed`) for what was not named now.
     `drafts` are contents that files are about to have, by their real paths: they count instead.
     Raises ConfigError or one of its kinds.
     """
     found = examine(
-        folder=folder, environ=environ, named=named, types=types, drafts=drafts, is_chosen=is_chosen, knows_all=False
-    )
+        folder=folder, environ=environ, named=named, types=types, drafts=drafts, is_chosen=is_chosen,
+        permission=permission, knows_all=False,
+    )  # fmt: skip
     found.problems.raise_any([file.shown for file in found.config.files])
     return found.config
 
@@ -76,6 +75,7 @@ def examine(
     types: Mapping[str, StoreType] = BUILTIN_TYPES,
     drafts: Mapping[str, bytes] | None = None,
     is_chosen: bool = True,
+    permission: str = RUNNING,
     knows_all: bool = True,
 ) -> Examined:
     """The same with every problem instead of an error, as far as the files can be read at all.
@@ -101,8 +101,7 @@ def examine(
         environments=environments,
         default_environment=pick_default(sections, environments, problems),
         files=files,
-        is_named=bool(named) and is_chosen,
-        is_allowed=(bool(named) and is_chosen) or is_allowed(files, environ),
+        is_allowed=(bool(named) and is_chosen) or is_allowed(files, environ, permission),
         notes=tuple(problems.notes),
     )
     unknown = {name for name, store in stores.by_name.items() if knows_all and store.type not in types}

@@ -1,156 +1,154 @@
-"""Which found configurations may run commands and use foreign addresses: those that the user has allowed as they are.
+"""Which found configurations may be carried out: those that the user has allowed as they are.
 
-A file that was found by walking up is somebody's repository. What it may make dsops do without being asked ends where
-it would run a program of its choice, or send credentials to a host of its choice. A variable such as LD_PRELOAD runs a
-program of its choice too, whatever command the user gives, and AWS_ENDPOINT_URL or HTTPS_PROXY sends that command's
-credentials to a host of its choice. `dsops allow` remembers a digest of
-the paths and contents of all its files: any change asks anew, and so does a copy elsewhere, since a relative command
-is another program there.
+A permission is for the paths as written, the folder, the content of every file that takes part, and the owners of
+links and targets: any difference asks again. Each is a file of the user's own, named after the digest of all that, in
+a folder per configuration. Beside the list of files it keeps what the configuration could do, to show the difference
+later. Files are judged by what was read (`SourceFile`), never by a second look.
 
-`dsops hook allow` keeps a list of its own: that entering a folder loads its environment into a shell is another thing.
+`dsops hook allow` keeps a list of its own: entering a folder loads its environment into a shell.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from dsops.config.files import digest
-from dsops.endpoint import is_aws_host, is_loopback, parse_address
-from dsops.errors import ConfigError, FileNotWritten
+from dsops.config.files import digest, is_pipeline, read_regular
+from dsops.config.find import local_path
+from dsops.errors import ConfigError, FileNotWritten, NotAllowed
 from dsops.model import SourceFile
-from dsops.schema import Settings, StoreType
+from dsops.startup import NamedTuple
 
-RUNNING = "allowed"
-"""The list of configurations that may run commands and name endpoints, by the name of its file."""
-HOOKED = "hooked"
-"""The list of those whose environment a shell's hook may load."""
+RUNNING = "allow"
+"""The permissions to carry out a configuration, by the name of their folder."""
+HOOKED = "hook-allow"
+"""Those for a shell's hook to load an environment."""
 
-
-def needs_permission(store_type: StoreType, settings: Settings) -> tuple[str, ...]:
-    """The keys of a store that only an allowed or named configuration may have: commands and foreign addresses."""
-    found: list[str] = []
-    # What proves who somebody is travels as it is, and whoever gets it can use it; a signature is good for one host.
-    is_bearer = any(name in settings for name in store_type.proof_keys)
-    for key in store_type.keys:
-        setting = settings.get(key.name)
-        if setting is None:
-            continue
-        is_address = key.kind in ("url", "page") and isinstance(setting, str)
-        if key.kind == "command" or (is_address and _is_foreign(str(setting), key.kind, is_bearer=is_bearer)):
-            found.append(key.name)
-    return tuple(found)
+_HEAD = b"dsops permission 1 "
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_MOST_BYTES = 1 << 24
+_MOST_KEPT = 50
+"""Permissions of one configuration: its branches, not its history."""
 
 
-# What makes a loader, a shell, an interpreter, a tool or git run something else. No list of these is ever whole.
-_RUNNING = frozenset(
-    """
-    PATH HOME USERPROFILE SHELL ZDOTDIR XDG_CONFIG_HOME XDG_CONFIG_DIRS XDG_DATA_HOME XDG_DATA_DIRS
-    BASH_ENV ENV PROMPT_COMMAND PS4 IFS SHELLOPTS BASHOPTS INPUTRC GLIBC_TUNABLES GCONV_PATH LOCPATH
-    PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONINSPECT PYTHONBREAKPOINT PYTHONUSERBASE
-    NODE_OPTIONS NODE_PATH PERL5OPT PERL5LIB PERLLIB PERL5DB RUBYOPT RUBYLIB PHPRC PHP_INI_SCAN_DIR
-    BUNDLE_GEMFILE GEM_HOME GEM_PATH LUA_INIT LUA_PATH LUA_CPATH ERL_FLAGS ERL_AFLAGS ERL_ZFLAGS
-    JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS _JAVA_OPTIONS JAVA_OPTS MAVEN_OPTS GRADLE_OPTS SBT_OPTS CLASSPATH
-    R_PROFILE R_PROFILE_USER DOTNET_STARTUP_HOOKS GOFLAGS RUSTC RUSTC_WRAPPER CARGO_HOME MAKEFLAGS MAKEFILES
-    EDITOR VISUAL PAGER MANPAGER BROWSER LESSOPEN LESSCLOSE VIMINIT EXINIT SSH_ASKPASS SUDO_ASKPASS
-    GIT_SSH GIT_SSH_COMMAND GIT_ASKPASS GIT_EDITOR GIT_SEQUENCE_EDITOR GIT_PAGER GIT_EXTERNAL_DIFF GIT_EXEC_PATH
-    GIT_PROXY_COMMAND GIT_TEMPLATE_DIR GIT_DIR
-    LESS LESSKEY TAR_OPTIONS RSYNC_RSH CVS_RSH SVN_SSH HGRCPATH PSQLRC GNUPGHOME PYTHONWARNINGS GOENV GOROOT GOTOOLCHAIN
-    RIPGREP_CONFIG_PATH FZF_DEFAULT_COMMAND FZF_DEFAULT_OPTS HELM_PLUGINS TERMINFO TERMCAP
-    AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE AWS_DATA_PATH KUBECONFIG DOCKER_CONFIG TF_CLI_CONFIG_FILE ANSIBLE_CONFIG
-    OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES
-    """.split()  # noqa: SIM905 (it is read as a table)
-)
-_RUNNING_BEGINNINGS = ("LD_", "DYLD_", "BASH_FUNC_", "GIT_CONFIG", "CORECLR_", "npm_config_", "NPM_CONFIG_")
+class Permission(NamedTuple):
+    """One content of a configuration that the user has allowed."""
 
-_RUNNING_ENDS = ("_PAGER", "_EDITOR", "_BROWSER", "_ASKPASS", "_RUSTC_WRAPPER")
-"""AWS_PAGER, KUBE_EDITOR, GH_BROWSER and the like name a command each."""
-
-_RECORDING = frozenset({"XDG_STATE_HOME"})
-"""A dsops that the command runs keeps its trail there; whether it keeps one is read below XDG_CONFIG_HOME and HOME."""
-
-_SENDING = frozenset(
-    """
-    HTTP_PROXY HTTPS_PROXY ALL_PROXY FTP_PROXY AWS_EC2_METADATA_SERVICE_ENDPOINT DOCKER_HOST VAULT_ADDR
-    AWS_CA_BUNDLE SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE NODE_EXTRA_CA_CERTS SSLKEYLOGFILE
-    NODE_TLS_REJECT_UNAUTHORIZED PYTHONHTTPSVERIFY PIP_CONFIG_FILE PIP_INDEX_URL PIP_EXTRA_INDEX_URL
-    CURL_HOME WGETRC GOPROXY GH_HOST
-    """.split()  # noqa: SIM905 (the same)
-)
-"""What sends a command's requests, and the credentials in them, to another host, or has it believe one."""
-_SENDING_BEGINNINGS = ("AWS_ENDPOINT_URL", "GIT_SSL_")
-
-
-def steering(variable: str) -> str:
-    """What an environment variable of that name decides for the command; "" for all that need no leave."""
-    if variable in _RUNNING or variable.startswith(_RUNNING_BEGINNINGS) or variable.endswith(_RUNNING_ENDS):
-        return "which code a command runs"
-    if variable in _RECORDING:
-        return "where a command's audit trail is"
-    if variable.upper() in _SENDING or variable.startswith(_SENDING_BEGINNINGS):
-        return "where a command's requests go"
-    return ""
+    files: tuple[SourceFile, ...]
+    """The main file first."""
+    powers: tuple[str, ...]
+    """What it could do, as it was shown."""
 
 
 def is_allowed(files: tuple[SourceFile, ...], environ: Mapping[str, str], what: str = RUNNING) -> bool:
-    """Whether the user has allowed these files with this content."""
-    path = permissions_path(environ, what)
-    if not path:
+    """Whether the user has allowed these files as they were read; in a pipeline the checkout is its own."""
+    if what == RUNNING and is_pipeline(environ):
+        return True  # shared files too: GitLab's runner checks out with the umask 0
+    if any(file.is_shared for file in files):
         return False
-    wanted = _digest(files).encode()
-    return any(line.split(b" ", 1)[0] == wanted for line in _read_lines(path))
+    folder = permission_folder(files[0].written, environ, what)
+    name = _name(files)
+    return bool(folder) and _read(os.path.join(folder, name), name) is not None
 
 
-def allow(files: tuple[SourceFile, ...], environ: Mapping[str, str], what: str = RUNNING) -> None:
+def refuse_shared(files: tuple[SourceFile, ...]) -> None:
+    """Raises NotAllowed for a file that another user may write: it would change behind the permission."""
+    for file in files:
+        if file.is_shared:
+            raise NotAllowed(
+                f"other users may write {file.shown}",
+                why="it was found, not named, and its writers decide which variables a command gets",
+                hint=f"take that away: `chmod go-w {file.shown}`",
+            )
+
+
+def not_allowed(file: str, why: str = "", *, flags: str = "", or_else: str = "") -> NotAllowed:
+    """The error for a configuration that may not be carried out; `flags` are those that `dsops allow` needs."""
+    return NotAllowed(
+        f"you have not allowed {file} as it is now",
+        why=why or "a configuration that is found does nothing before you have seen what it can do",
+        hint=f"`dsops allow{flags}` shows what it can do and allows it{or_else}",
+    )
+
+
+def allow(
+    files: tuple[SourceFile, ...], environ: Mapping[str, str], what: str = RUNNING, powers: Iterable[str] = ()
+) -> None:
     """Remembers these files as they are; what was allowed before stays, for those who switch branches.
 
-    Raises ConfigError where there is no home folder to remember it in, FileNotWritten where it can't be remembered.
+    Raises NotAllowed for a file that another user may write, ConfigError where there is no home folder to remember it
+    in, FileNotWritten where it can't be remembered.
     """
-    path = permissions_path(environ, what)
-    if not path:
+    refuse_shared(files)
+    folder, name = permission_folder(files[0].written, environ, what), _name(files)
+    if not folder:
         raise ConfigError(
             "there is no folder to remember it in",
             why="neither XDG_DATA_HOME nor HOME is set",
             hint="name the file: --config" if what == RUNNING else "set HOME to your home folder",
         )
-    if is_allowed(files, environ, what):
-        return
-    line = f"{_digest(files)} ".encode() + _quote(files[0].path) + b"\n"
+    lines = [_HEAD + name.encode(), *_lines(files), *[b"can " + _quote(power) for power in powers]]
+    path = os.path.join(folder, name)
+    part = f"{path}.{os.urandom(4).hex()}"
     try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        _append(path, line)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(b"".join([line + b"\n" for line in lines]))
+        os.replace(part, path)
+        for old in _newest_first(folder)[_MOST_KEPT:]:
+            _remove(old)
+        os.utime(folder)  # every shell with the hook looks again at its next prompt
     except OSError as error:
+        _remove(part)
         raise _not_written(path, error) from error
-    if not is_allowed(files, environ, what):
+    if _read(path, name) is None:
         raise FileNotWritten(
             f"{path} can't be relied on",
-            why="it belongs to another user, or others may write it",
+            why="it belongs to another user, or others may read or write it",
             hint=f"remove it, or make it yours alone: chmod 600 {path}",
         )
 
 
-def disallow(files: tuple[SourceFile, ...], environ: Mapping[str, str], what: str = RUNNING) -> bool:
-    """Forgets every content that was allowed for the main file; whether there was any."""
-    path = permissions_path(environ, what)
-    lines = _read_lines(path) if path else []
-    kept = [line for line in lines if line.split(b" ", 1)[-1] != _quote(files[0].path)]
-    if len(kept) == len(lines):
-        return False
-    new = f"{path}.{os.getpid()}"
+def disallow(path: str, environ: Mapping[str, str], what: str = RUNNING) -> bool:
+    """Forgets every content that was allowed for the main file at that path, as written; whether there was any."""
+    folder = permission_folder(path, environ, what)
     try:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(b"".join([line + b"\n" for line in kept]))
-        os.replace(new, path)
+        names = os.listdir(folder) if folder else []
+        for name in names:
+            os.unlink(os.path.join(folder, name))
+        if names:
+            os.utime(folder)
+    except FileNotFoundError:
+        return False
     except OSError as error:
-        raise _not_written(path, error) from error
-    return True
+        raise _not_written(folder, error) from error
+    return bool(names)
+
+
+def permissions(path: str, environ: Mapping[str, str], what: str = RUNNING) -> list[Permission]:
+    """What was allowed for the main file at that path, as written: the latest first."""
+    folder = permission_folder(path, environ, what)
+    read = [_read(each, os.path.basename(each)) for each in (_newest_first(folder) if folder else [])]
+    return [_parse(lines) for lines in read if lines is not None]
+
+
+def is_as_allowed(path: str, allowed: Iterable[Permission]) -> bool:
+    """Whether the files that an allowed content was made of are all as they were: nothing is parsed for that.
+
+    It spares the parsing of a file that a stranger wrote; whether it is allowed is decided by what is read then.
+    """
+    has_local = os.path.lexists(local_path(path))
+    for permission in allowed:
+        had_local = any(file.written == local_path(path) for file in permission.files)
+        if had_local == has_local and all(_is_same(file) for file in permission.files):
+            return True
+    return False
 
 
 def permissions_path(environ: Mapping[str, str], what: str = RUNNING) -> str:
-    """The file of one list of what is allowed, by the XDG base directory specification; "" where there is no home."""
+    """The folder of all that is allowed, by the XDG base directory specification; "" where there is no home."""
     data = environ.get("XDG_DATA_HOME", "")
     if not os.path.isabs(data):  # the specification: relative paths are to be ignored
         home = environ.get("HOME") or environ.get("USERPROFILE", "")
@@ -158,57 +156,94 @@ def permissions_path(environ: Mapping[str, str], what: str = RUNNING) -> str:
     return os.path.join(data, "dsops", what) if data else ""
 
 
-_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+def permission_folder(path: str, environ: Mapping[str, str], what: str) -> str:
+    """The folder of what is allowed for one main file, whose time tells of every change; "" without a home."""
+    parent = permissions_path(environ, what)
+    return os.path.join(parent, digest(os.fsencode(path))[:32]) if parent else ""
 
 
-def _is_foreign(url: str, kind: str, *, is_bearer: bool) -> bool:
-    """Whether somebody else may answer there: a port of this machine may be a container's."""
-    address = parse_address(url)
-    if address is None:
-        return True
-    if kind == "page":
-        return not is_loopback(address.host)
-    return not is_aws_host(address.host) and (is_bearer or not is_loopback(address.host))
+def _name(files: tuple[SourceFile, ...]) -> str:
+    """The digest of everything that a permission is for."""
+    main, *others = _lines(files)
+    return digest(b"\n".join([main, *sorted(others)]))
 
 
-def _digest(files: tuple[SourceFile, ...]) -> str:
-    lines = sorted(b"%s %s\n" % (file.sha256.encode(), _quote(file.path)) for file in files)
-    return digest(b"".join(lines))
+def _lines(files: tuple[SourceFile, ...]) -> list[bytes]:
+    return [
+        b"file %s %d %d %s %s"
+        % (file.sha256.encode(), *file.owners, _quote(file.written), _quote(file.path))
+        for file in files
+    ]
 
 
-def _quote(path: str) -> bytes:
-    """The path on one line."""
-    return os.fsencode(path).replace(b"\\", b"\\\\").replace(b"\n", b"\\n")
+def _parse(lines: list[bytes]) -> Permission:
+    files = []
+    for line in lines:
+        if line.startswith(b"file "):
+            _, sha256, of_link, of_file, written, path = line.split(b" ")
+            owners = int(of_link), int(of_file)
+            files.append(SourceFile(_unquote(path), sha256.decode(), "", _unquote(written), owners))
+    return Permission(tuple(files), tuple(_unquote(line[4:]) for line in lines if line.startswith(b"can ")))
 
 
-def _read_lines(path: str) -> list[bytes]:
-    """The lines of the file; none where it isn't there, or where others could have written it."""
+_ESCAPES = ((b"\\", b"\\\\"), (b"\n", b"\\n"), (b" ", b"\\s"))
+
+
+def _quote(text: str) -> bytes:
+    """The text as one word on one line."""
+    data = os.fsencode(text)
+    for plain, escaped in _ESCAPES:
+        data = data.replace(plain, escaped)
+    return data
+
+
+def _unquote(data: bytes) -> str:
+    parts = data.split(b"\\\\")
+    for plain, escaped in _ESCAPES[1:]:
+        parts = [part.replace(escaped, plain) for part in parts]
+    return os.fsdecode(b"\\".join(parts))
+
+
+def _is_same(file: SourceFile) -> bool:
+    """Whether the file that stands there now has the content that was allowed."""
+    if os.path.realpath(file.written) != file.path:
+        return False
+    data = read_regular(file.path)
+    return data is not None and digest(data) == file.sha256
+
+
+def _read(path: str, name: str) -> list[bytes] | None:
+    """The lines of a permission; None where there is none, or where another user may have had a hand in it."""
     try:
         # A pipe's other end may never come.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
-        status = os.fstat(descriptor)
-        is_ours = stat.S_ISREG(status.st_mode) and (not hasattr(os, "geteuid") or status.st_uid == os.geteuid())
-        if not is_ours or (os.name == "posix" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
-            os.close(descriptor)
-            return []
+        flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | _NO_FOLLOW
+        descriptor = os.open(path, flags)
         with os.fdopen(descriptor, "rb") as file:
-            return file.read().splitlines()
+            status = os.fstat(descriptor)
+            is_ours = stat.S_ISREG(status.st_mode) and (not hasattr(os, "geteuid") or status.st_uid == os.geteuid())
+            # A file of a checkout is never for its owner alone.
+            if not is_ours or (os.name == "posix" and status.st_mode & 0o077):
+                return None
+            lines = file.read(_MOST_BYTES).split(b"\n")
+    except OSError:
+        return None
+    return lines[1:-1] if lines[0] == _HEAD + name.encode() else None
+
+
+def _newest_first(folder: str) -> list[str]:
+    try:
+        entries = list(os.scandir(folder))
+        entries.sort(key=lambda entry: entry.stat(follow_symlinks=False).st_mtime_ns, reverse=True)
     except OSError:
         return []
+    return [entry.path for entry in entries]
 
 
-def _append(path: str, line: bytes) -> None:
-    """One write of one line at the end: two processes don't lose each other's."""
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NO_FOLLOW, 0o600)
-    try:
-        size = os.fstat(descriptor).st_size
-        os.lseek(descriptor, max(size - 1, 0), os.SEEK_SET)
-        if size and os.read(descriptor, 1) != b"\n":
-            line = b"\n" + line  # a part of one, of a disk that was full
-        if os.write(descriptor, line) < len(line):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    finally:
-        os.close(descriptor)
+def _remove(path: str) -> None:
+    try:  # noqa: SIM105 - contextlib is one more module of a cold run
+        os.unlink(path)
+    except OSError:
+        pass
 
 
 def _not_written(path: str, error: OSError) -> FileNotWritten:

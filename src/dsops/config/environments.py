@@ -127,6 +127,11 @@ class _Reader:
         is_name = _VARIABLE_NAME.fullmatch(name) is not None
         if not is_name:
             self._problems.add(where, path, f"`{name}` can't be the name of an environment variable", _name_hint(name))
+        elif name.upper().startswith("DSOPS_"):
+            # Else a dsops that the command runs would take another configuration for one that the user has named.
+            is_name = False
+            message = f"`{name}` can't be set by an environment: dsops itself takes orders from DSOPS_*"
+            self._problems.add(where, path, message, "give it another name; flags and your own environment set those")
         if not isinstance(node, Mapping):
             if is_name:
                 # Not shown: what stands here may be the value itself.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Mapping as MappingOf
 
 from dsops.config.find import local_path
 from dsops.config.problems import Problems
 from dsops.document import MAX_CHARACTERS, Mapping, Scalar, Sequence, parse_yaml
 from dsops.errors import ConfigTooLarge, ConfigUnreadable, Where
-from dsops.input_file import read_file, reason
+from dsops.input_file import read_file, read_whole, reason
 from dsops.model import SourceFile
 from dsops.startup import NamedTuple
 
@@ -112,21 +113,33 @@ class Reader:
         if real in self._read:
             return self._read[real]
         shown = self._shown(path)
-        data = self._drafts[real] if real in self._drafts else self._bytes(path, shown, is_main=is_main)
-        self.files.append(SourceFile(real, digest(data), shown))
+        written = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+        file = SourceFile(real, "", shown, written)
+        if real in self._drafts:
+            data = self._drafts[real]
+        else:
+            data, file = self._bytes(path, file, is_main=is_main)
+        self.files.append(file._replace(sha256=digest(data)))
         self.shown.append(shown)
         self._read[real] = source = self._parse(data, shown)
         return source
 
-    def _bytes(self, path: str, shown: str, *, is_main: bool) -> bytes:
-        """The file's bytes. Raises at once for what can't be read, or is somebody else's."""
+    def _bytes(self, path: str, file: SourceFile, *, is_main: bool) -> tuple[bytes, SourceFile]:
+        """The bytes, and who may change them. Raises at once for what can't be read, or belongs to another user.
+
+        Of a file that was found, the very file behind the link is opened: one that was swapped since is not followed.
+        """
+        shown, is_found = file.shown, self._owners is not None
         try:
-            data = read_file(
-                path,
+            link = os.lstat(path)
+            self._check_owner(link, shown)
+            data, status = read_file(
+                file.path if is_found else path,
                 _MAX_BYTES + 1,
-                takes_pipes=is_main and self._owners is None,  # `--config <(make-one)`
+                takes_pipes=is_main and not is_found,  # `--config <(make-one)`
+                follows_links=not is_found,
                 check=lambda status: self._check_owner(status, shown),
-            ).data
+            )
         except OSError as error:
             raise _unreadable(path, shown, error) from error
         if len(data) > _MAX_BYTES:
@@ -135,7 +148,7 @@ class Reader:
                 why=f"more than {_MAX_BYTES // 1024} KiB are not read",
                 hint="check that it is the right file; parts of a large configuration can be kept apart by `include`",
             )
-        return data
+        return data, file._replace(owners=(link.st_uid, status.st_uid), is_shared=is_shared(status))
 
     def _check_owner(self, status: os.stat_result, shown: str) -> None:
         if self._owners is not None and status.st_uid not in self._owners:
@@ -170,6 +183,37 @@ class Reader:
         """The path as it is shortest to name from the working folder."""
         relative = os.path.relpath(path, self._folder)
         return relative if len(relative) < len(path) else path
+
+
+def is_pipeline(environ: MappingOf[str, str]) -> bool:
+    """Whether a pipeline runs this, whose checkout counts as its own: `CI=true`, unless DSOPS_TRUST says otherwise."""
+    return environ.get("CI", "").lower() in ("true", "1") and not environ.get("DSOPS_TRUST", "")
+
+
+def is_own_group(gid: int) -> bool:
+    """Whether it is the user's primary group, which a umask of 002 lets write."""
+    from pwd import getpwuid
+
+    try:
+        return gid == getpwuid(os.geteuid()).pw_gid
+    except KeyError:
+        return False
+
+
+def read_regular(path: str) -> bytes | None:
+    """The bytes of a regular file that is no link and no larger than a configuration may be; None for all else."""
+    try:
+        return read_whole(path, _MAX_BYTES, follows_links=False)
+    except OSError:
+        return None
+
+
+def is_shared(status: os.stat_result) -> bool:
+    """Whether another user may write the file."""
+    if os.name != "posix":
+        return False
+    by_group = status.st_mode & stat.S_IWGRP and not is_own_group(status.st_gid)
+    return bool(status.st_mode & stat.S_IWOTH or by_group)
 
 
 def _unreadable(path: str, shown: str, error: OSError) -> ConfigUnreadable:

@@ -10,7 +10,7 @@ from shlex import quote
 from typing import NamedTuple
 
 from dsops.aws.ambient_files import config_file, content, credentials_file, located
-from dsops.config.allow import HOOKED, RUNNING, permissions_path
+from dsops.config.files import is_own_group
 from dsops.doctor.check import Check
 from dsops.errors import ConfigUnreadable
 from dsops.keyring import index
@@ -70,8 +70,7 @@ def watched_files(
     found += [Watched(path, READ) for path in tokens if not os.path.islink(path)]
     for cache in _CACHES:
         found += [Watched(path, READ) for path in _files_in(located(cache, environ, folder))]
-    lists = [permissions_path(environ, RUNNING), permissions_path(environ, HOOKED), index.path_of(environ)]
-    found += [Watched(path, WRITTEN) for path in lists if path]
+    found += [Watched(path, WRITTEN) for path in [index.path_of(environ)] if path]
     ours = empty_file()  # in the place of the user's own: a sandbox, or `exec --serve`
     return list({each.path: each for each in found if each.path != ours}.values())
 
@@ -88,7 +87,7 @@ def loose_files(watched: Iterable[Watched]) -> Iterator[Loose]:
         mode, is_ours = stat.S_IMODE(status.st_mode), status.st_uid == os.geteuid()
         if forbidden == READ and not is_ours:
             continue  # somebody else's secret, who lets this user read it
-        counted = forbidden & ~0o070 if _is_own_group(status.st_gid) else forbidden
+        counted = forbidden & ~0o070 if is_own_group(status.st_gid) else forbidden
         if stat.S_ISREG(status.st_mode) and mode & counted:
             yield Loose(path, mode, forbidden, is_link, is_ours)
 
@@ -138,14 +137,3 @@ def _files_in(folder: str) -> Iterator[str]:
     for name in names:
         if name.endswith(".json"):
             yield os.path.join(folder, name)
-
-
-def _is_own_group(gid: int) -> bool:
-    """Whether it is the group that a system makes for one user alone, by the user's name."""
-    from grp import getgrgid
-    from pwd import getpwuid
-
-    try:
-        return getgrgid(gid).gr_name == getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return False

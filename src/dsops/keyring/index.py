@@ -1,4 +1,4 @@
-"""What is in the keyring, by name and without a secret: a file beside that of `dsops allow`.
+"""What is in the keyring, by name and without a secret: a file beside the folders of `dsops allow`.
 
 A run reads it to know whether the keyring has anything for it (asking that costs 200 ms), a plan to tell two keys of
 one name apart. It is believed only where it is the user's own, and nobody else's to write.

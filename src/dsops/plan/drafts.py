@@ -21,7 +21,7 @@ from dsops.errors import (
 from dsops.interpolate import TIMESTAMP, USER, Names, expand_node, expand_text, names_in
 from dsops.model import Config, Field, Store
 from dsops.plan.findings import Findings
-from dsops.plan.limits import Place, check_allowed
+from dsops.plan.limits import Place
 from dsops.plan.types import Ambient, Fingerprint, Proof, Step
 from dsops.schema import (
     REASON_TO,
@@ -190,8 +190,6 @@ class Drafts:
             self._findings.add_problem(_with_origin(limit, store, path), LimitExceeded)
         draft.settings = dict(checked.settings)
         self._place_in_folder(draft)
-        if not self._config.is_allowed:
-            self._limit(draft)
         self._keep_symbols(draft, store, path)
         if operation is not None:
             self._complete(draft, operation, variable)
@@ -210,13 +208,6 @@ class Drafts:
         is_broken = bool(failed or checked.problems or (draft.credentials_from and source is None))
         draft.region = self._region(draft, source)
         return None if is_broken else draft
-
-    def _limit(self, draft: Draft) -> None:
-        """Takes from a store what only an allowed or named configuration may have: a found one is somebody's."""
-        check_allowed(draft.type, draft.settings, draft.place, self._findings)
-        if "serial_number" in draft.settings:
-            # The code of a seed in the keyring would be shown unasked.
-            draft.settings["is_only_found"] = True
 
     def _prove(self, draft: Draft) -> bool:
         """Finds what stands for base credentials; False where the store names something that is not there."""

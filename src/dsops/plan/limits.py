@@ -1,18 +1,16 @@
-"""What AWS would refuse though each key of a store is right by itself, and what has to be allowed first."""
+"""What AWS would refuse though each key of a store is right by itself."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from dsops.arn import parse_arn, partition_named, partition_of_region
-from dsops.config import needs_permission, steering
 from dsops.document import Scalar
-from dsops.endpoint import parse_address
-from dsops.errors import LimitExceeded, NotAllowed, PolicyInvalid, Where
+from dsops.errors import LimitExceeded, PolicyInvalid, Where
 from dsops.model import Field
 from dsops.plan.findings import Findings
 from dsops.plan.types import Step
-from dsops.schema import OWN_POLICY, Setting, Settings, StoreType, chained_seconds, user_session_of_session
+from dsops.schema import OWN_POLICY, Setting, Settings, chained_seconds, user_session_of_session
 
 
 class Place:
@@ -37,34 +35,6 @@ class Place:
     def path_of(self, name: str) -> str:
         """`secretStores.prod.role_arn`."""
         return f"{self.path}.{name}"
-
-
-def check_allowed(store_type: StoreType, settings: Settings, place: Place, findings: Findings) -> None:
-    """Finds commands and foreign addresses: a file that was found by walking up is somebody's repository."""
-    for name in needs_permission(store_type, settings):
-        setting = settings[name]
-        kind = next(key.kind for key in store_type.keys if key.name == name)
-        message = "would open a page in the browser" if kind == "page" else "would run a command"
-        if kind == "url" and (address := parse_address(str(setting))) is not None:
-            message = f"would send credentials to {address.authority}"
-        _add_not_allowed(message, place.where(name), place.path_of(name), findings)
-
-
-def check_variable_allowed(name: str, where: Where, path: str, findings: Findings) -> None:
-    """Finds a variable by which a configuration that was only found would choose what a command runs or sends where."""
-    what = steering(name)
-    if what:
-        _add_not_allowed(f"{name} decides {what}", where, path, findings)
-
-
-def _add_not_allowed(what: str, where: Where, path: str, findings: Findings) -> None:
-    findings.add(
-        NotAllowed,
-        where,
-        path,
-        f"this configuration was found, not named, and {what}",
-        f"read it, then run `dsops allow`, or name it: `--config {where.file}`",
-    )
 
 
 def check_session(step: Step, place: Place, findings: Findings) -> None:

@@ -16,7 +16,6 @@ from dsops.plan.limits import (
     check_chain,
     check_session,
     check_user_session,
-    check_variable_allowed,
     note_same_callers,
 )
 from dsops.plan.mfa import share_mfa_sessions
@@ -156,8 +155,6 @@ class _Planner:
         reads = []
         literals: dict[str, PlannedVariable] = {}
         for variable in environment.variables.values():
-            if not self._config.is_allowed:
-                check_variable_allowed(variable.name, variable.where, f"{path}.{variable.name}", self._findings)
             if variable.reference is None:
                 literals[variable.name] = self._literal(variable, f"{path}.{variable.name}")
                 continue
@@ -197,6 +194,7 @@ class _Planner:
             ambient=self._drafts.ambient,
             calls=count_calls(self._steps, references, issues=len(issues)),
             notes=tuple(self._findings.notes),
+            unallowed="" if self._config.is_allowed else self._config.files[0].shown,
         )
 
     def _literal(self, variable: Variable, path: str) -> PlannedVariable:

@@ -15,7 +15,7 @@ from dsops.plan.findings import Findings
 from dsops.schema import CHAINED_SECONDS
 from dsops.secret import Secret
 
-_CODE_KEYS = ("token_code", "mfa_process", "mfa_process_folder", "token_code_variable", "is_only_found")
+_CODE_KEYS = ("token_code", "mfa_process", "mfa_process_folder", "token_code_variable")
 
 SERVES = "serves"
 """The setting of a session that stands before several roles: which ones, for people."""

@@ -155,3 +155,5 @@ class Plan(NamedTuple):
     calls: int
     """How many requests a cold run makes to AWS."""
     notes: tuple[str, ...]
+    unallowed: str = ""
+    """The file, where it was found and the user has not allowed it: such a plan is shown, and never carried out."""

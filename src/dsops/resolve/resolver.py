@@ -7,6 +7,7 @@ from functools import partial
 
 from dsops.aws.client import Client
 from dsops.cache import HAND_ON, CredentialCache, Need
+from dsops.config.allow import not_allowed
 from dsops.credentials import Credentials
 from dsops.errors import (
     ClockSkewed,
@@ -94,6 +95,10 @@ class Resolver:
         *,
         min_ttl_seconds: float | None = None,
     ) -> None:
+        """Raises NotAllowed for a plan of a found configuration that the user has not allowed."""
+        if plan.unallowed:
+            # Commands ask for permission when they load the file; this stands behind one that forgets to.
+            raise not_allowed(plan.unallowed)
         self._plan = plan
         self._runtime = runtime
         self._client = client

@@ -33,7 +33,7 @@ AWS_KEYS = (
     Key(
         "endpoint_url",
         "url",
-        "The address to use instead of AWS's own. Hosts that are neither AWS's nor local need `dsops allow`.",
+        "The address to use instead of AWS's own.",
         aliases=("endpoint",),
     ),
 )

@@ -92,34 +92,23 @@ async def _from_keyring_or_person(
 ) -> T:
     """With codes of the seed that was put into the keyring; where none was, or it can't be had, of the person."""
     try:
-        seed = await _seed_in_keyring(step, context, serial_number)
-    except MfaRequired as error:
-        complaint = "this configuration was found, not named; after `dsops allow` the keyring's code is taken. "
-        failed: DsopsError = error
+        seed = await _seed_in_keyring(context, serial_number)
     except (KeyringFailed, ExtraMissing) as error:
-        complaint, failed = f"{error.message}. ", error
+        complaint = f"{error.message}. "
         error.retell(f"{_who(step)} needs a code of {serial_number}: {error.message}", where=step.where)
-    else:
-        if seed is None:
-            return await _from_person(step, context, serial_number, use, None, "")
-        return await _from_seed(step, context, seed, use)
-    return await _from_person(step, context, serial_number, use, failed, complaint)
+        return await _from_person(step, context, serial_number, use, error, complaint)
+    if seed is None:
+        return await _from_person(step, context, serial_number, use, None, "")
+    return await _from_seed(step, context, seed, use)
 
 
-async def _seed_in_keyring(step: Step, context: Context, serial_number: str) -> Secret | None:
-    """The device's seed; None where none was put there. Raises MfaRequired for a configuration that may not have it."""
+async def _seed_in_keyring(context: Context, serial_number: str) -> Secret | None:
+    """The device's seed; None where none was put there."""
     from dsops.keyring import index
 
     environ, folder = context.runtime.environ, context.runtime.folder
     if index.is_off(environ) or serial_number not in index.contents(environ).seeds:
         return None
-    if step.settings.get("is_only_found"):
-        raise MfaRequired(
-            f"{_who(step)} needs a code of the MFA device {serial_number}",
-            why="the keyring has its seed, but this configuration was found, not named: its writer would get a code",
-            hint=f"read it, then run `dsops allow`, or name it: `--config {step.where.file}`",
-            where=step.where,
-        )
     from dsops.keyring.items import Keyring
     from dsops.keyring.seeds import get_seed
 

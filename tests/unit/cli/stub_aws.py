@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from tests.permission import allow_found
 from tests.stubs.aws import STS_NAMESPACE, assume_role_answer, json_answer, json_error, parameters_of, sts_error
 from tests.stubs.server import Answer, Seen, StubServer
 
@@ -133,6 +134,8 @@ class Dsops:
 
     def __init__(self, folder: Path, aws: StubAws | None = None) -> None:
         self.folder = folder
+        self.allows = True
+        """Whether the user allows the file as it is before each run."""
         (folder / "dsops.yaml").write_text(CONFIG)
         self.environ = {
             "PATH": os.environ["PATH"],
@@ -147,6 +150,8 @@ class Dsops:
 
     def command(self, *words: str) -> list[str]:
         """The command line that starts it."""
+        if self.allows:
+            allow_found(self.folder, self.environ)
         return [sys.executable, "-c", "import sys; from dsops.__main__ import main; sys.exit(main())", *words]
 
     def run(self, *words: str, **environ: str) -> subprocess.CompletedProcess[bytes]:

@@ -255,6 +255,7 @@ def test_what_needs_permission_needs_it_in_the_agent_too(dsops: Agent, aws: Stub
         "external_id: the-external-id\n    serial_number: arn:aws:iam::111122223333:mfa/ada\n"
         "    mfa_process: echo 123456",
     ))
+    dsops.allows = False
     refused = dsops.run(*SHOW_KEY)
     assert refused.returncode == 125
     assert b"dsops allow" in refused.stderr

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.permission import allow_found
 from tests.stubs.aws import assume_role_answer, json_answer, parameters_of
 from tests.stubs.server import Answer, Seen
 from tests.unit.cli.stub_aws import Agent, StubAws
@@ -145,6 +146,7 @@ def test_what_was_allowed_and_then_edited_is_not_allowed(dsops: Agent, tmp_path:
     file.write_text(file.read_text().replace("external_id:", f"{device}\n    external_id:"))
     dsops.environ["HOME"] = str(tmp_path / "home")
     (tmp_path / "home").mkdir()
+    dsops.allows = False
     assert dsops.run("allow").returncode == 0
     assert dsops.run(*SHOW_KEY).returncode == 0
     file.write_text(file.read_text().replace("echo 123456", "echo 654321"))
@@ -187,6 +189,7 @@ def test_two_hundred_clients_of_all_kinds_get_their_own(dsops: Agent, tmp_path: 
             environ |= {"HOME": str(folder)} if kind == 18 else {"AWS_SHARED_CREDENTIALS_FILE": ".aws/credentials"}
             expected.append(f"ASIAHOME{number // 50}X{number}")
         environ |= {"AWS_REGION": f"eu-west-{number % 3}", "HTTPS_PROXY": f"http://p{number % 7}.invalid:1"}
+        allow_found(folder, environ)
         waiting.append((folder, environ))
     dsops.run("agent", "start")
     got = []

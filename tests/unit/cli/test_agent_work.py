@@ -13,6 +13,7 @@ from dsops.agent.client import DECLINED, FAILED, RESULT
 from dsops.agent.request import Asked, Caller, Limits
 from dsops.cli.agent_work import Keeper
 from tests.fakes import FixedClock
+from tests.permission import allow_found
 
 if sys.platform == "win32":
     pytest.skip("there is no agent on Windows", allow_module_level=True)
@@ -24,7 +25,8 @@ CONFIG = "version: 1\nenvs:\n  plain:\n    PLAIN: {literal: info}\n"
 
 def answer_kind(folder: Path, *, files: bool) -> int:
     """The kind of answer to an `exec` there; without `files` no more of them can be opened."""
-    asked = Asked(os.fsencode(folder), watches=False, words=[b"exec", b"--env", b"plain", b"--", b"x"], environ=[])
+    asked = Asked(os.fsencode(folder), watches=False, words=[b"exec", b"--env", b"plain", b"--", b"x"],
+                  environ=[b"HOME=" + os.fsencode(folder)])  # fmt: skip
     keeper = Keeper(FixedClock())
     ours, theirs = socket.socketpair()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -42,6 +44,7 @@ def answer_kind(folder: Path, *, files: bool) -> int:
 def test_what_the_agent_lacks_its_client_may_have(tmp_path: Path) -> None:
     """Without descriptors the client does the work itself: it is not told that its configuration can't be read."""
     (tmp_path / "dsops.yaml").write_text(CONFIG)
+    allow_found(tmp_path, {"HOME": str(tmp_path)})
     assert answer_kind(tmp_path, files=True) == RESULT
     assert answer_kind(tmp_path, files=False) == DECLINED
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.permission import allow_found
 from tests.unit.cli.stub_aws import Agent, Dsops, StubAws
 
 PROGRAM = """
@@ -31,8 +32,8 @@ dsops.config.files dsops.config.find dsops.config.problems dsops.config.referenc
 dsops.config.stores dsops.credentials dsops.document dsops.document.yaml_reader dsops.dumps dsops.endpoint
 dsops.environment
 dsops.errors dsops.input_file dsops.interpolate dsops.model dsops.plan dsops.plan.drafts dsops.plan.findings
-dsops.plan.fingerprint dsops.plan.limits dsops.plan.make dsops.plan.mfa dsops.plan.references dsops.plan.types dsops.process dsops.resolve
-dsops.resolve.acts
+dsops.plan.fingerprint dsops.plan.limits dsops.plan.make dsops.plan.mfa dsops.plan.references dsops.plan.types
+dsops.process dsops.resolve dsops.resolve.acts
 dsops.resolve.identity dsops.resolve.resolver dsops.resolve.sessions dsops.runtime dsops.schema dsops.schema.aws
 dsops.schema.check dsops.schema.key dsops.schema.keys dsops.schema.local dsops.schema.operation dsops.schema.sso
 dsops.schema.sts dsops.schema.sts_operations
@@ -58,6 +59,7 @@ STANDARD_IN_SOME = "math warnings"
 
 def imported(dsops: Dsops, *words: str) -> set[str]:
     """The modules that are loaded when the command takes over, besides those of a bare interpreter."""
+    allow_found(dsops.folder, dsops.environ)
     done = subprocess.run(
         [sys.executable, "-I", "-c", PROGRAM, *words],
         cwd=dsops.folder, env=dsops.environ, capture_output=True, text=True, check=True,

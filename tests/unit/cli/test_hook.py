@@ -67,13 +67,14 @@ class House:
             "LC_ALL": "C.UTF-8", "TERM": "dumb", "PS1": "",
         }  # fmt: skip
 
-    def allow(self, folder: Path | None = None, **environ: str) -> None:
-        """What the user does once."""
+    def allow(self, folder: Path | None = None, **environ: str) -> str:
+        """What the user does once, and what is shown then."""
         done = subprocess.run(
             ["dsops", "hook", "allow"], cwd=folder or self.project, env={**self.dsops.environ, **environ},
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def loads(self) -> int:
         """How often a shell has started dsops for its hook."""
@@ -327,26 +328,25 @@ class TestPermission:
         printed = house.shell(shell, "cd project", "dsops hook deny", show("GREETING"))
         assert printed[-1] == "GREETING=unset"
 
-    def test_it_is_another_permission_than_that_to_run_commands(self, house: House) -> None:
-        """In both directions."""
+    def test_it_is_another_permission_than_that_of_dsops_allow(self, house: House) -> None:
+        """In both directions; `dsops hook allow` shows what the file can do as well."""
         environ = house.dsops.environ
         subprocess.run(["dsops", "allow"], cwd=house.project, env=environ, check=True, capture_output=True)
         assert house.shell("bash", "cd project", show("GREETING")) == ["GREETING=unset"]
-        (house.project / "dsops.yaml").write_text(
-            "version: 1\n"
-            "secretStores: {a: {type: aws.sts, region: us-east-1, role_arn: 'arn:aws:iam::111122223333:role/A',\n"
-            "  web_identity_process: touch MARK}}\n"
-            "envs: {production: {KEY: {from: 'a:access_key_id'}}}\n"
+        subprocess.run(["dsops", "allow", "--revoke"], cwd=house.project, env=environ, check=True, capture_output=True)
+        assert "  sets     GREETING (production)" in house.allow()
+        assert house.shell("bash", "cd project", show("GREETING")) == ["GREETING=hello"]
+        refused = ["dsops", "exec", "--", "true"]
+        done = subprocess.run(
+            refused, cwd=house.project, env=environ, check=False, capture_output=True, start_new_session=True
         )
-        house.allow()
-        assert house.shell("bash", "cd project", show("KEY")) == ["KEY=unset"]
-        assert "would run a command" in house.said[0]
-        assert not (house.project / "MARK").exists()
+        assert b"error[config.not-allowed]" in done.stderr
 
     def test_a_file_of_somebody_else_is_refused(self, house: House) -> None:
         """As every command refuses it: found, not named."""
         if os.geteuid():
             pytest.skip("only root can give files away")
+        house.allow()
         os.chown(house.project / "dsops.yaml", 12345, -1)
         assert house.shell("bash", "cd project", show("GREETING")) == ["GREETING=unset"]
         assert "belongs to another user" in house.said[0]
@@ -415,7 +415,7 @@ class TestFailures:
         )  # fmt: skip
         assert printed == ["GREETING=unset", "GREETING=unset", "GREETING=hello"]
         assert len(house.said) == 2
-        assert "is not loaded: dsops.yaml:" in house.said[0]
+        assert "is not loaded: you have not allowed that, as the file is now" in house.said[0]
 
     def test_aws_says_no(self, house: House, aws: StubAws, shell: str) -> None:
         """One line with the reason; what could be had is not loaded either. `dsops hook allow` tries again."""

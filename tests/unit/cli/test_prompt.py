@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +72,37 @@ def test_a_terminal_that_gives_single_keys_is_asked_for_a_line() -> None:
         terminal.expect("answer 123456")
         terminal.expect("-icrnl")
         terminal.expect("-icanon")
+
+
+CONFIRMING = """
+from dsops.cli.prompt import confirm
+print("agreed", confirm("Allow it? [y/N] "), flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [("y", "True"), ("Yes", "True"), ("n", "False"), ("", "False"), ("yes please", "False"), (" y", "False")],
+)
+def test_only_a_yes_agrees_and_it_is_seen(typed: str, expected: str) -> None:
+    """An empty line is a no; pipes on all sides do not matter here either."""
+    with Terminal(shell('echo y | "$@" 2>/dev/null | cat', *python(CONFIRMING))) as terminal:
+        terminal.expect("Allow it? [y/N] ")
+        terminal.type(f"{typed}\n")
+        assert terminal.expect("agreed ").startswith(f"{typed}\r\n")
+        terminal.expect(f"{expected}\r\n")
+
+
+def test_nobody_agrees_without_a_terminal(tmp_path: Path) -> None:
+    """Not in a window either, where there is a desktop: a list of what a file can do has no room there."""
+    window = tmp_path / "zenity"
+    window.write_text("#!/bin/sh\necho y\n")
+    window.chmod(0o755)
+    done = subprocess.run(
+        python(CONFIRMING), env={**os.environ, "PATH": f"{tmp_path}:/usr/bin:/bin", "DISPLAY": ":0"},
+        start_new_session=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "agreed None\n" == done.stdout
 
 
 def test_ctrl_d_means_no_answer() -> None:

@@ -96,13 +96,13 @@ class TestNamed:
         (tree / "ci.yaml").write_text("version: 1")
         for named in ("../../ci.yaml", str(tree / "ci.yaml")):
             config = load(folder=str(tree / "git" / "a"), environ={}, named=named)
-            assert (str(tree / "ci.yaml"), True, True) == (config.files[0].path, config.is_named, config.is_allowed)
+            assert (str(tree / "ci.yaml"), True) == (config.files[0].path, config.is_allowed)
 
     def test_a_found_file_is_not_trusted(self, tree: Path) -> None:
         """Not before `dsops allow`."""
         (tree / "git" / "dsops.yaml").write_text("version: 1")
         config = load(folder=str(tree / "git" / "a"), environ={"HOME": str(tree)})
-        assert (False, False) == (config.is_named, config.is_allowed)
+        assert not config.is_allowed
 
     def test_a_missing_file_is_an_error(self, tree: Path) -> None:
         """The search is not started instead."""
@@ -214,7 +214,7 @@ class TestOwners:
         with pytest.raises(ConfigUnreadable, match="belongs to another user") as raised:
             load(folder=str(tree / "git"), environ={"HOME": str(tree)})
         assert raised.value.hint == "if you trust it, name it: --config dsops.yaml"
-        assert load(folder=str(tree / "git"), environ={}, named="dsops.yaml").is_named
+        assert load(folder=str(tree / "git"), environ={}, named="dsops.yaml").is_allowed
 
     @pytest.mark.parametrize("name", ["dsops.local.yaml", "part.yaml"])
     def test_so_are_the_files_beside_it(self, tree: Path, name: str) -> None:

@@ -75,8 +75,6 @@ def test_every_file_that_counts_is_looked_at(tmp_path: Path) -> None:
         Watched("/var/run/token", READ),
         Watched("/project/token.jwt", READ),
         Watched(f"{home}/.aws/sso/cache/0123.json", READ),
-        Watched(f"{home}/.local/share/dsops/allowed", WRITTEN),
-        Watched(f"{home}/.local/share/dsops/hooked", WRITTEN),
         Watched(f"{home}/.local/share/dsops/keyring.json", WRITTEN),
     ]
 

@@ -7,7 +7,6 @@ import pytest
 from dsops.errors import (
     ConfigError,
     EnvironmentUnknown,
-    NotAllowed,
     StoreTypeUnknown,
     StoreUnknown,
     VariableInvalid,
@@ -16,7 +15,7 @@ from dsops.errors import (
 )
 from dsops.plan import Ambient, SecretReference
 from dsops.secret import Secret
-from tests.plans import LONG_TERM, TEMPORARY, plan_of
+from tests.plans import FILE, LONG_TERM, TEMPORARY, plan_of
 
 CHAIN = """
 secretStores:
@@ -291,34 +290,15 @@ def test_a_default_session_name_is_always_one_that_aws_takes(user: str, environ:
 # --- what has to be allowed ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("field", "is_refused"),
-    [
-        ("mfa_process: ykman oath code, serial_number: arn:aws:iam::111111111111:mfa/ada", True),
-        ('endpoint_url: "https://evil.example.com"', True),
-        ('endpoint_url: "${E}"', True),
-        ('endpoint_url: "https://sts.us-east-1.amazonaws.com"', False),
-        ('endpoint_url: "http://127.0.0.1:5000"', False),
-        ("timeout_ms: 100", False),
-    ],
-)
-def test_a_found_configuration_runs_no_command_and_sends_nothing_elsewhere(field: str, *, is_refused: bool) -> None:
-    """Until it is allowed or named; AWS's own addresses and loopback are always good."""
-    text = f'secretStores:\n  r: {{type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/R", {field}}}'
-    environ = {"E": "https://evil.example.com/x"}
-    assert plan_of(text, store="r", environ=environ).steps
-    if is_refused:
-        with pytest.raises(NotAllowed, match="store `r`") as caught:
-            plan_of(text, store="r", environ=environ, is_allowed=False)
-        assert caught.value.problems[0].where.line == 2
-    else:
-        assert plan_of(text, store="r", environ=environ, is_allowed=False).steps
+def test_a_found_configuration_is_planned_and_its_plan_is_not_carried_out() -> None:
+    """The plan names the file; one that is named or allowed has no such mark."""
+    assert [FILE, ""] == [plan_of(CHAIN, is_allowed=is_allowed).unallowed for is_allowed in (False, True)]
 
 
-def test_an_endpoint_of_the_users_own_environment_needs_no_permission() -> None:
+def test_an_endpoint_of_the_users_own_environment_is_encrypted_or_on_this_machine() -> None:
     """AWS_ENDPOINT_URL is the user's; unencrypted off loopback it is refused all the same."""
     environ = {"AWS_ENDPOINT_URL": "https://aws.corp.example", "AWS_REGION": "us-east-1"}
-    assert plan_of(CHAIN, environ=environ, is_allowed=False).steps
+    assert plan_of(CHAIN, environ=environ).steps
     with pytest.raises(VariableInvalid, match="AWS_ENDPOINT_URL would send credentials unencrypted") as caught:
         plan_of(CHAIN, environ={**environ, "AWS_ENDPOINT_URL": "http://aws.corp.example"})
     assert caught.value.problems == ()
@@ -333,46 +313,6 @@ secretStores:
     plan = plan_of(text, store="r")
     assert plan.steps["r"].settings["external_id"] == Secret("unique-customer-id-12345")
     assert "unique-customer-id-12345" not in repr(plan)
-
-
-@pytest.mark.parametrize("name", ["LD_PRELOAD", "PATH", "BASH_ENV", "GIT_SSH_COMMAND", "AWS_CONFIG_FILE"])
-def test_a_found_configuration_steers_no_program(name: str) -> None:
-    """A variable by which it would choose the code that a command runs has to be allowed; others have not."""
-    text = f"envs:\n  e:\n    {name}: {{literal: /tmp/theirs}}\n    PATHS: {{literal: mine}}\n"
-
-    with pytest.raises(NotAllowed) as caught:
-        plan_of(text, environment="e", is_allowed=False)
-
-    assert [(problem.where.line, problem.path) for problem in caught.value.problems] == [(3, f"envs.e.{name}")]
-    assert plan_of(text, environment="e", is_allowed=True).variables
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("HOME", "which code a command runs"),
-        ("KUBECONFIG", "which code a command runs"),
-        ("npm_config_script_shell", "which code a command runs"),
-        ("AWS_ENDPOINT_URL", "where a command's requests go"),
-        ("AWS_ENDPOINT_URL_S3", "where a command's requests go"),
-        ("https_proxy", "where a command's requests go"),
-        ("AWS_CA_BUNDLE", "where a command's requests go"),
-        ("NODE_TLS_REJECT_UNAUTHORIZED", "where a command's requests go"),
-    ],
-)
-def test_a_found_configuration_turns_no_commands_requests_elsewhere(name: str, words: str) -> None:
-    """The command's own credentials would go with them: an address in its environment is one like `endpoint_url`."""
-    text = f"envs: {{e: {{{name}: {{literal: x}}}}}}"
-    with pytest.raises(NotAllowed) as caught:
-        plan_of(text, is_allowed=False)
-    assert f"{name} decides {words}" in caught.value.problems[0].message
-    assert plan_of(text).variables
-
-
-@pytest.mark.parametrize("name", ["AWS_REGION", "AWS_SECRET_ACCESS_KEY", "NO_PROXY", "HOMEPAGE", "GIT_AUTHOR_NAME"])
-def test_other_variables_need_no_leave(name: str) -> None:
-    """What people set every day."""
-    assert plan_of(f"envs: {{e: {{{name}: {{literal: x}}}}}}", is_allowed=False).variables
 
 
 def test_a_store_may_be_planned_besides_an_environment() -> None:

@@ -163,13 +163,3 @@ def test_assertions_of_context_providers_are_secrets() -> None:
     assert step.settings["provided_contexts"] == ((provider, Secret("signed")),)
     other = planned(f"role_arn: '{ROLE}', provided_contexts: {{'{provider}': another}}").steps["s"]
     assert other.fingerprint != step.fingerprint
-
-
-def test_a_page_opens_only_from_an_allowed_configuration() -> None:
-    """A repository must not open the browser at a page of its choice; on this machine it may."""
-    fields = f"role_arn: '{ROLE}', saml_login_url: 'https://idp.example.com/aws?app=1'"
-    (problem,) = problems_of(fields, is_allowed=False)
-    assert "would open a page in the browser" in problem
-    assert planned(fields).steps["s"].operation == "AssumeRoleWithSAML"
-    local = fields.replace("https://idp.example.com/aws?app=1", "http://127.0.0.1:8080/login")
-    assert planned(local, is_allowed=False).steps["s"].operation == "AssumeRoleWithSAML"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dsops.errors import ConfigError, NotAllowed
+from dsops.errors import ConfigError
 from dsops.plan import Ambient, Plan, Proof
 from tests.plans import plan_of
 
@@ -27,11 +27,9 @@ def text_of(fields: str) -> str:
     return f"secretStores:\n  r: {{type: aws.sts, role_arn: '{ROLE}', {fields}}}\n"
 
 
-def planned(fields: str, token: Proof = FETCHED, *, is_allowed: bool = True) -> Plan:
+def planned(fields: str, token: Proof = FETCHED) -> Plan:
     """The plan of the store."""
-    return plan_of(
-        text_of(fields), store="r", ambient=no_ambient, proof=lambda *_: token, is_allowed=is_allowed
-    )
+    return plan_of(text_of(fields), store="r", ambient=no_ambient, proof=lambda *_: token)
 
 
 def problems_of(fields: str) -> list[str]:
@@ -100,14 +98,6 @@ def test_a_token_whose_variable_is_not_set_is_told_once() -> None:
         plan_of(text, store="r", ambient=no_ambient, proof=lambda *_: FETCHED, environ={})
     (problem,) = caught.value.problems
     assert "needs the environment variable ID_TOKEN, which is not set" in problem.message
-
-
-def test_a_command_needs_leave() -> None:
-    """A configuration that was only found runs no program of its choice; one that was allowed does."""
-    fields = "web_identity_process: print-token"
-    with pytest.raises(NotAllowed):
-        planned(fields, is_allowed=False)
-    assert planned(fields).steps["r"].settings["web_identity_process"] == ("print-token",)
 
 
 def test_another_token_is_another_session() -> None:

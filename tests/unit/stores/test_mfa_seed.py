@@ -11,17 +11,15 @@ import pytest
 import dsops
 from dsops import totp
 from dsops.aws.wire import Response
-from dsops.errors import DsopsError, ExtraMissing, KeyringEntryMissing, KeyringLocked, MfaRefused, MfaRequired
+from dsops.errors import DsopsError, ExtraMissing, KeyringEntryMissing, KeyringLocked, MfaRefused
 from dsops.extras import install_command
 from dsops.keyring import seeds
 from dsops.keyring.items import Keyring
-from dsops.resolve import ambient_of
 from dsops.secret import Secret
 from tests.aws_in_memory import Call, Refusal
 from tests.fakes import NOON, Person
 from tests.loop import Time
 from tests.pipeline import ADA, Pipeline, words
-from tests.plans import plan_of
 from tests.stubs.keyrings import StubKeyring
 
 DEVICE = "arn:aws:iam::111111111111:mfa/ada"
@@ -97,35 +95,6 @@ def test_another_device_is_asked_for_as_ever(pipeline: Pipeline) -> None:
     pipeline.aws.rule = lambda _call: None
     pipeline.credentials(CONFIG.replace("mfa/ada", "mfa/bob"), "r")
     assert sent(pipeline) == ["123456"]
-
-
-def test_a_configuration_that_was_only_found_gets_no_code_unasked(pipeline: Pipeline) -> None:
-    """Somebody's repository could have any role assumed: the person is asked, and told why; with nobody there, too."""
-    account = Account(pipeline)
-    plan = plan_of(
-        CONFIG, store="r", environ=pipeline.environ, ambient=ambient_of(pipeline.environ, b"k", "/"), is_allowed=False
-    )
-    pipeline.person = Person(account.code())
-    pipeline.time.run(pipeline.resolver(plan).credentials("r"), pipeline.aws)
-    (asked,) = pipeline.person.asked
-    assert asked.startswith("this configuration was found, not named; after `dsops allow` the keyring's code is taken")
-    pipeline.cache.clear()
-    with pytest.raises(MfaRequired) as caught:
-        pipeline.time.run(pipeline.resolver(plan).credentials("r"), pipeline.aws)
-    assert "`dsops allow`" in caught.value.hint
-    assert len(pipeline.aws.calls) == 1
-
-
-def test_nor_does_one_whose_roles_share_a_session(pipeline: Pipeline) -> None:
-    """The session that stands before them is as little allowed."""
-    second = CONFIG.partition("\n")[2].replace("  r:", "  q:").replace("ProdAccessRole", "Other")
-    text = f"{CONFIG}{second}envs: {{e: {{R: {{from: {{store: r, key: all}}}}, Q: {{from: {{store: q, key: all}}}}}}}}"
-    ambient = ambient_of(pipeline.environ, b"k", "/")
-    plan = plan_of(text, environ=pipeline.environ, ambient=ambient, is_allowed=False)
-    assert next(iter(plan.steps)).startswith("MFA session of")
-    with pytest.raises(MfaRequired):
-        pipeline.time.run(pipeline.resolver(plan).secrets(), pipeline.aws)
-    assert pipeline.aws.calls == []
 
 
 @pytest.mark.parametrize("value", ["off", "0", "No", "false"])

@@ -1,0 +1,133 @@
+"""What a configuration can do once it is carried out, told before: roles, commands, addresses, files, variables.
+
+Texts are shown as written, so that nothing of the user's is in them; those of secret keys are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from dsops.config.steering import is_credential, steering
+from dsops.document import Mapping as MappingNode
+from dsops.document import Node, Scalar, Sequence
+from dsops.errors import Where
+from dsops.interpolate import TIMESTAMP, names_in
+from dsops.model import Config, Field, Store, Variable
+from dsops.schema import BUILTIN_TYPES, StoreType
+from dsops.startup import NamedTuple
+
+_ASSUMED = ("role_arn", "principal_arn", "target_principal", "task_policy_arn", "federated_user_name")
+_USED = {
+    "profile": "your AWS profile {}",
+    "sso_session": "your login {}",
+    "key_name": "your key {} of the keyring",
+    "serial_number": "a code of your MFA device {}, the keyring's where it has the seed",
+    "prefix": "your environment variables {}*",
+    "web_identity": "the platform's identity token: {}",
+}
+_BY_KIND = {"command": "runs", "url": "calls", "page": "opens", "file": "reads"}
+_LOCAL = ("literal", "env")
+"""Stores that send nothing."""
+
+
+class Power(NamedTuple):
+    """One thing that a configuration can do."""
+
+    does: str
+    """`assumes`, `uses`, `reads`, `sends`, `calls`, `opens`, `runs`, `sets`, `steers`."""
+    text: str
+    path: str
+    """`secretStores.prod.mfa_process`, `envs.production.LD_PRELOAD`."""
+    where: Where
+    family: str = ""
+    """What takes orders from a variable that is set: `Python (PYTHON*)`."""
+
+    @property
+    def line(self) -> str:
+        """The power on one line; the place in the file is not in it, so that lines may move."""
+        return f"{self.does:<8} {f'{self.family} by ' if self.family else ''}{self.text}"
+
+
+def powers_of(config: Config, types: Mapping[str, StoreType]) -> list[Power]:
+    """Everything that the configuration can do, the most dangerous last: what stands beside a question is read."""
+    found = [power for store in config.stores.values() for power in _of_store(store, types.get(store.type))]
+    found += _of_environments(config)
+    order = ("assumes", "uses", "reads", "sends", "sets", "calls", "opens", "runs", "steers")
+    return sorted({power.line: power for power in found}.values(), key=lambda power: order.index(power.does))
+
+
+def _of_store(store: Store, store_type: StoreType | None) -> Iterator[Power]:
+    path = f"secretStores.{store.name}"
+    if store.type not in BUILTIN_TYPES:
+        yield Power("uses", f"the extension that provides `{store.type}` ({store.name})", path, store.where)
+    keys = {key.name: key for key in store_type.keys} if store_type is not None else {}
+    if "account_id" in store.fields:
+        permission_set = "/".join(_text(store.fields.get(name)) for name in ("account_id", "role_name"))
+        yield Power("assumes", f"{permission_set} ({store.name})", f"{path}.role_name", store.where)
+    for name, field in store.fields.items():
+        key, place = keys.get(name), f"{path}.{name}"
+        does = _BY_KIND.get(key.kind, "") if key is not None else ""
+        if name in _ASSUMED:
+            yield Power("assumes", f"{_text(field)} ({store.name})", place, field.where)
+        elif name in _USED:
+            yield Power("uses", f"{_USED[name].format(_text(field))} ({store.name})", place, field.where)
+        elif name == "start_url":
+            yield Power("calls", f"{_text(field)} to log in ({store.name})", place, field.where)
+        elif does:
+            yield Power(does, f"{_text(field)} ({store.name})", place, field.where)
+        if store.type not in _LOCAL:
+            for variable in _names(field.node):
+                yield Power("sends", f"your ${variable} in {name} ({store.name})", place, field.where)
+
+
+def _of_environments(config: Config) -> Iterator[Power]:
+    """Each variable with its source, once for all environments that have it so."""
+    told: dict[tuple[str, str], tuple[list[str], Variable]] = {}
+    for environment in config.environments.values():
+        for variable in environment.variables.values():
+            told.setdefault((variable.name, _source(variable)), ([], variable))[0].append(environment.name)
+            for name in _names_sent(variable):
+                path = f"envs.{environment.name}.{variable.name}"
+                yield Power("sends", f"your ${name} in the name of a secret ({variable.name})", path, variable.where)
+    for (name, source), (environments, variable) in told.items():
+        family, path = steering(name), f"envs.{environments[0]}.{name}"
+        text = f"{name}{source} ({', '.join(environments)})"
+        yield Power("steers" if family else "sets", text, path, variable.where, family)
+
+
+def _source(variable: Variable) -> str:
+    """Where its value is from; a literal is shown where it steers a program, else it may be what a person keeps."""
+    if variable.reference is not None:
+        return f" from {variable.reference.store}: {variable.reference.key.text}"
+    text = variable.literal.text if variable.literal is not None else ""
+    names = [f"${name}" for name in names_in(text)]
+    if steering(variable.name) and not is_credential(variable.name):
+        return f"={text}"
+    return f" with your {', '.join(names)}" if names else ""
+
+
+def _names_sent(variable: Variable) -> list[str]:
+    if variable.reference is None:
+        return []
+    texts = (variable.reference.key, variable.reference.version, variable.reference.field)
+    return [name for text in texts if text is not None for name in names_in(text.text) if name != TIMESTAMP]
+
+
+def _text(field: Field | None) -> str:
+    """A field as written: a command with its arguments."""
+    if field is None:
+        return ""
+    if isinstance(field.node, Sequence):
+        return " ".join(item.text for item in field.node.items if isinstance(item, Scalar))
+    return field.node.text if isinstance(field.node, Scalar) else ""
+
+
+def _names(node: Node) -> list[str]:
+    """The user's variables that are put into a field, each once."""
+    if isinstance(node, Scalar):
+        return [name for name in dict.fromkeys(names_in(node.text)) if name != TIMESTAMP]
+    if isinstance(node, MappingNode):
+        parts = [part for key, value in node.entries for part in (*_names(key), *_names(value))]
+    else:
+        parts = [part for item in node.items for part in _names(item)]
+    return list(dict.fromkeys(parts))

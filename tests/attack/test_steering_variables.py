@@ -1,0 +1,94 @@
+"""Variables that steer programs: each is marked when it is shown, and none leaves a file that the user has not allowed.
+
+The catalogue in data/ was written from the documentation of the programs, not from `dsops.config.steering`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dsops.config.steering import is_credential, steering
+from tests.unit.cli.stub_aws import Dsops
+
+DATA = Path(__file__).parent / "data" / "steering_variables.txt"
+
+
+def catalogue() -> dict[str, str]:
+    """Variable -> the program that takes orders from it."""
+    found: dict[str, str] = {}
+    program = ""
+    for line in DATA.read_text().splitlines():
+        if line.startswith("["):
+            program = line.partition("] ")[2]
+        elif not line.startswith("#"):
+            found |= dict.fromkeys(line.split(), program)
+    return found
+
+
+CATALOGUE = catalogue()
+
+
+def test_the_catalogue_is_large() -> None:
+    """Hundreds of names of about forty programs: a test over few would prove little."""
+    assert len(CATALOGUE) > 500
+    assert len(set(CATALOGUE.values())) > 30
+
+
+@pytest.mark.parametrize("spelling", [str, str.lower, str.upper, str.title])
+def test_each_is_marked_with_its_family(spelling: object) -> None:
+    """However it is spelled: on Windows, and for npm everywhere, case is nothing."""
+    assert callable(spelling)
+    expected = {name: f"{program} (" for name, program in CATALOGUE.items()}
+    marked = {name: steering(spelling(name)) for name in CATALOGUE}
+    wrong = {name: family for name, family in marked.items() if not family.startswith(expected[name])}
+    assert {} == wrong
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "LOG_LEVEL", "PAGERDUTY_TOKEN", "EDITORIAL", "PATHS", "TOKEN_PATH"])
+def test_what_only_looks_alike_is_not(name: str) -> None:
+    """A mark on everything would be a mark on nothing."""
+    assert "" == steering(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("AWS_SESSION_TOKEN", True), ("AWS_ACCESS_KEY_ID", True), ("PGPASSWORD", True), ("VAULT_TOKEN", True),
+        ("TF_VAR_size", True), ("AWS_PROFILE", False), ("AWS_CONTAINER_CREDENTIALS_FULL_URI", False),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", False), ("ANSIBLE_VAULT_PASSWORD_FILE", False),
+        ("SSH_ASKPASS", False),
+    ],
+)  # fmt: skip
+def test_a_credential_is_told_from_an_order(name: str, *, expected: bool) -> None:
+    """It says as whom a program works: the hook may set it, and its literal is not shown. A place to get one is not."""
+    assert steering(name)
+    assert expected is is_credential(name)
+
+
+def test_none_reaches_a_child_of_a_file_that_is_not_allowed(tmp_path: Path) -> None:
+    """And all of them are shown, marked, before the user says yes; then the child has them."""
+    lines = [f"    {name}: {{literal: steered}}\n" for name in CATALOGUE if name not in {"PATH", "HOME"}]
+    dsops = Dsops(tmp_path)
+    (tmp_path / "dsops.yaml").write_text(f"version: 1\nenvs:\n  dev:\n{''.join(lines)}")
+    command = [sys.executable, "-c", "import sys; from dsops.__main__ import main; sys.exit(main())"]
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *words], cwd=tmp_path, env=dsops.environ, capture_output=True, text=True, check=False,
+            stdin=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+
+    refused = run("exec", "--env", "dev", "--", "/usr/bin/env")
+    assert (125, "") == (refused.returncode, refused.stdout)
+    assert "error[config.not-allowed]" in refused.stderr
+
+    shown = run("allow").stdout
+    assert len(lines) == sum(line.startswith("  steers ") for line in shown.splitlines())
+
+    allowed = run("exec", "--env", "dev", "--", os.path.realpath("/usr/bin/env"))
+    assert len(lines) <= allowed.stdout.count("=steered\n")
