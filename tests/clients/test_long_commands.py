@@ -150,6 +150,7 @@ class World:
         }
         for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
             del self.environ[name]
+        allow_found(folder, self.environ)
 
     def pass_seconds(self, seconds: float) -> None:
         """Moves the clock by which sessions end."""
