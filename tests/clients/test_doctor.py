@@ -336,7 +336,7 @@ def test_modes_are_told_and_with_fix_mended(machine: Machine) -> None:
     machine.config.chmod(0o666)
 
     before = machine.doctor()
-    assert (before.code, before.of("warning")) == (0, ["file dsops.yaml", "file .aws/credentials"])
+    assert (before.code, before.of("warning")) == (6, ["file dsops.yaml", "file .aws/credentials"])
     assert oct(os.stat(credentials).st_mode & 0o777) == "0o644"
 
     mended = machine.doctor("--fix")

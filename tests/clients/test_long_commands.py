@@ -151,6 +151,7 @@ class World:
         }
         for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
             del self.environ[name]
+        allow_found(folder, self.environ)
 
     def pass_seconds(self, seconds: float) -> None:
         """Moves the clock by which sessions end."""
@@ -527,6 +528,7 @@ def test_the_sdks_take_the_address_that_containers_are_given(tmp_path: Path) -> 
     if os.getuid() != 0 or not all(tools):
         pytest.skip("to have a network of its own takes root, unshare and ip")
     (tmp_path / "dsops.yaml").write_text(CONFIG)
+    allow_found(tmp_path)
     inside = 'echo "$AWS_CONTAINER_CREDENTIALS_FULL_URI"; aws sts get-caller-identity --query Arn --output text'
     script = f"""
     ip link set lo up && ip addr add 169.254.170.2/32 dev lo && exec {BIN}/dsops sandbox run --from dsops.yaml -- \

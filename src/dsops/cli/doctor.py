@@ -62,6 +62,8 @@ class _Patient(NamedTuple):
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     patient = _admit(arguments, runtime)
     fixes = list(_mend(patient, runtime)) if arguments.switch("--fix") else []
+    if fixes and not patient.plans:
+        patient = _admit(arguments, runtime)  # a file that others could write was not tried
     config = arguments.text(CONFIG.name)
     checks = [_with_next_step(check, config) for check in attributed(_examine(patient, arguments, runtime))]
     runtime.report(DONE)

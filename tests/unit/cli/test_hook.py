@@ -334,7 +334,7 @@ class TestPermission:
         subprocess.run(["dsops", "allow"], cwd=house.project, env=environ, check=True, capture_output=True)
         assert house.shell("bash", "cd project", show("GREETING")) == ["GREETING=unset"]
         subprocess.run(["dsops", "allow", "--revoke"], cwd=house.project, env=environ, check=True, capture_output=True)
-        assert "  sets     GREETING (production)" in house.allow()
+        assert "  sets     GREETING (production, staging)\n" in house.allow()
         assert house.shell("bash", "cd project", show("GREETING")) == ["GREETING=hello"]
         refused = ["dsops", "exec", "--", "true"]
         done = subprocess.run(
