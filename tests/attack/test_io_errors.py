@@ -113,6 +113,10 @@ def _trail(dsops: Dsops) -> None:
     assert dsops.run("exec", "--env", "keys", "--", "true").returncode == 0
 
 
+def _not_allowed(dsops: Dsops) -> None:
+    dsops.allows = False
+
+
 class Case(NamedTuple):
     """A file that dsops reads, and the run that reads it."""
 
@@ -149,7 +153,7 @@ WRITE = {
     "the trail's head": Case("/audit.jsonl.head", PLAIN, 125, _home(CONFIG, "audit: required\n")),
     "a file of variables": Case("out.env", ("render", "--env", "plain", "--out", "out.env"), 2),
     "a file of profiles": Case("/.keys", ("credentials", "target", "--format", "ini", "--out", "keys"), 2),
-    "a permission": Case("dsops/allowed", ("allow",), 2),
+    "a permission": Case("dsops/allow/", ("allow",), 2, _not_allowed),
 }
 
 

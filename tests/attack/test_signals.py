@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.permission import allow_found
 from tests.unit.cli.stub_aws import Agent, Dsops, StubAws
 
 RUNNER = """
@@ -60,6 +61,7 @@ POINTS = 9
 
 def run_at(dsops: Dsops, number: int, point: int, words: Sequence[str]) -> tuple[int, str] | None:
     """The exit code and what went wrong, with that signal at that point; None where the run ended before it."""
+    allow_found(dsops.folder, dsops.environ)
     done = subprocess.run(
         [sys.executable, "-c", RUNNER, str(number), str(point), *words], cwd=dsops.folder, timeout=60, check=False,
         env={**dsops.environ, "PYTHONHASHSEED": "0"}, stdin=subprocess.DEVNULL, capture_output=True,
