@@ -10,10 +10,12 @@ from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import pytest
 
 from dsops.sandbox import handlers
+from dsops.sandbox.cbor import encode
 from dsops.sandbox.launch import open_server
 from dsops.sandbox.running import ask
 from dsops.sandbox.seedfile import read_seed
@@ -58,6 +60,17 @@ class Wire:
         for connection in connections:
             connection.sendall(request)
         return connections
+
+    def send_in(self, protocol: str, operation: str, **parameters: str) -> socket.socket:
+        """A connection on which SQS has been asked for the operation in its query protocol, or in CBOR."""
+        path, headers = "/", {"content-type": "application/x-www-form-urlencoded"}
+        body = urlencode({"Action": operation, "Version": "2012-11-05", **parameters}).encode()
+        if protocol == "cbor":
+            path, body = f"/service/AmazonSQS/operation/{operation}", encode(parameters)
+            headers = {"content-type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}
+        connection = socket.create_connection(("127.0.0.1", self._port), timeout=30)
+        connection.sendall(written(sign(self._keys, "sqs", "us-east-1", "POST", path, headers, body)))
+        return connection
 
     def call(self, service: str, operation: str, **parameters: object) -> Any:
         """The answer's body, parsed where it is JSON."""
@@ -170,6 +183,18 @@ def test_what_is_there_is_not_waited_for(wire: Wire) -> None:
     assert "Messages" not in wire.call("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=0)
     wire.call("sqs", "SendMessage", QueueUrl=url, MessageBody="there")
     assert wire.call("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=20)["Messages"][0]["Body"] == "there"
+
+
+@pytest.mark.parametrize("protocol", ["query", "cbor"])
+def test_a_long_poll_in_an_older_or_newer_protocol_waits_too(wire: Wire, protocol: str) -> None:
+    """The queue's own wait counts, the others are served meanwhile, and the message that comes is delivered."""
+    url = queue(wire, f"in-{protocol}", ReceiveMessageWaitTimeSeconds="20")
+    with wire.send_in(protocol, "ReceiveMessage", QueueUrl=url) as waiting:
+        assert is_silent(waiting)
+        wire.call("sqs", "SendMessage", QueueUrl=url, MessageBody="<Message> at last")
+        body = answer_on(waiting)
+
+    assert (b"<ReceiveMessageResponse" in body, b"at last" in body) == (protocol == "query", True)
 
 
 @pytest.mark.parametrize("seconds", [21, -1])

@@ -364,7 +364,7 @@ def with_agent(machine: Machine) -> Iterator[Machine]:
 def test_an_agent_that_works_is_told_and_left_alone(with_agent: Machine) -> None:
     """What it holds stays held, with --fix too; the trial doesn't use it."""
     assert with_agent.dsops("exec", "--env", "production", "--", "true").returncode == 0
-    status = json.loads(with_agent.dsops("agent", "status", "--json").stdout)
+    status = json.loads(with_agent.dsops("agent", "status", "--json", "--sandbox").stdout)
 
     found = with_agent.doctor("--fix")
 
@@ -372,7 +372,7 @@ def test_an_agent_that_works_is_told_and_left_alone(with_agent: Machine) -> None
     assert f"process {status['pid']}, since {status['started']}" in found.checks["agent"]["detail"]
     end = status["sessions"][0]["expiration"]
     assert found.checks["agent's sessions"]["detail"] == f"1 held: role until {end}"
-    after = json.loads(with_agent.dsops("agent", "status", "--json").stdout)
+    after = json.loads(with_agent.dsops("agent", "status", "--json", "--sandbox").stdout)
     assert [(each["key_id"], each["uses"]) for each in after["sessions"]] == [
         (each["key_id"], each["uses"]) for each in status["sessions"]
     ]

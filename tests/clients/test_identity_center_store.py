@@ -343,10 +343,10 @@ def test_a_logout_takes_sessions_from_the_agent(desk: Login) -> None:
     desk.dsops("login", "dev", BROWSER="dsops sandbox approve --user bob %s", **mine)
     assert "assumed-role/Next" in desk.caller("next")
     assert "/bob\n" in desk.dsops("whoami", "dev", **mine).stdout
-    assert 3 == len(json.loads(desk.dsops("agent", "status", "--json").stdout)["sessions"])
+    assert 3 == len(json.loads(desk.dsops("agent", "status", "--json", "--sandbox").stdout)["sessions"])
     done = desk.dsops("logout", "dev")
     assert "the agent has forgotten 2 sessions of it" in done.stderr
-    (left,) = json.loads(desk.dsops("agent", "status", "--json").stdout)["sessions"]
+    (left,) = json.loads(desk.dsops("agent", "status", "--json", "--sandbox").stdout)["sessions"]
     assert "dev" == left["store"]
     assert "/bob\n" in desk.dsops("whoami", "dev", **mine).stdout
 

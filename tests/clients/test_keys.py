@@ -401,7 +401,7 @@ def test_the_agent_serves_sessions_of_the_key_and_does_not_hold_it(desk: Desk) -
         desk.keyring.set_mood("locked")
         assert desk.dsops(*run).stdout == "the-secret\n"
         desk.keyring.set_mood("")
-        status = json.loads(desk.dsops("agent", "status", "--json").stdout)
+        status = json.loads(desk.dsops("agent", "status", "--json", "--sandbox").stdout)
         assert [session["store"] for session in status["sessions"]] == ["reader"]
         assert desk.dsops("keys", "rotate", "ada").returncode == 0
         assert desk.dsops(*run).stdout == "the-secret\n"

@@ -30,6 +30,8 @@ from tests.scripts.test_scripts import UPDATE
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/run.sh"))
 
+REFUSED = {"role-chain/long.yaml"}
+"""Configurations of examples that show what dsops refuses."""
 ACCEPTED = {
     # An account as principal is what the founding page recommends; the note says what that means.
     "trust.whole-account",
@@ -148,11 +150,12 @@ def test_an_examples_policies_are_sound(example: Path, capfd: pytest.CaptureFixt
 
 @each_example
 def test_an_examples_configurations_are_valid(example: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Each file with stores in it passes `dsops validate`."""
+    """Each file with stores in it passes `dsops validate`, but for those that show what is refused."""
     files = [path for path in example.glob("*.yaml") if "\nsecretStores:" in path.read_text("utf-8")]
+    expected = [6 if f"{example.name}/{path.name}" in REFUSED else 0 for path in files]
 
     assert example / "dsops.yaml" in files
-    assert [0] * len(files) == [main(["validate", "--config", str(file)]) for file in files], capfd.readouterr().err
+    assert expected == [main(["validate", "--config", str(file)]) for file in files], capfd.readouterr().err
 
 
 @pytest.mark.parametrize(("heading", "name"), PAGE.items())

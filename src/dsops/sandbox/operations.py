@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dsops.arn import parse_arn
@@ -88,9 +89,9 @@ class Operations:
         else:
             answer = self._moto(service, turn, turn.parameters, account, protocol)
         if route.protocol == "cbor":
-            return in_cbor(service, turn.operation, answer)
+            return answer.mapped(partial(in_cbor, service, turn.operation))
         if special is None and protocol in {"query", "ec2"}:
-            return answer._replace(body=with_request_id(answer.body, turn.request_id))
+            return answer.mapped(lambda one: one._replace(body=with_request_id(one.body, turn.request_id)))
         return answer
 
     def _ask(self, service: str, turn: Turn) -> tuple[str, str]:
@@ -203,7 +204,7 @@ class Operations:
     ) -> HttpAnswer:  # fmt: skip
         caller = turn.caller
         call = fence.Call(service, turn.operation, parameters, account, region or caller.region, caller.key_id)
-        return long_poll.perform(call, lambda one: fence.perform(one, protocol), self._world.lock)
+        return long_poll.perform(call, protocol, self._world.lock)
 
     def _require(self, turn: Turn, question: Question) -> None:
         self._judge.require(turn.caller, _in_context(turn, question), turn.request_id, turn.now)

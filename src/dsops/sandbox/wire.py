@@ -31,6 +31,19 @@ class HttpAnswer(NamedTuple):
     wait: Wait | None = None
     """Set on the empty answer to a long poll: whether to send it is decided when the time is over."""
 
+    def mapped(self, change: Callable[[HttpAnswer], HttpAnswer]) -> HttpAnswer:
+        """The changed answer; the answer that a long poll may still get is changed in the same way."""
+        changed = change(self)
+        if self.wait is None:
+            return changed
+        ask = self.wait.ask
+
+        def ask_and_change() -> HttpAnswer | None:
+            later = ask()
+            return None if later is None else change(later)
+
+        return changed._replace(wait=self.wait._replace(ask=ask_and_change))
+
 
 class Wait(NamedTuple):
     """How long a long poll goes on, and how to find out whether there is something for it."""

@@ -233,10 +233,24 @@ DIFFERENCES: Mapping[str, tuple[str, ...]] = {
         "test_ssm/test_ssm_patch_group.py::test_deregister_patch_baseline_for_patch_group_default",
     ),
     (
+        "A user or role that a resource policy names has to exist (Secrets Manager User Guide, resource-based "
+        "policies; AWS's own message: \"This resource policy contains an unsupported principal.\")."
+    ): (
+        "test_secretsmanager/test_policy.py::test_put_resource_policy",
+    ),
+    (
+        "A secret is rotated by a function, which has to be named the first time (AWS's own message: \"No Lambda "
+        "rotation function ARN is associated with this secret.\"); a managed secret's owner names it."
+    ): (
+        "test_secretsmanager/test_secretsmanager.py::test_rotate_secret_without_secretstring",
+        "test_secretsmanager/test_secretsmanager.py::test_rotate_secret_enable_rotation",
+    ),
+    (
         "What breaks the service model's limits, pattern or enumeration is a ValidationException before anything "
         "else is looked at (measured on STS); the test expects a later error, or sends ids and keys that no model "
         "allows."
     ): (
+        "test_secretsmanager/test_policy.py::test_policies_for_unknown_secrets",
         "test_secretsmanager/test_secretsmanager.py::test_get_random_too_long_password",
         "test_secretsmanager/test_secretsmanager.py::test_rotate_secret_client_request_token_too_short",
         "test_secretsmanager/test_secretsmanager.py::test_rotate_secret_rotation_period_validation[below min]",

@@ -186,7 +186,7 @@ class Agent(Dsops):
 
     def status(self) -> dict[str, Any]:
         """What `dsops agent status` says."""
-        answer: dict[str, Any] = json.loads(self.run("agent", "status", "--json").stdout)
+        answer: dict[str, Any] = json.loads(self.run("agent", "status", "--json", "--sandbox").stdout)
         return answer
 
     def start(self, *words: str, **environ: str) -> subprocess.Popen[bytes]:
