@@ -82,10 +82,11 @@ class Desk:
 
     def dsops(self, *words: str, given: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
         """One run, to its end."""
-        allow_found(self.folder, self.environ)
+        environ = {**self.environ, **environ}
+        allow_found(self.folder, environ)
         done = subprocess.run(
-            ["dsops", *words], cwd=self.folder, env={**self.environ, **environ}, capture_output=True, text=True,
-            check=False, timeout=100, input=given, start_new_session=True,
+            ["dsops", *words], cwd=self.folder, env=environ, capture_output=True, text=True, check=False,
+            timeout=100, input=given, start_new_session=True,
         )  # fmt: skip
         self.said += done.stdout + done.stderr
         return done
