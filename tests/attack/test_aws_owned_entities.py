@@ -137,3 +137,11 @@ def test_a_service_linked_roles_policy_is_for_no_other_role(admin: Person) -> No
 
     assert "PolicyNotAttachable" == refused.code
     admin.call("iam", "AttachRolePolicy", RoleName="Mine", PolicyArn=AWS_POLICY)
+
+
+@pytest.mark.parametrize("path", ["/x:role/aws-service-role/y/", "/x:role/aws-reserved/y/"])
+def test_a_path_that_holds_the_text_of_another_makes_no_role_awss(admin: Person, path: str) -> None:
+    """A path may have colons: what counts is where it begins."""
+    admin.call("iam", "CreateRole", RoleName="Mine", Path=path, AssumeRolePolicyDocument=TRUST)
+
+    admin.call("iam", "TagRole", RoleName="Mine", Tags=[{"Key": "k", "Value": "v"}])

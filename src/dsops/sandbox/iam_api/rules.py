@@ -238,7 +238,8 @@ class IamRules:
         self._existing_user(account, str(parameters["UserName"]))
         serial = str(parameters["SerialNumber"])
         device = self._world.virtual_mfa_device(serial)
-        if device is None or f"::{account}:" not in serial:
+        arn = parse_arn(serial)
+        if device is None or arn is None or arn.account != account:
             raise _no_such_entity(f"VirtualMFADevice with serial number {serial} doesn't exist.")
         codes = str(parameters["AuthenticationCode1"]), str(parameters["AuthenticationCode2"])
         if not totp.are_consecutive(device.seed, *codes, now):
