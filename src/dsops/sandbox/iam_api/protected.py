@@ -14,11 +14,11 @@ from dsops.sandbox.refusals import access_denied, refusal
 from dsops.sandbox.world import Role
 
 CHANGES_OF_ROLES: Final = frozenset(
-    {"AttachRolePolicy", "DeleteRole", "DeleteRolePermissionsBoundary", "DeleteRolePolicy", "DetachRolePolicy",
-     "PutRolePermissionsBoundary", "PutRolePolicy", "TagRole", "UntagRole", "UpdateAssumeRolePolicy", "UpdateRole",
-     "UpdateRoleDescription"}
+    {"AddRoleToInstanceProfile", "AttachRolePolicy", "DeleteRole", "DeleteRolePermissionsBoundary", "DeleteRolePolicy",
+     "DetachRolePolicy", "PutRolePermissionsBoundary", "PutRolePolicy", "RemoveRoleFromInstanceProfile", "TagRole",
+     "UntagRole", "UpdateAssumeRolePolicy", "UpdateRole", "UpdateRoleDescription"}
 )  # fmt: skip
-"""The operations of IAM that change a role that there is."""
+"""The operations of IAM that change a role that there is, or what uses it."""
 CHANGES_OF_POLICIES: Final = frozenset(
     {"CreatePolicyVersion", "DeletePolicy", "DeletePolicyVersion", "SetDefaultPolicyVersion", "TagPolicy",
      "UntagPolicy"}
@@ -75,6 +75,6 @@ def check_new_path(path: str) -> None:
 
 
 def check_attachable(arn: str) -> None:
-    """Raises PolicyNotAttachable for the policies of service-linked roles."""
+    """Raises PolicyNotAttachable for the policies of service-linked roles, whatever they are to be attached to."""
     if _is_below("policy", LINKED_PATH, arn):
         raise refusal("PolicyNotAttachable", "Cannot attach a Service Role Policy to a Customer Role.")

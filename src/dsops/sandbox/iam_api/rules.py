@@ -194,8 +194,7 @@ class IamRules:
         arn = str(parameters["PolicyArn"])
         if parse_arn(arn) is None:
             raise validation("Invalid ARN:  Could not be parsed!")
-        if kind == "Role":
-            check_attachable(arn)
+        check_attachable(arn)
         self._world.bring_in(account, arn)
         attached = self._upkeep.attached(account, kind, str(parameters[parameter]))
         if arn not in attached and len(attached) >= _MOST_ATTACHED:
@@ -209,6 +208,7 @@ class IamRules:
         if "PermissionsBoundary" not in parameters:
             return
         arn = str(parameters["PermissionsBoundary"])
+        check_attachable(arn)
         self._world.bring_in(account, arn)
         if self._world.managed_policy(account, arn) is None:
             raise _no_such_entity(f"Scope ARN: {arn} does not exist or is not attachable.")
