@@ -166,6 +166,37 @@ def test_a_namesake_is_not_let_in(admin: Person, make: Callable[[Person], Call])
     assert after.refused(service, operation, **parameters).code in {"AccessDenied", "AccessDeniedException"}
 
 
+@pytest.mark.parametrize("written", ["user\\/reader", "user/\\u0072eader"])
+def test_a_name_in_escapes_is_the_same_name(admin: Person, written: str) -> None:
+    """JSON has several spellings of one text, and a policy is kept as it was written."""
+
+    def spelled(text: str) -> str:
+        return text.replace("user/reader", written)
+
+    bucket(admin)
+    secret(admin)
+    trust = spelled(policy("sts:AssumeRole").replace(', "Resource": "*"', ""))
+    key_id = admin.call("kms", "CreateKey", Policy=spelled(key_policy()))["KeyMetadata"]["KeyId"]
+    role = admin.call("iam", "CreateRole", RoleName="trusting", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    text = spelled(policy("s3:GetObject", "arn:aws:s3:::bucket/*"))
+    admin.call("s3", "PutBucketPolicy", Bucket="bucket", Policy=text)
+    text = spelled(policy("secretsmanager:GetSecretValue"))
+    admin.call("secretsmanager", "PutResourcePolicy", SecretId="s", ResourcePolicy=text)
+    calls: tuple[Call, ...] = (
+        ("s3", "GetObject", {"Bucket": "bucket", "Key": "k"}),
+        ("secretsmanager", "GetSecretValue", {"SecretId": "s"}),
+        ("sts", "AssumeRole", {"RoleArn": role, "RoleSessionName": "session"}),
+        ("kms", "DescribeKey", {"KeyId": key_id}),
+    )
+    before = reader(admin)
+    assert [200] * len(calls) == [before.answer(*call[:2], **call[2]).status for call in calls]
+
+    after = remake(admin)
+
+    for service, operation, parameters in calls:
+        assert after.refused(service, operation, **parameters).code in {"AccessDenied", "AccessDeniedException"}
+
+
 def test_a_new_policy_lets_the_new_user_in_and_the_old_text_shows_an_id(admin: Person) -> None:
     """The administrator sees who is meant."""
     _, operation, parameters = bucket(admin)
