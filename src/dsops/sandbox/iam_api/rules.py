@@ -12,6 +12,7 @@ from typing import NamedTuple
 from dsops.arn import parse_arn
 from dsops.document import parse_json
 from dsops.errors import SandboxRefusal
+from dsops.iam.letters import lower_case
 from dsops.iam.policy import PolicyKind, check_policy
 from dsops.sandbox import totp
 from dsops.sandbox.backends import words_for_malformed
@@ -92,6 +93,9 @@ class IamRules:
             **dict.fromkeys(("PutUserPermissionsBoundary", "PutRolePermissionsBoundary"), self._check_boundary),
             "ListPolicies": self._bring_in_all,
             "CreateUser": self._check_new_user,
+            "CreateGroup": lambda parameters, account: self._check_name_is_free("Group", parameters, account),
+            "UpdateUser": partial(self._check_renamed, "User"),
+            "UpdateGroup": partial(self._check_renamed, "Group"),
             "CreateRole": self._check_new_role,
             "UpdateRole": self._keep_what_is_not_updated,
             "CreateSAMLProvider": lambda parameters, account: check_new_saml_provider(world, parameters, account),
@@ -214,16 +218,23 @@ class IamRules:
             raise _no_such_entity(f"Scope ARN: {arn} does not exist or is not attachable.")
 
     def _check_new_user(self, parameters: Parameters, account: str) -> None:
-        self._check_name_is_free("User", str(parameters["UserName"]), account)
+        self._check_name_is_free("User", parameters, account)
         self._check_boundary(parameters, account)
 
     def _check_new_role(self, parameters: Parameters, account: str) -> None:
         check_new_path(str(parameters.get("Path", "/")))
-        self._check_name_is_free("Role", str(parameters["RoleName"]), account)
+        self._check_name_is_free("Role", parameters, account)
         self._check_boundary(parameters, account)
 
-    def _check_name_is_free(self, kind: str, name: str, account: str) -> None:
+    def _check_renamed(self, kind: str, parameters: Parameters, account: str) -> None:
+        """moto would drop the user that has the new name already, and its ARN would be the other one's."""
+        old, new = parameters[f"{kind}Name"], parameters.get(f"New{kind}Name")
+        if new is not None and lower_case(str(new)) != lower_case(str(old)):
+            self._check_name_is_free(kind, {f"{kind}Name": new}, account)
+
+    def _check_name_is_free(self, kind: str, parameters: Parameters, account: str) -> None:
         """Names are unique whatever their case."""
+        name = str(parameters[f"{kind}Name"])
         if self._upkeep.has_name_like(account, kind, name):
             raise refusal("EntityAlreadyExists", f"{kind} with name {name} already exists.", 409)
 
