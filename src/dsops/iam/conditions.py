@@ -11,14 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from dsops.iam.letters import fold, lower_case
-from dsops.iam.match import (
-    ArnPredicate,
-    compile_arn,
-    compile_arn_sections,
-    compile_glob,
-    split_arn,
-    split_sections,
-)
+from dsops.iam.match import ArnPredicate, compile_arn, compile_arn_sections, compile_glob, split_arn, split_sections
 from dsops.iam.operators import WITH_VARIABLES, Operator, parse_operator
 from dsops.iam.tokens import (
     Context,
