@@ -293,3 +293,19 @@ def test_a_queues_policy_may_name_any_resource(admin: Person) -> None:
     text["Statement"] += fitting["Statement"]
     admin.call("sqs", "SetQueueAttributes", QueueUrl=QUEUE_URL, Attributes={"Policy": json.dumps(text)})
     assert person.answer(*sent[:2], **sent[2]).status == 200
+
+
+def test_a_condition_about_roots_lets_in_roots_alone(admin: Person) -> None:
+    """The text that moto has for everybody is read as that in the place of a principal, and nowhere else."""
+    arn = f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/b"
+    statement = {
+        "Sid": "s", "Effect": "Allow", "Principal": "*", "Action": "events:DescribeEventBus", "Resource": arn,
+        "Condition": {"StringLike": {"aws:PrincipalArn": "arn:aws:iam::*:root"}},
+    }  # fmt: skip
+    admin.call("events", "CreateEventBus", Name="b")
+    text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    admin.call("events", "PutPermission", EventBusName="b", Policy=text)
+
+    refused = admin.lab.user("admin", OTHER).refused("events", "DescribeEventBus", Name=arn)
+
+    assert "AccessDeniedException" == refused.code

@@ -5,7 +5,6 @@ Read without defaults, as in `world`: an attribute that a new moto renamed must 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,14 +12,12 @@ from dsops.arn import parse_arn
 from dsops.sandbox.backends import PolicyText
 from dsops.sandbox.checks.queue_policies import readable_queue_policy
 from dsops.sandbox.function_policy import function_policy
+from dsops.sandbox.principals import Carrier, replace_principal
 from dsops.sandbox.vault import Place
 from dsops.sandbox.world import Tags, World
 
 if TYPE_CHECKING:
     from moto.s3 import models as moto_s3
-
-
-_EVERY_ROOT = re.compile(r'"arn:[a-z-]+:iam::\*:root"')
 
 
 class Held(NamedTuple):
@@ -196,9 +193,11 @@ class Estate:
         bus = None if backend is None else backend.event_buses.get(name)
         if bus is None:
             return None
+        written = [bus.policy or ""]
         # PutPermission for `*` with a condition: AWS writes `*`, moto a root user of no account.
-        text = _EVERY_ROOT.sub('"*"', bus.policy or "")
-        return Held(_policy(f"the policy of event bus {name}", text))
+        every_root = f"arn:{self._world.partitions[place.account]}:iam::*:root"
+        replace_principal([Carrier(written[0], written.append)], every_root, "*")
+        return Held(_policy(f"the policy of event bus {name}", written[-1]))
 
     def roles_of_profile(self, account: str, name: str) -> tuple[str, ...]:
         """The ARNs of the roles in an instance profile: one at the most."""
