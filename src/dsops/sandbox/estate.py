@@ -230,11 +230,11 @@ class Estate:
         found = None if backend is None else backend.databases.get(name)
         return None if found is None else Database(found.engine, found.db_instance_class)
 
-    def policy_of(self, arn: str) -> PolicyText | None:
-        """The policy of a function, repository or event bus by its ARN; None for everything else."""
+    def held_at(self, arn: str) -> Held:
+        """The policy and tags of a function, repository or event bus by its ARN; nothing for everything else."""
         parts = parse_arn(arn)
         if parts is None:
-            return None
+            return Held(None)
         place = Place(parts.account, parts.region)
         kind, _, name = parts.resource.replace("/", ":", 1).partition(":")
         held: Held | None = None
@@ -244,7 +244,7 @@ class Estate:
             held = self.repository(place, name)
         elif (parts.service, kind) == ("events", "event-bus"):
             held = self.event_bus(place, name)
-        return None if held is None else held.policy
+        return held or Held(None)
 
     def tags_of(self, arn: str, account: str, region: str) -> Tags:
         """The tags of anything that moto can list with its tags; () for what does not exist."""
