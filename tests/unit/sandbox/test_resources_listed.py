@@ -350,6 +350,28 @@ def test_the_role_of_an_instance_profile_must_be_passed_too(desk: Desk, profile:
     assert (passing.resource, passing.context["iam:PassedToService"]) == (ROLE, ("ec2.amazonaws.com",))
 
 
+@pytest.mark.parametrize(
+    ("service", "operation", "parameters"),
+    [
+        ("redshift", "CreateCluster", {"ClusterIdentifier": "c", "IamRoles": [ROLE]}),
+        ("ecs", "RegisterTaskDefinition", {"family": "f", "taskRoleArn": "Runner"}),
+        ("emr", "RunJobFlow", {"Name": "x", "ServiceRole": "Runner"}),
+        ("emr", "RunJobFlow", {"Name": "x", "JobFlowRole": "machines"}),
+        ("ec2", "RequestSpotFleet", {"SpotFleetRequestConfig": {
+            "LaunchSpecifications": [{"IamInstanceProfile": {"Name": "machines"}}]}}),
+    ],
+)  # fmt: skip
+def test_a_role_is_passed_in_lists_by_name_and_in_any_structure(
+    desk: Desk, service: str, operation: str, parameters: dict[str, object]
+) -> None:
+    """Where services take more than one ARN under `roleArn`."""
+    backend = desk.lab.sandbox.world.backend(ACCOUNT)
+    backend.create_instance_profile("machines", "/", [])
+    backend.add_role_to_instance_profile("machines", "Runner")
+
+    assert ("iam:PassRole", ROLE) in desk.asked(desk.caller("admin"), service, operation, **parameters)
+
+
 def test_who_puts_a_role_into_an_instance_profile_passes_it(desk: Desk) -> None:
     """To EC2 (AddRoleToInstanceProfile API reference)."""
     given = {"InstanceProfileName": "machines", "RoleName": "Runner"}
