@@ -206,6 +206,23 @@ class Estate:
         profile = self._world.backend(account).instance_profiles.get(name)
         return () if profile is None else tuple(role.arn for role in profile.roles)
 
+    def profile_of_template(self, place: Place, identifier: str, version: str) -> str:
+        """The instance profile that a launch template names, by name or ARN; "" for none."""
+        from moto.ec2.exceptions import EC2ClientError
+        from moto.ec2.models import ec2_backends
+
+        backend = self._backend(ec2_backends, place)
+        known = {} if backend is None else backend.launch_templates
+        template = next((held for held in known.values() if identifier in {held.id, held.name}), None)
+        if template is None:
+            return ""
+        try:
+            data: Mapping[str, Any] = template.get_version(version or "$Default").data
+        except (EC2ClientError, ValueError):
+            return ""
+        profile = data.get("IamInstanceProfile") or {}
+        return str(profile.get("Name") or profile.get("Arn") or "")
+
     def vpc_of(self, place: Place, identifier: str) -> str:
         """The VPC that a subnet, group, interface, table or list is in, or the VPC itself; "" for none."""
         from moto.ec2.models import ec2_backends

@@ -14,7 +14,8 @@ from dsops.sandbox.authorize import Question
 from dsops.sandbox.caller import Caller
 from dsops.sandbox.context import Context
 from dsops.sandbox.estate import Estate
-from dsops.sandbox.resources.given import Parameters, inside
+from dsops.sandbox.resources.given import Parameters, inside, text
+from dsops.sandbox.vault import Place
 from dsops.sandbox.world import Role
 
 _READING: Final = ("Describe", "Get", "List", "Search", "Batch", "Lookup", "Query", "Scan", "Simulate", "Head")
@@ -52,7 +53,7 @@ def passed_roles(
 
 def roles_in_profiles(parameters: Parameters, caller: Caller, estate: Estate) -> Iterator[Question]:
     """A question for the role of each instance profile that a call of EC2 hands to an instance."""
-    for name in dict.fromkeys(_profiles(parameters)):
+    for name in dict.fromkeys((*_profiles(parameters), *_of_templates(parameters, caller, estate))):
         for arn in estate.roles_of_profile(caller.account, name):
             instance = f"arn:{caller.partition}:ec2:{caller.region}:{caller.account}:instance/*"
             yield Question("iam:PassRole", arn, caller.account, _passed_to("ec2.amazonaws.com", instance))
@@ -71,6 +72,17 @@ def _profiles(parameters: Parameters) -> Iterator[str]:
             names = (profile,) if isinstance(profile, str) else inside(holder, named).values()
             for name in names:
                 yield str(name).rpartition("/")[2]
+
+
+def _of_templates(parameters: Parameters, caller: Caller, estate: Estate) -> Iterator[str]:
+    """Of the launch templates that a request names."""
+    place = Place(caller.account, caller.region)
+    for holder in _structures(parameters, _DEEPEST):
+        for name in ("LaunchTemplate", "LaunchTemplateSpecification"):
+            named = inside(holder, name)
+            identifier = text(named, "LaunchTemplateId") or text(named, "LaunchTemplateName")
+            if identifier:
+                yield estate.profile_of_template(place, identifier, text(named, "Version")).rpartition("/")[2]
 
 
 def _structures(value: object, deeper: int) -> Iterator[Parameters]:
