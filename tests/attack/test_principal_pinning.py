@@ -295,6 +295,23 @@ def test_a_queues_policy_may_name_any_resource(admin: Person) -> None:
     assert person.answer(*sent[:2], **sent[2]).status == 200
 
 
+@pytest.mark.parametrize(
+    ("effect", "element", "status"),
+    [("Deny", "Resource", 400), ("Deny", "NotResource", 400), ("Allow", "Resource", 200), ("Allow", "NotResource", 200)],
+)
+def test_a_queues_policy_with_another_resource_never_lets_in_more(
+    admin: Person, effect: str, element: str, status: int
+) -> None:
+    """Whatever AWS takes the text for: such a Deny denies all, and such an Allow allows no one besides."""
+    statement = {"Effect": effect, "Principal": "*", "Action": "sqs:SendMessage", element: "q"}
+    text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    admin.call("sqs", "CreateQueue", QueueName="q", Attributes={"Policy": text})
+    sent = ("sqs", "SendMessage", {"QueueUrl": QUEUE_URL, "MessageBody": "m"})
+
+    assert status == admin.answer(*sent[:2], **sent[2]).status
+    assert "AccessDenied" == reader(admin).refused(*sent[:2], **sent[2]).code
+
+
 def test_a_condition_about_roots_lets_in_roots_alone(admin: Person) -> None:
     """The text that moto has for everybody is read as that in the place of a principal, and nowhere else."""
     arn = f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/b"
