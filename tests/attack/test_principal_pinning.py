@@ -297,8 +297,11 @@ def test_a_queues_policy_may_name_any_resource(admin: Person) -> None:
 
 @pytest.mark.parametrize(
     ("effect", "element", "status"),
-    [("Deny", "Resource", 400), ("Deny", "NotResource", 400), ("Allow", "Resource", 200), ("Allow", "NotResource", 200)],
-)
+    [
+        ("Deny", "Resource", 400), ("Deny", "NotResource", 400),
+        ("Allow", "Resource", 200), ("Allow", "NotResource", 200),
+    ],
+)  # fmt: skip
 def test_a_queues_policy_with_another_resource_never_lets_in_more(
     admin: Person, effect: str, element: str, status: int
 ) -> None:
@@ -310,6 +313,16 @@ def test_a_queues_policy_with_another_resource_never_lets_in_more(
 
     assert status == admin.answer(*sent[:2], **sent[2]).status
     assert "AccessDenied" == reader(admin).refused(*sent[:2], **sent[2]).code
+
+
+@pytest.mark.parametrize("statements", [5, None, True, 1.5, "x", [5], [[]], {}])
+def test_a_queues_policy_without_statements_is_refused(admin: Person, statements: object) -> None:
+    """What is read before the policy is checked takes any JSON."""
+    text = json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+    refused = admin.refused("sqs", "CreateQueue", QueueName="q", Attributes={"Policy": text})
+
+    assert "InvalidAttributeValue" == refused.code
 
 
 def test_a_condition_about_roots_lets_in_roots_alone(admin: Person) -> None:

@@ -269,8 +269,9 @@ def test_a_grant_is_passed_on_as_it_is_or_narrower(desk: Desk) -> None:
     nobody = desk.caller("nobody")
 
     def passes(key: str, *operations: str, **constraints: object) -> bool:
-        given = {"KeyId": key, "GranteePrincipal": NOBODY, "Operations": list(operations)}
-        return desk.allows(nobody, "kms", "CreateGrant", **given, **({"Constraints": constraints} if constraints else {}))
+        given: dict[str, object] = {"KeyId": key, "GranteePrincipal": NOBODY, "Operations": list(operations)}
+        given |= {"Constraints": constraints} if constraints else {}
+        return desk.allows(nobody, "kms", "CreateGrant", **given)
 
     assert passes(open_key, "Decrypt")
     assert passes(open_key, "Decrypt", "CreateGrant")

@@ -22,12 +22,13 @@ def readable_queue_policy(text: str) -> str:
         return text
     statements = document.get("Statement", []) if isinstance(document, dict) else []
     changed = False
-    for statement in [statements] if isinstance(statements, dict) else statements:
-        for element in ("Resource", "NotResource"):
-            written = statement.get(element) if isinstance(statement, dict) else None
-            limits = (element == "Resource") is (statement.get("Effect") == "Deny") if written is not None else False
+    for statement in statements if isinstance(statements, list) else [statements]:
+        for element in {"Resource", "NotResource"} & (statement.keys() if isinstance(statement, dict) else set()):
+            written = statement[element]
+            limits = (element == "Resource") is (statement.get("Effect") == "Deny")
             instead = "*" if limits else _NO_QUEUE
-            readable = [_arn(each, instead) for each in written] if isinstance(written, list) else _arn(written, instead)
+            listed = [_arn(each, instead) for each in (written if isinstance(written, list) else [written])]
+            readable = listed if isinstance(written, list) else listed[0]
             if readable != written:
                 statement[element] = readable
                 changed = True

@@ -33,7 +33,7 @@ from dsops.sandbox.world import World
 Parameters = Mapping[str, object]
 _PAGE: Final = 100
 _MOST_WORK: Final = 200_000
-"""Actions of a page, times resources, times statements and ten: a request of 10 MB could hold up all others for long."""
+"""Actions of a page, times resources, times statements and ten: 10 MB of them would hold up all others."""
 
 
 class _Entity(NamedTuple):
@@ -78,7 +78,7 @@ class Simulation:
         count = min(len(actions), int(str(parameters.get("MaxItems", _PAGE))))
         work = count * len(resources) * (10 + sum(len(policy.statements) for policy, _ in case.texts))
         if work > _MOST_WORK:
-            message = "The dsops sandbox does not weigh so many actions, resources and statements at once: ask for fewer."
+            message = "The dsops sandbox does not weigh so many actions, resources and statements at once."
             raise refusal("NotImplemented", message, 501)
         return [partial(result_of, case, action, resources) for action in actions]
 

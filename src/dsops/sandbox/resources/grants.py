@@ -67,7 +67,8 @@ def _conditions_of_passing(grant: Grant) -> Mapping[str, Mapping[str, object]]:
     found = _conditions(grant)
     conditions = {**found, _EACH: {**found.get(_EACH, {}), "kms:GrantOperations": list(grant.operations)}}
     if grant.context_equals:
-        conditions["StringEquals"] = {**conditions["StringEquals"], "kms:GrantConstraintType": "EncryptionContextEquals"}
+        kind = {"kms:GrantConstraintType": "EncryptionContextEquals"}
+        conditions["StringEquals"] = {**conditions["StringEquals"], **kind}
     return conditions
 
 

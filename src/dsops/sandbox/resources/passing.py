@@ -65,7 +65,7 @@ def _passed_to(principal: str, associated: str) -> Context:
 
 
 def _profiles(parameters: Parameters) -> Iterator[str]:
-    """`IamInstanceProfile` of RunInstances and its like, of launch templates, of Auto Scaling's configurations, of EMR's clusters."""
+    """`IamInstanceProfile` of EC2's calls, launch templates and Auto Scaling's configurations; EMR's `JobFlowRole`."""
     for holder in _structures(parameters, _DEEPEST):
         for named in ("IamInstanceProfile", "JobFlowRole"):
             profile = holder.get(named)
