@@ -25,11 +25,12 @@ USES_A_POLICY = {
     "AttachGroupPolicy", "AttachRolePolicy", "AttachUserPolicy", "DetachGroupPolicy", "DetachRolePolicy",
     "DetachUserPolicy",
 }  # fmt: skip
-USES_A_ROLE = {"AddRoleToInstanceProfile", "RemoveRoleFromInstanceProfile", "CreateRole", "DeleteServiceLinkedRole"}
+USES_A_ROLE = {"CreateRole", "DeleteServiceLinkedRole"}
 DESCRIBES = {"UpdateRole", "UpdateRoleDescription"}
 VALUES = {
     "PolicyArn": AWS_POLICY, "PolicyDocument": ALLOW_ALL, "VersionId": "v1", "RoleName": LINKED, "PolicyName": "p",
     "PermissionsBoundary": AWS_POLICY, "Description": "d", "Tags": [{"Key": "k", "Value": "v"}], "TagKeys": ["k"],
+    "InstanceProfileName": "p",
 }  # fmt: skip
 
 
@@ -128,12 +129,36 @@ def test_no_account_makes_a_role_that_looks_like_awss(admin: Person, path: str) 
     admin.call("iam", "CreateRole", RoleName="Mine", Path="/mine" + path, AssumeRolePolicyDocument=TRUST)
 
 
-def test_a_service_linked_roles_policy_is_for_no_other_role(admin: Person) -> None:
-    """PolicyNotAttachable; an ordinary policy of AWS's is attached."""
+@pytest.mark.parametrize(
+    ("operation", "named"),
+    [
+        ("AttachRolePolicy", {"RoleName": "Mine"}),
+        ("AttachUserPolicy", {"UserName": "admin"}),
+        ("AttachGroupPolicy", {"GroupName": "group"}),
+        ("PutRolePermissionsBoundary", {"RoleName": "Mine"}),
+        ("PutUserPermissionsBoundary", {"UserName": "admin"}),
+        ("CreateRole", {"RoleName": "More", "AssumeRolePolicyDocument": TRUST}),
+        ("CreateUser", {"UserName": "more"}),
+    ],
+)
+def test_a_service_linked_roles_policy_is_for_nothing_else(
+    admin: Person, operation: str, named: dict[str, str]
+) -> None:
+    """PolicyNotAttachable, as a boundary too; an ordinary policy of AWS's is taken."""
     admin.call("iam", "CreateRole", RoleName="Mine", AssumeRolePolicyDocument=TRUST)
+    admin.call("iam", "CreateGroup", GroupName="group")
+    parameter = "PolicyArn" if operation.startswith("Attach") else "PermissionsBoundary"
     arn = "arn:aws:iam::aws:policy/aws-service-role/BatchServiceRolePolicy"
 
-    refused = admin.refused("iam", "AttachRolePolicy", RoleName="Mine", PolicyArn=arn)
+    refused = admin.refused("iam", operation, **{**named, parameter: arn})
 
     assert "PolicyNotAttachable" == refused.code
-    admin.call("iam", "AttachRolePolicy", RoleName="Mine", PolicyArn=AWS_POLICY)
+    admin.call("iam", operation, **{**named, parameter: AWS_POLICY})
+
+
+@pytest.mark.parametrize("path", ["/x:role/aws-service-role/y/", "/x:role/aws-reserved/y/"])
+def test_a_path_that_holds_the_text_of_another_makes_no_role_awss(admin: Person, path: str) -> None:
+    """A path may have colons: what counts is where it begins."""
+    admin.call("iam", "CreateRole", RoleName="Mine", Path=path, AssumeRolePolicyDocument=TRUST)
+
+    admin.call("iam", "TagRole", RoleName="Mine", Tags=[{"Key": "k", "Value": "v"}])

@@ -166,6 +166,37 @@ def test_a_namesake_is_not_let_in(admin: Person, make: Callable[[Person], Call])
     assert after.refused(service, operation, **parameters).code in {"AccessDenied", "AccessDeniedException"}
 
 
+@pytest.mark.parametrize("written", ["user\\/reader", "user/\\u0072eader"])
+def test_a_name_in_escapes_is_the_same_name(admin: Person, written: str) -> None:
+    """JSON has several spellings of one text, and a policy is kept as it was written."""
+
+    def spelled(text: str) -> str:
+        return text.replace("user/reader", written)
+
+    bucket(admin)
+    secret(admin)
+    trust = spelled(policy("sts:AssumeRole").replace(', "Resource": "*"', ""))
+    key_id = admin.call("kms", "CreateKey", Policy=spelled(key_policy()))["KeyMetadata"]["KeyId"]
+    role = admin.call("iam", "CreateRole", RoleName="trusting", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    text = spelled(policy("s3:GetObject", "arn:aws:s3:::bucket/*"))
+    admin.call("s3", "PutBucketPolicy", Bucket="bucket", Policy=text)
+    text = spelled(policy("secretsmanager:GetSecretValue"))
+    admin.call("secretsmanager", "PutResourcePolicy", SecretId="s", ResourcePolicy=text)
+    calls: tuple[Call, ...] = (
+        ("s3", "GetObject", {"Bucket": "bucket", "Key": "k"}),
+        ("secretsmanager", "GetSecretValue", {"SecretId": "s"}),
+        ("sts", "AssumeRole", {"RoleArn": role, "RoleSessionName": "session"}),
+        ("kms", "DescribeKey", {"KeyId": key_id}),
+    )
+    before = reader(admin)
+    assert [200] * len(calls) == [before.answer(*call[:2], **call[2]).status for call in calls]
+
+    after = remake(admin)
+
+    for service, operation, parameters in calls:
+        assert after.refused(service, operation, **parameters).code in {"AccessDenied", "AccessDeniedException"}
+
+
 def test_a_new_policy_lets_the_new_user_in_and_the_old_text_shows_an_id(admin: Person) -> None:
     """The administrator sees who is meant."""
     _, operation, parameters = bucket(admin)
@@ -262,3 +293,49 @@ def test_a_queues_policy_may_name_any_resource(admin: Person) -> None:
     text["Statement"] += fitting["Statement"]
     admin.call("sqs", "SetQueueAttributes", QueueUrl=QUEUE_URL, Attributes={"Policy": json.dumps(text)})
     assert person.answer(*sent[:2], **sent[2]).status == 200
+
+
+@pytest.mark.parametrize(
+    ("effect", "element", "status"),
+    [
+        ("Deny", "Resource", 400), ("Deny", "NotResource", 400),
+        ("Allow", "Resource", 200), ("Allow", "NotResource", 200),
+    ],
+)  # fmt: skip
+def test_a_queues_policy_with_another_resource_never_lets_in_more(
+    admin: Person, effect: str, element: str, status: int
+) -> None:
+    """Whatever AWS takes the text for: such a Deny denies all, and such an Allow allows no one besides."""
+    statement = {"Effect": effect, "Principal": "*", "Action": "sqs:SendMessage", element: "q"}
+    text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    admin.call("sqs", "CreateQueue", QueueName="q", Attributes={"Policy": text})
+    sent = ("sqs", "SendMessage", {"QueueUrl": QUEUE_URL, "MessageBody": "m"})
+
+    assert status == admin.answer(*sent[:2], **sent[2]).status
+    assert "AccessDenied" == reader(admin).refused(*sent[:2], **sent[2]).code
+
+
+@pytest.mark.parametrize("statements", [5, None, True, 1.5, "x", [5], [[]], {}])
+def test_a_queues_policy_without_statements_is_refused(admin: Person, statements: object) -> None:
+    """What is read before the policy is checked takes any JSON."""
+    text = json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+    refused = admin.refused("sqs", "CreateQueue", QueueName="q", Attributes={"Policy": text})
+
+    assert "InvalidAttributeValue" == refused.code
+
+
+def test_a_condition_about_roots_lets_in_roots_alone(admin: Person) -> None:
+    """The text that moto has for everybody is read as that in the place of a principal, and nowhere else."""
+    arn = f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/b"
+    statement = {
+        "Sid": "s", "Effect": "Allow", "Principal": "*", "Action": "events:DescribeEventBus", "Resource": arn,
+        "Condition": {"StringLike": {"aws:PrincipalArn": "arn:aws:iam::*:root"}},
+    }  # fmt: skip
+    admin.call("events", "CreateEventBus", Name="b")
+    text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    admin.call("events", "PutPermission", EventBusName="b", Policy=text)
+
+    refused = admin.lab.user("admin", OTHER).refused("events", "DescribeEventBus", Name=arn)
+
+    assert "AccessDeniedException" == refused.code

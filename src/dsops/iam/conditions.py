@@ -7,11 +7,11 @@ Rules: AWS IAM User Guide, "Condition operators", "Conditions with multiple cont
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from dsops.iam.letters import fold, lower_case
-from dsops.iam.match import compile_arn, compile_glob, split_arn
+from dsops.iam.match import ArnPredicate, compile_arn, compile_arn_sections, compile_glob, split_arn, split_sections
 from dsops.iam.operators import WITH_VARIABLES, Operator, parse_operator
 from dsops.iam.tokens import (
     Context,
@@ -149,8 +149,12 @@ def _matcher(family: str, values: Sequence[Sequence[Resolved]]) -> Matcher:
     if family == "StringLike":
         globs = [compile_glob(value) for value in values]
         return globs[0] if len(globs) == 1 else lambda value: any(glob(value) for glob in globs)
-    # A pattern that is not six parts long is no ARN and matches nothing.
-    arns = [arn for arn in map(compile_arn, values) if arn is not None]
+    return _arn_matcher(map(compile_arn, values))
+
+
+def _arn_matcher(patterns: Iterable[ArnPredicate | None]) -> Matcher:
+    """A pattern that is not six parts long is no ARN and matches nothing."""
+    arns = [arn for arn in patterns if arn is not None]
 
     def matches_arn(value: str) -> bool:
         parts = split_arn(value)
@@ -258,14 +262,30 @@ def _with_variables(
     decide = _decider(parsed)
     family = parsed.family
 
+    def made(context: Context) -> Matcher:
+        if family.startswith("Arn"):
+            return _arn_matcher([*map(compile_arn, static), *(_resolved_arn(tokens, context) for tokens in dynamic)])
+        resolved = [found for tokens in dynamic if (found := resolve(tokens, context)) is not None]
+        return _matcher(family, [*static, *resolved])
+
     def test(context: Context) -> Answer:
         values = context.get(key)
         if not values:
             return when_missing
-        resolved = [found for tokens in dynamic if (found := resolve(tokens, context)) is not None]
-        return decide(values, _matcher(family, [*static, *resolved]))
+        return decide(values, made(context))
 
     return test
+
+
+def _resolved_arn(tokens: Sequence[Token], context: Context) -> ArnPredicate | None:
+    """What a variable brings stays in the part where it is written, colons and all; it may also be the whole ARN."""
+    sections: Sequence[Sequence[Token]] = split_sections(tokens)
+    if len(sections) < 6:
+        sections = [tokens]
+    resolved = [found for section in sections if (found := resolve(section, context)) is not None]
+    if len(resolved) < len(sections):
+        return None
+    return compile_arn(resolved[0]) if len(sections) == 1 else compile_arn_sections(resolved)
 
 
 def _when_missing(parsed: Operator) -> bool:

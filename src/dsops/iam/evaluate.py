@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 from dsops.iam.letters import lower_case
+from dsops.iam.match import split_arn
 from dsops.iam.policy import Policy, Statement
 from dsops.iam.principals import ACCOUNT, DIRECT, UNNAMED, Principal, PrincipalKind, Reach
 from dsops.iam.question import Match, Question, Request
@@ -184,7 +185,8 @@ def organization_levels(request: Request, policies: Policies) -> list[Group]:
     """RCPs, then SCPs, by level. They don't bind service-linked roles (AWS Organizations User Guide)."""
     if not (policies.resource_control or policies.service_control):
         return []
-    if ":role/aws-service-role/" in request.principal.issuer_arn:
+    issuer = split_arn(request.principal.issuer_arn)
+    if issuer is not None and issuer[5].startswith("role/aws-service-role/"):
         return []
     groups: list[Group] = [("resource control policy", level) for level in policies.resource_control]
     groups.extend(("service control policy", level) for level in policies.service_control)

@@ -164,7 +164,11 @@ def compile_arn(tokens: Sequence[Resolved]) -> ArnPredicate | None:
     So `arn:aws:sqs:*:111122223333:q` is not met by a queue of another account whose name holds that text
     (AWS IAM User Guide, ARN condition operators).
     """
-    sections = split_sections(tokens)
+    return compile_arn_sections(split_sections(tokens))
+
+
+def compile_arn_sections(sections: Sequence[Sequence[Token]]) -> ArnPredicate | None:
+    """The same for a pattern that was cut before: what a variable brought in stays within its part."""
     if len(sections) < 6 or literal_text(_resolved(sections[0])) != "arn":
         return None
     tests = [

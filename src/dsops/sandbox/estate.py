@@ -5,7 +5,6 @@ Read without defaults, as in `world`: an attribute that a new moto renamed must 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,14 +12,12 @@ from dsops.arn import parse_arn
 from dsops.sandbox.backends import PolicyText
 from dsops.sandbox.checks.queue_policies import readable_queue_policy
 from dsops.sandbox.function_policy import function_policy
+from dsops.sandbox.principals import Carrier, replace_principal
 from dsops.sandbox.vault import Place
 from dsops.sandbox.world import Tags, World
 
 if TYPE_CHECKING:
     from moto.s3 import models as moto_s3
-
-
-_EVERY_ROOT = re.compile(r'"arn:[a-z-]+:iam::\*:root"')
 
 
 class Held(NamedTuple):
@@ -196,9 +193,11 @@ class Estate:
         bus = None if backend is None else backend.event_buses.get(name)
         if bus is None:
             return None
+        written = [bus.policy or ""]
         # PutPermission for `*` with a condition: AWS writes `*`, moto a root user of no account.
-        text = _EVERY_ROOT.sub('"*"', bus.policy or "")
-        return Held(_policy(f"the policy of event bus {name}", text))
+        every_root = f"arn:{self._world.partitions[place.account]}:iam::*:root"
+        replace_principal([Carrier(written[0], written.append)], every_root, "*")
+        return Held(_policy(f"the policy of event bus {name}", written[-1]))
 
     def roles_of_profile(self, account: str, name: str) -> tuple[str, ...]:
         """The ARNs of the roles in an instance profile: one at the most."""
@@ -206,6 +205,23 @@ class Estate:
             return ()
         profile = self._world.backend(account).instance_profiles.get(name)
         return () if profile is None else tuple(role.arn for role in profile.roles)
+
+    def profile_of_template(self, place: Place, identifier: str, version: str) -> str:
+        """The instance profile that a launch template names, by name or ARN; "" for none."""
+        from moto.ec2.exceptions import EC2ClientError
+        from moto.ec2.models import ec2_backends
+
+        backend = self._backend(ec2_backends, place)
+        known = {} if backend is None else backend.launch_templates
+        template = next((held for held in known.values() if identifier in {held.id, held.name}), None)
+        if template is None:
+            return ""
+        try:
+            data: Mapping[str, Any] = template.get_version(version or "$Default").data
+        except (EC2ClientError, ValueError):
+            return ""
+        profile = data.get("IamInstanceProfile") or {}
+        return str(profile.get("Name") or profile.get("Arn") or "")
 
     def vpc_of(self, place: Place, identifier: str) -> str:
         """The VPC that a subnet, group, interface, table or list is in, or the VPC itself; "" for none."""
@@ -231,11 +247,11 @@ class Estate:
         found = None if backend is None else backend.databases.get(name)
         return None if found is None else Database(found.engine, found.db_instance_class)
 
-    def policy_of(self, arn: str) -> PolicyText | None:
-        """The policy of a function, repository or event bus by its ARN; None for everything else."""
+    def held_at(self, arn: str) -> Held:
+        """The policy and tags of a function, repository or event bus by its ARN; nothing for everything else."""
         parts = parse_arn(arn)
         if parts is None:
-            return None
+            return Held(None)
         place = Place(parts.account, parts.region)
         kind, _, name = parts.resource.replace("/", ":", 1).partition(":")
         held: Held | None = None
@@ -245,7 +261,7 @@ class Estate:
             held = self.repository(place, name)
         elif (parts.service, kind) == ("events", "event-bus"):
             held = self.event_bus(place, name)
-        return None if held is None else held.policy
+        return held or Held(None)
 
     def tags_of(self, arn: str, account: str, region: str) -> Tags:
         """The tags of anything that moto can list with its tags; () for what does not exist."""

@@ -26,6 +26,8 @@ class Grant(NamedTuple):
     operations: tuple[str, ...]
     context_subset: tuple[tuple[str, str], ...]
     context_equals: tuple[tuple[str, str], ...]
+    names: frozenset[str] = frozenset()
+    """Its id and its token."""
 
 
 class Key(NamedTuple):
@@ -118,5 +120,5 @@ def _grant(grant: moto_kms.Grant) -> Grant:
     equals: Mapping[str, str] = constraints.get("EncryptionContextEquals") or {}
     return Grant(
         grant.grantee_principal, grant.retiring_principal or "", tuple(grant.operations), tuple(subset.items()),
-        tuple(equals.items()),
+        tuple(equals.items()), frozenset({grant.id, grant.token}),
     )  # fmt: skip

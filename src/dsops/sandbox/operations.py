@@ -24,6 +24,7 @@ from dsops.sandbox.organization_planter import organization_models
 from dsops.sandbox.organization_rules import check_organization_call
 from dsops.sandbox.refusals import invalid_token, refusal
 from dsops.sandbox.resources import Resources
+from dsops.sandbox.resources.parameters import with_plain_names
 from dsops.sandbox.secret_rules import check_secret_call, check_secret_name
 from dsops.sandbox.secrets import list_versions, read_batch, read_secret
 from dsops.sandbox.vault import Place, StoredSecret, Vault
@@ -175,21 +176,24 @@ class Operations:
         return answers[0]._replace(body=with_request_id(answers[0].body, turn.request_id))
 
     def _perform_parameters(self, turn: Turn, account: str, _: str) -> HttpAnswer:
-        operation, parameters = turn.operation, turn.parameters
-        check_parameter_names(operation, parameters)
+        operation = turn.operation
+        check_parameter_names(operation, turn.parameters)
+        parameters = with_plain_names(turn.parameters, turn.caller)
         for use in self._resources.encryption.of_parameters(operation, parameters, turn.caller):
             self._use_key(turn, use, "ssm")
         place = Place(account, turn.caller.region)
         missing: list[str] = []
+        sent = parameters
         if operation == "GetParameters":
             names, missing = split_names(parameters, lambda name: self._vault.find_secret(name, place) is not None)
-            parameters = {**parameters, "Names": names}
+            sent = {**parameters, "Names": names}
         try:
-            answer = self._moto("ssm", turn, parameters, account, "json")
+            answer = self._moto("ssm", turn, sent, account, "json")
         finally:
             self._vault.drop_leftovers(place)
-        answer = with_asked_names(operation, parameters, answer)
-        return with_invalid(answer, missing) if missing and answer.status == 200 else answer
+        if missing and answer.status == 200:
+            answer = with_invalid(answer, missing)
+        return with_asked_names(operation, turn.parameters, parameters, answer)
 
     def _perform_organizations(self, turn: Turn, account: str, _: str) -> HttpAnswer:
         organization_models()

@@ -30,7 +30,8 @@ def principals_of(text: str, kind: str = "AWS") -> list[str]:
 def replace_principal(carriers: Iterable[Carrier], old: str, new: str) -> None:
     """Writes `new` for `old` wherever a policy names it as a principal."""
     for carrier in carriers:
-        if old not in carrier.text:
+        # JSON may write any letter as an escape.
+        if old not in carrier.text and "\\" not in carrier.text:
             continue
         document = json.loads(carrier.text)
         for holder, key in _places(document, "AWS"):

@@ -35,10 +35,12 @@ class Upkeep:
         tagger.tag_resource(after.arn, [{"Key": key, "Value": value} for key, value in before.tags])
 
     def has_name_like(self, account: str, kind: str, name: str) -> bool:
-        """Whether a `User` or `Role` has this name in another case; the same case is moto's to refuse."""
+        """Whether a `User`, `Group` or `Role` has this name, in whatever case."""
         backend = self._world.backend(account)
-        names = backend.users if kind == "User" else [role.name for role in backend.roles.values()]
-        return name not in names and lower_case(name) in {lower_case(other) for other in names}
+        held: Mapping[str, Mapping[str, moto_iam.User | moto_iam.Group | moto_iam.Role]] = {
+            "User": backend.users, "Group": backend.groups, "Role": backend.roles,
+        }  # fmt: skip
+        return lower_case(name) in {lower_case(owner.name) for owner in held[kind].values()}
 
     def description_of(self, role: Role) -> str:
         """The role's description."""

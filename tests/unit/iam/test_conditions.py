@@ -187,6 +187,21 @@ def test_a_variable_may_bring_a_whole_arn() -> None:
     assert not holds("ArnEquals", "aws:SourceArn", "${aws:PrincipalTag/Arn}", starred)
 
 
+def test_a_variable_cannot_move_the_parts_of_an_arn() -> None:
+    """A tag may have colons: the account that is written behind the variable stays the account."""
+    pattern = "arn:aws:sns:${aws:PrincipalTag/Region}:222222222222:*"
+    other = "arn:aws:sns:us-east-1:111111111111:topic:222222222222:x"
+
+    for tag, source, expected in (
+        ("us-east-1", "arn:aws:sns:us-east-1:222222222222:topic", True),
+        ("us-east-1", other, False),
+        ("us-east-1:111111111111:topic", other, False),
+    ):
+        request = {"aws:PrincipalTag/Region": tag, "aws:SourceArn": source}
+        assert expected is holds("ArnLike", "aws:SourceArn", pattern, request)
+        assert expected is not holds("ArnNotLike", "aws:SourceArn", pattern, request)
+
+
 def test_variables_are_text_in_version_2008() -> None:
     """The old version compares `${aws:username}` with these very characters."""
     context = {"aws:PrincipalTag/Owner": "alice", "aws:username": "alice"}

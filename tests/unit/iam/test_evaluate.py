@@ -343,6 +343,13 @@ def test_control_policies_do_not_bind_service_linked_roles() -> None:
     assert not ask(bound, APP).is_allowed
 
 
+@pytest.mark.parametrize("owner", ["role/x:role/aws-service-role/y/App", "user/x:role/aws-service-role/y/App"])
+def test_control_policies_bind_a_role_whose_path_only_holds_that_text(owner: str) -> None:
+    """IAM takes colons in a path, so an administrator can write `:role/aws-service-role/` further in."""
+    disguised = APP._replace(issuer_arn=f"arn:aws:iam::{ACCOUNT}:{owner}")
+    assert not ask(Policies(identity=(ALLOWING,), service_control=(NARROW_SCP,)), disguised).is_allowed
+
+
 def test_the_first_type_in_awss_order_is_named() -> None:
     """Explicit denies before implicit ones; then organisation, resource, identity, boundary, session."""
     refusing = Policies(

@@ -259,6 +259,47 @@ def test_who_may_retire_a_grant_may_do_no_more(desk: Desk) -> None:
     assert not desk.allows(nobody, "kms", "RevokeGrant", KeyId=key, GrantId="x")
 
 
+def test_a_grant_is_passed_on_as_it_is_or_narrower(desk: Desk) -> None:
+    """KMS Developer Guide, "Granting CreateGrant permission": no more operations, and no looser constraints."""
+    pair = {"app": "blue"}
+    open_key, subset, equals = new_key(), new_key(), new_key()
+    grant(open_key, ["CreateGrant", "Decrypt"])
+    grant(subset, ["CreateGrant", "Decrypt"], EncryptionContextSubset=pair)
+    grant(equals, ["CreateGrant", "Decrypt"], EncryptionContextEquals=pair)
+    nobody = desk.caller("nobody")
+
+    def passes(key: str, *operations: str, **constraints: object) -> bool:
+        given: dict[str, object] = {"KeyId": key, "GranteePrincipal": NOBODY, "Operations": list(operations)}
+        given |= {"Constraints": constraints} if constraints else {}
+        return desk.allows(nobody, "kms", "CreateGrant", **given)
+
+    assert passes(open_key, "Decrypt")
+    assert passes(open_key, "Decrypt", "CreateGrant")
+    assert not passes(open_key, "Encrypt")
+    assert not passes(open_key, "Decrypt", "Encrypt")
+    assert passes(subset, "Decrypt", EncryptionContextSubset=pair)
+    assert passes(subset, "Decrypt", EncryptionContextEquals={**pair, "x": "y"})
+    assert passes(equals, "Decrypt", EncryptionContextEquals=pair)
+    assert not passes(subset, "Decrypt")
+    assert not passes(subset, "Decrypt", EncryptionContextSubset={"app": "red"})
+    assert not passes(equals, "Decrypt", EncryptionContextSubset=pair)
+    assert not passes(equals, "Decrypt", EncryptionContextEquals={**pair, "x": "y"})
+
+
+def test_who_may_retire_one_grant_may_not_retire_another(desk: Desk) -> None:
+    """Whether by id or by token, of the same key or under the name of one's own."""
+    own, other = new_key(), new_key()
+    retirable = grant(own, ["Encrypt"], retiring=NOBODY)
+    kept = grant(own, ["Encrypt"])
+    grant(other, ["Encrypt"])
+    token = next(iter(kms_backends[ACCOUNT][REGION].keys[other.rpartition("/")[2]].grants.values())).token
+    nobody = desk.caller("nobody")
+
+    assert desk.allows(nobody, "kms", "RetireGrant", KeyId=own, GrantId=retirable)
+    assert not desk.allows(nobody, "kms", "RetireGrant", KeyId=own, GrantId=kept)
+    assert not desk.allows(nobody, "kms", "RetireGrant", KeyId=own, GrantId=retirable, GrantToken=token)
+
+
 def test_a_grant_denies_nobody(desk: Desk) -> None:
     """One for a service, or for somebody who is gone, neither allows nor spoils the key's policy."""
     key = new_key()

@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 from moto.awslambda_simple.models import lambda_simple_backends
+from moto.ec2.models import ec2_backends
 from moto.ecr.models import ecr_backends
 from moto.events.models import events_backends
 from moto.logs.models import logs_backends
@@ -348,6 +349,49 @@ def test_the_role_of_an_instance_profile_must_be_passed_too(desk: Desk, profile:
         if question.action == "iam:PassRole"
     ]
     assert (passing.resource, passing.context["iam:PassedToService"]) == (ROLE, ("ec2.amazonaws.com",))
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "parameters"),
+    [
+        ("redshift", "CreateCluster", {"ClusterIdentifier": "c", "IamRoles": [ROLE]}),
+        ("ecs", "RegisterTaskDefinition", {"family": "f", "taskRoleArn": "Runner"}),
+        ("emr", "RunJobFlow", {"Name": "x", "ServiceRole": "Runner"}),
+        ("emr", "RunJobFlow", {"Name": "x", "JobFlowRole": "machines"}),
+        ("ec2", "RequestSpotFleet", {"SpotFleetRequestConfig": {
+            "LaunchSpecifications": [{"IamInstanceProfile": {"Name": "machines"}}]}}),
+    ],
+)  # fmt: skip
+def test_a_role_is_passed_in_lists_by_name_and_in_any_structure(
+    desk: Desk, service: str, operation: str, parameters: dict[str, object]
+) -> None:
+    """Where services take more than one ARN under `roleArn`."""
+    backend = desk.lab.sandbox.world.backend(ACCOUNT)
+    backend.create_instance_profile("machines", "/", [])
+    backend.add_role_to_instance_profile("machines", "Runner")
+
+    assert ("iam:PassRole", ROLE) in desk.asked(desk.caller("admin"), service, operation, **parameters)
+
+
+def test_the_role_in_a_launch_template_must_be_passed_by_who_launches(desk: Desk) -> None:
+    """Of the version that is launched; who deletes the template passes none."""
+    backend = desk.lab.sandbox.world.backend(ACCOUNT)
+    backend.create_instance_profile("machines", "/", [])
+    backend.add_role_to_instance_profile("machines", "Runner")
+    ec2 = ec2_backends[ACCOUNT][REGION]
+    template = ec2.create_launch_template("lt", "", {"IamInstanceProfile": {"Name": "machines"}}, {})
+    template.create_version({}, "")
+    admin = desk.caller("admin")
+
+    def passes(operation: str, **parameters: object) -> bool:
+        return "iam:PassRole" in dict(desk.asked(admin, "ec2", operation, **parameters))
+
+    counts = {"MinCount": 1, "MaxCount": 1}
+    assert passes("RunInstances", LaunchTemplate={"LaunchTemplateName": "lt"}, **counts)
+    assert passes("RunInstances", LaunchTemplate={"LaunchTemplateId": template.id, "Version": "1"}, **counts)
+    for version in ("2", "$Latest", "9", "x"):
+        assert not passes("RunInstances", LaunchTemplate={"LaunchTemplateName": "lt", "Version": version}, **counts)
+    assert not passes("DeleteLaunchTemplate", LaunchTemplateName="lt")
 
 
 def test_who_puts_a_role_into_an_instance_profile_passes_it(desk: Desk) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from dsops.arn import parse_arn
 from dsops.sandbox.refusals import refusal
 from dsops.sandbox.resources.given import Parameters, text, texts
-from dsops.sandbox.resources.parameters import SECRETS_BEHIND_SSM
+from dsops.sandbox.resources.parameters import SECRETS_BEHIND_SSM, secret_behind
 from dsops.sandbox.wire import HttpAnswer
 
 _NAMING: Final = frozenset(
@@ -50,7 +50,7 @@ def split_names(parameters: Parameters, is_secret: Callable[[str], bool]) -> tup
     """The names for moto, and those of missing secrets, for which it would refuse the whole GetParameters."""
     found: tuple[list[str], list[str]] = ([], [])
     for name in texts(parameters, "Names"):
-        is_missing = name.startswith(SECRETS_BEHIND_SSM) and not is_secret(name.removeprefix(SECRETS_BEHIND_SSM))
+        is_missing = name.startswith(SECRETS_BEHIND_SSM) and not is_secret(secret_behind(name))
         found[is_missing].append(name)
     return found
 
@@ -62,10 +62,10 @@ def with_invalid(answer: HttpAnswer, names: list[str]) -> HttpAnswer:
     return answer._replace(body=json.dumps(said).encode())
 
 
-def with_asked_names(operation: str, parameters: Parameters, answer: HttpAnswer) -> HttpAnswer:
+def with_asked_names(operation: str, parameters: Parameters, plain: Parameters, answer: HttpAnswer) -> HttpAnswer:
     """The answer whose parameters go by the names that were asked for: `/x` for what was stored as `x` (recorded).
 
-    A secret goes by the path that stands for it.
+    A secret goes by the path that stands for it; what is invalid as it was written. `plain` has names for ARNs.
     """
     if operation not in _READING or answer.status != 200:
         return answer
@@ -75,6 +75,9 @@ def with_asked_names(operation: str, parameters: Parameters, answer: HttpAnswer)
         name = str(found.get("Name", ""))
         others = () if name in asked else (_other_form(name), SECRETS_BEHIND_SSM + name)
         found["Name"] = next((other for other in others if other in asked), name)
+    if "InvalidParameters" in said:
+        written = dict(zip(_names(plain), _names(parameters), strict=True))
+        said["InvalidParameters"] = [written.get(name, name) for name in said["InvalidParameters"]]
     return answer._replace(body=json.dumps(said).encode())
 
 

@@ -14,11 +14,11 @@ from dsops.sandbox.refusals import access_denied, refusal
 from dsops.sandbox.world import Role
 
 CHANGES_OF_ROLES: Final = frozenset(
-    {"AttachRolePolicy", "DeleteRole", "DeleteRolePermissionsBoundary", "DeleteRolePolicy", "DetachRolePolicy",
-     "PutRolePermissionsBoundary", "PutRolePolicy", "TagRole", "UntagRole", "UpdateAssumeRolePolicy", "UpdateRole",
-     "UpdateRoleDescription"}
+    {"AddRoleToInstanceProfile", "AttachRolePolicy", "DeleteRole", "DeleteRolePermissionsBoundary", "DeleteRolePolicy",
+     "DetachRolePolicy", "PutRolePermissionsBoundary", "PutRolePolicy", "RemoveRoleFromInstanceProfile", "TagRole",
+     "UntagRole", "UpdateAssumeRolePolicy", "UpdateRole", "UpdateRoleDescription"}
 )  # fmt: skip
-"""The operations of IAM that change a role that there is."""
+"""The operations of IAM that change a role that there is, or what uses it."""
 CHANGES_OF_POLICIES: Final = frozenset(
     {"CreatePolicyVersion", "DeletePolicy", "DeletePolicyVersion", "SetDefaultPolicyVersion", "TagPolicy",
      "UntagPolicy"}
@@ -26,12 +26,17 @@ CHANGES_OF_POLICIES: Final = frozenset(
 """The operations of IAM that change a managed policy that there is."""
 LINKED_PATH: Final = "/aws-service-role/"
 _RESERVED_PATH: Final = "/aws-reserved/"
-_LINKED_POLICIES: Final = f":policy{LINKED_PATH}"
 
 
 def is_linked(role: Role) -> bool:
     """Whether a service has made the role for itself."""
-    return f":role{LINKED_PATH}" in role.arn
+    return _is_below("role", LINKED_PATH, role.arn)
+
+
+def _is_below(kind: str, path: str, arn: str) -> bool:
+    """Whether the path of that kind of thing begins so; further in it anything may stand, colons included."""
+    parts = parse_arn(arn)
+    return parts is not None and parts.resource.startswith(f"{kind}{path}")
 
 
 def check_role_change(operation: str, parameters: Mapping[str, object], role: Role | None) -> None:
@@ -39,7 +44,7 @@ def check_role_change(operation: str, parameters: Mapping[str, object], role: Ro
 
     Of a service-linked role the description may be changed ("Edit a service-linked role").
     """
-    if role is None or not (is_linked(role) or f":role{_RESERVED_PATH}" in role.arn):
+    if role is None or not (is_linked(role) or _is_below("role", _RESERVED_PATH, role.arn)):
         return
     is_description = operation == "UpdateRoleDescription" or (
         operation == "UpdateRole" and "MaxSessionDuration" not in parameters
@@ -70,6 +75,6 @@ def check_new_path(path: str) -> None:
 
 
 def check_attachable(arn: str) -> None:
-    """Raises PolicyNotAttachable for the policies of service-linked roles."""
-    if _LINKED_POLICIES in arn and parse_arn(arn) is not None:
+    """Raises PolicyNotAttachable for the policies of service-linked roles, whatever they are to be attached to."""
+    if _is_below("policy", LINKED_PATH, arn):
         raise refusal("PolicyNotAttachable", "Cannot attach a Service Role Policy to a Customer Role.")

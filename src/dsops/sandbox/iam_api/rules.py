@@ -12,6 +12,7 @@ from typing import NamedTuple
 from dsops.arn import parse_arn
 from dsops.document import parse_json
 from dsops.errors import SandboxRefusal
+from dsops.iam.letters import lower_case
 from dsops.iam.policy import PolicyKind, check_policy
 from dsops.sandbox import totp
 from dsops.sandbox.backends import words_for_malformed
@@ -92,6 +93,9 @@ class IamRules:
             **dict.fromkeys(("PutUserPermissionsBoundary", "PutRolePermissionsBoundary"), self._check_boundary),
             "ListPolicies": self._bring_in_all,
             "CreateUser": self._check_new_user,
+            "CreateGroup": lambda parameters, account: self._check_name_is_free("Group", parameters, account),
+            "UpdateUser": partial(self._check_renamed, "User"),
+            "UpdateGroup": partial(self._check_renamed, "Group"),
             "CreateRole": self._check_new_role,
             "UpdateRole": self._keep_what_is_not_updated,
             "CreateSAMLProvider": lambda parameters, account: check_new_saml_provider(world, parameters, account),
@@ -194,8 +198,7 @@ class IamRules:
         arn = str(parameters["PolicyArn"])
         if parse_arn(arn) is None:
             raise validation("Invalid ARN:  Could not be parsed!")
-        if kind == "Role":
-            check_attachable(arn)
+        check_attachable(arn)
         self._world.bring_in(account, arn)
         attached = self._upkeep.attached(account, kind, str(parameters[parameter]))
         if arn not in attached and len(attached) >= _MOST_ATTACHED:
@@ -209,21 +212,29 @@ class IamRules:
         if "PermissionsBoundary" not in parameters:
             return
         arn = str(parameters["PermissionsBoundary"])
+        check_attachable(arn)
         self._world.bring_in(account, arn)
         if self._world.managed_policy(account, arn) is None:
             raise _no_such_entity(f"Scope ARN: {arn} does not exist or is not attachable.")
 
     def _check_new_user(self, parameters: Parameters, account: str) -> None:
-        self._check_name_is_free("User", str(parameters["UserName"]), account)
+        self._check_name_is_free("User", parameters, account)
         self._check_boundary(parameters, account)
 
     def _check_new_role(self, parameters: Parameters, account: str) -> None:
         check_new_path(str(parameters.get("Path", "/")))
-        self._check_name_is_free("Role", str(parameters["RoleName"]), account)
+        self._check_name_is_free("Role", parameters, account)
         self._check_boundary(parameters, account)
 
-    def _check_name_is_free(self, kind: str, name: str, account: str) -> None:
+    def _check_renamed(self, kind: str, parameters: Parameters, account: str) -> None:
+        """moto would drop the user that has the new name already, and its ARN would be the other one's."""
+        old, new = parameters[f"{kind}Name"], parameters.get(f"New{kind}Name")
+        if new is not None and lower_case(str(new)) != lower_case(str(old)):
+            self._check_name_is_free(kind, {f"{kind}Name": new}, account)
+
+    def _check_name_is_free(self, kind: str, parameters: Parameters, account: str) -> None:
         """Names are unique whatever their case."""
+        name = str(parameters[f"{kind}Name"])
         if self._upkeep.has_name_like(account, kind, name):
             raise refusal("EntityAlreadyExists", f"{kind} with name {name} already exists.", 409)
 
@@ -238,7 +249,8 @@ class IamRules:
         self._existing_user(account, str(parameters["UserName"]))
         serial = str(parameters["SerialNumber"])
         device = self._world.virtual_mfa_device(serial)
-        if device is None or f"::{account}:" not in serial:
+        arn = parse_arn(serial)
+        if device is None or arn is None or arn.account != account:
             raise _no_such_entity(f"VirtualMFADevice with serial number {serial} doesn't exist.")
         codes = str(parameters["AuthenticationCode1"]), str(parameters["AuthenticationCode2"])
         if not totp.are_consecutive(device.seed, *codes, now):

@@ -6,7 +6,8 @@ policies of other resources only where the request has them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Final, NamedTuple, cast
 
@@ -31,6 +32,8 @@ from dsops.sandbox.world import World
 
 Parameters = Mapping[str, object]
 _PAGE: Final = 100
+_MOST_WORK: Final = 200_000
+"""Actions of a page, times resources, times statements and ten: 10 MB of them would hold up all others."""
 
 
 class _Entity(NamedTuple):
@@ -64,14 +67,20 @@ class Simulation:
             return listed
         return (*self._entity(str(parameters["PolicySourceArn"]), account).sources, *listed)
 
-    def _simulate(self, parameters: Parameters, account: str) -> Iterator[dict[str, Value]]:
+    def _simulate(self, parameters: Parameters, account: str) -> list[Callable[[], dict[str, Value]]]:
+        """What gives the result for each action, when it is asked."""
         if "PolicyExclusionList" in parameters:
             message = "The dsops sandbox does not serve PolicyExclusionList. Nothing was done."
             raise refusal("NotImplemented", message, 501)
         case = self._case(parameters, account)
         resources = [str(each) for each in cast("list[object]", parameters.get("ResourceArns") or ["*"])]
-        for action in cast("list[object]", parameters["ActionNames"]):
-            yield result_of(case, _checked_action(str(action)), resources)
+        actions = [_checked_action(str(action)) for action in cast("list[object]", parameters["ActionNames"])]
+        count = min(len(actions), int(str(parameters.get("MaxItems", _PAGE))))
+        work = count * len(resources) * (10 + sum(len(policy.statements) for policy, _ in case.texts))
+        if work > _MOST_WORK:
+            message = "The dsops sandbox does not weigh so many actions, resources and statements at once."
+            raise refusal("NotImplemented", message, 501)
+        return [partial(result_of, case, action, resources) for action in actions]
 
     def _case(self, parameters: Parameters, account: str) -> Case:
         has_source = "PolicySourceArn" in parameters
@@ -83,14 +92,18 @@ class Simulation:
             raise invalid_input("CallerArn is required when a resource policy is given.")
         sources = self._sources(parameters, account)
         boundaries = of_list("PermissionsBoundaryPolicyInputList", parameters.get("PermissionsBoundaryPolicyInputList"))
-        boundary = boundaries[0].policy("boundary") if boundaries else holder.boundary
-        written = str(parameters["ResourcePolicy"]) if "ResourcePolicy" in parameters else ""
-        resource = Source(RESOURCE_POLICY, written).policy("resource") if written else None
+        texts = [(source.policy("identity"), source.text) for source in sources]
         policies = Policies(
-            tuple(source.policy("identity") for source in sources), boundary, resource=resource,
+            tuple(policy for policy, _ in texts), holder.boundary,
             service_control=self._service_control(parameters, account, has_source=has_source),
         )  # fmt: skip
-        texts = {source.name: source.text for source in (*sources, *boundaries)} | {RESOURCE_POLICY: written}
+        if boundaries:
+            texts.append((boundaries[0].policy("boundary"), boundaries[0].text))
+            policies = policies._replace(boundary=texts[-1][0])
+        if parameters.get("ResourcePolicy"):
+            resource = Source(RESOURCE_POLICY, str(parameters["ResourcePolicy"]))
+            texts.append((resource.policy("resource"), resource.text))
+            policies = policies._replace(resource=texts[-1][0])
         context = {**fold_context(caller.keys), **fold_context(_entries(parameters))}
         return Case(caller.principal, policies, texts, context, _owner(parameters) or caller.principal.account)
 
@@ -214,13 +227,13 @@ def _checked_action(action: str) -> str:
     return action
 
 
-def _page(results: Iterator[dict[str, Value]], parameters: Parameters) -> dict[str, Value]:
+def _page(results: Sequence[Callable[[], dict[str, Value]]], parameters: Parameters) -> dict[str, Value]:
     marker = str(parameters.get("Marker", "0"))
     if not (marker.isascii() and marker.isdigit() and len(marker) < 10):
         raise invalid_input(f"Invalid Marker: {marker}")
     start, size = int(marker), int(str(parameters.get("MaxItems", _PAGE)))
-    found = list(results)
     page: dict[str, Value] = {
-        "EvaluationResults": found[start : start + size], "IsTruncated": flag(start + size < len(found)),
-    }  # fmt: skip
-    return page | ({"Marker": str(start + size)} if start + size < len(found) else {})
+        "EvaluationResults": [result() for result in results[start : start + size]],
+        "IsTruncated": flag(start + size < len(results)),
+    }
+    return page | ({"Marker": str(start + size)} if start + size < len(results) else {})

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal, NamedTuple
 
 from dsops.arn import is_account_id, parse_arn
 from dsops.iam.evaluate import Decision, Policies, Request, evaluate
 from dsops.iam.letters import lower_case
 from dsops.iam.match import split_arn
-from dsops.iam.policy import Statement, parse_policy
+from dsops.iam.policy import Policy, Statement, parse_policy
 from dsops.iam.principals import Principal
 from dsops.iam.reasons import StatementReason
 from dsops.sandbox.answers import Value
@@ -31,8 +31,8 @@ class Case(NamedTuple):
 
     principal: Principal
     policies: Policies
-    texts: Mapping[str, str]
-    """Policy -> its document."""
+    texts: Sequence[tuple[Policy, str]]
+    """Policies and their documents. Names don't tell them apart: an account may call its own one `ReadOnlyAccess`."""
     context: Context
     """Keys in lower case."""
     owner: str
@@ -133,7 +133,7 @@ def _matched(case: Case, decision: _Decision, decided: Decision) -> tuple[Statem
         for reason in decided.reasons
         for found in reason.matched
         if found.statement.effect == effect
-        and found.policy.name in case.texts
+        and any(policy is found.policy for policy, _ in case.texts)
         and (effect == "Deny" or found.policy.kind != "boundary")
     )
 
@@ -161,12 +161,13 @@ def _is_about(statement: Statement, request: Request, context: Context) -> bool:
 
 
 def _statements(case: Case, matched: Iterable[StatementReason]) -> list[Value]:
-    shown: dict[tuple[str, int], Value] = {}
+    shown: dict[tuple[int, int], Value] = {}
     for found in matched:
+        place, text = next((at, text) for at, (policy, text) in enumerate(case.texts) if policy is found.policy)
         number = next(index for index, one in enumerate(found.policy.statements) if one is found.statement)
-        start, end = statement_spans(case.texts[found.policy.name])[number]
-        is_resources = found.policy.name == RESOURCE_POLICY
-        shown[found.policy.name, number] = {
+        start, end = statement_spans(text)[number]
+        is_resources = found.policy.kind == "resource"
+        shown[place, number] = {
             "SourcePolicyId": found.policy.name,
             "SourcePolicyType": "Resource Policy" if is_resources else "IAM Policy",
             "StartPosition": {"Line": start[0], "Column": start[1]},

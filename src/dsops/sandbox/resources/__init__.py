@@ -72,10 +72,10 @@ class Resources:
             yield question
         if service == "ec2":
             yield from tags_at_creation(operation, parameters, caller)
-        if service in {"autoscaling", "ec2"}:
+        if service in {"autoscaling", "ec2", "emr"}:
             yield from roles_in_profiles(parameters, caller, self._estate)
         if service != "iam":
-            yield from passed_roles(service, operation, parameters, caller, associated)
+            yield from passed_roles(service, operation, parameters, caller, associated, self._world.role_named)
         # Only who may write one learns what is wrong with it.
         check_written_policy(service, operation, parameters, self._world.has_principal)
 

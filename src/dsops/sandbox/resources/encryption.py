@@ -16,7 +16,7 @@ from dsops.sandbox.caller import Caller
 from dsops.sandbox.key_store import KeyStore
 from dsops.sandbox.resources.given import Parameters, text, texts
 from dsops.sandbox.resources.kms import KmsResources
-from dsops.sandbox.resources.parameters import SECRETS_BEHIND_SSM
+from dsops.sandbox.resources.parameters import SECRETS_BEHIND_SSM, secret_behind
 from dsops.sandbox.vault import Place, StoredParameter, StoredSecret, Vault, is_default_key
 
 Service = Literal["secretsmanager", "ssm"]
@@ -95,7 +95,7 @@ class Encryption:
         """The secrets that some names stand for; Parameter Store reads them with the caller's permissions."""
         for name in names:
             if name.startswith(SECRETS_BEHIND_SSM):
-                secret = self._vault.find_secret(name.removeprefix(SECRETS_BEHIND_SSM), place)
+                secret = self._vault.find_secret(secret_behind(name), place)
                 version = None if secret is None else secret.version("", "AWSCURRENT")
                 if secret is not None and version is not None:
                     yield self.of_secret(secret, version.version_id, caller)

@@ -15,10 +15,12 @@ from dsops.sandbox.backends import PolicyText
 from dsops.sandbox.key_store import Grant
 
 _WITHOUT_CONTEXT: Final = frozenset({
-    "CreateGrant", "DescribeKey", "GetPublicKey", "RetireGrant", "Sign", "Verify", "GenerateMac", "VerifyMac",
+    "DescribeKey", "GetPublicKey", "RetireGrant", "Sign", "Verify", "GenerateMac", "VerifyMac",
     "DeriveSharedSecret",
 })  # fmt: skip
 """Operations of a grant that have no encryption context, which its constraints are about."""
+_PASSES_ON: Final = "CreateGrant"
+_EACH: Final = "ForAllValues:StringEquals"
 
 
 @lru_cache(maxsize=1024)
@@ -39,8 +41,11 @@ def with_grants(policy: PolicyText, grants: tuple[Grant, ...]) -> PolicyText:
 def _statements(grant: Grant) -> Iterator[Mapping[str, object]]:
     if _is_principal(grant.grantee):
         plain = [name for name in grant.operations if name in _WITHOUT_CONTEXT]
-        bound = [name for name in grant.operations if name not in _WITHOUT_CONTEXT]
-        for operations, conditions in ((plain, {}), (bound, _conditions(grant))):
+        bound = [name for name in grant.operations if name not in {*_WITHOUT_CONTEXT, _PASSES_ON}]
+        passing = [name for name in grant.operations if name == _PASSES_ON]
+        for operations, conditions in (
+            (plain, {}), (bound, _conditions(grant)), (passing, _conditions_of_passing(grant)),
+        ):  # fmt: skip
             if operations:
                 yield _statement(grant.grantee, operations, conditions)
     if grant.retiring and _is_principal(grant.retiring):
@@ -57,13 +62,23 @@ def _statement(principal: str, operations: Sequence[str], conditions: Mapping[st
     return {**statement, "Condition": conditions} if conditions else statement
 
 
-def _conditions(grant: Grant) -> Mapping[str, object]:
+def _conditions_of_passing(grant: Grant) -> Mapping[str, Mapping[str, object]]:
+    """A grant that lets make grants lets make none that allows more, or under looser constraints."""
+    found = _conditions(grant)
+    conditions = {**found, _EACH: {**found.get(_EACH, {}), "kms:GrantOperations": list(grant.operations)}}
+    if grant.context_equals:
+        kind = {"kms:GrantConstraintType": "EncryptionContextEquals"}
+        conditions["StringEquals"] = {**conditions["StringEquals"], **kind}
+    return conditions
+
+
+def _conditions(grant: Grant) -> Mapping[str, Mapping[str, object]]:
     """Each pair must be there; with `EncryptionContextEquals` no other one may be."""
     pairs = {f"kms:EncryptionContext:{key}": value for key, value in (*grant.context_subset, *grant.context_equals)}
-    conditions: dict[str, object] = {"StringEquals": pairs} if pairs else {}
+    conditions: dict[str, Mapping[str, object]] = {"StringEquals": pairs} if pairs else {}
     if grant.context_equals:
         keys = [key for key, _ in grant.context_equals]
-        conditions["ForAllValues:StringEquals"] = {"kms:EncryptionContextKeys": keys}
+        conditions[_EACH] = {"kms:EncryptionContextKeys": keys}
     return conditions
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from dsops.arn import parse_arn
 from dsops.sandbox.authorize import Question
@@ -38,6 +38,8 @@ class IamResources:
         else:
             resource = f"arn:{caller.partition}:iam::{caller.account}:{linked(parameters)}"
         yield Question(f"iam:{operation}", resource, caller.account, context)
+        if operation in _RENAMES:
+            yield Question(f"iam:{operation}", _renamed(resource, operation, parameters), caller.account, context)
         role = self._world.role_named(caller.account, str(parameters.get("RoleName", "")))
         if operation == "AddRoleToInstanceProfile" and role is not None:
             passed: Context = {"iam:PassedToService": ("ec2.amazonaws.com",)}
@@ -64,7 +66,7 @@ class IamResources:
 
     def _iam_arn(self, operation: str, parameters: Parameters, caller: Caller) -> str:
         """The ARN, with the path that its owner has; without a path for one that does not exist (measured)."""
-        is_new = operation.startswith("Create")
+        is_new = operation.startswith("Create") or operation == "UploadServerCertificate"
         path = str(parameters.get("Path", "/")) if is_new else "/"
         prefix = f"arn:{caller.partition}:iam::{caller.account}:"
         for name, kind in _IAM_OWNERS.items():
@@ -91,7 +93,21 @@ class IamResources:
         if kind == "user":
             user = self._world.user_named(caller.account, name)
             return "" if user is None else user.arn
-        return ""
+        backend = self._world.backend(caller.account)
+        held: Iterable[tuple[str, str]] = [(group.name, group.arn) for group in backend.groups.values()]
+        if kind == "instance-profile":
+            held = [(profile.name, profile.arn) for profile in backend.instance_profiles.values()]
+        elif kind == "server-certificate":
+            held = [(certificate.cert_name, certificate.arn) for certificate in backend.certificates.values()]
+        return next((arn for other, arn in held if other == name), "")
+
+
+def _renamed(arn: str, operation: str, parameters: Parameters) -> str:
+    """What it will be called: who renames or moves a thing needs leave for both (IAM API Reference, UpdateUser)."""
+    kind, name = _RENAMES[operation]
+    *head, resource = arn.split(":", 5)
+    path, _, old = resource.removeprefix(kind).rpartition("/")
+    return ":".join((*head, f"{kind}{parameters.get('NewPath', f'{path}/')}{parameters.get(name, old)}"))
 
 
 def _new_linked_role(parameters: Parameters) -> str:
@@ -118,8 +134,16 @@ _KEYS = {
 }  # fmt: skip
 """Parameter -> the condition key that has its value."""
 # Of several the first one is what the operation is about: AddUserToGroup the group, AttachRolePolicy the role.
-_IAM_OWNERS = {"InstanceProfileName": "instance-profile", "GroupName": "group", "RoleName": "role", "UserName": "user"}
+_IAM_OWNERS = {
+    "InstanceProfileName": "instance-profile", "GroupName": "group", "RoleName": "role", "UserName": "user",
+    "ServerCertificateName": "server-certificate",
+}  # fmt: skip
 """Parameter -> kind of resource, in order."""
+_RENAMES = {
+    "UpdateGroup": ("group", "NewGroupName"), "UpdateUser": ("user", "NewUserName"),
+    "UpdateServerCertificate": ("server-certificate", "NewServerCertificateName"),
+}  # fmt: skip
+"""Operation -> kind of resource, and the parameter that has its new name."""
 _IAM_NEW = {
     "CreatePolicy": ("PolicyName", "policy"),
     "CreateVirtualMFADevice": ("VirtualMFADeviceName", "mfa"),

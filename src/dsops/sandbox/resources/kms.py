@@ -88,10 +88,8 @@ class KmsResources:
                 yield Question("kms:TagResource", f"{_prefix(caller, caller.account)}key/*", caller.account, context)
         elif operation == "Decrypt":
             yield self._of_ciphertext("Decrypt", parameters, "CiphertextBlob", "KeyId", caller, context)
-        elif operation == "RetireGrant" and "KeyId" not in parameters:
-            place = Place(caller.account, caller.region)
-            key_id = self._keys.key_of_grant(place, text(parameters, "GrantToken"))
-            yield self._of_key(operation, key_id, caller, context) if key_id else _about_all(operation, caller, context)
+        elif operation == "RetireGrant":
+            yield self._retirement(parameters, caller, context)
         elif "KeyId" in parameters and operation != "ListAliases":
             yield self._of_key(operation, text(parameters, "KeyId"), caller, context)
         else:
@@ -124,10 +122,22 @@ class KmsResources:
             resource = key if key.startswith("arn:") else f"{_prefix(caller, account)}key/{key}"
             return Question(f"kms:{operation}", resource, account, context)
 
+    def _retirement(self, parameters: Parameters, caller: Caller, context: Context) -> Question:
+        """Of one grant, which no other grant allows. A token is enough, and moto looks at nothing else then."""
+        token, key_id = text(parameters, "GrantToken"), text(parameters, "KeyId")
+        if token:
+            key_id = self._keys.key_of_grant(Place(caller.account, caller.region), token)
+        if not key_id:
+            return _about_all("RetireGrant", caller, context)
+        return self._of_key("RetireGrant", key_id, caller, context, grant=token or text(parameters, "GrantId"))
+
     def _of_key(
-        self, operation: str, key_id: str, caller: Caller, context: Context, home: str = ""
+        self, operation: str, key_id: str, caller: Caller, context: Context, home: str = "", grant: str = ""
     ) -> Question:
-        """The question about a key, named in any of the four ways; `home` is the account where it has none."""
+        """The question about a key, named in any of the four ways; `home` is the account where it has none.
+
+        `grant` is the only one that counts, where it is about one.
+        """
         named = _read(key_id, caller, home or caller.account)
         place = Place(named.account, caller.region)
         own: Context = {}
@@ -152,7 +162,8 @@ class KmsResources:
         if key.aliases:
             own["kms:ResourceAliases"] = key.aliases
         is_open = caller.account == named.account or operation in _FOR_OTHER_ACCOUNTS
-        policy = with_grants(key.policy, key.grants) if is_open else None
+        grants = tuple(held for held in key.grants if not grant or grant in held.names)
+        policy = with_grants(key.policy, grants) if is_open else None
         return Question(f"kms:{operation}", key.arn, named.account, context | own, policy, must_policy_allow=True)
 
     def _of_ciphertext(
@@ -251,6 +262,9 @@ def _context(parameters: Parameters, caller: Caller) -> Context:
     constraints = inside(parameters, "Constraints")
     if constraints:
         context["kms:GrantConstraintType"] = tuple(constraints)
+        context |= _encryption_context(
+            {**inside(constraints, "EncryptionContextSubset"), **inside(constraints, "EncryptionContextEquals")}
+        )
     return context
 
 

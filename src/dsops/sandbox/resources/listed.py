@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 from dsops.arn import is_account_id, parse_arn
 from dsops.extras import install_command
 from dsops.sandbox.authorize import Question
-from dsops.sandbox.backends import PolicyText
 from dsops.sandbox.caller import Caller
 from dsops.sandbox.context import Context, request_tags, tag_keys
 from dsops.sandbox.estate import Estate
@@ -77,11 +76,11 @@ class ListedResources:
             return Question(action, "*", owner, context)
         account = parts.account or owner
         region = parts.region or caller.region
-        tags = self._estate.tags_of(tagged_as(arn), account, region)
+        held = self._estate.held_at(arn)
+        tags = held.tags or self._estate.tags_of(tagged_as(arn), account, region)
         own = parts._replace(account=account, region=region)
         context = keys_of_resource(own, given.parameters, tags, self._estate) | context
-        policy: PolicyText | None = self._estate.policy_of(arn)
-        return Question(action, arn, account, context | tag_keys(("aws:ResourceTag",), tags), policy)
+        return Question(action, arn, account, context | tag_keys(("aws:ResourceTag",), tags), held.policy)
 
     def _reference(self) -> ServiceReference:
         """Read when the first request needs it: 8 ms, and some more for each service."""

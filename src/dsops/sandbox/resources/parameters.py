@@ -9,7 +9,7 @@ from dsops.arn import parse_arn
 from dsops.sandbox.authorize import Question
 from dsops.sandbox.caller import Caller
 from dsops.sandbox.context import Context, request_tags, tag_keys
-from dsops.sandbox.resources.given import Parameters, listed_tags
+from dsops.sandbox.resources.given import Parameters, listed_tags, texts
 from dsops.sandbox.resources.secrets import SecretResources
 from dsops.sandbox.vault import Place, Vault
 
@@ -24,7 +24,7 @@ class ParameterResources:
     def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
         """What has to be allowed for an operation of Parameter Store."""
         action = f"ssm:{operation}"
-        names = _parameter_names(operation, parameters)
+        names = _parameter_names(operation, with_plain_names(parameters, caller))
         context: Context = dict(request_tags(listed_tags(parameters.get("Tags"))))
         for flag in ("Overwrite", "Recursive"):
             if flag in parameters:
@@ -38,8 +38,7 @@ class ParameterResources:
             if operation == "PutParameter" and parameters.get("Tags"):
                 yield self._of_parameter("ssm:AddTagsToResource", name, caller, context)
             if name.startswith(SECRETS_BEHIND_SSM):
-                secret_id = name.removeprefix(SECRETS_BEHIND_SSM)
-                yield self._secrets.of_secret("secretsmanager:GetSecretValue", secret_id, caller, {})
+                yield self._secrets.of_secret("secretsmanager:GetSecretValue", secret_behind(name), caller, {})
 
     def _of_parameter(self, action: str, name: str, caller: Caller, context: Context) -> Question:
         arn = parse_arn(name)
@@ -57,8 +56,39 @@ class ParameterResources:
         return f"arn:{caller.partition}:ssm:{caller.region}:{caller.account}:{kind}{name}"
 
 
+def with_plain_names(parameters: Parameters, caller: Caller) -> dict[str, object]:
+    """The parameters with names in the place of ARNs of the caller's own account and region.
+
+    A parameter that is named by its ARN has the tags, and stands for the secret, that it has by its name. moto cuts
+    every text from an ARN that looks like the beginning of one.
+    """
+    plain = dict(parameters)
+    for key in {"Name", "ResourceId"} & plain.keys():
+        plain[key] = _plain_name(str(plain[key]), caller)
+    if "Names" in plain:
+        plain["Names"] = [_plain_name(name, caller) for name in texts(plain, "Names")]
+    return plain
+
+
+def _plain_name(name: str, caller: Caller) -> str:
+    """The name in an ARN of the caller's own, with the version or label behind it; anything else as it is."""
+    arn = parse_arn(name)
+    own = (caller.partition, "ssm", caller.region, caller.account)
+    if arn is None or arn[:4] != own or not arn.resource.startswith("parameter"):
+        return name
+    return f"/{arn.resource.removeprefix('parameter').removeprefix('/')}"
+
+
 SECRETS_BEHIND_SSM = "/aws/reference/secretsmanager/"
 """What the names of parameters begin with that stand for a secret."""
+
+
+def secret_behind(name: str) -> str:
+    """The secret that such a name stands for; a version or label behind it chooses no other one."""
+    secret_id = name.removeprefix(SECRETS_BEHIND_SSM)
+    return secret_id if secret_id.startswith("arn:") else secret_id.partition(":")[0]
+
+
 _SINGLE_NAMES = frozenset(
     {"GetParameter", "GetParameterHistory", "PutParameter", "DeleteParameter", "LabelParameterVersion",
      "UnlabelParameterVersion"}

@@ -6,7 +6,7 @@ parameter that is called a role and has a role's ARN is taken for one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from dsops.arn import parse_arn
@@ -14,7 +14,9 @@ from dsops.sandbox.authorize import Question
 from dsops.sandbox.caller import Caller
 from dsops.sandbox.context import Context
 from dsops.sandbox.estate import Estate
-from dsops.sandbox.resources.given import Parameters, inside
+from dsops.sandbox.resources.given import Parameters, inside, text
+from dsops.sandbox.vault import Place
+from dsops.sandbox.world import Role
 
 _READING: Final = ("Describe", "Get", "List", "Search", "Batch", "Lookup", "Query", "Scan", "Simulate", "Head")
 _PASSES_NONE: Final = frozenset({"dynamodb", "kms", "organizations", "ram", "secretsmanager", "sqs", "sts"})
@@ -27,17 +29,22 @@ _SERVICES: Final[Mapping[str, str]] = {
     "logs": "logs.amazonaws.com",
 }
 """Service of the model -> `iam:PassedToService`, where it is not `SERVICE.amazonaws.com`."""
+_TAKE_NAMES: Final = frozenset({"ecs", "emr", "glue", "ssm"})
+"""Services that take the name of a role of the account in the place of its ARN."""
 _DEEPEST = 8
 
 
 def passed_roles(
-    service: str, operation: str, parameters: Parameters, caller: Caller, associated: str
-) -> Iterator[Question]:
+    service: str, operation: str, parameters: Parameters, caller: Caller, associated: str,
+    role_named: Callable[[str, str], Role | None],
+) -> Iterator[Question]:  # fmt: skip
     """A question for each role that the call passes; `associated` is the ARN of what will use it, "" for none."""
     if service in _PASSES_NONE or operation.startswith(_READING):
         return
     principal = _SERVICES.get(service, f"{service}.amazonaws.com")
-    for arn in dict.fromkeys(_roles(parameters, _DEEPEST)):
+    for written in dict.fromkeys(_roles(parameters, _DEEPEST)):
+        role = role_named(caller.account, written) if service in _TAKE_NAMES else None
+        arn = written if role is None else role.arn
         parts = parse_arn(arn)
         if parts is None or parts.service != "iam" or not parts.resource.startswith("role/"):
             continue
@@ -46,7 +53,7 @@ def passed_roles(
 
 def roles_in_profiles(parameters: Parameters, caller: Caller, estate: Estate) -> Iterator[Question]:
     """A question for the role of each instance profile that a call of EC2 hands to an instance."""
-    for name in dict.fromkeys(_profiles(parameters)):
+    for name in dict.fromkeys((*_profiles(parameters), *_of_templates(parameters, caller, estate))):
         for arn in estate.roles_of_profile(caller.account, name):
             instance = f"arn:{caller.partition}:ec2:{caller.region}:{caller.account}:instance/*"
             yield Question("iam:PassRole", arn, caller.account, _passed_to("ec2.amazonaws.com", instance))
@@ -58,26 +65,37 @@ def _passed_to(principal: str, associated: str) -> Context:
 
 
 def _profiles(parameters: Parameters) -> Iterator[str]:
-    """`IamInstanceProfile` of RunInstances and its like, of launch templates, of Auto Scaling's configurations."""
-    given = [parameters, inside(parameters, "LaunchTemplateData"), inside(parameters, "LaunchSpecification")]
-    for holder in given:
-        profile = holder.get("IamInstanceProfile")
-        names = (profile,) if isinstance(profile, str) else inside(holder, "IamInstanceProfile").values()
-        for name in names:
-            yield str(name).rpartition("/")[2]
+    """`IamInstanceProfile` of EC2's calls, launch templates and Auto Scaling's configurations; EMR's `JobFlowRole`."""
+    for holder in _structures(parameters, _DEEPEST):
+        for named in ("IamInstanceProfile", "JobFlowRole"):
+            profile = holder.get(named)
+            names = (profile,) if isinstance(profile, str) else inside(holder, named).values()
+            for name in names:
+                yield str(name).rpartition("/")[2]
+
+
+def _of_templates(parameters: Parameters, caller: Caller, estate: Estate) -> Iterator[str]:
+    """Of the launch templates that a request names."""
+    place = Place(caller.account, caller.region)
+    for holder in _structures(parameters, _DEEPEST):
+        for name in ("LaunchTemplate", "LaunchTemplateSpecification"):
+            named = inside(holder, name)
+            identifier = text(named, "LaunchTemplateId") or text(named, "LaunchTemplateName")
+            if identifier:
+                yield estate.profile_of_template(place, identifier, text(named, "Version")).rpartition("/")[2]
+
+
+def _structures(value: object, deeper: int) -> Iterator[Parameters]:
+    if deeper and isinstance(value, Mapping):
+        yield value
+    for inner in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        if deeper:
+            yield from _structures(inner, deeper - 1)
 
 
 def _roles(value: object, deeper: int) -> Iterator[str]:
-    """The texts that stand under a name which ends in `role` or `roleArn`."""
-    if deeper == 0:
-        return
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            if isinstance(inner, str):
-                if str(name).lower().removesuffix("arn").endswith("role"):
-                    yield inner
-            else:
-                yield from _roles(inner, deeper - 1)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _roles(inner, deeper - 1)
+    """The texts that stand, alone or in a list, under a name which ends in `role`, `roleArn` or the plural of these."""
+    for holder in _structures(value, deeper):
+        for name, held in holder.items():
+            if str(name).lower().removesuffix("s").removesuffix("arn").endswith("role"):
+                yield from (text for text in (held if isinstance(held, list) else (held,)) if isinstance(text, str))

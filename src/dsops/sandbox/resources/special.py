@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
@@ -52,7 +53,7 @@ def tagged_as(arn: str) -> str:
 def read_special(service: str, operation: str, parameters: Parameters, caller: Caller) -> Read:
     """What is found in the ways that only this service has."""
     reader: Callable[[str, Parameters, Caller], Read] | None = {
-        "ec2": _tagged, "events": _rule_or_bus, "lambda": _function, "logs": _log_group
+        "ec2": _tagged, "events": _rule_or_bus, "kinesis": _stream, "lambda": _function, "logs": _log_group
     }.get(service)  # fmt: skip
     return Read(parameters, {}) if reader is None else reader(operation, parameters, caller)
 
@@ -104,6 +105,17 @@ def _rule_or_bus(operation: str, parameters: Parameters, caller: Caller) -> Read
     return Read(parameters, {})
 
 
+def _stream(operation: str, parameters: Parameters, caller: Caller) -> Read:  # noqa: ARG001 - as all readers
+    """Kinesis's GetRecords has an iterator, in which moto writes the stream's name: `NAME:SHARD:NUMBER` in base64."""
+    if operation != "GetRecords":
+        return Read(parameters, {})
+    try:
+        name = base64.decodebytes(text(parameters, "ShardIterator").encode()).decode().partition(":")[0]
+    except ValueError:
+        return Read(parameters, {})
+    return Read({**parameters, "StreamName": name}, {})
+
+
 def bus_arn(bus: str, caller: Caller) -> str:
     """The ARN of an event bus that is named, or already an ARN."""
     if bus.startswith("arn:"):
@@ -121,4 +133,7 @@ def _log_group(operation: str, parameters: Parameters, caller: Caller) -> Read:
     named = [text(parameters, name) for name in ("logGroupName", "logGroupIdentifier") if name in parameters]
     named += [each for name in ("logGroupNames", "logGroupIdentifiers") for each in texts(parameters, name)]
     arns = [each.removesuffix(":*") if each.startswith("arn:") else f"{prefix}{each}" for each in named]
+    if "logGroupIdentifier" in parameters:
+        # The ARN of a stream in the group has the group's name.
+        parameters = {**parameters, "logGroupName": [arn.rpartition(":")[2] for arn in arns]}
     return Read(parameters, {"loggroup": tuple(f"{arn}:log-stream:" for arn in arns)} if arns else {})

@@ -303,3 +303,32 @@ def test_the_context_keys_of_policies_are_listed(admin: Person) -> None:
 
     keys = ["aws:SourceIdentity", "aws:PrincipalTag/team", "aws:username", "aws:SecureTransport"]
     assert [keys, keys] == [custom, principal]
+
+
+@pytest.mark.parametrize("name", ["ReadOnlyAccess", "ResourcePolicy", "PolicyInputList.1", "user_bob_inline"])
+def test_policies_of_one_name_are_kept_apart(admin: Person, name: str) -> None:
+    """An account may call its policy as AWS calls one, or as the simulator calls what has no name."""
+    statements = [{**PUT, "Action": f"s3:PutObject{number}"} for number in range(20)]
+    own = admin.call("iam", "CreatePolicy", PolicyName=name, PolicyDocument=document(*statements, PUT))
+    admin.call("iam", "AttachUserPolicy", UserName="bob", PolicyArn=own["Policy"]["Arn"])
+    admin.call("iam", "AttachUserPolicy", UserName="bob", PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
+    admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="inline", PolicyDocument=document(PUT))
+
+    [result] = admin.call(
+        "iam", "SimulatePrincipalPolicy", PolicySourceArn=USER, ActionNames=["s3:PutObject"],
+        PolicyInputList=[document(PUT)],
+    )["EvaluationResults"]  # fmt: skip
+
+    matched = [each["SourcePolicyId"] for each in result["MatchedStatements"]]
+    assert sorted(["user_bob_inline", "PolicyInputList.1", name]) == sorted(matched)
+    assert {"IAM Policy"} == {each["SourcePolicyType"] for each in result["MatchedStatements"]}
+
+
+def test_a_request_that_would_hold_up_all_others_is_refused(admin: Person) -> None:
+    """Actions times resources times statements are bounded; a page of them is what counts."""
+    many = {"ActionNames": ["s3:PutObject"] * 1000, "ResourceArns": [f"{BUCKET}/{number}" for number in range(1000)]}
+
+    refused = admin.refused("iam", "SimulateCustomPolicy", PolicyInputList=[document(PUT)], **many)
+
+    assert ("NotImplemented", 501) == (refused.code, refused.status)
+    assert 1 == len(simulate(admin, document(PUT), MaxItems=1, **many))

@@ -1,0 +1,63 @@
+"""A denial of one thing holds for every way in which a request can name it."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from tests.sandboxes import ACCOUNT, Lab, Person
+
+HERE = f"us-east-1:{ACCOUNT}"
+GROUP = f"arn:aws:logs:{HERE}:log-group:lg"
+STREAM = f"arn:aws:kinesis:{HERE}:stream/st"
+ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+
+
+@pytest.fixture
+def admin() -> Person:
+    """Who has a log group, a stream, and a repository with a tag."""
+    admin = Lab.of(f'accounts: {{"{ACCOUNT}": {{}}}}').user("admin")
+    admin.call("logs", "CreateLogGroup", logGroupName="lg")
+    admin.call("logs", "CreateLogStream", logGroupName="lg", logStreamName="ls")
+    admin.call("kinesis", "CreateStream", StreamName="st", ShardCount=1)
+    admin.call("ecr", "CreateRepository", repositoryName="rp", tags=[{"Key": "env", "Value": "prod"}])
+    return admin
+
+
+def eve(admin: Person, denied: dict[str, object]) -> Person:
+    """Who may do everything but that."""
+    admin.call("iam", "CreateUser", UserName="eve")
+    admin.call("iam", "CreateAccessKey", UserName="eve")
+    text = json.dumps({"Version": "2012-10-17", "Statement": [ALL, {"Effect": "Deny", "Action": "*", **denied}]})
+    admin.call("iam", "PutUserPolicy", UserName="eve", PolicyName="p", PolicyDocument=text)
+    return admin.lab.user("eve")
+
+
+@pytest.mark.parametrize("named", [{"logGroupName": "lg"}, {"logGroupIdentifier": "lg"}, {"logGroupIdentifier": GROUP}])
+def test_events_of_a_log_group(admin: Person, named: dict[str, str]) -> None:
+    """GetLogEvents is about a stream, whose ARN has the group's name in it."""
+    reader = eve(admin, {"Resource": f"{GROUP}:log-stream:ls"})
+
+    assert 400 == reader.answer("logs", "GetLogEvents", logStreamName="ls", **named).status
+    assert 200 == admin.answer("logs", "GetLogEvents", logStreamName="ls", **named).status
+
+
+def test_records_of_a_stream(admin: Person) -> None:
+    """The iterator names the stream, and anybody can write one."""
+    iterator = base64.encodebytes(b"st:shardId-000000000000:0").decode()
+    reader = eve(admin, {"Resource": STREAM})
+
+    refused = reader.refused("kinesis", "GetRecords", ShardIterator=iterator)
+
+    assert "AccessDeniedException" == refused.code
+    assert [] == admin.call("kinesis", "GetRecords", ShardIterator=iterator)["Records"]
+
+
+def test_repositories_by_their_tags(admin: Person) -> None:
+    """What moto keeps them in is another place than that of most tags."""
+    reader = eve(admin, {"Resource": "*", "Condition": {"StringEquals": {"aws:ResourceTag/env": "prod"}}})
+
+    assert "AccessDeniedException" == reader.refused("ecr", "ListImages", repositoryName="rp").code
+    assert 200 == reader.answer("ecr", "CreateRepository", repositoryName="other").status

@@ -1,0 +1,123 @@
+"""IAM asks about a thing by the name and path that it has, and by those that it will have; no name is taken over."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.sandboxes import ACCOUNT, Lab, Person
+
+PREFIX = f"arn:aws:iam::{ACCOUNT}:"
+ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
+
+
+@pytest.fixture
+def admin() -> Person:
+    """Who may do anything; there is a group, a profile and a certificate below `/admin/`."""
+    admin = Lab.of(f'accounts: {{"{ACCOUNT}": {{}}}}').user("admin")
+    admin.call("iam", "CreateGroup", GroupName="bosses", Path="/admin/")
+    admin.call("iam", "CreateInstanceProfile", InstanceProfileName="machines", Path="/admin/")
+    admin.call(
+        "iam", "UploadServerCertificate", ServerCertificateName="cert", Path="/admin/", CertificateBody=PEM,
+        PrivateKey="key",
+    )  # fmt: skip
+    return admin
+
+
+def attacker(admin: Person, *statements: object) -> Person:
+    """A user `eve` with a policy of these statements."""
+    admin.call("iam", "CreateUser", UserName="eve")
+    admin.call("iam", "CreateAccessKey", UserName="eve")
+    text = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    admin.call("iam", "PutUserPolicy", UserName="eve", PolicyName="p", PolicyDocument=text)
+    return admin.lab.user("eve")
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters", "kind"),
+    [
+        ("AddUserToGroup", {"GroupName": "bosses", "UserName": "eve"}, "group"),
+        ("PutGroupPolicy", {"GroupName": "bosses", "PolicyName": "p", "PolicyDocument": json.dumps(ALL)}, "group"),
+        ("DeleteInstanceProfile", {"InstanceProfileName": "machines"}, "instance-profile"),
+        ("DeleteServerCertificate", {"ServerCertificateName": "cert"}, "server-certificate"),
+    ],
+)
+def test_what_is_denied_by_path_is_denied(
+    admin: Person, operation: str, parameters: dict[str, object], kind: str
+) -> None:
+    """The request has a name alone; policies are about the ARN, which has the path."""
+    denied = {"Effect": "Deny", "Action": "*", "Resource": f"{PREFIX}{kind}/admin/*"}
+
+    refused = attacker(admin, ALL, denied).refused("iam", operation, **parameters)
+
+    assert "AccessDenied" == refused.code
+    assert f"on resource: {PREFIX}{kind}/admin/" in refused.message
+    assert "with an explicit deny" in refused.message
+
+
+def test_a_certificate_that_is_new_has_its_path(admin: Person) -> None:
+    """As everything that is new."""
+    denied = {"Effect": "Deny", "Action": "*", "Resource": f"{PREFIX}server-certificate/own/*"}
+    upload = {"CertificateBody": PEM, "PrivateKey": "key", "Path": "/own/"}
+
+    refused = attacker(admin, ALL, denied).refused(
+        "iam", "UploadServerCertificate", ServerCertificateName="new", **upload
+    )
+
+    assert f"{PREFIX}server-certificate/own/new" in refused.message
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind", "parameters"),
+    [
+        ("UpdateUser", "user/eve", {"UserName": "eve", "NewPath": "/admin/"}),
+        ("UpdateUser", "user/eve", {"UserName": "eve", "NewUserName": "other"}),
+        ("UpdateGroup", "group/admin/bosses", {"GroupName": "bosses", "NewPath": "/"}),
+        ("UpdateServerCertificate", "server-certificate/admin/cert",
+         {"ServerCertificateName": "cert", "NewServerCertificateName": "other"}),
+    ],
+)  # fmt: skip
+def test_who_renames_or_moves_may_do_it_to_both(
+    admin: Person, operation: str, kind: str, parameters: dict[str, str]
+) -> None:
+    """IAM API Reference, UpdateUser: leave for the source alone is not enough."""
+    alone = {"Effect": "Allow", "Action": "iam:*", "Resource": f"{PREFIX}{kind}"}
+
+    refused = attacker(admin, alone).refused("iam", operation, **parameters)
+
+    assert "AccessDenied" == refused.code
+    path, _, name = kind.rpartition("/")
+    new_name = next((value for key, value in parameters.items() if key.startswith("New") and key != "NewPath"), name)
+    folder = kind.partition("/")[0] + parameters["NewPath"] if "NewPath" in parameters else f"{path}/"
+    assert f"on resource: {PREFIX}{folder}{new_name} because" in refused.message
+
+
+@pytest.mark.parametrize("name", ["admin", "ADMIN"])
+def test_nobody_becomes_another_user_by_a_new_name(admin: Person, name: str) -> None:
+    """moto dropped the user who had it, and the renamed one had that user's ARN."""
+    eve = attacker(admin, ALL)
+
+    refused = eve.refused("iam", "UpdateUser", UserName="eve", NewUserName=name)
+
+    assert ("EntityAlreadyExists", 409) == (refused.code, refused.status)
+    assert admin.arn == f"{PREFIX}user/admin"
+    assert eve.arn == f"{PREFIX}user/eve"
+
+
+def test_a_name_in_another_case_is_ones_own(admin: Person) -> None:
+    """Names differ by more than case, but a user may have a new case of the own one."""
+    admin.call("iam", "CreateUser", UserName="dora")
+    admin.call("iam", "UpdateUser", UserName="dora", NewUserName="Dora")
+    assert "Dora" == admin.call("iam", "GetUser", UserName="Dora")["User"]["UserName"]
+
+
+def test_groups_have_names_of_their_own(admin: Person) -> None:
+    """Whether new or renamed."""
+    admin.call("iam", "CreateGroup", GroupName="other")
+
+    created = admin.refused("iam", "CreateGroup", GroupName="BOSSES")
+    renamed = admin.refused("iam", "UpdateGroup", GroupName="other", NewGroupName="Bosses")
+
+    assert ("EntityAlreadyExists", "EntityAlreadyExists") == (created.code, renamed.code)

@@ -1,0 +1,97 @@
+"""A parameter is the same one however it is named: by name or ARN, with a version or label, plain or for a secret."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.sandboxes import ACCOUNT, Lab, Person
+
+ARN = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter"
+ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+SECRET = "/aws/reference/secretsmanager/hush"
+
+
+@pytest.fixture
+def admin() -> Person:
+    """Who has a parameter with a tag, one without a path, and a secret."""
+    admin = Lab.of(f'accounts: {{"{ACCOUNT}": {{}}}}').user("admin")
+    tags = [{"Key": "env", "Value": "prod"}]
+    for name in ("/a/b", "plain"):
+        admin.call("ssm", "PutParameter", Name=name, Value="v", Type="String", Tags=tags)
+    admin.call("secretsmanager", "CreateSecret", Name="hush", SecretString="TOP")
+    return admin
+
+
+def attacker(admin: Person, *statements: object) -> Person:
+    """A user with a policy of these statements."""
+    admin.call("iam", "CreateUser", UserName="eve")
+    admin.call("iam", "CreateAccessKey", UserName="eve")
+    text = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    admin.call("iam", "PutUserPolicy", UserName="eve", PolicyName="p", PolicyDocument=text)
+    return admin.lab.user("eve")
+
+
+def calls(name: str) -> list[tuple[str, dict[str, object]]]:
+    """Everything that reads by that name."""
+    return [
+        ("GetParameter", {"Name": name, "WithDecryption": True}),
+        ("GetParameters", {"Names": [name], "WithDecryption": True}),
+        ("GetParameterHistory", {"Name": name}),
+        ("ListTagsForResource", {"ResourceType": "Parameter", "ResourceId": name}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/a/b", "/a/b:1", f"{ARN}/a/b", f"{ARN}/a/b:1", f"{ARN}/a/b:label", "plain", "/plain", f"{ARN}/plain",
+        f"{ARN}/plain:1", f"{ARN}plain",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("by", ["name", "tag"])
+def test_a_denial_holds_for_every_form_of_the_name(admin: Person, name: str, by: str) -> None:
+    """By the exact ARN, which has no version, and by the parameter's tags."""
+    deny: dict[str, object] = {"Effect": "Deny", "Action": "ssm:*", "Resource": [f"{ARN}/a/b", f"{ARN}/plain"]}
+    if by == "tag":
+        deny |= {"Resource": "*", "Condition": {"StringEquals": {"aws:ResourceTag/env": "prod"}}}
+    eve = attacker(admin, ALL, deny)
+
+    for operation, parameters in calls(name):
+        assert "AccessDeniedException" == eve.refused("ssm", operation, **parameters).code, operation
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        SECRET, f"{SECRET}:AWSCURRENT", f"{ARN}{SECRET}", f"{ARN}{SECRET}:AWSCURRENT", f"{ARN}{SECRET[1:]}",
+        f"{ARN}/a{ARN}{SECRET[2:]}", f"{ARN}{ARN}{SECRET}",
+    ],
+)  # fmt: skip
+def test_leave_for_parameters_is_no_leave_for_secrets(admin: Person, name: str) -> None:
+    """Parameter Store reads a secret with the caller's permissions, whatever form of its name was sent."""
+    eve = attacker(admin, {"Effect": "Allow", "Action": "ssm:*", "Resource": "*"})
+
+    for operation, parameters in calls(name):
+        assert b"TOP" not in eve.answer("ssm", operation, **parameters).body
+
+
+@pytest.mark.parametrize("name", [SECRET, f"{SECRET}:AWSCURRENT", f"{SECRET}:1", f"{ARN}{SECRET}:AWSCURRENT"])
+def test_a_denial_of_one_secret_holds_behind_parameters(admin: Person, name: str) -> None:
+    """A label behind the name made it the name of no secret, which the denial was not about."""
+    arn = admin.call("secretsmanager", "DescribeSecret", SecretId="hush")["ARN"]
+    eve = attacker(admin, ALL, {"Effect": "Deny", "Action": "secretsmanager:*", "Resource": arn})
+
+    for operation, parameters in calls(name)[:2]:
+        refused = eve.refused("ssm", operation, **parameters)
+        assert "secretsmanager:GetSecretValue on resource: " + arn in refused.message
+
+
+def test_an_arn_still_reads_what_it_names(admin: Person) -> None:
+    """Parameters and secrets; an ARN of nothing is told as it was written."""
+    assert "v" == admin.call("ssm", "GetParameter", Name=f"{ARN}/a/b:1")["Parameter"]["Value"]
+    assert "TOP" == admin.call("ssm", "GetParameter", Name=f"{ARN}{SECRET}", WithDecryption=True)["Parameter"]["Value"]
+    found = admin.call("ssm", "GetParameters", Names=[f"{ARN}/plain", f"{ARN}/missing", "absent"])
+    assert ["plain"] == [each["Name"] for each in found["Parameters"]]
+    assert {f"{ARN}/missing", "absent"} == set(found["InvalidParameters"])
