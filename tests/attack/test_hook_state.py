@@ -65,6 +65,15 @@ def test_a_configuration_may_not_set_the_state(name: str) -> None:
         require_harmless([name])
 
 
+@pytest.mark.parametrize(
+    "name", "PROMPT2 PROMPT3 PROMPT4 BAUD PERIOD REPORTMEMORY MENUSCROLL LISTPROMPT TEXTDOMAINDIR".split()
+)
+def test_what_a_shell_evaluates_is_not_set(name: str) -> None:
+    """zsh runs a command that stands in a prompt or in `path[$(command)]`; bash takes its texts from a folder."""
+    with pytest.raises(NotAllowed):
+        require_harmless([name])
+
+
 def test_no_program_sees_what_was_there_before(house: House, shell: str) -> None:
     """The state is the shell's own, also where it exports all that is assigned; DSOPS_HOOK_VARS has names alone."""
     house.allow()
