@@ -317,6 +317,81 @@ class TestTheQuestion:
         )
         assert expected in question
 
+    def test_a_text_of_the_file_is_no_line_of_the_question(self, tmp_path: Path) -> None:
+        """Newlines would let a file write lines of its own, or push a command out of sight."""
+        folder = tmp_path / "repo\nAllow nothing?"
+        folder.mkdir()
+        (folder / ".git").mkdir()
+        (folder / "dsops.yaml").write_text(
+            "version: 1\nsecretStores:\n  evil:\n    type: aws.sts\n    role_arn: arn:aws:iam::1:role/R\n"
+            '    serial_number: arn:aws:iam::1:mfa/a\n    mfa_process: [sh, -c, "evil\\n\\n\\nAllow it?"]\n'
+            'envs: {dev: {PAGER: {literal: "less\\n  sets     A (dev)"}}}\n'
+        )
+        question, _ = self.asked(folder, answer=True)
+        lines = question.split("\n")
+        assert "  runs     sh -c evil   Allow it? (evil)" in lines
+        assert 1 == sum(line.startswith("Allow ") for line in lines)
+        assert "  sets     A (dev)" not in lines
+        assert "" not in lines
+        question, _ = self.asked(folder, answer=True)
+        assert question.split("\n")[-2] == "It could do the same when you allowed it."
+
+    @pytest.mark.parametrize(
+        ("source", "expected"),
+        [
+            ("{from: {store: none, key: X}, optional: true, default: ./a.so}", " from none: X or =./a.so"),
+            ("{from: {store: lit, key: good}}", "=./good.so or =./hidden.so"),
+            ("{from: {store: lit, key: late}}", "=./late.so or =./hidden.so"),
+            ("{from: {store: lit, key: '${NOT:-good}'}}", "=./good.so or =./late.so or =./hidden.so"),
+            ("{literal: Li9hLnNv, transform: base64_decode}", "=Li9hLnNv through base64_decode"),
+            ("{literal: ./b.so, transform: 'replace:b:a'}", "=./b.so through replace:b:a"),
+        ],
+    )
+    def test_all_that_a_steering_variable_can_get_from_the_file_is_shown(
+        self, tmp_path: Path, source: str, expected: str
+    ) -> None:
+        """A default, a value of a `literal` store, and what is made of it: else the name alone would be allowed."""
+        (tmp_path / "dsops.yaml").write_text(
+            "version: 1\nsecretStores:\n  none: {type: env}\n"
+            "  lit: {type: literal, values: {good: ./good.so, late: ./late.so, '${NOT:-late}': ./hidden.so}}\n"
+            f"envs: {{dev: {{LD_PRELOAD: {source}}}}}\n"
+        )
+        question, _ = self.asked(tmp_path, answer=None)
+        assert f"by LD_PRELOAD{expected} (dev)\n" in question
+
+    def test_a_default_with_a_variable_of_the_users_says_so(self, tmp_path: Path) -> None:
+        """As a literal does."""
+        (tmp_path / "dsops.yaml").write_text(
+            "version: 1\nsecretStores: {none: {type: env}}\n"
+            "envs: {dev: {A: {from: {store: none, key: X}, default: '${GITHUB_TOKEN}'}}}\n"
+        )
+        question, _ = self.asked(tmp_path, answer=None)
+        assert "  sets     A from none: X or with your $GITHUB_TOKEN (dev)\n" in question
+
+    def test_the_field_and_the_audience_are_shown(self, tmp_path: Path) -> None:
+        """Another field of a secret is another value, and an identity token for another audience opens other doors."""
+        (tmp_path / "dsops.yaml").write_text(
+            "version: 1\nsecretStores:\n  web:\n    type: aws.sts\n    role_arn: arn:aws:iam::111122223333:role/R\n"
+            "    web_identity: github\n    web_identity_audience: vault.corp\n"
+            "  sec: {type: aws.secretsmanager, region: us-east-1}\n"
+            "envs: {dev: {A: {from: {store: sec, key: k, field: f, version: v1}}}}\n"
+        )
+        question, _ = self.asked(tmp_path, answer=None)
+        assert "  uses     an identity token for the audience vault.corp (web)\n" in question
+        assert "  sets     A from sec: k, f, v1 (dev)\n" in question
+
+    def test_a_long_list_is_counted_next_to_the_question(self, tmp_path: Path) -> None:
+        """What has gone out of sight is told by its kind."""
+        variables = ", ".join(f"GIT_{number}: {{literal: x}}" for number in range(200))
+        (tmp_path / "dsops.yaml").write_text(
+            "version: 1\nsecretStores:\n  evil:\n    type: aws.sts\n    role_arn: arn:aws:iam::1:role/R\n"
+            "    serial_number: arn:aws:iam::1:mfa/a\n    mfa_process: [evil]\n"
+            f"envs: {{dev: {{{variables}}}}}\n"
+        )
+        question, _ = self.asked(tmp_path, answer=None)
+        expected = "Above are 203 lines: assumes (1), uses (1), runs (1), steers (200)."
+        assert expected == question.split("\n")[-2]
+
     def test_control_characters_of_the_file_do_not_reach_the_terminal(self, tmp_path: Path) -> None:
         """A file can't draw over its own description."""
         (tmp_path / "dsops.yaml").write_text('version: 1\nenvs: {dev: {PATH: {literal: "\\e[2K\\rfine\\nsets"}}}\n')

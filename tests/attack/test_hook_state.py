@@ -66,7 +66,8 @@ def test_a_configuration_may_not_set_the_state(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", "PROMPT2 PROMPT3 PROMPT4 BAUD PERIOD REPORTMEMORY MENUSCROLL LISTPROMPT TEXTDOMAINDIR".split()
+    "name",
+    ["PROMPT2", "PROMPT3", "PROMPT4", "BAUD", "PERIOD", "REPORTMEMORY", "MENUSCROLL", "LISTPROMPT", "TEXTDOMAINDIR"],
 )
 def test_what_a_shell_evaluates_is_not_set(name: str) -> None:
     """zsh runs a command that stands in a prompt or in `path[$(command)]`; bash takes its texts from a folder."""
