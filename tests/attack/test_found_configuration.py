@@ -538,7 +538,7 @@ class TestTheHook:
         assert not config.is_allowed
 
 
-@pytest.mark.parametrize("line", ["import aws-config --out dsops.yaml", "migrate --write"])
+@pytest.mark.parametrize("line", ["import aws-config --out dsops.yaml", "migrate --write dsops.yaml"])
 def test_what_import_and_migrate_write_is_allowed(dsops: Dsops, line: str) -> None:
     """As it was written, and no longer once it is edited."""
     path, home = dsops.folder / "dsops.yaml", {"HOME": str(dsops.folder)}
@@ -556,6 +556,15 @@ def test_what_import_and_migrate_write_is_allowed(dsops: Dsops, line: str) -> No
     assert load(folder=str(dsops.folder), environ=home).is_allowed
     path.write_bytes(path.read_bytes() + b"# edited\n")
     assert not load(folder=str(dsops.folder), environ=home).is_allowed
+
+
+def test_what_migrate_finds_and_rewrites_is_asked_about(dsops: Dsops, aws: StubAws) -> None:
+    """All but a few words of it are still the stranger's who wrote it."""
+    path = dsops.folder / "dsops.yaml"
+    path.write_text(path.read_text().replace("secretStores:", "providers:"))
+    assert 0 == run(dsops, "migrate", "--write").returncode
+    assert "error[config.not-allowed]" in run(dsops, *HANDING_OUT["exec"].split()).stderr
+    assert [] == aws.calls
 
 
 def test_what_init_writes_is_allowed(dsops: Dsops) -> None:
