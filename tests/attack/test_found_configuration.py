@@ -577,6 +577,18 @@ def test_what_init_writes_is_allowed(dsops: Dsops) -> None:
     assert 2 == run(dsops, *line).returncode
 
 
+@pytest.mark.parametrize("line", ["init --force", "graph --config real.yaml --out dsops.yaml --format text"])
+def test_a_link_of_the_repository_is_not_written_through(dsops: Dsops, line: str) -> None:
+    """A checkout can have a link to any file of the user's."""
+    mine, path = dsops.folder / "profile", dsops.folder / "dsops.yaml"
+    mine.write_text("mine\n")
+    path.rename(dsops.folder / "real.yaml")
+    path.symlink_to(mine)
+    done = run(dsops, *line.split())
+    assert f"dsops.yaml was not written: it is a symbolic link to {mine}" in done.stderr
+    assert "mine\n" == mine.read_text()
+
+
 def test_a_configuration_of_no_power_says_so(tmp_path: Path) -> None:
     """The list is empty then, and the file is asked for all the same."""
     (tmp_path / "dsops.yaml").write_text("version: 1\n")
