@@ -16,6 +16,7 @@ from dsops.cli.allow import ask_permission
 from dsops.cli.command import parse
 from dsops.config import files as config_files
 from dsops.config import load
+from dsops.config.allow import disallow, permission_folder
 from dsops.config.powers import powers_of
 from dsops.errors import ConfigError, ConfigUnreadable, NotAllowed
 from dsops.plan import Plan
@@ -575,6 +576,24 @@ def test_what_init_writes_is_allowed(dsops: Dsops) -> None:
     (dsops.folder / "dsops.local.yaml").write_text("version: 1\nenvs: {development: {LOG_LEVEL: {literal: evil}}}\n")
     run(dsops, "init", "--force")
     assert 2 == run(dsops, *line).returncode
+
+
+def test_nothing_but_permissions_is_removed(tmp_path: Path) -> None:
+    """Another user may have put a link in the place of their folder: in a `sudo` that keeps HOME, or a shared one."""
+    mine, environ = tmp_path / "mine", {"XDG_DATA_HOME": str(tmp_path / "data")}
+    mine.mkdir()
+    names = [f"file{number}" for number in range(60)]
+    for name in names:
+        (mine / name).write_text("mine")
+    (tmp_path / "dsops.yaml").write_text("version: 1\n")
+    folder = Path(permission_folder(str(tmp_path / "dsops.yaml"), environ, "allow"))
+    folder.parent.mkdir(parents=True)
+    folder.symlink_to(mine)
+    allow_found(tmp_path, environ)
+    assert load(folder=str(tmp_path), environ=environ).is_allowed
+    assert disallow(str(tmp_path / "dsops.yaml"), environ)
+    assert sorted(names) == sorted(path.name for path in mine.iterdir())
+    assert not disallow(str(tmp_path / "dsops.yaml"), environ)
 
 
 @pytest.mark.parametrize("line", ["init --force", "graph --config real.yaml --out dsops.yaml --format text"])
