@@ -381,6 +381,19 @@ class TestTheQuestion:
         assert "  uses     an identity token for the audience vault.corp (web)\n" in question
         assert "  sets     A from sec: k, f, v1 (dev)\n" in question
 
+    def test_the_files_that_it_is_made_of_are_shown(self, tmp_path: Path) -> None:
+        """An include can bring in another project's stores; the diff tells of one that is new."""
+        other = tmp_path / "other.yaml"
+        other.write_text("version: 1\nsecretStores: {prod: {type: env}}\n")
+        (tmp_path / "repo").mkdir()
+        (tmp_path / "repo" / ".git").mkdir()
+        path = tmp_path / "repo" / "dsops.yaml"
+        path.write_text("version: 1\n")
+        self.asked(path.parent, answer=True)
+        path.write_text("version: 1\ninclude: ../other.yaml\n")
+        question, _ = self.asked(path.parent, answer=None)
+        assert f"  + reads    {other}, a part of it\n" in question
+
     def test_a_long_list_is_counted_next_to_the_question(self, tmp_path: Path) -> None:
         """What has gone out of sight is told by its kind."""
         variables = ", ".join(f"GIT_{number}: {{literal: x}}" for number in range(200))

@@ -53,6 +53,8 @@ def powers_of(config: Config, types: Mapping[str, StoreType]) -> list[Power]:
     """Everything that the configuration can do, the most dangerous last: what stands beside a question is read."""
     found = [power for store in config.stores.values() for power in _of_store(store, types.get(store.type))]
     found += _of_environments(config)
+    # By absolute paths: the same line from whichever folder it is asked.
+    found += [Power("reads", f"{file.written}, a part of it", "", Where(file.shown)) for file in config.files[1:]]
     order = ("assumes", "uses", "reads", "sends", "sets", "calls", "opens", "runs", "steers")
     return sorted({power.line: power for power in found}.values(), key=lambda power: order.index(power.does))
 
