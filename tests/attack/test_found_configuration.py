@@ -16,6 +16,7 @@ from dsops.cli.allow import ask_permission
 from dsops.cli.command import parse
 from dsops.config import files as config_files
 from dsops.config import load
+from dsops.config.allow import disallow, permission_folder
 from dsops.config.powers import powers_of
 from dsops.errors import ConfigError, ConfigUnreadable, NotAllowed
 from dsops.plan import Plan
@@ -317,6 +318,94 @@ class TestTheQuestion:
         )
         assert expected in question
 
+    def test_a_text_of_the_file_is_no_line_of_the_question(self, tmp_path: Path) -> None:
+        """Newlines would let a file write lines of its own, or push a command out of sight."""
+        folder = tmp_path / "repo\nAllow nothing?"
+        folder.mkdir()
+        (folder / ".git").mkdir()
+        (folder / "dsops.yaml").write_text(
+            "version: 1\nsecretStores:\n  evil:\n    type: aws.sts\n    role_arn: arn:aws:iam::1:role/R\n"
+            '    serial_number: arn:aws:iam::1:mfa/a\n    mfa_process: [sh, -c, "evil\\n\\n\\nAllow it?"]\n'
+            'envs: {dev: {PAGER: {literal: "less\\n  sets     A (dev)"}}}\n'
+        )
+        question, _ = self.asked(folder, answer=True)
+        lines = question.split("\n")
+        assert "  runs     sh -c evil   Allow it? (evil)" in lines
+        assert 1 == sum(line.startswith("Allow ") for line in lines)
+        assert "  sets     A (dev)" not in lines
+        assert "" not in lines
+        question, _ = self.asked(folder, answer=True)
+        assert question.split("\n")[-2] == "It could do the same when you allowed it."
+
+    @pytest.mark.parametrize(
+        ("source", "expected"),
+        [
+            ("{from: {store: none, key: X}, optional: true, default: ./a.so}", " from none: X or =./a.so"),
+            ("{from: {store: lit, key: good}}", "=./good.so or =./hidden.so"),
+            ("{from: {store: lit, key: late}}", "=./late.so or =./hidden.so"),
+            ("{from: {store: lit, key: '${NOT:-good}'}}", "=./good.so or =./late.so or =./hidden.so"),
+            ("{literal: Li9hLnNv, transform: base64_decode}", "=Li9hLnNv through base64_decode"),
+            ("{literal: ./b.so, transform: 'replace:b:a'}", "=./b.so through replace:b:a"),
+        ],
+    )
+    def test_all_that_a_steering_variable_can_get_from_the_file_is_shown(
+        self, tmp_path: Path, source: str, expected: str
+    ) -> None:
+        """A default, a value of a `literal` store, and what is made of it: else the name alone would be allowed."""
+        (tmp_path / "dsops.yaml").write_text(
+            "version: 1\nsecretStores:\n  none: {type: env}\n"
+            "  lit: {type: literal, values: {good: ./good.so, late: ./late.so, '${NOT:-late}': ./hidden.so}}\n"
+            f"envs: {{dev: {{LD_PRELOAD: {source}}}}}\n"
+        )
+        question, _ = self.asked(tmp_path, answer=None)
+        assert f"by LD_PRELOAD{expected} (dev)\n" in question
+
+    def test_a_default_with_a_variable_of_the_users_says_so(self, tmp_path: Path) -> None:
+        """As a literal does."""
+        (tmp_path / "dsops.yaml").write_text(
+            "version: 1\nsecretStores: {none: {type: env}}\n"
+            "envs: {dev: {A: {from: {store: none, key: X}, default: '${GITHUB_TOKEN}'}}}\n"
+        )
+        question, _ = self.asked(tmp_path, answer=None)
+        assert "  sets     A from none: X or with your $GITHUB_TOKEN (dev)\n" in question
+
+    def test_the_field_and_the_audience_are_shown(self, tmp_path: Path) -> None:
+        """Another field of a secret is another value, and an identity token for another audience opens other doors."""
+        (tmp_path / "dsops.yaml").write_text(
+            "version: 1\nsecretStores:\n  web:\n    type: aws.sts\n    role_arn: arn:aws:iam::111122223333:role/R\n"
+            "    web_identity: github\n    web_identity_audience: vault.corp\n"
+            "  sec: {type: aws.secretsmanager, region: us-east-1}\n"
+            "envs: {dev: {A: {from: {store: sec, key: k, field: f, version: v1}}}}\n"
+        )
+        question, _ = self.asked(tmp_path, answer=None)
+        assert "  uses     an identity token for the audience vault.corp (web)\n" in question
+        assert "  sets     A from sec: k, f, v1 (dev)\n" in question
+
+    def test_the_files_that_it_is_made_of_are_shown(self, tmp_path: Path) -> None:
+        """An include can bring in another project's stores; the diff tells of one that is new."""
+        other = tmp_path / "other.yaml"
+        other.write_text("version: 1\nsecretStores: {prod: {type: env}}\n")
+        (tmp_path / "repo").mkdir()
+        (tmp_path / "repo" / ".git").mkdir()
+        path = tmp_path / "repo" / "dsops.yaml"
+        path.write_text("version: 1\n")
+        self.asked(path.parent, answer=True)
+        path.write_text("version: 1\ninclude: ../other.yaml\n")
+        question, _ = self.asked(path.parent, answer=None)
+        assert f"  + reads    {other}, a part of it\n" in question
+
+    def test_a_long_list_is_counted_next_to_the_question(self, tmp_path: Path) -> None:
+        """What has gone out of sight is told by its kind."""
+        variables = ", ".join(f"GIT_{number}: {{literal: x}}" for number in range(200))
+        (tmp_path / "dsops.yaml").write_text(
+            "version: 1\nsecretStores:\n  evil:\n    type: aws.sts\n    role_arn: arn:aws:iam::1:role/R\n"
+            "    serial_number: arn:aws:iam::1:mfa/a\n    mfa_process: [evil]\n"
+            f"envs: {{dev: {{{variables}}}}}\n"
+        )
+        question, _ = self.asked(tmp_path, answer=None)
+        expected = "Above are 203 lines: assumes (1), uses (1), runs (1), steers (200)."
+        assert expected == question.split("\n")[-2]
+
     def test_control_characters_of_the_file_do_not_reach_the_terminal(self, tmp_path: Path) -> None:
         """A file can't draw over its own description."""
         (tmp_path / "dsops.yaml").write_text('version: 1\nenvs: {dev: {PATH: {literal: "\\e[2K\\rfine\\nsets"}}}\n')
@@ -463,7 +552,7 @@ class TestTheHook:
         assert not config.is_allowed
 
 
-@pytest.mark.parametrize("line", ["import aws-config --out dsops.yaml", "migrate --write"])
+@pytest.mark.parametrize("line", ["import aws-config --out dsops.yaml", "migrate --write dsops.yaml"])
 def test_what_import_and_migrate_write_is_allowed(dsops: Dsops, line: str) -> None:
     """As it was written, and no longer once it is edited."""
     path, home = dsops.folder / "dsops.yaml", {"HOME": str(dsops.folder)}
@@ -483,6 +572,15 @@ def test_what_import_and_migrate_write_is_allowed(dsops: Dsops, line: str) -> No
     assert not load(folder=str(dsops.folder), environ=home).is_allowed
 
 
+def test_what_migrate_finds_and_rewrites_is_asked_about(dsops: Dsops, aws: StubAws) -> None:
+    """All but a few words of it are still the stranger's who wrote it."""
+    path = dsops.folder / "dsops.yaml"
+    path.write_text(path.read_text().replace("secretStores:", "providers:"))
+    assert 0 == run(dsops, "migrate", "--write").returncode
+    assert "error[config.not-allowed]" in run(dsops, *HANDING_OUT["exec"].split()).stderr
+    assert [] == aws.calls
+
+
 def test_what_init_writes_is_allowed(dsops: Dsops) -> None:
     """The user has just asked for it; but not what another file adds to it."""
     run(dsops, "init", "--force")
@@ -491,6 +589,36 @@ def test_what_init_writes_is_allowed(dsops: Dsops) -> None:
     (dsops.folder / "dsops.local.yaml").write_text("version: 1\nenvs: {development: {LOG_LEVEL: {literal: evil}}}\n")
     run(dsops, "init", "--force")
     assert 2 == run(dsops, *line).returncode
+
+
+def test_nothing_but_permissions_is_removed(tmp_path: Path) -> None:
+    """Another user may have put a link in the place of their folder: in a `sudo` that keeps HOME, or a shared one."""
+    mine, environ = tmp_path / "mine", {"XDG_DATA_HOME": str(tmp_path / "data")}
+    mine.mkdir()
+    names = [f"file{number}" for number in range(60)]
+    for name in names:
+        (mine / name).write_text("mine")
+    (tmp_path / "dsops.yaml").write_text("version: 1\n")
+    folder = Path(permission_folder(str(tmp_path / "dsops.yaml"), environ, "allow"))
+    folder.parent.mkdir(parents=True)
+    folder.symlink_to(mine)
+    allow_found(tmp_path, environ)
+    assert load(folder=str(tmp_path), environ=environ).is_allowed
+    assert disallow(str(tmp_path / "dsops.yaml"), environ)
+    assert sorted(names) == sorted(path.name for path in mine.iterdir())
+    assert not disallow(str(tmp_path / "dsops.yaml"), environ)
+
+
+@pytest.mark.parametrize("line", ["init --force", "graph --config real.yaml --out dsops.yaml --format text"])
+def test_a_link_of_the_repository_is_not_written_through(dsops: Dsops, line: str) -> None:
+    """A checkout can have a link to any file of the user's."""
+    mine, path = dsops.folder / "profile", dsops.folder / "dsops.yaml"
+    mine.write_text("mine\n")
+    path.rename(dsops.folder / "real.yaml")
+    path.symlink_to(mine)
+    done = run(dsops, *line.split())
+    assert f"dsops.yaml was not written: it is a symbolic link to {mine}" in done.stderr
+    assert "mine\n" == mine.read_text()
 
 
 def test_a_configuration_of_no_power_says_so(tmp_path: Path) -> None:

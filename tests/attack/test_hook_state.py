@@ -65,6 +65,16 @@ def test_a_configuration_may_not_set_the_state(name: str) -> None:
         require_harmless([name])
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["PROMPT2", "PROMPT3", "PROMPT4", "BAUD", "PERIOD", "REPORTMEMORY", "MENUSCROLL", "LISTPROMPT", "TEXTDOMAINDIR"],
+)
+def test_what_a_shell_evaluates_is_not_set(name: str) -> None:
+    """zsh runs a command that stands in a prompt or in `path[$(command)]`; bash takes its texts from a folder."""
+    with pytest.raises(NotAllowed):
+        require_harmless([name])
+
+
 def test_no_program_sees_what_was_there_before(house: House, shell: str) -> None:
     """The state is the shell's own, also where it exports all that is assigned; DSOPS_HOOK_VARS has names alone."""
     house.allow()
@@ -100,3 +110,17 @@ def test_a_subshell_that_leaves_has_nothing_of_the_folder(house: House) -> None:
         pytest.skip("zsh is not installed")
     printed = house.shell("zsh", "cd project", f"(cd ..; {show('GREETING')})", show("GREETING"))
     assert printed == ["GREETING=unset", "GREETING=hello"]
+
+
+def test_a_list_of_paths_is_put_away_as_well(house: House, shell: str) -> None:
+    """fish takes `a:b` for two values where a name ends in PATH: it stayed in the shell, and in the next folder's."""
+    (house.project / "dsops.yaml").write_text("version: 1\nenvs: {dev: {DATA_PATH: {literal: 'a:b'}}}\n")
+    house.allow()
+    changed = "set -gx DATA_PATH a c" if shell == "fish" else "export DATA_PATH=a:c"
+    printed = house.shell(
+        shell, "cd project", show("DATA_PATH"), "cd ..", show("DATA_PATH"),
+        "cd project", changed, "cd ..", show("DATA_PATH"),
+    )  # fmt: skip
+    assert printed == ["DATA_PATH=a:b", "DATA_PATH=unset", "DATA_PATH=a:c"]
+    before = house.shell(shell, "cd project", "cd ..", show("DATA_PATH"), DATA_PATH="x:y")
+    assert before == ["DATA_PATH=x:y"]

@@ -17,6 +17,9 @@ from dsops.model import Config
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
 
+_FEW, _LINE_CHARACTERS = 16, 80
+"""What is in sight on a small screen."""
+
 
 def ask_permission(config: Config, runtime: Runtime) -> Config:
     """The same configuration, allowed by the person at the terminal. Raises NotAllowed where nobody agrees.
@@ -25,17 +28,23 @@ def ask_permission(config: Config, runtime: Runtime) -> Config:
     """
     refuse_shared(config.files)
     powers, file = powers_of(config, StoreTypes()), config.files[0].shown
-    question = [
-        f"dsops: you have not allowed {file} as it is now.",
-        *shown(config, powers, runtime),
-        f"Allow {config.files[0].written}? [y/N] ",
-    ]
-    answered = runtime.confirm("\n".join(question))
+    question = [f"dsops: you have not allowed {file} as it is now.", *shown(config, powers, runtime), *_counted(powers)]
+    # Line by line: a newline of the file's would be a line of the question.
+    lines = [clean(line) for line in (*question, f"Allow {config.files[0].written}? [y/N] ")]
+    answered = runtime.confirm("\n".join(lines))
     if not answered:
         flags = "" if _is_found(config, runtime) else f" --config {file}"
         raise not_allowed(file, "" if answered is None else "you were asked, and did not say yes", flags=flags)
     allow(config.files, runtime.environ, powers=[power.line for power in powers])
     return config._replace(is_allowed=True)
+
+
+def _counted(powers: list[Power]) -> Iterator[str]:
+    """How many there are of each kind, where they do not fit on a screen: the first ones are out of sight."""
+    if len(powers) > _FEW or sum(len(power.line) for power in powers) > _FEW * _LINE_CHARACTERS:
+        does = [power.does for power in powers]
+        counts = ", ".join(f"{each} ({does.count(each)})" for each in dict.fromkeys(does))
+        yield f"Above are {len(powers)} lines: {counts}."
 
 
 def remember_written(path: str, data: bytes, runtime: Runtime) -> None:

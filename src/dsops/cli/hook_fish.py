@@ -129,7 +129,8 @@ function __dsops_unload
         set -l plain __dsops_plain_$name
         set -l is_ours 0
         if set -qg $new
-            set -qgx $name; and test (count $$name) -eq 1; and test "$$name" = "$$new"; and set is_ours 1
+            # Of a name that ends in PATH both are lists.
+            set -qgx $name; and test (count $$name) -eq (count $$new); and test "$$name" = "$$new"; and set is_ours 1
         else
             test (count $$name) -eq 0; and set is_ours 1
         end

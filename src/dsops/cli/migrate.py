@@ -46,7 +46,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     new = rewritten.whole.encode()
     if arguments.switch("--write") and new != data:
         replace_file(path, data, new, _BACKUP)
-        remember_written(_path(named, runtime), new, runtime)
+        if named:  # one that was found may be a stranger's, and nothing has shown yet what it can do
+            remember_written(_path(named, runtime), new, runtime)
     _show(arguments, rewritten, root, text, shown)
     return 0
 

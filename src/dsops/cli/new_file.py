@@ -6,18 +6,25 @@ import os
 
 from dsops.errors import FileNotWritten, UsageError
 
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+
 
 def write_new(folder: str, name: str, text: str, *, replaces: bool, how: str) -> None:
     """Writes the file, relative to the folder; one that exists is only replaced where that was asked for.
 
-    `how` says how to ask. Raises UsageError, or FileNotWritten.
+    `how` says how to ask. A symbolic link, which a checkout may bring with it, is not followed.
+    Raises UsageError, or FileNotWritten.
     """
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if replaces else os.O_EXCL)
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC | _NO_FOLLOW if replaces else os.O_EXCL)
+    path = os.path.join(folder, name)
     try:
-        descriptor = os.open(os.path.join(folder, name), flags, 0o666)
+        descriptor = os.open(path, flags, 0o666)
     except FileExistsError as error:
         raise UsageError(f"{name} exists already", hint=how) from error
     except OSError as error:
+        if os.path.islink(path):
+            what = f"{name} was not written: it is a symbolic link to {os.path.realpath(path)}"
+            raise FileNotWritten(what, hint="name the file itself, or remove the link") from error
         parent = os.path.dirname(name)
         hint = f"make the folder first: `mkdir -p {parent}`" if parent and isinstance(error, FileNotFoundError) else ""
         reason = os.strerror(error.errno or 0).lower()

@@ -115,7 +115,7 @@ def disallow(path: str, environ: Mapping[str, str], what: str = RUNNING) -> bool
     """Forgets every content that was allowed for the main file at that path, as written; whether there was any."""
     folder = permission_folder(path, environ, what)
     try:
-        names = os.listdir(folder) if folder else []
+        names = [name for name in os.listdir(folder) if _is_name(name)] if folder else []
         for name in names:
             os.unlink(os.path.join(folder, name))
         if names:
@@ -230,9 +230,14 @@ def _read(path: str, name: str) -> list[bytes] | None:
     return lines[1:-1] if lines[0] == _HEAD + name.encode() else None
 
 
+def _is_name(name: str) -> bool:
+    """Whether a file is one of ours: another user may have put a link to elsewhere in the place of the folder."""
+    return len(name) == len(digest(b"")) and not name.strip("0123456789abcdef")
+
+
 def _newest_first(folder: str) -> list[str]:
     try:
-        entries = list(os.scandir(folder))
+        entries = [entry for entry in os.scandir(folder) if _is_name(entry.name)]
         entries.sort(key=lambda entry: entry.stat(follow_symlinks=False).st_mtime_ns, reverse=True)
     except OSError:
         return []

@@ -12,7 +12,7 @@ from dsops.document import Mapping as MappingNode
 from dsops.document import Node, Scalar, Sequence
 from dsops.errors import Where
 from dsops.interpolate import TIMESTAMP, names_in
-from dsops.model import Config, Field, Store, Variable
+from dsops.model import Config, Field, Reference, Store, Variable
 from dsops.schema import BUILTIN_TYPES, StoreType
 from dsops.startup import NamedTuple
 
@@ -24,6 +24,7 @@ _USED = {
     "serial_number": "a code of your MFA device {}, the keyring's where it has the seed",
     "prefix": "your environment variables {}*",
     "web_identity": "the platform's identity token: {}",
+    "web_identity_audience": "an identity token for the audience {}",
 }
 _BY_KIND = {"command": "runs", "url": "calls", "page": "opens", "file": "reads"}
 _LOCAL = ("literal", "env")
@@ -52,6 +53,8 @@ def powers_of(config: Config, types: Mapping[str, StoreType]) -> list[Power]:
     """Everything that the configuration can do, the most dangerous last: what stands beside a question is read."""
     found = [power for store in config.stores.values() for power in _of_store(store, types.get(store.type))]
     found += _of_environments(config)
+    # By absolute paths: the same line from whichever folder it is asked.
+    found += [Power("reads", f"{file.written}, a part of it", "", Where(file.shown)) for file in config.files[1:]]
     order = ("assumes", "uses", "reads", "sends", "sets", "calls", "opens", "runs", "steers")
     return sorted({power.line: power for power in found}.values(), key=lambda power: order.index(power.does))
 
@@ -85,7 +88,8 @@ def _of_environments(config: Config) -> Iterator[Power]:
     told: dict[tuple[str, str], tuple[list[str], Variable]] = {}
     for environment in config.environments.values():
         for variable in environment.variables.values():
-            told.setdefault((variable.name, _source(variable)), ([], variable))[0].append(environment.name)
+            source = _source(variable, config.stores)
+            told.setdefault((variable.name, source), ([], variable))[0].append(environment.name)
             for name in _names_sent(variable):
                 path = f"envs.{environment.name}.{variable.name}"
                 yield Power("sends", f"your ${name} in the name of a secret ({variable.name})", path, variable.where)
@@ -95,15 +99,41 @@ def _of_environments(config: Config) -> Iterator[Power]:
         yield Power("steers" if family else "sets", text, path, variable.where, family)
 
 
-def _source(variable: Variable) -> str:
+def _source(variable: Variable, stores: Mapping[str, Store]) -> str:
     """Where its value is from; a literal is shown where it steers a program, else it may be what a person keeps."""
-    if variable.reference is not None:
-        return f" from {variable.reference.store}: {variable.reference.key.text}"
-    text = variable.literal.text if variable.literal is not None else ""
-    names = [f"${name}" for name in names_in(text)]
-    if steering(variable.name) and not is_credential(variable.name):
-        return f"={text}"
-    return f" with your {', '.join(names)}" if names else ""
+    is_shown = bool(steering(variable.name)) and not is_credential(variable.name)
+    texts = [text.text for text in (variable.literal, variable.default) if text is not None]
+    sources = []
+    reference = variable.reference
+    if reference is not None:
+        held = _held(reference, stores) if is_shown else []
+        texts = [*held, *texts]
+        parts = [part.text for part in (reference.key, reference.field, reference.version) if part is not None]
+        sources += [] if held else [f"from {reference.store}: {', '.join(parts)}"]
+    for text in texts:
+        names = [f"${name}" for name in names_in(text)]
+        if is_shown:
+            sources.append(f"={text}")
+        elif names:
+            sources.append(f"with your {', '.join(names)}")
+    source = " or ".join(sources)
+    steps = [":".join(filter(None, (step.name, step.argument, step.replacement))) for step in variable.transforms]
+    through = f" through {', '.join(steps)}" if steps and is_shown else ""
+    return f"{' ' if source and not source.startswith('=') else ''}{source}{through}"
+
+
+def _held(reference: Reference, stores: Mapping[str, Store]) -> list[str]:
+    """What a store that has its values in the file may give: a name with `${...}` may become any other."""
+    store = stores.get(reference.store)
+    node = store.fields["values"].node if store is not None and "values" in store.fields else None
+    if store is None or store.type != "literal" or not isinstance(node, MappingNode):
+        return []
+    key, is_any = reference.key.text, bool(names_in(reference.key.text))
+    return [
+        value.text
+        for name, value in node.entries
+        if isinstance(value, Scalar) and (is_any or name.text == key or names_in(name.text))
+    ]
 
 
 def _names_sent(variable: Variable) -> list[str]:
