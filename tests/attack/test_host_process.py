@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dsops
+from dsops.errors import SandboxUnavailable
 from dsops.startup import NamedTuple
+from dsops.testing.process import SandboxProcess
 
 if TYPE_CHECKING:
     from dsops.testing import LocalAws
@@ -287,3 +289,38 @@ def test_a_child_that_is_forked_waits_for_no_thread_of_its_parent(tmp_path: Path
     )  # fmt: skip
     assert (done.stderr, done.returncode) == ("", 0)
     assert json.loads(done.stdout) == [0, True, 2, 4]
+
+
+def test_a_forked_child_of_a_test_gets_no_answers_of_its_parent() -> None:
+    """Two processes on one pipe got each other's answers; the child has a clear error, or a sandbox of its own."""
+    reader, writer = os.pipe()
+    with SandboxProcess() as process:
+        process.do("open", kind="seed", seed=None, folder="")
+        child = os.fork()
+        if not child:
+            try:
+                os.write(writer, json.dumps(as_a_child(process)).encode())
+            finally:
+                os._exit(0)
+        os.close(writer)
+        answers = {type(process.do("clock")[0]) for _ in range(50)}
+        with open(reader, "rb") as file:
+            said = file.read()
+        os.waitpid(child, 0)
+        assert json.loads(said) == ["a sandbox can't be changed or looked at by a forked child of its test", "3" * 12]
+        assert answers == {float}
+        assert process.do("account", account_id="")[0] != "3" * 12
+
+
+def as_a_child(process: SandboxProcess) -> list[str]:
+    """What a child is told of its parent's sandbox, and then has of its own."""
+    said = []
+    try:
+        process.do("account", account_id="3" * 12)
+    except SandboxUnavailable as error:
+        said.append(error.message)
+    with process:
+        process.do("close")
+        process.do("open", kind="seed", seed=None, folder="")
+        said.append(process.do("account", account_id="3" * 12)[0])
+    return said
