@@ -425,7 +425,7 @@ def test_too_many_end_the_oldest() -> None:
 def test_polls_behind_those_that_are_ended_early_wait_for_a_later_look() -> None:
     """Pipelining: each answer makes room for the next poll of the same connection, a thousand times over."""
     bench = Bench(2)
-    left = {client: 1000 for client in ("a", "b", "c")}
+    left = dict.fromkeys(("a", "b", "c"), 1000)
 
     def deliver(client: str, answer: HttpAnswer) -> None:
         bench.delivered.append((client, answer.body))
