@@ -6,6 +6,7 @@ short pause: no thread is ever blocked by another one, and whoever dies inside l
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -65,9 +66,13 @@ class Gates:
 
     def __init__(self) -> None:
         self._inside: dict[str, object] = {}
+        self._pid = os.getpid()
 
     async def enter(self, name: str) -> None:
         """Waits for its turn; `leave` belongs in a `finally`."""
+        if self._pid != os.getpid():
+            # Who is inside in the process that this one was forked from never leaves here.
+            self._pid, self._inside = os.getpid(), {}
         visitor, look = object(), _FIRST_LOOK_SECONDS
         # setdefault is one step also between threads: exactly one of several visitors finds itself inside.
         while self._inside.setdefault(name, visitor) is not visitor:

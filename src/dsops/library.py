@@ -7,13 +7,12 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsops import tasks
 from dsops.audit.journal import TrailJournal
 from dsops.audit.record import origin_here
-from dsops.aws.client import make_client
+from dsops.aws.client import Client, make_client
 from dsops.aws.transport import open_driver
 from dsops.cache import CredentialCache
 from dsops.config import load
@@ -74,7 +73,11 @@ def open_library(
         raise UsageError("the reason can't be that", hint=f"it is one line of at most {REASON_CHARACTERS} characters")
     facts: dict[str, object] = {"command": "library", "program": sys.argv[0] if sys.argv else ""}
     facts |= {"reason": why} if why else {}
-    origin = origin_here(os.urandom(8).hex(), os.getpid(), here)
+
+    def journal() -> TrailJournal:
+        origin = origin_here(os.urandom(8).hex(), os.getpid(), here)
+        return TrailJournal(variables, origin, now, warn, told, facts.copy())
+
     runtime = Runtime(
         environ=variables,
         now=now,
@@ -83,10 +86,17 @@ def open_library(
         random=random_fraction,
         folder=here,
         timestamp=now().strftime("%Y%m%dT%H%M%SZ"),
-        journal=TrailJournal(variables, origin, now, warn, told, facts),
         reason=why,
     )
-    return Library(os.fspath(config) if config is not None else variables.get("DSOPS_CONFIG", ""), runtime)
+    return Library(os.fspath(config) if config is not None else variables.get("DSOPS_CONFIG", ""), runtime, journal)
+
+
+class _Own(NamedTuple):
+    """What is one process's: a child that was forked has a number, acts and waits of its own."""
+
+    runtime: Runtime
+    client: Client
+    journal: TrailJournal
 
 
 class Library:
@@ -96,29 +106,38 @@ class Library:
     every call. Its errors are those of `dsops.errors`, with `message`, `why`, `hint` and a stable `code`.
     """
 
-    def __init__(self, named: str, runtime: Runtime) -> None:
+    def __init__(self, named: str, runtime: Runtime, make_journal: Callable[[], TrailJournal]) -> None:
         self._runtime = runtime
+        self._make_journal = make_journal
         self._config = load(folder=runtime.folder, environ=runtime.environ, named=named, types=StoreTypes())
         if not self._config.is_allowed:
             refuse_shared(self._config.files)
             file = self._config.files[0].shown
             raise not_allowed(file, or_else=f'; or name it: `dsops.open("{file}")`')
-        if runtime.journal is not None:
-            runtime.journal.about(config=self._config.files[0].path)
-        self._client = make_client(runtime)
+        self._owns: dict[int, _Own] = {}
+        """By process id: no lock, which a thread of another process might have held when this one was forked."""
         self._cache = CredentialCache(runtime.now)
         self._key = os.urandom(32)
         self._plans: dict[tuple[str, str, str], Plan] = {}
-        self._lock = Lock()
+
+    def _own(self) -> _Own:
+        pid = os.getpid()
+        return self._owns.get(pid) or self._owns.setdefault(pid, self._make_own())
+
+    def _make_own(self) -> _Own:
+        journal = self._make_journal()
+        journal.about(config=self._config.files[0].path)
+        runtime = self._runtime._replace(journal=journal)
+        return _Own(runtime, make_client(runtime), journal)
 
     def secrets(self, environment: str = "") -> Mapping[str, Secret]:
         """The variables of an environment ("" for the default or only one) and their values.
 
         A Secret shows itself as `***`; `reveal()` gives the text, `reveal_bytes()` what is not UTF-8.
         """
-        plan = self._plan_of("environment", self._name(environment))
+        plan, own = self._plan_of("environment", self._name(environment)), self._own()
         return self._carry_out(
-            resolve(plan, self._runtime, self._client, self._cache),
+            own, resolve(plan, own.runtime, own.client, self._cache),
             environment=plan.environment, variables=[each.name for each in plan.variables],
         )  # fmt: skip
 
@@ -127,23 +146,20 @@ class Library:
 
         `environment` is the one that it is for, which a store with `session_policy: auto` has to be told.
         """
-        plan = self._plan_of_session(store, environment)
-        work = issue_credentials(plan, store, self._runtime, self._client, self._cache)
-        return self._carry_out(work, store=store, **({"environment": environment} if environment else {}))
+        plan, own = self._plan_of_session(store, environment), self._own()
+        work = issue_credentials(plan, store, own.runtime, own.client, self._cache)
+        return self._carry_out(own, work, store=store, **({"environment": environment} if environment else {}))
 
-    def _carry_out(self, work: tasks.Work[tasks.T], **facts: object) -> tasks.T:
+    def _carry_out(self, own: _Own, work: tasks.Work[tasks.T], **facts: object) -> tasks.T:
         """The result of the work, once what it did is on the audit trail."""
-        journal = self._runtime.journal
         try:
-            result = tasks.run(work, open_driver(self._runtime.environ))
+            result = tasks.run(work, open_driver(own.runtime.environ))
         except BaseException:
-            if journal is not None:
-                with suppress(AuditFailed):
-                    journal.write()
+            with suppress(AuditFailed):
+                own.journal.write()
             raise
-        if journal is not None:
-            journal.add(Act("Open", facts=facts))
-            journal.write()
+        own.journal.add(Act("Open", facts=facts))
+        own.journal.write()
         return result
 
     def boto3_session(
@@ -206,22 +222,22 @@ class Library:
         return self._plan_of("environment", environment, also=store) if environment else self._plan_of("store", store)
 
     def _plan_of(self, kind: str, name: str, *, also: str = "") -> Plan:
-        """The plan of an environment or a store, made once."""
-        with self._lock:
-            if (kind, name, also) not in self._plans:
-                make = partial(make_plan, also=also) if kind == "environment" else plan_store
-                plan = make(
-                    self._config,
-                    name,
-                    environ=self._runtime.environ,
-                    user=user_name(),
-                    timestamp=self._runtime.timestamp,
-                    ambient=ambient_of(self._runtime.environ, self._key, self._runtime.folder),
-                    proof=proof_of(self._runtime.environ, self._key, self._runtime.folder),
-                    store_types=StoreTypes(),
-                    reason=self._runtime.reason,
-                )
-                if any(step.proof and step.proof.may_change for step in plan.steps.values()):
-                    return plan  # another token or login is another identity, and needs another plan
-                self._plans[kind, name, also] = plan
-            return self._plans[kind, name, also]
+        """The plan of an environment or a store, kept."""
+        kept = self._plans.get((kind, name, also))
+        if kept is not None:
+            return kept
+        make = partial(make_plan, also=also) if kind == "environment" else plan_store
+        plan = make(
+            self._config,
+            name,
+            environ=self._runtime.environ,
+            user=user_name(),
+            timestamp=self._runtime.timestamp,
+            ambient=ambient_of(self._runtime.environ, self._key, self._runtime.folder),
+            proof=proof_of(self._runtime.environ, self._key, self._runtime.folder),
+            store_types=StoreTypes(),
+            reason=self._runtime.reason,
+        )
+        if any(step.proof and step.proof.may_change for step in plan.steps.values()):
+            return plan  # another token or login is another identity, and needs another plan
+        return self._plans.setdefault((kind, name, also), plan)

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dsops
+from dsops.errors import SandboxUnavailable
 from dsops.startup import NamedTuple
+from dsops.testing.process import SandboxProcess
 
 if TYPE_CHECKING:
     from dsops.testing import LocalAws
@@ -219,3 +221,106 @@ def test_only_processes_of_our_own_are_changed(sandbox: LocalAws, tmp_path: Path
     names = {f"dsops.{name.removesuffix('.py').removesuffix('/__init__').replace('/', '.')}" for name in OWN}
     in_a_program = set(used_in_a_host(sandbox, tmp_path, threads=0).modules)
     assert in_a_program & names == {"dsops.startup"}
+
+
+FORKING_HOST = '''
+import http.server, json, os, pathlib, signal, threading
+import dsops
+
+ANSWER = b"""<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><AssumedRoleUser>
+<AssumedRoleId>AROAINVENTED:host</AssumedRoleId><Arn>arn:aws:sts::029608264753:assumed-role/Reader/host</Arn>
+</AssumedRoleUser><Credentials><AccessKeyId>ASIAQNZGKIQY56JQ7WML</AccessKeyId><SecretAccessKey>invented</SecretAccessKey>
+<SessionToken>invented</SessionToken><Expiration>2100-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult>
+</AssumeRoleResponse>"""
+asked, may_answer = threading.Semaphore(0), threading.Event()
+
+
+class Service(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        asked.release()
+        may_answer.wait(30)
+        self.send_response(200)
+        self.send_header("content-length", str(len(ANSWER)))
+        self.end_headers()
+        self.wfile.write(ANSWER)
+
+    def log_message(self, *_):
+        pass
+
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+keys = {"AWS_ACCESS_KEY_ID": "AKIAQNZGKIQY56JQ7WML", "AWS_SECRET_ACCESS_KEY": "invented"}
+home, url = os.environ["HOME"], f"http://127.0.0.1:{server.server_address[1]}"
+library = dsops.open("dsops.yaml", {"HOME": home, "AWS_ENDPOINT_URL_STS": url, **keys})
+other = threading.Thread(target=library.credentials, args=("reader",))
+other.start()
+asked.acquire()
+child = os.fork()  # while the other thread is getting the session
+if not child:
+    signal.alarm(20)
+    may_answer.set()
+    library.credentials("reader")
+    os._exit(0)
+asked.acquire()
+may_answer.set()
+status = os.waitpid(child, 0)[1]
+other.join()
+[trail] = pathlib.Path(home).rglob("audit.jsonl")
+told = [json.loads(line)["additionalEventData"] for line in trail.read_text().splitlines()]
+runs = {each["pid"]: each["run"] for each in told}
+print(json.dumps([status, sorted(runs) == sorted([os.getpid(), child]), len(set(runs.values())), len(told)]))
+'''
+
+
+def test_a_child_that_is_forked_waits_for_no_thread_of_its_parent(tmp_path: Path) -> None:
+    """It hung for ever where a thread was just getting the same session; on record each has its own process id."""
+    role = "arn:aws:iam::029608264753:role/Reader"
+    (tmp_path / "dsops.yaml").write_text(
+        "version: 1\nsecretStores:\n"
+        f"  reader: {{type: aws.sts, region: us-east-1, role_arn: '{role}', role_session_name: host}}\n"
+        "envs: {production: {A: {literal: a}}}\n"
+    )
+    (tmp_path / "host.py").write_text(FORKING_HOST)
+    done = subprocess.run(
+        [sys.executable, "host.py"], cwd=tmp_path, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert json.loads(done.stdout) == [0, True, 2, 4]
+
+
+def test_a_forked_child_of_a_test_gets_no_answers_of_its_parent() -> None:
+    """Two processes on one pipe got each other's answers; the child has a clear error, or a sandbox of its own."""
+    reader, writer = os.pipe()
+    with SandboxProcess() as process:
+        process.do("open", kind="seed", seed=None, folder="")
+        child = os.fork()
+        if not child:
+            try:
+                os.write(writer, json.dumps(as_a_child(process)).encode())
+            finally:
+                os._exit(0)
+        os.close(writer)
+        answers = {type(process.do("clock")[0]) for _ in range(50)}
+        with open(reader, "rb") as file:
+            said = file.read()
+        os.waitpid(child, 0)
+        assert json.loads(said) == ["a sandbox can't be changed or looked at by a forked child of its test", "3" * 12]
+        assert answers == {float}
+        assert process.do("account", account_id="")[0] != "3" * 12
+
+
+def as_a_child(process: SandboxProcess) -> list[str]:
+    """What a child is told of its parent's sandbox, and then has of its own."""
+    said = []
+    try:
+        process.do("account", account_id="3" * 12)
+    except SandboxUnavailable as error:
+        said.append(error.message)
+    with process:
+        process.do("close")
+        process.do("open", kind="seed", seed=None, folder="")
+        said.append(process.do("account", account_id="3" * 12)[0])
+    return said

@@ -55,11 +55,18 @@ class Wire:
 
     def send_all(self, count: int, service: str, operation: str, **parameters: object) -> list[socket.socket]:
         """So many such connections, with one signed request: signing takes longer than all else."""
-        request = written(self._person.request(service, operation, **parameters))
-        connections = [socket.create_connection(("127.0.0.1", self._port), timeout=30) for _ in range(count)]
-        for connection in connections:
-            connection.sendall(request)
-        return connections
+        request = self.written(service, operation, **parameters)
+        return [self.send_bytes(request) for _ in range(count)]
+
+    def written(self, service: str, operation: str, **parameters: object) -> bytes:
+        """The signed request for an operation."""
+        return written(self._person.request(service, operation, **parameters))
+
+    def send_bytes(self, data: bytes) -> socket.socket:
+        """A connection on which that has been sent."""
+        connection = socket.create_connection(("127.0.0.1", self._port), timeout=30)
+        connection.sendall(data)
+        return connection
 
     def send_in(self, protocol: str, operation: str, **parameters: str) -> socket.socket:
         """A connection on which SQS has been asked for the operation in its query protocol, or in CBOR."""
@@ -234,6 +241,16 @@ def test_a_request_behind_a_long_poll_is_answered_behind_it(wire: Wire) -> None:
         assert came.count(b"HTTP/1.1 200 OK") == 2
         assert came.rstrip().endswith(b"}")
         assert came.index(b"x-amzn-RequestId") < came.index(b'"status"')
+
+
+def test_a_request_before_a_long_poll_is_answered_before_it(wire: Wire) -> None:
+    """At once, and not when the poll ends: meanwhile the answer kept the server's loop busy for nothing."""
+    url = queue(wire, "pipelined")
+    poll = wire.written("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=20)
+    with wire.send_bytes(b"GET /_sandbox/health HTTP/1.1\r\nHost: localhost\r\n\r\n" + poll) as connection:
+        connection.settimeout(10)
+        assert "status" in answer_on(connection)
+        assert is_silent(connection)
 
 
 def test_a_workflow_poll_does_not_stop_the_others_either(wire: Wire) -> None:
@@ -425,5 +442,29 @@ def test_too_many_end_the_oldest() -> None:
     for client in ("a", "b", "c"):
         bench.now += 1
         bench.wait(client, client)
+    bench.look()
     assert bench.delivered == [("a", b"{}")]
     assert len(bench.waiting) == 2
+
+
+def test_polls_behind_those_that_are_ended_early_wait_for_a_later_look() -> None:
+    """Pipelining: each answer makes room for the next poll of the same connection, a thousand times over."""
+    bench = Bench(2)
+    left = dict.fromkeys(("a", "b", "c"), 1000)
+
+    def deliver(client: str, answer: HttpAnswer) -> None:
+        bench.delivered.append((client, answer.body))
+        left[client] -= 1
+        if left[client]:
+            bench.wait(client, client, seconds=1e6)
+
+    bench.waiting = Waiting(deliver, bench.gone.__contains__, 2, lambda: bench.now)
+    for client in left:
+        bench.wait(client, client, seconds=1e6)
+    for look in range(3000):
+        if len(bench.waiting) <= 2:
+            break
+        bench.look()
+        assert len(bench.delivered) == look + 1
+    assert len(bench.waiting) == 2
+    assert 0 in left.values()

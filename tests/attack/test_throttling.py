@@ -326,6 +326,16 @@ def test_a_retry_after_beyond_the_deadline_ends_the_call_at_once() -> None:
     assert scene.time.seconds < 1
 
 
+def test_a_retry_after_without_measure_does_not_shut_the_service() -> None:
+    """An agent lives for days: a proxy's 999999 ends the call that it answers, and others only for a minute."""
+    answers = [Response(429, {"retry-after": "999999"}, REFUSED)]
+    scene = Scene(lambda _request, _at: answers.pop() if answers else OK)
+    client = scene.client()
+    outcomes = scene.run(scene.call(client), later(20, scene.call(client)), later(61, scene.call(client)))
+    assert [isinstance(each, Throttled) for each in outcomes] == [True, True, False]
+    assert len(scene.service.arrivals) == 2
+
+
 def test_a_client_that_has_left_keeps_no_place() -> None:
     """Ctrl-C in a client of the agent: its turn goes to the next one, and its call is not sent."""
     scene = Scene(limited(2))

@@ -40,6 +40,8 @@ class Trail(NamedTuple):
     """Whether there is anything."""
     lost: Loss | None = None
     """Lines that were lost since the last one."""
+    why_unknown: str = ""
+    """Why that can't be told."""
 
 
 def is_of_sandbox(record: Mapping[str, object]) -> bool:
@@ -62,11 +64,12 @@ def find_trail(path: str) -> Trail:
         files = [*older, path] if os.path.lexists(path) else older
         head = _head(path, descriptor)
         has_head = os.path.lexists(os.path.join(folder, head_name(path)))
+        lost, why_unknown = None, ""
         try:
             lost = read_lost(path, descriptor)
-        except AuditFailed:
-            lost = None  # another user's file counts nothing here
-        return Trail(tuple(files), head, has_begun=bool(files) or has_head, lost=lost)
+        except AuditFailed as error:
+            why_unknown = error.why  # what others may write counts nothing here
+        return Trail(tuple(files), head, has_begun=bool(files) or has_head, lost=lost, why_unknown=why_unknown)
     except OSError as error:
         raise unreadable(path, error) from error
     finally:

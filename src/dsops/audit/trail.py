@@ -216,6 +216,8 @@ class _Writer:
         """Where the trail ends, and what has to stand before the next line; marks what is not as it was left."""
         if known is not None and known.size == size:
             return known, b""
+        if known is not None and size and self._was_put_away(known):
+            known = known._replace(size=0, began=self._now)  # these lines are the first ones of a new file
         if known is None:
             known = self._without_head(file, size)
             if known.size == size:
@@ -299,6 +301,8 @@ class _Writer:
             return file, head, lead, size  # never over another file
         if lead:
             self._put(file, lead, size)
+        # By it the next one knows that this file was put away, should this process not live to enter the next lines.
+        self._put_head(head._replace(size=size + len(lead)))
         os.rename(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
         new = open_own(self._folder, self._name, os.O_RDWR | os.O_CREAT | os.O_APPEND, self._path)
         os.close(file)

@@ -170,8 +170,11 @@ class _Check:
 
     def add_lost(self, trail: Trail) -> None:
         """What was lost since the last line."""
+        file = trail.files[-1] if trail.files else ""
+        if trail.why_unknown:
+            text = f"lines may have been lost after the last one: their count can't be relied on ({trail.why_unknown})"
+            self._findings.append(Finding(file, 0, text))
         if trail.lost is not None:
-            file = trail.files[-1] if trail.files else ""
             self._findings.append(Finding(file, 0, _lost_text(trail.lost, "after the last line")))
 
     def verdict(self, noted: str) -> Verdict:

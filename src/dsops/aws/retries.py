@@ -32,6 +32,9 @@ _COST_OF_SILENCE = 10
 """AWS SDKs and Tools Reference Guide, "Retry behavior": a retry costs 5, after a timeout or lost connection 10. A retry
 that succeeds gives its cost back, a call without one gives 1. Throttling costs nothing: the rate limiter bounds it."""
 
+_LONGEST_SHUT_SECONDS = 60.0
+"""How long a Retry-After holds other calls: one request a minute harms no service, and an agent lives for days."""
+
 _MOST_RETRIES = 200
 _SHORTEST_PAUSE_SECONDS = 0.001
 _TOLD_SECONDS = 0.5
@@ -133,7 +136,7 @@ class Retrying:
         now = self._runtime.monotonic()
         is_throttled = isinstance(failure, Throttled)
         if is_throttled:
-            self._limits.refuse(sent_at, now, now + asked_to_wait)
+            self._limits.refuse(sent_at, now, now + min(asked_to_wait, _LONGEST_SHUT_SECONDS))
         self._retries += 1
         self._last = failure
         if not may_help or self._bounds.attempts <= 1 or self._retries > _MOST_RETRIES:

@@ -13,6 +13,8 @@ MASK = b"***"
 
 
 _LONGEST_KEY = 64
+_MOST_CODES, _CODES_A_BYTE = 4096, 8
+"""Codes that wait with what is held back, besides so many for each of its bytes: more of them let it go."""
 
 
 class _Bucket:
@@ -73,6 +75,8 @@ class Masker:
         """Everything before is output, or lies under a mask that is."""
         self._ends_masked = False
         """Whether the last thing that was output is a mask that reaches up to `_done`."""
+        self._released = -1
+        """Up to where `release` has output what was held back, -1 where that is decided: no code waits before."""
         self.learn(patterns)
 
     def learn(self, patterns: Iterable[bytes]) -> None:
@@ -105,14 +109,18 @@ class Masker:
         self._buffer += data
         self._go_on(known)
         self._scan()
-        return self._output(self._safe())
+        out = self._output(self._safe())
+        are_too_many = len(self._codes) > _MOST_CODES + _CODES_A_BYTE * len(self._buffer)
+        return out + self.release() if are_too_many else out
 
     def release(self) -> bytes:
         """What was held back, since nothing has come for a while.
 
         Should it become an occurrence after all, the rest of that is masked.
         """
-        return self._output(self._safe(), len(self._buffer))
+        out = self._output(self._safe(), len(self._buffer))
+        self._released = len(self._buffer) or -1
+        return out
 
     def finish(self) -> bytes:
         """What was held back, since nothing comes any more."""
@@ -187,12 +195,14 @@ class Masker:
             pieces += self._shown(self._done, until)
             self._done, self._ends_masked = until, False
         if self._codes:
-            pieces += self._codes_before(until + (until == len(self._buffer)))
-            self._codes = deque(each._replace(position=each.position - safe) for each in self._codes)
+            pieces += self._codes_before(max(until + (until == len(self._buffer)), self._released + 1))
+            if safe:
+                self._codes = deque(each._replace(position=each.position - safe) for each in self._codes)
         self._covers = [(start - safe, end - safe) for start, end in left]
         self._buffer = self._buffer[safe:]
         self._done -= safe
         self._scanned = max(0, self._scanned - safe)
+        self._released = max(-1, self._released - safe)
         self._open = [_Open(each.start - safe, each.pattern) for each in self._open]
         return b"".join(pieces)
 

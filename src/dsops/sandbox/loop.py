@@ -121,6 +121,15 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         self.server.carry_out()
         self.send_what_is_there()
 
+    def handle_write(self) -> None:
+        """Sends what can be sent, also while a long poll waits behind it.
+
+        waitress keeps an answer back while there is another request: here no thread is at work on that.
+        """
+        if self.requests and self.total_outbufs_len:
+            self._flush_exception(self._flush_some_if_lockable)
+        super().handle_write()
+
     def send_what_is_there(self) -> None:
         """Sends at once what can be sent."""
         if self.total_outbufs_len or self.close_when_flushed:

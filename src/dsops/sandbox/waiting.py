@@ -35,7 +35,10 @@ class Waiting(Generic[Client]):
         most: int,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """`deliver` sends an answer. With more than `most` clients the oldest is answered early: nothing has come."""
+        """`deliver` sends an answer, upon which another client may be added.
+
+        With more than `most` clients the next look answers the oldest ones early: nothing has come.
+        """
         self._deliver = deliver
         self._is_gone = is_gone
         self._most = most
@@ -53,9 +56,7 @@ class Waiting(Generic[Client]):
             _Poll(client, answer, wait, self._clock() + wait.seconds)
         )
         if len(self) > self._most:
-            oldest = min((polls[0] for polls in self._polls.values()), key=lambda poll: poll.until)
-            self._remove(oldest)
-            self._deliver(oldest.client, oldest.answer)
+            self._look_at = 0.0
 
     def pause(self, longest: float) -> float:
         """For how many seconds, at most `longest`, there is nothing to look at."""
@@ -72,6 +73,7 @@ class Waiting(Generic[Client]):
             elif poll.until <= begun:
                 self._remove(poll)
                 self._deliver(poll.client, poll.wait.ask() or poll.answer)
+        self._end_surplus()
         until, in_vain, pause = begun + _LOOK_SECONDS, 0.0, _PAUSE_SECONDS
         for source in list(self._polls):
             seconds = self._ask_for(source, until)
@@ -79,7 +81,14 @@ class Waiting(Generic[Client]):
                 pause = 0.0
                 break
             in_vain += seconds
-        self._look_at = self._clock() + max(pause, _SHARE * in_vain)
+        self._look_at = 0.0 if len(self) > self._most else self._clock() + max(pause, _SHARE * in_vain)
+
+    def _end_surplus(self) -> None:
+        """Answers the oldest, as many as there are too many now. What that adds is left to the next look."""
+        for _ in range(len(self) - self._most):
+            oldest = min((polls[0] for polls in self._polls.values()), key=lambda poll: poll.until)
+            self._remove(oldest)
+            self._deliver(oldest.client, oldest.answer)
 
     def _ask_for(self, source: str, until: float) -> float | None:
         """Serves the clients of a source until there is nothing more for them; its next turn is the last one then.

@@ -27,9 +27,14 @@ class SandboxProcess:
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
         self._lock = Lock()
+        self._pid = os.getpid()
+        self._of_parent: subprocess.Popen[bytes] | None = None
+        """Kept, for its end would be waited for otherwise, and is not ours to wait for."""
 
     def do(self, act: str, **parameters: Any) -> Any:  # pickled: whatever the act takes and gives
         """The result of an act of `child.Keeper`. Raises its error, SandboxUnavailable when the process is gone."""
+        if self._pid != os.getpid():
+            self._begin_in_child(act)
         with self._lock:
             if act == "close" and self._child is None:
                 return None
@@ -48,6 +53,18 @@ class SandboxProcess:
         if kind != ANSWER:
             raise RuntimeError(f"the sandbox failed:\n{value}")
         return value
+
+    def _begin_in_child(self, act: str) -> None:
+        """A forked child may open a sandbox of its own. Raises SandboxUnavailable for its parent's.
+
+        Two that write to one pipe would get each other's answers.
+        """
+        if act not in ("open", "close"):
+            raise SandboxUnavailable(
+                "a sandbox can't be changed or looked at by a forked child of its test",
+                hint="do that before the fork, or in the parent; its address serves the child as well",
+            )
+        self._pid, self._of_parent, self._child, self._lock = os.getpid(), self._child, None, Lock()
 
     def _exchange(self, act: str, parameters: dict[str, Any]) -> Any:
         if self._child is None:
@@ -86,5 +103,6 @@ class SandboxProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._end()
+        if self._pid == os.getpid():
+            with self._lock:
+                self._end()

@@ -1,0 +1,90 @@
+"""A writer of the trail that is killed at any step: what it wrote is whole, and what was lost before is still told."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dsops.audit.lost import Author, count_lost
+from dsops.audit.reading import find_trail
+from dsops.audit.trail import Limits, append
+from dsops.audit.verify import verify
+
+NOW = 1_795_000_000
+CALLS = (
+    "open", "read", "pread", "write", "pwrite", "ftruncate", "rename", "unlink", "close", "stat", "fstat", "listdir",
+)  # fmt: skip
+MOST_CALLS = 100
+ROOM = Limits(max_bytes=1 << 20)
+FULL = Limits(max_bytes=450)
+"""Five lines are more than that: the next ones begin a new file."""
+
+
+def mark(name: str, facts: Mapping[str, object]) -> bytes:
+    """A line about the trail."""
+    return json.dumps({"eventName": name, "additionalEventData": facts}).encode()
+
+
+def write(path: Path, limits: Limits, *names: str) -> None:
+    """Adds lines."""
+    append(str(path), [json.dumps({"eventName": name}).encode() for name in names], mark, NOW, limits)
+
+
+def killed_at(step: int, path: Path, limits: Limits, *, is_half_way: bool) -> bool:
+    """Adds two lines in a process that is killed at that call of the system; whether it was, or had ended before."""
+    child = os.fork()
+    if child:
+        return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    steps = 0
+
+    def watched(name: str) -> Any:
+        call = getattr(os, name)
+
+        def stand_in(*arguments: Any, **named: Any) -> Any:
+            nonlocal steps
+            steps += 1
+            if steps == step:
+                if name == "write" and is_half_way:
+                    call(arguments[0], arguments[1][: len(arguments[1]) // 2])
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*arguments, **named)
+
+        return stand_in
+
+    try:
+        for name in CALLS:
+            setattr(os, name, watched(name))
+        write(path, limits, "X", "Y")
+    finally:
+        os._exit(0)
+
+
+@pytest.mark.parametrize("is_half_way", [False, True], ids=["between calls", "in a write"])
+@pytest.mark.parametrize("limits", [ROOM, FULL], ids=["same file", "new file"])
+@pytest.mark.parametrize("lines", [0, 3], ids=["nothing lost", "three lost"])
+def test_a_writer_that_is_killed_leaves_a_whole_trail(
+    tmp_path: Path, lines: int, limits: Limits, *, is_half_way: bool
+) -> None:
+    """Its lines are there or not; one that breaks off is marked, the chain goes on, and the loss before it is told."""
+    for step in range(1, MOST_CALLS):
+        path = tmp_path / str(step) / "audit.jsonl"
+        for name in "ABCDE":
+            write(path, ROOM, name)
+        if lines:
+            assert count_lost(str(path), Author(7, "get"), lines, "held", NOW)
+        was_killed = killed_at(step, path, limits, is_half_way=is_half_way)
+        write(path, ROOM, "Z")
+        findings = [each.message for each in verify(find_trail(str(path))).findings if not each.is_harmless]
+        # Twice where the process was killed after its line told of the loss, and before the count began again.
+        told = [each for each in findings if each.startswith("3 lines were lost before this line")]
+        assert (findings, bool(told)) == (told, bool(lines)), step
+        if not was_killed:
+            assert step > 10
+            return
+    raise AssertionError(f"more than {MOST_CALLS} calls")

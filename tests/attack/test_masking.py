@@ -1,0 +1,46 @@
+"""Hostile or unlucky output of a command with `--mask`: bounded, and nothing that can be shown stays behind."""
+
+from __future__ import annotations
+
+from dsops.process.terminal_codes import TerminalMasker
+
+SECRET = b"hunter2-invented"
+CODES = b"\x1b[m" * 20_000
+
+
+def test_codes_after_what_was_let_go_are_shown_at_once() -> None:
+    """A prompt that ends with the first letter of a secret, and then only moves the cursor."""
+    masker = TerminalMasker([SECRET])
+    assert masker.feed(b"name: h") + masker.release() == b"name: h"
+    assert masker.feed(b"\x1b[2J") == b"\x1b[2J"
+    assert masker.feed(b"\x1b[3;1H") == b"\x1b[3;1H"
+    assert masker.held == 0
+    assert masker.feed(b"unter2-invented") + masker.finish() == b"***"
+
+
+def test_codes_behind_the_beginning_of_a_secret_have_a_bound() -> None:
+    """A screen is drawn by codes for minutes after one letter: they are let go, and so is that letter."""
+    masker, out = TerminalMasker([SECRET]), b"h"
+    shown = masker.feed(b"h")
+    for _ in range(20):
+        shown += masker.feed(CODES)
+        out += CODES
+        assert len(out) - len(shown) < 5 * len(CODES)
+    assert shown + masker.feed(b" there") + masker.finish() == out + b" there"
+
+
+def test_what_is_held_back_with_many_codes_is_let_go_after_a_pause() -> None:
+    """Codes alone are no reason to hold anything back."""
+    masker = TerminalMasker([SECRET])
+    assert masker.feed(b"hun" + CODES) + masker.release() == b"hun" + CODES
+    assert masker.feed(CODES) == CODES
+
+
+def test_a_long_secret_in_colours_is_masked() -> None:
+    """The counter-example: a code or two around every letter of it, many thousand of them."""
+    secret = bytes(ord("a") + (number * number) % 23 for number in range(8000))
+    masker = TerminalMasker([secret])
+    coloured = b"".join(b"\x1b[31m%c\x1b[0m" % letter for letter in secret)
+    out = b"".join(masker.feed(coloured[start:start + 5000]) for start in range(0, len(coloured), 5000))
+    out += masker.feed(b"!") + masker.finish()
+    assert out.replace(b"\x1b[31m", b"").replace(b"\x1b[0m", b"") == b"***!"
