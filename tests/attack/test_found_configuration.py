@@ -330,7 +330,7 @@ class TestTheQuestion:
         )
         question, _ = self.asked(folder, answer=True)
         lines = question.split("\n")
-        assert "  runs     sh -c evil   Allow it? (evil)" in lines
+        assert "  runs     sh -c 'evil   Allow it?' (evil)" in lines
         assert 1 == sum(line.startswith("Allow ") for line in lines)
         assert "  sets     A (dev)" not in lines
         assert "" not in lines

@@ -6,6 +6,7 @@ Texts are shown as written, so that nothing of the user's is in them; those of s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from shlex import join
 
 from dsops.config.steering import is_credential, steering
 from dsops.document import Mapping as MappingNode
@@ -144,11 +145,11 @@ def _names_sent(variable: Variable) -> list[str]:
 
 
 def _text(field: Field | None) -> str:
-    """A field as written: a command with its arguments."""
+    """A field as written: a command with its arguments, so that two commands never look alike."""
     if field is None:
         return ""
     if isinstance(field.node, Sequence):
-        return " ".join(item.text for item in field.node.items if isinstance(item, Scalar))
+        return join(item.text for item in field.node.items if isinstance(item, Scalar))
     return field.node.text if isinstance(field.node, Scalar) else ""
 
 
