@@ -125,6 +125,10 @@ def _tagged(operation: str, parameters: Parameters, caller: Caller) -> Read:
 
 def _rule_or_bus(operation: str, parameters: Parameters, caller: Caller) -> Read:
     """Rules of the default bus have its name nowhere; a bus of another account is named by ARN."""
+    named = [text(each, "EventBusName") for each in (parameters, *many(parameters, "Entries"))]
+    for bus in (*named, text(parameters, "Name") if "EventBus" in operation else ""):
+        if bus.startswith("arn:"):
+            _checked_arn(bus, "events", "event-bus", caller)
     if operation == "PutEvents":
         buses = [text(entry, "EventBusName") or "default" for entry in many(parameters, "Entries")]
         return Read(parameters, {"eventbus": tuple(dict.fromkeys(bus_arn(bus, caller) for bus in buses))})
