@@ -61,3 +61,53 @@ def test_repositories_by_their_tags(admin: Person) -> None:
 
     assert "AccessDeniedException" == reader.refused("ecr", "ListImages", repositoryName="rp").code
     assert 200 == reader.answer("ecr", "CreateRepository", repositoryName="other").status
+
+
+def written(arn: str) -> list[str]:
+    """Texts that end as the ARN does."""
+    return [
+        arn.replace("arn:aws:", "arn:aws-cn:"), arn.replace(ACCOUNT, ""), arn.replace(ACCOUNT, "*"),
+        arn.replace("us-east-1", ""), arn.replace("us-east-1", "*"), arn.replace("us-east-1", "US-EAST-1"),
+        arn.replace("us-east-1", "eu-west-1"), arn.replace(":ecs:", ":x:").replace(":logs:", ":x:"),
+        arn.replace(":lambda:", ":x:").replace(":events:", ":x:"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("service", ["ecs", "events", "lambda", "logs"])
+def test_an_arn_of_nothing_here_is_no_other_way_to_a_thing(admin: Person, service: str) -> None:
+    """moto goes by the name at the end, whatever stands before it."""
+    arn, operation, parameter = {
+        "ecs": (f"arn:aws:ecs:{HERE}:cluster/c", "DeleteCluster", "cluster"),
+        "events": (f"arn:aws:events:{HERE}:event-bus/b", "DescribeEventBus", "Name"),
+        "lambda": (f"arn:aws:lambda:{HERE}:function:f", "DeleteFunction", "FunctionName"),
+        "logs": (GROUP, "DescribeLogStreams", "logGroupIdentifier"),
+    }[service]
+    admin.call("ecs", "CreateCluster", clusterName="c")
+    admin.call("events", "CreateEventBus", Name="b")
+    other = eve(admin, {"Resource": [arn, f"{arn}:*"]})
+
+    more = {"ecs": ["x/c", "arn:x/c", f"arn:aws:ecs:{HERE}:x/c"], "lambda": ["a:b:f"], "logs": ["x:lg"]}
+    for text in [*written(arn), *more.get(service, [])]:
+        code = other.refused(service, operation, **{parameter: text}).code
+        assert code in {"InvalidParameterValue", "AccessDeniedException"}, text
+
+
+def test_a_rule_of_the_default_bus_by_the_buss_arn(admin: Person) -> None:
+    """Its own ARN has the bus's name nowhere."""
+    admin.call("events", "PutRule", Name="rule", EventPattern="{}")
+    other = eve(admin, {"Resource": f"arn:aws:events:{HERE}:rule/rule"})
+
+    for bus in ({}, {"EventBusName": "default"}, {"EventBusName": f"arn:aws:events:{HERE}:event-bus/default"}):
+        assert "AccessDeniedException" == other.refused("events", "DeleteRule", Name="rule", **bus).code
+
+
+def test_a_trail_by_its_name_alone(admin: Person) -> None:
+    """The operation says nothing of trails, and its parameter is called `Name`."""
+    arn = f"arn:aws:cloudtrail:{HERE}:trail/trail"
+    admin.call("s3", "CreateBucket", Bucket="bucket")
+    admin.call("cloudtrail", "CreateTrail", Name="trail", S3BucketName="bucket")
+    other = eve(admin, {"Resource": arn})
+
+    for operation in ("StopLogging", "StartLogging", "DeleteTrail"):
+        for name in ("trail", arn):
+            assert "AccessDeniedException" == other.refused("cloudtrail", operation, Name=name).code

@@ -140,6 +140,9 @@ class _Given:
         if stem in self.operation.lower() or kind in self.operation.lower():
             wanted += ["name", "id", "identifier"]
         wanted += general
+        if general and not self.operation.startswith(_NAMES_NOTHING_YET):
+            # StopLogging's `Name` is the trail's: there is nothing else that it could be.
+            wanted.append("name")
         return tuple(text for text in self.named(wanted) if not text.startswith("arn:"))
 
     def special(self) -> list[str]:

@@ -7,8 +7,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from dsops.arn import parse_arn
+from dsops.arn import Arn, is_account_id, parse_arn
+from dsops.errors import SandboxRefusal
 from dsops.sandbox.caller import Caller
+from dsops.sandbox.refusals import refusal
 from dsops.sandbox.resources.ec2 import tagged_things
 from dsops.sandbox.resources.given import Parameters, many, text, texts
 
@@ -28,6 +30,12 @@ KIND_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
 """Service -> kind of resource -> what parameters call it."""
 
 
+_ECS_KINDS: Final[Mapping[str, str]] = {
+    "cluster": "cluster", "clusters": "cluster", "containerInstance": "container-instance",
+    "containerInstances": "container-instance", "service": "service", "services": "service", "task": "task",
+    "taskDefinition": "task-definition", "tasks": "task",
+}  # fmt: skip
+"""Parameter -> what it names."""
 ANY_KIND: Final = "*"
 """In the place of a kind: what was found is all that the operation is about."""
 
@@ -53,9 +61,34 @@ def tagged_as(arn: str) -> str:
 def read_special(service: str, operation: str, parameters: Parameters, caller: Caller) -> Read:
     """What is found in the ways that only this service has."""
     reader: Callable[[str, Parameters, Caller], Read] | None = {
-        "ec2": _tagged, "events": _rule_or_bus, "kinesis": _stream, "lambda": _function, "logs": _log_group
+        "ec2": _tagged, "ecs": _of_cluster, "events": _rule_or_bus, "kinesis": _stream, "lambda": _function,
+        "logs": _log_group,
     }.get(service)  # fmt: skip
     return Read(parameters, {}) if reader is None else reader(operation, parameters, caller)
+
+
+def _checked_arn(written: str, service: str, kind: str, caller: Caller) -> Arn:
+    """The ARN of one such thing in the region. moto goes by the name at the end, whatever stands before it."""
+    arn = parse_arn(written)
+    here = (caller.partition, service, caller.region)
+    if arn is None or arn[:3] != here or not is_account_id(arn.account) or arn.resource_type != kind:
+        raise _nothing(written, kind, caller)
+    return arn
+
+
+def _nothing(written: str, kind: str, caller: Caller) -> SandboxRefusal:
+    return refusal("InvalidParameterValue", f"{written} names no {kind} in {caller.region}.")
+
+
+def _of_cluster(_operation: str, parameters: Parameters, caller: Caller) -> Read:
+    """ECS takes short names, which have no slash, and ARNs."""
+    for name, kind in _ECS_KINDS.items():
+        for each in texts(parameters, name) if name.endswith("s") else (text(parameters, name),):
+            if each.startswith("arn:"):
+                _checked_arn(each, "ecs", kind, caller)
+            elif "/" in each:
+                raise _nothing(each, kind, caller)
+    return Read(parameters, {})
 
 
 def _function(_operation: str, parameters: Parameters, caller: Caller) -> Read:
@@ -65,16 +98,16 @@ def _function(_operation: str, parameters: Parameters, caller: Caller) -> Read:
     written = text(parameters, "FunctionName")
     if not written:
         return Read(parameters, {})
-    arn = parse_arn(written)
     account = caller.account
-    if arn is not None and arn.service == "lambda" and arn.region == caller.region:
+    if written.startswith("arn:"):
+        arn = _checked_arn(written, "lambda", "function", caller)
         account, written = arn.account, arn.resource
     elif re.match(r"[0-9]{12}:function:", written):
         account, _, written = written.partition(":")
     found = _FUNCTION.fullmatch(written)
     rest = {name: value for name, value in parameters.items() if name not in {"FunctionName", "Qualifier"}}
     if found is None:
-        return Read(rest, {})
+        raise _nothing(text(parameters, "FunctionName"), "function", caller)
     qualifier = found[2] or text(parameters, "Qualifier")
     name = f"{found[1]}:{qualifier}" if qualifier else found[1]
     function = f"arn:{caller.partition}:lambda:{caller.region}:{account}:function:{name}"
@@ -92,17 +125,22 @@ def _tagged(operation: str, parameters: Parameters, caller: Caller) -> Read:
 
 def _rule_or_bus(operation: str, parameters: Parameters, caller: Caller) -> Read:
     """Rules of the default bus have its name nowhere; a bus of another account is named by ARN."""
+    named = [text(each, "EventBusName") for each in (parameters, *many(parameters, "Entries"))]
+    for bus in (*named, text(parameters, "Name") if "EventBus" in operation else ""):
+        if bus.startswith("arn:"):
+            _checked_arn(bus, "events", "event-bus", caller)
     if operation == "PutEvents":
         buses = [text(entry, "EventBusName") or "default" for entry in many(parameters, "Entries")]
         return Read(parameters, {"eventbus": tuple(dict.fromkeys(bus_arn(bus, caller) for bus in buses))})
     written = text(parameters, "EventBusName")
     arn = parse_arn(written)
     found = None if arn is None else _BUS.fullmatch(arn.resource)
+    owner = ""
     if arn is not None and found is not None:
-        return Read({**parameters, "EventBusName": found[1]}, {}, arn.account)
+        written, owner = found[1], arn.account
     if written == "default":
-        return Read({name: value for name, value in parameters.items() if name != "EventBusName"}, {})
-    return Read(parameters, {})
+        return Read({name: value for name, value in parameters.items() if name != "EventBusName"}, {}, owner)
+    return Read({**parameters, "EventBusName": written} if owner else parameters, {}, owner)
 
 
 def _stream(operation: str, parameters: Parameters, caller: Caller) -> Read:  # noqa: ARG001 - as all readers
@@ -132,6 +170,11 @@ def _log_group(operation: str, parameters: Parameters, caller: Caller) -> Read:
         return Read(parameters, {"loggroup": (f"{prefix}:log-stream:",)})
     named = [text(parameters, name) for name in ("logGroupName", "logGroupIdentifier") if name in parameters]
     named += [each for name in ("logGroupNames", "logGroupIdentifiers") for each in texts(parameters, name)]
+    for each in named:
+        if each.startswith("arn:"):
+            _checked_arn(each, "logs", "log-group", caller)
+        elif ":" in each:
+            raise _nothing(each, "log-group", caller)
     arns = [each.removesuffix(":*") if each.startswith("arn:") else f"{prefix}{each}" for each in named]
     if "logGroupIdentifier" in parameters:
         # The ARN of a stream in the group has the group's name.
