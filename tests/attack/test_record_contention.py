@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from dsops.agent.client import DECLINED, FAILED, HELLO, NOTE, REQUEST, RESULT, pack, receive, send, stamp
+from dsops.agent.client import ALIVE, DECLINED, FAILED, HELLO, NOTE, REQUEST, RESULT, pack, receive, send, stamp
 from dsops.audit.reading import find_trail
 from dsops.audit.verify import verify
 from tests.unit.cli.stub_aws import Agent
@@ -92,7 +92,7 @@ class Home:
                 frame = receive(connection)
                 if frame is None or frame[0] in (RESULT, FAILED, DECLINED):
                     return frame[0] if frame is not None else -1, notes
-                assert frame[0] in (HELLO, NOTE)
+                assert frame[0] in (HELLO, NOTE, ALIVE)
                 notes += frame[1] if frame[0] == NOTE else b""
 
     def start_agent(self) -> None:
