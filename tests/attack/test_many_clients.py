@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -112,3 +112,21 @@ def test_a_sandbox_serves_all() -> None:
             connection.sendall(request)
         answers = [connection.recv(65536) for connection in connections]
         assert [answer[:15] for answer in answers] == [b"HTTP/1.1 200 OK"] * CLIENTS
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [(b"GET http://[::1 HTTP/1.1\r\n\r\n", b"400"), (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 40_000 + b"\r\n", b"431")],
+    ids=["a target that is no URL", "one name 40,000 times"],
+)
+def test_a_sandbox_refuses_rubbish_and_serves_on(
+    caplog: pytest.LogCaptureFixture, request_: bytes, status: bytes
+) -> None:
+    """With an answer, without a traceback, and before it takes the square of its length."""
+    with open_server(read_seed(SEED, "seed.yaml")) as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=SECONDS) as connection:
+            with suppress(ConnectionError):  # it reads no more of what it refuses
+                connection.sendall(request_)
+            assert connection.recv(12).split()[1] == status
+        assert ask(server.url, "identity?as=alice")["AccessKeyId"]
+    assert caplog.records == []

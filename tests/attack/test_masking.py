@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
 from dsops.process.terminal_codes import TerminalMasker
 
 SECRET = b"hunter2-invented"
@@ -44,3 +51,35 @@ def test_a_long_secret_in_colours_is_masked() -> None:
     out = b"".join(masker.feed(coloured[start:start + 5000]) for start in range(0, len(coloured), 5000))
     out += masker.feed(b"!") + masker.finish()
     assert out.replace(b"\x1b[31m", b"").replace(b"\x1b[0m", b"") == b"***!"
+
+
+@pytest.mark.parametrize("kind", [b"]", b"P", b"X", b"^", b"_"], ids=["OSC", "DCS", "SOS", "PM", "APC"])
+def test_strings_for_the_terminal_hide_no_secret(kind: bytes) -> None:
+    """All five kinds of ECMA-48, also where they come in pieces: no terminal shows them."""
+    code = b"\x1b" + kind + b"anything\x1b\\"
+    for cut in range(len(code)):
+        masker = TerminalMasker([SECRET])
+        out = masker.feed(SECRET[:5] + code[:cut]) + masker.feed(code[cut:] + SECRET[5:] + b"!") + masker.finish()
+        assert out == b"***" + code + b"!"
+
+
+# A limit that a command never keeps, and a reader that takes nothing: `yes | less`.
+WRITER = "import sys\nwhile True: sys.stdout.write('y' * 4096)"
+
+
+def test_a_time_limit_counts_also_where_the_reader_takes_nothing(tmp_path: Path) -> None:
+    """What can't be written is not waited for once the command was ended."""
+    (tmp_path / "dsops.yaml").write_text("version: 1\nenvs: {a: {A: {literal: a}}}\n")
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DSOPS_AGENT": "off"}
+    words = ["exec", "--config", "dsops.yaml", "--mask", "--timeout", "1", "--", sys.executable, "-c", WRITER]
+    reader, writer = os.pipe()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "dsops", *words], stdout=writer, stderr=subprocess.PIPE, cwd=tmp_path, env=environ,
+            timeout=30, check=False,
+        )  # fmt: skip
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert done.returncode == 124
+    assert b"exec.timed-out" in done.stderr

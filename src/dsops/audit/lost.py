@@ -6,6 +6,7 @@ held for a moment: a process that can't get the trail's lock still gets this one
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from datetime import UTC, datetime
@@ -79,15 +80,21 @@ def count_lost(path: str, author: Author, lines: int, why: str, now: int) -> boo
     except (OSError, AuditFailed):
         return False
     try:
-        for _ in range(_TRIES):
-            if take(file):
-                _put(file, _sum(_loss_in(_content(file)), author, lines, why, now))
-                return True
-            sleep(_PAUSE_SECONDS)
+        if not _take_soon(file):
+            return False
+        _put(file, _sum(_loss_in(_content(file)), author, lines, why, now))
     except OSError:
         return False
     finally:
         os.close(file)
+    return True
+
+
+def _take_soon(file: int) -> bool:
+    for _ in range(_TRIES):
+        if take(file):
+            return True
+        sleep(_PAUSE_SECONDS)
     return False
 
 
@@ -104,27 +111,40 @@ def read_lost(path: str, folder: int) -> Loss | None:
 
 
 class Counted:
-    """What was lost, while a line that tells of it is written. Used under the trail's lock."""
+    """What was lost, for a line that tells of it. Used under the trail's lock.
+
+    The count's own lock is not held while the line is written: whoever is stopped there keeps none from counting.
+    """
 
     def __init__(self, path: str, folder: int) -> None:
-        """Reads the count, and has it stay as it is until `close`. Raises OSError, AuditFailed."""
+        """Reads the count. Raises OSError, AuditFailed."""
         self._file = open_own(folder, lost_name(path), os.O_RDWR | os.O_CREAT, path)
+        self.loss: Loss | None = None
+        self._told = b""
         try:
             # What a process is counting just now is told by the next line.
-            is_something = _content(self._file).strip() and take(self._file)
-            self.loss = _loss_in(_content(self._file)) if is_something else None
+            if _content(self._file).strip() and take(self._file):
+                self._told = _content(self._file)
+                self.loss = _loss_in(self._told)
+                fcntl.flock(self._file, fcntl.LOCK_UN)
         except OSError:
             os.close(self._file)
             raise
 
     def clear(self) -> None:
-        """Begins anew: a line on the trail tells of it."""
-        if self.loss is not None:
+        """Begins anew, with what was counted since: a line on the trail tells of the rest."""
+        if self.loss is None or not _take_soon(self._file):
+            return  # it is told once more, which is better than never
+        found = _content(self._file)
+        rest = None if found == self._told else _rest(self.loss, _loss_in(found))
+        if rest is not None:
+            _put(self._file, rest)
+        else:
             os.pwrite(self._file, _BLANK, 0)
             os.ftruncate(self._file, _BYTES)
 
     def close(self) -> None:
-        """Lets others count."""
+        """Closes the file."""
         os.close(self._file)
 
 
@@ -176,3 +196,13 @@ def _sum(before: Loss | None, author: Author, lines: int, why: str, now: int) ->
         shares[place] = shares.get(place, 0) + lines
     processes = tuple([Share(pid, command, count) for (pid, command), count in shares.items()])
     return Loss(loss.lines + lines, loss.first, moment, processes, why[:_MOST_WHY])
+
+
+def _rest(told: Loss, now: Loss | None) -> Loss | None:
+    """What has been lost besides; all of it again where that can't be told apart."""
+    if now is None or not told.lines or now.lines <= told.lines:
+        return now
+    before = {(share.pid, share.command): share.lines for share in told.processes}
+    shares = [share._replace(lines=share.lines - before.get((share.pid, share.command), 0)) for share in now.processes]
+    left = tuple([share for share in shares if share.lines > 0])
+    return Loss(now.lines - told.lines, now.last, now.last, left, now.why)

@@ -45,7 +45,7 @@ class Masking:
             return watch(
                 command, arguments, environment,
                 timeout_seconds=self._timeout_seconds, grace_seconds=self._grace_seconds, start=self._streams,
-                attendants=[self._pump, *attendants],
+                attendants=[self._pump, *attendants], hurry=self._pump.hurry,
             )  # fmt: skip
         private = self._private
         try:

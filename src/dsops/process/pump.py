@@ -27,6 +27,9 @@ with the first letter of a password); more are rather the secret itself, in piec
 _SILENCE_SECONDS = 0.05
 """A terminal's output arrives a moment after it was written; without any for so long, all has come."""
 
+_PATIENCE_SECONDS = 1.0
+"""How long a reader that takes nothing is waited for once the command was ended by force."""
+
 
 class Channel:
     """One way: a descriptor that is read, one that is written to, and what is masked between them."""
@@ -97,6 +100,11 @@ class Channel:
             return
         self.outbox = self.outbox[written:]
 
+    def give_up(self) -> None:
+        """Takes in and gives out nothing more."""
+        self.close()
+        self.outbox = b""
+
     def close(self) -> None:
         """Takes in nothing more; all that was held back is to be given out."""
         if self.source < 0:
@@ -115,12 +123,17 @@ class Pump:
         self._channels = channels
         self._is_terminal = is_terminal
         self._look = look
+        self._patience: float | None = None
 
     def learn(self, patterns: Iterable[bytes]) -> None:
         """Masks these too, from now on."""
         found = list(patterns)
         for each in self._channels:
             each.learn(found)
+
+    def hurry(self) -> None:
+        """From now on a reader that takes nothing is not waited for without an end: the command was ended."""
+        self._patience = _PATIENCE_SECONDS
 
     def readers(self) -> Iterable[int]:
         """What the command writes to."""
@@ -150,21 +163,22 @@ class Pump:
         patience = _SILENCE_SECONDS if self._is_terminal else 0.0
         for each in self._channels:
             while each.is_open and _is_ready(each.source, select.POLLIN, patience) and each.read():
-                _write_all(each)
-            _write_all(each)
+                self._write_all(each)
+            self._write_all(each)
 
     def end(self) -> None:
         """What the command wrote is written out; what its own children still write is not waited for."""
         self.catch_up()
         for each in self._channels:
             each.close()
-            _write_all(each)
+            self._write_all(each)
 
-
-def _write_all(channel: Channel) -> None:
-    while channel.outbox:
-        _is_ready(channel.sink, select.POLLOUT, None)
-        channel.write()
+    def _write_all(self, channel: Channel) -> None:
+        while channel.outbox:
+            if not _is_ready(channel.sink, select.POLLOUT, self._patience):
+                channel.give_up()
+                return
+            channel.write()
 
 
 def _is_ready(descriptor: int, event: int, seconds: float | None) -> bool:

@@ -16,13 +16,14 @@ _ESCAPE = b"\x1b"
 _LONGEST = 1024
 """Bytes of one code; a link has its address in it."""
 
-# ECMA-48: control sequences, strings of an operating system command, and short escapes.
+# ECMA-48: control sequences, strings (for the operating system, a device, a program), and short escapes.
 _CODE = re.compile(
-    rb"\x1b(?:\[[0-?]{0,%d}[ -/]{0,9}[@-~]|\][^\x07\x1b\r\n]{0,%d}(?:\x07|\x1b\\)|[ -/]{1,9}[0-~]|[0-OQ-WYZ\\`-~])"
+    rb"\x1b(?:\[[0-?]{0,%d}[ -/]{0,9}[@-~]|[\]PX^_][^\x07\x1b\r\n]{0,%d}(?:\x07|\x1b\\)"
+    rb"|[ -/]{1,9}[0-~]|[0-OQ-WYZ\\`-~])"
     % (_LONGEST, _LONGEST)
 )
 _UNFINISHED = re.compile(
-    rb"\x1b(?:\[[0-?]{0,%d}[ -/]{0,9}|\][^\x07\x1b\r\n]{0,%d}\x1b?|[ -/]{0,9})\Z" % (_LONGEST, _LONGEST)
+    rb"\x1b(?:\[[0-?]{0,%d}[ -/]{0,9}|[\]PX^_][^\x07\x1b\r\n]{0,%d}\x1b?|[ -/]{0,9})\Z" % (_LONGEST, _LONGEST)
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import Protocol, Self
 
@@ -76,8 +76,11 @@ def watch(
     grace_seconds: float = GRACE_SECONDS,
     start: Start | None = None,
     attendants: Sequence[Attendant] = (),
+    hurry: Callable[[], None] = lambda: None,
 ) -> int:
     """The command's exit code, or 128 + n when signal n ended it.
+
+    `hurry` is called when it did not end by itself: by a signal that was passed on, or since its time is over.
 
     A Ctrl-C that ends the command on a terminal ends this process, too, by the signal itself. Raises
     CommandTimedOut when it ran longer than `timeout_seconds`: by then its whole process group is gone,
@@ -89,7 +92,8 @@ def watch(
         pid = start.spawn(command, arguments, environment)
         terminal = start.terminal(pid)
         try:
-            return _Watch(pid, terminal, signals, ending, arguments[0]).run(timeout_seconds, grace_seconds)
+            watched = _Watch(pid, terminal, signals, ending, arguments[0], hurry)
+            return watched.run(timeout_seconds, grace_seconds)
         finally:
             terminal.close()
 
@@ -147,12 +151,16 @@ class _Ending:
 class _Watch:
     """One run of the command."""
 
-    def __init__(self, pid: int, terminal: Terminal, signals: Signals, ending: _Ending, name: str) -> None:
+    def __init__(
+        self, pid: int, terminal: Terminal, signals: Signals, ending: _Ending, name: str, hurry: Callable[[], None]
+    ) -> None:
         self._pid = pid
         self._terminal = terminal
         self._signals = signals
         self._ending = ending
         self._name = name
+        self._hurry = hurry
+        self._passed_on: set[int] = set()
         self._code: int | None = None
 
     def run(self, timeout_seconds: float | None, grace_seconds: float) -> int:
@@ -178,6 +186,7 @@ class _Watch:
             each.turn(woken.ready)
         for number in woken.signals:
             if number != signal.SIGCHLD:
+                self._passed_on.add(number)
                 self._send(number)
         while self._code is None:
             pid, status = os.waitpid(self._pid, os.WNOHANG | os.WUNTRACED)
@@ -207,6 +216,8 @@ class _Watch:
 
     def _on_end(self, code: int) -> None:
         self._code = code if code >= 0 else 128 - code
+        if self._code - 128 in self._passed_on:
+            self._hurry()
         if -code in {signal.SIGINT, signal.SIGQUIT} and self._terminal.exists:
             self._die_likewise(-code)
 
@@ -225,6 +236,7 @@ class _Watch:
 
     def _end_group(self, grace_seconds: float) -> None:
         """Ends all that the command started, as far as it stayed in the group."""
+        self._hurry()
         self._send(signal.SIGTERM)
         # A stopped process sees the SIGTERM only when it goes on.
         self._send(signal.SIGCONT)

@@ -19,7 +19,7 @@ from time import time
 
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.task import Task
 from waitress.utilities import build_http_date
@@ -32,6 +32,8 @@ _ARRIVING_SECONDS = 60
 _CLEANUP_SECONDS = 10
 _MOST_CONNECTIONS = 4096
 _OTHER_DESCRIPTORS = 128
+# A name that comes again and again takes the square of its times: 256 KB, waitress's own limit, took 0.3 s.
+_MOST_HEADER_BYTES = 65536
 _NAME = "dsops-sandbox"
 # Head and body of an answer go in one piece up to here; waitress sends each by itself otherwise.
 _SEND_AT_ONCE = 65536
@@ -81,11 +83,12 @@ class Exchange(Task):  # type: ignore[misc]  # waitress ships no types
 
 
 class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress ships no types
-    """waitress's parser with two changes.
+    """waitress's parser with three changes.
 
     It drops every header with `_` in its name, and of AWS's there is one (IAM Identity Center's token). A client that
     sends the name both ways has two tokens in one header, which is no token.
-    It also sends `100 Continue` to a request that is complete or refused already, and then waits for more of it.
+    It also sends `100 Continue` to a request that is complete or refused already, and then waits for more of it; and it
+    fails at a target that is no URL.
     """
 
     def received(self, data: bytes) -> int:
@@ -99,8 +102,11 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress ships no type
         return taken
 
     def parse_header(self, header_plus: bytes) -> None:
-        """Reads the first line and the headers."""
-        super().parse_header(_WITH_UNDERSCORE.sub(b"x-amz-sso-bearer-token", header_plus))
+        """Reads the first line and the headers. Raises ParsingError."""
+        try:
+            super().parse_header(_WITH_UNDERSCORE.sub(b"x-amz-sso-bearer-token", header_plus))
+        except ValueError as error:  # of a target such as `http://[::1`
+            raise ParsingError("the request target can't be read") from error
 
 
 class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
@@ -180,7 +186,7 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         adjustments = Adjustments(
             ident=_NAME, max_request_body_size=max_body, clear_untrusted_proxy_headers=False, backlog=backlog,
             connection_limit=connections, channel_timeout=_IDLE_SECONDS, cleanup_interval=_CLEANUP_SECONDS,
-            outbuf_high_watermark=_NEVER_TOO_MUCH,
+            outbuf_high_watermark=_NEVER_TOO_MUCH, max_request_header_size=_MOST_HEADER_BYTES,
             channel_request_lookahead=1,  # else a client that hangs up during its long poll would not be noticed
         )  # fmt: skip
         adjustments.send_bytes = _SEND_AT_ONCE  # as an argument it is deprecated: a later waitress may go without

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dsops.audit import lost
+from dsops.audit import lost, trail
 from dsops.audit.lost import Author, Loss, Share, count_lost, loss_of
 from dsops.audit.reading import find_trail
 from dsops.audit.trail import Limits, append
@@ -141,6 +141,29 @@ def test_a_count_that_another_process_holds_is_told_later(path: Path, monkeypatc
         assert not count(path, 7, 1)
     write(path)
     assert [each["lines"] for each in told(path)] == [1]
+
+
+def test_who_is_stopped_while_it_tells_of_a_loss_keeps_none_from_counting(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the trail's lock, so others lose lines: these are counted, and told by the line after its own."""
+    count(path, 7, 2)
+    add = trail._Writer._add
+
+    def slow(*arguments: Any) -> Any:
+        assert count(path, 8, 1, "held", NOW + 30)
+        assert count(path, 7, 1, "held", NOW + 30)
+        return add(*arguments)
+
+    monkeypatch.setattr(trail._Writer, "_add", slow)
+    monkeypatch.setattr(lost, "_TRIES", 2)
+    write(path)
+    monkeypatch.undo()
+    write(path)
+    write(path)
+    first, second = map(loss_of, told(path))
+    assert first == Loss(2, THEN, THEN, (Share(7, "get", 2),), "held")
+    assert second == Loss(2, LATER, LATER, (Share(7, "get", 1), Share(8, "get", 1)), "held")
 
 
 def test_many_processes_count_at_once(path: Path) -> None:
