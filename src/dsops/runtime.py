@@ -85,7 +85,7 @@ class Journal(Protocol):
 
 
 def no_terminal(_question: str) -> bool | None:
-    """There is nobody to agree."""
+    """There is no terminal to ask at."""
     return None
 
 

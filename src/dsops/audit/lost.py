@@ -113,7 +113,7 @@ def read_lost(path: str, folder: int) -> Loss | None:
 class Counted:
     """What was lost, for a line that tells of it. Used under the trail's lock.
 
-    The count's own lock is not held while the line is written: whoever is stopped there keeps none from counting.
+    The count's own lock is not held while the line is written: a process that is stopped there stops no other count.
     """
 
     def __init__(self, path: str, folder: int) -> None:
@@ -132,7 +132,7 @@ class Counted:
             raise
 
     def clear(self) -> None:
-        """Begins anew, with what was counted since: a line on the trail tells of the rest."""
+        """Keep only what was counted since: a line on the trail tells of the rest."""
         if self.loss is None or not _take_soon(self._file):
             return  # it is told once more, which is better than never
         found = _content(self._file)

@@ -115,7 +115,7 @@ class RateLimiter:
     def _seconds(self, places_before: int, now: float) -> float:
         """Until there are tokens for all these and one more."""
         rate = self.rate(now)
-        # As many as a second brings: what nobody used is no right to a burst.
+        # At most one second's worth: unused tokens do not add up to a burst.
         self._tokens = min(max(1.0, rate), self._tokens + rate * max(0.0, now - self._filled_at))
         self._filled_at = max(now, self._filled_at)
         return max(0.0, self.opens_at - now, (places_before + 1 - self._tokens) / rate)

@@ -22,7 +22,7 @@ _FEW, _LINE_CHARACTERS = 16, 80
 
 
 def ask_permission(config: Config, runtime: Runtime) -> Config:
-    """The same configuration, allowed by the person at the terminal. Raises NotAllowed where nobody agrees.
+    """The same configuration, allowed by the person at the terminal. Raises NotAllowed without a yes.
 
     What was read is what is shown, remembered and carried out: the file is not read a second time.
     """

@@ -19,7 +19,7 @@ _MOST_BYTES = 16384
 
 
 def piped_or_in_file(path: str) -> Secret | None:
-    """What the file holds, or what was piped in where none is named; None when somebody has to be asked."""
+    """What the file holds, or what was piped in where none is named; None when a person has to be asked."""
     if path not in {"", "-"}:
         return _in_file(path)
     if sys.stdin is None or (not path and sys.stdin.isatty()):

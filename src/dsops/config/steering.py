@@ -121,5 +121,5 @@ _CREDENTIAL = pattern(
 
 
 def is_credential(variable: str) -> bool:
-    """Whether the variable says as whom a program works, and not what it does."""
+    """Whether the variable holds a credential, which decides a program's identity and not what it does."""
     return _CREDENTIAL.fullmatch(variable.upper()) is not None

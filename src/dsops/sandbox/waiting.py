@@ -63,7 +63,7 @@ class Waiting(Generic[Client]):
         return min(longest, max(0.0, self._look_at - self._clock())) if self._polls else longest
 
     def look(self) -> None:
-        """Answers the clients for whom something came, and those whose time is over. Does nothing during a pause."""
+        """Answer the clients whose message came, and those whose time is over. Does nothing during a pause."""
         begun = self._clock()
         if not self._polls or begun < self._look_at:
             return

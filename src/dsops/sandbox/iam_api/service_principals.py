@@ -1,7 +1,8 @@
 """Service principals that a trust policy may name: IAM refuses to write one that AWS does not have.
 
 AWS publishes no list. A name counts when it is built on the name of one of AWS's services (`ecs-tasks`, `pods.eks`,
-`states.us-east-1`), so that no real one is refused; a few more than AWS has are accepted, which nobody can sign in as.
+`states.us-east-1`), so that no real one is refused; a few invented ones are accepted, and no
+caller can be one of them.
 """
 
 from __future__ import annotations
