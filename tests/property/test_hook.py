@@ -38,7 +38,9 @@ def test_a_shell_sets_what_it_is_told_and_puts_back_what_was_there(
     after = {b"VALUE_%d" % index: new for index, (_, new) in enumerate(values)}
     calls = b"".join(b"__dsops_put %s %s\n" % (name, word(new)) for name, new in after.items())
     end = b"env -0 > after\n__dsops_unload\nenv -0 > back\n"
-    (tmp_path / "script").write_bytes(code_for(shell, ["dsops"]) + calls + end)
+    # As the hook does before it evaluates what `dsops hook-load` prints.
+    begin = b"" if shell == "fish" else b"__dsops_begin\n"
+    (tmp_path / "script").write_bytes(code_for(shell, ["dsops"]) + begin + calls + end)
     environ = {b"PATH": b"/usr/bin:/bin", b"HOME": bytes(tmp_path), b"LC_ALL": b"C.UTF-8", **before}
 
     done = subprocess.run(

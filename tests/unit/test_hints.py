@@ -32,7 +32,7 @@ WITHOUT = {
     "stores/mfa.py": "the reason says what was wrong with each code",
     "stores/saml_login.py": "a person gave it up",
     "stores/session_parts.py": "a bug of ours: the plan gives it some",
-    "testing/local_aws.py": "for whoever writes the test, whose traceback has the line",
+    "testing/child.py": "for the author of the test, whose traceback has the line",
 }
 """File -> why its errors may come without a hint."""
 

@@ -95,7 +95,7 @@ def test_that_a_trail_was_begun_is_told_to_one_thread(scene: Scene) -> None:
 
 def test_each_thread_learns_that_its_lines_are_lost(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error of its own for each, and each line is counted; the next write is as before."""
-    monkeypatch.setattr(lock, "_STUCK_SECONDS", 0.05)
+    monkeypatch.setattr(lock, "_STUCK_SECONDS", 2.0)
     scene.write("first")
     outcomes = run_behind_a_lock(scene, [(f"{number}",) for number in range(THREADS)], is_released=False)
     assert len({id(outcome) for outcome in outcomes}) == THREADS

@@ -116,7 +116,7 @@ def test_an_agent_keeps_a_sandbox_apart(dsops: Agent, aws: StubAws) -> None:
     status = dsops.run("agent", "status")
     assert status.stdout.decode().endswith(" holds 0 sessions\n")
     assert status.stderr.decode() == NOTE.format("1 session")
-    assert dsops.status()["sessions"] == []
+    assert json.loads(dsops.run("agent", "status", "--json").stdout)["sessions"] == []
     [session] = json.loads(dsops.run("agent", "status", "--json", "--sandbox").stdout)["sessions"]
     assert (session["store"], session["is_of_sandbox"]) == ("target", True)
 

@@ -9,6 +9,7 @@ import pytest
 from dsops.cli import COMMANDS, load, main
 from dsops.cli.command import Command, Group
 from dsops.keyring import index
+from tests.permission import allow_found
 
 CONFIG = """\
 secretStores:
@@ -66,6 +67,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     keys = {name: index.KeysEntry(name, "AKIAIOSFODNN7EXAMPLE", arn, "2026-11-24T12:00:00Z") for name in ("ada", "bob")}
     index.write(environ, index.Contents({}, keys))
     (tmp_path / "dsops.yaml").write_text(CONFIG)
+    allow_found(tmp_path, environ)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
     monkeypatch.setenv("DSOPS_AGENT", "off")
     monkeypatch.chdir(tmp_path)
