@@ -45,7 +45,7 @@ def test_events_of_a_log_group(admin: Person, named: dict[str, str]) -> None:
 
 
 def test_records_of_a_stream(admin: Person) -> None:
-    """The iterator names the stream, and anybody can write one."""
+    """The iterator names the stream, and any client can write one."""
     iterator = base64.encodebytes(b"st:shardId-000000000000:0").decode()
     reader = eve(admin, {"Resource": STREAM})
 

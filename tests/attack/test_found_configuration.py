@@ -83,7 +83,7 @@ def aws() -> Iterator[StubAws]:
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: StubAws) -> Dsops:
-    """The program, beside a configuration that nobody has allowed."""
+    """The program, beside a configuration that is not allowed."""
     (tmp_path / "message.txt").write_text(f"User: x is not authorized to perform: sts:AssumeRole on resource: {ROLE}\n")
     (tmp_path / "seed.json").write_text("{}")
     return Dsops(tmp_path, aws)
@@ -278,7 +278,7 @@ class TestTheQuestion:
             assert expected == (dsops.folder / "out").read_text()
 
     def test_what_leaves_in_a_request_is_shown(self, tmp_path: Path) -> None:
-        """A session name sends a token of the user's to the trail of somebody else's account."""
+        """A session name sends a token of the user's to the trail of a foreign account."""
         (tmp_path / "dsops.yaml").write_text(
             "version: 1\nsecretStores:\n  evil:\n    type: aws.sts\n"
             "    role_arn: arn:aws:iam::999999999999:role/Evil\n    role_session_name: ${GITHUB_TOKEN}\n"
