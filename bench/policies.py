@@ -1,4 +1,4 @@
-"""Measures dsops.iam: evaluations a second on one core, beside iam-simulate on the same policies and requests.
+"""Measures dsops.policy: evaluations a second on one core, beside iam-simulate on the same policies and requests.
 
 1,000 policies and 1,000 distinct requests. Nothing is remembered between two evaluations but compiled policies: each
 begins with a request whose context nobody has looked at yet. CPU time, both programs in turn, the same pairs.
@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 from bench.run import machine  # noqa: E402 - the folder above is on the path only now
-from dsops.iam import Policies, Principal, Request, evaluate, parse_policy  # noqa: E402
+from dsops.policy import Policies, Principal, Request, evaluate, parse_policy  # noqa: E402
 from tests.contract.iam_simulate.oracle import installed  # noqa: E402
 from tests.installed import ToolMissingError  # noqa: E402
 
@@ -140,7 +140,7 @@ def make_request(chance: random.Random, number: int) -> Json:
 
 
 class Ours(NamedTuple):
-    """The same work for dsops.iam: policies compiled, requests as a server would make them."""
+    """The same work for dsops.policy: policies compiled, requests as a server would make them."""
 
     policies: list[Policies]
     requests: list[Request]
@@ -203,10 +203,10 @@ def compare(work: Work, rounds: int, folder: Path) -> list[tuple[str, str, str]]
                     differing = sum(left != right for left, right in zip(theirs, answers, strict=True))
                     raise SystemExit(f"{differing} of {len(answers)} answers differ ({mode})")
     rate = {mode: len(work.pairs) / median(taken) for mode, taken in seconds.items()}
-    rows = [("dsops.iam", f"{rate['ours']:,.0f} a second", "")]
+    rows = [("dsops.policy", f"{rate['ours']:,.0f} a second", "")]
     for mode, words in MODES.items():
         rows.append((f"iam-simulate, {words}", f"{rate[mode]:,.0f} a second", ""))
-        rows.append(("  dsops.iam / that", f"{rate['ours'] / rate[mode]:.1f} x", "20 x" if mode == "plain" else ""))
+        rows.append(("  dsops.policy / that", f"{rate['ours'] / rate[mode]:.1f} x", "20 x" if mode == "plain" else ""))
     return rows
 
 
@@ -215,7 +215,7 @@ def everything(work: Work) -> tuple[str, str, str]:
     ours = compiled(work)
     pairs = [(policy, request) for policy in range(COUNT) for request in range(COUNT)]
     taken, _ = run_ours(ours, pairs)
-    return "dsops.iam, all 1,000 x 1,000", f"{len(pairs) / taken:,.0f} a second", ""
+    return "dsops.policy, all 1,000 x 1,000", f"{len(pairs) / taken:,.0f} a second", ""
 
 
 def big_policy(seed: int) -> tuple[str, str, str]:
@@ -233,7 +233,7 @@ def big_policy(seed: int) -> tuple[str, str, str]:
 
 def main() -> None:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(description="measure dsops.iam beside iam-simulate")
+    parser = argparse.ArgumentParser(description="measure dsops.policy beside iam-simulate")
     parser.add_argument("--rounds", type=int, default=5, help="how often each is timed (5)")
     parser.add_argument("--seed", type=int, default=7, help="of the policies and requests (7)")
     options = parser.parse_args()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
-from dsops.aws.wire import Request, Response
+from dsops.aws.http.wire import Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from dsops.aws.sso_cache import hashed
-from dsops.aws.wire import Request, Response
+from dsops.aws.http.wire import Request, Response
+from dsops.aws.identity.sso_cache import hashed
 from tests.aws_in_memory import InMemoryAws
 
 if TYPE_CHECKING:

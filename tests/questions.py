@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dsops.iam.evaluate import Principal
-from dsops.sandbox.caller import Caller, user_caller
-from dsops.sandbox.context import request_context, unsigned_context
-from dsops.sandbox.resources import Resources
-from dsops.sandbox.wire import HttpRequest
+from dsops.policy.evaluation.evaluate import Principal
+from dsops.sandbox.authorization.caller import Caller, user_caller
+from dsops.sandbox.authorization.context import request_context, unsigned_context
+from dsops.sandbox.authorization.resources import Resources
+from dsops.sandbox.wire.wire import HttpRequest
 from tests.sandboxes import ACCOUNT, PEER, Lab
 
 if TYPE_CHECKING:
-    from dsops.sandbox.authorize import Question
+    from dsops.sandbox.authorization.authorize import Question
 
 REGION = "us-east-1"
 ANONYMOUS = Caller(Principal("anonymous", "", ""), "aws", "", "", REGION, None, None, None, {})

@@ -10,18 +10,18 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.parsers import create_parser
 
-from dsops.sandbox.clock import Clock
-from dsops.sandbox.models import operation_model, protocols, signing_name
-from dsops.sandbox.plant import plant
-from dsops.sandbox.seedfile import read_seed
-from dsops.sandbox.service import Sandbox
-from dsops.sandbox.wire import HttpAnswer, HttpRequest
+from dsops.sandbox.control.clock import Clock
+from dsops.sandbox.control.service import Sandbox
+from dsops.sandbox.seed.file import read_seed
+from dsops.sandbox.seed.plant import plant
+from dsops.sandbox.wire.models import operation_model, protocols, signing_name
+from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
 from tests.shapes import BOTOCORES_NAME, written_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dsops.sandbox.seed_model import Seed
+    from dsops.sandbox.seed.model import Seed
 
 ACCOUNT = "111111111111"
 OTHER = "222222222222"

@@ -10,8 +10,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from dsops.sandbox.client import client_environment
-from dsops.sandbox.launch import identity_variables, open_server, read_seed_file
+from dsops.sandbox.control.client import client_environment
+from dsops.sandbox.control.launch import identity_variables, open_server, read_seed_file
 
 FOLDER = os.path.relpath(os.path.dirname(os.path.abspath(__file__)))
 COMMAND = (

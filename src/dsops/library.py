@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dsops import tasks
 from dsops.audit.journal import TrailJournal
 from dsops.audit.record import origin_here
-from dsops.aws.client import Client, make_client
-from dsops.aws.transport import open_driver
+from dsops.aws.http.client import Client, make_client
+from dsops.aws.http.transport import open_driver
 from dsops.cache import CredentialCache
 from dsops.config import load
 from dsops.config.allow import not_allowed, refuse_shared

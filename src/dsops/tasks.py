@@ -2,7 +2,7 @@
 
 `async def` functions of dsops await only what stands here (`transfer`, `prepare`, `pause`, `settle`, `gather`,
 `spawn`, `blocking`), directly or through each other. asyncio is not used: importing it costs more than the whole of a
-cold run's Python. A `Driver` moves the bytes; `aws/transport.py` has one on a CurlMulti.
+cold run's Python. A `Driver` moves the bytes; `aws/http/transport.py` has one on a CurlMulti.
 """
 
 from __future__ import annotations

@@ -10,14 +10,14 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from dsops.sandbox.launch import open_server
-from dsops.sandbox.running import ask
-from dsops.sandbox.seedfile import read_seed
+from dsops.sandbox.control.launch import open_server
+from dsops.sandbox.control.running import ask
+from dsops.sandbox.seed.file import read_seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dsops.sandbox.server import Server
+    from dsops.sandbox.wire.server import Server
 
 SEED = """
 accounts:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import dsops as library
-from dsops.cli import hook_load
-from dsops.cli.allow import ask_permission
-from dsops.cli.command import parse
+from dsops.cli.framework.command import parse
+from dsops.cli.hook import load as hook_load
+from dsops.cli.setup.allow import ask_permission
 from dsops.config import files as config_files
 from dsops.config import load
 from dsops.config.allow import disallow, permission_folder
@@ -181,7 +181,7 @@ def test_a_plan_of_it_can_not_be_carried_out_whichever_command_made_it(dsops: Ds
     assert not config.is_allowed
     plan = Plan("plain", (), {}, {}, 0, (), unallowed=config.files[0].shown)
     runtime = make_runtime({})
-    from dsops.aws.client import make_client
+    from dsops.aws.http.client import make_client
     from dsops.cache import CredentialCache
 
     with pytest.raises(NotAllowed):

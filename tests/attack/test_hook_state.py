@@ -6,7 +6,7 @@ from shutil import which
 
 import pytest
 
-from dsops.cli.hook_names import require_harmless
+from dsops.cli.hook.names import require_harmless
 from dsops.errors import NotAllowed
 from tests.unit.cli.test_hook import House, aws, house, shell, show
 

@@ -14,20 +14,20 @@ from urllib.parse import urlencode
 
 import pytest
 
-from dsops.sandbox import handlers
-from dsops.sandbox.cbor import encode
-from dsops.sandbox.launch import open_server
-from dsops.sandbox.running import ask
-from dsops.sandbox.seedfile import read_seed
-from dsops.sandbox.served import SERVED
-from dsops.sandbox.waiting import Waiting
-from dsops.sandbox.wire import HttpAnswer, HttpRequest, Wait
+from dsops.sandbox.control.launch import open_server
+from dsops.sandbox.control.running import ask
+from dsops.sandbox.seed.file import read_seed
+from dsops.sandbox.state import handlers
+from dsops.sandbox.wire.cbor import encode
+from dsops.sandbox.wire.served import SERVED
+from dsops.sandbox.wire.waiting import Waiting
+from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest, Wait
 from tests.sandboxes import Keys, Lab, Person, sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dsops.sandbox.server import Server
+    from dsops.sandbox.wire.server import Server
 
 SEED = """
 accounts:

@@ -13,18 +13,18 @@ from pathlib import Path
 import pytest
 
 from dsops.audit.settings import load_settings
-from dsops.aws.ambient_files import content, sections
-from dsops.cli import secret_input
-from dsops.cli.command import parse
-from dsops.cli.credentials import old_text
-from dsops.cli.migrate import COMMAND as MIGRATE
-from dsops.cli.policy_files import read_policy
+from dsops.aws.identity.ambient_files import content, sections
+from dsops.cli.framework import secret_input
+from dsops.cli.framework.command import parse
+from dsops.cli.policy.files import read_policy
+from dsops.cli.run.credentials import old_text
+from dsops.cli.setup.migrate import COMMAND as MIGRATE
 from dsops.config import load
 from dsops.errors import ConfigUnreadable, DsopsError
 from dsops.input_file import read_file, read_whole
 from dsops.keyring import index
-from dsops.sandbox.launch import read_seed_file
-from dsops.sandbox.seedfile import read_seed
+from dsops.sandbox.control.launch import read_seed_file
+from dsops.sandbox.seed.file import read_seed
 from dsops.secret import Secret
 from tests.fakes import make_runtime
 

@@ -1,6 +1,6 @@
 """Many calls at a service that takes few: all succeed, about as fast as its limit allows, and nothing else gets slower.
 
-The service is simulated: a token bucket as `dsops.sandbox.throttle` has it, in a time that passes only while all wait.
+The service is simulated: a token bucket as in `dsops.sandbox.control.throttle`; its time passes only while all wait.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsops.aws.client import Call, Client, call_query, make_client
-from dsops.aws.rate_limiter import RateLimiter
-from dsops.aws.retries import ServiceLimits, limits_of
-from dsops.aws.wire import Request, Response
+from dsops.aws.http.client import Call, Client, call_query, make_client
+from dsops.aws.http.rate_limiter import RateLimiter
+from dsops.aws.http.retries import ServiceLimits, limits_of
+from dsops.aws.http.wire import Request, Response
 from dsops.credentials import Credentials
 from dsops.endpoint import resolve_endpoint
 from dsops.errors import AwsAnswer, DsopsError, SandboxRefusal, ServiceError, Throttled
-from dsops.sandbox.throttle import Throttle
+from dsops.sandbox.control.throttle import Throttle
 from dsops.secret import Secret
 from dsops.tasks import Work, pause, settle
 from tests.fakes import Reports, make_runtime

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from dsops.iam import Policies
-from dsops.iam.conditions import compile_condition, fold_context
-from dsops.iam.elements import compile_actions
-from dsops.iam.letters import fold, lower_case
-from dsops.iam.operators import parse_operator
-from dsops.iam.principals import check_principal
-from dsops.iam.values import read_address, read_moment, read_network, read_number
-from dsops.sandbox.constraints import _matcher
-from dsops.sandbox.models import service_model
-from tests.unit.iam.policies import allow, ask, identity
+from dsops.policy import Policies
+from dsops.policy.language.conditions import compile_condition, fold_context
+from dsops.policy.language.elements import compile_actions
+from dsops.policy.language.letters import fold, lower_case
+from dsops.policy.language.operators import parse_operator
+from dsops.policy.language.principals import check_principal
+from dsops.policy.language.values import read_address, read_moment, read_network, read_number
+from dsops.sandbox.wire.constraints import _matcher
+from dsops.sandbox.wire.models import service_model
+from tests.unit.policy.policies import allow, ask, identity
 
 ROOT = Path(__file__).parent.parent.parent
 LOOKALIKES = sorted(

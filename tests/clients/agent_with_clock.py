@@ -10,8 +10,8 @@ from pathlib import Path
 from dsops.agent.client import address_in, folder_of
 from dsops.agent.server import Server
 from dsops.agent.start import listen, locked, make_folder
-from dsops.cli.agent_guard import forget_world
-from dsops.cli.agent_work import Keeper
+from dsops.cli.run.agent_guard import forget_world
+from dsops.cli.run.agent_work import Keeper
 from dsops.runtime import utc_now
 
 

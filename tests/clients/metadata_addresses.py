@@ -13,7 +13,7 @@ import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from dsops.aws.ambient import load_ambient
+from dsops.aws.identity.ambient import load_ambient
 
 ADDRESSES = ("169.254.170.2", "169.254.170.23", "169.254.169.254")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dsops.aws.client import make_client
-from dsops.aws.sts import assume_role
-from dsops.aws.transport import open_driver
+from dsops.aws.apis.sts import assume_role
+from dsops.aws.http.client import make_client
+from dsops.aws.http.transport import open_driver
 from dsops.credentials import Credentials
 from dsops.endpoint import resolve_endpoint
 from dsops.tasks import run

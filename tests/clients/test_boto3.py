@@ -11,10 +11,10 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from dsops.sandbox.launch import identity_variables, open_server
-from dsops.sandbox.seedfile import read_seed
-from dsops.sandbox.server import Server
-from dsops.sandbox.totp import code_at
+from dsops.sandbox.control.launch import identity_variables, open_server
+from dsops.sandbox.seed.file import read_seed
+from dsops.sandbox.sts.totp import code_at
+from dsops.sandbox.wire.server import Server
 from tests.unit.sandbox.conftest import SEED
 
 JUMP = "arn:aws:iam::111111111111:role/team/Jump"

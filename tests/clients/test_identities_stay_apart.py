@@ -8,10 +8,10 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from dsops.sandbox.control import find_user
-from dsops.sandbox.launch import open_server
-from dsops.sandbox.seedfile import read_seed
-from dsops.sandbox.server import Server
+from dsops.sandbox.control.control import find_user
+from dsops.sandbox.control.launch import open_server
+from dsops.sandbox.seed.file import read_seed
+from dsops.sandbox.wire.server import Server
 
 PEOPLE = 8
 ROUNDS = 25

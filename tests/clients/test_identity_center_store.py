@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from dsops.aws.sso_cache import hashed
+from dsops.aws.identity.sso_cache import hashed
 from dsops.testing.local_aws import LocalAws
 from tests.clients.sdks import aws_cli_2
 from tests.desk import Desk
@@ -426,7 +426,8 @@ def test_a_valid_login_needs_no_botocore(desk: Login) -> None:
     modules = set(done.stdout.split())
     assert modules & {"botocore", "boto3", "hashlib", "configparser", "urllib", "subprocess", "http", "socket"} == set()
     assert {name for name in modules if ".sso" in name or "aws_sso" in name} == {
-        "dsops.aws.sso", "dsops.aws.sso_cache", "dsops.aws.sso_session", "dsops.schema.sso", "dsops.stores.aws_sso",
+        "dsops.aws.apis.sso", "dsops.aws.identity.sso_cache", "dsops.aws.identity.sso_session",
+        "dsops.schema.sso", "dsops.stores.aws_sso",
         "dsops.stores.sso_login",
     }  # fmt: skip
 

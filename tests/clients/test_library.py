@@ -19,9 +19,9 @@ import dsops
 from dsops.errors import ConfigNotFound, EnvironmentUnknown, MfaRequired, StoreUnknown
 from dsops.library import Library
 from dsops.runtime import utc_now
-from dsops.sandbox.launch import identity_variables, open_server
-from dsops.sandbox.seedfile import read_seed
-from dsops.sandbox.server import Server
+from dsops.sandbox.control.launch import identity_variables, open_server
+from dsops.sandbox.seed.file import read_seed
+from dsops.sandbox.wire.server import Server
 from dsops.secret import Secret
 from tests.clients.test_long_commands import CONFIG, SEED, TARGET
 from tests.fakes import Reports

@@ -21,9 +21,9 @@ from typing import Self
 import pytest
 
 from dsops.runtime import empty_file
-from dsops.sandbox.launch import identity_variables, open_server
-from dsops.sandbox.seedfile import read_seed
-from dsops.sandbox.server import Server
+from dsops.sandbox.control.launch import identity_variables, open_server
+from dsops.sandbox.seed.file import read_seed
+from dsops.sandbox.wire.server import Server
 from tests.clients.conversation import Conversation
 from tests.clients.sdks import SDKS
 from tests.installed import OUTSIDE, ToolMissingError
@@ -92,10 +92,10 @@ envs:
 
 CLOCKED = """
 import datetime, json, os, sys, urllib.request
-from dsops.cli.command import parse
-from dsops.cli.exec import COMMAND, FAILURE_CODE
-from dsops.cli.output import error_text, tell
-from dsops.cli.world import real_runtime
+from dsops.cli.framework.command import parse
+from dsops.cli.run.exec import COMMAND, FAILURE_CODE
+from dsops.cli.framework.output import error_text, tell
+from dsops.cli.framework.world import real_runtime
 from dsops.errors import CommandFailed, DsopsError
 
 def now():
@@ -640,7 +640,7 @@ def test_one_code_lasts_for_twelve_hours(world: World) -> None:
     code = subprocess.run(
         [sys.executable, "-c", textwrap.dedent("""
         import sys
-        from dsops.sandbox.totp import code_at
+        from dsops.sandbox.sts.totp import code_at
         print(code_at("JBSWY3DPEHPK3PXP", float(sys.argv[1])))
         """), str(world.server.sandbox.clock.now())],
         capture_output=True, text=True, check=True,

@@ -12,11 +12,11 @@ from pathlib import Path
 import boto3
 import pytest
 
-from dsops.sandbox.client import client_environment
-from dsops.sandbox.launch import open_server
-from dsops.sandbox.running import ask, tell
-from dsops.sandbox.seedfile import read_seed
-from dsops.sandbox.server import Server
+from dsops.sandbox.control.client import client_environment
+from dsops.sandbox.control.launch import open_server
+from dsops.sandbox.control.running import ask, tell
+from dsops.sandbox.seed.file import read_seed
+from dsops.sandbox.wire.server import Server
 
 BIN = Path(sys.executable).parent
 ROLE = "arn:aws:iam::111111111111:role/Deploy"

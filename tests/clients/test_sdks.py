@@ -17,7 +17,7 @@ from urllib.request import Request, urlopen
 import boto3
 import pytest
 
-from dsops.sandbox.client import client_variables
+from dsops.sandbox.control.client import client_variables
 from tests.clients.conversation import Conversation, Pairs, Refused
 from tests.clients.sdks import SDKS
 from tests.installed import OUTSIDE, ToolMissingError

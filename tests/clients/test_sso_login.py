@@ -21,10 +21,10 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from dsops.sandbox.client import client_variables
-from dsops.sandbox.launch import open_server
-from dsops.sandbox.seedfile import read_seed
-from dsops.sandbox.server import Server
+from dsops.sandbox.control.client import client_variables
+from dsops.sandbox.control.launch import open_server
+from dsops.sandbox.seed.file import read_seed
+from dsops.sandbox.wire.server import Server
 from tests.clients.sdks import SDKS, aws_cli_2, version_of
 from tests.clients.test_sdks import Client, plain_environment
 from tests.identity_center import DEVICE_GRANT, SCOPE, START_URL, VERIFIER, Program, authorize_query

@@ -16,12 +16,12 @@ from botocore.exceptions import ClientError
 from dsops.audit.cloudtrail.files import find_logs
 from dsops.audit.cloudtrail.questions import HISTORY, REPORTED
 from dsops.audit.cloudtrail.reporting import report_on
-from dsops.sandbox.clock import Clock
-from dsops.sandbox.event_record import HIDDEN
-from dsops.sandbox.launch import TrailWish, identity_variables, open_server
-from dsops.sandbox.seedfile import read_seed
-from dsops.sandbox.server import Server
-from dsops.sandbox.totp import code_at
+from dsops.sandbox.cloudtrail.event_record import HIDDEN
+from dsops.sandbox.control.clock import Clock
+from dsops.sandbox.control.launch import TrailWish, identity_variables, open_server
+from dsops.sandbox.seed.file import read_seed
+from dsops.sandbox.sts.totp import code_at
+from dsops.sandbox.wire.server import Server
 
 HOME, AWAY = "111111111111", "222222222222"
 JUMP, TARGET = f"arn:aws:iam::{HOME}:role/team/Jump", f"arn:aws:iam::{AWAY}:role/Target"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from dsops.iam import Principal
-from tests.unit.iam.policies import ACCOUNT, GITHUB, OTHER
+from dsops.policy import Principal
+from tests.unit.policy.policies import ACCOUNT, GITHUB, OTHER
 
 Json = Any  # a JSON document, as `json.dumps` takes it
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from dsops.iam import Policies, Policy, Principal, Request, Statement, evaluate
-from dsops.iam.conditions import Condition
-from dsops.iam.match import anything
-from dsops.iam.principals import Principals, Written, compile_principals
+from dsops.policy import Policies, Policy, Principal, Request, Statement, evaluate
+from dsops.policy.language.conditions import Condition
+from dsops.policy.language.match import anything
+from dsops.policy.language.principals import Principals, Written, compile_principals
 from tests.contract.iam_alphabet import PRINCIPAL_FORMS, Json
 
 Change = Callable[[Statement], Statement]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tests.contract.iam_alphabet import FEDERATED, ROOT, SESSION, USER, WORKFLOW, Json
 from tests.contract.iam_generated import World
 from tests.contract.iam_readings import ALLOW_ALL
-from tests.unit.iam.policies import ACCOUNT, OTHER, allow, deny
+from tests.unit.policy.policies import ACCOUNT, OTHER, allow, deny
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from dsops.iam import Principal
+from dsops.policy import Principal
 from tests.contract.iam_alphabet import (
     ANONYMOUS,
     FAMILIES,
@@ -34,7 +34,7 @@ from tests.contract.iam_alphabet import (
     WORKFLOW,
     Json,
 )
-from tests.unit.iam.policies import ACCOUNT, OTHER
+from tests.unit.policy.policies import ACCOUNT, OTHER
 
 
 class World(NamedTuple):

@@ -1,7 +1,7 @@
-"""Where iam-simulate reads AWS's rules another way than dsops.iam, as rewritings of a world.
+"""Where iam-simulate reads AWS's rules another way than dsops.policy, as rewritings of a world.
 
 Each is a section of docs/explanation/differences-from-iam-simulate.md, with the sentence of AWS that decides. A
-rewriting makes of a request and its policies those that dsops.iam must judge as iam-simulate judges the original:
+rewriting makes of a request and its policies those that dsops.policy must judge as iam-simulate judges the original:
 so a difference is not waved through, it is predicted.
 """
 
@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 from tests.contract.iam_alphabet import ROOT, SET_KEYS, USER, Json
 from tests.contract.iam_generated import World
-from tests.unit.iam.policies import OTHER
+from tests.unit.policy.policies import OTHER
 
 Reading = Callable[[World], World]
 

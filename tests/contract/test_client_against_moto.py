@@ -19,11 +19,10 @@ from moto.moto_api._internal.models import moto_api_backend
 
 from dsops.audit.cloudtrail.engines import AthenaEngine, Query
 from dsops.audit.cloudtrail.questions import SAVED
-from dsops.aws.athena import Athena, get_query_execution, start_query_execution, stop_query_execution
-from dsops.aws.client import Client, make_client
-from dsops.aws.secretsmanager import batch_get_secret_value, get_secret_value
-from dsops.aws.ssm import get_parameters
-from dsops.aws.sts import (
+from dsops.aws.apis.athena import Athena, get_query_execution, start_query_execution, stop_query_execution
+from dsops.aws.apis.secretsmanager import batch_get_secret_value, get_secret_value
+from dsops.aws.apis.ssm import get_parameters
+from dsops.aws.apis.sts import (
     assume_role,
     assume_role_with_saml,
     assume_role_with_web_identity,
@@ -32,7 +31,8 @@ from dsops.aws.sts import (
     get_federation_token,
     get_session_token,
 )
-from dsops.aws.transport import open_driver
+from dsops.aws.http.client import Client, make_client
+from dsops.aws.http.transport import open_driver
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
 from dsops.errors import DsopsError, QueryRefused, SecretDeleted, SecretNotFound

@@ -1,4 +1,4 @@
-"""dsops.iam beside iam-simulate, a simulator that we did not write, on generated policies and requests.
+"""dsops.policy beside iam-simulate, a simulator that we did not write, on generated policies and requests.
 
 `CI=true` puts 20,000 requests to both and counts what decided them; elsewhere a tenth of it. Where the two differ, a
 reading of `iam_readings.py` must have said so, and docs/explanation/differences-from-iam-simulate.md why.
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from dsops.iam import Policies, Policy, PolicyKind, Request, evaluate, parse_policy
-from dsops.iam.operators import OPERATORS as ALL_OPERATORS
+from dsops.policy import Policies, Policy, PolicyKind, Request, evaluate, parse_policy
+from dsops.policy.language.operators import OPERATORS as ALL_OPERATORS
 from tests.contract.iam_alphabet import OPERATORS, PRINCIPAL_FORMS, SET_KEYS
 from tests.contract.iam_deciders import deciding, doubts
 from tests.contract.iam_differences import EXAMPLES
@@ -63,7 +63,7 @@ def oracle() -> Iterator[Oracle]:
 
 
 def our_policies(world: World) -> Policies:
-    """The world's documents as dsops.iam takes them."""
+    """The world's documents as dsops.policy takes them."""
 
     def read(document: Json, kind: PolicyKind) -> Policy:
         return parse_policy(json.dumps(document), kind, name=kind)
@@ -84,13 +84,13 @@ def our_policies(world: World) -> Policies:
 
 
 def our_request(world: World, context: dict[str, list[str]]) -> Request:
-    """One of the world's requests as dsops.iam takes it."""
+    """One of the world's requests as dsops.policy takes it."""
     values = {key: tuple(listed) for key, listed in context.items()}
     return Request(world.caller, world.action, world.resource, world.account, values)
 
 
 def our_answer(world: World) -> str:
-    """What dsops.iam says to a world of one context."""
+    """What dsops.policy says to a world of one context."""
     return evaluate(our_request(world, world.contexts[0]), our_policies(world)).effect
 
 
@@ -230,7 +230,7 @@ def test_iam_simulate_differs_as_it_is_written_down(oracle: Oracle, name: str) -
 
 
 def test_every_operator_is_generated() -> None:
-    """An operator that is new to dsops.iam is put to the other program too."""
+    """An operator that is new to dsops.policy is put to the other program too."""
     assert set(ALL_OPERATORS) == set(OPERATORS)
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from dsops import cli
-from dsops.sandbox.launch import open_server
-from dsops.sandbox.seedfile import read_seed
-from dsops.sandbox.server import Server
+from dsops.sandbox.control.launch import open_server
+from dsops.sandbox.seed.file import read_seed
+from dsops.sandbox.wire.server import Server
 from tests.sandboxes import Lab, Person, RefusedError
 
 HOME, OTHER = "111111111111", "222222222222"

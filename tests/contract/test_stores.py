@@ -58,7 +58,7 @@ def subject_of(
 
 def context_of(pipeline: Pipeline, step: Step) -> Context:
     """What a store may use."""
-    from dsops.aws.client import make_client
+    from dsops.aws.http.client import make_client
     from dsops.stores.interface import Context
 
     assert step.region

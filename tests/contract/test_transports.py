@@ -16,9 +16,9 @@ from typing import cast
 
 import pytest
 
-from dsops.aws.transport import CurlDriver, open_driver
-from dsops.aws.transport_urllib3 import ThreadDriver
-from dsops.aws.wire import MAX_ANSWER_BYTES, USER_AGENT, Request, Response, Signing
+from dsops.aws.http.transport import CurlDriver, open_driver
+from dsops.aws.http.transport_urllib3 import ThreadDriver
+from dsops.aws.http.wire import MAX_ANSWER_BYTES, USER_AGENT, Request, Response, Signing
 from dsops.errors import AnswerInvalid, Unreachable
 from dsops.secret import Secret
 from dsops.tasks import Driver, run, transfer
@@ -156,7 +156,7 @@ class ResettingServer:
 # --- pycurl beside its own package ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("modules", ["pycurl, dsops.aws.transport as t", "dsops.aws.transport as t, pycurl"])
+@pytest.mark.parametrize("modules", ["pycurl, dsops.aws.http.transport as t", "dsops.aws.http.transport as t, pycurl"])
 def test_a_program_may_import_all_of_pycurl_besides(modules: str) -> None:
     """Before or after: both have the same classes, and the package is whole."""
     checks = "assert (pycurl.Curl, pycurl.error) == (t.pycurl.Curl, t.pycurl.error); pycurl.AsyncCurlMulti"
@@ -166,5 +166,6 @@ def test_a_program_may_import_all_of_pycurl_besides(modules: str) -> None:
 
 def test_the_asyncio_layer_of_pycurl_is_not_imported() -> None:
     """It takes longer than all of dsops' own imports."""
-    script = "import sys, dsops.aws.transport as t; assert t.pycurl; assert not {'pycurl', 'asyncio'} & {*sys.modules}"
+    script = "import sys, dsops.aws.http.transport as t; assert t.pycurl; "
+    script += "assert not {'pycurl', 'asyncio'} & {*sys.modules}"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 
 import dsops
 from dsops.errors import DsopsError, Failures
-from dsops.sandbox.models import EVERY_SERVICE
-from dsops.sandbox.running import ask, tell
+from dsops.sandbox.control.running import ask, tell
+from dsops.sandbox.wire.models import EVERY_SERVICE
 from dsops.testing.child import Keeper
 from dsops.testing.local_aws import LocalAws
 from tests.permission import allow_found
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from dsops.sandbox.server import Server
-    from dsops.sandbox.service import Answered
-    from dsops.sandbox.wire import HttpAnswer, HttpRequest
+    from dsops.sandbox.control.service import Answered
+    from dsops.sandbox.wire.server import Server
+    from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
     from tests.explain.set_up import SetUp
 
 _MESSAGE = re.compile(rb"""(<Message>|"[Mm]essage": ?")[^<"]*(</Message>|")""")

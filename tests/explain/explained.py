@@ -6,8 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from dsops.cli.command import parse
-from dsops.cli.explain import COMMAND
+from dsops.cli.framework.command import parse
+from dsops.cli.look.explain import COMMAND
 from dsops.runtime import Runtime, ignore, nobody, random_fraction, utc_now
 
 if TYPE_CHECKING:

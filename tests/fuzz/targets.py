@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final
 from dsops.agent.client import pack, unpack
 from dsops.arn import parse_arn
 from dsops.audit.chain import link_of, parse_head, record_in
-from dsops.aws.answer import parse_json as read_json_answer
-from dsops.aws.answer import parse_xml as read_xml_answer
+from dsops.aws.http.answer import parse_json as read_json_answer
+from dsops.aws.http.answer import parse_xml as read_xml_answer
 from dsops.aws_config.profiles import SourceText, read_profiles
 from dsops.config import load
 from dsops.document import Scalar, parse_json, parse_yaml, to_json
@@ -35,24 +35,24 @@ from dsops.errors import (
     VariableUnset,
     Where,
 )
-from dsops.explain.message import encoded_in, read_decoded, read_sentence
-from dsops.iam import evaluate
-from dsops.iam.evaluate import Policies
-from dsops.iam.policy import Policy, parse_policy
-from dsops.iam.principals import Principal
-from dsops.iam.question import Request
-from dsops.iam.values import read_address, read_bytes, read_moment, read_network, read_number
+from dsops.explain.questions.message import encoded_in, read_decoded, read_sentence
 from dsops.interpolate import expand, mask, names_in
-from dsops.sandbox.cbor import decode, encode
-from dsops.sandbox.parameters import read_parameters
-from dsops.sandbox.resources.partiql import read_statement
-from dsops.sandbox.route import Route, find_route, guess_protocol
-from dsops.sandbox.s3_payload import opened, stated_payload
-from dsops.sandbox.saml_metadata import read_metadata
-from dsops.sandbox.saml_xml import parse as parse_saml
-from dsops.sandbox.seedfile import read_seed
-from dsops.sandbox.signature import check_scope, check_signature, read_claim
-from dsops.sandbox.wire import HttpRequest
+from dsops.policy import evaluate
+from dsops.policy.evaluation.evaluate import Policies
+from dsops.policy.evaluation.question import Request
+from dsops.policy.language.policy import Policy, parse_policy
+from dsops.policy.language.principals import Principal
+from dsops.policy.language.values import read_address, read_bytes, read_moment, read_network, read_number
+from dsops.sandbox.authorization.resources.partiql import read_statement
+from dsops.sandbox.saml.metadata import read_metadata
+from dsops.sandbox.saml.xml import parse as parse_saml
+from dsops.sandbox.seed.file import read_seed
+from dsops.sandbox.wire.cbor import decode, encode
+from dsops.sandbox.wire.parameters import read_parameters
+from dsops.sandbox.wire.route import Route, find_route, guess_protocol
+from dsops.sandbox.wire.s3_payload import opened, stated_payload
+from dsops.sandbox.wire.signature import check_scope, check_signature, read_claim
+from dsops.sandbox.wire.wire import HttpRequest
 from dsops.secret import Secret
 from dsops.stores import StoreTypes
 from dsops.stores.saml_response import read_response
@@ -61,7 +61,7 @@ from dsops.transform import apply, parse_transforms
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from dsops.iam import PolicyKind
+    from dsops.policy import PolicyKind
 
 _FILE: Final = "input.yaml"
 _NOW: Final = datetime(2026, 11, 28, 3, 0, tzinfo=UTC).timestamp()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from dsops.iam import Policies, Policy, PolicyKind, Principal, Request, parse_policy
-from tests.unit.iam.policies import ACCOUNT, ALICE, ANYBODY, APP, BOB, LAMBDA, OTHER, ROOT
+from dsops.policy import Policies, Policy, PolicyKind, Principal, Request, parse_policy
+from tests.unit.policy.policies import ACCOUNT, ALICE, ANYBODY, APP, BOB, LAMBDA, OTHER, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

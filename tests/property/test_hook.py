@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsops.cli.hook import code_for
+from dsops.cli.hook.hook import code_for
 from dsops.render.fish import quote_bytes
 from dsops.render.shell import quote
 from tests.property.test_quoting import byte_strings, several

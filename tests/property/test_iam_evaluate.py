@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from dsops.iam import Decision, denial_sentence, evaluate
+from dsops.policy import Decision, denial_sentence, evaluate
 from tests.property.iam_worlds import compiled, documents, statements, worlds
-from tests.unit.iam.policies import APP
+from tests.unit.policy.policies import APP
 
 if TYPE_CHECKING:
-    from dsops.iam import PolicyKind, Request
+    from dsops.policy import PolicyKind, Request
     from tests.property.iam_worlds import Json
 
     World = tuple[Request, dict[str, list[Json]]]

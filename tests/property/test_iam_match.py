@@ -7,10 +7,10 @@ from functools import cache
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsops.iam.conditions import compile_condition, fold_context
-from dsops.iam.match import compile_glob
-from dsops.iam.tokens import Variable, tokenize
-from dsops.iam.values import compare_numbers, read_number
+from dsops.policy.language.conditions import compile_condition, fold_context
+from dsops.policy.language.match import compile_glob
+from dsops.policy.language.tokens import Variable, tokenize
+from dsops.policy.language.values import compare_numbers, read_number
 
 PATTERNS = st.text(alphabet="ab*?", max_size=12)
 TEXTS = st.text(alphabet="ab", max_size=12)

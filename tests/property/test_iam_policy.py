@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dsops.errors import PolicyInvalid
-from dsops.iam import PolicyKind, parse_policy
+from dsops.policy import PolicyKind, parse_policy
 from tests.property.iam_worlds import documents
 
 if TYPE_CHECKING:

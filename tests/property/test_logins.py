@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsops.aws.sso_cache import Client, Token, instant, read_token, write_token
-from dsops.aws.sso_session import Session
+from dsops.aws.identity.sso_cache import Client, Token, instant, read_token, write_token
+from dsops.aws.identity.sso_session import Session
 from dsops.secret import Secret
 from dsops.stores.loopback import _parse
 

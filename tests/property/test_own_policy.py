@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dsops.document import parse_json
 from dsops.errors import LimitExceeded
-from dsops.iam import Policies, Policy, Principal, Request, check_policy, evaluate
+from dsops.policy import Policies, Policy, Principal, Request, check_policy, evaluate
 from tests.plans import plan_of
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsops.sandbox.authorize import Question
-from dsops.sandbox.caller import role_caller
-from dsops.sandbox.sessions import PolicyLayer, Session
+from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.caller import role_caller
+from dsops.sandbox.sts.sessions import PolicyLayer, Session
 from tests.sandboxes import ACCOUNT, Lab
 
 ACTIONS = ("s3:GetObject", "s3:PutObject", "sqs:SendMessage")

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dsops.iam import evaluate
-from dsops.iam.simulate import VERDICTS, Unread
-from dsops.iam.simulate.uncertain import Answers, possible_answers
+from dsops.policy import evaluate
+from dsops.policy.simulate import VERDICTS, Unread
+from dsops.policy.simulate.uncertain import Answers, possible_answers
 from tests.property.iam_worlds import KEYS, compiled, worlds
 
 if TYPE_CHECKING:
-    from dsops.iam import Request
+    from dsops.policy import Request
     from tests.property.iam_worlds import Json
 
     World = tuple[Request, dict[str, list[Json]]]

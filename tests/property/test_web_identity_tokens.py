@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.issuers import Issuers
-from dsops.sandbox.proof import Proof
-from dsops.sandbox.refusals import answer_of
-from dsops.sandbox.web_identity import verify
-from dsops.sandbox.world import OidcProvider
+from dsops.sandbox.federation.issuers import Issuers
+from dsops.sandbox.federation.proof import Proof
+from dsops.sandbox.federation.web_identity import verify
+from dsops.sandbox.state.world import OidcProvider
+from dsops.sandbox.wire.refusals import answer_of
 
 ISSUER = "https://id.example.com"
 NOW = 1_800_000_000

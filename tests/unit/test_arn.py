@@ -21,7 +21,7 @@ from dsops.arn import (
     partition_of_region,
     role_session_arn,
 )
-from dsops.sandbox.identifiers import access_key_id
+from dsops.sandbox.state.identifiers import access_key_id
 
 PARTITION_DATA: list[dict[str, Any]] = Loader().load_data("partitions")["partitions"]
 

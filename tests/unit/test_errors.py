@@ -14,8 +14,8 @@ import pytest
 
 from dsops import errors
 from dsops.cli import load
-from dsops.cli.causes import CAUSES
-from dsops.cli.command import Group
+from dsops.cli.framework.causes import CAUSES
+from dsops.cli.framework.command import Group
 from dsops.errors import (
     CommandFailed,
     DsopsError,

@@ -21,7 +21,7 @@ SECRET = "hush-hush/secret+1"
 
 PROGRAM = """
 import os, sys
-from dsops.cli import output
+from dsops.cli.framework import output
 from dsops.errors import CommandFailed
 from dsops.process import find_command
 from dsops.process.forms import forms_of

@@ -9,7 +9,7 @@ import pytest
 
 from dsops.agent.metrics import AgentMetrics
 from dsops.openmetrics import Registry
-from dsops.sandbox.metrics import SandboxMetrics
+from dsops.sandbox.control.metrics import SandboxMetrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "metrics.md"
 UPDATE = os.environ.get("DSOPS_UPDATE_GOLDEN") == "1"

@@ -6,13 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from dsops.config import load
-from dsops.iam.policy import parse_policy
+from dsops.policy.language.policy import parse_policy
 from dsops.seed import SeedFromConfig, seed_from_config
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dsops.sandbox.seed_model import SeedAccount, SeedRole
+    from dsops.sandbox.seed.model import SeedAccount, SeedRole
 
 FEDERATED = """
 secretStores:

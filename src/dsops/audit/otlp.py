@@ -16,9 +16,9 @@ from dsops import __version__, tasks
 from dsops.audit.chain import link_of, record_in
 from dsops.audit.cursors import LONGEST_REST_SECONDS
 from dsops.audit.sinks import Sink, is_header_value
-from dsops.aws.network import Trust, proxy_for
-from dsops.aws.transport import open_driver
-from dsops.aws.wire import Request, Response
+from dsops.aws.http.network import Trust, proxy_for
+from dsops.aws.http.transport import open_driver
+from dsops.aws.http.wire import Request, Response
 from dsops.endpoint import parse_address
 from dsops.errors import DsopsError, LineRefused, SinkFailed
 

@@ -6,8 +6,8 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from dsops.cli.command import COMMON, CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Group, is_on, parse
-from dsops.cli.world import DONE, real_runtime
+from dsops.cli.framework.command import COMMON, CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Group, is_on, parse
+from dsops.cli.framework.world import DONE, real_runtime
 from dsops.errors import CommandFailed, DsopsError, UsageError, nearest
 from dsops.runtime import Event, Runtime, ignore
 from dsops.startup import NamedTuple
@@ -26,38 +26,40 @@ class Entry(NamedTuple):
 
 
 COMMANDS: Mapping[str, Entry] = {
-    "init": Entry("dsops.cli.init", "write a dsops.yaml to start from"),
-    "import": Entry("dsops.cli.import_", "make a dsops.yaml of the profiles in ~/.aws/config"),
-    "migrate": Entry("dsops.cli.migrate", "rewrite a configuration of the original dsops"),
-    "validate": Entry("dsops.cli.validate", "check a configuration, and say all that is wrong with it"),
-    "allow": Entry("dsops.cli.allow", "show what the configuration found here can do, and allow it"),
-    "plan": Entry("dsops.cli.plan", "show what a run would do, without doing it"),
-    "graph": Entry("dsops.cli.graph", "show the credential graph: callers, hops, stores, variables"),
-    "exec": Entry("dsops.cli.exec", "run a command with an environment's secrets"),
-    "get": Entry("dsops.cli.get", "print the value of one variable"),
-    "render": Entry("dsops.cli.render", "write an environment as dotenv, shell, JSON, YAML and others"),
-    "credentials": Entry("dsops.cli.credentials", "print the credentials that a store issues"),
-    "console": Entry("dsops.cli.console", "print a link that opens the AWS console as a store's role"),
-    "login": Entry("dsops.cli.login", "log in to IAM Identity Center, for the stores that work with it"),
-    "logout": Entry("dsops.cli.logout", "end a login to IAM Identity Center"),
-    "mfa": Entry("dsops.cli.mfa", "keep seeds of MFA devices in the keyring, and show their codes"),
-    "keys": Entry("dsops.cli.keys", "keep long-term keys in the keyring, and rotate them"),
-    "whoami": Entry("dsops.cli.whoami", "ask AWS who the caller is, here or behind a store"),
-    "doctor": Entry("dsops.cli.doctor", "try everything that an environment needs, and say what is broken"),
-    "explain": Entry("dsops.cli.explain", "find out why a hop or a secret is refused"),
-    "audit": Entry("dsops.cli.audit", "show and verify what dsops itself has done with roles and secrets"),
-    "revoke": Entry("dsops.cli.revoke", "deny everything to the older sessions of a store's role"),
-    "export": Entry("dsops.cli.export", "write stores down as profiles of ~/.aws/config"),
-    "hook": Entry("dsops.cli.hook", "load a folder's environment into the shell that enters it"),
-    "policy": Entry("dsops.cli.policy", "say what is wrong with IAM policies, what they allow, which are needed"),
-    "agent": Entry("dsops.cli.agent", "keep sessions in memory, for the next run"),
-    "sandbox": Entry("dsops.cli.sandbox", "run a local AWS that says no as AWS does"),
-    "stores": Entry("dsops.cli.stores", "list the stores of the configuration, and the types there are"),
-    "schema": Entry("dsops.cli.schema", "print the JSON Schema of dsops.yaml, for editors"),
-    "completion": Entry("dsops.cli.completion", "print a completion script for a shell"),
-    "complete": Entry("dsops.cli.complete", ""),
-    "hook-load": Entry("dsops.cli.hook_load", ""),
-    "help": Entry("dsops.cli.help", "explain a command, or the code of an error or finding"),
+    "init": Entry("dsops.cli.setup.init", "write a dsops.yaml to start from"),
+    "import": Entry("dsops.cli.setup.import_", "make a dsops.yaml of the profiles in ~/.aws/config"),
+    "migrate": Entry("dsops.cli.setup.migrate", "rewrite a configuration of the original dsops"),
+    "validate": Entry("dsops.cli.look.validate", "check a configuration, and say all that is wrong with it"),
+    "allow": Entry("dsops.cli.setup.allow", "show what the configuration found here can do, and allow it"),
+    "plan": Entry("dsops.cli.look.plan", "show what a run would do, without doing it"),
+    "graph": Entry("dsops.cli.look.graph", "show the credential graph: callers, hops, stores, variables"),
+    "exec": Entry("dsops.cli.run.exec", "run a command with an environment's secrets"),
+    "get": Entry("dsops.cli.run.get", "print the value of one variable"),
+    "render": Entry("dsops.cli.run.render", "write an environment as dotenv, shell, JSON, YAML and others"),
+    "credentials": Entry("dsops.cli.run.credentials", "print the credentials that a store issues"),
+    "console": Entry("dsops.cli.login.console", "print a link that opens the AWS console as a store's role"),
+    "login": Entry("dsops.cli.login.login", "log in to IAM Identity Center, for the stores that work with it"),
+    "logout": Entry("dsops.cli.login.logout", "end a login to IAM Identity Center"),
+    "mfa": Entry("dsops.cli.login.mfa", "keep seeds of MFA devices in the keyring, and show their codes"),
+    "keys": Entry("dsops.cli.login.keys", "keep long-term keys in the keyring, and rotate them"),
+    "whoami": Entry("dsops.cli.look.whoami", "ask AWS who the caller is, here or behind a store"),
+    "doctor": Entry("dsops.cli.look.doctor", "try everything that an environment needs, and say what is broken"),
+    "explain": Entry("dsops.cli.look.explain", "find out why a hop or a secret is refused"),
+    "audit": Entry("dsops.cli.audit.audit", "show and verify what dsops itself has done with roles and secrets"),
+    "revoke": Entry("dsops.cli.login.revoke", "deny everything to the older sessions of a store's role"),
+    "export": Entry("dsops.cli.setup.export", "write stores down as profiles of ~/.aws/config"),
+    "hook": Entry("dsops.cli.hook.hook", "load a folder's environment into the shell that enters it"),
+    "policy": Entry(
+        "dsops.cli.policy.policy", "say what is wrong with IAM policies, what they allow, which are needed"
+    ),
+    "agent": Entry("dsops.cli.run.agent", "keep sessions in memory, for the next run"),
+    "sandbox": Entry("dsops.cli.sandbox.sandbox", "run a local AWS that says no as AWS does"),
+    "stores": Entry("dsops.cli.look.stores", "list the stores of the configuration, and the types there are"),
+    "schema": Entry("dsops.cli.setup.schema", "print the JSON Schema of dsops.yaml, for editors"),
+    "completion": Entry("dsops.cli.framework.completion", "print a completion script for a shell"),
+    "complete": Entry("dsops.cli.framework.complete", ""),
+    "hook-load": Entry("dsops.cli.hook.load", ""),
+    "help": Entry("dsops.cli.framework.help", "explain a command, or the code of an error or finding"),
 }
 
 
@@ -103,7 +105,7 @@ def _dispatch(words: list[str]) -> int:
             break
         position += 2 if words[position] in _WITH_VALUE else 1
     if position >= len(words) or words[position].startswith("-"):
-        from dsops.cli.help import show_overview
+        from dsops.cli.framework.help import show_overview
 
         is_asked = position < len(words)
         if not is_asked:
@@ -142,14 +144,14 @@ def _run(name: str, words: list[str]) -> int:
         if isinstance(command, Group):
             member, words = _member(name, command, words)
             if not member:
-                from dsops.cli.help import show_group
+                from dsops.cli.framework.help import show_group
 
                 return show_group(name, command, is_asked=bool(words))
             name, command = f"{name} {member}", command.commands[member]
         failure_code = command.own_failure_code
         arguments = _parsed(command, words, name)
         if arguments.is_help:
-            from dsops.cli.help import show_command
+            from dsops.cli.framework.help import show_command
 
             return show_command(name, command)
         runtime = real_runtime(arguments)
@@ -157,7 +159,7 @@ def _run(name: str, words: list[str]) -> int:
         audited = runtime if command.is_audited or command.changes_who else None
         code = command.run(arguments, runtime)
         if command.changes_who:
-            from dsops.cli.on_record import add_change
+            from dsops.cli.framework.on_record import add_change
 
             add_change(arguments, runtime)
         report(DONE)
@@ -166,7 +168,7 @@ def _run(name: str, words: list[str]) -> int:
         if isinstance(error, KeyboardInterrupt):
             return INTERRUPTED
         if audited is not None:
-            from dsops.cli.on_record import add_failure
+            from dsops.cli.framework.on_record import add_failure
 
             add_failure(name, error, audited)
         return fail(error, words, failure_code)
@@ -183,7 +185,7 @@ def _parsed(command: Command, words: list[str], name: str) -> Arguments:
     try:
         return parse(command, words, os.environ, name=name)
     except UsageError as error:
-        from dsops.cli.names import add_names
+        from dsops.cli.framework.names import add_names
 
         add_names(error, name, words)
         raise
@@ -211,7 +213,7 @@ def _member(name: str, group: Group, words: list[str]) -> tuple[str, list[str]]:
 
 def _print_version() -> int:
     from dsops import __version__
-    from dsops.cli.output import answer
+    from dsops.cli.framework.output import answer
 
     answer(f"dsops {__version__}")
     return 0
@@ -219,7 +221,7 @@ def _print_version() -> int:
 
 def write_answer(data: bytes, words: Sequence[str]) -> int:
     """Puts what is left of an answer on stdout, whatever that is; the exit code."""
-    from dsops.cli.output import answer_bytes
+    from dsops.cli.framework.output import answer_bytes
 
     try:
         answer_bytes(data)
@@ -232,7 +234,7 @@ def write_answer(data: bytes, words: Sequence[str]) -> int:
 
 def fail(error: DsopsError, words: Sequence[str], failure_code: int) -> int:
     """Says on stderr what went wrong, and gives the exit code."""
-    from dsops.cli import output
+    from dsops.cli.framework import output
 
     exit_code = error.exit_code
     if failure_code and not isinstance(error, CommandFailed):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from shlex import quote
 from typing import NamedTuple
 
-from dsops.aws.ambient_files import config_file, content, credentials_file, located
+from dsops.aws.identity.ambient_files import config_file, content, credentials_file, located
 from dsops.config.files import is_own_group
 from dsops.doctor.check import Check
 from dsops.errors import ConfigUnreadable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from dsops.aws.sso_cache import read_token, token_path
+from dsops.aws.identity.sso_cache import read_token, token_path
 from dsops.doctor.check import Check
 from dsops.doctor.network import shown
 from dsops.errors import ConfigError

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from dsops.aws.client import Client
-from dsops.aws.clock import Glance, glance_at
-from dsops.aws.network import TRUST_VARIABLES, is_excepted, proxy_for, system_trust, trust_from
+from dsops.aws.http.client import Client
+from dsops.aws.http.clock import Glance, glance_at
+from dsops.aws.http.network import TRUST_VARIABLES, is_excepted, proxy_for, system_trust, trust_from
 from dsops.doctor.check import Check, failed
 from dsops.endpoint import Endpoint, parse_address
 from dsops.errors import ConfigError, DsopsError, ServiceError, TimedOut, VariableInvalid

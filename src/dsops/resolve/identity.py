@@ -10,9 +10,16 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from dsops.aws.ambient import ambient_from_environment
-from dsops.aws.ambient_files import check_absent, config_file, content, credentials_file, located, profile_region
-from dsops.aws.network import TRUST_VARIABLES
+from dsops.aws.http.network import TRUST_VARIABLES
+from dsops.aws.identity.ambient import ambient_from_environment
+from dsops.aws.identity.ambient_files import (
+    check_absent,
+    config_file,
+    content,
+    credentials_file,
+    located,
+    profile_region,
+)
 from dsops.config.files import digest
 from dsops.plan import Ambient, Proof, Settings
 from dsops.stores import proving_store
@@ -87,7 +94,7 @@ def endpoints_of(environ: Mapping[str, str], profile: str, folder: str) -> tuple
     text = content(config_file(environ, folder)) + content(credentials_file(environ, folder))
     if b"endpoint" not in text:
         return ()  # most files: to parse them costs a cold run milliseconds
-    from dsops.aws.profile_endpoints import profile_endpoints
+    from dsops.aws.identity.profile_endpoints import profile_endpoints
 
     name = profile or environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or "default"
     return profile_endpoints(environ, name, folder)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from dsops.aws.ambient import ambient_from_environment, load_ambient
-from dsops.aws.client import Client
+from dsops.aws.http.client import Client
+from dsops.aws.identity.ambient import ambient_from_environment, load_ambient
 from dsops.cache import SIGN, CredentialCache, Need, Obtained
 from dsops.credentials import Credentials
 from dsops.errors import (

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from dsops.model import Config
-from dsops.sandbox.seed_model import DEFAULT_REGION, Seed
+from dsops.sandbox.seed.model import DEFAULT_REGION, Seed
 from dsops.schema import BUILTIN_TYPES, StoreType
 from dsops.seed.planning import Planning
 from dsops.seed.world import World

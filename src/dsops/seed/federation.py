@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dsops.grants.federation import ISSUERS
 from dsops.grants.trust import trust_in_assertions, trust_in_tokens
 from dsops.plan import Step
-from dsops.sandbox.seed_model import SeedOidcProvider, SeedSamlProvider
+from dsops.sandbox.seed.model import SeedOidcProvider, SeedSamlProvider
 from dsops.seed.holders import Role, arn_of
 from dsops.stores.web_identity import AUDIENCE
 

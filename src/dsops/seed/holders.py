@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from dsops.arn import Arn, parse_arn
 from dsops.errors import DsopsError
-from dsops.sandbox.backends import PolicyText
-from dsops.sandbox.seed_model import SeedRole
+from dsops.sandbox.seed.model import SeedRole
+from dsops.sandbox.state.backends import PolicyText
 
 _SHORTEST_MAXIMUM_SECONDS = 3600
 

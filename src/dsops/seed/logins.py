@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dsops.arn import partition_of_region
-from dsops.aws.sso_session import Session
+from dsops.aws.identity.sso_session import Session
 from dsops.plan import Step
-from dsops.sandbox.identity_center_model import SeedAssignment, SeedCenterUser, SeedIdentityCenter, SeedPermissionSet
+from dsops.sandbox.identity_center.model import SeedAssignment, SeedCenterUser, SeedIdentityCenter, SeedPermissionSet
 from dsops.seed.holders import Holder
 from dsops.stores.sso_login import session_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from dsops.aws.ambient import ambient_from_environment
+from dsops.aws.identity.ambient import ambient_from_environment
 from dsops.credentials import Credentials
 from dsops.errors import DsopsError, KeyringFailed, NoCredentials
 from dsops.keyring import index

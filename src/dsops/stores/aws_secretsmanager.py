@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dsops.aws.client import preconnect
-from dsops.aws.secretsmanager import SecretValue, batch_get_secret_value, get_secret_value
+from dsops.aws.apis.secretsmanager import SecretValue, batch_get_secret_value, get_secret_value
+from dsops.aws.http.client import preconnect
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import AccessDenied, DsopsError, NoCredentials, SecretAccessDenied, ServiceError

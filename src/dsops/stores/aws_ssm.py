@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dsops.aws.ssm import get_parameters
+from dsops.aws.apis.ssm import get_parameters
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import DsopsError, NoCredentials, SecretAccessDenied, SecretNotFound, SecretRefused

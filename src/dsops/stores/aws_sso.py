@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from dsops.aws.sso import Portal, get_role_credentials, list_account_roles, list_accounts
-from dsops.aws.sso_cache import Cached, Token, read_token, token_path
-from dsops.aws.sso_session import Session
+from dsops.aws.apis.sso import Portal, get_role_credentials, list_account_roles, list_accounts
+from dsops.aws.identity.sso_cache import Cached, Token, read_token, token_path
+from dsops.aws.identity.sso_session import Session
 from dsops.credentials import Credentials
 from dsops.errors import DsopsError, LoginRequired, NotAssigned, nearest
 from dsops.plan import Login, Proof, SecretReference, Settings, Step

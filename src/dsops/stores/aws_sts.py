@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from dsops.aws.client import preconnect
-from dsops.aws.sts import assume_role, assume_root, get_federation_token, get_session_token
+from dsops.aws.apis.sts import assume_role, assume_root, get_federation_token, get_session_token
+from dsops.aws.http.client import preconnect
 from dsops.credentials import Credentials
 from dsops.errors import AssumeRoleDenied, DsopsError, MfaRefused, NoCredentials
 from dsops.plan import Proof, SecretReference, Settings, Step

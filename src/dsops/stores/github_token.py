@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import cast
 
-from dsops.aws.answer import parse_json
-from dsops.aws.client import quote
-from dsops.aws.network import proxy_for, trust_from
-from dsops.aws.wire import Request, Response
+from dsops.aws.http.answer import parse_json
+from dsops.aws.http.client import quote
+from dsops.aws.http.network import proxy_for, trust_from
+from dsops.aws.http.wire import Request, Response
 from dsops.endpoint import is_loopback, parse_address
 from dsops.errors import DsopsError, NoCredentials, ServiceError, TimedOut, Unreachable
 from dsops.secret import Secret

@@ -120,7 +120,7 @@ async def _from_seed(step: Step, context: Context, seed: Secret, use: Callable[[
 
     The code is that of AWS's time: when it is refused, and our clock is wrong, the right one is sent at once.
     """
-    from dsops.aws.clock import time_at
+    from dsops.aws.http.clock import time_at
     from dsops.keyring.seeds import code_at
 
     serial_number, endpoint = str(step.settings["serial_number"]), endpoint_of(step, "sts", context.runtime)

@@ -12,8 +12,8 @@ from functools import partial
 from typing import Final
 
 from dsops.arn import parse_arn, partition_of_region
-from dsops.aws.ambient_files import content
-from dsops.aws.sts import assume_role_with_saml
+from dsops.aws.apis.sts import assume_role_with_saml
+from dsops.aws.identity.ambient_files import content
 from dsops.credentials import Credentials
 from dsops.errors import DsopsError, NoCredentials, RoleNotOffered, nearest
 from dsops.plan import Proof, Settings, Step

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from dsops.aws.sso_cache import Token, read_token, token_path, write_token
-from dsops.aws.sso_session import Session, named_session
+from dsops.aws.identity.sso_cache import Token, read_token, token_path, write_token
+from dsops.aws.identity.sso_session import Session, named_session
 from dsops.errors import FileNotWritten, LoginRequired, ServiceError, SsoRefused
 from dsops.plan import Settings, Step
 from dsops.runtime import Event
@@ -71,7 +71,7 @@ async def _renewed(
     step: Step, session: Session, context: Context, path: str, token: Token, *, is_good: bool
 ) -> Token:
     """The token renewed and put back; where that fails, the old one as long as it is good, or somebody else's."""
-    from dsops.aws.sso_oidc import refreshed
+    from dsops.aws.apis.sso_oidc import refreshed
 
     endpoint = endpoint_of(step, "sso-oidc", context.runtime, session.region)
     try:

@@ -14,8 +14,8 @@ from binascii import a2b_base64
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NoReturn
 
-from dsops.aws.ambient_files import content
-from dsops.aws.sts import assume_role_with_web_identity
+from dsops.aws.apis.sts import assume_role_with_web_identity
+from dsops.aws.identity.ambient_files import content
 from dsops.credentials import Credentials
 from dsops.errors import DsopsError, NoCredentials
 from dsops.plan import Proof, Settings, Step

@@ -18,10 +18,10 @@ from dsops.errors import DsopsError, ExtraMissing, SandboxUnavailable
 from dsops.extras import install_command
 
 if TYPE_CHECKING:
-    from dsops.sandbox.seed_model import Seed
-    from dsops.sandbox.server import Server
-    from dsops.sandbox.service import Sandbox
-    from dsops.sandbox.vault import Place
+    from dsops.sandbox.control.service import Sandbox
+    from dsops.sandbox.secrets.storage import Place
+    from dsops.sandbox.seed.model import Seed
+    from dsops.sandbox.wire.server import Server
 
 ANSWER, FAILURE, BUG = "answer", "failure", "bug"
 """What the second of a pair sent back is: the result, a packed error of ours, or a traceback."""
@@ -67,7 +67,7 @@ class Acts:
     """What a test does to its sandbox."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        from dsops.sandbox.planter import Planter
+        from dsops.sandbox.seed.planter import Planter
 
         self._sandbox = sandbox
         self._planter = Planter(sandbox.world)
@@ -81,7 +81,7 @@ class Acts:
 
     def keys(self, name: str) -> tuple[str, str]:
         """An access key of a user, NAME or NAME@ACCOUNT ("": the default one), with its secret."""
-        from dsops.sandbox.control import find_user
+        from dsops.sandbox.control.control import find_user
 
         name = name or self._sandbox.default_identity
         found = find_user(self._sandbox, name)
@@ -108,7 +108,7 @@ class Acts:
         return role.arn
 
     def _put(self, account: str, kind: str, name: str, policies: Sequence[tuple[str, str]]) -> None:
-        from dsops.sandbox.backends import PolicyText
+        from dsops.sandbox.state.backends import PolicyText
 
         for policy in policies:
             self._planter.put_policy(account, kind, name, PolicyText(*policy))
@@ -126,7 +126,7 @@ class Acts:
 
     def add_secret(self, account: str, name: str, value: str, policy: str | None, kms_key: str) -> str:
         """The ARN of a new secret; with a policy and no key it has one that every account may use."""
-        from dsops.sandbox.region_planter import open_key
+        from dsops.sandbox.seed.region_planter import open_key
 
         place = self._place(account)
         if policy is not None and not kms_key:
@@ -139,13 +139,13 @@ class Acts:
         self._sandbox.vault.put_parameter(self._place(account), name, value, "SecureString", kms_key)
 
     def _place(self, account: str) -> Place:
-        from dsops.sandbox.vault import Place
+        from dsops.sandbox.secrets.storage import Place
 
         return Place(account, self._sandbox.region)
 
     def totp(self, serial: str) -> str:
         """The code that an MFA device shows now."""
-        from dsops.sandbox import totp
+        from dsops.sandbox.sts import totp
 
         device = self._sandbox.world.virtual_mfa_device(serial)
         if device is None:
@@ -166,7 +166,7 @@ class Acts:
 
     def decisions(self) -> list[dict[str, Any]]:
         """Why requests were allowed or refused, oldest first."""
-        from dsops.sandbox.decisions import decision_record
+        from dsops.sandbox.authorization.decisions import decision_record
 
         return [decision_record(kept) for kept in self._sandbox.judge.decisions]
 
@@ -212,7 +212,7 @@ def _send(answers: IO[bytes], outcome: tuple[str, Any]) -> None:
 
 def _launch() -> Any:  # the module, imported with moto
     try:
-        from dsops.sandbox import launch
+        from dsops.sandbox.control import launch
     except ModuleNotFoundError as error:
         hint = f"install it: {install_command('sandbox')}"
         raise ExtraMissing("the sandbox is not installed", why=f"{error.name} is missing", hint=hint) from error
@@ -221,9 +221,9 @@ def _launch() -> Any:  # the module, imported with moto
 
 def _read(kind: str, seed: Any, folder: str) -> Seed:
     """The seed: `text` and the folder of its files, the path of a `file`, or a Seed as it is."""
-    from dsops.sandbox.launch import read_seed_file
-    from dsops.sandbox.seed_model import Seed
-    from dsops.sandbox.seedfile import read_seed
+    from dsops.sandbox.control.launch import read_seed_file
+    from dsops.sandbox.seed.file import read_seed
+    from dsops.sandbox.seed.model import Seed
 
     if kind == "text":
         return read_seed(seed, "the test's seed", folder)

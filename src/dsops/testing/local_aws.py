@@ -13,12 +13,12 @@ from dsops.arn import is_account_id
 from dsops.credentials import Credentials
 from dsops.errors import ExtraMissing
 from dsops.extras import pip_install
-from dsops.iam.policy import PolicyKind, parse_policy
-from dsops.sandbox.client import client_environment, client_variables
+from dsops.policy.language.policy import PolicyKind, parse_policy
+from dsops.sandbox.control.client import client_environment, client_variables
 from dsops.secret import Secret
 
 if TYPE_CHECKING:
-    from dsops.sandbox.seed_model import Seed
+    from dsops.sandbox.seed.model import Seed
     from dsops.testing.policies import Document
 
     Do = Callable[..., Any]  # an act and its parameters: SandboxProcess.do, or Keeper.do in this process

@@ -6,9 +6,9 @@ import os
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dsops.aws import sts
-from dsops.aws.client import Client, make_client
-from dsops.aws.transport import open_driver
+from dsops.aws.apis import sts
+from dsops.aws.http.client import Client, make_client
+from dsops.aws.http.transport import open_driver
 from dsops.endpoint import Endpoint, resolve_endpoint
 from dsops.runtime import Runtime, ignore, nobody, utc_now
 from dsops.secret import Secret

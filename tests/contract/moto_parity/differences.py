@@ -189,7 +189,7 @@ DIFFERENCES: Mapping[str, tuple[str, ...]] = {
     ),
     (
         'Condition operators are those of the IAM User Guide, and a date is in ISO 8601 or epoch seconds ("Date '
-        "condition operators\"); dsops.iam refuses what it can't judge."
+        "condition operators\"); dsops.policy refuses what it can't judge."
     ): (
         "test_iam/test_iam_policies.py::test_create_policy_with_valid_policy_document[valid_policy_document19]",
         "test_iam/test_iam_policies.py::test_create_policy_with_valid_policy_document[valid_policy_document30]",

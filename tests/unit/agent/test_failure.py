@@ -8,7 +8,7 @@ import pytest
 
 from dsops import errors
 from dsops.agent.failure import pack_error, unpack_error
-from dsops.cli.output import error_json, error_text
+from dsops.cli.framework.output import error_json, error_text
 from dsops.errors import AwsAnswer, DsopsError, Failures, Hop, Problem, Tried, Where
 
 KINDS = [

@@ -14,10 +14,10 @@ from dsops.audit.cloudtrail.duck import standalone
 from dsops.audit.cloudtrail.engines import NUMBERS, TIMES, AthenaEngine, Engine, LakeEngine, Query, answer_of
 from dsops.audit.cloudtrail.questions import FAILURES, QUESTIONS, SAVED, Asked, Question
 from dsops.audit.cloudtrail.whole import days_of, whole
-from dsops.aws.athena import MOST_BYTES, Athena
-from dsops.aws.client import make_client
-from dsops.aws.cloudtrail import MOST_CHARACTERS, Lake
-from dsops.aws.queries import QueryState
+from dsops.aws.apis.athena import MOST_BYTES, Athena
+from dsops.aws.apis.cloudtrail import MOST_CHARACTERS, Lake
+from dsops.aws.apis.queries import QueryState
+from dsops.aws.http.client import make_client
 from dsops.endpoint import resolve_endpoint
 from dsops.errors import AnswerInvalid, DsopsError, QueryCancelled, QueryFailed, QueryRefused, QueryTooSlow
 from tests.fakes import make_runtime

@@ -17,7 +17,7 @@ from dsops.audit.sender import Clock, Sender, run, sending, take_turn
 from dsops.audit.settings import Settings
 from dsops.audit.sinks import Sink
 from dsops.audit.trail import Limits, append
-from dsops.cli.audit_send import send_all
+from dsops.cli.audit.send import send_all
 from dsops.errors import AuditFailed, LineRefused, SinkFailed
 
 NOW = 1_795_000_000

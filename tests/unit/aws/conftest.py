@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dsops.aws.transport import CurlDriver, open_driver
-from dsops.aws.transport_urllib3 import ThreadDriver
+from dsops.aws.http.transport import CurlDriver, open_driver
+from dsops.aws.http.transport_urllib3 import ThreadDriver
 from tests.stubs.authority import Authority, make_authority
 from tests.unit.aws.profiles import World
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dsops.aws.ambient import load_ambient
+from dsops.aws.identity.ambient import load_ambient
 from dsops.credentials import Credentials
 from dsops.errors import DsopsError
 from tests.fakes import NOON

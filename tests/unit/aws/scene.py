@@ -6,8 +6,8 @@ from collections.abc import Coroutine
 from time import monotonic
 from typing import Any, TypeVar
 
-from dsops.aws.client import Client, make_client
-from dsops.aws.transport import open_driver
+from dsops.aws.http.client import Client, make_client
+from dsops.aws.http.transport import open_driver
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
 from dsops.secret import Secret

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dsops.aws.advice import for_broken, for_certificate, for_unreachable
-from dsops.aws.network import Proxy
-from dsops.aws.wire import Request
+from dsops.aws.http.advice import for_broken, for_certificate, for_unreachable
+from dsops.aws.http.network import Proxy
+from dsops.aws.http.wire import Request
 from dsops.endpoint import Address
 
 PROXY = Proxy(Address("http", "proxy.example", 3128, ""), "", None, "HTTPS_PROXY")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from dsops.aws import ambient
-from dsops.aws.ambient import ambient_from_environment, load_ambient
-from dsops.aws.ambient_files import profile_region
-from dsops.aws.ambient_told import scrubbed
+from dsops.aws.identity import ambient
+from dsops.aws.identity.ambient import ambient_from_environment, load_ambient
+from dsops.aws.identity.ambient_advice import scrubbed
+from dsops.aws.identity.ambient_files import profile_region
 from dsops.errors import (
     AmbientFailed,
     ConfigUnreadable,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dsops.aws.ambient_files import content
+from dsops.aws.identity.ambient_files import content
 
 
 def test_a_file_is_read_whole_or_in_part(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from importlib.util import find_spec
 
 import pytest
 
-from dsops.aws.ambient import passed_over
-from dsops.aws.ambient_told import Lookup, source_text
+from dsops.aws.identity.ambient import passed_over
+from dsops.aws.identity.ambient_advice import Lookup, source_text
 from dsops.errors import AmbientFailed, NoCredentials
 from dsops.extras import pip_install
 from tests.stubs.aws import assume_role_answer, parameters_of, sts_error

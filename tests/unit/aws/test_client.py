@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from dsops.aws.client import Call, Client, _note_who_answered, call_json, call_query, preconnect, quote
-from dsops.aws.sts import get_caller_identity
-from dsops.aws.wire import Response
+from dsops.aws.apis.sts import get_caller_identity
+from dsops.aws.http.client import Call, Client, _note_who_answered, call_json, call_query, preconnect, quote
+from dsops.aws.http.wire import Response
 from dsops.credentials import Credentials
 from dsops.endpoint import resolve_endpoint
 from dsops.errors import (

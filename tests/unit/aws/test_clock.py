@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dsops.aws.clock import Glance, glance_at, time_at
+from dsops.aws.http.clock import Glance, glance_at, time_at
 from tests.fakes import NOON
 from tests.stubs.authority import Authority
 from tests.stubs.server import Answer, StubServer

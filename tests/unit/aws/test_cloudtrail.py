@@ -9,8 +9,8 @@ import pytest
 from botocore.session import Session
 from botocore.validate import ParamValidator
 
-from dsops.aws import cloudtrail as api
-from dsops.aws.queries import QueryState
+from dsops.aws.apis import cloudtrail as api
+from dsops.aws.apis.queries import QueryState
 from dsops.errors import (
     AccessDenied,
     AnswerInvalid,

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import pytest
 from botocore.session import Session
 
-from dsops.aws import iam as api
-from dsops.aws.kms import Kms
-from dsops.aws.organizations import Organizations
-from dsops.aws.secret_policy import SecretsManager
+from dsops.aws.apis import iam as api
+from dsops.aws.apis.kms import Kms
+from dsops.aws.apis.organizations import Organizations
+from dsops.aws.apis.secret_policy import SecretsManager
 from dsops.errors import AccessDenied, AnswerInvalid, EntityNotFound
 from tests.stubs.aws import signature_is_right, sts_error
 from tests.stubs.iam import ACCOUNT, Entity, StubIam

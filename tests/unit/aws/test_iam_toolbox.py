@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dsops.aws import iam_toolbox as api
+from dsops.aws.apis import iam_toolbox as api
 from dsops.errors import AccessDenied, AnswerInvalid, EntityNotFound
 from tests.stubs.aws import signature_is_right
 from tests.stubs.server import Answer, Seen, StubServer

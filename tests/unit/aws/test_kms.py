@@ -7,7 +7,7 @@ import json
 import pytest
 from botocore.session import Session
 
-from dsops.aws import kms as api
+from dsops.aws.apis import kms as api
 from dsops.errors import AccessDenied, AnswerInvalid, EntityNotFound
 from tests.stubs.aws import json_answer, signature_is_right
 from tests.stubs.iam import ACCOUNT, StubIam

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dsops.aws import network
-from dsops.aws.network import Trust, proxy_for, system_trust, trust_from
+from dsops.aws.http import network
+from dsops.aws.http.network import Trust, proxy_for, system_trust, trust_from
 from dsops.endpoint import Address, parse_address
 from dsops.errors import ConfigError
 

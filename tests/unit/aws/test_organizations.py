@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.session import Session
 
-from dsops.aws import organizations as api
+from dsops.aws.apis import organizations as api
 from dsops.errors import AccessDenied, AnswerInvalid
 from tests.stubs.aws import json_answer, json_error, signature_is_right
 from tests.stubs.organizations import FULL, ID, ROOT, TYPES, StubOrganizations

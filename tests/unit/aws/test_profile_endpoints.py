@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from dsops.aws.profile_endpoints import profile_endpoints
+from dsops.aws.identity.profile_endpoints import profile_endpoints
 from dsops.endpoint import resolve_endpoint
 from dsops.errors import ConfigUnreadable
 from dsops.plan import Step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dsops.aws.refusal import as_error, permission_hint
+from dsops.aws.http.refusal import as_error, permission_hint
 from dsops.credentials import Credentials
 from dsops.errors import AwsAnswer, RegionDisabled
 from dsops.secret import Secret

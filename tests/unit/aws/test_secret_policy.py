@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from botocore.session import Session
 
-from dsops.aws import secret_policy as api
+from dsops.aws.apis import secret_policy as api
 from dsops.errors import AccessDenied, AnswerInvalid, EntityNotFound
 from tests.stubs.aws import json_answer, signature_is_right
 from tests.stubs.iam import StubIam
 from tests.stubs.server import StubServer
 from tests.unit.aws.test_iam import POLICY, Asking
-from tests.unit.iam.policies import SECRET
+from tests.unit.policy.policies import SECRET
 
 
 def stub(policy: Any, *denied: str) -> StubIam:

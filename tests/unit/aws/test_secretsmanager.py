@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from dsops.aws.secretsmanager import Batch, SecretValue, batch_get_secret_value, get_secret_value
+from dsops.aws.apis.secretsmanager import Batch, SecretValue, batch_get_secret_value, get_secret_value
 from dsops.errors import (
     AccessDenied,
     AnswerInvalid,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dsops.arn import partition_of_region
-from dsops.aws.signin import console_page, federation_endpoint
+from dsops.aws.apis.signin import console_page, federation_endpoint
 from dsops.errors import UsageError
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from dsops.aws.ssm import Parameter, Parameters, get_parameters
+from dsops.aws.apis.ssm import Parameter, Parameters, get_parameters
 from dsops.errors import (
     AnswerInvalid,
     CredentialsExpired,

@@ -12,12 +12,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from dsops.aws.client import make_client
-from dsops.aws.sso_cache import Token
-from dsops.aws.sso_login import Place, Way, by_browser, by_device, log_in
-from dsops.aws.sso_oidc import Device
-from dsops.aws.sso_session import Session
-from dsops.aws.wire import Request, Response
+from dsops.aws.apis.sso_oidc import Device
+from dsops.aws.http.client import make_client
+from dsops.aws.http.wire import Request, Response
+from dsops.aws.identity.sso_cache import Token
+from dsops.aws.identity.sso_login import Place, Way, by_browser, by_device, log_in
+from dsops.aws.identity.sso_session import Session
 from dsops.endpoint import resolve_endpoint
 from dsops.errors import DsopsError, LoginFailed, SsoRefused
 from tests.center_in_memory import REGION, START_URL, InMemoryCenter

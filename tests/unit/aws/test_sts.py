@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dsops.aws.sts import AssumedRole, Identity, assume_role, get_caller_identity, get_session_token
+from dsops.aws.apis.sts import AssumedRole, Identity, assume_role, get_caller_identity, get_session_token
 from dsops.credentials import Credentials
 from dsops.errors import (
     AccessDenied,

@@ -11,11 +11,11 @@ from typing import cast
 
 import pytest
 
-from dsops.aws import transport
-from dsops.aws.network import Proxy, Trust
-from dsops.aws.transport import CurlDriver, open_driver
-from dsops.aws.transport_urllib3 import ThreadDriver
-from dsops.aws.wire import MAX_ANSWER_BYTES, Request, Response, Signing
+from dsops.aws.http import transport
+from dsops.aws.http.network import Proxy, Trust
+from dsops.aws.http.transport import CurlDriver, open_driver
+from dsops.aws.http.transport_urllib3 import ThreadDriver
+from dsops.aws.http.wire import MAX_ANSWER_BYTES, Request, Response, Signing
 from dsops.endpoint import parse_address
 from dsops.errors import (
     AnswerInvalid,

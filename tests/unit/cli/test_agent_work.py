@@ -11,7 +11,7 @@ import pytest
 
 from dsops.agent.client import DECLINED, FAILED, RESULT
 from dsops.agent.request import Asked, Caller, Limits
-from dsops.cli.agent_work import Keeper
+from dsops.cli.run.agent_work import Keeper
 from tests.fakes import FixedClock
 from tests.permission import allow_found
 

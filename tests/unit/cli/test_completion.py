@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dsops.cli.complete import complete
-from dsops.cli.completion import SCRIPTS
+from dsops.cli.framework.complete import complete
+from dsops.cli.framework.completion import SCRIPTS
 from tests.fakes import make_runtime
 
 CONFIG = """\

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dsops.cli.dialog import ask
+from dsops.cli.framework.dialog import ask
 from dsops.secret import Secret
 from tests.terminal import Terminal, python
 from tests.unit.cli.stub_aws import Agent, Dsops, StubAws
@@ -97,7 +97,7 @@ def test_a_window_that_is_closed_is_no_answer(desktop: Desktop, body: str) -> No
 
 def test_a_window_that_stays_open_is_closed(desktop: Desktop, monkeypatch: pytest.MonkeyPatch) -> None:
     """After two minutes; a test has less patience."""
-    monkeypatch.setattr("dsops.cli.dialog._SECONDS", 0.5)
+    monkeypatch.setattr("dsops.cli.framework.dialog._SECONDS", 0.5)
     desktop.install("zenity", "import time; time.sleep(60)")
     started = time.monotonic()
     assert ask(QUESTION, desktop.environ) is None
@@ -157,7 +157,7 @@ def test_a_window_that_is_closed_ends_the_run_with_what_to_set(tmp_path: Path, d
 def test_a_terminal_comes_first(desktop: Desktop) -> None:
     """Whoever has one is asked there."""
     desktop.install("zenity")
-    asking = "import os; from dsops.cli.prompt import ask; print('answer', ask('MFA code: ').reveal(), flush=True)"
+    asking = "from dsops.cli.framework.prompt import ask; print('answer', ask('MFA code: ').reveal(), flush=True)"
     environ = [f"{name}={value}" for name, value in desktop.environ.items()]
     with Terminal(["env", *environ, *python(asking)]) as terminal:
         terminal.expect("MFA code: ")
@@ -169,7 +169,7 @@ def test_a_terminal_comes_first(desktop: Desktop) -> None:
 def test_in_the_background_of_a_terminal_a_window_is_opened(desktop: Desktop) -> None:
     """A plugin in a process group of its own can't read the terminal; where there is a desktop it need not."""
     desktop.install("zenity")
-    asking = "from dsops.cli.prompt import ask; print('answer', ask('MFA code: ').reveal(), flush=True)"
+    asking = "from dsops.cli.framework.prompt import ask; print('answer', ask('MFA code: ').reveal(), flush=True)"
     environ = [f"{name}={value}" for name, value in desktop.environ.items()]
     shell = ["/bin/bash", "-c", 'set -m; "$@" & wait; echo done', "bash", *python(asking)]
     with Terminal(["env", *environ, *shell]) as terminal:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from dsops import tasks
-from dsops.aws.wire import Request, Response
-from dsops.cli.doctor_stores import Found, try_all
+from dsops.aws.http.wire import Request, Response
+from dsops.cli.look.doctor_stores import Found, try_all
 from dsops.doctor.check import attributed
 from dsops.doctor.network import check_endpoints, endpoints_of_plan
 from dsops.errors import Unreachable

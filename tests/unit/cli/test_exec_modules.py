@@ -21,28 +21,26 @@ sys.exit(main())
 """
 
 OURS = """
-dsops dsops.__main__ dsops.agent dsops.agent.client dsops.arn dsops.aws dsops.aws.ambient dsops.aws.ambient_files
-dsops.audit dsops.audit.chain dsops.audit.journal dsops.audit.lock dsops.audit.lost dsops.audit.record
-dsops.audit.settings dsops.audit.trail
-dsops.aws.answer dsops.aws.client dsops.aws.network dsops.aws.refusal
-dsops.aws.secretsmanager dsops.aws.sts dsops.aws.transport dsops.aws.wire dsops.cache dsops.cli
-dsops.cli.command dsops.cli.exec dsops.cli.on_record dsops.cli.project dsops.cli.world
-dsops.config dsops.config.allow dsops.config.environments
-dsops.config.files dsops.config.find dsops.config.problems dsops.config.references dsops.config.sections
-dsops.config.stores dsops.credentials dsops.document dsops.document.yaml_reader dsops.dumps dsops.endpoint
-dsops.environment
-dsops.errors dsops.input_file dsops.interpolate dsops.model dsops.plan dsops.plan.drafts dsops.plan.findings
-dsops.plan.fingerprint dsops.plan.limits dsops.plan.make dsops.plan.mfa dsops.plan.references dsops.plan.types
-dsops.process dsops.resolve dsops.resolve.acts
-dsops.resolve.identity dsops.resolve.resolver dsops.resolve.sessions dsops.runtime dsops.schema dsops.schema.aws
-dsops.schema.check dsops.schema.key dsops.schema.keys dsops.schema.local dsops.schema.operation dsops.schema.sso
-dsops.schema.sts dsops.schema.sts_operations
-dsops.secret dsops.startup dsops.stores dsops.stores.aws_secretsmanager dsops.stores.aws_sts dsops.stores.endpoints
-dsops.stores.fields dsops.stores.interface dsops.tasks dsops.transform
+dsops dsops.__main__ dsops.agent dsops.agent.client dsops.arn dsops.audit dsops.audit.chain dsops.audit.journal
+dsops.audit.lock dsops.audit.lost dsops.audit.record dsops.audit.settings dsops.audit.trail dsops.aws
+dsops.aws.apis dsops.aws.apis.secretsmanager dsops.aws.apis.sts dsops.aws.http dsops.aws.http.answer
+dsops.aws.http.client dsops.aws.http.network dsops.aws.http.refusal dsops.aws.http.transport dsops.aws.http.wire
+dsops.aws.identity dsops.aws.identity.ambient dsops.aws.identity.ambient_files dsops.cache dsops.cli
+dsops.cli.framework dsops.cli.framework.command dsops.cli.framework.on_record dsops.cli.framework.project
+dsops.cli.framework.world dsops.cli.run dsops.cli.run.exec dsops.config dsops.config.allow
+dsops.config.environments dsops.config.files dsops.config.find dsops.config.problems dsops.config.references
+dsops.config.sections dsops.config.stores dsops.credentials dsops.document dsops.document.yaml_reader dsops.dumps
+dsops.endpoint dsops.environment dsops.errors dsops.input_file dsops.interpolate dsops.model dsops.plan
+dsops.plan.drafts dsops.plan.findings dsops.plan.fingerprint dsops.plan.limits dsops.plan.make dsops.plan.mfa
+dsops.plan.references dsops.plan.types dsops.process dsops.resolve dsops.resolve.acts dsops.resolve.identity
+dsops.resolve.resolver dsops.resolve.sessions dsops.runtime dsops.schema dsops.schema.aws dsops.schema.check
+dsops.schema.key dsops.schema.keys dsops.schema.local dsops.schema.operation dsops.schema.sso dsops.schema.sts
+dsops.schema.sts_operations dsops.secret dsops.startup dsops.stores dsops.stores.aws_secretsmanager
+dsops.stores.aws_sts dsops.stores.endpoints dsops.stores.fields dsops.stores.interface dsops.tasks dsops.transform
 dsops.transform.apply dsops.transform.extract dsops.transform.parse
 """
 
-# pycurl's extension is loaded by aws/transport.py, and is in no list of modules.
+# pycurl's extension is loaded by aws/http/transport.py, and is in no list of modules.
 OTHERS = """
 yaml yaml._yaml yaml.composer yaml.constructor yaml.cyaml yaml.dumper yaml.emitter yaml.error yaml.events
 yaml.loader yaml.nodes yaml.parser yaml.reader yaml.representer yaml.resolver yaml.scanner yaml.serializer
@@ -86,7 +84,7 @@ def test_a_cold_run_imports_exactly_this(tmp_path: Path) -> None:
 def test_a_run_without_aws_imports_no_transport(tmp_path: Path) -> None:
     """An environment of literals needs neither libcurl nor a store's code."""
     modules = imported(Dsops(tmp_path), "exec", "--env", "plain", "--", "true")
-    assert modules & {"dsops.aws.transport", "pyexpat", "dsops.aws.sts", "dsops.stores.aws_sts"} == set()
+    assert modules & {"dsops.aws.http.transport", "pyexpat", "dsops.aws.apis.sts", "dsops.stores.aws_sts"} == set()
     assert "dsops.process" in modules
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from dsops.cli import COMMANDS, load, main
-from dsops.cli.command import Group
+from dsops.cli.framework.command import Group
 
 KEYS = {"code", "message", "why", "hint", "next", "where", "tried", "aws", "problems", "errors"}
 

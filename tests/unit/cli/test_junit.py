@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from dsops.cli.junit import junit_xml
-from dsops.cli.policy_simulate import Row
-from dsops.iam.simulate import Asked, Case, Expected, differences, read_caller, simulate
+from dsops.cli.framework.junit import junit_xml
+from dsops.cli.policy.simulate import Row
+from dsops.policy.simulate import Asked, Case, Expected, differences, read_caller, simulate
 from tests.fakes import NOON
-from tests.unit.iam.policies import ACCOUNT, ROLE, trusting
+from tests.unit.policy.policies import ACCOUNT, ROLE, trusting
 
 etree: Any = pytest.importorskip("lxml.etree", reason="comes with the extra `sandbox`, for SAML")
 

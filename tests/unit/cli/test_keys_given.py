@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dsops.cli.keys_given import given_pair
+from dsops.cli.login.keys_given import given_pair
 from dsops.errors import KeysRefused
 from tests.fakes import make_runtime
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dsops.cli.command import Arguments
-from dsops.cli.keys_rotate import Rotation
+from dsops.cli.framework.command import Arguments
+from dsops.cli.login.keys_rotate import Rotation
 from dsops.errors import DsopsError, KeyRotationStopped, ServiceError
 from dsops.keyring import index
 from dsops.keyring.index import KeysEntry
@@ -116,7 +116,7 @@ def test_a_new_key_that_never_works_is_not_used(
     stub: StubKeyring, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a minute, of which a test has less; the old one stays, and the next run goes on with the new one."""
-    monkeypatch.setattr("dsops.cli.keys_rotate._TRIES", 2)
+    monkeypatch.setattr("dsops.cli.login.keys_rotate._TRIES", 2)
     error = failure(lambda: rotated(stub, SlowAws(delay=99), reports))
     assert isinstance(error, KeyRotationStopped)
     assert "dsops keys rotate ada" in error.hint

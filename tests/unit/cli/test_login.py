@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dsops.aws.client import make_client
-from dsops.aws.sso_login import Place
-from dsops.aws.sso_session import Session
-from dsops.cli.login_ways import by_browser_or_device, can_open_browser
+from dsops.aws.http.client import make_client
+from dsops.aws.identity.sso_login import Place
+from dsops.aws.identity.sso_session import Session
+from dsops.cli.login.login_ways import by_browser_or_device, can_open_browser
 from dsops.endpoint import resolve_endpoint
 from dsops.runtime import utc_now
 from dsops.stores.loopback import Loopback

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dsops.cli import COMMANDS, load, main
-from dsops.cli.command import Command, Group
+from dsops.cli.framework.command import Command, Group
 from dsops.keyring import index
 from tests.permission import allow_found
 

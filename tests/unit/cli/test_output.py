@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from dsops.cli import output
+from dsops.cli.framework import output
 from dsops.errors import (
     AccessDenied,
     AssumeRoleDenied,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dsops.cli.plan_check_files import read_policy_file
-from dsops.cli.plan_check_hops import Hop, hops_of
-from dsops.cli.plan_check_policies import GivenPolicies
+from dsops.cli.look.plan_check_files import read_policy_file
+from dsops.cli.look.plan_check_hops import Hop, hops_of
+from dsops.cli.look.plan_check_policies import GivenPolicies
 from dsops.errors import PolicyInvalid, UsageError
 from dsops.plan import Proof
 from tests.fakes import make_runtime

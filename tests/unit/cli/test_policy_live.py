@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dsops.sandbox.launch import open_server
-from dsops.sandbox.seedfile import read_seed
+from dsops.sandbox.control.launch import open_server
+from dsops.sandbox.seed.file import read_seed
 from tests.stubs.iam import ACCOUNT, Document, Entity, StubIam
 from tests.stubs.organizations import StubOrganizations
 from tests.stubs.server import Answer, StubServer

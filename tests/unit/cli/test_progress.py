@@ -6,8 +6,8 @@ from unicodedata import east_asian_width
 
 import pytest
 
-from dsops.cli.progress import Progress, sentence
-from dsops.cli.world import DONE, reporter
+from dsops.cli.framework.progress import Progress, sentence
+from dsops.cli.framework.world import DONE, reporter
 from dsops.runtime import Event
 from tests.terminal import Terminal, python
 
@@ -107,7 +107,7 @@ def test_where_nobody_watches_only_notes_are_told(capsys: pytest.CaptureFixture[
 
 SHOWN_TWICE = """
     import sys
-    from dsops.cli.progress import Progress
+    from dsops.cli.framework.progress import Progress
     from dsops.runtime import Event
     progress = Progress(is_kept=False)
     for _ in range(2):

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from dsops.cli.prompt import ask
+from dsops.cli.framework.prompt import ask
 from tests.terminal import Terminal, python
 
 ASKING = """
-from dsops.cli.prompt import ask
+from dsops.cli.framework.prompt import ask
 answer = ask("MFA code: ")
 print("answer", answer and answer.reveal(), flush=True)
 """
@@ -38,7 +38,7 @@ def test_the_answer_is_not_seen_and_arrives_whole() -> None:
 
 def test_a_question_moves_no_cursor() -> None:
     """A store's address in it may be a stranger's text, and a path may be no text at all; its lines stay lines."""
-    asking = "from dsops.cli.prompt import ask; ask('roles:\\n \\x1b[2Jone \\udcff: '); print('asked')"
+    asking = "from dsops.cli.framework.prompt import ask; ask('roles:\\n \\x1b[2Jone \\udcff: '); print('asked')"
     with Terminal(python(asking)) as terminal:
         shown = terminal.expect("\\xdcff: ")
         assert "roles:\r\n \\x1b[2Jone" in shown
@@ -75,7 +75,7 @@ def test_a_terminal_that_gives_single_keys_is_asked_for_a_line() -> None:
 
 
 CONFIRMING = """
-from dsops.cli.prompt import confirm
+from dsops.cli.framework.prompt import confirm
 print("agreed", confirm("Allow it? [y/N] "), flush=True)
 """
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from dsops.cli import COMMANDS, load
-from dsops.cli.command import COMMON, Command, Flag
-from dsops.cli.help import command_text
+from dsops.cli.framework.command import COMMON, Command, Flag
+from dsops.cli.framework.help import command_text
 from tests.scripts.test_scripts import UPDATE
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "cli.md"

@@ -16,10 +16,10 @@ from botocore import UNSIGNED
 from botocore.config import Config
 
 from dsops.cli import main
-from dsops.sandbox.launch import open_server
-from dsops.sandbox.seed_model import Seed
-from dsops.sandbox.seedfile import read_seed
-from dsops.sandbox.server import Server
+from dsops.sandbox.control.launch import open_server
+from dsops.sandbox.seed.file import read_seed
+from dsops.sandbox.seed.model import Seed
+from dsops.sandbox.wire.server import Server
 from tests.identity_center import DEVICE_GRANT, SCOPE, START_URL, VERIFIER, Program, authorize_query
 
 SEED = """

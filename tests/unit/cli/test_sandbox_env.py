@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from dsops.cli import main
-from dsops.sandbox.launch import open_server
-from dsops.sandbox.seed_model import Seed
-from dsops.sandbox.seedfile import read_seed
+from dsops.sandbox.control.launch import open_server
+from dsops.sandbox.seed.file import read_seed
+from dsops.sandbox.seed.model import Seed
 
 
 def test_whatever_the_environment_holds_a_shell_runs_nothing_of_it(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dsops.aws.sso_cache import token_path
-from dsops.aws.sso_session import Session
+from dsops.aws.identity.sso_cache import token_path
+from dsops.aws.identity.sso_session import Session
 from dsops.doctor.logins import check_logins
 from dsops.plan import Login, Proof, Step
 from tests.fakes import NOON, make_runtime

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dsops.aws.clock import Glance
+from dsops.aws.http.clock import Glance
 from dsops.doctor.network import (
     check_certificates,
     check_clock,

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dsops.errors import AssumeRoleDenied, SecretAccessDenied, Where
-from dsops.explain.about import About
-from dsops.explain.answer import distinct, findings_of
-from dsops.explain.said import Said
-from dsops.iam.simulate import Asked, Unread, full_access, read_caller, simulate
+from dsops.explain.findings.answer import distinct, findings_of
+from dsops.explain.questions.about import About
+from dsops.explain.questions.sentence import Said
+from dsops.policy.simulate import Asked, Unread, full_access, read_caller, simulate
 from tests.fakes import NOON
 from tests.plans import plan_of
-from tests.unit.iam.policies import ACCOUNT, ALICE, APP, OTHER, SECRET, allow, deny, policy, trust, trusting
+from tests.unit.policy.policies import ACCOUNT, ALICE, APP, OTHER, SECRET, allow, deny, policy, trust, trusting
 
 if TYPE_CHECKING:
-    from dsops.explain.finding import Finding
-    from dsops.iam import Policy, Principal
-    from dsops.iam.simulate import Place, PolicySet
+    from dsops.explain.findings.finding import Finding
+    from dsops.policy import Policy, Principal
+    from dsops.policy.simulate import Place, PolicySet
 
 COMPANY = f"arn:aws:iam::{ACCOUNT}:saml-provider/company"
 ASSERTION = read_caller(COMPANY)

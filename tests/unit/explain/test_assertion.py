@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dsops.arn import parse_arn
-from dsops.explain.assertion import Told, read_told
-from dsops.explain.unsigned import unsigned_questions
+from dsops.explain.questions.assertion import Told, read_told
+from dsops.explain.questions.unsigned import unsigned_questions
 from dsops.plan import Proof
-from dsops.sandbox.clock import Clock
+from dsops.sandbox.control.clock import Clock
 from dsops.stores.saml_response import SamlResponse, read_response
 from tests.sandboxes import Lab
 from tests.unit.explain.test_unsigned import COMPANY, STEP

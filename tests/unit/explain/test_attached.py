@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from dsops.errors import EntityNotFound, ServiceError
-from dsops.explain.attached import Attached, PolicyText, Reader
+from dsops.explain.evidence.attached import Attached, PolicyText, Reader
 from dsops.tasks import gather
 from tests.stubs.aws import sts_error
 from tests.stubs.iam import ACCOUNT, Entity, StubIam
 from tests.stubs.server import StubServer
 from tests.unit.aws.test_iam import Asking
-from tests.unit.iam.policies import text
+from tests.unit.policy.policies import text
 
 SHARED = f"arn:aws:iam::{ACCOUNT}:policy/Shared"
 LIMIT = f"arn:aws:iam::{ACCOUNT}:policy/Limit"

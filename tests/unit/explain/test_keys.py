@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dsops.errors import AwsAnswer
-from dsops.explain.keys import is_about_keys
+from dsops.explain.evidence.keys import is_about_keys
 from tests.explain.build import built
 from tests.explain.explained import explained
 from tests.explain.set_up import faults, with_less

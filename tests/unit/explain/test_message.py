@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from dsops.errors import UsageError
-from dsops.explain.message import encoded_in, read_decoded, read_recorded, read_sentence
-from dsops.explain.recorded import Recorded
-from dsops.explain.said import Said
+from dsops.explain.evidence.recorded import Recorded
+from dsops.explain.questions.message import encoded_in, read_decoded, read_recorded, read_sentence
+from dsops.explain.questions.sentence import Said
 
 ADA = "arn:aws:iam::111122223333:user/ada"
 SENTENCE = f'Error: User: {ADA} is not\n  authorized to perform: s3:GetObject on resource: "arn:aws:s3:::b/k" because'

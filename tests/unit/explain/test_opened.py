@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dsops.aws.sts import Identity
-from dsops.explain.opened import is_opened, opened_caller
-from dsops.explain.request import Caller, questions, session_caller
+from dsops.aws.apis.sts import Identity
+from dsops.explain.questions.opened import is_opened, opened_caller
+from dsops.explain.questions.request import Caller, questions, session_caller
 from dsops.plan import Proof, Step
-from dsops.sandbox.clock import Clock
+from dsops.sandbox.control.clock import Clock
 from tests.sandboxes import Lab
 from tests.unit.explain.test_request import STEPS, unread_keys
 from tests.unit.explain.test_unsigned import STEP, saml_step, token_step
-from tests.unit.iam.policies import ACCOUNT, GITHUB
+from tests.unit.policy.policies import ACCOUNT, GITHUB
 from tests.unit.sandbox.test_saml import PROVIDER, SEED, TAGGED, asked, signed
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from dsops.errors import EntityNotFound
-from dsops.explain.attached import Reader
-from dsops.explain.organization import OrganizationReader
-from dsops.explain.questions import Completed, Completer
-from dsops.iam.simulate import simulate
+from dsops.explain.evidence.attached import Reader
+from dsops.explain.evidence.organization import OrganizationReader
+from dsops.explain.questions.policies import Completed, Completer
+from dsops.policy.simulate import simulate
 from dsops.tasks import gather
 from tests.fakes import NOON
 from tests.stubs.aws import json_error
@@ -19,11 +19,11 @@ from tests.stubs.iam import ACCOUNT, Entity, StubIam
 from tests.stubs.organizations import FULL, ID, ROOT, StubOrganizations
 from tests.stubs.server import Answer, Seen, StubServer
 from tests.unit.aws.test_iam import Asking
-from tests.unit.iam.policies import OTHER_ROLE, SECRET, allow, deny, policy, text
-from tests.unit.iam.simulate.test_outcome import asked
+from tests.unit.policy.policies import OTHER_ROLE, SECRET, allow, deny, policy, text
+from tests.unit.policy.simulate.test_outcome import asked
 
 if TYPE_CHECKING:
-    from dsops.iam.simulate import Asked, PolicySet
+    from dsops.policy.simulate import Asked, PolicySet
 
 APP = f"arn:aws:iam::{ACCOUNT}:role/ci/App"
 TARGET = f"arn:aws:iam::{ACCOUNT}:role/Target"

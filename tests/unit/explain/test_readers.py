@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from dsops.aws.iam import Entity
+from dsops.aws.apis.iam import Entity
 from dsops.errors import EntityNotFound, PolicyInvalid, Unreachable
-from dsops.explain.attached import Attached, PolicyText
-from dsops.explain.readers import ANY_ACCOUNT, SeveralReaders, read_details
+from dsops.explain.evidence.attached import Attached, PolicyText
+from dsops.explain.evidence.readers import ANY_ACCOUNT, SeveralReaders, read_details
 from tests.loop import Time
 from tests.stubs.iam import ACCOUNT
-from tests.unit.iam.policies import allow, policy
+from tests.unit.policy.policies import allow, policy
 
 NOTHING = Attached(None, (), None, "denied", ("denied",), "denied")
 OWN = PolicyText("own of role App", "{}")

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from dsops.aws.sts import Identity
-from dsops.explain.chain import Chains, Keys
-from dsops.explain.finding import Fact
-from dsops.explain.record_reader import RecordReader
-from dsops.explain.recorded import Recorded
-from dsops.explain.said import read_refusal
+from dsops.aws.apis.sts import Identity
+from dsops.explain.evidence.record_reader import RecordReader
+from dsops.explain.evidence.recorded import Recorded
+from dsops.explain.findings.finding import Fact
+from dsops.explain.questions.chain import Chains, Keys
+from dsops.explain.questions.sentence import read_refusal
 from tests.plans import plan_of
 from tests.stubs.server import Answer, Seen, StubServer
 from tests.unit.aws.scene import SESSION, USER, Scene

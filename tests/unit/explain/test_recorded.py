@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dsops.aws.iam_toolbox import (
+from dsops.aws.apis.iam_toolbox import (
     AuthorizationDetails,
     Check,
     Evaluation,
@@ -15,10 +15,10 @@ from dsops.aws.iam_toolbox import (
     MatchedPolicy,
     MatchedStatement,
 )
-from dsops.explain.recorded import Recorded, read_record, refused_evaluation
-from dsops.explain.recorded_context import condition_keys
-from dsops.explain.said import Said
-from dsops.iam.simulate import Asked, Unread, read_caller
+from dsops.explain.evidence.recorded import Recorded, read_record, refused_evaluation
+from dsops.explain.evidence.recorded_context import condition_keys
+from dsops.explain.questions.sentence import Said
+from dsops.policy.simulate import Asked, Unread, read_caller
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -24,7 +24,7 @@ from dsops.errors import (
     StsRefused,
     Where,
 )
-from dsops.explain.refused import finding_of, is_policys, limit_findings
+from dsops.explain.findings.refused import finding_of, is_policys, limit_findings
 from tests.plans import plan_of
 
 CONFIG = """\

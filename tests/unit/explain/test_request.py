@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dsops.aws.sts import Identity
-from dsops.explain.request import Caller, base_caller, questions, session_caller
+from dsops.aws.apis.sts import Identity
+from dsops.explain.questions.request import Caller, base_caller, questions, session_caller
 from dsops.secret import Secret
 from tests.plans import plan_of
 

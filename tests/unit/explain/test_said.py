@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dsops.explain.said import Said, read_refusal
+from dsops.explain.questions.sentence import Said, read_refusal
 
 ADA = "arn:aws:iam::111122223333:user/ada"
 ROLE = "arn:aws:iam::111122223333:role/App"

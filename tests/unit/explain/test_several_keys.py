@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dsops.explain.organization import OrganizationReader
-from dsops.explain.secret import KnownSecret, read_with_any
+from dsops.explain.evidence.organization import OrganizationReader
+from dsops.explain.evidence.secret import KnownSecret, read_with_any
 from tests.stubs.iam import ACCOUNT, StubIam
 from tests.stubs.organizations import ID, ROOT, StubOrganizations
 from tests.stubs.server import StubServer
 from tests.unit.aws.test_iam import Asking
-from tests.unit.iam.policies import SECRET
+from tests.unit.policy.policies import SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dsops.explain.organization import Membership
+    from dsops.explain.evidence.organization import Membership
 
 
 def membership(first: StubIam, second: StubIam) -> Membership:

@@ -13,10 +13,10 @@ from dsops.grants import Blank, Grants, Written, blanks_in, filled, grants_of
 from dsops.grants.cloudformation import template
 from dsops.grants.selection import Selection, by_account, of_store
 from dsops.grants.trust import trust_in_tokens
-from dsops.iam import Policies, PolicyKind, Principal, Request, check_policy, evaluate
-from dsops.iam.lint import lint
 from dsops.plan import Login, Proof
 from dsops.plan.statements import compact, policy
+from dsops.policy import Policies, PolicyKind, Principal, Request, check_policy, evaluate
+from dsops.policy.lint import lint
 from tests.plans import plan_of
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dsops.aws.ambient_files import content
+from dsops.aws.identity.ambient_files import content
 from dsops.errors import AmbientFailed, ConfigUnreadable
 from dsops.resolve import ambient_of
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dsops.aws.wire import Request, unreachable
+from dsops.aws.http.wire import Request, unreachable
 from dsops.errors import (
     AssumeRoleDenied,
     CredentialsExpired,

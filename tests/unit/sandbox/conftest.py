@@ -6,7 +6,7 @@ from typing import Protocol
 
 import pytest
 
-from dsops.sandbox.clock import Clock
+from dsops.sandbox.control.clock import Clock
 from tests.sandboxes import Lab
 
 

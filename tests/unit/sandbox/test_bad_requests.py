@@ -12,12 +12,12 @@ from urllib.parse import urlencode
 import pytest
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.constraints import check_value
-from dsops.sandbox.launch import identity_variables, open_server
-from dsops.sandbox.models import service_model
-from dsops.sandbox.running import ask
-from dsops.sandbox.seedfile import read_seed
-from dsops.sandbox.server import Server
+from dsops.sandbox.control.launch import identity_variables, open_server
+from dsops.sandbox.control.running import ask
+from dsops.sandbox.seed.file import read_seed
+from dsops.sandbox.wire.constraints import check_value
+from dsops.sandbox.wire.models import service_model
+from dsops.sandbox.wire.server import Server
 from tests.sandboxes import ACCOUNT, Keys, sign
 from tests.unit.sandbox.conftest import SEED
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dsops.sandbox.models import operation_names
+from dsops.sandbox.wire.models import operation_names
 from tests.sandboxes import ACCOUNT, OTHER, Keys, Lab, Person
 from tests.unit.sandbox.conftest import LabFactory
 
@@ -209,7 +209,7 @@ def test_iam_is_open_to_sessions_with_mfa(lab: Lab) -> None:
     allow = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}}'
     admin.call("iam", "PutUserPolicy", UserName="alice", PolicyName="iam", PolicyDocument=allow)
     serial = f"arn:aws:iam::{ACCOUNT}:mfa/alice"
-    from dsops.sandbox.totp import code_at
+    from dsops.sandbox.sts.totp import code_at
 
     code = code_at("JBSWY3DPEHPK3PXP", lab.sandbox.clock.now())
     session = session_of(lab.user("alice"), SerialNumber=serial, TokenCode=code)

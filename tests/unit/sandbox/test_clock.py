@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsops.sandbox.clock import Clock, iso_time
-from dsops.sandbox.identifiers import access_key_id, account_of_key, unique_id
+from dsops.sandbox.control.clock import Clock, iso_time
+from dsops.sandbox.state.identifiers import access_key_id, account_of_key, unique_id
 
 
 class Machine:

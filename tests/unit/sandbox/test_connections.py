@@ -13,12 +13,12 @@ from time import time
 
 import pytest
 
-from dsops.sandbox.launch import open_server
-from dsops.sandbox.loop import Loop, most_connections
-from dsops.sandbox.running import ask
-from dsops.sandbox.seed_model import Seed
-from dsops.sandbox.server import Server
-from dsops.sandbox.wire import HttpAnswer
+from dsops.sandbox.control.launch import open_server
+from dsops.sandbox.control.running import ask
+from dsops.sandbox.seed.model import Seed
+from dsops.sandbox.wire.loop import Loop, most_connections
+from dsops.sandbox.wire.server import Server
+from dsops.sandbox.wire.wire import HttpAnswer
 
 HEALTH = b"GET /_sandbox/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 MAX_HEADERS = 65536

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from dsops.sandbox.control import Control
-from dsops.sandbox.totp import code_at
-from dsops.sandbox.wire import HttpRequest
+from dsops.sandbox.control.control import Control
+from dsops.sandbox.sts.totp import code_at
+from dsops.sandbox.wire.wire import HttpRequest
 from tests.sandboxes import ACCOUNT, OTHER, Keys, Lab
 from tests.unit.sandbox.conftest import LabFactory
 
@@ -321,7 +321,7 @@ def test_calls_leave_records_without_secrets(lab: Lab, control: Control) -> None
 
 def test_records_are_a_ring(lab: Lab) -> None:
     """The oldest go."""
-    from dsops.sandbox.events import Events
+    from dsops.sandbox.cloudtrail.events import Events
 
     lab.sandbox.events = Events(3)
     for _ in range(5):

@@ -10,8 +10,8 @@ import pytest
 
 from dsops.errors import SandboxUnavailable
 from dsops.extras import install_command, pip_install
-from dsops.sandbox import fence
-from dsops.sandbox.handlers import lacking
+from dsops.sandbox.state import fence
+from dsops.sandbox.state.handlers import lacking
 from tests.sandboxes import OTHER, Lab, Person, sign
 from tests.unit.sandbox.conftest import LabFactory
 

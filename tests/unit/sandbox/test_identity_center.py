@@ -9,10 +9,10 @@ from urllib.parse import unquote
 import pytest
 
 from dsops.errors import SeedInvalid
-from dsops.sandbox.identity_center_held import Table
-from dsops.sandbox.planter import Planter
-from dsops.sandbox.seedfile import read_seed
-from dsops.sandbox.wire import HttpRequest
+from dsops.sandbox.identity_center.memory import Table
+from dsops.sandbox.seed.file import read_seed
+from dsops.sandbox.seed.planter import Planter
+from dsops.sandbox.wire.wire import HttpRequest
 from tests.identity_center import SCOPE, Center, unsigned_request
 from tests.sandboxes import ACCOUNT, HOST, OTHER, PEER, Lab, sign
 from tests.unit.sandbox.conftest import LabFactory

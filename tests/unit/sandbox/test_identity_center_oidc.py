@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.identity_center_logins import Logins
-from dsops.sandbox.identity_center_oidc import Oidc, Visit
-from dsops.sandbox.refusals import answer_of
+from dsops.sandbox.identity_center.logins import Logins
+from dsops.sandbox.identity_center.oidc import Oidc, Visit
+from dsops.sandbox.wire.refusals import answer_of
 from tests.identity_center import (
     CHALLENGE,
     DEVICE_GRANT,

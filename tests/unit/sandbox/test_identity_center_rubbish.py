@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from dsops.sandbox.wire import HttpRequest
+from dsops.sandbox.wire.wire import HttpRequest
 from tests.identity_center import (
     CHALLENGE,
     DEVICE_GRANT,

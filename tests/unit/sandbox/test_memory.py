@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 
-from dsops.sandbox.sessions import Session, Sessions
+from dsops.sandbox.sts.sessions import Session, Sessions
 from tests.sandboxes import ACCOUNT, Keys, Lab
 
 ROLE_ID = "AROAEXAMPLEEXAMPLE123"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsops.sandbox.totp import are_consecutive, code_at, is_seed, step_of
+from dsops.sandbox.sts.totp import are_consecutive, code_at, is_seed, step_of
 from tests.sandboxes import ACCOUNT, Keys, Lab, Person
 from tests.unit.sandbox.conftest import LabFactory
 

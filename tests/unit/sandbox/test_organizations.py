@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from dsops.errors import SandboxUnavailable, SeedInvalid
-from dsops.iam.control import has_resource_control
-from dsops.sandbox.control import Control
-from dsops.sandbox.organization_planter import _taught_models, organization_models
-from dsops.sandbox.planter import Planter
-from dsops.sandbox.seedfile import read_seed
-from dsops.sandbox.service import Sandbox
+from dsops.policy.evaluation.control import has_resource_control
+from dsops.sandbox.control.control import Control
+from dsops.sandbox.control.service import Sandbox
+from dsops.sandbox.organizations.planter import _taught_models, organization_models
+from dsops.sandbox.seed.file import read_seed
+from dsops.sandbox.seed.planter import Planter
 from tests.sandboxes import ACCOUNT, OTHER, Lab
 from tests.unit.sandbox.conftest import LabFactory
 from tests.unit.sandbox.test_control import ask

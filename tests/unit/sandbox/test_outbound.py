@@ -7,8 +7,8 @@ from typing import Any
 import jwt
 import pytest
 
-from dsops.sandbox.control import Control
-from dsops.sandbox.outbound import CLAIMS
+from dsops.sandbox.control.control import Control
+from dsops.sandbox.sts.outbound import CLAIMS
 from tests.sandboxes import ACCOUNT, OTHER, Keys, Lab, Person
 from tests.unit.sandbox.conftest import LabFactory
 from tests.unit.sandbox.test_control import ask

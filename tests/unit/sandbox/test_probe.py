@@ -10,8 +10,8 @@ import pytest
 
 from dsops.errors import SandboxUnavailable
 from dsops.extras import install_command
-from dsops.sandbox.backends import iam_models
-from dsops.sandbox.service import Sandbox
+from dsops.sandbox.control.service import Sandbox
+from dsops.sandbox.state.backends import iam_models
 
 
 def test_this_moto_is_one_that_holds_everything() -> None:
@@ -65,7 +65,7 @@ def test_a_moto_that_renamed_an_attribute_is_refused(monkeypatch: pytest.MonkeyP
 def test_starting_loads_no_service_that_nobody_asked_for() -> None:
     """Neither SSM (0.7 s and 125 MB) nor a web framework of moto's own; nor the pipeline of dsops."""
     code = (
-        "import sys; from dsops.sandbox.launch import open_server; from dsops.sandbox.seed_model import Seed; "
+        "import sys; from dsops.sandbox.control.launch import open_server; from dsops.sandbox.seed.model import Seed; "
         "server = open_server(Seed()); print(' '.join(sorted(sys.modules)))"
     )
     loaded = set(subprocess.check_output([sys.executable, "-c", code], text=True).split())

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from botocore import xform_name
 
-from dsops.sandbox.caller import Caller, user_caller
-from dsops.sandbox.models import operation_model, operation_names
-from dsops.sandbox.resources import Resources
-from dsops.sandbox.vault import Vault
+from dsops.sandbox.authorization.caller import Caller, user_caller
+from dsops.sandbox.authorization.resources import Resources
+from dsops.sandbox.secrets.storage import Vault
+from dsops.sandbox.wire.models import operation_model, operation_names
 from dsops.service_reference import open_reference
 from tests.sandboxes import ACCOUNT, Lab
 from tests.unit.sandbox.conftest import LabFactory

@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from dsops.iam.saml_attributes import KEYS
-from dsops.sandbox.control import Control
-from dsops.sandbox.wire import HttpAnswer, HttpRequest
+from dsops.policy.saml_attributes import KEYS
+from dsops.sandbox.control.control import Control
+from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
 from tests.identity_provider import (
     ATTRIBUTES,
     CONDITIONS,

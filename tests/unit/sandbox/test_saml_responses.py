@@ -7,8 +7,8 @@ import json
 import pytest
 
 from dsops.errors import SeedInvalid
-from dsops.sandbox.control import Control
-from dsops.sandbox.seedfile import read_seed
+from dsops.sandbox.control.control import Control
+from dsops.sandbox.seed.file import read_seed
 from tests.sandboxes import ACCOUNT, OTHER, Lab
 from tests.unit.sandbox.conftest import LabFactory
 from tests.unit.sandbox.test_saml import (

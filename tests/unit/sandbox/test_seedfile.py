@@ -9,11 +9,11 @@ import pytest
 
 from dsops.arn import PARTITIONS, Partition
 from dsops.errors import SeedInvalid
-from dsops.sandbox.backends import PolicyText
-from dsops.sandbox.launch import read_seed_file
-from dsops.sandbox.seed_model import SeedKey
-from dsops.sandbox.seedfile import read_seed
-from dsops.sandbox.totp import code_at
+from dsops.sandbox.control.launch import read_seed_file
+from dsops.sandbox.seed.file import read_seed
+from dsops.sandbox.seed.model import SeedKey
+from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.sts.totp import code_at
 from tests.sandboxes import ACCOUNT, Keys, Lab
 from tests.unit.sandbox.conftest import LabFactory
 

@@ -16,8 +16,8 @@ import moto
 from botocore.loaders import Loader
 from moto.backends import ALT_SERVICE_NAMES
 
-from dsops.sandbox import served
-from dsops.sandbox.served import ALSO_SIGNED_AS, SERVED, Served
+from dsops.sandbox.wire import served
+from dsops.sandbox.wire.served import ALSO_SIGNED_AS, SERVED, Served
 
 PAGE = Path(served.__file__)
 UPDATE = os.environ.get("DSOPS_UPDATE_GOLDEN") == "1"

@@ -15,13 +15,13 @@ import pytest
 
 from dsops.errors import SandboxUnavailable
 from dsops.runtime import empty_file
-from dsops.sandbox.client import client_environment
-from dsops.sandbox.launch import identity_variables, open_server
-from dsops.sandbox.plant import plant
-from dsops.sandbox.running import Announcement, ask, find_running, tell
-from dsops.sandbox.seed_model import Seed, SeedAccount, SeedUser
-from dsops.sandbox.server import Server
-from dsops.sandbox.service import Sandbox
+from dsops.sandbox.control.client import client_environment
+from dsops.sandbox.control.launch import identity_variables, open_server
+from dsops.sandbox.control.running import Announcement, ask, find_running, tell
+from dsops.sandbox.control.service import Sandbox
+from dsops.sandbox.seed.model import Seed, SeedAccount, SeedUser
+from dsops.sandbox.seed.plant import plant
+from dsops.sandbox.wire.server import Server
 from tests.sandboxes import ACCOUNT, Keys, sign
 
 SEED = Seed((SeedAccount(ACCOUNT, users=(SeedUser("alice"),)), SeedAccount("222222222222")))

@@ -15,10 +15,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from dsops.sandbox.handlers import load
-from dsops.sandbox.launch import identity_variables, open_server
-from dsops.sandbox.seedfile import read_seed
-from dsops.sandbox.server import Server
+from dsops.sandbox.control.launch import identity_variables, open_server
+from dsops.sandbox.seed.file import read_seed
+from dsops.sandbox.state.handlers import load
+from dsops.sandbox.wire.server import Server
 from tests.sandboxes import ACCOUNT, OTHER, Keys, sign
 
 SEED = """

@@ -11,15 +11,15 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from dsops.aws.client import make_client
-from dsops.aws.sts import get_caller_identity
-from dsops.aws.transport import open_driver
+from dsops.aws.apis.sts import get_caller_identity
+from dsops.aws.http.client import make_client
+from dsops.aws.http.transport import open_driver
 from dsops.credentials import Credentials
 from dsops.endpoint import resolve_endpoint
 from dsops.errors import Throttled
-from dsops.sandbox.launch import open_server
-from dsops.sandbox.seedfile import read_seed
-from dsops.sandbox.server import Server
+from dsops.sandbox.control.launch import open_server
+from dsops.sandbox.seed.file import read_seed
+from dsops.sandbox.wire.server import Server
 from dsops.secret import Secret
 from dsops.tasks import run
 from tests.fakes import make_runtime

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from dsops.errors import SeedInvalid
-from dsops.sandbox import toolbox
-from dsops.sandbox.authorization_records import AuthorizationRecords, new_id, with_id
-from dsops.sandbox.seedfile import read_seed
+from dsops.sandbox.authorization import toolbox
+from dsops.sandbox.authorization.authorization_records import AuthorizationRecords, new_id, with_id
+from dsops.sandbox.seed.file import read_seed
 from tests.sandboxes import ACCOUNT, OTHER, Keys, Person, RefusedError
 from tests.unit.sandbox.conftest import LabFactory
 

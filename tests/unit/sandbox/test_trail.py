@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dsops.errors import SandboxUnavailable
-from dsops.sandbox.trail import DELIVERY_SECONDS, Trail
+from dsops.sandbox.cloudtrail.trail import DELIVERY_SECONDS, Trail
 from tests.sandboxes import ACCOUNT, OTHER, Lab
 from tests.unit.sandbox.conftest import LabFactory
 

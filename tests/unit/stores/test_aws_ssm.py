@@ -103,7 +103,7 @@ def test_one_denied_parameter_leaves_the_others_alone(pipeline: Pipeline) -> Non
 
 def test_an_unreachable_store_is_not_asked_ten_times(pipeline: Pipeline) -> None:
     """What fails for all of them is told once."""
-    from dsops.aws.wire import Request, unreachable
+    from dsops.aws.http.wire import Request, unreachable
 
     pipeline.aws.rule = lambda _call: unreachable(Request("POST", "https://ssm.us-east-1.amazonaws.com/"), "no route")
     (error,) = pipeline.errors(config("key: plain", "key: /prod/db"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dsops.aws.wire import Request, Response
+from dsops.aws.http.wire import Request, Response
 from dsops.cache import CredentialCache
 from dsops.errors import ConfigError, DsopsError, LimitExceeded, LoginRequired, NotAssigned, ServiceError
 from tests.center_in_memory import ADA, EVE, REGION, START_URL, InMemoryCenter, token_file

@@ -10,7 +10,7 @@ import pytest
 
 import dsops
 from dsops import totp
-from dsops.aws.wire import Response
+from dsops.aws.http.wire import Response
 from dsops.errors import DsopsError, ExtraMissing, KeyringEntryMissing, KeyringLocked, MfaRefused
 from dsops.extras import install_command
 from dsops.keyring import seeds

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dsops.aws.wire import Response
+from dsops.aws.http.wire import Response
 from dsops.errors import AssumeRoleDenied, DsopsError, NoCredentials, ServiceError, StsRefused, Unreachable
 from tests.aws_in_memory import Refusal
 from tests.pipeline import Pipeline, words

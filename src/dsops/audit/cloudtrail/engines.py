@@ -11,10 +11,10 @@ from typing import Final, Protocol
 
 from dsops.audit.cloudtrail.questions import Question
 from dsops.audit.report import Answer
-from dsops.aws import athena, cloudtrail
-from dsops.aws.athena import Athena
-from dsops.aws.cloudtrail import Lake
-from dsops.aws.queries import QueryState, Row
+from dsops.aws.apis import athena, cloudtrail
+from dsops.aws.apis.athena import Athena
+from dsops.aws.apis.cloudtrail import Lake
+from dsops.aws.apis.queries import QueryState, Row
 from dsops.endpoint import Endpoint
 from dsops.errors import AnswerInvalid, DsopsError, QueryCancelled, QueryRefused, QueryTooSlow, Tried
 from dsops.tasks import pause

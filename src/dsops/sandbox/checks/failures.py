@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.models import operation_model, service_model
-from dsops.sandbox.read_xml import malformed_xml
-from dsops.sandbox.refusals import access_denied, refusal
+from dsops.sandbox.wire.models import operation_model, service_model
+from dsops.sandbox.wire.read_xml import malformed_xml
+from dsops.sandbox.wire.refusals import access_denied, refusal
 
 # botocore ships no types: its shapes are Any in here.
 _NOT_FOUND: Final = re.compile(r"NotFound|NoSuch|DoesNotExist|NonExistent")

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Final
 
 from dsops.arn import parse_arn
-from dsops.sandbox.caller import Caller
-from dsops.sandbox.key_store import KeyStore
-from dsops.sandbox.refusals import refusal
-from dsops.sandbox.resources.given import Parameters, text
-from dsops.sandbox.vault import Place
+from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.authorization.resources.given import Parameters, text
+from dsops.sandbox.keys.storage import KeyStore
+from dsops.sandbox.secrets.storage import Place
+from dsops.sandbox.wire.refusals import refusal
 
 _WRITTEN_AS_KEYS: Final = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32}", re.ASCII

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from dsops.arn import parse_arn
-from dsops.sandbox.refusals import refusal
-from dsops.sandbox.resources.given import Parameters, text, texts
-from dsops.sandbox.resources.parameters import SECRETS_BEHIND_SSM, secret_behind
-from dsops.sandbox.wire import HttpAnswer
+from dsops.sandbox.authorization.resources.given import Parameters, text, texts
+from dsops.sandbox.authorization.resources.parameters import SECRETS_BEHIND_SSM, secret_behind
+from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.wire.wire import HttpAnswer
 
 _NAMING: Final = frozenset(
     {"DeleteParameter", "GetParameter", "GetParameterHistory", "GetParameters", "LabelParameterVersion",

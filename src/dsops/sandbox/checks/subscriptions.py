@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dsops.sandbox.vault import Place
+from dsops.sandbox.secrets.storage import Place
 
 if TYPE_CHECKING:
-    from dsops.sandbox.wire import HttpAnswer
+    from dsops.sandbox.wire.wire import HttpAnswer
 
 
 @contextmanager

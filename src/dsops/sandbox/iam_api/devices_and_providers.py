@@ -7,11 +7,11 @@ from typing import Final
 
 from dsops.arn import parse_arn
 from dsops.errors import SandboxRefusal
-from dsops.sandbox import totp
-from dsops.sandbox.answers import Moment, Value
-from dsops.sandbox.refusals import refusal
-from dsops.sandbox.resources.given import listed_tags, texts
-from dsops.sandbox.world import World
+from dsops.sandbox.authorization.resources.given import listed_tags, texts
+from dsops.sandbox.state.world import World
+from dsops.sandbox.sts import totp
+from dsops.sandbox.wire.answers import Moment, Value
+from dsops.sandbox.wire.refusals import refusal
 
 Parameters = Mapping[str, object]
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.answers import Value
-from dsops.sandbox.organizations import IAM, Membership, RootFeature
-from dsops.sandbox.outbound import Outbound
-from dsops.sandbox.refusals import refusal
-from dsops.sandbox.world import World
+from dsops.sandbox.organizations.organizations import IAM, Membership, RootFeature
+from dsops.sandbox.state.world import World
+from dsops.sandbox.sts.outbound import Outbound
+from dsops.sandbox.wire.answers import Value
+from dsops.sandbox.wire.refusals import refusal
 
 _ROOT_SWITCHES: Mapping[str, tuple[RootFeature, bool]] = {
     "EnableOrganizationsRootCredentialsManagement": ("RootCredentialsManagement", True),

@@ -12,11 +12,11 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.answers import Moment, Value
 from dsops.sandbox.iam_api.linked_role_names import DESCRIPTIONS, LinkedRole, linked_roles
 from dsops.sandbox.iam_api.protected import LINKED_PATH, is_linked
-from dsops.sandbox.refusals import refusal
-from dsops.sandbox.world import Role, World
+from dsops.sandbox.state.world import Role, World
+from dsops.sandbox.wire.answers import Moment, Value
+from dsops.sandbox.wire.refusals import refusal
 
 Parameters = Mapping[str, object]
 

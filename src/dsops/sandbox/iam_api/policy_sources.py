@@ -8,11 +8,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dsops.errors import PolicyInvalid, SandboxRefusal
-from dsops.iam.letters import lower_case
-from dsops.iam.policy import Policy, PolicyKind, Statement, parse_policy
-from dsops.iam.tokens import Variable, tokenize
-from dsops.sandbox.backends import policies_of
-from dsops.sandbox.refusals import refusal
+from dsops.policy.language.letters import lower_case
+from dsops.policy.language.policy import Policy, PolicyKind, Statement, parse_policy
+from dsops.policy.language.tokens import Variable, tokenize
+from dsops.sandbox.state.backends import policies_of
+from dsops.sandbox.wire.refusals import refusal
 
 if TYPE_CHECKING:
     from moto.iam import models as moto_iam

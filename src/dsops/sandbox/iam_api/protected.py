@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from dsops.arn import parse_arn
-from dsops.sandbox.refusals import access_denied, refusal
-from dsops.sandbox.world import Role
+from dsops.sandbox.state.world import Role
+from dsops.sandbox.wire.refusals import access_denied, refusal
 
 CHANGES_OF_ROLES: Final = frozenset(
     {"AddRoleToInstanceProfile", "AttachRolePolicy", "DeleteRole", "DeleteRolePermissionsBoundary", "DeleteRolePolicy",

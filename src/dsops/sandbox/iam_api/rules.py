@@ -12,11 +12,11 @@ from typing import NamedTuple
 from dsops.arn import parse_arn
 from dsops.document import parse_json
 from dsops.errors import SandboxRefusal
-from dsops.iam.letters import lower_case
-from dsops.iam.policy import PolicyKind, check_policy
-from dsops.sandbox import totp
-from dsops.sandbox.backends import words_for_malformed
-from dsops.sandbox.caller import Caller
+from dsops.policy.language.letters import lower_case
+from dsops.policy.language.policy import PolicyKind, check_policy
+from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.authorization.principals import Carrier, principals_of, replace_principal
+from dsops.sandbox.authorization.resources.carriers import resource_policies
 from dsops.sandbox.iam_api.protected import (
     CHANGES_OF_POLICIES,
     CHANGES_OF_ROLES,
@@ -26,14 +26,14 @@ from dsops.sandbox.iam_api.protected import (
     check_role_change,
 )
 from dsops.sandbox.iam_api.service_principals import is_service_principal
-from dsops.sandbox.planter import Planter
-from dsops.sandbox.principals import Carrier, principals_of, replace_principal
-from dsops.sandbox.refusals import malformed_policy, refusal, validation
-from dsops.sandbox.resources.carriers import resource_policies
-from dsops.sandbox.saml_rules import check_new_saml_provider, check_saml_provider
-from dsops.sandbox.upkeep import Upkeep
-from dsops.sandbox.vault import Vault
-from dsops.sandbox.world import Role, User, World
+from dsops.sandbox.saml.rules import check_new_saml_provider, check_saml_provider
+from dsops.sandbox.secrets.storage import Vault
+from dsops.sandbox.seed.planter import Planter
+from dsops.sandbox.state.backends import words_for_malformed
+from dsops.sandbox.state.upkeep import Upkeep
+from dsops.sandbox.state.world import Role, User, World
+from dsops.sandbox.sts import totp
+from dsops.sandbox.wire.refusals import malformed_policy, refusal, validation
 
 Parameters = Mapping[str, object]
 

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.answers import Moment, Value
-from dsops.sandbox.caller import Caller
-from dsops.sandbox.identifiers import unique_id
-from dsops.sandbox.refusals import refusal
-from dsops.sandbox.world import User, World
+from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.state.identifiers import unique_id
+from dsops.sandbox.state.world import User, World
+from dsops.sandbox.wire.answers import Moment, Value
+from dsops.sandbox.wire.refusals import refusal
 
 Parameters = Mapping[str, object]
 

@@ -12,13 +12,12 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, cast
 
 from dsops.arn import is_account_id, parse_arn
-from dsops.iam.conditions import fold_context
-from dsops.iam.evaluate import Policies
-from dsops.iam.policy import Policy
-from dsops.iam.principals import Principal
-from dsops.sandbox.answers import Value
-from dsops.sandbox.authorize import compiled
-from dsops.sandbox.context import Context, tag_keys
+from dsops.policy.evaluation.evaluate import Policies
+from dsops.policy.language.conditions import fold_context
+from dsops.policy.language.policy import Policy
+from dsops.policy.language.principals import Principal
+from dsops.sandbox.authorization.authorize import compiled
+from dsops.sandbox.authorization.context import Context, tag_keys
 from dsops.sandbox.iam_api.policy_sources import (
     Source,
     context_keys,
@@ -27,8 +26,9 @@ from dsops.sandbox.iam_api.policy_sources import (
     of_owner,
 )
 from dsops.sandbox.iam_api.simulation_results import RESOURCE_POLICY, Case, flag, result_of
-from dsops.sandbox.refusals import refusal
-from dsops.sandbox.world import World
+from dsops.sandbox.state.world import World
+from dsops.sandbox.wire.answers import Value
+from dsops.sandbox.wire.refusals import refusal
 
 Parameters = Mapping[str, object]
 _PAGE: Final = 100

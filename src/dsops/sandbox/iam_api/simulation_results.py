@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal, NamedTuple
 
 from dsops.arn import is_account_id, parse_arn
-from dsops.iam.evaluate import Decision, Policies, Request, evaluate
-from dsops.iam.letters import lower_case
-from dsops.iam.match import split_arn
-from dsops.iam.policy import Policy, Statement, parse_policy
-from dsops.iam.principals import Principal
-from dsops.iam.reasons import StatementReason
-from dsops.sandbox.answers import Value
-from dsops.sandbox.context import Context
+from dsops.policy.evaluation.evaluate import Decision, Policies, Request, evaluate
+from dsops.policy.evaluation.reasons import StatementReason
+from dsops.policy.language.letters import lower_case
+from dsops.policy.language.match import split_arn
+from dsops.policy.language.policy import Policy, Statement, parse_policy
+from dsops.policy.language.principals import Principal
+from dsops.sandbox.authorization.context import Context
 from dsops.sandbox.iam_api.policy_sources import keys_of, statement_spans
+from dsops.sandbox.wire.answers import Value
 
 _Decision = Literal["explicitDeny", "implicitDeny", "allowed"]
 _RESTRICTIVE_FIRST: Final[tuple[_Decision, ...]] = ("explicitDeny", "implicitDeny", "allowed")

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from dsops.sandbox.clock import Clock
+from dsops.sandbox.control.clock import Clock
 from tests.sandboxes import ACCOUNT, Lab, Person
 
 POLICY = json.dumps(

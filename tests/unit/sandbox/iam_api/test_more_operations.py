@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dsops.sandbox import totp
-from dsops.sandbox.clock import Clock
+from dsops.sandbox.control.clock import Clock
+from dsops.sandbox.sts import totp
 from tests.sandboxes import ACCOUNT, OTHER, Lab, Person
 
 SERVICE = "codecommit.amazonaws.com"

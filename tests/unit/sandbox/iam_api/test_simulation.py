@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dsops.sandbox.clock import Clock
+from dsops.sandbox.control.clock import Clock
 from tests.sandboxes import ACCOUNT, OTHER, Lab, Person
 
 USER = f"arn:aws:iam::{ACCOUNT}:user/bob"

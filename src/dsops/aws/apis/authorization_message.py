@@ -1,0 +1,33 @@
+"""STS: an encoded authorization message -> what it says, for those who may decode it."""
+
+from __future__ import annotations
+
+from dsops.aws.http.answer import lacks
+from dsops.aws.http.client import Call, Client, call_query
+from dsops.credentials import Credentials
+from dsops.endpoint import Endpoint
+from dsops.errors import AwsAnswer, DsopsError
+
+_VERSION = "2011-06-15"
+MAX_LENGTH = 10_240
+"""Characters that the operation takes (STS service model 2011-06-15)."""
+
+
+async def decode_authorization_message(
+    client: Client, credentials: Credentials, endpoint: Endpoint, message: str
+) -> str:
+    """The JSON text of a message that some AWS services hand out with a denial.
+
+    Raises AccessDenied without sts:DecodeAuthorizationMessage; only keys of the account that was refused decode it.
+    """
+    doing = "decode the authorization message"
+    call = Call(endpoint, credentials, "DecodeAuthorizationMessage", doing, _as_every_service)
+    reply = await call_query(client, call, _VERSION, [("EncodedMessage", message)])
+    text = reply.result.text_of("DecodedMessage")
+    if not text:
+        raise lacks(endpoint, call.action, "DecodedMessage")
+    return text
+
+
+def _as_every_service(_said: AwsAnswer, _doing: str) -> DsopsError | None:
+    return None

@@ -1,0 +1,158 @@
+"""CloudTrail Lake: a query begun, looked at, read and stopped; one function per API action."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from dsops.aws.apis.queries import (
+    MOST_PAGES,
+    QueryState,
+    Row,
+    State,
+    count_in,
+    denied,
+    is_query_id,
+    object_in,
+)
+from dsops.aws.http.answer import Content, aws_answer, lacks, text_in
+from dsops.aws.http.client import Call, Client, call_json
+from dsops.aws.http.refusal import concerns_credentials, is_denied
+from dsops.credentials import Credentials
+from dsops.endpoint import Endpoint
+from dsops.errors import AwsAnswer, DsopsError, QueryFailed, QueryRefused
+
+MOST_CHARACTERS = 10_000
+"""Of a query's text (QueryStatement)."""
+
+_TARGET = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101"
+_STATES: Mapping[str, State] = {
+    "QUEUED": "waiting", "RUNNING": "running", "FINISHED": "done", "FAILED": "failed", "TIMED_OUT": "failed",
+    "CANCELLED": "cancelled",
+}  # fmt: skip
+_UNKNOWN_STORE = ("EventDataStoreNotFoundException", "EventDataStoreARNInvalidException")
+_NOT_THERE = (
+    "UnsupportedOperationException", "OperationNotPermittedException", "NoManagementAccountSLRExistsException",
+)  # fmt: skip
+
+
+class Lake(NamedTuple):
+    """Where CloudTrail Lake is asked, and by whom."""
+
+    client: Client
+    credentials: Credentials
+    endpoint: Endpoint
+    store: str
+    """The id of the event data store, for people; the statement has it too."""
+    output: str = ""
+    """Where the result goes besides: s3://BUCKET/PREFIX."""
+
+
+async def start_query(api: Lake, sql: str) -> str:
+    """The id of the query that has begun.
+
+    Asked for once: there is no token by which AWS would know the same query again, and each is billed.
+    Raises QueryRefused or QueryFailed, besides what every call may raise.
+    """
+    parameters = {"QueryStatement": sql, "DeliveryS3Uri": api.output}
+    content = await _ask(
+        api, "StartQuery", "run a query", {name: text for name, text in parameters.items() if text},
+        is_once=True,
+    )  # fmt: skip
+    query = text_in(content, "QueryId")
+    if not is_query_id(query):
+        raise lacks(api.endpoint, "StartQuery", "QueryId")
+    return query
+
+
+async def describe_query(api: Lake, query: str) -> QueryState:
+    """How far it is."""
+    content = await _ask(api, "DescribeQuery", f"look at the query {query}", {"QueryId": query})
+    told = text_in(content, "QueryStatus")
+    state = _STATES.get(told)
+    if state is None:
+        raise lacks(api.endpoint, "DescribeQuery", "QueryStatus that a query can have")
+    reason = text_in(content, "ErrorMessage") or ("the query took too long" if told == "TIMED_OUT" else "")
+    scanned = count_in(object_in(content, "QueryStatistics"), "BytesScanned")
+    return QueryState(state, reason, scanned, content.request_id)
+
+
+async def get_query_results(api: Lake, query: str, columns: tuple[str, ...]) -> list[Row]:
+    """All rows of a query that is done, from all its pages; `columns` are those that it has to have, in their order."""
+    found: list[Row] = []
+    parameters = {"QueryId": query}
+    for _ in range(MOST_PAGES):
+        content = await _ask(api, "GetQueryResults", f"read the result of the query {query}", parameters)
+        rows = content.get("QueryResultRows", [])
+        if not isinstance(rows, list) or _STATES.get(text_in(content, "QueryStatus")) != "done":
+            raise lacks(api.endpoint, "GetQueryResults", "rows of a query that is done")
+        found += [_row(api, row, columns) for row in rows]
+        parameters["NextToken"] = text_in(content, "NextToken")
+        if not parameters["NextToken"]:
+            return found
+    raise lacks(api.endpoint, "GetQueryResults", f"end after {MOST_PAGES} pages")
+
+
+async def cancel_query(api: Lake, query: str) -> None:
+    """Has CloudTrail Lake stop it."""
+    await _ask(api, "CancelQuery", f"stop the query {query}", {"QueryId": query})
+
+
+def failure(api: Lake, seen: QueryState) -> DsopsError:
+    """The error for a query that CloudTrail Lake took and could not bring to its end."""
+    aws = aws_answer(api.endpoint, 200, ("FAILED", seen.reason, seen.request_id), (api.credentials.session_token,))
+    why = aws.message if aws is not None else ""
+    hint = "ask of fewer days: `--begin`, `--end`"
+    return QueryFailed(f"CloudTrail Lake could not answer from {api.store}", why=why, hint=hint, aws=aws)
+
+
+# --- the wire -----------------------------------------------------------------------------------------------
+
+
+def _row(api: Lake, row: object, columns: tuple[str, ...]) -> Row:
+    """A row comes as a list of objects with one column each."""
+    cells: dict[str, str | None] = {}
+    for cell in row if isinstance(row, list) else []:
+        for name, text in cell.items() if isinstance(cell, dict) else []:
+            cells[name] = text if isinstance(text, str) else None
+    if not cells or not set(cells) <= set(columns):
+        raise lacks(api.endpoint, "GetQueryResults", f"row of {', '.join(columns)}")
+    return tuple(cells.get(name) for name in columns)
+
+
+async def _ask(
+    api: Lake, action: str, doing: str, parameters: Mapping[str, object], *, is_once: bool = False
+) -> Content:
+    def refused(said: AwsAnswer, doing: str) -> DsopsError | None:
+        return _refused(api, said, doing, action)
+
+    call = Call(api.endpoint, api.credentials, action, doing, refused, is_once=is_once)
+    return await call_json(api.client, call, _TARGET, parameters)
+
+
+def _refused(api: Lake, said: AwsAnswer, doing: str, action: str) -> DsopsError | None:
+    if is_denied(said):
+        return denied(said, f"{doing} in CloudTrail Lake, event data store {api.store}", f"cloudtrail:{action}")
+    if concerns_credentials(said):
+        return None
+    message, hint = f"CloudTrail Lake can't {doing}", "look at what AWS says of it"
+    if said.code in _UNKNOWN_STORE:
+        message = f"CloudTrail Lake has no event data store {api.store} in {api.endpoint.region}"
+        hint = "`aws cloudtrail list-event-data-stores` lists a region's: name one with `--from`, or its `--region`"
+    elif said.code == "InactiveEventDataStoreException":
+        message = f"the event data store {api.store} can't be asked: it is to be deleted"
+        hint = f"bring it back with `aws cloudtrail restore-event-data-store --event-data-store {api.store}`"
+    elif said.code in _NOT_THERE:
+        message = f"CloudTrail Lake can't be used by this account in {api.endpoint.region}"
+        hint = "it takes no new customers since 2026-05-31: ask the trail's logs with `--dialect athena`"
+    elif said.code == "InvalidQueryStatementException":
+        message = "CloudTrail Lake does not take the statement"
+        hint = "is it an event data store of CloudTrail's events? `dsops audit sql` prints the statement"
+    elif "S3" in said.code:
+        message, hint = "CloudTrail Lake can't put the result there", "look at `--output`, and at the bucket's policy"
+    elif said.code == "MaxConcurrentQueriesException":
+        hint = "wait until other queries of the account have ended"
+        return QueryFailed(message, why=said.message, hint=hint, aws=said)
+    elif action != "StartQuery":
+        return QueryFailed(message, why=said.message, hint=hint, aws=said)
+    return QueryRefused(message, why=said.message, hint=hint, aws=said)

@@ -1,0 +1,224 @@
+"""IAM: who a user or role is, and the policies attached to them; one function per API action."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from dsops.aws.http.answer import Element, lacks
+from dsops.aws.http.client import Call, Client, call_query
+from dsops.credentials import Credentials
+from dsops.endpoint import Endpoint
+from dsops.errors import AwsAnswer, DsopsError, EntityNotFound
+
+_VERSION = "2010-05-08"
+_MOST_PAGES = 100
+
+
+class Iam(NamedTuple):
+    """Where IAM is asked, and by whom."""
+
+    client: Client
+    credentials: Credentials
+    endpoint: Endpoint
+
+
+class Entity(NamedTuple):
+    """A user or a role."""
+
+    arn: str
+    """With its path."""
+    unique_id: str
+    boundary_arn: str
+    """"" when there is no permissions boundary."""
+    tags: Mapping[str, str]
+    trust_policy: str
+    """A role's, as JSON; "" for a user."""
+    max_session_seconds: int = 0
+    """A role's; 0 where it does not say."""
+
+
+class AttachedPolicy(NamedTuple):
+    """A managed policy that is attached to somebody."""
+
+    name: str
+    arn: str
+
+
+# --- users --------------------------------------------------------------------------------------------------
+
+
+async def get_user(iam: Iam, name: str) -> Entity:
+    """The user of that name. Raises EntityNotFound, besides what every call may raise."""
+    return _entity(iam, "GetUser", await _ask(iam, "GetUser", f"read the user {name}", UserName=name), "User")
+
+
+async def list_user_policies(iam: Iam, name: str) -> list[str]:
+    """The names of the user's inline policies."""
+    return await _names(iam, "ListUserPolicies", f"list the policies of the user {name}", UserName=name)
+
+
+async def get_user_policy(iam: Iam, name: str, policy: str) -> str:
+    """An inline policy of the user, as JSON."""
+    doing = f"read the policy {policy} of the user {name}"
+    return await _document(iam, "GetUserPolicy", doing, UserName=name, PolicyName=policy)
+
+
+async def list_attached_user_policies(iam: Iam, name: str) -> list[AttachedPolicy]:
+    """The managed policies that are attached to the user."""
+    doing = f"list the managed policies of the user {name}"
+    return await _attached(iam, "ListAttachedUserPolicies", doing, UserName=name)
+
+
+async def list_groups_for_user(iam: Iam, name: str) -> list[str]:
+    """The names of the user's groups."""
+    doing = f"list the groups of the user {name}"
+    members = await _members(iam, "ListGroupsForUser", doing, "Groups", UserName=name)
+    return [member.text_of("GroupName") for member in members]
+
+
+# --- groups -------------------------------------------------------------------------------------------------
+
+
+async def list_group_policies(iam: Iam, name: str) -> list[str]:
+    """The names of the group's inline policies."""
+    return await _names(iam, "ListGroupPolicies", f"list the policies of the group {name}", GroupName=name)
+
+
+async def get_group_policy(iam: Iam, name: str, policy: str) -> str:
+    """An inline policy of the group, as JSON."""
+    doing = f"read the policy {policy} of the group {name}"
+    return await _document(iam, "GetGroupPolicy", doing, GroupName=name, PolicyName=policy)
+
+
+async def list_attached_group_policies(iam: Iam, name: str) -> list[AttachedPolicy]:
+    """The managed policies that are attached to the group."""
+    doing = f"list the managed policies of the group {name}"
+    return await _attached(iam, "ListAttachedGroupPolicies", doing, GroupName=name)
+
+
+# --- roles --------------------------------------------------------------------------------------------------
+
+
+async def get_role(iam: Iam, name: str) -> Entity:
+    """The role of that name. Raises EntityNotFound, besides what every call may raise."""
+    return _entity(iam, "GetRole", await _ask(iam, "GetRole", f"read the role {name}", RoleName=name), "Role")
+
+
+async def list_roles(iam: Iam) -> list[str]:
+    """The ARNs of all roles of the account, each with its path."""
+    return [member.text_of("Arn") for member in await _members(iam, "ListRoles", "list the roles", "Roles")]
+
+
+async def list_role_policies(iam: Iam, name: str) -> list[str]:
+    """The names of the role's inline policies."""
+    return await _names(iam, "ListRolePolicies", f"list the policies of the role {name}", RoleName=name)
+
+
+async def get_role_policy(iam: Iam, name: str, policy: str) -> str:
+    """An inline policy of the role, as JSON."""
+    doing = f"read the policy {policy} of the role {name}"
+    return await _document(iam, "GetRolePolicy", doing, RoleName=name, PolicyName=policy)
+
+
+async def put_role_policy(iam: Iam, name: str, policy: str, document: str) -> None:
+    """Gives the role an inline policy, or another document to the one of that name."""
+    doing = f"put the policy {policy} on the role {name}"
+    call = Call(iam.endpoint, iam.credentials, "PutRolePolicy", doing, _refused)
+    parameters = (("RoleName", name), ("PolicyName", policy), ("PolicyDocument", document))
+    await call_query(iam.client, call, _VERSION, parameters, has_result=False)
+
+
+async def list_attached_role_policies(iam: Iam, name: str) -> list[AttachedPolicy]:
+    """The managed policies that are attached to the role."""
+    doing = f"list the managed policies of the role {name}"
+    return await _attached(iam, "ListAttachedRolePolicies", doing, RoleName=name)
+
+
+# --- managed policies ---------------------------------------------------------------------------------------
+
+
+async def get_policy(iam: Iam, arn: str) -> str:
+    """The id of the version of a managed policy that counts."""
+    result = await _ask(iam, "GetPolicy", f"read {arn}", PolicyArn=arn)
+    version = result.text_of("Policy/DefaultVersionId")
+    if not version:
+        raise lacks(iam.endpoint, "GetPolicy", "DefaultVersionId")
+    return version
+
+
+async def get_policy_version(iam: Iam, arn: str, version: str) -> str:
+    """A version of a managed policy, as JSON."""
+    result = await _ask(iam, "GetPolicyVersion", f"read {version} of {arn}", PolicyArn=arn, VersionId=version)
+    return _unquoted(iam, "GetPolicyVersion", result.text_of("PolicyVersion/Document"))
+
+
+# --- the wire -----------------------------------------------------------------------------------------------
+
+
+async def _ask(iam: Iam, action: str, doing: str, **parameters: str) -> Element:
+    call = Call(iam.endpoint, iam.credentials, action, doing, _refused)
+    return (await call_query(iam.client, call, _VERSION, tuple(parameters.items()))).result
+
+
+def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
+    if said.code in ("NoSuchEntity", "NoSuchEntityException"):
+        return EntityNotFound(
+            f"IAM can't {doing}", why=said.message, hint="check the name, and whose account the keys are of", aws=said
+        )
+    return None
+
+
+async def _members(iam: Iam, action: str, doing: str, name: str, **parameters: str) -> list[Element]:
+    """The `member` elements of a list, from all its pages."""
+    found: list[Element] = []
+    for _ in range(_MOST_PAGES):
+        result = await _ask(iam, action, doing, **parameters)
+        listed = result.find(name)
+        if listed is None:
+            raise lacks(iam.endpoint, action, name)
+        found += listed.children
+        marker = result.text_of("Marker")
+        if result.text_of("IsTruncated") != "true" or not marker:
+            return found
+        parameters["Marker"] = marker
+    raise lacks(iam.endpoint, action, f"end after {_MOST_PAGES} pages")
+
+
+async def _names(iam: Iam, action: str, doing: str, **parameters: str) -> list[str]:
+    return [member.text for member in await _members(iam, action, doing, "PolicyNames", **parameters)]
+
+
+async def _attached(iam: Iam, action: str, doing: str, **parameters: str) -> list[AttachedPolicy]:
+    members = await _members(iam, action, doing, "AttachedPolicies", **parameters)
+    return [AttachedPolicy(member.text_of("PolicyName"), member.text_of("PolicyArn")) for member in members]
+
+
+async def _document(iam: Iam, action: str, doing: str, **parameters: str) -> str:
+    result = await _ask(iam, action, doing, **parameters)
+    return _unquoted(iam, action, result.text_of("PolicyDocument"))
+
+
+def _unquoted(iam: Iam, action: str, text: str) -> str:
+    """A policy's JSON, which IAM sends percent-encoded (RFC 3986)."""
+    from urllib.parse import unquote
+
+    if not text:
+        raise lacks(iam.endpoint, action, "policy document")
+    return unquote(text)
+
+
+def _entity(iam: Iam, action: str, result: Element, name: str) -> Entity:
+    found = result.find(name)
+    arn = found.text_of("Arn") if found is not None else ""
+    if found is None or not arn:
+        raise lacks(iam.endpoint, action, f"{name}/Arn")
+    tags, longest = found.find("Tags"), found.text_of("MaxSessionDuration")
+    return Entity(
+        arn,
+        found.text_of(f"{name}Id"),
+        found.text_of("PermissionsBoundary/PermissionsBoundaryArn"),
+        {tag.text_of("Key"): tag.text_of("Value") for tag in (tags.children if tags is not None else ())},
+        _unquoted(iam, action, found.text_of("AssumeRolePolicyDocument")) if name == "Role" else "",
+        int(longest) if longest.isascii() and longest.isdigit() else 0,
+    )

@@ -1,0 +1,168 @@
+"""IAM Toolbox (preview): what AWS weighed when it refused a request, under the authorization id of its answer.
+
+botocore's service model `iam-toolbox` 2018-05-10. What is told there in a form that this does not know is left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from dsops.aws.http.answer import lacks, text_in
+from dsops.aws.http.client import Call, Client, call_rest, quote
+from dsops.credentials import Credentials
+from dsops.endpoint import Endpoint
+from dsops.errors import AwsAnswer, DsopsError, EntityNotFound
+
+_MOST_PAGES = 20
+
+
+class IamToolbox(NamedTuple):
+    """Where the IAM Toolbox is asked, and by whom."""
+
+    client: Client
+    credentials: Credentials
+    endpoint: Endpoint
+
+
+class MatchedStatement(NamedTuple):
+    """A statement that applied."""
+
+    sid: str
+    """Its own, or one that AWS made up."""
+    is_deny: bool
+
+
+class MatchedPolicy(NamedTuple):
+    """A policy with statements that applied."""
+
+    uri: str
+    statements: tuple[MatchedStatement, ...]
+
+
+class Check(NamedTuple):
+    """One requirement, and what came of it; effects and kinds are AWS's words."""
+
+    kind: str
+    effect: str
+    target_arn: str
+    """The root, unit or account whose control policies these are; "" for other kinds."""
+    policy_kinds: tuple[str, ...]
+    matched: tuple[MatchedPolicy, ...]
+
+
+class Evaluation(NamedTuple):
+    """What was asked of one action on one resource."""
+
+    action: str
+    resource: str
+    context: Mapping[str, object]
+    effect: str
+    checks: tuple[Check, ...] | None
+    """None where AWS leaves them out, as it does for those of another organization."""
+    matched: tuple[MatchedPolicy, ...]
+
+
+class ListedPolicy(NamedTuple):
+    """A policy that was weighed, whether it applied or not."""
+
+    kind: str
+    is_inline: bool
+    uri: str
+    attached_to: tuple[str, ...]
+
+
+class AuthorizationDetails(NamedTuple):
+    """A refused request."""
+
+    context: Mapping[str, object]
+    evaluations: tuple[Evaluation, ...]
+    policies: tuple[ListedPolicy, ...]
+
+
+async def get_request_authorization_details(api: IamToolbox, authorization_id: str) -> AuthorizationDetails:
+    """The record of a refusal. Raises EntityNotFound, also where it has not been written yet; AccessDenied."""
+    action, doing = "GetRequestAuthorizationDetails", f"look up the refusal {authorization_id}"
+    evaluations: list[Evaluation] = []
+    content: Mapping[str, object] = {}
+    token = ""
+    for _ in range(_MOST_PAGES):
+        more = f"?nextToken={quote(token)}" if token else ""
+        page = await _ask(api, action, f"/authorization-details/{quote(authorization_id)}{more}", doing)
+        content = content or page
+        evaluations += map(_evaluation, _objects(page.get("evaluations")))
+        token = text_in(page, "nextToken")
+        if not token:
+            break
+    policies = tuple(
+        ListedPolicy(
+            text_in(each, "type"), each.get("inline") is True, text_in(each, "uri"),
+            tuple(text_in(target, "arn") for target in _objects(each.get("attachedTo"))),
+        )
+        for each in _objects(content.get("policies"))
+    )  # fmt: skip
+    return AuthorizationDetails(_object(content.get("requestContext")), tuple(evaluations), policies)
+
+
+async def get_request_authorization_policy(api: IamToolbox, authorization_id: str, uri: str) -> str:
+    """A policy as it was when the request was refused, as JSON. Raises EntityNotFound and AccessDenied."""
+    action, doing = "GetRequestAuthorizationPolicy", f"read {uri} as the refusal {authorization_id} has it"
+    path = f"/authorization-details/{quote(authorization_id)}/policy?policyUri={quote(uri)}"
+    content = await _ask(api, action, path, doing)
+    document = content.get("policyDocument")
+    if not isinstance(document, dict):
+        raise lacks(api.endpoint, action, "policyDocument")
+    return json.dumps(document)
+
+
+async def _ask(api: IamToolbox, action: str, path: str, doing: str) -> dict[str, object]:
+    call = Call(api.endpoint, api.credentials, action, doing, _refused, method="GET", path=path)
+    return await call_rest(api.client, call)
+
+
+def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
+    if said.code != "ResourceNotFoundException":
+        return None
+    hint = "records are kept for 24 hours, in the region of the refusal and for the account or organization refused"
+    return EntityNotFound(f"there is no record to {doing}", why=said.message, hint=hint, aws=said)
+
+
+def _evaluation(content: Mapping[str, object]) -> Evaluation:
+    checks = content.get("checks")
+    return Evaluation(
+        text_in(content, "action"), text_in(content, "resource"), _object(content.get("context")),
+        text_in(content, "evaluatedEffect"),
+        tuple(map(_check, _objects(checks))) if isinstance(checks, list) else None,
+        _matched(content.get("matchedPolicies")),
+    )  # fmt: skip
+
+
+def _check(content: Mapping[str, object]) -> Check:
+    kinds = content.get("relevantPolicyTypes")
+    return Check(
+        text_in(content, "checkType"), text_in(content, "evaluatedEffect"), text_in(content, "targetArn"),
+        tuple(str(kind) for kind in kinds) if isinstance(kinds, list) else (),
+        _matched(content.get("matchedPolicies")),
+    )  # fmt: skip
+
+
+def _matched(value: object) -> tuple[MatchedPolicy, ...]:
+    return tuple(
+        MatchedPolicy(
+            text_in(each, "uri"),
+            tuple(
+                MatchedStatement(text_in(statement, "sid"), text_in(statement, "evaluatedEffect") == "DENY")
+                for statement in _objects(each.get("matchedStatements"))
+            ),
+        )
+        for each in _objects(value)
+    )
+
+
+def _objects(value: object) -> Iterator[Mapping[str, object]]:
+    yield from (each for each in (value if isinstance(value, list) else ()) if isinstance(each, dict))
+
+
+def _object(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,98 @@
+"""Secrets Manager about a secret, never its value: the policy and the tags that it has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from dsops.aws.http.answer import lacks, text_in
+from dsops.aws.http.client import Call, Client, call_json
+from dsops.credentials import Credentials
+from dsops.endpoint import Endpoint
+from dsops.errors import AwsAnswer, DsopsError, EntityNotFound
+
+_PAGE = 100
+_MOST_PAGES = 20
+"""Whoever has more than 2000 secrets has to look for a name himself."""
+
+
+class SecretsManager(NamedTuple):
+    """Where Secrets Manager is asked, and by whom."""
+
+    client: Client
+    credentials: Credentials
+    endpoint: Endpoint
+
+
+class SecretPolicy(NamedTuple):
+    """A secret's own policy, as JSON; "" when it has none."""
+
+    arn: str
+    text: str
+
+
+async def get_resource_policy(api: SecretsManager, secret: str) -> SecretPolicy:
+    """The policy of the secret of that ARN. Raises EntityNotFound, besides what every call may raise."""
+    content = await _ask(api, "GetResourcePolicy", f"read the policy of {secret}", secret)
+    return SecretPolicy(_arn(api, "GetResourcePolicy", content), text_in(content, "ResourcePolicy"))
+
+
+class SecretDescription(NamedTuple):
+    """What there is to know of a secret besides its value."""
+
+    arn: str
+    kms_key_id: str
+    """"" for the account's default key, which nobody from another account may use."""
+
+
+async def describe_secret(api: SecretsManager, secret: str) -> SecretDescription:
+    """The secret of that name or ARN. Raises EntityNotFound, besides what every call may raise."""
+    content = await _ask(api, "DescribeSecret", f"look up {secret}", secret)
+    return SecretDescription(_arn(api, "DescribeSecret", content), text_in(content, "KmsKeyId"))
+
+
+async def list_secret_names(api: SecretsManager) -> list[str]:
+    """The names of the secrets of the account, in that region."""
+    call = Call(api.endpoint, api.credentials, "ListSecrets", "list the secrets", _refused)
+    names: list[str] = []
+    parameters: dict[str, object] = {"MaxResults": _PAGE}
+    for _ in range(_MOST_PAGES):
+        content = await call_json(api.client, call, "secretsmanager", parameters)
+        listed = content.get("SecretList")
+        entries = listed if isinstance(listed, list) else ()
+        names += [text_in(entry, "Name") for entry in entries if isinstance(entry, dict)]
+        parameters["NextToken"] = text_in(content, "NextToken")
+        if not parameters["NextToken"]:
+            break
+    return [name for name in names if name]
+
+
+async def get_secret_tags(api: SecretsManager, secret: str) -> Mapping[str, str]:
+    """The tags of the secret of that ARN."""
+    content = await _ask(api, "DescribeSecret", f"read the tags of {secret}", secret)
+    _arn(api, "DescribeSecret", content)
+    tags = content.get("Tags")
+    return {
+        text_in(tag, "Key"): text_in(tag, "Value")
+        for tag in (tags if isinstance(tags, list) else ())
+        if isinstance(tag, dict)
+    }
+
+
+async def _ask(api: SecretsManager, action: str, doing: str, secret: str) -> Mapping[str, object]:
+    call = Call(api.endpoint, api.credentials, action, doing, _refused)
+    return await call_json(api.client, call, "secretsmanager", {"SecretId": secret})
+
+
+def _arn(api: SecretsManager, action: str, content: Mapping[str, object]) -> str:
+    arn = text_in(content, "ARN")
+    if not arn:
+        raise lacks(api.endpoint, action, "ARN")
+    return arn
+
+
+def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
+    if said.code == "ResourceNotFoundException":
+        hint = "check the ARN, with the six characters at its end"
+        return EntityNotFound(f"Secrets Manager can't {doing}", why=said.message, hint=hint, aws=said)
+    return None

@@ -1,0 +1,136 @@
+"""A session -> a link that signs in to the console, by AWS's federation endpoint.
+
+IAM User Guide, "Enable custom identity broker access to the AWS console". The endpoint wants the session in the query
+of a GET: it travels inside TLS, and is in no log, error or repr of ours.
+"""
+
+from __future__ import annotations
+
+import json
+
+from dsops.arn import Partition
+from dsops.aws.http.answer import parse_json
+from dsops.aws.http.client import Client, quote
+from dsops.aws.http.network import proxy_for, trust_from
+from dsops.aws.http.wire import Request, Response
+from dsops.credentials import Credentials
+from dsops.endpoint import is_loopback, parse_address
+from dsops.errors import ConsoleRefused, DsopsError, ServiceError, TimedOut, Unreachable, UsageError
+from dsops.secret import Secret
+from dsops.startup import cast
+from dsops.tasks import pause, transfer
+
+LINK_SECONDS = 15 * 60
+"""How long a sign-in token can be used, as the guide says."""
+
+_FIRST_PAUSE_SECONDS = 0.2
+
+# The partitions whose addresses AWS documents: (federation endpoint, domain of the console). The European Sovereign
+# Cloud has no endpoint without a region ("Service endpoints" in its own documentation; the AWS CLI and granted agree).
+_PLACES = {
+    "aws": ("https://signin.aws.amazon.com/federation", "console.aws.amazon.com"),
+    "aws-cn": ("https://signin.amazonaws.cn/federation", "console.amazonaws.cn"),
+    "aws-us-gov": ("https://signin.amazonaws-us-gov.com/federation", "console.amazonaws-us-gov.com"),
+    "aws-eusc": ("https://eusc-de-east-1.signin.amazonaws-eusc.eu/federation", "console.amazonaws-eusc.eu"),
+}
+
+
+def federation_endpoint(partition: Partition, own: str = "") -> str:
+    """Where the token is asked for: `own`, else the partition's. Raises UsageError where neither can be used."""
+    if not own:
+        if partition.name not in _PLACES:
+            raise UsageError(
+                f"dsops does not know where {partition.name} signs in to its console", hint="name it with `--endpoint`"
+            )
+        return _PLACES[partition.name][0]
+    address = parse_address(own)
+    if address is None or (address.scheme != "https" and not is_loopback(address.host)):
+        raise UsageError(
+            "`--endpoint` is not an address that the session can be sent to",
+            why="it is an https address, or one of this machine",
+            hint="leave it out for AWS's own sign-in page",
+        )
+    return own
+
+
+def console_page(partition: Partition, region: str, own: str = "") -> str:
+    """The page to go to: `own`, else the console's first one in that region. Raises UsageError."""
+    if own:
+        if not own.startswith("https://") or not own.isascii() or not own.isprintable() or " " in own:
+            raise UsageError(
+                "`--destination` is not an https address", hint="such as https://console.aws.amazon.com/s3/home"
+            )
+        return own
+    if partition.name not in _PLACES:
+        raise UsageError(
+            f"dsops does not know the console of {partition.name}", hint="name its page with `--destination`"
+        )
+    return f"https://{region}.{_PLACES[partition.name][1]}/console/home?region={region}"
+
+
+async def signin_link(
+    client: Client, credentials: Credentials, endpoint: str, page: str, duration_seconds: int | None
+) -> Secret:
+    """The link, a credential itself for fifteen minutes. Asked for again while the endpoint is down, not on a no."""
+    token = credentials.session_token
+    session = json.dumps({
+        "sessionId": credentials.access_key_id,
+        "sessionKey": credentials.secret_access_key.reveal(),
+        "sessionToken": token.reveal() if token else "",
+    })
+    duration = f"&SessionDuration={duration_seconds}" if duration_seconds is not None else ""
+    request = _request(client, endpoint, f"Action=getSigninToken{duration}&Session={quote(session)}")
+    signin_token = _token(await _ask(client, request), endpoint)
+    return Secret(f"{endpoint}?Action=login&Destination={quote(page)}&SigninToken={quote(signin_token)}")
+
+
+def _request(client: Client, endpoint: str, query: str) -> Request:
+    address = parse_address(endpoint)
+    if address is None:
+        raise ValueError("endpoints come from federation_endpoint")
+    environ, folder = client.runtime.environ, client.runtime.folder
+    return Request(
+        "GET",
+        f"{endpoint}?{query}",
+        (("Accept", "application/json"),),
+        proxy=proxy_for(address, environ),
+        trust=trust_from(environ, folder) if address.scheme == "https" else None,
+        connect_timeout_ms=client.connect_timeout_ms,
+        total_timeout_ms=client.total_timeout_ms,
+    )
+
+
+async def _ask(client: Client, request: Request) -> Response:
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            response = cast("Response", await transfer(request))
+        except (Unreachable, TimedOut) as error:
+            # What else is there to say of an address was said for AWS's services.
+            error.retell(
+                f"the sign-in endpoint: {error.message}",
+                hint="try again later; where another one is meant, `--endpoint` or DSOPS_SIGNIN_ENDPOINT names it",
+            )
+            failure: DsopsError = error
+        else:
+            if response.status == 200:
+                return response
+            host = request.address.authority
+            if response.status < 500 and response.status != 429:
+                # What it says is a page for people, in which the session may stand.
+                raise ConsoleRefused(
+                    f"{host} signs nobody in with this session: it answered {response.status}",
+                    hint="without `--duration` it lasts as long as the session; the role's own limit may be lower",
+                )
+            failure = ServiceError(f"{host} answered {response.status}", hint="try again")
+        if attempt >= client.attempts:
+            raise failure
+        await pause(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+
+
+def _token(response: Response, endpoint: str) -> str:
+    token = (parse_json(response.body) or {}).get("SigninToken")
+    if not isinstance(token, str) or not token:
+        raise ConsoleRefused(f"what answers at {endpoint} gives no sign-in token", hint="is it really AWS?")
+    return token

@@ -1,0 +1,118 @@
+"""The access portal of IAM Identity Center: one function per API action. A login's token is sent, nothing is signed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from dsops.aws.http.answer import Content, lacks, text_in
+from dsops.aws.http.client import Call, Client, call_rest, quote
+from dsops.credentials import Credentials
+from dsops.endpoint import Endpoint
+from dsops.errors import AwsAnswer, DsopsError, LoginRequired, NotAssigned, SsoRefused
+from dsops.secret import Secret
+from dsops.startup import NamedTuple, cast
+
+_BEARER = "x-amz-sso_bearer_token"
+_MOST_PAGES = 50
+_PARTS = ("accessKeyId", "secretAccessKey", "sessionToken")
+
+
+class Portal(NamedTuple):
+    """Where the portal is asked, and with whose login."""
+
+    client: Client
+    endpoint: Endpoint
+    access_token: Secret
+
+
+class Account(NamedTuple):
+    """An account in which somebody has a permission set."""
+
+    account_id: str
+    name: str
+
+
+async def get_role_credentials(portal: Portal, account_id: str, role_name: str) -> Credentials:
+    """A session of the permission set's role. Raises LoginRequired, NotAssigned or SsoRefused, besides the usual."""
+    path = f"/federation/credentials?role_name={quote(role_name)}&account_id={quote(account_id)}"
+    action, doing = "GetRoleCredentials", f"get credentials of {role_name} in {account_id}"
+    content = await _ask(portal, action, path, doing)
+    found = content.get("roleCredentials")
+    if not isinstance(found, dict):
+        raise lacks(portal.endpoint, action, "roleCredentials")
+    parts = {name: text_in(found, name) for name in _PARTS}
+    for name, text in parts.items():
+        if not text or not text.isascii() or not text.isprintable() or " " in text:
+            raise lacks(portal.endpoint, action, f"roleCredentials/{name} that could be one")
+    expiration = _from_milliseconds(found.get("expiration"))
+    if expiration is None:
+        raise lacks(portal.endpoint, action, "roleCredentials/expiration that is a time")
+    key_id, secret_key, session_token = parts.values()
+    return Credentials(
+        key_id, Secret(secret_key), Secret(session_token), expiration,
+        issued_at=portal.client.runtime.now(), request_id=content.request_id,
+    )  # fmt: skip
+
+
+async def list_accounts(portal: Portal) -> list[Account]:
+    """The accounts in which whoever has logged in has something."""
+    found = await _list(portal, "ListAccounts", "/assignment/accounts?", "list the accounts", "accountList")
+    return [Account(text_in(each, "accountId"), text_in(each, "accountName")) for each in found]
+
+
+async def list_account_roles(portal: Portal, account_id: str) -> list[str]:
+    """The names of the permission sets that whoever has logged in has in that account."""
+    path, doing = f"/assignment/roles?account_id={quote(account_id)}&", f"list the permission sets in {account_id}"
+    found = await _list(portal, "ListAccountRoles", path, doing, "roleList")
+    return [text_in(each, "roleName") for each in found]
+
+
+async def logout(portal: Portal) -> None:
+    """Ends the login, here and for whoever else has its token. Raises LoginRequired where it had ended already."""
+    await _ask(portal, "Logout", "/logout", "end the login", method="POST")
+
+
+async def _list(portal: Portal, action: str, path: str, doing: str, name: str) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = []
+    token = ""
+    for _ in range(_MOST_PAGES):
+        more = f"&next_token={quote(token)}" if token else ""
+        content = await _ask(portal, action, f"{path}max_result=100{more}", doing)
+        members = content.get(name)
+        found += [cast("dict[str, object]", each) for each in _list_of(members) if isinstance(each, dict)]
+        token = text_in(content, "nextToken")
+        if not token:
+            break
+    return found
+
+
+async def _ask(portal: Portal, action: str, path: str, doing: str, method: str = "GET") -> Content:
+    call = Call(
+        portal.endpoint, None, action, doing, _refused, (portal.access_token,), method=method, path=path
+    )
+    return await call_rest(portal.client, call, headers=((_BEARER, portal.access_token.reveal()),))
+
+
+def _refused(said: AwsAnswer, doing: str) -> DsopsError:
+    """Tells of every refusal: nothing is signed, so that none is about a key or a clock."""
+    if said.code == "UnauthorizedException" or said.status == 401:
+        message = f"{said.endpoint} does not accept the login to {doing}"
+        return LoginRequired(message, why=said.message, hint="log in again: `dsops login STORE`", aws=said)
+    if said.code in ("ForbiddenException", "ResourceNotFoundException") or said.status in (403, 404):
+        hint = "check account and name, or have the permission set assigned"
+        return NotAssigned(f"not allowed to {doing}", why=said.message, hint=hint, aws=said)
+    hint = "check the start URL and the region of the Identity Center"
+    return SsoRefused(f"{said.endpoint} refused to {doing}", why=said.message, hint=hint, aws=said)
+
+
+def _list_of(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _from_milliseconds(value: object) -> datetime | None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return datetime.fromtimestamp(int(value) // 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

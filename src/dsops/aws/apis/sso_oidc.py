@@ -1,0 +1,169 @@
+"""The token endpoint of IAM Identity Center (OAuth 2.0): one function for each thing that is asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from dsops.aws.http.answer import lacks, text_in
+from dsops.aws.http.client import Call, Client, call_rest
+from dsops.aws.identity.sso_cache import Client as Registration
+from dsops.aws.identity.sso_cache import Token
+from dsops.aws.identity.sso_session import Session
+from dsops.endpoint import Endpoint
+from dsops.errors import AwsAnswer, DsopsError, SsoRefused
+from dsops.secret import Secret
+from dsops.startup import NamedTuple
+
+REDIRECT_URI = "http://127.0.0.1/oauth/callback"
+"""As it is registered; the port is left out, and any one may stand there then (RFC 8252, 7.3)."""
+
+_CODE_GRANT, _DEVICE_GRANT = "authorization_code", "urn:ietf:params:oauth:grant-type:device_code"
+_REFRESH_GRANT = "refresh_token"
+_INTERVAL_SECONDS = 5
+"""Between two questions whether a device is approved, where the answer names no other (RFC 8628, 3.2)."""
+
+_LONGEST_SECONDS = 366 * 24 * 3600
+_HINTS = {
+    "InvalidRequestException": "check `start_url` and `sso_region`: the instance is in one region only",
+    "InvalidScopeException": "check `sso_registration_scopes` of the session",
+    "InvalidClientException": "log in once more: this program's registration has ended",
+    "InvalidRedirectUriException": "log in with `--device`",
+}
+
+
+class Device(NamedTuple):
+    """A login that a person approves on a page, in whatever browser."""
+
+    device_code: Secret
+    user_code: str
+    verification_uri: str
+    verification_uri_complete: str
+    """With the code in it already."""
+    seconds: int
+    """How long the code is good."""
+    interval: int
+
+
+async def register_client(
+    client: Client, endpoint: Endpoint, session: Session, name: str, *, has_redirect: bool
+) -> Registration:
+    """This program, made known under that name for logins of that session.
+
+    `has_redirect`: the browser brings the code back by itself. The AWS CLI has a registration for each way, too.
+    """
+    parameters: dict[str, object] = {"clientName": name, "clientType": "public", "scopes": list(session.scopes)}
+    if has_redirect:
+        parameters["grantTypes"] = [_CODE_GRANT, _REFRESH_GRANT]
+        parameters["redirectUris"] = [REDIRECT_URI]
+        parameters["issuerUrl"] = session.start_url
+    call = _call(endpoint, "RegisterClient", "/client/register", f"register for {session.start_url}")
+    content = await call_rest(client, call, parameters)
+    client_id, secret = text_in(content, "clientId"), text_in(content, "clientSecret")
+    seconds = content.get("clientSecretExpiresAt")
+    if not client_id or not secret or not isinstance(seconds, int):
+        raise lacks(endpoint, call.action, "clientId, clientSecret and clientSecretExpiresAt")
+    try:
+        return Registration(client_id, Secret(secret), datetime.fromtimestamp(seconds, UTC))
+    except (ValueError, OverflowError, OSError):
+        raise lacks(endpoint, call.action, "clientSecretExpiresAt that is a time") from None
+
+
+async def start_device_authorization(
+    client: Client, endpoint: Endpoint, session: Session, registration: Registration
+) -> Device:
+    """A code for a person to approve."""
+    parameters = {**_proof(registration), "startUrl": session.start_url}
+    doing = f"begin a login at {session.start_url}"
+    call = _call(endpoint, "StartDeviceAuthorization", "/device_authorization", doing, registration.client_secret)
+    content = await call_rest(client, call, parameters)
+    code, user_code, page = (text_in(content, name) for name in ("deviceCode", "userCode", "verificationUri"))
+    if not code or not user_code or not page:
+        raise lacks(endpoint, call.action, "deviceCode, userCode and verificationUri")
+    return Device(
+        Secret(code),
+        user_code,
+        page,
+        text_in(content, "verificationUriComplete") or page,
+        _seconds(content.get("expiresIn")) or 600,
+        _seconds(content.get("interval")) or _INTERVAL_SECONDS,
+    )
+
+
+async def token_of_device(
+    client: Client, endpoint: Endpoint, registration: Registration, device_code: Secret
+) -> Token | str:
+    """The token once the code is approved; before that `AuthorizationPendingException` or `SlowDownException`."""
+    try:
+        parameters = {"grantType": _DEVICE_GRANT, "deviceCode": device_code.reveal()}
+        return await _token(client, endpoint, registration, parameters, "ask whether the code is approved", device_code)
+    except SsoRefused as error:
+        said = error.aws.code if error.aws else ""
+        if said in ("AuthorizationPendingException", "SlowDownException"):
+            return said
+        raise
+
+
+async def token_of_code(
+    client: Client, endpoint: Endpoint, registration: Registration, code: Secret, verifier: Secret, redirect_uri: str
+) -> Token:
+    """The token for what the browser brought back; `verifier` shows that it is us who sent it (RFC 7636)."""
+    parameters = {
+        "grantType": _CODE_GRANT,
+        "code": code.reveal(),
+        "codeVerifier": verifier.reveal(),
+        "redirectUri": redirect_uri,
+    }
+    return await _token(client, endpoint, registration, parameters, "get the login's token", code, verifier)
+
+
+async def refreshed(client: Client, endpoint: Endpoint, token: Token) -> Token:
+    """The same login with a new access token, where `token.can_be_refreshed`."""
+    registration, refresh_token = token.client, token.refresh_token
+    if registration is None or refresh_token is None:
+        raise ValueError("only what can be refreshed is")
+    parameters = {"grantType": _REFRESH_GRANT, "refreshToken": refresh_token.reveal()}
+    return await _token(client, endpoint, registration, parameters, "renew the login", refresh_token)
+
+
+async def _token(
+    client: Client,
+    endpoint: Endpoint,
+    registration: Registration,
+    parameters: Mapping[str, object],
+    doing: str,
+    *hidden: Secret,
+) -> Token:
+    # A code works once; a device's is asked about again by who waits for it, and a refresh token works again.
+    is_once = "refreshToken" not in parameters
+    call = _call(endpoint, "CreateToken", "/token", doing, registration.client_secret, *hidden, is_once=is_once)
+    content = await call_rest(client, call, {**_proof(registration), **parameters})
+    access_token, refresh_token = text_in(content, "accessToken"), text_in(content, "refreshToken")
+    seconds = _seconds(content.get("expiresIn"))
+    for text in filter(None, (access_token, refresh_token)):
+        if not text.isascii() or not text.isprintable() or " " in text:
+            raise lacks(endpoint, call.action, "token that could be one")
+    if not access_token or not seconds:
+        raise lacks(endpoint, call.action, "accessToken and expiresIn")
+    # By this machine's clock, as the AWS CLI does: it is the one that the end is compared with.
+    expires_at = client.runtime.now() + timedelta(seconds=seconds)
+    return Token(Secret(access_token), expires_at, Secret(refresh_token) if refresh_token else None, registration)
+
+
+def _call(endpoint: Endpoint, action: str, path: str, doing: str, *hidden: Secret, is_once: bool = False) -> Call:
+    return Call(endpoint, None, action, doing, _refused, hidden, is_once=is_once, path=path)
+
+
+def _proof(registration: Registration) -> dict[str, object]:
+    return {"clientId": registration.client_id, "clientSecret": registration.client_secret.reveal()}
+
+
+def _refused(said: AwsAnswer, doing: str) -> DsopsError:
+    return SsoRefused(
+        f"{said.endpoint} refused to {doing}", why=said.message, hint=_HINTS.get(said.code, ""), aws=said
+    )
+
+
+def _seconds(value: object) -> int:
+    """A number of seconds from 1 on; 0 for anything else."""
+    return min(value, _LONGEST_SECONDS) if isinstance(value, int) and value > 0 else 0

@@ -1,0 +1,131 @@
+"""What STS refuses -> what to do about it, for each kind of proof that a call brings."""
+
+from __future__ import annotations
+
+from dsops.aws.http.client import Refusal
+from dsops.aws.http.refusal import concerns_credentials, is_denied
+from dsops.errors import AssumeRoleDenied, AwsAnswer, DsopsError, MfaRefused, StsRefused
+
+# What AWS says -> what to do about it. Texts as seen on AWS; a part that has not changed in years.
+_HINTS = (
+    ("MaxSessionDuration", "lower `duration_seconds`, or raise the role's maximum session duration"),
+    ("1 hour session limit", "a role reached from a session lasts an hour at most: `duration_seconds: 3600`"),
+    ("source identity is already set", "use the `source_identity` of the hop before, or leave it out"),
+    ("with session credentials", "use long-term keys of a user to get a session token"),
+    ("sts:TagSession", "let the role's trust policy allow sts:TagSession besides sts:AssumeRole"),
+    ("sts:SetSourceIdentity", "let the role's trust policy allow sts:SetSourceIdentity besides sts:AssumeRole"),
+    ("by root accounts", "sign with the keys of a user or a role: the root user may assume none"),
+    ("invalid MFA one time pass code", "a code works once, for half a minute: wait for the next one"),
+    ("unable to validate MFA code", "check `serial_number`: it is the device of the user who signs"),
+    ("must provide both MFA", "set both `serial_number` and `token_code`"),
+    ("ransitive tag key", "tags passed on by the hop before can't be sent again; list only keys that are sent"),
+    ("allotted space", "shorten `session_policy` and the tags, or name fewer policies"),
+)
+_TOKEN_HINTS = (
+    ("Token expired", "get a new token: this one is too old"),
+    ("not yet valid", "wait, or set the clock of who issues the token: it is from the future"),
+    ("token audience", "set the token's audience to one that the IAM OIDC provider lists, or add this one there"),
+    ("No OpenIDConnect provider", "make an IAM OIDC provider for this issuer in the role's account"),
+    ("verification key", "AWS has to reach the issuer's keys: check its address and that it is up"),
+    ("not a valid JWT", "send the ID token, whole, and not an access token"),
+    ("signature invalid", "a part of it is missing, or the issuer publishes another key: get a new token"),
+)
+# IAM User Guide, "Troubleshoot SAML federation with IAM".
+_ASSERTION_HINTS = (
+    ("within 5 minutes", "log in again: an assertion is good for five minutes"),
+    ("Token expired", "log in again: an assertion is good for five minutes"),
+    ("not yet valid", "set the identity provider's clock: its assertion is from the future"),
+    ("Response signature invalid", "give the SAML provider in IAM the identity provider's current metadata document"),
+    ("Issuer not present", "the SAML provider in IAM has another issuer: give it the metadata document of this one"),
+    ("No SAMLProvider", "make the SAML provider in IAM, or correct `principal_arn`"),
+    ("requested Role", "the identity provider does not give this role: have it assigned, or name another `role_arn`"),
+    ("RoleSessionName", "have the identity provider send the attribute RoleSessionName: 2 to 64 of A-Za-z0-9_+=,.@-"),
+    ("audience", "have the identity provider send the audience that AWS expects: https://signin.aws.amazon.com/saml"),
+    ("recipient", "have the identity provider send the recipient https://signin.aws.amazon.com/saml"),
+)
+_CODE_HINTS = {
+    "PackedPolicyTooLarge": "shorten `session_policy` and the tags, or name fewer policies",
+    "PackedPolicyTooLargeException": "shorten `session_policy` and the tags, or name fewer policies",
+    "InvalidContextAssertion": "`provided_contexts` takes what the context provider says now: get a new assertion",
+    "MalformedPolicyDocument": "check `session_policy`: it must be an IAM policy without Principal",
+    "MalformedPolicyDocumentException": "check `session_policy`: it must be an IAM policy without Principal",
+}
+
+
+def refused_role(*, has_external_id: bool) -> Refusal:
+    """Tells of refusals to assume a role."""
+
+    def refusal(said: AwsAnswer, doing: str) -> DsopsError | None:
+        failure = refused(said, doing)
+        if failure is not None or not is_denied(said):
+            return failure
+        # AWS has one text for a role that is not there, one that does not trust the caller, and a missing permission.
+        hint = "check the ARN, the role's trust policy, and that the caller may sts:AssumeRole"
+        if not has_external_id:
+            hint += "; if the trust policy asks for sts:ExternalId, set `external_id`"
+        return AssumeRoleDenied(f"not allowed to {doing}", why=said.message, hint=_hint(said) or hint, aws=said)
+
+    return refusal
+
+
+def within_limit(refusal: Refusal, role_arn: str, duration_seconds: int | None) -> Refusal:
+    """Tells of a role that allows less: how much only iam:GetRole knows, which is another permission, so it is said."""
+
+    def within(said: AwsAnswer, doing: str) -> DsopsError | None:
+        failure = refusal(said, doing)
+        if failure is not None and duration_seconds and "MaxSessionDuration" in said.message:
+            role = role_arn.rpartition("/")[2]
+            hint = (
+                f"the role allows less than {duration_seconds} s, and 3600 unless somebody raised it "
+                f"(`aws iam get-role --role-name {role} --query Role.MaxSessionDuration`): lower `duration_seconds`, "
+                f"or `aws iam update-role --role-name {role} --max-session-duration {duration_seconds}`"
+            )
+            failure.retell(failure.message, hint=hint)
+        return failure
+
+    return within
+
+
+def refused_token(said: AwsAnswer, doing: str) -> DsopsError | None:
+    """Tells of refusals of a web identity token. It is no credential: what AWS says of it is not about who signs."""
+    if is_denied(said):
+        # The same words for a role that is not there and one whose trust policy does not fit (aws-sdk-js-v3#6225).
+        hint = "check the ARN and the role's trust policy: the provider, and its conditions on `aud` and `sub`"
+        return AssumeRoleDenied(f"not allowed to {doing}", why=said.message, hint=hint, aws=said)
+    for text, hint in _TOKEN_HINTS:
+        if text in said.message:
+            return StsRefused(f"{said.endpoint} refused to {doing}", why=said.message, hint=hint, aws=said)
+    return refused(said, doing)
+
+
+def refused_assertion(said: AwsAnswer, doing: str) -> DsopsError | None:
+    """Tells of refusals of a SAML assertion."""
+    if is_denied(said):
+        # The same words for a role that is not there, and one whose trust policy does not fit (IAM User Guide,
+        # "Troubleshoot SAML federation").
+        hint = "check the role's trust policy: the SAML provider, sts:AssumeRoleWithSAML, its conditions on `SAML:aud`"
+        return AssumeRoleDenied(f"not allowed to {doing}", why=said.message, hint=hint, aws=said)
+    for text, hint in _ASSERTION_HINTS:
+        if text in said.message:
+            return StsRefused(f"{said.endpoint} refused to {doing}", why=said.message, hint=hint, aws=said)
+    return refused(said, doing)
+
+
+def refused(said: AwsAnswer, doing: str) -> DsopsError | None:
+    """Tells of refusals that any action of STS may meet."""
+    if said.message.startswith("MultiFactorAuthentication failed"):
+        message = f"{said.endpoint} did not accept the MFA code to {doing}"
+        return MfaRefused(message, why=said.message, hint=_hint(said), aws=said)
+    if concerns_credentials(said):
+        return None
+    hint = _hint(said)
+    if is_denied(said) and "Cannot call" not in said.message:
+        return None
+    return StsRefused(f"{said.endpoint} refused to {doing}", why=said.message, hint=hint, aws=said)
+
+
+def _hint(said: AwsAnswer) -> str:
+    for text, hint in _HINTS:
+        if text in said.message:
+            return hint
+    return _CODE_HINTS.get(said.code, "")

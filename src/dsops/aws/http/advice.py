@@ -1,0 +1,93 @@
+"""What to do about a server that can't be reached or trusted; imported when there is one."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from dsops.arn import PARTITIONS
+from dsops.endpoint import is_aws_host, is_loopback
+from dsops.errors import nearest
+
+if TYPE_CHECKING:
+    from dsops.aws.http.wire import Request
+
+_REGION_SHAPE = r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}"
+_OF_LOGINS = ("oidc.", "portal.sso.", "oidc-fips.", "portal.sso-fips.")
+_WRONG_NAME = r"subject name|hostname mismatch|doesn't match|does not match|is not valid for"
+
+
+def for_unreachable(request: Request, why: str) -> str:
+    """Where to look: the proxy, a sandbox that does not run, a region that is none, the network."""
+    host, authority = request.address.host, request.address.authority
+    if request.proxy is not None:
+        if "407" in why:
+            return f"it wants a password: write http://USER:PASSWORD@HOST:PORT into {request.proxy.origin}"
+        return f"check {request.proxy.origin} and NO_PROXY"
+    if is_loopback(host):
+        if request.address.scheme == "https" and re.search(r"\b(?:SSL|TLS)\b", why):
+            return f"if it does not speak TLS, write http://{authority} into `endpoint_url` or AWS_ENDPOINT_URL"
+        return "does a sandbox run there (`dsops sandbox serve`)? else correct `endpoint_url` or AWS_ENDPOINT_URL"
+    region = _region_in(host)
+    if not region and not is_aws_host(host):
+        return "check the network, and the address in `endpoint_url` or AWS_ENDPOINT_URL"
+    key = "`sso_region`" if host.startswith(_OF_LOGINS) else "`region` or AWS_REGION"
+    return _for_region(region, key) or "check the network, and whether a proxy is needed (HTTPS_PROXY)"
+
+
+def for_broken(request: Request) -> str:
+    """A connection that was there and is gone."""
+    if request.proxy is not None:
+        return f"try again; if it stays so, check {request.proxy.origin}"
+    return "try again; if it stays so, something between here and there cuts it"
+
+
+def for_certificate(why: str) -> str:
+    """A certificate that is not trusted has three usual reasons."""
+    if re.search(_WRONG_NAME, why, re.IGNORECASE):
+        return "the certificate is for another name: check the address, and what answers there"
+    if "expired" in why:
+        return "whoever runs the server has to renew it, unless this machine's clock is wrong"
+    return "if a company proxy or a private CA signed it, name its certificates with AWS_CA_BUNDLE"
+
+
+def _region_in(host: str) -> str:
+    """The region of `sts.us-east-1.amazonaws.com`, also one that AWS does not have; "" where there is none."""
+    host = host.removeprefix("portal.")
+    for partition in PARTITIONS:
+        for suffix in (partition.dns_suffix, partition.dual_stack_suffix):
+            labels = host.removesuffix(f".{suffix}").split(".")
+            if host.endswith(f".{suffix}") and len(labels) == len(("sts", "us-east-1")):
+                return labels[1]
+    return ""
+
+
+def _for_region(region: str, key: str) -> str:
+    """The region that was probably meant, where this one is not among those that are known; it stands in `key`."""
+    known = _regions()
+    if not region or region in known:
+        return ""
+    meant = nearest(region, known)
+    if meant:
+        return f"`{region}` is no region that dsops knows: did you mean `{meant}`? it stands in {key}"
+    if known or not re.fullmatch(_REGION_SHAPE, region):
+        return f"`{region}` is no region that dsops knows: check {key}"
+    return ""
+
+
+def _regions() -> list[str]:
+    """AWS's regions as botocore lists them; none where its list can't be read. It is not imported for that."""
+    import json
+    import os
+    from importlib.util import find_spec
+
+    botocore = find_spec("botocore")
+    if botocore is None or not botocore.submodule_search_locations:
+        return []
+    try:
+        path = os.path.join(botocore.submodule_search_locations[0], "data", "partitions.json")
+        with open(path, encoding="utf-8") as file:
+            partitions = json.load(file)["partitions"]
+        return [region for partition in partitions for region in partition["regions"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []

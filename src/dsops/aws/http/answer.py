@@ -1,0 +1,200 @@
+"""Bytes of an answer -> what AWS said, in either of its two protocols; anything else is no answer of AWS's."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from dsops.aws.http.wire import Response
+from dsops.endpoint import Endpoint
+from dsops.errors import AnswerInvalid, AwsAnswer
+from dsops.secret import Secret
+from dsops.startup import NamedTuple, cast, pattern
+
+_MAX_DEPTH = 50
+_MAX_MESSAGE = 1000
+# Compiled when first used: most runs see no error, and a pattern costs 0.1 ms.
+_CODE = r"[A-Za-z][A-Za-z0-9._-]{0,99}\Z"
+_REQUEST_ID = r"[A-Za-z0-9=/+-]{1,100}\Z"
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_HTTP_DATE = pattern(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT\Z", re.ASCII)
+
+# ValidationError repeats what was sent: "Value 'x' at 'externalId' failed to satisfy constraint: ...".
+_ECHO = r"(?si)Value '.*?' at '([\w.]*?(?:externalId|tokenCode|webIdentityToken|sAMLAssertion|contextAssertion))'"
+
+
+class Element(NamedTuple):
+    """An XML element without its namespace; `text` is what stands before, between and after its children."""
+
+    name: str
+    text: str
+    children: tuple[Element, ...]
+
+    def find(self, path: str) -> Element | None:
+        """The first element down this path (`Credentials/AccessKeyId`), or None."""
+        found: Element | None = self
+        for name in path.split("/"):
+            found = next((child for child in found.children if child.name == name), None) if found else None
+        return found
+
+    def text_of(self, path: str) -> str:
+        """The text of the element down this path; "" where there is none."""
+        found = self.find(path)
+        return found.text.strip() if found is not None else ""
+
+    def __repr__(self) -> str:
+        # A text may be a session's secret key.
+        return f"Element({self.name}, {len(self.children)} children)"
+
+
+def parse_xml(body: bytes) -> Element | None:
+    """The root element; None when the bytes are no XML, or XML with a document type: AWS sends none, bombs need one."""
+    from pyexpat import ExpatError, ParserCreate
+
+    parser = ParserCreate(namespace_separator=" ")
+    parser.buffer_text = True
+    open_elements: list[tuple[str, list[str], list[Element]]] = [("", [], [])]
+
+    def start(name: str, _: object) -> None:
+        if len(open_elements) > _MAX_DEPTH:
+            raise ValueError("too deep")
+        open_elements.append((name.rpartition(" ")[2], [], []))
+
+    def end(_: str) -> None:
+        name, texts, children = open_elements.pop()
+        open_elements[-1][2].append(Element(name, "".join(texts), tuple(children)))
+
+    def characters(text: str) -> None:
+        open_elements[-1][1].append(text)
+
+    def refuse(*_: object) -> None:
+        raise ValueError("a document type")
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = characters
+    parser.StartDoctypeDeclHandler = refuse
+    try:
+        parser.Parse(body, True)
+    except (ExpatError, ValueError):
+        return None
+    return open_elements[0][2][0]
+
+
+def parse_json(body: bytes) -> dict[str, object] | None:
+    """The object; None when the bytes are something else."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return cast("dict[str, object]", content) if isinstance(content, dict) else None
+
+
+def query_refusal(response: Response) -> tuple[str, str, str] | None:
+    """Code, message and request id of a query API's error."""
+    root = parse_xml(response.body)
+    if root is None or root.find("Error") is None:
+        return None
+    request_id = root.text_of("RequestId") or response.headers.get("x-amzn-requestid", "")
+    return root.text_of("Error/Code"), root.text_of("Error/Message"), request_id
+
+
+def json_refusal(response: Response) -> tuple[str, str, str] | None:
+    """Code, message and request id of a JSON API's error."""
+    content = parse_json(response.body)
+    if content is None:
+        return None
+    # com.amazonaws.secretsmanager#ResourceNotFoundException, or ResourceNotFoundException:http://...
+    code = content.get("__type") or response.headers.get("x-amzn-errortype", "")
+    message = content.get("Message") or content.get("message") or ""
+    if not isinstance(code, str) or not isinstance(message, str):
+        return None
+    return code.rpartition("#")[2].partition(":")[0], message, response.headers.get("x-amzn-requestid", "")
+
+
+def rest_refusal(response: Response) -> tuple[str, str, str] | None:
+    """The same of a REST API's error; the token endpoint of IAM Identity Center has OAuth's members (RFC 6749, 5.2)."""
+    content = parse_json(response.body)
+    if content is None:
+        return None
+    code = response.headers.get("x-amzn-errortype", "") or text_in(content, "__type") or text_in(content, "code")
+    if not code and text_in(content, "error"):
+        # `authorization_pending` is AuthorizationPendingException in the service model.
+        code = "".join(word.capitalize() for word in text_in(content, "error").split("_")) + "Exception"
+    message = text_in(content, "message") or text_in(content, "Message") or text_in(content, "error_description")
+    return code.rpartition("#")[2].partition(":")[0], message, response.headers.get("x-amzn-requestid", "")
+
+
+def aws_answer(
+    endpoint: Endpoint, status: int, parts: tuple[str, str, str], hidden: Iterable[Secret | None]
+) -> AwsAnswer | None:
+    """What AWS said, fit for people; None when the code is not one that AWS could have sent.
+
+    `hidden` are the secrets of the request: AWS repeats values that it refuses, and, where a signature doesn't match,
+    the headers that it should have covered; what stands between us and AWS may repeat the form that was sent.
+    """
+    from urllib.parse import quote  # only what is refused comes here
+
+    code, message, request_id = parts
+    if not re.match(_CODE, code):
+        return None
+    for secret in hidden:
+        for text in (secret.reveal(), quote(secret.reveal(), safe="")) if secret is not None else ():
+            message = message.replace(text, "***") if text else message
+    message = re.sub(_ECHO, r"Value '***' at '\1'", message)
+    # What a terminal would obey does not come from a server.
+    message = " ".join("".join(each if each.isprintable() else " " for each in message).split())
+    if len(message) > _MAX_MESSAGE:
+        message = message[:_MAX_MESSAGE] + "..."
+    request_id = request_id if re.match(_REQUEST_ID, request_id) else ""
+    return AwsAnswer(code, message, status, request_id, endpoint.short)
+
+
+def request_id_in(headers: Mapping[str, str]) -> str:
+    """The id that AWS gave the request; "" where it gave none, or something that is none."""
+    request_id = headers.get("x-amzn-requestid", "")
+    return request_id if re.match(_REQUEST_ID, request_id) else ""
+
+
+class Content(dict[str, object]):
+    """The object of a JSON answer, with the id of its request. Its repr shows neither: it may hold a secret."""
+
+    __slots__ = ("request_id",)
+
+    def __init__(self, content: Mapping[str, object], headers: Mapping[str, str]) -> None:
+        super().__init__(content)
+        self.request_id = request_id_in(headers)
+
+    def __repr__(self) -> str:
+        return f"Content({len(self)} members)"
+
+
+def server_time(headers: Mapping[str, str]) -> datetime | None:
+    """The `Date` of an answer; None when it has none that can be read."""
+    match = _HTTP_DATE.match(headers.get("date", ""))
+    if match is None or match[2] not in _MONTHS:
+        return None
+    day, month, year, hour, minute, second = match.groups()
+    try:
+        return datetime(
+            int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second), tzinfo=UTC
+        )
+    except ValueError:
+        return None
+
+
+def lacks(endpoint: Endpoint, action: str, what: str) -> AnswerInvalid:
+    """An answer without something that every answer of AWS to this action has. Its content is never shown."""
+    return AnswerInvalid(
+        f"{endpoint.short} answered {action}, but not as AWS does",
+        why=f"the answer has no {what}",
+        hint=f"is {endpoint.url} really AWS, or something that speaks like it?",
+    )
+
+
+def text_in(content: Mapping[str, object], name: str) -> str:
+    """A text member of a JSON answer; "" where it is missing or something else."""
+    value = content.get(name)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,182 @@
+"""When a call is sent again: AWS's standard retry mode, with its adaptive mode for throttling.
+
+What all calls to one service share is a `ServiceLimits`: a quota of retries for failures, so that an outage is not made
+worse, and a rate limiter from the first refusal on. An agent has one `KnownServices` for all its clients. One call's
+part is a `Retrying`. Imported at the first failure, since most runs have none.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+
+from dsops.aws.http.rate_limiter import RateLimiter
+from dsops.aws.http.refusal import throttled
+from dsops.errors import DsopsError, Throttled, TimedOut, Unreachable
+from dsops.runtime import Event, Runtime
+from dsops.startup import NamedTuple
+from dsops.tasks import pause
+
+_THROTTLED_SECONDS = 0.5
+_FAILED_SECONDS = 0.1
+_MOST_SECONDS = 20.0
+"""Pauses: a random part of a base that doubles with each retry, up to the last number (full jitter)."""
+
+_LEAST_WINDOW_SECONDS = 1.0
+_PART_OF_REST = 4
+"""A throttled call never draws its pause from more than a quarter of the time that is left, or a second: it is there to
+use what others leave. With pauses of up to 20 s, 50 processes of 2 requests a second had used 70 % of the limit."""
+
+_QUOTA = 500
+_COST = 5
+_COST_OF_SILENCE = 10
+"""AWS SDKs and Tools Reference Guide, "Retry behavior": a retry costs 5, after a timeout or lost connection 10. A retry
+that succeeds gives its cost back, a call without one gives 1. Throttling costs nothing: the rate limiter bounds it."""
+
+_LONGEST_SHUT_SECONDS = 60.0
+"""How long a Retry-After holds other calls: one request a minute harms no service, and an agent lives for days."""
+
+_MOST_RETRIES = 200
+_SHORTEST_PAUSE_SECONDS = 0.001
+_TOLD_SECONDS = 0.5
+"""A shorter wait for a turn is not worth a line."""
+
+_MOST_SERVICES = 256
+_FIRST = 0.0
+_NO_TURN = "too many calls wait for it already: there was no turn for this one in time"
+
+
+class ServiceLimits:
+    """What the calls to one service share. Any number of threads may use it."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self.quota = _QUOTA
+        self.limiter: RateLimiter | None = None
+        """None until the service refuses a request for the first time."""
+
+    def spend(self, cost: int) -> bool:
+        """Takes that from the quota; False when there is not enough."""
+        with self._lock:
+            if cost > self.quota:
+                return False
+            self.quota -= cost
+            return True
+
+    def refund(self, amount: int) -> None:
+        """Gives it back."""
+        with self._lock:
+            self.quota = min(_QUOTA, self.quota + amount)
+
+    def refuse(self, sent_at: float, now: float, opens_at: float) -> None:
+        """The service refused a request for its rate."""
+        with self._lock:
+            self.limiter = self.limiter or RateLimiter(now)
+        self.limiter.refuse(sent_at, now, opens_at=opens_at)
+
+
+ServiceKey = tuple[str, ...]
+KnownServices = dict[ServiceKey, ServiceLimits]
+
+
+def limits_of(known: KnownServices, key: ServiceKey) -> ServiceLimits:
+    """The limits of that service; beyond 256 services the oldest is forgotten."""
+    while key not in known and len(known) >= _MOST_SERVICES:
+        # `list` copies in one step: another thread may add a service meanwhile.
+        known.pop(list(known)[0], None)  # noqa: RUF015
+    return known.setdefault(key, ServiceLimits())
+
+
+class Bounds(NamedTuple):
+    """How long one call may go on."""
+
+    until: float
+    """By the runtime's monotonic clock."""
+    attempts: int
+    """The most, where the service fails or can't be reached; with 1 there is no retry, after throttling neither."""
+    is_once: bool
+    """The call is at the head of the queue: its MFA code does not wait well."""
+
+
+class Retrying:
+    """One call's attempts. `service` is its name for people."""
+
+    def __init__(self, limits: ServiceLimits, runtime: Runtime, service: str, bounds: Bounds) -> None:
+        self._limits = limits
+        self._runtime = runtime
+        self._service = service
+        self._bounds = bounds
+        self._retries = 0
+        self._failures = 0
+        self._spent = 0
+        self._last: DsopsError | None = None
+
+    async def turn(self) -> DsopsError | None:
+        """Wait for the service's rate; the last failure, or Throttled, when the deadline comes first."""
+        limiter = self._limits.limiter
+        if limiter is None:
+            return None
+        place = limiter.enter(_FIRST if self._bounds.is_once else self._bounds.until)
+        try:
+            self._tell_turn(limiter)
+            now = self._runtime.monotonic()
+            while (seconds := limiter.take(place, now)) > 0:
+                seconds = max(seconds, _SHORTEST_PAUSE_SECONDS)
+                if now + seconds >= self._bounds.until or self._runtime.has_left():
+                    return self._last or throttled(self._service, _NO_TURN)
+                await pause(seconds)
+                now = self._runtime.monotonic()
+            return None
+        finally:
+            limiter.leave(place)
+
+    def wait_after(
+        self, failure: DsopsError, sent_at: float, asked_to_wait: float, *, may_help: bool
+    ) -> float | None:
+        """Seconds until the next attempt may be made; None when there is to be none."""
+        now = self._runtime.monotonic()
+        is_throttled = isinstance(failure, Throttled)
+        if is_throttled:
+            self._limits.refuse(sent_at, now, now + min(asked_to_wait, _LONGEST_SHUT_SECONDS))
+        self._retries += 1
+        self._last = failure
+        if not may_help or self._bounds.attempts <= 1 or self._retries > _MOST_RETRIES:
+            return None
+        wait = max(asked_to_wait, self._backoff(now, is_throttled=is_throttled))
+        if now + wait >= self._bounds.until or not (is_throttled or self._may_fail_again(failure)):
+            return None
+        self._tell(failure.message, f"retry {self._retries}", max(wait, self._seconds_ahead(now)))
+        return wait
+
+    def succeed(self) -> None:
+        """The last attempt was answered with success."""
+        self._limits.refund(self._spent or 1)
+        if self._limits.limiter is not None:
+            self._limits.limiter.accept(self._runtime.monotonic())
+
+    def _may_fail_again(self, failure: DsopsError) -> bool:
+        self._failures += 1
+        cost = _COST_OF_SILENCE if isinstance(failure, (TimedOut, Unreachable)) else _COST
+        if self._failures >= self._bounds.attempts or not self._limits.spend(cost):
+            return False
+        self._spent = cost
+        return True
+
+    def _backoff(self, now: float, *, is_throttled: bool) -> float:
+        """Full jitter, so that many that failed together don't come back together."""
+        base = _THROTTLED_SECONDS if is_throttled else _FAILED_SECONDS
+        window = min(_MOST_SECONDS, base * 2.0 ** (self._retries - 1))
+        if is_throttled:
+            window = min(window, max(_LEAST_WINDOW_SECONDS, (self._bounds.until - now) / _PART_OF_REST))
+        return self._runtime.random() * window
+
+    def _seconds_ahead(self, now: float) -> float:
+        return 0.0 if self._limits.limiter is None else self._limits.limiter.seconds_ahead(now)
+
+    def _tell_turn(self, limiter: RateLimiter) -> None:
+        seconds = limiter.seconds_ahead(self._runtime.monotonic())
+        if self._last is None and seconds >= _TOLD_SECONDS:
+            self._tell(f"{self._service} asks to slow down", "first attempt", seconds)
+
+    def _tell(self, why: str, attempt: str, seconds: float) -> None:
+        facts = {"why": why, "attempt": attempt, "seconds": f"{seconds:.1f}"}
+        self._runtime.report(Event("call.delayed", facts))

@@ -1,0 +1,352 @@
+"""Requests on the wire: one CurlMulti that signs, pools connections and moves every transfer side by side.
+
+The only file that knows pycurl. Where that can't be had, `open_driver` gives the driver of transport_urllib3.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from collections.abc import Iterable, Mapping
+from importlib.machinery import PathFinder
+from io import BytesIO
+from select import select
+from time import monotonic, sleep
+
+from dsops.aws.http import wire
+from dsops.aws.http.network import CurrentTrust, Trust, system_trust
+from dsops.aws.http.wire import MAX_ANSWER_BYTES, MAX_CONNECTIONS, Request, Response
+from dsops.errors import ConfigError, ServiceError
+from dsops.startup import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from dsops.aws.http.transport_urllib3 import ThreadDriver
+
+
+def _load_pycurl() -> Any:
+    """Import pycurl's C extension without the asyncio layer of its package; None where pycurl is not installed.
+
+    The layer takes 25 ms (docs/decisions/0001-pycurl.md). `sys.modules` stays as it was, so that a program that uses
+    this one as a library can import the whole package, before or after.
+    """
+    if "pycurl" not in sys.modules:
+        package = PathFinder.find_spec("pycurl")
+        folders = package.submodule_search_locations if package is not None else None
+        spec = PathFinder.find_spec("pycurl._pycurl", folders) if folders else None
+        if spec is not None and spec.loader is not None:
+            module = spec.loader.create_module(spec)
+            if module is not None:
+                spec.loader.exec_module(module)
+                sys.modules.pop(spec.name, None)
+                return module
+    try:
+        import pycurl as whole
+    except ImportError:  # no wheel for this platform: the README's table says where
+        return None
+    return whole
+
+
+pycurl = _load_pycurl()
+
+# Older ones sign some requests wrongly and don't bound an answer of unknown length (MAXFILESIZE, 8.4).
+_OLDEST_LIBCURL = 0x080A00
+
+# libcurl's numbers for answers that are no HTTP/1: wrong protocol, weird reply, bad encoding, too large head.
+_RUBBISH = (1, 8, 61, 100)
+
+# From this one on, `fdset` has a socket of libcurl's own besides those of its transfers.
+_OWN_SOCKET_SINCE = 0x081500
+
+_HIGH_DESCRIPTOR = 900
+_BLIND_SECONDS = 0.01
+"""How long to wait when some socket may not be seen."""
+
+
+def open_driver(environ: Mapping[str, str]) -> CurlDriver | ThreadDriver:
+    """What moves the bytes: libcurl, else urllib3 and botocore's signer (DSOPS_TRANSPORT=urllib3)."""
+    wanted = environ.get("DSOPS_TRANSPORT", "")
+    if wanted not in ("", "pycurl", "urllib3"):
+        raise ConfigError(f"DSOPS_TRANSPORT is `{wanted}`", hint="use pycurl or urllib3, or unset it")
+    if wanted != "urllib3":
+        if pycurl is not None and pycurl.version_info()[2] >= _OLDEST_LIBCURL:
+            return CurlDriver()
+        if wanted:
+            raise ConfigError("there is no pycurl with libcurl 8.10 or newer", hint="unset DSOPS_TRANSPORT")
+    from dsops.aws.http.transport_urllib3 import ThreadDriver
+
+    return ThreadDriver()
+
+
+class _Transfer:
+    """One request under way. Any: pycurl ships no types."""
+
+    __slots__ = ("body", "curl", "deadline", "headers", "request", "token")
+
+    def __init__(self, request: Request, token: object, curl: Any) -> None:
+        self.request = request
+        self.token = token
+        self.curl = curl
+        self.deadline = monotonic() + request.total_timeout_ms / 1000
+        self.headers: list[bytes] = []
+        self.body = BytesIO()
+
+
+class CurlDriver:
+    """Transfers on one CurlMulti. It belongs to one thread, and to no child of a fork.
+
+    Connections stay open from one run to the next. libcurl calls back nothing that is written in Python, just
+    `list.append` and `BytesIO.write`: pycurl swallows a Ctrl-C that comes while Python code runs in a
+    callback (seen with those of its socket interface, which would be the other way to wait).
+    """
+
+    def __init__(self) -> None:
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, MAX_CONNECTIONS)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, MAX_CONNECTIONS)
+        self._transfers: dict[Any, _Transfer] = {}
+        self._waiting: deque[_Transfer] = deque()
+        self._own_sockets = int(pycurl.version_info()[2] >= _OWN_SOCKET_SINCE)
+        self._system_trust: Trust | None = None
+        self._current = CurrentTrust()
+
+    def start(self, request: object, token: object) -> None:
+        """Begins a transfer."""
+        curl = pycurl.Curl()
+        transfer = _Transfer(cast("Request", request), token, curl)
+        self._prepare(transfer)
+        self._waiting.append(transfer)
+        self._launch()
+
+    def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
+        """The transfers that finished, each a Response or a ServiceError; waits for the first one."""
+        until = monotonic() + timeout_seconds
+        while True:
+            self._multi.perform()
+            finished = self._finished()
+            left = until - monotonic()
+            if finished or left <= 0:
+                return finished
+            self._wait(left)
+
+    def cancel(self) -> None:
+        """Ends every transfer; connections that are between two requests stay open."""
+        for curl in list(self._transfers):
+            self._forget(curl)
+        while self._waiting:
+            self._waiting.pop().curl.close()
+
+    def close(self) -> None:
+        """Ends everything and closes the connections."""
+        self.cancel()
+        self._multi.close()
+
+    def prepare(self, request: object) -> None:
+        """Opens a connection that a later request to the same host finds ready.
+
+        By a request without credentials, a HEAD: libcurl gives no connection that carried nothing to a later
+        transfer. It is ready after three round trips, and saves two when the request comes after that: while a role
+        is assumed, which takes as long.
+        Nothing comes of a failure; the request that needs the connection will tell.
+        """
+        self.start(request, None)
+
+    def _launch(self) -> None:
+        """Hands to libcurl what there may be connections for: with it, waiting for one is connecting too slowly."""
+        while self._waiting and len(self._transfers) < MAX_CONNECTIONS:
+            transfer = self._waiting.popleft()
+            left = max(1, int((transfer.deadline - monotonic()) * 1000))
+            transfer.curl.setopt(pycurl.TIMEOUT_MS, left)
+            self._transfers[transfer.curl] = transfer
+            self._multi.add_handle(transfer.curl)
+
+    def _finished(self) -> list[tuple[object, object]]:
+        finished: list[tuple[object, object]] = []
+        while True:
+            waiting, succeeded, failed = self._multi.info_read()
+            finished += [self._settle(curl, None) for curl in succeeded]
+            finished += [self._settle(curl, (number, text)) for curl, number, text in failed]
+            if not waiting:
+                self._launch()
+                return [each for each in finished if each[0] is not None]
+
+    def _settle(self, curl: Any, failure: tuple[int, str] | None) -> tuple[object, object]:
+        transfer = self._transfers[curl]
+        outcome = _failed(transfer, *failure) if failure else _answered(transfer)
+        self._forget(curl)
+        return transfer.token, outcome
+
+    def _forget(self, curl: Any) -> None:
+        del self._transfers[curl]
+        self._multi.remove_handle(curl)
+        # At once: it holds the session token and the secret key.
+        curl.close()
+
+    def _wait(self, seconds: float) -> None:
+        """Until a socket is ready, libcurl's own timer is due, or that long."""
+        timer = self._multi.timeout()
+        if timer >= 0:
+            seconds = min(seconds, timer / 1000)
+        readers, writers, others = self._multi.fdset()
+        sockets = {*readers, *writers, *others}
+        # None while a name is looked up, and none above 1023, where `fd_set` ends: many files may be open.
+        if len(sockets) < len(self._transfers) + self._own_sockets or max(sockets, default=0) > _HIGH_DESCRIPTOR:
+            seconds = min(seconds, _BLIND_SECONDS)
+        if sockets:
+            select(readers, writers, others, seconds)
+        else:
+            sleep(seconds)
+
+    def _prepare(self, transfer: _Transfer) -> None:
+        """Sets every option that decides where something goes: the others libcurl takes from the process."""
+        request, curl, set_option = transfer.request, transfer.curl, transfer.curl.setopt
+        headers = wire.checked_headers(request)
+        set_option(pycurl.URL, request.url)
+        set_option(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        set_option(pycurl.FOLLOWLOCATION, 0)
+        set_option(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        set_option(pycurl.NETRC, pycurl.NETRC_IGNORED)
+        set_option(pycurl.NOSIGNAL, 1)
+        set_option(pycurl.CONNECTTIMEOUT_MS, min(request.connect_timeout_ms, request.total_timeout_ms))
+        set_option(pycurl.MAXFILESIZE_LARGE, MAX_ANSWER_BYTES)
+        set_option(pycurl.WRITEDATA, transfer.body)
+        set_option(pycurl.HEADERFUNCTION, transfer.headers.append)
+        # An empty value takes away what libcurl would add: nobody is to wait for `100 Continue`.
+        lines = [f"{name}: {value}" for name, value in headers]
+        if not any(name.lower() == "content-type" for name, _ in headers):
+            lines.append("Content-Type:")
+        set_option(pycurl.HTTPHEADER, [*lines, "Expect:", "Accept:"])
+        set_option(pycurl.HEADEROPT, pycurl.HEADER_SEPARATE)  # ours don't go to a proxy with CONNECT
+        if request.is_once:
+            # On a kept connection that turns out dead libcurl sends the request a second time by itself.
+            set_option(pycurl.FRESH_CONNECT, 1)
+        if request.asks_certificate:
+            # Told of a whole handshake only: neither a kept connection nor a resumed session shows a certificate.
+            set_option(pycurl.OPT_CERTINFO, 1)
+            set_option(pycurl.FRESH_CONNECT, 1)
+            set_option(pycurl.SSL_SESSIONID_CACHE, 0)
+        _set_method(curl, request)
+        _set_signing(curl, request)
+        self._set_trust(curl, request)
+        _set_proxy(curl, request)
+
+    def _set_trust(self, curl: Any, request: Request) -> None:
+        curl.setopt(pycurl.SSL_VERIFYPEER, 1)
+        curl.setopt(pycurl.SSL_VERIFYHOST, 2)
+        schemes = {request.address.scheme, request.proxy.address.scheme if request.proxy else "http"}
+        if "https" not in schemes:
+            return
+        trust = request.trust or self._system_trust
+        if trust is None:
+            trust = self._system_trust = system_trust()
+        if trust is not None:
+            trust = self._current.of(trust)
+            for option, value in (
+                (pycurl.CAINFO, trust.file),
+                (pycurl.CAPATH, trust.folder),
+                (pycurl.PROXY_CAINFO, trust.file),
+                (pycurl.PROXY_CAPATH, trust.folder),
+            ):
+                if value:
+                    curl.setopt(option, value)
+                else:
+                    curl.unsetopt(option)
+
+
+def _set_method(curl: Any, request: Request) -> None:
+    if request.method == "HEAD":
+        curl.setopt(pycurl.NOBODY, 1)
+    elif request.method == "GET":
+        curl.setopt(pycurl.HTTPGET, 1)
+    else:
+        curl.setopt(pycurl.POST, 1)
+        curl.setopt(pycurl.POSTFIELDS, request.body)
+        if request.method != "POST":
+            curl.setopt(pycurl.CUSTOMREQUEST, request.method)
+
+
+def _set_signing(curl: Any, request: Request) -> None:
+    # libcurl signs Host, every header set by HTTPHEADER, and the body; X-Amz-Date there is its time.
+    # A user agent set by its own option is not signed: proxies change it.
+    curl.setopt(pycurl.USERAGENT, wire.USER_AGENT)
+    if request.signing is not None:
+        curl.setopt(pycurl.AWS_SIGV4, f"aws:amz:{request.signing.region}:{request.signing.service}")
+        curl.setopt(pycurl.USERNAME, request.signing.access_key_id)
+        curl.setopt(pycurl.PASSWORD, request.signing.secret_access_key.reveal_bytes())
+
+
+def _set_proxy(curl: Any, request: Request) -> None:
+    # "" means none and no look at the environment; the same of NOPROXY, which was decided before.
+    curl.setopt(pycurl.NOPROXY, "")
+    curl.setopt(pycurl.PROXY, request.proxy.url if request.proxy else "")
+    if request.proxy is not None and request.proxy.username:
+        curl.setopt(pycurl.PROXYAUTH, pycurl.HTTPAUTH_BASIC)
+        curl.setopt(pycurl.PROXYUSERNAME, request.proxy.username)
+        password = request.proxy.password.reveal_bytes() if request.proxy.password else b""
+        curl.setopt(pycurl.PROXYPASSWORD, password)
+
+
+def _answered(transfer: _Transfer) -> Response:
+    status = transfer.curl.getinfo(pycurl.RESPONSE_CODE)
+    end = _certificate_end(transfer.curl) if transfer.request.asks_certificate else ""
+    return Response(status, _parse_headers(transfer.headers), transfer.body.getvalue(), end)
+
+
+def _certificate_end(curl: Any) -> str:
+    """Of the first certificate, which is the server's own; those that signed it come after."""
+    for certificate in curl.getinfo(pycurl.INFO_CERTINFO)[:1]:
+        for name, value in certificate:
+            if name == "Expire date":
+                return str(value)
+    return ""
+
+
+def _parse_headers(lines: Iterable[bytes]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for line in lines:
+        if line.startswith(b"HTTP/"):
+            # A proxy's answer to CONNECT, or `100 Continue`, went before.
+            headers.clear()
+            continue
+        name, colon, value = line.decode("latin-1").partition(":")
+        if colon:
+            headers[name.strip().lower()] = value.strip()
+    return headers
+
+
+def _why(transfer: _Transfer, number: int, text: str) -> str:
+    """libcurl's words, without the host and port that our own say already."""
+    system_error = transfer.curl.getinfo(pycurl.OS_ERRNO)
+    if number == pycurl.E_COULDNT_CONNECT and system_error:
+        return os.strerror(system_error).lower()
+    if number == pycurl.E_COULDNT_RESOLVE_HOST:
+        return "its name can't be resolved"
+    if "HTTP/0.9" in text:
+        return wire.NO_HTTP
+    text = text.removeprefix("Recv failure: ").removeprefix("Send failure: ")
+    # A word such as SSL stays as it is.
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text
+
+
+def _failed(transfer: _Transfer, number: int, text: str) -> ServiceError:
+    """What a libcurl error number means for the one who asked."""
+    request, curl = transfer.request, transfer.curl
+    # Bytes of the request, not of a CONNECT. PRETRANSFER_TIME is set without a connection, too, from libcurl 8.21 on.
+    is_sent = curl.getinfo(pycurl.REQUEST_SIZE) > 0
+    why = _why(transfer, number, text)
+    if number == pycurl.E_OPERATION_TIMEDOUT:
+        return wire.timed_out(request, connecting=not is_sent)
+    if number in (pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CACERT_BADFILE):
+        is_peer = number == pycurl.E_PEER_FAILED_VERIFICATION
+        return wire.tls_refused(request, why) if is_peer else wire.trust_unusable(request)
+    if number == pycurl.E_FILESIZE_EXCEEDED:
+        return wire.too_large(request)
+    if number in _RUBBISH:
+        return wire.answer_invalid(request, why)
+    if request.proxy is not None and not is_sent and curl.getinfo(pycurl.HTTP_CONNECTCODE):
+        return wire.unreachable(request, f"the proxy answered {curl.getinfo(pycurl.HTTP_CONNECTCODE)}")
+    how_far = "unsent"
+    if is_sent:
+        how_far = "answered" if transfer.headers else "sent"
+    return wire.unreachable(request, why, how_far=how_far)
+

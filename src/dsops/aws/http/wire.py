@@ -1,0 +1,188 @@
+"""A request and its answer as bytes, and the ways in which there may be no answer; common to every driver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dsops import __version__
+from dsops.aws.http.network import Proxy, Trust
+from dsops.endpoint import Address, parse_address
+from dsops.errors import AnswerInvalid, CredentialsInvalid, ServiceError, TimedOut, TlsRefused, Unreachable
+from dsops.secret import Secret
+from dsops.startup import NamedTuple, TypeVar, pattern
+
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+"""More than any answer that we ask for: 20 secrets of 64 KB, all of it JSON escapes, are 8 MB."""
+
+NO_HTTP = "what it says is not HTTP"
+"""Why an answer is none; what it says instead may be anything, and is not shown."""
+
+USER_AGENT = f"dsops/{__version__}"
+
+MAX_CONNECTIONS = 64
+"""Open at once. 100 requests take two rounds; 64 handshakes cost 70 ms of CPU, so more would not help."""
+
+_E = TypeVar("_E", bound=ServiceError)
+
+# Line breaks would end a header; a space at either end would be lost on the way, and with it the signature.
+_UNSAFE = pattern(r"[^\x20-\x7e]|^ | $")
+
+
+class Signing(NamedTuple):
+    """What a Signature Version 4 is made with. `timestamp` (`20261124T120000Z`) is by the server's clock."""
+
+    access_key_id: str
+    secret_access_key: Secret
+    session_token: Secret | None
+    service: str
+    region: str
+    timestamp: str
+
+
+class Request(NamedTuple):
+    """One HTTP request; everything that decides where it goes and how, so that a driver reads no environment.
+
+    Header values, query and body may hold secrets (an external ID, a session): its repr shows none of them.
+    """
+
+    method: str
+    url: str
+    """Its path and query are percent-encoded, without `//` or `.` segments: as it stands it is signed."""
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    signing: Signing | None = None
+    proxy: Proxy | None = None
+    trust: Trust | None = None
+    """None trusts the operating system's certificates."""
+    connect_timeout_ms: int = 5_000
+    total_timeout_ms: int = 30_000
+    is_once: bool = False
+    """It must not reach the service twice: no driver may repeat it on a second connection."""
+    asks_certificate: bool = False
+    """Whether the answer is to say until when the server's certificate is good: on a connection of its own."""
+
+    @property
+    def address(self) -> Address:
+        """Where it goes."""
+        address = parse_address(self.url.partition("?")[0])
+        if address is None:
+            raise ValueError("a request needs an http(s) URL without user part or fragment")
+        return address
+
+    def __repr__(self) -> str:
+        return f"Request({self.method} {self.url.partition('?')[0]})"
+
+
+class Response(NamedTuple):
+    """What came back. Header names are lower case, of a repeated one the last counts; no body in its repr."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    certificate_end: str = ""
+    """As OpenSSL writes it (`Nov 25 12:00:00 2026 GMT`), where that was asked for and the driver can tell."""
+
+    def __repr__(self) -> str:
+        return f"Response({self.status}, {len(self.body)} bytes)"
+
+
+def checked_headers(request: Request) -> list[tuple[str, str]]:
+    """The request's headers with those that its signature needs (not Authorization), fit for the wire.
+
+    Raises CredentialsInvalid when a key or token has a character that would end its header: a line break.
+    """
+    headers = list(request.headers)
+    signing = request.signing
+    if signing is not None:
+        token = signing.session_token.reveal() if signing.session_token is not None else ""
+        for what, text in (
+            ("access key id", signing.access_key_id),
+            ("secret access key", signing.secret_access_key.reveal()),
+            ("session token", token),
+        ):
+            if _UNSAFE.search(text):
+                raise CredentialsInvalid(
+                    f"the {what} has a character that none has",
+                    hint="look for a line break or a space at its end, where it comes from",
+                )
+        headers.append(("X-Amz-Date", signing.timestamp))
+        if token:
+            headers.append(("X-Amz-Security-Token", token))
+    for name, value in request.headers:
+        if _UNSAFE.search(name) or _UNSAFE.search(value):
+            raise ValueError(f"the header {name!r} can't be sent")
+    return headers
+
+
+def where(request: Request) -> str:
+    """Host, and the proxy in between: `sts.us-east-1.amazonaws.com through the proxy http://proxy:3128`."""
+    through = f" through the proxy {request.proxy.url}" if request.proxy else ""
+    return f"{request.address.authority}{through}"
+
+
+def unreachable(request: Request, why: str, *, how_far: str = "unsent") -> Unreachable:
+    """No connection was made, or it broke; `how_far` is one of `ServiceError.how_far`."""
+    from dsops.aws.http.advice import for_broken, for_unreachable
+
+    if how_far == "unsent":
+        error = Unreachable(f"could not reach {where(request)}", why=why, hint=for_unreachable(request, why))
+    else:
+        error = Unreachable(f"lost the connection to {where(request)}", why=why, hint=for_broken(request))
+    return _with(how_far, error)
+
+
+def timed_out(request: Request, *, connecting: bool) -> TimedOut:
+    """The time was up, either before there was a connection or before the answer was complete."""
+    if connecting:
+        from dsops.aws.http.advice import for_unreachable
+
+        limit = min(request.connect_timeout_ms, request.total_timeout_ms)
+        message = f"no connection to {where(request)} within {_seconds(limit)}"
+        return _with("unsent", TimedOut(message, hint=for_unreachable(request, "")))
+    message = f"no complete answer from {where(request)} within {_seconds(request.total_timeout_ms)}"
+    return _with("sent", TimedOut(message, hint="raise the store's `timeout_ms`, or try again"))
+
+
+def tls_refused(request: Request, why: str) -> TlsRefused:
+    """The server's certificate, or the proxy's, is not one that we trust for that name."""
+    from dsops.aws.http.advice import for_certificate
+
+    message = f"the certificate of {where(request)} is not trusted"
+    return _with("unsent", TlsRefused(message, why=why, hint=for_certificate(why)))
+
+
+def trust_unusable(request: Request) -> TlsRefused:
+    """The file of certificates that a variable names holds none."""
+    file = request.trust.file if request.trust is not None else "the system's file"
+    message = f"{file} holds no certificates, and {where(request)} can't be trusted without"
+    hint = "AWS_CA_BUNDLE (or SSL_CERT_FILE and the like) has to name a PEM file"
+    return _with("unsent", TlsRefused(message, hint=hint))
+
+
+def too_large(request: Request) -> AnswerInvalid:
+    """The answer is longer than AWS ever sends."""
+    message = f"{where(request)} sent more than {MAX_ANSWER_BYTES // (1024 * 1024)} MB"
+    return _with("answered", AnswerInvalid(message, hint=_is_it_aws(request)))
+
+
+def answer_invalid(request: Request, why: str) -> AnswerInvalid:
+    """Bytes came that are no HTTP."""
+    message = f"{where(request)} does not answer as AWS does"
+    return _with("answered", AnswerInvalid(message, why=why, hint=_is_it_aws(request)))
+
+
+def _is_it_aws(request: Request) -> str:
+    if request.proxy is not None:
+        return f"check {request.proxy.origin} and NO_PROXY"
+    address = request.address
+    return f"is {address.scheme}://{address.authority} really AWS, or something else in its place?"
+
+
+def _seconds(milliseconds: int) -> str:
+    # What is left of a limit after the first attempt, 29998 ms, is still the 30 s that somebody set.
+    return f"{round(milliseconds / 1000, 1 if milliseconds >= 1000 else 2):g} s"
+
+
+def _with(how_far: str, error: _E) -> _E:
+    error.how_far = how_far
+    return error

@@ -1,0 +1,199 @@
+"""The base credentials, which sign the first hop: keys in the environment at once, everything else by botocore.
+
+botocore is the reference for profiles, SSO, `credential_process`, web identity, containers and instances. It costs
+190 ms to import and reads the environment of its process, so it runs in a fresh one with the client's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from dsops.credentials import Credentials
+from dsops.errors import AmbientFailed, CredentialsExpired
+from dsops.secret import Secret
+from dsops.startup import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dsops.aws.identity.ambient_advice import Lookup
+
+TIMEOUT_SECONDS = 120.0
+"""A `credential_process` may open a browser; one that hangs must not hang us for ever."""
+
+# Run as `python -I -c`: the folder and the PYTHON* variables of the client don't decide what is imported.
+_ASK_YOURSELF = "`aws sts get-caller-identity` asks the same sources, and says more"
+_START = "import sys; sys.path[:] = sys.argv[2:]; from dsops.aws.identity.ambient_child import main; main(sys.argv[1])"
+
+LOOKING = "DSOPS_LOOKING_UP"
+"""Says to a `credential_process` which profiles are being looked up, one a line: it may be dsops once more."""
+
+OF_ENVIRONMENT = "environment"
+"""The source of keys in the environment, for people."""
+
+
+def ambient_from_environment(environ: Mapping[str, str], now: datetime | None = None) -> Credentials | None:
+    """The keys in AWS_ACCESS_KEY_ID and its sisters; None where there are none.
+
+    They win over AWS_PROFILE, as in botocore and the AWS CLI, whose order is: `--profile` (here: a store's `profile`,
+    with which this function is not asked), keys in the environment, AWS_PROFILE, `default`. An empty variable is an
+    unset one. Raises AmbientFailed for half a pair or an expiry that can't be read, and, when `now` is given,
+    CredentialsExpired for AWS_CREDENTIAL_EXPIRATION in the past.
+    """
+    access_key_id = environ.get("AWS_ACCESS_KEY_ID", "").strip()
+    secret_access_key = environ.get("AWS_SECRET_ACCESS_KEY", "").strip()
+    if not access_key_id and not secret_access_key:
+        return None
+    if not access_key_id or not secret_access_key:
+        given, missing = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
+        if not access_key_id:
+            given, missing = missing, given
+        raise AmbientFailed(f"{given} is set, but {missing} is not", hint=f"set {missing} too, or unset {given}")
+    # The second name is from before 2014; boto still takes it.
+    token = (environ.get("AWS_SESSION_TOKEN") or environ.get("AWS_SECURITY_TOKEN", "")).strip()
+    expiration = _expiration_from(environ)
+    if expiration is not None and now is not None and expiration <= now:
+        raise CredentialsExpired(
+            f"the keys in the environment expired at {expiration:%Y-%m-%d %H:%M:%S} UTC",
+            why="AWS_CREDENTIAL_EXPIRATION says so",
+            hint="get new ones, or unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
+        )
+    return Credentials(
+        access_key_id, Secret(secret_access_key), Secret(token) if token else None, expiration, source=OF_ENVIRONMENT
+    )
+
+
+def passed_over(environ: Mapping[str, str]) -> str:
+    """What keys in the environment win over, where somebody may have meant that; "" where there is nothing."""
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        if environ.get(name):
+            return f"{name}={environ[name]} is passed over: keys in the environment win over it"
+    return ""
+
+
+def load_ambient(
+    environ: Mapping[str, str],
+    folder: str,
+    profile: str = "",
+    *,
+    now: datetime | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> Credentials:
+    """The base credentials of a profile, or, without one, of the default chain; it blocks.
+
+    Raises NoCredentials with what was looked at, MfaRequired for a profile that asks for a code, CredentialsExpired,
+    or AmbientFailed. `folder` is where relative paths and commands of the profile start from.
+    """
+    if not profile:
+        credentials = ambient_from_environment(environ, now)
+        if credentials is not None:
+            return credentials
+    from dsops.aws.identity.ambient_advice import Lookup, failure
+
+    lookup = Lookup(environ, folder, profile)
+    _refuse_to_go_round(lookup)
+    answer = _ask_child(lookup, timeout_seconds)
+    error = answer.get("error")
+    if isinstance(error, str):
+        raise failure(lookup, error, answer)
+    return _found(lookup, answer)
+
+
+def _refuse_to_go_round(lookup: Lookup) -> None:
+    """Ends what would never end: a profile whose `credential_process` is dsops, which begins with that profile."""
+    if lookup.name in lookup.environ.get(LOOKING, "").split("\n"):
+        raise AmbientFailed(
+            f"the credentials of profile `{lookup.name}` begin with themselves",
+            why="its credential_process runs dsops, and that looks for its base credentials in the same profile",
+            hint=f"add `--for-profile {lookup.name}` to that credential_process, or unset AWS_PROFILE",
+        )
+
+
+def _looking(lookup: Lookup) -> str:
+    before = lookup.environ.get(LOOKING, "")
+    return f"{before}\n{lookup.name}" if before else lookup.name
+
+
+def _expiration_from(environ: Mapping[str, str]) -> datetime | None:
+    text = environ.get("AWS_CREDENTIAL_EXPIRATION", "").strip()
+    if not text:
+        return None
+    expiration = _instant(text)
+    if expiration is None:
+        raise AmbientFailed(
+            "AWS_CREDENTIAL_EXPIRATION is not a time",
+            hint="write it as 2026-11-24T12:00:00Z, or unset it",
+        )
+    return expiration
+
+
+def _instant(text: object) -> datetime | None:
+    if not isinstance(text, str):
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def _ask_child(lookup: Lookup, timeout_seconds: float) -> Mapping[str, object]:
+    """What `ambient_child` answers. Keys travel over a pipe, never as an argument or through a file."""
+    import json
+    import subprocess
+    import sys
+
+    from dsops.aws.identity.ambient_advice import scrubbed
+
+    path = [entry for entry in sys.path if entry.startswith("/") or entry[1:2] == ":"]
+    command = [sys.executable, "-I", "-c", _START, lookup.profile, *path]
+    try:
+        child = subprocess.Popen(
+            command,
+            env={**lookup.environ, LOOKING: _looking(lookup)},
+            cwd=lookup.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    except (OSError, ValueError) as error:
+        raise AmbientFailed(f"could not look for {lookup.whose}", why=str(error), hint=_ASK_YOURSELF) from error
+    try:
+        out, err = child.communicate(timeout=timeout_seconds)
+    except subprocess.TimeoutExpired as error:
+        raise AmbientFailed(
+            f"found no credentials of {lookup.whose} within {timeout_seconds:g} s",
+            hint="a credential_process, or a metadata service, does not answer",
+        ) from error
+    finally:
+        # Not `with`: it would wait for the pipes' end, which a grandchild may hold.
+        child.kill()
+        for pipe in (child.stdout, child.stderr):
+            if pipe is not None:
+                pipe.close()
+        child.wait()
+    try:
+        answer = json.loads(out)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        lines = scrubbed(err.decode("utf-8", "replace")).strip().splitlines()
+        why = lines[-1] if lines else "who was asked has ended without an answer"
+        raise AmbientFailed(f"could not look for {lookup.whose}", why=why, hint=_ASK_YOURSELF)
+    return answer
+
+
+def _found(lookup: Lookup, answer: Mapping[str, object]) -> Credentials:
+    """The credentials in the child's answer."""
+    from dsops.aws.identity.ambient_advice import source_text
+
+    key_id, secret, token = (answer.get(name) for name in ("access_key_id", "secret_access_key", "session_token"))
+    if not isinstance(key_id, str) or not isinstance(secret, str) or not isinstance(token, str | None):
+        why = "key id, secret access key or session token is no text"
+        raise AmbientFailed(f"the {lookup.whose} are incomplete", why=why, hint=_ASK_YOURSELF)
+    return Credentials(
+        key_id,
+        Secret(secret),
+        Secret(token) if token else None,
+        _instant(answer.get("expiration")),
+        source=source_text(lookup, answer),
+    )

@@ -1,0 +1,244 @@
+"""What botocore found or did not find, in words: which source it took, what was passed over, what to do next."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+from dsops.aws.identity.ambient import OF_ENVIRONMENT
+from dsops.aws.identity.ambient_files import config_file, credentials_file
+from dsops.endpoint import parse_address
+from dsops.errors import AmbientFailed, CredentialsError, CredentialsExpired, MfaRequired, NoCredentials, nearest
+
+# A secret key, a token or a part of one: long, and of all three kinds of characters. Paths and URLs are seldom.
+_KEY_LIKE = r"[A-Za-z0-9+/=_-]{30,}"
+_KEY_ID = r"\b(AKIA|ASIA)[A-Z0-9]{8,}\b"
+
+_OF_A_PROFILE = {
+    "shared-credentials-file": "the credentials file",
+    "config-file": "the config file",
+    "assume-role": "a role",
+    "assume-role-with-web-identity": "a web identity token",
+    "sso": "IAM Identity Center",
+    "login": "`aws login`",
+    "custom-process": "its credential_process",
+}
+"""The sources that a profile itself names. botocore goes on to the container's and the instance's role when it has
+none, which would be somebody else than the profile that a store names."""
+
+INSTANCE = "the instance's role"
+_OF_NO_PROFILE = {
+    "env": OF_ENVIRONMENT,
+    "iam-role": INSTANCE,
+    "ec2-credentials-file": "the file in AWS_CREDENTIAL_FILE",
+    "boto-config": "boto's own config file",
+}
+_CREDENTIAL_SOURCES = {
+    "Environment": OF_ENVIRONMENT, "EcsContainer": "the container's role", "Ec2InstanceMetadata": INSTANCE,
+}  # fmt: skip
+
+_RELATIVE_URI, _FULL_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+_TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"  # noqa: S105 (a variable's name)
+# The agent's addresses on a node, and where a pod's token is mounted: EKS User Guide, "How EKS Pod Identity works".
+_POD_IDENTITY_HOSTS = ("169.254.170.23", "fd00:ec2::23")
+_POD_IDENTITY_FOLDER = "/pods.eks.amazonaws.com/"
+
+
+class Lookup:
+    """One look for base credentials: whose environment, from which folder, for which profile ("" for none)."""
+
+    __slots__ = ("environ", "folder", "profile")
+
+    def __init__(self, environ: Mapping[str, str], folder: str, profile: str) -> None:
+        self.environ = environ
+        self.folder = folder
+        self.profile = profile
+
+    @property
+    def name(self) -> str:
+        """The profile that botocore looks at."""
+        return self.profile or chosen_profile(self.environ) or "default"
+
+    @property
+    def whose(self) -> str:
+        """`credentials of profile ...`, for messages."""
+        return f"credentials of profile `{self.profile}`" if self.profile else "base credentials"
+
+
+def chosen_profile(environ: Mapping[str, str]) -> str:
+    """The profile that the environment names; "" where it names none."""
+    return environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or ""
+
+
+def source_text(lookup: Lookup, answer: Mapping[str, object]) -> str:
+    """Where the credentials in the child's answer come from: `profile ada (IAM Identity Center, session corp)`.
+
+    Raises NoCredentials where a profile was named and another identity stood in for it.
+    """
+    method = str(answer.get("method"))
+    told = answer.get("told")
+    settings = {str(name): str(value) for name, value in told.items()} if isinstance(told, dict) else {}
+    is_of_profile = method in _OF_A_PROFILE and not settings.get("is_of_environment")
+    if not is_of_profile:
+        source = _of_no_profile(lookup.environ, method)
+        if lookup.profile:
+            raise _no_credentials(lookup, answer, instead=source)
+        return source
+    return f"profile {lookup.name} ({_OF_A_PROFILE[method]}{_more(lookup.name, method, settings)})"
+
+
+def _more(name: str, method: str, settings: Mapping[str, str]) -> str:
+    """What else the profile says of its source."""
+    if method == "sso" and settings.get("sso_session"):
+        return f", session {settings['sso_session']}"
+    if method != "assume-role":
+        return ""
+    base = settings.get("source_profile", "")
+    if base:
+        return ", from its own keys" if base == name else f", from profile {base}"
+    source = settings.get("credential_source", "")
+    return f", from {_CREDENTIAL_SOURCES.get(source, source)}"
+
+
+def _of_no_profile(environ: Mapping[str, str], method: str) -> str:
+    if method == "assume-role-with-web-identity":
+        return "the web identity token of AWS_WEB_IDENTITY_TOKEN_FILE"
+    if method == "container-role":
+        return f"the container's role ({_container(environ)})"
+    return _OF_NO_PROFILE.get(method, method)
+
+
+def _container(environ: Mapping[str, str]) -> str:
+    """Which service of a container was asked; botocore takes the relative address first."""
+    if _RELATIVE_URI in environ:
+        return f"{_RELATIVE_URI}, as on ECS"
+    address = parse_address(environ.get(_FULL_URI, "").partition("?")[0])
+    host = address.host if address else ""
+    if host in _POD_IDENTITY_HOSTS or _POD_IDENTITY_FOLDER in environ.get(_TOKEN_FILE, ""):
+        return "EKS Pod Identity"
+    return f"at {address.authority}" if address else _FULL_URI
+
+
+def failure(lookup: Lookup, error: str, answer: Mapping[str, object]) -> CredentialsError:
+    """What botocore's error means for the user. `error` is the name of its class."""
+    message = answer.get("message")
+    why = " ".join(scrubbed(message if isinstance(message, str) else "").split())
+    name = lookup.name
+    if error == "NoCredentials":
+        return _no_credentials(lookup, answer)
+    if error == "MfaRequired":
+        return MfaRequired(
+            f"profile `{name}` asks for an MFA code",
+            why="dsops can't pass one on to a profile",
+            hint="put its role_arn and mfa_serial into an `aws.sts` store: dsops asks for the code itself",
+        )
+    if error == "ProfileNotFound":
+        return _no_profile(lookup, answer)
+    if "still expired" in why:
+        hint = "log in to it once more, as with `aws sso login`, or renew what its `credential_process` prints"
+        return CredentialsExpired(f"the credentials of profile `{name}` have expired", why=why, hint=hint)
+    if error == "JSONDecodeError":
+        why = "its `credential_process` does not print JSON"
+    elif error == "CredentialRetrievalError" and why.endswith("custom-process:"):
+        why = "its `credential_process` failed without a word"
+    why = re.sub(r"^\[Errno -?\d+\] N", "n", why)
+    subject, hint = _blamed(lookup, why)
+    return AmbientFailed(f"could not get {subject}", why=why or error, hint=hint or _hint(lookup, error))
+
+
+def _blamed(lookup: Lookup, why: str) -> tuple[str, str]:
+    """What could not be had, and what to look at where no profile is to blame; botocore's message tells which."""
+    environ = lookup.environ
+    token_file = "" if lookup.profile else environ.get("AWS_WEB_IDENTITY_TOKEN_FILE", "")
+    if "container-role" in why:
+        return "the container's role", f"check what answers at {_address(environ)}, and the token that it wants"
+    if "Error retrieving metadata" in why:
+        # IMDSv2's token answers with a hop limit of 1 unless told otherwise (EC2 User Guide, "Configure IMDS options").
+        hint = "in a container the metadata hop limit has to be 2; AWS_EC2_METADATA_DISABLED=true leaves it out"
+        return INSTANCE, hint
+    if token_file and ("WithWebIdentity" in why or token_file in why):
+        subject = f"the role in AWS_ROLE_ARN ({environ.get('AWS_ROLE_ARN') or 'not set'})"
+        return subject, f"check the role's trust policy, and the token in AWS_WEB_IDENTITY_TOKEN_FILE ({token_file})"
+    return f"the credentials of profile `{lookup.name}`", ""
+
+
+def _address(environ: Mapping[str, str]) -> str:
+    relative = environ.get(_RELATIVE_URI)
+    return f"http://169.254.170.2{relative}" if relative else environ.get(_FULL_URI, "")
+
+
+def _hint(lookup: Lookup, error: str) -> str:
+    name = lookup.name
+    if "SSO" in error or error == "TokenRetrievalError":
+        return f"run `aws sso login --profile {name}`"
+    if error.startswith("Login"):
+        return f"run `aws login --profile {name}`"
+    if error == "MissingDependencyException":
+        from dsops.extras import pip_install
+
+        return f"install what botocore needs for it beside dsops: `{pip_install('botocore[crt]')}`"
+    return f"see what `aws sts get-caller-identity --profile {name}` says"
+
+
+def _no_profile(lookup: Lookup, answer: Mapping[str, object]) -> AmbientFailed:
+    profiles = answer.get("profiles")
+    names = [str(each) for each in profiles] if isinstance(profiles, list) else []
+    meant = nearest(lookup.name, names)
+    place = "`profile`" if lookup.profile else "AWS_PROFILE"
+    hint = f"did you mean `{meant}`? else" if meant else f"correct {place}, or"
+    files = f"{config_file(lookup.environ)} and {credentials_file(lookup.environ)}"
+    return AmbientFailed(
+        f"there is no profile `{lookup.name}`",
+        why=f"{files} have {', '.join(names[:20]) or 'none'}",
+        hint=f"{hint} make it with `aws configure --profile {lookup.name}`",
+    )
+
+
+def _no_credentials(lookup: Lookup, answer: Mapping[str, object], *, instead: str = "") -> NoCredentials:
+    """Nothing was found: the error lists where it was looked for. `instead` is what stood in for a named profile."""
+    profile = lookup.profile
+    if instead:
+        return NoCredentials(
+            f"profile `{profile}` gives no credentials",
+            why=f"it names none, and {instead} is another identity than the one that was asked for",
+            hint="leave `profile` out to use that one, or add keys, a role or `sso_session` to the profile",
+        )
+    if profile:
+        return NoCredentials(
+            f"profile `{profile}` gives no credentials",
+            why=f"looked at {_looked_at(lookup, answer)}",
+            hint=f"add keys, a role or `sso_session` to it, for example with `aws configure sso --profile {profile}`",
+        )
+    instance = "no metadata service gives one"
+    if lookup.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
+        instance = "switched off by AWS_EC2_METADATA_DISABLED"
+    return NoCredentials(
+        "there are no AWS credentials to start from",
+        why=f"looked at AWS_ACCESS_KEY_ID and AWS_WEB_IDENTITY_TOKEN_FILE (not set), {_looked_at(lookup, answer)}, "
+        f"the container's role (no AWS_CONTAINER_CREDENTIALS_*_URI is set), {INSTANCE} ({instance})",
+        hint="set AWS_PROFILE, or log in with `aws sso login` or `aws configure`; to try without an account, "
+        "`dsops sandbox run --from dsops.yaml -- COMMAND`",
+    )
+
+
+def _looked_at(lookup: Lookup, answer: Mapping[str, object]) -> str:
+    """`profile x in A (no such file) and B, which has only region`: what stood there instead of credentials."""
+    paths = [find(lookup.environ, lookup.folder) for find in (config_file, credentials_file)]
+    files = " and ".join([path if os.path.isfile(path) else f"{path} (no such file)" for path in paths])
+    keys = answer.get("keys")
+    names = [scrubbed(str(each)) for each in keys] if isinstance(keys, list) else []
+    has = f", which has only {', '.join(names)}" if names else ""
+    return f"profile `{lookup.name}` in {files}{has}"
+
+
+def scrubbed(text: str) -> str:
+    """A text of somebody else's program without what looks like a key or a token."""
+
+    def mask(match: re.Match[str]) -> str:
+        word = match[0]
+        kinds = (str.isupper, str.islower, str.isdigit)
+        return "***" if all(any(map(kind, word)) for kind in kinds) else word
+
+    printable = "".join(each if each.isprintable() or each == "\n" else " " for each in text)
+    return re.sub(_KEY_LIKE, mask, re.sub(_KEY_ID, r"\1***", printable))

@@ -1,0 +1,89 @@
+"""What a profile says of endpoints, as the variables that would say it: `endpoint_url`, `services`, FIPS, dual stack.
+
+The AWS SDKs and Tools Reference Guide, "Service-specific endpoints", has the order: a service's variable, the general
+variable, the profile's `services` section, the profile's `endpoint_url`. These files are the user's own, as the
+environment is: unlike a configuration that was only found, they need no `dsops allow`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dsops.aws.identity.ambient_files import config_file, credentials_file, section_name, sections
+from dsops.endpoint import SERVICE_IDS, better_address, is_loopback, parse_address
+from dsops.errors import ConfigUnreadable, Where
+
+_SWITCHES = {
+    "use_fips_endpoint": "AWS_USE_FIPS_ENDPOINT",
+    "use_dualstack_endpoint": "AWS_USE_DUALSTACK_ENDPOINT",
+    "ignore_configured_endpoint_urls": "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+}
+_GENERAL = "AWS_ENDPOINT_URL"
+
+
+def profile_endpoints(environ: Mapping[str, str], profile: str, folder: str) -> tuple[tuple[str, str], ...]:
+    """Names and values of the variables that the profile stands for, without those that the environment decides.
+
+    Raises ConfigUnreadable for a file that can't be read as what it should be, and for an address that can't be used.
+    """
+    paths = {"profile ": config_file(environ, folder), "": credentials_file(environ, folder)}
+    files = {prefix: sections(path) for prefix, path in paths.items()}
+    settings: dict[str, tuple[str, str]] = {}
+    """Key -> its value, and the file that has it."""
+    for prefix, found in files.items():
+        for header, keys in found.items():
+            if section_name(header, prefix) == profile:
+                settings.update({name: (value.strip(), paths[prefix]) for name, value in keys.items()})
+    found_addresses = _addresses(environ, profile, settings, files["profile "], paths["profile "])
+    switches = {
+        variable: settings[name][0] for name, variable in _SWITCHES.items() if name in settings and settings[name][0]
+    }
+    return tuple([
+        (name, value) for name, value in {**switches, **found_addresses}.items() if not environ.get(name)
+    ])
+
+
+def _addresses(
+    environ: Mapping[str, str],
+    profile: str,
+    settings: Mapping[str, tuple[str, str]],
+    config: Mapping[str, Mapping[str, str]],
+    path: str,
+) -> dict[str, str]:
+    """The addresses by the variables that would name them; none where the general variable comes before them all."""
+    if environ.get(_GENERAL):
+        return {}
+    addresses: dict[str, str] = {}
+    general, file = settings.get("endpoint_url", ("", ""))
+    if general:
+        addresses[_GENERAL] = _checked(general, f"`endpoint_url` of profile `{profile}`", file)
+    name, _ = settings.get("services", ("", ""))
+    own = next((keys for header, keys in config.items() if section_name(header, "services ") == name), {})
+    for service_id in SERVICE_IDS.values() if name else ():
+        url = _nested(own.get(service_id.lower(), "")).get("endpoint_url", "")
+        if url:
+            what = f"`{service_id.lower()}` of `[services {name}]`"
+            addresses[f"{_GENERAL}_{service_id}"] = _checked(url, what, path)
+    return addresses
+
+
+def _nested(text: str) -> dict[str, str]:
+    """The settings below a service: indented lines, each `name = value`."""
+    pairs = [line.partition("=") for line in text.splitlines()]
+    return {name.strip(): value.strip() for name, separator, value in pairs if separator}
+
+
+def _checked(url: str, what: str, path: str) -> str:
+    address = parse_address(url)
+    if address is None:
+        raise ConfigUnreadable(
+            f"{what} is not an address that dsops can use", hint=f"write {better_address(url)}", where=Where(path)
+        )
+    if address.scheme == "http" and not is_loopback(address.host):
+        raise ConfigUnreadable(
+            f"{what} would send credentials unencrypted to {address.authority}",
+            why="http:// is used for loopback addresses only",
+            hint=f"write https://{address.host}",
+            where=Where(path),
+        )
+    return url

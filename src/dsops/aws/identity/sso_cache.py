@@ -1,0 +1,227 @@
+"""Tokens of IAM Identity Center in the files that the AWS CLI and SDKs share: read, written, removed.
+
+`~/.aws/sso/cache/<SHA-1 of the session's name, or of the start URL>.json`, with the members that they write.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from dsops.aws.http.answer import parse_json, text_in
+from dsops.aws.identity.ambient_files import check_absent, located
+from dsops.aws.identity.sso_session import Session
+from dsops.config.files import digest
+from dsops.errors import FileNotWritten
+from dsops.input_file import read_file
+from dsops.secret import Secret
+from dsops.startup import NamedTuple
+
+try:  # as for SHA-256: hashlib costs a cold run 3 ms
+    from _sha1 import sha1  # type: ignore[import-not-found,unused-ignore]
+except ImportError:
+    from hashlib import sha1
+
+_FOLDER = "~/.aws/sso/cache"
+_MOST_BYTES = 256 * 1024
+_OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+class Client(NamedTuple):
+    """A program as Identity Center has registered it. Its secret is none that would let anybody in by itself."""
+
+    client_id: str
+    client_secret: Secret
+    expires_at: datetime
+
+
+class Token(NamedTuple):
+    """What a login gave."""
+
+    access_token: Secret
+    expires_at: datetime
+    refresh_token: Secret | None
+    client: Client | None
+    """Whom the refresh token was given to; None where the file does not say."""
+
+    @property
+    def mark(self) -> str:
+        """Another one for another login, and the same after a refresh where its refresh token stayed the same.
+
+        Nobody but who has logged in has the refresh token, so whoever has the same is the same person.
+        """
+        return digest((self.refresh_token or self.access_token).reveal_bytes())
+
+    def can_be_refreshed(self, now: datetime) -> bool:
+        """Whether a new access token can be had without a person."""
+        return self.refresh_token is not None and self.client is not None and self.client.expires_at > now
+
+
+class Cached(NamedTuple):
+    """What a token file holds."""
+
+    token: Token | None
+    why: str = ""
+    """Why there is no token; completes `...: nobody has logged in`."""
+    note: str = ""
+    """What somebody should see to, though the token can be used."""
+
+
+def cache_folder(environ: Mapping[str, str], folder: str = "") -> str:
+    """Where the files are; HOME is the client's."""
+    return located(_FOLDER, environ, folder)
+
+
+def token_path(session: Session, environ: Mapping[str, str], folder: str = "") -> str:
+    """The session's token file."""
+    return os.path.join(cache_folder(environ, folder), f"{hashed(session.key)}.json")
+
+
+def hashed(text: str) -> str:
+    """The SHA-1 of a text: a name of files, nothing that has to be safe."""
+    return str(sha1(text.encode("utf-8", "surrogateescape")).hexdigest())  # noqa: S324 - the AWS CLI's rule
+
+
+def read_token(path: str, session: Session) -> Cached:
+    """The session's token, expired or not, or why there is none; never raises for what is in the file."""
+    data, problem, note = _read(path)
+    if not data:
+        return Cached(None, problem or "nobody has logged in")
+    members = parse_json(data)
+    if members is None:
+        return Cached(None, f"{path} is not a token file")
+    access_token, expires_at = _token_in(members, "accessToken"), instant(text_in(members, "expiresAt"))
+    if access_token is None or expires_at is None:
+        return Cached(None, f"{path} has no token in it")
+    # A section of the config file that was pointed at another place keeps its name, and so its file.
+    for name, wanted in (("startUrl", session.start_url), ("region", session.region)):
+        other = text_in(members, name)
+        if other and other.rstrip("#/") != wanted.rstrip("#/"):
+            return Cached(None, f"{path} is of a login at {_plain(other)}, not at {wanted}")
+    return Cached(Token(access_token, expires_at, _token_in(members, "refreshToken"), _client_in(members)), "", note)
+
+
+def write_token(path: str, session: Session, token: Token) -> None:
+    """Puts the token where every other program finds it. Raises FileNotWritten."""
+    members = {
+        "startUrl": session.start_url,
+        "region": session.region,
+        "accessToken": token.access_token.reveal(),
+        "expiresAt": _written(token.expires_at),
+    }
+    if token.client is not None:
+        members["clientId"] = token.client.client_id
+        members["clientSecret"] = token.client.client_secret.reveal()
+        members["registrationExpiresAt"] = _written(token.client.expires_at)
+    if token.refresh_token is not None:
+        members["refreshToken"] = token.refresh_token.reveal()
+    write_file(path, json.dumps(members))
+
+
+def remove_file(path: str) -> None:
+    """Takes the file away, where there is one. Raises FileNotWritten where it has to stay."""
+    try:
+        os.unlink(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        why = (error.strerror or "").lower()
+        raise FileNotWritten(f"{path} can't be removed", why=why, hint="remove it yourself: it is a login") from error
+
+
+def write_file(path: str, text: str) -> None:
+    """A file for its owner alone, whole or not at all: whoever reads at the same time finds the old or the new one.
+
+    A link in its place is replaced, not followed. Raises FileNotWritten.
+    """
+    folder = os.path.dirname(path)
+    part = f"{path}.{os.getpid()}-{os.urandom(6).hex()}.tmp"
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+        except BaseException:
+            os.unlink(part)
+            raise
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise FileNotWritten(f"{path} can't be written", why=reason, hint="check who owns the folder") from error
+
+
+def read_client(path: str) -> Client | None:
+    """The registration that a file holds; None where there is none that can be used."""
+    members = parse_json(_read(path)[0]) or {}
+    return _client(members, "expiresAt")
+
+
+def write_client(path: str, client: Client, scopes: tuple[str, ...]) -> None:
+    """Keeps a registration for the next login. Raises FileNotWritten."""
+    members = {
+        "clientId": client.client_id,
+        "clientSecret": client.client_secret.reveal(),
+        "expiresAt": _written(client.expires_at),
+        "scopes": list(scopes),
+    }
+    write_file(path, json.dumps(members))
+
+
+def instant(text: str) -> datetime | None:
+    """A time as the CLI and the SDKs write it; the CLI's first versions wrote `2020-06-17T10:02:08UTC`."""
+    try:
+        found = datetime.fromisoformat(text.removesuffix("UTC"))
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _written(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _read(path: str) -> tuple[bytes, str, str]:
+    """The file's bytes, why they can't be taken, and what is to be seen to. Another one's file decides nothing here."""
+    try:
+        data, status = read_file(path, _MOST_BYTES + 1)
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.EISDIR):
+            return b"", f"{path} is not a plain file", ""
+        check_absent(path, error)
+        is_there = isinstance(error, PermissionError)
+        return b"", f"{path} can't be read: permission denied" if is_there else "", ""
+    if len(data) > _MOST_BYTES:
+        return b"", f"{path} is not a token file", ""
+    if os.name == "nt":
+        return data, "", ""
+    if status.st_uid not in (os.geteuid(), 0) and os.geteuid() != 0:
+        return b"", f"{path} belongs to another user", ""
+    is_open = bool(status.st_mode & _OF_OTHERS)
+    return data, "", f"others can get at the token in {path}: run `chmod 600 {path}`" if is_open else ""
+
+
+def _token_in(members: Mapping[str, object], name: str) -> Secret | None:
+    """A token that can travel in a header; None for anything else."""
+    text = text_in(members, name)
+    return Secret(text) if text and text.isascii() and text.isprintable() and " " not in text else None
+
+
+def _client_in(members: Mapping[str, object]) -> Client | None:
+    return _client(members, "registrationExpiresAt")
+
+
+def _client(members: Mapping[str, object], expiry: str) -> Client | None:
+    client_id, secret = text_in(members, "clientId"), _token_in(members, "clientSecret")
+    expires_at = instant(text_in(members, expiry))
+    return Client(client_id, secret, expires_at) if client_id and secret and expires_at else None
+
+
+def _plain(text: str) -> str:
+    return "".join(each if each.isprintable() else "?" for each in text[:200])

@@ -1,0 +1,187 @@
+"""`dsops audit`: the trail of what dsops itself has done with roles and secrets, shown and verified."""
+
+from __future__ import annotations
+
+import os
+
+from dsops.audit.chain import is_hash
+from dsops.audit.reading import Trail, find_trail
+from dsops.audit.settings import OFF, load_settings
+from dsops.audit.verify import Verdict, verify, verify_files
+from dsops.cli.audit.records import HEADINGS, Wanted, json_line, last_records, row_of, time_of
+from dsops.cli.audit.report import COMMAND as REPORT
+from dsops.cli.audit.report import SANDBOX
+from dsops.cli.audit.send import SEND
+from dsops.cli.audit.sql import COMMAND as SQL
+from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
+from dsops.cli.framework.output import answer, answer_json, clean, counted, note, table
+from dsops.errors import CheckFailed, UsageError
+from dsops.runtime import Runtime
+
+_SHOWN = 20
+_FILES = Operand(
+    "FILE", "a trail's file, such as a copy; without, your own trail", is_required=False, is_repeatable=True
+)
+
+
+def _list(arguments: Arguments, runtime: Runtime) -> int:
+    """The last events, oldest first."""
+    wanted = _wanted(arguments, runtime)
+    most = arguments.integer("--last")
+    if arguments.switch("--follow"):
+        from dsops.cli.audit.follow import follow
+
+        follow(_followed(arguments, runtime), _SHOWN if most is None else most, wanted,
+               as_json=arguments.switch("--json"))  # fmt: skip
+    files = _paths(arguments, runtime) or _trail(runtime).files
+    records, hidden = last_records(files, _SHOWN if most is None else most, wanted)
+    if arguments.switch("--json"):
+        for record in records:
+            answer(json_line(record))
+    elif records:
+        answer(table(HEADINGS, [row_of(record) for record in records]))
+    else:
+        answer("nothing like that is on record" if files else "nothing is on record yet")
+    if hidden:
+        note(f"{counted(hidden, 'line')} of a sandbox not shown: `--sandbox` shows them")
+    return 0
+
+
+def _wanted(arguments: Arguments, runtime: Runtime) -> Wanted:
+    """Which events are asked for."""
+    since = arguments.text("--since")
+    return Wanted(
+        event=arguments.text("--event"),
+        store=arguments.text("--store"),
+        role=arguments.text("--role"),
+        secret=arguments.text("--secret"),
+        reason=arguments.text("--reason"),
+        since=f"{time_of(since, runtime.now()):%Y-%m-%dT%H:%M:%SZ}" if since else "",
+        failed=arguments.switch("--failed"),
+        sandbox=arguments.switch(SANDBOX.name),
+    )
+
+
+def _followed(arguments: Arguments, runtime: Runtime) -> str:
+    """The one trail that is followed."""
+    paths = _paths(arguments, runtime)
+    if len(paths) > 1:
+        raise UsageError("`--follow` follows one trail", hint=f"name one file: `{arguments.words('FILE')[0]}`")
+    return paths[0] if paths else _file(runtime)
+
+
+def _file(runtime: Runtime) -> str:
+    """The file of the user's own trail; that nothing is added to it is a note."""
+    settings = load_settings(runtime.environ)
+    file = settings.file
+    if settings.mode == OFF:
+        note("`audit: off` in your own configuration: nothing is added to the trail")
+    if not file:
+        raise UsageError("there is no place for an audit trail", why="HOME is not set", hint="name its file")
+    return file
+
+
+def _trail(runtime: Runtime) -> Trail:
+    """The user's own trail."""
+    return find_trail(_file(runtime))
+
+
+def _paths(arguments: Arguments, runtime: Runtime) -> tuple[str, ...]:
+    return tuple(os.path.join(runtime.folder, word) for word in arguments.words("FILE"))
+
+
+def _verify(arguments: Arguments, runtime: Runtime) -> int:
+    """Whether nothing was cut, changed or moved: exit code 6 where something was."""
+    noted = arguments.text("--head").lower()
+    if noted and not is_hash(noted):
+        hint = "it is the 64 digits that `dsops audit verify` prints"
+        raise UsageError("`--head` is no hash of a line", hint=hint)
+    files = _paths(arguments, runtime)
+    verdict = verify_files(files, noted=noted) if files else verify(_trail(runtime), noted=noted)
+    is_whole = all(finding.is_harmless for finding in verdict.findings)
+    if arguments.switch("--json"):
+        answer_json({
+            "is_whole": is_whole,
+            "lines": verdict.lines,
+            "first": verdict.first or None,
+            "last": verdict.last or None,
+            "head": verdict.hash if verdict.lines else None,
+            "findings": [finding._asdict() for finding in verdict.findings],
+        })
+    else:
+        _tell(verdict)
+    return 0 if is_whole else CheckFailed.exit_code
+
+
+def _tell(verdict: Verdict) -> None:
+    for finding in verdict.findings:
+        place = f"{finding.file}:{finding.line}: " if finding.line else f"{finding.file}: " if finding.file else ""
+        note = "note: " if finding.is_harmless else ""
+        answer(clean(f"{place}{note}{finding.message}"))
+    if not verdict.lines:
+        answer("nothing is on record")
+        return
+    of = f"number {verdict.first} to {verdict.last}" if verdict.last > verdict.first else f"number {verdict.first}"
+    answer(f"{counted(verdict.lines, 'line')}, {of}\nhead {verdict.hash}")
+
+
+LIST = Command(
+    help=(
+        "Shows the last events, oldest first: who did what with which role or secret.\n"
+        "\n"
+        "With --json each is one line as it stands in the trail.\n"
+        "\n"
+        "  dsops audit --since 2h --failed\n"
+        "  dsops audit --secret prod/db --last 5\n"
+        "  dsops audit --follow --event AssumeRole\n"
+        "\n"
+        "With --follow it goes on with those that come, each on a line, until Ctrl-C."
+    ),
+    run=_list,
+    flags=(
+        Flag("--follow", "go on with those that come", "switch", own_variable="DSOPS_AUDIT_FOLLOW"),
+        Flag("--last", "so many events (20)", "integer", value="NUMBER", own_variable="DSOPS_AUDIT_LAST"),
+        Flag(
+            "--since", "those from then on: `30m`, `2h`, `7d`, or a time such as 2026-11-25T10:00:00Z",
+            value="TIME", own_variable="DSOPS_AUDIT_SINCE",
+        ),
+        Flag("--event", "those of that name: AssumeRole, Exec", value="NAME", own_variable="DSOPS_AUDIT_EVENT"),
+        Flag("--store", "those of that store", value="NAME", own_variable="DSOPS_AUDIT_STORE"),
+        Flag("--role", "those of roles whose ARN has that in it", value="TEXT", own_variable="DSOPS_AUDIT_ROLE"),
+        Flag("--secret", "those of secrets whose name has that in it", value="TEXT",
+             own_variable="DSOPS_AUDIT_SECRET"),
+        Flag("--reason", "those whose reason has that in it", value="TEXT", own_variable="DSOPS_AUDIT_REASON"),
+        Flag("--failed", "those that failed", "switch", own_variable="DSOPS_AUDIT_FAILED"),
+        SANDBOX,
+    ),
+    operands=(_FILES,),
+)  # fmt: skip
+
+VERIFY = Command(
+    help=(
+        "Checks that no line of the trail was cut out, changed or moved.\n"
+        "\n"
+        "Each line holds the hash of the one before. Where something is not as it was written, file and\n"
+        "line are told, and the exit code is 6.\n"
+        "\n"
+        "Whoever may write the trail can also make all of it anew. Note the head that is printed where\n"
+        "they can't write, and give it back later: --head finds it in a trail that has only grown."
+    ),
+    run=_verify,
+    flags=(
+        Flag("--head", "the hash of a line, noted earlier, which has to be there still", "filled", value="HASH",
+             own_variable="DSOPS_AUDIT_HEAD"),
+    ),
+    operands=(_FILES,),
+)  # fmt: skip
+
+COMMAND = Group(
+    help=(
+        "dsops keeps a trail of what it does with roles and secrets: a line for each session issued, secret\n"
+        "read and command run, in CloudTrail's shape, and never a value. `dsops audit` shows its last events.\n"
+        "`audit: off` in your own ~/.config/dsops/config.yaml ends it; nothing in a repository can."
+    ),
+    commands={"list": LIST, "verify": VERIFY, "report": REPORT, "sql": SQL, "send": SEND},
+    default="list",
+)
+"""The audit trail."""

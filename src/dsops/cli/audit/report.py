@@ -1,0 +1,250 @@
+"""`dsops audit report`: who assumed what, and is that normal, out of CloudTrail's logs or dsops' own trail."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+from dsops.audit.cloudtrail.files import Form, Found, find_logs
+from dsops.audit.cloudtrail.questions import BY, HISTORY, REPORTED, Question
+from dsops.audit.cloudtrail.reporting import report_on
+from dsops.audit.reading import find_trail
+from dsops.audit.report import Answer, Report
+from dsops.audit.settings import load_settings
+from dsops.cli.audit.records import time_of
+from dsops.cli.audit.report_text import answers_text, history_text, report_text
+from dsops.cli.framework.command import Arguments, Command, Flag, Operand
+from dsops.cli.framework.new_file import write_new
+from dsops.cli.framework.output import Json, answer, answer_json, counted, note
+from dsops.cli.framework.tidy_end import ends_tidily
+from dsops.cli.framework.world import DONE
+from dsops.errors import FileNotWritten, UsageError, nearest
+from dsops.runtime import Event, Runtime
+
+SHOWN = 10
+"""Rows of a table, unless somebody says otherwise."""
+_NAMED = 3
+TOP = Flag("--top", f"so many rows of each table ({SHOWN}); 0 for all", "integer", value="NUMBER",
+           own_variable="DSOPS_AUDIT_TOP")  # fmt: skip
+SANDBOX = Flag("--sandbox", "also what was done in a sandbox on this machine", "switch",
+               own_variable="DSOPS_AUDIT_SANDBOX")  # fmt: skip
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    session = session_in(arguments)
+    page = arguments.text("--html")
+    questions = _questions(arguments)
+    if session and page:
+        raise UsageError("`--session` makes no page", hint="leave out `--html`; `--json` has its hops for programs")
+    if session and arguments.texts("--question"):
+        raise UsageError("`--session` asks one thing, of one session", hint="ask the others in a run of their own")
+    if page and not os.path.isdir(os.path.join(runtime.folder, os.path.dirname(page))):
+        # Better now than after all has been read.
+        hint = f"make the folder first: `mkdir -p {os.path.dirname(page)}`"
+        raise FileNotWritten(f"{page} can't be written", why="its folder is not there", hint=hint)
+    sources, found = _logs(arguments, runtime)
+    if not found.files:
+        raise UsageError(
+            f"there are no logs in {', '.join(sources)}",
+            why="log files end in .json.gz, .json or .jsonl",
+            hint="name the folder that a trail delivers into, or a copy: `aws s3 sync s3://BUCKET/AWSLogs logs`",
+        )
+    since = arguments.text("--since")
+    report = reported(
+        found,
+        sources,
+        runtime,
+        since=time_of(since, runtime.now()) if since else None,
+        by=arguments.text("--by"),
+        questions=(HISTORY,) if session else questions,
+        session=session,
+        sandbox=arguments.switch(SANDBOX.name),
+    )
+    if page:
+        from dsops.audit.page import page_of
+
+        write_new(runtime.folder, page, page_of(report), replaces=True, how="")
+    if arguments.switch("--json"):
+        answer_json(report_value(report))
+    elif session:
+        answer(history_text(report, session))
+    elif not page:
+        most = arguments.integer("--top")
+        text = report_text if questions == REPORTED else answers_text
+        answer(text(report, most=SHOWN if most is None else most))
+    return 0
+
+
+def session_in(arguments: Arguments) -> str:
+    """What `--session` names; "" without. Raises UsageError for bytes that are no text: no engine takes those."""
+    session = arguments.text("--session")
+    if not session.isascii() and any("\ud800" <= character <= "\udfff" for character in session):
+        raise UsageError("`--session` is no text in UTF-8", hint="names, key ids and ARNs of AWS are ASCII")
+    return session
+
+
+def _questions(arguments: Arguments) -> tuple[Question, ...]:
+    """Those that are asked for by name; else all that a report answers."""
+    known = {question.name: question for question in REPORTED}
+    for name in arguments.texts("--question"):
+        if name == HISTORY.name:
+            raise no_session()
+        if name not in known:
+            raise no_question(name, known, f"it is one of {', '.join(known)}")
+    return tuple(known[name] for name in dict.fromkeys(arguments.texts("--question"))) or REPORTED
+
+
+def no_session() -> UsageError:
+    """The error for `history` without the session that it asks of."""
+    return UsageError("`history` asks of one session", hint="name it: `--session NAME`, or its key id or ARN")
+
+
+def no_question(name: str, known: Iterable[str], otherwise: str) -> UsageError:
+    """The error for a question that there is not; `otherwise` is the hint where nothing known is like it."""
+    meant = nearest(name, known)
+    return UsageError(f"there is no question `{name}`", hint=f"did you mean `{meant}`?" if meant else otherwise)
+
+
+def _shown(sources: tuple[str, ...], runtime: Runtime) -> Callable[[str], str]:
+    """Paths as the user wrote them: from the working folder on, where none was written otherwise."""
+    if any(os.path.isabs(source) for source in sources):
+        return str
+    return lambda path: os.path.relpath(path, runtime.folder)
+
+
+def reported(
+    found: Found,
+    sources: tuple[str, ...],
+    runtime: Runtime,
+    *,
+    since: datetime | None,
+    by: str,
+    questions: Sequence[Question],
+    session: str,
+    sandbox: bool = True,
+) -> Report:
+    """The report on those files, with progress; notes tell what could not be read, and what is left out."""
+    with ends_tidily():
+        report = report_on(
+            found, sources,
+            since=since, by=by, questions=questions, session=session, sandbox=sandbox,
+            told=_progress(found, runtime), shown=_shown(sources, runtime),
+        )  # fmt: skip
+    runtime.report(DONE)
+    if report.left_out:
+        note(f"{counted(report.left_out, 'line')} of a sandbox left out: `--sandbox` counts them")
+    if report.unreadable:
+        _tell_unreadable(report.unreadable)
+    return report
+
+
+def _tell_unreadable(files: tuple[tuple[str, str], ...]) -> None:
+    few = ", ".join(f"{path} ({why})" for path, why in files[:_NAMED])
+    more = f" and {len(files) - _NAMED} more: `--json` names them all" if len(files) > _NAMED else ""
+    note(f"{counted(len(files), 'file')} could not be read: {few}{more}")
+
+
+def _logs(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], Found]:
+    """Those that are named, as they are named; else dsops' own trail."""
+    words = arguments.words("LOGS")
+    for word in words:
+        if "://" in word:
+            hint = "copy it first (`aws s3 sync ...`), or let Athena read it there: `dsops audit sql`"
+            raise UsageError(f"{word} is not on this machine", hint=hint)
+        if not os.path.lexists(os.path.join(runtime.folder, word)):
+            raise UsageError(f"there is no file or folder {word}", hint="name what a trail delivers into, or a copy")
+    if words:
+        return words, find_logs(os.path.join(runtime.folder, word) for word in words)
+    file = load_settings(runtime.environ).file
+    files = find_trail(file).files if file else ()
+    if not files:
+        hint = "name CloudTrail's logs: `dsops audit report FOLDER`"
+        raise UsageError("dsops' own trail has nothing yet", hint=hint)
+    return (file,), find_logs(files, form=Form.LINES)
+
+
+def _progress(found: Found, runtime: Runtime) -> Callable[[int], None]:
+    """Tells after each batch how much of the files has been read."""
+    whole = sum(batch.size for batch in found.batches)
+    read = 0
+
+    def told(size: int) -> None:
+        nonlocal read
+        read += size
+        percent = f"{100 * read // max(1, whole)} %"
+        runtime.report(Event("logs.read", {"percent": percent, "files": counted(found.files, "log file")}))
+
+    return told
+
+
+def report_value(report: Report) -> Json:
+    """The report as JSON: every row of every answer."""
+    return {
+        "sources": list(report.sources),
+        "files": report.files,
+        "unreadable": [{"file": path, "why": why} for path, why in report.unreadable],
+        "records": report.records,
+        "skipped": report.skipped,
+        "calls": report.calls,
+        "first": json_value(report.first),
+        "last": json_value(report.last),
+        "since": json_value(report.since),
+        "boundary": json_value(report.boundary),
+        "by": report.by,
+        "answers": answers_value(report.answers),
+    }
+
+
+def answers_value(answers: Iterable[Answer]) -> Json:
+    """Every row, by question."""
+    return {
+        each.question: [{name: json_value(cell) for name, cell in row.items()} for row in each.records()]
+        for each in answers
+    }
+
+
+def json_value(cell: object) -> Json:
+    """A cell, or a time, as JSON has it."""
+    if isinstance(cell, datetime):
+        return f"{cell:%Y-%m-%dT%H:%M:%SZ}"
+    return cell if isinstance(cell, int | str) else None
+
+
+COMMAND = Command(
+    help=(
+        "Says who assumed what, and what is unusual about it, out of CloudTrail's logs.\n"
+        "\n"
+        "LOGS are files, and folders as a trail delivers them. Without LOGS dsops' own trail is read.\n"
+        "\n"
+        "AssumeRole failures by role and code, how long sessions are used against what was asked for, who\n"
+        "assumes which role, access across accounts; throttling and what is recorded; and pointed at:\n"
+        "principals and pairs of accounts never seen before, MFA missing where others have it, sessions\n"
+        "used to their last minute or for seconds, denials that repeat, long chains.\n"
+        "\n"
+        "  dsops audit report logs/ --since 7d\n"
+        "  dsops audit report logs/ --html report.html\n"
+        "  dsops audit report logs/ --session dsops-deploy-20261127T101500Z"
+    ),
+    run=_run,
+    flags=(
+        Flag(
+            "--since", "report what came from then on: `2h`, `7d`, or a time; what is older says what is new",
+            value="TIME", own_variable="DSOPS_AUDIT_SINCE",
+        ),
+        Flag("--question", "answer only that one, by its name; may be repeated; `dsops audit sql` lists them",
+             value="QUESTION", is_repeatable=True, own_variable="DSOPS_AUDIT_QUESTION"),
+        Flag("--by", "what `summary` is grouped by", value="WHAT", choices=tuple(BY), default="role",
+             own_variable="DSOPS_AUDIT_BY"),
+        Flag("--session", "who is behind that session: its name, key id or ARN", "filled", value="SESSION",
+             own_variable="DSOPS_AUDIT_SESSION"),
+        TOP,
+        Flag("--html", "write a page with plots, which opens without a network", value="FILE",
+             own_variable="DSOPS_AUDIT_HTML"),
+        SANDBOX,
+    ),
+    operands=(
+        Operand("LOGS", "a log file or a folder of them", is_required=False, is_repeatable=True),
+    ),
+)  # fmt: skip
+"""The report."""

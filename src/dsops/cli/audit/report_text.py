@@ -1,0 +1,141 @@
+"""A report as people read it on a terminal: what is unusual first, then the four metrics, then the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from dsops.audit.cloudtrail.questions import (
+    ACCOUNTS,
+    CHAINS,
+    DENIALS,
+    DURATIONS,
+    EVENTS,
+    FAILURES,
+    HISTORY,
+    LONG_USE,
+    NEW_ACCOUNTS,
+    NEW_PRINCIPALS,
+    PRINCIPALS,
+    QUESTIONS,
+    SAVED,
+    SHORT_USE,
+    SUMMARY,
+    THROTTLING,
+    WITHOUT_MFA,
+    Question,
+)  # fmt: skip
+from dsops.audit.report import Answer, Report
+from dsops.cli.framework.output import clean, counted, table
+
+_UNUSUAL = (NEW_PRINCIPALS, NEW_ACCOUNTS, WITHOUT_MFA, DENIALS, LONG_USE, SHORT_USE, CHAINS)
+_METRICS = (FAILURES, DURATIONS, PRINCIPALS, ACCOUNTS)
+_REST = (THROTTLING, SAVED, EVENTS, SUMMARY)
+
+_ADVICE: Mapping[str, str] = {
+    NEW_PRINCIPALS.name: (
+        "is it known who they are? the trust policy decides: `dsops policy check`;"
+        " `dsops revoke ROLE_ARN --apply` denies all older sessions of the role"
+    ),
+    NEW_ACCOUNTS.name: "is the other account one of yours, or a customer's with an external ID?",
+    WITHOUT_MFA.name: "let the trust policy ask for it: Bool aws:MultiFactorAuthPresent",
+    DENIALS.name: "`dsops explain` names the policy that decides",
+    LONG_USE.name: "a longer `duration_seconds` would do, or `dsops exec --credentials STORE --serve`",
+    SHORT_USE.name: "a shorter `duration_seconds` would do: 900 is the least",
+    CHAINS.name: "a hop after the first lasts an hour at most; `--session` shows who is behind one",
+}
+_EARLIER: Final = "what began before the logs that are read is not known here: is there an older folder, or day?"
+_SECONDS = frozenset({"asked_median", "asked_max", "used_median", "used_max"})
+_UNITS = ((86_400, "d"), (3600, "h"), (60, "m"))
+
+
+def report_text(report: Report, *, most: int) -> str:
+    """Tables, each with at most so many rows (0: all of them)."""
+    parts = [_head(report)]
+    unusual = _with_rows(report, _UNUSUAL)
+    parts.append("What is unusual" if unusual else "Nothing is unusual.")
+    parts += [_section(each, most) for each in unusual]
+    parts.append("What there is")
+    parts += [_section(each, most) for each in _with_rows(report, (*_METRICS, *_REST))]
+    if not report.calls:
+        return f"{parts[0]}\nno call of AWS is in it"
+    if not any(each.rows for each in report.answers if QUESTIONS[each.question].needs != "calls"):
+        is_later = report.since and report.last and report.since > report.last
+        parts.append("No call is later than that." if is_later else "No session was asked for.")
+    return "\n\n".join(parts)
+
+
+def answers_text(report: Report, *, most: int) -> str:
+    """The tables alone, those without rows too."""
+    return "\n\n".join(_section(each, most) for each in report.answers)
+
+
+def history_text(report: Report, session: str) -> str:
+    """One session's hops, the first person or program in front."""
+    (answer,) = report.answers
+    return answer_text(answer, most=0, session=session)
+
+
+def answer_text(answer: Answer, *, most: int, session: str = "") -> str:
+    """One question's table, with at most so many rows (0: all of them); `session` is the one that `history` asks of."""
+    if answer.question == HISTORY.name:
+        nothing = f"no session has the name, key or ARN {clean(session)}\n  hint: {_EARLIER}"
+        return _section(answer, 0) if answer.rows else nothing
+    return _section(answer, most)
+
+
+def _with_rows(report: Report, questions: Sequence[Question]) -> list[Answer]:
+    found = [report.answer(question.name) for question in questions]
+    return [answer for answer in found if answer is not None and answer.rows]
+
+
+def _head(report: Report) -> str:
+    period = f" from {_text('', report.first)} to {_text('', report.last)}" if report.first is not None else ""
+    calls = counted(report.calls, "call")
+    more = f"; {_no_records(report.skipped)}" if report.skipped else ""
+    since = f"\nreported: since {_text('', report.since)}" if report.since is not None else ""
+    return f"{calls}{period}, in {counted(report.files, 'file')}{more}{since}"
+
+
+def _no_records(count: int) -> str:
+    return "1 element is no record" if count == 1 else f"{count} elements are no records"
+
+
+def _section(answer: Answer, most: int) -> str:
+    asked = f"{answer.question}: {QUESTIONS[answer.question].asks}"
+    if not answer.rows:
+        return f"{asked}\n  none"
+    rows = answer.rows[:most] if most else answer.rows
+    headings = [column.upper().replace("_", " ") for column in answer.columns]
+    cells = [[_text(column, cell) for column, cell in zip(answer.columns, row, strict=True)] for row in rows]
+    lines = [asked, *_indented(table(headings, cells))]
+    left = len(answer.rows) - len(rows)
+    if left:
+        lines.append(f"  ... and {left} more: `--top 0`, or `--json`")
+    advice = _ADVICE.get(answer.question)
+    return "\n".join([*lines, *([f"  hint: {advice}"] if advice else [])])
+
+
+def _indented(text: str) -> list[str]:
+    return [f"  {line}" for line in text.splitlines()]
+
+
+def _text(column: str, cell: object) -> str:
+    if isinstance(cell, datetime):
+        return f"{cell:%Y-%m-%dT%H:%M:%SZ}"
+    if isinstance(cell, int) and column in _SECONDS:
+        return duration(cell)
+    return "" if cell is None else str(cell)
+
+
+def duration(seconds: int) -> str:
+    """`1h`, `1h30m`, `45s`: the two largest units of it."""
+    parts: list[str] = []
+    for size, unit in (*_UNITS, (1, "s")):
+        if seconds >= size or (unit == "s" and not parts):
+            parts.append(f"{seconds // size}{unit}")
+            seconds %= size
+            if not seconds or len(parts) == 2:
+                break
+    return "".join(parts)

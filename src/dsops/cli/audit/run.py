@@ -1,0 +1,173 @@
+"""`dsops audit sql --run`: the question asked, and answered as `dsops audit report` answers it."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from datetime import timedelta
+from typing import NamedTuple
+
+from dsops.audit.cloudtrail.dialects import ATHENA, DUCKDB, Dialect
+from dsops.audit.cloudtrail.questions import Asked, Question
+from dsops.audit.report import Answer
+from dsops.cli.audit.report import SHOWN, TOP, answers_value, json_value, report_value, reported
+from dsops.cli.audit.report_text import answer_text
+from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, SESSION_ENVIRONMENT, Arguments, Flag
+from dsops.cli.framework.output import answer, answer_json
+from dsops.errors import UsageError
+from dsops.runtime import Runtime
+
+_WEEK = timedelta(days=7)
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[^\0-\x20\x7f]*)?")
+_WORKGROUP = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_DATABASE = re.compile(r"(?:[A-Za-z0-9_-]{1,255}\.)?[A-Za-z0-9_]{1,255}")
+
+RUN = Flag("--run", "ask it, and show the answer as `dsops audit report` does", "switch",
+           own_variable="DSOPS_AUDIT_RUN")  # fmt: skip
+_STORE = Flag("--store", "the store whose session asks, not the base credentials", value="STORE",
+              own_variable="DSOPS_AUDIT_RUN_STORE")  # fmt: skip
+_REGION = Flag("--region", "where Athena, or the event data store, is; the store's or yours if left out",
+               value="REGION", own_variable="DSOPS_AUDIT_REGION")  # fmt: skip
+_WORKGROUP_FLAG = Flag("--workgroup", "the workgroup of Athena (primary)", value="NAME",
+                       own_variable="DSOPS_AUDIT_WORKGROUP")  # fmt: skip
+_DATABASE_FLAG = Flag("--database", "the database that the table is in, or CATALOG.DATABASE (default)", value="NAME",
+                      own_variable="DSOPS_AUDIT_DATABASE")  # fmt: skip
+_OUTPUT = Flag("--output", "where AWS puts the result, where the workgroup does not say: s3://BUCKET/PREFIX/",
+               value="S3-URI", own_variable="DSOPS_AUDIT_OUTPUT")  # fmt: skip
+_TIMEOUT = Flag("--timeout", "stop the query when it takes longer", "seconds", value="SECONDS",
+                default="1800", own_variable="DSOPS_AUDIT_TIMEOUT")  # fmt: skip
+_EVERYTHING = Flag("--everything", "ask without a first day: all of the table is read, and billed", "switch",
+                   own_variable="DSOPS_AUDIT_EVERYTHING")  # fmt: skip
+RUN_FLAGS = (
+    RUN, _STORE, _REGION, _WORKGROUP_FLAG, _DATABASE_FLAG, _OUTPUT, _TIMEOUT, _EVERYTHING, TOP, CONFIG,
+    SESSION_ENVIRONMENT, NO_AGENT, REASON,
+)  # fmt: skip
+"""What `--run` takes besides."""
+
+
+class Wanted(NamedTuple):
+    """A question, and how it is asked."""
+
+    question: Question
+    asked: Asked
+    dialect: Dialect
+    source: str
+    """The table, the id of the event data store, or the pattern of files."""
+    sql: str
+    begin: str
+    """The first day that is read; "" for all of them."""
+
+
+class Place(NamedTuple):
+    """What the flags say of AWS; "" for what is left to it."""
+
+    region: str
+    workgroup: str
+    database: str
+    catalog: str
+    output: str
+    timeout_seconds: float
+
+
+def run_question(wanted: Wanted, arguments: Arguments, runtime: Runtime) -> int:
+    """Asks it, and shows what comes of it."""
+    if wanted.dialect == DUCKDB:
+        _run_here(wanted, arguments, runtime)
+    else:
+        _run_there(wanted, arguments, runtime)
+    return 0
+
+
+# --- on this machine ----------------------------------------------------------------------------------------
+
+
+def _run_here(wanted: Wanted, arguments: Arguments, runtime: Runtime) -> None:
+    """By the engine of `dsops audit report`, over the files of the pattern."""
+    from dsops.audit.cloudtrail.files import find_logs
+
+    _refuse(arguments, "DuckDB reads files of this machine", ("--begin", "--end"), "`--since` and `--from` say which")
+    _refuse(
+        arguments, "DuckDB asks nothing of AWS",
+        (_STORE.name, _REGION.name, _WORKGROUP_FLAG.name, _DATABASE_FLAG.name, _OUTPUT.name), "",
+    )  # fmt: skip
+    pattern = os.path.join(glob.escape(runtime.folder), wanted.source)
+    found = find_logs(sorted(glob.iglob(pattern, recursive=True)))
+    if not found.files:
+        hint = "name them: `--from 'logs/**/*.json.gz'`, in quotes, or their folder"
+        raise UsageError(f"there are no logs {wanted.source}", hint=hint)
+    report = reported(
+        found, (wanted.source,), runtime,
+        since=wanted.asked.since, by=wanted.asked.by, questions=(wanted.question,), session=wanted.asked.session,
+    )  # fmt: skip
+    if arguments.switch("--json"):
+        answer_json(report_value(report))
+    else:
+        _show(report.answers[0], wanted, arguments)
+
+
+# --- in AWS -------------------------------------------------------------------------------------------------
+
+
+def _run_there(wanted: Wanted, arguments: Arguments, runtime: Runtime) -> None:
+    place = _place(wanted, arguments)
+    if not wanted.begin and not arguments.switch(_EVERYTHING.name):
+        week_ago = runtime.now() - _WEEK
+        raise UsageError(
+            f"without a first day all of {wanted.source} is read, and AWS bills for that",
+            hint=f"add `--begin {week_ago:%Y-%m-%d}`, or `--since 7d`; `--everything` reads all of it",
+        )
+    from dsops.cli.audit.aws import ask_aws
+
+    given, query = ask_aws(wanted, place, arguments, runtime)
+    if not arguments.switch("--json"):
+        _show(given, wanted, arguments)
+        return
+    since = json_value(wanted.asked.since)
+    answer_json({
+        "sources": [wanted.source],
+        # What only somebody knows who has read all of it.
+        "files": None,
+        "unreadable": [],
+        **dict.fromkeys(("records", "skipped", "calls", "first", "last")),
+        "since": since,
+        "boundary": since,
+        "by": wanted.asked.by,
+        "answers": answers_value((given,)),
+        "query": {"engine": wanted.dialect.name, "id": query.id, "scanned_bytes": query.scanned_bytes},
+    })
+
+
+def _place(wanted: Wanted, arguments: Arguments) -> Place:
+    """What the flags say. Raises UsageError for what can't be so, before anything is sent."""
+    output, workgroup = arguments.text(_OUTPUT.name), arguments.text(_WORKGROUP_FLAG.name)
+    named = arguments.text(_DATABASE_FLAG.name)
+    if wanted.dialect != ATHENA:
+        words = (_WORKGROUP_FLAG.name, _DATABASE_FLAG.name)
+        _refuse(arguments, f"{wanted.dialect.title} has no workgroups and databases", words, "")
+    if output and not _BUCKET.fullmatch(output):
+        raise UsageError(f"`--output {output}` is no place in S3", hint="write such as s3://BUCKET/PREFIX/")
+    if workgroup and not _WORKGROUP.fullmatch(workgroup):
+        raise UsageError(f"`--workgroup {workgroup}` can't be one", hint="it has letters, digits, `.`, `_` and `-`")
+    if named and not _DATABASE.fullmatch(named):
+        raise UsageError(f"`--database {named}` can't be one", hint="write DATABASE, or CATALOG.DATABASE")
+    catalog, _, database = named.rpartition(".")
+    return Place(
+        arguments.text(_REGION.name), workgroup, database, catalog, output, arguments.seconds(_TIMEOUT.name) or 0.0
+    )
+
+
+# --- both ---------------------------------------------------------------------------------------------------
+
+
+def _refuse(arguments: Arguments, why: str, names: tuple[str, ...], instead: str) -> None:
+    """Refuses flags that say nothing here."""
+    given = [flag for flag in names if arguments.text(flag)]
+    if given:
+        hint = f"leave out `{given[0]}`, and its variable"
+        raise UsageError(f"`{given[0]}` says nothing here: {why}", hint=f"{hint}; {instead}" if instead else hint)
+
+
+def _show(given: Answer, wanted: Wanted, arguments: Arguments) -> None:
+    most = arguments.integer(TOP.name)
+    answer(answer_text(given, most=SHOWN if most is None else most, session=wanted.asked.session))

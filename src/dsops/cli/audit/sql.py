@@ -1,0 +1,147 @@
+"""`dsops audit sql`: the questions of the report as SQL, for where the logs are more than one machine reads."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from dsops.audit.cloudtrail.dialects import ATHENA, DIALECTS, DUCKDB, Dialect
+from dsops.audit.cloudtrail.questions import BY, HISTORY, NEW_ACCOUNTS, NEW_PRINCIPALS, QUESTIONS, Asked, Question
+from dsops.audit.cloudtrail.whole import days_of, whole
+from dsops.cli.audit.records import time_of
+from dsops.cli.audit.report import no_question, no_session, session_in
+from dsops.cli.audit.run import RUN, RUN_FLAGS, Wanted, run_question
+from dsops.cli.framework.command import Arguments, Command, Flag, Operand
+from dsops.cli.framework.output import answer, answer_json, table
+from dsops.errors import UsageError
+from dsops.runtime import Runtime
+
+_TABLE = "cloudtrail_logs"
+_LOGS = "logs/**/*.json.gz"
+_BEFORE = timedelta(days=30)
+"""So much before `--since` is read for what is new."""
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_TABLE_NAME = re.compile(r'(?:[A-Za-z_][A-Za-z0-9_]*|"[^"\0]+")(?:\.(?:[A-Za-z_][A-Za-z0-9_]*|"[^"\0]+")){0,2}')
+_STORE_ID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    name = arguments.operand("QUESTION")
+    if not name:
+        return _list(is_json=arguments.switch("--json"))
+    if name not in QUESTIONS:
+        raise no_question(name, QUESTIONS, "`dsops audit sql` lists them")
+    wanted = wanted_by(QUESTIONS[name], arguments, runtime.now())
+    if arguments.switch(RUN.name):
+        return run_question(wanted, arguments, runtime)
+    if arguments.switch("--json"):
+        answer_json({"question": name, "dialect": wanted.dialect.name, "sql": wanted.sql})
+    else:
+        answer(wanted.sql.rstrip("\n"))
+    return 0
+
+
+def _list(*, is_json: bool) -> int:
+    if is_json:
+        answer_json([
+            {"question": each.name, "asks": each.asks, "columns": list(each.columns)} for each in QUESTIONS.values()
+        ])
+    else:
+        answer(table(("QUESTION", "ASKS"), [(each.name, each.asks) for each in QUESTIONS.values()]))
+    return 0
+
+
+def wanted_by(question: Question, arguments: Arguments, now: datetime) -> Wanted:
+    """What the flags ask for, with the one statement that it is. Raises UsageError."""
+    dialect = DIALECTS[arguments.text("--dialect")]
+    since = arguments.text("--since")
+    moment = time_of(since, now) if since else None
+    session = session_in(arguments)
+    if question is HISTORY and not session:
+        raise no_session()
+    asked = Asked(since=moment, by=arguments.text("--by"), session=session)
+    begin, end = _days(arguments, question, moment)
+    named = arguments.text("--from")
+    if dialect == DUCKDB:
+        from dsops.audit.cloudtrail.duck import standalone
+
+        files = named or _LOGS
+        return Wanted(question, asked, dialect, files, standalone(question, asked, files), begin)
+    table = _table(dialect, named)
+    sql = whole(question, asked, dialect, table, days_of(dialect, begin, end))
+    return Wanted(question, asked, dialect, table, sql, begin)
+
+
+def _table(dialect: Dialect, named: str) -> str:
+    if dialect == ATHENA:
+        if named and not _TABLE_NAME.fullmatch(named):
+            hint = "write TABLE or DATABASE.TABLE, either in double quotes where it needs them"
+            raise UsageError(f"`--from {named}` is no table", hint=hint)
+        return named or _TABLE
+    if not _STORE_ID.fullmatch(named):
+        hint = "it is the last part of its ARN: `aws cloudtrail list-event-data-stores`"
+        raise UsageError("CloudTrail Lake needs `--from` with the id of an event data store", hint=hint)
+    return named
+
+
+def _days(arguments: Arguments, question: Question, since: datetime | None) -> tuple[str, str]:
+    """The first and the last day that is read, "" for open."""
+    found = []
+    for flag in ("--begin", "--end"):
+        day = arguments.text(flag)
+        if day and not (_DAY.fullmatch(day) and _is_day(day)):
+            raise UsageError(f"`{flag} {day}` is no day", hint="write such as 2026-11-20")
+        found.append(day)
+    begin, end = found
+    if since and not begin:
+        begin = f"{since - _BEFORE if question in {NEW_PRINCIPALS, NEW_ACCOUNTS} else since:%Y-%m-%d}"
+    if begin and end and begin > end:
+        raise UsageError(f"nothing is between `--begin {begin}` and `--end {end}`", hint="the earlier day begins")
+    return begin, end
+
+
+def _is_day(text: str) -> bool:
+    try:
+        datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return True
+
+
+COMMAND = Command(
+    help=(
+        "Prints a question of `dsops audit report` as SQL, and with --run asks it.\n"
+        "\n"
+        "It is asked of a table of CloudTrail's logs in Athena, of an event data store of CloudTrail Lake, or\n"
+        "of files here by DuckDB. Without QUESTION the questions are listed.\n"
+        "\n"
+        "Only the days from --begin to --end are read; without --begin those since --since, and thirty\n"
+        "before them where it is asked what is new. In Athena the table is one of AWS's documentation,\n"
+        "partitioned by its column `timestamp`.\n"
+        "\n"
+        "With --run the answer is shown as the report shows it. AWS bills for what is scanned: how much that\n"
+        "was is told at the end. Ctrl-C and --timeout stop the query.\n"
+        "\n"
+        "  dsops audit sql failures --begin 2026-11-01\n"
+        "  dsops audit sql failures --since 7d --run --store audit --workgroup security\n"
+        "  dsops audit sql history --session deploy-7 --dialect duckdb --from 'logs/**/*.json.gz'"
+    ),
+    run=_run,
+    flags=(
+        Flag("--dialect", "for which engine", value="ENGINE", choices=tuple(DIALECTS), default=ATHENA.name,
+             own_variable="DSOPS_AUDIT_DIALECT"),
+        Flag("--from", f"the table (Athena: {_TABLE}), the event data store's id, or a pattern of files",
+             value="TABLE", own_variable="DSOPS_AUDIT_FROM"),
+        Flag("--begin", "the first day that is read: 2026-11-01", value="DAY", own_variable="DSOPS_AUDIT_BEGIN"),
+        Flag("--end", "the last day that is read", value="DAY", own_variable="DSOPS_AUDIT_END"),
+        Flag("--since", "report what came from then on: `2h`, `7d`, or a time", value="TIME",
+             own_variable="DSOPS_AUDIT_SINCE"),
+        Flag("--by", "what `summary` is grouped by", value="WHAT", choices=tuple(BY), default="role",
+             own_variable="DSOPS_AUDIT_BY"),
+        Flag("--session", "the session that `history` asks of: its name, key id or ARN", "filled", value="SESSION",
+             own_variable="DSOPS_AUDIT_SESSION"),
+        *RUN_FLAGS,
+    ),
+    operands=(Operand("QUESTION", "what is asked", is_required=False),),
+)  # fmt: skip
+"""The questions as SQL."""

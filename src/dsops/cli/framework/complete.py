@@ -1,0 +1,207 @@
+"""`dsops complete`: what could stand where the cursor is; asked by the scripts of `dsops completion`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from dsops.cli import COMMANDS, load
+from dsops.cli.framework.command import COMMON, CONFIG, ENVIRONMENT, Arguments, Command, Flag, Group, Operand
+from dsops.cli.framework.help import summary_of
+from dsops.cli.framework.output import answer, clean
+from dsops.config import load as load_config
+from dsops.errors import DsopsError
+from dsops.keyring.index import contents as in_keyring
+from dsops.model import Config
+from dsops.runtime import Runtime
+from dsops.stores import StoreTypes
+
+Candidates = Mapping[str, str]
+"""What could stand there -> what it means."""
+
+FILES = (":files",)
+
+_PLAIN = re.compile(r"[\w.,:=@%+/-]+")
+"""What no shell takes for anything but text."""
+
+
+class _Line(NamedTuple):
+    """The words before the cursor, taken apart as far as they go."""
+
+    command: Command
+    flags: dict[str, str]
+    operands: list[str]
+    open_flag: Flag | None
+    """A flag that waits for its value."""
+    program: int | None
+    """Where the words of another program begin, counted from the word after `dsops`."""
+
+
+def complete(words: Sequence[str], runtime: Runtime) -> tuple[str, ...]:
+    """Lines for a shell's script: `candidate<TAB>meaning`, or `:files`, or `:command` and where that begins.
+
+    The last word is the one at the cursor; positions count `dsops` as 0. bash passes `--env=pro` as three words, the
+    others as one.
+    """
+    words = list(words) or [""]
+    # `dsops --env <cursor>` has no command yet.
+    chosen = _choose(words[:-1])
+    if chosen is None:
+        return _lines(words[-1], {name: entry.summary for name, entry in COMMANDS.items() if entry.summary})
+    command, before = chosen
+    if isinstance(command, Group):
+        return _lines(words[-1], {name: summary_of(member) for name, member in command.commands.items()})
+    line = _take_apart(command, words[:-1], before)
+    if line.program is not None:
+        return (":command", str(line.program + 1))
+    return _at_cursor(line, words[-1], runtime)
+
+
+def _choose(words: Sequence[str]) -> tuple[Command | Group, int] | None:
+    """The command that the words name, and where its own words begin; None where they name none."""
+    position = 0
+    while position < len(words) and words[position].startswith("-"):
+        position += 2 if words[position] in {CONFIG.name, ENVIRONMENT.name} else 1
+    if position >= len(words) or words[position] not in COMMANDS:
+        return None
+    command = load(words[position])
+    if isinstance(command, Group) and position + 1 < len(words) and words[position + 1] in command.commands:
+        return command.commands[words[position + 1]], position + 2
+    return command, position + 1
+
+
+def _take_apart(command: Command, words: Sequence[str], start: int) -> _Line:
+    by_name = {name: flag for flag in command.flags + COMMON for name in (flag.name, flag.short) if name}
+    flags: dict[str, str] = {}
+    operands: list[str] = []
+    open_flag: Flag | None = None
+    for position, word in enumerate(words[start:], start):
+        if open_flag:
+            if word != "=":
+                flags[open_flag.name] = word
+                open_flag = None
+        elif command.takes_command and (word == "--" or not word.startswith("-")):
+            return _Line(command, flags, operands, None, position + 1 if word == "--" else position)
+        elif word.startswith("-"):
+            name, equals, value = word.partition("=")
+            flag = by_name.get(name)
+            if flag and equals:
+                flags[flag.name] = value
+            elif flag and flag.kind != "switch":
+                open_flag = flag
+            elif flag:
+                flags[flag.name] = "1"
+        else:
+            operands.append(word)
+    return _Line(command, flags, operands, open_flag, None)
+
+
+def _at_cursor(line: _Line, word: str, runtime: Runtime) -> tuple[str, ...]:
+    if line.open_flag:
+        # bash: the cursor is at the `=` itself.
+        return _value_lines(line.open_flag, "" if word == "=" else word, line, runtime)
+    flags = line.command.flags + COMMON
+    name, equals, value = word.partition("=")
+    if equals and name.startswith("--"):
+        flag = next((flag for flag in flags if flag.name == name), None)
+        lines = _value_lines(flag, value, line, runtime) if flag else ()
+        return lines if lines == FILES else tuple(f"{name}={each}" for each in lines)
+    if word.startswith("-"):
+        left = [flag for flag in flags if flag.is_repeatable or flag.name not in line.flags]
+        return _lines(word, {flag.name: flag.help for flag in left})
+    declared = line.command.operands
+    if not declared or (len(line.operands) >= len(declared) and not declared[-1].is_repeatable):
+        return ()
+    operand = declared[min(len(line.operands), len(declared) - 1)]
+    if operand.name == "FILE":
+        return FILES
+    return _lines(word, _operand_candidates(operand, line, runtime))
+
+
+def _value_lines(flag: Flag, word: str, line: _Line, runtime: Runtime) -> tuple[str, ...]:
+    if flag.choices:
+        return _lines(word, dict.fromkeys(flag.choices, ""))
+    if flag.name == ENVIRONMENT.name:
+        config = _config(line, runtime)
+        return _lines(word, dict.fromkeys(config.environments if config else (), ""))
+    if flag.value == "STORE":
+        return _lines(word, _stores(line, runtime))
+    return FILES if flag.value == "FILE" else ()
+
+
+def _operand_candidates(operand: Operand, line: _Line, runtime: Runtime) -> Candidates:
+    if operand.choices:
+        return dict.fromkeys(operand.choices, "")
+    if operand.name == "TOPIC":
+        return {name: entry.summary for name, entry in COMMANDS.items() if entry.summary}
+    if operand.name == "STORE":
+        return _stores(line, runtime)
+    if operand.name in {"KEY", "SERIAL"}:
+        return _kept(operand.name, runtime)
+    config = _config(line, runtime)
+    if config and operand.name.startswith("VARIABLE"):
+        variables = dict.fromkeys(_variables(config, _given(ENVIRONMENT, line, runtime)), "")
+        return {**variables, **(_stores(line, runtime) if operand.name.endswith("STORE") else {})}
+    return {}
+
+
+def _kept(operand: str, runtime: Runtime) -> Candidates:
+    """The names of what the keyring has, as far as that can be told."""
+    try:
+        kept = in_keyring(runtime.environ)
+    except DsopsError:
+        return {}
+    return {each.name: each.arn for each in kept.keys.values()} if operand == "KEY" else dict.fromkeys(kept.seeds, "")
+
+
+def _stores(line: _Line, runtime: Runtime) -> Candidates:
+    config = _config(line, runtime)
+    return {store.name: store.type for store in config.stores.values()} if config else {}
+
+
+def _variables(config: Config, environment: str) -> Iterable[str]:
+    """Those of the environment that is meant, else of all."""
+    name = environment or config.default_environment
+    environments = [config.environments[name]] if name in config.environments else config.environments.values()
+    return [variable for each in environments for variable in each.variables]
+
+
+def _config(line: _Line, runtime: Runtime) -> Config | None:
+    """The configuration, as far as there is one: at a Tab nobody wants to read errors."""
+    named = _given(CONFIG, line, runtime)
+    try:
+        return load_config(folder=runtime.folder, environ=runtime.environ, named=named, types=StoreTypes())
+    except DsopsError:
+        return None
+
+
+def _given(flag: Flag, line: _Line, runtime: Runtime) -> str:
+    return line.flags.get(flag.name, "") or runtime.environ.get(flag.variable, "")
+
+
+def _lines(word: str, candidates: Candidates) -> tuple[str, ...]:
+    """Those that begin with what is typed already.
+
+    Names stand in a file that may be a stranger's, and bash puts a candidate on the line as it is: one that a shell
+    would run in part is not offered.
+    """
+    return tuple(
+        f"{name}\t{clean(meaning)}" if meaning else name
+        for name, meaning in candidates.items()
+        if name.startswith(word) and _PLAIN.fullmatch(name)
+    )
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    lines = complete(arguments.command, runtime)
+    if lines:
+        answer("\n".join(lines))
+    return 0
+
+
+COMMAND = Command(
+    help="Prints what could stand at the end of a command line: for the scripts of `dsops completion`.",
+    run=_run,
+    takes_command=True,
+)

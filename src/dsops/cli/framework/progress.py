@@ -1,0 +1,122 @@
+"""Events of the pipeline on stderr: a line each with --verbose, else one line that goes away."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+from dsops.cli.framework.output import clean, note, tell
+from dsops.cli.framework.world import DONE, NOTES
+from dsops.runtime import Event
+
+_REPEATED = ("keys.waiting", "mfa.waiting", "query.waiting")
+_ERASE_LINE = "\r\x1b[K"
+_COLUMNS = 80
+"""Of a terminal that does not tell."""
+
+
+class Progress:
+    """Shows events; one that is not kept gives way to the next, and the last is erased."""
+
+    def __init__(self, *, is_kept: bool) -> None:
+        self._is_kept = is_kept
+        self._is_shown = False
+        self._last = ""
+
+    def report(self, event: Event) -> None:
+        """Shows one event; takes the transient line away at the end, and before somebody else writes."""
+        if event == DONE:
+            self._clear()
+            return
+        if event.name in NOTES:
+            self._clear()
+            note(sentence(event))
+            return
+        text = f"dsops: {sentence(event)}"
+        if self._is_kept:
+            # What waits tells so each second; in a log its beginning is enough.
+            if event.name != self._last or event.name not in _REPEATED:
+                tell(text)
+            self._last = event.name
+            return
+        sys.stderr.write(f"{_ERASE_LINE}{_fitted(text, _columns() - 1)}")
+        sys.stderr.flush()
+        self._is_shown = True
+
+    def _clear(self) -> None:
+        if self._is_shown:
+            sys.stderr.write(_ERASE_LINE)
+            sys.stderr.flush()
+            self._is_shown = False
+
+
+def _columns() -> int:
+    """The width of the terminal, as it is now."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS
+    except (OSError, ValueError):
+        return _COLUMNS
+
+
+def _fitted(text: str, columns: int) -> str:
+    """As much of the text as stands in one row: it must not wrap, since one row is erased.
+
+    Characters whose width depends on the terminal's language count as wide (UAX 11, East Asian Ambiguous).
+    """
+    if text.isascii():
+        return text[: max(columns, 0)]
+    from unicodedata import combining, east_asian_width
+
+    used = 0
+    for index, character in enumerate(text):
+        used += 0 if combining(character) else 2 if east_asian_width(character) in "WFA" else 1
+        if used > columns:
+            return text[:index]
+    return text
+
+
+_SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "endpoint.answered": (("endpoint", "{} answers"),),
+    "call.delayed": (("why", "{}:"), ("attempt", "{}"), ("seconds", "in {} s")),
+    "ambient.loaded": (("source", "base credentials from {},"), ("key", "key {}")),
+    "credentials.issued": (
+        ("store", "store {},"),
+        ("hop", "hop {}:"),
+        ("caller", "{}"),
+        ("role", "assumed {}"),
+        ("permission_set", "became {},"),
+        ("session", "as {},"),
+        ("key", "key {},"),
+        ("expires", "until {}"),
+    ),
+    "credentials.evicted": (("store", "store {}:"), ("key", "AWS does not take key {} any more,"), ("why", "{}")),
+    "secrets.fetched": (("store", "store {}:"), ("count", "{}"), ("of", "of {} read")),
+    "session.renewed": (("key", "the command's session was renewed: key {},"), ("expires", "until {}")),
+    "session.not-renewed": (("key", "the command's session of key {} could not be renewed:"), ("why", "{}")),
+    "login.renewed": (("login", "{}"), ("until", "was renewed until {},"), ("why", "{}")),
+    "clock.corrected": (
+        ("minutes", "this machine's clock is {}"),
+        ("side", "{}"),
+        ("endpoint", "that of {}: requests are signed for AWS's time; set the clock"),
+    ),
+    "keys.rotating": (("name", "key {}:"), ("step", "{}")),
+    "keys.waiting": (("name", "waiting until AWS knows the new key of {}"),),
+    "logs.read": (("percent", "{}"), ("files", "of {} read")),
+    "query.waiting": (
+        ("engine", "{}:"), ("state", "the query is {},"), ("seconds", "{} s,"), ("scanned", "{} scanned"),
+    ),
+    "mfa.waiting": (("seconds", "waiting {} s for the next MFA code"), ("device", "of {}:"), ("why", "{}")),
+}
+"""Event -> its facts in the order of a sentence, each with its words; a fact without a value takes its words along."""
+
+
+def sentence(event: Event) -> str:
+    """The event in words; one that is not known here, such as a plugin's, by its name and facts."""
+    facts = {name: value for name, value in event.facts.items() if value}
+    if event.name in _SENTENCES:
+        words = [form.format(facts[name]) for name, form in _SENTENCES[event.name] if name in facts]
+        return clean(" ".join(words).rstrip(",:"))
+    told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items())
+    name = event.name.replace(".", " ").replace("-", " ")
+    return clean(f"{name}: {told}" if told else name)

@@ -1,0 +1,108 @@
+"""A question to the person at the terminal, or in a window: never on stdout or stderr, which belong to a pipe."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+from dsops.cli.framework.output import clean
+from dsops.secret import Secret
+
+_LONGEST_ANSWER = 1024
+_AGREED = tuple(Secret(word) for word in ("y", "Y", "yes", "Yes", "YES"))
+_ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP")
+
+
+def ask(question: str, *, terminal: str = "/dev/tty") -> Secret | None:
+    """What the person types, unseen; None at once when there is nobody to ask, or they answer with Ctrl-D.
+
+    Without a terminal, and in the background of one, where reading would stop us, a window is opened if there is a
+    desktop.
+    """
+    return _ask(question, terminal, _ask_in_window, is_hidden=True)
+
+
+def confirm(question: str, *, terminal: str = "/dev/tty") -> bool | None:
+    """Whether the person types `y` or `yes`, in sight; None without a terminal: a window shows too little."""
+    typed = _ask(question, terminal, _no_window, is_hidden=False)
+    return None if typed is None else typed in _AGREED
+
+
+def _ask(
+    question: str, terminal: str, elsewhere: Callable[[str], Secret | None], *, is_hidden: bool
+) -> Secret | None:
+    if sys.platform == "win32":
+        return None
+    # Names and addresses of a configuration are in it, which may be a stranger's.
+    question = "\n".join([clean(line) for line in question.split("\n")])
+    try:
+        descriptor = os.open(terminal, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return elsewhere(question)
+    try:
+        if os.tcgetpgrp(descriptor) != os.getpgrp():
+            return elsewhere(question)
+        return _ask_on(descriptor, question, is_hidden=is_hidden)
+    except OSError:
+        # The terminal went away: hung up, or never the controlling one.
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _no_window(_question: str) -> Secret | None:
+    return None
+
+
+def _ask_in_window(question: str) -> Secret | None:
+    from dsops.cli.framework import dialog
+
+    return dialog.ask(question, os.environ)
+
+
+def _ask_on(descriptor: int, question: str, *, is_hidden: bool) -> Secret | None:
+    """Echo is off only while the answer is awaited, also when Ctrl-C, Ctrl-Z or a signal comes in between."""
+    import termios
+
+    before = termios.tcgetattr(descriptor)
+    hidden = list(before)
+    # A whole line, ended by Enter, with Ctrl-C in force: fish has its terminal otherwise while it draws a prompt.
+    hidden[0] |= termios.ICRNL
+    hidden[3] = (hidden[3] | termios.ICANON | termios.ISIG) & ~termios.ECHO
+    if not is_hidden:
+        hidden[3] |= termios.ECHO
+
+    def show() -> None:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+    def hide() -> None:
+        termios.tcsetattr(descriptor, termios.TCSAFLUSH, hidden)
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        """Gives the terminal back as it was, lets the signal do what it does, asks again after a Ctrl-Z."""
+        show()
+        handler = signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        signal.signal(number, handler)
+        hide()
+        os.write(descriptor, question.encode())
+
+    handlers = {}
+    for name in _ENDING:
+        number = getattr(signal, name)
+        if signal.getsignal(number) == signal.SIG_DFL:
+            handlers[number] = signal.signal(number, on_signal)
+    try:
+        hide()
+        os.write(descriptor, question.encode())
+        answer = os.read(descriptor, _LONGEST_ANSWER)
+    finally:
+        show()
+        if is_hidden:
+            os.write(descriptor, b"\n")
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return Secret.from_bytes(answer.removesuffix(b"\n")) if answer.endswith(b"\n") else None

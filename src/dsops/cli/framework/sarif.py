@@ -1,0 +1,95 @@
+"""Findings as SARIF 2.1.0, the form in which code hosts take them and show them beside the lines.
+
+https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html; GitHub Docs, "SARIF support for code scanning".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from dsops import __version__
+from dsops.cli.framework.output import Json
+from dsops.policy.lint import RULES, Finding, Rule
+
+if TYPE_CHECKING:
+    from dsops.cli.policy.policy import Checked
+
+_INDEX = {rule.code: index for index, rule in enumerate(RULES)}
+
+
+def sarif_log(checked: Sequence[Checked], notes: Sequence[str], *, is_complete: bool) -> Json:
+    """One run of the check. `is_complete`: every file that was named could be read."""
+    notifications: list[Json] = [_notification(text) for text in notes]
+    for file, report in checked:
+        notifications += [
+            _notification(f"{file}: {number:,} more of {code}") for code, number in report.left_out.items()
+        ]
+    return {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "dsops",
+                        "version": __version__,
+                        "semanticVersion": __version__,
+                        "rules": [_rule(rule) for rule in RULES],
+                    }
+                },
+                "invocations": [
+                    {"executionSuccessful": is_complete, "toolExecutionNotifications": notifications}
+                ],
+                "columnKind": "unicodeCodePoints",
+                "results": [_result(file, finding) for file, report in checked for finding in report.findings],
+            }
+        ],
+    }
+
+
+def _notification(text: str) -> Json:
+    return {"level": "note", "message": {"text": text}}
+
+
+def _rule(rule: Rule) -> Json:
+    text = f"{rule.why}\n\nCure: {rule.cure}.\n\nSource: {rule.source}."
+    return {
+        "id": rule.code,
+        "shortDescription": {"text": rule.what},
+        "fullDescription": {"text": rule.why},
+        "help": {"text": text},
+        "defaultConfiguration": {"level": rule.severity},
+        "properties": {"tags": ["iam", rule.code.partition(".")[0]]},
+    }
+
+
+def _result(file: str, finding: Finding) -> Json:
+    uri = _uri(file)
+    place = f"{uri}\n{finding.rule.code}\n{finding.path}\n{finding.message}"
+    location: dict[str, Json] = {
+        "physicalLocation": {
+            "artifactLocation": {"uri": uri},
+            # A line of its own is needed by those who show it; 0 would be the file as a whole.
+            "region": {"startLine": max(finding.line, 1)},
+        },
+    }
+    if finding.path:
+        location["logicalLocations"] = [{"fullyQualifiedName": finding.path}]
+    return {
+        "ruleId": finding.rule.code,
+        "ruleIndex": _INDEX[finding.rule.code],
+        "level": finding.severity,
+        "message": {"text": f"{finding.message}\nHint: {finding.hint}"},
+        "locations": [location],
+        # The same finding after lines were added above it.
+        "partialFingerprints": {"policyFinding/v1": sha256(place.encode()).hexdigest()[:32]},
+    }
+
+
+def _uri(file: str) -> str:
+    """A relative reference, or a file's whole address."""
+    path = quote(file.replace("\\", "/"))
+    return f"file://{path}" if path.startswith("/") else path

@@ -1,0 +1,72 @@
+"""A secret that a command is given: typed unseen, piped in, or in a file; never a word of the command line."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+
+from dsops.cli.framework.command import Flag
+from dsops.cli.framework.output import note
+from dsops.errors import UsageError
+from dsops.input_file import read_file, reason
+from dsops.runtime import Runtime
+from dsops.secret import Secret
+
+FROM_FILE = Flag("--from-file", "read it from this file instead of asking; `-` is standard input", value="FILE")
+
+_MOST_BYTES = 16384
+
+
+def piped_or_in_file(path: str) -> Secret | None:
+    """What the file holds, or what was piped in where none is named; None when a person has to be asked."""
+    if path not in {"", "-"}:
+        return _in_file(path)
+    if sys.stdin is None or (not path and sys.stdin.isatty()):
+        return None
+    try:
+        data = _all_of(0)
+    except OSError as error:
+        why, hint = (error.strerror or "").lower(), "pipe the value in: `... < FILE`"
+        raise UsageError("standard input can't be read", why=why, hint=hint) from error
+    # Nothing is what a service, a test or an editor gives for standard input; a person may be there all the same.
+    return Secret.from_bytes(data) if data.strip() or path else None
+
+
+def ask_for(what: str, runtime: Runtime, command: str) -> Secret:
+    """What the person types. Raises UsageError where there is nobody, or nothing was typed."""
+    typed = runtime.ask(f"{what}: ")
+    if typed is None:
+        raise UsageError(
+            f"nobody gave the {what[:1].lower()}{what[1:]}",
+            why="there is no terminal to ask on, or the question was not answered",
+            hint=f"pipe it in: `{command} < FILE`, or name the file: `{command} --from-file FILE`",
+        )
+    return typed
+
+
+def _in_file(path: str) -> Secret:
+    try:
+        data, status = read_file(path, _MOST_BYTES + 1, takes_pipes=True)
+    except OSError as error:
+        hint = "name a file of yours, or `-` for standard input"
+        raise UsageError(f"`{path}` can't be read", why=reason(error), hint=hint) from error
+    _check_length(data)
+    if os.name == "posix" and stat.S_ISREG(status.st_mode):
+        is_open = status.st_mode & (stat.S_IRGRP | stat.S_IROTH)
+        others = " and others can read it: `chmod 600` it, or" if is_open else ":"
+        note(f"`{path}` still has it{others} delete it when you are done")
+    return Secret.from_bytes(data)
+
+
+def _all_of(descriptor: int) -> bytes:
+    data = b""
+    while piece := os.read(descriptor, _MOST_BYTES):
+        data += piece
+        _check_length(data)
+    return data
+
+
+def _check_length(data: bytes) -> None:
+    if len(data) > _MOST_BYTES:
+        raise UsageError(f"that is longer than {_MOST_BYTES} bytes", hint="give nothing but what is asked for")

@@ -1,0 +1,158 @@
+"""`dsops hook`: a folder's environment in the shell, while the shell is in that folder, where that is allowed."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from dsops.cli.framework.command import Arguments, Command, Group
+from dsops.cli.framework.output import Json, answer, answer_bytes, answer_json, clean
+from dsops.cli.framework.project import shown_path
+from dsops.cli.hook.load import HOOK_ENVIRONMENT, load_found, one_line, planned, variables_of
+from dsops.cli.setup.allow import shown
+from dsops.config import HOOKED
+from dsops.config.allow import allow, disallow
+from dsops.config.powers import powers_of
+from dsops.errors import ConfigError, DsopsError
+from dsops.model import Config
+from dsops.render.fish import quote_bytes
+from dsops.render.shell import quote
+from dsops.runtime import Runtime
+from dsops.stores import StoreTypes
+
+_ABOUT = "Prints the hook for {shell}.\n\nTo have it in every shell, put this into {file}:\n\n  {line}\n\n"
+_WHAT = (
+    "In a folder whose dsops.yaml you have allowed for that (`dsops hook allow`), or below it, the\n"
+    "shell has the variables of its environment; elsewhere it has what was there before. The secrets\n"
+    "are in the shell then, and in every program that it starts: `dsops exec` gives them to one\n"
+    "command. DSOPS_HOOK=off switches it off in a shell."
+)
+
+
+def own_words(argv0: str, executable: str) -> list[str]:
+    """The command line that starts this very dsops, whatever stands on the PATH of a shell later."""
+    path = os.path.abspath(argv0)
+    if os.path.basename(path) == "dsops" and os.access(path, os.X_OK) and os.path.isfile(path):
+        return [path]
+    # `-P`: a folder that is entered may hold a dsops.py.
+    return [executable, "-P", "-m", "dsops"]
+
+
+def code_for(shell: str, words: list[str]) -> bytes:
+    """The hook's code for that shell, which starts dsops by those words."""
+    module = __import__(f"dsops.cli.hook.{shell}", fromlist=["CODE"])
+    word = quote_bytes if shell == "fish" else quote
+    code: str = module.CODE
+    return code.lstrip().encode().replace(b"@DSOPS@", b" ".join(word(os.fsencode(each)) for each in words))
+
+
+def _print_code(shell: str) -> Command:
+    file, line = {
+        "bash": ("~/.bashrc", 'eval "$(dsops hook bash)"'),
+        "zsh": ("~/.zshrc", 'eval "$(dsops hook zsh)"'),
+        "fish": ("~/.config/fish/config.fish", "dsops hook fish | source"),
+    }[shell]
+
+    def run(_arguments: Arguments, _runtime: Runtime) -> int:
+        answer_bytes(code_for(shell, own_words(sys.argv[0], sys.executable)))
+        return 0
+
+    return Command(help=_ABOUT.format(shell=shell, file=file, line=line) + _WHAT, run=run)
+
+
+def _allow(arguments: Arguments, runtime: Runtime) -> int:
+    config = load_found(runtime)
+    environment, names = variables_of(config, arguments)
+    powers = powers_of(config, StoreTypes())
+    lines = list(shown(config, powers, runtime, HOOKED))
+    allow(config.files, runtime.environ, HOOKED, [power.line for power in powers])
+    file = shown_path(config, runtime)
+    if arguments.switch("--json"):
+        answer_json({"is_allowed": True, "environment": environment, "variables": list[Json](names)})
+        return 0
+    for line in lines:
+        answer(clean(line))
+    answer(clean(f"environment {environment} sets {', '.join(names) or 'nothing'}"))
+    answer(clean(f"{file} may load it into a shell, as the file is now"))
+    return 0
+
+
+def _deny(arguments: Arguments, runtime: Runtime) -> int:
+    config = load_found(runtime)
+    was_allowed = disallow(config.files[0].written, runtime.environ, HOOKED)
+    if arguments.switch("--json"):
+        answer_json({"is_allowed": False, "environment": None, "variables": []})
+        return 0
+    text = "may not load anything into a shell any more" if was_allowed else "was not allowed to load anything"
+    answer(clean(f"{shown_path(config, runtime)} {text}"))
+    return 0
+
+
+def _status(arguments: Arguments, runtime: Runtime) -> int:
+    config, problem = _found(runtime)
+    file, environment, is_allowed = "", "", False
+    names: list[str] = []
+    if config is not None:
+        file = shown_path(config, runtime)
+        is_allowed = config.is_allowed
+        try:
+            environment, names = variables_of(config, arguments)
+            planned(config, arguments, runtime)
+        except DsopsError as error:
+            problem = one_line(error)
+    loaded = runtime.environ.get("DSOPS_HOOK_VARS", "").split()
+    if arguments.switch("--json"):
+        answer_json({
+            "file": file or None,
+            "is_allowed": is_allowed,
+            "environment": environment or None,
+            "variables": list[Json](names),
+            "problem": problem or None,
+            "loaded": list[Json](loaded),
+        })
+        return 0
+    rows = [
+        ("file", file or "none here"),
+        ("allowed", "yes, as it is now" if is_allowed else "no: `dsops hook allow` allows it" if file else ""),
+        ("environment", environment),
+        ("variables", ", ".join(names)),
+        ("problem", problem if file else ""),
+        ("this shell", f"has {', '.join(loaded)} of it" if loaded else "has nothing of any"),
+    ]
+    for name, text in rows:
+        if text:
+            answer(clean(f"{name:<12} {text}"))
+    return 0
+
+
+def _found(runtime: Runtime) -> tuple[Config | None, str]:
+    """The configuration found here, or why there is none."""
+    try:
+        return load_found(runtime), ""
+    except ConfigError as error:
+        return None, one_line(error)
+
+
+COMMAND = Group(
+    help=f"Loads the environment of a folder into the shell that enters it.\n\n{_WHAT}",
+    commands={
+        "bash": _print_code("bash"),
+        "zsh": _print_code("zsh"),
+        "fish": _print_code("fish"),
+        "allow": Command(
+            help=(
+                "Lets the hook load the environment of the dsops.yaml found here.\n\n"
+                "It shows what the file can do. Any change asks again. It is another permission than that of\n"
+                "`dsops allow`."
+            ),
+            run=_allow,
+            flags=(HOOK_ENVIRONMENT,),
+        ),
+        "deny": Command(help="Takes back what `dsops hook allow` has allowed for the file found here.", run=_deny),
+        "status": Command(
+            help="Says what the hook would load here, whether it may, and what this shell has of it.",
+            run=_status,
+            flags=(HOOK_ENVIRONMENT,),
+        ),
+    },
+)

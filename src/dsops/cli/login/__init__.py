@@ -1,0 +1,1 @@
+"""Commands about who the user is: `login`, `logout`, `mfa`, `keys`, `console`, `revoke`."""

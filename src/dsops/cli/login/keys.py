@@ -1,0 +1,266 @@
+"""`dsops keys`: long-term keys of users in the system's keyring."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from datetime import datetime
+
+from dsops.arn import parse_arn
+from dsops.aws.apis.access_keys import delete_access_key, list_access_keys
+from dsops.aws.apis.sts import get_caller_identity
+from dsops.aws.http.client import make_client
+from dsops.aws.identity.ambient import load_ambient
+from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
+from dsops.cli.framework.output import answer, answer_json, clean, note, table
+from dsops.cli.framework.project import carry_out
+from dsops.cli.framework.secret_input import FROM_FILE
+from dsops.cli.framework.world import DONE
+from dsops.cli.login.keys_given import Given, given_pair
+from dsops.cli.login.keys_place import iam_of, masked, user_of
+from dsops.cli.login.keys_rotate import rotate
+from dsops.cli.look.whoami import base_endpoint
+from dsops.credentials import Credentials
+from dsops.errors import DsopsError, EntityNotFound, KeyringEntryMissing, KeysRefused, UsageError
+from dsops.keyring import index
+from dsops.keyring.index import KeysEntry
+from dsops.keyring.items import Keyring
+from dsops.keyring.keys import SERVICE, credentials_of, entry_named, get_secrets, put_secrets
+from dsops.runtime import Runtime
+
+_NAME = r"[A-Za-z0-9_+=,.@-]{1,64}"
+
+
+def _add(arguments: Arguments, runtime: Runtime) -> int:
+    name = arguments.operand("NAME")
+    if not re.fullmatch(_NAME, name, re.ASCII) or re.match(r"(AKIA|ASIA)[A-Z0-9]{12}", name):
+        # Not repeated: it may be a part of the key.
+        raise UsageError(
+            "that is no name for a key: up to 64 letters, digits and _+=,.@-",
+            why="it is what `key_name` in dsops.yaml says; a key itself does not belong on a command line",
+            hint="write `dsops keys add ada`: the key is asked for",
+        )
+    replaces = arguments.switch("--replace")
+    _refuse_known(index.contents(runtime.environ).keys.get(name), replaces=replaces)
+    given = _given(arguments, runtime, name)
+    entry = _entry(given, name, runtime)
+    with index.changing(runtime.environ) as before:
+        _refuse_known(before.keys.get(name), replaces=replaces)
+        _note_lost(before.keys.get(name), entry)
+        keyring = Keyring(runtime.environ, runtime.folder)
+        kept_by = put_secrets(keyring, name, {entry.key_id: given.secret_access_key})
+        index.write(runtime.environ, before._replace(keys={**before.keys, name: entry}))
+    runtime.report(DONE)
+    answer(clean(f"the keyring ({kept_by}) has the key {masked(entry.key_id)} of {entry.arn} as `{name}`"))
+    note(f"use it: `credentials_from` a store with `type: aws.keys` and `key_name: {name}`")
+    if arguments.text("--from-profile"):
+        note(f"the profile `{arguments.text('--from-profile')}` still has it: take it out of ~/.aws/credentials")
+    return 0
+
+
+def _given(arguments: Arguments, runtime: Runtime, name: str) -> Credentials:
+    profile = arguments.text("--from-profile")
+    if not profile:
+        given = given_pair(arguments.text("--from-file"), runtime, f"dsops keys add {name}")
+        return Credentials(given.key_id, given.secret)
+    if arguments.text("--from-file"):
+        raise UsageError("`--from-file` and `--from-profile` name two keys", hint="leave one of them out")
+    found = load_ambient(runtime.environ, runtime.folder, profile, now=runtime.now())
+    if found.is_temporary:
+        raise KeysRefused(
+            f"profile `{clean(profile)}` gives a session, not a key",
+            why="sessions end; only a user's long-term key is worth keeping",
+            hint=f"a store can use it as it is: `profile: {clean(profile)}`",
+        )
+    Given(found.access_key_id, found.secret_access_key).check()
+    return found
+
+
+def _entry(given: Credentials, name: str, runtime: Runtime) -> KeysEntry:
+    """Whose key it is, asked of AWS. Raises KeysRefused for one that is no user's."""
+    client, endpoint = make_client(runtime), base_endpoint(runtime)
+    identity = carry_out(get_caller_identity(client, given, endpoint), runtime)
+    arn = parse_arn(identity.arn)
+    if arn is None or arn.resource_type != "user":
+        is_root = arn is not None and arn.resource == "root"
+        raise KeysRefused(
+            f"that is the key of {clean(identity.arn)}",
+            why="the root user may assume no role, and AWS advises to delete its keys"
+            if is_root
+            else "only a user has a key that lasts",
+            hint="make a key of a user: `aws iam create-access-key --user-name NAME`",
+        )
+    added = runtime.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    entry = KeysEntry(name, given.access_key_id, identity.arn, added)
+    with suppress(DsopsError):
+        # Who may not ask keeps a key of unknown age.
+        listed = carry_out(list_access_keys(iam_of(entry, given, runtime), user_of(entry)), runtime)
+        created = next((key.created for key in listed if key.key_id == entry.key_id), "")
+        return entry._replace(created=created)
+    return entry
+
+
+def _refuse_known(entry: KeysEntry | None, *, replaces: bool) -> None:
+    if entry is not None and not replaces:
+        raise UsageError(
+            f"the keyring has a key named `{entry.name}` already: {masked(entry.key_id)} of {entry.arn}",
+            why="its secret could not be had back",
+            hint=f"choose another name, or put the new one in its place: `dsops keys add {entry.name} --replace`",
+        )
+
+
+def _note_lost(entry: KeysEntry | None, new: KeysEntry) -> None:
+    """Names the keys of a rotation whose secrets go with the entry that is replaced."""
+    for key_id in (entry.next_key_id, entry.old_key_id) if entry is not None else ():
+        if key_id and key_id != new.key_id:
+            note(f"the secret of {key_id}, of a rotation, is gone from the keyring: delete that key in AWS")
+
+
+def _list(arguments: Arguments, runtime: Runtime) -> int:
+    entries, now = index.contents(runtime.environ).keys.values(), runtime.now()
+    if arguments.switch("--json"):
+        answer_json([
+            {
+                "name": entry.name,
+                "key_id": masked(entry.key_id),
+                "arn": entry.arn,
+                "added": entry.added,
+                "created": entry.created or None,
+                "rotation": _rotation(entry) or None,
+            }
+            for entry in entries
+        ])
+    elif entries:
+        rows = [(each.name, masked(each.key_id), each.arn, _age(each, now), _rotation(each)) for each in entries]
+        answer(table(("NAME", "KEY", "USER", "AGE", "ROTATION"), rows))
+    else:
+        note("the keyring has no keys of dsops; `dsops keys add NAME` puts one there")
+    return 0
+
+
+def _age(entry: KeysEntry, now: datetime) -> str:
+    """`90 days`; `90 days or more` where only is known since when the keyring has it."""
+    try:
+        days = (now - datetime.fromisoformat(entry.created or entry.added)).days
+    except (ValueError, TypeError):
+        return "not known"
+    return f"{days} day{'' if days == 1 else 's'}{'' if entry.created else ' or more'}"
+
+
+def _rotation(entry: KeysEntry) -> str:
+    """What is left to do of one, in words; "" for none."""
+    if entry.next_key_id:
+        return f"interrupted: {masked(entry.next_key_id)} is not used yet"
+    if entry.old_key_id:
+        return f"{masked(entry.old_key_id)} is {'inactive' if entry.old_is_off else 'still active'}"
+    return ""
+
+
+def _remove(arguments: Arguments, runtime: Runtime) -> int:
+    name, environ = arguments.operand("KEY"), runtime.environ
+    keyring = Keyring(environ, runtime.folder)
+    with index.changing(environ) as before:
+        entry = entry_named(before, name)
+        if arguments.switch("--old"):
+            told = _remove_old(entry, keyring, before, runtime)
+        else:
+            told = _remove_all(entry, keyring, before, runtime, from_aws=arguments.switch("--from-aws"))
+    runtime.report(DONE)
+    note(told)
+    return 0
+
+
+def _remove_old(entry: KeysEntry, keyring: Keyring, before: index.Contents, runtime: Runtime) -> str:
+    """Deletes the key that a rotation has replaced."""
+    if not entry.old_key_id:
+        raise UsageError(f"`{entry.name}` has no old key", hint="`dsops keys list` shows what a rotation has left")
+    if not entry.old_is_off:
+        raise UsageError(
+            f"the old key {masked(entry.old_key_id)} of `{entry.name}` is still active",
+            why="what uses it would stop at once, and nobody could switch it on again",
+            hint=f"`dsops keys rotate {entry.name}` goes on with the rotation and switches it off",
+        )
+    secrets = get_secrets(keyring, entry.name)
+    _delete(entry, entry.old_key_id, credentials_of(entry, secrets), runtime)
+    put_secrets(keyring, entry.name, {entry.key_id: secrets[entry.key_id]})
+    after = entry._replace(old_key_id="", old_is_off=False)
+    index.write(runtime.environ, before._replace(keys={**before.keys, entry.name: after}))
+    return f"AWS has the old key {masked(entry.old_key_id)} of `{entry.name}` no more"
+
+
+def _remove_all(
+    entry: KeysEntry, keyring: Keyring, before: index.Contents, runtime: Runtime, *, from_aws: bool
+) -> str:
+    told = f"the keyring has no key `{entry.name}` any more; AWS still takes {masked(entry.key_id)}"
+    if from_aws:
+        credentials = credentials_of(entry, get_secrets(keyring, entry.name))
+        # The one that signs goes last.
+        for key_id in (entry.old_key_id, entry.next_key_id, entry.key_id):
+            if key_id:
+                _delete(entry, key_id, credentials, runtime)
+        told = f"neither AWS nor the keyring has the key {masked(entry.key_id)} of {entry.arn} any more"
+    with suppress(KeyringEntryMissing):
+        keyring.delete(SERVICE, entry.name)
+    keys = {name: each for name, each in before.keys.items() if name != entry.name}
+    index.write(runtime.environ, before._replace(keys=keys))
+    return clean(told)
+
+
+def _delete(entry: KeysEntry, key_id: str, credentials: Credentials, runtime: Runtime) -> None:
+    with suppress(EntityNotFound):
+        carry_out(delete_access_key(iam_of(entry, credentials, runtime), user_of(entry), key_id), runtime)
+
+
+_KEY = Operand("KEY", "the name of a key in the keyring")
+
+COMMAND = Group(
+    help=(
+        "Keeps long-term keys of users in the keyring of the system, so that nothing starts from a plain\n"
+        "file. A store with `type: aws.keys` gives one to the stores that name it in `credentials_from`.\n"
+        "Needs the extra `keyring`: without it, the error says how to install it."
+    ),
+    commands={
+        "add": Command(
+            help=(
+                "Puts a key into the keyring, after AWS has said whose it is.\n"
+                "Key id and secret are typed unseen, or piped in: on two lines, as the JSON of\n"
+                "`aws iam create-access-key`, or as the CSV file that the console gives."
+            ),
+            run=_add,
+            changes_who=True,
+            flags=(
+                FROM_FILE,
+                Flag("--from-profile", "take the key of this AWS profile", value="NAME"),
+                Flag("--replace", "put it in the place of one that is there already", "switch"),
+            ),
+            operands=(Operand("NAME", "what the key is called: `key_name` in dsops.yaml"),),
+            hides_words=True,
+        ),
+        "list": Command(help="Lists the keys, whose they are and how old; the keyring is not asked.", run=_list),
+        "rotate": Command(
+            help=(
+                "Makes a new key, uses it from then on, and switches the old one off.\n"
+                "One that was interrupted goes on where it stopped: there is always a key that works. Who\n"
+                "rotates needs iam:ListAccessKeys, CreateAccessKey, UpdateAccessKey and DeleteAccessKey on\n"
+                "arn:aws:iam::*:user/${aws:username}."
+            ),
+            run=rotate,
+            changes_who=True,
+            flags=(
+                Flag("--delete-old", "delete the old key, and one that an earlier rotation has left", "switch"),
+                Flag("--serial-number", "show this MFA device, where IAM asks for it", value="SERIAL"),
+            ),
+            operands=(_KEY,),
+        ),
+        "remove": Command(
+            help="Removes a key from the keyring; AWS still takes it, unless told otherwise.",
+            run=_remove,
+            changes_who=True,
+            flags=(
+                Flag("--from-aws", "delete it in AWS first", "switch"),
+                Flag("--old", "delete only the key that a rotation has replaced, in AWS and here", "switch"),
+            ),
+            operands=(_KEY,),
+        ),
+    },
+)

@@ -1,0 +1,82 @@
+"""`dsops login`: somebody's login to IAM Identity Center, for the stores that work with it."""
+
+from __future__ import annotations
+
+import sys
+
+from dsops.aws.identity.sso_cache import Token, token_path, write_token
+from dsops.aws.identity.sso_login import Place
+from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
+from dsops.cli.framework.output import answer, answer_json, clean, note
+from dsops.cli.framework.world import DONE
+from dsops.cli.login.login_ways import LONGEST_SECONDS, by_browser_or_device, by_code, can_open_browser
+from dsops.cli.login.logins import STORE, Wanted, client_of, login_value, wanted_login
+from dsops.errors import UsageError
+from dsops.runtime import Runtime
+from dsops.stores.endpoints import endpoint_of
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    if arguments.switch("--device") and arguments.switch("--no-browser"):
+        raise UsageError("`--device` opens no browser anyway", hint="leave out `--no-browser`")
+    wanted = wanted_login(arguments, runtime, "login")
+    endpoint = endpoint_of(wanted.step, "sso-oidc", runtime, wanted.session.region)
+    place = Place(client_of(wanted, runtime), endpoint, wanted.session)
+    if _wants_device(arguments, runtime):
+        token = by_code(place, runtime)
+    else:
+        seconds = arguments.seconds("--timeout") or LONGEST_SECONDS
+        opens = not arguments.switch("--no-browser")
+        token = by_browser_or_device(place, runtime, opens=opens, seconds=seconds)
+    write_token(token_path(wanted.session, runtime.environ, runtime.folder), wanted.session, token)
+    runtime.report(DONE)
+    _show(arguments, wanted, token)
+    return 0
+
+
+def _wants_device(arguments: Arguments, runtime: Runtime) -> bool:
+    if arguments.switch("--device"):
+        return True
+    if arguments.switch("--no-browser") or can_open_browser(runtime.environ, sys.platform):
+        return False
+    note("no browser can be opened here, so that a code is used")
+    return True
+
+
+def _show(arguments: Arguments, wanted: Wanted, token: Token) -> None:
+    until = f"{token.expires_at:%Y-%m-%dT%H:%M:%SZ}"
+    is_renewed = token.refresh_token is not None
+    if arguments.switch("--json"):
+        answer_json({**login_value(wanted), "expiration": until, "is_renewed": is_renewed})
+        return
+    then = ", then renewed without you as long as the portal allows" if is_renewed else ""
+    answer(clean(f"logged in at {wanted.session.start_url} until {until}{then}"))
+    answer(clean(f"stores: {', '.join(wanted.stores)}"))
+
+
+COMMAND = Command(
+    help=(
+        "Logs in to IAM Identity Center for the stores of the type aws.sso, and for the AWS CLI and SDKs:\n"
+        "they share the token. All stores of one sso-session, or of one start URL, have one login; without\n"
+        "STORE it is the only one of the configuration.\n\n"
+        "A browser is opened, and what it is opened with is said before; the answer comes back to a port of\n"
+        "127.0.0.1. Where there is no browser, a code is shown that can be approved on any device."
+    ),
+    run=_run,
+    changes_who=True,
+    flags=(
+        CONFIG,
+        Flag(
+            "--device", "show a code that can be approved on any device", "switch", own_variable="DSOPS_LOGIN_DEVICE"
+        ),
+        Flag(
+            "--no-browser", "print the address instead of opening it", "switch",
+            own_variable="DSOPS_LOGIN_NO_BROWSER",
+        ),
+        Flag(
+            "--timeout", "how long to wait for the browser; 600", "seconds", value="SECONDS",
+            own_variable="DSOPS_LOGIN_TIMEOUT",
+        ),
+    ),
+    operands=(STORE,),
+)  # fmt: skip

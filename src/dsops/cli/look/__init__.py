@@ -1,0 +1,1 @@
+"""Commands that look and change nothing: `plan`, `graph`, `validate`, `stores`, `whoami`, `doctor`, `explain`."""

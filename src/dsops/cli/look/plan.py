@@ -1,0 +1,239 @@
+"""`dsops plan`: what a run would do, without a network: variables, hops, and how many calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dsops.aws.identity.ambient import OF_ENVIRONMENT, passed_over
+from dsops.cli.framework.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command
+from dsops.cli.framework.output import Json, answer, answer_json, clean, counted, note, table
+from dsops.cli.framework.project import load_config, plan_environment, read_config, shown_path
+from dsops.cli.look.plan_check_flags import CHECK, FLAGS, SANDBOX, refuse_without_check
+from dsops.plan import Ambient, Plan, PlannedVariable, Step
+from dsops.runtime import Runtime
+from dsops.schema import REASON_TO, Setting
+from dsops.secret import Secret
+from dsops.stores import StoreTypes
+
+HIDDEN = "***"
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    load = load_config if arguments.text(SANDBOX.name) else read_config
+    config = load(arguments, runtime)
+    if not arguments.switch(CHECK.name):
+        refuse_without_check(arguments)
+    plan = plan_environment(config, arguments, runtime)
+    if arguments.switch(CHECK.name):
+        from dsops.cli.look.plan_check import check
+
+        return check(plan, arguments, runtime)
+    if arguments.switch("--json"):
+        answer_json(plan_value(plan))
+        return 0
+    answer(clean(f"environment {plan.environment} of {shown_path(config, runtime)}"))
+    answer("")
+    answer(table(("VARIABLE", "SOURCE", "TRANSFORM", "IF MISSING"), [_row(variable) for variable in plan.variables]))
+    answer("")
+    for line in _tree(plan):
+        answer(line)
+    answer(f"a cold run makes {counted(plan.calls, 'call')} to AWS")
+    base = plan.ambient.get("")
+    if base is not None and base.source == OF_ENVIRONMENT and passed_over(runtime.environ):
+        note(passed_over(runtime.environ))
+    return 0
+
+
+def _row(variable: PlannedVariable) -> tuple[str, ...]:
+    steps = [f"{each.name}:{each.argument}" if each.argument else each.name for each in variable.transforms]
+    missing = "default" if variable.default is not None else "left out" if variable.optional else "error"
+    return (variable.name, variable.source, " | ".join(steps), "" if variable.reference is None else missing)
+
+
+def _tree(plan: Plan) -> Iterator[str]:
+    """The credential graph from its roots: each step below the one whose session it uses."""
+    for profile, ambient in plan.ambient.items():
+        steps = [step for step in plan.steps.values() if not step.credentials_from and step.profile == profile]
+        steps = [
+            step for step in steps if StoreTypes()[step.type].takes_credentials and step.proof is None
+        ]
+        if steps:
+            yield f"base credentials: {_ambient_text(ambient)}"
+            for step in steps:
+                yield from _branch(plan, step, "  ")
+    for step in plan.steps.values():
+        if step.proof is not None:
+            is_key = StoreTypes()[step.type].gives_long_term
+            base = f"base credentials: {step.proof.source}" if is_key else f"no base credentials: {step.proof.source}"
+            yield clean(base)
+            yield from _branch(plan, step, "  ")
+    for step in plan.steps.values():
+        if not step.credentials_from and not StoreTypes()[step.type].takes_credentials:
+            yield f"no credentials: {clean(_does(plan, step))}"
+
+
+def _branch(plan: Plan, step: Step, indent: str) -> Iterator[str]:
+    yield f"{indent}{clean(_does(plan, step))}"
+    session = ", ".join(_session(step))
+    if session:
+        yield f"{indent}    {clean(session)}"
+    for other in plan.steps.values():
+        if other.credentials_from == step.name:
+            yield from _branch(plan, other, f"{indent}  ")
+
+
+def _ambient_text(ambient: Ambient) -> str:
+    kind = {True: ", temporary", False: ", long-term", None: ""}[ambient.is_temporary]
+    return clean(f"{ambient.source}{kind}")
+
+
+def _does(plan: Plan, step: Step) -> str:
+    """What the step does: the call that gets its session, or how much is read from it."""
+    references = {each.reference for each in plan.variables if each.step == step.name and each.reference}
+    if not StoreTypes()[step.type].gives_credentials:
+        region = f" in {step.region}" if step.region else ""
+        # Fields of one secret are one read.
+        secrets = len({(each.key, each.version) for each in references})
+        kept = f", kept by the agent for {step.settings['cache_seconds']} s" if "cache_seconds" in step.settings else ""
+        return f"{step.name}: {step.type}{region}, {counted(secrets, 'secret')}{kept}"
+    chained = " (chained)" if step.is_chained else ""
+    read = f", {counted(len(references), 'part')} of it read" if references else ""
+    of = step.role or next((str(step.settings[name]) for name in _OF if name in step.settings), "")
+    return f"{step.name}: {operation(step)} {of}{chained}".rstrip() + read
+
+
+def _session(step: Step) -> Iterator[str]:
+    """What decides whose session it is and what it may do."""
+    if not StoreTypes()[step.type].gives_credentials:
+        return
+    if step.proof is not None and step.proof.speaks_of is not None:
+        issuer, subject, audience = step.proof.speaks_of
+        yield f"token of {issuer} about {subject} for {audience}"
+    if step.proof is not None and step.proof.login is not None:
+        yield step.proof.login.told
+    for name, words in _TOLD:
+        if name == "session_policy" and "session_policy_covers" in step.settings:
+            yield f"session policy auto: {step.settings['session_policy_covers']}"
+        elif name in step.settings:
+            yield words.format(_setting_text(step.settings[name]))
+    if step.region:
+        yield f"in {step.region}"
+
+
+_OF = ("target_principal", "federated_user_name")
+"""Whose session an operation gets that is no role's."""
+
+_TOLD = (
+    ("task_policy_arn", "for {}"),
+    ("principal_arn", "by {}"),
+    ("role_session_name", "as {}"),
+    ("duration_seconds", "for {} s"),
+    ("external_id", "external ID {}"),
+    ("serial_number", "MFA by {}"),
+    (REASON_TO, "reason to {}"),
+    ("source_identity", "source identity {}"),
+    ("session_policy", "session policy of {}"),
+    ("policy_arns", "policies {}"),
+    ("provided_contexts", "contexts {}"),
+    ("tags", "tags {}"),
+    ("transitive_tag_keys", "transitive {}"),
+    ("endpoint_url", "at {}"),
+)
+
+
+_OPERATIONS = {"aws.sso": "GetRoleCredentials", "aws.keys": "keyring"}
+
+
+def operation(step: Step) -> str:
+    """The API action by which a step gets its session."""
+    return step.operation or _OPERATIONS.get(step.type, step.type)
+
+
+def _setting_text(setting: Setting) -> str:
+    """A setting on one line. Secret ones stay hidden; a policy is long, so its size stands for it."""
+    if isinstance(setting, Secret):
+        return HIDDEN
+    if isinstance(setting, str) and setting.startswith("{"):
+        return f"{len(setting)} characters"
+    if isinstance(setting, tuple):
+        return " ".join(f"{each[0]}={_pair_value(each[1])}" if isinstance(each, tuple) else each for each in setting)
+    return str(setting)
+
+
+def _pair_value(value: str | Secret) -> str:
+    return HIDDEN if isinstance(value, Secret) else value
+
+
+def plan_value(plan: Plan) -> Json:
+    """The plan for programs."""
+    return {
+        "environment": plan.environment or None,
+        "variables": [_variable_value(variable) for variable in plan.variables],
+        "stores": [_step_value(step) for step in plan.steps.values()],
+        "base_credentials": [
+            {"profile": profile or None, "source": ambient.source, "is_temporary": ambient.is_temporary}
+            for profile, ambient in plan.ambient.items()
+        ],
+        "calls": plan.calls,
+        "notes": list(plan.notes),
+    }
+
+
+def _variable_value(variable: PlannedVariable) -> Json:
+    reference = variable.reference
+    return {
+        "name": variable.name,
+        "source": variable.source,
+        "store": variable.step or None,
+        "key": reference.key if reference else None,
+        "version": (reference.version or None) if reference else None,
+        "field": (reference.field or None) if reference else None,
+        "transforms": [{"name": each.name, "argument": each.argument} for each in variable.transforms],
+        "is_optional": variable.optional,
+        "has_default": variable.default is not None,
+        "where": {"file": variable.where.file, "line": variable.where.line},
+    }
+
+
+def _step_value(step: Step) -> Json:
+    return {
+        "name": step.name,
+        "type": step.type,
+        "operation": operation(step) if StoreTypes()[step.type].gives_credentials else None,
+        "region": step.region or None,
+        "credentials_from": step.credentials_from or None,
+        "profile": step.profile or None,
+        "is_chained": step.is_chained,
+        "proof": _proof_value(step),
+        "settings": {name: _setting_value(setting) for name, setting in step.settings.items()},
+        "where": {"file": step.where.file, "line": step.where.line},
+    }
+
+
+def _proof_value(step: Step) -> Json:
+    """What stands for base credentials, and what is known of it."""
+    if step.proof is None:
+        return None
+    return {"source": step.proof.source, "login": step.proof.login.told if step.proof.login is not None else None}
+
+
+def _setting_value(setting: Setting) -> Json:
+    if isinstance(setting, Secret):
+        return HIDDEN
+    if not isinstance(setting, tuple):
+        return setting
+    pairs = {each[0]: _pair_value(each[1]) for each in setting if isinstance(each, tuple)}
+    return pairs or [each for each in setting if isinstance(each, str)]
+
+
+COMMAND = Command(
+    help=(
+        "Shows what a run of an environment would do, without a network and without credentials: each\n"
+        "variable's source, the roles hop by hop with session name and duration, and how many calls a cold\n"
+        "run makes. What AWS would refuse is refused here. With --check it says of each hop whether it can\n"
+        "work with the policies given, which statement decides, and what it wants; what is not given leaves\n"
+        "the answer `unknown`. The exit code is 6 when a hop is denied."
+    ),
+    run=_run,
+    flags=(CONFIG, ENVIRONMENT, REASON, *FLAGS),
+)

@@ -1,0 +1,88 @@
+"""What `dsops plan --check` found, for people and for programs. Values of external IDs are hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from dsops.cli.framework.output import Json, answer, answer_json, clean, counted
+from dsops.cli.look.plan import operation
+from dsops.cli.look.plan_check_reads import secret_name
+from dsops.cli.policy.answers import answer_lines, place_of, row_value
+
+if TYPE_CHECKING:
+    from dsops.cli.look.plan_check_hops import Hop
+    from dsops.cli.policy.simulate import Row
+    from dsops.plan import Plan
+
+
+def show(plan: Plan, hops: Sequence[Hop], assumed: Sequence[str], *, is_json: bool) -> None:
+    """Puts the answers on stdout."""
+    if is_json:
+        answer_json(_value(plan, hops, assumed))
+    else:
+        answer("\n".join(_lines(plan, hops, assumed)))
+
+
+def _lines(plan: Plan, hops: Sequence[Hop], assumed: Sequence[str]) -> Iterator[str]:
+    for hop in hops:
+        yield clean(f"{hop.verdict}: {_told(hop)}")
+        if hop.why:
+            yield clean(f"  {hop.why}")
+        for row in hop.rows:
+            if row.outcome.verdict == "allow":
+                on = f" on {secret_name(row)}" if not hop.number else ""
+                yield clean(f"  {row.outcome.decision.request.action}{on}: {_allowed_by(row)}")
+            else:
+                yield from (f"  {line}" for line in answer_lines(row))
+    verdicts = ("allowed", "denied", "unknown")
+    counts = [f"{sum(hop.verdict == verdict for hop in hops)} {verdict}" for verdict in verdicts]
+    yield clean(f"environment {plan.environment}: {', '.join(counts)}") if hops else "no hop has to be made"
+    for sentence in assumed if hops else ():
+        yield f"assumed: {sentence}"
+
+
+def _told(hop: Hop) -> str:
+    if not hop.number:
+        return f"store `{hop.step.name}`: {counted(len(hop.rows), 'secret')} in {hop.step.region}"
+    of = f" {hop.step.role}" if hop.step.role else ""
+    return f"hop {hop.number}, store `{hop.step.name}`: {operation(hop.step)}{of}"
+
+
+def _allowed_by(row: Row) -> str:
+    """Of each policy that has to allow it, the first statement that does."""
+    found = []
+    for reason in row.outcome.decision.reasons:
+        if reason.is_needed and reason.matched:
+            place = place_of(reason.matched[0].policy.name, reason.matched[0].statement.line)
+            found.append(place if place.startswith("the ") else f"the {reason.policy_type} ({place})")
+    return f"allowed by {' and '.join(found)}" if found else "nobody needs a permission for it"
+
+
+def _value(plan: Plan, hops: Sequence[Hop], assumed: Sequence[str]) -> Json:
+    return {
+        "environment": plan.environment or None,
+        "is_denied": any(hop.verdict == "denied" for hop in hops),
+        "hops": [
+            {
+                "store": hop.step.name,
+                "hop": hop.number or None,
+                "operation": operation(hop.step) if hop.number else "GetSecretValue",
+                "role": hop.step.role or None,
+                "where": {"file": hop.step.where.file, "line": hop.step.where.line},
+                "verdict": hop.verdict,
+                "why": hop.why or None,
+                "questions": [_question_value(row) for row in hop.rows],
+            }
+            for hop in hops
+        ],
+        "assumed": list(assumed),
+    }
+
+
+def _question_value(row: Row) -> Json:
+    """As `policy simulate` has it, without what only a table of questions has."""
+    return {key: fact for key, fact in row_value(row).items() if key not in _OF_TABLES}
+
+
+_OF_TABLES: Final = ("name", "line", "expected", "differences")

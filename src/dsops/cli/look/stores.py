@@ -1,0 +1,94 @@
+"""`dsops stores`: the stores of the configuration, and the types that a store may have."""
+
+from __future__ import annotations
+
+from dsops.cli.framework.command import CONFIG, Arguments, Command
+from dsops.cli.framework.output import Json, answer, answer_json, table
+from dsops.cli.framework.project import read_config
+from dsops.document import Scalar
+from dsops.errors import ConfigNotFound
+from dsops.model import Config, Store
+from dsops.runtime import Runtime
+from dsops.schema import StoreType
+from dsops.stores import StoreTypes
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    types = StoreTypes()
+    try:
+        config: Config | None = read_config(arguments, runtime)
+    except ConfigNotFound:
+        if arguments.text("--config"):
+            raise
+        config = None
+    stores = list(config.stores.values()) if config else []
+    if arguments.switch("--json"):
+        answer_json({
+            "stores": [_store_value(store, config) for store in stores],
+            "types": [_type_value(store_type) for store_type in types.values()],
+        })
+        return 0
+    if config:
+        headings = ("STORE", "TYPE", "CREDENTIALS FROM", "READ BY", "WHERE")
+        answer(table(headings, [_row(each, config) for each in stores]))
+        answer("")
+    rows = [(each.name, _gives(each), each.help) for each in types.values()]
+    answer(table(("TYPE", "GIVES", "WHAT IT IS"), rows))
+    return 0
+
+
+def _row(store: Store, config: Config) -> tuple[str, ...]:
+    return (store.name, store.type, _source(store), ", ".join(_environments(store, config)), str(store.where))
+
+
+def _source(store: Store) -> str:
+    """The store that it takes credentials from, as written; "" for base credentials."""
+    field = store.fields.get("credentials_from")
+    return field.node.text if field and isinstance(field.node, Scalar) else ""
+
+
+def _environments(store: Store, config: Config | None) -> list[str]:
+    """The environments in which a variable is read from it."""
+    return [
+        environment.name
+        for environment in (config.environments.values() if config else ())
+        if any(
+            variable.reference and variable.reference.store == store.name
+            for variable in environment.variables.values()
+        )
+    ]
+
+
+def _store_value(store: Store, config: Config | None) -> Json:
+    return {
+        "name": store.name,
+        "type": store.type,
+        "credentials_from": _source(store) or None,
+        "environments": _environments(store, config),
+        "where": {"file": store.where.file, "line": store.where.line},
+    }
+
+
+def _type_value(store_type: StoreType) -> Json:
+    return {
+        "name": store_type.name,
+        "help": store_type.help,
+        "gives_credentials": store_type.gives_credentials,
+        "gives_secrets": store_type.gives_secrets,
+        "keys": [
+            {"name": key.name, "kind": key.kind, "help": key.help, "is_required": key.is_required}
+            for key in store_type.keys
+        ],
+    }
+
+
+def _gives(store_type: StoreType) -> str:
+    given = {"credentials": store_type.gives_credentials, "secrets": store_type.gives_secrets}
+    return ", ".join(name for name, is_given in given.items() if is_given)
+
+
+COMMAND = Command(
+    help="Lists the stores of the configuration, who reads them, and the types of stores there are.",
+    run=_run,
+    flags=(CONFIG,),
+)

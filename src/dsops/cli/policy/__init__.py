@@ -1,0 +1,1 @@
+"""`dsops policy check`, `simulate` and `generate`."""

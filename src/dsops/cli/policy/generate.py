@@ -1,0 +1,252 @@
+"""`dsops policy generate`: the policies that an environment needs in AWS, to the letter, in three formats."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+
+from dsops import __version__
+from dsops.cli.framework.command import CONFIG, ENVIRONMENT, Arguments, Command, Flag
+from dsops.cli.framework.output import Json, answer, answer_json, clean, counted, json_text, note
+from dsops.cli.framework.project import environment_name, plan_named, read_config, show_notes
+from dsops.document import Scalar
+from dsops.errors import FileNotWritten, UsageError, nearest
+from dsops.grants import Blank, Grants, Written, blanks_in, filled, grants_of
+from dsops.grants.cloudformation import template
+from dsops.grants.names import Names
+from dsops.grants.selection import ELSEWHERE, KINDS, Selection, by_account, of_store
+from dsops.grants.terraform import terraform
+from dsops.interpolate import expand, names_in
+from dsops.model import Config, Field
+from dsops.plan import Plan
+from dsops.plan.statements import policy
+from dsops.runtime import Runtime
+
+FORMATS = ("json", "terraform", "cloudformation")
+_FILES = {"terraform": "main.tf", "cloudformation": "template.json"}
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    config = _without_external_ids(read_config(arguments, runtime))
+    plan = plan_named(config, environment_name(config, arguments), runtime)
+    show_notes(plan.notes)
+    written = Written(arguments.text("--caller"), arguments.text("--issuer"), _source_identities(config, plan))
+    grants = grants_of(plan, written)
+    selection = Selection(arguments.text("--kind"))
+    if arguments.text("--store"):
+        grants = of_store(grants, _store(arguments.text("--store"), plan))
+    grants = selection.only(grants)
+    format_name, folder = arguments.text("--format"), arguments.text("--out")
+    if not grants.roles and not grants.sessions and not grants.bases:
+        hint = "`dsops plan` shows what it does, and as whom"
+        raise UsageError(f"environment `{plan.environment}` needs no such policy", hint=hint)
+    if folder:
+        _write(dict(_files(grants, selection, format_name)), folder, runtime)
+    elif format_name == "json":
+        answer_json(_value(grants, selection))
+    else:
+        answer(_text(_one_account(grants, format_name), selection, format_name).rstrip("\n"))
+    _note_blanks(grants, selection)
+    show_notes(grants.notes)
+    return 0
+
+
+def _without_external_ids(config: Config) -> Config:
+    """The same with a word in the place of each external ID: it is never shown, and need not be known here."""
+    stores = {}
+    for name, store in config.stores.items():
+        field = store.fields.get("external_id")
+        fields = dict(store.fields)
+        if field is not None and isinstance(field.node, Scalar):
+            fields["external_id"] = Field(field.node._replace(text="not-shown"), field.where)
+        stores[name] = store._replace(fields=fields)
+    return config._replace(stores=stores)
+
+
+def _source_identities(config: Config, plan: Plan) -> Mapping[str, str]:
+    """As they stand in the file, with `*` for each variable: it is another one for everybody."""
+    found = {}
+    for name in plan.steps:
+        field = config.stores[name].fields.get("source_identity") if name in config.stores else None
+        if field is not None and isinstance(field.node, Scalar):
+            text = field.node.text
+            anything = dict.fromkeys(names_in(text), "*")
+            found[name] = expand(text, anything, field.where, "source_identity", timestamp="*", user="*")
+    return found
+
+
+def _store(name: str, plan: Plan) -> str:
+    wanted = ("role_arn", "session_policy")
+    known = [each for each, step in plan.steps.items() if any(key in step.settings for key in wanted)]
+    if name not in known:
+        near = nearest(name, known)
+        hint = f"did you mean `{near}`?" if near else f"the stores that do are {', '.join(known) or 'none'}"
+        raise UsageError(f"no store `{name}` assumes a role for environment `{plan.environment}`", hint=hint)
+    return name
+
+
+def _one_account(grants: Grants, format_name: str) -> Grants:
+    accounts = by_account(grants)
+    if len(accounts) <= 1:
+        return grants
+    hint = "write one for each with `--out DIRECTORY`, or name one with `--store`"
+    known = [account for account in accounts if account != ELSEWHERE]
+    if len(known) == len(accounts):
+        message, why = f"the policies are for {len(known)} accounts", f"they are {', '.join(known)}"
+    else:
+        message = f"the policies are for {counted(len(known), 'account')} and for whoever has the base credentials"
+        why = f"they are {', '.join(known)}, and that of the base credentials, which is not known"
+        hint = f"say who that is with `--caller ARN` (`dsops whoami` prints it); {hint}"
+    raise UsageError(f"{message}, and a {format_name} file is for one", why=why, hint=hint)
+
+
+# --- what is written -----------------------------------------------------------------------------------------
+
+
+def _text(grants: Grants, selection: Selection, format_name: str) -> str:
+    """One account's, as a file."""
+    told = f"What dsops needs for {grants.environment}: made by dsops {__version__}, `dsops policy generate`"
+    if format_name == "terraform":
+        return terraform(grants, selection, told)
+    found = template(grants, selection, told)
+    if "Resources" not in found:
+        raise UsageError(
+            "a template of session policies alone has no resources, and CloudFormation takes none without",
+            hint="`--format json` prints them; `--kind all` puts them into the template's outputs",
+        )
+    return f"{json_text(_plain(found))}\n"
+
+
+def _files(grants: Grants, selection: Selection, format_name: str) -> Iterator[tuple[str, str]]:
+    """A folder for each account; of JSON, a file for each policy, as `aws iam create-role` takes them."""
+    for account, part in by_account(grants).items():
+        if format_name != "json":
+            yield f"{account}/{_FILES[format_name]}", _text(part, selection, format_name)
+            continue
+        for role in part.roles:
+            if selection.has_trust:
+                yield f"{account}/{role.arn.resource_name}.trust.json", _document(policy(list(role.trust)))
+            if selection.has_permissions and role.permissions:
+                yield f"{account}/{role.arn.resource_name}.permissions.json", _document(policy(list(role.permissions)))
+        for session in part.sessions:
+            yield f"{account}/{session.store}.session.json", _document(session.policy)
+        # A profile's name may be any text, and `../` in it another folder.
+        names = Names(r"[^A-Za-z0-9_.@+=,-]+", "-")
+        for base in part.bases:
+            yield f"{account}/{names.of(base.who)}.permissions.json", _document(policy(list(base.permissions)))
+
+
+def _document(document: object) -> str:
+    return f"{json_text(_plain(filled(document)))}\n"
+
+
+def _plain(value: object) -> Json:
+    """A value of a policy, which is one of JSON by now."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if value is None or isinstance(value, (str, int, bool)):
+        return value
+    raise TypeError(f"a policy has no {type(value).__name__}")
+
+
+def _write(files: Mapping[str, str], folder: str, runtime: Runtime) -> None:
+    from dsops.render.file import write_private
+
+    for name, text in files.items():
+        path = os.path.join(runtime.folder, folder, name)
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        except OSError as error:
+            why, hint = (error.strerror or "").lower(), "name another folder with `--out`"
+            raise FileNotWritten(f"`{path}` was not written", why=why, hint=hint) from error
+        write_private(path, text.encode())
+        answer(clean(os.path.join(folder, name)))
+
+
+def _value(grants: Grants, selection: Selection) -> Json:
+    roles: list[Json] = []
+    for role in grants.roles:
+        found: dict[str, Json] = {"arn": str(role.arn), "stores": list(role.stores)}
+        if selection.has_trust:
+            found["trust"] = _plain(filled(policy(list(role.trust))))
+            found["max_session_duration"] = role.max_session_duration
+        if selection.has_permissions:
+            found["permissions"] = _plain(policy(list(role.permissions))) if role.permissions else None
+        roles.append(found)
+    sessions: list[Json] = [
+        {
+            "store": session.store,
+            "role_arn": session.role or None,
+            "is_sent": session.is_sent,
+            "characters": session.characters,
+            "policy": _plain(session.policy),
+        }
+        for session in grants.sessions
+    ]
+    bases: list[Json] = [
+        {
+            "credentials": base.who,
+            "arn": _plain(filled(base.arn)),
+            "permissions": _plain(policy(list(base.permissions))),
+        }
+        for base in grants.bases
+    ]
+    blanks: dict[str, Json] = {each.shown: each.meaning for each in _blanks(grants, selection)}
+    return {
+        "environment": grants.environment, "roles": roles, "sessions": sessions, "bases": bases, "to_fill_in": blanks,
+    }  # fmt: skip
+
+
+def _blanks(grants: Grants, selection: Selection) -> list[Blank]:
+    trust = [role.trust for role in grants.roles] if selection.has_trust else []
+    return list(dict.fromkeys(blanks_in(trust)))
+
+
+def _note_blanks(grants: Grants, selection: Selection) -> None:
+    for each in _blanks(grants, selection):
+        note(f"to fill in, {each.shown}: {each.meaning[0].lower()}{each.meaning[1:].removesuffix('.')}")
+
+
+_HELP = (
+    "Prints the policies that an environment needs in AWS, no wider than what it does.\n"
+    "That is: for each role whom it trusts (the role of the hop before, whoever has the base\n"
+    "credentials, an identity provider) and what it may do, what the base credentials may do, and the\n"
+    "session policies that `session_policy: auto` stands for. Nothing is asked of AWS. What the\n"
+    "configuration does not tell is left open, and so is an external ID.\n\n"
+    "  dsops policy generate --env production --caller arn:aws:iam::111111111111:user/ada\n"
+    "  dsops policy generate --env production --format terraform --out policies"
+)
+
+GENERATE = Command(
+    help=_HELP,
+    run=_run,
+    flags=(
+        CONFIG,
+        ENVIRONMENT,
+        Flag("--kind", "which policies", value="KIND", choices=KINDS, default="all", own_variable="DSOPS_POLICY_KIND"),
+        Flag("--store", "only those of this store's role", value="STORE", own_variable="DSOPS_POLICY_STORE"),
+        Flag(
+            "--format",
+            "how they are written",
+            value="FORMAT",
+            choices=FORMATS,
+            default="json",
+            own_variable="DSOPS_GENERATE_FORMAT",
+        ),
+        Flag("--caller", "the user or role that has the base credentials", value="ARN", own_variable="DSOPS_CALLER"),
+        Flag(
+            "--issuer",
+            "who signs the web identity tokens that are sent: its https address",
+            value="URL",
+            own_variable="DSOPS_ISSUER",
+        ),
+        Flag(
+            "--out",
+            "the folder to write into, with a folder for each account",
+            value="DIRECTORY",
+            own_variable="DSOPS_GENERATE_OUT",
+        ),
+    ),
+)

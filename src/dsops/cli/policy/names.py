@@ -1,0 +1,45 @@
+"""What `dsops policy simulate` says of names that AWS has not: their denials are right for the wrong reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from dsops.policy.lint.keys import GLOBAL_KEYS, TAG_KEYS
+from dsops.policy.lint.lookup import Lookup, meant
+from dsops.policy.simulate import Case
+from dsops.service_reference import open_reference
+
+
+def name_notes(cases: Sequence[Case], file: str) -> list[str]:
+    """Of each action and context key that nobody knows one sentence; none where the extra `policy` is not installed."""
+    lookup = Lookup(open_reference())
+    if not lookup.has_services:
+        return []
+    notes: dict[str, str] = {}
+    for case in cases:
+        place = f"{file}:{case.line}: " if file else ""
+        for name, sentence in _unknown(case, lookup):
+            notes.setdefault(name, f"{place}{sentence}")
+    return list(notes.values())
+
+
+def _unknown(case: Case, lookup: Lookup) -> Iterator[tuple[str, str]]:
+    """The name and what is to be said of it. Values are not shown: they may be secret."""
+    prefix, _, name = case.asked.action.partition(":")
+    service = lookup.service(prefix.lower())
+    if service is None:
+        hint = meant(prefix, lookup.services(), f":{name}")()
+        yield case.asked.action, _sentence(f"AWS has no service with the prefix `{prefix}`", hint)
+    elif lookup.actions(case.asked.action) == ():
+        hint = meant(name, [facts.name for facts in service.actions.values()], before=f"{prefix}:")()
+        yield case.asked.action, _sentence(f"{prefix} has no action `{name}` that AWS documents", hint)
+    for key in case.asked.context:
+        owner = key.lower().partition(":")[0]
+        # The claims of an issuer: which one there is decides its provider.
+        if lookup.key_type(key.lower()) is None and "." not in owner:
+            names = (*GLOBAL_KEYS, *TAG_KEYS) if owner == "aws" else ()
+            yield key, _sentence(f"AWS has no condition key `{key}`", meant(key, names)())
+
+
+def _sentence(text: str, hint: str) -> str:
+    return f"{text}; {hint}" if hint else text

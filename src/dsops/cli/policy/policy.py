@@ -1,0 +1,179 @@
+"""`dsops policy check`: what is wrong with IAM policies, and what does something else than it seems to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import NamedTuple, get_args
+
+from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
+from dsops.cli.framework.output import Json, answer, answer_json, clean, counted, note
+from dsops.cli.policy.files import STDIN, parse_policy_text, read_policy
+from dsops.cli.policy.generate import GENERATE
+from dsops.cli.policy.simulate import SIMULATE
+from dsops.errors import CheckFailed, DsopsError, Failures, PolicyUnreadable
+from dsops.extras import install_command
+from dsops.policy.language.policy import KIND_WORDS, PolicyKind
+from dsops.policy.lint import SEVERITIES, Finding, Reference, Report, lint
+from dsops.runtime import Runtime
+from dsops.service_reference import ServiceReference, open_reference
+
+TYPE = Flag(
+    "--type", "what kind of policy the files hold, where it should not be guessed",
+    value="TYPE", choices=get_args(PolicyKind), own_variable="DSOPS_POLICY_TYPE",
+)  # fmt: skip
+FORMAT = Flag(
+    "--format", "how the findings are written; --json means json",
+    value="FORMAT", choices=("text", "json", "sarif"), own_variable="DSOPS_POLICY_FORMAT",
+)  # fmt: skip
+
+class Checked(NamedTuple):
+    """A file and what was found in it."""
+
+    file: str
+    report: Report
+
+
+def _check(arguments: Arguments, runtime: Runtime) -> int:
+    kind = next((known for known in get_args(PolicyKind) if known == arguments.text("--type")), None)
+    reference = open_reference()
+    checked: list[Checked] = []
+    unread: list[DsopsError] = []
+    for name in arguments.words("FILE"):
+        try:
+            checked.append(_check_file(name, kind, reference, runtime))
+        except PolicyUnreadable as error:
+            unread.append(error)
+    _show(checked, reference, arguments, is_complete=not unread)
+    if unread:
+        raise unread[0] if len(unread) == 1 else Failures(tuple(unread))
+    return 0 if all(file.report.is_clean for file in checked) else CheckFailed.exit_code
+
+
+def _check_file(name: str, kind: PolicyKind | None, reference: Reference | None, runtime: Runtime) -> Checked:
+    file = STDIN if name == "-" else name
+    text = read_policy(name, runtime)
+    extension = os.path.splitext(file)[1].lower()
+    document = parse_policy_text(text, file)
+    if document.is_too_large:
+        hint = "is it the right file? no policy is that deep or that large"
+        raise PolicyUnreadable(f"{file} can't be checked", why=document.problems[-1].message, hint=hint)
+    return Checked(file, lint(document, len(text), kind, reference=reference, has_comments=extension == ".jsonc"))
+
+
+# --- what is shown ------------------------------------------------------------------------------------------
+
+
+def _show(
+    checked: Sequence[Checked], reference: ServiceReference | None, arguments: Arguments, *, is_complete: bool
+) -> None:
+    chosen = arguments.text("--format") or ("json" if arguments.switch("--json") else "text")
+    if chosen == "sarif":
+        from dsops.cli.framework.sarif import sarif_log
+
+        answer_json(sarif_log(checked, _notes(checked, reference), is_complete=is_complete))
+        return
+    if chosen == "json":
+        answer_json(_json(checked, reference))
+        return
+    for text in _notes(checked, reference):
+        note(text)
+    for file in checked:
+        for line in _lines(file):
+            answer(line)
+    if any(file.report.findings for file in checked):
+        answer(_summary(checked))
+
+
+def _notes(checked: Sequence[Checked], reference: ServiceReference | None) -> list[str]:
+    """What a reader has to know to judge the findings."""
+    found = []
+    for file, report in checked:
+        if report.reason:
+            kind = KIND_WORDS[report.kind]
+            found.append(f"{file} is read as {_article(kind)}: {report.reason}; --type says otherwise")
+    if reference is None and checked:
+        found.append(
+            "names of services, actions and their condition keys are not checked: "
+            f"`{install_command('policy')}` adds that"
+        )
+    return found
+
+
+def _article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
+def _lines(checked: Checked) -> list[str]:
+    file, report = checked
+    if not report.findings:
+        return [f"{clean(file)}: nothing found in this {KIND_WORDS[report.kind]}"]
+    lines = [finding_text(file, finding) for finding in report.findings]
+    lines += [f"{clean(file)}: {number:,} more of {code}" for code, number in report.left_out.items()]
+    return lines
+
+
+def finding_text(file: str, finding: Finding) -> str:
+    """`file:line: severity[code]: path: message`, where editors look for it, and the hint."""
+    path = f"{finding.path}: " if finding.path else ""
+    head = f"{file}:{finding.line}: {finding.severity}[{finding.rule.code}]: {path}{finding.message}"
+    return f"{clean(head)}\n  hint: {clean(finding.hint)}"
+
+
+def _summary(checked: Sequence[Checked]) -> str:
+    parts = [
+        counted(number, severity)
+        for severity in SEVERITIES
+        if (number := sum(file.report.counts[severity] for file in checked))
+    ]
+    return f"{', '.join(parts)}; `dsops help CODE` says more about each"
+
+
+def _json(checked: Sequence[Checked], reference: ServiceReference | None) -> Json:
+    files: list[Json] = [
+        {
+            "file": file,
+            "type": report.kind,
+            "is_type_guessed": bool(report.reason),
+            "findings": [_finding_value(finding) for finding in report.findings],
+            "left_out": report.left_out,
+            "counts": {f"{severity}s": number for severity, number in report.counts.items()},
+        }
+        for file, report in checked
+    ]
+    return {
+        "is_clean": all(file.report.is_clean for file in checked),
+        "service_reference": reference.version() if reference else None,
+        "files": files,
+    }
+
+
+def _finding_value(finding: Finding) -> Json:
+    return {
+        "code": finding.rule.code,
+        "severity": finding.severity,
+        "line": finding.line,
+        "path": finding.path,
+        "message": finding.message,
+        "hint": finding.hint,
+    }
+
+
+COMMAND = Group(
+    help="IAM policies: what is wrong with them, what they allow, and those that an environment needs.",
+    commands={
+        "check": Command(
+            help=(
+                "Says what is wrong with policies, line by line.\n"
+                "That is: what AWS refuses, whom a trust policy lets in by mistake, conditions that hold when they\n"
+                "should not, names that AWS has not. Reads JSON, with comments too, and YAML. The exit code is 6\n"
+                "when there is an error or a warning (a note is neither), 2 when a file can't be read."
+            ),
+            run=_check,
+            flags=(TYPE, FORMAT),
+            operands=(Operand("FILE", "a file with one policy; `-` is stdin", is_repeatable=True),),
+        ),
+        "simulate": SIMULATE,
+        "generate": GENERATE,
+    },
+)

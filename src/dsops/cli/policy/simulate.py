@@ -1,0 +1,223 @@
+"""`dsops policy simulate`: may this caller do this to that; one question, or a table of them with what is expected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from dsops.cli.framework.command import Arguments, Command, Flag
+from dsops.cli.framework.output import note
+from dsops.errors import CheckFailed, UsageError
+from dsops.policy.simulate import (
+    EXPECTATIONS,
+    Asked,
+    Case,
+    Expected,
+    Groups,
+    Outcome,
+    Place,
+    PolicySet,
+    Source,
+    Unread,
+    check_exact_action,
+    differences,
+    question_problems,
+    read_caller,
+    resource_account,
+    simulate,
+)
+from dsops.runtime import Runtime
+
+_NONE = "none"
+
+
+def _flag(name: str, help_text: str, value: str, *, choices: tuple[str, ...] = (), repeatable: bool = False) -> Flag:
+    variable = "DSOPS_POLICY_" + name.removeprefix("--").replace("-", "_").upper()
+    return Flag(name, help_text, value=value, choices=choices, own_variable=variable, is_repeatable=repeatable)
+
+
+CASES = _flag("--cases", "a table of questions and what is expected of the answers; `-` is stdin", "FILE")
+ACTION = _flag("--action", "what is to be done, such as sts:AssumeRole", "ACTION")
+RESOURCE = _flag("--resource", "to what: an ARN; without it an action that has no resource", "ARN")
+RESOURCE_ACCOUNT = _flag("--resource-account", "whose that is, where the ARN does not say", "ACCOUNT")
+PRINCIPAL = _flag("--principal", "by whom: an ARN, a service such as ec2.amazonaws.com, or `anonymous`", "ARN")
+CONTEXT = _flag(
+    "--context", "a condition key of the request, KEY=VALUE; give it again for more keys or values", "KEY=VALUE",
+    repeatable=True,
+)  # fmt: skip
+IDENTITY = _flag("--identity", "an identity-based policy of the caller; may be repeated", "FILE", repeatable=True)
+BOUNDARY = _flag("--boundary", "the caller's permissions boundary", "FILE")
+SESSION = _flag("--session", "a session policy; may be repeated", "FILE", repeatable=True)
+TRUST = _flag("--trust", "the trust policy of the role that is to be assumed", "FILE")
+RESOURCE_POLICY = _flag("--resource-policy", "the policy of a resource that is no role", "FILE")
+SCP = _flag(
+    "--scp", "service control policies of a level, separated by commas: FullAWSAccess,deny.json; may be repeated",
+    "FILES", repeatable=True,
+)  # fmt: skip
+RCP = _flag("--rcp", "resource control policies of a level, as --scp", "FILES", repeatable=True)
+EXPECT = _flag("--expect", "what the answer should be: the exit code is 6 when it is not", "ANSWER",
+               choices=EXPECTATIONS)  # fmt: skip
+LIVE = Flag(
+    "--live", "read what is not given from IAM with the caller's keys: policies, boundary, trust policy", "switch",
+    own_variable="DSOPS_POLICY_LIVE",
+)  # fmt: skip
+SANDBOX = _flag("--sandbox", "read it from a sandbox that runs on this machine: http://127.0.0.1:4566", "URL")
+FORMAT = Flag(
+    "--format", "how the answers are written; --json means json", value="FORMAT", choices=("text", "json", "junit"),
+    own_variable="DSOPS_POLICY_SIMULATE_FORMAT",
+)  # fmt: skip
+
+_OF_A_QUESTION = (
+    PRINCIPAL, ACTION, RESOURCE, RESOURCE_ACCOUNT, CONTEXT, IDENTITY, BOUNDARY, SESSION, TRUST, RESOURCE_POLICY, SCP,
+    RCP, EXPECT,
+)  # fmt: skip
+
+
+class Row(NamedTuple):
+    """A case and its answer."""
+
+    case: Case
+    outcome: Outcome
+    differences: tuple[str, ...]
+
+
+class Table(NamedTuple):
+    """The cases, and the name of the file that has them; "" for a question of the command line."""
+
+    file: str
+    cases: tuple[Case, ...]
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    from dsops.cli.policy.answers import show
+    from dsops.cli.policy.names import name_notes
+
+    if arguments.switch("--live") and arguments.text("--sandbox"):
+        raise UsageError("--live and --sandbox exclude each other", hint="a sandbox is asked with keys of its own")
+    table = _table(arguments, runtime)
+    for sentence in name_notes(table.cases, table.file):
+        note(sentence)
+    rows = _answers(table, arguments, runtime)
+    chosen = arguments.text("--format") or ("json" if arguments.switch("--json") else "text")
+    show(rows, table.file, chosen, now=runtime.now())
+    return CheckFailed.exit_code if any(row.differences for row in rows) else 0
+
+
+def _answers(table: Table, arguments: Arguments, runtime: Runtime) -> list[Row]:
+    from dsops.cli.policy.sources import PolicyFiles
+
+    files = PolicyFiles(table.file, arguments.text("--cases"), runtime)
+    given = [(case, files.policies(case)) for case in table.cases]
+    files.raise_any()
+    rows = []
+    for (case, _), (asked, policies, unread) in zip(given, _completed(given, table, arguments, runtime), strict=True):
+        outcome = simulate(asked, policies, unread, runtime.now())
+        wrong = differences(outcome, case.expected) if case.expected is not None else ()
+        rows.append(Row(case, outcome, wrong))
+    return rows
+
+
+_Completed = tuple[Asked, PolicySet, tuple[Unread, ...]]
+
+
+def _completed(
+    given: Sequence[tuple[Case, PolicySet]], table: Table, arguments: Arguments, runtime: Runtime
+) -> Sequence[_Completed]:
+    """The questions, with what IAM tells where it is to be asked."""
+    if arguments.switch("--live"):
+        from dsops.cli.policy.live import ask_aws
+
+        return ask_aws(given, table.file, runtime)
+    if arguments.text("--sandbox"):
+        from dsops.cli.policy.live import ask_sandbox
+
+        return ask_sandbox(given, arguments.text("--sandbox"), table.file, runtime)
+    return [(case.asked, policies, ()) for case, policies in given]
+
+
+# --- what is asked ------------------------------------------------------------------------------------------
+
+
+def _table(arguments: Arguments, runtime: Runtime) -> Table:
+    file = arguments.text("--cases")
+    if not file:
+        return Table("", (_question(arguments),))
+    from dsops.cli.policy.sources import read_table, shown_name
+
+    also = [flag.name for flag in _OF_A_QUESTION if arguments.text(flag.name)]
+    if also:
+        raise UsageError(
+            f"--cases and {also[0]} exclude each other",
+            hint="what holds for all cases stands under `defaults` in the file",
+        )
+    return Table(shown_name(file), read_table(file, runtime))
+
+
+def _question(arguments: Arguments) -> Case:
+    for flag in (PRINCIPAL, ACTION):
+        if not arguments.text(flag.name):
+            hint = f"{flag.name} says {flag.help}; or name a table with --cases"
+            raise UsageError(f"{flag.name} is missing", hint=hint)
+    try:
+        principal = read_caller(arguments.text("--principal"))
+        check_exact_action(arguments.text("--action"))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    resource = arguments.text("--resource") or "*"
+    account = arguments.text("--resource-account") or resource_account(resource, principal)
+    asked = Asked(principal, arguments.text("--action"), resource, account, _context(arguments.texts("--context")))
+    given = question_problems(
+        asked, has_trust=bool(arguments.text("--trust")), has_resource=bool(arguments.text("--resource-policy"))
+    )
+    for _, problem in given:
+        raise UsageError(problem)
+    expected = next((known for known in EXPECTATIONS if known == arguments.text("--expect")), None)
+    return Case("", 0, asked, _policies(arguments), Expected(expected) if expected else None)
+
+
+def _context(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    context: dict[str, tuple[str, ...]] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not key or not equals:
+            # Not the word: it may be the value of an external ID.
+            raise UsageError("a --context is not KEY=VALUE", hint="such as --context aws:SourceIp=203.0.113.7")
+        context[key] = (*context.get(key, ()), value)
+    return context
+
+
+def _policies(arguments: Arguments) -> dict[Place, Groups]:
+    """The policies of the flags. `none` says that there is none; what has no flag may be read from IAM."""
+    one_group: tuple[tuple[Place, Flag], ...] = (
+        ("identity", IDENTITY), ("boundary", BOUNDARY), ("session", SESSION), ("trust", TRUST),
+        ("resource", RESOURCE_POLICY),
+    )  # fmt: skip
+    levels: tuple[tuple[Place, Flag], ...] = (("scp", SCP), ("rcp", RCP))
+    found: dict[Place, Groups] = {}
+    for place, flag in one_group:
+        names = arguments.texts(flag.name) if flag.is_repeatable else tuple(filter(None, [arguments.text(flag.name)]))
+        if names:
+            found[place] = () if names == (_NONE,) else (tuple(_source(name, flag) for name in names),)
+    for place, flag in levels:
+        names = arguments.texts(flag.name)
+        if names:
+            listed = () if names == (_NONE,) else names
+            found[place] = tuple(tuple(_source(name, flag) for name in each.split(",") if name) for each in listed)
+    return found
+
+
+def _source(name: str, flag: Flag) -> Source:
+    return Source(name, None, 0, flag.name)
+
+
+SIMULATE = Command(
+    help=(
+        "Says whether a caller may do something, as AWS would decide, and which statement decides.\n"
+        "Asks one question, or with --cases a table of them. Policies come from files; with --live or\n"
+        "--sandbox those that are not given are read from IAM, and what can't be read leaves the answer\n"
+        "`unknown`. `none` for a file says that there is no such policy. The exit code is 6 when an\n"
+        "answer is not the one expected."
+    ),
+    run=_run,
+    flags=(*_OF_A_QUESTION, CASES, LIVE, SANDBOX, FORMAT),
+)

@@ -1,0 +1,94 @@
+"""Tables of questions and the policies that they name, read from files; all that is wrong with them at once."""
+
+from __future__ import annotations
+
+import os
+
+from dsops.cli.policy.files import STDIN, parse_policy_text, read_policy
+from dsops.document import Document
+from dsops.errors import CasesInvalid, PolicyUnreadable, Problem, Where
+from dsops.policy.language.policy import KIND_WORDS, Policy, check_policy
+from dsops.policy.simulate import FULL_ACCESS, Case, Place, PolicySet, Source, full_access, read_cases
+from dsops.runtime import Runtime
+
+
+def shown_name(file: str) -> str:
+    """How a file is named to people."""
+    return STDIN if file == "-" else file
+
+
+def read_table(file: str, runtime: Runtime) -> tuple[Case, ...]:
+    """The cases of a file. Raises CasesInvalid with every problem, PolicyUnreadable for a file that is none."""
+    shown = shown_name(file)
+    table = read_cases(parse_policy_text(read_policy(file, runtime), shown), shown)
+    if table.problems:
+        raise CasesInvalid(f"{shown} can't be used", problems=table.problems)
+    return table.cases
+
+
+class PolicyFiles:
+    """Reads each policy once for each place that it stands in; paths begin where the table is."""
+
+    def __init__(self, shown: str, table: str, runtime: Runtime) -> None:
+        """`shown` is the name of the table that is read from `table`; "" both where there is none."""
+        self._shown = shown
+        self._folder = os.path.dirname(table)
+        self._runtime = runtime
+        self._problems: dict[Problem, None] = {}
+        self._documents: dict[str, Document | None] = {}
+        self._compiled: dict[tuple[object, Place], Policy | None] = {}
+
+    def policies(self, case: Case) -> PolicySet:
+        """The policies of a case, those that can't be used left out."""
+        return {
+            place: tuple(
+                tuple(policy for source in group if (policy := self._policy(source, place)) is not None)
+                for group in groups
+            )
+            for place, groups in case.policies.items()
+        }
+
+    def raise_any(self) -> None:
+        """Raises CasesInvalid when a policy could not be used."""
+        if self._problems:
+            shown = self._shown or "the question"
+            raise CasesInvalid(f"{shown} names policies that can't be used", problems=tuple(self._problems))
+
+    def _policy(self, source: Source, place: Place) -> Policy | None:
+        if place in FULL_ACCESS and source.node is None and source.file in ("", FULL_ACCESS[place]):
+            return full_access(place)
+        # A policy is small beside the file that it stands in, and the same node is the same policy.
+        key = (source.file if source.node is None else id(source.node)), place
+        if key not in self._compiled:
+            self._compiled[key] = self._compile(source, place)
+        return self._compiled[key]
+
+    def _compile(self, source: Source, place: Place) -> Policy | None:
+        if source.node is not None:
+            file, document = source.file, Document(source.node, ())
+        else:
+            file = os.path.join(self._folder, source.file) if source.file != "-" else "-"
+            found = self._read(file, source)
+            if found is None:
+                return None
+            document, file = found, STDIN if file == "-" else file
+        checked = check_policy(document, place, name=file, file=file)
+        for problem in checked.problems:
+            words = KIND_WORDS[place]
+            self._problems[problem._replace(message=f"{problem.message} (as {_article(words)} {words})")] = None
+        return checked.policy
+
+    def _read(self, file: str, source: Source) -> Document | None:
+        if file not in self._documents:
+            try:
+                self._documents[file] = parse_policy_text(read_policy(file, self._runtime), file)
+            except PolicyUnreadable as error:
+                self._documents[file] = None
+                where = Where(self._shown, source.line) if self._shown else Where(file)
+                message = f"{error.message}: {error.why}" if error.why else error.message
+                self._problems[Problem(where, source.path, message)] = None
+        return self._documents[file]
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "aeiou" else "a"

@@ -1,0 +1,162 @@
+"""`dsops exec`: text -> config -> plan -> credentials -> secrets -> environment -> process. Begin reading here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag
+from dsops.cli.framework.project import fetch, load_config, plan_environment, tell_place
+from dsops.cli.framework.world import DONE
+from dsops.environment import Session, child_environment, encode
+from dsops.errors import CommandNotFound, UsageError, ValueUnusable
+from dsops.model import Config
+from dsops.plan import Plan
+from dsops.process import find_command, replace
+from dsops.runtime import Runtime
+from dsops.secret import Secret
+from dsops.startup import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dsops.cli.run.exec_session import Given
+
+FAILURE_CODE = 125
+"""Of every failure of dsops itself, as with `env` and `timeout`: the other codes are the command's or a shell's."""
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    """Runs the command with the environment's variables, in the place of this process."""
+    if not arguments.command:
+        raise UsageError("there is no command to run", hint="write it after `--`: dsops exec --env NAME -- CMD")
+    config = load_config(arguments, runtime)
+    store, given = _session_store(arguments), None
+    if store:
+        from dsops.cli.run import exec_session
+
+        plan = exec_session.plan_with_session(config, store, arguments, runtime)
+        _find_early(arguments, plan, config, runtime)
+        given = exec_session.fetch_with_session(plan, store, arguments, runtime)
+        secrets = given.secrets
+    else:
+        plan = plan_environment(config, arguments, runtime)
+        _find_early(arguments, plan, config, runtime)
+        secrets = fetch(plan, arguments, runtime)
+    environment = environment_of_child(plan, secrets, arguments, runtime, given.session if given else None)
+    path = environment.get(b"PATH")
+    command = find_command(arguments.command[0], None if path is None else os.fsdecode(path))
+    runtime.report(DONE)
+    if arguments.switch("--mask"):
+        return _watch_masked(command, arguments, environment, plan, secrets, given, runtime)
+    timeout_seconds, attendants = arguments.seconds("--timeout"), given.attendants if given else ()
+    if timeout_seconds is None and not attendants:
+        replace(command, arguments.command, environment)
+    from dsops.process.watch import watch
+
+    return watch(
+        command, arguments.command, environment, timeout_seconds=timeout_seconds, attendants=attendants
+    )
+
+
+def environment_of_child(
+    plan: Plan,
+    secrets: Mapping[str, Secret],
+    arguments: Arguments,
+    runtime: Runtime,
+    session: Session | None = None,
+) -> Mapping[bytes, bytes]:
+    """What the command's process is started with; the agent makes it for its clients, too."""
+    child = child_environment(
+        runtime.environ,
+        secrets,
+        session=session,
+        is_pristine=arguments.switch("--pristine"),
+        keeps_existing=arguments.switch("--keep-existing"),
+    )
+    try:
+        return encode(child)
+    except ValueUnusable as error:
+        tell_place(error, plan)
+        raise
+
+
+def _watch_masked(
+    command: str,
+    arguments: Arguments,
+    environment: Mapping[bytes, bytes],
+    plan: Plan,
+    secrets: Mapping[str, Secret],
+    given: Given | None,
+    runtime: Runtime,
+) -> int:
+    """Runs the command beside this process, which lets through what it writes, but for secrets."""
+    from dsops.cli.run.exec_mask import patterns_of, secrets_of, secrets_to_mask, tell_github
+    from dsops.process.masked import Masking
+
+    hidden = secrets_to_mask(plan, secrets, given.session if given else None)
+    if given:
+        hidden += secrets_of(given.credentials)
+        given.listeners.append(lambda credentials: masking.learn(patterns_of(secrets_of(credentials))))
+    tell_github(hidden, runtime)
+    masking = Masking(patterns_of(hidden), timeout_seconds=arguments.seconds("--timeout"))
+    return masking.watch(command, arguments.command, environment, given.attendants if given else ())
+
+
+def _session_store(arguments: Arguments) -> str:
+    """The store whose session the command is to have; "" for none."""
+    store = arguments.text("--credentials")
+    for flag in ("--serve", "--listen"):
+        if not store and arguments.text(flag):
+            raise UsageError(f"`{flag}` needs a session to serve", hint=f"name a store: --credentials STORE {flag}")
+    return store
+
+
+def _find_early(arguments: Arguments, plan: Plan, config: Config, runtime: Runtime) -> None:
+    """Refuses a command that does not exist before any call is made, unless the plan itself decides where to look."""
+    if all(variable.name != "PATH" for variable in plan.variables):
+        try:
+            find_command(arguments.command[0], runtime.environ.get("PATH"))
+        except CommandNotFound as error:
+            word = arguments.command[0]
+            if word in config.environments:
+                error.retell(error.message, hint=f"an environment is named by `--env {word}`")
+            elif word in config.stores:
+                hint = f"a store's session is given to a command by `--credentials {word}`"
+                error.retell(error.message, hint=hint)
+            raise
+
+
+COMMAND = Command(
+    help=(
+        "Runs a command with the variables of an environment.\n"
+        "\n"
+        "  dsops exec --env production -- deploy.sh --fast\n"
+        "\n"
+        "dsops plans which stores the environment needs, assumes roles hop by hop, fetches each secret\n"
+        "once, and replaces itself by the command. Its own failures exit with 125, --timeout with 124; 126\n"
+        "and 127 mean what they mean in a shell, and every other code is the command's. AWS credentials\n"
+        "that were inherited are removed when the environment sets any.\n"
+        "\n"
+        "  dsops exec --credentials target --serve -- terraform apply\n"
+        "\n"
+        "With --credentials the command works as the session of a store; with --serve, dsops stays and\n"
+        "renews the session for as long as the command runs."
+    ),
+    run=_run,
+    is_audited=True,
+    flags=(
+        CONFIG,
+        ENVIRONMENT,
+        NO_AGENT,
+        REASON,
+        Flag("--credentials", "give the command the session of that store", value="STORE"),
+        Flag("--serve", "renew that session while the command runs, and serve it to its AWS SDKs", "switch"),
+        Flag("--listen", "serve it there, for containers that can't reach 127.0.0.1", value="ADDRESS"),
+        Flag("--mask", "show *** for the secrets in the command's output", "switch"),
+        Flag("--keep-existing", "let variables that are set already win over ours", "switch"),
+        Flag("--pristine", "pass on only ours, and PATH, HOME, TERM, LANG and the like", "switch"),
+        Flag("--timeout", "end the command and all it started after that time", "seconds", value="SECONDS"),
+        Flag("--min-ttl", "do not start with credentials that end sooner", "seconds", value="SECONDS"),
+    ),
+    takes_command=True,
+    own_failure_code=FAILURE_CODE,
+)

@@ -1,0 +1,57 @@
+"""`dsops exec --mask`: which values are secrets, and the lines by which GitHub Actions learns of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from stat import S_ISREG
+
+from dsops.cli.framework.output import answer_bytes, note
+from dsops.cli.run.github import mask_lines
+from dsops.credentials import Credentials
+from dsops.environment import Session
+from dsops.plan import Plan
+from dsops.process.forms import SHORTEST, forms_of
+from dsops.runtime import Runtime
+from dsops.secret import Secret
+
+_OF_A_SESSION = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
+
+
+def secrets_to_mask(plan: Plan, secrets: Mapping[str, Secret], session: Session | None) -> list[Secret]:
+    """What was read from a store, and what makes the command somebody; not what the configuration itself says.
+
+    A note tells of values that are too short to be told from chance.
+    """
+    found = {
+        variable.name: secrets[variable.name]
+        for variable in plan.variables
+        if variable.reference is not None and variable.name in secrets
+    }
+    short = [name for name, value in found.items() if 0 < len(value.reveal_bytes()) < SHORTEST]
+    if short:
+        note(f"{', '.join(short)}: a value of less than {SHORTEST} bytes is not masked")
+    if session is not None:
+        found.update((name, session.variables[name]) for name in _OF_A_SESSION if name in session.variables)
+    return list(found.values())
+
+
+def secrets_of(credentials: Credentials) -> list[Secret]:
+    """The secret parts of a session."""
+    return [part for part in (credentials.secret_access_key, credentials.session_token) if part is not None]
+
+
+def patterns_of(secrets: Iterable[Secret]) -> set[bytes]:
+    """Everything that is looked for in the output."""
+    return {form for secret in secrets for form in forms_of(secret.reveal_bytes())}
+
+
+def tell_github(secrets: Iterable[Secret], runtime: Runtime) -> None:
+    """Lets GitHub's runner mask them too, whoever shows them: it reads stdout."""
+    if runtime.environ.get("GITHUB_ACTIONS") != "true":
+        return
+    if S_ISREG(os.fstat(1).st_mode):
+        # `> file`: no runner reads it, and the values would stay there.
+        note("stdout is a file: GitHub Actions is not told what to mask")
+        return
+    answer_bytes(mask_lines(secrets))

@@ -1,0 +1,66 @@
+"""GitHub Actions: variables for the steps that follow, and what its runner masks in the log."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from stat import S_ISREG
+
+from dsops.cli.framework.output import answer_bytes
+from dsops.errors import FileNotWritten, UsageError
+from dsops.process.forms import SHORTEST
+from dsops.runtime import Runtime
+from dsops.secret import Secret
+
+
+def mask_lines(secrets: Iterable[Secret]) -> bytes:
+    """The runner's commands that have it show `***` for each line of these values; it does not show the commands.
+
+    https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#masking-a-value-in-a-log
+    """
+    lines = [line for secret in secrets for line in secret.reveal_bytes().splitlines() if len(line) >= SHORTEST]
+    return b"".join(b"::add-mask::%s\n" % line.replace(b"%", b"%25") for line in dict.fromkeys(lines))
+
+
+def require_step(out: str, runtime: Runtime) -> str:
+    """The file to which a step adds variables. Raises UsageError where no runner would read it, or the masks.
+
+    Asked before anything is fetched: elsewhere the commands that hide the values would show them.
+    """
+    if runtime.environ.get("GITHUB_ACTIONS") != "true" or not runtime.environ.get("GITHUB_ENV"):
+        raise UsageError(
+            "`--format github` is for a step of GitHub Actions",
+            why="GITHUB_ACTIONS is not `true`, or GITHUB_ENV names no file",
+            hint="on this machine take another format",
+        )
+    if out:
+        raise UsageError(
+            "`--format github` takes no `--out`",
+            why="it writes to the file that GITHUB_ENV names",
+            hint="leave `--out` out, or take `--format dotenv`",
+        )
+    if S_ISREG(os.fstat(1).st_mode):
+        raise UsageError(
+            "`--format github` can't have a file for its stdout",
+            why="no runner would read there what to mask, and the values would stay in the file",
+            hint="leave out the `>`: the variables go to the file that GITHUB_ENV names by themselves",
+        )
+    return runtime.environ["GITHUB_ENV"]
+
+
+def export(text: bytes, hidden: Iterable[Secret], path: str) -> None:
+    """Has the runner mask what is hidden, then adds the variables to its file: in this order, always."""
+    answer_bytes(mask_lines(hidden))
+    try:
+        # The runner has made the file; one that is not there is a mistake.
+        with open(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC), "rb+", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            is_open_line = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
+            data = b"\n" * is_open_line + text
+            while data:
+                data = data[file.write(data):]
+    except OSError as error:
+        raise FileNotWritten(
+            f"`{path}` was not written", why=os.strerror(error.errno or 0).lower(),
+            hint="GITHUB_ENV names it; the runner makes that file for each step",
+        ) from error  # fmt: skip

@@ -1,0 +1,98 @@
+"""`dsops render`: an environment as a file, or on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag
+from dsops.cli.framework.output import answer_bytes, note
+from dsops.cli.framework.project import fetch, load_config, plan_environment, tell_place
+from dsops.cli.framework.world import DONE
+from dsops.errors import ValueUnusable
+from dsops.render import FORMATS, KEY_FORMATS, format_of, renderer
+from dsops.render.file import write_private
+from dsops.runtime import Runtime
+from dsops.secret import Secret
+
+STDOUT = "-"
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    out = arguments.text("--out") or STDOUT
+    # First of all: an unknown format must not cost a call.
+    format_name = arguments.text("--format") or ("dotenv" if out == STDOUT else format_of(out))
+    step_file = ""
+    if format_name == "github":
+        from dsops.cli.run.github import require_step
+
+        step_file = require_step(arguments.text("--out"), runtime)
+    config = load_config(arguments, runtime)
+    plan = plan_environment(config, arguments, runtime)
+    values = fetch(plan, arguments, runtime)
+    try:
+        text = _text(format_name, values, plan.environment, out)
+    except ValueUnusable as error:
+        tell_place(error, plan)
+        raise
+    runtime.report(DONE)
+    if step_file:
+        from dsops.cli.run.exec_mask import secrets_to_mask
+        from dsops.cli.run.github import export
+
+        export(text, secrets_to_mask(plan, values, None), step_file)
+    elif out == STDOUT:
+        answer_bytes(text)
+    else:
+        write_private(out, text)
+    return 0
+
+
+def _text(format_name: str, values: Mapping[str, Secret], environment: str, out: str) -> bytes:
+    """The answer; a file of profiles keeps its other ones."""
+    if format_name not in KEY_FORMATS:
+        return renderer(format_name)(values)
+    from dsops.render.keys import keys_of, process
+
+    keys = keys_of(values, format_name)
+    left_out = [f"`{name}`" for name in values if name not in keys]
+    if left_out:
+        note(f"{format_name} holds the keys of AWS and nothing else: {', '.join(left_out)} left out")
+    if format_name == "process":
+        return process(keys)
+    from dsops.render.profile import put, section
+
+    if out == STDOUT:
+        return section(environment, keys).encode()
+    from dsops.cli.run.credentials import old_text
+
+    return put(old_text(out), environment, keys).encode()
+
+
+_HELP = {**{name: known.help for name, known in FORMATS.items()}, **KEY_FORMATS}
+_FORMATS = "\n".join(f"  {name:<12}{text}" for name, text in _HELP.items())
+
+COMMAND = Command(
+    help=(
+        f"Writes an environment in one of these formats:\n\n{_FORMATS}\n\n"
+        "With --out the file is written in one step, for its owner alone (mode 0600), and its name tells\n"
+        "the format: `.env`, `.sh`, `.ps1`, `.fish`, `.json`, `.yaml`. As `ini` it keeps its other profiles.\n"
+        "`github` takes no --out: it prints what the runner has to mask, then adds the variables to the\n"
+        "file that GITHUB_ENV names."
+    ),
+    run=_run,
+    is_audited=True,
+    flags=(
+        CONFIG,
+        ENVIRONMENT,
+        NO_AGENT,
+        REASON,
+        Flag(
+            "--format",
+            "the format, when the file's name does not tell; dotenv on stdout",
+            value="FORMAT",
+            choices=tuple(_HELP),
+            own_variable="DSOPS_RENDER_FORMAT",
+        ),
+        Flag("--out", "the file to write instead of stdout", value="FILE"),
+    ),
+)

@@ -1,0 +1,1 @@
+"""`dsops sandbox` and its family: a local AWS served, used, asked for tokens and decisions."""

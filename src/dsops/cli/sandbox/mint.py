@@ -1,0 +1,184 @@
+"""`dsops sandbox token` and `dsops sandbox saml`: the running sandbox signs what an identity provider would."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from dsops.cli.framework.command import Arguments, Command, Flag, Operand
+from dsops.cli.framework.output import answer, answer_json
+from dsops.errors import UsageError
+from dsops.runtime import Runtime
+
+_MOMENTS: Final = ("exp", "nbf", "iat")
+"""Claims that are numbers (RFC 7519, NumericDate)."""
+
+PORT = Flag("--port", "the port of the sandbox", kind="port", value="N", own_variable="DSOPS_SANDBOX_PORT")
+EXPIRES = Flag(
+    "--expires", "for how long it is good", kind="seconds", value="SECONDS", default="300",
+    own_variable="DSOPS_SANDBOX_EXPIRES",
+)  # fmt: skip
+
+ISSUER = Flag(
+    "--iss", "the issuer: a provider of the seed with `issued_by_sandbox: true`; may be left out when there is one",
+    value="URL", own_variable="DSOPS_SANDBOX_ISS",
+)  # fmt: skip
+TOKEN_SUBJECT = Flag("--sub", "of whom the token speaks", value="SUBJECT", own_variable="DSOPS_SANDBOX_SUB")
+AUDIENCE = Flag(
+    "--aud", "for whom it is", value="CLIENT-ID", default="sts.amazonaws.com", own_variable="DSOPS_SANDBOX_AUD"
+)
+
+ROLE = Flag("--role", "the role that it is for", value="ARN", own_variable="DSOPS_SANDBOX_SAML_ROLE")
+PROVIDER = Flag(
+    "--provider", "the SAML provider, by name or ARN; may be left out when the role's account has one",
+    value="NAME", own_variable="DSOPS_SANDBOX_SAML_PROVIDER",
+)  # fmt: skip
+SESSION_NAME = Flag(
+    "--session-name", "what the role's session is called", value="NAME", default="user",
+    own_variable="DSOPS_SANDBOX_SAML_SESSION_NAME",
+)  # fmt: skip
+SUBJECT = Flag(
+    "--subject", "of whom it speaks; the session's name by default", value="SUBJECT",
+    own_variable="DSOPS_SANDBOX_SAML_SUBJECT",
+)  # fmt: skip
+TAG = Flag(
+    "--tag", "a session tag; may be given several times", value="KEY=VALUE", is_repeatable=True,
+    own_variable="DSOPS_SANDBOX_SAML_TAG",
+)  # fmt: skip
+TRANSITIVE = Flag(
+    "--transitive", "the key of a tag that goes along to further roles; may be given several times", value="KEY",
+    is_repeatable=True, own_variable="DSOPS_SANDBOX_SAML_TRANSITIVE",
+)  # fmt: skip
+SOURCE_IDENTITY = Flag(
+    "--source-identity", "the source identity that it sets", value="NAME",
+    own_variable="DSOPS_SANDBOX_SAML_SOURCE_IDENTITY",
+)  # fmt: skip
+DURATION = Flag(
+    "--duration", "how long the provider lets the session last", kind="seconds", value="SECONDS",
+    own_variable="DSOPS_SANDBOX_SAML_DURATION",
+)  # fmt: skip
+ATTRIBUTE = Flag(
+    "--attribute", "a further attribute, such as urn:oid:1.3.6.1.4.1.5923.1.1.1.1=staff; may be given several times",
+    value="NAME=VALUE", is_repeatable=True, own_variable="DSOPS_SANDBOX_SAML_ATTRIBUTE",
+)  # fmt: skip
+OUT = Flag(
+    "--out", "the file to write instead of stdout", value="FILE", own_variable="DSOPS_SANDBOX_SAML_OUT"
+)
+METADATA = Flag(
+    "--metadata", "print the metadata of the sandbox's identity provider, for CreateSAMLProvider", kind="switch",
+    own_variable="DSOPS_SANDBOX_SAML_METADATA",
+)  # fmt: skip
+
+
+def _token(arguments: Arguments, runtime: Runtime) -> int:
+    from dsops.sandbox.control.running import find_running, tell
+
+    if not arguments.text("--sub"):
+        raise UsageError("--sub is missing", hint="say of whom the token speaks: --sub repo:org/app:pull_request")
+    wish: dict[str, object] = {
+        "iss": arguments.text("--iss"), "sub": arguments.text("--sub"), "aud": arguments.text("--aud"),
+        "expires_seconds": arguments.seconds("--expires"),
+        "claims": dict(_claim(word) for word in arguments.words("CLAIM")),
+    }  # fmt: skip
+    url = find_running(arguments.integer("--port"), runtime.environ)
+    answer(str(tell(url, "token", wish)["token"]))
+    return 0
+
+
+def _claim(word: str) -> tuple[str, object]:
+    """`NAME=VALUE`; a value that begins as an object or a list is JSON, every other one but a moment's a text."""
+    import json
+
+    name, equals, value = word.partition("=")
+    if not name or not equals:
+        raise UsageError(f"`{word}` is not NAME=VALUE", hint="such as repository=org/app")
+    if name in _MOMENTS and re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
+        return name, int(value)
+    if not value.startswith(("{", "[")):
+        return name, value
+    try:
+        return name, json.loads(value)
+    except (ValueError, RecursionError) as error:
+        hint = "write JSON behind `{` or `[`: a list is NAME='[\"one\", \"two\"]'"
+        raise UsageError(f"the value of the claim `{name}` is not JSON", why=str(error), hint=hint) from error
+
+
+def _saml(arguments: Arguments, runtime: Runtime) -> int:
+    from dsops.sandbox.control.running import ask, find_running, tell
+
+    port, out = arguments.integer("--port"), arguments.text("--out")
+    if arguments.switch("--metadata"):
+        _put(str(ask(find_running(port, runtime.environ), "saml")["metadata"]), out)
+        return 0
+    wish = _wish(arguments)
+    minted = tell(find_running(port, runtime.environ), "saml", wish)
+    if arguments.switch("--json") and not out:
+        answer_json(
+            {"RoleArn": minted["role"], "PrincipalArn": minted["provider"], "SAMLAssertion": minted["assertion"]}
+        )
+        return 0
+    _put(f"{minted['assertion']}\n", out)
+    return 0
+
+
+def _wish(arguments: Arguments) -> dict[str, object]:
+    """What the sandbox's endpoint is asked for."""
+    if not arguments.text("--role"):
+        raise UsageError(
+            "--role is missing", hint="say for which role: --role arn:aws:iam::123456789012:role/Deploy"
+        )
+    attributes: dict[str, list[str]] = {}
+    for name, value in _pairs("--attribute", arguments.texts("--attribute")):
+        attributes.setdefault(name, []).append(value)
+    return {
+        "role": arguments.text("--role"),
+        "provider": arguments.text("--provider"),
+        "session_name": arguments.text("--session-name"),
+        "subject": arguments.text("--subject"),
+        "tags": dict(_pairs("--tag", arguments.texts("--tag"))),
+        "transitive": arguments.texts("--transitive"),
+        "source_identity": arguments.text("--source-identity"),
+        "duration_seconds": arguments.seconds("--duration"),
+        "attributes": attributes,
+        "expires_seconds": arguments.seconds("--expires"),
+    }
+
+
+def _pairs(flag: str, words: Iterable[str]) -> Iterable[tuple[str, str]]:
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not name or not equals:
+            raise UsageError(f"`{word}` is not NAME=VALUE", hint=f"such as {flag} team=blue")
+        yield name, value
+
+
+def _put(text: str, out: str) -> None:
+    """On stdout, or into a file of that name, for its owner alone."""
+    if not out:
+        answer(text.removesuffix("\n"))
+        return
+    from dsops.render.file import write_private
+
+    write_private(out, text.encode())
+
+
+TOKEN = Command(
+    help=(
+        "Prints a web identity token of an issuer whose keys the running sandbox holds.\n"
+        "Further claims are words: repository=org/app, or with JSON: amr='[\"mfa\"]'. The moments exp, nbf\n"
+        "and iat are seconds since 1970: nbf=4102444800 makes a token that is not valid before 2100."
+    ),
+    run=_token,
+    flags=(ISSUER, TOKEN_SUBJECT, AUDIENCE, EXPIRES, PORT),
+    operands=(Operand("CLAIM", "NAME=VALUE", is_required=False, is_repeatable=True),),
+)
+SAML = Command(
+    help=(
+        "Prints a SAML response in base64, signed by the running sandbox's identity provider.\n"
+        "With --json it is what `aws sts assume-role-with-saml --cli-input-json` takes."
+    ),
+    run=_saml,
+    flags=(ROLE, PROVIDER, SESSION_NAME, SUBJECT, TAG, TRANSITIVE, SOURCE_IDENTITY, DURATION, ATTRIBUTE, EXPIRES, OUT,
+           METADATA, PORT),
+)  # fmt: skip

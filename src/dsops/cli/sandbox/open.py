@@ -1,0 +1,125 @@
+"""`dsops sandbox serve` and `run`: what the sandbox starts with, and what it keeps of its calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dsops.cli.framework.command import Arguments, Flag
+from dsops.cli.framework.output import note
+from dsops.errors import ConfigNotFound, ExtraMissing, UsageError
+from dsops.extras import install_command
+from dsops.runtime import Runtime, user_name
+from dsops.startup import serve_long
+
+if TYPE_CHECKING:
+    from dsops.sandbox.seed.model import Seed
+    from dsops.sandbox.wire.server import Server
+
+SEED = Flag(
+    "--seed", "what the sandbox starts with: a YAML file of accounts, users, roles and secrets",
+    value="FILE", own_variable="DSOPS_SANDBOX_SEED",
+)  # fmt: skip
+FROM = Flag(
+    "--from", "start with whatever this dsops.yaml needs to work, with invented values",
+    value="FILE", own_variable="DSOPS_SANDBOX_FROM",
+)  # fmt: skip
+EVENTS = Flag(
+    "--events", "how many calls to remember", kind="integer", value="N", default="10000",
+    own_variable="DSOPS_SANDBOX_EVENTS",
+)  # fmt: skip
+THROTTLE = Flag(
+    "--throttle", "requests a second that a service takes from each account and region: sts=5,secretsmanager=2",
+    value="SERVICE=RATE", own_variable="DSOPS_SANDBOX_THROTTLE",
+)  # fmt: skip
+AUTHORIZATION_IDS = Flag(
+    "--authorization-ids", "services whose refusals carry an authorization id (AWS's preview): iam,sts; or all",
+    value="SERVICE", own_variable="DSOPS_SANDBOX_AUTHORIZATION_IDS",
+)  # fmt: skip
+TRAIL = Flag(
+    "--trail", "a folder that gets every call, in files as CloudTrail delivers them",
+    value="DIR", own_variable="DSOPS_SANDBOX_TRAIL",
+)  # fmt: skip
+DATA_EVENTS = Flag(
+    "--data-events", "with --trail: also calls that move data (objects, items, messages)",
+    kind="switch", own_variable="DSOPS_SANDBOX_DATA_EVENTS",
+)  # fmt: skip
+
+START = (SEED, FROM)
+"""What there is at first."""
+KEPT = (EVENTS, THROTTLE, AUTHORIZATION_IDS, TRAIL, DATA_EVENTS)
+"""What happens beside the answers."""
+
+
+def open_sandbox(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0.1", port: int = 0) -> Server:
+    """A sandbox that listens, with what --seed or --from asks for in it."""
+    seed_file, config_file = arguments.text("--seed"), arguments.text("--from")
+    if seed_file and config_file:
+        raise UsageError("--seed and --from exclude each other", hint="a seed file can hold all that --from makes")
+    folder, has_data_events = arguments.text("--trail"), arguments.switch("--data-events")
+    if has_data_events and not folder:
+        raise UsageError("--data-events is about a trail, and there is none", hint="say where: --trail DIR")
+    try:
+        from dsops.sandbox.control.launch import TrailWish, open_server, read_seed_file
+        from dsops.sandbox.seed.model import Seed
+    except ModuleNotFoundError as error:
+        hint = f"install it: {install_command('sandbox')}"
+        raise ExtraMissing("the sandbox is not installed", why=f"{error.name} is missing", hint=hint) from error
+    seed = Seed()
+    if seed_file:
+        seed = read_seed_file(seed_file)
+    elif config_file:
+        seed = _seed_from(config_file, runtime)
+    seed = seed._replace(throttle={**seed.throttle, **_rates(arguments.text("--throttle"))})
+    if arguments.text("--authorization-ids"):
+        seed = seed._replace(authorization_ids=_with_ids(arguments.text("--authorization-ids")))
+    kept_events = arguments.integer("--events") or 0
+    trail = TrailWish(folder, note, has_data_events) if folder else None
+    server = open_server(seed, host=host, port=port, kept_events=kept_events, trail=trail)
+    serve_long()
+    return server
+
+
+def _rates(text: str) -> dict[str, float]:
+    """`sts=5,secretsmanager=2`."""
+    from dsops.sandbox.control.throttle import read_rate, why_not_limited
+
+    rates = {}
+    for part in text.split(",") if text else ():
+        service, _, number = part.strip().partition("=")
+        rate = read_rate(number)
+        if rate is None or not service:
+            raise UsageError(f"`{part}` is no limit", hint="write --throttle SERVICE=RATE, such as sts=5")
+        why = why_not_limited(service)
+        if why:
+            raise UsageError(f"`--throttle {part.strip()}`: {why}")
+        rates[service] = rate
+    return rates
+
+
+def _with_ids(text: str) -> frozenset[str]:
+    """`iam,sts`, or `all`."""
+    from dsops.sandbox.wire.models import EVERY_SERVICE, why_unknown
+
+    services = frozenset(part.strip() for part in text.split(","))
+    for why in filter(None, (why_unknown(service, EVERY_SERVICE) for service in sorted(services))):
+        raise UsageError(f"`--authorization-ids {text}`: {why}", hint="write such as iam,sts, or all")
+    return services
+
+
+def _seed_from(config_file: str, runtime: Runtime) -> Seed:
+    from dsops.cli.framework.project import show_notes
+    from dsops.config import load
+    from dsops.seed import seed_from_config
+    from dsops.stores import StoreTypes
+
+    types = StoreTypes()
+    try:
+        config = load(folder=runtime.folder, environ=runtime.environ, named=config_file, types=types)
+    except ConfigNotFound as error:
+        error.retell(error.message, hint="check the file that `--from` names")
+        raise
+    found = seed_from_config(
+        config, environ=runtime.environ, user=user_name(), timestamp=runtime.timestamp, store_types=types
+    )
+    show_notes((*config.notes, *found.notes))
+    return found.seed

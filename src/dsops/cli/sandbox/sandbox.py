@@ -1,0 +1,213 @@
+"""`dsops sandbox ...`: a local AWS that says no as AWS does."""
+
+from __future__ import annotations
+
+import os
+import signal
+from time import sleep
+from types import FrameType
+
+from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
+from dsops.cli.framework.output import answer, answer_json, note, tell
+from dsops.cli.sandbox import env as sandbox_env
+from dsops.cli.sandbox import mint as sandbox_mint
+from dsops.cli.sandbox.approve import APPROVE
+from dsops.cli.sandbox.env import AS
+from dsops.cli.sandbox.mint import PORT
+from dsops.cli.sandbox.open import KEPT, START, open_sandbox
+from dsops.errors import UsageError
+from dsops.runtime import Runtime
+
+HOST = Flag(
+    "--host", "the address to listen on", value="ADDRESS", default="127.0.0.1", own_variable="DSOPS_SANDBOX_HOST"
+)
+LAST = Flag(
+    "--last", "how many to show; 0 for all", kind="integer", value="N", default="1", own_variable="DSOPS_SANDBOX_LAST"
+)
+LAST_EVENTS = LAST._replace(default="20")
+FOLLOW = Flag(
+    "--follow", "go on with every call as it is made, until Ctrl-C", kind="switch",
+    own_variable="DSOPS_SANDBOX_FOLLOW",
+)  # fmt: skip
+ACCOUNT = Flag(
+    "--account", "only what is in this account's trail", value="ID", own_variable="DSOPS_SANDBOX_ACCOUNT"
+)
+ADVANCE = Flag(
+    "--advance", "move on by so many seconds", kind="seconds", value="SECONDS", own_variable="DSOPS_SANDBOX_ADVANCE"
+)
+NOW = Flag(
+    "--now", "go to this moment, such as 2026-07-13T10:00:00Z", value="TIME", own_variable="DSOPS_SANDBOX_NOW"
+)
+
+
+_DEFAULT_PORT = 4566
+_FOLLOWING_SECONDS = 0.3
+
+
+def _serve(arguments: Arguments, runtime: Runtime) -> int:
+    chosen = arguments.integer("--port")
+    port = _DEFAULT_PORT if chosen is None else chosen
+    server = open_sandbox(arguments, runtime, host=arguments.text("--host"), port=port)
+    from dsops.sandbox.control.running import Announcement
+
+    signal.signal(signal.SIGTERM, _stop)
+    announcement = Announcement(server.url, runtime.environ)
+    try:
+        answer(server.url)
+        if not server.is_on_loopback:
+            note("other machines can reach it: its requests need keys, and its answers are not encrypted")
+        tell('in another terminal: eval "$(dsops sandbox env)"; Ctrl-C ends it')
+        server.run()
+    finally:
+        announcement.withdraw()
+    return 0
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    """Ends the server as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    if not arguments.command:
+        raise UsageError("there is no command to run", hint="write `dsops sandbox run -- COMMAND`")
+    from dsops.process import find_command
+    from dsops.process.watch import watch
+
+    command = find_command(arguments.command[0], runtime.environ.get("PATH"))
+    with open_sandbox(arguments, runtime) as server:
+        from dsops.sandbox.control.client import client_environment
+        from dsops.sandbox.control.launch import identity_variables
+
+        variables = identity_variables(server, arguments.text("--as"))
+        child = client_environment(runtime.environ, variables)
+        environment = {os.fsencode(name): os.fsencode(value) for name, value in child.items()}
+        return watch(command, arguments.command, environment, timeout_seconds=None)
+
+
+def _totp(arguments: Arguments, runtime: Runtime) -> int:
+    from dsops.sandbox.control.running import ask, find_running
+
+    url = find_running(arguments.integer("--port"), runtime.environ)
+    answer(str(ask(url, "totp", serial=arguments.operand("SERIAL"))["code"]))
+    return 0
+
+
+def _decisions(arguments: Arguments, runtime: Runtime) -> int:
+    from dsops.sandbox.control.running import ask, find_running
+
+    url = find_running(arguments.integer("--port"), runtime.environ)
+    found = ask(url, "decisions", last=arguments.text("--last"))["decisions"]
+    if arguments.switch("--json"):
+        answer_json(found)
+        return 0
+    from dsops.cli.sandbox.told import decision_lines
+
+    for decision in found:
+        answer("\n".join(decision_lines(decision)))
+    return 0
+
+
+def _events(arguments: Arguments, runtime: Runtime) -> int:
+    from dsops.cli.sandbox.told import event_json, event_line
+    from dsops.sandbox.control.running import ask, find_running
+
+    url = find_running(arguments.integer("--port"), runtime.environ)
+    account, is_json = arguments.text("--account"), arguments.switch("--json")
+    told = ask(url, "events", last=arguments.text("--last"), account=account)
+    if is_json and not arguments.switch("--follow"):
+        answer_json(told["Records"])
+        return 0
+    while True:
+        for record in told["Records"]:
+            answer(event_json(record) if is_json else event_line(record))
+        if not arguments.switch("--follow"):
+            return 0
+        sleep(_FOLLOWING_SECONDS)
+        told = ask(url, "events", after=str(told["next"]), account=account)
+
+
+def _clock(arguments: Arguments, runtime: Runtime) -> int:
+    from dsops.sandbox.control.running import ask, find_running
+    from dsops.sandbox.control.running import tell as tell_sandbox
+
+    now = arguments.text("--now")
+    if now and not _is_moment(now):
+        raise UsageError(f"`--now` can't be `{now}`", hint="it is a moment such as 2026-07-13T10:00:00Z")
+    url = find_running(arguments.integer("--port"), runtime.environ)
+    wish: dict[str, object] = {}
+    if now:
+        wish["now"] = now
+    if arguments.seconds("--advance"):
+        wish["advance_seconds"] = arguments.seconds("--advance")
+    answer(str((tell_sandbox(url, "clock", wish) if wish else ask(url, "clock"))["now"]))
+    return 0
+
+
+def _is_moment(text: str) -> bool:
+    from datetime import datetime
+
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+COMMAND = Group(
+    help=(
+        "A local AWS: STS, IAM and every service that moto serves; signatures, policies, sessions, MFA\n"
+        "and expiry are enforced. There is always a user `admin` with full rights in each account;\n"
+        "without --seed and --from the account is 123456789012. Nothing leaves this machine."
+    ),
+    commands={
+        "serve": Command(
+            help="Serves on a port (4566) until Ctrl-C, and prints its address.",
+            run=_serve,
+            flags=(*START, PORT, HOST, *KEPT),
+        ),
+        "run": Command(
+            help=(
+                "Runs a command against a sandbox of its own: AWS_ENDPOINT_URL, region and keys are set for it.\n"
+                "The sandbox is gone after it; the exit code is the command's."
+            ),
+            run=_run,
+            flags=(*START, AS, *KEPT),
+            takes_command=True,
+        ),
+        "env": sandbox_env.ENV,
+        "token": sandbox_mint.TOKEN,
+        "saml": sandbox_mint.SAML,
+        "approve": APPROVE,
+        "totp": Command(
+            help="Prints the code that an MFA device of the running sandbox shows now.",
+            run=_totp,
+            flags=(PORT,),
+            operands=(Operand("SERIAL", "the device's serial number: arn:aws:iam::123456789012:mfa/alice"),),
+        ),
+        "decisions": Command(
+            help=(
+                "Shows why the running sandbox allowed or refused the last requests.\n"
+                "That is: what decided, and what a statement that nearly applied wanted; external IDs are hidden.\n"
+                "What was refused before any policy was asked (a wrong parameter, token or MFA code) is not\n"
+                "here: `dsops sandbox events` has it. A wrong signature is in neither, as with CloudTrail."
+            ),
+            run=_decisions,
+            flags=(PORT, LAST),
+        ),
+        "events": Command(
+            help=(
+                "Shows the last calls as CloudTrail records them.\n"
+                "With --json whole, with --follow also one a line. A role of another account that was assumed is\n"
+                "in both accounts' trails."
+            ),
+            run=_events,
+            flags=(PORT, LAST_EVENTS, FOLLOW, ACCOUNT),
+        ),
+        "clock": Command(
+            help="Shows the running sandbox's time, or moves it: sessions expire and MFA codes change by it.",
+            run=_clock,
+            flags=(PORT, ADVANCE, NOW),
+        ),
+    },
+)

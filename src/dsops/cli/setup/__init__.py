@@ -1,0 +1,1 @@
+"""Commands that write files or set up a shell: `init`, `import`, `migrate`, `export`, `allow`, `schema`."""

@@ -1,0 +1,97 @@
+"""`dsops import`: what another program's files say, as a dsops.yaml."""
+
+from __future__ import annotations
+
+import os
+
+from dsops.aws.identity.ambient_files import config_file, content, credentials_file
+from dsops.aws_config.as_yaml import to_yaml
+from dsops.aws_config.profiles import Profiles, SourceText, read_profiles
+from dsops.aws_config.stores import make_stores
+from dsops.cli.framework.command import Arguments, Command, Flag, Group
+from dsops.cli.framework.new_file import write_new
+from dsops.cli.framework.output import answer, answer_bytes, counted, note
+from dsops.cli.setup.allow import remember_written
+from dsops.errors import ConfigError, ConfigNotFound, ConfigUnreadable, UsageError, Where, nearest
+from dsops.runtime import Runtime
+
+_STDOUT = "-"
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    config = _source(config_file(runtime.environ, runtime.folder), runtime)
+    credentials = _source(credentials_file(runtime.environ, runtime.folder), runtime)
+    if not config.text and not credentials.text:
+        raise ConfigNotFound(
+            f"there are no profiles: {config.shown} and {credentials.shown} are empty, or not there",
+            hint="AWS_CONFIG_FILE names another file; without profiles, `dsops init` writes a file to start from",
+        )
+    profiles = read_profiles(config, credentials)
+    wanted = arguments.texts("--profile")
+    _refuse_unknown(wanted, profiles)
+    made = make_stores(profiles, wanted, keeps_external_ids=arguments.switch("--keep-external-ids"))
+    for each in made.notes:
+        note(each)
+    if not made.stores:
+        raise ConfigError(
+            "no profile became a store",
+            why="a store is a role, or a permission set of IAM Identity Center",
+            hint="a profile without either is used as it is: `profile: NAME` on a store",
+        )
+    for variable, where in made.variables:
+        note(f"set {variable}: the external ID stands in {where}, and not in what is written here")
+    text, out = to_yaml(made, config.shown), arguments.text("--out")
+    if out in {"", _STDOUT}:
+        answer_bytes(text.encode())
+    else:
+        write_new(runtime.folder, out, text, replaces=False, how="name another file, or remove this one")
+        remember_written(os.path.join(runtime.folder, out), text.encode(), runtime)
+        answer(f"wrote {out}: {counted(len(made.stores), 'store')}; try `dsops validate --config {out}`")
+    return 0
+
+
+def _source(path: str, runtime: Runtime) -> SourceText:
+    """The file's text, and its name as a person would write it."""
+    home = runtime.environ.get("HOME", "").rstrip("/")
+    shown = f"~{path.removeprefix(home)}" if home and path.startswith(f"{home}/") else path
+    try:
+        return SourceText(text=content(path).decode(), shown=shown)
+    except UnicodeDecodeError as error:
+        # From None: the error carries the file's bytes.
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigUnreadable(
+            f"{shown} is not UTF-8", hint="save it as UTF-8", where=Where(shown, line)
+        ) from None
+
+
+def _refuse_unknown(wanted: tuple[str, ...], profiles: Profiles) -> None:
+    for name in wanted:
+        if name not in profiles.by_name:
+            meant = nearest(name, profiles.by_name)
+            hint = f"did you mean `{meant}`?" if meant else f"there are {', '.join(profiles.by_name)}"
+            raise UsageError(f"there is no profile `{name}`", hint=hint)
+
+
+COMMAND = Group(
+    help="Makes a dsops.yaml of what another program's files say.",
+    commands={
+        "aws-config": Command(
+            help=(
+                "Makes a dsops.yaml of the profiles in ~/.aws/config.\n\n"
+                "Each role that a profile assumes, through whichever others, becomes a store, and each permission\n"
+                "set of IAM Identity Center. What has no place in a dsops.yaml is told on stderr, with its line.\n"
+                "Of ~/.aws/credentials only the names count: no key is copied.\n\n"
+                "An external ID becomes a variable, since a dsops.yaml is what people commit."
+            ),
+            run=_run,
+            flags=(
+                Flag(
+                    "--profile", "only this profile, and those it begins with", value="NAME",
+                    own_variable="DSOPS_IMPORT_PROFILE", is_repeatable=True,
+                ),
+                Flag("--out", "the file to write instead of stdout", value="FILE", own_variable="DSOPS_IMPORT_OUT"),
+                Flag("--keep-external-ids", "write external IDs as they are", "switch"),
+            ),
+        ),
+    },
+)  # fmt: skip

@@ -1,0 +1,84 @@
+"""`dsops init`: a dsops.yaml to start from."""
+
+from __future__ import annotations
+
+import os
+
+from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
+from dsops.cli.framework.new_file import write_new
+from dsops.cli.framework.output import answer
+from dsops.cli.setup.allow import remember_written
+from dsops.config.find import NAME
+from dsops.runtime import Runtime
+
+TEMPLATE = """\
+# Where secrets are, how to reach them, and which variables a command gets.
+#
+#   dsops validate                         checks this file
+#   dsops plan --env production            shows what a run would do, without doing it
+#   dsops exec --env production -- CMD     runs CMD with the variables of an environment
+#   dsops schema                           prints a JSON Schema, for completion in an editor
+version: 1
+
+secretStores:
+  # A role to assume. Its session is what `credentials_from: deploy` below works with.
+  deploy:
+    type: aws.sts
+    region: us-east-1
+    role_arn: arn:aws:iam::123456789012:role/DeployRole
+    # Whoever calls: the name is what CloudTrail shows. Left out, it is dsops-$USER and the time.
+    # role_session_name: dsops-${USER}-${TIMESTAMP}
+    # duration_seconds: 3600
+    # What the role's trust policy may ask for; ${NAME} comes from the environment of `dsops`.
+    # external_id: ${EXTERNAL_ID}
+    # serial_number: arn:aws:iam::123456789012:mfa/your-name
+    # token_code: ${MFA_TOKEN}
+    # A second hop: the role is assumed with the session of another store.
+    # credentials_from: another-role
+
+  # AWS Secrets Manager, read with that session.
+  secrets:
+    type: aws.secretsmanager
+    region: us-east-1
+    credentials_from: deploy
+
+  # Parameters of AWS Systems Manager, read with whatever credentials the caller has.
+  # parameters:
+  #   type: aws.ssm
+  #   region: us-east-1
+
+# The environment that is meant when --env is left out.
+default_env: development
+
+envs:
+  development:
+    LOG_LEVEL:
+      literal: debug
+
+  production:
+    LOG_LEVEL:
+      literal: info
+    DATABASE_URL:
+      from:
+        store: secrets
+        key: prod/database/connection
+        # One field of a secret that is JSON:
+        # field: url
+      # Left out when the secret does not exist, instead of an error:
+      # optional: true
+"""
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    name = arguments.text("--config") or NAME
+    write_new(runtime.folder, name, TEMPLATE, replaces=arguments.switch("--force"), how="`--force` writes over it")
+    remember_written(os.path.join(runtime.folder, name), TEMPLATE.encode(), runtime)
+    answer(f"wrote {name}; edit it, then try `dsops validate` and `dsops plan`")
+    return 0
+
+
+COMMAND = Command(
+    help="Writes a commented dsops.yaml into this folder (or the file named by --config).",
+    run=_run,
+    flags=(CONFIG, Flag("--force", "write over a file that exists", "switch")),
+)

@@ -1,0 +1,193 @@
+"""A user or role -> the policies attached to it, read through the ordinary IAM API; and what could not be read.
+
+Nothing is taken for absent because it can't be read: a caller who may not list a role's policies gets that said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from dsops.aws.apis.iam import (
+    AttachedPolicy,
+    Entity,
+    Iam,
+    get_group_policy,
+    get_policy,
+    get_policy_version,
+    get_role,
+    get_role_policy,
+    get_user,
+    get_user_policy,
+    list_attached_group_policies,
+    list_attached_role_policies,
+    list_attached_user_policies,
+    list_group_policies,
+    list_groups_for_user,
+    list_role_policies,
+    list_user_policies,
+)
+from dsops.errors import AccessDenied, DsopsError
+from dsops.policy.language.policy import Policy
+from dsops.tasks import Once, Work, settle, spawn
+
+
+class PolicyText(NamedTuple):
+    """A policy as IAM has it; a managed one by its ARN, an inline one by its name and whose it is."""
+
+    name: str
+    text: str
+
+
+class Attached(NamedTuple):
+    """What IAM told of a user or role. None for what it did not tell, `unread` says why."""
+
+    entity: Entity | None
+    identity: tuple[PolicyText | Policy, ...]
+    """Those that could be read."""
+    boundary: PolicyText | Policy | None
+    unread_entity: str
+    """Why nobody knows who it is, its tags, its trust policy; "" when that is known."""
+    unread_identity: tuple[str, ...]
+    """Why some of the identity-based policies are not among them, or none is."""
+    unread_boundary: str
+    """Why nobody knows the boundary, or whether there is one; "" when it is known."""
+    is_template: bool = False
+    """Whether a template tells it, in which nobody has an id, and others may attach more."""
+    trust: Policy | None = None
+    """A template's role's, in place of the text that IAM has."""
+    unread_trust: str = ""
+    """Why nobody knows that one."""
+
+
+class Found(NamedTuple):
+    """Some policies, and why others are missing."""
+
+    policies: tuple[PolicyText, ...]
+    unread: tuple[str, ...]
+
+
+class ReadsAttached(Protocol):
+    """What tells of the users and roles of an account."""
+
+    async def role(self, name: str) -> Attached:
+        """The role's policies, boundary and trust policy."""
+
+    async def user(self, name: str) -> Attached:
+        """The user's policies, those of its groups, and its boundary."""
+
+
+class Reader:
+    """Reads from one account; a managed policy that many have is read once."""
+
+    def __init__(self, iam: Iam) -> None:
+        self._iam = iam
+        self._managed: dict[str, Once[PolicyText]] = {}
+
+    async def role(self, name: str) -> Attached:
+        """The role's policies, boundary and trust policy."""
+        iam, whose = self._iam, f"of role {name}"
+        entity, found = await _both(
+            get_role(iam, name),
+            self._all(
+                self._inline(list_role_policies(iam, name), lambda policy: get_role_policy(iam, name, policy), whose),
+                self._attached(list_attached_role_policies(iam, name)),
+            ),
+        )
+        return await self._with_boundary(entity, found)
+
+    async def user(self, name: str) -> Attached:
+        """The user's policies, those of its groups, and its boundary."""
+        iam, whose = self._iam, f"of user {name}"
+        entity, found = await _both(
+            get_user(iam, name),
+            self._all(
+                self._inline(list_user_policies(iam, name), lambda policy: get_user_policy(iam, name, policy), whose),
+                self._attached(list_attached_user_policies(iam, name)),
+                self._of_groups(name),
+            ),
+        )
+        return await self._with_boundary(entity, found)
+
+    async def managed(self, arn: str) -> PolicyText:
+        """The managed policy of that ARN, in the version that counts."""
+        return await self._managed_policy(arn)
+
+    async def _of_groups(self, user: str) -> Found:
+        return await self._all(*[self._of_group(group) for group in await list_groups_for_user(self._iam, user)])
+
+    async def _of_group(self, name: str) -> Found:
+        iam, whose = self._iam, f"of group {name}"
+        return await self._all(
+            self._inline(list_group_policies(iam, name), lambda policy: get_group_policy(iam, name, policy), whose),
+            self._attached(list_attached_group_policies(iam, name)),
+        )
+
+    async def _with_boundary(self, entity: Entity | str, found: Found) -> Attached:
+        if isinstance(entity, str):
+            return Attached(None, found.policies, None, entity, found.unread, entity)
+        boundary: PolicyText | None = None
+        unread = ""
+        if entity.boundary_arn:
+            (outcome,) = await settle(self._managed_policy(entity.boundary_arn))
+            boundary, unread = (None, _why(outcome)) if isinstance(outcome, DsopsError) else (outcome, "")
+        return Attached(entity, found.policies, boundary, "", found.unread, unread)
+
+    # --- policies -------------------------------------------------------------------------------------------
+
+    async def _all(self, *works: Work[Found]) -> Found:
+        """Everything that can be read, side by side."""
+        policies: list[PolicyText] = []
+        unread: list[str] = []
+        for outcome in await settle(*works):
+            if isinstance(outcome, DsopsError):
+                unread.append(_why(outcome))
+            else:
+                policies += outcome.policies
+                unread += outcome.unread
+        return Found(tuple(policies), tuple(dict.fromkeys(unread)))
+
+    async def _inline(self, listing: Work[list[str]], get: _Get, whose: str) -> Found:
+        names = await listing
+        return _found(await settle(*[_named(f"{name} {whose}", get(name)) for name in names]))
+
+    async def _attached(self, listing: Work[list[AttachedPolicy]]) -> Found:
+        return _found(await settle(*[self._managed_policy(policy.arn) for policy in await listing]))
+
+    async def _managed_policy(self, arn: str) -> PolicyText:
+        reading = self._managed.setdefault(arn, Once(lambda: _named(arn, self._current_version(arn))))
+        return await reading.get()
+
+    async def _current_version(self, arn: str) -> str:
+        return await get_policy_version(self._iam, arn, await get_policy(self._iam, arn))
+
+
+if TYPE_CHECKING:
+    _Get = Callable[[str], Work[str]]
+
+
+async def _named(name: str, reading: Work[str]) -> PolicyText:
+    return PolicyText(name, await reading)
+
+
+async def _both(first: Work[Entity], second: Work[Found]) -> tuple[Entity | str, Found]:
+    """A user or role, or why it can't be read; and its policies. Side by side."""
+    entity_task, found_task = await spawn(first), await spawn(second)
+    entity: Entity | str
+    try:
+        entity = await entity_task
+    except AccessDenied as denied:
+        entity = _why(denied)
+    return entity, await found_task
+
+
+def _found(outcomes: Sequence[PolicyText | DsopsError]) -> Found:
+    policies = tuple(outcome for outcome in outcomes if isinstance(outcome, PolicyText))
+    return Found(policies, tuple(_why(outcome) for outcome in outcomes if isinstance(outcome, DsopsError)))
+
+
+def _why(error: DsopsError) -> str:
+    """That something may not be read; anything else ends the reading, as it ends every other call."""
+    if isinstance(error, AccessDenied):
+        return error.message
+    raise error

@@ -1,0 +1,96 @@
+"""What could not be read -> the fact that is missing, who can look it up, and the command for them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from dsops.arn import parse_arn
+from dsops.explain.evidence.keys import UNKNOWN_KEY, describe_command
+from dsops.explain.findings.finding import Fact
+from dsops.explain.questions.about import About, owner_text
+from dsops.policy.simulate import Unread, is_kms_key
+
+_POLICY_TYPES_OF_ORGANIZATIONS: Final = {"scp": "SERVICE_CONTROL_POLICY", "rcp": "RESOURCE_CONTROL_POLICY"}
+_TRAIL: Final = "aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventName,AttributeValue="
+
+
+def facts_of(unread: Sequence[Unread], about: About) -> Iterator[Fact]:
+    """One fact for each place, once."""
+    seen = set()
+    for each in unread:
+        fact = _fact(each, about)
+        if fact.what not in seen:
+            seen.add(fact.what)
+            yield fact
+
+
+def _fact(unread: Unread, about: About) -> Fact:
+    request = about.request
+    place = unread.place
+    is_callers = place in ("identity", "boundary", "scp") or (place == "context" and bool(request.principal.account))
+    who = f"an administrator of account {request.principal.account if is_callers else request.resource_account}"
+    if place in _POLICY_TYPES_OF_ORGANIZATIONS:
+        who = "the organization's management account"
+    elif place == "session":
+        who = "whoever issued the session"
+    what, command = _looked_up(unread, about)
+    # Who reads for `policy simulate` may be told there.
+    return Fact(what, re.split("[;:] give ", unread.why)[0], who, command)
+
+
+def _looked_up(unread: Unread, about: About) -> tuple[str, str]:
+    """What is to be known, and the command that shows it."""
+    request, caller, resource = about.request, about.caller, about.request.resource
+    if unread.place in _POLICY_TYPES_OF_ORGANIZATIONS:
+        account = request.principal.account if unread.place == "scp" else request.resource_account
+        kind = _POLICY_TYPES_OF_ORGANIZATIONS[unread.place]
+        words = "service" if unread.place == "scp" else "resource"
+        what = f"the {words} control policies above account {account}"
+        return what, f"aws organizations list-policies-for-target --target-id {account} --filter {kind}"
+    if unread.place == "context":
+        keys = ", ".join(key.rstrip("/") for key in unread.keys[:3])
+        return f"the call's {keys}", f"{_TRAIL}{request.action.partition(':')[2]}"
+    kind, name = "user" if ":user/" in caller else "role", _name(caller)
+    role = _name(resource)
+    return {
+        "trust": (
+            f"the trust policy of {resource}",
+            f"aws iam get-role --role-name {role} --query Role.AssumeRolePolicyDocument > {role}.json",
+        ),
+        "identity": (f"the policies of {owner_text(caller)}", _listing(kind, name)),
+        "boundary": (
+            f"the permissions boundary of {owner_text(caller)}",
+            f"aws iam get-{kind} --{kind}-name {name} --query {kind.capitalize()}.PermissionsBoundary",
+        ),
+        "session": (f"whether {request.principal.arn} has a session policy", ""),
+        "resource": _of_resource(about),
+    }[unread.place]
+
+
+def _listing(kind: str, name: str) -> str:
+    whose = f"--{kind}-name {name}"
+    return f"aws iam list-attached-{kind}-policies {whose}; aws iam list-{kind}-policies {whose}"
+
+
+def _of_resource(about: About) -> tuple[str, str]:
+    """A resource's policy; of a key that nobody knows, which it is comes first."""
+    resource = about.request.resource
+    secret = next(iter(about.request.context.get("kms:EncryptionContext:SecretARN", ())), "")
+    if resource.endswith(UNKNOWN_KEY):
+        return f"the KMS key of {secret}, and its policy", describe_command(secret)
+    return f"the policy of {resource}", _resource_command(resource)
+
+
+def _resource_command(resource: str) -> str:
+    arn = parse_arn(resource)
+    if arn is not None and is_kms_key(resource):
+        return f"aws kms get-key-policy --key-id {resource} --region {arn.region} --query Policy --output text"
+    if arn is None or arn.service != "secretsmanager":
+        return ""
+    return f"aws secretsmanager get-resource-policy --secret-id {resource} --region {arn.region}"
+
+
+def _name(arn: str) -> str:
+    return arn.rpartition("/")[2]

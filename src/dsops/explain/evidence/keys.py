@@ -1,0 +1,182 @@
+"""A secret or parameter that may be read and not decrypted -> the question that KMS has put to policies for its key.
+
+Secrets Manager says "Access to KMS is not allowed", and neither which key nor why; Parameter Store says both. Who may
+describe the secret learns its key, and then the key's policy and the caller's are judged as for any other call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from dsops.arn import Arn, parse_arn
+from dsops.aws.apis.kms import KeyDescription, Kms, describe_key
+from dsops.aws.apis.secret_policy import SecretsManager, describe_secret
+from dsops.errors import AwsAnswer, DsopsError
+from dsops.explain.findings.finding import Certainty, Fact, Finding, Place, Remedy
+from dsops.explain.questions.chain import Chains, Keys
+from dsops.explain.questions.request import Caller, context_of_call
+from dsops.plan import Step
+from dsops.plan.needs import parameter_resource
+from dsops.policy.simulate import Asked, Unread
+from dsops.startup import NamedTuple
+
+_SERVICES: Final = {"aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm"}
+_OF_KEYS: Final = ("aws:resourcetag/", "kms:resourcealiases", "kms:keyspec", "kms:keyusage", "kms:keyorigin",
+                   "kms:multiregion", "kms:encryptioncontext:secretversionid", "kms:requestalias")  # fmt: skip
+"""Condition keys of such a call that are not looked at."""
+
+
+UNKNOWN_KEY: Final = "????????-????-????-????-????????????"
+"""The id of a key, where nobody knows it."""
+ON_BOTH_SIDES: Final = (
+    "allow kms:Decrypt on that key: in the key's policy, and in the caller's own unless the key's names it alone"
+)
+_UNUSABLE: Final = ("DecryptionFailure", "InvalidKeyId")
+"""What AWS says of a key that the caller may use and nobody can."""
+
+
+def describe_command(secret: str) -> str:
+    """What shows the key of a secret."""
+    return f"aws secretsmanager describe-secret --secret-id {secret.removesuffix('-??????')} --query KmsKeyId"
+
+
+class Encrypted(NamedTuple):
+    """What was to be read, and who was refused."""
+
+    step: Step
+    region: str
+    resource: str
+    """The ARN of the secret; of a parameter that or its name."""
+    caller: Caller
+    aws: AwsAnswer | None
+
+
+def is_about_keys(said: AwsAnswer | None) -> bool:
+    """Whether AWS says that the key is what it hangs on: it may not be used, or can't be."""
+    if said is None or "default KMS service key" in said.message:
+        return False
+    code = said.code.removesuffix("Exception")
+    return said.message.startswith("Access to KMS") or code in ("DecryptionFailure", "InvalidKeyId") or (
+        "kms:" in said.message and "(Service: AWSKMS" in said.message
+    )
+
+
+class KeyAsker:
+    """Finds out which key it is, and what was asked about it."""
+
+    def __init__(self, chains: Chains) -> None:
+        self._chains = chains
+
+    async def of(
+        self, read: Encrypted, named: str, chain: Sequence[Keys]
+    ) -> tuple[Asked, tuple[Unread, ...]] | Finding:
+        """The question about the key; `named` is its ARN where AWS has said it. A finding where none can be put."""
+        key = named or await self._key_of_secret(read, chain)
+        is_unusable = read.aws is not None and read.aws.code.removesuffix("Exception") in _UNUSABLE
+        if not key and not is_unusable and read.step.type == "aws.secretsmanager":
+            # What it takes to use any key is known all the same.
+            key = UNKNOWN_KEY
+        if not key:
+            return self._unusable(read, "", "") if is_unusable else self._unknown(read)
+        known = await self._described(key, read, chain) if key != UNKNOWN_KEY else None
+        if known is not None and known.state not in ("", "Enabled"):
+            return self._unusable(read, known.arn, known.state)
+        if is_unusable:
+            return self._unusable(read, known.arn if known is not None else key, "")
+        arn = parse_arn(known.arn if known is not None else self._as_arn(key, read))
+        if arn is None or arn.service != "kms" or arn.resource_type != "key":
+            return self._unknown(read, key)
+        return self._question(read, arn)
+
+    def _question(self, read: Encrypted, key: Arn) -> tuple[Asked, tuple[Unread, ...]]:
+        service, principal = _SERVICES[read.step.type], read.caller.principal
+        pair = ("SecretARN", read.resource)
+        about: tuple[str, ...] = ("SecretARN", "SecretVersionId")
+        if service == "ssm":
+            arn = parameter_resource(read.step, principal.account, read.resource)
+            pair, about = ("PARAMETER_ARN", arn), ("PARAMETER_ARN",)
+        context = context_of_call(read.caller, read.region) | {
+            "kms:CallerAccount": (principal.account,),
+            "kms:ViaService": (f"{service}.{read.region}.amazonaws.com",),
+            f"kms:EncryptionContext:{pair[0]}": (pair[1],),
+            "kms:EncryptionContextKeys": about,
+            "aws:ViaAWSService": ("true",),
+        }
+        unread = Unread("context", "what else the call to KMS has is not looked at", _OF_KEYS)
+        asked = Asked(principal, "kms:Decrypt", str(key), key.account, context)
+        return asked, (*read.caller.unread, unread)
+
+    async def _key_of_secret(self, read: Encrypted, chain: Sequence[Keys]) -> str:
+        """The key as the secret has it; "" where nobody here may describe it."""
+        if read.step.type != "aws.secretsmanager":
+            return ""
+        for keys in reversed(chain):
+            endpoint = self._chains.endpoint(read.step, "secretsmanager", read.region)
+            try:
+                api = SecretsManager(self._chains.client, keys.credentials, endpoint)
+                found = await describe_secret(api, read.resource)
+            except DsopsError:
+                continue
+            return found.kms_key_id or "alias/aws/secretsmanager"
+        return ""
+
+    async def _described(self, key: str, read: Encrypted, chain: Sequence[Keys]) -> KeyDescription | None:
+        """The key with its state, where one of the chain may look it up."""
+        text = self._as_arn(key, read)
+        for keys in reversed(chain):
+            try:
+                api = Kms(self._chains.client, keys.credentials, self._chains.endpoint(read.step, "kms", read.region))
+                return await describe_key(api, text)
+            except DsopsError:
+                continue
+        return None
+
+    def _as_arn(self, key: str, read: Encrypted) -> str:
+        """A key that is named without its account is the secret's."""
+        if key.startswith("arn:"):
+            return key
+        secret, principal = parse_arn(read.resource), read.caller.principal
+        account = secret.account if secret is not None else principal.account
+        partition = principal.arn.split(":")[1]
+        kind = "" if key.startswith("alias/") else "key/"
+        return f"arn:{partition}:kms:{read.region}:{account}:{kind}{key}"
+
+    # --- where no policy can be asked ---------------------------------------------------------------------------
+
+    def _unknown(self, read: Encrypted, key: str = "") -> Finding:
+        """Nobody here may look up which key it is."""
+        message = f"AWS lets the caller read {read.resource}, and not decrypt it; its KMS key can't be looked up here"
+        fact = self._fact(read, key)
+        place = Place(read.step.name, 0, "", read.resource, "", 0, "", 0)
+        return Finding("secret-key", "missing", message, place, (), Remedy(ON_BOTH_SIDES), (fact,), read.aws)
+
+    def _fact(self, read: Encrypted, key: str) -> Fact:
+        """Which key it is, or what that alias stands for."""
+        owner = parse_arn(read.resource)
+        account = owner.account if owner is not None else read.caller.principal.account
+        command = f"aws kms describe-key --key-id {self._as_arn(key, read)}" if key else ""
+        if not key and read.step.type == "aws.secretsmanager":
+            command = describe_command(read.resource)
+        what = f"the key {key}" if key else f"the KMS key of {read.resource}"
+        return Fact(what, "nobody here may look it up", f"an administrator of account {account}", command)
+
+    def _unusable(self, read: Encrypted, key: str, state: str) -> Finding:
+        """Nobody can use the key; "" where it is not known which it is, or why."""
+        said = read.aws.message if read.aws is not None else ""
+        is_disabled = state == "Disabled" or "is disabled" in said
+        is_leaving = state == "PendingDeletion" or "pending deletion" in said
+        cause, words, text = "key-unusable", "can't be used", f"look at it: aws kms describe-key --key-id {key}"
+        if is_disabled:
+            cause, words = "key-disabled", "is switched off"
+            text = f"switch it on again: aws kms enable-key --key-id {key}"
+        elif is_leaving:
+            cause, words = "key-deleted", "is going to be deleted"
+            text = f"keep it: aws kms cancel-key-deletion --key-id {key}; aws kms enable-key --key-id {key}"
+        certainty: Certainty = "proven" if cause != "key-unusable" else "likely"
+        facts: tuple[Fact, ...] = ()
+        if not key:
+            text, facts = "look whether the key is switched off, or is going to be deleted", (self._fact(read, ""),)
+        place = Place(read.step.name, 0, "", key or read.resource, "", 0, "", 0)
+        message = f"the key {key} that encrypts {read.resource} {words}".replace("key  that", "key that")
+        return Finding(cause, certainty, message, place, (), Remedy(text), facts, read.aws)

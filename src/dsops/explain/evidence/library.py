@@ -1,0 +1,180 @@
+"""A question -> the same with every policy that the keys of its chain may read, or that a file gives.
+
+What goes wrong with reading is not read, and says so; nothing here ends the search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from dsops.arn import parse_arn
+from dsops.aws.apis.iam import Iam
+from dsops.aws.apis.kms import Kms
+from dsops.aws.apis.organizations import Organizations
+from dsops.aws.apis.secret_policy import SecretsManager
+from dsops.errors import DsopsError, EntityNotFound, PolicyInvalid
+from dsops.explain.evidence.attached import PolicyText, Reader
+from dsops.explain.evidence.keys import UNKNOWN_KEY
+from dsops.explain.evidence.organization import OrganizationReader
+from dsops.explain.evidence.readers import ANY_ACCOUNT, Given, SeveralReaders
+from dsops.explain.evidence.recorded import Recorded
+from dsops.explain.findings.answer import UNKNOWN_SUFFIX
+from dsops.explain.questions.chain import Chains, Keys
+from dsops.explain.questions.policies import Completed, Completer
+from dsops.plan import Step
+from dsops.policy.language.policy import Policy, parse_policy
+from dsops.policy.simulate import Asked, Place, Unread
+from dsops.startup import NamedTuple
+
+
+class Evidence(NamedTuple):
+    """What an explanation may use besides AWS."""
+
+    given: Given
+    trusts: Mapping[str, Policy]
+    """Trust policies from files, by the role's ARN."""
+
+
+class Library:
+    """Reads for the questions of one plan."""
+
+    def __init__(self, chains: Chains, evidence: Evidence) -> None:
+        self._chains = chains
+        self._evidence = evidence
+        self._completers: dict[str, tuple[Mapping[str, SeveralReaders], Completer]] = {}
+
+    def completer(
+        self, step: Step, chain: Sequence[Keys]
+    ) -> tuple[Mapping[str, SeveralReaders], Completer]:
+        """Readers by account, the same for all secrets of a store: whatever bears on many is read once."""
+        if step.name not in self._completers:
+            self._completers[step.name] = self._new_completer(step, chain)
+        return self._completers[step.name]
+
+    def _new_completer(
+        self, step: Step, chain: Sequence[Keys]
+    ) -> tuple[Mapping[str, SeveralReaders], Completer]:
+        """With the latest session first: it is the nearest to what was refused."""
+        by_account: dict[str, list[Keys]] = {}
+        for keys in reversed(chain):
+            by_account.setdefault(keys.identity.account, []).append(keys)
+        accounts = {*by_account, *(account for account, _, _ in self._evidence.given)}
+        if ANY_ACCOUNT in accounts:
+            # Of whom a template speaks is known by the roles that are assumed.
+            roles = (parse_arn(each.role) for each in self._chains.plan.steps.values())
+            accounts = accounts - {ANY_ACCOUNT} | {role.account for role in roles if role is not None}
+        readers = {
+            account: SeveralReaders(
+                account, [Reader(self.iam(step, keys)) for keys in by_account.get(account, ())], self._evidence.given
+            )
+            for account in sorted(accounts)
+        }
+        organizations = {account: self._organizations(step, all_keys[0]) for account, all_keys in by_account.items()}
+        more = [self._organizations(step, keys) for all_keys in by_account.values() for keys in all_keys[1:]]
+
+        def secrets(account: str, region: str) -> list[SecretsManager]:
+            # Another account's secret may be read about by whom its policy lets.
+            found = by_account.get(account) or list(reversed(chain))
+            endpoint = self._chains.endpoint(step, "secretsmanager", region)
+            return [SecretsManager(self._chains.client, keys.credentials, endpoint) for keys in found]
+
+        def kms(account: str, region: str) -> list[Kms]:
+            endpoint = self._chains.endpoint(step, "kms", region)
+            return [Kms(self._chains.client, keys.credentials, endpoint) for keys in by_account.get(account, ())]
+
+        organization = OrganizationReader(organizations, organizations.get, more)
+        return readers, Completer(readers, organization, secrets, kms)
+
+    def iam(self, step: Step, keys: Keys) -> Iam:
+        """IAM, asked with those keys."""
+        return Iam(self._chains.client, keys.credentials, self._chains.endpoint(step, "iam"))
+
+    def _organizations(self, step: Step, keys: Keys) -> Organizations:
+        return Organizations(self._chains.client, keys.credentials, self._chains.endpoint(step, "organizations"))
+
+    async def complete(
+        self,
+        asked: Asked,
+        unread: tuple[Unread, ...],
+        chain: Sequence[Keys],
+        readers: Mapping[str, SeveralReaders],
+        completer: Completer,
+        recorded: Recorded | None = None,
+    ) -> Completed:
+        """The question with everything that can be read; what goes wrong on the way is not read, and says so.
+
+        What AWS's record has of policies and context is what the call was judged by, and so it counts.
+        """
+        given: dict[Place, tuple[tuple[Policy, ...], ...]] = {}
+        if recorded is not None:
+            asked = recorded.complete(asked)
+            given |= recorded.given
+        trust = self._evidence.trusts.get(asked.resource)
+        if trust is not None and "trust" not in given:
+            given["trust"] = ((trust,),)
+        more = [*unread]
+        if asked.resource.endswith(UNKNOWN_SUFFIX) and "resource" not in given:
+            given["resource"] = ()
+            more.append(Unread("resource", "the caller may not look up the secret's whole ARN"))
+        if asked.resource.endswith(UNKNOWN_KEY):
+            given["resource"] = ()
+            more.append(Unread("resource", "nobody here may look up which key it is"))
+        caller = chain[-1].caller if chain else None
+        issuer = self._chains.plan.steps.get(caller.step) if caller is not None else None
+        if issuer is not None and asked.principal.account:
+            layer, missing = await self._session_layer(issuer, readers.get(asked.principal.account))
+            if not (missing and "session" in given):
+                given["session"] = (layer,) if layer else ()
+                more += missing
+        try:
+            completed = await completer.complete(asked, given)
+        except EntityNotFound:
+            raise
+        except DsopsError as error:
+            places: tuple[Place, ...] = ("trust", "identity", "boundary", "scp", "rcp")
+            left = [place for place in places if place not in given]
+            completed = Completed(asked, given, tuple(Unread(place, error.message) for place in left))
+        completed = completed._replace(unread=(*completed.unread, *more))
+        if recorded is not None:
+            completed = completed._replace(unread=tuple(recorded.still_unread(completed.unread)))
+        return completed if is_role_exact(chain, completed) else _without_path(completed)
+
+    async def _session_layer(
+        self, issuer: Step, readers: SeveralReaders | None
+    ) -> tuple[tuple[Policy, ...], list[Unread]]:
+        """The session policies that the caller's own session was given."""
+        found: list[Policy] = []
+        missing: list[Unread] = []
+        text = issuer.settings.get("session_policy")
+        if isinstance(text, str) and text:
+            name = f"`session_policy` of store `{issuer.name}`"
+            try:
+                found.append(parse_policy(text, "session", name=name))
+            except PolicyInvalid as error:
+                missing.append(Unread("session", f"{name} can't be read: {error.message}"))
+        arns = issuer.settings.get("policy_arns", ())
+        for arn in arns if isinstance(arns, tuple) else ():
+            read = await readers.managed(str(arn)) if readers is not None else "no keys here may read it"
+            if isinstance(read, PolicyText):
+                try:
+                    found.append(parse_policy(read.text, "session", name=read.name))
+                    continue
+                except PolicyInvalid as error:
+                    read = error.message
+            missing.append(Unread("session", f"{arn}: {read}"))
+        return tuple(found), missing
+
+
+def is_role_exact(chain: Sequence[Keys], completed: Completed) -> bool:
+    """Whether the caller's ARN is known with its path: from the configuration, or because IAM told it."""
+    caller = chain[-1].caller if chain else None
+    if caller is None or caller.is_role_exact or completed.asked.principal.kind != "role-session":
+        return True
+    return not any("aws:userid" in each.keys for each in completed.unread)
+
+
+def _without_path(completed: Completed) -> Completed:
+    """A role of IAM Identity Center, for one, has a path that its sessions don't tell."""
+    asked = completed.asked._replace(context={**completed.asked.context, "aws:PrincipalArn": ()})
+    unread = Unread("context", "the path of the caller's role is not known", ("aws:principalarn",))
+    return completed._replace(asked=asked, unread=(*completed.unread, unread))

@@ -1,0 +1,148 @@
+"""An account -> its place in an organization, and the control policies on every level above it.
+
+Any member may ask which organization it is in; what binds it only the management account and delegated
+administrators may read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from dsops.aws.apis.organizations import (
+    Organization,
+    Organizations,
+    describe_organization,
+    describe_policy,
+    list_enabled_policy_types,
+    list_parents,
+    list_policies_for_target,
+)
+from dsops.errors import AccessDenied, ServiceError
+from dsops.explain.evidence.attached import PolicyText
+from dsops.policy.simulate import Place
+from dsops.tasks import Once, gather
+
+Levels = tuple[tuple[PolicyText, ...], ...]
+"""Root, organizational units, account."""
+
+_TYPES: Final[dict[Place, str]] = {"scp": "SERVICE_CONTROL_POLICY", "rcp": "RESOURCE_CONTROL_POLICY"}
+_MOST_LEVELS: Final = 10
+"""A root, five units and an account are the most that AWS has."""
+
+
+class Membership(NamedTuple):
+    """An account's place, as far as it could be read."""
+
+    organization_id: str | None
+    """None when that could not be read, "" for an account in no organization."""
+    path: str
+    """As `aws:PrincipalOrgPaths` has it, `o-.../r-.../ou-.../`; "" when there is none or it could not be read."""
+    levels: Mapping[Place, Levels] | None
+    """The `scp` and `rcp` that bind the account; None when they could not be read."""
+    unread: str
+    """Why something could not be read; "" when everything was."""
+
+
+# What plays IAM for somebody's tests often has no Organizations: it answers, but not this.
+_CANT_TELL: Final = (AccessDenied, ServiceError)
+_IN_NONE: Final = Membership("", "", {"scp": (), "rcp": ()}, "")
+
+
+class OrganizationReader:
+    """Reads about the accounts of one organization, each thing once."""
+
+    def __init__(
+        self,
+        own: Mapping[str, Organizations],
+        management: Callable[[str], Organizations | None],
+        more: Sequence[Organizations] = (),
+    ) -> None:
+        """`own` has keys by account; `management` finds those of a management account, where there are any.
+
+        `more` are other keys, to try where those may not read.
+        """
+        self._own = own
+        self._more = more
+        self._management = management
+        self._memberships: dict[str, Once[Membership]] = {}
+        self._texts: dict[str, Once[str]] = {}
+        self._types: Once[frozenset[str]] | None = None
+
+    async def membership(self, account: str) -> Membership:
+        """Where that account stands."""
+        return await self._memberships.setdefault(account, Once(lambda: self._read(account))).get()
+
+    async def _read(self, account: str) -> Membership:
+        own = self._own.get(account)
+        best: Membership | None = None
+        # Its own keys know in which organization an account is; those of the management account know the rest.
+        others = [each for each in (*self._own.values(), *self._more) if each is not own]
+        for api in [*([own] if own is not None else []), *others]:
+            try:
+                organization = await describe_organization(api)
+            except _CANT_TELL as refused:
+                best = best or Membership(None, "", None, refused.message)
+                continue
+            if organization is not None:
+                found = await self._place(account, api, organization, is_own=api is own)
+                if not found.unread:
+                    return found
+                best = best if best is not None and best.organization_id is not None else found
+            elif api is own:
+                return _IN_NONE
+        return best or _unknown(account)
+
+    async def _place(
+        self, account: str, api: Organizations, organization: Organization, *, is_own: bool
+    ) -> Membership:
+        """Where the account stands in that organization."""
+        api = self._management(organization.management_account) or api
+        known_id = organization.id if is_own else None
+        try:
+            nodes = await _way_up(api, account)
+            if not nodes:
+                return _unknown(account)
+            path = "/".join([organization.id, *reversed(nodes[1:]), ""])
+            return Membership(organization.id, path, await self._levels(api, organization, nodes), "")
+        except _CANT_TELL as refused:
+            return Membership(known_id, "", None, refused.message)
+
+    async def _levels(self, api: Organizations, organization: Organization, nodes: list[str]) -> Mapping[Place, Levels]:
+        # The management account is bound by none, nor is anybody without all features.
+        if nodes[0] == organization.management_account or not organization.has_all_features:
+            return {"scp": (), "rcp": ()}
+        self._types = self._types or Once(lambda: list_enabled_policy_types(api))
+        enabled = await self._types.get()
+        found: dict[Place, Levels] = {}
+        for place, policy_type in _TYPES.items():
+            found[place] = ()
+            if policy_type in enabled:
+                levels = await gather(*[self._attached(api, node, policy_type) for node in reversed(nodes)])
+                found[place] = tuple(levels)
+        return found
+
+    async def _attached(self, api: Organizations, node: str, policy_type: str) -> tuple[PolicyText, ...]:
+        listed = await list_policies_for_target(api, node, policy_type)
+        texts = await gather(*[self._text(api, policy_id) for policy_id, _ in listed])
+        return tuple(PolicyText(arn, text) for (_, arn), text in zip(listed, texts, strict=True))
+
+    async def _text(self, api: Organizations, policy_id: str) -> str:
+        return await self._texts.setdefault(policy_id, Once(lambda: describe_policy(api, policy_id))).get()
+
+
+async def _way_up(api: Organizations, account: str) -> list[str]:
+    """The account, its units, the root; empty when it is not in the organization."""
+    nodes = [account]
+    for _ in range(_MOST_LEVELS):
+        parent = await list_parents(api, nodes[-1])
+        if parent is None:
+            return []
+        nodes.append(parent.id)
+        if parent.is_root:
+            return nodes
+    return []
+
+
+def _unknown(account: str) -> Membership:
+    return Membership(None, "", None, f"which organization account {account} is in is not known to the keys that ask")

@@ -1,0 +1,195 @@
+"""Several keys and files -> one reader of users and roles: what one may not see another may.
+
+Nothing that goes wrong with reading ends the search: it is written down as not read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple, cast
+
+from dsops.arn import parse_arn
+from dsops.aws.apis.iam import Entity
+from dsops.errors import DsopsError, EntityNotFound, PolicyInvalid
+from dsops.explain.evidence.attached import Attached, PolicyText, Reader
+from dsops.policy.language.letters import lower_case
+from dsops.startup import Literal
+
+Kind = Literal["role", "user"]
+Given = Mapping[tuple[str, Kind, str], Attached]
+"""By account, kind and name: what a file says."""
+ANY_ACCOUNT: Final = "*"
+"""Whose a role of a template will be, which does not say it."""
+
+
+class SeveralReaders:
+    """Reads of one account: first what files say, then IAM with each of the keys until nothing is missing."""
+
+    def __init__(self, account: str, readers: Sequence[Reader], given: Given) -> None:
+        self._account = account
+        self._readers = readers
+        self._given = given
+
+    async def role(self, name: str) -> Attached:
+        """What is known of the role. Raises EntityNotFound where IAM says that there is none."""
+        return await self._read("role", name)
+
+    async def user(self, name: str) -> Attached:
+        """What is known of the user."""
+        return await self._read("user", name)
+
+    async def managed(self, arn: str) -> PolicyText | str:
+        """A managed policy, or why it can't be read."""
+        why = "no keys here may read it"
+        for reader in self._readers:
+            try:
+                return await reader.managed(arn)
+            except DsopsError as error:
+                why = error.message
+        return why
+
+    async def _read(self, kind: Kind, name: str) -> Attached:
+        given = self._given.get((self._account, kind, name))
+        if given is not None and not given.is_template:
+            return given
+        why = f"no keys here are of account {self._account}"
+        best = Attached(None, (), None, why, (why,), why)
+        for number, reader in enumerate(self._readers):
+            try:
+                found = await (reader.role(name) if kind == "role" else reader.user(name))
+            except EntityNotFound:
+                raise
+            except DsopsError as error:
+                found = Attached(None, (), None, error.message, (error.message,), error.message)
+            best = _better(best, found) if number else found
+            if not (best.unread_entity or best.unread_identity or best.unread_boundary):
+                break
+        # What is there counts more than what a template wants to be there.
+        planned = given or self._given.get((ANY_ACCOUNT, kind, name))
+        return best if planned is None else _better(best, _of_account(planned, self._account))
+
+
+def _better(first: Attached, second: Attached) -> Attached:
+    """Of each part what is less incomplete."""
+    entity = first if first.entity is not None else second
+    identity = second if _incomplete(second) < _incomplete(first) else first
+    boundary = second if first.unread_boundary and not second.unread_boundary else first
+    return Attached(
+        entity.entity, identity.identity, boundary.boundary, entity.unread_entity, identity.unread_identity,
+        boundary.unread_boundary, entity.is_template, entity.trust, entity.unread_trust,
+    )  # fmt: skip
+
+
+def _incomplete(found: Attached) -> tuple[int, int]:
+    """How much is missing of the identity-based policies, then how few there are."""
+    return len(found.unread_identity), -len(found.identity)
+
+
+def _of_account(planned: Attached, account: str) -> Attached:
+    """The template's user or role, as one of that account."""
+    if planned.entity is None:
+        return planned
+    arn = planned.entity.arn.replace(f"::{ANY_ACCOUNT}:", f"::{account}:", 1)
+    return planned._replace(entity=planned.entity._replace(arn=arn))
+
+
+# --- the answer to iam:GetAccountAuthorizationDetails, as the AWS CLI prints it -----------------------------
+
+
+class Details(NamedTuple):
+    """Users and roles of such a file."""
+
+    given: Given
+    accounts: frozenset[str]
+
+
+def read_details(text: str, file: str) -> Details:
+    """What `aws iam get-account-authorization-details` has printed. Raises PolicyInvalid for anything else."""
+    content: object = None
+    why = "it has neither UserDetailList nor RoleDetailList"
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        why = f"it is no JSON: line {error.lineno}, column {error.colno}: {lower_case(error.msg)}"
+    except (ValueError, RecursionError):
+        why = "it is no JSON that can be read"
+    names = ("UserDetailList", "RoleDetailList")
+    if not isinstance(content, dict) or not any(isinstance(content.get(name), list) for name in names):
+        raise PolicyInvalid(
+            f"{file} is not what `aws iam get-account-authorization-details` prints",
+            why=why,
+            hint=f"make it by: aws iam get-account-authorization-details > {file}",
+        )
+    managed = {text_of(each, "Arn"): _default_version(each) for each in _objects(content.get("Policies"))}
+    groups = {text_of(each, "GroupName"): each for each in _objects(content.get("GroupDetailList"))}
+    given: dict[tuple[str, Kind, str], Attached] = {}
+    for kind, name in (("user", "User"), ("role", "Role")):
+        for each in _objects(content.get(f"{name}DetailList")):
+            arn = parse_arn(text_of(each, "Arn"))
+            if arn is not None:
+                of_groups = [groups[group] for group in _texts(each.get("GroupList")) if group in groups]
+                key = (arn.account, cast("Kind", kind), arn.resource_name)
+                given[key] = _attached(name, each, of_groups, managed)
+    return Details(given, frozenset(account for account, _, _ in given))
+
+
+Object = Mapping[str, object]
+
+
+def _attached(
+    kind: str, entity: Object, groups: Sequence[Object], managed: Mapping[str, str]
+) -> Attached:
+    found: list[PolicyText] = []
+    unread: list[str] = []
+    for owner, name in ((entity, kind), *((group, "Group") for group in groups)):
+        owner_name = text_of(owner, f"{name}Name")
+        for policy in _objects(owner.get(f"{name}PolicyList")):
+            text = _document(policy.get("PolicyDocument"))
+            found.append(PolicyText(f"{text_of(policy, 'PolicyName')} of {lower_case(name)} {owner_name}", text))
+        for attached in _objects(owner.get("AttachedManagedPolicies")):
+            arn = text_of(attached, "PolicyArn")
+            if arn in managed:
+                found.append(PolicyText(arn, managed[arn]))
+            else:
+                unread.append(f"{arn} is not in the file")
+    boundary_arn = text_of(_object(entity.get("PermissionsBoundary")), "PermissionsBoundaryArn")
+    boundary = PolicyText(boundary_arn, managed[boundary_arn]) if boundary_arn in managed else None
+    tags = {text_of(tag, "Key"): text_of(tag, "Value") for tag in _objects(entity.get("Tags"))}
+    trust = _document(entity.get("AssumeRolePolicyDocument")) if kind == "Role" else ""
+    return Attached(
+        Entity(text_of(entity, "Arn"), text_of(entity, f"{kind}Id"), boundary_arn, tags, trust),
+        tuple(found), boundary, "", tuple(unread),
+        f"{boundary_arn} is not in the file" if boundary_arn and boundary is None else "",
+    )  # fmt: skip
+
+
+def _default_version(policy: Object) -> str:
+    versions = _objects(policy.get("PolicyVersionList"))
+    default = next((each for each in versions if each.get("IsDefaultVersion") is True), None)
+    return _document(default.get("Document")) if default is not None else ""
+
+
+def _document(value: object) -> str:
+    """A policy's text; the CLI has decoded it already, the API itself gives it percent-encoded."""
+    from urllib.parse import unquote
+
+    return unquote(value) if isinstance(value, str) else json.dumps(value)
+
+
+def text_of(content: Object, name: str) -> str:
+    """A text member; "" where it is missing or something else."""
+    value = content.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _objects(value: object) -> Iterator[Object]:
+    return iter([each for each in value if isinstance(each, dict)] if isinstance(value, list) else [])
+
+
+def _object(value: object) -> Object:
+    return value if isinstance(value, dict) else {}
+
+
+def _texts(value: object) -> Iterator[str]:
+    return iter([each for each in value if isinstance(each, str)] if isinstance(value, list) else [])

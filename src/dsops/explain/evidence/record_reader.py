@@ -1,0 +1,117 @@
+"""An authorization id -> AWS's record of that refusal, read with the keys of the chain; else the fact that is missing.
+
+IAM User Guide, "Troubleshoot access denied error messages with authorization ID (Preview)": a record is asked for in
+the region of the refusal, by the account or organization that was refused, and may come some seconds after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from dsops.arn import parse_arn, partition_of_region
+from dsops.aws.apis.iam_toolbox import (
+    AuthorizationDetails,
+    IamToolbox,
+    get_request_authorization_details,
+    get_request_authorization_policy,
+)
+from dsops.endpoint import GLOBAL_REGION
+from dsops.errors import AccessDenied, EntityNotFound
+from dsops.explain.evidence.recorded import Recorded, read_record, refused_evaluation
+from dsops.explain.findings.finding import Fact
+from dsops.explain.questions.chain import Chains, Keys
+from dsops.explain.questions.sentence import Said
+from dsops.plan import Step
+from dsops.tasks import pause, settle
+
+_PAUSES: Final = (0.5, 1.0, 2.0)
+"""Seconds; on AWS the third try was seen to find what the first two did not."""
+_AT_ONCE: Final = 10
+_MOST_POLICIES: Final = 200
+_PERMISSION: Final = "iam:GetRequestAuthorizationDetails"
+
+
+class RecordReader:
+    """Reads records for the failures of one plan."""
+
+    def __init__(self, chains: Chains, pauses: Sequence[float] = _PAUSES) -> None:
+        self._chains = chains
+        self._pauses = pauses
+        self._managed: dict[str, str] = {}
+        """Documents by ARN: many refusals of one run have the same."""
+
+    async def read(self, said: Said, step: Step, chain: Sequence[Keys], *, is_fresh: bool) -> Recorded | Fact:
+        """What the record says, or why nobody here knows. A fresh one may be still to come."""
+        account = _account(said, chain)
+        latest_first = chain[::-1]
+        askers = sorted(latest_first, key=lambda each: each.identity.account != account)
+        why, denied = "no keys here can ask for it", ""
+        for seconds in (0.0, *(self._pauses if is_fresh else ())):
+            if seconds:
+                await pause(seconds)
+            late = []
+            for keys in askers:
+                api = self._api(said, step, keys)
+                (found,) = await settle(get_request_authorization_details(api, said.authorization_id))
+                if isinstance(found, AuthorizationDetails):
+                    return await self._recorded(found, said, api) or _missing(said, chain, _OTHER_FORM)
+                why = found.message
+                if isinstance(found, AccessDenied):
+                    denied = f"not allowed to {_PERMISSION}"
+                elif isinstance(found, EntityNotFound):
+                    why = "AWS has no such record for the keys here, or none any more"
+                    late.append(keys)
+            # Whose account was not refused has none to wait for, but that of its organization, if that is there.
+            askers = [keys for keys in late if keys.identity.account == account]
+            if not askers:
+                break
+        return _missing(said, chain, denied or why)
+
+    def _api(self, said: Said, step: Step, keys: Keys) -> IamToolbox:
+        region = step.region if step.region not in ("", GLOBAL_REGION) else "us-east-1"
+        arn = parse_arn(keys.identity.arn)
+        if said.region and arn is not None and partition_of_region(said.region).name == arn.partition:
+            # A message may come from anywhere: it sends nobody's keys into another partition.
+            region = said.region
+        return IamToolbox(self._chains.client, keys.credentials, self._chains.endpoint(step, "iam-toolbox", region))
+
+    async def _recorded(self, details: AuthorizationDetails, said: Said, api: IamToolbox) -> Recorded | None:
+        evaluation = refused_evaluation(details, said.action)
+        if evaluation is None:
+            return None
+        uris = list(dict.fromkeys(each.uri for each in details.policies if each.uri))[:_MOST_POLICIES]
+        documents = {uri: self._managed[uri] for uri in uris if uri in self._managed}
+        wanted = [uri for uri in uris if uri not in documents]
+        for start in range(0, len(wanted), _AT_ONCE):
+            part = wanted[start : start + _AT_ONCE]
+            found = await settle(
+                *[get_request_authorization_policy(api, said.authorization_id, uri) for uri in part]
+            )
+            documents |= {uri: text for uri, text in zip(part, found, strict=True) if isinstance(text, str)}
+            if all(isinstance(each, AccessDenied) for each in found):
+                break  # one permission for all of them
+        self._managed |= {uri: text for uri, text in documents.items() if uri.startswith("arn:")}
+        return read_record(details, evaluation, documents, said)
+
+
+_OTHER_FORM: Final = "AWS's record says of nothing that it was refused"
+
+
+def _account(said: Said, chain: Sequence[Keys]) -> str:
+    """The account that was refused: of the one whom AWS names, else of whoever made the call."""
+    caller = parse_arn(said.caller)
+    if caller is not None:
+        return caller.account
+    return chain[-1].identity.account if chain else ""
+
+
+def _missing(said: Said, chain: Sequence[Keys], why: str) -> Fact:
+    account = _account(said, chain)
+    whose = f"account {account} or its organization" if account else "the account that was refused"
+    link = f", or opens {said.link}," if said.link else ""
+    region = f" --region {said.region}" if said.region else ""
+    return Fact(
+        f"AWS's own record of the refusal, {said.authorization_id}", why, f"whoever has {_PERMISSION} in {whose}{link}",
+        f"aws iam-toolbox get-request-authorization-details{region} --authorization-id {said.authorization_id}",
+    )  # fmt: skip

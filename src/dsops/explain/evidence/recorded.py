@@ -1,0 +1,282 @@
+"""AWS's own record of a refusal -> what it proves: the kind of policy that refuses, its policy and statement.
+
+The record (IAM Toolbox, preview) has the effect of each check, the statements that applied, the context of the call,
+and, where that may be read, each policy as it was. A kind of policy is given from it only when all of that kind is
+there; whatever the documents seem to say, what AWS's checks say counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from dsops.arn import parse_arn
+from dsops.aws.apis.iam_toolbox import AuthorizationDetails, Check, Evaluation, ListedPolicy, MatchedPolicy
+from dsops.errors import PolicyInvalid
+from dsops.explain.evidence.recorded_context import condition_keys
+from dsops.explain.questions.about import owner_text
+from dsops.explain.questions.sentence import ENDPOINT_POLICY, Said
+from dsops.policy.language.conditions import SECRET_KEYS
+from dsops.policy.language.letters import lower_case
+from dsops.policy.language.policy import Policy, parse_policy
+from dsops.policy.simulate import POLICY_TYPES, Asked, Place, PolicySet, Unread, is_about_roles
+
+Documents = Mapping[str, str]
+"""Policies by their URI, as JSON: those that could be read."""
+
+_DENIES: Final = "EXPLICIT_DENY"
+_NOT_ALLOWED: Final = "IMPLICIT_DENY"
+_CHECKS: Final[dict[str, Place]] = {
+    "RESOURCE_CONTROL_POLICY": "rcp", "SERVICE_CONTROL_POLICY": "scp", "RESOURCE": "resource",
+    "PRINCIPAL": "identity", "PERMISSIONS_BOUNDARY": "boundary", "SESSION": "session",
+}  # fmt: skip
+_KINDS: Final[dict[str, Place]] = {
+    "RESOURCE_CONTROL_POLICY": "rcp", "SERVICE_CONTROL_POLICY": "scp", "RESOURCE_BASED_POLICY": "resource",
+    "IDENTITY_BASED_POLICY": "identity", "PERMISSIONS_BOUNDARY": "boundary", "SESSION_POLICY": "session",
+}  # fmt: skip
+_ONE_LAYER: Final[tuple[Place, ...]] = ("identity", "boundary", "session", "resource")
+_IN_LEVELS: Final[tuple[Place, ...]] = ("scp", "rcp")
+_OF_ENDPOINTS: Final = ("VPC_ENDPOINT", "VPC_ENDPOINT_POLICY")
+_OF_RESOURCES: Final = ("aws:resource", "iam:resourcetag/", "secretsmanager:resourcetag/")
+
+_EVERYTHING: Final = parse_policy(
+    '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}', "identity"
+)
+"""In the place of policies that can't be read, of which AWS says that they refuse nothing."""
+
+
+class Recorded(NamedTuple):
+    """What AWS's record says of one refusal."""
+
+    said: Said
+    """What the message says, and where that says less, the record."""
+    context: Mapping[str, tuple[str, ...]]
+    given: PolicySet
+    """The kinds of policies that are wholly known by it."""
+    is_whole: bool
+    """Whether the resource's side is told too; across two organizations it is not."""
+    lacks_role: bool
+    """A role is asked for and refuses, and no trust policy is listed, as every role has one."""
+
+    def complete(self, asked: Asked) -> Asked:
+        """The question with all that the record tells of caller and context."""
+        told = {lower_case(key) for key in self.context}
+        kept = {key: values for key, values in asked.context.items() if lower_case(key) not in told}
+        principal = asked.principal
+        role = parse_arn(_first(self.context, "aws:principalarn"))
+        if principal.kind == "role-session" and role is not None and role.account == principal.account:
+            unique_id = _first(self.context, "aws:userid").partition(":")[0]
+            principal = principal._replace(issuer_arn=str(role), unique_id=unique_id or principal.unique_id)
+        return asked._replace(principal=principal, context={**kept, **self.context})
+
+    def still_unread(self, unread: Sequence[Unread]) -> Iterator[Unread]:
+        """Of what is not known otherwise that which the record does not tell either."""
+        for each in unread:
+            if each.place == "context":
+                keys = tuple(key for key in each.keys if not self._tells(key))
+                if keys:
+                    yield each._replace(keys=keys)
+            elif each.place not in self.given:
+                yield each
+
+    def _tells(self, key: str) -> bool:
+        """Whether the call has that key only if the record says so. One that names no caller is not a whole one."""
+        if key in SECRET_KEYS or not _first(self.context, "aws:principalarn"):
+            return False
+        return self.is_whole or not key.startswith(_OF_RESOURCES)
+
+
+def _first(context: Mapping[str, tuple[str, ...]], key: str) -> str:
+    return next((values[0] for each, values in context.items() if lower_case(each) == key and values), "")
+
+
+def refused_evaluation(details: AuthorizationDetails, action: str) -> Evaluation | None:
+    """The question that was answered with no: the one of that action, where there are several."""
+    refused = [each for each in details.evaluations if each.effect in (_DENIES, _NOT_ALLOWED)]
+    named = [each for each in refused if lower_case(each.action) == lower_case(action)]
+    return next(iter(named or refused), None)
+
+
+def read_record(
+    details: AuthorizationDetails, evaluation: Evaluation, documents: Documents, said: Said
+) -> Recorded:
+    """What the record proves of that evaluation."""
+    said = said._replace(action=evaluation.action or said.action, resource=said.resource or evaluation.resource)
+    context = condition_keys({**details.context, **evaluation.context})
+    listed = [each for each in details.policies if _is_of(each, evaluation)]
+    is_trust = is_about_roles(evaluation.action)
+    is_whole = _is_one_side(context, said.resource)
+    record = _Record(listed, documents, evaluation, is_trust=is_trust, is_whole=is_whole)
+    lacks_role = is_trust and is_whole and not any(each.kind == "RESOURCE_BASED_POLICY" for each in listed)
+    return Recorded(record.told(said), context, record.given(), is_whole, lacks_role and bool(evaluation.checks))
+
+
+def _is_of(listed: ListedPolicy, evaluation: Evaluation) -> bool:
+    """A resource's policy is about that resource alone; a request may have questions about several."""
+    is_resources = listed.kind == "RESOURCE_BASED_POLICY"
+    return not is_resources or evaluation.resource in listed.attached_to or not evaluation.resource
+
+
+def _is_one_side(context: Mapping[str, tuple[str, ...]], resource: str) -> bool:
+    """Whether caller and resource are of one account or one organization, so that nothing is left out."""
+    arn, account = parse_arn(resource), _first(context, "aws:principalaccount")
+    organizations = [_first(context, f"aws:{whose}orgid") for whose in ("principal", "resource")]
+    is_one_account = bool(account) and (arn is None or arn.account in ("", account))
+    return is_one_account or (bool(organizations[0]) and organizations[0] == organizations[1])
+
+
+class _Record:
+    """One evaluation, and the policies that bear on it."""
+
+    def __init__(
+        self, listed: Sequence[ListedPolicy], documents: Documents, evaluation: Evaluation, *, is_trust: bool,
+        is_whole: bool,
+    ) -> None:  # fmt: skip
+        self._listed = listed
+        self._documents = documents
+        self._evaluation = evaluation
+        self._resource: Place = "trust" if is_trust else "resource"
+        self._is_whole = is_whole
+
+    # --- what refuses ---------------------------------------------------------------------------------------
+
+    def told(self, said: Said) -> Said:
+        """The kind of policy that refuses, and its statement, in AWS's order of checks."""
+        checks = self._evaluation.checks
+        if checks is None:
+            return self._told_by_matches(said)
+        refusing = [check for check in checks if check.effect in (_DENIES, _NOT_ALLOWED)]
+        denying = [check for check in refusing if check.effect == _DENIES]
+        first = next(iter(denying or refusing), None)
+        if first is None:
+            return said
+        uri, sid = _denying_statement(first) if denying else ("", "")
+        policy_type = self._type_of(first, uri)
+        kinds = tuple(filter(None, (self._type_of(check, _denying_statement(check)[0]) for check in refusing)))
+        if not policy_type:
+            return said._replace(refusing=kinds)
+        return said._replace(
+            policy_type=policy_type, is_deny=bool(denying), policy_arn=self._name(uri), sid=sid, refusing=kinds
+        )
+
+    def _told_by_matches(self, said: Said) -> Said:
+        """What there is without checks: the statement that denies."""
+        found = _in_policies(self._evaluation.matched)
+        policy_type = self._type_of_policy(found[0])
+        if self._evaluation.effect != _DENIES or not policy_type:
+            return said
+        return said._replace(policy_type=policy_type, is_deny=True, policy_arn=self._name(found[0]), sid=found[1])
+
+    def _type_of(self, check: Check, uri: str) -> str:
+        """As AWS's sentences call the policies that refuse; "" where the record leaves that open."""
+        by_policy = self._type_of_policy(uri)
+        if by_policy:
+            return by_policy
+        if check.kind in _OF_ENDPOINTS:
+            return ENDPOINT_POLICY
+        place = _CHECKS.get(check.kind)
+        if place is None or (check.effect == _DENIES and len(check.policy_kinds) > 1):
+            return ""
+        if place == "resource" and check.effect == _NOT_ALLOWED and not self._of("resource"):
+            # There may be no such role at all, which has no policy either.
+            return ""
+        return POLICY_TYPES[self._resource if place == "resource" else place]
+
+    def _type_of_policy(self, uri: str) -> str:
+        kind = next((each.kind for each in self._listed if uri and each.uri == uri), "")
+        if kind in _OF_ENDPOINTS:
+            return ENDPOINT_POLICY
+        place = _KINDS.get(kind)
+        return "" if place is None else POLICY_TYPES[self._resource if place == "resource" else place]
+
+    # --- policies -------------------------------------------------------------------------------------------
+
+    def given(self) -> PolicySet:
+        """By place, what is wholly there."""
+        checks = self._evaluation.checks
+        if checks is None:
+            return {}
+        checked = {_CHECKS.get(check.kind) for check in checks}
+        places: dict[Place, tuple[tuple[Policy, ...], ...]] = {}
+        for place in _ONE_LAYER:
+            policies = self._read(self._of(place), place) if self._is_told(place, is_checked=place in checked) else None
+            if policies is None and self._allows(place):
+                policies = (_EVERYTHING._replace(kind=place),)
+            if policies is not None:
+                places[self._resource if place == "resource" else place] = (policies,) if policies else ()
+        for place in _IN_LEVELS:
+            levels = self._levels([check for check in checks if _CHECKS.get(check.kind) == place], place)
+            if levels is None and self._allows(place):
+                levels = ((_EVERYTHING._replace(kind=place),),)
+            if levels is not None and (place == "scp" or self._is_whole):
+                places[place] = levels
+        return places
+
+    def _is_told(self, place: Place, *, is_checked: bool) -> bool:
+        """Whether the list has all of that kind. Who has no policy may be checked, a boundary that is checked is there.
+
+        A role always has a trust policy, and in two accounts a resource's is checked whether there is one or not.
+        """
+        if place == "identity":
+            return is_checked
+        if place == "resource":
+            return bool(self._of(place)) or (self._is_whole and not is_checked and self._resource != "trust")
+        return is_checked == bool(self._of(place))
+
+    def _allows(self, place: Place) -> bool:
+        """Whether AWS says that these refuse nothing, whatever stands in them. A resource's own names its callers."""
+        effects = {check.effect for check in self._evaluation.checks or () if _CHECKS.get(check.kind) == place}
+        return bool(effects) and effects <= {"ALLOW", "NO_IMPACT"} and place != "resource"
+
+    def _levels(self, checks: Sequence[Check], place: Place) -> tuple[tuple[Policy, ...], ...] | None:
+        """Control policies by the root, unit or account that they are attached to, which AWS names in order."""
+        listed = self._of(place)
+        if not checks:
+            return None if listed else ()
+        levels = []
+        for check in checks:
+            if not check.target_arn:
+                return None
+            policies = self._read([each for each in listed if check.target_arn in each.attached_to], place)
+            if policies is None:
+                return None
+            levels.append(policies)
+        return tuple(levels)
+
+    def _of(self, place: Place) -> list[ListedPolicy]:
+        return [each for each in self._listed if _KINDS.get(each.kind) == place]
+
+    def _read(self, listed: Sequence[ListedPolicy], place: Place) -> tuple[Policy, ...] | None:
+        """None where one of them could not be read."""
+        kind, found = self._resource if place == "resource" else place, []
+        for each in listed:
+            text = self._documents.get(each.uri)
+            if text is None:
+                return None
+            try:
+                found.append(parse_policy(text, kind, name=self._name(each.uri)))
+            except PolicyInvalid:
+                return None
+        return tuple(found)
+
+    def _name(self, uri: str) -> str:
+        """What a policy is called: its ARN, or whose it is."""
+        listed = next((each for each in self._listed if each.uri == uri), None)
+        if listed is None or not listed.is_inline or not listed.attached_to:
+            return uri
+        whose = listed.attached_to[0]
+        if listed.kind == "RESOURCE_BASED_POLICY":
+            return f"the {'trust ' if self._resource == 'trust' else ''}policy of {whose}"
+        if listed.kind == "SESSION_POLICY":
+            return f"the session policy of a session of {owner_text(whose)}"
+        return f"{uri.replace('inline:', 'inline policy ')} of {owner_text(whose)}"
+
+
+def _denying_statement(check: Check) -> tuple[str, str]:
+    """URI and Sid; "" where no policy that is listed denies."""
+    return _in_policies(check.matched) if check.effect == _DENIES else ("", "")
+
+
+def _in_policies(matched: Sequence[MatchedPolicy]) -> tuple[str, str]:
+    denying = ((policy.uri, each.sid) for policy in matched for each in policy.statements if each.is_deny)
+    return next(denying, ("", ""))

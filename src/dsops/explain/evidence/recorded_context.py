@@ -1,0 +1,56 @@
+"""The context in AWS's record of a refusal -> condition keys and their values, as policies are judged by them.
+
+In AWS's examples (IAM Toolbox API reference) single values are texts, several stand in brackets, an address has its
+length behind it, and `aws:EpochTime` is written as a date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from dsops.policy.language.letters import lower_case
+from dsops.policy.language.values import read_moment
+from dsops.policy.lint.keys import global_key_type, is_multi_valued
+
+_MANY: Final = ("sts:transitivetagkeys",)
+"""Keys of several values besides the global ones. None of all these values can have a comma in it."""
+
+
+def condition_keys(context: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
+    """Values by key; what has another form than texts, numbers and lists of them is left out."""
+    found = {}
+    for key, value in context.items():
+        values = _values(lower_case(key), value)
+        if values is not None:
+            found[key] = values
+    return found
+
+
+def _values(key: str, value: object) -> tuple[str, ...] | None:
+    if isinstance(value, list):
+        each = [_text(item) for item in value]
+        return None if None in each else tuple(text for text in each if text is not None)
+    text = _text(value)
+    if text is None:
+        return None
+    is_list = key in _MANY or is_multi_valued(global_key_type(key))
+    if is_list and text.startswith("[") and text.endswith("]"):
+        return tuple(part.strip() for part in text[1:-1].split(",") if part.strip())
+    if key in ("aws:sourceip", "aws:vpcsourceip"):
+        return (text.removesuffix("/128" if ":" in text else "/32"),)
+    return (_seconds(text),) if key == "aws:epochtime" else (text,)
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, (str, int, float)) else None
+
+
+def _seconds(text: str) -> str:
+    """Seconds since 1970 of a date; what is none stays as it is."""
+    if text.isascii() and text.isdigit():
+        return text
+    moment = read_moment(text)
+    return text if moment is None else str(moment[0])

@@ -1,0 +1,233 @@
+"""An outcome -> findings: the first broken place, how sure that is, the cure, and what is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from dsops.arn import parse_arn
+from dsops.errors import DsopsError, nearest
+from dsops.explain.evidence.facts import facts_of
+from dsops.explain.evidence.keys import ON_BOTH_SIDES, UNKNOWN_KEY, describe_command
+from dsops.explain.findings.broken import Broken, failures_of, verdict
+from dsops.explain.findings.causes import Cause, cause_of
+from dsops.explain.findings.finding import Certainty, Fact, Finding, Mismatch, Place, Remedy
+from dsops.explain.findings.remedies import allow, remedy_for
+from dsops.explain.questions.about import About, policy_text
+from dsops.explain.questions.sentence import Said
+from dsops.policy.language.letters import lower_case
+from dsops.policy.simulate import POLICY_TYPES, Outcome, Unread, is_kms_key, variable_keys
+
+UNKNOWN_SUFFIX: Final = "-??????"
+"""The six characters that Secrets Manager adds to a name, where nobody knows them."""
+
+_OF_RESOURCES: Final = ("role trust policy", "resource-based policy", "resource control policy")
+_SELDOM: Final = frozenset({"trust", "resource", "scp", "rcp", "context"})
+"""What may be unread while the caller's own policies are known: then it is the role's owner who says no."""
+
+
+def findings_of(outcome: Outcome, said: Said, about: About, error: DsopsError) -> list[Finding]:
+    """What the answer says, the first broken place first."""
+    found = verdict(outcome, said)
+    named = found.others if found.certainty == "missing" else filter(None, [found.broken])
+    facts = tuple(facts_of(_asked_first(outcome.unread, named), about)) if found.certainty != "proven" else ()
+    if found.broken is None:
+        return [_nothing_found(about, facts, error)]
+    unread = frozenset(POLICY_TYPES[each.place] for each in outcome.unread if each.place != "context")
+    if found.certainty == "missing":
+        first = _not_read(found.broken, outcome, about, facts, error, has_leads=bool(found.others))
+        return [first, *(_finding(each, "missing", about, (), error, unread, said) for each in found.others)]
+    # Of what nobody read nothing is said besides that it is not known.
+    others = [each for each in found.others if each.found is not None or each.policy_type not in unread]
+    return [
+        _finding(broken, found.certainty, about, facts if broken is found.broken else (), error, unread, said)
+        for broken in (found.broken, *others)
+    ]
+
+
+def _asked_first(unread: Sequence[Unread], named: Iterable[Broken]) -> list[Unread]:
+    """The same, first of all the condition keys that the named statements hang on."""
+    wanted: list[str] = []
+    for failure in (failure for broken in named for failure in failures_of(broken)):
+        wanted += [lower_case(failure.key), *variable_keys(failure.wanted)]
+    asked = [(each, tuple(key for key in each.keys if _is_among(key, wanted))) for each in unread]
+    first = [each._replace(keys=keys) for each, keys in asked if keys]
+    return first + [each for each, keys in asked if not keys]
+
+
+def _is_among(key: str, wanted: Sequence[str]) -> bool:
+    return key in wanted or (key.endswith("/") and any(each.startswith(key) for each in wanted))
+
+
+def _not_read(
+    broken: Broken, outcome: Outcome, about: About, facts: tuple[Fact, ...], error: DsopsError, *, has_leads: bool
+) -> Finding:
+    """A place that nobody here may read. Where the caller's own policies are read and allow, it is what is left.
+
+    With leads they allow it only under a condition that nobody here can judge.
+    """
+    unread = {each.place for each in outcome.unread}
+    is_of_a_resource = broken.policy_type in (POLICY_TYPES["trust"], POLICY_TYPES["resource"])
+    is_left = is_of_a_resource and not has_leads and unread <= _SELDOM
+    policy = policy_text(broken.policy_type, about)
+    message = f"AWS gives no reason, and {policy} can't be read here"
+    if is_left and about.request.principal.kind in ("web-identity", "saml"):
+        message = f"{policy} does not let {about.caller} in so, and it can't be read here"
+    elif is_left:
+        message = f"the caller's own policies allow it, so {policy} does not, which can't be read here"
+    cause = _CODES.get(broken.policy_type, "not-read")
+    remedy = Remedy(error.hint, error.where)
+    if broken.policy_type == POLICY_TYPES["resource"]:
+        remedy = allow(broken.policy_type, about)
+        if is_kms_key(about.request.resource) and not is_left:
+            cause, remedy = "not-read", Remedy(ON_BOTH_SIDES)
+        elif is_kms_key(about.request.resource):
+            cause = "key-policy"
+    certainty: Certainty = "likely" if is_left else "missing"
+    return Finding(cause, certainty, message, _place(broken, about), (), remedy, facts, error.aws)
+
+
+_CODES: Final = {
+    "role trust policy": "trust-policy", "identity-based policy": "identity-policy",
+    "permissions boundary": "boundary", "session policy": "session-policy",
+    "resource-based policy": "resource-policy",
+}  # fmt: skip
+
+
+def _is_guess(broken: Broken, about: About, unread: frozenset[str]) -> bool:
+    """The ARN of the secret or key was made up, and a statement may be about the true one."""
+    if not about.request.resource.endswith((UNKNOWN_SUFFIX, UNKNOWN_KEY)) or broken.effect == "ExplicitDeny":
+        return False
+    if broken.found is None:
+        return broken.policy_type in unread
+    return any(failure.element == "Resource" for failure in broken.found.failures)
+
+
+def _distinct_facts(facts: Iterable[Fact]) -> tuple[Fact, ...]:
+    """Each once, by what is to be known."""
+    return tuple({fact.what: fact for fact in facts}.values())
+
+
+def _whole_arn(about: About) -> Fact:
+    owner = f"an administrator of account {about.request.resource_account}"
+    if about.request.resource.endswith(UNKNOWN_KEY):
+        secret = next(iter(about.request.context.get("kms:EncryptionContext:SecretARN", ())), "")
+        what = f"the KMS key of {secret}, and its policy"
+        return Fact(what, "nobody here may look it up", owner, describe_command(secret))
+    what = f"the whole ARN of {about.request.resource}, and whether it exists"
+    command = f"aws secretsmanager describe-secret --secret-id {_secret_name(about.request.resource)}"
+    return Fact(what, "the caller may not look it up", owner, command)
+
+
+def _secret_name(resource: str) -> str:
+    return resource.rpartition(":secret:")[2].removesuffix(UNKNOWN_SUFFIX)
+
+
+def _finding(
+    broken: Broken,
+    certainty: Certainty,
+    about: About,
+    facts: tuple[Fact, ...],
+    error: DsopsError,
+    unread: frozenset[str],
+    said: Said,
+) -> Finding:
+    cause = cause_of(broken, about)
+    remedy = remedy_for(cause, broken.policy_type, is_deny=broken.effect == "ExplicitDeny", about=about)
+    code = cause.code
+    if _is_guess(broken, about, unread):
+        # A misspelt name is refused in the same words as a secret that nobody may read.
+        meant = _meant_secret(cause, about)
+        if meant:
+            code, text = "secret-missing", f"did you mean `{meant}`, which the policy names? else {remedy.text}"
+            remedy = remedy._replace(text=text, where=error.where)
+        certainty = "likely" if certainty == "proven" else certainty
+        facts = _distinct_facts((*facts, _whole_arn(about)))
+    if certainty == "proven" and _is_doubtful(code, about):
+        certainty = "likely"
+    place = _named(_place(broken, about), said)
+    return Finding(code, certainty, cause.message, place, cause.mismatches, remedy, facts, error.aws)
+
+
+def _is_doubtful(code: str, about: About) -> bool:
+    """What follows from a name that may be another one: a role's path, a provider.
+
+    Of a token with `azp` AWS takes that for the audience (IAM User Guide, OIDC federation keys).
+    """
+    if code == "principal-tag":  # a session's tag counts more than its role's of the same name
+        return "aws:principaltag/" in about.unknown_keys
+    return (code == "trust-path" and not about.is_role_exact) or not about.is_provider_known or code == "token-audience"
+
+
+def _meant_secret(cause: Cause, about: About) -> str:
+    """The secret of nearly that name which the policy allows to read; "" where there is none."""
+    allowed = [_name_in(text) for each in cause.mismatches if _is_about_resources(each) for text in each.wanted]
+    return nearest(_secret_name(about.request.resource), filter(None, allowed))
+
+
+def _is_about_resources(mismatch: Mismatch) -> bool:
+    return mismatch.element == "Resource"
+
+
+def _name_in(pattern: str) -> str:
+    """The secret's name in an ARN of a policy, without what stands for its last characters."""
+    arn = parse_arn(pattern)
+    if arn is None or not arn.resource.startswith("secret:"):
+        return ""
+    return arn.resource.removeprefix("secret:").removesuffix("*").removesuffix("-").removesuffix(UNKNOWN_SUFFIX)
+
+
+def _place(broken: Broken, about: About) -> Place:
+    whose = about.request.resource if broken.policy_type in _OF_RESOURCES else about.caller
+    statement = broken.found.statement if broken.found is not None else None
+    policy = broken.found.policy if broken.found is not None else None
+    number = policy.statements.index(statement) + 1 if policy is not None and statement is not None else 0
+    is_session = broken.policy_type == "session policy"
+    return Place(
+        about.step.credentials_from if is_session else about.step.name,
+        about.hop, broken.policy_type, whose, policy.name if policy is not None else "", number,
+        statement.sid if statement is not None else "", statement.line if statement is not None else 0,
+    )  # fmt: skip
+
+
+def _named(place: Place, said: Said) -> Place:
+    """With the policy and statement that AWS has named, where nobody here could read them."""
+    if place.policy or not said.policy_arn or place.policy_type != said.policy_type:
+        return place
+    return place._replace(policy=said.policy_arn, sid=said.sid)
+
+
+def _nothing_found(about: About, facts: tuple[Fact, ...], error: DsopsError) -> Finding:
+    """All that was read allows it: what was not read refuses, or it was changed a moment ago."""
+    request = about.request
+    message = f"all that can be read allows {about.caller} to {request.action} on {request.resource}"
+    text = "look up what is missing" if facts else "try once more: a change of a policy takes some seconds to arrive"
+    if about.is_by_files:
+        text = f"compare the files with what is there, which may differ; else {text}"
+    place = Place(about.step.name, about.hop, "", request.resource, "", 0, "", 0)
+    return Finding("not-read", "missing", message, place, remedy=Remedy(text), facts=facts, aws=error.aws)
+
+
+def distinct(findings: Iterable[Finding]) -> list[Finding]:
+    """Each once. Many secrets that one policy does not allow are one thing to mend, with one statement for all."""
+    seen: dict[object, list[Finding]] = {}
+    for finding in findings:
+        statement = finding.remedy.statement
+        is_one_of_many = statement is not None and "Resource" in statement
+        what = (finding.remedy.add_to, finding.remedy.text) if is_one_of_many else finding.message
+        group = seen.setdefault((finding.cause, finding.certainty, finding.place, what), [])
+        if finding.message not in [each.message for each in group]:
+            group.append(finding)
+    return [_merged(group) for group in seen.values()]
+
+
+def _merged(group: Sequence[Finding]) -> Finding:
+    first, statement = group[0], group[0].remedy.statement
+    if len(group) == 1 or statement is None:
+        return first
+    resources = [str(each.remedy.statement["Resource"]) for each in group if each.remedy.statement is not None]
+    remedy = first.remedy._replace(statement={**statement, "Resource": resources})
+    facts = dict.fromkeys(fact for each in group for fact in each.facts)
+    return first._replace(
+        message=f"{first.message}, nor on {len(group) - 1} more", remedy=remedy, facts=tuple(facts)
+    )

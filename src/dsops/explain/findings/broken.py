@@ -1,0 +1,172 @@
+"""A decision -> the places that are broken in it, the first one that AWS stumbles over before the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
+
+from dsops.explain.findings.finding import Certainty
+from dsops.explain.questions.sentence import Said
+from dsops.policy.evaluation.evaluate import Decision, Effect, Policies
+from dsops.policy.evaluation.reasons import Failure, Reason, StatementReason
+from dsops.policy.language.letters import lower_case
+from dsops.policy.language.policy import Policy
+from dsops.policy.simulate import POLICY_TYPES, Outcome
+
+_ORGANIZATION: Final = ("service control policy", "resource control policy")
+_OF_ROLES: Final = {"Principal": 8, "Action": 4, "Resource": 2}
+_OF_OTHERS: Final = {"Principal": 4, "Action": 8, "Resource": 2}
+"""How far a statement is from what was asked for, by the elements that don't fit; a condition counts 1."""
+
+
+class Broken(NamedTuple):
+    """A type of policy that refuses."""
+
+    policy_type: str
+    effect: Effect
+    found: StatementReason | None
+    """The statement that denies, or the one that nearly allows."""
+    note: str
+
+
+def broken_places(decision: Decision, policies: Policies) -> list[Broken]:
+    """What decides, then what would refuse as well; `policies` are those that were read, for their statements."""
+    if decision.is_allowed:
+        return []
+    refusing = [
+        reason
+        for reason in decision.reasons
+        if reason.effect == "ExplicitDeny" or (reason.is_needed and reason.effect == "ImplicitDeny")
+    ]
+    refusing.sort(key=lambda reason: (reason.policy_type, reason.effect) != (decision.decided_by, decision.effect))
+    found = [
+        Broken(reason.policy_type, reason.effect, _as_read(nearest(reason), policies), reason.note)
+        for reason in refusing
+    ]
+    if not found or found[0].policy_type != decision.decided_by:
+        found.insert(0, Broken(decision.decided_by, decision.effect, None, ""))
+    return found
+
+
+def _as_read(found: StatementReason | None, policies: Policies) -> StatementReason | None:
+    """The statement as it stands in its policy: while something is taken for known, conditions on it are left out.
+
+    None for a policy that stands in for one that nobody could read.
+    """
+    if found is None:
+        return None
+    for policy in _all(policies):
+        if (policy.name, policy.kind) != (found.policy.name, found.policy.kind):
+            continue
+        for statement in policy.statements:
+            if statement.actions is found.statement.actions:
+                return found._replace(policy=policy, statement=statement)
+    return None
+
+
+def _all(policies: Policies) -> Iterator[Policy]:
+    yield from policies.identity
+    yield from (policy for policy in (policies.boundary, policies.resource) if policy is not None)
+    for groups in (policies.session, policies.service_control, policies.resource_control):
+        for group in groups:
+            yield from group
+
+
+def nearest(reason: Reason) -> StatementReason | None:
+    """The statement that denies; where none does, the Allow that lacks least."""
+    if reason.effect == "ExplicitDeny":
+        return next(found for found in reason.matched if found.statement.effect == "Deny")
+    near = [found for found in reason.near if found.statement.effect == "Allow" and not _is_elsewhere(found)]
+    # A secret's policy has a statement for each use, and a role's one for each caller.
+    ranks = _OF_ROLES if reason.policy_type == "role trust policy" else _OF_OTHERS
+    near.sort(key=lambda found: _distance(found, ranks))
+    if len(near) > 1 and _distance(near[0], ranks) == _distance(near[1], ranks) >= ranks["Action"]:
+        return None  # neither is nearer, and neither is near
+    return near[0] if near else None
+
+
+def _is_elsewhere(found: StatementReason) -> bool:
+    """It is about another service's actions, which is no near miss."""
+    for failure in found.failures:
+        if failure.element == "Action" and failure.actual:
+            service = lower_case(failure.actual[0].partition(":")[0])
+            if not any(lower_case(each.partition(":")[0]) == service for each in failure.wanted):
+                return True
+    return False
+
+
+def _distance(found: StatementReason, ranks: Mapping[str, int]) -> int:
+    return sum(ranks.get(failure.element.removeprefix("Not"), 1) for failure in found.failures)
+
+
+class Verdict(NamedTuple):
+    """The place to name, how sure that is, and the others."""
+
+    broken: Broken | None
+    """None when all that was read allows it."""
+    certainty: Certainty
+    others: tuple[Broken, ...]
+
+
+def verdict(outcome: Outcome, said: Said) -> Verdict:
+    """Which place refused, by what AWS said and by what was read."""
+    read = outcome.decision.policies
+    sure, guessed = broken_places(outcome.at_best, read), broken_places(outcome.decision, read)
+    if said.refusing:
+        # What AWS's record says of each kind counts more than what the documents seem to say.
+        sure = [broken for broken in sure if broken.policy_type in said.refusing]
+    if said.policy_type:
+        return _named_by_aws(said, sure, guessed, _suspect(said, outcome) if said.is_deny else None)
+    if sure:
+        return Verdict(sure[0], "proven", tuple(sure[1:]))
+    if not guessed:
+        # What was read allows it, but for a Deny whose condition nobody can judge here.
+        denying = [each for each in broken_places(outcome.at_worst, read) if each.found is not None]
+        return Verdict(denying[0] if denying else None, "likely" if denying else "missing", ())
+    unread = {POLICY_TYPES[each.place] for each in outcome.unread if each.place != "context"}
+    first = guessed[0]
+    if first.policy_type not in unread or first.found is not None:
+        return Verdict(first, "likely", tuple(guessed[1:]))
+    # What was read and hangs on a condition that nobody can judge here may refuse as well as what nobody may read.
+    leads = tuple(each for each in guessed if each.found is not None and each.policy_type not in unread)
+    return Verdict(first, "missing", leads)
+
+
+def _suspect(said: Said, outcome: Outcome) -> StatementReason | None:
+    """The only Deny of that kind that may apply, all of that kind being read; AWS says that one does."""
+    if any(POLICY_TYPES[each.place] == said.policy_type for each in outcome.unread if each.place != "context"):
+        return None
+    matched = [
+        found
+        for reason in outcome.at_worst.reasons
+        if reason.policy_type == said.policy_type
+        for found in reason.matched
+        if found.statement.effect == "Deny"
+    ]
+    # A name of the record's, or an ARN, tells them apart; a Sid may be one that AWS has made up.
+    named = [found for found in matched if found.policy.name == said.policy_arn] or matched
+    named = [found for found in named if said.sid and found.statement.sid == said.sid] or named
+    return _as_read(named[0], outcome.decision.policies) if len(named) == 1 else None
+
+
+def _named_by_aws(
+    said: Said, sure: list[Broken], guessed: list[Broken], suspect: StatementReason | None
+) -> Verdict:
+    def is_meant(broken: Broken) -> bool:
+        # An SCP's refusal is worded as a Deny, also where nothing in it allows.
+        is_deny = broken.effect == "ExplicitDeny"
+        return broken.policy_type == said.policy_type and (is_deny == said.is_deny or said.policy_type in _ORGANIZATION)
+
+    for broken in sure:
+        if is_meant(broken):
+            return Verdict(broken, "proven", tuple(each for each in sure if each is not broken))
+    effect: Effect = "ExplicitDeny" if said.is_deny else "ImplicitDeny"
+    found = suspect or next((broken.found for broken in guessed if is_meant(broken) and not said.is_deny), None)
+    others = tuple(broken for broken in sure if broken.policy_type != said.policy_type)
+    return Verdict(Broken(said.policy_type, effect, found, ""), "proven", others)
+
+
+def failures_of(broken: Broken) -> tuple[Failure, ...]:
+    """What keeps the statement from allowing; for one that denies, its conditions, which are all met."""
+    return broken.found.failures if broken.found is not None else ()
+

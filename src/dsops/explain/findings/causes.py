@@ -1,0 +1,243 @@
+"""A broken place -> its cause in a stable word, one sentence, and what was wanted next to what the call has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from dsops.arn import parse_arn
+from dsops.explain.findings.broken import Broken, failures_of
+from dsops.explain.findings.families import ORDER, WORDS, family_of
+from dsops.explain.findings.finding import Mismatch
+from dsops.explain.questions.about import About, policy_text
+from dsops.explain.questions.sentence import ENDPOINT_POLICY
+from dsops.policy.evaluation.reasons import Failure, is_negated
+from dsops.policy.language.conditions import Condition
+from dsops.policy.language.letters import lower_case
+from dsops.policy.language.policy import Statement
+from dsops.policy.language.principals import is_unique_id
+from dsops.policy.simulate import is_kms_key, variable_keys
+
+
+class Cause(NamedTuple):
+    """What is wrong."""
+
+    code: str
+    message: str
+    mismatches: tuple[Mismatch, ...]
+    key: str = ""
+    """The condition key that decides, as the policy writes it."""
+
+
+_OF_PLACES: Final = {
+    "role trust policy": "trust-policy",
+    "identity-based policy": "identity-policy",
+    "permissions boundary": "boundary",
+    "session policy": "session-policy",
+    "resource-based policy": "resource-policy",
+    "service control policy": "service-control-policy",
+    "resource control policy": "resource-control-policy",
+    "no policy": "refused-by-aws",
+    ENDPOINT_POLICY: "endpoint-policy",
+}
+_BESIDE: Final = {
+    "sts:tagsession": "tag-session", "sts:setsourceidentity": "set-source-identity", "sts:setcontext": "set-context",
+}  # fmt: skip
+
+
+_OF_KEYS: Final = {"resource-policy": "key-policy", "identity-policy": "key-permission", "condition": "key-policy"}
+"""What a cause is called where it keeps somebody from a KMS key: two policies have to let in, and people forget one."""
+
+
+def cause_of(broken: Broken, about: About) -> Cause:
+    """The cause, in a word and a sentence."""
+    cause = _cause_of(broken, about)
+    if not is_kms_key(about.request.resource):
+        return cause
+    if cause.code == "condition" and broken.policy_type != "resource-based policy":
+        return cause._replace(code="key-permission") if broken.policy_type == "identity-based policy" else cause
+    return cause._replace(code=_OF_KEYS.get(cause.code, cause.code))
+
+
+def _cause_of(broken: Broken, about: About) -> Cause:
+    if broken.effect == "ExplicitDeny":
+        return _of_deny(broken, about)
+    policy = policy_text(broken.policy_type, about)
+    action = about.request.action
+    mismatches = tuple(_mismatch(failure, about) for failure in failures_of(broken))
+    elements = {failure.element for failure in failures_of(broken)}
+    conditions = [failure for failure in failures_of(broken) if failure.element == "Condition"]
+    if broken.found is not None and elements == {"Condition"}:
+        return _of_condition(broken, about, mismatches)
+    is_trust = broken.policy_type == "role trust policy"
+    if is_trust and lower_case(action) in _BESIDE and "Principal" not in elements:
+        code = _BESIDE[lower_case(action)]
+        return Cause(code, f"{policy} does not allow {action}, and this hop needs it", mismatches)
+    if broken.found is not None and "Principal" in elements:
+        return _of_principal(broken, broken.found.statement, about, mismatches)
+    lacks = f"nothing in {policy} allows {action}"
+    resource = about.request.resource
+    if not is_trust and resource != "*":
+        lacks += f" on {resource}"
+    code = _OF_PLACES[broken.policy_type]
+    if code == "identity-policy" and lower_case(action) in _BESIDE:
+        code = _BESIDE[lower_case(action)]
+    return Cause(code, lacks, mismatches, conditions[0].key if conditions else "")
+
+
+# --- conditions ---------------------------------------------------------------------------------------------
+
+
+def _of_condition(broken: Broken, about: About, mismatches: tuple[Mismatch, ...]) -> Cause:
+    """An Allow that would do, but for its conditions."""
+    failures = failures_of(broken)
+    families = [family_of(failure.key) for failure in failures]
+    # What the configuration can send is named before what only somebody else can change.
+    first = min(range(len(failures)), key=lambda index: ORDER.get(families[index], len(ORDER)))
+    failure, family = failures[first], families[first]
+    if family == "mfa" and [lower_case(value) for value in failure.wanted] == ["false"]:
+        family = "condition"  # of the few that want none
+    policy = policy_text(broken.policy_type, about)
+    is_absent = failure.actual is None
+    absent, different = WORDS.get(family, (f"has a condition on {failure.key} that is not met",) * 2)
+    code = family
+    if family == "external-id" and not is_absent and failure.operator == "Null":
+        text = sentence(policy, "asks for a call without an external ID")
+        return Cause("external-id-unwanted", text, mismatches, failure.key)
+    if family == "external-id":
+        code = "external-id-missing" if is_absent else "external-id-different"
+    elif family == "mfa":
+        code = "mfa-missing"
+    if is_absent and not about.is_known(failure.key) and family not in _SAID_OF_NOBODY:
+        code = "external-id-different" if family == "external-id" else code
+        text = sentence(policy, f"has a condition on {failure.key}, and what the call has is not known here")
+        return Cause(code, text, mismatches, failure.key)
+    if not is_absent and failure.operator == "Null":
+        return Cause(code, sentence(policy, f"asks for a call without {failure.key}"), mismatches, failure.key)
+    hint = f": {failure.hint}" if failure.hint and family == "external-id" else ""
+    return Cause(code, sentence(policy, f"{absent if is_absent else different}{hint}"), mismatches, failure.key)
+
+
+_SAID_OF_NOBODY: Final = ("source-address", "network", "organization", "time")
+"""Causes whose words say nothing of what the call has."""
+
+
+def _of_deny(broken: Broken, about: About) -> Cause:
+    """A statement that denies: its conditions are all met."""
+    policy = policy_text(broken.policy_type, about)
+    action = about.request.action
+    statement = broken.found.statement if broken.found is not None else None
+    conditions = statement.conditions if statement is not None else ()
+    code = _OF_PLACES[broken.policy_type]
+    if statement is None or not conditions:
+        # AWS may say of a kind of policy that it denies, and nobody here can tell by which statement.
+        outright = " outright" if statement is not None and _is_many(policy) else ""
+        return Cause(code, f"{sentence(policy, 'denies')} {action}{outright}", ())
+    families = [family_of(condition.key) for condition in conditions]
+    first = min(range(len(families)), key=lambda index: (families[index] == "condition", index))
+    family = families[first]
+    if family == "external-id":
+        has_one = any(lower_case(key) == "sts:externalid" for key in about.request.context)
+        family = "external-id-different" if has_one else "external-id-missing"
+    elif family == "mfa":
+        family = "mfa-missing"
+    mismatches = tuple(_met(condition, about) for condition in conditions)
+    key = conditions[first].key
+    if family == "condition":
+        family = code
+    return Cause(family, f"{sentence(policy, 'denies')} {action} by a condition on {key}", mismatches, key)
+
+
+def sentence(policy: str, words: str) -> str:
+    """What a policy does, or what several do: the verb stands first, as of one."""
+    verb, space, rest = words.partition(" ")
+    if _is_many(policy):
+        verb = _OF_MANY.get(verb) or verb.removesuffix("s")
+    return f"{policy} {verb}{space}{rest}"
+
+
+_OF_MANY: Final = {"has": "have", "denies": "deny"}
+
+
+def _is_many(policy: str) -> bool:
+    return "policies" in policy
+
+
+def _met(condition: Condition, about: About) -> Mismatch:
+    """A condition of a Deny that is met: what it refuses, and what the call has."""
+    context = about.request.context
+    actual = next((values for key, values in context.items() if lower_case(key) == lower_case(condition.key)), None)
+    if condition.is_secret and actual:
+        actual = ("***",) * len(actual)
+    # `Deny unless 203.0.113.0/24` reads as: wants that.
+    is_unwanted = not is_negated("Condition", condition.operator)
+    name = f"{condition.operator} {condition.key}"
+    return Mismatch(
+        name, condition.shown_values, is_unwanted, actual or None, "", is_known=about.is_known(condition.key)
+    )
+
+
+def _mismatch(failure: Failure, about: About) -> Mismatch:
+    name = " ".join(part for part in (failure.operator, failure.key) if part) or failure.element
+    # Of a caller's many names the first is the one to write.
+    actual = failure.actual[:1] if failure.actual and failure.element.endswith("Principal") else failure.actual
+    is_unwanted, is_known = is_negated(failure.element, failure.operator), about.is_known(failure.key)
+    hint = _unknown_variable(failure.wanted, about) or failure.hint
+    return Mismatch(name, failure.wanted, is_unwanted, actual, hint, is_known=is_known)
+
+
+def _unknown_variable(wanted: Sequence[str], about: About) -> str:
+    """The first policy variable of which nobody knows what the call has: it is not to be told as having no value."""
+    for name in variable_keys(wanted):
+        if not about.is_known(name):
+            return f"what the call has of {name} is not known here"
+    return ""
+
+
+# --- principals ---------------------------------------------------------------------------------------------
+
+
+def _of_principal(broken: Broken, statement: Statement, about: About, mismatches: tuple[Mismatch, ...]) -> Cause:
+    """The policy is about others than the caller."""
+    named = _named(statement)
+    policy, caller = policy_text(broken.policy_type, about), about.caller
+    account = about.request.principal.account
+    if broken.policy_type == "resource-based policy":
+        return Cause("resource-policy", f"{policy} does not name {caller}", mismatches)
+    if about.request.principal.kind in ("web-identity", "saml"):
+        return Cause("trust-provider", f"{policy} names another identity provider than {caller}", mismatches)
+    if named and all(is_unique_id(each) for each in named):
+        return Cause(
+            "trust-deleted",
+            f"{policy} names {named[0]}, the id of a user or role that was deleted; one of the same name made later "
+            "has another id",
+            mismatches,
+        )  # fmt: skip
+    same_name = [each for each in named if _is_namesake(each, caller)]
+    if same_name:
+        return Cause("trust-path", f"{policy} names {same_name[0]}, and the caller is {caller}", mismatches)
+    users = [each for each in named if f":{account}:user/" in each]
+    if users:
+        message = f"{policy} names the user {users[0].rpartition('/')[2]} alone, and the caller is {caller}"
+        return Cause("trust-user", message, mismatches)
+    return Cause("trust-principal", f"{policy} names {_listed(named)}, and the caller is {caller}", mismatches)
+
+
+def _is_namesake(text: str, caller: str) -> bool:
+    """A user or role of the same account and name, with another path."""
+    one, other = parse_arn(text), parse_arn(caller)
+    if one is None or other is None or text == caller or one.service != "iam":
+        return False
+    return (one.account, one.resource_type, one.resource_name) == (
+        other.account, other.resource_type, other.resource_name,
+    )  # fmt: skip
+
+
+def _named(statement: Statement) -> Sequence[str]:
+    return [text for _, text in statement.principals.written] if statement.principals is not None else []
+
+
+def _listed(names: Sequence[str]) -> str:
+    if not names:
+        return "nobody"
+    return " and ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")

@@ -1,0 +1,242 @@
+"""What a plan's trial gave -> why it failed: one hop or secret at a time, with what its callers may read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dsops.arn import parse_arn
+from dsops.aws.apis.authorization_message import decode_authorization_message
+from dsops.aws.apis.iam import get_role, list_roles
+from dsops.errors import AccessDenied, AssumeRoleDenied, DsopsError, EntityNotFound, NoCredentials, nearest
+from dsops.explain.evidence.keys import is_about_keys
+from dsops.explain.evidence.library import Evidence, Library, is_role_exact
+from dsops.explain.evidence.record_reader import RecordReader
+from dsops.explain.evidence.recorded import Recorded
+from dsops.explain.findings.answer import findings_of
+from dsops.explain.findings.finding import Fact, Finding, Place, Remedy
+from dsops.explain.findings.refused import finding_of, is_policys
+from dsops.explain.questions.about import About, EditAt
+from dsops.explain.questions.ask import Asker, Failure, Questions
+from dsops.explain.questions.chain import Chains, Keys
+from dsops.explain.questions.message import Refused, encoded_in, read_decoded, read_recorded, read_sentence
+from dsops.explain.questions.sentence import Said, read_refusal
+from dsops.explain.questions.unsigned import provider_in, unsigned_questions
+from dsops.plan import Step
+from dsops.policy.evaluation.question import Request
+from dsops.policy.simulate import Asked, simulate
+
+
+class Investigator:
+    """Explains the failures of one plan."""
+
+    def __init__(self, chains: Chains, evidence: Evidence, edit_at: EditAt) -> None:
+        self._chains = chains
+        self._library = Library(chains, evidence)
+        self._is_by_files = bool(evidence.given or evidence.trusts)
+        self._asker = Asker(chains, edit_at)
+        self._records = RecordReader(chains)
+        self._edit_at = edit_at
+
+    async def explain(self, failure: Failure) -> list[Finding]:
+        """Why it failed: the first broken place, and others that would refuse as well."""
+        failure = failure._replace(step=_with_what_was_sent(failure))
+        step, error = failure.step, failure.error
+        # A read is no hop.
+        hop = 0 if failure.secret else self._chains.hop(step)
+        if failure.secret and is_about_keys(error.aws):
+            return await self._explain_key(failure)
+        if not is_policys(error):
+            return [await self._with_known(finding_of(error, step, hop, self._edit_at), failure)]
+        said = read_refusal(error.aws.message if error.aws else "")
+        chain = await self._chains.of(step)
+        record = await self._record(said, step, chain, is_fresh=True)
+        recorded = record if isinstance(record, Recorded) else None
+        said = said if recorded is None else recorded.said
+        asked = await self._asker.of(failure, said, chain)
+        if isinstance(asked, Finding):
+            return [await self._with_known(asked, failure)]
+        found = await self._judge(asked, said, step, hop, chain, error, recorded)
+        return _with_fact(found or [finding_of(error, step, hop, self._edit_at)], record)
+
+    async def _record(
+        self, said: Said, step: Step, chain: Sequence[Keys], *, is_fresh: bool
+    ) -> Recorded | Fact | None:
+        """AWS's own record of the refusal, where its answer carries an id."""
+        if not said.authorization_id:
+            return None
+        return await self._records.read(said, step, chain, is_fresh=is_fresh)
+
+    async def _explain_key(self, failure: Failure) -> list[Finding]:
+        """Why what may be read can't be decrypted."""
+        step, error = failure.step, failure.error
+        chain = await self._chains.of(step)
+        asked = await self._asker.of_key(failure, chain)
+        if isinstance(asked, Finding):
+            return [asked]
+        # Parameter Store repeats what KMS says, and Secrets Manager nothing of it.
+        said = read_refusal(error.aws.message if error.aws else "")
+        return await self._judge([asked], said, step, 0, chain, error)
+
+    async def _judge(
+        self,
+        asked: Questions,
+        said: Said,
+        step: Step,
+        hop: int,
+        chain: Sequence[Keys],
+        error: DsopsError,
+        recorded: Recorded | None = None,
+    ) -> list[Finding]:
+        """What the policies say to these questions: the first that is surely refused, else the first."""
+        readers, completer = self._library.completer(step, chain)
+        findings: list[Finding] = []
+        for question, unread in asked:
+            needed = self._asker.actions(step, chain)
+            needed = tuple(sorted({*needed, question.action})) if needed else ()
+            about = self._about(question, step, hop)._replace(actions=needed)
+            try:
+                completed = await self._library.complete(
+                    question, unread, chain, readers, completer, recorded
+                )
+            except EntityNotFound as missing:
+                return [await self._missing(missing, about, chain, step)]
+            is_known = bool(completed.asked.principal.arn or completed.asked.principal.federated)
+            if not is_known:
+                provider = provider_in(question, completed.policies)
+                again = [each for each, _ in unsigned_questions(step, step.region, provider)]
+                same = [each for each in again if each.action == question.action]
+                completed = completed._replace(asked=same[0]) if same else completed
+            outcome = simulate(completed.asked, completed.policies, completed.unread, self._chains.now(step))
+            exact = is_role_exact(chain, completed)
+            keys = tuple(key for each in completed.unread for key in each.keys)
+            about = about._replace(
+                request=outcome.decision.request, is_role_exact=exact, is_provider_known=is_known, unknown_keys=keys
+            )
+            found = findings_of(outcome, said, about, error)
+            if found and found[0].certainty == "proven":
+                return found
+            if recorded is not None and recorded.lacks_role:
+                return [self._unlisted(about, error)]
+            findings = findings or found
+        return findings
+
+    def _unlisted(self, about: About, error: DsopsError) -> Finding:
+        """A role that AWS's record knows no trust policy of."""
+        arn = about.request.resource
+        message = f"AWS's record has no trust policy of {arn}, and every role has one: there is probably no such role"
+        remedy = Remedy("check the role's name, path and account", about.edit("role_arn"))
+        place = Place(about.step.name, about.hop, "", arn, "", 0, "", 0)
+        return Finding("role-missing", "likely", message, place, remedy=remedy, aws=error.aws)
+
+    async def _with_known(self, finding: Finding, failure: Failure) -> Finding:
+        """With what can be looked up besides: the secret that was probably meant, how long the role's sessions last."""
+        if finding.cause == "duration-role":
+            return await self._with_limit(finding, failure.step)
+        if finding.cause != "secret-missing":
+            return finding
+        meant = await self._asker.meant_secret(failure, await self._chains.of(failure.step))
+        text = f"did you mean `{meant}`? else {finding.remedy.text}"
+        return finding._replace(remedy=finding.remedy._replace(text=text)) if meant else finding
+
+    async def _with_limit(self, finding: Finding, step: Step) -> Finding:
+        """AWS does not say how much less a role allows: whoever may read the role does."""
+        role = parse_arn(str(step.settings.get("role_arn", "")))
+        for keys in reversed(await self._chains.of(step)):
+            if role is None or keys.identity.account != role.account:
+                continue
+            try:
+                seconds = (await get_role(self._library.iam(step, keys), role.resource_name)).max_session_seconds
+            except DsopsError:
+                continue
+            if seconds:
+                wished = step.settings.get("duration_seconds")
+                text = (
+                    f"set `duration_seconds: {seconds}` or less, or "
+                    f"`aws iam update-role --role-name {role.resource_name} --max-session-duration {wished}`"
+                )
+                remedy = finding.remedy._replace(text=text)
+                return finding._replace(message=f"{finding.message}, which is {seconds} s", remedy=remedy)
+        return finding
+
+    # --- a role that is not there ---------------------------------------------------------------------------
+
+    async def _missing(
+        self, missing: EntityNotFound, about: About, chain: Sequence[Keys], step: Step
+    ) -> Finding:
+        """A role that does not exist, and the one that was probably meant."""
+        arn = about.request.resource
+        name = arn.rpartition("/")[2].rpartition(":")[2]
+        if name not in missing.message:
+            message = f"there is no {about.whom} any more: {missing.message}"
+            place = Place(step.credentials_from, 0, "", about.caller, "", 0, "", 0)
+            return Finding("caller-missing", "likely", message, place, aws=missing.aws)
+        if ":secret:" in arn:
+            place = Place(step.name, 0, "", arn, "", 0, "", 0)
+            remedy = Remedy(missing.hint or "check the secret's ARN")
+            return Finding("secret-missing", "proven", f"there is no {arn}", place, remedy=remedy, aws=missing.aws)
+        account = about.request.resource_account
+        names: list[str] = []
+        for keys in chain:
+            if keys.identity.account == account and not names:
+                try:
+                    names = await list_roles(self._library.iam(step, keys))
+                except DsopsError:
+                    continue
+        by_name = {each.rpartition("/")[2]: each for each in names}
+        meant = by_name.get(nearest(arn.rpartition("/")[2], by_name), "")
+        text = f"did you mean {meant}?" if meant else missing.hint or "check the role's name, path and account"
+        remedy = Remedy(text, self._edit_at(step.name, "role_arn"))
+        place = Place(step.name, about.hop, "", arn, "", 0, "", 0)
+        return Finding("role-missing", "proven", f"there is no {arn}", place, remedy=remedy, aws=missing.aws)
+
+    async def explain_message(self, text: str, step: Step) -> list[Finding]:
+        """Why a call of some other program was refused, by what it printed; the step's chain reads."""
+        chain = await self._chains.of(step)
+        if not chain:
+            raise NoCredentials("there are no credentials to read policies with", hint="set AWS_PROFILE, or log in")
+        encoded = encoded_in(text)
+        record: Recorded | Fact | None = None
+        if encoded:
+            refused = await self._decoded(encoded, step, chain[-1])
+        else:
+            said = read_refusal(" ".join(text.split()))
+            record = await self._record(said, step, chain, is_fresh=False)
+            refused = read_recorded(record) if isinstance(record, Recorded) else read_sentence(text)
+        # Of a session of the plan more is known than its sentence tells.
+        keys = chain[-1]
+        if keys.caller is None or keys.caller.principal.arn != refused.caller.principal.arn:
+            chain = [*chain[:-1], keys._replace(caller=refused.caller)]
+        error = AccessDenied("AWS refused it")
+        recorded = record if isinstance(record, Recorded) else None
+        asked = [(refused.asked, refused.unread)]
+        return _with_fact(await self._judge(asked, refused.said, step, 0, chain, error, recorded), record)
+
+    async def _decoded(self, encoded: str, step: Step, keys: Keys) -> Refused:
+        endpoint = self._chains.endpoint(step, "sts")
+        try:
+            return read_decoded(
+                await decode_authorization_message(self._chains.client, keys.credentials, endpoint, encoded)
+            )
+        except AccessDenied as denied:
+            hint = "somebody of that account who may sts:DecodeAuthorizationMessage can run this command"
+            denied.retell(denied.message, hint=hint)
+            raise
+
+    def _about(self, asked: Asked, step: Step, hop: int) -> About:
+        request = Request(asked.principal, asked.action, asked.resource, asked.resource_account, asked.context)
+        return About(request, step, hop, self._edit_at, is_by_files=self._is_by_files)
+
+
+def _with_what_was_sent(failure: Failure) -> Step:
+    """The hop with whom its token or assertion spoke of: of one that comes at run time the refusal tells."""
+    step, error = failure.step, failure.error
+    if step.proof is None or step.proof.speaks_of is not None or not isinstance(error, AssumeRoleDenied):
+        return step
+    return step._replace(proof=step.proof._replace(speaks_of=error.speaks_of))
+
+
+def _with_fact(findings: list[Finding], record: Recorded | Fact | None) -> list[Finding]:
+    """Where nothing is proven, AWS's record is what somebody else can look up first."""
+    if not isinstance(record, Fact) or not findings or findings[0].certainty == "proven":
+        return findings
+    return [findings[0]._replace(facts=(record, *findings[0].facts)), *findings[1:]]

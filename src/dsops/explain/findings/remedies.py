@@ -1,0 +1,203 @@
+"""A cause -> what to do about it: an edit with its line, or a statement and the policy that it belongs into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from dsops.explain.findings.causes import Cause, sentence
+from dsops.explain.findings.finding import Remedy
+from dsops.explain.questions.about import About, policy_text
+from dsops.explain.questions.sentence import ENDPOINT_POLICY
+from dsops.policy.language.letters import lower_case
+
+_SENT: Final = {
+    "session-tags": "tags",
+    "source-identity": "source_identity",
+    "session-name": "role_session_name",
+    "token-audience": "web_identity_audience",
+    "region": "region",
+}
+"""Causes that the configuration can cure by sending what is wanted, and the key to write."""
+
+
+def remedy_for(cause: Cause, policy_type: str, *, is_deny: bool, about: About) -> Remedy:
+    """What to do; never a value that is hidden."""
+    by_cause = _BY_CAUSE.get(cause.code)
+    if by_cause is not None:
+        return by_cause(cause, about)
+    if cause.code in _SENT and (store := _sender(cause, about)) is not None:
+        return _send(cause, about, policy_type, store)
+    if cause.code in _BESIDE and not is_deny:
+        return _beside(cause, about, policy_type)
+    if is_deny:
+        return _against_deny(policy_type, about)
+    if cause.mismatches and cause.key:
+        wanted = f"or change the condition on {cause.key} in {policy_text(policy_type, about)}"
+        return Remedy(f"call as the condition wants it, {wanted}")
+    return allow(policy_type, about)
+
+
+def _sender(cause: Cause, about: About) -> str | None:
+    """The store that can send it, "" for a call of another program's; None where no configuration can.
+
+    A read sends a region and nothing else of this, and what a session has was sent when it was issued.
+    """
+    if cause.code == "region" or not about.step.name:
+        return about.step.name
+    if lower_case(cause.key) == "aws:sourceidentity":
+        return about.step.credentials_from or None
+    return about.step.name if about.step.operation else None
+
+
+# --- what the configuration sends ---------------------------------------------------------------------------
+
+
+def _external_id(cause: Cause, about: About) -> Remedy:
+    where = about.edit("external_id")
+    if cause.code == "external-id-missing":
+        return Remedy(f"set `external_id` on {about.where_to_set}: the owner of the role knows it", where)
+    if cause.code == "external-id-unwanted":
+        return Remedy(f"leave `external_id` out of {about.where_to_set}, or change that condition", where)
+    text = "make `external_id` the one that the role's owner gave, in case, and without white space around it"
+    return Remedy(text, where)
+
+
+def _mfa(cause: Cause, about: About) -> Remedy:
+    if lower_case(cause.key).endswith("age"):
+        text = f"give a fresh code: `mfa_session: false` on {about.where_to_set} asks for one of its own"
+        return Remedy(text, about.edit("mfa_session"))
+    where = about.edit("serial_number")
+    principal = about.request.principal
+    if principal.kind != "user":
+        text = "a session can't show a code: set `serial_number` on the hop that a user's own key signs, or name the "
+        return Remedy(f"{text}role's session in the trust policy without asking for MFA", where)
+    user = principal.arn.replace(":user/", ":mfa/")
+    return Remedy(f"set `serial_number` on {about.where_to_set}, such as {user}", where)
+
+
+def _send(cause: Cause, about: About, policy_type: str, store: str) -> Remedy:
+    if about.request.principal.kind == "saml" and cause.code in _ATTRIBUTES:
+        return _have_said(cause, about, policy_type)
+    key = "transitive_tag_keys" if lower_case(cause.key) == "sts:transitivetagkeys" else _SENT[cause.code]
+    wanted = next((each for each in cause.mismatches if cause.key and cause.key in each.element), None)
+    values = " or ".join(wanted.wanted[:3]) if wanted is not None else ""
+    policy, where = policy_text(policy_type, about), f"store `{store}`" if store else "the call"
+    is_null = wanted is not None and wanted.element.startswith("Null ")
+    if is_null and wanted is not None and (values == "true") is not wanted.is_unwanted:
+        text = f"leave what {cause.key} is about out of `{key}` on {where}: {sentence(policy, 'wants')} none"
+    elif wanted is not None and wanted.is_unwanted and not is_null:
+        text = f"set `{key}` on {where} to anything but {values}: {sentence(policy, 'refuses')} that"
+    else:
+        shown = f" ({values})" if values and not is_null else ""
+        text = f"set `{key}` on {where} to what {sentence(policy, 'wants')}{shown}"
+    if cause.code == "source-identity" and wanted is not None and not wanted.is_known:
+        text += "; one that the session before has already stays, and that session has to be had anew"
+    return Remedy(text, about.edit(key, store))
+
+
+_ATTRIBUTES: Final = {
+    "session-tags": "PrincipalTag:KEY", "source-identity": "SourceIdentity", "session-name": "RoleSessionName",
+    "tag-session": "PrincipalTag:KEY", "set-source-identity": "SourceIdentity",
+}  # fmt: skip
+"""What an assertion says by attributes, of which the configuration knows nothing."""
+
+
+def _have_said(cause: Cause, about: About, policy_type: str) -> Remedy:
+    wanted = next((each for each in cause.mismatches if cause.key and cause.key in each.element), None)
+    shown = f" ({' or '.join(wanted.wanted[:3])})" if wanted is not None and not wanted.is_unwanted else ""
+    attribute, policy = _ATTRIBUTES[cause.code], policy_text(policy_type, about)
+    return Remedy(f"have the identity provider send `{attribute}` as {sentence(policy, 'wants')} it{shown}")
+
+
+# --- statements to add --------------------------------------------------------------------------------------
+
+
+_BESIDE: Final = {
+    "tag-session": "tags", "set-source-identity": "source_identity", "set-context": "provided_contexts",
+}  # fmt: skip
+"""Actions besides sts:AssumeRole, and the key for which a hop needs them."""
+
+
+def _beside(cause: Cause, about: About, policy_type: str) -> Remedy:
+    if about.request.principal.kind == "saml":
+        text = f"allow {about.request.action} besides sts:AssumeRoleWithSAML, or have the identity provider send no "
+        return allow(policy_type, about)._replace(text=f"{text}`{_ATTRIBUTES.get(cause.code, 'more')}`")
+    key = _BESIDE[cause.code]
+    text = f"allow {about.request.action} besides sts:AssumeRole, or send no `{key}`"
+    if about.step.name and key not in about.step.settings:
+        text = f"allow {about.request.action} besides sts:AssumeRole: the session that calls brings `{key}` along"
+    return allow(policy_type, about)._replace(text=text, where=about.edit(key))
+
+
+def _actions(about: About) -> object:
+    """The action, or all that the hop needs: what allows one of them is soon refused for the next."""
+    if len(about.actions) < 2 or about.request.action not in about.actions:
+        return about.request.action
+    return list(about.actions)
+
+
+def _principal(_cause: Cause, about: About) -> Remedy:
+    request = about.request
+    statement: dict[str, object] = {"Effect": "Allow", "Principal": {"AWS": about.caller}, "Action": _actions(about)}
+    if request.principal.kind in ("web-identity", "saml"):
+        statement["Principal"] = {"Federated": about.caller}
+    text = "name the caller"
+    if request.principal.account:
+        root = about.caller.split(":")
+        partition = root[1] if len(root) > 1 else "aws"
+        text += f"; or arn:{partition}:iam::{request.principal.account}:root, and let that account's policies decide"
+    return Remedy(text, None, statement, f"the trust policy of {request.resource}")
+
+
+def _deleted(_cause: Cause, about: About) -> Remedy:
+    principal = _principal(_cause, about)
+    return principal._replace(text=f"write the ARN once more in place of the id: {about.caller}")
+
+
+def _revoked(_cause: Cause, about: About) -> Remedy:
+    del about
+    return Remedy("get a new session: older ones were taken back (`dsops agent clear` forgets those that are held)")
+
+
+def allow(policy_type: str, about: About) -> Remedy:
+    """The statement that is missing, and where it belongs."""
+    request = about.request
+    statement: dict[str, object] = {"Effect": "Allow", "Action": _actions(about), "Resource": request.resource}
+    if policy_type == "session policy" and about.step.credentials_from:
+        store = about.step.credentials_from
+        where = about.edit("session_policy", store)
+        text = f"allow {request.action} in `session_policy` of store `{store}`, or write `session_policy: auto`"
+        return Remedy(text, where, statement, f"`session_policy` of store `{store}`")
+    if policy_type in ("role trust policy", "resource-based policy"):
+        principal = {"Federated" if request.principal.kind in ("web-identity", "saml") else "AWS": about.caller}
+        statement = {"Effect": "Allow", "Principal": principal, "Action": _actions(about)}
+        if policy_type == "resource-based policy":
+            statement["Resource"] = "*"
+    if policy_type == ENDPOINT_POLICY:
+        # Such a policy has principals, and that of a gateway endpoint knows nobody but `*` (VPC User Guide).
+        condition = {"ArnEquals": {"aws:PrincipalArn": about.caller}}
+        statement |= {"Principal": "*", "Condition": condition}
+    if policy_type == "no policy":
+        return Remedy("call as another kind of caller")
+    return Remedy(f"allow {request.action}", None, statement, policy_text(policy_type, about))
+
+
+def _against_deny(policy_type: str, about: About) -> Remedy:
+    policy = policy_text(policy_type, about)
+    return Remedy(f"a Deny counts more than any Allow: change it in {policy}, or call otherwise")
+
+
+_BY_CAUSE: Final[Mapping[str, Callable[[Cause, About], Remedy]]] = {
+    "external-id-missing": _external_id,
+    "external-id-different": _external_id,
+    "external-id-unwanted": _external_id,
+    "mfa-missing": _mfa,
+    "trust-principal": _principal,
+    "trust-user": _principal,
+    "trust-path": _principal,
+    "trust-provider": _principal,
+    "trust-deleted": _deleted,
+    "session-revoked": _revoked,
+}
+

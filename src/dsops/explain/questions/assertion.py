@@ -1,0 +1,74 @@
+"""A SAML response that is at hand -> what AWS puts to a role's trust policy for it: provider, condition keys, actions.
+
+IAM User Guide, "Configure SAML assertions for the authentication response" and "Available keys for SAML-based AWS STS
+federation"; STS API Reference, AssumeRoleWithSAML. Nobody has verified it here; AWS has, before it asks a policy.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from hashlib import sha1
+from typing import Final, NamedTuple
+
+from dsops.arn import Arn, parse_arn
+from dsops.policy.saml_attributes import attribute_keys
+from dsops.stores.saml_response import ATTRIBUTES, SESSION_NAME, SamlResponse
+
+_TAG: Final = f"{ATTRIBUTES}PrincipalTag:"
+_TRANSITIVE: Final = f"{ATTRIBUTES}TransitiveTagKeys"
+_SOURCE_IDENTITY: Final = f"{ATTRIBUTES}SourceIdentity"
+_FORMAT_PREFIX: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:"
+_UNSPECIFIED: Final = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
+
+
+class Told(NamedTuple):
+    """What the response means to a trust policy."""
+
+    principal_arn: str
+    """The provider that vouches; "" where the response leaves that open."""
+    context: dict[str, tuple[str, ...]]
+    """Every key that the call has by it: what is not here is not sent."""
+    actions: tuple[str, ...]
+    """All that the trust policy has to allow, in AWS's order."""
+
+
+def read_told(response: SamlResponse, role: Arn, principal_arn: str) -> Told:
+    """For that role; `principal_arn` is the provider that was named, "" for the one that the response gives."""
+    offered = {offer.principal_arn for offer in response.roles if offer.role_arn == str(role)}
+    provider = principal_arn or (next(iter(offered)) if len(offered) == 1 else "")
+    context = {
+        **attribute_keys(response.attributes),
+        "SAML:iss": (response.issuer,), "SAML:aud": (response.recipient,), "SAML:sub": (response.name_id,),
+        "SAML:sub_type": ((response.name_format or _UNSPECIFIED).removeprefix(_FORMAT_PREFIX),),
+        **_of_provider(response.issuer, provider),
+    }  # fmt: skip
+    actions = ["sts:AssumeRoleWithSAML"]
+    session_name, source_identity = (response.attributes.get(each, ())[:1] for each in (SESSION_NAME, _SOURCE_IDENTITY))
+    if session_name:
+        context["sts:RoleSessionName"] = session_name
+    if source_identity:
+        context["sts:SourceIdentity"] = source_identity
+        actions.append("sts:SetSourceIdentity")
+    tags = {
+        name.removeprefix(_TAG): values[:1]
+        for name, values in response.attributes.items()
+        if name.startswith(_TAG) and values
+    }
+    if tags:
+        context |= {"aws:TagKeys": tuple(tags), **{f"aws:RequestTag/{key}": values for key, values in tags.items()}}
+        actions.append("sts:TagSession")
+    if response.attributes.get(_TRANSITIVE):
+        context["sts:TransitiveTagKeys"] = response.attributes[_TRANSITIVE]
+    return Told(provider, context, tuple(actions))
+
+
+def _of_provider(issuer: str, provider: str) -> dict[str, tuple[str, ...]]:
+    arn = parse_arn(provider)
+    if arn is None:
+        return {}
+    whose = f"{arn.account}/{arn.resource_name}"
+    # SHA-1 is what AWS makes of it, and hides nothing.
+    qualifier = b64encode(sha1(f"{issuer}{whose}".encode(), usedforsecurity=False).digest()).decode()
+    return {
+        "SAML:doc": (whose,), "SAML:namequalifier": (qualifier,), "aws:FederatedProvider": (provider,),
+    }  # fmt: skip

@@ -1,0 +1,96 @@
+"""Who signs the calls of a plan: the base credentials and the sessions before a hop, and whose each of them is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from dsops.aws.apis.sts import Identity, get_caller_identity
+from dsops.aws.http.client import Client
+from dsops.credentials import Credentials
+from dsops.endpoint import Endpoint, is_aws_host, parse_address, resolve_endpoint
+from dsops.errors import DsopsError
+from dsops.explain.questions.opened import is_opened, opened_caller
+from dsops.explain.questions.request import Caller, base_caller, session_caller
+from dsops.plan import Plan, Step
+from dsops.startup import NamedTuple
+from dsops.tasks import Once, Work
+
+
+class Keys(NamedTuple):
+    """Credentials that sign calls of the chain, and whose they are."""
+
+    credentials: Credentials
+    identity: Identity
+    caller: Caller | None
+
+
+class Chains:
+    """The chains of one plan; `sessions` are those that were issued, by step, `bases` those of profiles."""
+
+    def __init__(
+        self, plan: Plan, client: Client, sessions: Mapping[str, Credentials], bases: Mapping[str, Credentials]
+    ) -> None:
+        self.plan = plan
+        self.client = client
+        self._sessions = sessions
+        self._bases = bases
+        self._keys: dict[int, Once[Keys | None]] = {}
+
+    def hop(self, step: Step) -> int:
+        """1 for a step whose session the base credentials sign for, 2 for the next one."""
+        below = self.plan.steps.get(step.credentials_from)
+        own = 1 if step.operation or step.type == "aws.sso" else 0
+        return own + self.hop(below) if below is not None else own
+
+    async def of(self, step: Step) -> list[Keys]:
+        """Those who sign the calls before and of that step, the base credentials first."""
+        below = self.plan.steps.get(step.credentials_from)
+        if below is None:
+            credentials = self._bases.get(step.profile)
+            if credentials is None:
+                return []
+            keys = await self._keys_of(credentials, step, None, None)
+            return [keys] if keys is not None else []
+        chain = await self.of(below)
+        session = self._sessions.get(below.name)
+        if session is None:
+            return chain
+        # What a token or a login opened inherits nothing from the base credentials, which may only read here.
+        before = chain[-1].caller if chain and not is_opened(below) else None
+        keys = await self._keys_of(session, step, below, before)
+        return [*chain, keys] if keys is not None else chain
+
+    async def _keys_of(
+        self, credentials: Credentials, step: Step, issuer: Step | None, before: Caller | None
+    ) -> Keys | None:
+        """Whose those are, asked of STS once; None when it does not say."""
+        def find() -> Work[Keys | None]:
+            return self._find(credentials, step, issuer, before)
+
+        return await self._keys.setdefault(id(credentials), Once(find)).get()
+
+    async def _find(
+        self, credentials: Credentials, step: Step, issuer: Step | None, before: Caller | None
+    ) -> Keys | None:
+        try:
+            identity = await get_caller_identity(self.client, credentials, self.endpoint(step, "sts"))
+        except DsopsError:
+            return None
+        if issuer is None:
+            return Keys(credentials, identity, base_caller(identity, is_temporary=credentials.is_temporary))
+        caller = opened_caller(issuer, identity) if is_opened(issuer) else session_caller(issuer, identity, before)
+        return Keys(credentials, identity, caller)
+
+    def endpoint(self, step: Step, service: str, region: str = "") -> Endpoint:
+        """Where that service is for the step; a store's own address of a stand-in for AWS is that of all services."""
+        url = str(step.settings.get("endpoint_url", ""))
+        address = parse_address(url) if url else None
+        own = url if address is not None and not is_aws_host(address.host) else ""
+        environ = {**self.client.runtime.environ, **dict(step.endpoints)}
+        return resolve_endpoint(service, region or step.region or "us-east-1", environ, endpoint_url=own)
+
+    def now(self, step: Step) -> datetime:
+        """The time by AWS's clock, where that is known to differ from this machine's."""
+        skew = self.client.skew_seconds(self.endpoint(step, "sts"))
+        return self.client.runtime.now() + timedelta(seconds=skew)

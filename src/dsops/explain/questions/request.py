@@ -1,0 +1,216 @@
+"""A hop of a plan and who makes it -> the questions that AWS puts to policies, with all that is known of the call.
+
+What nobody here can know (the address that AWS sees, the network, a base session's tags) is named as such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from dsops.arn import parse_arn
+from dsops.aws.apis.sts import Identity
+from dsops.plan import Step
+from dsops.policy.language.letters import lower_case
+from dsops.policy.language.principals import Principal, is_unique_id
+from dsops.policy.simulate import Asked, Unread, read_caller
+from dsops.secret import Secret
+
+Context = dict[str, tuple[str, ...]]
+
+OF_THE_NETWORK: Final = (
+    "aws:sourceip", "aws:vpcsourceip", "aws:sourcevpc", "aws:sourcevpce", "aws:sourcevpcarn", "aws:vpceaccount",
+    "aws:vpceorgid", "aws:vpceorgpaths", "aws:useragent",
+)  # fmt: skip
+OF_AN_ISSUER: Final = ("aws:principaltag/", "aws:sourceidentity", "aws:federatedprovider")
+"""What a session has by whoever issued it."""
+_OF_A_BASE_SESSION: Final = ("aws:tokenissuetime", *OF_AN_ISSUER)
+_OF_MFA: Final = ("aws:multifactorauthpresent", "aws:multifactorauthage")
+NETWORK: Final = "only AWS sees from which address and network the call comes"
+BASE_SESSION: Final = "nobody tells how the base session was made"
+
+
+class Caller(NamedTuple):
+    """Who makes a call, and what is known of the session."""
+
+    principal: Principal
+    step: str = ""
+    """The store that issued the session; "" for base credentials."""
+    is_temporary: bool = False
+    context: Mapping[str, tuple[str, ...]] = {}
+    """Keys that every call of this session has."""
+    unread: tuple[Unread, ...] = ()
+    is_role_exact: bool = True
+    """Whether the role's ARN is known with its path, which the ARN of a session lacks."""
+
+
+def base_caller(identity: Identity, *, is_temporary: bool) -> Caller | None:
+    """Whoever signs the first hop; None for what is no caller that policies name."""
+    principal = _principal(identity, "")
+    if principal is None:
+        return None
+    unread = [Unread("context", NETWORK, OF_THE_NETWORK)]
+    context: Context = {}
+    if is_temporary and principal.kind == "user":
+        unread.append(Unread("context", BASE_SESSION, _OF_MFA))
+    if principal.kind == "role-session":
+        unread += [Unread("context", BASE_SESSION, _OF_A_BASE_SESSION), Unread("session", BASE_SESSION)]
+        context = {"aws:TokenIssueTime": ()}
+    return Caller(principal, "", is_temporary, context, tuple(unread), principal.kind != "role-session")
+
+
+def session_caller(step: Step, identity: Identity, before: Caller | None) -> Caller | None:
+    """The session that a step has issued, called with `before`."""
+    settings = step.settings
+    principal = _principal(identity, str(settings.get("role_arn", "")))
+    if principal is None:
+        return None
+    if step.operation == "GetSessionToken":
+        has_mfa = "serial_number" in settings
+        return Caller(
+            principal,
+            step.name,
+            is_temporary=True,
+            context={"aws:MultiFactorAuthPresent": ("true" if has_mfa else "false",)},
+            unread=(
+                Unread("context", NETWORK, OF_THE_NETWORK),
+                *([Unread("context", BASE_SESSION, ("aws:multifactorauthage",))] if has_mfa else []),
+            ),
+        )
+    context: Context = {}
+    inherited = before.context if before is not None else {}
+    for key, value in (*_passed_on(inherited).items(), *_tags(step).items()):
+        context[f"aws:PrincipalTag/{key}"] = (value,)
+    for key, value in _transitive(step, inherited).items():
+        context[f"{PASSED_ON}{key}"] = (value,)
+    source_identity = _source_identity(step, inherited)
+    if source_identity:
+        context["aws:SourceIdentity"] = (source_identity,)
+    unread = [Unread("context", NETWORK, OF_THE_NETWORK)]
+    # Transitive tags and the source identity of a session of which they are not known come along.
+    unread += [] if before is None else [each for each in map(_inherited, before.unread) if each.keys]
+    is_exact = principal.kind != "role-session" or "role_arn" in settings
+    return Caller(principal, step.name, True, context, tuple(unread), is_exact)
+
+
+_HANDED_ON: Final = ("aws:principaltag/", "aws:sourceidentity")
+
+
+def _inherited(unread: Unread) -> Unread:
+    """What is not known of the next session where this is not known of the one before."""
+    return unread._replace(keys=tuple(key for key in unread.keys if key in _HANDED_ON))
+
+
+PASSED_ON: Final = "dsops:PassedOn/"
+"""No key of AWS's: tags that a next hop inherits, kept beside the others."""
+
+
+def _passed_on(context: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    return {
+        key.removeprefix(PASSED_ON): values[0] for key, values in context.items() if key.startswith(PASSED_ON)
+    }
+
+
+def _source_identity(step: Step, inherited: Mapping[str, tuple[str, ...]]) -> str:
+    """The one that is sent, else that of the session before, which stays."""
+    return str(step.settings.get("source_identity", "")) or next(iter(inherited.get("aws:SourceIdentity", ())), "")
+
+
+def _transitive(step: Step, inherited: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    keys = step.settings.get("transitive_tag_keys", ())
+    names = {lower_case(key) for key in keys if isinstance(key, str)} if isinstance(keys, tuple) else set()
+    return _passed_on(inherited) | {key: value for key, value in _tags(step).items() if lower_case(key) in names}
+
+
+def _tags(step: Step) -> dict[str, str]:
+    setting = step.settings.get("tags", ())
+    pairs = [pair for pair in setting if isinstance(pair, tuple)] if isinstance(setting, tuple) else []
+    return {key: value for key, value in pairs if isinstance(value, str)}
+
+
+def _principal(identity: Identity, role_arn: str) -> Principal | None:
+    unique_id = identity.user_id.partition(":")[0]
+    try:
+        return read_caller(
+            identity.arn,
+            role_arn=role_arn,
+            unique_id=unique_id if is_unique_id(unique_id) else "",
+        )
+    except ValueError:
+        return None
+
+
+# --- questions ----------------------------------------------------------------------------------------------
+
+
+def questions(
+    step: Step, caller: Caller, region: str, refused: str = ""
+) -> list[tuple[Asked, tuple[Unread, ...]]]:
+    """What AWS asks of policies for that hop, in its order, and what of each is not known.
+
+    `refused` is the action that AWS names: it asks for more than the plan knows where a base session brings tags along.
+    """
+    role = parse_arn(str(step.settings.get("role_arn", "")))
+    if role is None:
+        return []
+    context = _context_of_hop(step, caller, region)
+    actions = ["sts:AssumeRole"]
+    if "sts:SourceIdentity" in context:
+        actions.insert(0, "sts:SetSourceIdentity")
+    if "tags" in step.settings or _passed_on(caller.context):
+        actions.append("sts:TagSession")
+    if "provided_contexts" in step.settings:
+        actions.append("sts:SetContext")
+    actions += [each for each in _BROUGHT_ALONG if lower_case(each) == lower_case(refused) and each not in actions]
+    said = {lower_case(key) for key in context}
+    unread = tuple(
+        each._replace(keys=tuple(key for key in (*each.keys, *_of_hop(each)) if key not in said))
+        for each in caller.unread
+    )
+    return [(Asked(caller.principal, action, str(role), role.account, context), unread) for action in actions]
+
+
+_BROUGHT_ALONG: Final = ("sts:SetSourceIdentity", "sts:TagSession")
+"""What a hop needs for a source identity and tags that its caller's session has."""
+_KEYS_OF_A_HOP: Final = {
+    "aws:sourceidentity": ("sts:sourceidentity",), "aws:principaltag/": ("aws:resourcetag/", "iam:resourcetag/"),
+}  # fmt: skip
+"""What of a session comes to a hop -> the keys by which the hop has it."""
+
+
+def _of_hop(unread: Unread) -> list[str]:
+    return [key for known in unread.keys for key in _KEYS_OF_A_HOP.get(known, ())]
+
+
+def _context_of_hop(step: Step, caller: Caller, region: str) -> Context:
+    """What a trust policy is judged by, as far as the plan and the sessions before it say."""
+    settings = step.settings
+    context = context_of_call(caller, region)
+    context["sts:RoleSessionName"] = (str(settings["role_session_name"]),)
+    external_id = settings.get("external_id")
+    if isinstance(external_id, Secret):
+        context["sts:ExternalId"] = (external_id.reveal(),)
+    source_identity = _source_identity(step, caller.context)
+    if source_identity:
+        context["sts:SourceIdentity"] = (source_identity,)
+    tags = _tags(step)
+    if tags:
+        context["aws:TagKeys"] = tuple(tags)
+        context |= {f"aws:RequestTag/{key}": (value,) for key, value in tags.items()}
+    keys = settings.get("transitive_tag_keys", ())
+    if isinstance(keys, tuple) and keys:
+        context["sts:TransitiveTagKeys"] = tuple(key for key in keys if isinstance(key, str))
+    for key, value in _passed_on(caller.context).items():
+        context[f"aws:ResourceTag/{key}"] = context[f"iam:ResourceTag/{key}"] = (value,)
+    if "serial_number" in settings:
+        # A code within this very call.
+        context["aws:MultiFactorAuthPresent"], context["aws:MultiFactorAuthAge"] = ("true",), ("0",)
+    return context
+
+
+def context_of_call(caller: Caller, region: str) -> Context:
+    """The keys that any call of that caller has."""
+    context = {key: values for key, values in caller.context.items() if not key.startswith(PASSED_ON)}
+    if region:
+        context["aws:RequestedRegion"] = (region,)
+    return context

@@ -1,0 +1,118 @@
+"""A hop that a token or an assertion opens -> the question that AWS puts to the role's trust policy.
+
+Nothing signs such a call. What the token or the assertion says is known where it was at hand when the run was planned.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dsops.arn import Arn, parse_arn
+from dsops.explain.questions.assertion import read_told
+from dsops.explain.questions.request import NETWORK, OF_THE_NETWORK, Context
+from dsops.plan import Step
+from dsops.policy.language.letters import lower_case
+from dsops.policy.language.principals import FEDERATED_NAMES, Principal
+from dsops.policy.simulate import Asked, PolicySet, Unread
+from dsops.stores.saml import assertion_at_hand
+from dsops.stores.web_identity import MOST_SHOWN
+
+_GITHUB: Final = "token.actions.githubusercontent.com"
+_SAML: Final = (
+    "saml:sub", "saml:sub_type", "saml:namequalifier", "saml:edupersonorgdn", "aws:requesttag/", "aws:tagkeys",
+    "sts:rolesessionname", "sts:sourceidentity",
+)  # fmt: skip
+"""What an assertion says besides its issuer and its recipient."""
+CLAIMS: Final = (
+    "amr", "azp", "email", "oaud", "actor", "environment", "job_workflow_ref", "ref", "repository", "repository_id",
+    "repository_owner", "repository_owner_id", "workflow", "enterprise",
+)  # fmt: skip
+"""Claims of a token that are condition keys, besides `sub` and `aud` (IAM User Guide, OIDC federation keys)."""
+
+Unsigned = tuple[Asked, tuple[Unread, ...]]
+
+
+def unsigned_questions(step: Step, region: str, provider: str = "") -> list[Unsigned]:
+    """What is asked, in AWS's order, and what of it is not known; `provider` is one to take where nobody knows which.
+
+    Nothing for what no role is assumed with. The principal has no name where no provider is known.
+    """
+    role = parse_arn(str(step.settings.get("role_arn", "")))
+    if role is None or step.proof is None:
+        return []
+    if step.operation == "AssumeRoleWithSAML":
+        return _by_assertion(step, role, region, provider)
+    return [_by_token(step, role, region, provider)]
+
+
+def _by_assertion(step: Step, role: Arn, region: str, provider: str) -> list[Unsigned]:
+    named = str(step.settings.get("principal_arn", ""))
+    context: Context = {"aws:RequestedRegion": (region,)}
+    network = Unread("context", NETWORK, OF_THE_NETWORK)
+    response = assertion_at_hand(step.settings)
+    if response is not None and response.is_whole:
+        told = read_told(response, role, named or provider)
+        principal = Principal("saml", "", "", federated=told.principal_arn)
+        context |= told.context
+        return [(Asked(principal, action, str(role), role.account, context), (network,)) for action in told.actions]
+    keys: tuple[str, ...] = _SAML
+    if step.proof is not None and step.proof.speaks_of is not None:
+        issuer, _, recipient = step.proof.speaks_of
+        context["SAML:iss"], context["SAML:aud"] = (issuer,), (recipient,)
+    else:
+        keys = (*keys, "saml:iss", "saml:aud")
+    principal = Principal("saml", "", "", federated=named or provider)
+    why = _SEALED if response is not None else _NOT_AT_HAND
+    asked = Asked(principal, "sts:AssumeRoleWithSAML", str(role), role.account, context)
+    return [(asked, (network, Unread("context", why, keys)))]
+
+
+_NOT_AT_HAND: Final = "the assertion is not at hand: save it, and name the file with `saml_assertion_file`"
+_SEALED: Final = "only AWS can read all that the assertion says"
+
+
+def _by_token(step: Step, role: Arn, region: str, provider: str) -> Unsigned:
+    context: Context = {
+        "aws:RequestedRegion": (region,), "sts:RoleSessionName": (str(step.settings.get("role_session_name", "")),),
+    }  # fmt: skip
+    proof = step.proof
+    said = proof.speaks_of if proof is not None else None
+    host = _host(said[0]) if said is not None else ""
+    if not host and proof is not None and "GitHub" in proof.source:
+        host = _GITHUB
+    federated = _provider(role, host) if host else provider
+    host = host or provider.rpartition(":oidc-provider/")[2]
+    claims: tuple[str, ...] = CLAIMS
+    for claim, value in zip(("sub", "aud"), said[1:] if said is not None else ("", ""), strict=True):
+        if 0 < len(value) < MOST_SHOWN:
+            context[f"{host}:{claim}"] = (value,)
+        else:
+            claims = (*claims, claim)
+    keys = tuple(lower_case(f"{host}:{claim}") for claim in claims)
+    unread = Unread("context", "what else the token says is not looked at", keys)
+    principal = Principal("web-identity", "", "", federated=federated)
+    asked = Asked(principal, "sts:AssumeRoleWithWebIdentity", str(role), role.account, context)
+    return asked, (Unread("context", NETWORK, OF_THE_NETWORK), unread)
+
+
+def _host(issuer: str) -> str:
+    return issuer.removeprefix("https://").rstrip("/")
+
+
+def _provider(role: Arn, host: str) -> str:
+    return host if host in FEDERATED_NAMES else f"arn:{role.partition}:iam::{role.account}:oidc-provider/{host}"
+
+
+def provider_in(asked: Asked, policies: PolicySet) -> str:
+    """The only provider of that kind that the trust policy names; "" where it names several or none."""
+    kind = ":saml-provider/" if asked.principal.kind == "saml" else ":oidc-provider/"
+    found = {
+        provider
+        for group in policies.get("trust", ())
+        for policy in group
+        for statement in policy.statements
+        if statement.principals is not None
+        for provider in statement.principals.providers
+        if kind in provider
+    }
+    return next(iter(found)) if len(found) == 1 else ""

@@ -1,0 +1,4 @@
+"""A request and compiled policies -> the decision that AWS makes. Pure.
+
+Also its reasons, and the sentence with which AWS refuses.
+"""

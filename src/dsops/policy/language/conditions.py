@@ -1,0 +1,356 @@
+"""Condition operators: compiled when a policy is read, then asked of a request's context.
+
+A test says True, False, or None where the request's value can't be read as what the operator compares (a word
+as a number): the evaluator then neither lets an Allow through nor a Deny slip.
+Rules: AWS IAM User Guide, "Condition operators", "Conditions with multiple context keys or values".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, TypeVar
+
+from dsops.policy.language.letters import fold, lower_case
+from dsops.policy.language.match import (
+    ArnPredicate,
+    compile_arn,
+    compile_arn_sections,
+    compile_glob,
+    split_arn,
+    split_sections,
+)
+from dsops.policy.language.operators import WITH_VARIABLES, Operator, parse_operator
+from dsops.policy.language.tokens import (
+    Context,
+    Resolved,
+    Token,
+    Variable,
+    is_static,
+    literal_text,
+    resolve,
+    tokenize,
+)
+from dsops.policy.language.values import (
+    compare_moments,
+    compare_numbers,
+    read_address,
+    read_bytes,
+    read_moment,
+    read_network,
+    read_number,
+)
+from dsops.startup import NamedTuple
+
+T = TypeVar("T")
+
+Answer = bool | None
+Test = Callable[[Context], Answer]
+Matcher = Callable[[str], Answer]
+"""Takes one value of the request: does it match any of the policy's values?"""
+
+SECRET_KEYS: Final = frozenset({"sts:externalid"})
+"""Keys whose values are never shown."""
+
+class Condition(NamedTuple):
+    """One key under one operator."""
+
+    operator: str
+    key: str
+    values: tuple[str, ...]
+    line: int
+    parsed: Operator
+    test: Test
+    """Takes a context with keys in lower case."""
+
+    def __repr__(self) -> str:
+        return f"Condition({self.operator!r}, {self.key!r}, {self.shown_values!r}, line={self.line})"
+
+    @property
+    def is_secret(self) -> bool:
+        """Its values must not be shown."""
+        return lower_case(self.key) in SECRET_KEYS
+
+    @property
+    def shown_values(self) -> tuple[str, ...]:
+        """The policy's values, or `***` for each when they are secret."""
+        return ("***",) * len(self.values) if self.is_secret else self.values
+
+
+def fold_context(context: Mapping[str, tuple[str, ...]]) -> Context:
+    """The context with keys in lower case: case counts neither in condition keys nor in tag keys in them."""
+    folded = {lower_case(key): values for key, values in context.items()}
+    if len(folded) != len(context):  # two spellings of one key: all their values count
+        folded = {}
+        for key, values in context.items():
+            folded[lower_case(key)] = folded.get(lower_case(key), ()) + tuple(values)
+    return folded
+
+
+# --- compiling ----------------------------------------------------------------------------------------------
+
+
+def compile_condition(
+    operator: str, key: str, values: Sequence[str], line: int, *, has_variables: bool
+) -> Condition:
+    """The condition; ValueError says what is wrong with the operator or a value, and may quote the value."""
+    parsed = parse_operator(operator)
+    return Condition(
+        operator, key, tuple(values), line, parsed, _compile(parsed, key, values, has_variables=has_variables)
+    )
+
+
+def _compile(parsed: Operator, key: str, values: Sequence[str], *, has_variables: bool) -> Test:
+    lower = lower_case(key)
+    if parsed.family == "Null":
+        return _null_test(lower, values)
+    if not parsed.family.startswith(WITH_VARIABLES):
+        return _with_matcher(parsed, lower, _compile_typed(parsed.family, values))
+    is_pattern = parsed.family.startswith(("StringLike", "Arn"))
+    all_tokens = [
+        tokenize(value, has_variables=has_variables, has_wildcards=is_pattern) for value in values
+    ]
+    static: list[Sequence[Resolved]] = []
+    dynamic: list[tuple[Token, ...]] = []
+    for tokens in all_tokens:
+        if is_static(tokens):
+            static.append([token for token in tokens if not isinstance(token, Variable)])
+        else:
+            dynamic.append(tokens)
+    if parsed.family == "Bool":
+        _check_booleans(static)
+    if not dynamic:
+        if parsed.family == "StringEquals":
+            return _with_set(parsed, lower, frozenset(map(literal_text, static)))
+        return _with_matcher(parsed, lower, _matcher(parsed.family, static))
+    return _with_variables(parsed, lower, static, dynamic)
+
+
+def _check_booleans(values: Sequence[Sequence[Resolved]]) -> None:
+    for tokens in values:
+        if lower_case(literal_text(tokens)) not in ("true", "false"):
+            raise ValueError(f"`{literal_text(tokens)}` is neither `true` nor `false`")
+
+
+def _null_test(key: str, values: Sequence[str]) -> Test:
+    """`true`: the key is not in the request; `false`: it is, with a value that is more than empty text.
+
+    AWS IAM User Guide, set operators: Null is what tells "context keys with empty values" apart.
+    """
+    wanted = {lower_case(value) for value in values}
+    if not wanted <= {"true", "false"}:
+        raise ValueError("Null takes `true` (the key is absent) or `false` (it is present)")
+    when_absent, when_present = "true" in wanted, "false" in wanted
+    return lambda context: when_present if any(context.get(key, ())) else when_absent
+
+
+# --- matchers: one value of the request against the policy's values -----------------------------------------
+
+
+def _matcher(family: str, values: Sequence[Sequence[Resolved]]) -> Matcher:
+    """For the operators on text."""
+    if family == "StringEquals":
+        return frozenset(map(literal_text, values)).__contains__
+    if family in ("StringEqualsIgnoreCase", "Bool"):
+        folded = frozenset(fold(literal_text(value)) for value in values)
+        return lambda value: fold(value) in folded
+    if family == "StringLike":
+        globs = [compile_glob(value) for value in values]
+        return globs[0] if len(globs) == 1 else lambda value: any(glob(value) for glob in globs)
+    return _arn_matcher(map(compile_arn, values))
+
+
+def _arn_matcher(patterns: Iterable[ArnPredicate | None]) -> Matcher:
+    """A pattern that is not six parts long is no ARN and matches nothing."""
+    arns = [arn for arn in patterns if arn is not None]
+
+    def matches_arn(value: str) -> bool:
+        parts = split_arn(value)
+        return parts is not None and any(arn(parts) for arn in arns)
+
+    return matches_arn
+
+
+_COMPARISONS: Final[Mapping[str, Callable[[int], bool]]] = {
+    "Equals": lambda order: order == 0,
+    "LessThan": lambda order: order < 0,
+    "LessThanEquals": lambda order: order <= 0,
+    "GreaterThan": lambda order: order > 0,
+    "GreaterThanEquals": lambda order: order >= 0,
+}
+
+
+def _compile_typed(family: str, values: Sequence[str]) -> Matcher:
+    """For the operators on numbers, dates, addresses and bytes; ValueError when a policy's value is none."""
+    if family.startswith("Numeric"):
+        return _ordering(values, read_number, compare_numbers, family.removeprefix("Numeric"), "a number")
+    if family.startswith("Date"):
+        what = "a date (2026-01-31T12:00:00Z) or epoch seconds"
+        return _ordering(values, read_moment, compare_moments, family.removeprefix("Date"), what)
+    if family == "IpAddress":
+        return _networks(values)
+    wanted = frozenset(_read_all(values, read_bytes, "base64"))
+    return lambda value: read_bytes(value) in wanted
+
+
+def _read_all(values: Sequence[str], read: Callable[[str], T | None], what: str) -> list[T]:
+    found = []
+    for value in values:
+        read_value = read(value)
+        if read_value is None:
+            raise ValueError(f"`{value}` is not {what}")
+        found.append(read_value)
+    return found
+
+
+def _networks(values: Sequence[str]) -> Matcher:
+    networks = _read_all(values, read_network, "an IP address or CIDR range")
+
+    def matches(value: str) -> Answer:
+        address = read_address(value)
+        return None if address is None else any(network(address) for network in networks)
+
+    return matches
+
+
+def _ordering(
+    values: Sequence[str],
+    read: Callable[[str], T | None],
+    compare: Callable[[T, T], int],
+    comparison: str,
+    what: str,
+) -> Matcher:
+    wanted = _read_all(values, read, what)
+    holds = _COMPARISONS[comparison]
+
+    def matches(value: str) -> Answer:
+        actual = read(value)
+        return None if actual is None else any(holds(compare(actual, one)) for one in wanted)
+
+    return matches
+
+
+# --- tests: all values of the request -----------------------------------------------------------------------
+
+
+def _with_set(parsed: Operator, key: str, wanted: frozenset[str]) -> Test:
+    """StringEquals and its negation without variables, by far the commonest: one call for all values."""
+    when_missing = _when_missing(parsed)
+    if parsed.quantifier:
+        return _with_matcher(parsed, key, wanted.__contains__)
+    is_negated = parsed.is_negated
+
+    def test(context: Context) -> bool:
+        values = context.get(key)
+        if not values:
+            return when_missing
+        return wanted.isdisjoint(values) is is_negated
+
+    return test
+
+
+def _with_matcher(parsed: Operator, key: str, matcher: Matcher) -> Test:
+    when_missing = _when_missing(parsed)
+    decide = _decider(parsed)
+
+    def test(context: Context) -> Answer:
+        values = context.get(key)
+        if not values:
+            return when_missing
+        return decide(values, matcher)
+
+    return test
+
+
+def _with_variables(
+    parsed: Operator, key: str, static: Sequence[Sequence[Resolved]], dynamic: Sequence[tuple[Token, ...]]
+) -> Test:
+    """As `_with_matcher`, the policy's values made for each request. An unset variable matches nothing."""
+    when_missing = _when_missing(parsed)
+    decide = _decider(parsed)
+    family = parsed.family
+
+    def made(context: Context) -> Matcher:
+        if family.startswith("Arn"):
+            return _arn_matcher([*map(compile_arn, static), *(_resolved_arn(tokens, context) for tokens in dynamic)])
+        resolved = [found for tokens in dynamic if (found := resolve(tokens, context)) is not None]
+        return _matcher(family, [*static, *resolved])
+
+    def test(context: Context) -> Answer:
+        values = context.get(key)
+        if not values:
+            return when_missing
+        return decide(values, made(context))
+
+    return test
+
+
+def _resolved_arn(tokens: Sequence[Token], context: Context) -> ArnPredicate | None:
+    """What a variable brings stays in the part where it is written, colons and all; it may also be the whole ARN."""
+    sections: Sequence[Sequence[Token]] = split_sections(tokens)
+    if len(sections) < 6:
+        sections = [tokens]
+    resolved = [found for section in sections if (found := resolve(section, context)) is not None]
+    if len(resolved) < len(sections):
+        return None
+    return compile_arn(resolved[0]) if len(sections) == 1 else compile_arn_sections(resolved)
+
+
+def _when_missing(parsed: Operator) -> bool:
+    """The answer for a key that the request has not."""
+    if parsed.is_if_exists:
+        return True
+    if parsed.quantifier:
+        return parsed.quantifier == "ForAllValues:"
+    return parsed.is_negated
+
+
+def _decider(parsed: Operator) -> Callable[[Sequence[str], Matcher], Answer]:
+    """What makes one answer of the request's values. Several under a plain operator: as if ForAnyValue."""
+    if parsed.quantifier == "ForAllValues:":
+        return _all_miss if parsed.is_negated else _all_match
+    if parsed.quantifier == "ForAnyValue:":
+        return _any_misses if parsed.is_negated else _any_matches_of_set
+    return _none_matches if parsed.is_negated else _any_matches
+
+
+def _any_matches(values: Sequence[str], matcher: Matcher) -> Answer:
+    answer: Answer = False
+    for value in values:
+        found = matcher(value)
+        if found:
+            return True
+        if found is None:
+            answer = None
+    return answer
+
+
+def _none_matches(values: Sequence[str], matcher: Matcher) -> Answer:
+    found = _any_matches(values, matcher)
+    return None if found is None else not found
+
+
+# A set of nothing but empty text counts as empty (AWS IAM User Guide, set operators: "an empty string").
+
+
+def _any_matches_of_set(values: Sequence[str], matcher: Matcher) -> Answer:
+    return _any_matches(values, matcher) if any(values) else False
+
+
+def _any_misses(values: Sequence[str], matcher: Matcher) -> Answer:
+    return _any_matches(values, _negation(matcher)) if any(values) else False
+
+
+def _all_match(values: Sequence[str], matcher: Matcher) -> Answer:
+    return _none_matches(values, _negation(matcher)) if any(values) else True
+
+
+def _all_miss(values: Sequence[str], matcher: Matcher) -> Answer:
+    return _none_matches(values, matcher) if any(values) else True
+
+
+def _negation(matcher: Matcher) -> Matcher:
+    def misses(value: str) -> Answer:
+        found = matcher(value)
+        return None if found is None else not found
+
+    return misses

@@ -1,0 +1,108 @@
+"""The grammar of policy documents, by kind: every departure is a problem with its line.
+
+AWS IAM User Guide, "Grammar of the IAM JSON policy language" and the pages on elements; AWS Organizations
+User Guide, "SCP syntax" and "RCP syntax". A document with anything unknown in it is refused as a whole.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dsops.document import Document, Mapping, Node, Sequence
+from dsops.policy.language.policy import Checked, Policy, PolicyKind, Statement
+from dsops.policy.language.statement import StatementReader
+
+_NOT_JSON: Final = "This policy contains invalid Json"
+
+
+def read(document: Document, kind: PolicyKind, *, name: str, file: str) -> Checked:
+    """What `dsops.policy.language.policy.check_policy` gives."""
+    reader = _Reader(kind, file)
+    version, statements = reader.document(document)
+    if not reader.problems:
+        return Checked(Policy(name, kind, version, statements), (), "")
+    # `sorted` keeps the order of problems on one line.
+    found = sorted(reader.problems, key=lambda entry: entry[0].where.line)
+    return Checked(None, tuple(problem for problem, _ in found), found[0][1])
+
+
+class _Reader(StatementReader):
+    """Reads one document of one kind."""
+
+    def document(self, document: Document) -> tuple[str, tuple[Statement, ...]]:
+        self.problems.extend((problem, _NOT_JSON) for problem in document.problems)
+        root = document.root
+        if root is None:
+            if not document.problems:
+                self.note(1, "", "the document is empty", aws=_NOT_JSON)
+            return "", ()
+        if not isinstance(root, Mapping):
+            self.note(root.line, "", "a policy is a JSON object")
+            return "", ()
+        for key, _ in root.entries:
+            if key.text not in ("Version", "Id", "Statement"):
+                self.unknown(key, "", ("Version", "Id", "Statement"))
+        version = self._version(root)
+        identifier = root.get("Id")
+        if identifier is not None and not self.rules.has_id:
+            message = "only resource-based policies have an `Id`"
+            self.note(identifier.line, "Id", message, aws="Has prohibited field Id")
+        elif identifier is not None:
+            self.text(identifier, "Id")
+        self.has_variables = version == "2012-10-17"
+        return version, self._statements(root)
+
+    def _version(self, root: Mapping) -> str:
+        node = root.get("Version")
+        if node is None:
+            if self.rules.needs_2012:
+                self.note(
+                    root.line, "Version", "`Version` is missing", hint='add `"Version": "2012-10-17"`',
+                    aws="Policy document must be version 2012-10-17 or greater.",
+                )  # fmt: skip
+            return "2008-10-17"
+        version = self.text(node, "Version")
+        if version not in ("2012-10-17", "2008-10-17"):
+            self.note(
+                node.line, "Version", f"`{version}` is not a version of the policy language",
+                hint='write `"Version": "2012-10-17"`',
+            )  # fmt: skip
+        elif self.rules.needs_2012 and version != "2012-10-17":
+            self.note(
+                node.line, "Version", "the version must be 2012-10-17",
+                aws="Policy document must be version 2012-10-17 or greater.",
+            )  # fmt: skip
+        return version
+
+    def _statements(self, root: Mapping) -> tuple[Statement, ...]:
+        node = root.get("Statement")
+        if node is None:
+            self.note(root.line, "Statement", "`Statement` is missing")
+            return ()
+        if isinstance(node, Mapping):
+            entries: list[tuple[Node, str]] = [(node, "Statement")]
+        elif isinstance(node, Sequence):
+            entries = [(item, f"Statement[{index}]") for index, item in enumerate(node.items)]
+        else:
+            self.note(node.line, "Statement", "a statement is an object, or a list of objects")
+            return ()
+        if not entries:
+            self.note(node.line, "Statement", "the list of statements is empty")
+        found = []
+        sids: dict[str, int] = {}
+        for item, path in entries:
+            if not isinstance(item, Mapping):
+                self.note(item.line, path, "a statement is an object")
+                continue
+            statement = self.statement(item, path)
+            if statement is None:
+                continue
+            found.append(statement)
+            if self.rules.has_strict_sids and statement.sid:
+                if statement.sid in sids:
+                    self.note(
+                        statement.line, f"{path}.Sid",
+                        f"the Sid `{statement.sid}` is also that of line {sids[statement.sid]}",
+                    )  # fmt: skip
+                sids.setdefault(statement.sid, statement.line)
+        return tuple(found)

@@ -1,0 +1,192 @@
+"""Wildcards and ARN patterns: compiled once, then matched in one pass, never going back.
+
+No regular expression is built from a policy's text, so no text can make matching slower than its length
+allows: a run of literal characters is looked for once, from where the one before it ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from dsops.policy.language.tokens import ANY_ONE, ANY_RUN, Resolved, Token, Variable, literal_text
+
+Predicate = Callable[[str], bool]
+
+
+def anything(text: str) -> bool:  # noqa: ARG001 - a predicate takes the text
+    """`*`."""
+    return True
+
+
+def compile_glob(tokens: Sequence[Resolved]) -> Predicate:
+    """A test for whole texts: `*` is any run of characters, `?` any one, everything else itself."""
+    pieces: list[list[Resolved]] = [[]]
+    for token in tokens:
+        if token is ANY_RUN:
+            pieces.append([])
+        else:
+            pieces[-1].append(token)
+    if not any(ANY_ONE in piece for piece in pieces):
+        return _literal_glob([literal_text(piece) for piece in pieces])
+    return _holed_glob([_Piece(piece) for piece in pieces])
+
+
+def _literal_glob(pieces: list[str]) -> Predicate:
+    """A glob without `?`: its pieces stand in this order, the first at the start, the last at the end."""
+    first, last = pieces[0], pieces[-1]
+    if len(pieces) == 1:
+        return first.__eq__
+    middle = [piece for piece in pieces[1:-1] if piece]
+    if not middle:
+        if not last:
+            return _starts(first) if first else anything
+        if not first:
+            return lambda text: text.endswith(last)
+    shortest = len(first) + len(last)
+
+    def matches(text: str) -> bool:
+        if len(text) < shortest or not text.startswith(first) or not text.endswith(last):
+            return False
+        position, end = len(first), len(text) - len(last)
+        for piece in middle:
+            # The earliest place is as good as any: what could follow a later one can follow it too.
+            position = text.find(piece, position, end)
+            if position < 0:
+                return False
+            position += len(piece)
+        return True
+
+    return matches
+
+
+def _starts(first: str) -> Predicate:
+    return lambda text: text.startswith(first)
+
+
+class _Piece:
+    """What stands between two `*`: literals with `?` among them, of one fixed length."""
+
+    __slots__ = ("_fixed", "_goal", "_masks", "_open", "length")
+
+    def __init__(self, tokens: Sequence[Resolved]) -> None:
+        fixed: list[tuple[int, str]] = []
+        masks: dict[str, int] = {}
+        is_open = 0
+        position = 0
+        for token in tokens:
+            if not isinstance(token, str):
+                is_open |= 1 << position
+                position += 1
+                continue
+            fixed.append((position, token))
+            for character in token:
+                masks[character] = masks.get(character, 0) | 1 << position
+                position += 1
+        self.length = position
+        self._fixed = tuple(fixed)  # the literals and where they stand
+        self._open = is_open  # one bit for each place where any character will do
+        # ... and for each character that is wanted somewhere, where it will do.
+        self._masks = {character: mask | is_open for character, mask in masks.items()}
+        self._goal = 1 << position >> 1
+
+    def is_at(self, text: str, start: int) -> bool:
+        """It stands exactly there."""
+        return start + self.length <= len(text) and all(
+            text.startswith(literal, start + offset) for offset, literal in self._fixed
+        )
+
+    def end_in(self, text: str, start: int, end: int) -> int:
+        """Where its first occurrence between `start` and `end` ends; -1 when there is none.
+
+        Shift-and (Baeza-Yates and Gonnet, 1992): one step a character for all places at once.
+        """
+        if not self.length:
+            return start
+        state = 0
+        for position in range(start, end):
+            state = (state << 1 | 1) & self._masks.get(text[position], self._open)
+            if state & self._goal:
+                return position + 1
+        return -1
+
+
+def _holed_glob(pieces: list[_Piece]) -> Predicate:
+    first, middle, last = pieces[0], pieces[1:-1], pieces[-1]
+    if len(pieces) == 1:
+        return lambda text: len(text) == first.length and first.is_at(text, 0)
+    shortest = first.length + last.length
+
+    def matches(text: str) -> bool:
+        end = len(text) - last.length
+        if len(text) < shortest or not first.is_at(text, 0) or not last.is_at(text, end):
+            return False
+        position = first.length
+        for piece in middle:
+            position = piece.end_in(text, position, end)
+            if position < 0:
+                return False
+        return True
+
+    return matches
+
+
+# --- ARNs ---------------------------------------------------------------------------------------------------
+
+ArnPredicate = Callable[[Sequence[str]], bool]
+"""Takes the six parts of an ARN."""
+
+
+def split_arn(text: str) -> list[str] | None:
+    """The six parts of an ARN, `arn` the first; None when the text is not one."""
+    parts = text.split(":", 5)
+    return parts if len(parts) == 6 and parts[0] == "arn" else None
+
+
+def split_sections(tokens: Sequence[Token]) -> list[list[Token]]:
+    """The tokens cut at the first five colons that are written in them; a variable's colon cuts nothing."""
+    sections: list[list[Token]] = [[]]
+    for token in tokens:
+        if not isinstance(token, str):
+            sections[-1].append(token)
+            continue
+        pieces = token.split(":", 6 - len(sections))
+        for index, piece in enumerate(pieces):
+            if index:
+                sections.append([])
+            if piece:
+                sections[-1].append(piece)
+    return sections
+
+
+def compile_arn(tokens: Sequence[Resolved]) -> ArnPredicate | None:
+    """A test that compares each of the six parts on its own; None when the pattern has not six.
+
+    So `arn:aws:sqs:*:111122223333:q` is not met by a queue of another account whose name holds that text
+    (AWS IAM User Guide, ARN condition operators).
+    """
+    return compile_arn_sections(split_sections(tokens))
+
+
+def compile_arn_sections(sections: Sequence[Sequence[Token]]) -> ArnPredicate | None:
+    """The same for a pattern that was cut before: what a variable brought in stays within its part."""
+    if len(sections) < 6 or literal_text(_resolved(sections[0])) != "arn":
+        return None
+    tests = [
+        (index, compile_glob(section))
+        for index, section in enumerate(map(_resolved, sections))
+        if index and section != [ANY_RUN]
+    ]
+    # The service first: it differs most often.
+    tests.sort(key=lambda test: (test[0] != 2, test[0]))
+
+    def matches(parts: Sequence[str]) -> bool:
+        for index, test in tests:  # noqa: SIM110 - a generator costs as much as three tests
+            if not test(parts[index]):
+                return False
+        return True
+
+    return matches
+
+
+def _resolved(section: Sequence[Token]) -> list[Resolved]:
+    return [token for token in section if not isinstance(token, Variable)]

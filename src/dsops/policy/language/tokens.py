@@ -1,0 +1,148 @@
+"""Policy text -> literals, wildcards and variables; and a request's values in the place of the variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from dsops.policy.language.letters import lower_case
+from dsops.startup import NamedTuple, pattern
+
+Context = Mapping[str, tuple[str, ...]]
+"""Condition keys in lower case -> the request's values."""
+
+
+class Wildcard:
+    """`*` (any run of characters, also none) or `?` (any one character)."""
+
+    __slots__ = ("written",)
+
+    def __init__(self, written: str) -> None:
+        self.written = written
+
+    def __repr__(self) -> str:
+        return f"Wildcard({self.written!r})"
+
+
+ANY_RUN: Final = Wildcard("*")
+ANY_ONE: Final = Wildcard("?")
+
+
+class Variable(NamedTuple):
+    """`${key}` or `${key, 'default'}`: the request's value of that key, as literal text."""
+
+    key: str
+    """In lower case, as in a Context."""
+    default: str | None
+    written: str
+
+
+Token = str | Wildcard | Variable
+Resolved = str | Wildcard
+
+
+_VARIABLE: Final = pattern(r"\$\{")
+_WILDCARD: Final = pattern(r"[*?]")
+_EITHER: Final = pattern(r"\$\{|[*?]")
+
+
+def tokenize(text: str, *, has_variables: bool, has_wildcards: bool) -> tuple[Token, ...]:
+    """The literals, wildcards and variables of a policy value; ValueError says what is wrong with a variable.
+
+    `${*}`, `${?}` and `${$}` are those characters and nothing more
+    (AWS IAM User Guide, "IAM policy elements: Variables and tags").
+    """
+    has_variables = has_variables and "${" in text
+    has_wildcards = has_wildcards and ("*" in text or "?" in text)
+    if not (has_variables or has_wildcards):
+        return (text,) if text else ()
+    tokens: list[Token] = []
+    literal = ""
+    position = 0
+    while position < len(text):
+        following = _next_special(text, position, has_variables=has_variables, has_wildcards=has_wildcards)
+        literal += text[position:following]
+        if following == len(text):
+            break
+        token: Token
+        if text[following] == "$":
+            token, position = _read_variable(text, following)
+        else:
+            token, position = (ANY_RUN if text[following] == "*" else ANY_ONE), following + 1
+        if isinstance(token, str):
+            literal += token
+            continue
+        if literal:
+            tokens.append(literal)
+            literal = ""
+        tokens.append(token)
+    if literal:
+        tokens.append(literal)
+    return tuple(tokens)
+
+
+def _next_special(text: str, position: int, *, has_variables: bool, has_wildcards: bool) -> int:
+    """Where the next wildcard or variable begins; the text's length when there is none."""
+    special = _EITHER if has_variables and has_wildcards else _WILDCARD if has_wildcards else _VARIABLE
+    found = special.search(text, position)
+    return found.start() if found else len(text)
+
+
+def _read_variable(text: str, start: int) -> tuple[str | Variable, int]:
+    """The variable or escape that begins at `start`, and the position behind it."""
+    brace = text.find("}", start)
+    if brace < 0:
+        raise ValueError("a `${` has no closing `}`")
+    quote = text.find("'", start, brace)
+    if quote < 0:
+        key, default, end = text[start + 2 : brace], None, brace + 1
+        if key in ("*", "?", "$"):
+            return key, end
+    else:
+        closing = text.find("'", quote + 1)
+        if closing < 0:
+            raise ValueError("a variable's default has no closing quote")
+        if not text.startswith("}", closing + 1):
+            raise ValueError("a variable's default is followed by something other than `}`")
+        key, default, end = text[start + 2 : quote].rstrip(" "), text[quote + 1 : closing], closing + 2
+        if not key.endswith(","):
+            raise ValueError("a variable's default stands behind a comma: `${key, 'default'}`")
+        key = key[:-1]
+    if not key:
+        raise ValueError("a variable has no name: `${}`")
+    if key != key.strip() or "$" in key or "{" in key:
+        raise ValueError(f"`${{{key}}}` is not the name of a variable")
+    return Variable(lower_case(key), default, text[start:end]), end
+
+
+def is_static(tokens: Iterable[Token]) -> bool:
+    """No variable among them."""
+    return not any(isinstance(token, Variable) for token in tokens)
+
+
+def resolve(tokens: Sequence[Token], context: Context) -> list[Resolved] | None:
+    """The tokens with the request's values in place; None when a variable has no value and no default.
+
+    What a variable brings is literal: a `*` in a user's name is a character. A key with several values can't
+    be a variable, and empty text is no value (AWS IAM User Guide, "Policy variables with no value").
+    """
+    resolved: list[Resolved] = []
+    for token in tokens:
+        if not isinstance(token, Variable):
+            resolved.append(token)
+            continue
+        values = context.get(token.key)
+        if values and len(values) > 1:
+            return None
+        if values and values[0]:
+            resolved.append(values[0])
+        elif token.default is not None:
+            resolved.append(token.default)
+        else:
+            return None
+    return resolved
+
+
+def literal_text(tokens: Iterable[Resolved]) -> str:
+    """The tokens as one text; wildcards as they are written."""
+    return "".join(token if isinstance(token, str) else token.written for token in tokens)

@@ -1,0 +1,67 @@
+"""Texts with wildcards: what they match, and whether two of them can match the same text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dsops.policy.language.match import compile_glob
+from dsops.policy.language.tokens import Variable, tokenize
+
+
+def has_wildcard(text: str) -> bool:
+    """Whether there is a `*` or `?` in it."""
+    return "*" in text or "?" in text
+
+
+def glob(text: str) -> Callable[[str], bool]:
+    """A test for the texts that it matches."""
+    tokens = tokenize(text, has_variables=False, has_wildcards=True)
+    return compile_glob([token for token in tokens if not isinstance(token, Variable)])
+
+
+def is_template(text: str) -> bool:
+    """Whether it has `${...}` or `<...>` in the place of any text, as AWS's data has."""
+    return "${" in text or "<" in text
+
+
+def filled(template: str) -> str:
+    """The template as a wildcard text: `*` for each of its holes."""
+    text = template
+    for opening, closing in (("${", "}"), ("<", ">")):
+        first, *pieces = text.split(opening)
+        text = first + "".join("*" + piece.partition(closing)[2] for piece in pieces)
+    return text
+
+
+def overlap(left: str, right: str) -> bool:
+    """Whether some text matches both. Takes a step for each pair of characters at worst."""
+    # What could be matched from each place of `right` on, for the places of `left` that were passed.
+    row = {0}
+    row = _past_stars(row, right)
+    for character in left:
+        if character == "*":
+            # It takes any part of `right`: every later place can be reached.
+            row = set(range(min(row), len(right) + 1)) if row else row
+            continue
+        following = set()
+        for place in row:
+            if place == len(right):
+                continue
+            other = right[place]
+            if other == "*":
+                following.add(place)
+            elif character in ("?", other) or other == "?":
+                following.add(place + 1)
+        row = _past_stars(following, right)
+    return len(right) in row
+
+
+def _past_stars(places: set[int], right: str) -> set[int]:
+    """The places, and those behind the stars that stand there, which may match nothing."""
+    found = set(places)
+    for place in places:
+        following = place
+        while following < len(right) and right[following] == "*":
+            following += 1
+            found.add(following)
+    return found

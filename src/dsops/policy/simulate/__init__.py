@@ -1,0 +1,58 @@
+"""Questions to policies, one or a table of them: who may do what, and is that what was expected? Pure."""
+
+from __future__ import annotations
+
+from dsops.policy.simulate.callers import known_context, read_caller
+from dsops.policy.simulate.case import (
+    EXPECTATIONS,
+    POLICY_TYPES,
+    Asked,
+    Case,
+    Expected,
+    Groups,
+    Place,
+    Source,
+    Verdict,
+)
+from dsops.policy.simulate.compiled import FULL_ACCESS, PolicySet, compile_policies, full_access, is_kms_key
+from dsops.policy.simulate.outcome import VERDICTS, Outcome, deciding, differences, simulate
+from dsops.policy.simulate.questions import (
+    check_exact_action,
+    is_about_roles,
+    question_problems,
+    resource_account,
+)
+from dsops.policy.simulate.reading import CaseTable, read_cases
+from dsops.policy.simulate.uncertain import Unread, variable_keys
+
+__all__ = [
+    "EXPECTATIONS",
+    "FULL_ACCESS",
+    "POLICY_TYPES",
+    "VERDICTS",
+    "Asked",
+    "Case",
+    "CaseTable",
+    "Expected",
+    "Groups",
+    "Outcome",
+    "Place",
+    "PolicySet",
+    "Source",
+    "Unread",
+    "Verdict",
+    "check_exact_action",
+    "compile_policies",
+    "deciding",
+    "differences",
+    "full_access",
+    "is_about_roles",
+    "is_kms_key",
+    "known_context",
+    "question_problems",
+    "read_caller",
+    "read_cases",
+    "resource_account",
+    "simulate",
+    "variable_keys",
+]

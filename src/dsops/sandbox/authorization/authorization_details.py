@@ -1,0 +1,297 @@
+"""A refused request -> what the IAM Toolbox tells of it: its context, each question, each check, each policy.
+
+botocore's service model `iam-toolbox` 2018-05-10, whose texts say what each member holds, and AWS's two examples in
+the API reference: single values as text, several in brackets, an address with its length, the moment as ISO time.
+What belongs to another organization than the reader's is left out. Values of external IDs are never in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from dsops.policy.evaluation.evaluate import Decision, Effect, PolicyType
+from dsops.policy.evaluation.reasons import Reason, StatementReason
+from dsops.policy.language.conditions import SECRET_KEYS
+from dsops.policy.language.letters import lower_case
+from dsops.policy.lint.keys import global_key_type, is_multi_valued
+from dsops.sandbox.authorization.authorization_records import Owner, Record
+from dsops.sandbox.authorization.authorize import FULL_RIGHTS, Kept
+from dsops.sandbox.control.clock import iso_time
+from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.sts.assume_role import NO_ROLE
+
+Json = dict[str, Any]  # of any shape, as JSON is
+
+_KINDS: Final[Mapping[PolicyType, str]] = {
+    "resource control policy": "RESOURCE_CONTROL_POLICY",
+    "service control policy": "SERVICE_CONTROL_POLICY",
+    "resource-based policy": "RESOURCE_BASED_POLICY",
+    "role trust policy": "RESOURCE_BASED_POLICY",
+    "identity-based policy": "IDENTITY_BASED_POLICY",
+    "permissions boundary": "PERMISSIONS_BOUNDARY",
+    "session policy": "SESSION_POLICY",
+}
+_OF_RESOURCES: Final = ("RESOURCE_BASED_POLICY", "RESOURCE_CONTROL_POLICY")
+_EFFECTS: Final[Mapping[Effect, str]] = {
+    "Allow": "ALLOW", "ExplicitDeny": "EXPLICIT_DENY", "ImplicitDeny": "IMPLICIT_DENY",
+}  # fmt: skip
+_NOBODYS: Final = (NO_ROLE.name, FULL_RIGHTS.name)
+"""Policies that nobody wrote."""
+_MANY: Final = ("sts:transitivetagkeys",)
+"""Keys of several values besides the global ones."""
+_SPELT: Final = {"aws:userid": "aws:UserId", "aws:principalarn": "aws:PrincipalARN"}
+"""As AWS's examples write them."""
+
+
+class Listed(NamedTuple):
+    """A policy that was weighed."""
+
+    kind: str
+    uri: str
+    attached_to: tuple[str, ...]
+    text: str
+
+    @property
+    def is_inline(self) -> bool:
+        """It has no ARN."""
+        return not self.uri.startswith("arn:")
+
+
+class Reader(NamedTuple):
+    """Who looks, and so what is seen of a record."""
+
+    record: Record
+    owner: Owner
+
+    @property
+    def sees_caller(self) -> bool:
+        """Whether what is the refused caller's is the reader's to see."""
+        return self.record.caller.lets(self.owner.account, self.owner.organization_id)
+
+    def sees_resource(self, decision: Decision) -> bool:
+        """Whether what is the resource's is."""
+        owner = self.record.owners[decision.request.resource_account]
+        return owner.lets(self.owner.account, self.owner.organization_id)
+
+    def sees(self, kind: str, decision: Decision) -> bool:
+        """Whether a policy of that kind is."""
+        return self.sees_resource(decision) if kind in _OF_RESOURCES else self.sees_caller
+
+    @property
+    def sees_anything(self) -> bool:
+        """Whether there is a record for that reader at all."""
+        return self.sees_caller or any(self.sees_resource(kept.decision) for kept in self.record.decisions)
+
+
+def request_details(reader: Reader) -> Json:
+    """What `GetRequestAuthorizationDetails` answers, with all evaluations."""
+    decisions = [kept.decision for kept in reader.record.decisions]
+    contexts = [_context(reader, decision) for decision in decisions]
+    shared = {
+        key: value for key, value in contexts[0].items() if all(context.get(key) == value for context in contexts)
+    }
+    own = [{key: value for key, value in context.items() if key not in shared} for context in contexts]
+    return {
+        "requestContext": shared,
+        "evaluations": [
+            _evaluation(reader, decision, context) for decision, context in zip(decisions, own, strict=True)
+        ],
+        "policies": [_policy(listed) for listed in policies(reader).values()],
+    }
+
+
+# --- policies -----------------------------------------------------------------------------------------------
+
+
+def policies(reader: Reader) -> dict[str, Listed]:
+    """By URI: what was weighed, whether it matched or not, as far as the reader sees it."""
+    found: dict[str, Listed] = {}
+    for kept in reader.record.decisions:
+        for kind, target, text in _consulted(reader.record, kept):
+            if text.name in _NOBODYS or not reader.sees(kind, kept.decision):
+                continue
+            listed = Listed(kind, _uri(kind, kept.decision, text.name), (target,), text.text)
+            known = found.get(listed.uri)
+            if known is not None:
+                # One control policy is often attached on several levels.
+                listed = known._replace(attached_to=tuple(dict.fromkeys((*known.attached_to, target))))
+            found[listed.uri] = listed
+    return found
+
+
+def _consulted(record: Record, kept: Kept) -> Iterator[tuple[str, str, PolicyText]]:
+    """Kind, what it is attached to, and the policy."""
+    request, consulted = kept.decision.request, kept.consulted
+    owner = record.owners[request.resource_account]
+    for kind, levels, nodes in (
+        ("RESOURCE_CONTROL_POLICY", consulted.resource_control, owner.nodes),
+        ("SERVICE_CONTROL_POLICY", consulted.service_control, record.caller.nodes),
+    ):
+        for node, level in zip(nodes, levels, strict=False):
+            yield from ((kind, node, text) for text in level)
+    if consulted.resource is not None:
+        yield "RESOURCE_BASED_POLICY", request.resource, consulted.resource
+    whom = _whom(kept.decision)
+    yield from (("IDENTITY_BASED_POLICY", whom, text) for text in consulted.identity)
+    if consulted.boundary is not None:
+        yield "PERMISSIONS_BOUNDARY", whom, consulted.boundary
+    for layer in consulted.session:
+        yield from (("SESSION_POLICY", whom, text) for text in layer)
+
+
+def _whom(decision: Decision) -> str:
+    """A role rather than its session, as AWS's examples have it."""
+    principal = decision.request.principal
+    return principal.issuer_arn or principal.arn
+
+
+def _uri(kind: str, decision: Decision, name: str) -> str:
+    """A managed policy's ARN; of an inline one an identifier that tells nothing."""
+    if name.startswith("arn:"):
+        return name
+    whose = decision.request.resource if kind in _OF_RESOURCES else _whom(decision)
+    return f"inline:{hashlib.sha256(repr((kind, whose, name)).encode()).hexdigest()[:16]}"
+
+
+def _policy(listed: Listed) -> Json:
+    return {
+        "type": listed.kind,
+        "inline": listed.is_inline,
+        "uri": listed.uri,
+        "attachedTo": [{"arn": arn} for arn in listed.attached_to],
+    }
+
+
+# --- evaluations --------------------------------------------------------------------------------------------
+
+
+def _evaluation(reader: Reader, decision: Decision, context: Mapping[str, str]) -> Json:
+    request, reasons = decision.request, decision.reasons
+    matched = [found for reason in reasons for found in _matched(reader, decision, (reason,))]
+    evaluation: Json = {
+        "action": request.action,
+        "resource": "" if request.resource == "*" else request.resource,
+        "context": context,
+        "evaluatedEffect": _EFFECTS[decision.effect],
+        "matchedPolicies": matched,
+    }
+    if reader.sees_caller:
+        evaluation["checks"] = list(_checks(reader, decision, reasons))
+    return evaluation
+
+
+def _checks(reader: Reader, decision: Decision, reasons: Sequence[Reason]) -> Iterator[Json]:
+    """In AWS's order: RCPs and SCPs from the root down, the resource, the principal, its boundary, its session."""
+    of: dict[str, list[Reason]] = {}
+    for reason in reasons:
+        of.setdefault(reason.policy_type, []).append(reason)
+    record, resource_owner = reader.record, reader.record.owners[decision.request.resource_account]
+    for policy_type, check_type, nodes in (
+        ("resource control policy", "RESOURCE_CONTROL_POLICY", resource_owner.nodes),
+        ("service control policy", "SERVICE_CONTROL_POLICY", record.caller.nodes),
+    ):
+        for reason in of.get(policy_type, ()):
+            is_seen = reader.sees(check_type, decision) and reason.level < len(nodes)
+            target = {"targetArn": nodes[reason.level]} if is_seen else {}
+            yield _check(reader, decision, check_type, reason.effect, (reason,)) | target
+    resources = [*of.get("resource-based policy", ()), *of.get("role trust policy", ())]
+    separate = [reason for reason in resources if reason.is_needed]
+    for reason in separate:
+        yield _check(reader, decision, "RESOURCE", reason.effect, (reason,))
+    for reason in of.get("identity-based policy", ()):
+        # In one account either of the two may allow, and they are one requirement.
+        beside = [each for each in resources if not each.is_needed]
+        yield _check(reader, decision, "PRINCIPAL", _together(reason, beside), (reason, *beside))
+    for policy_type, check_type in (("permissions boundary", "PERMISSIONS_BOUNDARY"), ("session policy", "SESSION")):
+        layers = of.get(policy_type, [])
+        if layers:
+            yield _check(reader, decision, check_type, _of_all(layers), layers)
+
+
+def _together(identity: Reason, beside: Sequence[Reason]) -> Effect | None:
+    effects = {identity.effect, *(reason.effect for reason in beside)}
+    if "ExplicitDeny" in effects:
+        return "ExplicitDeny"
+    if identity.effect == "Allow":
+        return "Allow"
+    if identity.is_needed:
+        return "ImplicitDeny"
+    return "Allow" if "Allow" in effects else None
+
+
+def _of_all(layers: Sequence[Reason]) -> Effect | None:
+    """Each layer has to allow."""
+    effects = {reason.effect for reason in layers}
+    if "ExplicitDeny" in effects:
+        return "ExplicitDeny"
+    if "ImplicitDeny" in effects:
+        return "ImplicitDeny" if layers[0].is_needed else None
+    return "Allow"
+
+
+def _check(
+    reader: Reader, decision: Decision, check_type: str, effect: Effect | None, reasons: Sequence[Reason]
+) -> Json:
+    kinds = dict.fromkeys(
+        _KINDS[reason.policy_type] for position, reason in enumerate(reasons) if not position or reason.matched
+    )
+    return {
+        "checkType": check_type,
+        "evaluatedEffect": "NO_IMPACT" if effect is None else _EFFECTS[effect],
+        "relevantPolicyTypes": list(kinds),
+        "matchedPolicies": list(_matched(reader, decision, reasons)),
+    }
+
+
+def _matched(reader: Reader, decision: Decision, reasons: Iterable[Reason]) -> Iterator[Json]:
+    """The policies with statements that applied, as far as they are listed."""
+    found: dict[str, list[Json]] = {}
+    for reason in reasons:
+        kind = _KINDS[reason.policy_type]
+        for each in reason.matched:
+            if each.policy.name not in _NOBODYS and reader.sees(kind, decision):
+                statement = {"sid": _sid(each), "evaluatedEffect": each.statement.effect.upper()}
+                found.setdefault(_uri(kind, decision, each.policy.name), []).append(statement)
+    for uri, statements in found.items():
+        yield {"uri": uri, "matchedStatements": statements}
+
+
+def _sid(found: StatementReason) -> str:
+    """Its own, or one that is made for this answer."""
+    number = next(position for position, one in enumerate(found.policy.statements, 1) if one is found.statement)
+    return found.statement.sid or f"statement{number}"
+
+
+# --- the context --------------------------------------------------------------------------------------------
+
+
+def _context(reader: Reader, decision: Decision) -> dict[str, str]:
+    service = lower_case(decision.request.action.partition(":")[0])
+    sees_resource = reader.sees_resource(decision)
+    shown = {}
+    for key, values in decision.request.context.items():
+        lower = lower_case(key)
+        is_resources = lower.startswith(("aws:resource", "iam:resourcetag/", f"{service}:resourcetag/"))
+        if lower not in SECRET_KEYS and (sees_resource if is_resources else reader.sees_caller):
+            shown[_SPELT.get(lower, key)] = _shown(lower, values)
+    return shown
+
+
+def _shown(key: str, values: tuple[str, ...]) -> str:
+    if len(values) != 1 or key in _MANY or is_multi_valued(global_key_type(key)):
+        return f"[{', '.join(values)}]"
+    if key == "aws:sourceip":
+        return f"{values[0]}/{128 if ':' in values[0] else 32}"
+    return iso_time(float(values[0])) if key == "aws:epochtime" else values[0]
+
+
+def document_of(listed: Listed) -> Json | None:
+    """The policy as it was when the request was refused; None for a text that is no JSON object."""
+    try:
+        document = json.loads(listed.text)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None

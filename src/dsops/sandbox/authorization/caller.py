@@ -1,0 +1,168 @@
+"""Who signed this request? Long-term keys and sessions, judged in AWS's order.
+
+Measured on live STS: the credential's scope comes before the key, an inactive key before its signature, the token
+before the expiry, the expiry before a deleted role, and the signature last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from dsops.arn import partition_of_region
+from dsops.policy.evaluation.evaluate import Principal
+from dsops.policy.language.letters import lower_case
+from dsops.sandbox.state.world import Role, User, World
+from dsops.sandbox.sts.sessions import Session, Sessions
+from dsops.sandbox.wire.refusals import expired_token, invalid_token
+from dsops.sandbox.wire.signature import Claim, check_scope, check_signature, read_claim
+from dsops.sandbox.wire.signature_v2 import check_query_signature, is_signed_so, read_query_claim
+from dsops.sandbox.wire.wire import HttpRequest
+
+# AWS's window is 15 minutes for STS; Secrets Manager and SSM were seen to allow 5.
+_WINDOW_MINUTES = {"secretsmanager": 5, "ssm": 5}
+_DEFAULT_WINDOW_MINUTES = 15
+
+
+class Caller(NamedTuple):
+    """The principal of a request, as it stands in the world at this moment."""
+
+    principal: Principal
+    partition: str
+    user_id: str
+    """`aws:userid`, and UserId of GetCallerIdentity."""
+    key_id: str
+    region: str
+    """Of the credential scope: where the request went."""
+    user: User | None
+    """The user who signed with a long-term key or GetSessionToken, or who federated; None for roles and the root."""
+    role: Role | None
+    session: Session | None
+    """None for a long-term key."""
+    tags: Mapping[str, str]
+    """`aws:PrincipalTag`: of the user or role, overlaid by the session's."""
+    subject: str = ""
+    """Of whom a web identity token speaks."""
+
+    @property
+    def account(self) -> str:
+        """Whose principal this is."""
+        return self.principal.account
+
+    @property
+    def arn(self) -> str:
+        """As refusals and GetCallerIdentity show it."""
+        return self.principal.arn
+
+    @property
+    def unique_id(self) -> str:
+        """AIDA of the user or AROA of the role, the account for its root."""
+        return self.principal.unique_id or self.account
+
+
+def authenticate(
+    request: HttpRequest, service: str, world: World, sessions: Sessions, *, now: float, wall: float
+) -> tuple[Caller, HttpRequest]:
+    """The caller, when the signature is his, and the request with its body out of S3's chunks.
+
+    `service` is the one that the signature has to be for; `now` is the sandbox's time, `wall` the machine's.
+
+    Raises SandboxRefusal.
+    """
+    check: Callable[[HttpRequest, Claim, str], HttpRequest] = check_signature
+    if service == "s3" and is_signed_so(request):
+        claim, check = read_query_claim(request, wall), check_query_signature
+    else:
+        claim = read_claim(request, wall, _WINDOW_MINUTES.get(service, _DEFAULT_WINDOW_MINUTES))
+        check_scope(claim, service)
+    if claim.access_key_id.startswith("ASIA"):
+        caller, secret = _of_session(claim, world, sessions, now)
+    else:
+        caller, secret = _of_long_term_key(claim, world)
+    if caller.partition != partition_of_region(claim.region).name:
+        # An account lives in one partition; elsewhere its keys are unknown.
+        raise invalid_token()
+    return caller, check(request, claim, secret)
+
+
+def _of_long_term_key(claim: Claim, world: World) -> tuple[Caller, str]:
+    root = world.root_keys.get(claim.access_key_id)
+    if root is not None:
+        account, secret = root
+        return root_caller(world, account, claim.access_key_id, claim.region, None), secret
+    key = world.long_term_key(claim.access_key_id)
+    if key is None or not key.is_active or claim.session_token:
+        raise invalid_token()
+    return user_caller(world, key.user, claim.access_key_id, claim.region, None), key.secret
+
+
+def _of_session(claim: Claim, world: World, sessions: Sessions, now: float) -> tuple[Caller, str]:
+    key_id = claim.access_key_id
+    expires_at = sessions.token_expiry(key_id, claim.session_token)
+    if expires_at is None:
+        raise invalid_token()
+    if expires_at <= now:
+        raise expired_token()
+    session = sessions.get(key_id)
+    caller = None if session is None else session_caller(world, session, key_id, claim.region)
+    if caller is None:
+        raise invalid_token()
+    return caller, sessions.secret_of(key_id)
+
+
+def session_caller(world: World, session: Session, key_id: str, region: str) -> Caller | None:
+    """The caller that a session makes; None when the user or role that issued it is no more."""
+    if session.account not in world.partitions:
+        return None
+    if session.kind in {"root", "assumed-root"}:
+        return root_caller(world, session.account, key_id, region, session)
+    if session.kind == "role":
+        role = world.role_with_id(session.account, session.issuer_id)
+        return None if role is None else role_caller(world, role, session, key_id, region)
+    user = world.user_with_id(session.account, session.issuer_id)
+    if user is None and session.issuer_id != session.account:
+        return None
+    if session.kind == "user" and user is not None:
+        return user_caller(world, user, key_id, region, session)
+    return _federated_caller(world, user, session, key_id, region)
+
+
+def user_caller(world: World, user: User, key_id: str, region: str, session: Session | None) -> Caller:
+    """A user, by a long-term key or a GetSessionToken session."""
+    principal = Principal("user", user.account, user.arn, unique_id=user.unique_id)
+    partition = world.partitions[user.account]
+    return Caller(principal, partition, user.unique_id, key_id, region, user, None, session, dict(user.tags))
+
+
+def root_caller(world: World, account: str, key_id: str, region: str, session: Session | None) -> Caller:
+    """The root user of an account."""
+    partition = world.partitions[account]
+    principal = Principal("root", account, f"arn:{partition}:iam::{account}:root")
+    return Caller(principal, partition, account, key_id, region, None, None, session, {})
+
+
+def role_caller(world: World, role: Role, session: Session, key_id: str, region: str) -> Caller:
+    """A session of a role. Its ARN drops the role's path (measured)."""
+    partition = world.partitions[role.account]
+    arn = f"arn:{partition}:sts::{role.account}:assumed-role/{role.name}/{session.name}"
+    principal = Principal("role-session", role.account, arn, issuer_arn=role.arn, unique_id=role.unique_id)
+    user_id = f"{role.unique_id}:{session.name}"
+    tags = overlay(dict(role.tags), dict(session.tags))
+    return Caller(principal, partition, user_id, key_id, region, None, role, session, tags)
+
+
+def _federated_caller(world: World, user: User | None, session: Session, key_id: str, region: str) -> Caller:
+    """A GetFederationToken session of a user, or of the account's root where there is none."""
+    account, partition = session.account, world.partitions[session.account]
+    arn = f"arn:{partition}:sts::{account}:federated-user/{session.name}"
+    issuer = f"arn:{partition}:iam::{account}:root" if user is None else user.arn
+    unique_id = "" if user is None else user.unique_id
+    principal = Principal("federated-session", account, arn, issuer_arn=issuer, unique_id=unique_id)
+    tags = overlay({} if user is None else dict(user.tags), dict(session.tags))
+    return Caller(principal, partition, f"{account}:{session.name}", key_id, region, user, None, session, tags)
+
+
+def overlay(below: Mapping[str, str], above: Mapping[str, str]) -> dict[str, str]:
+    """Tags of both; those above win, and keys are equal whatever their case."""
+    hidden = {lower_case(key) for key in above}
+    return {key: value for key, value in below.items() if lower_case(key) not in hidden} | dict(above)

@@ -1,0 +1,141 @@
+"""The condition keys that every request has: who, from where, when, with what.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html. An absent key means something
+else than an empty one, so keys that AWS leaves out are left out here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Literal
+from urllib.parse import parse_qsl
+
+from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.control.clock import iso_time
+from dsops.sandbox.organizations.organizations import Membership
+from dsops.sandbox.state.world import World
+from dsops.sandbox.wire.wire import HttpRequest
+
+Context = dict[str, tuple[str, ...]]
+
+_TYPES: Mapping[str, Literal["Account", "User", "FederatedUser", "AssumedRole"]] = {
+    "root": "Account",
+    "user": "User",
+    "federated-session": "FederatedUser",
+    "role-session": "AssumedRole",
+}
+
+
+def request_context(world: World, caller: Caller, request: HttpRequest, now: float) -> Context:
+    """The keys that don't depend on the operation; `now` is the sandbox's time."""
+    principal = caller.principal
+    context = unsigned_context(caller.region, request, now)
+    own_address = source_ip(world, caller)
+    if own_address:
+        context["aws:SourceIp"] = (own_address,)
+    context["aws:PrincipalArn"] = (_principal_arn(caller),)
+    context["aws:PrincipalAccount"] = (caller.account,)
+    context["aws:PrincipalType"] = (_TYPES[principal.kind],)
+    context["aws:userid"] = (caller.user_id,)
+    context["aws:PrincipalIsAWSService"] = ("false",)
+    if principal.kind == "user" and caller.user is not None:
+        context["aws:username"] = (caller.user.name,)
+    for key, value in caller.tags.items():
+        context[f"aws:PrincipalTag/{key}"] = (value,)
+    if world.organizations.are_used:
+        context |= membership_keys(world.organizations.membership(caller.account), "Principal")
+    _add_session(context, caller, now)
+    return context
+
+
+def unsigned_context(region: str, request: HttpRequest, now: float) -> Context:
+    """The keys that a request has whoever sends it."""
+    context: Context = {
+        "aws:SourceIp": (request.peer,),
+        "aws:CurrentTime": (iso_time(now),),
+        "aws:EpochTime": (str(int(now)),),
+        # The sandbox stands in for an https endpoint; that it is reached without TLS on loopback is not the client's.
+        "aws:SecureTransport": ("true",),
+        "aws:RequestedRegion": (region,),
+        "aws:ViaAWSService": ("false",),
+    }
+    for header, key in (("user-agent", "aws:UserAgent"), ("referer", "aws:Referer")):
+        if request.headers.get(header):
+            context[key] = (request.headers[header],)
+    return context
+
+
+def s3_context(request: HttpRequest, now: float) -> Context:
+    """How a request to S3 is signed (Amazon S3 API Reference, "Amazon S3 Signature Version 4 ... policy keys")."""
+    # As for aws:SecureTransport: the endpoint that the sandbox stands in for speaks it.
+    context: Context = {"s3:TlsVersion": ("1.3",)}
+    query = dict(parse_qsl(request.query))
+    if "authorization" in request.headers:
+        is_v4 = request.headers["authorization"].startswith("AWS4-")
+        context |= {"s3:authType": ("REST-HEADER",), "s3:signatureversion": ("AWS4-HMAC-SHA256" if is_v4 else "AWS",)}
+    elif "X-Amz-Signature" in query or "Signature" in query:
+        is_v4 = "X-Amz-Signature" in query
+        context |= {
+            "s3:authType": ("REST-QUERY-STRING",), "s3:signatureversion": ("AWS4-HMAC-SHA256" if is_v4 else "AWS",)
+        }  # fmt: skip
+    signed_at = _signed_at(request.headers.get("x-amz-date", "") or query.get("X-Amz-Date", ""))
+    if signed_at is not None:
+        context["s3:signatureAge"] = (str(max(0, int((now - signed_at) * 1000))),)
+    return context
+
+
+def _signed_at(stamp: str) -> float | None:
+    """`20261128T120000Z` as seconds since 1970."""
+    try:
+        return datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
+
+
+def source_ip(world: World, caller: Caller) -> str:
+    """The address that the seed gives this principal, or that its session was issued to; "" for the real one."""
+    own = world.source_ips.get(caller.unique_id, "")
+    return own or ("" if caller.session is None else caller.session.source_ip)
+
+
+def membership_keys(membership: Membership | None, whose: Literal["Principal", "Resource", "Source"]) -> Context:
+    """`aws:PrincipalOrgID` and `aws:PrincipalOrgPaths`, or another's; none outside of an organization."""
+    if membership is None:
+        return {}
+    return {f"aws:{whose}OrgID": (membership.organization_id,), f"aws:{whose}OrgPaths": (membership.path,)}
+
+
+def tag_keys(prefixes: Iterable[str], tags: Iterable[tuple[str, str]]) -> Context:
+    """`PREFIX/KEY` for each tag and prefix."""
+    return {f"{prefix}/{key}": (value,) for key, value in tags for prefix in prefixes}
+
+
+def request_tags(tags: Iterable[tuple[str, str]]) -> Context:
+    """`aws:RequestTag/KEY` and `aws:TagKeys` of the tags passed with a request; nothing when there are none."""
+    passed = tuple(tags)
+    if not passed:
+        return {}
+    return {"aws:TagKeys": tuple(key for key, _ in passed), **tag_keys(("aws:RequestTag",), passed)}
+
+
+def _principal_arn(caller: Caller) -> str:
+    """For a role session the role's ARN, path included, never the session's (measured)."""
+    principal = caller.principal
+    return principal.issuer_arn if principal.kind == "role-session" else principal.arn
+
+
+def _add_session(context: Context, caller: Caller, now: float) -> None:
+    """MultiFactorAuthPresent is there, "false", for sessions without MFA, and absent for long-term keys."""
+    session = caller.session
+    if session is None:
+        return
+    context["aws:TokenIssueTime"] = (iso_time(session.issued_at),)
+    if session.kind == "assumed-root":
+        context["aws:AssumedRoot"] = ("true",)
+    context["aws:MultiFactorAuthPresent"] = ("false" if session.mfa_at is None else "true",)
+    if session.mfa_at is not None:
+        context["aws:MultiFactorAuthAge"] = (str(max(0, int(now - session.mfa_at))),)
+    if session.source_identity:
+        context["aws:SourceIdentity"] = (session.source_identity,)
+    context.update(session.federation)

@@ -1,0 +1,74 @@
+"""A decision as a person reads it: what each policy said, and what a statement that nearly applied wanted."""
+
+from __future__ import annotations
+
+from dsops.policy.evaluation.reasons import Failure, Reason, StatementReason
+from dsops.policy.language.policy import Policy, Statement
+from dsops.sandbox.authorization.authorize import Kept
+from dsops.sandbox.control.clock import iso_time
+from dsops.sandbox.sts.assume_role import NO_ROLE
+
+
+def decision_record(kept: Kept) -> dict[str, object]:
+    """The decision in JSON's types. Values of secret condition keys stay out (`dsops.policy` masks them)."""
+    decision = kept.decision
+    request = decision.request
+    return {
+        "request_id": kept.request_id,
+        "time": iso_time(kept.at),
+        "caller": request.principal.arn or request.principal.federated,
+        "action": request.action,
+        "resource": request.resource,
+        "is_allowed": decision.is_allowed,
+        "effect": decision.effect,
+        "decided_by": decision.decided_by,
+        "policy": None if decision.policy is None else decision.policy.name,
+        "line": None if decision.statement is None else decision.statement.line,
+        "statement": _number(decision.policy, decision.statement),
+        "sid": None if decision.statement is None else decision.statement.sid,
+        "reasons": [_reason(reason) for reason in decision.reasons],
+    }
+
+
+def _reason(reason: Reason) -> dict[str, object]:
+    # What stands in for the trust policy of a role that isn't there has statements that nobody wrote.
+    is_no_role = any(found.policy.name == NO_ROLE.name for found in reason.near)
+    return {
+        "policy_type": reason.policy_type,
+        "level": reason.level,
+        "effect": reason.effect,
+        "is_needed": reason.is_needed,
+        "matched": [_statement(found) for found in reason.matched],
+        "near": [] if is_no_role else [_statement(found) for found in reason.near],
+        "note": NO_ROLE.name if is_no_role else reason.note,
+    }
+
+
+def _statement(found: StatementReason) -> dict[str, object]:
+    return {
+        "policy": found.policy.name,
+        "statement": _number(found.policy, found.statement),
+        "sid": found.statement.sid,
+        "line": found.statement.line,
+        "effect": found.statement.effect,
+        "failures": [_failure(failure) for failure in found.failures],
+    }
+
+
+def _number(policy: Policy | None, statement: Statement | None) -> int | None:
+    """Which statement of its policy it is, from 1: a document without line breaks has only one line to name."""
+    if policy is None or statement is None:
+        return None
+    return next((number for number, one in enumerate(policy.statements, 1) if one is statement), None)
+
+
+def _failure(failure: Failure) -> dict[str, object]:
+    return {
+        "element": failure.element,
+        "operator": failure.operator,
+        "key": failure.key,
+        "wanted": list(failure.wanted),
+        "actual": None if failure.actual is None else list(failure.actual),
+        "hint": failure.hint,
+        "line": failure.line,
+    }

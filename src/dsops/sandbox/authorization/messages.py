@@ -1,0 +1,131 @@
+"""Encoded authorization messages: why a request was refused, for those only who may decode it.
+
+STS API Reference, DecodeAuthorizationMessage, and AWS's two examples of what comes out. AWS hands them out in the
+answers of EC2 and a few others; here each refusal in `/_sandbox/decisions` has one too.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from dsops.policy.evaluation.evaluate import Decision
+from dsops.policy.language.conditions import SECRET_KEYS
+from dsops.policy.language.letters import lower_case
+from dsops.policy.language.policy import Statement
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
+
+MAX_LENGTH = 10_240
+"""Characters that DecodeAuthorizationMessage takes."""
+
+_MAX_DECODED = 1_000_000
+
+
+class Messages:
+    """Encodes and decodes under a key of this sandbox."""
+
+    def __init__(self) -> None:
+        self._box: Fernet | None = None
+
+    def encode(self, decision: Decision) -> str:
+        """The message of a decision. One that would be too long lacks the conditions of the request."""
+        record = message_record(decision)
+        message = self._encrypt(decision, record)
+        if len(message) > MAX_LENGTH:
+            record["context"] = {**_context(decision), "conditions": _items([])}
+            message = self._encrypt(decision, record)
+        return message
+
+    def decode(self, message: str, account: str) -> str | None:
+        """The JSON text; None for what is no message of this sandbox, or one for another account's eyes."""
+        from cryptography.fernet import InvalidToken
+
+        try:
+            owner, _, text = _inflate(self._fernet().decrypt(message.encode())).partition("\n")
+        except (InvalidToken, ValueError, zlib.error):
+            return None
+        return text if owner == account else None
+
+    def _encrypt(self, decision: Decision, record: Mapping[str, object]) -> str:
+        # Whoever signs no request belongs to no account: the refusal is told to the owner of the role.
+        owner = decision.request.principal.account or decision.request.resource_account
+        text = f"{owner}\n{json.dumps(record, separators=(',', ':'))}"
+        return self._fernet().encrypt(zlib.compress(text.encode(), 9)).decode()
+
+    def _fernet(self) -> Fernet:
+        from cryptography.fernet import Fernet
+
+        if self._box is None:
+            self._box = Fernet(Fernet.generate_key())
+        return self._box
+
+
+def message_record(decision: Decision) -> dict[str, object]:
+    """What DecodeAuthorizationMessage shows of a decision; external IDs stay out."""
+    matched = [
+        found.statement
+        for reason in decision.reasons
+        for found in reason.matched
+        if (found.statement.effect == "Deny") == (decision.effect == "ExplicitDeny")
+    ]
+    return {
+        "allowed": decision.is_allowed,
+        "explicitDeny": decision.effect == "ExplicitDeny",
+        "matchedStatements": _items(_statement(statement, decision) for statement in matched),
+        "failures": _items([]),
+        "context": _context(decision),
+    }
+
+
+def _statement(statement: Statement, decision: Decision) -> dict[str, object]:
+    principals = [text for _, text in statement.principals.written] if statement.principals is not None else []
+    own = decision.request.principal
+    resources = statement.resources.written if statement.resources is not None else ()
+    return {
+        "statementId": statement.sid,
+        "effect": statement.effect.upper(),
+        "principals": _values(principals or [own.unique_id or own.account]),
+        "principalGroups": _items([]),
+        "actions": _values(statement.actions.written),
+        "resources": _values(resources),
+        "conditions": _items(
+            {"key": condition.key, "values": _values(condition.shown_values)} for condition in statement.conditions
+        ),
+    }
+
+
+def _context(decision: Decision) -> dict[str, object]:
+    request = decision.request
+    principal: dict[str, str] = {"id": request.context.get("aws:userid", ("",))[0]}
+    if request.principal.kind == "user":
+        principal["name"] = request.principal.arn.rpartition("/")[2]
+    principal["arn"] = request.principal.arn
+    return {
+        "principal": principal,
+        "action": request.action,
+        "resource": request.resource,
+        "conditions": _items(_conditions(request.context)),
+    }
+
+
+def _conditions(context: Mapping[str, tuple[str, ...]]) -> Iterator[dict[str, object]]:
+    for key, values in context.items():
+        if lower_case(key) not in SECRET_KEYS:
+            yield {"key": key, "values": _values(values)}
+
+
+def _values(texts: Iterable[str]) -> dict[str, object]:
+    return _items({"value": text} for text in texts)
+
+
+def _items(entries: Iterable[object]) -> dict[str, object]:
+    return {"items": list(entries)}
+
+
+def _inflate(packed: bytes) -> str:
+    """The text; what we have packed ourselves is never longer than that."""
+    return zlib.decompressobj().decompress(packed, _MAX_DECODED).decode()

@@ -1,0 +1,190 @@
+"""What each operation of DynamoDB is about: tables and their indexes, streams, backups; also several in one call.
+
+The same actions allow DynamoDB Streams, which is a service of its own in the models.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from dsops.arn import parse_arn
+from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
+from dsops.sandbox.authorization.resources.expressions import attributes, leading_keys, plain
+from dsops.sandbox.authorization.resources.given import (
+    Parameters,
+    inside,
+    key_if_given,
+    listed_tags,
+    many,
+    shown,
+    text,
+    texts,
+)
+from dsops.sandbox.authorization.resources.partiql import ACTIONS, attributes_named, fixes, key_values, read_statement
+from dsops.sandbox.secrets.storage import Place
+from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.state.estate import Estate
+
+_ARNS: Final = ("BackupArn", "ExportArn", "ImportArn", "StreamArn", "ResourceArn", "TableArn", "SourceTableArn")
+_TABLES: Final = ("TableName", "SourceTableName", "TargetTableName")
+_TRANSACTED: Final[Mapping[str, str]] = {
+    "ConditionCheck": "ConditionCheckItem", "Delete": "DeleteItem", "Get": "GetItem", "Put": "PutItem",
+    "Update": "UpdateItem",
+}  # fmt: skip
+"""Kind of an item of a transaction -> its action: a transaction has none of its own."""
+_ABOUT_ALL: Final = frozenset({"ListBackups", "ListContributorInsights"})
+"""Operations that a table only filters: AWS's reference has no resource for them."""
+_TABLE: Final = re.compile(r"table/([A-Za-z0-9_.-]+)")
+
+
+class DynamoDbResources:
+    """DynamoDB of one world."""
+
+    def __init__(self, estate: Estate) -> None:
+        self._estate = estate
+
+    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+        """What has to be allowed for an operation of DynamoDB."""
+        if operation in {"BatchGetItem", "BatchWriteItem"}:
+            yield from self._batch(operation, inside(parameters, "RequestItems"), caller, _common(parameters))
+        elif operation in {"TransactGetItems", "TransactWriteItems"}:
+            yield from self._transaction(operation, parameters, caller)
+        elif operation in {"ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"}:
+            statements = many(parameters, "TransactStatements") or many(parameters, "Statements") or (parameters,)
+            for statement in statements:
+                yield from self._statement(operation, statement, caller)
+        else:
+            yield from self._named(operation, parameters, caller)
+
+    def _named(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+        """The tables and other things that the parameters name, each; everything when they name none."""
+        context = _common(parameters)
+        if operation in _ABOUT_ALL:
+            yield Question(f"dynamodb:{operation}", "*", caller.account, context)
+            return
+        index = text(parameters, "IndexName")
+        new = inside(parameters, "TableCreationParameters")
+        tables = [text(parameters, name) for name in _TABLES if name in parameters]
+        tables += [text(new, "TableName")] if "TableName" in new else []
+        for table in tables:
+            question = self._of_table(operation, table, caller, context, index)
+            yield _with_items(question, parameters, self._partition_key(question, caller, index))
+        others = [text(parameters, name) for name in _ARNS if name in parameters]
+        if "GlobalTableName" in parameters:
+            name = text(parameters, "GlobalTableName")
+            others.append(f"arn:{caller.partition}:dynamodb::{caller.account}:global-table/{name}")
+        if "ShardIterator" in parameters:
+            # `STREAM|VERSION|POSITION`.
+            others.append(text(parameters, "ShardIterator").partition("|")[0])
+        for arn in others:
+            yield self._of_arn(operation, arn, caller, context)
+        if not tables and not others:
+            yield Question(f"dynamodb:{operation}", "*", caller.account, context)
+        if operation == "CreateTable":
+            for name, action in (("Tags", "TagResource"), ("ResourcePolicy", "PutResourcePolicy")):
+                if parameters.get(name):
+                    yield self._of_table(action, tables[0], caller, context)
+
+    def _batch(self, operation: str, items: Parameters, caller: Caller, context: Context) -> Iterator[Question]:
+        for table in items:
+            question = self._of_table(operation, table, caller, context)
+            key = self._partition_key(question, caller, "")
+            if operation == "BatchGetItem":
+                wanted = inside(items, table)
+                keys = many(wanted, "Keys")
+                named = attributes({**wanted, "Keys": None}, keys)
+            else:
+                writes = many(items, table)
+                keys = [
+                    inside(inside(each, "PutRequest"), "Item") or inside(inside(each, "DeleteRequest"), "Key")
+                    for each in writes
+                ]
+                named = attributes({}, keys)
+            yield question._replace(context={**question.context, **leading_keys({}, keys, key), **named})
+
+    def _transaction(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+        context: Context = {**_common(parameters), "dynamodb:EnclosingOperation": (operation,)}
+        for item in many(parameters, "TransactItems"):
+            for kind, action in _TRANSACTED.items():
+                if kind in item:
+                    inner = inside(item, kind)
+                    question = self._of_table(action, text(inner, "TableName"), caller, context)
+                    yield _with_items(question, inner, self._partition_key(question, caller, ""))
+
+    def _statement(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+        context: Context = {"dynamodb:EnclosingOperation": (operation,)} if operation == "ExecuteTransaction" else {}
+        statement = read_statement(text(parameters, "Statement"))
+        if statement is None:
+            for action in ACTIONS:
+                yield Question(f"dynamodb:{action}", "*", caller.account, context)
+            return
+        question = self._of_table(statement.action, statement.table, caller, context, statement.secondary_index)
+        key = self._partition_key(question, caller, statement.secondary_index)
+        own: Context = {}
+        if statement.action == "PartiQLSelect":
+            own["dynamodb:FullTableScan"] = (shown(not (key and fixes(statement, key))),)
+        given = [plain(value) for value in many(parameters, "Parameters")]
+        values = key_values(statement, key, given) if key else ()
+        own |= {"dynamodb:LeadingKeys": values} if values else {}
+        named = attributes_named(statement)
+        own |= {"dynamodb:Attributes": named} if named else {}
+        yield question._replace(context={**question.context, **own})
+
+    def _of_table(self, action: str, table: str, caller: Caller, context: Context, index: str = "") -> Question:
+        """The question about a table by its name or ARN, or about an index of it."""
+        arn = table
+        if not table.startswith("arn:"):
+            arn = f"arn:{caller.partition}:dynamodb:{caller.region}:{caller.account}:table/{table}"
+        question = self._of_arn(action, arn, caller, context)
+        return question._replace(resource=f"{question.resource}/index/{index}") if index else question
+
+    def _of_arn(self, action: str, arn: str, caller: Caller, context: Context) -> Question:
+        """The question about anything that has an ARN; the policy is a stream's own, else its table's."""
+        parts = parse_arn(arn)
+        if parts is None or parts.service != "dynamodb":
+            return Question(f"dynamodb:{action}", "*", caller.account, context)
+        found = _TABLE.match(parts.resource)
+        place = Place(parts.account, parts.region)
+        table = None if found is None else self._estate.table(place, found[1])
+        if found is None or table is None:
+            return Question(f"dynamodb:{action}", arn, parts.account, context)
+        inner = parts.resource.removeprefix(found[0])
+        # Indexes have their table's policy, streams one of their own, backups and exports none.
+        policy: PolicyText | None = None
+        if inner.startswith("/stream/"):
+            policy = self._estate.table_policy(place, arn)
+        elif not inner or inner.startswith("/index/"):
+            policy = self._estate.table_policy(place, str(parts._replace(resource=found[0])))
+        own = tag_keys(("aws:ResourceTag",), table.tags)
+        return Question(f"dynamodb:{action}", arn, parts.account, context | own, policy)
+
+    def _partition_key(self, question: Question, caller: Caller, index: str) -> str:
+        """Of the table or index that a question is about; "" for one that does not exist."""
+        parts = parse_arn(question.resource)
+        found = None if parts is None else _TABLE.match(parts.resource)
+        if parts is None or found is None:
+            return ""
+        table = self._estate.table(Place(parts.account, caller.region), found[1])
+        if table is None:
+            return ""
+        return table.index_keys.get(index, "") if index else table.partition_key
+
+
+def _with_items(question: Question, parameters: Parameters, key: str) -> Question:
+    """With the condition keys of an item's key and attributes."""
+    items = [each for each in (inside(parameters, "Key"), inside(parameters, "Item")) if each]
+    context = {**question.context, **leading_keys(parameters, items, key), **attributes(parameters, items)}
+    return question._replace(context=context)
+
+
+def _common(parameters: Parameters) -> Context:
+    context: Context = request_tags(listed_tags(parameters.get("Tags")))
+    if "TagKeys" in parameters:
+        context["aws:TagKeys"] = texts(parameters, "TagKeys")
+    for name in ("ReturnConsumedCapacity", "ReturnValues", "Select"):
+        context |= key_if_given(f"dynamodb:{name}", parameters, name)
+    return context

@@ -1,0 +1,47 @@
+"""EC2's tags: what an id such as `vol-0123` is, and the tags that something new is made with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.authorization.context import request_tags
+from dsops.sandbox.authorization.resources.given import Parameters, listed_tags, many, text
+
+_KINDS: Final[Mapping[str, str]] = {
+    "acl": "network-acl", "ami": "image", "cgw": "customer-gateway", "cr": "capacity-reservation",
+    "dopt": "dhcp-options", "eigw": "egress-only-internet-gateway", "eipalloc": "elastic-ip",
+    "eni": "network-interface", "fl": "vpc-flow-log", "h": "dedicated-host", "i": "instance",
+    "igw": "internet-gateway", "key": "key-pair", "lt": "launch-template", "nat": "natgateway",
+    "pcx": "vpc-peering-connection", "pl": "prefix-list", "rtb": "route-table", "sfr": "spot-fleet-request",
+    "sg": "security-group", "sgr": "security-group-rule", "sir": "spot-instances-request", "snap": "snapshot",
+    "subnet": "subnet", "tgw": "transit-gateway", "tgw-attach": "transit-gateway-attachment",
+    "tgw-rtb": "transit-gateway-route-table", "vgw": "vpn-gateway", "vol": "volume", "vpc": "vpc",
+    "vpce": "vpc-endpoint", "vpce-svc": "vpc-endpoint-service", "vpn": "vpn-connection",
+}  # fmt: skip
+"""What an id begins with, up to its last dash -> kind of resource."""
+_WITHOUT_ACCOUNT: Final = frozenset({"image", "snapshot"})
+"""Their ARNs have none (Service Authorization Reference for EC2)."""
+
+
+def tagged_things(ids: tuple[str, ...], caller: Caller) -> tuple[str, ...]:
+    """The ARNs of what CreateTags and DeleteTags name by ids; `*` for an id of a kind that is not known here."""
+    return tuple(dict.fromkeys(_arn(_KINDS.get(each.rpartition("-")[0], ""), each, caller) for each in ids))
+
+
+def tags_at_creation(operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+    """What is made with tags needs `ec2:CreateTags` on it as well (EC2 User Guide, "Grant permission to tag ...")."""
+    for specification in many(parameters, "TagSpecifications") or many(parameters, "TagSpecification"):
+        tags = tuple(listed_tags(specification.get("Tags")))
+        if tags:
+            arn = _arn(text(specification, "ResourceType"), "*", caller)
+            yield Question(
+                "ec2:CreateTags", arn, caller.account, {**request_tags(tags), "ec2:CreateAction": (operation,)}
+            )
+
+
+def _arn(kind: str, name: str, caller: Caller) -> str:
+    account = "" if kind in _WITHOUT_ACCOUNT else caller.account
+    return f"arn:{caller.partition}:ec2:{caller.region}:{account}:{kind}/{name}" if kind else "*"

@@ -1,0 +1,166 @@
+"""What each operation of IAM is about: the user, role, group or policy, with its path, tags and boundary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from dsops.arn import parse_arn
+from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
+from dsops.sandbox.authorization.resources.given import Parameters, listed_tags
+from dsops.sandbox.iam_api.linked_role_names import linked_roles
+from dsops.sandbox.iam_api.linked_roles import linked_name
+from dsops.sandbox.iam_api.protected import LINKED_PATH
+from dsops.sandbox.state.root_user import is_about_root
+from dsops.sandbox.state.world import World
+
+
+class IamResources:
+    """IAM of one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+        """What has to be allowed for an operation of IAM."""
+        context: Context = dict(request_tags(listed_tags(parameters.get("Tags"))))
+        if "PolicyArn" in parameters and operation.startswith(("Attach", "Detach")):
+            context["iam:PolicyARN"] = (str(parameters["PolicyArn"]),)
+        context |= {key: (str(parameters[name]),) for name, key in _KEYS.items() if name in parameters}
+        boundary, tags = self._iam_state(operation, parameters, caller)
+        if boundary:
+            context["iam:PermissionsBoundary"] = (boundary,)
+        context |= tag_keys(("aws:ResourceTag", "iam:ResourceTag"), tags)
+        linked = _LINKED.get(operation)
+        if linked is None:
+            resource = self._iam_arn(operation, parameters, caller)
+        else:
+            resource = f"arn:{caller.partition}:iam::{caller.account}:{linked(parameters)}"
+        yield Question(f"iam:{operation}", resource, caller.account, context)
+        if operation in _RENAMES:
+            yield Question(f"iam:{operation}", _renamed(resource, operation, parameters), caller.account, context)
+        role = self._world.role_named(caller.account, str(parameters.get("RoleName", "")))
+        if operation == "AddRoleToInstanceProfile" and role is not None:
+            passed: Context = {"iam:PassedToService": ("ec2.amazonaws.com",)}
+            yield Question("iam:PassRole", role.arn, caller.account, passed)
+        if parameters.get("Tags") and operation in _IAM_TAGGED:
+            yield Question(f"iam:{_IAM_TAGGED[operation]}", resource, caller.account, context)
+
+    def _iam_state(
+        self, operation: str, parameters: Parameters, caller: Caller
+    ) -> tuple[str, Sequence[tuple[str, str]]]:
+        """The boundary that is passed, or is in force on the user or role, and the tags of that user or role."""
+        boundary = str(parameters.get("PermissionsBoundary", ""))
+        if operation.startswith("Create"):
+            return boundary, ()
+        role = self._world.role_named(caller.account, str(parameters.get("RoleName", "")))
+        user = self._world.user_named(caller.account, str(parameters.get("UserName", "")))
+        if role is not None:
+            held = self._world.grants_of_role(role).boundary
+            return boundary or ("" if held is None else held.name), role.tags
+        if user is not None:
+            held = self._world.grants_of_user(user).boundary
+            return boundary or ("" if held is None else held.name), user.tags
+        return boundary, ()
+
+    def _iam_arn(self, operation: str, parameters: Parameters, caller: Caller) -> str:
+        """The ARN, with the path that its owner has; without a path for one that does not exist (measured)."""
+        is_new = operation.startswith("Create") or operation == "UploadServerCertificate"
+        path = str(parameters.get("Path", "/")) if is_new else "/"
+        prefix = f"arn:{caller.partition}:iam::{caller.account}:"
+        for name, kind in _IAM_OWNERS.items():
+            if name in parameters:
+                value = str(parameters[name])
+                found = "" if is_new and name != "UserName" else self._existing_arn(kind, value, caller)
+                return found or f"{prefix}{kind}{path}{value}"
+        for name in _IAM_ARNS:
+            if parse_arn(str(parameters.get(name, ""))) is not None:
+                return str(parameters[name])
+        if operation in _IAM_NEW:
+            name, kind = _IAM_NEW[operation]
+            return f"{prefix}{kind}{path}{str(parameters[name]).removeprefix('https://')}"
+        if operation in _ABOUT_ONESELF and caller.user is not None:
+            return caller.user.arn
+        if is_about_root(operation, parameters, caller):
+            return caller.arn
+        return "*"
+
+    def _existing_arn(self, kind: str, name: str, caller: Caller) -> str:
+        if kind == "role":
+            role = self._world.role_named(caller.account, name)
+            return "" if role is None else role.arn
+        if kind == "user":
+            user = self._world.user_named(caller.account, name)
+            return "" if user is None else user.arn
+        backend = self._world.backend(caller.account)
+        held: Iterable[tuple[str, str]] = [(group.name, group.arn) for group in backend.groups.values()]
+        if kind == "instance-profile":
+            held = [(profile.name, profile.arn) for profile in backend.instance_profiles.values()]
+        elif kind == "server-certificate":
+            held = [(certificate.cert_name, certificate.arn) for certificate in backend.certificates.values()]
+        return next((arn for other, arn in held if other == name), "")
+
+
+def _renamed(arn: str, operation: str, parameters: Parameters) -> str:
+    """What it will be called: who renames or moves a thing needs leave for both (IAM API Reference, UpdateUser)."""
+    kind, name = _RENAMES[operation]
+    *head, resource = arn.split(":", 5)
+    path, _, old = resource.removeprefix(kind).rpartition("/")
+    return ":".join((*head, f"{kind}{parameters.get('NewPath', f'{path}/')}{parameters.get(name, old)}"))
+
+
+def _new_linked_role(parameters: Parameters) -> str:
+    """The role that will be made; AWS asks about it with its name."""
+    service = str(parameters["AWSServiceName"])
+    linked = linked_roles().get(service)
+    name = "*" if linked is None else linked_name(linked, str(parameters.get("CustomSuffix", "")))
+    return f"role{LINKED_PATH}{service}/{name}"
+
+
+def _deleted_linked_role(parameters: Parameters) -> str:
+    """The role in `task/aws-service-role/SERVICE/ROLE/ID`."""
+    return str(parameters["DeletionTaskId"]).rpartition("/")[0].replace("task/", "role/", 1)
+
+
+_LINKED: Mapping[str, Callable[[Parameters], str]] = {
+    "CreateServiceLinkedRole": _new_linked_role,
+    "GetServiceLinkedRoleDeletionStatus": _deleted_linked_role,
+}
+_KEYS = {
+    "AWSServiceName": "iam:AWSServiceName", "OrganizationsPolicyId": "iam:OrganizationsPolicyId",
+    "ServiceName": "iam:ServiceSpecificCredentialServiceName",
+    "CredentialAgeDays": "iam:ServiceSpecificCredentialAgeDays",
+}  # fmt: skip
+"""Parameter -> the condition key that has its value."""
+# Of several the first one is what the operation is about: AddUserToGroup the group, AttachRolePolicy the role.
+_IAM_OWNERS = {
+    "InstanceProfileName": "instance-profile", "GroupName": "group", "RoleName": "role", "UserName": "user",
+    "ServerCertificateName": "server-certificate",
+}  # fmt: skip
+"""Parameter -> kind of resource, in order."""
+_RENAMES = {
+    "UpdateGroup": ("group", "NewGroupName"), "UpdateUser": ("user", "NewUserName"),
+    "UpdateServerCertificate": ("server-certificate", "NewServerCertificateName"),
+}  # fmt: skip
+"""Operation -> kind of resource, and the parameter that has its new name."""
+_IAM_NEW = {
+    "CreatePolicy": ("PolicyName", "policy"),
+    "CreateVirtualMFADevice": ("VirtualMFADeviceName", "mfa"),
+    "CreateSAMLProvider": ("Name", "saml-provider"),
+    "CreateOpenIDConnectProvider": ("Url", "oidc-provider"),
+}
+"""Operation -> the parameter that names what it makes, and its kind."""
+_IAM_TAGGED = {
+    "CreateRole": "TagRole", "CreateUser": "TagUser", "CreatePolicy": "TagPolicy",
+    "CreateInstanceProfile": "TagInstanceProfile", "CreateOpenIDConnectProvider": "TagOpenIDConnectProvider",
+    "CreateVirtualMFADevice": "TagMFADevice", "CreateSAMLProvider": "TagSAMLProvider",
+}  # fmt: skip
+"""Operation -> the action that must be allowed as well when it passes tags."""
+_ABOUT_ONESELF = frozenset(
+    {"GetUser", "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey", "ChangePassword",
+     "ListMFADevices", "CreateServiceSpecificCredential", "DeleteServiceSpecificCredential",
+     "ListServiceSpecificCredentials", "ResetServiceSpecificCredential", "UpdateServiceSpecificCredential"}
+)  # fmt: skip
+# Where these are given they are the resource, unless a user, group or role is named too.
+_IAM_ARNS = ("SAMLProviderArn", "OpenIDConnectProviderArn", "PolicyArn", "PolicySourceArn", "SerialNumber")

@@ -1,0 +1,303 @@
+"""What each operation of KMS is about: a key by its id, ARN or alias, or the one that a ciphertext names; aliases.
+
+Nobody may use a key that its own policy does not let them use, its account's administrator included (KMS Developer
+Guide, "Key policies"); a grant lets them as a statement of that policy would.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final, Literal, NamedTuple
+
+from dsops.arn import is_account_id, parse_arn
+from dsops.errors import SandboxRefusal
+from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
+from dsops.sandbox.authorization.resources.given import (
+    Parameters,
+    inside,
+    key_if_given,
+    listed_tags,
+    shown,
+    text,
+    texts,
+)
+from dsops.sandbox.authorization.resources.grants import with_grants
+from dsops.sandbox.keys.storage import KeyStore
+from dsops.sandbox.secrets.storage import Place
+from dsops.sandbox.wire.refusals import refusal
+
+_KEY: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
+_ALIAS: Final = re.compile(r"alias/[A-Za-z0-9/_-]{1,250}")
+_KEY_ID_BYTES = 36
+"""A ciphertext of moto begins with the id of its key."""
+
+_FOR_OTHER_ACCOUNTS: Final = frozenset({
+    "CreateGrant", "Decrypt", "DeriveSharedSecret", "DescribeKey", "Encrypt", "GenerateDataKey", "GenerateDataKeyPair",
+    "GenerateDataKeyPairWithoutPlaintext", "GenerateDataKeyWithoutPlaintext", "GenerateMac", "GetKeyRotationStatus",
+    "GetPublicKey", "ListGrants", "ReEncryptFrom", "ReEncryptTo", "RetireGrant", "RevokeGrant", "Sign", "Verify",
+    "VerifyMac",
+})  # fmt: skip
+"""What a key policy can let another account do (KMS Developer Guide, "Allowing users in other accounts")."""
+
+_CONDITION_KEYS: Final[Mapping[str, str]] = {
+    "BypassPolicyLockoutSafetyCheck": "kms:BypassPolicyLockoutSafetyCheck",
+    "CustomerMasterKeySpec": "kms:KeySpec",
+    "EncryptionAlgorithm": "kms:EncryptionAlgorithm",
+    "ExpirationModel": "kms:ExpirationModel",
+    "GranteePrincipal": "kms:GranteePrincipal",
+    "KeyAgreementAlgorithm": "kms:KeyAgreementAlgorithm",
+    "KeyPairSpec": "kms:DataKeyPairSpec",
+    "MacAlgorithm": "kms:MacAlgorithm",
+    "MessageType": "kms:MessageType",
+    "PendingWindowInDays": "kms:ScheduleKeyDeletionPendingWindowInDays",
+    "PrimaryRegion": "kms:PrimaryRegion",
+    "ReplicaRegion": "kms:ReplicaRegion",
+    "RetiringPrincipal": "kms:RetiringPrincipal",
+    "RotationPeriodInDays": "kms:RotationPeriodInDays",
+    "SigningAlgorithm": "kms:SigningAlgorithm",
+    "ValidTo": "kms:ValidTo",
+    "WrappingAlgorithm": "kms:WrappingAlgorithm",
+    "WrappingKeySpec": "kms:WrappingKeySpec",
+}
+"""Parameter -> condition key."""
+
+Kind = Literal["key", "alias"]
+
+
+class _Named(NamedTuple):
+    """What a KeyId says."""
+
+    kind: Kind
+    account: str
+    name: str
+    """The id of a key; `alias/NAME`."""
+
+
+class KmsResources:
+    """KMS of one world."""
+
+    def __init__(self, keys: KeyStore) -> None:
+        self._keys = keys
+
+    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+        """What has to be allowed for an operation of KMS."""
+        context = _context(parameters, caller)
+        if operation == "ReEncrypt":
+            yield from self._re_encryption(parameters, caller)
+        elif operation in {"CreateAlias", "UpdateAlias", "DeleteAlias"}:
+            yield from self._of_alias(operation, parameters, caller, context)
+        elif operation == "CreateKey":
+            context |= _new_key(parameters)
+            yield Question("kms:CreateKey", "*", caller.account, context)
+            if parameters.get("Tags"):
+                yield Question("kms:TagResource", f"{_prefix(caller, caller.account)}key/*", caller.account, context)
+        elif operation == "Decrypt":
+            yield self._of_ciphertext("Decrypt", parameters, "CiphertextBlob", "KeyId", caller, context)
+        elif operation == "RetireGrant":
+            yield self._retirement(parameters, caller, context)
+        elif "KeyId" in parameters and operation != "ListAliases":
+            yield self._of_key(operation, text(parameters, "KeyId"), caller, context)
+        else:
+            # ListAliases may name a key, which is its account's.
+            key_id = text(parameters, "KeyId")
+            account = _read(key_id, caller, caller.account).account if key_id else caller.account
+            yield _about_all(operation, caller, context)._replace(account=account)
+
+    def through_s3(self, operation: str, key: str, caller: Caller, account: str, bucket: str) -> Iterator[Question]:
+        """What S3 asks in the caller's name for an object of the bucket; nothing for the key that S3 has by itself.
+
+        `account` is the bucket's, and so the key's where `key` does not say.
+        """
+        if key.endswith("alias/aws/s3"):
+            return
+        pairs = {"aws:s3:arn": f"arn:{caller.partition}:s3:::{bucket}"}
+        yield self._of_key(operation, key, caller, _through("s3", caller, pairs), home=account)
+
+    def through(
+        self, service: str, operation: str, key: str, caller: Caller, account: str, pairs: Mapping[str, str]
+    ) -> Question:
+        """What a service asks in the caller's name, with `pairs` as encryption context; `account` as above.
+
+        A key that can't be any is one that is not there: then it depends on the caller's own policies.
+        """
+        context = {**_through(service, caller, pairs), "aws:ViaAWSService": ("true",)}
+        try:
+            return self._of_key(operation, key, caller, context, home=account)
+        except SandboxRefusal:
+            resource = key if key.startswith("arn:") else f"{_prefix(caller, account)}key/{key}"
+            return Question(f"kms:{operation}", resource, account, context)
+
+    def _retirement(self, parameters: Parameters, caller: Caller, context: Context) -> Question:
+        """Of one grant, which no other grant allows. A token is enough, and moto looks at nothing else then."""
+        token, key_id = text(parameters, "GrantToken"), text(parameters, "KeyId")
+        if token:
+            key_id = self._keys.key_of_grant(Place(caller.account, caller.region), token)
+        if not key_id:
+            return _about_all("RetireGrant", caller, context)
+        return self._of_key("RetireGrant", key_id, caller, context, grant=token or text(parameters, "GrantId"))
+
+    def _of_key(
+        self, operation: str, key_id: str, caller: Caller, context: Context, home: str = "", grant: str = ""
+    ) -> Question:
+        """The question about a key, named in any of the four ways; `home` is the account where it has none.
+
+        `grant` is the only one that counts, where it is about one.
+        """
+        named = _read(key_id, caller, home or caller.account)
+        place = Place(named.account, caller.region)
+        own: Context = {}
+        name = named.name
+        if named.kind == "alias":
+            own["kms:RequestAlias"] = (name,)
+            name = self._keys.key_of_alias(place, name)
+            if not name:
+                # There is no such alias: only who may do it to any says that he may not find it.
+                arn = f"{_prefix(caller, named.account)}{named.name}"
+                return Question(f"kms:{operation}", arn, named.account, context | own)
+        key = self._keys.key(place, name)
+        if key is None:
+            return Question(f"kms:{operation}", f"{_prefix(caller, named.account)}key/{name}", named.account, context)
+        own |= {
+            "kms:KeySpec": (key.spec,),
+            "kms:KeyUsage": (key.usage,),
+            "kms:KeyOrigin": (key.origin,),
+            "kms:MultiRegion": (shown(key.is_multi_region),),
+            **tag_keys(("aws:ResourceTag",), key.tags),
+        }
+        if key.aliases:
+            own["kms:ResourceAliases"] = key.aliases
+        is_open = caller.account == named.account or operation in _FOR_OTHER_ACCOUNTS
+        grants = tuple(held for held in key.grants if not grant or grant in held.names)
+        policy = with_grants(key.policy, grants) if is_open else None
+        return Question(f"kms:{operation}", key.arn, named.account, context | own, policy, must_policy_allow=True)
+
+    def _of_ciphertext(
+        self, action: str, parameters: Parameters, blob: str, name: str, caller: Caller, context: Context
+    ) -> Question:
+        """The key that encrypted it, which a KeyId has to be: it is the one that is used."""
+        written = parameters.get(blob)
+        key_id = written[:_KEY_ID_BYTES].decode("latin-1") if isinstance(written, bytes) else ""
+        given = text(parameters, name)
+        if not _KEY.fullmatch(key_id) or len(key_id) != _KEY_ID_BYTES:
+            # No ciphertext of ours; moto will say so to whoever may use the key that was named.
+            return self._of_key(action, given, caller, context) if given else _about_all(action, caller, context)
+        if not given:
+            return self._of_key(action, key_id, caller, context)
+        question = self._of_key(action, given, caller, context)
+        if question.resource.rpartition("/")[2] != key_id:
+            raise refusal("IncorrectKeyException", "The key ID in the request does not identify a CMK that can perform "
+                          "this operation.")  # fmt: skip
+        return question
+
+    def _re_encryption(self, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+        algorithms = {"SourceEncryptionAlgorithm": "From", "DestinationEncryptionAlgorithm": "To"}
+        from_to = {
+            side: key_if_given("kms:EncryptionAlgorithm", parameters, name) for name, side in algorithms.items()
+        }
+        source = _encryption_context(inside(parameters, "SourceEncryptionContext")) | from_to["From"]
+        target = _encryption_context(inside(parameters, "DestinationEncryptionContext")) | from_to["To"]
+        caller_key: Context = {"kms:CallerAccount": (caller.account,)}
+        first = self._of_ciphertext(
+            "ReEncryptFrom", parameters, "CiphertextBlob", "SourceKeyId", caller, caller_key | source
+        )
+        second = self._of_key("ReEncryptTo", text(parameters, "DestinationKeyId"), caller, caller_key | target)
+        is_same: Context = {"kms:ReEncryptOnSameKey": (shown(first.resource == second.resource),)}
+        for question in (first, second):
+            yield question._replace(context={**question.context, **is_same})
+
+    def _of_alias(
+        self, operation: str, parameters: Parameters, caller: Caller, context: Context
+    ) -> Iterator[Question]:
+        """The alias, which policies of principals allow, and each key that it names or will name."""
+        alias = text(parameters, "AliasName")
+        if not _ALIAS.fullmatch(alias):
+            raise refusal("ValidationException", 'Alias must start with the prefix "alias/". Please see '
+                          "https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html")  # fmt: skip
+        yield Question(f"kms:{operation}", f"{_prefix(caller, caller.account)}{alias}", caller.account, context)
+        if operation != "CreateAlias":
+            key_id = self._keys.key_of_alias(Place(caller.account, caller.region), alias)
+            if key_id:
+                yield self._of_key(operation, key_id, caller, context)
+        if "TargetKeyId" in parameters:
+            yield self._of_key(operation, text(parameters, "TargetKeyId"), caller, context)
+
+
+def _read(key_id: str, caller: Caller, home: str) -> _Named:
+    """A KeyId taken apart; what is no plain one is refused, so that moto finds the key that was judged."""
+    account, name = home, key_id
+    if key_id.startswith("arn:"):
+        arn = parse_arn(key_id)
+        if arn is None or arn.service != "kms" or arn.partition != caller.partition or not is_account_id(arn.account):
+            raise _no_key(key_id)
+        if arn.region != caller.region:
+            raise refusal("NotFoundException", f"Invalid arn {arn.region}")
+        account, name = arn.account, arn.resource.removeprefix("key/")
+        if not arn.resource.startswith(("key/", "alias/")):
+            raise _no_key(key_id)
+    if _ALIAS.fullmatch(name):
+        return _Named("alias", account, name)
+    if not _KEY.fullmatch(name):
+        raise _no_key(key_id)
+    return _Named("key", account, name)
+
+
+def _no_key(key_id: str) -> SandboxRefusal:
+    return refusal("NotFoundException", f"Invalid keyId '{key_id}'")
+
+
+def _prefix(caller: Caller, account: str) -> str:
+    return f"arn:{caller.partition}:kms:{caller.region}:{account}:"
+
+
+def _about_all(operation: str, caller: Caller, context: Context) -> Question:
+    return Question(f"kms:{operation}", "*", caller.account, context)
+
+
+def _context(parameters: Parameters, caller: Caller) -> Context:
+    context: Context = {"kms:CallerAccount": (caller.account,)}
+    for name, key in _CONDITION_KEYS.items():
+        context |= key_if_given(key, parameters, name)
+    context |= _encryption_context(inside(parameters, "EncryptionContext"))
+    context |= request_tags(listed_tags(parameters.get("Tags")))
+    if "TagKeys" in parameters:
+        context["aws:TagKeys"] = texts(parameters, "TagKeys")
+    if "Operations" in parameters:
+        context["kms:GrantOperations"] = texts(parameters, "Operations")
+        context["kms:GrantIsForAWSResource"] = ("false",)
+    constraints = inside(parameters, "Constraints")
+    if constraints:
+        context["kms:GrantConstraintType"] = tuple(constraints)
+        context |= _encryption_context(
+            {**inside(constraints, "EncryptionContextSubset"), **inside(constraints, "EncryptionContextEquals")}
+        )
+    return context
+
+
+def _through(service: str, caller: Caller, pairs: Mapping[str, str]) -> Context:
+    """The keys of a call that a service makes for the caller."""
+    return {
+        "kms:CallerAccount": (caller.account,),
+        "kms:ViaService": (f"{service}.{caller.region}.amazonaws.com",),
+        **_encryption_context(pairs),
+    }
+
+
+def _encryption_context(pairs: Parameters) -> Context:
+    if not pairs:
+        return {}
+    context: Context = {f"kms:EncryptionContext:{key}": (str(value),) for key, value in pairs.items()}
+    return {**context, "kms:EncryptionContextKeys": tuple(pairs)}
+
+
+def _new_key(parameters: Parameters) -> Context:
+    """What the key will be, with AWS's defaults."""
+    spec = text(parameters, "KeySpec") or text(parameters, "CustomerMasterKeySpec") or "SYMMETRIC_DEFAULT"
+    return {
+        "kms:KeySpec": (spec,),
+        "kms:KeyUsage": (text(parameters, "KeyUsage") or "ENCRYPT_DECRYPT",),
+        "kms:KeyOrigin": (text(parameters, "Origin") or "AWS_KMS",),
+        "kms:MultiRegion": (text(parameters, "MultiRegion") or "false",),
+    }

@@ -1,0 +1,260 @@
+"""What each operation of S3 is about: bucket, object, the source of a copy, the key that encrypts.
+
+A bucket's name says nothing of its account, so the owner is looked up; the name of one that does not exist is judged as
+the caller's own. Access points are not known: their ARN in the place of a bucket is allowed by nothing but `*`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+from urllib.parse import parse_qsl, unquote
+
+from dsops.errors import SandboxRefusal
+from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
+from dsops.sandbox.authorization.resources.given import Parameters, inside, key_if_given, listed_tags, many, text
+from dsops.sandbox.authorization.resources.kms import KmsResources
+from dsops.sandbox.authorization.resources.public import is_public
+from dsops.sandbox.authorization.resources.s3_actions import (
+    ALSO_WITH,
+    ALSO_WITH_NEW_BUCKET,
+    CONDITION_KEYS,
+    ON_BUCKET,
+    ON_OBJECT,
+    ON_VERSION,
+)
+from dsops.sandbox.state.estate import Bucket, Estate, StoredObject
+from dsops.sandbox.wire.refusals import access_denied, refusal
+
+_READS = frozenset({"GetObject", "HeadObject", "GetObjectAttributes", "SelectObjectContent"})
+_WRITES = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload"})
+_SOURCE: Final = re.compile(r"/?(?P<path>[^/?#;:\s][^?#;\s]*)(?:\?versionId=(?P<version>[A-Za-z0-9._-]+))?")
+_BUCKET: Final = re.compile(r"[A-Za-z0-9._-]{1,255}")
+_OF_DIRECTORY_BUCKETS = frozenset({"CreateSession", "ListDirectoryBuckets", "RenameObject"})
+
+
+class S3Resources:
+    """S3 of one world."""
+
+    def __init__(self, estate: Estate, kms: KmsResources) -> None:
+        self._estate = estate
+        self._kms = kms
+
+    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+        """What has to be allowed for an operation of S3."""
+        asked = _Asked(self._estate, operation, parameters, caller)
+        if operation in _OF_DIRECTORY_BUCKETS or not asked.is_plain:
+            yield asked.about_anything()
+        elif operation == "ListBuckets":
+            # AWS's own example policies allow it on `arn:aws:s3:::*` (S3 User Guide, "Bucket policies and user
+            # policies"), which a question about `*` would not let through.
+            yield Question("s3:ListAllMyBuckets", asked.arn("*"), caller.account, asked.context, shown="*")
+        elif operation == "DeleteObjects":
+            yield from self._deletions(asked)
+        elif "Key" in parameters:
+            yield from self._of_object(asked)
+        else:
+            yield from self._of_bucket(asked)
+
+    def _of_bucket(self, asked: _Asked) -> Iterator[Question]:
+        operation, parameters = asked.operation, asked.parameters
+        context = asked.context
+        if operation == "CreateBucket":
+            configuration = inside(parameters, "CreateBucketConfiguration")
+            context = context | key_if_given("s3:locationconstraint", configuration, "LocationConstraint")
+            context |= request_tags(listed_tags(configuration.get("Tags")))
+            yield asked.about_bucket("CreateBucket", context)
+            also = _also(ALSO_WITH_NEW_BUCKET, parameters)
+            if configuration.get("Tags"):
+                also["TagResource"] = None
+            if parameters.get("ObjectLockEnabledForBucket"):
+                also["PutBucketVersioning"] = None
+            for action in also:
+                yield asked.about_bucket(action, context)
+            return
+        if operation == "PutBucketTagging":
+            context = context | request_tags(listed_tags(inside(parameters, "Tagging").get("TagSet")))
+        yield asked.about_bucket(ON_BUCKET.get(operation, operation), context)
+        is_blocked = asked.bucket is not None and asked.bucket.blocks_public_policy
+        if operation == "PutBucketPolicy" and is_blocked and is_public(text(parameters, "Policy")):
+            raise access_denied(_PUBLIC_POLICY_BLOCKED % (asked.caller.arn or "anonymous", asked.name))
+
+    def _of_object(self, asked: _Asked) -> Iterator[Question]:
+        operation, parameters = asked.operation, asked.parameters
+        stored = asked.stored(text(parameters, "Key"), text(parameters, "VersionId"))
+        context = asked.context | _tags_of(stored) | _tags_passed(operation, parameters)
+        context |= _lock_keys(parameters)
+        for action in _object_actions(operation, parameters):
+            yield asked.about_object(action, text(parameters, "Key"), context)
+        if operation in _WRITES:
+            for action in _also(ALSO_WITH, parameters):
+                yield asked.about_object(action, text(parameters, "Key"), context)
+            yield from self._encryption(asked, text(parameters, "SSEKMSKeyId"))
+        if parameters.get("BypassGovernanceRetention"):
+            yield asked.about_object("BypassGovernanceRetention", text(parameters, "Key"), context)
+        if operation in {"CopyObject", "UploadPartCopy"}:
+            yield from self._source(asked)
+        if operation in _READS:
+            yield from self._reading(asked, stored)
+
+    def _reading(self, asked: _Asked, stored: StoredObject | None) -> Iterator[Question]:
+        if stored is None and not text(asked.parameters, "VersionId") and asked.bucket is not None:
+            # Only who may list learns that there is no such object (GetObject API reference, "Permissions").
+            yield asked.about_bucket("ListBucket", {})
+        elif stored is not None and stored.kms_key and asked.operation in {"GetObject", "SelectObjectContent"}:
+            yield from self._kms.through_s3("Decrypt", stored.kms_key, asked.caller, asked.owner, asked.name)
+
+    def _encryption(self, asked: _Asked, key: str) -> Iterator[Question]:
+        """A key of one's own must be allowed too; S3's own keys let everybody who may use S3."""
+        algorithm = text(asked.parameters, "ServerSideEncryption")
+        if not algorithm and asked.bucket is not None:
+            algorithm, key = "aws:kms", asked.bucket.kms_key
+        if key and algorithm.startswith("aws:kms"):
+            yield from self._kms.through_s3("GenerateDataKey", key, asked.caller, asked.owner, asked.name)
+
+    def _source(self, asked: _Asked) -> Iterator[Question]:
+        """The object that is copied, whoever owns it."""
+        bucket, key, version = _copy_source(asked.parameters.get("CopySource"))
+        source = _Asked(self._estate, asked.operation, {"Bucket": bucket, "VersionId": version}, asked.caller)
+        stored = source.stored(key, version)
+        context = {"s3:ResourceAccount": (source.owner,), **_tags_of(stored)}
+        if version:
+            context["s3:VersionId"] = (version,)
+        yield source.about_object("GetObjectVersion" if version else "GetObject", key, context)
+        if stored is None:
+            return
+        if stored.tags and asked.operation == "CopyObject" and text(asked.parameters, "TaggingDirective") != "REPLACE":
+            yield source.about_object("GetObjectVersionTagging" if version else "GetObjectTagging", key, context)
+            yield asked.about_object("PutObjectTagging", text(asked.parameters, "Key"), asked.context)
+        if stored.kms_key:
+            yield from self._kms.through_s3("Decrypt", stored.kms_key, source.caller, source.owner, source.name)
+
+    def _deletions(self, asked: _Asked) -> Iterator[Question]:
+        """Each object by itself. AWS does those that are allowed and reports the others; here all are refused."""
+        for each in many(inside(asked.parameters, "Delete"), "Objects"):
+            key, version = text(each, "Key"), text(each, "VersionId")
+            context = asked.context | _tags_of(asked.stored(key, version))
+            context |= {"s3:VersionId": (version,)} if version else {}
+            yield asked.about_object("DeleteObjectVersion" if version else "DeleteObject", key, context)
+            if asked.parameters.get("BypassGovernanceRetention"):
+                yield asked.about_object("BypassGovernanceRetention", key, context)
+
+
+class _Asked:
+    """One request: its bucket with the owner, and questions about that bucket and its objects."""
+
+    def __init__(self, estate: Estate, operation: str, parameters: Parameters, caller: Caller) -> None:
+        self.operation = operation
+        self.parameters = parameters
+        self.caller = caller
+        self.name = text(parameters, "Bucket")
+        self.is_plain = "Bucket" not in parameters or (":" not in self.name and "/" not in self.name)
+        self._estate = estate
+        self.bucket: Bucket | None = estate.bucket(self.name, caller.partition) if self.name else None
+        if operation == "CreateBucket" and self.bucket is not None and self.bucket.account != caller.account:
+            # Nothing is asked of the account that has the name: the answer is BucketAlreadyExists.
+            self.bucket = None
+        self.owner = caller.account if self.bucket is None else self.bucket.account
+        self.context: Context = {"s3:ResourceAccount": (self.owner,)}
+        for name, key in CONDITION_KEYS.items():
+            self.context |= key_if_given(key, parameters, name)
+
+    def arn(self, resource: str) -> str:
+        """Of a bucket or `BUCKET/KEY`."""
+        return f"arn:{self.caller.partition}:s3:::{resource}"
+
+    def stored(self, key: str, version: str) -> StoredObject | None:
+        """The object as it is now."""
+        return self._estate.object(self.name, key, version, self.caller.partition)
+
+    def about_bucket(self, action: str, context: Context) -> Question:
+        """Whether the action is allowed on the bucket."""
+        return self._question(action, self.name, context)
+
+    def about_object(self, action: str, key: str, context: Context) -> Question:
+        """Whether the action is allowed on the object."""
+        return self._question(action, f"{self.name}/{key}", context)
+
+    def about_anything(self) -> Question:
+        """What is not known well enough to be about less than everything."""
+        prefix = "s3express" if self.operation in _OF_DIRECTORY_BUCKETS else "s3"
+        return Question(f"{prefix}:{self.operation}", "*", self.caller.account, self.context)
+
+    def _question(self, action: str, resource: str, context: Context) -> Question:
+        bucket = self.bucket
+        arn = self.arn(resource)
+        policy = None if bucket is None else bucket.policy
+        is_outsider = self.caller.account != self.owner
+        if bucket is not None and bucket.restricts_public and is_outsider and policy is not None:
+            # RestrictPublicBuckets: a public policy is for the bucket's own account only.
+            policy = None if is_public(policy.text) else policy
+        # S3 writes its ARNs in quotes.
+        return Question(f"s3:{action}", arn, self.owner, context, policy, shown=f'"{arn}"')
+
+
+_PUBLIC_POLICY_BLOCKED = (
+    'User: %s is not authorized to perform: s3:PutBucketPolicy on resource: "arn:aws:s3:::%s" because public policies'
+    " are prevented by the BlockPublicPolicy setting in S3 Block Public Access."
+)
+
+
+def _also(table: Mapping[str, str], parameters: Parameters) -> dict[str, None]:
+    """What the given parameters need besides, each once and in order."""
+    return dict.fromkeys(action for name, action in table.items() if parameters.get(name))
+
+
+def _object_actions(operation: str, parameters: Parameters) -> tuple[str, ...]:
+    actions = ON_OBJECT.get(operation, (operation,))
+    if text(parameters, "VersionId"):
+        return tuple(ON_VERSION.get(action, action) for action in actions)
+    return actions
+
+
+def _copy_source(value: object) -> tuple[str, str, str]:
+    """Bucket, key and version of `BUCKET/KEY?versionId=ID`, its key escaped, or of a structure of the three.
+
+    Anything else is refused: whatever reads it next (moto takes it for a URL) must find what was judged.
+    """
+    if isinstance(value, Mapping):
+        bucket, key, version = text(value, "Bucket"), text(value, "Key"), text(value, "VersionId")
+    else:
+        found = _SOURCE.fullmatch(str(value or ""))
+        if found is None:
+            raise _no_source()
+        bucket, _, key = unquote(found["path"]).partition("/")
+        version = found["version"] or ""
+    if not _BUCKET.fullmatch(bucket) or not key:
+        raise _no_source()
+    return bucket, key, version
+
+
+def _no_source() -> SandboxRefusal:
+    message = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"
+    return refusal("InvalidArgument", message)
+
+
+def _tags_of(stored: StoredObject | None) -> Context:
+    return {} if stored is None else tag_keys(("s3:ExistingObjectTag",), stored.tags)
+
+
+def _tags_passed(operation: str, parameters: Parameters) -> Context:
+    """Tags that an object will have: in a header of PutObject, in the body of PutObjectTagging."""
+    if operation == "PutObjectTagging":
+        tags = tuple(listed_tags(inside(parameters, "Tagging").get("TagSet")))
+    else:
+        tags = tuple(parse_qsl(text(parameters, "Tagging"), keep_blank_values=True))
+    if not tags:
+        return {}
+    keys: Context = tag_keys(("s3:RequestObjectTag",), tags)
+    return {**keys, "s3:RequestObjectTagKeys": tuple(key for key, _ in tags)}
+
+
+def _lock_keys(parameters: Parameters) -> Context:
+    retention = inside(parameters, "Retention")
+    hold = inside(parameters, "LegalHold")
+    return key_if_given("s3:object-lock-mode", retention, "Mode") | key_if_given(
+        "s3:object-lock-legal-hold", hold, "Status"
+    )

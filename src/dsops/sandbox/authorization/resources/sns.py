@@ -1,0 +1,67 @@
+"""What each operation of SNS is about: a topic by its ARN or by a subscription's, with its policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from dsops.arn import parse_arn
+from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
+from dsops.sandbox.authorization.resources.given import Parameters, key_if_given, listed_tags, text, texts
+from dsops.sandbox.state.estate import Estate
+
+_NAMES_A_TOPIC: Final = ("TopicArn", "ResourceArn", "TargetArn")
+_PUSH: Final = ("PlatformApplicationArn", "EndpointArn")
+"""Of mobile push: whose account counts, though AWS has no resource for them."""
+
+
+class SnsResources:
+    """SNS of one world."""
+
+    def __init__(self, estate: Estate) -> None:
+        self._estate = estate
+
+    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+        """What has to be allowed for an operation of SNS."""
+        tags = tuple(listed_tags(parameters.get("Tags")))
+        context: Context = request_tags(tags)
+        if "TagKeys" in parameters:
+            context["aws:TagKeys"] = texts(parameters, "TagKeys")
+        context |= key_if_given("sns:Endpoint", parameters, "Endpoint")
+        context |= key_if_given("sns:Protocol", parameters, "Protocol")
+        action = "Publish" if operation == "PublishBatch" else operation
+        if operation == "CreateTopic":
+            arn = f"arn:{caller.partition}:sns:{caller.region}:{caller.account}:{text(parameters, 'Name')}"
+            yield self._of_topic(action, arn, caller, context)
+            if tags:
+                yield self._of_topic("TagResource", arn, caller, context)
+            return
+        # Each that is given: which of them Publish would take is not for a request to choose.
+        named = [text(parameters, name) for name in _NAMES_A_TOPIC if name in parameters]
+        if "SubscriptionArn" in parameters:
+            # `TOPIC:ID`.
+            named.append(text(parameters, "SubscriptionArn").rpartition(":")[0])
+        for arn in named:
+            yield self._of_topic(action, arn, caller, context)
+        if not named or "PhoneNumber" in parameters:
+            yield Question(f"sns:{action}", "*", _account_of_push(parameters, caller), context)
+
+    def _of_topic(self, action: str, arn: str, caller: Caller, context: Context) -> Question:
+        parts = parse_arn(arn)
+        if parts is None or parts.service != "sns":
+            return Question(f"sns:{action}", "*", caller.account, context)
+        held = self._estate.topic(arn)
+        if held is None:
+            return Question(f"sns:{action}", arn, parts.account, context)
+        own = tag_keys(("aws:ResourceTag",), held.tags)
+        return Question(f"sns:{action}", arn, parts.account, context | own, held.policy)
+
+
+def _account_of_push(parameters: Parameters, caller: Caller) -> str:
+    for name in _PUSH:
+        arn = parse_arn(text(parameters, name))
+        if arn is not None:
+            return arn.account
+    return caller.account

@@ -1,0 +1,87 @@
+"""What each operation of SQS is about: the queue that a URL names, with its policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from dsops.arn import is_account_id, parse_arn
+from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
+from dsops.sandbox.authorization.resources.given import Parameters, listed_tags, text, texts
+from dsops.sandbox.secrets.storage import Place
+from dsops.sandbox.state.estate import Estate
+
+_ACTIONS: Final[Mapping[str, str]] = {
+    "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
+    "DeleteMessageBatch": "DeleteMessage",
+    "SendMessageBatch": "SendMessage",
+}
+_OWNERS_ALONE: Final = frozenset({
+    "AddPermission", "CancelMessageMoveTask", "CreateQueue", "DeleteQueue", "ListMessageMoveTasks", "ListQueues",
+    "ListQueueTags", "RemovePermission", "SetQueueAttributes", "StartMessageMoveTask", "TagQueue", "UntagQueue",
+})  # fmt: skip
+"""What no queue policy can let another account do (SQS Developer Guide, "Amazon SQS API permissions")."""
+
+
+class SqsResources:
+    """SQS of one world."""
+
+    def __init__(self, estate: Estate) -> None:
+        self._estate = estate
+
+    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+        """What has to be allowed for an operation of SQS."""
+        # `tags` of CreateQueue, `Tags` of TagQueue.
+        tags = tuple(listed_tags(parameters.get("tags") or parameters.get("Tags")))
+        context: Context = request_tags(tags)
+        if "TagKeys" in parameters:
+            context["aws:TagKeys"] = texts(parameters, "TagKeys")
+        if operation in {"CreateQueue", "GetQueueUrl"}:
+            account = text(parameters, "QueueOwnerAWSAccountId") or caller.account
+            name = text(parameters, "QueueName")
+        elif "QueueUrl" in parameters:
+            account, name = _of_url(text(parameters, "QueueUrl"), caller)
+        elif "SourceArn" in parameters:
+            yield from self._moving(operation, parameters, caller, context)
+            return
+        else:
+            yield Question(f"sqs:{operation}", "*", caller.account, context)
+            return
+        action = _ACTIONS.get(operation, operation)
+        yield self._of_queue(action, account, name, caller, context)
+        if operation == "CreateQueue" and tags:
+            yield self._of_queue("TagQueue", account, name, caller, context)
+
+    def _moving(self, operation: str, parameters: Parameters, caller: Caller, context: Context) -> Iterator[Question]:
+        """A dead-letter queue's messages go back: reading there, writing where they go."""
+        wanted = [("SourceArn", operation)]
+        if operation == "StartMessageMoveTask":
+            wanted += [("SourceArn", each) for each in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")]
+            wanted.append(("DestinationArn", "SendMessage"))
+        for name, action in wanted:
+            if name not in parameters:
+                continue
+            arn = parse_arn(text(parameters, name))
+            if arn is None or arn.service != "sqs":
+                yield Question(f"sqs:{action}", "*", caller.account, context)
+            else:
+                yield self._of_queue(action, arn.account, arn.resource, caller, context)
+
+    def _of_queue(self, action: str, account: str, name: str, caller: Caller, context: Context) -> Question:
+        held = self._estate.queue(Place(account, caller.region), name)
+        arn = f"arn:{caller.partition}:sqs:{caller.region}:{account}:{name}"
+        if held is None:
+            return Question(f"sqs:{action}", arn, account, context)
+        is_closed = action in _OWNERS_ALONE and account != caller.account
+        policy = None if is_closed else held.policy
+        return Question(f"sqs:{action}", arn, account, context | tag_keys(("aws:ResourceTag",), held.tags), policy)
+
+
+def _of_url(url: str, caller: Caller) -> tuple[str, str]:
+    """Account and name. Taken apart as moto does; a bare name is a queue of the caller's."""
+    if not url.startswith(("http://", "https://")):
+        return caller.account, url
+    parts = url.split("/")
+    return (parts[-2] if is_account_id(parts[-2]) else caller.account), parts[-1]

@@ -1,0 +1,179 @@
+"""A folder of log files as a trail of CloudTrail's delivers them, for whatever reads such folders.
+
+https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-examples.html. A file is there whole or
+not at all: it is written under another name first. Names, dates and folders go by the sandbox's time.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+from base64 import b32encode
+from collections.abc import Callable, Container
+from contextlib import suppress
+from datetime import UTC, datetime
+from json import JSONEncoder
+from typing import Final
+
+from dsops.arn import is_account_id
+from dsops.endpoint import is_region_name
+from dsops.errors import SandboxUnavailable
+from dsops.sandbox.cloudtrail.event_record import unpacked
+from dsops.sandbox.control.clock import Clock
+
+DELIVERY_SECONDS: Final = 10
+"""Of the sandbox's time. CloudTrail takes about five minutes; nobody waits so long for a test."""
+_RECORDS_AT_ONCE: Final = 500
+MOST_WAITING: Final = 100_000
+"""How many records wait for a disk that is full; of more, the oldest go."""
+# Records are a tree; looking for circles in it takes as long as writing it.
+_encode = JSONEncoder(separators=(",", ":"), check_circular=False).encode
+# Between 1 (twice the size) and 9 (four times the time).
+_GZIP_LEVEL: Final = 3
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+Where = tuple[str, str]
+"""Account and region: each pair has files of its own."""
+
+
+class Trail:
+    """Records that wait, and the folder into which they are delivered.
+
+    Not safe for several threads: the sandbox's lock is held around it.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        *,
+        clock: Clock,
+        accounts: Container[str],
+        tell: Callable[[str], None],
+        has_data_events: bool = False,
+        most_waiting: int = MOST_WAITING,
+    ) -> None:
+        """`accounts` are those that there are; `tell` is told of trouble, once. Raises SandboxUnavailable."""
+        self.has_data_events = has_data_events
+        self._most_waiting = most_waiting
+        self._folder = os.path.abspath(folder)
+        self._clock = clock
+        self._accounts = accounts
+        self._tell = tell
+        self._waiting: dict[Where, list[bytes]] = {}
+        self._count = 0
+        self._deliver_at = _RECORDS_AT_ONCE
+        self._since: float | None = None
+        self._has_told = False
+        self._lost = 0
+        self._try_folder()
+
+    @property
+    def waiting(self) -> int:
+        """How many records are not delivered yet."""
+        return sum(map(len, self._waiting.values()))
+
+    def add(self, packed: bytes, account: str, region: str) -> None:
+        """A record (`event_record.packed`) for the trail of an account.
+
+        Anybody can write any account into an unsigned request; those that there are have trails.
+        """
+        if not is_account_id(account) or account not in self._accounts or not is_region_name(region):
+            return
+        self._waiting.setdefault((account, region), []).append(packed)
+        self._count += 1
+        if self._since is None:
+            self._since = self._clock.now()
+        if self._count >= self._deliver_at:
+            self.deliver()
+        else:
+            self.deliver_due()
+
+    def deliver_due(self) -> None:
+        """Writes what there is when the oldest of it is DELIVERY_SECONDS old."""
+        if self._since is not None and not 0 <= self._clock.now() - self._since < DELIVERY_SECONDS:
+            self.deliver()
+
+    def deliver(self) -> None:
+        """Writes what there is, now. What can't be written waits for the next time."""
+        for where, records in list(self._waiting.items()):
+            try:
+                self._write(where, records)
+            except OSError as error:
+                self._fail(error)
+                break
+            del self._waiting[where]
+        self._count = self.waiting
+        self._deliver_at = self._count + _RECORDS_AT_ONCE
+        self._since = self._clock.now() if self._count else None
+
+    def close(self) -> None:
+        """Writes the rest, and tells how much could not be written."""
+        self.deliver()
+        lost = self._lost + self._count
+        if lost:
+            self._tell(f"{lost} records of the trail were not written to {self._folder}")
+
+    def _fail(self, error: OSError) -> None:
+        if not self._has_told:
+            self._has_told = True
+            why = (error.strerror or str(error)).lower()
+            self._tell(
+                f"the trail can't be written to {self._folder} ({why}); the sandbox goes on, and tries it again"
+            )
+        while self.waiting > self._most_waiting:
+            longest = max(self._waiting, key=lambda where: len(self._waiting[where]))
+            gone = max(1, len(self._waiting[longest]) // 2)
+            del self._waiting[longest][:gone]
+            self._lost += gone
+
+    def _write(self, where: Where, records: list[bytes]) -> None:
+        """One file."""
+        account, region = where
+        moment = datetime.fromtimestamp(self._clock.now(), UTC)
+        folder = os.path.join(
+            self._folder, "AWSLogs", account, "CloudTrail", region, f"{moment:%Y}", f"{moment:%m}", f"{moment:%d}"
+        )
+        _make_folder(folder)
+        unique = b32encode(os.urandom(10)).decode()
+        name = f"{account}_CloudTrail_{region}_{moment:%Y%m%dT%H%MZ}_{unique}.json.gz"
+        # One at a time: five hundred records at once set off Python's search for garbage.
+        text = f'{{"Records":[{",".join([_encode(unpacked(one)) for one in records])}]}}'
+        _write_whole(os.path.join(folder, name), gzip.compress(text.encode(), _GZIP_LEVEL, mtime=0))
+
+    def _try_folder(self) -> None:
+        """Refuses a folder into which nothing can be written: better now than after a day."""
+        path = os.path.join(self._folder, "AWSLogs", f".{os.getpid()}.tmp")
+        try:
+            _make_folder(os.path.dirname(path))
+            os.close(os.open(path, _FLAGS, 0o600))
+            os.unlink(path)
+        except OSError as error:
+            raise SandboxUnavailable(
+                f"the trail can't be written to {self._folder}",
+                why=(error.strerror or str(error)).lower(),
+                hint="name a folder of yours with `--trail`",
+            ) from error
+
+
+def _make_folder(path: str) -> None:
+    """A folder, and those above it that are not there, for this user only."""
+    if os.path.isdir(path):
+        return
+    _make_folder(os.path.dirname(path))
+    with suppress(FileExistsError):  # somebody else was faster
+        os.mkdir(path, 0o700)
+
+
+def _write_whole(path: str, content: bytes) -> None:
+    """A file that nobody sees before it is complete."""
+    folder, name = os.path.split(path)
+    unfinished = os.path.join(folder, f".{name}.tmp")
+    descriptor = os.open(unfinished, _FLAGS, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        os.rename(unfinished, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(unfinished)
+        raise

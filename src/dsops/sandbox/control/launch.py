@@ -1,0 +1,79 @@
+"""A seed -> a sandbox that serves, and what a client needs to be one of its users."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+from dsops.errors import SandboxUnavailable, SeedInvalid
+from dsops.input_file import read_whole, reason
+from dsops.sandbox.cloudtrail.trail import Trail
+from dsops.sandbox.control.client import LOOPBACK, client_variables
+from dsops.sandbox.control.clock import Clock
+from dsops.sandbox.control.control import find_user
+from dsops.sandbox.control.service import Sandbox
+from dsops.sandbox.seed.file import read_seed
+from dsops.sandbox.seed.model import Seed
+from dsops.sandbox.seed.plant import plant
+from dsops.sandbox.wire.server import Server
+
+_MOST_BYTES = 1 << 22
+"""Of a seed: four for each character that is parsed."""
+
+
+def read_seed_file(path: str) -> Seed:
+    """The seed in a file. Raises SeedInvalid."""
+    try:
+        text = read_whole(path, _MOST_BYTES, takes_pipes=True).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        why = reason(error) if isinstance(error, OSError) else "it is not UTF-8"
+        raise SeedInvalid(f"the seed {path} can't be read", why=why or str(error), hint="check `--seed`") from error
+    return read_seed(text, path, os.path.dirname(path))
+
+
+class TrailWish(NamedTuple):
+    """A folder that gets what happens, as CloudTrail delivers it."""
+
+    folder: str
+    tell: Callable[[str], None]
+    """Is told of trouble with the folder while the sandbox runs, in one line."""
+    has_data_events: bool = False
+
+
+def open_server(
+    seed: Seed,
+    *,
+    host: str = LOOPBACK,
+    port: int = 0,
+    clock: Clock | None = None,
+    kept_events: int = 10_000,
+    trail: TrailWish | None = None,
+) -> Server:
+    """A sandbox with that seed in it, listening; `run()` serves in this thread, `start()` in one of its own.
+
+    There is one at a time in a process. Raises SandboxUnavailable and SeedInvalid.
+    """
+    sandbox = Sandbox(clock, kept_events)
+    plant(sandbox, seed)
+    if trail is not None:
+        sandbox.events.trail = Trail(
+            trail.folder, clock=sandbox.clock, accounts=sandbox.world.partitions, tell=trail.tell,
+            has_data_events=trail.has_data_events,
+        )  # fmt: skip
+    return Server(sandbox, host, port)
+
+
+def identity_variables(server: Server, name: str) -> dict[str, str]:
+    """What a client needs to be that user (`NAME` or `NAME@ACCOUNT`; "" for the default one) in the sandbox."""
+    sandbox = server.sandbox
+    name = name or sandbox.default_identity
+    with sandbox.world.lock:
+        user = find_user(sandbox, name)
+        keys = [] if user is None else sandbox.world.keys_of(user)
+    if not keys:
+        raise SandboxUnavailable(
+            f"the sandbox has no user `{name}` with an access key",
+            hint="name one of the seed's users, `NAME@ACCOUNT` where several accounts have it, or `admin`",
+        )
+    return client_variables(server.url, sandbox.region, *keys[0])

@@ -1,0 +1,240 @@
+"""An authenticated request that can be read -> it is allowed, question by question, and done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dsops.arn import parse_arn
+from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.resources import Resources
+from dsops.sandbox.authorization.resources.parameters import with_plain_names
+from dsops.sandbox.checks.keys import check_key_call
+from dsops.sandbox.checks.parameters import check_parameter_names, split_names, with_asked_names, with_invalid
+from dsops.sandbox.checks.subscriptions import no_half_subscription
+from dsops.sandbox.iam_api.operations import IamOperations
+from dsops.sandbox.keys.refusals import key_denied, key_unusable
+from dsops.sandbox.keys.storage import KeyStore
+from dsops.sandbox.organizations.planter import organization_models
+from dsops.sandbox.organizations.rules import check_organization_call
+from dsops.sandbox.secrets.reading import list_versions, read_batch, read_secret
+from dsops.sandbox.secrets.rules import check_secret_call, check_secret_name
+from dsops.sandbox.secrets.storage import Place, StoredSecret, Vault
+from dsops.sandbox.state import fence, long_poll
+from dsops.sandbox.state.buckets import check_owners, check_upload
+from dsops.sandbox.state.closed import check_open, check_own
+from dsops.sandbox.state.moto_answers import in_cbor, with_request_id
+from dsops.sandbox.wire import queues, s3_requests
+from dsops.sandbox.wire.answers import json_answer
+from dsops.sandbox.wire.models import signing_name
+from dsops.sandbox.wire.refusals import invalid_token, refusal
+
+if TYPE_CHECKING:
+    from dsops.sandbox.authorization.authorize import Judge
+    from dsops.sandbox.authorization.caller import Caller
+    from dsops.sandbox.authorization.resources.encryption import KeyUse, Service
+    from dsops.sandbox.state.world import World
+    from dsops.sandbox.sts.outbound import Outbound
+    from dsops.sandbox.sts.turn import Turn
+    from dsops.sandbox.wire.models import Protocol
+    from dsops.sandbox.wire.route import Route
+    from dsops.sandbox.wire.wire import HttpAnswer
+
+# They find by its ARN what is in another region, and say themselves when they don't.
+_OWN_REGIONS = frozenset({"secretsmanager"})
+
+
+class Operations:
+    """Everything but STS, in one world."""
+
+    def __init__(self, world: World, vault: Vault, judge: Judge, outbound: Outbound) -> None:
+        self._world = world
+        self._vault = vault
+        self._judge = judge
+        self._resources = Resources(world, vault)
+        self._keys = KeyStore(world)
+        self._iam = IamOperations(world, vault, outbound)
+        self._special: Mapping[str, Callable[[Turn, str, str], HttpAnswer]] = {
+            "iam": self._perform_iam,
+            "kms": self._perform_keys,
+            "organizations": self._perform_organizations,
+            "s3": self._perform_s3,
+            "secretsmanager": self._perform_secrets,
+            "sns": self._perform_topics,
+            "ssm": self._perform_parameters,
+        }
+        """What moto alone can't do as AWS does it: by turn, account and resource."""
+
+    def perform(self, route: Route, turn: Turn) -> HttpAnswer:
+        """The answer. Raises SandboxRefusal where the caller may not, or where it can't be done."""
+        service, caller = route.service, turn.caller
+        if service == "iam":
+            _refuse_restricted(caller)
+        elif not fence.knows_region(caller.region):
+            message = f"The dsops sandbox has no region {caller.region}: botocore knows none such."
+            raise refusal("InvalidRegion", message)
+        if service == "ssm":
+            self._vault.open_parameters()
+        if service == "s3" and route.request is not None:
+            turn = turn._replace(parameters=s3_requests.ready(turn.operation, turn.parameters, route.request))
+        account, resource = self._ask(service, turn)
+        # CBOR comes last: what is changed in an answer is changed in its JSON.
+        protocol: Protocol = "json" if route.protocol == "cbor" else route.protocol
+        special = self._special.get(service)
+        if special is not None:
+            answer = special(turn, account, resource)
+        elif service == "sqs":
+            answer = self._moto(service, turn, queues.ready(turn.parameters, resource), account, protocol)
+            answer = queues.with_compact_redrive(answer, turn.operation)
+            answer = queues.with_host(answer, turn.operation, caller.region, turn.host)
+        else:
+            answer = self._moto(service, turn, turn.parameters, account, protocol)
+        if route.protocol == "cbor":
+            return answer.mapped(partial(in_cbor, service, turn.operation))
+        if special is None and protocol in {"query", "ec2"}:
+            return answer.mapped(lambda one: one._replace(body=with_request_id(one.body, turn.request_id)))
+        return answer
+
+    def _ask(self, service: str, turn: Turn) -> tuple[str, str]:
+        """The account in which it is done and to what, once everything is allowed.
+
+        The first question is about what it is done to; a key or a copy's source may be another account's.
+        """
+        asked: set[str] = set()
+        account = first = ""
+        region = turn.caller.region
+        for question in self._resources.questions(service, turn.operation, turn.parameters, turn.caller):
+            self._require(turn, question)
+            if not asked:
+                account, first = question.account, question.resource
+            asked.add(question.resource)
+            arn = parse_arn(question.resource)
+            if arn is not None and arn.region not in {"", "*", region} and service not in _OWN_REGIONS:
+                # moto would look for the same name here.
+                text = f"{question.resource} is not in {region}, where this request was sent."
+                raise refusal("InvalidParameterValue", text)
+        if not asked:
+            # An empty list of things is about nothing in particular.
+            action = f"{signing_name(service)}:{turn.operation}"
+            self._require(turn, Question(action, "*", turn.caller.account, {}))
+        # Only who may do it hears that it can't be done here.
+        check_open(service, turn.operation, turn.parameters)
+        check_own(
+            service, turn.operation, turn.parameters, turn.caller.account, self._world.partitions, frozenset(asked)
+        )
+        account = account or turn.caller.account
+        if account not in self._world.partitions:
+            raise refusal("NotImplemented", f"The dsops sandbox has no account {account}. Nothing was done.", 501)
+        return account, first
+
+    def _perform_secrets(self, turn: Turn, account: str, _: str) -> HttpAnswer:
+        caller, parameters = turn.caller, dict(turn.parameters)
+        check_secret_name(parameters)
+        if turn.operation == "ListSecretVersionIds":
+            return json_answer(list_versions(self._vault, caller, parameters))
+
+        def decrypt(secret: StoredSecret, version_id: str) -> None:
+            self._use_key(turn, self._resources.encryption.of_secret(secret, version_id, caller), "secretsmanager")
+
+        if turn.operation == "GetSecretValue":
+            return json_answer(read_secret(self._vault, caller, parameters, decrypt))
+        if turn.operation == "BatchGetSecretValue":
+
+            def check(secret_id: str) -> None:
+                action = "secretsmanager:GetSecretValue"
+                self._require(turn, self._resources.of_secret(action, secret_id, caller, {}))
+
+            return json_answer(read_batch(self._vault, caller, parameters, check, decrypt))
+        region = caller.region
+        secret = self._vault.find_secret(turn.text("SecretId") or turn.text("Name"), Place(account, region))
+        check_secret_call(turn.operation, parameters, secret, self._world.has_principal)
+        for use in self._resources.encryption.of_new_value(turn.operation, parameters, secret, caller):
+            self._use_key(turn, use, "secretsmanager")
+        if secret is not None and "SecretId" in parameters:
+            # The full ARN: what was allowed is what moto finds, whatever form of the name was sent.
+            parameters["SecretId"], region = secret.arn, secret.region
+        return self._moto("secretsmanager", turn, parameters, account, "json", region)
+
+    def _perform_iam(self, turn: Turn, _account: str, _resource: str) -> HttpAnswer:
+        account = turn.caller.account
+        return self._iam.perform(turn, lambda parameters: self._moto("iam", turn, parameters, account, "query"))
+
+    def _perform_s3(self, turn: Turn, account: str, _: str) -> HttpAnswer:
+        check_owners(turn.parameters)
+        if "UploadId" in turn.parameters:
+            names = (turn.text(name) for name in ("Bucket", "Key", "UploadId"))
+            check_upload(account, turn.caller.partition, *names)
+        return self._moto("s3", turn, turn.parameters, account, "rest-xml")
+
+    def _perform_keys(self, turn: Turn, account: str, _: str) -> HttpAnswer:
+        check_key_call(turn.operation, turn.parameters, turn.caller, self._keys, self._world.has_principal)
+        return self._moto("kms", turn, turn.parameters, account, "json")
+
+    def _perform_topics(self, turn: Turn, account: str, _: str) -> HttpAnswer:
+        with no_half_subscription(Place(account, turn.caller.region)) as answers:
+            answers.append(self._moto("sns", turn, turn.parameters, account, "query"))
+        return answers[0]._replace(body=with_request_id(answers[0].body, turn.request_id))
+
+    def _perform_parameters(self, turn: Turn, account: str, _: str) -> HttpAnswer:
+        operation = turn.operation
+        check_parameter_names(operation, turn.parameters)
+        parameters = with_plain_names(turn.parameters, turn.caller)
+        for use in self._resources.encryption.of_parameters(operation, parameters, turn.caller):
+            self._use_key(turn, use, "ssm")
+        place = Place(account, turn.caller.region)
+        missing: list[str] = []
+        sent = parameters
+        if operation == "GetParameters":
+            names, missing = split_names(parameters, lambda name: self._vault.find_secret(name, place) is not None)
+            sent = {**parameters, "Names": names}
+        try:
+            answer = self._moto("ssm", turn, sent, account, "json")
+        finally:
+            self._vault.drop_leftovers(place)
+        if missing and answer.status == 200:
+            answer = with_invalid(answer, missing)
+        return with_asked_names(operation, turn.parameters, parameters, answer)
+
+    def _perform_organizations(self, turn: Turn, account: str, _: str) -> HttpAnswer:
+        organization_models()
+        check_organization_call(self._world.organizations, turn.operation, turn.parameters, turn.caller.account)
+        answer = self._moto("organizations", turn, turn.parameters, account, "json")
+        self._world.adopt_accounts()
+        return answer
+
+    def _moto(
+        self, service: str, turn: Turn, parameters: Mapping[str, object], account: str, protocol: Protocol,
+        region: str = "",
+    ) -> HttpAnswer:  # fmt: skip
+        caller = turn.caller
+        call = fence.Call(service, turn.operation, parameters, account, region or caller.region, caller.key_id)
+        return long_poll.perform(call, protocol, self._world.lock)
+
+    def _require(self, turn: Turn, question: Question) -> None:
+        self._judge.require(turn.caller, _in_context(turn, question), turn.request_id, turn.now)
+
+    def _use_key(self, turn: Turn, use: KeyUse, service: Service) -> None:
+        """Raises SandboxRefusal where KMS refuses, in the words of the service that asks it."""
+        question = _in_context(turn, use.question)
+        # That everybody may use a service's own key is no news: only a refusal is kept among the decisions.
+        decision = self._judge.decide(
+            turn.caller, question, turn.request_id, turn.now, is_kept_when_allowed=not use.is_managed
+        )
+        if not decision.is_allowed:
+            raise key_denied(service, decision, turn.request_id)
+        if use.state not in {"", "Enabled"}:
+            raise key_unusable(service, question, use.state, turn.request_id)
+
+
+def _in_context(turn: Turn, question: Question) -> Question:
+    return question._replace(
+        context={**turn.context, "aws:ResourceAccount": (question.account,), **question.context}
+    )
+
+
+def _refuse_restricted(caller: Caller) -> None:
+    """IAM is closed to federated users and to GetSessionToken sessions without MFA, who hear that the token is bad."""
+    session = caller.session
+    if session is not None and session.kind not in {"role", "assumed-root"} and session.mfa_at is None:
+        raise invalid_token()

@@ -1,0 +1,249 @@
+"""The sandbox itself: an HTTP request in, AWS's answer out. No sockets; `server.py` puts it on the network."""
+
+from __future__ import annotations
+
+import os
+from time import monotonic
+from typing import NamedTuple
+
+from dsops.arn import partition_of_region
+from dsops.errors import SandboxRefusal
+from dsops.sandbox.authorization.authorization_records import AuthorizationRecords, with_id
+from dsops.sandbox.authorization.authorize import Judge
+from dsops.sandbox.authorization.caller import authenticate
+from dsops.sandbox.authorization.context import membership_keys, request_context, s3_context, unsigned_context
+from dsops.sandbox.authorization.toolbox import Toolbox, find_toolbox_route
+from dsops.sandbox.cloudtrail.events import Events, owner_of_role
+from dsops.sandbox.control.clock import Clock
+from dsops.sandbox.control.metrics import THROTTLING, SandboxMetrics
+from dsops.sandbox.control.operations import Operations
+from dsops.sandbox.control.throttle import Throttle
+from dsops.sandbox.federation.federation import UNSIGNED, Federation, unsigned_caller
+from dsops.sandbox.federation.issuers import Issuers
+from dsops.sandbox.identity_center.answers import CENTER_SERVICES
+from dsops.sandbox.identity_center.route import find_center_route
+from dsops.sandbox.identity_center.service import IdentityCenter
+from dsops.sandbox.keys.refusals import is_through_service
+from dsops.sandbox.keys.storage import KeyStore
+from dsops.sandbox.secrets.storage import Vault
+from dsops.sandbox.state.probe import probe
+from dsops.sandbox.state.world import Role, World
+from dsops.sandbox.sts.assume_role import check_role_arn
+from dsops.sandbox.sts.issuing import HOUR
+from dsops.sandbox.sts.service_use import ServiceUse
+from dsops.sandbox.sts.sessions import Issued, Sessions
+from dsops.sandbox.sts.sts import Sts
+from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.wire.answers import query_answer
+from dsops.sandbox.wire.models import TOOLBOX, signing_name
+from dsops.sandbox.wire.parameters import read_parameters
+from dsops.sandbox.wire.refusal_answers import answer_refusal
+from dsops.sandbox.wire.refusals import access_denied, answer_of, refusal
+from dsops.sandbox.wire.route import Route, find_route
+from dsops.sandbox.wire.s3_requests import anonymous_body, is_anonymous, with_hoisted_headers
+from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
+
+
+class Answered(NamedTuple):
+    """An answer and the id by which events and decisions know the request."""
+
+    answer: HttpAnswer
+    request_id: str
+    service: str = ""
+    """Whose answer it is; "" when that was not found out."""
+
+
+class Sandbox:
+    """One local AWS. A process has one at a time: moto's backends are the process's."""
+
+    def __init__(self, clock: Clock | None = None, kept_events: int = 10_000) -> None:
+        self.clock = clock or Clock()
+        self.region = "us-east-1"
+        """Where secrets without a region are, and what clients are told to use."""
+        self.default_account = ""
+        self.default_identity = "admin"
+        self.world = World()
+        probe(self.world)
+        self.vault = Vault(self.world)
+        self.keys = KeyStore(self.world)
+        self.sessions = Sessions()
+        self.judge = Judge(self.world)
+        self.authorization_records = AuthorizationRecords(self.world.organizations)
+        self.events = Events(kept_events)
+        self.metrics = SandboxMetrics(
+            self.clock.wall(), lambda: len(self.sessions), lambda: self.events.added
+        )
+        self.events.watch = self.metrics.called
+        self.throttle = Throttle()
+        self.sts = Sts(self.world, self.sessions, self.judge)
+        self.issuers = Issuers()
+        self.identity_center = IdentityCenter(self.world, self.sessions, self.events, self.throttle, self.clock)
+        self._federation = Federation(self.world, self.sessions, self.judge, self.issuers)
+        self._operations = Operations(self.world, self.vault, self.judge, self.sts.outbound)
+        self._toolbox = Toolbox(self.authorization_records, self.judge)
+
+    def move_clock(self, now: float, *, is_frozen: bool | None = None) -> None:
+        """Goes to a moment, and stops or runs from there; None leaves it running or not."""
+        if self.events.trail is not None:
+            # It was delivered by then.
+            self.events.trail.deliver()
+        before = self.clock.now()
+        self.clock.set(now)
+        if is_frozen is not None:
+            self.clock.freeze(is_frozen=is_frozen)
+        if self.clock.now() < before:
+            # Codes that were used in a future that has not been yet are good again.
+            self.world.forget_used_codes()
+
+    def maintain(self) -> None:
+        """Does what is due though nobody asks for anything; whoever serves calls it now and then."""
+        if self.events.trail is not None:
+            with self.world.lock:
+                self.events.trail.deliver_due()
+
+    def close(self) -> None:
+        """Leaves nothing undone; no request comes after it."""
+        if self.events.trail is not None:
+            with self.world.lock:
+                self.events.trail.close()
+                self.events.trail = None
+
+    def handle(self, request: HttpRequest) -> Answered:
+        """AWS's answer to a request, whatever it is."""
+        request_id, begun = new_request_id(), monotonic()
+        route: Route | None = None
+        result = ""
+        try:
+            found = find_center_route(request) or find_toolbox_route(request) or find_route(request)
+            if isinstance(found, HttpAnswer):
+                return Answered(found, request_id)
+            route = found
+            with self.world.lock:
+                if route.service in CENTER_SERVICES:
+                    answer = self.identity_center.serve(route.request or request, route, request_id)
+                else:
+                    answer = self._serve(request, route, request_id)
+        except SandboxRefusal as refused:
+            answer = answer_refusal(request, route, refused, request_id)
+            result = "throttled" if answer_of(refused).code in THROTTLING else ""
+        service, operation = ("", "") if route is None else (route.service, route.operation)
+        result = result or ("failed" if answer.status >= 500 else "refused" if answer.status >= 400 else "ok")
+        self.metrics.answered(service, operation, result, monotonic() - begun)
+        return Answered(answer, request_id, service)
+
+    def _serve(self, request: HttpRequest, route: Route, request_id: str) -> HttpAnswer:
+        if route.service == "sts" and route.operation in UNSIGNED:
+            return self._serve_unsigned(request, route, request_id)
+        if route.service == "sts" and route.operation not in self.sts.operations:
+            # AWS has it, so `InvalidAction` would be a lie about AWS.
+            message = f"The dsops sandbox does not serve sts:{route.operation}."
+            raise refusal("NotImplemented", message, 501)
+        now = self.clock.now()
+        sent = request
+        if route.service == "s3" and is_anonymous(request):
+            # A bucket's policy may let anybody in.
+            caller = unsigned_caller(self.region, partition_of_region(self.region).name)
+            request = anonymous_body(request)
+            context = unsigned_context(self.region, request, now)
+        else:
+            caller, request = authenticate(
+                request, signing_name(route.service), self.world, self.sessions, now=now, wall=self.clock.wall()
+            )
+            context = request_context(self.world, caller, request, now)
+        if route.service == "s3":
+            context |= s3_context(sent, self.clock.wall())
+        if route.request is not None:
+            route = route._replace(request=with_hoisted_headers(request) if route.service == "s3" else request)
+        host = request.headers.get("host", "")
+        turn = Turn(caller, route.operation, {}, context, now, request_id, host)
+        try:
+            self.throttle.check(route.service, caller.account, caller.region)
+            if route.operation == "AssumeRole":
+                check_role_arn(route.fields)
+            turn = turn._replace(parameters=read_parameters(route))
+            if route.service == "sts":
+                result = self.sts.perform(turn)
+                answer = query_answer("sts", turn.operation, result, request_id, as_json=route.wants_json)
+            elif route.service == TOOLBOX:
+                result, answer = {}, self._toolbox.perform(turn)
+            else:
+                result, answer = {}, self._operations.perform(route, turn)
+        except SandboxRefusal as refused:
+            # CloudTrail has the id too, and so leads whoever reads it there (seen on AWS, September 2026).
+            told = self._with_id(route, turn, refused)
+            self.events.add(request, route, turn, {}, told)
+            raise self._with_message(route, turn, told) from refused
+        self.events.add(request, route, turn, result, None, answer)
+        return answer
+
+    def _with_id(self, route: Route, turn: Turn, refused: SandboxRefusal) -> SandboxRefusal:
+        """The refusal; a policy's has an authorization id in it where the seed asks for those."""
+        aws = answer_of(refused)
+        caller, decisions = turn.caller, self.judge.decisions_of(turn.request_id)
+        if aws.code != "AccessDenied" or is_through_service(route.service, decisions):
+            return refused
+        found = self.authorization_records.note(route.service, caller.region, decisions)
+        return access_denied(with_id(aws.message, found, caller.region, caller.partition)) if found else refused
+
+    def _with_message(self, route: Route, turn: Turn, refused: SandboxRefusal) -> SandboxRefusal:
+        """The refusal; EC2's, but for what only describes, has the encoded authorization message in it."""
+        aws = answer_of(refused)
+        if route.service != "ec2" or aws.code != "AccessDenied" or route.operation.startswith("Describe"):
+            return refused
+        kept = self.judge.decisions[-1]
+        if kept.request_id != turn.request_id:
+            return refused
+        message = self.sts.messages.encode(kept.decision)
+        return access_denied(f"{aws.message}. Encoded authorization failure message: {message}")
+
+    def _serve_unsigned(self, request: HttpRequest, route: Route, request_id: str) -> HttpAnswer:
+        """Whatever signature such a request has is not looked at: the proof in it says who asks."""
+        now, region = self.clock.now(), self.region
+        turn = Turn(
+            unsigned_caller(region, partition_of_region(region).name), route.operation, read_parameters(route),
+            unsigned_context(region, request, now), now, request_id,
+        )  # fmt: skip
+        try:
+            owner = owner_of_role(turn)
+            # Anybody can write any account: those that there are have buckets.
+            self.throttle.check(route.service, owner if owner in self.world.partitions else "", region)
+            turn, proof = self._federation.prove(turn)
+            result = self._federation.assume(turn, proof)
+        except SandboxRefusal as refused:
+            self.events.add(request, route, turn, {}, refused)
+            raise
+        self.events.add(request, route, turn, result, None)
+        return query_answer("sts", turn.operation, result, request_id, as_json=route.wants_json)
+
+    def assume_for_service(self, request: HttpRequest, role: Role, use: ServiceUse) -> Issued:
+        """A session of a role for an AWS service, as the service's own call of AssumeRole. Raises SandboxRefusal."""
+        now, request_id, region = self.clock.now(), new_request_id(), self.region
+        parameters: dict[str, object] = {
+            "RoleArn": role.arn, "RoleSessionName": use.session_name, "DurationSeconds": HOUR,
+        }  # fmt: skip
+        if use.tags:
+            parameters["Tags"] = [{"Key": key, "Value": value} for key, value in use.tags]
+            parameters["TransitiveTagKeys"] = [key for key, _ in use.tags]
+        context = {
+            "aws:PrincipalIsAWSService": ("true",), "aws:PrincipalServiceName": (use.service,),
+            "aws:PrincipalServiceNamesList": (use.service,), **use.source,
+        }  # fmt: skip
+        if self.world.organizations.are_used:
+            context |= membership_keys(self.world.organizations.membership(role.account), "Source")
+        caller = self.sts.service_caller(role, use.service, region)
+        turn = Turn(caller, "AssumeRole", parameters, context, now, request_id)
+        route = Route("sts", turn.operation, "query", wants_json=False, fields={}, document={})
+        try:
+            issued, result = self.sts.issue_to_service(turn, role, use.session_keys)
+        except SandboxRefusal as refused:
+            self.events.add(request, route, turn, {}, refused)
+            raise
+        self.events.add(request, route, turn, result, None)
+        return issued
+
+
+def new_request_id() -> str:
+    """A random UUID (version 4)."""
+    digits = os.urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

@@ -1,0 +1,107 @@
+"""Where a task, a pod or a function finds the credentials of its role; the sandbox's own endpoints play it.
+
+ECS and EKS serve them at an address that the container is told, behind a token; Lambda sets variables. The role has to
+trust the service, as on AWS.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import re
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import parse_qs
+
+from dsops.errors import SandboxRefusal
+from dsops.sandbox.control.clock import iso_time
+from dsops.sandbox.control.service import Sandbox
+from dsops.sandbox.state.world import Role
+from dsops.sandbox.sts.service_use import ServiceUse, of_function, of_pod, of_task
+from dsops.sandbox.wire.wire import HttpRequest
+
+# A name of Kubernetes (RFC 1123, as namespaces and service accounts are named) and one of a Lambda function.
+_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?")
+_FUNCTION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_DEFAULT: Final = "default"
+
+Said = tuple[int, dict[str, object]]
+"""A status and what is answered."""
+
+
+class ServiceRoles:
+    """The endpoints, over one sandbox."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self.token = os.urandom(16).hex()
+        """What a request of a container must carry in its Authorization header."""
+
+    def task(self, name: str, request: HttpRequest) -> Said:
+        """What ECS serves to a task of that role."""
+        return self._to_container(name, request, of_task)
+
+    def pod(self, name: str, request: HttpRequest) -> Said:
+        """What the agent of EKS Pod Identity serves to a pod: `?namespace=shop&service_account=app`."""
+        query = {key: values[0] for key, values in parse_qs(request.query).items()}
+        namespace, account = query.get("namespace", _DEFAULT), query.get("service_account", _DEFAULT)
+        if not _LABEL.fullmatch(namespace) or not _LABEL.fullmatch(account):
+            return _refused(400, "InvalidParameter", "a namespace or a service account is not named so")
+        return self._to_container(
+            name, request, lambda role, partition, region: of_pod(role, partition, region, namespace, account)
+        )
+
+    def function(self, request: HttpRequest) -> Said:
+        """`{"role": "Function", "function": "orders"}` -> what Lambda sets for a function of that role."""
+        try:
+            wish = json.loads(request.body)
+            name, function = str(wish["role"]), str(wish.get("function", "function"))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return 400, {"error": 'send {"role": "arn:aws:iam::...:role/...", "function": "orders"}'}
+        if not _FUNCTION.fullmatch(function):
+            return 400, {"error": f"`{function}` is no function's name"}
+        status, said = self._issue(
+            name, request, lambda role, partition, region: of_function(role, partition, region, function)
+        )
+        return status, said if status == 200 else {"error": said["message"]}
+
+    def _to_container(
+        self, name: str, request: HttpRequest, make_use: Callable[[Role, str, str], ServiceUse]
+    ) -> Said:
+        given = request.headers.get("authorization", "")
+        if not hmac.compare_digest(given.encode(), self.token.encode()):
+            return _refused(401, "AccessDenied", "the Authorization header is not the sandbox's token")
+        return self._issue(name, request, make_use)
+
+    def _issue(self, name: str, request: HttpRequest, make_use: Callable[[Role, str, str], ServiceUse]) -> Said:
+        sandbox = self._sandbox
+        with sandbox.world.lock:
+            role = find_role(sandbox, name)
+            if role is None:
+                return _refused(404, "NotFound", f"there is no role {name}")
+            use = make_use(role, sandbox.world.partitions[role.account], sandbox.region)
+            try:
+                issued = sandbox.assume_for_service(request, role, use)
+            except SandboxRefusal as refused:
+                return _refused(403, "AccessDenied", refused.message)
+        return 200, {
+            "RoleArn": role.arn, "AccessKeyId": issued.access_key_id, "SecretAccessKey": issued.secret_access_key,
+            "Token": issued.session_token, "Expiration": iso_time(issued.expires_at),
+        }  # fmt: skip
+
+
+def find_role(sandbox: Sandbox, name: str) -> Role | None:
+    """An ARN, `ACCOUNT/NAME`, or a name in the default account, else in the only account that has it."""
+    if name.startswith("arn:"):
+        return sandbox.world.role_at(name)
+    account, slash, rest = name.partition("/")
+    if slash:
+        return sandbox.world.role_named(account, rest)
+    found = [sandbox.world.role_named(account, name) for account in sandbox.world.partitions]
+    roles = [role for role in found if role is not None]
+    return roles[0] if len(roles) == 1 else sandbox.world.role_named(sandbox.default_account, name)
+
+
+def _refused(status: int, code: str, message: str) -> Said:
+    return status, {"code": code, "message": message}

@@ -1,0 +1,191 @@
+"""STS's unsigned operations: a proof that somebody else signed -> a role's session.
+
+Nobody has signed such a request, so nothing is known of its sender but what the proof says once it was verified.
+The proof comes before the role: AWS tells of a bad token also when the role does not exist, and a role that refuses
+looks like one that does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from dsops.arn import parse_arn
+from dsops.policy.evaluation.evaluate import Principal
+from dsops.sandbox.authorization.authorize import Judge, Question, denied
+from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.authorization.context import request_tags, tag_keys
+from dsops.sandbox.federation import web_identity
+from dsops.sandbox.federation.issuers import Issuers
+from dsops.sandbox.federation.proof import Proof
+from dsops.sandbox.saml import response as saml
+from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.state.world import Role, World
+from dsops.sandbox.sts.assume_role import NO_ROLE
+from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials, token_share, token_size
+from dsops.sandbox.sts.session_policy import packed_size, read_policies, read_tags
+from dsops.sandbox.sts.sessions import Session, Sessions
+from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.wire.answers import Value
+from dsops.sandbox.wire.parameters import check_member
+from dsops.sandbox.wire.refusals import access_denied, refusal, validation
+
+_SAML: Final = "AssumeRoleWithSAML"
+_WEB_IDENTITY: Final = "AssumeRoleWithWebIdentity"
+
+UNSIGNED = frozenset({_SAML, _WEB_IDENTITY})
+"""The operations that are served here; nobody signs them."""
+
+
+class Federation:
+    """The operations, over one world."""
+
+    def __init__(self, world: World, sessions: Sessions, judge: Judge, issuers: Issuers) -> None:
+        self._world = world
+        self._judge = judge
+        self._issuing = Issuing(world, sessions, judge)
+        self._issuers = issuers
+
+    def prove(self, turn: Turn) -> tuple[Turn, Proof]:
+        """The turn of whoever the token or assertion speaks of. Raises SandboxRefusal."""
+        return self._by_assertion(turn) if turn.operation == _SAML else self._by_token(turn)
+
+    def _by_token(self, turn: Turn) -> tuple[Turn, Proof]:
+        if "ProviderId" in turn.parameters:
+            # OAuth 2.0 access tokens: only Amazon's and Facebook's own servers know whose they are.
+            raise refusal(
+                "IDPCommunicationError", f"The dsops sandbox has no way to the provider {turn.text('ProviderId')}"
+            )
+        account = account_of_role(turn)
+        proof = web_identity.verify(turn.text("WebIdentityToken"), account, self._world, self._issuers, turn.now)
+        principal = Principal("web-identity", "", "", federated=proof.provider)
+        user_id = f"{proof.issuer}:{proof.audience}:{proof.subject}"
+        caller = turn.caller._replace(principal=principal, user_id=user_id, subject=proof.subject)
+        return turn._replace(caller=caller), proof
+
+    def _by_assertion(self, turn: Turn) -> tuple[Turn, Proof]:
+        account, provider_arn = account_of_role(turn), parse_arn(turn.text("PrincipalArn"))
+        if provider_arn is None or provider_arn.service != "iam":
+            raise validation("Request ARN is invalid")
+        # AWS's pages only ever show both in one account; whose provider vouches for whose role is not left open here.
+        known = self._world.saml_provider(str(provider_arn)) if provider_arn.account == account else None
+        proof = saml.verify(turn.text("SAMLAssertion"), turn.text("RoleArn"), known, turn.now)
+        principal = Principal("saml", "", "", federated=proof.provider)
+        caller = turn.caller._replace(
+            principal=principal, user_id=f"{proof.name_qualifier}:{proof.subject}", subject=proof.subject
+        )
+        said: dict[str, object] = {"RoleSessionName": proof.session_name, "SAMLAssertionID": proof.assertion_id}
+        if proof.tags:
+            said["PrincipalTags"] = dict(proof.tags)
+        if proof.transitive_keys:
+            said["TransitiveTagKeys"] = proof.transitive_keys
+        return turn._replace(caller=caller, parameters={**turn.parameters, **said}), proof
+
+    def assume(self, turn: Turn, proof: Proof) -> dict[str, Value]:
+        """The answer of the operation. Raises SandboxRefusal."""
+        role_arn = turn.text("RoleArn")
+        role = self._world.role_at(role_arn)
+        account = account_of_role(turn)
+        tag_list = [{"Key": key, "Value": value} for key, value in proof.tags]
+        check_member("sts", "AssumeRole", "Tags", tag_list)
+        if proof.source_identity:
+            check_member("sts", "AssumeRole", "SourceIdentity", proof.source_identity)
+        passed = {"Tags": tag_list, "TransitiveTagKeys": proof.transitive_keys}
+        tags = read_tags(turn._replace(parameters=passed))
+        layer = read_policies(turn, self._world, account)
+        role = self._authorize(turn, role_arn, role, proof)
+        duration = _duration(turn, role, proof)
+        is_sized = packed_size(layer, tags.all) is not None
+        session = Session(
+            "role", role.account, role.unique_id, turn.text("RoleSessionName"), int(turn.now), int(turn.now) + duration,
+            None, tags.all, tags.transitive_keys, proof.source_identity, layer,
+            federation=(("aws:FederatedProvider", (proof.provider,)), *proof.session_keys.items()),
+        )  # fmt: skip
+        partition = self._world.partitions[role.account]
+        user: dict[str, Value] = {
+            "AssumedRoleId": f"{role.unique_id}:{session.name}",
+            "Arn": f"arn:{partition}:sts::{role.account}:assumed-role/{role.name}/{session.name}",
+        }
+        issued = self._issuing.issue(turn, session)
+        result = _answer(turn.operation, proof, user, credentials(issued))
+        if is_sized:
+            result["PackedPolicySize"] = token_share(issued)
+        if proof.source_identity:
+            result["SourceIdentity"] = proof.source_identity
+        return result | token_size(issued)
+
+    def _authorize(self, turn: Turn, role_arn: str, role: Role | None, proof: Proof) -> Role:
+        """The role, when its trust policy lets the provider's user assume it so."""
+        trust = NO_ROLE if role is None else PolicyText(f"the trust policy of role {role.name}", role.trust)
+        if turn.operation == _SAML and role is not None:
+            saml.check_role_may_be_federated(role.name)
+        context = {
+            **turn.context, **proof.session_keys, **proof.other_keys, **request_tags(proof.tags),
+            "aws:FederatedProvider": (proof.provider,), "sts:RoleSessionName": (turn.text("RoleSessionName"),),
+        }  # fmt: skip
+        actions = [f"sts:{turn.operation}"]
+        if proof.source_identity:
+            context["sts:SourceIdentity"] = (proof.source_identity,)
+            actions.append("sts:SetSourceIdentity")
+        if proof.tags:
+            actions.append("sts:TagSession")
+        if proof.transitive_keys:
+            context["sts:TransitiveTagKeys"] = proof.transitive_keys
+        if role is not None:
+            context |= tag_keys(("aws:ResourceTag", "iam:ResourceTag"), role.tags)
+            context["aws:ResourceAccount"] = (role.account,)
+        for action in actions:
+            question = Question(action, role_arn, account_of_role(turn), context, trust)
+            decision = self._judge.decide(turn.caller, question, turn.request_id, turn.now)
+            if not decision.is_allowed:
+                # The guide has one sentence for SAML, whichever permission it is that lacks.
+                if turn.operation == _SAML:
+                    raise access_denied(f"Not authorized to perform sts:{_SAML}")
+                raise denied(decision)
+        if role is None:
+            raise access_denied(f"Not authorized to perform sts:{turn.operation}")
+        return role
+
+
+def _duration(turn: Turn, role: Role, proof: Proof) -> int:
+    """What was asked for, when the role allows it; a provider can make it shorter and never longer."""
+    asked = turn.number("DurationSeconds", HOUR)
+    if asked > role.max_session_duration:
+        raise validation("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+    return asked if proof.longest_seconds is None else min(asked, proof.longest_seconds)
+
+
+def _answer(
+    operation: str, proof: Proof, user: Mapping[str, Value], given: Mapping[str, Value]
+) -> dict[str, Value]:
+    if operation == _SAML:
+        return {
+            "Issuer": proof.issuer,
+            "AssumedRoleUser": user,
+            "Credentials": given,
+            "Audience": proof.audience,
+            "SubjectType": proof.subject_type,
+            "NameQualifier": proof.name_qualifier,
+            "Subject": proof.subject,
+        }
+    return {
+        "SubjectFromWebIdentityToken": proof.subject,
+        "Audience": proof.audience,
+        "AssumedRoleUser": user,
+        "Credentials": given,
+        # Seen in answers of AWS: the provider's ARN, though the API Reference speaks of the token's `iss`.
+        "Provider": proof.provider,
+    }
+
+
+def account_of_role(turn: Turn) -> str:
+    """Whose role is asked for. Raises ValidationError when the ARN is none of a role."""
+    arn = parse_arn(turn.text("RoleArn"))
+    if arn is None or arn.service != "iam" or arn.resource_type != "role":
+        raise validation("Request ARN is invalid")
+    return arn.account
+
+
+def unsigned_caller(region: str, partition: str) -> Caller:
+    """Whoever sends a request without a signature: nobody, so far."""
+    return Caller(Principal("anonymous", "", ""), partition, "", "", region, None, None, None, {})

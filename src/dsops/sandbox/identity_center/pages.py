@@ -1,0 +1,242 @@
+"""Where a person decides about a login: two plain pages, and the same decisions for programs.
+
+`/authorize` is where a client sends a browser (RFC 6749, 4.1); `/_sandbox/device` is where a person types the code that
+a client shows (RFC 8628, 3.3). Nobody has a password here: whoever is on this machine says who he is. So the pages are
+for this machine alone, as all of `/_sandbox/` is, and a form counts only when it was this page that sent it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from dsops.errors import nearest
+from dsops.sandbox.control.service import Sandbox
+from dsops.sandbox.identity_center.directory import Instance
+from dsops.sandbox.identity_center.html import decided_page, form_page, html_answer, refused_page
+from dsops.sandbox.identity_center.logins import CODE_SECONDS, Logins
+from dsops.sandbox.identity_center.memory import Client, Code
+from dsops.sandbox.identity_center.oidc import AUTHORIZATION_CODE, DEVICE_PATH, is_same_redirect
+from dsops.sandbox.wire.route import signed_for
+from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
+
+AUTHORIZE_PATH = "/authorize"
+_NO_CENTER = "this sandbox has no Identity Center: its seed has no `identity_center`"
+_NOBODY_WAITS = "no login waits for that code: it is wrong, decided, or older than ten minutes"
+_CHALLENGES = range(43, 129)  # RFC 7636, 4.2
+
+Query = Mapping[str, str]
+Said = tuple[int, Mapping[str, object]]
+"""Status and content of an answer."""
+
+
+class _Wish(NamedTuple):
+    """A request for a code that can be granted."""
+
+    client: Client
+    redirect_uri: str
+    state: str
+    challenge: str
+    scopes: tuple[str, ...]
+
+
+    @property
+    def denied(self) -> str:
+        """Where the browser goes when the person does not want it."""
+        return _with_query(self.redirect_uri, {"error": "access_denied", "state": self.state})
+
+
+class _Unwanted(NamedTuple):
+    """One that can't."""
+
+    why: str
+    address: str = ""
+    """Where the client is told so; "" where it must not be."""
+
+
+class Pages:
+    """Over one sandbox."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    @staticmethod
+    def serves(request: HttpRequest) -> bool:
+        """Whether that is one of the two pages."""
+        # A bucket may be called `authorize`; nobody asks it for a client.
+        is_asked = request.path == AUTHORIZE_PATH and "client_id=" in request.query and not signed_for(request)
+        return is_asked or request.path == DEVICE_PATH
+
+    def answer(self, request: HttpRequest) -> HttpAnswer:
+        """The page, or where the browser is to go."""
+        with self._sandbox.world.lock:
+            instance = self._sandbox.identity_center.instance
+            if instance is None:
+                return refused_page(404, _NO_CENTER)
+            form = _first(request.body.decode("utf-8", "replace")) if request.method == "POST" else {}
+            if request.path == AUTHORIZE_PATH:
+                return self._authorize(instance, request, form)
+            return self._device(instance, _first(request.query), form)
+
+    # --- the two pages -------------------------------------------------------------------------------------------
+
+    def _authorize(self, instance: Instance, request: HttpRequest, form: Query) -> HttpAnswer:
+        query = _first(request.query)
+        wish = self._wish(query)
+        if isinstance(wish, _Unwanted):
+            return _redirect(wish.address) if wish.address else refused_page(400, wish.why)
+        user = form.get("user", "") or instance.auto_approve
+        if request.method == "GET" and not instance.auto_approve:
+            target = f"{AUTHORIZE_PATH}?{urlencode(query)}"
+            return form_page(wish.client.name, list(instance.users), target)
+        if form.get("answer") == "deny":
+            return _redirect(wish.denied)
+        if user not in instance.users:
+            return refused_page(400, f"there is no user {user}")
+        return _redirect(self._grant(wish, user))
+
+    def _device(self, instance: Instance, query: Query, form: Query) -> HttpAnswer:
+        if not form:
+            return form_page("", list(instance.users), DEVICE_PATH, code=query.get("user_code", ""), asks_code=True)
+        is_denied = form.get("answer") == "deny"
+        user = "" if is_denied else form.get("user", "")
+        if not is_denied and user not in instance.users:
+            return refused_page(400, f"there is no user {user}")
+        if self._logins.decide(form.get("user_code", ""), user, self._sandbox.clock.now()) is None:
+            return refused_page(404, _NOBODY_WAITS)
+        return decided_page(user)
+
+    # --- the same for programs -----------------------------------------------------------------------------------
+
+    def waiting(self) -> Said:
+        """The device logins that nobody has decided about."""
+        with self._sandbox.world.lock:
+            now = self._sandbox.clock.now()
+            if self._sandbox.identity_center.instance is None:
+                return 404, {"error": _NO_CENTER}
+            found = [
+                {"user_code": one.user_code, "client": "" if client is None else client.name}
+                for one in self._logins.waiting(now)
+                for client in [self._logins.client(one.client_id, now)]
+            ]
+            return 200, {"waiting": found}
+
+    def approve(self, request: HttpRequest) -> Said:
+        """`{"code": CODE or address, "user": "alice", "deny": false}` -> who it was, and where a browser would go."""
+        try:
+            wish = json.loads(request.body)
+            code, name, is_denied = str(wish["code"]), str(wish.get("user", "")), wish.get("deny", False)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return 400, {"error": 'send {"code": "BCDF-GHJK", "user": "alice"}, with "deny": true to refuse'}
+        with self._sandbox.world.lock:
+            instance = self._sandbox.identity_center.instance
+            if instance is None:
+                return 404, {"error": _NO_CENTER}
+            user = "" if is_denied else _user(instance, name)
+            if not is_denied and user not in instance.users:
+                return 404, {"error": _no_user(instance, name)}
+            return self._decide(code, user)
+
+    def _decide(self, code: str, user: str) -> Said:
+        if "://" not in code:
+            return self._decide_device(code, user)
+        address = urlsplit(code)
+        query = _first(address.query)
+        if address.path == DEVICE_PATH:
+            return self._decide_device(query.get("user_code", ""), user)
+        if not address.path.endswith(AUTHORIZE_PATH):
+            return 400, {"error": "that is neither the address of a code's page nor one that ends in /authorize"}
+        wish = self._wish(query)
+        if isinstance(wish, _Unwanted):
+            return 400, {"error": wish.why}
+        return 200, {"user": user, "redirect": self._grant(wish, user) if user else wish.denied}
+
+    def _decide_device(self, code: str, user: str) -> Said:
+        if self._logins.decide(code, user, self._sandbox.clock.now()) is None:
+            return 404, {"error": _NOBODY_WAITS}
+        return 200, {"user": user, "redirect": ""}
+
+    # --- authorization codes -------------------------------------------------------------------------------------
+
+    @property
+    def _logins(self) -> Logins:
+        return self._sandbox.identity_center.logins
+
+    def _wish(self, query: Query) -> _Wish | _Unwanted:
+        """What is asked for.
+
+        Nothing is sent to an address that is not the client's own (RFC 6749, 4.1.2.1); everything else is told there.
+        """
+        client = self._logins.client(query.get("client_id", ""), self._sandbox.clock.now())
+        if client is None or AUTHORIZATION_CODE not in client.grant_types:
+            return _Unwanted("no client of that id has registered for this kind of login")
+        redirect_uri, state = query.get("redirect_uri", ""), query.get("state", "")
+        if not any(is_same_redirect(own, redirect_uri) for own in client.redirect_uris):
+            return _Unwanted("the redirect address is not one that the client has registered")
+        scopes = tuple(query.get("scopes", query.get("scope", "")).replace(",", " ").split())
+        challenge = query.get("code_challenge", "")
+        error = ""
+        if query.get("response_type") != "code":
+            error = "unsupported_response_type"
+        elif query.get("code_challenge_method") != "S256" or len(challenge) not in _CHALLENGES:
+            error = "invalid_request"
+        elif not set(scopes) <= set(client.scopes):
+            error = "invalid_scope"
+        if error:
+            why = f"the address asks for what can't be given: {error}"
+            return _Unwanted(why, _with_query(redirect_uri, {"error": error, "state": state}))
+        return _Wish(client, redirect_uri, state, challenge, scopes or client.scopes)
+
+    def _grant(self, wish: _Wish, user: str) -> str:
+        """Where the browser goes, with a code for that user."""
+        now = self._sandbox.clock.now()
+        code = Code(
+            wish.client.client_id, user, wish.redirect_uri, wish.challenge, wish.scopes, int(now) + CODE_SECONDS
+        )
+        return _with_query(wish.redirect_uri, {"code": self._logins.give_code(code, now), "state": wish.state})
+
+
+def why_not_served(request: HttpRequest) -> str:
+    """Why a page is not for whoever asks; "" when it is. The Host header is known to be this machine's by now."""
+    origin = request.headers.get("origin")
+    if origin is not None and origin != f"http://{request.headers.get('host', '')}":
+        return "the form was sent by another page"
+    site = request.headers.get("sec-fetch-site", "none")
+    if request.method != "GET" and site not in {"none", "same-origin"}:
+        return "the form was sent by another page"
+    return ""
+
+
+def _user(instance: Instance, name: str) -> str:
+    """The user that is meant: the one who approves by himself, or the only one, when none is named."""
+    if name:
+        return name
+    if instance.auto_approve:
+        return instance.auto_approve
+    return next(iter(instance.users)) if len(instance.users) == 1 else ""
+
+
+def _no_user(instance: Instance, name: str) -> str:
+    known = ", ".join(instance.users)
+    if not name:
+        return f"say as whom: it has {known}"
+    meant = nearest(name, list(instance.users))
+    return f"there is no user {name}" + (f": did you mean {meant}?" if meant else f": it has {known}")
+
+
+def _first(text: str) -> dict[str, str]:
+    try:
+        return {name: values[0] for name, values in parse_qs(text, max_num_fields=100).items()}
+    except ValueError:
+        return {}
+
+
+def _redirect(address: str) -> HttpAnswer:
+    return html_answer(302, "", (("Location", address),))
+
+
+def _with_query(uri: str, query: Query) -> str:
+    """A registered address has no query of its own."""
+    return f"{uri}?{urlencode({name: value for name, value in query.items() if value})}"

@@ -1,0 +1,161 @@
+"""The access portal of IAM Identity Center (`sso`): which accounts and roles a person has, and credentials for them.
+
+IAM Identity Center Portal API Reference. Credentials are sessions like any others: they are enforced, end with the
+permission set's session duration, and go on when the person logs out, as on AWS.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
+from uuid import uuid4
+
+from dsops.sandbox.identity_center.answers import no_access, unauthorized
+from dsops.sandbox.identity_center.directory import Assigned, Instance
+from dsops.sandbox.identity_center.logins import ACCOUNT_ACCESS, Logins
+from dsops.sandbox.identity_center.memory import Login
+from dsops.sandbox.saml.response import name_qualifier
+from dsops.sandbox.state.world import Role, SamlProvider, World
+from dsops.sandbox.sts.sessions import Issued, Session, Sessions
+from dsops.sandbox.wire.refusals import refusal
+
+PERSISTENT = "persistent"
+_MOST_LISTED = 100
+T = TypeVar("T")
+
+Parameters = Mapping[str, object]
+
+
+class Assumed(NamedTuple):
+    """What GetRoleCredentials has done on the person's behalf: AssumeRoleWithSAML."""
+
+    role: Role
+    assigned: Assigned
+    issued: Issued
+    qualifier: str
+    """`saml:namequalifier`: of the Identity Center in that account."""
+    assertion_id: str
+
+
+class Performed(NamedTuple):
+    """An answer, and the role that was assumed for it."""
+
+    content: Mapping[str, object] | None
+    """None for an empty body."""
+    assumed: Assumed | None = None
+
+
+class Portal:
+    """The operations, over one instance and its logins."""
+
+    def __init__(
+        self, instance: Callable[[], Instance | None], logins: Logins, world: World, sessions: Sessions
+    ) -> None:
+        self._instance = instance
+        self._logins = logins
+        self._world = world
+        self._sessions = sessions
+        self._operations: Mapping[str, Callable[[Instance, Login, Parameters, float], Performed]] = {
+            "GetRoleCredentials": self._get_role_credentials,
+            "ListAccounts": self._list_accounts,
+            "ListAccountRoles": self._list_account_roles,
+            "Logout": self._logout,
+        }
+
+    def login(self, parameters: Parameters, now: float) -> tuple[Instance, Login]:
+        """Whose token came with the request. Raises UnauthorizedException."""
+        instance = self._instance()
+        login = self._logins.session(str(parameters.get("accessToken", "")), now)
+        if instance is None or login is None:
+            raise unauthorized()
+        return instance, login
+
+    def perform(
+        self, operation: str, instance: Instance, login: Login, parameters: Parameters, now: float
+    ) -> Performed:
+        """The answer. Raises SandboxRefusal."""
+        if operation != "Logout" and login.scopes and ACCOUNT_ACCESS not in login.scopes:
+            raise no_access()
+        return self._operations[operation](instance, login, parameters, now)
+
+    def _get_role_credentials(
+        self, instance: Instance, login: Login, parameters: Parameters, now: float
+    ) -> Performed:
+        account, name = _needed(parameters, "accountId"), _needed(parameters, "roleName")
+        found = instance.role_of(self._world, login.user, account, name)
+        if found is None:
+            raise no_access()
+        assigned, role = found
+        provider = SamlProvider(assigned.provider_arn, account, assigned.provider_arn.rpartition("/")[2], "")
+        qualifier = name_qualifier(instance.saml_issuer, provider)
+        person = instance.users[login.user]
+        issued = self._sessions.issue(Session(
+            "role", account, role.unique_id, login.user, int(now), int(now) + assigned.session_duration,
+            tags=person.attributes,
+            federation=(
+                ("aws:FederatedProvider", (assigned.provider_arn,)), ("saml:namequalifier", (qualifier,)),
+                ("saml:sub", (login.user,)), ("saml:sub_type", (PERSISTENT,)),
+            ),
+            on_behalf_of=(person.user_id, instance.store_arn),
+        ))  # fmt: skip
+        content = {
+            "accessKeyId": issued.access_key_id,
+            "secretAccessKey": issued.secret_access_key,
+            "sessionToken": issued.session_token,
+            # Milliseconds: the one moment of the two services that is no number of seconds.
+            "expiration": int(issued.expires_at) * 1000,
+        }
+        return Performed({"roleCredentials": content}, Assumed(role, assigned, issued, qualifier, f"_{uuid4()}"))
+
+    def _list_accounts(self, instance: Instance, login: Login, parameters: Parameters, _: float) -> Performed:
+        accounts, following = _page(instance.accounts_of(login.user), parameters)
+        listed = []
+        for account in accounts:
+            name, email = self._world.organizations.name_and_email(account)
+            listed.append({
+                "accountId": account, "accountName": name or account,
+                "emailAddress": email or f"{account}@sandbox.invalid",
+            })  # fmt: skip
+        return Performed({"accountList": listed, **following})
+
+    def _list_account_roles(self, instance: Instance, login: Login, parameters: Parameters, _: float) -> Performed:
+        account = _needed(parameters, "accountId")
+        if account not in instance.accounts_of(login.user):
+            raise no_access()
+        names, following = _page(instance.permission_sets_of(login.user, account), parameters)
+        return Performed({"roleList": [{"roleName": name, "accountId": account} for name in names], **following})
+
+    def _logout(self, _: Instance, login: Login, __: Parameters, ___: float) -> Performed:
+        self._logins.log_out(login.session_id)
+        return Performed(None)
+
+
+def _needed(parameters: Parameters, name: str) -> str:
+    text = parameters.get(name)
+    if not isinstance(text, str) or not text:
+        raise refusal("InvalidRequestException", None)
+    return text
+
+
+def _page(items: Sequence[T], parameters: Parameters) -> tuple[Sequence[T], dict[str, str]]:
+    """So many as were asked for, from where the token says, and the token for the rest."""
+    most = int(str(parameters.get("maxResults", _MOST_LISTED)))
+    if not 1 <= most <= _MOST_LISTED:
+        raise refusal("InvalidRequestException", None)
+    start = _start(str(parameters.get("nextToken", "")))
+    end = start + most
+    following = {"nextToken": base64.urlsafe_b64encode(f"from {end}".encode()).decode()} if end < len(items) else {}
+    return items[start:end], following
+
+
+def _start(token: str) -> int:
+    if not token:
+        return 0
+    try:
+        word, _, number = base64.urlsafe_b64decode(token).decode("ascii").partition(" ")
+    except ValueError:  # of binascii too
+        word = number = ""
+    if word != "from" or not number.isdigit() or len(number) > 9:
+        raise refusal("InvalidRequestException", None)
+    return int(number)

@@ -1,0 +1,78 @@
+"""IAM Identity Center of a sandbox: its two services, and everything that they share."""
+
+from __future__ import annotations
+
+from dsops.errors import SandboxRefusal
+from dsops.sandbox.cloudtrail.events import Events
+from dsops.sandbox.control.clock import Clock
+from dsops.sandbox.control.throttle import Throttle
+from dsops.sandbox.identity_center.answers import OIDC, given, oidc_refusal, refused_answer
+from dsops.sandbox.identity_center.directory import Instance
+from dsops.sandbox.identity_center.events import CenterEvents
+from dsops.sandbox.identity_center.logins import Logins
+from dsops.sandbox.identity_center.oidc import Oidc, Visit
+from dsops.sandbox.identity_center.portal import Portal
+from dsops.sandbox.state.world import World
+from dsops.sandbox.sts.sessions import Sessions
+from dsops.sandbox.wire.parameters import unchecked_parameters
+from dsops.sandbox.wire.route import Route
+from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest, is_loopback
+
+_MAX_BODY = 100_000
+"""Bytes: more than any client's JSON has."""
+
+
+class IdentityCenter:
+    """Over one world. Without an instance clients can register, as on AWS, and go no further."""
+
+    def __init__(self, world: World, sessions: Sessions, events: Events, throttle: Throttle, clock: Clock) -> None:
+        self.instance: Instance | None = None
+        """What the seed has made."""
+        self.logins = Logins()
+        self._clock = clock
+        self._throttle = throttle
+        self._events = CenterEvents(events)
+        self._oidc = Oidc(lambda: self.instance, self.logins)
+        self._portal = Portal(lambda: self.instance, self.logins, world, sessions)
+
+    def serve(self, request: HttpRequest, route: Route, request_id: str) -> HttpAnswer:
+        """The answer, whatever it is. Whoever calls holds the world's lock."""
+        now = self._clock.now()
+        instance = self.instance
+        try:
+            if len(request.body) > _MAX_BODY:
+                raise oidc_refusal("InvalidRequestException")
+            parameters = unchecked_parameters(route)
+            owner, region = ("", "") if instance is None else (instance.owner, instance.region)
+            self._throttle.check(route.service, owner, region)
+            if route.service == OIDC:
+                return self._serve_oidc(request, route, parameters, now, request_id)
+            return self._serve_portal(request, route, parameters, now, request_id)
+        except SandboxRefusal as refused:
+            return refused_answer(route.service, refused)
+
+    def _serve_oidc(
+        self, request: HttpRequest, route: Route, parameters: dict[str, object], now: float, request_id: str
+    ) -> HttpAnswer:
+        visit = Visit(f"http://{request.headers.get('host', '')}", is_loopback(request.peer), now)
+        granted = self._oidc.perform(route.operation, parameters, visit)
+        if granted.login is not None and self.instance is not None:
+            self._events.token_created(
+                request, self.instance, granted.login, parameters, granted.content, now, request_id
+            )
+        return given(granted.content)
+
+    def _serve_portal(
+        self, request: HttpRequest, route: Route, parameters: dict[str, object], now: float, request_id: str
+    ) -> HttpAnswer:
+        instance, login = self._portal.login(parameters, now)
+        told = request, instance, login
+        try:
+            performed = self._portal.perform(route.operation, instance, login, parameters, now)
+        except SandboxRefusal as refused:
+            self._events.portal_called(*told, route.operation, parameters, refused, now, request_id)
+            raise
+        self._events.portal_called(*told, route.operation, parameters, None, now, request_id)
+        if performed.assumed is not None:
+            self._events.role_assumed(*told, performed.assumed, now)
+        return given(performed.content)

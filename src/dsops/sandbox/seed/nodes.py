@@ -1,0 +1,121 @@
+"""Values of a document, read as what they should be; what they are not is collected, each with its line."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterator
+from collections.abc import Mapping as MappingOf
+from typing import Final
+
+from dsops.document import Mapping, Node, Scalar, Sequence, to_json
+from dsops.errors import Problem, Where, nearest
+from dsops.sandbox.state.world import Tags
+
+_NAME: Final = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
+_PATH: Final = re.compile(r"/|/[\x21-\x7e]+/")
+
+
+class Nodes:
+    """Reads nodes of one file; `problems` in the order in which they were found."""
+
+    def __init__(self, file: str) -> None:
+        self.problems: list[Problem] = []
+        self.file = file
+
+    def note(self, line: int, path: str, message: str, hint: str = "") -> None:
+        """Adds a problem."""
+        self.problems.append(Problem(Where(self.file, line), path, message, hint))
+
+    def keys(self, node: Node, path: str, known: tuple[str, ...]) -> dict[str, Node]:
+        """The keys of a mapping, unknown ones reported and left out; an empty value counts as an empty mapping."""
+        if isinstance(node, Scalar) and node.kind == "null":
+            return {}
+        if not isinstance(node, Mapping):
+            self.note(node.line, path, "this must be a mapping")
+            return {}
+        found = {}
+        for key, value in node.entries:
+            if key.text in known:
+                found[key.text] = value
+                continue
+            meant = nearest(key.text, known)
+            hint = f"did you mean `{meant}`?" if meant else f"known are {', '.join(known)}"
+            self.note(key.line, f"{path}.{key.text}".lstrip("."), f"unknown key `{key.text}`", hint)
+        return found
+
+    def entries(self, node: Node | None, path: str) -> Iterator[tuple[Scalar, Node]]:
+        """What stands in a mapping; nothing in an empty or absent one."""
+        if node is None or (isinstance(node, Scalar) and node.kind == "null"):
+            return
+        if not isinstance(node, Mapping):
+            self.note(node.line, path, "this must be a mapping")
+            return
+        yield from node.entries
+
+    def name(self, key: Scalar, path: str) -> str:
+        """A key that is the name of a user, role, group or policy."""
+        if not _NAME.fullmatch(key.text):
+            self.note(key.line, f"{path}.{key.text}", f"`{key.text}` is not a name", "letters, digits and +=,.@_-")
+        return key.text
+
+    def text(self, node: Node, path: str) -> str:
+        """The text of a scalar; numbers keep theirs."""
+        if isinstance(node, Scalar) and node.kind != "null":
+            return node.text
+        self.note(node.line, path, "this must be a text")
+        return ""
+
+    def texts(self, node: Node | None, path: str) -> Iterator[str]:
+        """The texts of a list."""
+        if node is None:
+            return
+        if not isinstance(node, Sequence):
+            self.note(node.line, path, "this must be a list")
+            return
+        for index, item in enumerate(node.items):
+            yield self.text(item, f"{path}[{index}]")
+
+    def value(self, node: Node, _: str = "") -> str:
+        """A secret's text: a scalar as it is written, anything else as compact JSON."""
+        if isinstance(node, Scalar):
+            return "" if node.kind == "null" else node.text
+        return to_json(node)
+
+    def base64_text(self, node: Node, path: str) -> str:
+        """Base64, written as the API carries it."""
+        text = self.text(node, path)
+        try:
+            return base64.b64encode(base64.b64decode(text, validate=True)).decode()
+        except (binascii.Error, ValueError):
+            self.note(node.line, path, "this must be base64")
+            return ""
+
+    def matching(
+        self, keys: MappingOf[str, Node], name: str, path: str, is_valid: Callable[[str], object], what: str
+    ) -> str:
+        """The text under that key, "" when absent; reported when it is not `what` it should be."""
+        if name not in keys:
+            return ""
+        text = self.text(keys[name], f"{path}.{name}")
+        if not text or is_valid(text):
+            return text
+        # The value may be a secret.
+        self.note(keys[name].line, f"{path}.{name}", f"`{name}` must be {what}")
+        return ""
+
+    def iam_path(self, keys: MappingOf[str, Node], path: str) -> str:
+        """The IAM path under `path`, "/" when absent."""
+        return self.matching(keys, "path", path, _PATH.fullmatch, "like /team/") or "/"
+
+    def region(self, node: Node, path: str) -> str:
+        """The name of a region."""
+        region = self.text(node, path)
+        if not re.fullmatch(r"[a-z]{2,4}(-[a-z]+){1,2}-[0-9]", region):
+            self.note(node.line, path, f"`{region}` is not a region", "such as eu-west-1")
+        return region
+
+    def tags(self, node: Node | None, path: str) -> Tags:
+        """A mapping of texts."""
+        return tuple((key.text, self.text(value, f"{path}.{key.text}")) for key, value in self.entries(node, path))

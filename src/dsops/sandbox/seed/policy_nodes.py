@@ -1,0 +1,93 @@
+"""Policies of a document, read and checked by the kind that they should be."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from dsops.arn import parse_arn
+from dsops.document import Document, Mapping, Node, Scalar, Sequence, parse_json, parse_yaml, to_json
+from dsops.errors import Where
+from dsops.input_file import read_whole, reason
+from dsops.policy.language.policy import Checked, PolicyKind, check_policy
+from dsops.sandbox.seed.nodes import Nodes
+from dsops.sandbox.state.backends import PolicyText
+
+_FILES: Final = (".json", ".yaml", ".yml")
+"""Endings of what is the name of a file; a policy's own text ends in a brace."""
+
+_MOST_BYTES = 1 << 22
+
+
+class PolicyNodes(Nodes):
+    """Nodes that may be policies: written as YAML, as a JSON text in YAML, or the name of a file beside the seed."""
+
+    def __init__(self, file: str, folder: str) -> None:
+        super().__init__(file)
+        self._folder = folder
+
+    def policies(self, node: Node | None, path: str) -> tuple[PolicyText, ...]:
+        """Identity policies and ARNs of managed ones; the text of the latter is ""."""
+        return self.named_policies(node, path, "identity", "policy-")
+
+    def named_policies(
+        self, node: Node | None, path: str, kind: PolicyKind, prefix: str
+    ) -> tuple[PolicyText, ...]:
+        """A list of documents or `{name, document}`; one without a name gets the prefix and its number."""
+        if node is None:
+            return ()
+        if not isinstance(node, Sequence):
+            self.note(node.line, path, "this must be a list of policies" + (" and ARNs" if kind == "identity" else ""))
+            return ()
+        return tuple(
+            self._named_policy(item, f"{path}[{index}]", kind, f"{prefix}{index + 1}")
+            for index, item in enumerate(node.items)
+        )
+
+    def _named_policy(self, item: Node, path: str, kind: PolicyKind, name: str) -> PolicyText:
+        if kind == "identity" and isinstance(item, Scalar) and item.text.startswith("arn:"):
+            if not is_policy_arn(item.text):
+                self.note(item.line, path, f"`{item.text}` is not the ARN of a managed policy")
+            return PolicyText(item.text, "")
+        if isinstance(item, Mapping) and item.get("document") is not None:
+            keys = self.keys(item, path, ("name", "document"))
+            name = self.text(keys["name"], f"{path}.name") if "name" in keys else name
+            return PolicyText(name, self.policy(keys["document"], path, kind))
+        return PolicyText(name, self.policy(item, path, kind))
+
+    def policy(self, node: Node, path: str, kind: PolicyKind) -> str:
+        """The document as JSON text."""
+        if isinstance(node, Scalar) and node.text.endswith(_FILES):
+            return self._policy_in_file(node, path, kind)
+        if isinstance(node, Scalar):
+            checked = check_policy(parse_json(node.text, self.file), kind, name=path, file=self.file)
+            self._note_all(checked, path, node.line)
+            return node.text
+        self._note_all(check_policy(Document(node, ()), kind, name=path, file=self.file), path)
+        return to_json(node)
+
+    def _policy_in_file(self, node: Scalar, path: str, kind: PolicyKind) -> str:
+        """The document in a file as JSON text, so that the very file that is deployed is the one that is tried."""
+        name = os.path.join(self._folder, node.text)
+        try:
+            text = read_whole(name, _MOST_BYTES).decode()
+        except (OSError, UnicodeDecodeError) as error:
+            why = reason(error) if isinstance(error, OSError) else "it is not UTF-8"
+            self.note(node.line, path, f"the policy {name} can't be read: {why}")
+            return ""
+        is_yaml = not name.endswith(".json")
+        document = parse_yaml(text, name) if is_yaml else parse_json(text, name)
+        self._note_all(check_policy(document, kind, name=name, file=name), path)
+        return to_json(document.root) if is_yaml and document.root is not None else text
+
+    def _note_all(self, checked: Checked, path: str, line: int = 0) -> None:
+        """Adds a policy's problems, each at its own place unless one line stands for the whole."""
+        for problem in checked.problems:
+            where = Where(self.file, line) if line else problem.where
+            self.problems.append(problem._replace(where=where, path=f"{path}.{problem.path}".rstrip(".")))
+
+
+def is_policy_arn(text: str) -> bool:
+    """The ARN of a managed policy."""
+    arn = parse_arn(text)
+    return arn is not None and arn.service == "iam" and arn.resource_type == "policy"

@@ -1,0 +1,300 @@
+"""What the other services hold, as moto's backends have it: who owns it, its policy, its tags.
+
+Read without defaults, as in `world`: an attribute that a new moto renamed must fail a request, not drop a policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dsops.arn import parse_arn
+from dsops.sandbox.authorization.function_policy import function_policy
+from dsops.sandbox.authorization.principals import Carrier, replace_principal
+from dsops.sandbox.checks.queue_policies import readable_queue_policy
+from dsops.sandbox.secrets.storage import Place
+from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.state.world import Tags, World
+
+if TYPE_CHECKING:
+    from moto.s3 import models as moto_s3
+
+
+class Held(NamedTuple):
+    """A resource that has a policy of its own, or could have."""
+
+    policy: PolicyText | None
+    tags: Tags = ()
+
+
+class Bucket(NamedTuple):
+    """A bucket, wherever it is: their names are one for all accounts of a partition."""
+
+    account: str
+    policy: PolicyText | None
+    blocks_public_policy: bool
+    restricts_public: bool
+    kms_key: str
+    """The key that encrypts what is written without saying how; "" for S3's own keys."""
+
+
+class StoredObject(NamedTuple):
+    """An object that exists."""
+
+    tags: Tags
+    kms_key: str
+    """The key that it is encrypted with; "" for S3's own keys."""
+
+
+class Table(NamedTuple):
+    """A DynamoDB table."""
+
+    partition_key: str
+    index_keys: Mapping[str, str]
+    """Index -> its partition key."""
+    tags: Tags
+
+
+class Database(NamedTuple):
+    """A database instance of RDS."""
+
+    engine: str
+    instance_class: str
+
+
+class Estate:
+    """Everything that has an owner outside IAM, Secrets Manager and Parameter Store. Whoever calls holds the lock."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    # --- S3 ----------------------------------------------------------------------------------------------------
+
+    def bucket(self, name: str, partition: str) -> Bucket | None:
+        """The bucket of that name in the partition, whoever owns it."""
+        found = self._bucket(name, partition)
+        if found is None:
+            return None
+        policy = None if found.policy is None else PolicyText(f"the policy of bucket {name}", found.policy.decode())
+        block = found.public_access_block
+        return Bucket(
+            found.account_id, policy,
+            blocks_public_policy=block is not None and bool(block.block_public_policy),
+            restricts_public=block is not None and bool(block.restrict_public_buckets),
+            kms_key=_default_key(found.encryption),
+        )  # fmt: skip
+
+    def object(self, bucket: str, key: str, version_id: str, partition: str) -> StoredObject | None:
+        """The object, or a version of it; None for a delete marker too."""
+        from moto.s3.models import FakeKey, s3_backends
+
+        found = self._bucket(bucket, partition)
+        if found is None:
+            return None
+        versions: Iterable[object] = found.keys.getlist(key) or ()
+        held = [each for each in versions if isinstance(each, FakeKey) and version_id in {"", each.version_id}]
+        latest = found.keys.get(key)
+        if not held or (not version_id and not isinstance(latest, FakeKey)):
+            return None
+        stored = held[-1]
+        tags: Mapping[str, str] = s3_backends[found.account_id][partition].tagger.get_tag_dict_for_resource(stored.arn)
+        return StoredObject(tuple(tags.items()), (stored.kms_key_id or "") if stored.encryption == "aws:kms" else "")
+
+    def _bucket(self, name: str, partition: str) -> moto_s3.FakeBucket | None:
+        from moto.s3.models import s3_backends
+
+        owner = s3_backends.bucket_accounts.get(name)
+        if owner is None or owner[0] != partition or owner[1] not in self._world.partitions:
+            return None
+        return s3_backends[owner[1]][partition].buckets.get(name)
+
+    # --- SQS and SNS -------------------------------------------------------------------------------------------
+
+    def queue(self, place: Place, name: str) -> Held | None:
+        """A queue."""
+        from moto.sqs.models import sqs_backends
+
+        backend = self._backend(sqs_backends, place)
+        queue = None if backend is None else backend.queues.get(name)
+        if queue is None:
+            return None
+        text = readable_queue_policy(queue.policy or "")
+        return Held(_policy(f"the policy of queue {name}", text), tuple(queue.tags.items()))
+
+    def topic(self, arn: str) -> Held | None:
+        """A topic."""
+        from moto.sns.models import sns_backends
+
+        parts = parse_arn(arn)
+        backend = None if parts is None else self._backend(sns_backends, Place(parts.account, parts.region))
+        topic = None if backend is None else backend.topics.get(arn)
+        if topic is None:
+            return None
+        return Held(_policy(f"the policy of topic {topic.name}", topic.policy), tuple(topic._tags.items()))  # noqa: SLF001
+
+    # --- DynamoDB ----------------------------------------------------------------------------------------------
+
+    def table(self, place: Place, name: str) -> Table | None:
+        """A table."""
+        from moto.dynamodb.models import dynamodb_backends
+
+        backend = self._backend(dynamodb_backends, place)
+        table = None if backend is None else backend.tables.get(name)
+        if table is None:
+            return None
+        keys = {
+            index.name: str(part["AttributeName"])
+            for index in table.all_indexes()
+            for part in index.schema
+            if part["KeyType"] == "HASH"
+        }
+        return Table(table.hash_key_attr, keys, _listed(table.tags))
+
+    def table_policy(self, place: Place, arn: str) -> PolicyText | None:
+        """The policy of the table or stream with that ARN."""
+        from moto.dynamodb.models import dynamodb_backends
+
+        backend = self._backend(dynamodb_backends, place)
+        policy = None if backend is None else backend.resource_policies.get(arn)
+        return None if policy is None else PolicyText(f"the policy of {arn}", policy.policy_doc)
+
+    # --- Lambda, ECR, EventBridge ------------------------------------------------------------------------------
+
+    def function(self, place: Place, name: str) -> Held | None:
+        """A function; its policy has one statement for each AddPermission."""
+        from moto.awslambda_simple.models import lambda_simple_backends
+
+        # Of moto's two Lambdas the one that runs nothing: `fence` has chosen it.
+        backend = self._backend(lambda_simple_backends, place)
+        versions = None if backend is None else backend._lambdas._functions.get(name)  # noqa: SLF001
+        if versions is None:
+            return None
+        # AddPermission goes to the latest one, whatever the qualifier: the statement's Resource has it.
+        latest = versions["latest"]
+        document = function_policy(latest.policy.statements)
+        return Held(_policy(f"the policy of function {name}", document), tuple((latest.tags or {}).items()))
+
+    def repository(self, place: Place, name: str) -> Held | None:
+        """An ECR repository."""
+        from moto.ecr.models import ecr_backends
+
+        backend = self._backend(ecr_backends, place)
+        repository = None if backend is None else backend.repositories.get(name)
+        if backend is None or repository is None:
+            return None
+        tags: Mapping[str, str] = backend.tagger.get_tag_dict_for_resource(repository.arn)
+        return Held(_policy(f"the policy of repository {name}", repository.policy), tuple(tags.items()))
+
+    def event_bus(self, place: Place, name: str) -> Held | None:
+        """An event bus."""
+        from moto.events.models import events_backends
+
+        backend = self._backend(events_backends, place)
+        bus = None if backend is None else backend.event_buses.get(name)
+        if bus is None:
+            return None
+        written = [bus.policy or ""]
+        # PutPermission for `*` with a condition: AWS writes `*`, moto a root user of no account.
+        every_root = f"arn:{self._world.partitions[place.account]}:iam::*:root"
+        replace_principal([Carrier(written[0], written.append)], every_root, "*")
+        return Held(_policy(f"the policy of event bus {name}", written[-1]))
+
+    def roles_of_profile(self, account: str, name: str) -> tuple[str, ...]:
+        """The ARNs of the roles in an instance profile: one at the most."""
+        if account not in self._world.partitions:
+            return ()
+        profile = self._world.backend(account).instance_profiles.get(name)
+        return () if profile is None else tuple(role.arn for role in profile.roles)
+
+    def profile_of_template(self, place: Place, identifier: str, version: str) -> str:
+        """The instance profile that a launch template names, by name or ARN; "" for none."""
+        from moto.ec2.exceptions import EC2ClientError
+        from moto.ec2.models import ec2_backends
+
+        backend = self._backend(ec2_backends, place)
+        known = {} if backend is None else backend.launch_templates
+        template = next((held for held in known.values() if identifier in {held.id, held.name}), None)
+        if template is None:
+            return ""
+        try:
+            data: Mapping[str, Any] = template.get_version(version or "$Default").data
+        except (EC2ClientError, ValueError):
+            return ""
+        profile = data.get("IamInstanceProfile") or {}
+        return str(profile.get("Name") or profile.get("Arn") or "")
+
+    def vpc_of(self, place: Place, identifier: str) -> str:
+        """The VPC that a subnet, group, interface, table or list is in, or the VPC itself; "" for none."""
+        from moto.ec2.models import ec2_backends
+
+        backend = self._backend(ec2_backends, place)
+        if backend is None:
+            return ""
+        if identifier in backend.vpcs:
+            return identifier
+        held = [
+            *(subnet for zone in backend.subnets.values() for subnet in zone.values()),
+            *(group for vpc in backend.groups.values() for group in vpc.values()),
+            *backend.enis.values(), *backend.route_tables.values(), *backend.network_acls.values(),
+        ]  # fmt: skip
+        return next((each.vpc_id or "" for each in held if each.id == identifier), "")
+
+    def database(self, place: Place, name: str) -> Database | None:
+        """A database instance."""
+        from moto.rds.models import rds_backends
+
+        backend = self._backend(rds_backends, place)
+        found = None if backend is None else backend.databases.get(name)
+        return None if found is None else Database(found.engine, found.db_instance_class)
+
+    def held_at(self, arn: str) -> Held:
+        """The policy and tags of a function, repository or event bus by its ARN; nothing for everything else."""
+        parts = parse_arn(arn)
+        if parts is None:
+            return Held(None)
+        place = Place(parts.account, parts.region)
+        kind, _, name = parts.resource.replace("/", ":", 1).partition(":")
+        held: Held | None = None
+        if (parts.service, kind) == ("lambda", "function"):
+            held = self.function(place, name.partition(":")[0])
+        elif (parts.service, kind) == ("ecr", "repository"):
+            held = self.repository(place, name)
+        elif (parts.service, kind) == ("events", "event-bus"):
+            held = self.event_bus(place, name)
+        return held or Held(None)
+
+    def tags_of(self, arn: str, account: str, region: str) -> Tags:
+        """The tags of anything that moto can list with its tags; () for what does not exist."""
+        from moto.core.resource_tagging import iter_taggable_backends
+
+        if account not in self._world.partitions or "*" in arn:
+            return ()
+        for backend in iter_taggable_backends(account, region):
+            if backend.owns_arn(arn):
+                for resource in backend.iter_tagged_resources():
+                    if resource.arn == arn:
+                        return tuple(resource.tags.items())
+        return ()
+
+    def _backend(self, backends: Any, place: Place) -> Any:  # moto's backends of one service have a type for each
+        """The backend there; None for an account or region that is none of ours."""
+        if place.account not in self._world.partitions:
+            return None
+        try:
+            return backends[place.account][place.region]
+        except KeyError:
+            return None
+
+
+def _default_key(encryption: Mapping[str, Any] | None) -> str:  # as the XML of PutBucketEncryption has it
+    rule = encryption["Rule"] if encryption else {}
+    default: Mapping[str, str] = rule.get("ApplyServerSideEncryptionByDefault", {}) if isinstance(rule, dict) else {}
+    return default.get("KMSMasterKeyID", "") if default.get("SSEAlgorithm", "").startswith("aws:kms") else ""
+
+
+def _policy(name: str, text: str | None) -> PolicyText | None:
+    return PolicyText(name, text) if text else None
+
+
+def _listed(tags: Iterable[Mapping[str, str]] | None) -> Tags:
+    return tuple((tag["Key"], tag["Value"]) for tag in tags or ())

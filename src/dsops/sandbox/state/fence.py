@@ -1,0 +1,179 @@
+"""The one gate to moto: requests are rebuilt from what was parsed and allowed, so moto can do nothing else.
+
+moto prefers `?Action=` to `X-Amz-Target`, reads the account from a header that any client can send, and its settings
+from the environment; none of what a client wrote reaches it as written. Callers hold the sandbox's lock: moto is not
+safe for several threads (8 of them gave RuntimeErrors).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import nullcontext
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, urlencode
+
+from dsops.errors import SandboxRefusal, SandboxUnavailable
+from dsops.extras import install_command
+from dsops.sandbox.checks.failures import failure
+from dsops.sandbox.state.buckets import reach
+from dsops.sandbox.state.closed import check_open, not_served
+from dsops.sandbox.state.handlers import OPERATION, find_gate, lacking, load, quiet_surroundings
+from dsops.sandbox.state.moto_answers import read_answer
+from dsops.sandbox.wire.models import Protocol, operation_model, protocols, signing_name
+from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.wire.wire import HttpAnswer
+
+if TYPE_CHECKING:
+    from moto.core.request import Request
+
+_MOTO_VERSION = (5, 2)
+_ANY_ACCOUNT = "000000000000"
+
+
+class Call(NamedTuple):
+    """One operation that was allowed."""
+
+    service: str
+    operation: str
+    parameters: Mapping[str, object]
+    account: str
+    """Whose it is done to."""
+    region: str
+    key_id: str
+
+
+def prepare() -> None:
+    """Loads moto without the surroundings having a say; refuses a moto that this was not written for.
+
+    `MOTO_*` leaves this process's environment for good: moto reads some of it at every request.
+    """
+    try:
+        with quiet_surroundings():
+            version = import_module("moto").__version__
+            # Made once for the process, from whatever `AWS_PROFILE` said at that moment.
+            import_module("moto.core.base_backend").AccountSpecificBackend.get_session()
+            _run_nothing(import_module("moto.core.config").default_user_config)
+            for service in ("iam", "secretsmanager"):
+                load(service)
+    except ImportError as error:
+        raise SandboxUnavailable(
+            "the sandbox is not installed here", hint=f"install it: {install_command('sandbox')}"
+        ) from error
+    if tuple(int(part) for part in version.split(".")[:2]) != _MOTO_VERSION:
+        raise SandboxUnavailable(
+            f"moto {version} is installed, and the sandbox holds its state in moto 5.2",
+            hint=f"install the version that dsops names: {install_command('sandbox')}",
+        )
+
+
+def _run_nothing(settings: dict[str, Any]) -> None:  # moto's own dictionary of settings
+    """Neither functions, nor jobs, nor state machines: moto would look for Docker, or be AWS's client."""
+    for part in ("lambda", "batch"):
+        settings[part] = {"use_docker": False}
+    settings["stepfunctions"] = {"execute_state_machine": False}
+
+
+@cache
+def knows_region(region: str) -> bool:
+    """Whether moto has regional services there."""
+    from moto.secretsmanager.models import secretsmanager_backends
+
+    return region in secretsmanager_backends[_ANY_ACCOUNT]
+
+
+def perform(call: Call, protocol: Protocol) -> HttpAnswer:
+    """moto's answer to exactly this operation, in the client's protocol; of a client that speaks CBOR in JSON."""
+    check_open(call.service, call.operation, call.parameters)
+    os.environ.pop("MOTO_ACCOUNT_ID", None)  # moto would prefer it to the header, and it may have been set since
+    spoken = protocol if protocol in protocols(call.service) else protocols(call.service)[0]
+    serialized = _serialized(call, spoken)
+    path, query = _address(serialized)
+    gate = find_gate(call.service, call.operation, path, call.region, call.account)
+    if gate is None:
+        raise _unknown_to_moto(call)
+    url = f"https://{gate.host}{path}" + (f"?{query}" if query else "")
+    scope = f"{call.key_id}/20260101/{call.region}/{signing_name(call.service)}/aws4_request"
+    headers = {
+        **_checked_headers(serialized["headers"]),
+        "Host": gate.host,
+        "X-Moto-Account-Id": call.account,
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}",
+    }
+    request = _request_class(is_form=spoken in {"query", "ec2"}).from_primitives(
+        serialized["method"], url, headers, _body(serialized["body"], spoken)
+    )
+    request.environ["RAW_URI"] = url.removeprefix(f"https://{gate.host}")
+    request.environ[OPERATION] = call.operation
+    try:
+        with reach(call.operation) if call.service == "s3" else nullcontext():
+            status, given, content = gate.handler(request, url, headers)
+    except NotImplementedError as error:
+        raise _unknown_to_moto(call) from error
+    except ModuleNotFoundError as error:
+        raise lacking(call.service, error) from error
+    except Exception as error:  # whatever escapes moto
+        raise failure(call.service, call.operation, call.parameters, call.region, error) from error
+    return read_answer(call.service, call.operation, spoken, protocol, int(status), given, content)
+
+
+def _serialized(call: Call, protocol: Protocol) -> dict[str, Any]:
+    model = operation_model(call.service, call.operation)
+    try:
+        serialized: dict[str, Any] = _serializer(protocol).serialize_to_request(dict(call.parameters), model)
+    except (ValueError, TypeError, OverflowError) as error:
+        # A moment or number that is none; botocore is the first who looks at it.
+        raise refusal("MalformedInput", None) from error
+    if protocol in {"rest-json", "rest-xml"} and call.service != "s3" and "?" not in serialized["url_path"]:
+        # Without any query moto reads a body as a form, and parameters out of it before those of the path.
+        serialized["query_string"] = serialized["query_string"] or {"-": ""}
+    return serialized
+
+
+def _address(serialized: Mapping[str, Any]) -> tuple[str, str]:
+    path, _, query = serialized["url_path"].partition("?")
+    given = serialized["query_string"]
+    if given:
+        more = urlencode(given, doseq=True, quote_via=quote)
+        query = f"{query}&{more}" if query else more
+    return path, query
+
+
+def _body(body: Any, protocol: Protocol) -> bytes:
+    """moto reads JSON as a form too: `&Action=DeleteSecret&` inside a value would be another operation."""
+    if isinstance(body, dict):
+        return urlencode(body, doseq=True).encode()
+    data = body.encode() if isinstance(body, str) else bytes(body)
+    return data.replace(b"&", b"\\u0026") if protocol == "json" else data
+
+
+def _checked_headers(headers: Mapping[str, Any]) -> dict[str, str]:
+    """The headers of the operation's own members; one that would be two is none."""
+    checked = {}
+    for name, value in headers.items():
+        text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+        if any(letter in text or letter in name for letter in "\r\n\0"):
+            raise refusal("MalformedInput", None)
+        checked[name] = text
+    return checked
+
+
+@cache
+def _request_class(*, is_form: bool) -> type[Request]:
+    """moto's request; where no form was sent, none is found, whatever content type a client gave its object."""
+    from moto.core.request import Request
+
+    return Request if is_form else type("BodyRequest", (Request,), {"want_form_data_parsed": False})
+
+
+@cache
+def _serializer(protocol: Protocol) -> Any:  # botocore ships no types
+    from botocore.serialize import create_serializer
+
+    return create_serializer(protocol, include_validation=False)
+
+
+def _unknown_to_moto(call: Call) -> SandboxRefusal:
+    return not_served(call.service, call.operation, "moto has no such operation")

@@ -1,0 +1,168 @@
+"""Service and path -> the code of moto that answers there, held to the one operation that was allowed."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
+from importlib.metadata import metadata
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dsops.errors import SandboxRefusal
+from dsops.extras import pip_install
+from dsops.sandbox.state.closed import SHUT, not_served
+from dsops.sandbox.wire.models import service_model
+from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.wire.served import SERVED
+
+if TYPE_CHECKING:
+    from moto.core.request import Request
+
+# What moto's response classes take and give.
+Handler = Callable[["Request", str, Mapping[str, str]], tuple[int, Mapping[str, Any], str | bytes]]
+
+OPERATION = "dsops.operation"
+"""Where in the environment of moto's request the operation stands."""
+_MOTO_VARIABLES = ("MOTO_", "TEST_PROXY_MODE", "TEST_SERVER_MODE", "INITIAL_NO_AUTH_ACTION_COUNT")
+# moto's `urls` finds out here which of two API versions is meant; we know.
+_CHOSEN: Mapping[str, tuple[str, str]] = {
+    "elb": ("moto.elb.responses", "ELBResponse"), "elbv2": ("moto.elbv2.responses", "ELBV2Response")
+}  # fmt: skip
+# Where moto expects a service; the first that it knows is taken.
+_HOSTS = (
+    "{prefix}.{region}.amazonaws.com", "{prefix}.amazonaws.com", "{prefix}.{region}.api.aws",
+    "{account}.{prefix}.{region}.amazonaws.com",
+)  # fmt: skip
+
+
+class Gate(NamedTuple):
+    """Where a request has to go."""
+
+    host: str
+    handler: Handler
+
+
+@contextmanager
+def quiet_surroundings() -> Iterator[None]:
+    """No variable of moto's, and for as long as this lasts none of AWS's either."""
+    for name in [name for name in os.environ if name.startswith(_MOTO_VARIABLES)]:
+        del os.environ[name]
+    kept = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    for name in kept:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
+
+
+def find_gate(service: str, operation: str, path: str, region: str, account: str) -> Gate | None:
+    """Who answers at that path; None when moto has nothing there. Raises NotImplemented where moto lacks a package."""
+    prefix = service_model(service).metadata["endpointPrefix"]
+    for form in _HOSTS:
+        host = form.format(prefix=prefix, region=region, account=account)
+        url = f"https://{host}{path}"
+        for pattern, handler in load(service):
+            if pattern.match(url):
+                held = _held(handler, operation)
+                return None if held is None else Gate(host, held)
+    return None
+
+
+@cache
+def load(service: str) -> tuple[tuple[re.Pattern[str], Handler], ...]:
+    """Imports moto's part for a service: patterns of addresses, and who answers there."""
+    module = f"moto.{SERVED[service].module}"
+    try:
+        with quiet_surroundings():
+            urls = import_module(f"{module}.urls")
+            chosen: Handler | None = None
+            if service in _CHOSEN:
+                where, name = _CHOSEN[service]
+                chosen = getattr(import_module(where), name).dispatch
+        _keep_from_waiting(service)
+    except ModuleNotFoundError as error:
+        raise lacking(service, error) from error
+    return tuple(
+        (re.compile(path.format(base)), chosen or handler)
+        for path, handler in urls.url_paths.items()
+        if "{0}" in path
+        for base in urls.url_bases
+    )
+
+
+def _keep_from_waiting(service: str) -> None:
+    """Takes out of moto what would wait under the sandbox's lock.
+
+    SWF sleeps for a second when a poll finds nothing. A function that another service calls (SNS, SQS, S3, DynamoDB
+    streams) runs in Docker for up to five minutes, although moto is told to run none.
+    """
+    if service == "swf":
+        vars(import_module("moto.swf.models"))["sleep"] = lambda _: None
+    elif service == "lambda":
+        function = import_module("moto.awslambda.models").LambdaFunction
+        setattr(function, "_invoke_lambda", _run_no_function)  # noqa: B010 - private to moto
+
+
+def _run_no_function(_: object, event: str | None = None) -> tuple[str, bool, str]:  # noqa: ARG001 - moto's names
+    """What moto takes from a function: its result, whether it failed, its log."""
+    return "", False, ""
+
+
+def lacking(service: str, error: ModuleNotFoundError) -> SandboxRefusal:
+    """501: what has to be installed."""
+    if shut := SHUT.get(service):
+        return not_served(service, "*", f"{shut}, and an installed {error.name} would only read what can't be made")
+    extra = SERVED[service].module
+    named = f"moto[{extra}]" if extra in (metadata("moto").get_all("Provides-Extra") or ()) else str(error.name)
+    return refusal(
+        "NotImplemented",
+        f"The dsops sandbox serves {service} when {error.name} is installed: {pip_install(named)}. Nothing was done.",
+        501,
+    )
+
+
+def _held(handler: Any, operation: str) -> Handler | None:
+    """The handler, unable to do anything but the operation; None for what can't be held."""
+    owner = getattr(handler, "__self__", None)
+    if not isinstance(owner, type):
+        return None
+    if handler.__name__ != "dispatch":
+        # It goes by method and path alone, which were built from what was allowed.
+        found: Handler = handler
+        return found
+    held: Handler = handler.__func__.__get__(_holding(owner, operation))
+    return held
+
+
+@cache
+def _holding(owner: type, operation: str) -> type:
+    """moto's response class; where it would look for an operation's name, it is told the one that was allowed.
+
+    moto reads the name from the query or a form in the body too, which clients can write.
+    """
+    from moto.core.utils import camelcase_to_underscores, method_names_from_class
+
+    if camelcase_to_underscores(operation) not in method_names_from_class(owner):
+        # Batch, Polly and X-Ray name their methods by paths, and look at nothing else.
+        return owner if "_get_action" in vars(owner) else _refusing(owner)
+    return type(owner.__name__, (owner,), {"_get_action": _allowed_action})
+
+
+def _refusing(owner: type) -> type:
+    """moto has no such operation, whatever it would find."""
+    return type(owner.__name__, (owner,), {"_get_action": _no_action})
+
+
+def _allowed_action(self: Any) -> str:
+    # What it finds is not looked at, but the labels of the path that it puts down on the way are needed.
+    super(type(self), self)._get_action()
+    operation: str = self.normalized_request.environ[OPERATION]
+    return operation
+
+
+def _no_action(self: Any) -> str:
+    raise NotImplementedError(self.normalized_request.environ[OPERATION])

@@ -1,0 +1,162 @@
+"""AssumeRole, in AWS's order of checks.
+
+The schema before the role, the role before the durations, MaxSessionDuration before the limit of chaining, and no
+difference between a role that refuses and one that does not exist (measured on live AWS in July 2026).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dsops.arn import parse_arn
+from dsops.policy.language.letters import lower_case
+from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.caller import overlay
+from dsops.sandbox.authorization.context import Context, request_tags, source_ip, tag_keys
+from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.state.world import Role, World
+from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials, token_share, token_size
+from dsops.sandbox.sts.mfa import check_mfa
+from dsops.sandbox.sts.provided_contexts import ProvidedContexts, read_contexts
+from dsops.sandbox.sts.sealed import Seal
+from dsops.sandbox.sts.session_policy import PassedTags, packed_size, read_policies, read_tags
+from dsops.sandbox.sts.sessions import Issued, Session
+from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.wire.answers import Value
+from dsops.sandbox.wire.refusals import access_denied, validation
+
+NO_ROLE = PolicyText(
+    "no role has this ARN",
+    '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Service": "nobody.invalid"}, '
+    '"Action": "sts:AssumeRole"}}',
+)
+
+
+class AssumeRole:
+    """The operation, over one world."""
+
+    def __init__(self, issuing: Issuing, seal: Seal) -> None:
+        self._issuing = issuing
+        self._seal = seal
+
+    def perform(self, turn: Turn) -> dict[str, Value]:
+        """The answer. Raises SandboxRefusal."""
+        caller, world = turn.caller, self._issuing.world
+        role_arn = turn.text("RoleArn")
+        if caller.principal.kind == "root":
+            raise access_denied("Roles may not be assumed by root accounts.")
+        if caller.principal.kind == "federated-session":
+            self._issuing.refuse(turn, "sts:AssumeRole", role_arn)
+        tags = read_tags(turn)
+        source_identity = _source_identity(turn)
+        contexts = read_contexts(turn, self._seal)
+        role = world.role_at(role_arn)
+        layer = read_policies(turn, world, caller.account if role is None else role.account)
+        mfa_at = check_mfa(world, turn)
+        role = self._authorize(turn, role, tags, source_identity, mfa_at, contexts)
+        duration = _duration(turn, role)
+        is_sized = packed_size(layer, tags.all) is not None
+        session = Session(
+            "role", role.account, role.unique_id, turn.text("RoleSessionName"), int(turn.now), int(turn.now) + duration,
+            None, tags.all, tags.transitive_keys, source_identity, layer, source_ip(world, caller),
+            tuple((key, (value,)) for key, value in contexts.keys),
+        )  # fmt: skip
+        issued = self._issuing.issue(turn, session)
+        result = role_answer(world, role, session, issued)
+        if is_sized:
+            result["PackedPolicySize"] = token_share(issued)
+        if source_identity:
+            result["SourceIdentity"] = source_identity
+        return result | token_size(issued)
+
+    def _authorize(
+        self,
+        turn: Turn,
+        role: Role | None,
+        tags: PassedTags,
+        source_identity: str,
+        mfa_at: float | None,
+        contexts: ProvidedContexts,
+    ) -> Role:
+        """The role, when the caller may assume it so. All the actions are judged in the same context."""
+        role_arn = turn.text("RoleArn")
+        trust = NO_ROLE if role is None else PolicyText(f"the trust policy of role {role.name}", role.trust)
+        owner = parse_arn(role_arn)
+        account = turn.caller.account if owner is None else owner.account
+        context = assume_context(turn, role, tags, source_identity, mfa_at) | contexts.condition_keys()
+        actions = ["sts:AssumeRole"]
+        if source_identity and role is not None:
+            # A value that the trust policy does not want is reported as this action's refusal (measured).
+            actions.insert(0, "sts:SetSourceIdentity")
+        if tags.all:
+            actions.append("sts:TagSession")
+        if contexts.providers:
+            actions.append("sts:SetContext")
+        for action in actions:
+            self._issuing.require(turn, Question(action, role_arn, account, context, trust))
+        if role is None:
+            self._issuing.refuse(turn, "sts:AssumeRole", role_arn)
+        return role
+
+
+def role_answer(world: World, role: Role, session: Session, issued: Issued) -> dict[str, Value]:
+    """Who one is from now on, and the credentials for it."""
+    arn = f"arn:{world.partitions[role.account]}:sts::{role.account}:assumed-role/{role.name}/{session.name}"
+    return {
+        "AssumedRoleUser": {"AssumedRoleId": f"{role.unique_id}:{session.name}", "Arn": arn},
+        "Credentials": credentials(issued),
+    }
+
+
+def check_role_arn(fields: Mapping[str, str]) -> None:
+    """A role's ARN that is long enough but none is refused before anything else of the schema (recorded)."""
+    arn = fields.get("RoleArn", "")
+    if 20 <= len(arn) <= 2048 and parse_arn(arn) is None:
+        raise validation(f"{arn} is invalid")
+
+
+def _source_identity(turn: Turn) -> str:
+    """The one passed or inherited; once set it stays the same along a chain."""
+    passed = turn.text("SourceIdentity")
+    session = turn.caller.session
+    inherited = "" if session is None else session.source_identity
+    if passed and inherited and passed != inherited:
+        raise validation("The source identity is already set for this assume role session")
+    return passed or inherited
+
+
+def _duration(turn: Turn, role: Role) -> int:
+    duration = turn.number("DurationSeconds", HOUR)
+    if duration > role.max_session_duration:
+        raise validation("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+    if turn.caller.session is not None and duration > HOUR:
+        raise validation(
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining."
+        )
+    return duration
+
+
+def assume_context(
+    turn: Turn, role: Role | None, tags: PassedTags, source_identity: str, mfa_at: float | None
+) -> Context:
+    """What a trust policy is judged by, besides who calls."""
+    context = dict(turn.context)
+    context["sts:RoleSessionName"] = (turn.text("RoleSessionName"),)
+    for key, value in (("sts:ExternalId", turn.text("ExternalId")), ("sts:SourceIdentity", source_identity)):
+        if value:
+            context[key] = (value,)
+    if mfa_at is not None:
+        # Within this very call; the role's session carries no MFA.
+        context["aws:MultiFactorAuthPresent"] = ("true",)
+        context["aws:MultiFactorAuthAge"] = ("0",)
+    passed_keys = {lower_case(key) for key, _ in tags.passed}
+    transitive = tuple(key for key in tags.transitive_keys if lower_case(key) in passed_keys)
+    if transitive:
+        context["sts:TransitiveTagKeys"] = transitive
+    context |= request_tags(tags.passed)
+    if role is not None:
+        # Inherited transitive tags stand in for the role's own while its trust policy is judged.
+        own = overlay(dict(role.tags), dict(tags.inherited))
+        context |= tag_keys(("aws:ResourceTag", "iam:ResourceTag"), own.items())
+        context["aws:ResourceAccount"] = (role.account,)
+    return context

@@ -1,0 +1,65 @@
+"""GetDelegatedAccessToken: a trade-in token for the credentials of whoever gave it.
+
+On AWS a person accepts a partner's delegation request, and IAM sends the partner the token (IAM User Guide, "Temporary
+delegation"). The sandbox plays no console: `/_sandbox/trade-in-token` makes tokens, and everything after that is here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dsops.sandbox.state.world import World
+from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials
+from dsops.sandbox.sts.sealed import Seal
+from dsops.sandbox.sts.session_policy import check_token_size
+from dsops.sandbox.sts.sessions import PolicyLayer, Session
+from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.wire.answers import Value
+from dsops.sandbox.wire.refusals import refusal, validation
+
+DURATIONS = range(300, 43_201)
+"""Seconds that a delegated session may last (IAM API Reference, CreateDelegationRequest)."""
+
+
+class _Giver(NamedTuple):
+    """Whose permissions the session has, and under which ARN it acts."""
+
+    session: Session
+    arn: str
+
+
+def get_delegated_access_token(issuing: Issuing, seal: Seal, turn: Turn) -> dict[str, Value]:
+    """The credentials. Raises SandboxRefusal."""
+    issuing.require_action(turn, "sts:GetDelegatedAccessToken")
+    opened = seal.open("trade-in", turn.text("TradeInToken"))
+    if opened is None:
+        raise validation("The trade-in token is not valid.")
+    if opened.expires_at <= turn.now:
+        raise refusal("ExpiredTradeInTokenException", "The trade-in token has expired.")
+    content = opened.content
+    giver = _giver(issuing.world, str(content["principal"]), int(turn.now))
+    if giver is None:
+        raise validation("The trade-in token is not valid: the principal that gave it does not exist any more.")
+    policy = str(content.get("policy", ""))
+    session = giver.session._replace(
+        expires_at=int(turn.now) + int(content.get("duration_seconds", HOUR)),
+        policy=PolicyLayer(policy, ()) if policy else None,
+    )
+    check_token_size(session)
+    issued = issuing.issue(turn, session)
+    return {"Credentials": credentials(issued), "AssumedPrincipal": giver.arn}
+
+
+def has_giver(world: World, arn: str) -> bool:
+    """Whether the ARN is one of a user or role of this sandbox."""
+    return _giver(world, arn, 0) is not None
+
+
+def _giver(world: World, arn: str, now: int) -> _Giver | None:
+    role = world.role_at(arn)
+    if role is not None:
+        session = Session("role", role.account, role.unique_id, "delegated-access", now, now)
+        partition = world.partitions[role.account]
+        return _Giver(session, f"arn:{partition}:sts::{role.account}:assumed-role/{role.name}/{session.name}")
+    user = world.user_at(arn)
+    return None if user is None else _Giver(Session("user", user.account, user.unique_id, "", now, now), user.arn)

@@ -1,0 +1,31 @@
+"""A code that was shown with a call: good once, and only for a device of the caller's own."""
+
+from __future__ import annotations
+
+from dsops.sandbox.state.world import World
+from dsops.sandbox.sts import totp
+from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.wire.refusals import access_denied
+
+
+def check_mfa(world: World, turn: Turn) -> float | None:
+    """When a code was shown with this call: now; None without one. Raises AccessDenied for a wrong one."""
+    serial, code = turn.text("SerialNumber"), turn.text("TokenCode")
+    if not serial and not code:
+        return None
+    if not serial or not code:
+        raise access_denied(
+            "MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code."
+        )
+    user = turn.caller.user
+    devices = [] if user is None else world.mfa_devices_of(user)
+    device = next((device for device in devices if device.serial == serial), None)
+    if device is None:
+        raise access_denied(
+            "MultiFactorAuthentication failed, unable to validate MFA code.  "
+            "Please verify your MFA serial number is valid and associated with this user."
+        )
+    step = totp.step_of(device.seed, code, turn.now)
+    if step is None or not world.use_step(serial, step):
+        raise access_denied("MultiFactorAuthentication failed with invalid MFA one time pass code. ")
+    return turn.now

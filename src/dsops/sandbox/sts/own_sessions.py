@@ -1,0 +1,61 @@
+"""GetSessionToken and GetFederationToken: a user's own sessions, and those of somebody whom a user vouches for."""
+
+from __future__ import annotations
+
+from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.context import request_tags, source_ip
+from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials, token_share, token_size
+from dsops.sandbox.sts.mfa import check_mfa
+from dsops.sandbox.sts.session_policy import packed_size, read_policies, read_tags
+from dsops.sandbox.sts.sessions import Session
+from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.wire.answers import Value
+from dsops.sandbox.wire.refusals import access_denied
+
+
+def get_session_token(issuing: Issuing, turn: Turn) -> dict[str, Value]:
+    """Needs no permission, and a policy that names it has no effect."""
+    caller = turn.caller
+    if caller.session is not None:
+        raise access_denied("Cannot call GetSessionToken with session credentials")
+    mfa_at = check_mfa(issuing.world, turn)
+    session = Session(
+        "user" if caller.user is not None else "root", caller.account, caller.unique_id, "", int(turn.now),
+        int(turn.now) + _duration(turn), mfa_at, source_ip=source_ip(issuing.world, caller),
+    )  # fmt: skip
+    issued = issuing.issue(turn, session)
+    return {"Credentials": credentials(issued)} | token_size(issued)
+
+
+def get_federation_token(issuing: Issuing, turn: Turn) -> dict[str, Value]:
+    """A session of the caller's that has another name."""
+    caller = turn.caller
+    if caller.session is not None:
+        raise access_denied("Cannot call GetFederationToken with session credentials")
+    name = turn.text("Name")
+    arn = f"arn:{caller.partition}:sts::{caller.account}:federated-user/{name}"
+    layer = read_policies(turn, issuing.world, caller.account)
+    tags = read_tags(turn)
+    context = {**turn.context, **request_tags(tags.passed)}
+    for action in ["sts:GetFederationToken"] + (["sts:TagSession"] if tags.passed else []):
+        issuing.require(turn, Question(action, arn, caller.account, context))
+    is_sized = packed_size(layer, tags.passed) is not None
+    session = Session(
+        "federated", caller.account, caller.unique_id, name, int(turn.now), int(turn.now) + _duration(turn), None,
+        tags.passed, (), "", layer, source_ip(issuing.world, caller),
+    )  # fmt: skip
+    issued = issuing.issue(turn, session)
+    result: dict[str, Value] = {
+        "Credentials": credentials(issued),
+        "FederatedUser": {"FederatedUserId": f"{caller.account}:{name}", "Arn": arn},
+        # 0 where nothing was passed was recorded before AWS made it another name of SessionTokenUtilization.
+        "PackedPolicySize": token_share(issued) if is_sized else 0,
+    }
+    return result | token_size(issued)
+
+
+def _duration(turn: Turn) -> int:
+    """Up to 36 hours for a user; a root user's is cut to one hour without a word."""
+    if turn.caller.principal.kind == "root":
+        return min(turn.number("DurationSeconds", HOUR), HOUR)
+    return turn.number("DurationSeconds", 12 * HOUR)

@@ -1,0 +1,64 @@
+"""ProvidedContexts of AssumeRole: what a trusted provider says of the person behind a call.
+
+IAM Identity Center makes such assertions on AWS; the sandbox has none, so it hands them out at `/_sandbox/context`.
+The session carries their keys from then on, and `sts:SetContext` must be allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, cast
+
+from dsops.arn import parse_arn
+from dsops.sandbox.sts.sealed import Seal
+from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.wire.refusals import refusal
+
+IDENTITY_CENTER = "arn:aws:iam::aws:contextProvider/IdentityCenter"
+
+
+class ProvidedContexts(NamedTuple):
+    """What the assertions of a call say."""
+
+    providers: tuple[str, ...] = ()
+    keys: tuple[tuple[str, str], ...] = ()
+
+    def condition_keys(self) -> dict[str, tuple[str, ...]]:
+        """Those that `sts:SetContext` is judged with."""
+        if not self.providers:
+            return {}
+        return {
+            "sts:RequestContextProviders": self.providers,
+            **{f"sts:RequestContext/{key}": (value,) for key, value in self.keys},
+        }
+
+
+def read_contexts(turn: Turn, seal: Seal) -> ProvidedContexts:
+    """What was passed. Raises InvalidContextAssertion for what nobody said here, or said too long ago."""
+    entries = cast("Sequence[Mapping[str, str]]", turn.parameters.get("ProvidedContexts", ()))
+    if not entries:
+        return ProvidedContexts()
+    providers, keys = [], dict[str, str]()
+    for entry in entries:
+        provider = entry.get("ProviderArn", "")
+        for key, value in _asserted(provider, entry.get("ContextAssertion", ""), turn.now, seal):
+            if keys.setdefault(key, value) != value:
+                raise _invalid("The context assertions contradict each other.")
+        providers.append(provider)
+    return ProvidedContexts(tuple(providers), tuple(keys.items()))
+
+
+def _asserted(provider: str, assertion: str, now: float, seal: Seal) -> Iterator[tuple[str, str]]:
+    arn = parse_arn(provider)
+    opened = seal.open("context", assertion)
+    if arn is None or arn.resource_type != "contextProvider" or opened is None:
+        raise _invalid("The context assertion could not be verified.")
+    if opened.content["provider"] != provider:
+        raise _invalid("The context assertion is not of the context provider that was named.")
+    if opened.expires_at <= now:
+        raise _invalid("The context assertion has expired.")
+    yield from opened.content["context"].items()
+
+
+def _invalid(message: str) -> Exception:
+    return refusal("InvalidContextAssertion", message)

@@ -1,0 +1,52 @@
+"""GetScopedCredentials: the same session again, that may do less or ends sooner.
+
+STS API Reference, GetScopedCredentials (2026). The service authorization reference lists no action of that name, so
+no policy allows or denies it here.
+"""
+
+from __future__ import annotations
+
+from dsops.sandbox.sts.issuing import Issuing, credentials, refuse_global_endpoint, token_size
+from dsops.sandbox.sts.session_policy import check_token_size, read_policies
+from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.wire.answers import Value
+from dsops.sandbox.wire.refusals import access_denied, refusal, validation
+
+_MOST_SCOPES = 3
+
+
+def get_scoped_credentials(issuing: Issuing, turn: Turn) -> dict[str, Value]:
+    """The caller's own session with one policy more, one time less, or both. Raises SandboxRefusal."""
+    refuse_global_endpoint(turn)
+    caller, session = turn.caller, turn.caller.session
+    if session is None:
+        raise refusal(
+            "InvalidSubjectCredentials", "GetScopedCredentials must be called with temporary security credentials."
+        )
+    if "Policy" not in turn.parameters and "DurationSeconds" not in turn.parameters:
+        raise validation("At least one of Policy or DurationSeconds must be specified.")
+    layer = read_policies(turn, issuing.world, caller.account)
+    if layer is not None and len(session.scopes) == _MOST_SCOPES:
+        raise access_denied(f"The session already has {_MOST_SCOPES} scope down policies, and can't have another one.")
+    expires_at = int(session.expires_at)
+    if "DurationSeconds" in turn.parameters:
+        expires_at = int(turn.now) + turn.number("DurationSeconds", 0)
+        if expires_at > session.expires_at:
+            raise refusal(
+                "InsufficientSessionLifetime",
+                "The requested DurationSeconds is greater than the remaining lifetime of the calling session.",
+            )
+    scopes = session.scopes if layer is None else (*session.scopes, layer)
+    # `issued_at` stays: aws:TokenIssueTime must not make a session look newer that is revoked by its age.
+    scoped = session._replace(expires_at=expires_at, scopes=scopes)
+    check_token_size(scoped)
+    issued = issuing.issue(turn, scoped)
+    result: dict[str, Value] = {
+        "Credentials": credentials(issued),
+        "SessionInfo": {"ScopedSessionId": caller.user_id, "Arn": caller.arn},
+        **token_size(issued),
+        "ScopedPoliciesCount": len(scopes),
+    }
+    if session.source_identity:
+        result["SourceIdentity"] = session.source_identity
+    return result

@@ -1,0 +1,61 @@
+"""For what an AWS service assumes a role: an ECS task, an EKS pod, a Lambda function. The sandbox runs none of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from dsops.sandbox.state.world import Role, Tags
+
+CLUSTER: Final = "sandbox"
+"""The name of the cluster in which every task and pod runs."""
+_MAX_NAME: Final = 64
+
+
+class ServiceUse(NamedTuple):
+    """Who asks for the role, and what goes along."""
+
+    service: str
+    session_name: str
+    source: Mapping[str, tuple[str, ...]]
+    """Condition keys that say on whose behalf, as the guides of these services have them in trust policies."""
+    tags: Tags = ()
+    """Session tags, all of them transitive."""
+    session_keys: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    """Condition keys that every request of the session has."""
+
+
+def of_task(role: Role, partition: str, region: str) -> ServiceUse:
+    """A task, after whose id ECS names the session (Amazon ECS Developer Guide, "Amazon ECS task IAM role")."""
+    task = os.urandom(16).hex()
+    arn = f"arn:{partition}:ecs:{region}:{role.account}:task/{CLUSTER}/{task}"
+    return ServiceUse(
+        "ecs-tasks.amazonaws.com", task, {"aws:SourceAccount": (role.account,), "aws:SourceArn": (arn,)}
+    )
+
+
+def of_pod(role: Role, partition: str, region: str, namespace: str, service_account: str) -> ServiceUse:
+    """A pod of EKS Pod Identity, with the six tags of the Amazon EKS User Guide ("... based on tags")."""
+    pod, uid = f"{service_account}-{os.urandom(3).hex()}", os.urandom(16).hex()
+    uid = f"{uid[:8]}-{uid[8:12]}-{uid[12:16]}-{uid[16:20]}-{uid[20:]}"
+    tags = (
+        ("eks-cluster-arn", f"arn:{partition}:eks:{region}:{role.account}:cluster/{CLUSTER}"),
+        ("eks-cluster-name", CLUSTER),
+        ("kubernetes-namespace", namespace),
+        ("kubernetes-service-account", service_account),
+        ("kubernetes-pod-name", pod),
+        ("kubernetes-pod-uid", uid),
+    )
+    name = f"eks-{CLUSTER}-{pod}"[:_MAX_NAME]
+    return ServiceUse("pods.eks.amazonaws.com", name, {"aws:SourceAccount": (role.account,)}, tags)
+
+
+def of_function(role: Role, partition: str, region: str, function: str) -> ServiceUse:
+    """A Lambda function, after which its sessions are named; its requests say which (Lambda Developer Guide)."""
+    arn = f"arn:{partition}:lambda:{region}:{role.account}:function:{function}"
+    return ServiceUse(
+        "lambda.amazonaws.com", function[:_MAX_NAME], {"aws:SourceAccount": (role.account,)},
+        session_keys={"lambda:SourceFunctionArn": (arn,)},
+    )  # fmt: skip

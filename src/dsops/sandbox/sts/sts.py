@@ -1,0 +1,114 @@
+"""AWS STS: every signed operation of the service model, each in a file of its own where it is more than a few lines.
+
+https://docs.aws.amazon.com/STS/latest/APIReference/. The unsigned ones are in `federation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from dsops.policy.evaluation.evaluate import Principal
+from dsops.sandbox.authorization.authorize import Judge, Question, denied
+from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.authorization.messages import Messages
+from dsops.sandbox.state import identifiers
+from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.state.world import Role, World
+from dsops.sandbox.sts.assume_role import AssumeRole, assume_context, role_answer
+from dsops.sandbox.sts.assume_root import assume_root
+from dsops.sandbox.sts.delegated_access import get_delegated_access_token
+from dsops.sandbox.sts.issuing import HOUR, Issuing
+from dsops.sandbox.sts.outbound import Outbound
+from dsops.sandbox.sts.own_sessions import get_federation_token, get_session_token
+from dsops.sandbox.sts.scoped_credentials import get_scoped_credentials
+from dsops.sandbox.sts.sealed import Seal
+from dsops.sandbox.sts.session_policy import read_tags
+from dsops.sandbox.sts.sessions import Issued, Session, Sessions
+from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.wire.answers import Value
+from dsops.sandbox.wire.refusals import refusal, validation
+
+
+class Sts:
+    """The service, over one world."""
+
+    def __init__(self, world: World, sessions: Sessions, judge: Judge) -> None:
+        self._issuing = issuing = Issuing(world, sessions, judge)
+        self.messages = Messages()
+        """Those that DecodeAuthorizationMessage reads."""
+        self.seal = Seal()
+        """Of trade-in tokens and context assertions."""
+        self.outbound = Outbound(issuing)
+        self._operations: dict[str, Callable[[Turn], dict[str, Value]]] = {
+            "AssumeRole": AssumeRole(issuing, self.seal).perform,
+            "AssumeRoot": partial(assume_root, issuing),
+            "DecodeAuthorizationMessage": self._decode_authorization_message,
+            "GetAccessKeyInfo": self._get_access_key_info,
+            "GetCallerIdentity": self._get_caller_identity,
+            "GetDelegatedAccessToken": partial(get_delegated_access_token, issuing, self.seal),
+            "GetFederationToken": partial(get_federation_token, issuing),
+            "GetScopedCredentials": partial(get_scoped_credentials, issuing),
+            "GetSessionToken": partial(get_session_token, issuing),
+            "GetWebIdentityToken": self.outbound.get_web_identity_token,
+        }
+
+    @property
+    def operations(self) -> frozenset[str]:
+        """What is served here."""
+        return frozenset(self._operations)
+
+    def perform(self, turn: Turn) -> dict[str, Value]:
+        """The result of the operation. Raises SandboxRefusal."""
+        return self._operations[turn.operation](turn)
+
+    def _get_caller_identity(self, turn: Turn) -> dict[str, Value]:
+        """Needs no permission, and no policy can deny it."""
+        caller = turn.caller
+        return {"Arn": caller.arn, "UserId": caller.user_id, "Account": caller.account}
+
+    def _get_access_key_info(self, turn: Turn) -> dict[str, Value]:
+        self._issuing.refuse_restricted(turn)
+        self._issuing.require_action(turn, "sts:GetAccessKeyInfo")
+        key_id = turn.text("AccessKeyId")
+        known = self._issuing.world.long_term_key(key_id)
+        account = identifiers.account_of_key(key_id) if known is None else known.user.account
+        if account is None:
+            raise validation(f"{key_id} is not a valid access key id")
+        return {"Account": account}
+
+    def _decode_authorization_message(self, turn: Turn) -> dict[str, Value]:
+        """What a message of the caller's own account says; see `messages`."""
+        self._issuing.refuse_restricted(turn)
+        self._issuing.require_action(turn, "sts:DecodeAuthorizationMessage")
+        decoded = self.messages.decode(turn.text("EncodedMessage"), turn.caller.account)
+        if decoded is None:
+            raise refusal("InvalidAuthorizationMessageException", "The message could not be decoded.")
+        return {"DecodedMessage": decoded}
+
+    # --- what runs in an AWS service asks for ------------------------------------------------------------------
+
+    def service_caller(self, role: Role, service: str, region: str) -> Caller:
+        """An AWS service that assumes a role on somebody's behalf."""
+        principal = Principal("service", "", "", federated=service)
+        return Caller(principal, self._issuing.world.partitions[role.account], "", "", region, None, None, None, {})
+
+    def issue_to_service(
+        self, turn: Turn, role: Role, session_keys: Mapping[str, tuple[str, ...]]
+    ) -> tuple[Issued, dict[str, Value]]:
+        """A session of a role whose trust policy lets the calling AWS service assume it. Raises SandboxRefusal."""
+        trust = PolicyText(f"the trust policy of role {role.name}", role.trust)
+        tags = read_tags(turn)
+        context = assume_context(turn, role, tags, "", None)
+        for action in ("sts:AssumeRole", "sts:TagSession") if tags.all else ("sts:AssumeRole",):
+            question = Question(action, role.arn, role.account, context, trust)
+            decision = self._issuing.judge.decide(turn.caller, question, turn.request_id, turn.now)
+            if not decision.is_allowed:
+                raise denied(decision)
+        now, name = int(turn.now), turn.text("RoleSessionName")
+        session = Session(
+            "role", role.account, role.unique_id, name, now, now + turn.number("DurationSeconds", HOUR), None,
+            tags.all, tags.transitive_keys, federation=tuple(session_keys.items()),
+        )  # fmt: skip
+        issued = self._issuing.issue(turn, session)
+        return issued, role_answer(self._issuing.world, role, session, issued)

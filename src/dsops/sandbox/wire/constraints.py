@@ -1,0 +1,124 @@
+"""What botocore's model says of values -> AWS's sentences for those that are otherwise."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from dsops.errors import SandboxRefusal
+from dsops.sandbox.wire.refusals import validation
+
+# botocore ships no types: its shapes are Any in here.
+_UNICODE_CLASS = r"\p{L}\p{Z}\p{N}"
+
+
+def check_parameters(shape: Any, parameters: Mapping[str, object]) -> None:
+    """Refuses what breaks any constraint of the model. Raises ValidationError."""
+    clauses = list(_clauses(shape, parameters, ""))
+    if clauses:
+        raise validation_errors(clauses)
+
+
+def check_presence(shape: Any, parameters: object) -> None:
+    """Refuses what lacks a member that the model requires, and nothing else. Raises ValidationError."""
+    clauses = list(_absent(shape, parameters, ""))
+    if clauses:
+        raise validation_errors(clauses)
+
+
+def check_value(shape: Any, value: object, path: str) -> None:
+    """Refuses one value that breaks any constraint; `path` is what it is called. Raises ValidationError."""
+    clauses = list(_clauses(shape, value, path))
+    if clauses:
+        raise validation_errors(clauses)
+
+
+def validation_errors(clauses: list[str]) -> SandboxRefusal:
+    """400 ValidationError of all clauses."""
+    plural = "" if len(clauses) == 1 else "s"
+    return validation(f"{len(clauses)} validation error{plural} detected: {'; '.join(clauses)}")
+
+
+def _absent(shape: Any, value: object, path: str) -> Iterator[str]:
+    if shape.type_name == "structure" and shape.is_document_type:
+        return
+    if isinstance(value, dict) and shape.type_name == "structure":
+        for name in shape.required_members:
+            if name not in value:
+                yield _null(_join(path, name))
+        for name, inner in value.items():
+            yield from _absent(shape.members[name], inner, _join(path, name))
+    elif isinstance(value, list):
+        for position, item in enumerate(value, 1):
+            yield from _absent(shape.member, item, f"{path}.{position}.member")
+    elif isinstance(value, dict) and shape.type_name == "map":
+        for key, item in value.items():
+            yield from _absent(shape.value, item, f"{path}.{key}.member")
+
+
+def _null(path: str) -> str:
+    return f"Value null at '{path}' failed to satisfy constraint: Member must not be null"
+
+
+
+def _clauses(shape: Any, value: object, path: str) -> Iterator[str]:
+    """`Value 'x' at 'roleSessionName' failed to satisfy constraint: ...` for everything that the model refuses."""
+    if isinstance(value, dict) and shape.type_name == "structure":
+        for name, member in shape.members.items():
+            if name in value:
+                yield from _clauses(member, value[name], _join(path, name))
+            elif name in shape.required_members:
+                yield _null(_join(path, name))
+        return
+    for constraint in _broken(shape, value):
+        shown = value if isinstance(value, str | int) else "[...]" if value else "[]"
+        yield f"Value '{shown}' at '{path}' failed to satisfy constraint: Member must {constraint}"
+    if isinstance(value, list):
+        for position, item in enumerate(value, 1):
+            yield from _clauses(shape.member, item, f"{path}.{position}.member")
+
+
+def _join(path: str, name: str) -> str:
+    own = name[:1].lower() + name[1:]
+    return f"{path}.{own}" if path else own
+
+
+def _broken(shape: Any, value: object) -> Iterator[str]:
+    limits = shape.metadata
+    if isinstance(value, int):
+        yield from _outside(limits, value, "value")
+    elif isinstance(value, str | bytes | list | dict):
+        yield from _outside(limits, len(value), "length")
+    if isinstance(value, str):
+        if limits.get("enum") and value not in limits["enum"]:
+            yield f"satisfy enum value set: [{', '.join(limits['enum'])}]"
+        if "pattern" in limits and not _matcher(limits["pattern"])(value):
+            yield f"satisfy regular expression pattern: {limits['pattern']}"
+
+
+def _outside(limits: Mapping[str, int], number: int, what: str) -> Iterator[str]:
+    if "min" in limits and number < limits["min"]:
+        yield f"have {what} greater than or equal to {limits['min']}"
+    if "max" in limits and number > limits["max"]:
+        yield f"have {what} less than or equal to {limits['max']}"
+
+
+@cache
+def _matcher(pattern: str) -> Callable[[str], object]:
+    """What a text must satisfy. The patterns are Java's: word characters and digits are ASCII there."""
+    if _UNICODE_CLASS in pattern:
+        return _matches_tag_class
+    try:
+        return re.compile(pattern, re.ASCII).fullmatch
+    except re.error:
+        return lambda _: True
+
+
+def _matches_tag_class(text: str) -> bool:
+    """A letter beyond U+FFFF is two units to AWS, and neither is a letter (measured, July 2026)."""
+    return all(
+        (letter <= "\uffff" and unicodedata.category(letter)[0] in "LZN") or letter in "_.:/=+-@" for letter in text
+    )

@@ -1,0 +1,77 @@
+"""A route's text -> the operation's parameters, typed and checked against botocore's model, in AWS's words.
+
+Unknown parameters are left out: what comes out of here is all that an operation ever sees.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dsops.errors import SandboxRefusal
+from dsops.sandbox.wire.constraints import check_parameters, check_presence, check_value
+from dsops.sandbox.wire.models import TOOLBOX, Protocol, operation_model
+from dsops.sandbox.wire.read_json import structure_from_json
+from dsops.sandbox.wire.read_query import structure_from_query
+from dsops.sandbox.wire.read_rest import structure_from_request
+from dsops.sandbox.wire.read_xml import malformed_xml
+from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.wire.route import Route
+
+# Their constraints were measured, and their messages are AWS's. Elsewhere a model may be stricter than the service is.
+_CHECKED = frozenset({"sts", "iam", TOOLBOX, "secretsmanager", "ssm", "kms"})
+
+
+def read_parameters(route: Route) -> dict[str, object]:
+    """The parameters with Python's types (blobs as bytes, timestamps as datetimes).
+
+    Raises MalformedInput, MissingParameter (SQS), SerializationException or ValidationError.
+    """
+    shape = operation_model(route.service, route.operation).input_shape
+    if shape is None:
+        return {}
+    parameters = unchecked_parameters(route)
+    if route.service == "sqs":
+        _complete_for_sqs(shape, parameters, route.protocol)
+    if route.service in _CHECKED:
+        check_parameters(shape, parameters)
+    else:
+        if route.service == "s3":
+            _check_payload(shape, parameters)
+        check_presence(shape, parameters)
+    return parameters
+
+
+def _complete_for_sqs(shape: Any, parameters: dict[str, object], protocol: Protocol) -> None:  # botocore has no types
+    """Adds the empty lists, which a form can't hold. Raises MissingParameter."""
+    for name in shape.required_members:
+        if protocol == "query" and shape.members[name].type_name == "list":
+            parameters.setdefault(name, [])
+        if name not in parameters:
+            raise refusal("MissingParameter", f"The request must contain the parameter {name}.")
+
+
+def _check_payload(shape: Any, parameters: dict[str, object]) -> None:  # botocore has no types
+    """Raises MalformedXML for a body that lacks an element: S3 holds it to its schema."""
+    payload = shape.serialization.get("payload")
+    if payload in parameters:
+        try:
+            check_presence(shape.members[payload], parameters[payload])
+        except SandboxRefusal as error:
+            raise malformed_xml() from error
+
+
+def check_member(service: str, operation: str, name: str, value: object) -> None:
+    """What came another way than as a parameter is held to the same model. Raises ValidationError."""
+    check_value(operation_model(service, operation).input_shape.members[name], value, name[:1].lower() + name[1:])
+
+
+def unchecked_parameters(route: Route) -> dict[str, object]:
+    """The parameters as they were sent, whatever the model says of their values."""
+    model = operation_model(route.service, route.operation)
+    shape = model.input_shape
+    if route.protocol in {"query", "ec2"}:
+        return structure_from_query(shape, route.fields, route.service)
+    if route.request is not None:
+        is_xml = route.protocol == "rest-xml"
+        return structure_from_request(shape, model.http["requestUri"], route.labels, route.request, is_xml=is_xml)
+    return structure_from_json(shape, route.document)

@@ -1,0 +1,98 @@
+"""Method, path and query -> the operation of a REST service, by the URI templates of its model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, unquote
+
+from dsops.sandbox.wire.models import operation_names, service_model
+
+Query = Sequence[tuple[str, str]]
+"""Decoded names and values, in the order sent."""
+
+_LABEL = re.compile(r"\{([^}+]+)(\+?)\}")
+# The same requests as others', under older names, or sent to other endpoints.
+_NOT_ROUTED = frozenset(
+    {("s3", "GetBucketLifecycle"), ("s3", "PutBucketLifecycle"), ("s3", "GetBucketNotification"),
+     ("s3", "PutBucketNotification"), ("s3", "ListDirectoryBuckets"), ("s3", "WriteGetObjectResponse")}
+)  # fmt: skip
+
+
+class Found(NamedTuple):
+    """An operation and what stood in its path."""
+
+    operation: str
+    labels: Mapping[str, str]
+    """Name in the template -> decoded value."""
+
+
+class _Template(NamedTuple):
+    """The form that requests for one operation have."""
+
+    operation: str
+    path: re.Pattern[str]
+    labels: tuple[str, ...]
+    plain_length: int
+    """Letters outside labels: of two paths that fit, the one with more is meant."""
+    literals: tuple[tuple[str, str], ...]
+    """Query parameters that must be there; of one without a value ("") any value will do."""
+    needed_query: frozenset[str]
+    """What the model requires in the query: it tells UploadPart from PutObject."""
+    needed_headers: frozenset[str]
+
+
+def find_operation(service: str, method: str, path: str, query: Query, headers: Mapping[str, str]) -> Found | None:
+    """The operation that a request is for; None when there is none. `path` is as sent, percent-encoded.
+
+    Raises ValueError for a path whose escapes are no UTF-8.
+    """
+    sent = dict(reversed(query))
+    best: tuple[tuple[int, int, int, int], _Template, re.Match[str]] | None = None
+    for template in _templates(service).get(method, ()):
+        match = template.path.fullmatch(path)
+        if match is None or not all(name in sent and value in {"", sent[name]} for name, value in template.literals):
+            continue
+        missing = len(template.needed_query - sent.keys()) + len(template.needed_headers - headers.keys())
+        needed = len(template.needed_query) + len(template.needed_headers)
+        rank = template.plain_length, len(template.literals), -missing, needed
+        if best is None or rank > best[0]:
+            best = rank, template, match
+    if best is None:
+        return None
+    _, template, match = best
+    values = (unquote(value, errors="strict") for value in match.groups())
+    return Found(template.operation, dict(zip(template.labels, values, strict=True)))
+
+
+@cache
+def _templates(service: str) -> Mapping[str, Sequence[_Template]]:
+    """Method -> templates."""
+    by_method: dict[str, list[_Template]] = {}
+    for operation in sorted(operation_names(service)):
+        if (service, operation) in _NOT_ROUTED:
+            continue
+        model = service_model(service).operation_model(operation)
+        by_method.setdefault(model.http["method"], []).append(_template(operation, model))
+    return by_method
+
+
+def _template(operation: str, model: Any) -> _Template:  # botocore ships no types
+    path, _, query = model.http["requestUri"].partition("?")
+    parts = _LABEL.split(path)  # text, name, "+" or "", text ...
+    pattern = re.escape(parts[0])
+    for _, plus, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+        pattern += ("(.+)" if plus else "([^/]+)") + re.escape(text)
+    if not path.endswith("+}"):
+        pattern = pattern.removesuffix("/") + "/?"
+    shape = model.input_shape
+    needed = [shape.members[name] for name in shape.required_members] if shape is not None else []
+    located = [(member.serialization.get("location"), member.serialization.get("name", "")) for member in needed]
+    return _Template(
+        operation, re.compile(pattern, re.DOTALL), tuple(parts[1::3]), sum(map(len, parts[0::3])),
+        tuple(parse_qsl(query, keep_blank_values=True)),
+        frozenset(name for location, name in located if location == "querystring"),
+        frozenset(name.lower() for location, name in located if location == "header"),
+    )  # fmt: skip

@@ -1,0 +1,85 @@
+"""What a request to S3 needs before it is judged and done: one reading of its source, a body that is what it says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, quote, unquote
+
+from dsops.errors import SandboxRefusal
+from dsops.sandbox.wire.checksums import check_checksums
+from dsops.sandbox.wire.models import operation_model
+from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.wire.s3_payload import unsigned_body
+from dsops.sandbox.wire.wire import HttpRequest
+
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}")
+_BUCKET_IN_HOST = re.compile(
+    r"([a-z0-9][a-z0-9.-]{1,61}?[a-z0-9])\."
+    r"(?:localhost|s3\.localhost|s3(?:[.-](?:dualstack|fips|[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}))*\.amazonaws\.com(?:\.cn)?)"
+    r"(?::\d+)?"
+)
+_SIGNATURES = frozenset(
+    {"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "AWSAccessKeyId", "Signature", "x-amz-security-token",
+     "X-Amz-Security-Token"}
+)  # fmt: skip
+_ABOUT_SIGNATURES = frozenset(
+    {"x-amz-algorithm", "x-amz-content-sha256", "x-amz-credential", "x-amz-date", "x-amz-expires",
+     "x-amz-security-token", "x-amz-signature", "x-amz-signedheaders"}
+)  # fmt: skip
+
+
+def is_anonymous(request: HttpRequest) -> bool:
+    """Whether nothing in a request says who sends it."""
+    names = {part.partition("=")[0] for part in request.query.split("&")}
+    return "authorization" not in request.headers and not names & _SIGNATURES
+
+
+def bucket_in_host(request: HttpRequest) -> str:
+    """The bucket of a request in the virtual-hosted style (`BUCKET.localhost:4566`); "" for one in the path style."""
+    match = _BUCKET_IN_HOST.fullmatch(request.headers.get("host", "").lower())
+    return match[1] if match else ""
+
+
+def with_hoisted_headers(request: HttpRequest) -> HttpRequest:
+    """A presigned request with those headers that its signer put into the query, as SDKs do with `x-amz-acl`."""
+    if "authorization" in request.headers or "x-amz-" not in request.query.lower():
+        return request
+    hoisted: dict[str, str] = {}
+    for name, value in parse_qsl(request.query, keep_blank_values=True):
+        if name.lower().startswith("x-amz-") and name.lower() not in _ABOUT_SIGNATURES:
+            hoisted.setdefault(name.lower(), value)
+    return request._replace(headers={**hoisted, **request.headers}) if hoisted else request
+
+
+def anonymous_body(request: HttpRequest) -> HttpRequest:
+    """The request with its body out of the chunks, which nobody signed. Raises what a wrong body is."""
+    return unsigned_body(request, request.headers.get("x-amz-content-sha256"))
+
+
+def ready(operation: str, parameters: Mapping[str, object], request: HttpRequest) -> dict[str, object]:
+    """The parameters with one way to read each. Raises BadDigest, InvalidArgument."""
+    if operation_model("s3", operation).http_checksum.get("requestAlgorithmMember"):
+        check_checksums(request)
+    # Of the body as it came, which may have been in chunks.
+    found = {name: value for name, value in parameters.items() if name != "ContentLength"}
+    if "CopySource" in found:
+        found["CopySource"] = _one_source(str(found["CopySource"]))
+    return found
+
+
+def _one_source(text: str) -> str:
+    """`BUCKET/KEY?versionId=ID`, escaped once, so that whoever reads it reads the same."""
+    path, _, version = text.partition("?versionId=")
+    try:
+        bucket, slash, key = unquote(path.removeprefix("/"), errors="strict").partition("/")
+    except UnicodeError as error:
+        raise _bad_source() from error
+    if not (slash and key and _BUCKET.fullmatch(bucket)):
+        raise _bad_source()
+    source = f"{bucket}/{quote(key, safe='')}"
+    return f"{source}?versionId={quote(unquote(version), safe='')}" if version else source
+
+
+def _bad_source() -> SandboxRefusal:
+    return refusal("InvalidArgument", "Copy Source must mention the source bucket and key: sourcebucket/sourcekey")

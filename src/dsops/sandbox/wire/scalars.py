@@ -1,0 +1,88 @@
+"""Text on the wire -> a value of Python: what query fields, headers, paths and XML have in common."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from math import isfinite
+
+from dsops.errors import SandboxRefusal
+from dsops.sandbox.wire.refusals import refusal
+
+_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+_NOT_FINITE = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+_INT32 = range(-(2**31), 2**31)
+_INT64 = range(-(2**63), 2**63)
+_LONGEST_NUMBER = 64
+
+
+def scalar(kind: str, text: str) -> object:
+    """The value; measured on live STS: no Message for a number that is none, but one for an empty text.
+
+    Raises MalformedInput.
+    """
+    if kind in {"integer", "long"}:
+        return _whole(kind, text)
+    if kind in {"float", "double"}:
+        return fraction(text)
+    if kind == "boolean":
+        if text.lower() not in {"true", "false"}:
+            raise malformed()
+        return text.lower() == "true"
+    if kind == "blob":
+        return bytes_of(text)
+    if kind == "timestamp":
+        return moment(text)
+    return text
+
+
+def fraction(text: str) -> float:
+    """A number with a point, or one of the three that are none."""
+    if text in _NOT_FINITE:
+        return _NOT_FINITE[text]
+    if len(text) > _LONGEST_NUMBER or not _NUMBER.fullmatch(text):
+        raise malformed()
+    return float(text)
+
+
+def bytes_of(text: str) -> bytes:
+    """What base64 stands for."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise malformed() from error
+
+
+def moment(value: str | float) -> datetime:
+    """A point in time: seconds since 1970, ISO 8601, or as HTTP writes it."""
+    try:
+        if isinstance(value, str) and not _NUMBER.fullmatch(value[:_LONGEST_NUMBER]):
+            return _written_moment(value)
+        number = float(value)
+        if not isfinite(number):
+            raise malformed()
+        return datetime.fromtimestamp(number, UTC)
+    except (ValueError, OverflowError, OSError, TypeError) as error:
+        raise malformed() from error
+
+
+def malformed() -> SandboxRefusal:
+    """400 MalformedInput, without a message."""
+    return refusal("MalformedInput", None)
+
+
+def _written_moment(text: str) -> datetime:
+    found = parsedate_to_datetime(text) if text[:1].isalpha() else datetime.fromisoformat(text)
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def _whole(kind: str, text: str) -> int:
+    if not text:
+        raise refusal("MalformedInput", "missing value for decimal type")
+    if not _INTEGER.fullmatch(text) or len(text) > 20 or int(text) not in (_INT32 if kind == "integer" else _INT64):
+        raise malformed()
+    return int(text)

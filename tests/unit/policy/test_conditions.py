@@ -1,0 +1,301 @@
+"""Condition operators: each decides, and each has its counter-example."""
+
+from __future__ import annotations
+
+import pytest
+
+from dsops.policy.language.conditions import compile_condition
+from dsops.policy.language.operators import OPERATORS, nearest_operator, parse_operator
+from tests.unit.policy.policies import condition_holds as holds
+
+PRINCIPAL_ARN = "arn:aws:iam::111122223333:role/App"
+
+# operator, the policy's values, a request value that meets it, one that doesn't
+CASES = [
+    ("StringEquals", ["a", "b"], "b", "B"),
+    ("StringEquals", "a*", "a*", "ab"),
+    ("StringNotEquals", ["a", "b"], "c", "b"),
+    ("StringEqualsIgnoreCase", "Prod", "pROD", "prod "),
+    ("StringNotEqualsIgnoreCase", "Prod", "test", "PROD"),
+    ("StringLike", ["team-*", "x?z"], "xyz", "xz"),
+    ("StringLike", "Team*", "Team", "team"),
+    ("StringNotLike", "team-*", "crew-1", "team-1"),
+    ("NumericEquals", ["1", 2], "2.0", "3"),
+    ("NumericNotEquals", "10", "9.99", "10.0"),
+    ("NumericLessThan", "10", "9", "10"),
+    ("NumericLessThanEquals", "10", "10", "10.01"),
+    ("NumericGreaterThan", 10, "11", "10"),
+    ("NumericGreaterThanEquals", "10", "10", "9"),
+    ("NumericLessThan", ["5", "100"], "50", "100"),
+    ("DateEquals", "2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00", "2026-01-01T00:00:01Z"),
+    ("DateNotEquals", "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z", "1767225600"),
+    ("DateLessThan", "2026-06-01", "2026-05-31T23:59:59Z", "2026-06-01T00:00:00Z"),
+    ("DateLessThanEquals", "2026-06-01", "2026-06-01T00:00:00Z", "2026-06-01T00:00:01Z"),
+    ("DateGreaterThan", 1767225600, "2026-01-01T00:00:01Z", "2026-01-01T00:00:00Z"),
+    ("DateGreaterThanEquals", "2026-01-01T00:00:00Z", "1767225600", "1767225599"),
+    ("Bool", "true", "TRUE", "false"),
+    ("Bool", False, "false", "true"),
+    ("BinaryEquals", "QmluYXJ5", "QmluYXJ5", "QmluYXJ6"),
+    ("IpAddress", ["203.0.113.0/24", "2001:db8::/32"], "2001:db8::7", "198.51.100.1"),
+    ("NotIpAddress", "203.0.113.0/24", "198.51.100.1", "203.0.113.9"),
+    ("ArnEquals", "arn:aws:iam::*:role/App", PRINCIPAL_ARN, "arn:aws:iam::111122223333:role/Apps"),
+    ("ArnLike", "arn:aws:iam::1111*:role/A?p", PRINCIPAL_ARN, "arn:aws:iam::222222222222:role/App"),
+    ("ArnNotEquals", "arn:aws:iam::*:role/App", "arn:aws:iam::111122223333:user/App", PRINCIPAL_ARN),
+    ("ArnNotLike", "arn:aws:iam::*:role/*", "arn:aws:iam::111122223333:user/App", PRINCIPAL_ARN),
+]
+NEGATED = {operator for operator in OPERATORS if "Not" in operator}
+
+
+@pytest.mark.parametrize(("operator", "values", "hit", "miss"), CASES)
+def test_the_operator_tells_a_hit_from_a_miss(operator: str, values: object, hit: str, miss: str) -> None:
+    """One request meets the condition and another does not."""
+    assert holds(operator, "aws:some-key", values, {"aws:some-key": hit})
+    assert not holds(operator, "aws:some-key", values, {"aws:some-key": miss})
+
+
+def test_every_operator_is_in_the_table_of_cases() -> None:
+    """No operator but Null, which has tests of its own, goes untested."""
+    assert set(OPERATORS) - {"Null"} == {case[0] for case in CASES}
+
+
+@pytest.mark.parametrize(("operator", "values", "_hit", "_miss"), CASES)
+def test_a_missing_key_fails_positive_operators_and_meets_negated_ones(
+    operator: str, values: object, _hit: str, _miss: str
+) -> None:
+    """A key that is not in the request matches nothing; with IfExists every operator is met."""
+    assert (operator in NEGATED) is holds(operator, "aws:some-key", values, {})
+    assert (operator in NEGATED) is holds(operator, "aws:some-key", values, {"aws:some-key": ()})
+    assert holds(f"{operator}IfExists", "aws:some-key", values, {})
+
+
+@pytest.mark.parametrize(("operator", "values", "hit", "miss"), CASES)
+def test_if_exists_changes_nothing_for_a_key_that_is_there(
+    operator: str, values: object, hit: str, miss: str
+) -> None:
+    """IfExists only speaks about missing keys."""
+    assert holds(f"{operator}IfExists", "aws:some-key", values, {"aws:some-key": hit})
+    assert not holds(f"{operator}IfExists", "aws:some-key", values, {"aws:some-key": miss})
+
+
+@pytest.mark.parametrize(("operator", "values", "hit", "miss"), CASES)
+def test_sets_of_values_are_asked_for_one_or_for_all(
+    operator: str, values: object, hit: str, miss: str
+) -> None:
+    """ForAnyValue needs one value that meets the operator, ForAllValues needs all to."""
+    both = {"aws:some-key": (miss, hit)}
+    assert holds(f"ForAnyValue:{operator}", "aws:some-key", values, both)
+    assert not holds(f"ForAnyValue:{operator}", "aws:some-key", values, {"aws:some-key": (miss, miss)})
+    assert holds(f"ForAllValues:{operator}", "aws:some-key", values, {"aws:some-key": (hit, hit)})
+    assert not holds(f"ForAllValues:{operator}", "aws:some-key", values, both)
+
+
+@pytest.mark.parametrize(("operator", "values", "_hit", "_miss"), CASES)
+def test_an_empty_set_fails_for_any_value_and_meets_for_all_values(
+    operator: str, values: object, _hit: str, _miss: str
+) -> None:
+    """So it is for a missing key, for no values, and for a set of nothing but empty text."""
+    for context in ({}, {"aws:some-key": ()}, {"aws:some-key": ("",)}):
+        assert not holds(f"ForAnyValue:{operator}", "aws:some-key", values, context)
+        assert holds(f"ForAllValues:{operator}", "aws:some-key", values, context)
+    assert holds(f"ForAnyValue:{operator}IfExists", "aws:some-key", values, {})
+
+
+def test_a_plain_operator_on_several_values_is_met_by_one() -> None:
+    """As if ForAnyValue, and its negation is met by none."""
+    assert holds("StringEquals", "aws:TagKeys", "a", {"aws:TagKeys": ("a", "b")})
+    assert not holds("StringEquals", "aws:TagKeys", "c", {"aws:TagKeys": ("a", "b")})
+    assert not holds("StringNotEquals", "aws:TagKeys", "a", {"aws:TagKeys": ("a", "b")})
+    assert holds("StringNotEquals", "aws:TagKeys", "c", {"aws:TagKeys": ("a", "b")})
+
+
+def test_empty_text_is_a_value_for_a_plain_operator() -> None:
+    """Only sets of nothing but empty text count as empty."""
+    for operator, met in (("StringEquals", True), ("StringLike", True), ("StringNotLike", False)):
+        assert met is holds(operator, "s3:prefix", ["", "home/"], {"s3:prefix": ""})
+    assert holds("StringNotLike", "s3:prefix", "home/*", {"s3:prefix": ""})
+
+
+def test_null_true_wants_the_key_absent() -> None:
+    """`true` is met without the key, `false` with it; empty text is as good as absent."""
+    assert holds("Null", "aws:TokenIssueTime", "true", {})
+    assert not holds("Null", "aws:TokenIssueTime", "true", {"aws:TokenIssueTime": "2026"})
+    assert holds("Null", "aws:TokenIssueTime", False, {"aws:TokenIssueTime": "2026"})
+    assert not holds("Null", "aws:TokenIssueTime", False, {"aws:TokenIssueTime": ""})
+    assert holds("Null", "aws:TagKeys", False, {"aws:TagKeys": ("", "a")})
+    assert not holds("Null", "aws:TokenIssueTime", "false", {"aws:TokenIssueTime": ()})
+    assert holds("Null", "aws:TokenIssueTime", ["true", "false"], {})
+
+
+def test_keys_are_compared_without_case_values_with_it() -> None:
+    """Condition keys and the tag keys in them have no case; tag values have."""
+    assert holds("StringEquals", "AWS:principaltag/TEAM", "Red", {"aws:PrincipalTag/Team": "Red"})
+    assert not holds("StringEquals", "aws:PrincipalTag/Team", "red", {"aws:PrincipalTag/Team": "Red"})
+
+
+def test_two_spellings_of_a_key_are_one_key_with_all_values() -> None:
+    """Neither spelling's values are lost."""
+    context = {"aws:ResourceTag/Team": "red", "aws:ResourceTag/team": "blue"}
+    assert holds("StringEquals", "aws:ResourceTag/Team", "red", context)
+    assert holds("StringEquals", "aws:ResourceTag/Team", "blue", context)
+
+
+@pytest.mark.parametrize(
+    ("operator", "values", "garbage"),
+    [
+        ("NumericLessThan", "5", "many"), ("NumericNotEquals", "5", "many"),
+        ("DateLessThan", "2026", "soon"), ("DateNotEquals", "2026", "soon"),
+        ("IpAddress", "10.0.0.0/8", "here"), ("NotIpAddress", "10.0.0.0/8", "here"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_compared_neither_allows_nor_escapes_a_deny(
+    operator: str, values: str, garbage: str
+) -> None:
+    """A request's value that is no number, date or address fails an Allow and meets a Deny, negated or not."""
+    for prefix in ("", "ForAnyValue:", "ForAllValues:"):
+        context = {"aws:some-key": garbage}
+        assert not holds(prefix + operator, "aws:some-key", values, context)
+        assert holds(prefix + operator, "aws:some-key", values, context, effect="Deny")
+
+
+def test_a_value_that_settles_the_matter_outweighs_one_that_cannot_be_read() -> None:
+    """The order of the request's values is nothing."""
+    for context in ({"k:k": ("many", "3")}, {"k:k": ("3", "many")}):
+        assert holds("ForAnyValue:NumericLessThan", "k:k", "5", context)
+        assert not holds("ForAllValues:NumericGreaterThan", "k:k", "5", context, effect="Deny")
+
+
+def test_variables_are_filled_from_the_request() -> None:
+    """In String, Arn and Bool values of version 2012-10-17."""
+    context = {"aws:username": "alice", "aws:PrincipalTag/Owner": "alice", "aws:PrincipalTag/Mfa": "true"}
+    arn = {"aws:SourceArn": "arn:aws:iam::1:user/alice", **context}
+    assert holds("StringEquals", "aws:PrincipalTag/Owner", "${aws:username}", context)
+    assert holds("StringLike", "aws:PrincipalTag/Owner", "al*${AWS:PrincipalTag/mfa}", {
+        "aws:PrincipalTag/Owner": "alxtrue", "aws:PrincipalTag/Mfa": "true",
+    })  # fmt: skip
+    assert holds("ArnLike", "aws:SourceArn", "arn:aws:iam::*:user/${aws:username}", arn)
+    assert holds("Bool", "aws:MultiFactorAuthPresent", "${aws:PrincipalTag/Mfa}", {
+        "aws:MultiFactorAuthPresent": "true", **context,
+    })  # fmt: skip
+    assert not holds("StringEquals", "aws:PrincipalTag/Owner", "${aws:username}", context | {"aws:username": "bob"})
+
+
+def test_a_variable_may_bring_a_whole_arn() -> None:
+    """Its colons are the ARN's; its wildcards are not."""
+    context = {"aws:SourceArn": "arn:aws:iam::1:user/a", "aws:PrincipalTag/Arn": "arn:aws:iam::1:user/a"}
+    assert holds("ArnEquals", "aws:SourceArn", "${aws:PrincipalTag/Arn}", context)
+    starred = context | {"aws:PrincipalTag/Arn": "arn:aws:iam::1:user/*"}
+    assert not holds("ArnEquals", "aws:SourceArn", "${aws:PrincipalTag/Arn}", starred)
+
+
+def test_a_variable_cannot_move_the_parts_of_an_arn() -> None:
+    """A tag may have colons: the account that is written behind the variable stays the account."""
+    pattern = "arn:aws:sns:${aws:PrincipalTag/Region}:222222222222:*"
+    other = "arn:aws:sns:us-east-1:111111111111:topic:222222222222:x"
+
+    for tag, source, expected in (
+        ("us-east-1", "arn:aws:sns:us-east-1:222222222222:topic", True),
+        ("us-east-1", other, False),
+        ("us-east-1:111111111111:topic", other, False),
+    ):
+        request = {"aws:PrincipalTag/Region": tag, "aws:SourceArn": source}
+        assert expected is holds("ArnLike", "aws:SourceArn", pattern, request)
+        assert expected is not holds("ArnNotLike", "aws:SourceArn", pattern, request)
+
+
+def test_variables_are_text_in_version_2008() -> None:
+    """The old version compares `${aws:username}` with these very characters."""
+    context = {"aws:PrincipalTag/Owner": "alice", "aws:username": "alice"}
+    arguments = ("StringEquals", "aws:PrincipalTag/Owner", "${aws:username}")
+    assert not holds(*arguments, context, version="2008-10-17")
+    literal = {"aws:PrincipalTag/Owner": "${aws:username}"}
+    assert holds(*arguments, literal, version="2008-10-17")
+    assert not holds(*arguments, literal)
+
+
+def test_wildcards_from_a_variable_are_literal() -> None:
+    """A user named `*` matches only `*`; the policy's own wildcards still work."""
+    context = {"aws:username": "*", "aws:userid": "anything"}
+    assert not holds("StringLike", "aws:userid", "${aws:username}", context)
+    assert holds("StringLike", "aws:userid", "${aws:username}", context | {"aws:userid": "*"})
+    assert holds("StringLike", "aws:userid", "any*", context)
+
+
+def test_an_escaped_star_is_a_star() -> None:
+    """`${*}` in StringLike is no wildcard."""
+    assert holds("StringLike", "aws:userid", "a${*}", {"aws:userid": "a*"})
+    assert not holds("StringLike", "aws:userid", "a${*}", {"aws:userid": "ab"})
+
+
+def test_a_variable_without_value_matches_nothing() -> None:
+    """Positive operators fail, negated ones are met, a default or another value can still match."""
+    context = {"aws:userid": "x"}
+    assert not holds("StringLike", "aws:userid", "${aws:username}*", context)
+    assert holds("StringNotEquals", "aws:userid", "${aws:username}", context)
+    assert holds("StringEquals", "aws:userid", ["${aws:username}", "x"], context)
+    assert holds("StringEquals", "aws:userid", "${aws:username, 'x'}", context)
+    assert not holds("StringEquals", "aws:userid", "${aws:username, 'x'}", {"aws:userid": "x", "aws:username": "y"})
+
+
+def test_an_arn_operator_on_what_is_no_arn_matches_nothing() -> None:
+    """Neither a value nor a pattern without six parts is like any ARN."""
+    assert not holds("ArnLike", "aws:SourceArn", "arn:aws:iam::*:*", {"aws:SourceArn": "alice"})
+    assert not holds("ArnLike", "aws:SourceArn", "*", {"aws:SourceArn": PRINCIPAL_ARN})
+    assert holds("ArnNotLike", "aws:SourceArn", "arn:aws:iam::*:*", {"aws:SourceArn": "alice"})
+
+
+def test_no_values_match_nothing() -> None:
+    """An empty list under a key can't be met, its negation always is."""
+    assert not holds("StringEquals", "aws:userid", [], {"aws:userid": "x"})
+    assert not holds("StringLike", "aws:userid", [], {"aws:userid": "x"})
+    assert holds("StringNotEquals", "aws:userid", [], {"aws:userid": "x"})
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        "StringMatches", "stringequals", "StringEqualsifexists", "NullIfExists", "ForAnyValue:Null", "IfExists", "",
+        "ForSomeValues:StringEquals", "ForAllValues:ForAnyValue:StringEquals", "BinaryNotEquals", "NotBool",
+        "StringEqualsIfExistsIfExists", "DateNotLessThan",
+    ],
+)  # fmt: skip
+def test_an_operator_that_aws_has_not_is_refused(operator: str) -> None:
+    """An unknown operator is never taken for one that lets through."""
+    with pytest.raises(ValueError, match=r"Null|is not a condition operator"):
+        parse_operator(operator)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("stringequals", "StringEquals"),
+        ("ForAnyvalue:StringLik", "ForAnyValue:StringLike"),
+        ("IPAddressIfExists", "IpAddressIfExists"),
+        ("Xyzzy", ""),
+    ],
+)
+def test_the_nearest_operator_is_offered(written: str, meant: str) -> None:
+    """A slip is recognised, nonsense is not."""
+    assert meant == nearest_operator(written)
+
+
+@pytest.mark.parametrize(
+    ("operator", "value"),
+    [
+        ("NumericEquals", "ten"), ("NumericLessThan", "${aws:MultiFactorAuthAge}"), ("DateLessThan", "tomorrow"),
+        ("IpAddress", "10.0.0.0/40"), ("NotIpAddress", "localhost"), ("Bool", "yes"), ("Null", "maybe"),
+        ("BinaryEquals", "not base64"), ("StringEquals", "${aws:username"),
+    ],
+)  # fmt: skip
+def test_a_value_that_the_operator_cannot_compare_is_refused(operator: str, value: str) -> None:
+    """A policy's own value must be a number, a date, a range, as its operator wants it."""
+    with pytest.raises(ValueError):
+        compile_condition(operator, "aws:key", [value], 1, has_variables=True)
+
+
+def test_an_external_id_does_not_print_itself() -> None:
+    """The condition shows its key and operator, not the value."""
+    condition = compile_condition("StringEquals", "sts:ExternalId", ["hush"], 7, has_variables=True)
+    assert "hush" not in repr(condition)
+    assert "***" in repr(condition)
+    shown = compile_condition("StringEquals", "aws:userid", ["open"], 7, has_variables=True)
+    assert "open" in repr(shown)

@@ -1,0 +1,391 @@
+"""The order of evaluation: what decides, and what still limits."""
+
+from __future__ import annotations
+
+import pytest
+
+from dsops.policy import Decision, Policies, Policy, Principal, parse_policy
+from tests.unit.policy.policies import (
+    ACCOUNT,
+    ALICE,
+    ANYBODY,
+    APP,
+    BOB,
+    LAMBDA,
+    OTHER,
+    ROOT,
+    SECRET,
+    Json,
+    allow,
+    ask,
+    deny,
+    identity,
+    policy,
+)
+
+ALLOWING = identity(allow())
+SILENT = identity(allow("s3:*"))
+BOUNDARY = policy("boundary", allow())
+NARROW_BOUNDARY = policy("boundary", allow("s3:*"))
+SESSION = ((policy("session", allow()),),)
+NARROW_SESSION = ((policy("session", allow("s3:*")),),)
+SCP = (policy("scp", allow()),)
+NARROW_SCP = (policy("scp", allow("s3:*")),)
+RCP = (policy("rcp", allow(Principal="*")),)
+DENY_RCP = (*RCP, policy("rcp", deny("secretsmanager:*", Principal="*")))
+
+
+def resource(principal: Json, statement: Json = None) -> Policy:
+    """A resource policy that allows that principal everything."""
+    return policy("resource", (statement or allow()) | {"Principal": principal})
+
+
+def outcome(decision: Decision) -> tuple[str, str]:
+    """The effect and who decided."""
+    return decision.effect, decision.decided_by
+
+
+# --- identity-based policies --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("caller", [ALICE, APP])
+def test_nothing_is_allowed_by_default(caller: Principal) -> None:
+    """Without an Allow the answer is no, with one it is yes."""
+    assert ("ImplicitDeny", "identity-based policy") == outcome(ask(Policies(), caller))
+    assert ("ImplicitDeny", "identity-based policy") == outcome(ask(Policies(identity=(SILENT,)), caller))
+    assert ("Allow", "identity-based policy") == outcome(ask(Policies(identity=(SILENT, ALLOWING)), caller))
+
+
+def test_an_explicit_deny_wins_over_any_allow() -> None:
+    """Wherever it stands; it is named as what decided, with its line."""
+    denying = parse_policy(
+        '{"Version": "2012-10-17", "Statement": [\n{"Effect": "Deny", "Sid": "No", "Action": "*", "Resource": "*"}]}',
+        "identity",
+        name="denying",
+    )
+    for policies in ((ALLOWING, denying), (denying, ALLOWING)):
+        decision = ask(Policies(identity=policies))
+        assert ("ExplicitDeny", "identity-based policy") == outcome(decision)
+        assert decision.policy is denying
+        assert decision.statement is not None
+        assert ("No", 2) == (decision.statement.sid, decision.statement.line)
+
+
+def test_an_allow_names_its_statement() -> None:
+    """The first Allow that applies is what decided."""
+    document = identity(allow("s3:*"), allow("secretsmanager:*", Sid="This"), allow(Sid="AndThis"))
+    decision = ask(Policies(identity=(document,)))
+    assert decision.policy is document
+    assert decision.statement is not None
+    assert "This" == decision.statement.sid
+
+
+def test_a_deny_whose_condition_is_not_met_denies_nothing() -> None:
+    """Only statements that apply count."""
+    document = identity(allow(), deny(Condition={"Bool": {"aws:SecureTransport": "false"}}))
+    assert ask(Policies(identity=(document,)), aws__SecureTransport="true").is_allowed
+    assert not ask(Policies(identity=(document,)), aws__SecureTransport="false").is_allowed
+
+
+def test_all_conditions_of_a_statement_must_hold() -> None:
+    """Operators and keys are joined by and, values by or."""
+    conditions = {"StringEquals": {"aws:a": ["1", "2"], "aws:b": "3"}, "Null": {"aws:c": "true"}}
+    policies = Policies(identity=(identity(allow(Condition=conditions)),))
+    assert ask(policies, aws__a="2", aws__b="3").is_allowed
+    assert not ask(policies, aws__a="2", aws__b="4").is_allowed
+    assert not ask(policies, aws__a="3", aws__b="3").is_allowed
+    assert not ask(policies, aws__a="2", aws__b="3", aws__c="x").is_allowed
+
+
+# --- boundary and session -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("caller", [ALICE, APP])
+def test_a_boundary_must_allow_as_well(caller: Principal) -> None:
+    """It never grants by itself."""
+    assert ask(Policies(identity=(ALLOWING,), boundary=BOUNDARY), caller).is_allowed
+    refused = ask(Policies(identity=(ALLOWING,), boundary=NARROW_BOUNDARY), caller)
+    assert ("ImplicitDeny", "permissions boundary") == outcome(refused)
+    assert ("ImplicitDeny", "identity-based policy") == outcome(ask(Policies(boundary=BOUNDARY), caller))
+    denied = ask(Policies(identity=(ALLOWING,), boundary=policy("boundary", allow(), deny())), caller)
+    assert ("ExplicitDeny", "permissions boundary") == outcome(denied)
+
+
+def test_a_session_policy_limits_and_never_adds() -> None:
+    """A role session without one is not limited; one with only Denies may do nothing."""
+    assert ask(Policies(identity=(ALLOWING,)), APP).is_allowed
+    assert ask(Policies(identity=(ALLOWING,), session=SESSION), APP).is_allowed
+    refused = ask(Policies(identity=(ALLOWING,), session=NARROW_SESSION), APP)
+    assert ("ImplicitDeny", "session policy") == outcome(refused)
+    assert ("ImplicitDeny", "identity-based policy") == outcome(ask(Policies(session=SESSION), APP))
+    only_deny = ((policy("session", deny(["iam:*", "sts:*"])),),)
+    assert ("ImplicitDeny", "session policy") == outcome(
+        ask(Policies(identity=(ALLOWING,), session=only_deny), APP)
+    )
+
+
+def test_every_layer_of_session_policies_must_allow_one_policy_of_a_layer_is_enough() -> None:
+    """Inline and managed policies of one call add up; a further call only narrows."""
+    union = (policy("session", allow("s3:*")), policy("session", allow("secretsmanager:*")))
+    assert ask(Policies(identity=(ALLOWING,), session=(union,)), APP).is_allowed
+    assert ask(Policies(identity=(ALLOWING,), session=(union, *SESSION)), APP).is_allowed
+    assert not ask(Policies(identity=(ALLOWING,), session=(union, *NARROW_SESSION)), APP).is_allowed
+    assert not ask(Policies(identity=(ALLOWING,), session=(*SESSION, ())), APP).is_allowed
+
+
+def test_a_federated_session_without_a_session_policy_may_do_nothing_of_its_users() -> None:
+    """GetFederationToken gives the user's rights cut by the policy passed; none passed, none given."""
+    refused = ask(Policies(identity=(ALLOWING,)), BOB)
+    assert ("ImplicitDeny", "session policy") == outcome(refused)
+    assert ask(Policies(identity=(ALLOWING,), session=SESSION), BOB).is_allowed
+    assert not ask(Policies(identity=(SILENT,), session=SESSION), BOB).is_allowed
+    assert ask(Policies(resource=resource({"AWS": BOB.arn})), BOB).is_allowed
+
+
+# --- resource-based policies, same account ------------------------------------------------------------------
+
+LIMITS = {
+    "nothing": Policies(),
+    "identity": Policies(identity=(ALLOWING,)),
+    "boundary": Policies(identity=(ALLOWING,), boundary=NARROW_BOUNDARY),
+    "session": Policies(identity=(ALLOWING,), session=NARROW_SESSION),
+}
+
+
+@pytest.mark.parametrize(
+    ("caller", "principal", "allowed_under"),
+    [
+        (ALICE, ALICE.arn, {"nothing", "identity", "boundary", "session"}),
+        (ALICE, ALICE.unique_id, {"nothing", "identity", "boundary", "session"}),
+        (ALICE, "*", {"nothing", "identity", "boundary", "session"}),
+        (ALICE, ACCOUNT, {"identity"}),
+        (ALICE, f"arn:aws:iam::{ACCOUNT}:root", {"identity"}),
+        (ALICE, APP.issuer_arn, {"identity"}),
+        (APP, APP.arn, {"nothing", "identity", "boundary", "session"}),
+        (APP, APP.issuer_arn, {"nothing", "identity"}),
+        (APP, APP.unique_id, {"nothing", "identity"}),
+        (APP, "*", {"nothing", "identity", "boundary", "session"}),
+        (APP, ACCOUNT, {"identity"}),
+        (BOB, BOB.arn, {"nothing", "identity", "boundary", "session"}),
+        (BOB, BOB.issuer_arn, set()),
+        (BOB, ACCOUNT, set()),
+    ],
+)
+def test_how_the_resource_names_the_caller_decides_what_still_limits(
+    caller: Principal, principal: str, allowed_under: set[str]
+) -> None:
+    """The table of the evaluation logic: who is let in with no policy, an Allow, a boundary, a session policy."""
+    named = resource({"AWS": principal})
+    found = {name for name, limits in LIMITS.items() if ask(limits._replace(resource=named), caller).is_allowed}
+    assert allowed_under == found
+
+
+def test_a_federated_session_named_by_its_user_is_limited_by_its_session_policy() -> None:
+    """The user's ARN stands in for the identity policies, not for the session's."""
+    named = resource({"AWS": BOB.issuer_arn})
+    assert ask(Policies(resource=named, session=SESSION), BOB).is_allowed
+    assert not ask(Policies(resource=named, session=NARROW_SESSION), BOB).is_allowed
+
+
+def test_the_closest_naming_statement_of_several_counts() -> None:
+    """An Allow for the account before the one for the user does not hide it."""
+    document = policy("resource", allow(Principal={"AWS": ACCOUNT}), allow(Principal={"AWS": ALICE.arn}))
+    decision = ask(Policies(resource=document))
+    assert ("Allow", "resource-based policy") == outcome(decision)
+    assert decision.statement is document.statements[1]
+
+
+def test_a_resource_policy_that_says_nothing_leaves_it_to_the_identity() -> None:
+    """In the same account one of the two is enough."""
+    silent = resource({"AWS": f"arn:aws:iam::{OTHER}:root"})
+    assert ask(Policies(identity=(ALLOWING,), resource=silent)).is_allowed
+    assert ("ImplicitDeny", "identity-based policy") == outcome(ask(Policies(resource=silent)))
+
+
+def test_a_key_that_must_allow_by_itself_is_not_opened_by_identity_policies() -> None:
+    """A KMS key's policy has to name the account before its users' own policies count."""
+    silent = Policies(identity=(ALLOWING,), must_resource_allow=True)
+    assert ("ImplicitDeny", "resource-based policy") == outcome(ask(silent))
+    opened = silent._replace(resource=resource({"AWS": ACCOUNT}))
+    assert ("Allow", "identity-based policy") == outcome(ask(opened))
+
+
+def test_the_first_of_equally_close_statements_is_named() -> None:
+    """Order decides only what is told."""
+    document = policy("resource", allow(Principal="*"), allow(Principal={"AWS": ALICE.arn}))
+    assert ask(Policies(resource=document)).statement is document.statements[0]
+
+
+def test_a_deny_with_not_principal_spares_who_is_fully_named() -> None:
+    """The user with its account; everybody else is denied."""
+    named = {"AWS": [ALICE.arn, ACCOUNT]}
+    document = policy("resource", allow(Principal="*"), deny(NotPrincipal=named))
+    assert ask(Policies(resource=document), ALICE).is_allowed
+    assert "ExplicitDeny" == ask(Policies(resource=document), APP).effect
+    half = policy("resource", allow(Principal="*"), deny(NotPrincipal={"AWS": ALICE.arn}))
+    assert "ExplicitDeny" == ask(Policies(resource=half), ALICE).effect
+
+
+def test_a_deny_with_not_principal_spares_nobody_who_has_a_boundary() -> None:
+    """However fully the caller is named; a root user has no boundary, whatever is passed as one."""
+    named = {"AWS": [ALICE.arn, f"arn:aws:iam::{ACCOUNT}:root"]}
+    document = policy("resource", allow(Principal="*"), deny(NotPrincipal=named))
+    assert ask(Policies(resource=document)).is_allowed
+    decision = ask(Policies(resource=document, boundary=BOUNDARY))
+    assert ("ExplicitDeny", "resource-based policy") == outcome(decision)
+    assert [1] == [len(reason.matched) - 1 for reason in decision.reasons if reason.effect == "ExplicitDeny"]
+    assert ask(Policies(resource=document, boundary=BOUNDARY), ROOT).is_allowed
+
+
+def test_an_allow_with_not_principal_lets_everyone_else_in() -> None:
+    """Also who is anonymous; who is named in any way stays out."""
+    document = policy("resource", allow(NotPrincipal={"AWS": ACCOUNT}))
+    assert ask(Policies(resource=document), ANYBODY).is_allowed
+    assert not ask(Policies(resource=document), ALICE).is_allowed
+
+
+def test_a_resource_policys_deny_binds_whom_it_names() -> None:
+    """Also the root user, and against an Allow of the same policy."""
+    document = policy("resource", allow(Principal="*"), deny(Principal={"AWS": ACCOUNT}))
+    for caller in (ALICE, APP, ROOT):
+        decision = ask(Policies(identity=(ALLOWING,), resource=document), caller)
+        assert ("ExplicitDeny", "resource-based policy") == outcome(decision)
+    assert ask(Policies(resource=document), LAMBDA).is_allowed
+
+
+# --- cross account ------------------------------------------------------------------------------------------
+
+FOREIGN = SECRET.replace(ACCOUNT, OTHER)
+
+
+@pytest.mark.parametrize("principal", [ACCOUNT, ALICE.arn, "*"])
+def test_across_accounts_both_sides_must_allow(principal: str) -> None:
+    """However the resource names the caller."""
+    named = resource({"AWS": principal})
+    both = Policies(identity=(ALLOWING,), resource=named)
+    assert ask(both, resource=FOREIGN, account=OTHER).is_allowed
+    only_there = ask(Policies(resource=named), resource=FOREIGN, account=OTHER)
+    assert ("ImplicitDeny", "identity-based policy") == outcome(only_there)
+    only_here = ask(Policies(identity=(ALLOWING,)), resource=FOREIGN, account=OTHER)
+    assert ("ImplicitDeny", "resource-based policy") == outcome(only_here)
+    limited = ask(both._replace(boundary=NARROW_BOUNDARY), resource=FOREIGN, account=OTHER)
+    assert ("ImplicitDeny", "permissions boundary") == outcome(limited)
+
+
+def test_across_accounts_a_named_session_is_still_limited_by_its_policy() -> None:
+    """What settles it in the same account does not do so here."""
+    named = Policies(identity=(ALLOWING,), resource=resource({"AWS": APP.arn}), session=NARROW_SESSION)
+    assert ask(named, APP).is_allowed
+    refused = ask(named, APP, resource=FOREIGN, account=OTHER)
+    assert ("ImplicitDeny", "session policy") == outcome(refused)
+
+
+# --- root, services, anonymous ------------------------------------------------------------------------------
+
+
+def test_identity_policies_and_boundaries_do_not_bind_the_root_user() -> None:
+    """Control policies and a resource's Deny do."""
+    bound = Policies(identity=(identity(deny()),), boundary=policy("boundary", deny()))
+    assert ("Allow", "no policy") == outcome(ask(bound, ROOT))
+    assert not ask(bound._replace(service_control=(NARROW_SCP,)), ROOT).is_allowed
+    foreign = ask(bound, ROOT, resource=FOREIGN, account=OTHER)
+    assert ("ImplicitDeny", "resource-based policy") == outcome(foreign)
+    named = bound._replace(resource=resource({"AWS": ACCOUNT}))
+    assert ask(named, ROOT, resource=FOREIGN, account=OTHER).is_allowed
+
+
+def test_a_root_session_is_limited_by_its_task_policy() -> None:
+    """AssumeRoot's session may do what the task policy says."""
+    assert ask(Policies(session=SESSION), ROOT).is_allowed
+    assert ("ImplicitDeny", "session policy") == outcome(ask(Policies(session=NARROW_SESSION), ROOT))
+
+
+@pytest.mark.parametrize(
+    ("caller", "principal"),
+    [(ANYBODY, "*"), (LAMBDA, {"Service": "lambda.amazonaws.com"})],
+)
+def test_who_has_no_account_is_let_in_by_the_resource_alone(caller: Principal, principal: Json) -> None:
+    """Identity policies that somebody passes by mistake count for nothing."""
+    assert ask(Policies(resource=resource(principal)), caller).is_allowed
+    refused = ask(Policies(identity=(ALLOWING,)), caller)
+    assert ("ImplicitDeny", "resource-based policy") == outcome(refused)
+    other = resource({"AWS": ACCOUNT})
+    assert not ask(Policies(identity=(ALLOWING,), resource=other), caller).is_allowed
+
+
+# --- organisation -------------------------------------------------------------------------------------------
+
+
+def test_each_level_of_service_control_policies_must_allow() -> None:
+    """An empty level allows nothing; a resource that names the caller changes nothing."""
+    base = Policies(identity=(ALLOWING,), resource=resource("*"))
+    assert ask(base._replace(service_control=(SCP, SCP))).is_allowed
+    for levels in ((SCP, NARROW_SCP), (NARROW_SCP, SCP), (SCP, ())):
+        refused = ask(base._replace(service_control=levels))
+        assert ("ImplicitDeny", "service control policy") == outcome(refused)
+    assert ask(base._replace(service_control=((*NARROW_SCP, *SCP),))).is_allowed
+    assert not ask(Policies(service_control=(SCP,))).is_allowed
+
+
+def test_resource_control_policies_deny_by_resource() -> None:
+    """With RCPFullAWSAccess on the level everything else passes."""
+    base = Policies(identity=(ALLOWING,))
+    assert ask(base._replace(resource_control=(RCP,))).is_allowed
+    denied = ask(base._replace(resource_control=(RCP, DENY_RCP)))
+    assert ("ExplicitDeny", "resource control policy") == outcome(denied)
+
+
+def test_control_policies_do_not_bind_service_linked_roles() -> None:
+    """A role under /aws-service-role/ is AWS's own."""
+    linked = APP._replace(issuer_arn=f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/x.amazonaws.com/App")
+    bound = Policies(identity=(ALLOWING,), service_control=(NARROW_SCP,), resource_control=(DENY_RCP,))
+    assert ask(bound, linked).is_allowed
+    assert not ask(bound, APP).is_allowed
+
+
+@pytest.mark.parametrize("owner", ["role/x:role/aws-service-role/y/App", "user/x:role/aws-service-role/y/App"])
+def test_control_policies_bind_a_role_whose_path_only_holds_that_text(owner: str) -> None:
+    """IAM takes colons in a path, so an administrator can write `:role/aws-service-role/` further in."""
+    disguised = APP._replace(issuer_arn=f"arn:aws:iam::{ACCOUNT}:{owner}")
+    assert not ask(Policies(identity=(ALLOWING,), service_control=(NARROW_SCP,)), disguised).is_allowed
+
+
+def test_the_first_type_in_awss_order_is_named() -> None:
+    """Explicit denies before implicit ones; then organisation, resource, identity, boundary, session."""
+    refusing = Policies(
+        identity=(SILENT,),
+        boundary=NARROW_BOUNDARY,
+        session=NARROW_SESSION,
+        service_control=(NARROW_SCP,),
+        resource_control=((),),
+    )
+    assert "resource control policy" == ask(refusing, APP).decided_by
+    refusing = refusing._replace(resource_control=())
+    assert "service control policy" == ask(refusing, APP).decided_by
+    refusing = refusing._replace(service_control=())
+    assert "identity-based policy" == ask(refusing, APP).decided_by
+    refusing = refusing._replace(identity=(ALLOWING,))
+    assert "permissions boundary" == ask(refusing, APP).decided_by
+    refusing = refusing._replace(boundary=None)
+    assert "session policy" == ask(refusing, APP).decided_by
+    late_deny = refusing._replace(service_control=(NARROW_SCP,), session=((policy("session", deny()),),))
+    assert ("ExplicitDeny", "session policy") == outcome(ask(late_deny, APP))
+
+
+# --- calls that need no permission --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("action", ["sts:GetCallerIdentity", "sts:GetSessionToken", "STS:getcalleridentity"])
+def test_some_calls_need_no_permission_and_no_policy_denies_them(action: str) -> None:
+    """GetCallerIdentity works under an explicit Deny, and naming GetSessionToken has no effect."""
+    denied = Policies(identity=(identity(deny()),))
+    assert ("Allow", "no policy") == outcome(ask(denied, action=action, resource="*"))
+    assert not ask(denied, action="sts:GetFederationToken", resource="*").is_allowed
+
+
+def test_a_request_or_decision_does_not_print_its_context() -> None:
+    """One of the values may be an external ID."""
+    decision = ask(Policies(identity=(ALLOWING,)), sts__ExternalId="hush")
+    for printed in (repr(decision), repr(decision.request), str(decision)):
+        assert "hush" not in printed
+        assert "sts:ExternalId" in printed

@@ -1,0 +1,137 @@
+"""Wildcards and ARN patterns."""
+
+from __future__ import annotations
+
+import pytest
+
+from dsops.policy.language.match import compile_arn, compile_glob, split_arn
+from dsops.policy.language.tokens import Variable, tokenize
+
+
+def glob(pattern: str, text: str) -> bool:
+    """Whether the pattern matches the text."""
+    tokens = tokenize(pattern, has_variables=False, has_wildcards=True)
+    return compile_glob([token for token in tokens if not isinstance(token, Variable)])(text)
+
+
+def arn(pattern: str, text: str) -> bool:
+    """Whether the ARN pattern matches the ARN."""
+    tokens = tokenize(pattern, has_variables=False, has_wildcards=True)
+    test = compile_arn([token for token in tokens if not isinstance(token, Variable)])
+    parts = split_arn(text)
+    return test is not None and parts is not None and test(parts)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hit", "miss"),
+    [
+        ("abc", "abc", "abcd"),
+        ("", "", "a"),
+        ("ab*", "ab", "a"),
+        ("*bc", "abc", "abcd"),
+        ("a*c", "ac", "cac"),
+        ("a*a", "aba", "a"),
+        ("*b*", "abc", "ac"),
+        ("a*b*c", "aXbYc", "acb"),
+        ("a**c", "abc", "ab"),
+        ("*ab*ab*", "abab", "aba"),
+        ("?", "a", ""),
+        ("a?c", "abc", "ac"),
+        ("a??", "abc", "abcd"),
+        ("*?", "a", ""),
+        ("**?", "a", ""),
+        ("?*?", "ab", "a"),
+        ("a*?b*c", "aXbc", "abc"),
+        ("*a?b*", "xxaabxx", "xaa"),
+        ("secret:db-??????", "secret:db-AbCdEf", "secret:db-AbCdE"),
+        ("a.c", "a.c", "abc"),
+        ("[ab]", "[ab]", "a"),
+        ("a\nb*", "a\nbc", "a b"),
+    ],
+)
+def test_star_is_any_run_and_question_mark_any_one_character(pattern: str, hit: str, miss: str) -> None:
+    """Each pattern matches whole texts, and everything that is no wildcard is itself."""
+    assert glob(pattern, hit)
+    assert not glob(pattern, miss)
+
+
+def test_wildcards_cross_slashes_and_line_ends() -> None:
+    """`*` and `?` stand for any characters whatever."""
+    assert glob("a*z", "a/b:c\nz")
+    assert glob("a?z", "a\nz")
+
+
+class CountedText(str):
+    """A text that notes how far it was looked through."""
+
+    __slots__ = ("looked_at", "starts")
+
+    def __init__(self, _value: str) -> None:
+        self.starts: list[int] = []
+        self.looked_at = 0
+
+    def find(self, sub: str, start: object = 0, end: object = None, /) -> int:
+        """As for any text; the start is noted."""
+        assert isinstance(start, int)
+        assert isinstance(end, int)
+        self.starts.append(start)
+        return super().find(sub, start, end)
+
+    def __getitem__(self, index: object, /) -> str:
+        self.looked_at += 1
+        assert isinstance(index, int)
+        return super().__getitem__(index)
+
+
+def test_each_literal_piece_is_looked_for_once_and_only_forward() -> None:
+    """A pattern of two thousand `*` needs two thousand searches, each from where the last one ended."""
+    text = CountedText("a" * 50_000 + "b")
+    pattern = "*a" * 2_000 + "*c*b"
+    assert not glob(pattern, text)
+    assert len(text.starts) == 2_001
+    assert text.starts == sorted(text.starts)
+
+
+def test_pieces_with_question_marks_look_at_each_character_once() -> None:
+    """Two hundred pieces that all nearly fit look at no character of the text twice."""
+    text = CountedText("a" * 20_000)
+    pattern = "*a?a?b" * 200 + "*"
+    assert not glob(pattern, text)
+    assert text.looked_at <= len(text)
+
+
+def test_a_pattern_of_many_pieces_with_question_marks_is_found() -> None:
+    """The one-pass search finds the earliest place of each piece."""
+    assert glob("*a?c*e?g*i", "xxabcaacdefgghi")
+    assert not glob("*a?c*e?g*i", "xxabdefghi")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hit", "miss"),
+    [
+        ("arn:aws:iam::111122223333:role/*", "arn:aws:iam::111122223333:role/a/b", "arn:aws:iam::111122223333:user/a"),
+        ("arn:aws:iam::*:role/App", "arn:aws:iam::111122223333:role/App", "arn:aws:iam::111122223333:role/Apps"),
+        ("arn:*:iam::1:r", "arn:aws-cn:iam::1:r", "arn:aws-cn:sts::1:r"),
+        ("arn:aws:sqs:us-*-1:1:q", "arn:aws:sqs:us-east-1:1:q", "arn:aws:sqs:us-east-2:1:q"),
+        ("arn:aws:log:*:*:group:*:s", "arn:aws:log:r:1:group:a:b:s", "arn:aws:log:r:1:group:a:b"),
+    ],
+)
+def test_each_part_of_an_arn_is_matched_on_its_own(pattern: str, hit: str, miss: str) -> None:
+    """A wildcard in one of the first five parts never reaches into the next."""
+    assert arn(pattern, hit)
+    assert not arn(pattern, miss)
+
+
+def test_a_wildcard_does_not_cross_from_region_to_account() -> None:
+    """The guide's own example: StringLike would match this, an ARN comparison does not."""
+    pattern = "arn:aws:someservice:*:111122223333:finance/*"
+    text = "arn:aws:someservice:us-east-2:999999999999:store/abc:111122223333:finance/document.txt"
+    assert glob(pattern, text)
+    assert not arn(pattern, text)
+
+
+@pytest.mark.parametrize("text", ["", "arn", "arn:aws:iam::1", "urn:aws:iam::1:role/a", "arn:aws:s3"])
+def test_what_has_not_six_parts_is_no_arn(text: str) -> None:
+    """Fewer parts, or another scheme, is no ARN, as text and as pattern."""
+    assert split_arn(text) is None
+    assert compile_arn([text] if text else []) is None

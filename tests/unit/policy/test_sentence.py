@@ -1,0 +1,139 @@
+"""Refusals in AWS's own words."""
+
+from __future__ import annotations
+
+import pytest
+
+from dsops.policy import Policies, Principal, denial_sentence
+from tests.unit.policy.policies import (
+    ALICE,
+    ANYBODY,
+    APP,
+    LAMBDA,
+    OTHER,
+    OTHER_ROLE,
+    ROLE,
+    SECRET,
+    WORKFLOW,
+    allow,
+    ask,
+    deny,
+    identity,
+    policy,
+)
+
+READ = "secretsmanager:GetSecretValue"
+ALLOWING = identity(allow())
+REFUSED = f"User: {APP.arn} is not authorized to perform: {READ} on resource: {SECRET}"
+DENY_SCP = policy("scp", deny(), name="arn:aws:organizations::1:policy/o-1/service_control_policy/p-1")
+
+
+@pytest.mark.parametrize(
+    ("policies", "ending"),
+    [
+        (Policies(), f" because no identity-based policy allows the {READ} action"),
+        (
+            Policies(identity=(ALLOWING,), boundary=policy("boundary", allow("s3:*"))),
+            f" because no permissions boundary allows the {READ} action",
+        ),
+        (
+            Policies(identity=(ALLOWING,), session=((policy("session", allow("s3:*")),),)),
+            f" because no session policy allows the {READ} action",
+        ),
+        (
+            Policies(identity=(ALLOWING,), must_resource_allow=True),
+            f" because no resource-based policy allows the {READ} action",
+        ),
+        (Policies(identity=(identity(deny()),)), " with an explicit deny in an identity-based policy"),
+        (
+            Policies(resource=policy("resource", deny(Principal="*"))),
+            " with an explicit deny in a resource-based policy",
+        ),
+        (
+            Policies(boundary=policy("boundary", deny(), name="arn:aws:iam::1:policy/b")),
+            " with an explicit deny in a permissions boundary: arn:aws:iam::1:policy/b",
+        ),
+        (
+            Policies(service_control=((DENY_SCP,),)),
+            f" with an explicit deny in a service control policy: {DENY_SCP.name}",
+        ),
+        (Policies(service_control=((),)), " with an explicit deny in a service control policy"),
+        (
+            Policies(resource_control=((policy("rcp", deny("secretsmanager:*", Principal="*")),),)),
+            " with an explicit deny in a resource control policy",
+        ),
+        (
+            Policies(resource=policy("resource", deny(Principal="*"), name="arn:aws:iam::1:policy/b")),
+            " with an explicit deny in a resource-based policy",
+        ),
+    ],
+)
+def test_the_sentence_names_the_type_that_refused(policies: Policies, ending: str) -> None:
+    """Implicit and explicit, with the ARN of a policy that has one; an SCP's refusal is always worded as a Deny."""
+    decision = ask(policies, APP)
+    assert not decision.is_allowed
+    assert REFUSED + ending == denial_sentence(decision.request, decision)
+
+
+def test_there_is_no_sentence_for_what_is_allowed() -> None:
+    """An Allow has nothing to say."""
+    decision = ask(Policies(identity=(ALLOWING,)))
+    assert "" == denial_sentence(decision.request, decision)
+
+
+def test_an_action_without_resources_names_none() -> None:
+    """As live AWS says for s3:ListAllMyBuckets."""
+    decision = ask(Policies(), action="s3:ListAllMyBuckets", resource="*")
+    assert (
+        f"User: {ALICE.arn} is not authorized to perform: s3:ListAllMyBuckets"
+        " because no identity-based policy allows the s3:ListAllMyBuckets action"
+    ) == denial_sentence(decision.request, decision)
+
+
+@pytest.mark.parametrize("action", ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"])
+@pytest.mark.parametrize("role", [ROLE, OTHER_ROLE])
+def test_a_refused_role_is_told_without_a_reason(action: str, role: str) -> None:
+    """The same words for trust, permission, condition and a role that does not exist (measured)."""
+    decision = ask(Policies(), action=action, resource=role, account=role.split(":")[4])
+    assert f"User: {ALICE.arn} is not authorized to perform: {action} on resource: {role}" == denial_sentence(
+        decision.request, decision
+    )
+
+
+def test_across_accounts_no_reason_is_given() -> None:
+    """Not even for an explicit Deny."""
+    denied = Policies(identity=(identity(deny()),))
+    decision = ask(denied, APP, resource=SECRET, account=OTHER)
+    assert "ExplicitDeny" == decision.effect
+    assert REFUSED == denial_sentence(decision.request, decision)
+
+
+@pytest.mark.parametrize(
+    ("caller", "action", "sentence"),
+    [
+        (
+            WORKFLOW,
+            "sts:AssumeRoleWithWebIdentity",
+            "Not authorized to perform sts:AssumeRoleWithWebIdentity",
+        ),
+        (
+            WORKFLOW._replace(kind="saml"),
+            "sts:AssumeRoleWithSAML",
+            "Not authorized to perform sts:AssumeRoleWithSAML",
+        ),
+        (
+            LAMBDA,
+            "sts:AssumeRole",
+            f"User: lambda.amazonaws.com is not authorized to perform: sts:AssumeRole on resource: {ROLE}",
+        ),
+        (
+            ANYBODY,
+            "sts:AssumeRole",
+            f"User: anonymous is not authorized to perform: sts:AssumeRole on resource: {ROLE}",
+        ),
+    ],
+)
+def test_callers_without_an_arn_are_told_too(caller: Principal, action: str, sentence: str) -> None:
+    """Federated callers are told neither ARN nor role."""
+    decision = ask(Policies(), caller, action, ROLE)
+    assert sentence == denial_sentence(decision.request, decision)
