@@ -41,8 +41,12 @@ test: $(DEV) ## every test (ARGS='-k plan -x' is passed on to pytest)
 fuzz: $(DEV) ## the parsers, for an hour (SECONDS=600 TARGET=policy: ten minutes of one)
 	@$(PY) -m tests.fuzz $(TARGET) --seconds $(or $(SECONDS),3600)
 
-lint: $(DEV) ## ruff
+lint: $(DEV) ## ruff: the rules, and that every file is formatted
 	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check --quiet . || { echo "not formatted: run 'make format'" >&2; exit 1; }
+
+format: $(DEV) ## ruff's formatter, over everything
+	@$(PY) -m ruff format --quiet .
 
 types: $(DEV) ## mypy --strict
 	@$(PY) -m mypy

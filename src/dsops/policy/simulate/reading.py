@@ -119,7 +119,7 @@ class _Reader(SourceReader):
         return Asked(principal, action, resource, account, context)
 
     def _action(self, both: _Values, node: Node) -> str:
-        """"" when there is none that could be asked about."""
+        """Return "" when there is none that could be asked about."""
         if both.get("action") is None:
             self.note(node.line, f"{both.path}.action", "`action` is missing", "write it here or under `defaults`")
             return ""
