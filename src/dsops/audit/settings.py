@@ -34,7 +34,7 @@ class Settings(NamedTuple):
 
     mode: str = ON
     file: str = ""
-    """"" where there is no home for it."""
+    """Empty where there is no home for it."""
     limits: Limits = Limits()
     sinks: tuple[Sink, ...] = ()
     """Where lines go besides."""

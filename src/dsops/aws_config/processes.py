@@ -26,7 +26,7 @@ class ProcessProfile:
     name: str
     store: str
     region: str
-    """"" where the store has none, or one that an environment variable gives."""
+    """Empty where the store has none, or one that an environment variable gives."""
     environment: str = ""
     """Of the configuration: what decides what the session may do, where that follows from what is read."""
 

@@ -73,7 +73,7 @@ class BaseGrants(NamedTuple):
     """For people and for names: `base`, or the profile's or store's name."""
     arn: str | Blank
     account: str
-    """"" where it is not known."""
+    """Empty where it is not known."""
     permissions: tuple[Statement, ...]
 
 

@@ -53,7 +53,7 @@ class SamlResponse(NamedTuple):
     """Then only AWS can read the rest."""
     name_id: str = ""
     name_format: str = ""
-    """"" where it says none."""
+    """Empty where it says none."""
     attributes: Mapping[str, tuple[str, ...]] = {}
     is_whole: bool = False
     """Whether it is one assertion of which nothing is encrypted: then that is all that it says."""

@@ -30,7 +30,7 @@ class Entity(NamedTuple):
     """With its path."""
     unique_id: str
     boundary_arn: str
-    """"" when there is no permissions boundary."""
+    """Empty when there is no permissions boundary."""
     tags: Mapping[str, str]
     trust_policy: str
     """A role's, as JSON; "" for a user."""

@@ -42,7 +42,7 @@ class SecretDescription(NamedTuple):
 
     arn: str
     kms_key_id: str
-    """"" for the account's default key, which nobody from another account may use."""
+    """Empty for the account's default key, which nobody from another account may use."""
 
 
 async def describe_secret(api: SecretsManager, secret: str) -> SecretDescription:

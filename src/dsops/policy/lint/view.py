@@ -83,7 +83,7 @@ class DocumentView(NamedTuple):
     root: Mapping
     kind: PolicyKind
     version: str
-    """"" when there is none."""
+    """Empty when there is none."""
     version_line: int
     statements: tuple[View, ...]
 

@@ -29,7 +29,7 @@ class Owner(NamedTuple):
 
     account: str
     organization_id: str
-    """"" for an account in none."""
+    """Empty for an account in none."""
     nodes: tuple[str, ...]
     """ARNs: root, organizational units, account."""
 

@@ -78,7 +78,7 @@ class Tokens(NamedTuple):
     access: str
     expires_in: int
     refresh: str
-    """"" where the client may not refresh."""
+    """Empty where the client may not refresh."""
 
 
 class Table(Generic[T]):

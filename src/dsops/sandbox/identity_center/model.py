@@ -46,6 +46,6 @@ class SeedIdentityCenter(NamedTuple):
     assignments: tuple[SeedAssignment, ...] = ()
     start_url: str = DEFAULT_START_URL
     region: str = ""
-    """"" for the seed's."""
+    """Empty for the seed's."""
     auto_approve: str = ""
     """Of the user as whom every login from this machine is approved at once; "" for none."""

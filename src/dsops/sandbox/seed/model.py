@@ -79,7 +79,7 @@ class SeedKmsKey(NamedTuple):
     """A customer managed key."""
 
     key_id: str = ""
-    """"" for one that is made up."""
+    """Empty for one that is made up."""
     policy: str | None = None
     """None for that of CreateKey: its account decides."""
 
@@ -112,7 +112,7 @@ class SeedSamlProvider(NamedTuple):
 
     name: str
     metadata: str
-    """"" for the sandbox's own."""
+    """Empty for the sandbox's own."""
 
 
 class SeedAccount(NamedTuple):
@@ -154,7 +154,7 @@ class SeedOrganization(NamedTuple):
     management_account: str
     root: SeedNode = SeedNode()
     organization_id: str = ""
-    """"" for one that is made up."""
+    """Empty for one that is made up."""
     feature_set: Literal["ALL", "CONSOLIDATED_BILLING"] = "ALL"
     delegated_administrators: tuple[tuple[str, str], ...] = ()
     """Member account and service."""

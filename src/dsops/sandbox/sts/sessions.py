@@ -27,7 +27,7 @@ class PolicyLayer(NamedTuple):
     """What was passed along when a session was issued: it may do only what this allows too."""
 
     inline: str
-    """"" for none."""
+    """Empty for none."""
     managed_arns: tuple[str, ...]
 
 

@@ -44,7 +44,7 @@ class Claim(NamedTuple):
     signature: str
     timestamp: str
     session_token: str
-    """"" for a long-term key."""
+    """Empty for a long-term key."""
     is_presigned: bool
 
 

@@ -30,7 +30,7 @@ class Statement(NamedTuple):
     """One of ACTIONS."""
     table: str
     secondary_index: str
-    """"" for the table itself."""
+    """Empty for the table itself."""
     condition: tuple[str, ...]
     """The words after WHERE, quotes taken off names."""
     words: tuple[str, ...]
